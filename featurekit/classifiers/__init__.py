@@ -1,0 +1,79 @@
+"""Read a target from vectors.
+
+A classifier is one file here: a function that makes a fresh, unfitted estimator,
+decorated with what a reader of the report must know about it. Everything it
+learns (scaling, PCA, probabilities) it learns in fit(), from the rows it is
+given there.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit.manifest import Target
+from featurekit.registry import Registry
+
+
+class Classifier(Protocol):
+    """An estimator in scikit-learn's manner.
+
+    Attributes:
+        classes_: class numbers seen in training, increasing; absent for a target in years.
+        summary_: what a reader should know of the fit: kernel, number of trees, what was decided aloud;
+            plain JSON values.
+    """
+
+    classes_: NDArray[np.intp]
+    summary_: dict[str, Any]
+
+    def fit(self, X: NDArray[np.float32], y: NDArray[Any], *, groups: NDArray[np.str_]) -> Self:
+        """Learn from vectors (n, dim), class numbers or years (n,), and the person on each row (n,)."""
+
+    def predict(self, X: NDArray[np.float32]) -> NDArray[Any]:
+        """Return the class number, or the years, of each row, shape (n,)."""
+
+    def predict_proba(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the probability of each class of classes_, shape (n, n_classes); not for years."""
+
+
+@dataclass(frozen=True)
+class ClassifierKind:
+    """One way to read a target from vectors.
+
+    Attributes:
+        name: what users call it.
+        about: one line for `featurekit list models` and the report.
+        make: (target, seed, threads) → a fresh estimator; chance comes from the seed alone.
+        reads: "embeddings" or "crops".
+        features: target name → the only features it reads, for a member that brings its own
+            (off_the_shelf); None where any will do.
+        is_baseline: whether it is in every comparison as a floor, fitted on one feature set only.
+    """
+
+    name: str
+    about: str
+    make: Callable[[Target, int, int], Classifier]
+    reads: Literal["embeddings", "crops"] = "embeddings"
+    features: Callable[[Target], str | None] | None = None
+    is_baseline: bool = False
+
+
+CLASSIFIERS: Registry[ClassifierKind] = Registry("classifier", "featurekit.classifiers")
+
+
+def classifier(
+    name: str, *, about: str, **facts: Any
+) -> Callable[[Callable[[Target, int, int], Classifier]], ClassifierKind]:
+    """Register the decorated function as the classifier called name.
+
+    >>> @classifier("coin", about="tosses a coin")        # doctest: +SKIP
+    ... def make_coin(target, seed, threads): ...
+    """
+
+    def register(make: Callable[[Target, int, int], Classifier]) -> ClassifierKind:
+        return CLASSIFIERS.add(ClassifierKind(name=name, about=about, make=make, **facts))
+
+    return register

@@ -1,0 +1,150 @@
+"""Run a network on a device at a precision, and say what was really got.
+
+A *network* is data: bytes or a torch module with its input size, normalization
+and layers. An *engine* turns it into a session, a function from uint8 pixels to
+one float32 array a layer. Nothing of torch, OpenVINO or ONNX Runtime leaks out.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit.errors import EngineError
+from featurekit.registry import Registry
+
+if TYPE_CHECKING:
+    import torch
+
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("auto", "fp32", "bf16")
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """What a network wants done to RGB values of 0 to 255: (rgb - mean) / scale, channel by channel.
+
+    Attributes:
+        mean: taken away, in the order red, green, blue.
+        scale: divided by, in the same order.
+        bgr: whether the network wants blue first.
+    """
+
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    bgr: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A network as data.
+
+    Attributes:
+        name: whose it is, for messages.
+        outputs: what to read, in this order: names of ONNX tensors (inner ones too), or one name
+            for each array the torch module returns.
+        normalization: what it wants done to the pixels first.
+        onnx: the network as an ONNX file's bytes, or
+        module: a function that makes it as a torch module: (n, 3, s, s) → a tuple with one array for
+            each output.
+        input_size: side of its square input in pixels; None where any multiple of 32 will do.
+    """
+
+    name: str
+    outputs: tuple[str, ...]
+    normalization: Normalization = Normalization()
+    onnx: bytes | None = None
+    module: "Callable[[], torch.nn.Module] | None" = None
+    input_size: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.onnx is None) == (self.module is None):
+            raise ValueError(f"{self.name} must be either ONNX bytes or a torch module.")
+
+
+@dataclass(frozen=True)
+class Achieved:
+    """What a session runs on, read back from the engine, never from what was asked for.
+
+    Attributes:
+        engine: its name and version, e.g. "openvino 2026.4".
+        device: e.g. "cpu" or "cuda: NVIDIA H200".
+        precision: "fp32" or "bf16".
+    """
+
+    engine: str
+    device: str
+    precision: str
+
+
+class Session(Protocol):
+    """A network ready to run."""
+
+    @property
+    def achieved(self) -> Achieved:
+        """What it runs on."""
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """Return one array a layer for pixels of shape (n, s, s, 3), red first.
+
+        On a CPU a row depends on its own pixels alone: not on the batch, the order or the threads.
+        """
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One way to run networks.
+
+    Attributes:
+        name: what users call it.
+        devices: what it can run on.
+        open: (network, device, precision, threads) → session; raises EngineError.
+    """
+
+    name: str
+    devices: tuple[str, ...]
+    open: Callable[[Network, str, str, int], Session]
+
+
+ENGINES: Registry[Engine] = Registry("engine", "featurekit.engines")
+
+
+def open_session(
+    network: Network, *, device: str = "auto", precision: str = "auto", engine: str = "auto", threads: int = 0
+) -> Session:
+    """Make a network ready to run.
+
+    Args:
+        network: what to run.
+        device: "cpu", "cuda", or "auto": a GPU where torch can use one.
+        precision: "fp32", "bf16", or "auto": fp32 on a CPU, bf16 on a GPU.
+        engine: a name of ENGINES, or "auto": OpenVINO on a CPU; torch or, for ONNX files, ONNX Runtime on a GPU.
+        threads: how many to use; 0 for one a core.
+
+    Raises:
+        EngineError: the device or the precision cannot be had; never a quiet substitute.
+    """
+    for name, value, allowed in (("device", device, DEVICES), ("precision", precision, PRECISIONS)):
+        if value not in allowed:
+            raise EngineError(f"{name} must be one of {', '.join(allowed)}. Got '{value}' instead.")
+    if device == "auto":
+        device = "cuda" if cuda_is_usable() else "cpu"
+    if precision == "auto":
+        precision = "fp32" if device == "cpu" else "bf16"
+    if engine == "auto":
+        engine = "openvino" if device == "cpu" else "torch" if network.module else "onnxruntime"
+    return ENGINES[engine].open(network, device, precision, threads)
+
+
+def cuda_is_usable() -> bool:
+    """Whether torch can run something on a GPU here."""
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+def stack_rows(rows: Sequence[Sequence[NDArray[Any]]]) -> list[NDArray[np.float32]]:
+    """Turn one list of outputs a row into one array an output."""
+    return [np.stack(column).astype(np.float32, copy=False) for column in zip(*rows, strict=True)]

@@ -1,0 +1,74 @@
+"""Every error featurekit raises on purpose.
+
+    FeaturekitError
+    ├── WorkspaceError      a step whose earlier step has not been done, or a folder that cannot be used
+    ├── ManifestError       a data set or manifest that cannot be used as it is
+    ├── UnknownNameError    a backbone, classifier, detector or data set nobody registered
+    ├── TargetError         labels that a target does not know, or too few of them
+    ├── WeightsError        a weight file that is missing, unknown or not the one it should be
+    ├── ImageError          one picture that cannot be read; carries the row's status
+    ├── EngineError         a device or precision that was asked for and not got
+    ├── StoreError          a cache that cannot be written or is not what it says
+    ├── EmbeddingError      vectors that do not belong to the faces they are used for
+    ├── FoldError           folds that cannot be made, or that share a subject
+    └── ModelError          a fitted model that cannot be saved, loaded or used here
+
+The command line prints these without a traceback. Any other exception is a bug
+and keeps its traceback.
+"""
+
+
+class FeaturekitError(Exception):
+    """Anything featurekit raises on purpose; the message says what, which one, and what to do."""
+
+
+class WorkspaceError(FeaturekitError):
+    """A step whose earlier step has not been done, or a folder that cannot be used."""
+
+
+class ManifestError(FeaturekitError):
+    """A data set or manifest that cannot be used as it is."""
+
+
+class UnknownNameError(FeaturekitError):
+    """A backbone, classifier, detector or data set nobody registered."""
+
+
+class TargetError(FeaturekitError):
+    """Labels that a target does not know, or too few of them."""
+
+
+class WeightsError(FeaturekitError):
+    """A weight file that is missing, unknown or not the one it should be."""
+
+
+class ImageError(FeaturekitError):
+    """One picture that cannot be read.
+
+    Attributes:
+        status: what becomes of its row, e.g. "truncated"; see featurekit.images.
+    """
+
+    def __init__(self, status: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class EngineError(FeaturekitError):
+    """A device or precision that was asked for and not got."""
+
+
+class StoreError(FeaturekitError):
+    """A cache that cannot be written or is not what it says."""
+
+
+class EmbeddingError(FeaturekitError):
+    """Vectors that do not belong to the faces they are used for."""
+
+
+class FoldError(FeaturekitError):
+    """Folds that cannot be made, or that share a subject."""
+
+
+class ModelError(FeaturekitError):
+    """A fitted model that cannot be saved, loaded or used here."""

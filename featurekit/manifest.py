@@ -1,0 +1,203 @@
+"""Who is on which photograph, how old, which gender.
+
+The manifest is the table everything else is joined to: one row for every row a
+data set names, usable or with the reason why not. Its order is *the* order;
+nothing downstream sorts it again.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featurekit.errors import ManifestError, TargetError
+from featurekit.registry import unknown
+from featurekit.workspace import write_text
+
+# Columns every manifest has, in this order; any further column is a label of the user's own.
+COLUMNS = (
+    "face_id",  # unique
+    "image_path",  # relative to the manifest's root, with forward slashes; "" where the row names none
+    "subject_id",  # the person; rows without one are their own subject
+    "age",  # years, float; NaN where unknown
+    "age_group",  # one of AGE_GROUP.classes, or ""
+    "gender",  # "female", "male", or ""
+    "official_fold",  # the data set's own fold from 0, or -1
+    "box",  # "x1 y1 x2 y2" in pixels of the upright picture, or ""
+    "content",  # sha256 of the file's bytes, or "" where it could not be read
+    "reason",  # why the row is not used, or ""
+)
+
+# Every reason a row may be unusable for, and what it means to a reader.
+REASONS: dict[str, str] = {
+    "missing_file": "the file is not there",
+    "unparsable_name": "the file name does not give the labels",
+    "impossible_age": "the age is below 0 or above 116",
+    "duplicate": "the same bytes as an earlier row with the same labels",
+    "conflicting_labels": "the same bytes as another row with other labels",
+    "repeated_row": "the data set names the same face twice",
+    "outside_root": "the path leads out of the data set's folder",
+    "no_label": "no usable age or gender",
+}
+MAX_AGE = 116
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is to be predicted: a column of the manifest and its classes.
+
+    Attributes:
+        name: the column.
+        classes: labels in natural order; empty for a target in years.
+        ordered: whether neighbours in that order are near each other.
+        years: first and last year of each class, where classes are age ranges.
+    """
+
+    name: str
+    classes: tuple[str, ...] = ()
+    ordered: bool = False
+    years: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether the target is a number of years instead of a class."""
+        return not self.classes
+
+    def encode(self, labels: Sequence[str]) -> NDArray[np.intp]:
+        """Return the class number of each label; an unknown label is refused.
+
+        Raises:
+            TargetError: a label is none of the classes.
+        """
+        numbers = {label: number for number, label in enumerate(self.classes)}
+        strange = sorted(set(labels) - set(self.classes))
+        if strange:
+            raise TargetError(f"{self.name} has labels {strange}, but only {list(self.classes)} are allowed.")
+        return np.array([numbers[label] for label in labels], dtype=np.intp)
+
+
+GENDER = Target("gender", ("female", "male"))
+GENDER3 = Target("gender3", ("female", "male", "undefined"))
+AGE = Target("age", ordered=True)
+# Adience's eight groups, in years; neighbours in this order count as "one off".
+AGE_GROUP = Target(
+    "age_group",
+    ("0-2", "4-6", "8-12", "15-20", "25-32", "38-43", "48-53", "60-100"),
+    ordered=True,
+    years=((0, 2), (4, 6), (8, 12), (15, 20), (25, 32), (38, 43), (48, 53), (60, 100)),
+)
+TARGETS = {target.name: target for target in (GENDER, GENDER3, AGE_GROUP, AGE)}
+
+
+def age_group_of(years: float) -> str:
+    """Return the age group nearest to an age; between two groups the younger wins a tie.
+
+    Adience's groups leave gaps (3, 7, 13-14, 21-24, ...); data sets that give
+    years are put into the nearest group so that no face is lost.
+
+    >>> age_group_of(23), age_group_of(34), age_group_of(105), age_group_of(float("nan"))
+    ('25-32', '25-32', '60-100', '')
+    """
+    if not years >= 0:
+        return ""
+    distance = [max(first - years, years - last, 0) for first, last in AGE_GROUP.years]
+    return AGE_GROUP.classes[int(np.argmin(distance))]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Every row of a data set, usable or with its reason.
+
+    Attributes:
+        table: one row a face, columns COLUMNS and then labels of the user's own.
+        root: folder that image_path is relative to.
+        info: where it came from: "dataset", its options, "synthetic", "licence", and the tally of
+            what was wrong with the data.
+    """
+
+    table: pd.DataFrame
+    root: Path
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        missing = [column for column in COLUMNS if column not in self.table]
+        if missing:
+            raise ManifestError(f"The manifest lacks the columns {missing}.")
+        if not len(self.table):
+            raise ManifestError("The manifest has no rows.")
+        repeated = self.table["face_id"][self.table["face_id"].duplicated()]
+        if len(repeated):
+            raise ManifestError(f"face_id {repeated.iloc[0]} occurs twice; ids must be unique.")
+        strange = sorted(set(self.table["reason"]) - set(REASONS) - {""})
+        if strange:
+            raise ManifestError(f"Unknown reasons {strange}. Known: {', '.join(REASONS)}.")
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def name(self) -> str:
+        """The data set's name, e.g. "utkface"."""
+        return str(self.info.get("dataset", "manifest"))
+
+    @property
+    def usable(self) -> NDArray[np.bool_]:
+        """Which rows may be trained and tested on, shape (n_rows,)."""
+        return np.asarray(self.table["reason"] == "")
+
+    @property
+    def subjects(self) -> NDArray[np.str_]:
+        """Person of each row, shape (n_rows,); a row without one is its own subject."""
+        known = self.table["subject_id"].to_numpy(dtype=str)
+        return np.where(known == "", "row:" + self.table["face_id"].to_numpy(dtype=str), known)
+
+    def target(self, name: str) -> Target:
+        """Return the target called name: a known one, or the classes of a column of the user's own.
+
+        Raises:
+            UnknownNameError: neither a target nor a label column is called so.
+        """
+        if name in TARGETS and name in self.table:
+            return TARGETS[name]
+        extra = [column for column in self.table.columns if column not in COLUMNS]
+        if name not in extra:
+            known = sorted({*extra, *(target for target in TARGETS if target in self.table)})
+            raise TargetError(unknown("target", name, known))
+        return Target(name, tuple(sorted(set(self.table.loc[self.usable, name].astype(str)) - {""})))
+
+    def labelled(self, target: Target) -> NDArray[np.bool_]:
+        """Which usable rows have a label of the target, shape (n_rows,)."""
+        column = self.table[target.name]
+        has_label = column.notna() if target.is_regression else column.isin(target.classes)
+        return np.asarray(self.usable & has_label)
+
+    def save(self, path: Path) -> None:
+        """Write the table as CSV and, beside it, its root and tally as JSON."""
+        info = {"root": str(self.root), **self.info}
+        write_text(path.with_suffix(".json"), json.dumps(info, indent=2, default=str) + "\n")
+        write_text(path, self.table.to_csv(index=False))
+
+    @classmethod
+    def load(cls, path: Path) -> "Manifest":
+        """Read a manifest that save() wrote.
+
+        Raises:
+            ManifestError: the file is not there or is no manifest.
+        """
+        beside = path.with_suffix(".json")
+        if not path.is_file() or not beside.is_file():
+            raise ManifestError(f"No manifest at {path}. Make one: featurekit prepare DATASET PATH")
+        try:
+            table = pd.read_csv(path, dtype=str, keep_default_na=False)
+            info = json.loads(beside.read_text())
+            table["age"] = pd.to_numeric(table["age"], errors="raise")
+            table["official_fold"] = table["official_fold"].astype(int)
+            root = Path(info.pop("root"))
+        except (ValueError, KeyError, pd.errors.ParserError) as error:
+            raise ManifestError(f"{path} is not a manifest of featurekit: {error}") from error
+        return cls(table, root, info)

@@ -1,0 +1,82 @@
+"""The one way to plug something in.
+
+A folder of the package is a choice: every module in it that does not start with
+an underscore registers its members when it is imported, and nothing imports it
+before somebody asks for a name. So a new member is one new file, and
+``featurekit --help`` pays for none of them.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Generic, Protocol, TypeVar
+
+from featurekit.errors import UnknownNameError
+
+
+class Named(Protocol):
+    """Whatever has a name can be registered."""
+
+    @property
+    def name(self) -> str:
+        """What users call it."""
+
+
+Member = TypeVar("Member", bound=Named)
+
+
+class Registry(Generic[Member]):
+    """The members of one kind, by name.
+
+    Args:
+        kind: what a member is called in messages, e.g. "backbone".
+        package: dotted name of the folder whose modules register the members.
+    """
+
+    def __init__(self, kind: str, package: str) -> None:
+        self.kind = kind
+        self._package = package
+        self._members: dict[str, Member] = {}
+        self._scanned = False
+
+    def add(self, member: Member) -> Member:
+        """Register a member and return it; two of one name are a programming error."""
+        if member.name in self._members:
+            raise ValueError(f"Two {self.kind}s are called {member.name}.")
+        self._members[member.name] = member
+        return member
+
+    def names(self) -> list[str]:
+        """Every name, in alphabetical order."""
+        self._scan()
+        return sorted(self._members)
+
+    def __getitem__(self, name: str) -> Member:
+        self._scan()
+        if name not in self._members:
+            raise UnknownNameError(unknown(self.kind, name, self.names()))
+        return self._members[name]
+
+    def __iter__(self) -> Iterator[Member]:
+        return (self[name] for name in self.names())
+
+    def _scan(self) -> None:
+        if self._scanned:
+            return
+        self._scanned = True
+        folder = importlib.import_module(self._package)
+        for module in pkgutil.iter_modules(folder.__path__):
+            if not module.name.startswith("_"):
+                importlib.import_module(f"{self._package}.{module.name}")
+
+
+def unknown(kind: str, name: str, known: list[str]) -> str:
+    """Say that a name is not known, which one may have been meant, and which there are.
+
+    >>> unknown("backbone", "vgg61", ["mean_color", "vgg16"])
+    "Unknown backbone 'vgg61'. Did you mean 'vgg16'? Known: mean_color, vgg16."
+    """
+    close = get_close_matches(name, known, n=1)
+    hint = f" Did you mean '{close[0]}'?" if close else ""
+    return f"Unknown {kind} '{name}'.{hint} Known: {', '.join(known)}."

@@ -1,0 +1,87 @@
+"""Where a project's files live, and how a file gets there whole.
+
+A workspace is the folder an analyst works in, by default the current one:
+
+    manifest.csv, manifest.json     what prepare found
+    cache/                          faces and embeddings, by recipe
+    models/<name>/                  fitted models
+    reports/<name>/                 one comparison: folds.json, runs/, predictions/, report.html, report.md
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from featurekit.errors import WorkspaceError
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folder an analyst works in.
+
+    Attributes:
+        root: the folder; it need not exist yet.
+    """
+
+    root: Path
+
+    @property
+    def manifest(self) -> Path:
+        """The table of the data set."""
+        return self.root / "manifest.csv"
+
+    @property
+    def cache(self) -> Path:
+        """Faces and embeddings."""
+        return self.root / "cache"
+
+    @property
+    def models(self) -> Path:
+        """Fitted models, one folder each."""
+        return self.root / "models"
+
+    def report(self, name: str) -> Path:
+        """Folder of the comparison called name."""
+        return self.root / "reports" / name
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for writing that appears under its name only when it is complete.
+
+    It is written beside, flushed to the disk and renamed; if the block raises, nothing appears.
+
+    Raises:
+        WorkspaceError: the folder cannot be written, or the disk is full.
+    """
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise WorkspaceError(f"Cannot write {path}: {error.strerror or error}.") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole, in UTF-8."""
+    with whole_file(path) as file:
+        file.write(text.encode())
