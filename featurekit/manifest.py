@@ -95,18 +95,20 @@ TARGETS = {target.name: target for target in (GENDER, GENDER3, AGE_GROUP, AGE)}
 
 
 def age_group_of(years: float) -> str:
-    """Return the age group nearest to an age; between two groups the younger wins a tie.
+    """Return the age group that an age lies in, or "" between the groups.
 
-    Adience's groups leave gaps (3, 7, 13-14, 21-24, ...); data sets that give
-    years are put into the nearest group so that no face is lost.
+    Adience's groups leave gaps (3, 7, 13-14, 21-24, ...) on purpose: its faces are
+    labelled with a group only where the group is certain. Data sets that give
+    years keep the gaps, so that "exact" and "one off" mean the same everywhere;
+    everyone past 60 is in the last group.
 
-    >>> age_group_of(23), age_group_of(34), age_group_of(105), age_group_of(float("nan"))
-    ('25-32', '25-32', '60-100', '')
+    >>> age_group_of(28), age_group_of(23), age_group_of(105), age_group_of(float("nan"))
+    ('25-32', '', '60-100', '')
     """
-    if not years >= 0:
-        return ""
-    distance = [max(first - years, years - last, 0) for first, last in AGE_GROUP.years]
-    return AGE_GROUP.classes[int(np.argmin(distance))]
+    for label, (first, last) in zip(AGE_GROUP.classes, AGE_GROUP.years, strict=True):
+        if first <= years < last + 1 or (label == AGE_GROUP.classes[-1] and years >= first):
+            return label
+    return ""
 
 
 @dataclass(frozen=True)
