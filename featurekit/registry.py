@@ -74,9 +74,11 @@ class Registry(Generic[Member]):
 def unknown(kind: str, name: str, known: list[str]) -> str:
     """Say that a name is not known, which one may have been meant, and which there are.
 
-    >>> unknown("backbone", "vgg61", ["mean_color", "vgg16"])
-    "Unknown backbone 'vgg61'. Did you mean 'vgg16'? Known: mean_color, vgg16."
+    >>> unknown("backbone", "vgg61", ["mean_color", "vgg16", "vgg19"])
+    "Unknown backbone 'vgg61'. Did you mean 'vgg16'? Known: mean_color, vgg16, vgg19."
     """
-    close = get_close_matches(name, known, n=1)
+    close = get_close_matches(name, known, n=5)
+    # Of equally near names the one with the same letters was meant: two of them changed places.
+    close.sort(key=lambda match: sorted(match) != sorted(name))
     hint = f" Did you mean '{close[0]}'?" if close else ""
     return f"Unknown {kind} '{name}'.{hint} Known: {', '.join(known)}."

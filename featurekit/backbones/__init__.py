@@ -5,13 +5,13 @@ Its vectors are named ``backbone`` (its default layer) or ``backbone:layer``.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.engines import Achieved, Network, Session, open_session
+from featurekit.engines import AS_IT_IS, Achieved, Network, Normalization, Session, open_session
 from featurekit.errors import UnknownNameError
 from featurekit.registry import Registry, unknown
 
@@ -28,8 +28,10 @@ class Backbone:
             network's own probabilities.
         input_size: side of the square crop it wants, in pixels.
         template: where it wants the landmarks; a name of featurekit.faces.TEMPLATES.
+        normalization: what it wants done to the pixels first.
         weights: its entry in the table of weights; None where it has nothing to learn.
-        load: (weights file's bytes, layers) → network; or None, and
+        load: (weights file's bytes, layers) → network, whose input size and normalization are
+            those above; or None, and
         compute: crops (n, s, s, 3) → vectors of the default layer.
     """
 
@@ -38,6 +40,7 @@ class Backbone:
     layers: Mapping[str, int]
     input_size: int
     template: str
+    normalization: Normalization = AS_IT_IS
     weights: str | None = None
     heads: tuple[str, ...] = ()
     load: Callable[[bytes, Sequence[str]], Network] | None = None
@@ -65,7 +68,10 @@ class Backbone:
         if self.load is None:
             assert self.compute is not None
             return _Computed(self.compute)
-        return open_session(self.load(weights, layers), device=device, precision=precision, threads=threads)
+        network = replace(
+            self.load(weights, layers), input_size=self.input_size, normalization=self.normalization
+        )
+        return open_session(network, device=device, precision=precision, threads=threads)
 
 
 class _Computed:

@@ -5,8 +5,11 @@ and layers. An *engine* turns it into a session, a function from uint8 pixels to
 one float32 array a layer. Nothing of torch, OpenVINO or ONNX Runtime leaks out.
 """
 
+import os
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -37,6 +40,9 @@ class Normalization:
     bgr: bool = False
 
 
+AS_IT_IS = Normalization()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Network:
     """A network as data.
@@ -54,7 +60,7 @@ class Network:
 
     name: str
     outputs: tuple[str, ...]
-    normalization: Normalization = Normalization()
+    normalization: Normalization = AS_IT_IS
     onnx: bytes | None = None
     module: "Callable[[], torch.nn.Module] | None" = None
     input_size: int | None = None
@@ -120,11 +126,24 @@ def open_session(
         network: what to run.
         device: "cpu", "cuda", or "auto": a GPU where torch can use one.
         precision: "fp32", "bf16", or "auto": fp32 on a CPU, bf16 on a GPU.
-        engine: a name of ENGINES, or "auto": OpenVINO on a CPU; torch or, for ONNX files, ONNX Runtime on a GPU.
+        engine: a name of ENGINES, or "auto": OpenVINO on a CPU; on a GPU torch, or ONNX
+            Runtime for ONNX files.
         threads: how many to use; 0 for one a core.
 
     Raises:
         EngineError: the device or the precision cannot be had; never a quiet substitute.
+    """
+    device, precision = resolve(device, precision)
+    if engine == "auto":
+        engine = "openvino" if device == "cpu" else "torch" if network.module else "onnxruntime"
+    return ENGINES[engine].open(network, device, precision, threads)
+
+
+def resolve(device: str, precision: str) -> tuple[str, str]:
+    """Return the device and the precision that "auto" stands for here, before anything is loaded.
+
+    Raises:
+        EngineError: a word that is no device or no precision.
     """
     for name, value, allowed in (("device", device, DEVICES), ("precision", precision, PRECISIONS)):
         if value not in allowed:
@@ -133,16 +152,21 @@ def open_session(
         device = "cuda" if cuda_is_usable() else "cpu"
     if precision == "auto":
         precision = "fp32" if device == "cpu" else "bf16"
-    if engine == "auto":
-        engine = "openvino" if device == "cpu" else "torch" if network.module else "onnxruntime"
-    return ENGINES[engine].open(network, device, precision, threads)
+    return device, precision
 
 
 def cuda_is_usable() -> bool:
     """Whether torch can run something on a GPU here."""
+    if not Path("/dev/nvidiactl").exists() and shutil.which("nvidia-smi") is None:
+        return False  # no driver: spare the seconds that importing torch takes
     import torch
 
     return bool(torch.cuda.is_available())
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def stack_rows(rows: Sequence[Sequence[NDArray[Any]]]) -> list[NDArray[np.float32]]:

@@ -1,0 +1,75 @@
+"""What torchvision's networks have in common: official files, ImageNet's normalization, inner layers."""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from featurekit.engines import Network, Normalization
+from featurekit.errors import WeightsError
+
+if TYPE_CHECKING:
+    import torch
+
+# ImageNet's mean and standard deviation on 0..255.
+IMAGENET = Normalization((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
+
+
+def torchvision_network(
+    name: str,
+    weights: bytes,
+    nodes: Mapping[str, str],
+    layers: Sequence[str],
+    **options: Any,
+) -> Network:
+    """Return a network of torchvision's, read at some of its inner layers.
+
+    Args:
+        name: function of torchvision.models that builds it.
+        weights: bytes of an official file of torchvision's: a state dictionary.
+        nodes: layer → name of its node in the network's graph.
+        layers: layers to read, in this order.
+        options: passed on to the function that builds it.
+
+    Raises:
+        WeightsError: the file's tensors are not those of this network.
+    """
+    wanted = tuple(nodes[layer] for layer in layers)
+    return Network(
+        name=name,
+        module=lambda: _build(name, weights, wanted, options),
+        outputs=wanted,
+    )
+
+
+def _build(name: str, weights: bytes, nodes: Sequence[str], options: Mapping[str, Any]) -> "torch.nn.Module":
+    import torch
+    import torchvision
+    from torchvision.models.feature_extraction import create_feature_extractor
+
+    build: Callable[..., torch.nn.Module] = getattr(torchvision.models, name)
+    # Nothing random survives: every tensor is overwritten or load_state_dict refuses the file.
+    network = build(weights=None, **options)
+    state = torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise WeightsError(f"The weight file is not one of {name}: {reason}") from error
+    extractor = create_feature_extractor(
+        network.eval(), return_nodes=list(dict.fromkeys(nodes)), suppress_diff_warning=True
+    )
+
+    class InOrder(torch.nn.Module):
+        """The layers wanted as a tuple; of a feature map, the mean of its cells."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.extractor = extractor
+
+        def forward(self, pixels: "torch.Tensor") -> tuple["torch.Tensor", ...]:
+            found = self.extractor(pixels)
+            return tuple(
+                found[node].mean(dim=(2, 3)) if found[node].dim() == 4 else found[node] for node in nodes
+            )
+
+    return InOrder().eval()

@@ -1,0 +1,167 @@
+"""OpenVINO, the engine for CPUs.
+
+Every picture is a request of its own on a stream of one thread, as many streams
+as threads. So a vector depends on its own pixels alone, whatever the batch, the
+order or the number of threads, and the cores are still all busy.
+"""
+
+import sys
+import threading
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit.engines import ENGINES, Achieved, Engine, Network, Normalization, stack_rows, usable_cores
+from featurekit.engines._onnx import with_outputs
+from featurekit.errors import EngineError
+
+_PRECISION = {"fp32": "f32", "bf16": "bf16"}
+
+
+def import_openvino() -> Any:
+    """Return the module openvino, kept from reporting its import to an analytics service."""
+    # openvino asks for this module and goes on without it; the real one opens a
+    # socket and writes below HOME.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None: "do not import"
+    import openvino
+
+    return openvino
+
+
+class OpenVINOSession:
+    """A network compiled for the CPU; an input of another size is compiled when it first occurs."""
+
+    def __init__(self, network: Network, precision: str, threads: int) -> None:
+        self._openvino = import_openvino()
+        self._network = network
+        self._precision = precision
+        self._threads = threads or usable_cores()
+        self._model = _read(self._openvino, network)
+        self._compiled: dict[tuple[int, int], _Compiled] = {}
+        self._compiling = threading.Lock()
+        side = network.input_size or 64
+        self._first = self._for_size((side, side))
+
+    @property
+    def achieved(self) -> Achieved:
+        """What it runs on, read back from the compiled network."""
+        kind = self._first.model.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        precision = next((ours for ours, theirs in _PRECISION.items() if theirs == kind), kind)
+        devices = self._first.model.get_property("EXECUTION_DEVICES")
+        version = self._openvino.__version__.split("-")[0]
+        return Achieved(f"openvino {version}", "+".join(map(str, devices)).lower(), precision)
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """Return one array an output; may be called from several threads at once."""
+        compiled = self._for_size((pixels.shape[1], pixels.shape[2]))
+        # A detector is called with one picture, from each of the threads that decode.
+        return compiled.one(pixels) if len(pixels) == 1 else compiled.many(pixels)
+
+    def _for_size(self, size: tuple[int, int]) -> "_Compiled":
+        with self._compiling:
+            if size not in self._compiled:
+                prepared = _prepared(self._openvino, self._model, self._network.normalization, size)
+                options = {
+                    "INFERENCE_PRECISION_HINT": _PRECISION[self._precision],
+                    "NUM_STREAMS": str(self._threads),
+                    "INFERENCE_NUM_THREADS": str(self._threads),
+                    "ENABLE_CPU_PINNING": False,
+                }
+                model = self._openvino.Core().compile_model(prepared, "CPU", options)
+                self._compiled[size] = _Compiled(self._openvino, model, self._threads)
+            return self._compiled[size]
+
+
+class _Compiled:
+    """A network compiled for one size of picture."""
+
+    def __init__(self, openvino: Any, model: Any, threads: int) -> None:
+        self.model = model
+        self._queue = openvino.AsyncInferQueue(model, threads)
+        self._queue_is_free = threading.Lock()
+        self._own = threading.local()
+
+    def one(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """Run one picture in the caller's thread."""
+        if not hasattr(self._own, "request"):
+            self._own.request = self.model.create_infer_request()
+        self._own.request.infer({0: np.ascontiguousarray(pixels)})
+        return self._outputs(self._own.request)
+
+    def many(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """Run pictures on all streams at once, each for itself."""
+        rows: list[list[NDArray[np.float32]]] = [[]] * len(pixels)
+
+        def keep(request: Any, row: int) -> None:
+            rows[row] = [output[0] for output in self._outputs(request)]
+
+        with self._queue_is_free:
+            self._queue.set_callback(keep)
+            for row in range(len(pixels)):
+                self._queue.start_async({0: np.ascontiguousarray(pixels[row : row + 1])}, row)
+            self._queue.wait_all()
+        return stack_rows(rows)
+
+    def _outputs(self, request: Any) -> list[NDArray[np.float32]]:
+        return [
+            np.array(request.get_output_tensor(i).data, dtype=np.float32)
+            for i in range(len(self.model.outputs))
+        ]
+
+
+def _read(openvino: Any, network: Network) -> Any:
+    """Return the network as an OpenVINO model with exactly the outputs wanted."""
+    if network.onnx is not None:
+        return openvino.Core().read_model(with_outputs(network.onnx, network.outputs))
+    import warnings
+
+    import torch
+
+    assert network.module is not None
+    side = network.input_size or 64
+    with warnings.catch_warnings():
+        # convert_model traces; torch has announced that tracing will go, OpenVINO has no other way yet.
+        warnings.simplefilter("ignore")
+        return openvino.convert_model(network.module(), example_input=torch.zeros(1, 3, side, side))
+
+
+def _prepared(openvino: Any, model: Any, normalization: Normalization, size: tuple[int, int]) -> Any:
+    """Return a copy for one picture of uint8 RGB pixels, its normalization built in."""
+    model = model.clone()
+    model.reshape({model.input(0): [1, 3, *size]})
+    steps = openvino.preprocess.PrePostProcessor(model)
+    layout, element = openvino.Layout, openvino.Type
+    colors = openvino.preprocess.ColorFormat
+    pixels = steps.input(0)
+    pixels.tensor().set_element_type(element.u8).set_layout(layout("NHWC")).set_color_format(colors.RGB)
+    pixels.model().set_layout(layout("NCHW"))
+    pixels.preprocess().convert_element_type(element.f32)
+    if normalization.bgr:
+        pixels.preprocess().convert_color(colors.BGR)
+    mean, scale = list(normalization.mean), list(normalization.scale)
+    if normalization.bgr:
+        mean.reverse()
+        scale.reverse()
+    pixels.preprocess().mean(mean).scale(scale)
+    return steps.build()
+
+
+def open_openvino(network: Network, device: str, precision: str, threads: int) -> OpenVINOSession:
+    """Compile a network for the CPU.
+
+    Raises:
+        EngineError: another device is asked for, or bf16 on a processor without it.
+    """
+    if device != "cpu":
+        raise EngineError(f"The engine openvino runs on cpu. Got '{device}' instead.")
+    session = OpenVINOSession(network, precision, threads)
+    if session.achieved.precision != precision:
+        raise EngineError(
+            f"This processor cannot run {network.name} in {precision}: openvino chose"
+            f" {session.achieved.precision}. Use --precision {session.achieved.precision}."
+        )
+    return session
+
+
+ENGINES.add(Engine("openvino", ("cpu",), open_openvino))
