@@ -1,0 +1,313 @@
+"""What the doctor finds, on installations and machines that are made up to be ill."""
+
+import base64
+import hashlib
+import sys
+from pathlib import Path
+
+import pytest
+
+from featurekit import doctor, weights
+from featurekit.weights import Archive, Licences, WeightsEntry
+
+no_gpu = pytest.mark.skipif(doctor.has_gpu(), reason="this machine has a GPU")
+TELLING = "onnxruntime/capi/build_and_package_info.py"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    folder = tmp_path / "home"
+    monkeypatch.setenv("FEATUREKIT_HOME", str(folder))
+    return folder
+
+
+# ---- onnxruntime packages
+
+
+def install(folder, package, *, cuda=False, record=True):
+    """Do what pip does with a package of onnxruntime: write over what is there, keep a record."""
+    code = f"package_name = '{package}'\n".encode()
+    capi = folder / "onnxruntime/capi"
+    capi.mkdir(parents=True, exist_ok=True)
+    (folder / TELLING).write_bytes(code)
+    if cuda:
+        (capi / "libonnxruntime_providers_cuda.so").write_bytes(b"")
+    about = folder / f"{package.replace('-', '_')}-1.32.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.32.0\n")
+    if record:
+        digest = base64.urlsafe_b64encode(hashlib.sha256(code).digest()).decode().rstrip("=")
+        (about / "RECORD").write_text(f"{TELLING},sha256={digest},{len(code)}\n")
+
+
+def test_one_onnxruntime_is_in_order(tmp_path):
+    install(tmp_path, "onnxruntime")
+    finding = doctor.check_onnxruntime_packages([tmp_path])
+    assert finding.status == "ok"
+    assert finding.message == "onnxruntime 1.32.0; the module is that of onnxruntime, without CUDA"
+
+
+def test_no_onnxruntime_is_a_problem(tmp_path):
+    finding = doctor.check_onnxruntime_packages([tmp_path])
+    assert (finding.status, finding.repair) == ("problem", "pip install onnxruntime")
+
+
+def test_the_cpu_package_over_the_gpu_package_is_told_from_the_files(tmp_path):
+    install(tmp_path, "onnxruntime-gpu", cuda=True)
+    (tmp_path / "onnxruntime/capi/libonnxruntime_providers_cuda.so").unlink()
+    install(tmp_path, "onnxruntime")
+    finding = doctor.check_onnxruntime_packages([tmp_path])
+    assert finding.status == "problem"
+    assert "onnxruntime 1.32.0, onnxruntime-gpu 1.32.0" in finding.message
+    assert "the module is that of onnxruntime, without CUDA" in finding.message
+    assert finding.repair == (
+        "pip uninstall -y onnxruntime onnxruntime-gpu && pip install --no-deps onnxruntime-gpu"
+    )
+
+
+def test_the_gpu_package_over_the_cpu_package_works_but_is_warned_of(tmp_path):
+    install(tmp_path, "onnxruntime")
+    install(tmp_path, "onnxruntime-gpu", cuda=True)
+    finding = doctor.check_onnxruntime_packages([tmp_path])
+    assert finding.status == "warning"
+    assert "the module is that of onnxruntime-gpu, with CUDA" in finding.message
+    assert "uninstall" in finding.repair
+
+
+def test_a_gpu_package_that_lost_its_cuda_library_is_a_problem(tmp_path):
+    install(tmp_path, "onnxruntime-gpu")
+    finding = doctor.check_onnxruntime_packages([tmp_path])
+    assert finding.status == "problem"
+    assert "without CUDA" in finding.message
+
+
+@pytest.mark.parametrize("ill", ["overwritten", "deleted", "no record"])
+def test_a_module_that_is_nobodys_is_a_problem(tmp_path, ill):
+    install(tmp_path, "onnxruntime", record=ill != "no record")
+    if ill == "overwritten":
+        (tmp_path / TELLING).write_text("package_name = 'onnxruntime-directml'\n")
+    if ill == "deleted":
+        (tmp_path / TELLING).unlink()
+    finding = doctor.check_onnxruntime_packages([tmp_path])
+    assert finding.status == "problem"
+    assert finding.repair == "pip install --force-reinstall --no-deps onnxruntime"
+
+
+def test_packages_that_only_sound_like_onnxruntime_do_not_count(tmp_path):
+    install(tmp_path, "onnxruntime")
+    about = tmp_path / "onnxruntime_extensions-0.15.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: onnxruntime-extensions\nVersion: 0.15\n")
+    (about / "RECORD").write_text("onnxruntime_extensions/__init__.py,,\n")
+    assert doctor.check_onnxruntime_packages([tmp_path]).status == "ok"
+
+
+# ---- libraries
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Make a module that Python can find; it is forgotten afterwards."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    made = []
+
+    def make(name, code):
+        (tmp_path / f"{name}.py").write_text(code)
+        made.append(name)
+        return name
+
+    yield make
+    for name in made:
+        sys.modules.pop(name, None)
+
+
+def test_a_library_tells_its_version(module):
+    module("sound_library", "import warnings\nwarnings.warn('old')\n__version__ = '1.2'")
+    finding = doctor.check_library("sound_library", "sound-library")
+    assert finding == doctor.Finding("sound_library", "ok", "1.2")
+
+
+def test_a_missing_library_comes_with_its_install_command():
+    finding = doctor.check_library("absent_library", "absent-library")
+    assert (finding.status, finding.message) == ("problem", "not installed")
+    assert finding.repair == "pip install absent-library"
+
+
+def test_a_library_that_lacks_another_names_that_one(module):
+    module("needy_library", "import absent_library.part")
+    finding = doctor.check_library("needy_library", "needy-library")
+    assert (finding.message, finding.repair) == (
+        "needs absent_library, which is missing",
+        "pip install absent_library",
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "repair"),
+    [
+        ("raise ImportError('libGL.so.1: cannot open shared object file')", "apt-get install libgl1"),
+        (
+            "raise OSError('libcudart.so.13: cannot open shared object file')",
+            "package that has libcudart.so.13",
+        ),
+        ("raise ValueError('numpy.dtype size changed')", "--force-reinstall --no-deps broken-library"),
+        ("import math; math.absent", "--force-reinstall --no-deps broken-library"),
+    ],
+)
+def test_a_library_that_cannot_be_imported_says_why(module, code, repair):
+    module("broken_library", code)
+    finding = doctor.check_library("broken_library", "broken-library")
+    assert finding.status == "problem"
+    assert finding.message.startswith("cannot be imported: ")
+    assert repair in finding.repair
+
+
+# ---- GPUs
+
+
+@no_gpu
+@pytest.mark.parametrize("check", ["check_torch_cuda", "check_onnxruntime_cuda", "check_xgboost_cuda"])
+def test_a_machine_without_a_gpu_is_in_order(check):
+    finding = getattr(doctor, check)(False)
+    assert (finding.status, finding.message) == ("ok", "no GPU: runs on the CPU")
+
+
+@no_gpu
+@pytest.mark.parametrize("check", ["check_torch_cuda", "check_onnxruntime_cuda", "check_xgboost_cuda"])
+def test_a_gpu_that_a_library_cannot_use_comes_with_a_repair(check):
+    finding = getattr(doctor, check)(True)
+    assert finding.status in ("problem", "warning")
+    assert "GPU" in finding.message
+    assert "pip" in finding.repair
+
+
+def test_a_gpu_is_seen_by_its_device(tmp_path):
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev/nvidiactl").touch()
+    assert not doctor.has_gpu(tmp_path, {})
+    (tmp_path / "dev/nvidia0").touch()
+    assert doctor.has_gpu(tmp_path, {})
+    assert doctor.has_gpu(tmp_path, {"CUDA_VISIBLE_DEVICES": "1"})
+    assert not doctor.has_gpu(tmp_path, {"CUDA_VISIBLE_DEVICES": ""})
+
+
+# ---- machine
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ("fpu avx512_bf16 amx_bf16 amx_tile", "AMX"),
+        ("fpu avx512_bf16", "AVX-512 bf16"),
+        ("fpu avx2", "no bf16"),
+        (None, "not known"),
+    ],
+)
+def test_bf16_is_read_from_the_processors_flags(tmp_path, flags, said):
+    lines = "processor\t: 0\nmodel name\t: Made Up 9000\n"
+    lines += f"flags\t\t: {flags}\n" if flags else ""
+    (tmp_path / "cpuinfo").write_text(lines * 2)
+    finding = doctor.check_processor(tmp_path / "cpuinfo")
+    assert finding.status == "ok"
+    assert finding.message.startswith("Made Up 9000; ")
+    assert said in finding.message
+
+
+def test_a_system_without_cpuinfo_is_not_guessed_at(tmp_path):
+    assert "not known" in doctor.check_processor(tmp_path / "absent").message
+
+
+@pytest.mark.parametrize(
+    ("chosen", "quota", "status", "repair"),
+    [
+        ("", None, "ok", ""),
+        ("", "max 100000", "ok", ""),
+        ("", "200000 100000", "warning", "export OMP_NUM_THREADS=2"),
+        ("", "50000 100000", "warning", "export OMP_NUM_THREADS=1"),
+        ("", "1600000 100000", "ok", ""),
+        ("", "nonsense", "ok", ""),
+        ("2", "200000 100000", "ok", ""),
+        ("8", "200000 100000", "warning", "export OMP_NUM_THREADS=2"),
+        ("4,2", None, "ok", ""),
+        ("16", None, "warning", "export OMP_NUM_THREADS=8"),
+        ("many", None, "warning", "export OMP_NUM_THREADS=8"),
+        ("0", None, "warning", "export OMP_NUM_THREADS=8"),
+    ],
+)
+def test_threads_are_compared_with_what_may_be_used(tmp_path, chosen, quota, status, repair):
+    if quota:
+        (tmp_path / "cpu.max").write_text(f"{quota}\n")
+    environ = {"OMP_NUM_THREADS": chosen} if chosen else {}
+    finding = doctor.check_threads(environ, tmp_path, cores=8)
+    assert (finding.status, finding.repair) == (status, repair)
+    assert finding.message.startswith("8 cores")
+
+
+def test_an_older_containers_limit_is_read_too(tmp_path):
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu/cpu.cfs_quota_us").write_text("300000\n")
+    (tmp_path / "cpu/cpu.cfs_period_us").write_text("100000\n")
+    assert doctor.check_threads({}, tmp_path, cores=8).repair == "export OMP_NUM_THREADS=3"
+    (tmp_path / "cpu/cpu.cfs_quota_us").write_text("-1\n")
+    assert doctor.check_threads({}, tmp_path, cores=8).status == "ok"
+
+
+def test_a_full_disk_is_warned_of_once_a_disk(tmp_path):
+    folders = [tmp_path / "not/there/yet", tmp_path]
+    assert [finding.status for finding in doctor.check_disk(folders, enough=0)] == ["ok"]
+    findings = doctor.check_disk(folders, enough=10**18)
+    assert [finding.status for finding in findings] == ["warning"]
+    assert "FEATUREKIT_HOME" in findings[0].repair
+
+
+# ---- weights
+
+
+@pytest.fixture
+def table(monkeypatch, home):
+    """One builtin entry and one that is not, of the bytes b"right"."""
+    wheel = Archive(name="wheel", requirement="wheel==1.0", sha256="0" * 64)
+    facts = {"sha256": hashlib.sha256(b"right").hexdigest(), "size": 5, "about": "made up"}
+    facts["licences"] = Licences("MIT", "MIT", "made up")
+    entries = (
+        WeightsEntry(name="free", file_name="free", archive=wheel, member="m", is_builtin=True, **facts),
+        WeightsEntry(name="other", file_name="other", url="https://example.org/other", **facts),
+    )
+    monkeypatch.setattr(weights, "WEIGHTS", {entry.name: entry for entry in entries})
+    (home / "weights").mkdir(parents=True)
+
+
+@pytest.mark.parametrize(
+    ("free", "other", "status", "repair"),
+    [
+        (b"right", None, "ok", ""),
+        (b"right", b"right", "ok", ""),
+        (None, None, "problem", "featurekit weights fetch builtin"),
+        (b"wrong", None, "problem", "featurekit weights fetch builtin"),
+        (b"right", b"wrong", "problem", "featurekit weights fetch other"),
+        (b"wrong", b"wrong", "problem", "featurekit weights fetch builtin && featurekit weights fetch other"),
+    ],
+)
+def test_weights_are_hashed_and_the_builtin_ones_missed(table, free, other, status, repair):
+    for name, data in (("free", free), ("other", other)):
+        if data is not None:
+            weights.path_of(name).write_bytes(data)
+    finding = doctor.check_weights()
+    assert (finding.status, finding.repair) == (status, repair)
+
+
+# ---- all of it
+
+
+@pytest.mark.slow
+def test_every_problem_comes_with_its_repair_and_every_topic_once(tmp_path):
+    findings = doctor.diagnose(tmp_path)
+    topics = [finding.topic for finding in findings if finding.topic != "disk"]
+    assert len(set(topics)) == len(topics)
+    expected = {"python", "torch", "openvino", "onnxruntime packages", "torch on CUDA", "onnxruntime on CUDA"}
+    assert expected | {"xgboost on CUDA", "processor", "threads", "weights"} <= set(topics)
+    assert all(finding.repair for finding in findings if finding.status != "ok")
+    assert all(finding.message and "\n" not in finding.message for finding in findings)
+    # The home folder of this test is empty.
+    assert next(finding for finding in findings if finding.topic == "weights").status == "problem"
+    assert Path(weights.home()).exists() is False
