@@ -9,8 +9,9 @@ A workspace is the folder an analyst works in, by default the current one:
 """
 
 import os
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -57,7 +58,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     Raises:
         WorkspaceError: the folder cannot be written, or the disk is full.
     """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with unfinished.open("wb") as file:
@@ -69,7 +70,8 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     except OSError as error:
         raise WorkspaceError(f"Cannot write {path}: {error.strerror or error}.") from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):  # the error above says more
+            unfinished.unlink()
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,0 +1,939 @@
+"""The store: what was written is served to the last bit or not at all."""
+
+import inspect
+import json
+import os
+import random
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from featurekit import store as store_module
+from featurekit.errors import FeaturekitError, StoreError, WorkspaceError
+from featurekit.store import FileIndex, Store, export, recipe_key
+from featurekit.workspace import whole_file
+
+RECIPE = {"backbone": "mean_color", "layer": "mean", "faces": {"size": [320, 640], "threshold": 0.4}}
+
+
+def keys_of(*numbers):
+    """Return one made-up row key a number."""
+    digests = [sha256(str(number).encode()).digest() for number in numbers]
+    return np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32)
+
+
+def columns_of(*numbers, dim=5):
+    """Return columns that follow from the row's number, as vectors follow from a picture."""
+    vectors = [np.random.default_rng(number).standard_normal(dim, dtype=np.float32) for number in numbers]
+    return {
+        "vectors": np.array(vectors, np.float32).reshape(-1, dim),
+        "status": np.array([number % 200 for number in numbers], np.uint8),
+        "landmarks": np.array(numbers, np.float32).reshape(-1, 1, 1)
+        + np.arange(10, dtype=np.float32).reshape(5, 2),
+    }
+
+
+# The same for a child process, which starts much faster without this module's imports.
+MADE_UP_ROWS = f"""
+from hashlib import sha256
+import numpy as np
+RECIPE = {RECIPE}
+{inspect.getsource(keys_of)}
+{inspect.getsource(columns_of)}
+"""
+
+
+def assert_holds(shelf, numbers):
+    numbers = list(numbers)
+    assert len(shelf) == len(set(numbers))
+    assert not len(shelf.missing(keys_of(*numbers)))
+    got, expected = shelf.read(keys_of(*numbers)), columns_of(*numbers)
+    assert got.keys() == expected.keys()
+    for name in expected:
+        assert got[name].dtype == expected[name].dtype
+        np.testing.assert_array_equal(got[name], expected[name])
+
+
+def shards_of(shelf):
+    return sorted(shelf.folder.glob("*.safetensors"))
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def shelf(root):
+    """A shelf of ten rows in two shards."""
+    shelf = Store(root).shelf("embeddings", RECIPE)
+    shelf.append(keys_of(*range(6)), columns_of(*range(6)))
+    shelf.append(keys_of(*range(6, 10)), columns_of(*range(6, 10)))
+    return shelf
+
+
+def again(root):
+    """The same shelf as another process would see it."""
+    return Store(root).shelf("embeddings", RECIPE)
+
+
+# ---------------------------------------------------------------- recipes
+
+
+def test_equal_recipes_have_one_key_whatever_the_order_of_their_parts():
+    assert recipe_key({"a": 1, "b": {"c": (1, 2), "d": None}}) == recipe_key(
+        {"b": {"d": None, "c": [1, 2]}, "a": 1}
+    )
+
+
+@pytest.mark.parametrize("other", [{"a": 2}, {"a": 1.5}, {"a": "1"}, {"a": True}, {"b": 1}, {"a": [1]}, {}])
+def test_another_recipe_has_another_key(other):
+    assert recipe_key(other) != recipe_key({"a": 1})
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        (float("nan"), "a.b is nan"),
+        (float("inf"), "a.b is inf"),
+        (np.float32(1), "a.b is a float32"),
+        (Path("x"), "a.b is a"),
+        ({1, 2}, "a.b is a set"),
+        ({1: 2}, "a.b has the key 1"),
+        ([1, b"x"], r"a.b\[1\] is a bytes"),
+    ],
+)
+def test_a_recipe_that_is_not_plain_json_is_refused(part, message):
+    with pytest.raises(StoreError, match=message):
+        recipe_key({"a": {"b": part}})
+
+
+@pytest.mark.parametrize("kind", ["", "../x", "a/b", "Big", ".hidden"])
+def test_a_kind_that_is_no_folder_name_is_refused(root, kind):
+    with pytest.raises(StoreError, match="cannot name a kind"):
+        Store(root).shelf(kind, RECIPE)
+
+
+# ---------------------------------------------------------------- rows in, rows out
+
+
+def test_rows_come_back_to_the_last_bit_in_another_process_and_in_any_order(root, shelf):
+    for order in (range(10), [9, 0, 5, 6, 3], [2, 2, 7, 2], [4]):
+        numbers = list(order)
+        got = again(root).read(keys_of(*numbers))
+        for name, expected in columns_of(*numbers).items():
+            np.testing.assert_array_equal(got[name], expected)
+    assert_holds(again(root), range(10))
+
+
+def test_keys_may_be_a_list_of_bytes(shelf):
+    got = shelf.read([bytes(key) for key in keys_of(3, 8)], ["status"])
+    assert got.keys() == {"status"}
+    assert got["status"].tolist() == [3, 8]
+
+
+def test_missing_gives_the_row_numbers_that_are_not_there(shelf):
+    assert shelf.missing(keys_of(3, 77, 9, 78, 77)).tolist() == [1, 3, 4]
+    assert shelf.missing([]).tolist() == []
+
+
+def test_keys_that_differ_only_in_zero_bytes_are_different_rows(root):
+    keys = np.zeros((4, 32), np.uint8)
+    keys[1, 31], keys[2, 0], keys[3, 15] = 1, 255, 1
+    shelf = Store(root).shelf("faces", RECIPE)
+    shelf.append(keys, {"n": np.arange(4)})
+    assert shelf.read(keys[::-1], ["n"])["n"].tolist() == [3, 2, 1, 0]
+    assert sorted(map(bytes, shelf.rows())) == sorted(map(bytes, keys))
+
+
+def test_a_row_that_is_not_there_is_not_served(shelf):
+    with pytest.raises(
+        StoreError, match=rf"Row 1 \({bytes(keys_of(77)[0]).hex()}\) is not on the shelf.*1 of 2"
+    ):
+        shelf.read(keys_of(3, 77))
+
+
+def test_a_row_that_is_there_is_not_written_again(root, shelf):
+    size = sum(path.stat().st_size for path in shards_of(shelf))
+    shelf.append(keys_of(0, 1), columns_of(0, 1))
+    assert sum(path.stat().st_size for path in shards_of(shelf)) == size
+    shelf.append(keys_of(1, 10, 10, 2), columns_of(1, 10, 10, 2))
+    assert_holds(again(root), range(11))
+    assert sum(len(shard) for shard in map(rows_in, shards_of(shelf))) == 11
+
+
+def rows_in(path):
+    from safetensors.numpy import load_file
+
+    return load_file(path)["row_key"]
+
+
+def test_a_shard_is_an_ordinary_safetensors_file_named_by_its_hash_that_says_its_recipe(shelf):
+    from safetensors import safe_open
+
+    for path in shards_of(shelf):
+        assert path.stem == sha256(path.read_bytes()).hexdigest()
+        with safe_open(path, framework="numpy") as shard:
+            assert set(shard.keys()) == {"row_key", "vectors", "status", "landmarks"}
+            said = json.loads(shard.metadata()["featurekit"])
+        assert (said["kind"], said["recipe"]) == ("embeddings", RECIPE)
+
+
+def test_the_same_rows_make_the_same_file(tmp_path):
+    names = set()
+    for number in range(3):
+        shelf = Store(tmp_path / str(number)).shelf("embeddings", RECIPE)
+        shelf.append(keys_of(1, 2), columns_of(1, 2))
+        names.add(shards_of(shelf)[0].name)
+    assert len(names) == 1
+
+
+def test_looking_for_a_recipe_nobody_used_leaves_no_folder(root):
+    shelf = Store(root).shelf("embeddings", RECIPE)
+    assert len(shelf) == 0
+    assert shelf.missing(keys_of(1)).tolist() == [0]
+    assert shelf.read([], None) == {}
+    assert not root.exists()
+    with pytest.raises(StoreError, match="No columns"):
+        shelf.read([], ["vectors"])
+
+
+def test_no_rows_write_no_shard(root):
+    shelf = Store(root).shelf("embeddings", RECIPE)
+    shelf.append([], {"vectors": np.zeros((0, 4), np.float32)})
+    assert not root.exists()
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"vectors": np.zeros((2, 4), np.float32)}, "are not those of"),
+        (
+            {**columns_of(1, 2), "vectors": np.zeros((2, 5))},
+            r"vectors float64 \(5,\).*vectors float32 \(5,\)",
+        ),
+        ({**columns_of(1, 2), "more": np.zeros(2)}, "more float64"),
+        (columns_of(1, 2, 3), r"shape \(3, 5\) for 2 rows"),
+        ({"vectors": np.float32(1)}, r"shape \(\) for 2 rows"),
+        ({"names": np.array(["a", "b"])}, "names is <U1"),
+        ({"things": np.array([None, None])}, "things is object"),
+        ({"row_key": np.zeros(2)}, "must not be called row_key"),
+    ],
+)
+def test_columns_of_another_shape_are_refused(shelf, columns, message):
+    with pytest.raises(StoreError, match=message):
+        shelf.append(keys_of(101, 102), columns)
+    assert len(shelf) == 10
+
+
+@pytest.mark.parametrize("keys", [np.zeros((2, 31), np.uint8), np.zeros((2, 32), np.int64), [b"short"]])
+def test_keys_that_are_not_32_bytes_are_refused(shelf, keys):
+    with pytest.raises(StoreError, match="32"):
+        shelf.missing(keys)
+
+
+def test_an_unknown_column_is_refused_with_those_there_are(shelf):
+    with pytest.raises(StoreError, match=r"No columns \['vector'\].*'vectors'"):
+        shelf.read(keys_of(1), ["vector"])
+
+
+@pytest.mark.parametrize(
+    "dtype", ["bool", "u1", "i1", "u2", "i2", "f2", "u4", "i4", "f4", "u8", "i8", "f8", ">f4"]
+)
+@pytest.mark.parametrize("shape", [(), (3,), (2, 0), (2, 3, 1)])
+def test_every_dtype_and_shape_comes_back(root, dtype, shape):
+    values = (np.arange(4 * int(np.prod(shape))) % 3).reshape(4, *shape).astype(dtype)
+    Store(root).shelf("faces", RECIPE).append(keys_of(*range(4)), {"x": values})
+    got = Store(root).shelf("faces", RECIPE).read(keys_of(3, 1, 1), ["x"])["x"]
+    assert got.dtype == values.dtype.newbyteorder("<")
+    np.testing.assert_array_equal(got, values[[3, 1, 1]])
+
+
+def test_a_shard_larger_than_a_block_is_read_in_pieces(root, monkeypatch):
+    monkeypatch.setattr(store_module, "BLOCK", 64)
+    shelf = Store(root).shelf("embeddings", RECIPE)
+    shelf.append(keys_of(*range(50)), columns_of(*range(50)))
+    order = np.random.default_rng(0).permutation(50).tolist()
+    assert_holds(shelf, order)
+    got = shelf.read(keys_of(49, 0, 25), ["vectors"])["vectors"]
+    np.testing.assert_array_equal(got, columns_of(49, 0, 25)["vectors"])
+
+
+def test_reading_a_large_shelf_needs_little_memory_beside_the_answer(root):
+    made = """
+        import resource, sys
+        import numpy as np
+        from pathlib import Path
+        from featurekit.store import Store
+        keys = np.random.default_rng(0).integers(0, 256, (8000, 32), dtype=np.uint8)
+        shelf = Store(Path(sys.argv[1])).shelf("embeddings", {"large": True})
+        for start in range(0, len(keys), 1000):
+            rows = slice(start, start + 1000)
+            shelf.append(keys[rows], {"vectors": np.full((1000, 4096), start, np.float32)})
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        answer = shelf.read(keys)["vectors"]
+        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+        assert (answer[:, 0] == np.arange(8000) // 1000 * 1000).all()
+        print((grown - answer.nbytes) >> 20)
+    """
+    extra = int(run_python(made, root).stdout)
+    assert extra < 64  # MB beside an answer of 131
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_any_sequence_of_steps_equals_a_dict(tmp_path_factory, data):
+    root = tmp_path_factory.mktemp("store")
+    stores = [Store(root), Store(root)]
+    shelves = [store.shelf("embeddings", RECIPE) for store in stores]
+    remembered: set[int] = set()
+    seen: list[set[int]] = [set(), set()]
+    rows = st.lists(st.integers(0, 12), max_size=8)
+    for _ in range(data.draw(st.integers(1, 12))):
+        step = data.draw(st.sampled_from(["append", "append", "read", "missing", "refresh", "gc", "verify"]))
+        who = data.draw(st.integers(0, 1))
+        numbers = data.draw(rows)
+        if step == "append":
+            shelves[who].append(keys_of(*numbers), columns_of(*numbers))
+            remembered |= set(numbers)
+            seen[who] |= set(numbers)
+        elif step == "read" and seen[who]:
+            numbers = [number for number in numbers if number in seen[who]]
+            got = shelves[who].read(keys_of(*numbers))
+            for name, expected in columns_of(*numbers).items():
+                np.testing.assert_array_equal(got[name], expected)
+        elif step == "missing":
+            absent = [at for at, number in enumerate(numbers) if number not in seen[who]]
+            assert shelves[who].missing(keys_of(*numbers)).tolist() == absent
+        elif step == "refresh":
+            shelves[who].refresh()
+            seen[who] = set(remembered)
+        elif step == "gc":
+            stores[who].gc()
+            # A shard may have gone that the other one's answer came from: it looks again by itself.
+        elif step == "verify":
+            assert not stores[who].verify().damaged
+    if remembered:
+        assert_holds(again(root), sorted(remembered))
+
+
+# ---------------------------------------------------------------- a file that exists is whole
+
+
+def test_a_write_that_fails_before_the_rename_leaves_nothing_to_see(root, shelf):
+    before = sorted(shelf.folder.iterdir())
+    path = shelf.folder / f"{'0' * 64}.safetensors"
+
+    def write_half():
+        with whole_file(path) as file:
+            file.write(b"half of it")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
+    assert sorted(shelf.folder.iterdir()) == before
+    assert_holds(again(root), range(10))
+
+
+def run_python(code, *arguments):
+    return subprocess.run(
+        [sys.executable, "-c", MADE_UP_ROWS + textwrap.dedent(code), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from featurekit.store import Store
+shelf = Store(Path(sys.argv[1])).shelf("embeddings", RECIPE)
+start, stop, size = map(int, sys.argv[2:5])
+print("ready", flush=True)
+sys.stdin.readline()
+for first in range(start, stop, size):
+    numbers = range(first, min(first + size, stop))
+    shelf.append(keys_of(*numbers), columns_of(*numbers))
+"""
+
+
+def start_writer(root, start, stop, size):
+    writer = subprocess.Popen(
+        [sys.executable, "-c", MADE_UP_ROWS + WRITER, str(root), str(start), str(stop), str(size)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert writer.stdout.readline() == b"ready\n"
+    return writer
+
+
+def let_go(writer):
+    writer.stdin.write(b"\n")
+    writer.stdin.close()
+
+
+def end(writer):
+    writer.wait()
+    writer.stdout.close()
+    return writer.returncode
+
+
+def test_two_processes_that_write_the_same_rows_at_once_disturb_nobody(root):
+    writers = [start_writer(root, 0, 200, 10), start_writer(root, 95, 300, 7), start_writer(root, 0, 200, 10)]
+    for writer in writers:
+        let_go(writer)
+    assert [end(writer) for writer in writers] == [0, 0, 0]
+    shelf = again(root)
+    assert_holds(shelf, range(300))
+    assert not shelf.damaged
+    Store(root).gc()
+    assert_holds(again(root), range(300))
+
+
+def test_threads_that_write_the_same_rows_at_once_disturb_nobody(root):
+    failures = []
+
+    def write():
+        try:
+            shelf = Store(root).shelf("embeddings", RECIPE)
+            for first in range(0, 60, 6):
+                shelf.append(keys_of(*range(first, first + 6)), columns_of(*range(first, first + 6)))
+        except FeaturekitError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=write) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert_holds(again(root), range(60))
+
+
+def test_a_writer_killed_at_any_moment_leaves_only_rows_that_are_right(root):
+    chance = random.Random(0)
+    done = 0
+    for _ in range(12):
+        writer = start_writer(root, done, 4000, 3)
+        let_go(writer)
+        time.sleep(chance.uniform(0, 0.12))
+        writer.kill()
+        assert end(writer) == -signal.SIGKILL
+        shelf = again(root)
+        assert not shelf.damaged
+        done = len(shelf)
+        if done:
+            assert_holds(shelf, range(done))
+    assert 0 < done < 4000
+    assert not Store(root).verify().damaged
+
+
+def test_another_writers_rows_are_seen_after_refresh(root, shelf):
+    other = again(root)
+    other.append(keys_of(50), columns_of(50))
+    assert shelf.missing(keys_of(50)).tolist() == [0]
+    shelf.refresh()
+    assert_holds(shelf, [*range(10), 50])
+
+
+def test_asking_the_store_again_sees_the_rows_of_others(root):
+    store = Store(root)
+    store.shelf("embeddings", RECIPE)
+    again(root).append(keys_of(1), columns_of(1))
+    assert_holds(store.shelf("embeddings", RECIPE), [1])
+
+
+# ---------------------------------------------------------------- a full disk
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(root, shelf):
+    code = """
+        import resource, sys
+        from pathlib import Path
+        from featurekit.errors import FeaturekitError
+        from featurekit.store import Store
+        shelf = Store(Path(sys.argv[1])).shelf("embeddings", RECIPE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+        numbers = range(100, 400)
+        try:
+            shelf.append(keys_of(*numbers), columns_of(*numbers))
+        except FeaturekitError as error:
+            print(type(error).__name__, error)
+        assert len(shelf.missing(keys_of(*numbers))) == 300
+        shelf.append(keys_of(*range(100, 110)), columns_of(*range(100, 110)))
+    """
+    said = run_python(code, root).stdout
+    assert said.startswith("WorkspaceError Cannot write ")
+    assert said.count("\n") == 1
+    assert "File too large" in said
+    assert not list(shelf.folder.glob(".*"))
+    assert_holds(again(root), [*range(10), *range(100, 110)])
+
+
+def test_a_file_where_the_folder_should_be_is_one_line(tmp_path):
+    (tmp_path / "cache").write_text("not a folder")
+    with pytest.raises((StoreError, WorkspaceError), match="cache"):
+        Store(tmp_path / "cache").shelf("embeddings", RECIPE).append(keys_of(1), columns_of(1))
+
+
+# ---------------------------------------------------------------- damage
+
+
+def flip(path, chance):
+    data = bytearray(path.read_bytes())
+    data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+    path.write_bytes(data)
+
+
+def truncate(path, chance):
+    with path.open("r+b") as file:
+        file.truncate(chance.randrange(path.stat().st_size))
+
+
+def lengthen(path, chance):
+    with path.open("ab") as file:
+        file.write(chance.randbytes(chance.randrange(1, 9)))
+
+
+def overwrite(path, chance):
+    path.write_bytes(chance.randbytes(path.stat().st_size))
+
+
+def zero(path, chance):
+    start = chance.randrange(path.stat().st_size // 2)
+    with path.open("r+b") as file:
+        file.seek(start)
+        file.write(bytes(path.stat().st_size - start))
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("damage", [flip, truncate, lengthen, overwrite, zero])
+def test_a_damaged_shard_is_found_not_served_and_written_again(root, shelf, damage, seed):
+    chance = random.Random(seed)
+    path = chance.choice(shards_of(shelf))
+    kept = [number for number in range(10) if bytes(keys_of(number)[0]) not in set(map(bytes, rows_in(path)))]
+    damage(path, chance)
+    fresh = again(root)
+    assert [found.path.name for found in fresh.damaged] == [path.name]
+    assert not path.exists()
+    assert (path.parent / "quarantine" / path.name).exists()
+    assert_holds(fresh, kept)
+    fresh.append(keys_of(*range(10)), columns_of(*range(10)))
+    assert_holds(again(root), range(10))
+
+
+def test_damage_after_the_first_look_is_found_by_verify_and_by_refresh(root, shelf):
+    path = shards_of(shelf)[0]
+    flip(path, random.Random(0))
+    verified = Store(root).verify()
+    assert verified.shards == 1
+    assert [found.path for found in verified.damaged] == [path]
+    assert "hash" in verified.damaged[0].why
+    shelf.refresh()
+    assert len(shelf) in (4, 6)
+
+
+def test_a_shard_cut_short_while_it_is_in_use_is_not_served(shelf):
+    for path in shards_of(shelf):
+        os.truncate(path, path.stat().st_size - 1)
+    with pytest.raises(StoreError, match="not on the shelf"):
+        shelf.read(keys_of(*range(10)))
+    assert len(shelf.damaged) == 2
+
+
+def test_shards_with_swapped_names_are_both_found(root, shelf):
+    one, two = shards_of(shelf)
+    one.rename(one.with_suffix(".x"))
+    two.rename(one)
+    one.with_suffix(".x").rename(two)
+    fresh = again(root)
+    assert len(fresh) == 0
+    assert len(fresh.damaged) == 2
+
+
+def test_a_shard_of_another_recipe_is_not_served(root, shelf):
+    other = Store(root).shelf("embeddings", {**RECIPE, "layer": "other"})
+    other.append(keys_of(70), columns_of(70))
+    stray = shards_of(other)[0]
+    stray.rename(shelf.folder / stray.name)
+    fresh = again(root)
+    assert_holds(fresh, range(10))
+    assert "belongs to another recipe" in fresh.damaged[0].why
+
+
+def test_a_shard_of_another_kind_is_not_served(root, shelf):
+    faces = Store(root).shelf("faces", RECIPE)
+    faces.append(keys_of(70), columns_of(70))
+    shards_of(faces)[0].rename(shelf.folder / shards_of(faces)[0].name)
+    assert "belongs to another recipe" in again(root).damaged[0].why
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\0" * 40,
+        b"\xff" * 40,
+        b"\x02\0\0\0\0\0\0\0{}",
+        b"\x04\0\0\0\0\0\0\0null",
+        b"\x05\0\0\0\0\0\0\0[1,2]",
+    ],
+)
+def test_a_file_with_the_right_name_that_is_no_shard_is_not_served(root, shelf, content):
+    (shelf.folder / f"{sha256(content).hexdigest()}.safetensors").write_bytes(content)
+    fresh = again(root)
+    assert len(fresh.damaged) == 1
+    assert_holds(fresh, range(10))
+
+
+def test_shards_that_disagree_about_a_column_are_refused(root, shelf, tmp_path):
+    other = Store(tmp_path / "other").shelf("embeddings", RECIPE)
+    other.append(keys_of(70), columns_of(70, dim=6))
+    shards_of(other)[0].rename(shelf.folder / shards_of(other)[0].name)
+    with pytest.raises(StoreError, match=r"Column vectors of .* is not that of .*cache gc --drop"):
+        again(root).read(keys_of(*range(10), 70))
+
+
+@pytest.mark.parametrize("text", ["{", "", "[1]", '"x"', '{"backbone": "other"}', "\udcff", '{"a": NaN}'])
+def test_a_folder_with_another_recipe_is_refused_until_it_is_verified(root, shelf, text):
+    (shelf.folder / "recipe.json").write_text(text, errors="surrogateescape")
+    with pytest.raises(StoreError, match=r"recipe.json.*cache verify"):
+        again(root)
+    assert [info.damaged for info in Store(root).shelves()] == [1]
+    assert [found.path.name for found in Store(root).verify().damaged] == ["recipe.json"]
+    assert json.loads((shelf.folder / "recipe.json").read_text()) == RECIPE
+    assert_holds(again(root), range(10))
+
+
+def test_the_shards_alone_are_enough(root, shelf):
+    (shelf.folder / "recipe.json").unlink()
+    assert_holds(again(root), range(10))
+    assert Store(root).shelves()[0].recipe == RECIPE
+
+
+def test_a_folder_under_another_recipes_name_serves_nothing(root, shelf):
+    other = {**RECIPE, "layer": "other"}
+    shelf.folder.rename(shelf.folder.with_name(recipe_key(other)[:16]))
+    with pytest.raises(StoreError, match="is of another recipe"):
+        Store(root).shelf("embeddings", other)
+    assert len(Store(root).verify().damaged) == 3
+    assert len(Store(root).shelf("embeddings", other)) == 0
+
+
+def test_a_shelf_that_cannot_be_read_is_one_line(root, shelf):
+    path = shards_of(shelf)[0]
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(StoreError, match=r"Cannot read .*safetensors: Is a directory"):
+        again(root)
+
+
+# ---------------------------------------------------------------- what is there, and cleaning
+
+
+def test_shelves_lists_what_is_there(root, shelf):
+    Store(root).shelf("faces", {"detector": "none"}).append(keys_of(1), {"status": np.zeros(1, np.uint8)})
+    embeddings, faces = Store(root).shelves()
+    assert (embeddings.kind, embeddings.recipe, embeddings.rows, embeddings.shards) == (
+        "embeddings",
+        RECIPE,
+        10,
+        2,
+    )
+    assert embeddings.bytes == sum(path.stat().st_size for path in shards_of(shelf))
+    assert embeddings.key == recipe_key(RECIPE)[:16]
+    assert (faces.kind, faces.recipe, faces.rows, faces.damaged) == ("faces", {"detector": "none"}, 1, 0)
+    assert Store(root / "nowhere").shelves() == []
+
+
+def test_gc_removes_a_shard_whose_rows_stand_in_others_and_no_row(root, shelf, tmp_path):
+    twice = Store(tmp_path / "other").shelf("embeddings", RECIPE)
+    twice.append(keys_of(4, 5, 6, 7), columns_of(4, 5, 6, 7))
+    twice.append(keys_of(9, 20), columns_of(9, 20))
+    for path in shards_of(twice):
+        path.rename(shelf.folder / path.name)
+    freed = Store(root).gc()
+    assert len(freed.files) == 1
+    assert freed.bytes > 0
+    assert not freed.files[0].exists()
+    assert_holds(again(root), [*range(10), 20])
+    assert Store(root).gc().files == ()
+    # A reader that had looked at the shard before finds its rows in the others.
+    assert_holds(shelf, range(10))
+
+
+def test_gc_removes_quarantine_and_leftovers_of_the_dead_only(root, shelf):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    long_ago = time.time() - 3600
+    names = {
+        "dead": f".{'a' * 64}.safetensors.{dead.pid}-140.tmp",
+        "just_now": f".{'b' * 64}.safetensors.{dead.pid}-140.tmp",
+        "living": f".{'c' * 64}.safetensors.{os.getpid()}-140.tmp",
+        "reused": f".{'d' * 64}.safetensors.{os.getpid()}-140.tmp",
+        "old_style": f".recipe.json.{dead.pid}.tmp",
+    }
+    for name in names.values():
+        (shelf.folder / name).write_bytes(b"unfinished")
+    for name in ("dead", "living", "old_style"):
+        os.utime(shelf.folder / names[name], (long_ago, long_ago))
+    os.utime(shelf.folder / names["reused"], (long_ago - 2 * 86400,) * 2)
+    flip(shards_of(shelf)[0], random.Random(0))
+    again(root)
+    freed = Store(root).gc()
+    assert {path.name for path in freed.files} >= {names["dead"], names["old_style"], names["reused"]}
+    left = {path.name for path in shelf.folder.iterdir()}
+    assert {name for name in left if name.startswith(".")} == {names["just_now"], names["living"]}
+    assert "quarantine" not in left
+
+
+def test_gc_drops_whole_shelves(root, shelf):
+    other = Store(root).shelf("embeddings", {"other": 1})
+    other.append(keys_of(1), columns_of(1))
+    freed = Store(root).gc(drop=[recipe_key({"other": 1})])
+    assert not other.folder.exists()
+    assert len(freed.files) == 2
+    assert_holds(again(root), range(10))
+    other.append(keys_of(2), columns_of(2))
+    Store(root).gc(keep=[shelf.folder.name])
+    assert not other.folder.exists()
+    assert_holds(again(root), range(10))
+
+
+@pytest.mark.parametrize("wish", ["drop", "keep"])
+def test_gc_refuses_a_key_that_is_not_there(root, shelf, wish):
+    with pytest.raises(StoreError, match=rf"No shelf has the key beef\. Known: {shelf.folder.name}\."):
+        Store(root).gc(**{wish: ["beef"]})
+    assert_holds(again(root), range(10))
+
+
+def test_only_the_user_may_read_what_is_stored(root, shelf, tmp_path):
+    index = FileIndex(root / "files.sqlite")
+    index.close()
+    flip(shards_of(shelf)[0], random.Random(0))
+    again(root)
+    export(again(root), tmp_path / "out" / "rows.parquet")
+    export(again(root), tmp_path / "out" / "rows")
+    paths = [root, *root.rglob("*"), *(tmp_path / "out").rglob("*")]
+    assert len(paths) > 8
+    for path in paths:
+        expected = 0o700 if path.is_dir() else 0o600
+        assert stat.S_IMODE(path.stat().st_mode) == expected, path
+
+
+# ---------------------------------------------------------------- export
+
+
+def test_parquet_holds_every_row_and_column(root, shelf, tmp_path, monkeypatch):
+    import pyarrow.parquet
+
+    monkeypatch.setattr(store_module, "BLOCK", 200)  # several row groups
+    path = tmp_path / "rows.parquet"
+    assert export(shelf, path) == [path]
+    table = pyarrow.parquet.read_table(path)
+    assert str(table.schema.field("vectors").type) == "fixed_size_list<element: float>[5]"
+    keys = [bytes.fromhex(key) for key in table["row_key"].to_pylist()]
+    expected = shelf.read(keys)
+    assert sorted(keys) == sorted(map(bytes, keys_of(*range(10))))
+    for name in expected:
+        np.testing.assert_array_equal(np.array(table[name].to_pylist(), expected[name].dtype), expected[name])
+
+
+def test_npy_holds_every_row_and_column(shelf, tmp_path):
+    written = export(shelf, tmp_path / "rows", "npy")
+    assert sorted(path.name for path in written) == [
+        "landmarks.npy",
+        "row_key.txt",
+        "status.npy",
+        "vectors.npy",
+    ]
+    keys = [bytes.fromhex(line) for line in (tmp_path / "rows" / "row_key.txt").read_text().split()]
+    for name, expected in shelf.read(keys).items():
+        np.testing.assert_array_equal(np.load(tmp_path / "rows" / f"{name}.npy"), expected)
+
+
+def test_an_empty_shelf_or_an_unknown_format_is_not_exported(root, shelf, tmp_path):
+    with pytest.raises(StoreError, match="Nothing to export"):
+        export(Store(root).shelf("faces", RECIPE), tmp_path / "x.parquet")
+    with pytest.raises(StoreError, match="Unknown export format 'csv'"):
+        export(shelf, tmp_path / "x.csv", "csv")
+    assert not list(tmp_path.glob("x*"))
+
+
+# ---------------------------------------------------------------- which files are known
+
+
+@pytest.fixture
+def photo(tmp_path):
+    """A file that has been left in peace."""
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(b"pixels")
+    rest(path)
+    return path
+
+
+def rest(path):
+    """Let a file rest for longer than the index asks, without waiting: the index asks for less."""
+    time.sleep(0.02)
+
+
+@pytest.fixture
+def index_path(tmp_path, monkeypatch):
+    monkeypatch.setattr(FileIndex, "PEACE", 10**7)
+    monkeypatch.setattr(FileIndex, "PATIENCE", 0.05)
+    return tmp_path / "cache" / "files.sqlite"
+
+
+def test_a_file_is_read_once(index_path, photo):
+    content = sha256(b"pixels").hexdigest()
+    with FileIndex(index_path) as index:
+        assert index.known(photo) is None
+        assert index.content_of(photo) == content
+        assert index.known(photo) == content
+    with FileIndex(index_path) as index:
+        assert index.known(photo) == content
+        assert index.known(photo.with_name("other")) is None
+
+
+@pytest.mark.parametrize("change", ["content", "same_size_and_mtime", "touch", "replaced"])
+def test_a_changed_file_is_read_again(index_path, photo, change):
+    with FileIndex(index_path) as index:
+        index.content_of(photo)
+        assert index.known(photo) is not None
+    status = photo.stat()
+    if change == "content":
+        photo.write_bytes(b"other")
+    elif change == "same_size_and_mtime":
+        photo.write_bytes(b"PIXELS")
+        os.utime(photo, ns=(status.st_atime_ns, status.st_mtime_ns))
+    elif change == "touch":
+        os.utime(photo)
+    else:
+        twin = photo.with_name("twin")
+        twin.write_bytes(b"PIXELS")
+        os.utime(twin, ns=(status.st_atime_ns, status.st_mtime_ns))
+        twin.replace(photo)
+    with FileIndex(index_path) as index:
+        assert index.known(photo) is None
+        assert index.content_of(photo) == sha256(photo.read_bytes()).hexdigest()
+
+
+def test_a_file_touched_a_moment_ago_is_not_remembered(tmp_path):
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(b"pixels")
+    with FileIndex(tmp_path / "files.sqlite") as index:
+        index.content_of(path)
+        assert index.known(path) is None
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_remembered(index_path, photo):
+    status = photo.stat()
+    photo.write_bytes(b"changed while it was read")
+    time.sleep(0.02)
+    with FileIndex(index_path) as index:
+        index.remember(photo, status, sha256(b"pixels").hexdigest())
+        assert index.known(photo) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"no database at all, and longer than any header of sqlite would be" * 40, b"SQLite format 3\0", b"x"],
+)
+def test_an_index_that_is_no_database_is_made_anew(index_path, photo, content):
+    index_path.parent.mkdir()
+    index_path.write_bytes(content)
+    for _ in range(2):
+        with FileIndex(index_path) as index:
+            known = index.known(photo)
+            assert index.content_of(photo) == sha256(b"pixels").hexdigest()
+    assert known is not None
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_a_damaged_index_never_gives_a_wrong_hash(index_path, tmp_path, seed):
+    photos = [tmp_path / f"{number}.jpg" for number in range(300)]
+    for number, path in enumerate(photos):
+        path.write_bytes(b"%d" % number)
+    time.sleep(0.02)
+    with FileIndex(index_path) as index:
+        for path in photos:
+            index.content_of(path)
+    chance = random.Random(seed)
+    data = bytearray(index_path.read_bytes())
+    if seed % 5 == 4:
+        del data[chance.randrange(len(data)) :]
+    for _ in range([1, 10, 100, 2000, 0][seed % 5]):
+        data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+    index_path.write_bytes(data)
+    for _ in range(2):
+        with FileIndex(index_path) as index:
+            for number, path in enumerate(photos):
+                assert index.content_of(path) == sha256(b"%d" % number).hexdigest()
+
+
+def test_a_locked_index_is_done_without(index_path, photo):
+    with FileIndex(index_path) as index:
+        index.content_of(photo)
+    blocker = sqlite3.connect(index_path, isolation_level=None)
+    blocker.execute("BEGIN EXCLUSIVE")
+    with FileIndex(index_path) as index:
+        assert index.content_of(photo) == sha256(b"pixels").hexdigest()
+        assert index.known(photo) is not None
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    with FileIndex(index_path) as index:
+        assert index.known(photo) is not None
+
+
+def test_an_index_where_nothing_can_be_written_is_done_without(tmp_path, photo, monkeypatch):
+    monkeypatch.setattr(FileIndex, "PEACE", 10**7)
+    (tmp_path / "file").write_text("not a folder")
+    with FileIndex(tmp_path / "file" / "files.sqlite") as index:
+        assert index.content_of(photo) == sha256(b"pixels").hexdigest()
+        assert index.known(photo) is not None
+
+
+def test_many_files_are_written_in_batches(index_path, tmp_path, monkeypatch):
+    monkeypatch.setattr(FileIndex, "BATCH", 7)
+    photos = [tmp_path / f"{number}.jpg" for number in range(30)]
+    for path in photos:
+        path.write_bytes(path.name.encode())
+    time.sleep(0.02)
+    index = FileIndex(index_path)
+    for path in photos:
+        index.content_of(path)
+    with FileIndex(index_path) as other:  # the first one has not been closed yet
+        assert sum(other.known(path) is not None for path in photos) == 28
+    index.close()
+
+
+def test_a_name_that_is_no_text_is_remembered_too(index_path, tmp_path):
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe.jpg"))
+    path.write_bytes(b"pixels")
+    time.sleep(0.02)
+    with FileIndex(index_path) as index:
+        index.content_of(path)
+    with FileIndex(index_path) as index:
+        assert index.known(path) == sha256(b"pixels").hexdigest()
+
+
+def test_a_pipe_or_a_missing_file_raises_instead_of_waiting(index_path, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with FileIndex(index_path) as index:
+        with pytest.raises(OSError, match="Not a regular file"):
+            index.content_of(tmp_path / "pipe")
+        with pytest.raises(FileNotFoundError):
+            index.content_of(tmp_path / "missing")
