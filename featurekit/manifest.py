@@ -5,6 +5,7 @@ data set names, usable or with the reason why not. Its order is *the* order;
 nothing downstream sorts it again.
 """
 
+import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,16 +34,21 @@ COLUMNS = (
     "reason",  # why the row is not used, or ""
 )
 
-# Every reason a row may be unusable for, and what it means to a reader.
+# Every reason a row may be unusable for, and what it means to a reader. A row has one: the first of
+# these that holds. What the data set itself says twice comes first, then the file, without which the
+# labels are of no use, then the labels, and last what a row is beside others.
 REASONS: dict[str, str] = {
-    "missing_file": "the file is not there",
-    "unparsable_name": "the file name does not give the labels",
-    "impossible_age": "the age is below 0 or above 116",
-    "duplicate": "the same bytes as an earlier row with the same labels",
-    "conflicting_labels": "the same bytes as another row with other labels",
     "repeated_row": "the data set names the same face twice",
+    "bad_path": "the path is not one that a file can have",
     "outside_root": "the path leads out of the data set's folder",
-    "no_label": "no usable age or gender",
+    "missing_file": "the file is not there",
+    "unreadable": "the file is there but cannot be read",
+    "unparsable_name": "the file name does not give the labels",
+    "bad_value": "a cell of the data set's table cannot be read",
+    "impossible_age": "the age is below 0 or above 116",
+    "no_label": "nothing to learn from: no usable age, gender or other label",
+    "conflicting_labels": "the same bytes as another row with other labels",
+    "duplicate": "the same bytes as another row with the same labels",
 }
 MAX_AGE = 116
 
@@ -182,7 +188,10 @@ class Manifest:
         """Write the table as CSV and, beside it, its root and tally as JSON."""
         info = {"root": str(self.root), **self.info}
         write_text(path.with_suffix(".json"), json.dumps(info, indent=2, default=str) + "\n")
-        write_text(path, self.table.to_csv(index=False))
+        text = self.table.to_csv(index=False)
+        if "\r" in text:  # pandas quotes a line feed but not a carriage return, and reads it as a new row
+            text = self.table.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC)
+        write_text(path, text)
 
     @classmethod
     def load(cls, path: Path) -> "Manifest":

@@ -1,0 +1,105 @@
+"""Pictures sorted into folders that are named after what they show.
+
+``PATH/female/anna.jpg`` is the layout most people already have. The first folder
+below PATH is the label; what lies deeper in it has the same one.
+"""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from featurekit.datasets import RawRows, dataset, find_pictures, read_age_group, read_gender
+from featurekit.errors import ManifestError
+from featurekit.manifest import AGE_GROUP, COLUMNS, GENDER
+
+# What a folder may be called, for each target that has a say in it.
+_EXPECTED = {
+    "gender": f"{' or '.join(GENDER.classes)} (or f, m, woman, man, ...)",
+    "age_group": f"one of {', '.join(AGE_GROUP.classes)}",
+    "age": "a number of years",
+}
+
+
+@dataset(
+    "image_folder",
+    about="folders named after a gender, an age group, an age or any label, with the pictures in them",
+    licence="as the pictures' owner says",
+)
+def image_folder(path: Path, *, target: str = "auto", subject_regex: str = "") -> RawRows:
+    r"""Return every picture below the folder, labelled with the name of its class folder.
+
+    Args:
+        path: the folder with the class folders. A picture beside them has no label.
+        target: what the folders are named after: "gender", "age_group", "age" (years), or any other
+            word, which becomes a label column of that name; "auto" finds out which of the first two
+            (folders called 0 and 1 could be anything).
+        subject_regex: where in the file name the person is, e.g. ``^(\w+?)_``: the group called
+            "subject", or else the first group. A name that it does not match is its own subject.
+
+    Raises:
+        ManifestError: a folder's name is no such label, the target is a column of the manifest's
+            own, or the regular expression is none or never matches.
+    """
+    if not target.strip() or (target in COLUMNS and target not in _EXPECTED):
+        raise ManifestError(f"target cannot be '{target}': gender, age_group, age, or a word of your own.")
+    table = find_pictures(path)
+    folders = table["image_path"].map(lambda image: image.partition("/")[0] if "/" in image else "")
+    names = sorted(set(folders) - {""})
+    if not names:
+        raise ManifestError(
+            f"{path} has no class folders. Sort the pictures into folders named after labels."
+        )
+    if target == "auto":
+        target = _target_of(names, path)
+    labels = {"": ""}
+    for name in names:
+        label = _read_label(name, target)
+        if label is None:
+            raise ManifestError(f"Folder '{name}' of {path} is no {target}: {_EXPECTED[target]}.")
+        labels[name] = label
+    column = folders.map(labels)
+    table[target] = pd.to_numeric(column) if target == "age" else column
+    counts = {}
+    if subject_regex:
+        table["subject_id"] = _subjects(table["image_path"], subject_regex)
+        counts["file names without a subject"] = int((table["subject_id"] == "").sum())
+    return RawRows(table, path, labels=tuple(dict.fromkeys((*_EXPECTED, target))), counts=counts)
+
+
+def _read_label(name: str, target: str) -> str | None:
+    """Return the label that a folder's name writes, None where it is no label of the target."""
+    if target == "gender":
+        return read_gender(name)
+    if target == "age_group":
+        return read_age_group(name)
+    if target == "age":
+        return name if re.fullmatch(r"\d+(\.\d+)?", name) else None
+    return name
+
+
+def _target_of(names: list[str], path: Path) -> str:
+    """Return the one target that every folder's name is a label of."""
+    for target in ("gender", "age_group"):
+        if all(_read_label(name, target) is not None for name in names):
+            return target
+    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    raise ManifestError(
+        f"The folders of {path} are neither genders nor age groups: {shown}."
+        " Say what they are: target=age for years, or a word of your own."
+    )
+
+
+def _subjects(images: "pd.Series[str]", regex: str) -> list[str]:
+    """Return the person that each file name gives, "" where it gives none."""
+    try:
+        pattern = re.compile(regex)
+    except re.error as error:
+        raise ManifestError(f"subject_regex '{regex}' is no regular expression: {error}.") from error
+    if not pattern.groups:
+        raise ManifestError(f"subject_regex '{regex}' has no group (in parentheses) for the person.")
+    group = "subject" if "subject" in pattern.groupindex else 1
+    found = [pattern.search(image.rpartition("/")[2]) for image in images]
+    if not any(found):
+        raise ManifestError(f"subject_regex '{regex}' matches no file name (first: '{images.iloc[0]}').")
+    return [(match[group] or "") if match else "" for match in found]
