@@ -2,12 +2,32 @@
 
 A person seen in training must not be seen in testing: a classifier that
 recognizes the person would look as if it had recognized the age.
+
+A comparison has one set of folds. It is made once, over every usable row, and
+saved; each target and feature set then takes the rows that it has a label and a
+face for. A data set's official folds win over folds of our own.
 """
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from featurekit.errors import FoldError
+from featurekit.manifest import COLUMNS, Manifest
+from featurekit.workspace import write_text
+
+SCHEMA = 1
+OUTSIDE = -1  # the fold of a row that is neither learned from nor tested
+# How often subjects are dealt anew where a rare class lies with too few of them.
+ATTEMPTS = 10
+# A label column of the user's own with more classes than this is not stratified by.
+MOST_CLASSES = 20
 
 
 @dataclass(frozen=True)
@@ -21,3 +41,305 @@ class Fold:
 
     train: NDArray[np.intp]
     test: NDArray[np.intp]
+
+
+def official_folds(fold_numbers: NDArray[np.intp]) -> list[Fold]:
+    """Return one fold for each number: its rows are tested, those of the other numbers trained on.
+
+    Args:
+        fold_numbers: fold in which each row is tested, shape (n_rows,); negative for rows in no fold.
+
+    Raises:
+        FoldError: fewer than two folds are named.
+    """
+    numbers = np.unique(fold_numbers[fold_numbers >= 0])
+    if len(numbers) < 2:
+        named = f"all in fold {numbers[0]}" if len(numbers) else "in no fold"
+        raise FoldError(f"The {len(fold_numbers)} rows are {named}, so there is nothing to learn from.")
+    return [_fold(fold_numbers, int(number)) for number in numbers]
+
+
+def subject_exclusive_folds(
+    labels: NDArray[Any], subjects: NDArray[Any], *, n_folds: int = 5, seed: int = 0
+) -> list[Fold]:
+    """Deal the subjects into folds with class shares as equal as the subjects allow.
+
+    Args:
+        labels: class of each face, shape (n_faces,).
+        subjects: person on each face, shape (n_faces,).
+        n_folds: number of folds; every face is tested in exactly one.
+        seed: decides the dealing; the same seed gives the same folds.
+
+    Raises:
+        FoldError: there are fewer subjects than folds, or too few to give every
+            fold a test face and every training part a face of each class.
+    """
+    numbers = _deal(labels, subjects, [labels], n_folds=n_folds, seed=seed)
+    folds = [_fold(numbers, number) for number in range(n_folds)]
+    check_folds(folds, labels, subjects)
+    return folds
+
+
+def check_folds(folds: Sequence[Fold], labels: NDArray[Any], subjects: NDArray[Any]) -> None:
+    """Raise FoldError unless the folds give an honest comparison.
+
+    Args:
+        folds: row numbers.
+        labels: class of each row, shape (n_rows,), "" for none; years (floats) have no classes to check.
+        subjects: person on each row, shape (n_rows,).
+
+    Raises:
+        FoldError: a subject is on both sides, a test part is empty, a training part lacks a class,
+            or a row is tested twice.
+    """
+    tested = np.zeros(len(subjects), dtype=np.intp)
+    classes = [] if labels.dtype.kind == "f" else [label for label in np.unique(labels) if label != ""]
+    for number, fold in enumerate(folds):
+        shared = np.intersect1d(subjects[fold.train], subjects[fold.test])
+        if len(shared):
+            raise FoldError(f"Fold {number} trains and tests on subject {shared[0]}.")
+        if not len(fold.test):
+            raise FoldError(f"Fold {number} tests no face. Use fewer folds.")
+        if not len(fold.train):
+            raise FoldError(f"Fold {number} trains on no face.")
+        absent = np.setdiff1d(classes, labels[fold.train])
+        if len(absent):
+            raise FoldError(
+                f"Fold {number} trains on no face of class {absent[0]}: too few subjects have it. Use fewer"
+                " folds, more subjects, or leave that class out."
+            )
+        np.add.at(tested, fold.test, 1)
+    if (tested > 1).any():
+        raise FoldError(f"Row {np.flatnonzero(tested > 1)[0]} is tested in more than one fold.")
+
+
+@dataclass(frozen=True)
+class FoldSet:
+    """Who is tested when, for every row of a manifest.
+
+    Attributes:
+        name: the comparison's.
+        kind: "official" where the data set came with them, else "made".
+        seed: what the dealing of made folds came from.
+        face_ids: every row of the manifest, in its order, shape (n_rows,).
+        numbers: fold that each row is tested in, shape (n_rows,); -1 for rows outside.
+    """
+
+    name: str
+    kind: Literal["official", "made"]
+    seed: int
+    face_ids: NDArray[np.str_]
+    numbers: NDArray[np.intp]
+
+    def __post_init__(self) -> None:
+        if len(self.face_ids) != len(self.numbers):
+            raise FoldError(f"{len(self.numbers)} fold numbers for {len(self.face_ids)} rows.")
+
+    @property
+    def n_folds(self) -> int:
+        """How many folds there are."""
+        return len(np.unique(self.numbers[self.numbers >= 0]))
+
+    @property
+    def sha256(self) -> str:
+        """Hash of who is tested when: two sets that agree in it are the same folds."""
+        content = json.dumps([self.kind, self.face_ids.tolist(), self.numbers.tolist()])
+        return sha256(content.encode()).hexdigest()
+
+    def folds(self, rows: NDArray[np.intp], labels: NDArray[Any], subjects: NDArray[Any]) -> list[Fold]:
+        """Return the folds of some of the rows, checked anew.
+
+        Args:
+            rows: row numbers of the manifest that have a label and a face, shape (n,).
+            labels: their classes or years, shape (n,).
+            subjects: the persons on them, shape (n,).
+
+        Returns:
+            One fold for each of the set; train and test are positions in rows.
+
+        Raises:
+            FoldError: with these rows the folds give no honest comparison; see check_folds.
+        """
+        numbers = self.numbers[rows]
+        every = np.unique(self.numbers[self.numbers >= 0])
+        folds = [_fold(numbers, int(number)) for number in every]
+        check_folds(folds, labels, subjects)
+        return folds
+
+    def check_rows(self, face_ids: NDArray[np.str_], where: Path) -> None:
+        """Raise FoldError unless the folds were made for these rows, and say which differ.
+
+        Args:
+            face_ids: every row of the manifest, in its order.
+            where: folder of the comparison, for the message.
+
+        Raises:
+            FoldError: rows are new, gone or in another order.
+        """
+        if np.array_equal(self.face_ids, face_ids):
+            return
+        differ = []
+        for word, rows in (
+            ("new", np.setdiff1d(face_ids, self.face_ids)),
+            ("gone", np.setdiff1d(self.face_ids, face_ids)),
+        ):
+            if len(rows):
+                shown = ", ".join(rows[:3]) + (", …" if len(rows) > 3 else "")
+                differ.append(f"{len(rows)} {'row is' if len(rows) == 1 else 'rows are'} {word} ({shown})")
+        what = " and ".join(differ) or "the rows are in another order"
+        raise FoldError(
+            f"The folds in {where} were made for another manifest: {what}. Compare under another --name,"
+            " or deal the folds anew with --new-folds."
+        )
+
+    def save(self, path: Path) -> None:
+        """Write it as JSON."""
+        content = {
+            "schema": SCHEMA,
+            "name": self.name,
+            "kind": self.kind,
+            "seed": self.seed,
+            "sha256": self.sha256,
+            "face_ids": self.face_ids.tolist(),
+            "numbers": self.numbers.tolist(),
+        }
+        write_text(path, json.dumps(content) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> "FoldSet":
+        """Read what save() wrote.
+
+        Raises:
+            FoldError: the file is not there, is no set of folds, or was edited.
+        """
+        try:
+            content = json.loads(path.read_text())
+            folds = cls(
+                content["name"],
+                content["kind"],
+                content["seed"],
+                np.array(content["face_ids"], dtype=str),
+                np.array(content["numbers"], dtype=np.intp),
+            )
+            intact = content["schema"] == SCHEMA and content["sha256"] == folds.sha256
+        except OSError as error:
+            raise FoldError(f"Cannot read the folds {path}: {error.strerror}.") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise FoldError(f"{path} is not a set of folds. Deal them anew with --new-folds.") from error
+        if not intact:
+            raise FoldError(
+                f"{path} was edited, or is of another version. Deal the folds anew with --new-folds."
+            )
+        return folds
+
+
+def make_fold_set(name: str, manifest: Manifest, *, n_folds: int = 5, seed: int = 0) -> FoldSet:
+    """Return the folds of every usable row: the data set's own where it has any, else made.
+
+    Made folds are stratified by all labels at once, so that one set serves every target.
+
+    Args:
+        name: the comparison's.
+        manifest: whose rows.
+        n_folds: how many to make; official folds are as many as they are.
+        seed: what the dealing comes from.
+
+    Raises:
+        FoldError: fewer subjects than folds, or official folds that share a subject or test nobody.
+    """
+    face_ids = manifest.table["face_id"].to_numpy(dtype=str)
+    usable = np.flatnonzero(manifest.usable)
+    subjects = manifest.subjects[usable]
+    no_labels = np.full(len(usable), "")  # which classes are trained is a question for each target
+    numbers = np.full(len(manifest), OUTSIDE, dtype=np.intp)
+    official = manifest.table["official_fold"].to_numpy(dtype=np.intp)[usable]
+    if (official >= 0).any():
+        check_folds(official_folds(official), no_labels, subjects)
+        numbers[usable] = np.maximum(official, OUTSIDE)
+        return FoldSet(name, "official", seed, face_ids, numbers)
+    columns = _label_columns(manifest, usable)
+    joint = np.array(["|".join(row) for row in zip(*columns, strict=True)] if columns else no_labels)
+    dealt = _deal(joint, subjects, columns, n_folds=n_folds, seed=seed)
+    check_folds([_fold(dealt, number) for number in range(n_folds)], no_labels, subjects)
+    numbers[usable] = dealt
+    return FoldSet(name, "made", seed, face_ids, numbers)
+
+
+def _fold(numbers: NDArray[np.intp], number: int) -> Fold:
+    return Fold(
+        np.flatnonzero((numbers >= 0) & (numbers != number)),
+        np.flatnonzero(numbers == number),
+    )
+
+
+def _label_columns(manifest: Manifest, usable: NDArray[np.intp]) -> list[NDArray[np.str_]]:
+    """Return the labels that folds are stratified by, "" for none; ages between the groups by decade."""
+    table = manifest.table.iloc[usable]
+    group = table["age_group"].to_numpy(dtype=str)
+    decade = [f"{age // 10 * 10:.0f}s" if np.isfinite(age) else "" for age in table["age"].to_numpy(float)]
+    columns = [np.where(group == "", np.array(decade, dtype=str), group), table["gender"].to_numpy(dtype=str)]
+    for column in manifest.table.columns:
+        if column not in COLUMNS:
+            own = table[column].astype(str).to_numpy(dtype=str)
+            if len(np.unique(own)) <= MOST_CLASSES:
+                columns.append(own)
+    return columns
+
+
+def _deal(
+    labels: NDArray[Any], subjects: NDArray[Any], classes: Sequence[NDArray[Any]], *, n_folds: int, seed: int
+) -> NDArray[np.intp]:
+    """Return the fold of each row; of several dealings the first that trains every class, else the nearest.
+
+    Args:
+        labels: what to stratify by.
+        subjects: person on each row.
+        classes: label columns whose classes should occur in every training part.
+        n_folds: number of folds.
+        seed: decides the dealing.
+    """
+    n_subjects = len(np.unique(subjects))
+    if n_folds < 2:
+        raise FoldError(f"n_folds must be at least 2. Got {n_folds} instead.")
+    if n_subjects < n_folds:
+        raise FoldError(f"There are {n_subjects} subjects, too few for {n_folds} folds.")
+    best: tuple[int, NDArray[np.intp]] | None = None
+    for attempt in range(ATTEMPTS):
+        numbers = _deal_once(labels, subjects, n_folds, np.random.default_rng([seed, attempt]))
+        unfit = sum(
+            int(not (numbers == number).any()) * len(labels)
+            + sum(len(np.setdiff1d(column, column[numbers != number])) for column in classes)
+            for number in range(n_folds)
+        )
+        if best is None or unfit < best[0]:
+            best = (unfit, numbers)
+        if not unfit:
+            break
+    assert best is not None
+    return best[1]
+
+
+def _deal_once(
+    labels: NDArray[Any], subjects: NDArray[Any], n_folds: int, rng: np.random.Generator
+) -> NDArray[np.intp]:
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    codes = np.unique(labels, return_inverse=True)[1]
+    counts = np.bincount(codes)
+    # What is too rare for every fold cannot be dealt evenly alone: all that is rare counts as one class.
+    rare = counts < n_folds
+    if counts[rare].sum() >= n_folds:
+        codes = np.where(rare[codes], len(counts), codes)
+    else:
+        codes = np.where(rare[codes], counts.argmax(), codes)
+    random_state = int(rng.integers(2**31))
+    if len(np.unique(subjects)) == len(subjects):
+        # The other would give as good folds, but takes a minute for 500,000 subjects.
+        split = StratifiedKFold(n_folds, shuffle=True, random_state=random_state).split(codes, codes)
+    else:
+        splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=random_state)
+        split = splitter.split(codes, codes, subjects)
+    numbers = np.full(len(labels), OUTSIDE, dtype=np.intp)
+    for number, (_, test) in enumerate(split):
+        numbers[test] = number
+    return numbers
