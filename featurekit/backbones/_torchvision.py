@@ -1,6 +1,7 @@
 """What torchvision's networks have in common: official files, ImageNet's normalization, inner layers."""
 
 import io
+import pickle
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ def torchvision_network(
         options: passed on to the function that builds it.
 
     Raises:
-        WeightsError: the file's tensors are not those of this network.
+        WeightsError: the file is no state dictionary, or its tensors are not those of this network.
     """
     wanted = tuple(nodes[layer] for layer in layers)
     return Network(
@@ -49,12 +50,20 @@ def _build(name: str, weights: bytes, nodes: Sequence[str], options: Mapping[str
     build: Callable[..., torch.nn.Module] = getattr(torchvision.models, name)
     # Nothing random survives: every tensor is overwritten or load_state_dict refuses the file.
     network = build(weights=None, **options)
-    state = torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        reason = str(error).splitlines()[0]
+        raise WeightsError(f"The weight file of {name} cannot be read: {reason}") from error
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
         reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise WeightsError(f"The weight file is not one of {name}: {reason}") from error
+    for part in network.modules():
+        # In-place layers would overwrite an inner layer that is read too, and converters refuse them.
+        if hasattr(part, "inplace"):
+            part.inplace = False
     extractor = create_feature_extractor(
         network.eval(), return_nodes=list(dict.fromkeys(nodes)), suppress_diff_warning=True
     )

@@ -19,7 +19,7 @@ class TorchSession:
         self._batch = 1 if device == "cpu" else 64
         # eval() freezes dropout and batch-norm statistics.
         self._module = network.module().eval().to(self._device)
-        self._module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
+        self._module.to(memory_format=torch.channels_last)
         self._normalization = network.normalization
 
     @property

@@ -1,0 +1,36 @@
+"""What tests share: where the evaluation photographs and the builtin weights are."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from featurekit import weights
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """Folder of the evaluation photographs; the test is skipped where it is absent."""
+    folder = Path(os.environ.get("FEATUREKIT_TEST_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no evaluation photographs at {folder} (FEATUREKIT_TEST_DATA)")
+    return folder
+
+
+@pytest.fixture
+def builtin_weights() -> None:
+    """The test is skipped where the builtin weights have not been fetched."""
+    absent = [entry.name for entry in weights.WEIGHTS.values() if entry.is_builtin]
+    absent = [name for name in absent if not weights.present(name)]
+    if absent:
+        pytest.skip(f"the weights of {', '.join(absent)} are absent: featurekit weights fetch builtin")
+
+
+@pytest.fixture(autouse=True)
+def _needs(request: pytest.FixtureRequest) -> None:
+    """A marker alone is enough to skip a test where what it needs is absent."""
+    for marker, fixture in (("weights", "builtin_weights"), ("real_data", "real_data")):
+        if request.node.get_closest_marker(marker):
+            request.getfixturevalue(fixture)

@@ -1,0 +1,184 @@
+"""What every backbone promises; a new one is tested by existing.
+
+Where the official weight file is not here, the test writes a file of the same
+tensors, filled by chance, and registers it as the user would register the real
+one: it is the loader that is tested, not the network's knowledge.
+"""
+
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from featurekit import weights
+from featurekit.backbones import BACKBONES
+from featurekit.errors import UnknownNameError, WeightsError
+from featurekit.faces import TEMPLATES
+
+LARGE = {"vgg19", "resnet101", "resnet152"}  # the same loader as their smaller siblings
+NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in BACKBONES.names()]
+
+
+def state_file(name, path):
+    """Write a state dictionary like torchvision's official one of this network."""
+    import torch
+    import torchvision
+
+    options = {"init_weights": False} if name == "inception_v3" else {}
+    with torch.device("meta"):
+        network = getattr(torchvision.models, name)(weights=None, **options)
+    network.to_empty(device="cpu")
+    generator = torch.Generator().manual_seed(0)
+    state = network.state_dict()
+    for key, tensor in state.items():
+        if tensor.dim() > 1:  # as large as keeps a signal alive through many layers
+            tensor.normal_(0.0, (2 / tensor[0].numel()) ** 0.5, generator=generator)
+        elif key.endswith(("running_var", "weight")):
+            tensor.fill_(1)
+        else:
+            tensor.zero_()
+    torch.save(state, path)
+
+
+def onnx_file(path):
+    """Write a small recognition network of ArcFace's shape: 112×112 in, 512 numbers out."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    kernel = np.random.default_rng(0).normal(size=(512, 3, 16, 16)).astype(np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["input.1", "kernel"], ["maps"], strides=[16, 16]),
+            helper.make_node("GlobalAveragePool", ["maps"], ["pooled"]),
+            helper.make_node("Flatten", ["pooled"], ["683"]),
+        ],
+        "arcface",
+        [helper.make_tensor_value_info("input.1", TensorProto.FLOAT, [None, 3, 112, 112])],
+        [helper.make_tensor_value_info("683", TensorProto.FLOAT, [1, 512])],
+        [onnx.numpy_helper.from_array(kernel, "kernel")],
+    )
+    opset = [helper.make_opsetid("", 13)]
+    path.write_bytes(helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString())
+
+
+def register(name, path, monkeypatch):
+    """Make path the file that the table of weights names, and add it as a user would."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    entry = replace(weights.WEIGHTS[name], sha256=digest, size=path.stat().st_size)
+    monkeypatch.setitem(weights.WEIGHTS, name, entry)
+    weights.add(path, name)
+
+
+@pytest.fixture
+def weight_bytes(tmp_path, monkeypatch):
+    """name → bytes of its weight file: the real one where it is here."""
+
+    def get(name):
+        needed = BACKBONES[name].weights
+        if needed is None:
+            return b""
+        if not weights.present(needed):
+            if weights.WEIGHTS[needed].is_builtin:
+                pytest.skip(f"the weights of {needed} are absent: featurekit weights fetch builtin")
+            monkeypatch.setenv("FEATUREKIT_HOME", str(tmp_path / "home"))
+            path = tmp_path / weights.WEIGHTS[needed].file_name
+            onnx_file(path) if path.suffix == ".onnx" else state_file(name, path)
+            register(needed, path, monkeypatch)
+            path.unlink()
+        return weights.read(needed)
+
+    return get
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_layer_keeps_its_promise(name, weight_bytes):
+    """The promised length and dtype, and a vector of its own for every picture."""
+    backbone = BACKBONES[name]
+    data = weight_bytes(name)
+    side = backbone.input_size
+    crops = np.random.default_rng(3).integers(0, 256, (3, side, side, 3), dtype=np.uint8)
+    layers = list(backbone.layers)
+    session = backbone.open(data, layers, device="cpu", precision="fp32", threads=2)
+    together = session(crops)
+    assert len(together) == len(layers)
+    for layer, vectors in zip(layers, together, strict=True):
+        assert vectors.shape == (3, backbone.layers[layer]), layer
+        assert vectors.dtype == np.float32
+        assert np.isfinite(vectors).all()
+        assert len(np.unique(vectors, axis=0)) == 3, f"{layer} does not tell pictures apart"
+    alone = [session(crops[i : i + 1]) for i in range(3)]
+    backward = session(crops[::-1].copy())
+    for number in range(len(layers)):
+        np.testing.assert_array_equal(np.concatenate([one[number] for one in alone]), together[number])
+        np.testing.assert_array_equal(backward[number][::-1], together[number])
+    assert session.achieved.device == "cpu"
+
+
+@pytest.mark.parametrize("name", BACKBONES.names())
+def test_what_is_said_of_a_backbone_can_be_looked_up(name):
+    backbone = BACKBONES[name]
+    assert backbone.template in TEMPLATES
+    assert backbone.weights is None or backbone.weights in weights.WEIGHTS
+    assert set(backbone.heads) <= set(backbone.layers)
+    assert backbone.default_layer not in backbone.heads
+    with pytest.raises(UnknownNameError, match=f"Unknown layer of {name} 'pooling'"):
+        backbone.check_layer("pooling")
+
+
+@pytest.mark.parametrize("name", ["dlib_age", "dlib_gender", "mobilenet_v2", "mean_color"])
+def test_builtin_vectors_are_bit_equal_for_any_batch_and_order(name, weight_bytes):
+    backbone = BACKBONES[name]
+    side = backbone.input_size
+    crops = np.random.default_rng(4).integers(0, 256, (40, side, side, 3), dtype=np.uint8)
+    order = np.random.default_rng(5).permutation(len(crops))
+    layers = [backbone.default_layer]
+    data = weight_bytes(name)
+    one = backbone.open(data, layers, device="cpu", precision="fp32", threads=1)
+    two = backbone.open(data, layers, device="cpu", precision="fp32", threads=2)
+    shuffled = crops[order]
+    expected = one(crops)[0][order]
+    for batch_size in (1, 7, 32):
+        parts = [two(shuffled[i : i + batch_size])[0] for i in range(0, len(crops), batch_size)]
+        np.testing.assert_array_equal(np.concatenate(parts), expected)
+
+
+def test_a_file_of_another_network_is_refused(tmp_path):
+    path = tmp_path / "resnet18.pth"
+    state_file("resnet18", path)
+    with pytest.raises(WeightsError, match=r"not one of resnet34: Missing key"):
+        BACKBONES["resnet34"].open(path.read_bytes(), ["pooled"], device="cpu", precision="fp32")
+
+
+def test_a_weight_file_that_is_a_pickle_is_not_run(tmp_path):
+    import pickle
+
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "pwned"), "w"))
+
+    with pytest.raises(WeightsError, match="cannot be read"):
+        BACKBONES["resnet18"].open(pickle.dumps(Evil()), ["pooled"], device="cpu", precision="fp32")
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_resnet_and_vgg_equal_torchvision_without_its_last_layer(tmp_path):
+    import torch
+    import torchvision
+
+    path = tmp_path / "weights.pth"
+    crops = np.random.default_rng(6).integers(0, 256, (2, 224, 224, 3), dtype=np.uint8)
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    batch = ((torch.tensor(crops).float() / 255 - mean) / std).permute(0, 3, 1, 2)
+    for name, layer, cut in (
+        ("resnet18", "pooled", lambda network: setattr(network, "fc", torch.nn.Identity())),
+        ("vgg16", "fc7", lambda network: setattr(network, "classifier", network.classifier[:5])),
+    ):
+        state_file(name, path)
+        network = getattr(torchvision.models, name)(weights=None)
+        network.load_state_dict(torch.load(path, weights_only=True))
+        cut(network)
+        with torch.inference_mode():
+            expected = network.eval()(batch).numpy()
+        session = BACKBONES[name].open(path.read_bytes(), [layer], device="cpu", precision="fp32")
+        np.testing.assert_allclose(session(crops)[0], expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())

@@ -1,0 +1,199 @@
+"""Engines: the same numbers whatever the batch, and the truth about what ran."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from featurekit.engines import ENGINES, Network, Normalization, cuda_is_usable, open_session, resolve
+from featurekit.errors import EngineError
+
+NORMALIZATION = Normalization((100.0, 110.0, 120.0), (50.0, 60.0, 70.0))
+
+
+@pytest.fixture(scope="module")
+def onnx_network():
+    """A convolution and a mean, as an ONNX file that also lists its weights among the inputs."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    rng = np.random.default_rng(0)
+    kernel = rng.normal(size=(4, 3, 3, 3)).astype(np.float32)
+    nodes = [
+        helper.make_node("Conv", ["picture", "kernel"], ["maps"], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["maps"], ["positive"]),
+        helper.make_node("GlobalAveragePool", ["positive"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["vector"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [
+            helper.make_tensor_value_info("picture", TensorProto.FLOAT, ["n", 3, "h", "w"]),
+            helper.make_tensor_value_info("kernel", TensorProto.FLOAT, [4, 3, 3, 3]),
+        ],
+        # Declared with a wrong shape on purpose: such files exist.
+        [helper.make_tensor_value_info("vector", TensorProto.FLOAT, [10, 7])],
+        [onnx.numpy_helper.from_array(kernel, "kernel")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    return Network(
+        name="tiny",
+        onnx=model.SerializeToString(),
+        outputs=("vector", "pooled"),
+        normalization=NORMALIZATION,
+        input_size=16,
+    )
+
+
+@pytest.fixture(scope="module")
+def torch_network():
+    """The same kind of network as a torch module, with dropout that evaluation mode must switch off."""
+
+    def build():
+        import torch
+
+        torch.manual_seed(0)
+
+        class Tiny(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.body = torch.nn.Sequential(
+                    torch.nn.Conv2d(3, 4, 3, padding=1),
+                    torch.nn.BatchNorm2d(4),
+                    torch.nn.ReLU(),
+                    torch.nn.Dropout(0.5),
+                )
+
+            def forward(self, pixels):
+                return (self.body(pixels).mean(dim=(2, 3)),)
+
+        return Tiny().eval()
+
+    return Network(
+        name="tiny", module=build, outputs=("pooled",), normalization=NORMALIZATION, input_size=16
+    )
+
+
+@pytest.fixture
+def pixels():
+    return np.random.default_rng(1).integers(0, 256, (33, 16, 16, 3), dtype=np.uint8)
+
+
+def networks_of(engine, onnx_network, torch_network):
+    return {
+        "openvino": [onnx_network, torch_network],
+        "onnxruntime": [onnx_network],
+        "torch": [torch_network],
+    }[engine]
+
+
+@pytest.mark.parametrize("engine", ENGINES.names())
+@pytest.mark.parametrize("batch_size", [1, 7, 32])
+def test_neither_batch_nor_order_nor_threads_change_a_bit(
+    engine, batch_size, pixels, onnx_network, torch_network
+):
+    order = np.random.default_rng(2).permutation(len(pixels))
+    for network in networks_of(engine, onnx_network, torch_network):
+        expected = open_session(network, device="cpu", engine=engine, threads=1)(pixels)
+        session = open_session(network, device="cpu", engine=engine, threads=2)
+        parts = [
+            session(pixels[order[start : start + batch_size]]) for start in range(0, len(pixels), batch_size)
+        ]
+        for number, wanted in enumerate(expected):
+            got = np.concatenate([part[number] for part in parts])
+            np.testing.assert_array_equal(got, wanted[order])
+
+
+def test_the_engines_agree(pixels, onnx_network, torch_network):
+    for network, other in ((onnx_network, "onnxruntime"), (torch_network, "torch")):
+        first = open_session(network, device="cpu", engine="openvino")(pixels)
+        second = open_session(network, device="cpu", engine=other)(pixels)
+        for one, two in zip(first, second, strict=True):
+            np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("engine", ENGINES.names())
+def test_blue_first_means_the_same_as_swapped_pixels(engine, pixels, onnx_network, torch_network):
+    for network in networks_of(engine, onnx_network, torch_network):
+        plain = replace(network, normalization=Normalization())
+        blue_first = replace(network, normalization=Normalization(bgr=True))
+        swapped = open_session(plain, device="cpu", engine=engine)(pixels[:, :, :, ::-1].copy())
+        got = open_session(blue_first, device="cpu", engine=engine)(pixels)
+        np.testing.assert_allclose(got[0], swapped[0], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("engine", ENGINES.names())
+def test_normalization_is_per_channel_in_the_order_of_the_pixels(
+    engine, pixels, onnx_network, torch_network
+):
+    for network in networks_of(engine, onnx_network, torch_network):
+        raw = replace(network, normalization=Normalization((0, 0, 0), (2.0, 4.0, 8.0), bgr=True))
+        halved = open_session(raw, device="cpu", engine=engine)((pixels // 8) * 8)
+        by_hand = ((pixels // 8) * 8) // np.array([2, 4, 8], np.uint8)
+        plain = replace(network, normalization=Normalization(bgr=True))
+        np.testing.assert_allclose(
+            halved[0], open_session(plain, device="cpu", engine=engine)(by_hand)[0], rtol=1e-5, atol=1e-5
+        )
+
+
+@pytest.mark.parametrize("engine", ENGINES.names())
+def test_a_session_says_what_it_runs_on(engine, onnx_network, torch_network):
+    for network in networks_of(engine, onnx_network, torch_network):
+        achieved = open_session(network, device="cpu", engine=engine).achieved
+        assert achieved.device == "cpu"
+        assert achieved.precision == "fp32"
+        assert achieved.engine.startswith(engine)
+
+
+@pytest.mark.skipif(cuda_is_usable(), reason="there is a GPU here")
+def test_asking_for_a_gpu_and_not_getting_it_is_an_error(onnx_network, torch_network):
+    for network in (onnx_network, torch_network):
+        with pytest.raises(EngineError, match="Asked for cuda.*--device cpu"):
+            open_session(network, device="cuda")
+
+
+def test_a_precision_that_an_engine_lacks_is_an_error(onnx_network):
+    with pytest.raises(EngineError, match="runs in fp32"):
+        open_session(onnx_network, device="cpu", precision="bf16", engine="onnxruntime")
+
+
+def test_an_unknown_device_is_refused():
+    with pytest.raises(EngineError, match="device must be one of auto, cpu, cuda. Got 'gpu' instead"):
+        resolve("gpu", "auto")
+
+
+def test_an_engine_refuses_a_network_it_cannot_run(onnx_network, torch_network):
+    with pytest.raises(EngineError, match="runs torch modules; tiny is an ONNX file"):
+        open_session(onnx_network, device="cpu", engine="torch")
+    with pytest.raises(EngineError, match="runs ONNX files; tiny is a torch module"):
+        open_session(torch_network, device="cpu", engine="onnxruntime")
+
+
+def test_a_layer_that_is_not_there_is_named(onnx_network):
+    with pytest.raises(EngineError, match="has no tensor 'fc7'"):
+        open_session(replace(onnx_network, outputs=("fc7",)), device="cpu")
+
+
+def test_a_picture_of_another_size_is_compiled_for_itself(onnx_network, pixels):
+    session = open_session(replace(onnx_network, input_size=None), device="cpu")
+    assert session(np.zeros((2, 32, 64, 3), np.uint8))[1].shape == (2, 4, 1, 1)
+    np.testing.assert_array_equal(session(pixels)[0], open_session(onnx_network, device="cpu")(pixels)[0])
+
+
+def test_importing_openvino_opens_no_socket_and_writes_nothing_below_home(tmp_path):
+    script = """
+import socket, sys
+def refuse(*a, **k): raise SystemExit("a socket was opened")
+socket.socket.connect = refuse
+socket.create_connection = refuse
+from featurekit.engines.openvino import import_openvino
+import_openvino().Core()
+assert sys.modules["openvino_telemetry"] is None
+"""
+    environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "PYTHONPATH": ":".join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.iterdir()) == []
