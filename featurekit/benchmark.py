@@ -4,9 +4,49 @@ One combination of target, features and classifier is a Run. Runs are what the
 report is derived from, at any time and without fitting anything again.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+import json
+import platform
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
 from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featurekit import __version__
+from featurekit.backbones import split_feature
+from featurekit.classifiers import CLASSIFIERS, Classifier, ClassifierKind, check_training_labels
+from featurekit.embeddings import (
+    Embeddings,
+    Ledger,
+    Progress,
+    describe_weights,
+    load_embeddings,
+    row_keys,
+    row_statuses,
+)
+from featurekit.engines import usable_cores
+from featurekit.errors import FoldError, TargetError, WorkspaceError
+from featurekit.faces import STATUSES
+from featurekit.folds import Fold, FoldSet, make_fold_set
+from featurekit.manifest import Manifest, Target
+from featurekit.metrics import (
+    NO_FACE,
+    confusion_matrix,
+    recall_per_class,
+    score,
+    score_all_rows,
+    summarize,
+)
+from featurekit.store import Store
+from featurekit.trained_model import TrainedModel, spread_out
+from featurekit.workspace import whole_file, write_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,16 +66,20 @@ class Run:
             deviation over folds; shares are between 0 and 1, MAE in years or groups.
         scores_all_rows: the same, with every labelled row without a face counted as wrong (absent for years).
         confusion: true × predicted counts over all folds, in the order of classes; empty for years.
-        recall: share of each class found again, in the order of classes; empty for years.
-        n_tested: faces scored; n_labelled: usable rows with a label; n_subjects: persons among the faces scored.
+        recall: share of each class found again, in the order of classes, None where nobody has it; empty
+            for years.
+        n_tested: faces scored.
+        n_labelled: usable rows with a label.
+        n_subjects: persons among the faces scored.
         seconds: "extract", "fit", "predict": of all folds together; extract is that of the recipes.
-        bytes_on_disk: size of the fitted model of fold 0 when it is saved.
+        bytes_on_disk: size of the model fitted on all faces; 0 where none was saved.
         recipes: the Recipe of each part of the feature set.
         weights: name, sha256, and the three licences of each weight file that took part.
         hardware: what was asked for and what was got (engine, device, precision, processor, cores, memory).
         versions: of python, featurekit and each library that decides numbers.
         folds: {"number", "kind" ("official" or "made"), "seed", "sha256"}.
-        dataset: {"name", "synthetic", "n_rows", "tally": reason → rows, "statuses": status → rows}.
+        dataset: {"name", "synthetic", "n_rows", "licence", "tally": reason → rows, "counts": what prepare
+            counted, "statuses": status → rows}.
         seed: what chance came from.
         command: the command line that made it.
         created: UTC time, ISO 8601.
@@ -52,7 +96,7 @@ class Run:
     scores: Mapping[str, Mapping[str, Any]]
     scores_all_rows: Mapping[str, Mapping[str, Any]]
     confusion: tuple[tuple[int, ...], ...]
-    recall: tuple[float, ...]
+    recall: tuple[float | None, ...]
     n_tested: int
     n_labelled: int
     n_subjects: int
@@ -67,7 +111,6 @@ class Run:
     seed: int
     command: str
     created: str
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -77,3 +120,520 @@ class Run:
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
         return asdict(self)
+
+    def save(self, folder: Path, predictions: pd.DataFrame) -> None:
+        """Write the run to folder/runs/ as JSON and its predictions to folder/predictions/ as Parquet."""
+        with whole_file(folder / "predictions" / f"{self.name}.parquet") as file:
+            predictions.to_parquet(file, index=False)
+        text = json.dumps(self.to_json(), indent=2, allow_nan=False)
+        write_text(folder / "runs" / f"{self.name}.json", text + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> "Run":
+        """Read what save() wrote.
+
+        Raises:
+            WorkspaceError: the file is not a run of this version.
+        """
+        try:
+            content = json.loads(path.read_text())
+            for name in ("classes", "notes", "recall", "recipes", "weights"):
+                content[name] = tuple(content[name])
+            content["confusion"] = tuple(tuple(row) for row in content["confusion"])
+            return cls(**content)
+        except (ValueError, KeyError, TypeError) as error:
+            raise WorkspaceError(f"{path} is not a run of this version of featurekit: {error}") from error
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """What one classifier said of faces it was not fitted on.
+
+    Attributes:
+        fold: the fold each row was tested in, shape (n,); -1 for a row that no fold tests.
+        predicted: class number or years of each row, shape (n,).
+        probabilities: shape (n, n_classes), classes in the target's order; NaN for years.
+        seconds_fit, seconds_predict: of all folds together.
+        fitted: the classifier of the first fold.
+    """
+
+    fold: NDArray[np.intp]
+    predicted: NDArray[Any]
+    probabilities: NDArray[np.float64]
+    seconds_fit: float
+    seconds_predict: float
+    fitted: Classifier
+
+
+def cross_validate(
+    kind: ClassifierKind,
+    target: Target,
+    X: NDArray[np.float32],
+    y: NDArray[Any],
+    subjects: NDArray[np.str_],
+    folds: Sequence[Fold],
+    *,
+    blocks: tuple[int, ...] = (),
+    seed: int = 0,
+    threads: int = 1,
+) -> OutOfFold:
+    """Fit a fresh classifier in every fold and let it read the faces it has not seen.
+
+    Args:
+        kind: which classifier.
+        target: what y means.
+        X: vectors, shape (n, dim).
+        y: class numbers, or years, shape (n,).
+        subjects: person on each row, shape (n,).
+        folds: row numbers to learn from and to be scored on.
+        blocks: lengths of the parts of a joined vector.
+        seed: what chance comes from.
+        threads: how many a classifier may use.
+
+    Raises:
+        TargetError: a training part has one class only.
+    """
+    fold_of = np.full(len(y), -1, dtype=np.intp)
+    predicted = np.full(len(y), np.nan if target.is_regression else -1, dtype=y.dtype)
+    probabilities = np.full((len(y), len(target.classes)), np.nan)
+    seconds_fit = seconds_predict = 0.0
+    first: Classifier | None = None
+    for number, fold in enumerate(folds):
+        classifier = fresh(kind, target, blocks=blocks, seed=seed, threads=threads)
+        check_training_labels(target, y[fold.train])
+        started = time.perf_counter()
+        classifier.fit(X[fold.train], y[fold.train], groups=subjects[fold.train])
+        fitted = time.perf_counter()
+        fold_of[fold.test] = number
+        if target.is_regression:
+            predicted[fold.test] = classifier.predict(X[fold.test])
+        else:
+            # A class that no training face had keeps the probability 0.
+            probabilities[fold.test] = spread_out(
+                classifier.predict_proba(X[fold.test]), classifier.classes_, len(target.classes)
+            )
+            predicted[fold.test] = probabilities[fold.test].argmax(axis=1)
+        seconds_fit += fitted - started
+        seconds_predict += time.perf_counter() - fitted
+        first = first or classifier
+    if first is None:
+        raise FoldError("There is no fold to fit on.")
+    return OutOfFold(fold_of, predicted, probabilities, seconds_fit, seconds_predict, first)
+
+
+def fresh(
+    kind: ClassifierKind, target: Target, *, blocks: tuple[int, ...], seed: int, threads: int
+) -> Classifier:
+    """Return an unfitted classifier that knows where the parts of a joined vector end."""
+    classifier = kind.make(target, seed, threads)
+    if len(blocks) > 1 and hasattr(classifier, "feature_blocks"):
+        classifier.feature_blocks = blocks
+    return classifier
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One combination to be run.
+
+    Attributes:
+        target: what is read.
+        features: "backbone:layer" of each part, in the order they are joined.
+        kind: with which classifier.
+    """
+
+    target: Target
+    features: tuple[str, ...]
+    kind: ClassifierKind
+
+    @property
+    def feature_name(self) -> str:
+        """Name of the feature set, default layers left out: "dlib_age+mobilenet_v2"."""
+        parts = []
+        for feature in self.features:
+            backbone, layer = split_feature(feature)
+            parts.append(backbone.name if layer == backbone.default_layer else feature)
+        return "+".join(parts)
+
+
+def plan(
+    manifest: Manifest,
+    ledger: Ledger,
+    *,
+    models: Sequence[str],
+    targets: Sequence[str] | None = None,
+    features: Sequence[str] | None = None,
+    join: bool = False,
+) -> list[Plan]:
+    """Return every combination that was asked for, with the floors that belong in each comparison.
+
+    Args:
+        manifest: whose labels.
+        ledger: what has been extracted.
+        models: names of classifiers.
+        targets: names of targets; None for age_group, gender and age where there are labels.
+        features: feature sets, parts joined by "+"; None for each default layer extracted and, where
+            there are several, all of them joined.
+        join: only the joined set, not each alone.
+
+    Raises:
+        UnknownNameError: no such classifier, backbone or layer.
+        TargetError: no such target, or no face has a label of it.
+        WorkspaceError: features that have not been extracted.
+    """
+    kinds = [CLASSIFIERS[name] for name in dict.fromkeys(models)]
+    kinds += [kind for kind in CLASSIFIERS if kind.is_baseline and kind not in kinds]
+    if targets is None:
+        found = [manifest.target(name) for name in ("age_group", "gender", "age")]
+        wanted = [target for target in found if manifest.labelled(target).any()]
+    else:
+        wanted = [manifest.target(name) for name in dict.fromkeys(targets)]
+    if not wanted:
+        raise TargetError("No usable row of the manifest has a label of age_group, gender or age.")
+    for target in wanted:
+        if not manifest.labelled(target).any():
+            raise TargetError(f"No usable row of the manifest has a label of {target.name}.")
+    sets = _feature_sets(ledger, features, join)
+    plans = []
+    for target in wanted:
+        for kind in kinds:
+            if kind.features is not None:
+                own = kind.features(target)
+                chosen: list[tuple[str, ...]] = [(own,)] if own and own in ledger.recipes else []
+                if own and not chosen and kind.name in models:
+                    raise WorkspaceError(
+                        f"{kind.name} reads {own}, which has not been extracted."
+                        f" Next: featurekit extract --backbone {own.partition(':')[0]}"
+                    )
+                if own is None and kind.name in models:
+                    raise TargetError(f"{kind.name} cannot read the target {target.name}.")
+            else:
+                chosen = sets[:1] if kind.is_baseline else sets
+            plans += [Plan(target, parts, kind) for parts in chosen]
+    return plans
+
+
+def _feature_sets(ledger: Ledger, features: Sequence[str] | None, join: bool) -> list[tuple[str, ...]]:
+    if features is None:
+        # A head is read by the model it belongs to, and by others only when asked for.
+        heads = [f for f in ledger.recipes if split_feature(f)[1] in split_feature(f)[0].heads]
+        single = [f for f in ledger.recipes if f not in heads]
+        sets: list[tuple[str, ...]] = [(f,) for f in single]
+        if len(single) > 1:
+            sets = [tuple(single)] if join else [*sets, tuple(single)]
+    else:
+        sets = []
+        for text in features:
+            parts = [split_feature(part) for part in text.split("+")]
+            sets.append(tuple(f"{backbone.name}:{layer}" for backbone, layer in parts))
+        if join:
+            sets = [tuple(dict.fromkeys(part for parts in sets for part in parts))]
+    for part in dict.fromkeys(part for parts in sets for part in parts):
+        if part not in ledger.recipes:
+            raise WorkspaceError(
+                f"{part} has not been extracted. Next: featurekit extract --backbone {part}."
+                f" Extracted: {', '.join(ledger.recipes)}."
+            )
+    return list(dict.fromkeys(sets))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One comparison: a folder, a manifest, and the one set of folds that every run of it uses.
+
+    Attributes:
+        folder: reports/<name>/.
+        manifest: whose faces.
+        folds: who is tested when.
+        seed: what chance comes from.
+    """
+
+    folder: Path
+    manifest: Manifest
+    folds: FoldSet
+    seed: int
+
+    @classmethod
+    def open(
+        cls, folder: Path, manifest: Manifest, *, n_folds: int = 5, seed: int = 0, new_folds: bool = False
+    ) -> "Comparison":
+        """Take the folds saved in the folder, or make and save them: official ones where there are any.
+
+        Raises:
+            FoldError: too few subjects, or the saved folds are of other rows.
+        """
+        path = folder / "folds.json"
+        if new_folds:
+            for old in (path, *folder.glob("runs/*.json"), *folder.glob("predictions/*.parquet")):
+                old.unlink(missing_ok=True)
+        if path.is_file():
+            folds = FoldSet.load(path)
+            folds.check_rows(manifest.table["face_id"].to_numpy(dtype=str), folder)
+        else:
+            folds = make_fold_set(folder.name, manifest, n_folds=n_folds, seed=seed)
+            folds.save(path)
+        return cls(folder, manifest, folds, seed)
+
+    def run(
+        self,
+        plans: Sequence[Plan],
+        ledger: Ledger,
+        store: Store,
+        *,
+        models_folder: Path | None,
+        threads: int = 0,
+        command: str = "",
+        progress: Progress | None = None,
+    ) -> list[Run]:
+        """Run every plan, save each run as soon as it is done, and return them in the plans' order.
+
+        Args:
+            plans: from plan().
+            ledger: what has been extracted and how.
+            store: where the vectors are.
+            models_folder: where classifiers fitted on all faces go; None to fit none.
+            threads: how many a classifier may use; 0 for one a core.
+            command: the command line, for the record.
+            progress: called with (runs done, runs to do).
+        """
+        threads = threads or usable_cores()
+        keys = row_keys(self.manifest, ledger.settings)
+        statuses = row_statuses(self.manifest, keys, store.shelf("faces", ledger.settings.recipe()))
+        # Plans of the same features stand together, so that each set is loaded once.
+        order = sorted(range(len(plans)), key=lambda i: plans[i].features)
+        done: dict[int, Run] = {}
+        loaded: tuple[tuple[str, ...], Embeddings] | None = None
+        for position, i in enumerate(order):
+            one = plans[i]
+            if loaded is None or loaded[0] != one.features:
+                recipes = [ledger.recipes[part] for part in one.features]
+                loaded = (one.features, load_embeddings(self.manifest, recipes, ledger.settings, store))
+            done[i] = self._run_one(one, loaded[1], ledger, statuses, models_folder, threads, command)
+            if progress:
+                progress(position + 1, len(plans))
+        return [done[i] for i in range(len(plans))]
+
+    def _run_one(
+        self,
+        one: Plan,
+        embeddings: Embeddings,
+        ledger: Ledger,
+        statuses: NDArray[np.uint8],
+        models_folder: Path | None,
+        threads: int,
+        command: str,
+    ) -> Run:
+        """Fit, score and save one combination."""
+        table, target = self.manifest.table, one.target
+        labelled = np.flatnonzero(self.manifest.labelled(target))
+        rows, positions, _ = np.intersect1d(embeddings.rows, labelled, return_indices=True)
+        labels = table[target.name].to_numpy(dtype=float if target.is_regression else str)
+        numbers = labels if target.is_regression else _encode(target, labels, labelled)
+        X, y, subjects = embeddings.vectors[positions], numbers[rows], self.manifest.subjects[rows]
+        folds = self.folds.folds(rows, labels[rows], subjects)
+        out = cross_validate(
+            one.kind,
+            target,
+            X,
+            y,
+            subjects,
+            folds,
+            blocks=embeddings.blocks,
+            seed=self.seed,
+            threads=threads,
+        )
+        tested = out.fold >= 0
+        weight_files = tuple(describe_weights(embeddings.recipes, ledger.settings))
+        notes = tuple(out.fitted.summary_.get("notes", ()))
+        name = f"{target.name}--{one.feature_name.replace(':', '.')}--{one.kind.name}"
+        n_bytes = 0
+        if models_folder is not None:
+            final = fresh(one.kind, target, blocks=embeddings.blocks, seed=self.seed, threads=threads)
+            final.fit(X[tested], y[tested], groups=subjects[tested])
+            model = TrainedModel(
+                name=name,
+                target=target,
+                classifier=one.kind.name,
+                estimator=final,
+                settings=ledger.settings,
+                recipes=embeddings.recipes,
+                training={
+                    "dataset": self.manifest.name,
+                    "synthetic": bool(self.manifest.info.get("synthetic")),
+                    "licence": self.manifest.info.get("licence", ""),
+                    "n_faces": int(tested.sum()),
+                    "n_subjects": len(np.unique(subjects[tested])),
+                    "seed": self.seed,
+                    "notes": list(notes),
+                },
+                weights=weight_files,
+            )
+            n_bytes = model.save(models_folder / name)
+        per_fold, per_fold_all = self._scores(target, numbers, labelled, rows, out)
+        confusion: tuple[tuple[int, ...], ...] = ()
+        recall: tuple[float | None, ...] = ()
+        if not target.is_regression:
+            matrix = confusion_matrix(y[tested], out.predicted[tested], len(target.classes))
+            confusion = tuple(tuple(map(int, row)) for row in matrix)
+            shares = recall_per_class(y[tested], out.predicted[tested], len(target.classes))
+            recall = tuple(float(share) if np.isfinite(share) else None for share in shares)
+        run = Run(
+            target=target.name,
+            classes=target.classes,
+            features=one.feature_name,
+            dim=X.shape[1],
+            classifier=one.kind.name,
+            is_baseline=one.kind.is_baseline,
+            parameters=_plain_parameters(out.fitted),
+            notes=notes,
+            scores=summarize(per_fold),
+            scores_all_rows=summarize(per_fold_all),
+            confusion=confusion,
+            recall=recall,
+            n_tested=int(tested.sum()),
+            n_labelled=len(labelled),
+            n_subjects=len(np.unique(subjects[tested])),
+            seconds={
+                "extract": ledger.seconds(one.features),
+                "fit": out.seconds_fit,
+                "predict": out.seconds_predict,
+            },
+            bytes_on_disk=n_bytes,
+            recipes=tuple(asdict(recipe) for recipe in embeddings.recipes),
+            weights=weight_files,
+            hardware=_hardware(ledger, one.features, threads),
+            versions=_versions(),
+            folds={
+                "number": self.folds.n_folds,
+                "kind": self.folds.kind,
+                "seed": self.folds.seed,
+                "sha256": self.folds.sha256,
+            },
+            dataset={
+                "name": self.manifest.name,
+                "synthetic": bool(self.manifest.info.get("synthetic")),
+                "licence": self.manifest.info.get("licence", ""),
+                "n_rows": len(self.manifest),
+                "tally": _tally(table["reason"]),
+                "counts": dict(self.manifest.info.get("tally", {})),
+                "statuses": _tally(np.array(STATUSES)[statuses]),
+            },
+            seed=self.seed,
+            command=command,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        run.save(self.folder, _predictions(table["face_id"].to_numpy(dtype=str)[rows], target, y, out))
+        return run
+
+    def _scores(
+        self,
+        target: Target,
+        numbers: NDArray[Any],
+        labelled: NDArray[np.intp],
+        rows: NDArray[np.intp],
+        out: OutOfFold,
+    ) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
+        """Return the scores of each fold on the faces found, and on all labelled rows."""
+        predicted = np.full(len(self.manifest), NO_FACE, dtype=np.intp)
+        if not target.is_regression:
+            predicted[rows] = out.predicted
+        per_fold, per_fold_all = [], []
+        for number in range(self.folds.n_folds):
+            test = out.fold == number
+            proba = None if target.is_regression else out.probabilities[test]
+            per_fold.append(score(target, numbers[rows][test], out.predicted[test], proba))
+            everyone = labelled[self.folds.numbers[labelled] == number]
+            per_fold_all.append(score_all_rows(target, numbers[everyone], predicted[everyone]))
+        return per_fold, per_fold_all
+
+
+def load_runs(folder: Path) -> list[Run]:
+    """Return every run of a comparison, by name."""
+    return [Run.load(path) for path in sorted((folder / "runs").glob("*.json"))]
+
+
+def _encode(target: Target, labels: NDArray[np.str_], labelled: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the class number of every row of the manifest; -1 for a row without a label."""
+    numbers = np.full(len(labels), -1, dtype=np.intp)
+    numbers[labelled] = target.encode(list(labels[labelled]))
+    return numbers
+
+
+def _predictions(face_ids: NDArray[np.str_], target: Target, y: NDArray[Any], out: OutOfFold) -> pd.DataFrame:
+    """Return what was said of each face that was tested."""
+    tested = out.fold >= 0
+    columns: dict[str, Any] = {"face_id": face_ids[tested], "fold": out.fold[tested]}
+    if target.is_regression:
+        columns |= {"true": y[tested], "predicted": out.predicted[tested]}
+    else:
+        names = np.array(target.classes)
+        columns |= {"true": names[y[tested]], "predicted": names[out.predicted[tested]]}
+        columns |= {f"p_{name}": out.probabilities[tested, i] for i, name in enumerate(names)}
+    return pd.DataFrame(columns)
+
+
+def _plain_parameters(classifier: Classifier) -> dict[str, Any]:
+    """Return what the classifier was made with and what it decided, as plain JSON values."""
+    made: dict[str, Any] = getattr(classifier, "get_params", dict)()
+    decided = {name: value for name, value in classifier.summary_.items() if name != "notes"}
+    # How many threads it had changes nothing but the time.
+    values = {name: value for name, value in {**made, **decided}.items() if name not in ("threads", "target")}
+    content: dict[str, Any] = json.loads(json.dumps(values, default=str))
+    return content
+
+
+def _tally(values: Any) -> dict[str, int]:
+    counts = Counter(str(value) for value in values)
+    return {name: counts[name] for name in sorted(counts) if name}
+
+
+def _hardware(ledger: Ledger, features: Sequence[str], threads: int) -> dict[str, Any]:
+    """Return what was asked for and what was got; the networks' part is read back from their engines."""
+    import psutil
+
+    networks = sorted({feature.partition(":")[0] for feature in features})
+    return {
+        "asked": dict(ledger.asked),
+        "got": {name: dict(ledger.achieved[name]) for name in networks if name in ledger.achieved},
+        "processor": _processor(),
+        "cores": usable_cores(),
+        "threads": threads,
+        "memory_gb": round(psutil.virtual_memory().total / 1e9),
+    }
+
+
+def _processor() -> str:
+    """Return the processor's name and the instructions that decide how fast it multiplies."""
+    info = Path("/proc/cpuinfo")
+    if not info.is_file():
+        return platform.processor() or platform.machine()
+    facts = dict(line.partition(":")[::2] for line in info.read_text().splitlines() if ":" in line)
+    facts = {name.strip(): value.strip() for name, value in facts.items()}
+    flags = facts.get("flags", "").split()
+    known = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in flags]
+    return f"{facts.get('model name', platform.machine())} ({', '.join(known)})"
+
+
+_DECIDE_NUMBERS = (
+    "featurekit",
+    "numpy",
+    "onnxruntime",
+    "opencv-python",
+    "openvino",
+    "pillow",
+    "scikit-learn",
+    "scipy",
+    "torch",
+    "torchvision",
+    "xgboost",
+)
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of everything that decides numbers."""
+    found = {"python": platform.python_version()}
+    for name in _DECIDE_NUMBERS:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = __version__ if name == "featurekit" else "not installed"
+    return found

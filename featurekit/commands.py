@@ -1,0 +1,711 @@
+"""The command line: options → library → text.
+
+The only module that prints or exits. Each command reads its options, calls the
+library and says what happened; main() turns featurekit's own errors into one
+line and leaves the others their traceback.
+"""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from featurekit import __version__
+from featurekit.errors import FeaturekitError, ManifestError, WorkspaceError
+from featurekit.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from featurekit.embeddings import Ledger
+    from featurekit.manifest import Manifest
+
+app = typer.Typer(
+    name="featurekit",
+    help="Compare ways of reading age group and gender from face photographs.\n\n"
+    "prepare → extract → fit → report, each on the workspace in the current folder; then predict.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+weights_app = typer.Typer(no_args_is_help=True, help="Fetch, add and check weight files.")
+cache_app = typer.Typer(no_args_is_help=True, help="Look at, check, clean and export the cache.")
+app.add_typer(weights_app, name="weights")
+app.add_typer(cache_app, name="cache")
+
+# What every extraction uses when nothing is asked for: the networks that need no account.
+BUILTIN_BACKBONES = ("dlib_age", "dlib_gender", "mobilenet_v2")
+
+Names = Annotated[list[str] | None, typer.Option()]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda; cuda without a usable GPU is an error.")]
+Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16.")]
+Threads = Annotated[
+    int, typer.Option(help="How many threads; 0 for one a core. Results do not depend on it.")
+]
+
+
+@dataclass
+class _State:
+    """What the options before the command say."""
+
+    workspace: Workspace
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    context: typer.Context,
+    workspace: Annotated[
+        Path,
+        typer.Option("--workspace", "-w", envvar="FEATUREKIT_WORKSPACE", help="Folder to work in."),
+    ] = Path(),
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"featurekit {__version__}")
+        raise typer.Exit
+    context.obj = _State(Workspace(workspace))
+
+
+# ---------------------------------------------------------------- weights
+
+
+@weights_app.command("list")
+def weights_list() -> None:
+    """List every weight file: where it comes from, whether it is here, and its licences.
+
+    Example: featurekit weights list
+    """
+    from featurekit import weights
+
+    rows = [
+        [
+            entry.name,
+            "here" if weights.present(entry.name) else "-",
+            entry.about,
+            f"code: {entry.licences.code}\nweights: {entry.licences.weights}"
+            f"\ntraining data: {entry.licences.training_data}",
+            f"{entry.file_name}\n{entry.source}",
+        ]
+        for entry in weights.WEIGHTS.values()
+    ]
+    _table(["name", "", "what it is", "licences", "file and source"], rows)
+    typer.echo(f"Weight files are kept in {weights.home() / 'weights'}")
+
+
+@weights_app.command("fetch")
+def weights_fetch(
+    names: Annotated[list[str], typer.Argument(help="builtin, or names of `featurekit weights list`.")],
+) -> None:
+    """Download weight files and check their hashes. This command uses the network.
+
+    Example: featurekit weights fetch builtin
+    """
+    from featurekit import weights
+
+    for name in names:
+        with _progress(f"fetching {name}", unit="bytes") as progress:
+            fetched = weights.fetch(name, progress)
+        got = ", ".join(entry.name for entry in fetched) or "already here"
+        typer.echo(f"{name}: {got}; every hash is right")
+
+
+@weights_app.command("add")
+def weights_add(
+    file: Annotated[Path, typer.Argument(help="A weight file you have.")],
+    name: Annotated[str | None, typer.Option(help="Which entry of the table it is.")] = None,
+) -> None:
+    """Register a weight file you already have; nothing is downloaded.
+
+    Example: featurekit weights add ~/Downloads/resnet50-0676ba61.pth
+    """
+    from featurekit import weights
+
+    for entry in weights.add(file, name):
+        typer.echo(f"{entry.name}: added {entry.file_name}")
+
+
+@weights_app.command("verify")
+def weights_verify() -> None:
+    """Hash every weight file again; exit code 1 if one is not what it should be.
+
+    Example: featurekit weights verify
+    """
+    from featurekit import weights
+
+    findings = [(name, status) for name, status in weights.verify() if status != "missing"]
+    for name, status in findings:
+        typer.echo(f"{name}: {status}")
+    if not findings:
+        typer.echo("No weight files here. Get some: featurekit weights fetch builtin")
+    if any(status != "ok" for _, status in findings):
+        raise typer.Exit(1)
+
+
+# ---------------------------------------------------------------- prepare
+
+
+@app.command()
+def prepare(
+    context: typer.Context,
+    dataset: Annotated[str, typer.Argument(help="adience, utkface, image_folder, table, synthetic.")],
+    path: Annotated[Path, typer.Argument(help="Where the data set lies.")],
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", "-o", help="name=value, an option of the data set (see list datasets)."),
+    ] = None,
+    column: Annotated[
+        list[str] | None, typer.Option(help="For table: manifest column=column of the table, e.g. age=years.")
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="For table: folder that its paths are relative to.")
+    ] = None,
+) -> None:
+    """Read a data set into manifest.csv and say what is wrong with it.
+
+    Examples:
+      featurekit prepare utkface ~/data/UTKFace
+      featurekit prepare adience ~/data/adience -o protocol=repaired
+      featurekit prepare table people.csv --column image_path=file --column age=years --root photos
+    """
+    from featurekit.datasets import prepare as prepare_dataset
+    from featurekit.store import FileIndex
+
+    workspace = _workspace(context)
+    options: dict[str, Any] = _pairs(option, "--option")
+    if column:
+        options["columns"] = _pairs(column, "--column")
+    if root:
+        options["root"] = root
+    index = FileIndex(workspace.cache / "files.sqlite")
+    with index as files, _progress("reading") as progress:
+        manifest = prepare_dataset(dataset, path, content_of=files.content_of, progress=progress, **options)
+    manifest.save(workspace.manifest)
+    _print_tally(manifest)
+    typer.echo(f"Wrote {workspace.manifest} and, with the tally, {workspace.manifest.with_suffix('.json')}")
+
+
+def _print_tally(manifest: "Manifest") -> None:
+    tally = manifest.info.get("tally", {})
+    _table(["what", "rows"], [[str(what).replace("_", " "), f"{n:,}"] for what, n in tally.items()])
+
+
+# ---------------------------------------------------------------- extract
+
+
+@app.command()
+def extract(
+    context: typer.Context,
+    backbone: Annotated[
+        list[str] | None,
+        typer.Option(help="Network, or network:layer; several at once. Default: the builtin ones."),
+    ] = None,
+    layer: Annotated[str | None, typer.Option(help="Another layer of every backbone named.")] = None,
+    detector: Annotated[str, typer.Option(help="How faces are found.")] = "centerface",
+    choose: Annotated[
+        str, typer.Option(help="Which of several faces: center, largest, box, or only (several: none).")
+    ] = "center",
+    device: Device = "auto",
+    precision: Precision = "auto",
+    threads: Threads = 0,
+) -> None:
+    """Find every face and remember its vectors. Goes on where it was stopped.
+
+    Example: featurekit extract --backbone dlib_age --backbone mobilenet_v2
+    """
+    from featurekit import embeddings as library
+    from featurekit.faces import default_settings
+    from featurekit.store import Store
+
+    workspace = _workspace(context)
+    manifest = _manifest(workspace)
+    settings = default_settings(detector, choose)
+    names = [f"{name}:{layer}" if layer else name for name in backbone or BUILTIN_BACKBONES]
+    recipes = library.make_recipes(names, settings, device=device, precision=precision)
+    with _progress("extracting", unit="pictures") as progress:
+        extraction = library.extract(
+            manifest, recipes, settings, Store(workspace.cache), threads=threads, progress=progress
+        )
+    ledger_path = workspace.cache / "extracted.json"
+    asked = {"device": device, "precision": precision}
+    ledger = library.enter(library.Ledger.load(ledger_path), extraction, settings, asked)
+    ledger.save(ledger_path)
+
+    from featurekit.faces import STATUS_MEANINGS
+
+    _table(
+        ["status", "rows", "meaning"],
+        [[status, f"{n:,}", STATUS_MEANINGS[status]] for status, n in extraction.statuses.items()],
+    )
+    for name, got in extraction.achieved.items():
+        typer.echo(f"{name}: {got['engine']} on {got['device']} in {got['precision']}")
+    rate = f", {extraction.n_read / extraction.seconds:.0f}/s" if extraction.n_read else ""
+    typer.echo(f"Read {extraction.n_read:,} pictures in {extraction.seconds:.1f} s{rate}.")
+    for face_id, why in extraction.unread[:10]:
+        typer.echo(f"warning: {face_id} was not read: {why}", err=True)
+    if len(extraction.unread) > 10:
+        typer.echo(f"warning: … and {len(extraction.unread) - 10} more", err=True)
+    if extraction.unread:
+        raise WorkspaceError(
+            f"{len(extraction.unread)} pictures are not what the manifest says."
+            " Run `featurekit prepare` again; what was extracted is kept."
+        )
+
+
+# ---------------------------------------------------------------- fit and report
+
+
+@app.command()
+def fit(
+    context: typer.Context,
+    model: Annotated[
+        list[str] | None, typer.Option("--model", "-m", help="Classifier; several at once. Default: svm.")
+    ] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(help="gender, age_group, age, gender3 or a label column. Default: those with labels."),
+    ] = None,
+    features: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="network[:layer], joined by +; several at once. Default: each one, and all joined."
+        ),
+    ] = None,
+    join: Annotated[bool, typer.Option("--join", help="Only the features joined, not each alone.")] = False,
+    folds: Annotated[int, typer.Option(help="How many folds, where the data set has none of its own.")] = 5,
+    seed: Annotated[int, typer.Option(help="What chance comes from.")] = 0,
+    name: Annotated[str | None, typer.Option(help="Name of the comparison. Default: the data set's.")] = None,
+    new_folds: Annotated[
+        bool, typer.Option("--new-folds", help="Deal the folds anew and forget the comparison's runs.")
+    ] = False,
+    save_models: Annotated[
+        bool, typer.Option("--save-models/--no-models", help="Also fit on all faces, into models/.")
+    ] = True,
+    threads: Threads = 0,
+) -> None:
+    """Fit and score classifiers on folds that never share a person; fitted models go to models/.
+
+    Example: featurekit fit --model svm --model xgboost --target gender --target age_group
+    """
+    from featurekit import benchmark
+    from featurekit.store import Store
+
+    workspace = _workspace(context)
+    manifest = _manifest(workspace)
+    ledger = _ledger(workspace)
+    comparison = benchmark.Comparison.open(
+        workspace.report(name or manifest.name), manifest, n_folds=folds, seed=seed, new_folds=new_folds
+    )
+    plans = benchmark.plan(
+        manifest, ledger, models=model or ["svm"], targets=target, features=features, join=join
+    )
+    with _progress("fitting", unit="runs") as progress:
+        runs = comparison.run(
+            plans,
+            ledger,
+            Store(workspace.cache),
+            models_folder=workspace.models if save_models else None,
+            threads=threads,
+            command=_command_line(),
+            progress=progress,
+        )
+    _print_runs(runs)
+    typer.echo(f"Runs are in {comparison.folder / 'runs'}. Now: featurekit report")
+
+
+@app.command()
+def report(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Option(help="Name of the comparison. Default: the data set's.")] = None,
+) -> None:
+    """Write the comparison report: one HTML file that works offline, and Markdown.
+
+    Example: featurekit report
+    """
+    from featurekit.benchmark import load_runs
+    from featurekit.report import write_report
+
+    workspace = _workspace(context)
+    name = name or _manifest(workspace).name
+    folder = workspace.report(name)
+    runs = load_runs(folder)
+    if not runs:
+        raise WorkspaceError(f"Nothing has been fitted in {folder} yet. Next: featurekit fit --model svm")
+    page = write_report(folder, runs, name)
+    _print_runs(runs)
+    typer.echo(f"Wrote {page} and {page.with_suffix('.md')}")
+
+
+def _print_runs(runs: Sequence[Any]) -> None:
+    """Print one line a run, best first within a target."""
+    from featurekit.report.tables import best_first, score_kind
+
+    for target in dict.fromkeys(run.target for run in runs):
+        ranked = best_first([run for run in runs if run.target == target])
+        kinds = [score_kind(name) for name in dict.fromkeys(name for run in ranked for name in run.scores)]
+        rows = [
+            [run.features, run.classifier, *(_score(kind, run.scores.get(kind.name)) for kind in kinds)]
+            for run in ranked
+        ]
+        made_up = " (SYNTHETIC: made-up portraits)" if ranked[0].dataset.get("synthetic") else ""
+        _table(
+            ["features", "classifier", *(", ".join(filter(None, (kind.title, kind.unit))) for kind in kinds)],
+            rows,
+            title=target + made_up,
+        )
+
+
+def _score(kind: Any, score: Any) -> str:
+    if not score or score["mean"] is None:
+        return "-"
+    return f"{kind.format(score['mean'])} ± {kind.format(score['spread'])}"
+
+
+# ---------------------------------------------------------------- predict
+
+
+@app.command()
+def predict(
+    context: typer.Context,
+    inputs: Annotated[
+        list[Path] | None, typer.Argument(help="Photographs, and folders of photographs.")
+    ] = None,
+    model: Annotated[
+        list[Path] | None,
+        typer.Option("--model", "-m", help="Folder below models/; several at once. Default: off the shelf."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Also write a .csv, .json or .parquet file.")
+    ] = None,
+    draw: Annotated[Path | None, typer.Option(help="Folder for copies with boxes and answers drawn.")] = None,
+    sample_portrait: Annotated[
+        bool, typer.Option("--sample-portrait", help="Read the public-domain portrait of scikit-image.")
+    ] = False,
+    faces: Annotated[str, typer.Option(help="Which faces of a photograph: all, center, largest.")] = "all",
+    device: Device = "auto",
+    precision: Precision = "auto",
+    threads: Threads = 0,
+) -> None:
+    """Read new photographs with fitted models; every face on a photograph gets a line.
+
+    Example: featurekit predict photo.jpg holiday/ --model models/gender--dlib_age--svm --output out.csv
+    """
+    from featurekit import trained_model as library
+
+    _workspace(context)
+    if output and output.suffix not in (".csv", ".json", ".parquet"):
+        raise WorkspaceError(f"--output must end in .csv, .json or .parquet. Got '{output.name}' instead.")
+    paths = _photographs(inputs or [])
+    if sample_portrait:
+        paths.append(_sample_portrait())
+    if not paths:
+        raise WorkspaceError("No photographs given. Example: featurekit predict photo.jpg FOLDER/")
+    models = [library.TrainedModel.load(folder) for folder in model or []] or library.off_the_shelf_models()
+    with _progress("reading", unit="photographs") as progress:
+        readings = list(
+            library.read_photographs(
+                paths,
+                models,
+                choose=faces,
+                device=device,
+                precision=precision,
+                threads=threads,
+                progress=progress,
+            )
+        )
+    table = library.readings_table(readings, models)
+    _table(list(table.columns), [[_cell(value) for value in row] for row in table.to_numpy().tolist()])
+    if output:
+        library.write_readings(table, output)
+        typer.echo(f"Wrote {output}")
+    if draw:
+        for picture in library.draw_readings(readings, draw):
+            typer.echo(f"Drew {picture}")
+    bad = [reading for reading in readings if reading.face.status != "ok"]
+    for reading in bad[:10]:
+        typer.echo(f"error: {reading.path}: {reading.message}", err=True)
+    if len(bad) > 10:
+        typer.echo(f"error: … and {len(bad) - 10} more", err=True)
+    if bad:
+        raise typer.Exit(1)
+
+
+def _photographs(inputs: Sequence[Path]) -> list[Path]:
+    from featurekit.datasets import find_pictures
+
+    paths: list[Path] = []
+    for path in inputs:
+        if path.is_dir():
+            paths += [path / name for name in find_pictures(path)["image_path"]]
+        elif not path.exists():
+            raise WorkspaceError(f"There is no file or folder {path}.")
+        else:
+            paths.append(path)
+    return paths
+
+
+def _sample_portrait() -> Path:
+    import skimage.data
+
+    return Path(skimage.data.__file__).parent / "astronaut.png"
+
+
+# ---------------------------------------------------------------- list, doctor, cache
+
+
+@app.command("list")
+def list_members(
+    what: Annotated[
+        str | None, typer.Argument(help="backbones, models, detectors, datasets; all without.")
+    ] = None,
+) -> None:
+    """List what can be chosen.
+
+    Example: featurekit list backbones
+    """
+    from featurekit.backbones import BACKBONES
+    from featurekit.classifiers import CLASSIFIERS
+    from featurekit.datasets import DATASETS
+    from featurekit.detectors import DETECTORS
+    from featurekit.registry import unknown
+
+    kinds: dict[str, Any] = {
+        "backbones": BACKBONES,
+        "models": CLASSIFIERS,
+        "detectors": DETECTORS,
+        "datasets": DATASETS,
+    }
+    if what and what not in kinds:
+        raise WorkspaceError(unknown("list", what, list(kinds)))
+    for kind in [what] if what else kinds:
+        rows = [[member.name, member.about, _here(member)] for member in kinds[kind]]
+        if kind not in ("backbones", "detectors"):
+            rows = [row[:2] for row in rows]
+        _table(["name", "what it is", "weights"][: len(rows[0])], rows, title=kind)
+
+
+def _here(member: Any) -> str:
+    from featurekit import weights
+
+    name = getattr(member, "weights", None)
+    if not name:
+        return "none needed"
+    return "here" if weights.present(name) else f"missing: featurekit weights fetch {name}"
+
+
+@app.command()
+def doctor() -> None:
+    """Look at this machine: versions, GPU, onnxruntime, weights, disk; each problem with its repair.
+
+    Example: featurekit doctor
+    """
+    from featurekit.doctor import diagnose
+
+    findings = diagnose()
+    signs = {"ok": "ok", "warning": "warning", "problem": "PROBLEM"}
+    _table(["topic", "", "finding"], [[f.topic, signs[f.status], f.message] for f in findings])
+    for finding in findings:
+        if finding.repair and finding.status != "ok":
+            typer.echo(f"{finding.topic}: {finding.repair}")
+    if any(finding.status == "problem" for finding in findings):
+        raise typer.Exit(1)
+
+
+@cache_app.command("ls")
+def cache_ls(context: typer.Context) -> None:
+    """List what is remembered, recipe by recipe.
+
+    Example: featurekit cache ls
+    """
+    from featurekit.store import Store
+
+    shelves = Store(_workspace(context).cache).shelves()
+    rows = []
+    for shelf in shelves:
+        recipe = shelf.recipe
+        what = recipe.get("detector") or f"{recipe.get('backbone')}:{recipe.get('layer')}"
+        size = f"{shelf.bytes / 1e6:,.1f} MB"
+        rows.append([shelf.kind, str(what), shelf.key, f"{shelf.rows:,}", size, str(shelf.damaged or "")])
+    _table(["kind", "what", "key", "rows", "size", "damaged"], rows)
+
+
+@cache_app.command("verify")
+def cache_verify(context: typer.Context) -> None:
+    """Hash every shard again; damaged ones are put aside and computed again by the next extract.
+
+    Example: featurekit cache verify
+    """
+    from featurekit.store import Store
+
+    verified = Store(_workspace(context).cache).verify()
+    typer.echo(f"{verified.shards} shards, {verified.bytes / 1e6:,.1f} MB, are what they say.")
+    for damage in verified.damaged:
+        typer.echo(f"error: {damage.path.name}: {damage.why}; put aside. Next: featurekit extract", err=True)
+    if verified.damaged:
+        raise typer.Exit(1)
+
+
+@cache_app.command("gc")
+def cache_gc(
+    context: typer.Context,
+    drop: Annotated[list[str] | None, typer.Option(help="Also remove this key of `cache ls`.")] = None,
+) -> None:
+    """Remove leftovers of killed runs, damaged shards and rows that stand twice.
+
+    Example: featurekit cache gc --drop 0123456789abcdef
+    """
+    from featurekit.store import Store
+
+    freed = Store(_workspace(context).cache).gc(drop=drop or [])
+    typer.echo(f"Removed {len(freed.files)} files, {freed.bytes / 1e6:,.1f} MB.")
+
+
+@cache_app.command("export")
+def cache_export(
+    context: typer.Context,
+    features: Annotated[str, typer.Argument(help="network[:layer] that has been extracted.")],
+    path: Annotated[Path, typer.Argument(help="A .parquet or .npy file.")],
+) -> None:
+    """Write the vectors of a manifest for other programs: one row a face found, in the manifest's order.
+
+    Example: featurekit cache export dlib_age vectors.parquet
+    """
+    from featurekit.backbones import split_feature
+    from featurekit.embeddings import export_embeddings, load_embeddings
+    from featurekit.store import Store
+
+    workspace = _workspace(context)
+    manifest, ledger = _manifest(workspace), _ledger(workspace)
+    backbone, layer = split_feature(features)
+    recipe = ledger.recipes.get(f"{backbone.name}:{layer}")
+    if recipe is None:
+        raise WorkspaceError(
+            f"{features} has not been extracted. Next: featurekit extract --backbone {features}"
+        )
+    embeddings = load_embeddings(manifest, [recipe], ledger.settings, Store(workspace.cache))
+    for written in export_embeddings(embeddings, path):
+        typer.echo(f"Wrote {written}: {len(embeddings.rows):,} faces × {embeddings.vectors.shape[1]} numbers")
+
+
+# ---------------------------------------------------------------- what the commands share
+
+
+def _workspace(context: typer.Context) -> Workspace:
+    state: _State = context.obj
+    return state.workspace
+
+
+def _manifest(workspace: Workspace) -> "Manifest":
+    from featurekit.manifest import Manifest
+
+    if not workspace.manifest.is_file():
+        raise ManifestError(
+            f"There is no {workspace.manifest} yet. First: featurekit prepare DATASET PATH"
+            " (see featurekit list datasets)."
+        )
+    return Manifest.load(workspace.manifest)
+
+
+def _ledger(workspace: Workspace) -> "Ledger":
+    from featurekit.embeddings import Ledger
+
+    ledger = Ledger.load(workspace.cache / "extracted.json")
+    if ledger is None:
+        raise WorkspaceError(f"Nothing has been extracted in {workspace.root} yet. Next: featurekit extract")
+    return ledger
+
+
+def _pairs(texts: Sequence[str] | None, option: str) -> dict[str, Any]:
+    """Turn name=value texts into a dictionary."""
+    pairs = {}
+    for text in texts or []:
+        name, sign, value = text.partition("=")
+        if not sign:
+            raise ManifestError(f"{option} wants name=value. Got '{text}' instead.")
+        pairs[name] = value
+    return pairs
+
+
+def _command_line() -> str:
+    """Return the command as typed, without the folders of this machine."""
+    import shlex
+
+    return shlex.join(["featurekit", *sys.argv[1:]])
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return "" if value != value else f"{value:.2f}"
+    return str(value)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:
+    """Print a table: drawn on a screen, plain tab-separated lines in a pipe."""
+    if not sys.stdout.isatty():
+        if title:
+            typer.echo(title)
+        for row in [head, *rows]:
+            typer.echo("\t".join(" / ".join(str(cell).splitlines()) for cell in row).rstrip())
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*head, title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    Console().print(table)
+
+
+@contextmanager
+def _progress(what: str, unit: str = "files") -> Iterator["Callable[[int, int], None]"]:
+    """Show a bar with rate and time left on a screen, a plain line now and then in a pipe."""
+    import time
+
+    started = time.monotonic()
+    if not sys.stderr.isatty():
+        shown = started
+
+        def line(done: int, total: int) -> None:
+            nonlocal shown
+            now = time.monotonic()
+            if now - shown < 10 and not (done == total and now - started > 10):
+                return
+            shown = now
+            rate = done / max(now - started, 1e-9)
+            left = (total - done) / max(rate, 1e-9)
+            typer.echo(f"{what}: {done:,} of {total:,} {unit}, {rate:,.1f}/s, {left:,.0f} s left", err=True)
+
+        yield line
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    rate_column = TextColumn("{task.fields[rate]}")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate_column)
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None, rate="")
+
+        def update(done: int, total: int) -> None:
+            rate = done / max(time.monotonic() - started, 1e-9)
+            bar.update(task, completed=done, total=total, rate=f"{rate:,.1f} {unit}/s")
+
+        yield update
+
+
+def main() -> None:
+    """Run the command line; the user's mistakes get a message, ours a traceback."""
+    # OpenCV and OpenMP libraries would each start a thread a core beside ours.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+    try:
+        app()
+    except FeaturekitError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(1)

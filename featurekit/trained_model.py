@@ -1,0 +1,490 @@
+"""One fitted classifier with all it needs to read a new photograph.
+
+A model is a folder without pickle: model.skops holds the classifier and is only
+loaded through a constant list of allowed types, after its hash matched the one
+in model.json; model.json holds the recipe of its vectors, and README.md is its
+card. A model reads vectors of its own recipe and refuses all others.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featurekit.backbones import split_feature
+from featurekit.classifiers import CLASSIFIERS, Classifier
+from featurekit.embeddings import (
+    BATCH,
+    CropKind,
+    OpenBackbone,
+    Progress,
+    Recipe,
+    describe_weights,
+    make_recipes,
+    open_networks,
+    settings_from,
+)
+from featurekit.engines import usable_cores
+from featurekit.errors import ImageError, ModelError
+from featurekit.faces import (
+    STATUS_MEANINGS,
+    Face,
+    FaceSettings,
+    align,
+    default_settings,
+    find_faces,
+    open_finder,
+)
+from featurekit.images import read_image
+from featurekit.manifest import AGE, AGE_GROUP, GENDER, Target
+from featurekit.workspace import whole_file, write_text
+
+SCHEMA = 1
+
+# Types that skops may build while it loads a model, beside those it trusts by itself. Never extended by
+# what a file asks for.
+TRUSTED_TYPES: tuple[str, ...] = (
+    "featurekit.classifiers.svm.SVM",
+    "featurekit.classifiers.svm.SVMRegressor",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.tree._tree.Tree",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedModel:
+    """A fitted classifier and what its vectors are made of.
+
+    Attributes:
+        name: name of its folder.
+        target: what it reads.
+        classifier: name of the classifier.
+        estimator: the fitted classifier.
+        settings: how the faces it was fitted on were found.
+        recipes: parts of its vectors, joined in this order.
+        training: data set, synthetic or not, faces, subjects, notes of the fit.
+        weights: name, sha256 and the three licences of each weight file that took part.
+    """
+
+    name: str
+    target: Target
+    classifier: str
+    estimator: Classifier
+    settings: FaceSettings
+    recipes: tuple[Recipe, ...]
+    training: Mapping[str, Any]
+    weights: tuple[Mapping[str, Any], ...]
+
+    def predict(self, vectors: NDArray[np.float32], recipes: Sequence[Recipe]) -> NDArray[np.float64]:
+        """Return class probabilities, shape (n, n_classes), or years, shape (n, 1).
+
+        Args:
+            vectors: shape (n, dim).
+            recipes: what the vectors were made from.
+
+        Raises:
+            ModelError: the vectors are of another recipe than the model's.
+        """
+        self.check_recipes(recipes)
+        if self.target.is_regression:
+            return np.asarray(self.estimator.predict(vectors), np.float64)[:, None]
+        return spread_out(
+            self.estimator.predict_proba(vectors), self.estimator.classes_, len(self.target.classes)
+        )
+
+    def check_recipes(self, recipes: Sequence[Recipe]) -> None:
+        """Raise ModelError unless the recipes are the model's own, and say what differs."""
+        if len(recipes) != len(self.recipes):
+            raise ModelError(
+                f"{self.name} reads {len(self.recipes)} networks joined, but got {len(recipes)}."
+            )
+        for own, other in zip(self.recipes, recipes, strict=True):
+            if own.key != other.key:
+                raise ModelError(
+                    f"{self.name} was fitted on vectors of another recipe: {_difference(asdict(own), asdict(other))}."
+                    " Fit it again with this version: featurekit extract, then featurekit fit."
+                )
+
+    def save(self, folder: Path) -> int:
+        """Write the model's folder and return its size in bytes.
+
+        Raises:
+            ModelError: the classifier is of a type that loading would refuse.
+        """
+        import skops.io
+
+        data = skops.io.dumps(self.estimator)
+        strange = sorted(set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED_TYPES))
+        if strange:
+            raise ModelError(f"{self.name} holds types that no loader may build: {', '.join(strange)}.")
+        content = {
+            "schema": SCHEMA,
+            "name": self.name,
+            "target": asdict(self.target),
+            "classifier": self.classifier,
+            "sha256": sha256(data).hexdigest(),
+            "settings": asdict(self.settings),
+            "recipes": [asdict(recipe) for recipe in self.recipes],
+            "training": dict(self.training),
+            "weights": list(self.weights),
+        }
+        with whole_file(folder / "model.skops") as file:
+            file.write(data)
+        write_text(folder / "README.md", _card(self))
+        # Last: a folder with a model.json is complete.
+        write_text(folder / "model.json", json.dumps(content, indent=2) + "\n")
+        return sum(path.stat().st_size for path in folder.iterdir())
+
+    @classmethod
+    def load(cls, folder: Path) -> "TrainedModel":
+        """Read a model that save() wrote.
+
+        Raises:
+            ModelError: the folder is no model, was edited, or holds types that are not allowed.
+        """
+        import skops.io
+        from skops.io.exceptions import UntrustedTypesFoundException
+
+        try:
+            content = json.loads((folder / "model.json").read_text())
+            data = (folder / "model.skops").read_bytes()
+        except FileNotFoundError as error:
+            raise ModelError(
+                f"{folder} is not a fitted model: there is no {Path(error.filename).name}."
+            ) from error
+        except ValueError as error:
+            raise ModelError(f"{folder / 'model.json'} is not JSON: {error}") from error
+        if content.get("schema") != SCHEMA:
+            raise ModelError(f"{folder} is a model of another version of featurekit. Fit it again.")
+        if sha256(data).hexdigest() != content.get("sha256"):
+            raise ModelError(f"{folder / 'model.skops'} is not the file that model.json was written for.")
+        try:
+            estimator = skops.io.loads(data, trusted=list(TRUSTED_TYPES))
+            target = content["target"]
+            return cls(
+                name=content["name"],
+                target=Target(
+                    target["name"],
+                    tuple(target["classes"]),
+                    target["ordered"],
+                    tuple((first, last) for first, last in target["years"]),
+                ),
+                classifier=content["classifier"],
+                estimator=estimator,
+                settings=settings_from(content["settings"]),
+                recipes=tuple(Recipe(**recipe) for recipe in content["recipes"]),
+                training=content["training"],
+                weights=tuple(content["weights"]),
+            )
+        except UntrustedTypesFoundException as error:
+            raise ModelError(f"{folder / 'model.skops'} holds types that are not allowed: {error}") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"{folder / 'model.json'} is not a model of this version: {error!r}") from error
+
+
+def _difference(own: Mapping[str, Any], other: Mapping[str, Any], path: str = "") -> str:
+    """Say where two recipes differ: "faces.detector: centerface there, yunet here"."""
+    found = []
+    for name in sorted({*own, *other}):
+        a, b = own.get(name), other.get(name)
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            found.append(_difference(a, b, f"{path}{name}."))
+        elif a != b:
+            found.append(f"{path}{name} was {_short(a)} and is now {_short(b)}")
+    return "; ".join(text for text in found if text)
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 24 else f"{text[:12]}…"
+
+
+def spread_out(
+    probabilities: NDArray[np.float64], classes: NDArray[np.intp], n_classes: int
+) -> NDArray[np.float64]:
+    """Return probabilities with a column for every class of the target, 0 where training had none.
+
+    >>> spread_out(np.array([[0.3, 0.7]]), np.array([0, 2]), 4)
+    array([[0.3, 0. , 0.7, 0. ]])
+    """
+    spread = np.zeros((len(probabilities), n_classes))
+    spread[:, classes] = probabilities
+    return spread
+
+
+def _card(model: TrainedModel) -> str:
+    """Return the model card as Markdown."""
+    training = model.training
+    made_up = " (synthetic: made-up portraits, not people)" if training.get("synthetic") else ""
+    answer = "years" if model.target.is_regression else ", ".join(model.target.classes)
+    lines = [
+        f"# {model.name}",
+        "",
+        f"Reads **{model.target.name}** ({answer}) from a face photograph, with {model.classifier} on"
+        f" {' + '.join(recipe.feature for recipe in model.recipes)}.",
+        "",
+        f"- Fitted on: {training.get('dataset')}{made_up}, {training.get('n_faces')} faces of"
+        f" {training.get('n_subjects')} subjects, seed {training.get('seed')}.",
+        f"- Faces found by: {model.settings.detector}, the {model.settings.choose} one of several.",
+        *(f"- {note}" for note in training.get("notes", ())),
+        "- How well it reads faces it has not seen stands in the comparison's report, not here: this model was"
+        " fitted on all faces.",
+        "",
+        "## Weights and their licences",
+        "",
+        "| network | sha256 | code | weights | training data |",
+        "| --- | --- | --- | --- | --- |",
+        *(
+            f"| {w['name']} | `{w['sha256'][:12]}…` | {w['licence_code']} | {w['licence_weights']} | {w['licence_training_data']} |"
+            for w in model.weights
+        ),
+        "",
+        "## What it is not for",
+        "",
+        "It reads what a face looks like, not a person's age or identity; labels are those of the data set."
+        " It is not for surveillance, nor for decisions about people.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def off_the_shelf_models() -> list[TrainedModel]:
+    """Return the heads that come with dlib's networks as models: gender, age_group and age; nothing is fitted.
+
+    Raises:
+        WeightsError: the builtin weights are not here.
+    """
+    kind = CLASSIFIERS["off_the_shelf"]
+    models = []
+    for target in (GENDER, AGE_GROUP, AGE):
+        feature = kind.features(target) if kind.features else None
+        assert feature is not None
+        settings = default_settings()
+        recipe = make_recipes([feature], settings)[feature]
+        estimator = kind.make(target, 0, 1)
+        backbone, layer = split_feature(feature)
+        nothing = np.zeros((1, backbone.layers[layer]), np.float32)
+        estimator.fit(nothing, np.zeros(1, np.intp), groups=np.array(["nobody"]))
+        models.append(
+            TrainedModel(
+                name=f"{target.name}--off_the_shelf",
+                target=target,
+                classifier=kind.name,
+                estimator=estimator,
+                settings=settings,
+                recipes=(recipe,),
+                training={"dataset": "none of ours", "notes": [kind.about]},
+                weights=tuple(describe_weights([recipe], settings)),
+            )
+        )
+    return models
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What models say of one face on a photograph, or why there is none.
+
+    Attributes:
+        path: the photograph.
+        number: of the face on it, from 1, left to right; 0 without a face.
+        face: its status, box, landmarks and confidence.
+        message: for a picture that cannot be read, what is wrong.
+        answers: target → class → probability, or target → {"years": years}.
+    """
+
+    path: Path
+    number: int
+    face: Face
+    message: str = ""
+    answers: Mapping[str, Mapping[str, float]]
+
+
+def read_photographs(
+    paths: Sequence[Path],
+    models: Sequence[TrainedModel],
+    *,
+    choose: str = "all",
+    device: str = "auto",
+    precision: str = "auto",
+    threads: int = 0,
+    progress: Progress | None = None,
+) -> Iterator[Reading]:
+    """Find the faces on photographs and let every model read them; one pass serves all models.
+
+    Args:
+        paths: photographs.
+        models: whose answers; all must find faces with the same detector.
+        choose: which faces of a photograph; "all" or a name of featurekit.faces.CHOICES.
+        device: "auto", "cpu" or "cuda".
+        precision: "auto", "fp32" or "bf16".
+        threads: how many; 0 for one a core.
+        progress: called with (photographs done, photographs to do).
+
+    Yields:
+        One reading a face, or one for a photograph without; in the order of the photographs.
+
+    Raises:
+        ModelError: a model was fitted on vectors of another recipe than this version makes.
+    """
+    threads = threads or usable_cores()
+    settings = models[0].settings
+    for model in models:
+        if replace(model.settings, choose=settings.choose) != settings:
+            raise ModelError(
+                f"{models[0].name} and {model.name} find faces differently; ask them one by one."
+            )
+        own = [recipe.feature for recipe in model.recipes]
+        made = make_recipes(own, model.settings, device=device, precision=precision)
+        model.check_recipes([made[feature] for feature in own])
+    recipes = {recipe.feature: recipe for model in models for recipe in model.recipes}
+    networks = open_networks(list(recipes.values()), threads)
+    settings = replace(settings, choose=choose)
+    finder = open_finder(settings, threads=threads)
+
+    kinds = {network.crop for network in networks}
+
+    def look(path: Path) -> tuple[list[Face], str, list[dict[CropKind, NDArray[np.uint8]]]]:
+        try:
+            pixels = read_image(path)
+        except ImageError as error:
+            return [Face(error.status)], str(error), []
+        faces = find_faces(pixels, finder, settings)
+        faces.sort(key=lambda face: float(face.box[0]) if face.status == "ok" else float("inf"))
+        crops = [
+            {kind: align(pixels, face.landmarks, face.box, *kind)[0] for kind in kinds}
+            for face in faces
+            if face.status == "ok"
+        ]
+        return faces, "", crops
+
+    with ThreadPoolExecutor(threads) as pool:
+        for start in range(0, len(paths), BATCH):
+            batch = paths[start : start + BATCH]
+            looked = list(pool.map(look, batch))
+            crops = [crop for _, _, of_picture in looked for crop in of_picture]
+            answers = iter(_answers(crops, networks, models) if crops else [])
+            for path, (faces, message, _) in zip(batch, looked, strict=True):
+                for number, face in enumerate(faces, start=1):
+                    found = face.status == "ok"
+                    yield Reading(
+                        path=path,
+                        number=number if found else 0,
+                        face=face,
+                        message=message or ("" if found else STATUS_MEANINGS[face.status]),
+                        answers=next(answers) if found else {},
+                    )
+            if progress:
+                progress(min(start + BATCH, len(paths)), len(paths))
+
+
+def _answers(
+    crops: Sequence[Mapping[CropKind, NDArray[np.uint8]]],
+    networks: Sequence[OpenBackbone],
+    models: Sequence[TrainedModel],
+) -> list[dict[str, dict[str, float]]]:
+    """Return what the models say of each face."""
+    vectors = {}
+    for network in networks:
+        vectors.update(network.vectors(np.stack([crop[network.crop] for crop in crops])))
+    answers: list[dict[str, dict[str, float]]] = [{} for _ in crops]
+    for model in models:
+        joined = np.hstack([vectors[recipe.feature] for recipe in model.recipes])
+        columns = ("years",) if model.target.is_regression else model.target.classes
+        for answer, row in zip(answers, model.predict(joined, model.recipes), strict=True):
+            answer[model.target.name] = dict(zip(columns, map(float, row), strict=True))
+    return answers
+
+
+def readings_table(readings: Sequence[Reading], models: Sequence[TrainedModel]) -> pd.DataFrame:
+    """Return readings as a table: one row a face, the likeliest answer and its probability a target."""
+    rows = []
+    for reading in readings:
+        face = reading.face
+        row: dict[str, Any] = {
+            "photograph": str(reading.path),
+            "face": reading.number,
+            "status": face.status,
+            "confidence": face.confidence,
+        }
+        for model in models:
+            target, answer = model.target, reading.answers.get(model.target.name)
+            if target.is_regression:
+                row[target.name] = answer["years"] if answer else float("nan")
+                continue
+            best = max(answer, key=lambda name: answer[name]) if answer else ""
+            row[target.name] = best
+            row[f"{target.name}_probability"] = answer[best] if answer else float("nan")
+        row |= dict(zip(("x1", "y1", "x2", "y2"), map(float, face.box), strict=True))
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def write_readings(table: pd.DataFrame, path: Path) -> None:
+    """Write a table of readings; its ending decides the format: .csv, .json or .parquet."""
+    with whole_file(path) as file:
+        if path.suffix == ".parquet":
+            table.to_parquet(file, index=False)
+        elif path.suffix == ".json":
+            file.write((table.to_json(orient="records", indent=2) + "\n").encode())
+        else:
+            file.write(table.to_csv(index=False).encode())
+
+
+def draw_readings(readings: Sequence[Reading], folder: Path) -> list[Path]:
+    """Write a copy of each photograph with a face, boxes and answers drawn on it; return the copies."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    drawn = []
+    by_picture: dict[Path, list[Reading]] = {}
+    for reading in readings:
+        if reading.face.status == "ok":
+            by_picture.setdefault(reading.path, []).append(reading)
+    names: set[str] = set()
+    for path, faces in by_picture.items():
+        picture = Image.fromarray(read_image(path))
+        pen = ImageDraw.Draw(picture)
+        # Lines and letters grow with the picture, so that they can be read when it is shown whole.
+        unit = max(max(picture.size) / 400, 1.0)
+        font = ImageFont.load_default(size=round(11 * unit))
+        for reading in faces:
+            box = [float(value) for value in reading.face.box]
+            pen.rectangle(box, outline=(255, 255, 255), width=round(3 * unit))
+            pen.rectangle(box, outline=(20, 90, 200), width=round(1.5 * unit))
+            text = _caption(reading.answers)
+            # Below the face where there is room, else inside.
+            left, top, right, bottom = pen.textbbox((box[0], box[3] + 2 * unit), text, font=font)
+            lift = max(bottom + 3 * unit - picture.size[1], 0)
+            shift = max(right + 3 * unit - picture.size[0], 0)
+            x, y = left - shift, top - lift
+            edge = 2 * unit
+            pen.rectangle(
+                (x - edge, y - edge, right - shift + edge, bottom - lift + edge), fill=(20, 90, 200)
+            )
+            pen.text((x, y), text, fill=(255, 255, 255), font=font, anchor="la")
+        name = path.stem
+        while f"{name}.png" in names:
+            name += "_"
+        names.add(f"{name}.png")
+        with whole_file(folder / f"{name}.png") as file:
+            picture.save(file, "PNG")
+        drawn.append(folder / f"{name}.png")
+    return drawn
+
+
+def _caption(answers: Mapping[str, Mapping[str, float]]) -> str:
+    parts = []
+    for target, answer in answers.items():
+        best = max(answer, key=lambda name: answer[name])
+        if target == AGE.name:
+            parts.append(f"{answer['years']:.0f} years")
+        else:
+            parts.append(f"{best} {100 * answer[best]:.0f} %")
+    return "\n".join(parts)
