@@ -377,7 +377,7 @@ def _read_files(
             return "", "missing_file"
         if "\0" in path:
             return "", "bad_path"
-        if leads_outside(os.path.dirname(file)) or (Path(file).is_symlink() and leads_outside(file)):  # noqa: PTH120
+        if leads_outside(os.path.dirname(file)) or (os.path.islink(file) and leads_outside(file)):  # noqa: PTH114, PTH120
             return "", "outside_root"
         try:
             if not stat.S_ISREG(os.stat(file).st_mode):  # noqa: PTH116

@@ -82,7 +82,7 @@ def table(
     def read(column: str, parse: Callable[[str], object], expected: str) -> "pd.Series[str]":
         """Parse a column's cells, None for what cannot be read."""
         values = {cell: parse(cell) for cell in text[column].unique()}
-        unreadable = text[column].map(lambda cell: values[cell] is None)
+        unreadable = text[column].map(lambda cell: values[cell] is None).astype(bool)
         says_something = ~text[column].str.lower().isin(NOT_KNOWN)
         if unreadable.any() and not (says_something & ~unreadable).any():
             first = text[column][unreadable].iloc[0]
@@ -149,6 +149,8 @@ def _read_cells(path: Path, separator: str) -> pd.DataFrame:
                 )
     except (OSError, ValueError, pd.errors.ParserWarning) as error:
         raise ManifestError(f"{path} cannot be read as a table: {error}") from error
+    if not len(cells):
+        raise ManifestError(f"{path} has no rows.")
     cells.columns = cells.columns.astype(str)
     if cells.columns.has_duplicates:
         raise ManifestError(
