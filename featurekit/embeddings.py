@@ -167,7 +167,8 @@ def make_recipes(
                 weights=weights.sha256_of(backbone.weights) if backbone.weights else "",
                 input_size=backbone.input_size,
                 template=backbone.template,
-                normalization=asdict(backbone.normalization),
+                # As JSON gives it back, lists for tuples, so that a recipe equals itself when it is read.
+                normalization=json.loads(json.dumps(asdict(backbone.normalization))),
                 precision=precision if backbone.weights else "fp32",
                 engine=device if backbone.weights else "cpu",
             )

@@ -1,0 +1,261 @@
+"""Embeddings: computed once, for every face, whatever stops or repeats the work."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from featurekit import embeddings as library
+from featurekit.backbones import BACKBONES, Backbone
+from featurekit.datasets import prepare
+from featurekit.embeddings import Embeddings, Ledger, enter, extract, load_embeddings, make_recipes
+from featurekit.errors import EmbeddingError, UnknownNameError, WeightsError, WorkspaceError
+from featurekit.faces import default_settings
+from featurekit.store import Store
+
+COLUMNS = {"image_path": "file", "subject_id": "person", "age": "years", "gender": "sex"}
+
+
+@pytest.fixture
+def manifest(portraits):
+    return prepare("table", portraits / "people.csv", root=portraits / "photos", columns=COLUMNS)
+
+
+@pytest.fixture
+def settings():
+    return default_settings("whole_image")
+
+
+@pytest.fixture
+def recipes(settings):
+    return make_recipes(["mean_color"], settings, device="cpu")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "cache")
+
+
+@pytest.fixture
+def corner_color(monkeypatch):
+    """A second backbone: the colour of the upper left corner, at another size of crop."""
+    member = Backbone(
+        name="corner_color",
+        about="a test's own",
+        layers={"corner": 3},
+        input_size=32,
+        template="dlib",
+        compute=lambda crops: crops[:, 0, 0].astype(np.float32),
+    )
+    BACKBONES.names()
+    monkeypatch.setitem(BACKBONES._members, member.name, member)
+    return member.name
+
+
+def vectors_of(manifest, recipes, settings, store):
+    return load_embeddings(manifest, list(recipes.values()), settings, store)
+
+
+def test_every_row_ends_in_one_status_and_the_faces_keep_the_manifests_order(
+    manifest, recipes, settings, store
+):
+    extraction = extract(manifest, recipes, settings, store)
+    assert extraction.statuses == {"ok": 24}
+    embeddings = vectors_of(manifest, recipes, settings, store)
+    assert list(embeddings.face_ids) == list(manifest.table["face_id"])
+    reddish = embeddings.vectors[:, 0] > embeddings.vectors[:, 2]
+    np.testing.assert_array_equal(reddish, manifest.table["gender"] == "female")
+
+
+def test_a_second_run_opens_no_picture(manifest, recipes, settings, store, tmp_path):
+    first = extract(manifest, recipes, settings, store)
+    for picture in (tmp_path / "photos").iterdir():
+        picture.unlink()
+    second = extract(manifest, recipes, settings, Store(store.root))
+    assert (first.n_read, second.n_read) == (24, 0)
+    assert second.statuses == first.statuses
+
+
+def test_renamed_and_repeated_pictures_cost_nothing(portraits, recipes, settings, store):
+    photos = portraits / "photos"
+    manifest = prepare("table", portraits / "people.csv", root=photos, columns=COLUMNS)
+    before = vectors_after(extract, manifest, recipes, settings, store)
+    text = (portraits / "people.csv").read_text()
+    (photos / "s0_0.png").rename(photos / "renamed.png")
+    (photos / "copy.png").write_bytes((photos / "s1_0.png").read_bytes())
+    text = text.replace("s0_0.png", "renamed.png") + "copy.png,s1,5,female\n"
+    (portraits / "people.csv").write_text(text)
+    again = prepare("table", portraits / "people.csv", root=photos, columns=COLUMNS)
+    assert extract(again, recipes, settings, store).n_read == 0
+    after = vectors_of(again, recipes, settings, store)
+    np.testing.assert_array_equal(after.vectors[:24], before)
+    np.testing.assert_array_equal(after.vectors[24], before[3])
+
+
+def vectors_after(run, manifest, recipes, settings, store):
+    run(manifest, recipes, settings, store)
+    return vectors_of(manifest, recipes, settings, store).vectors
+
+
+@pytest.mark.parametrize(("batch", "threads", "rows"), [(1, 1, 5), (7, 2, 100), (100, 3, 1)])
+def test_batches_threads_and_shards_change_nothing(
+    manifest, recipes, settings, tmp_path, monkeypatch, batch, threads, rows
+):
+    expected = vectors_after(extract, manifest, recipes, settings, Store(tmp_path / "one"))
+    monkeypatch.setattr(library, "BATCH", batch)
+    monkeypatch.setattr(library, "SHARD_ROWS", rows)
+    store = Store(tmp_path / "other")
+    extract(manifest, recipes, settings, store, threads=threads)
+    np.testing.assert_array_equal(vectors_of(manifest, recipes, settings, store).vectors, expected)
+
+
+def test_an_extraction_that_was_stopped_goes_on_where_it_stopped(
+    manifest, recipes, settings, store, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(library, "SHARD_ROWS", 5)
+
+    class StoppedError(Exception):
+        pass
+
+    def stop_at_12(done, total):
+        if done == 12:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        extract(manifest, recipes, settings, store, threads=1, progress=stop_at_12)
+    second = extract(manifest, recipes, settings, Store(store.root))
+    assert second.n_read == 12
+    expected = vectors_after(extract, manifest, recipes, settings, Store(tmp_path / "uninterrupted"))
+    np.testing.assert_array_equal(vectors_of(manifest, recipes, settings, store).vectors, expected)
+
+
+def test_another_backbone_detects_no_face_again(manifest, settings, store, corner_color):
+    extract(manifest, make_recipes(["mean_color"], settings, device="cpu"), settings, store)
+    both = make_recipes(["mean_color", corner_color], settings, device="cpu")
+    extraction = extract(manifest, both, settings, store)
+    assert (extraction.n_read, extraction.n_detected) == (24, 0)
+    joined = vectors_of(manifest, both, settings, store)
+    assert joined.vectors.shape == (24, 6)
+    assert joined.blocks == (3, 3)
+
+
+def test_several_backbones_come_out_of_one_pass(manifest, settings, store, corner_color):
+    both = make_recipes(["mean_color", corner_color], settings, device="cpu")
+    extraction = extract(manifest, both, settings, store)
+    assert (extraction.n_read, extraction.n_detected) == (24, 24)
+
+
+def test_a_broken_picture_costs_its_row_and_no_other(portraits, recipes, settings, store):
+    (portraits / "photos" / "s0_0.png").write_bytes(b"not a picture")
+    data = (portraits / "photos" / "s0_1.png").read_bytes()
+    (portraits / "photos" / "s0_1.png").write_bytes(data[: len(data) // 2])
+    (portraits / "photos" / "s0_2.png").unlink()
+    manifest = prepare("table", portraits / "people.csv", root=portraits / "photos", columns=COLUMNS)
+    extraction = extract(manifest, recipes, settings, store)
+    assert extraction.statuses["missing_file"] == 1
+    assert extraction.statuses["ok"] == 21
+    assert sum(extraction.statuses.values()) == len(manifest)
+    assert extract(manifest, recipes, settings, store).n_read == 0  # a broken picture is not tried again
+    assert list(vectors_of(manifest, recipes, settings, store).rows) == list(range(3, 24))
+
+
+def test_a_picture_that_changed_after_prepare_is_named_and_not_used(manifest, recipes, settings, store):
+    changed, gone = (manifest.root / name for name in manifest.table["image_path"].iloc[[4, 7]])
+    changed.write_bytes((manifest.root / manifest.table["image_path"].iloc[5]).read_bytes())
+    gone.unlink()
+    extraction = extract(manifest, recipes, settings, store)
+    assert extraction.statuses == {"ok": 22, "not_extracted": 2}
+    assert [why for _, why in extraction.unread] == [
+        "changed since `featurekit prepare`",
+        "No such file or directory",
+    ]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "faces",
+        "backbone",
+        "layer",
+        "weights",
+        "input_size",
+        "template",
+        "normalization",
+        "precision",
+        "engine",
+        "extraction_version",
+    ],
+)
+def test_every_part_of_the_recipe_changes_the_key(recipes, part):
+    recipe = next(iter(recipes.values()))
+    value = {"changed": 1} if part in ("faces", "normalization") else "changed"
+    assert replace(recipe, **{part: value}).key != recipe.key
+
+
+def test_every_part_of_finding_faces_changes_the_key(recipes, settings):
+    key = next(iter(recipes.values())).key
+    for change in ({"choose": "largest"}, {"min_face": 99}, {"attempts": ((64, 0.5),)}):
+        other = make_recipes(["mean_color"], replace(settings, **change), device="cpu")
+        assert next(iter(other.values())).key != key
+
+
+def test_a_backbone_without_its_file_names_the_file_and_the_repair(settings, tmp_path, monkeypatch):
+    monkeypatch.setenv("FEATUREKIT_HOME", str(tmp_path))
+    with pytest.raises(WeightsError, match=r"resnet50.*\.pth.*weights add"):
+        make_recipes(["resnet50"], settings, device="cpu")
+
+
+def test_an_unknown_backbone_is_met_with_a_suggestion(settings):
+    with pytest.raises(UnknownNameError, match="Unknown backbone 'mean_colour'. Did you mean 'mean_color'"):
+        make_recipes(["mean_colour"], settings)
+
+
+def test_vectors_that_were_never_extracted_name_the_step(manifest, recipes, settings, store):
+    with pytest.raises(WorkspaceError, match="featurekit extract --backbone mean_color"):
+        vectors_of(manifest, recipes, settings, store)
+
+
+def test_embeddings_refuse_a_row_that_nobody_wrote():
+    vectors = np.array([[1.0], [np.nan]], np.float32)
+    with pytest.raises(EmbeddingError, match="The vector of b is not finite"):
+        Embeddings(np.arange(2), np.array(["a", "b"]), vectors, (1,), ())
+
+
+def test_the_ledger_adds_up_what_a_network_cost_and_forgets_other_settings(
+    manifest, recipes, settings, store, tmp_path
+):
+    extraction = extract(manifest, recipes, settings, store)
+    asked = {"device": "cpu", "precision": "auto"}
+    ledger = enter(None, extraction, settings, asked)
+    ledger.save(tmp_path / "extracted.json")
+    loaded = Ledger.load(tmp_path / "extracted.json")
+    assert loaded == ledger
+    assert loaded.costs["mean_color"]["pictures"] == 24
+    cached = extract(manifest, recipes, settings, store)
+    assert enter(loaded, cached, settings, asked).costs == ledger.costs  # a cached run costs nothing
+    other = replace(settings, choose="largest")
+    assert enter(loaded, replace(cached, recipes={}), other, asked).recipes == {}
+
+
+def test_vectors_are_exported_in_the_manifests_order(manifest, recipes, settings, store, tmp_path):
+    import pandas as pd
+
+    extract(manifest, recipes, settings, store)
+    embeddings = vectors_of(manifest, recipes, settings, store)
+    library.export_embeddings(embeddings, tmp_path / "v.parquet")
+    table = pd.read_parquet(tmp_path / "v.parquet")
+    assert list(table["face_id"]) == list(manifest.table["face_id"])
+    np.testing.assert_array_equal(np.stack(table["vectors"]), embeddings.vectors)
+    library.export_embeddings(embeddings, tmp_path / "v.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "v.npy"), embeddings.vectors)
+    assert (tmp_path / "v.csv").read_text().splitlines()[1:] == list(manifest.table["face_id"])
+    with pytest.raises(EmbeddingError, match=r"\.parquet or \.npy"):
+        library.export_embeddings(embeddings, tmp_path / "v.txt")
+
+
+def test_the_recipe_survives_json(recipes):
+    from dataclasses import asdict
+
+    recipe = next(iter(recipes.values()))
+    assert library.Recipe(**json.loads(json.dumps(asdict(recipe)))).key == recipe.key
