@@ -1,0 +1,148 @@
+"""Write the comparison that an analyst reads: one HTML file that works offline, and its Markdown twin.
+
+Both are rendered from the same page (featurekit.report.page), and from nothing but
+runs: a report can be written again at any time, and the same runs give the same bytes.
+"""
+
+import re
+from base64 import b64encode
+from collections.abc import Sequence
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from featurekit import __version__
+from featurekit.benchmark import Run
+from featurekit.report.page import SYNTHETIC, Code, Figure, Points, Text, compose
+from featurekit.report.tables import FOUND, Cell, Column, Table
+from featurekit.report.text import markdown, visible
+from featurekit.workspace import write_text
+
+
+def render_html(runs: Sequence[Run], title: str) -> str:
+    """Return the report as one HTML file that needs no other file and no network.
+
+    Args:
+        runs: what was compared; their order makes no difference.
+        title: heading of the report.
+
+    Raises:
+        WorkspaceError: there is no run.
+    """
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_finalize
+    )
+    environment.filters["breakable"] = _breakable
+    environment.filters["unbroken"] = _unbroken
+    environment.tests["table"] = lambda block: isinstance(block, Table)
+    environment.tests["figure"] = lambda block: isinstance(block, Figure)
+    environment.tests["code"] = lambda block: isinstance(block, Code)
+    environment.tests["points"] = lambda block: isinstance(block, Points)
+    style, script = _part("report.css"), _part("report.js")
+    return environment.from_string(_part("report.html.j2")).render(
+        page=compose(runs, title),
+        synthetic=SYNTHETIC,
+        version=__version__,
+        # Only this style and this script may run: a label that got through as markup still could do nothing.
+        style=Markup(style),
+        script=Markup(script),
+        style_hash=_integrity(style),
+        script_hash=_integrity(script),
+    )
+
+
+def render_markdown(runs: Sequence[Run], title: str) -> str:
+    """Return the report as Markdown: the same tables and sentences, without the figures.
+
+    Args:
+        runs: what was compared; their order makes no difference.
+        title: heading of the report.
+
+    Raises:
+        WorkspaceError: there is no run.
+    """
+    page = compose(runs, title)
+    lines = [f"# {markdown(page.title)}{f' ({SYNTHETIC})' if page.is_synthetic else ''}", ""]
+    lines += [markdown(" · ".join(page.facts)), ""]
+    for section in page.sections:
+        lines += [f"## {markdown(section.title)}", ""]
+        for block in section.blocks:
+            if isinstance(block, Table):
+                lines += _markdown_table(block)
+            elif isinstance(block, Points):
+                lines += [f"- **{markdown(head)}** {markdown(text)}" for head, text in block.items]
+            elif isinstance(block, Code):
+                lines += [f"    {visible(line)}" for line in block.lines]
+            elif isinstance(block, Text):
+                lines.append(
+                    f"**Caution:** {markdown(block.text)}" if block.is_caution else markdown(block.text)
+                )
+            else:
+                continue  # a figure's numbers stand in the table beside it
+            lines.append("")
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def write_report(folder: Path, runs: Sequence[Run], title: str) -> Path:
+    """Write report.html and report.md into a folder and return the path of report.html.
+
+    Raises:
+        WorkspaceError: there is no run, or the folder cannot be written.
+    """
+    page, text = render_html(runs, title), render_markdown(runs, title)
+    write_text(folder / "report.md", text)
+    write_text(folder / "report.html", page)
+    return folder / "report.html"
+
+
+def _part(name: str) -> str:
+    return files("featurekit.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _integrity(text: str) -> str:
+    return "sha256-" + b64encode(sha256(text.encode()).digest()).decode()
+
+
+def _finalize(value: object) -> object:
+    """Write hidden letters out in everything that is put into the page, but for finished markup."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _breakable(text: str) -> Markup:
+    """Let a long name be broken where its parts meet, and a long part at its underscores too."""
+    parts = re.split(r"(?<=[+:/ ])", visible(text))
+    ends = Markup("<wbr>")
+    return ends.join(ends.join(re.split("(?<=_)", part)) if len(part) > 11 else part for part in parts)
+
+
+def _unbroken(text: str) -> str:
+    """Keep a number, its spread and its unit on one line."""
+    return re.sub(r"(?<=\d) (?=[±%])|(?<=±) (?=\d)", "\u00a0", text)
+
+
+def _markdown_table(table: Table) -> list[str]:
+    columns = table.columns
+    lines = [f"**{markdown(table.caption)}**", ""]
+    lines.append(_markdown_row([_markdown_heading(column) for column in columns]))
+    lines.append(_markdown_row(["---:" if column.is_number else "---" for column in columns]))
+    lines += [_markdown_row([_markdown_cell(cell) for cell in row]) for row in table.rows]
+    return [*lines, "", markdown(table.note)] if table.note else lines
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _markdown_heading(column: Column) -> str:
+    group = f" ({column.group})" if column.group and column.group != FOUND else ""
+    return markdown(column.heading + group)
+
+
+def _markdown_cell(cell: Cell) -> str:
+    text = markdown(f"{cell.text} {cell.spread}" if cell.spread else cell.text)
+    text += f" ({markdown(cell.count)})" if cell.count else ""
+    text += f" ({markdown(cell.tag)})" if cell.tag else ""
+    return f"**{text}**" if cell.is_strong else text

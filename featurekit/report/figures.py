@@ -1,0 +1,134 @@
+"""Draw what a table makes hard to see.
+
+The plots are written by hand as SVG: they take their colors and letters from the
+page they stand in, light or dark, stay sharp on paper, and have the same bytes
+wherever they are made. Roles differ in shape, never in color alone.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+from featurekit.report.text import visible
+
+_LETTER = 7.2  # width of a letter at 12 px in the widest of the usual fonts
+_MAX_LABEL = 50  # letters
+_FONT = 12
+
+
+@dataclass(frozen=True)
+class Point:
+    """One line of a dot plot.
+
+    Attributes:
+        label: what it is.
+        mean: where the dot stands.
+        spread: half the length of its line; 0 for none.
+        shown: the numbers in words, beside it.
+        role: "floor", "off-the-shelf", or "" for a trained model.
+    """
+
+    label: str
+    mean: float
+    spread: float
+    shown: str
+    role: str = ""
+
+
+def dot_plot(points: Sequence[Point], *, axis: str, limit: float, is_narrow: bool, summary: str) -> Markup:
+    """Draw means with their spread, one under the other, and lines for what they are to beat.
+
+    Args:
+        points: from top to bottom.
+        axis: what the numbers are.
+        limit: the largest number there can be.
+        is_narrow: for a phone: names stand over the dots instead of before them.
+        summary: what a reader who does not see it is told.
+    """
+    marks = {point.role: point for point in reversed(points) if point.role}
+    lines = [marks[role] for role in ("floor", "off-the-shelf") if role in marks]
+    low, high, ticks = _axis(points, limit)
+    longest = max(min(len(visible(point.label)), _MAX_LABEL) for point in points)
+    numbers = max(len(point.shown) for point in points) * _LETTER + 8
+    width = 340.0 if is_narrow else 860.0
+    left = 10.0 if is_narrow else longest * _LETTER + 14
+    right = width - (10.0 if is_narrow else numbers + 12)
+    top = 16.0 * len(lines) + 12
+    step = 38.0 if is_narrow else 24.0
+    bottom = top + step * len(points) + 4
+    height = bottom + 40
+
+    def x(value: float) -> float:
+        return left + (value - low) / (high - low) * (right - left)
+
+    svg = [
+        f'<svg role="img" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
+        f' aria-label="{escape(visible(summary))}">'
+    ]
+    for tick in ticks:
+        svg.append(f'<path class="grid" d="M{x(tick):.1f} {top:.1f}V{bottom:.1f}"/>')
+        svg.append(_words(x(tick), bottom + 15, f"{tick:g}", "middle", "faint"))
+    svg.append(_words((left + right) / 2, bottom + 33, axis, "middle", "faint"))
+    for i, line in enumerate(lines):
+        at = x(line.mean)
+        y = 14.0 + 16 * i
+        svg.append(f'<path class="line {line.role}" d="M{at:.1f} {y + 4:.1f}V{bottom:.1f}"/>')
+        # Near an edge the words lean inwards, so that none is cut off.
+        room = (len(line.role) + len(line.shown) + 1) * _LETTER / 2
+        anchor = "start" if at - room < 0 else "end" if at + room > width else "middle"
+        svg.append(_words(at, y, f"{line.role} {line.shown.partition(' ±')[0]}", anchor, "faint"))
+    for i, point in enumerate(points):
+        y = top + step * (i + 0.5) + (8 if is_narrow else 0)
+        room = int((width - 20 - numbers) / _LETTER) if is_narrow else _MAX_LABEL
+        if is_narrow:
+            svg.append(_words(left, y - 15, _cut(point.label, room), "start", "name", point.label))
+            svg.append(_words(right, y - 15, point.shown, "end", "number"))
+        else:
+            svg.append(_words(0, y + 4, _cut(point.label, room), "start", "name", point.label))
+            svg.append(_words(width - 4, y + 4, point.shown, "end", "number"))
+        start, end = max(point.mean - point.spread, low), min(point.mean + point.spread, high)
+        if point.spread:
+            svg.append(f'<path class="spread" d="M{x(start):.1f} {y:.1f}H{x(end):.1f}"/>')
+        svg.append(_dot(x(point.mean), y, point.role))
+    svg.append("</svg>")
+    return Markup("\n".join(svg))
+
+
+def _axis(points: Sequence[Point], limit: float) -> tuple[float, float, list[float]]:
+    """Return where the axis starts and ends and its round numbers, with room for every spread."""
+    low = max(min(point.mean - point.spread for point in points), 0.0)
+    high = min(max(point.mean + point.spread for point in points), limit)
+    room = max((high - low) * 0.04, abs(high) * 1e-3, 1e-6)
+    low, high = max(low - room, 0.0), min(high + room, limit)
+    if high <= low:  # every dot is at the limit
+        low, high = limit - 1, limit
+    rough = (high - low) / 5
+    power = 10.0 ** math.floor(math.log10(rough))
+    size = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
+    first = math.ceil(low / size - 1e-9)
+    last = math.floor(high / size + 1e-9)
+    return low, high, [round(number * size, 10) for number in range(first, last + 1)]
+
+
+def _dot(x: float, y: float, role: str) -> str:
+    if role == "floor":
+        return f'<rect class="dot hollow" x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8"/>'
+    if role:
+        return f'<path class="dot hollow" d="M{x - 5.5:.1f} {y:.1f}l5.5 -5.5l5.5 5.5l-5.5 5.5z"/>'
+    return f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="4.5"/>'
+
+
+def _words(x: float, y: float, text: str, anchor: str, css: str, full: str = "") -> str:
+    title = f"<title>{escape(visible(full))}</title>" if full and full != text else ""
+    return (
+        f'<text class="{css}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{_FONT}">'
+        f"{title}{escape(visible(text))}</text>"
+    )
+
+
+def _cut(text: str, letters: int) -> str:
+    """Return a name that fits: the classifier at its start is kept, the rest may end in dots."""
+    text = visible(text)
+    return text if len(text) <= letters else text[: letters - 1] + "…"

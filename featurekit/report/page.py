@@ -1,0 +1,450 @@
+"""What stands in the report, in which order, and the sentences between the tables.
+
+A page is data: sections of text, tables and figures. How it looks is the business
+of the two renderings.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from markupsafe import Markup
+
+from featurekit.benchmark import Run
+from featurekit.errors import WorkspaceError
+from featurekit.report.figures import Point, dot_plot
+from featurekit.report.tables import (
+    MAX_MATRIX_CLASSES,
+    ScoreKind,
+    Table,
+    best_first,
+    confusion_table,
+    counts_table,
+    dropped_table,
+    facts_table,
+    fits_table,
+    headline,
+    mean_of,
+    model_name,
+    recall_table,
+    recipes_table,
+    role,
+    rows_table,
+    score_kind,
+    scores_table,
+    weights_table,
+)
+
+SYNTHETIC = "synthetic: made-up portraits"
+_TARGET_TITLES = {
+    "age_group": "Age group",
+    "gender": "Gender",
+    "gender3": "Gender, three classes",
+    "age": "Age in years",
+}
+_MAX_POINTS = 24
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph; a caution is set so that it is not read over."""
+
+    text: str
+    is_caution: bool = False
+
+
+@dataclass(frozen=True)
+class Points:
+    """A list whose items begin with a few words in bold (or none)."""
+
+    items: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Code:
+    """Lines to be copied as they are."""
+
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawing for wide and one for narrow screens; its numbers are those of a table beside it."""
+
+    caption: str
+    note: str
+    wide: Markup
+    narrow: Markup
+
+
+Block = Text | Points | Code | Figure | Table
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page under its own heading."""
+
+    title: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """The whole report.
+
+    Attributes:
+        title: its heading.
+        facts: a few words each on what was compared.
+        is_synthetic: whether the portraits are made up.
+        sections: in the order they are read.
+    """
+
+    title: str
+    facts: tuple[str, ...]
+    is_synthetic: bool
+    sections: tuple[Section, ...]
+
+
+def compose(runs: Sequence[Run], title: str) -> Page:
+    """Return the report on some runs; their order makes no difference.
+
+    Raises:
+        WorkspaceError: there is no run.
+    """
+    if not runs:
+        raise WorkspaceError("There is no run to report. Make one: featurekit fit")
+    runs = sorted(runs, key=lambda run: run.name)
+    names = [name for name in _TARGET_TITLES if any(run.target == name for run in runs)]
+    names += sorted({run.target for run in runs} - set(names))
+    by_target = {name: best_first([run for run in runs if run.target == name]) for name in names}
+    is_synthetic = any(bool(run.dataset.get("synthetic")) for run in runs)
+    sections = [
+        Section("Verdict", _verdict(by_target, runs, is_synthetic)),
+        *(Section(_target_title(name), _target_blocks(name, of)) for name, of in by_target.items()),
+        Section("What was dropped, and why", _dropped(by_target, runs)),
+        Section("How it was measured", _measured(by_target, runs)),
+        Section("What the numbers do not say", (_limits(runs, is_synthetic),)),
+    ]
+    sections = _numbered(sections, is_synthetic)
+    return Page(title, _facts(runs, by_target), is_synthetic, tuple(sections))
+
+
+def _target_title(name: str) -> str:
+    return _TARGET_TITLES.get(name, name)
+
+
+def _numbered(sections: Sequence[Section], is_synthetic: bool) -> list[Section]:
+    """Return the sections with their tables and figures numbered, and the data called what it is."""
+    counts = {Table: 0, Figure: 0}
+    mark = f" ({SYNTHETIC})" if is_synthetic else ""
+    numbered = []
+    for section in sections:
+        blocks: list[Block] = []
+        for block in section.blocks:
+            if isinstance(block, Table | Figure):
+                counts[type(block)] += 1
+                word = "Table" if isinstance(block, Table) else "Figure"
+                caption = f"{word} {counts[type(block)]}. {block.caption}{mark}"
+                blocks.append(replace(block, caption=caption))
+            else:
+                blocks.append(block)
+        numbered.append(Section(section.title + (" (synthetic)" if is_synthetic else ""), tuple(blocks)))
+    return numbered
+
+
+def _distinct(runs: Sequence[Run], values: Sequence[Any]) -> list[tuple[str, Any]]:
+    """Return the different values, each with the name of the first run that has it."""
+    seen: list[tuple[str, Any]] = []
+    for run, value in zip(runs, values, strict=True):
+        if all(value != known for _, known in seen):
+            seen.append((run.name, value))
+    return seen
+
+
+def _facts(runs: Sequence[Run], by_target: Mapping[str, Sequence[Run]]) -> tuple[str, ...]:
+    datasets = list(dict.fromkeys(str(run.dataset.get("name", "data set without a name")) for run in runs))
+    n_rows = max(run.dataset.get("n_rows") or 0 for run in runs)
+    n_folds = sorted({str(run.folds.get("number", "?")) for run in runs})
+    facts = [", ".join(datasets)]
+    facts += [f"{n_rows:,} rows"] if n_rows else []
+    facts += [f"{' or '.join(n_folds)} folds", f"{len(runs)} run{'s' if len(runs) > 1 else ''}"]
+    facts += [f"{len(by_target)} targets"] if len(by_target) > 1 else []
+    return tuple(facts)
+
+
+def _verdict(
+    by_target: Mapping[str, Sequence[Run]], runs: Sequence[Run], is_synthetic: bool
+) -> tuple[Block, ...]:
+    blocks: list[Block] = [
+        Points(tuple((f"{_target_title(name)}:", _who_won(of)) for name, of in by_target.items())),
+        Text(
+            "This version does not test whether the difference between the first two is chance."
+            " ± is the standard deviation over the folds, which is not a confidence interval."
+        ),
+    ]
+    if is_synthetic:
+        synthetic = (
+            "The portraits are synthetic (made up): these numbers show that the software works and say"
+            " nothing about real faces."
+        )
+        blocks.insert(0, Text(synthetic, is_caution=True))
+    for name, of in by_target.items():
+        folds = _distinct(of, [run.folds.get("sha256") for run in of])
+        datasets = _distinct(of, [run.dataset.get("name") for run in of])
+        if len(folds) > 1 or len(datasets) > 1:
+            what = "different data sets" if len(datasets) > 1 else "different folds"
+            mixed = (
+                f"{_target_title(name)}: the runs were scored on {what}, so they cannot be compared."
+                " Run them again with one set of folds: featurekit fit --new-folds"
+            )
+            blocks.append(Text(mixed, is_caution=True))
+    return tuple(blocks)
+
+
+def _who_won(runs: Sequence[Run]) -> str:
+    """Say which trained model is best, by how much, and over what; runs are best first."""
+    kind = headline(runs)
+    trained = [run for run in runs if not run.is_baseline and mean_of(run, kind.name) is not None]
+    if not trained:
+        return "no trained model has a score; only baselines can be shown."
+    best = trained[0]
+    mean = mean_of(best, kind.name)
+    assert mean is not None  # trained keeps only runs that have one
+    sentence = f"{best.classifier} on {best.features} is best, {_shown(best, kind.name)}"
+    also = _shown(best, "one_off")
+    sentence += f" ({also}). " if also and kind.name == "exact" else ". "
+    against = []
+    for baseline, called in (("floor", "the floor"), ("off-the-shelf", "the off-the-shelf model")):
+        # Of several baselines of one kind, the best is the one to beat.
+        for run in [run for run in runs if role(run) == baseline][:1]:
+            other = mean_of(run, kind.name)
+            if other is not None:
+                difference = _difference(kind.name, kind.gain(mean, other))
+                against.append(
+                    f"{difference} {called} ({run.classifier}, {_shown(run, kind.name, short=True)})"
+                )
+    if against:
+        sentence += f"That is {' and '.join(against)}. "
+    if len(trained) > 1:
+        second = trained[1]
+        behind = kind.gain(mean, mean_of(second, kind.name) or 0.0)
+        sentence += (
+            f"Second is {second.classifier} on {second.features}, {_amount(kind.name, behind)} behind."
+        )
+    return sentence.strip()
+
+
+def _shown(run: Run, name: str, *, short: bool = False) -> str:
+    """Return a score in words, e.g. "72.0 ± 0.8 % exact"; "" where there is none."""
+    kind, mean = score_kind(name), mean_of(run, name)
+    if mean is None:
+        return ""
+    spread = run.scores[name].get("spread")
+    text = kind.format(mean)
+    if spread is not None and not short:
+        text += f" ± {kind.format(spread)}"
+    text += f" {kind.unit}" if kind.unit else ""
+    if short:
+        return text
+    return f"{text} {_word(kind)}"
+
+
+def _word(kind: ScoreKind) -> str:
+    """Return what a score is called within a sentence."""
+    words = {"exact": "exact accuracy", "one_off": "one off", "mae_years": "mean absolute error"}
+    return words.get(kind.name, kind.title)
+
+
+def _amount(name: str, gain: float) -> str:
+    kind = score_kind(name)
+    unit = "points" if kind.unit == "%" else kind.unit
+    return f"{kind.format(abs(gain))} {unit}".strip()
+
+
+def _difference(name: str, gain: float) -> str:
+    if not float(score_kind(name).format(abs(gain))):
+        return "no better than"
+    return f"{_amount(name, gain)} {'better' if gain > 0 else 'worse'} than"
+
+
+def _target_blocks(name: str, runs: Sequence[Run]) -> tuple[Block, ...]:
+    """Return the part of one target; its runs are best first."""
+    kind, title = headline(runs), _target_title(name)
+    classes = runs[0].classes
+    counts = {(run.n_tested, run.n_subjects) for run in runs}
+    n_tested, n_subjects = max(counts)
+    few = f"{n_tested:,} faces of {n_subjects:,} subjects"
+    about = f"{len(classes)} classes ({_listed(classes)}); " if classes else "In years; "
+    about += f"{few}, each scored by a model that has not seen its subject."
+    if len(counts) > 1:
+        about += " Not every run was scored on as many faces: see the column Faces."
+    blocks: list[Block] = [Text(about), scores_table(runs, f"{title}: all models, best first")]
+    plot = _plot(runs, f"{title}: {_word(kind)} of all models")
+    blocks += [plot] if plot else []
+    trained = [run for run in runs if not run.is_baseline and run.confusion]
+    if trained and len(classes) <= MAX_MATRIX_CLASSES:
+        best = trained[0]
+        blocks.append(confusion_table(best, f"{title}: who was read as whom by {model_name(best)}"))
+    recall = recall_table(runs, f"{title}: recall of each class")
+    blocks += [recall] if recall else []
+    return tuple(blocks)
+
+
+def _listed(classes: Sequence[str]) -> str:
+    return ", ".join(classes if len(classes) <= 12 else [*classes[:11], "…"])
+
+
+def _plot(runs: Sequence[Run], caption: str) -> Figure | None:
+    kind = headline(runs)
+    scored = [run for run in runs if mean_of(run, kind.name) is not None]
+    if not scored:
+        return None
+    # Of many models the best are drawn, and whatever they are to beat.
+    first = {run.name for run in scored[:_MAX_POINTS]}
+    drawn = [run for run in scored if run.name in first or role(run)]
+    if len(drawn) < len(scored):
+        caption += f", the best {_MAX_POINTS} of {len(scored)} runs and the baselines"
+    points = []
+    for run in drawn:
+        mean = mean_of(run, kind.name)
+        assert mean is not None
+        spread = run.scores[kind.name].get("spread") or 0.0
+        shown = kind.format(mean) + (f" ± {kind.format(spread)}" if spread else "")
+        points.append(Point(model_name(run), mean * kind.scale, spread * kind.scale, shown, role(run)))
+    axis = f"{kind.title}, {kind.unit}" if kind.unit else kind.title
+    better = "less is better" if kind.best is min else "more is better" if kind.best else ""
+    axis += f" ({better})" if better else ""
+    limit = 100.0 if kind.unit == "%" else float("inf")
+    summary = (
+        f"Dot plot of {axis}. Best: {points[0].label}, {points[0].shown}. The table above has every number."
+    )
+    wide, narrow = (
+        dot_plot(points, axis=axis, limit=limit, is_narrow=is_narrow, summary=summary)
+        for is_narrow in (False, True)
+    )
+    note = "Mean and standard deviation over the folds. Filled circles are trained models."
+    if any(role(run) for run in drawn):
+        note += " Hollow marks are baselines, and the upright lines stand where they do."
+    return Figure(caption, note, wide, narrow)
+
+
+def _dropped(by_target: Mapping[str, Sequence[Run]], runs: Sequence[Run]) -> tuple[Block, ...]:
+    blocks: list[Block] = []
+    for _, dataset in _distinct(runs, [run.dataset for run in runs]):
+        n_rows = dataset.get("n_rows") or 0
+        unused = sum((dataset.get("tally") or {}).values())
+        found = (dataset.get("statuses") or {}).get("ok")
+        name = dataset.get("name", "The data set")
+        sentence = f"{name} names {n_rows:,} rows. Of these, {unused:,} are not used."
+        if found is not None:
+            sentence += f" A face was found in the pictures of {found:,} rows, used or not."
+        if dataset.get("licence"):
+            sentence += f" Terms of the data set: {str(dataset['licence']).rstrip('.')}."
+        blocks.append(Text(sentence))
+        blocks.append(dropped_table(dataset, f"{name}: what became of the rows"))
+        counts = counts_table(dataset, f"{name}: what prepare counted")
+        blocks += [counts] if counts else []
+    targets = {_target_title(name): of for name, of in by_target.items()}
+    blocks.append(rows_table(targets, "What each target's scores stand for"))
+    return tuple(blocks)
+
+
+def _measured(by_target: Mapping[str, Sequence[Run]], runs: Sequence[Run]) -> tuple[Block, ...]:
+    kinds = {
+        "official": "The folds are the data set's own.",
+        "made": "The folds were made by featurekit: no subject stands on both sides, and the classes are"
+        " spread as evenly as the subjects allow.",
+    }
+    folds = [kinds[kind] for kind in kinds if any(run.folds.get("kind") == kind for run in runs)]
+    about = " ".join(
+        [
+            *folds,
+            "In each fold a fresh classifier is fitted on the other folds and reads the faces of this one;"
+            " scalers and everything else that learns see the training part only.",
+        ]
+    )
+    recipes = _distinct_values([recipe for run in runs for recipe in run.recipes])
+    weights = _distinct_values([entry for run in runs for entry in run.weights])
+    faces = [(_recipe_name(recipe), recipe["faces"]) for recipe in recipes if recipe.get("faces")]
+    commands = tuple(dict.fromkeys(run.command for run in runs if run.command))
+    setup = [
+        (run.name, {**{f"folds.{k}": v for k, v in run.folds.items()}, "seed": run.seed}) for run in runs
+    ]
+    blocks: list[Block] = [Text(about)]
+    if commands:
+        blocks += [Text("Made by:"), Code(commands)]
+    blocks.append(facts_table(setup, "Folds and chance"))
+    blocks.append(facts_table([(run.name, run.hardware) for run in runs], "Hardware, asked for and got"))
+    blocks.append(facts_table([(run.name, run.versions) for run in runs], "Versions"))
+    if recipes:
+        blocks.append(recipes_table(recipes, "Recipes: what decides the vectors"))
+    if faces:
+        blocks.append(facts_table(faces, "Recipes: how pictures were read and faces found", is_folded=True))
+    if weights:
+        blocks.append(weights_table(weights, "Weight files and their licences"))
+    ordered = [run for of in by_target.values() for run in of]
+    blocks.append(fits_table(ordered, "Parameters and decisions of every run"))
+    return tuple(blocks)
+
+
+def _recipe_name(recipe: Mapping[str, Any]) -> str:
+    return ":".join(str(recipe[part]) for part in ("backbone", "layer") if recipe.get(part))
+
+
+def _distinct_values(values: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    distinct: list[Mapping[str, Any]] = []
+    for value in values:
+        if value not in distinct:
+            distinct.append(value)
+    return distinct
+
+
+def _limits(runs: Sequence[Run], is_synthetic: bool) -> Points:
+    items = [
+        (
+            "Apparent age.",
+            "A photograph shows how old somebody looks. A model that reads it well reads looks,"
+            " not birth dates.",
+        ),
+        (
+            "Labels.",
+            "The labels are the data set's own. Where they are wrong, a right answer counts as wrong and a"
+            " wrong one as right.",
+        ),
+        (
+            "Gender.",
+            "The classes are those of the data set's labels, mostly two, given by others from the picture."
+            " They say nothing about how a person identifies.",
+        ),
+        (
+            "Groups.",
+            "One number over all faces hides the classes that are read badly: look at the recall of each"
+            " class. Differences between skin tones, poses and cameras were not measured.",
+        ),
+        (
+            "Spread.",
+            "± is the standard deviation over the folds. It is not a confidence interval: the folds share"
+            " training faces.",
+        ),
+        (
+            "Time.",
+            "Seconds are those of one machine on one day.",
+        ),
+        (
+            "Use.",
+            "Compare methods with it. Do not use it for surveillance or identification, nor to decide"
+            " anything about a single person.",
+        ),
+    ]
+    if any(run.n_tested == run.n_subjects for run in runs):
+        own = (
+            "Every scored face counts as a subject of its own. If the data set merely does not say who is"
+            " who, a person may stand on both sides of a fold, and the scores are too good."
+        )
+        items.insert(4, ("Subjects.", own))
+    if is_synthetic:
+        synthetic = (
+            "The portraits are made up from one photograph. Nothing here says how well real faces are read."
+        )
+        items.insert(0, ("Synthetic.", synthetic))
+    return Points(tuple(items))

@@ -1,0 +1,126 @@
+"use strict";
+// The page is complete without this: it only adds sorting and copying.
+
+const said = document.getElementById("said");
+const textOf = (cell) => {
+  const tag = cell.querySelector(".tag");
+  return cell.querySelector("bdi").textContent + (tag ? ` (${tag.textContent})` : "");
+};
+const numberOf = (cell) => (cell.dataset.value === undefined ? null : Number(cell.dataset.value));
+
+// A spreadsheet would run a cell that begins like a formula; a number never does.
+const isNumber = /^-?\d+(\.\d+)?(e-?\d+)?$/;
+const isFormula = /^[\s\u200b]*[=+\-@\uff1d\uff0b\uff0d\uff20\u2212]|^[\t\r\n]/;
+function csvField(text) {
+  const harmless = isFormula.test(text) && !isNumber.test(text) ? `'${text}` : text;
+  return /[",\r\n']/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
+}
+
+function csvOf(table) {
+  const heads = [...table.tHead.rows[table.tHead.rows.length - 1].cells];
+  const lines = [heads.flatMap((head) => {
+    const name = head.dataset.heading;
+    return head.dataset.second ? [name, `${name}, ${head.dataset.second}`] : [name];
+  })];
+  for (const row of table.tBodies[0].rows) {
+    lines.push([...row.cells].flatMap((cell, i) => {
+      const first = cell.dataset.value ?? (textOf(cell) === "—" ? "" : textOf(cell));
+      return heads[i].dataset.second ? [first, cell.dataset.second ?? ""] : [first];
+    }));
+  }
+  return lines.map((line) => line.map(csvField).join(",")).join("\r\n") + "\r\n";
+}
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    // A page opened from a file may not be given the clipboard; the old way still works there.
+    const area = document.createElement("textarea");
+    area.value = text;
+    area.className = "hidden";
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    return done;
+  }
+}
+
+function sortBy(table, head, column) {
+  const rows = [...table.tBodies[0].rows];
+  const numeric = head.classList.contains("number");
+  const before = head.getAttribute("aria-sort");
+  const down = before ? before === "ascending" : numeric;
+  const turn = down ? -1 : 1;
+  rows.sort((one, other) => {
+    if (!numeric) return turn * textOf(one.cells[column]).localeCompare(textOf(other.cells[column]), "en", { numeric: true });
+    const [a, b] = [numberOf(one.cells[column]), numberOf(other.cells[column])];
+    if (a === null || b === null) return (a === null) - (b === null); // what is missing comes last either way
+    return turn * (a - b);
+  });
+  table.tBodies[0].append(...rows);
+  for (const other of table.tHead.querySelectorAll("[aria-sort]")) other.removeAttribute("aria-sort");
+  head.setAttribute("aria-sort", down ? "descending" : "ascending");
+  said.textContent = `Sorted by ${head.dataset.heading}, ${down ? "descending" : "ascending"}.`;
+}
+
+for (const table of document.querySelectorAll("table")) {
+  const box = table.closest(".scroll");
+  const caption = document.getElementById(table.getAttribute("aria-labelledby"));
+
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "copy";
+  button.textContent = "Copy as CSV";
+  button.setAttribute("aria-describedby", caption.id);
+  button.addEventListener("click", async () => {
+    const done = await copy(csvOf(table));
+    button.textContent = done ? "Copied" : "Not copied";
+    said.textContent = done ? "The table was copied as CSV." : "The browser did not allow copying.";
+    setTimeout(() => { button.textContent = "Copy as CSV"; }, 2000);
+    button.focus();
+  });
+  if (caption.tagName === "SUMMARY") {
+    box.before(button);
+  } else {
+    const head = document.createElement("div");
+    head.className = "head";
+    // figcaption must stay a child of its figure, so the row of both goes inside it.
+    const words = document.createElement("span");
+    words.append(...caption.childNodes);
+    head.append(words, button);
+    caption.append(head);
+    words.id = caption.id;
+    caption.removeAttribute("id");
+  }
+
+  if (table.hasAttribute("data-sortable")) {
+    const row = table.tHead.rows[table.tHead.rows.length - 1];
+    [...row.cells].forEach((head, column) => {
+      const sort = document.createElement("button");
+      sort.type = "button";
+      sort.className = "sort";
+      sort.append(...head.childNodes);
+      sort.addEventListener("click", () => sortBy(table, head, column));
+      head.append(sort);
+    });
+  }
+
+  // Only a box that scrolls is a stop for the keyboard.
+  new ResizeObserver(() => {
+    if (box.scrollWidth > box.clientWidth) {
+      box.tabIndex = 0;
+      box.setAttribute("role", "region");
+      box.setAttribute("aria-labelledby", table.getAttribute("aria-labelledby"));
+    } else {
+      for (const name of ["tabindex", "role", "aria-labelledby"]) box.removeAttribute(name);
+    }
+  }).observe(box);
+}
+
+// Paper cannot be unfolded.
+addEventListener("beforeprint", () => {
+  for (const details of document.querySelectorAll("details")) details.open = true;
+});

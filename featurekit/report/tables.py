@@ -1,0 +1,581 @@
+"""What the tables of the report say, before anybody decides what they look like.
+
+HTML and Markdown are two renderings of the same tables, so a number can never
+stand in one and not in the other. A cell keeps its number beside its text: the
+text is read, the number is sorted by and copied.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from featurekit.benchmark import Run
+from featurekit.faces import STATUS_MEANINGS
+from featurekit.manifest import REASONS
+from featurekit.store import recipe_key
+
+ABSENT = "—"
+# What scores are given on unless a heading says otherwise.
+FOUND = "on the faces found"
+# Larger matrices are no longer read by eye; their counts are in runs/*.json.
+MAX_MATRIX_CLASSES = 24
+N_RECALL_MODELS = 3
+
+
+@dataclass(frozen=True)
+class ScoreKind:
+    """How a score is shown.
+
+    Attributes:
+        name: what featurekit.metrics calls it.
+        title: what the column is called.
+        unit: "%" for shares, which are kept between 0 and 1; "groups" or "years"; "" where unknown.
+        meaning: what it is, in words.
+        best: max, min, or None where nobody knows which end is good.
+    """
+
+    name: str
+    title: str
+    unit: str = ""
+    meaning: str = ""
+    best: Callable[[Sequence[float]], float] | None = None
+
+    @property
+    def scale(self) -> float:
+        """Number that a kept score is multiplied by to be shown."""
+        return 100.0 if self.unit == "%" else 1.0
+
+    def format(self, value: float) -> str:
+        """Return a number on the kept scale as it is shown, without its unit."""
+        digits = {"%": 1, "groups": 2, "years": 2}.get(self.unit, 3)
+        return f"{value * self.scale:.{digits}f}"
+
+    def gain(self, value: float, other: float) -> float:
+        """Return how much better value is than other, on the kept scale."""
+        return other - value if self.best is min else value - other
+
+
+SCORES = {
+    kind.name: kind
+    for kind in (
+        ScoreKind("exact", "Exact", "%", "share of faces given their own class", max),
+        ScoreKind("one_off", "One off", "%", "share given their own class or a neighbouring one", max),
+        ScoreKind("balanced_accuracy", "Balanced", "%", "mean of the classes' recalls", max),
+        ScoreKind("macro_f1", "Macro-F1", "%", "mean of the classes' F1 scores", max),
+        ScoreKind("mae_groups", "MAE", "groups", "mean distance from the true group, in groups", min),
+        ScoreKind("mae_years", "MAE", "years", "mean distance from the true age, in years", min),
+    )
+}
+# The score that decides the order of a table, and those shown on all rows too.
+_HEADLINES = ("exact", "mae_years")
+_ON_ALL_ROWS = ("exact", "one_off")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes:
+        title: its heading.
+        unit: of its numbers.
+        second: heading of the second number of its cells where it is copied; "" where there is none.
+        group: heading over neighbouring columns of one kind.
+        is_number: whether it is set like numbers.
+        is_code: whether it holds names and hashes.
+        is_time: whether it may differ between two runs of the same work.
+        copied_unit: unit of the number kept beside the text, where that is another.
+    """
+
+    title: str
+    unit: str = ""
+    second: str = ""
+    group: str = ""
+    is_number: bool = False
+    is_code: bool = False
+    is_time: bool = False
+    copied_unit: str = ""
+
+    @property
+    def heading(self) -> str:
+        """Title and unit."""
+        return f"{self.title}, {self.unit}" if self.unit else self.title
+
+    @property
+    def copied_heading(self) -> str:
+        """What stands over the column where it is copied: it must do without its group."""
+        unit = self.copied_unit or self.unit
+        heading = f"{self.title}, {unit}" if unit else self.title
+        return f"{heading} ({self.group})" if self.group else heading
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell.
+
+    Attributes:
+        text: what is read.
+        value: the number it is sorted and copied by; None for plain text and where there is none.
+        spread: "± 0.8", set apart so that the means stand in line; or
+        count: "1,234 faces" in few words, for the second line.
+        second: the number that spread or count stands for.
+        tag: one or two words on the row, e.g. "floor".
+        is_strong: whether it is the best of its column.
+        heat: 0 to 10, how dark it is shaded; -1 for not at all.
+        is_diagonal: whether it is where a matrix would have everything.
+    """
+
+    text: str
+    value: float | None = None
+    spread: str = ""
+    count: str = ""
+    second: float | None = None
+    tag: str = ""
+    is_strong: bool = False
+    heat: int = -1
+    is_diagonal: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table.
+
+    Attributes:
+        caption: what it shows, in a line.
+        columns: from left to right.
+        rows: one cell a column each.
+        note: how to read it.
+        n_names: leading columns that name a row.
+        is_folded: whether a reader has to ask for it.
+        is_sortable: whether another order makes sense.
+    """
+
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    note: str = ""
+    n_names: int = 1
+    is_folded: bool = False
+    is_sortable: bool = False
+
+    @property
+    def groups(self) -> list[tuple[str, int]]:
+        """Heading over neighbouring columns and their number; empty where no column has one."""
+        spans = [(title, len(list(of))) for title, of in groupby(column.group for column in self.columns)]
+        return spans if any(title for title, _ in spans) else []
+
+
+def headline(runs: Sequence[Run]) -> ScoreKind:
+    """Return the score that decides which run is best: the first known one that any run has."""
+    names = dict.fromkeys(name for run in runs for name in run.scores)
+    for name in (*_HEADLINES, *SCORES, *names):
+        if name in names:
+            return score_kind(name)
+    return SCORES["mae_years" if runs and not runs[0].classes else "exact"]
+
+
+def score_kind(name: str) -> ScoreKind:
+    """Return how a score is shown; an unknown one is shown under its own name."""
+    return SCORES.get(name) or ScoreKind(name, name)
+
+
+def mean_of(run: Run, name: str) -> float | None:
+    """Return a run's mean score on the faces found, or None where there is none."""
+    return _finite(run.scores.get(name, {}).get("mean"))
+
+
+def best_first(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs of one target in order: best headline score first, those without one last."""
+    kind = headline(runs)
+
+    def order(run: Run) -> tuple[bool, float, str]:
+        mean = mean_of(run, kind.name)
+        return mean is None, -kind.gain(mean, 0.0) if mean is not None else 0.0, run.name
+
+    return sorted(runs, key=order)
+
+
+def role(run: Run) -> str:
+    """Return what a run is in the comparison: "floor", "off-the-shelf", or "" for a trained model."""
+    if not run.is_baseline:
+        return ""
+    return "floor" if run.classifier == "majority" else "off-the-shelf"
+
+
+def scores_table(runs: Sequence[Run], caption: str) -> Table:
+    """Return the table of one target, best run first."""
+    ordered = best_first(runs)
+    found = _score_kinds(run.scores for run in runs)
+    everywhere = [k for k in _score_kinds(run.scores_all_rows for run in runs) if k.name in _ON_ALL_ROWS]
+    n_tested = sorted({run.n_tested for run in runs})
+    columns = [Column("Features", is_code=True), Column("Classifier", is_code=True)]
+    columns += [
+        Column(kind.title, kind.unit, second="spread", group=group, is_number=True)
+        for group, kinds in ((FOUND, found), ("on all rows", everywhere))
+        for kind in kinds
+    ]
+    if len(n_tested) > 1:
+        columns.append(Column("Faces", is_number=True))
+    columns += [
+        Column("Extract", group="seconds", is_number=True, is_time=True),
+        Column("Fit", group="seconds", is_number=True, is_time=True),
+        Column("Predict", "per 1,000", group="seconds", is_number=True, is_time=True),
+        Column("Size", is_number=True, copied_unit="bytes"),
+    ]
+    rows = []
+    for run in ordered:
+        cells = [Cell(run.features), Cell(run.classifier, tag=role(run))]
+        for kinds, on_all in ((found, False), (everywhere, True)):
+            for kind in kinds:
+                best = _best(ordered, kind, on_all)
+                cells.append(_score_cell(run, kind, on_all, best))
+        if len(n_tested) > 1:
+            cells.append(count_cell(run.n_tested))
+        predict = _finite(run.seconds.get("predict"))
+        per_thousand = predict / run.n_tested * 1000 if predict is not None and run.n_tested else None
+        cells += [
+            _seconds_cell(_finite(run.seconds.get("extract"))),
+            _seconds_cell(_finite(run.seconds.get("fit"))),
+            _seconds_cell(per_thousand),
+            Cell(_size(run.bytes_on_disk), run.bytes_on_disk) if run.bytes_on_disk else Cell(ABSENT),
+        ]
+        rows.append(tuple(cells))
+    return Table(
+        caption, tuple(columns), tuple(rows), _scores_note(found, everywhere), n_names=2, is_sortable=True
+    )
+
+
+def _score_kinds(scores: Any) -> list[ScoreKind]:
+    """Return the kinds of every score that occurs: known ones in their order, then the others by name."""
+    names = {name for one in scores for name in one}
+    return [SCORES[name] for name in SCORES if name in names] + [
+        score_kind(name) for name in sorted(names - set(SCORES))
+    ]
+
+
+def _score_cell(run: Run, kind: ScoreKind, on_all_rows: bool, best: float | None) -> Cell:
+    score = (run.scores_all_rows if on_all_rows else run.scores).get(kind.name, {})
+    mean, spread = _finite(score.get("mean")), _finite(score.get("spread"))
+    if mean is None:
+        return Cell(ABSENT)
+    return Cell(
+        kind.format(mean),
+        round(mean * kind.scale, 6),
+        spread=f"± {kind.format(spread)}" if spread is not None else "",
+        second=round(spread * kind.scale, 6) if spread is not None else None,
+        is_strong=not run.is_baseline and mean == best,
+    )
+
+
+def _best(runs: Sequence[Run], kind: ScoreKind, on_all_rows: bool) -> float | None:
+    """Return the best mean among the trained models."""
+    scores = [(run.scores_all_rows if on_all_rows else run.scores) for run in runs if not run.is_baseline]
+    means = [_finite(one.get(kind.name, {}).get("mean")) for one in scores]
+    known = [mean for mean in means if mean is not None]
+    return kind.best(known) if kind.best and known else None
+
+
+def _scores_note(found: Sequence[ScoreKind], everywhere: Sequence[ScoreKind]) -> str:
+    words = [f"{kind.title}: {kind.meaning}." for kind in found if kind.meaning]
+    words.append("± is the standard deviation over the folds. The best of the trained models is set in bold.")
+    if everywhere:
+        words.append("On all rows, a labelled row in which no face was found counts as read wrongly.")
+    words.append(
+        "Extract: seconds for all pictures, shared by every model that reads the same features."
+        " Fit: all folds together. Predict: for 1,000 faces, from their vectors. Size: the classifier"
+        " as saved."
+    )
+    return " ".join(words)
+
+
+def confusion_table(run: Run, caption: str) -> Table:
+    """Return who was read as whom: a row for each true class, in percent of its faces, with counts."""
+    columns = [Column("True class")]
+    columns += [Column(label, copied_unit="%", second="faces", is_number=True) for label in run.classes]
+    columns.append(Column("Faces", is_number=True))
+    rows = []
+    for i, label in enumerate(run.classes):
+        counts = run.confusion[i]
+        total = sum(counts)
+        cells = [Cell(label)]
+        for j, count in enumerate(counts):
+            share = count / total if total else None
+            cells.append(
+                Cell(
+                    ABSENT if share is None else f"{100 * share:.0f}",
+                    None if share is None else round(100 * share, 6),
+                    count=f"{count:,}",
+                    second=count,
+                    heat=-1 if share is None else round(10 * share),
+                    is_diagonal=i == j,
+                )
+            )
+        rows.append((*cells, count_cell(total)))
+    note = (
+        "Rows are the true classes, columns what they were read as. Large numbers are percent of the row;"
+        " small ones are faces. Right answers are framed. Counts are summed over the folds."
+    )
+    return Table(caption, tuple(columns), tuple(rows), note)
+
+
+def recall_table(runs: Sequence[Run], caption: str) -> Table | None:
+    """Return the share of each class found again, by the best trained models and the off-the-shelf one."""
+    ordered = [run for run in best_first(runs) if len(run.recall) == len(run.classes) > 0]
+    shown = [run for run in ordered if not role(run)][:N_RECALL_MODELS]
+    shown += [run for run in ordered if role(run) == "off-the-shelf"]
+    if not shown:
+        return None
+    columns = [Column("Class"), Column("Faces", is_number=True)]
+    columns += [Column(model_name(run), "%", is_number=True) for run in shown]
+    rows = []
+    for i, label in enumerate(shown[0].classes):
+        recalls = [_finite(run.recall[i]) for run in shown]
+        confusion = shown[0].confusion
+        cells = [Cell(label), count_cell(sum(confusion[i])) if confusion else Cell(ABSENT)]
+        for recall in recalls:
+            if recall is None:
+                cells.append(Cell(ABSENT))
+            else:
+                heat = round(10 * recall)
+                cells.append(Cell(f"{100 * recall:.1f}", round(100 * recall, 6), heat=heat))
+        rows.append(tuple(cells))
+    note = "The share of each class's faces that were read as that class; of few faces it is less certain."
+    return Table(caption, tuple(columns), tuple(rows), note, is_sortable=True)
+
+
+def model_name(run: Run) -> str:
+    """Return what a run is called where there is room for one name only."""
+    return f"{run.classifier} · {run.features}"
+
+
+def rows_table(runs_by_target: Mapping[str, Sequence[Run]], caption: str) -> Table:
+    """Return how many rows, faces and persons each target's scores stand for."""
+    columns = (
+        Column("Target"),
+        Column("Labelled rows", is_number=True),
+        Column("Faces scored", is_number=True),
+        Column("Labelled, but no face", is_number=True),
+        Column("Subjects", is_number=True),
+    )
+    rows = []
+    for target, runs in runs_by_target.items():
+        numbers = sorted({(run.n_labelled, run.n_tested, run.n_subjects) for run in runs})
+        rows += [
+            (
+                Cell(target),
+                count_cell(labelled),
+                count_cell(tested),
+                count_cell(labelled - tested),
+                count_cell(subjects),
+            )
+            for labelled, tested, subjects in numbers
+        ]
+    return Table(caption, columns, tuple(rows))
+
+
+def dropped_table(dataset: Mapping[str, Any], caption: str) -> Table:
+    """Return why rows were not used, or no face came out of them, and what each reason means."""
+    n_rows = dataset.get("n_rows") or 0
+    columns = (
+        Column("Step"),
+        Column("Reason", is_code=True),
+        Column("What it means"),
+        Column("Rows", is_number=True),
+        Column("Of all rows", "%", is_number=True),
+    )
+    rows = []
+    for step, tally, meanings in (
+        ("prepare", dataset.get("tally") or {}, REASONS),
+        ("extract", dataset.get("statuses") or {}, STATUS_MEANINGS),
+    ):
+        # What went well is said last, and the rest by weight.
+        for reason, count in sorted(tally.items(), key=lambda item: (item[0] == "ok", -item[1], item[0])):
+            share = 100 * count / n_rows if n_rows else None
+            rows.append(
+                (
+                    Cell(step),
+                    Cell(reason),
+                    Cell(meanings.get(reason, ABSENT)),
+                    count_cell(count),
+                    Cell(ABSENT) if share is None else Cell(f"{share:.2f}", round(share, 6)),
+                )
+            )
+    note = (
+        "prepare: why a row is not used. extract: what became of the picture of every row, used or not;"
+        " so a row may stand under both."
+    )
+    return Table(caption, columns, tuple(rows), note, n_names=2)
+
+
+def counts_table(dataset: Mapping[str, Any], caption: str) -> Table | None:
+    """Return what else was counted when the data set was prepared, or None where nothing was."""
+    counts = {
+        name: count
+        for name, count in (dataset.get("counts") or {}).items()
+        if name not in REASONS and isinstance(count, int)
+    }
+    if not counts:
+        return None
+    columns = (Column("What"), Column("Number", is_number=True))
+    return Table(caption, columns, tuple((Cell(words(name)), count_cell(n)) for name, n in counts.items()))
+
+
+def facts_table(facts: Sequence[tuple[str, Mapping[str, Any]]], caption: str, **layout: Any) -> Table:
+    """Return what is the same everywhere in one line each, and what is not with whose it is.
+
+    Args:
+        facts: (whose they are, name → value) for each run or recipe; values may be nested.
+        caption: of the table.
+        layout: further fields of the Table.
+    """
+    flat = [(owner, flatten(values)) for owner, values in facts]
+    rows = []
+    for name in dict.fromkeys(name for _, values in flat for name in values):
+        owners: dict[str, list[str]] = {}
+        for owner, values in flat:
+            if name in values:  # what one network is asked says nothing of runs without it
+                owners.setdefault(values[name], []).append(owner)
+        if len(owners) == 1:
+            text = next(iter(owners))
+        else:
+            text = "; ".join(f"{value} ({_some(names)})" for value, names in owners.items())
+        rows.append((Cell(words(name)), Cell(text)))
+    return Table(caption, (Column("What"), Column("Value", is_code=True)), tuple(rows), **layout)
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return a few names, and how many more there are."""
+    few = ", ".join(names[:3])
+    return few if len(names) <= 3 else f"{few} and {len(names) - 3} more"
+
+
+def recipes_table(recipes: Sequence[Mapping[str, Any]], caption: str) -> Table:
+    """Return one row a recipe with its key; what it says of finding the face has a table of its own."""
+    entries = [flatten({k: v for k, v in recipe.items() if k not in ("faces", "key")}) for recipe in recipes]
+    names = list(dict.fromkeys(name for entry in entries for name in entry))
+    columns = [Column(words(name).capitalize(), is_code=True) for name in names]
+    rows = []
+    for recipe, entry in zip(recipes, entries, strict=True):
+        cells = [Cell(_short_hash(entry.get(name, ABSENT))) for name in names]
+        key = recipe.get("key") or recipe_key(recipe)
+        rows.append((*cells, Cell(str(key))))
+    note = "The key is the hash of everything that decides the vectors; two recipes never share one."
+    return Table(caption, (*columns, Column("Key", is_code=True)), tuple(rows), note)
+
+
+def _short_hash(text: str) -> str:
+    """Return the first digits of a sha256, whose rest stands in the table of weights; other text as it is."""
+    return text[:12] if len(text) == 64 and not set(text) - set("0123456789abcdef") else text
+
+
+def weights_table(weights: Sequence[Mapping[str, Any]], caption: str) -> Table:
+    """Return every weight file with its hash and what may be done with it."""
+    entries = [flatten(entry) for entry in weights]
+    # What a person reads comes before what a machine reads.
+    known = ("name", "licence_code", "licence_weights", "licence_training_data")
+    found = dict.fromkeys(name for entry in entries for name in entry)
+    names = [name for name in known if name in found]
+    names += [name for name in found if name not in (*known, "sha256")] + ["sha256"]
+    titles = {
+        "name": "Weights",
+        "sha256": "SHA-256",
+        "licence_code": "Licence of the code",
+        "licence_weights": "Licence of the weights",
+        "licence_training_data": "Terms of the training data",
+    }
+    columns = [Column(titles.get(n, words(n).capitalize()), is_code=n not in known[1:]) for n in names]
+    rows = [tuple(Cell(entry.get(name, ABSENT)) for name in names) for entry in entries]
+    return Table(caption, tuple(columns), tuple(rows))
+
+
+def fits_table(runs: Sequence[Run], caption: str) -> Table:
+    """Return with which parameters each run was fitted and what was decided aloud."""
+    columns = (
+        Column("Target"),
+        Column("Features", is_code=True),
+        Column("Classifier", is_code=True),
+        Column("Vector", "numbers", is_number=True),
+        Column("Parameters", is_code=True),
+        Column("Notes"),
+        Column("Created", is_time=True),
+    )
+    rows = tuple(
+        (
+            Cell(run.target),
+            Cell(run.features),
+            Cell(run.classifier, tag=role(run)),
+            count_cell(run.dim),
+            Cell(", ".join(f"{name}={value}" for name, value in flatten(run.parameters).items()) or ABSENT),
+            Cell(" ".join(run.notes) or ABSENT),
+            Cell(run.created),
+        )
+        for run in runs
+    )
+    return Table(caption, columns, rows, n_names=3, is_folded=True, is_sortable=True)
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Return nested values as texts under dotted names.
+
+    >>> flatten({"asked": {"device": "auto"}, "cores": 2, "mean": [0.5, 1], "weights": None})
+    {'asked.device': 'auto', 'cores': '2', 'mean': '0.5, 1', 'weights': '—'}
+    """
+    flat: dict[str, str] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat.update(flatten(value, f"{prefix}{name}."))
+        else:
+            flat[f"{prefix}{name}"] = _text(value)
+    return flat
+
+
+def _text(value: Any) -> str:
+    if value is None or value == "":
+        return ABSENT
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        nested = any(isinstance(one, list | tuple) for one in value)
+        return ("; " if nested else ", ").join(_text(one) for one in value) or ABSENT
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def words(name: str) -> str:
+    """Return a name of the code as words.
+
+    >>> words("asked.batch_size")
+    'asked · batch size'
+    """
+    return name.replace(".", " · ").replace("_", " ")
+
+
+def count_cell(count: int) -> Cell:
+    """Return a whole number with its thousands set apart."""
+    return Cell(f"{count:,}", count)
+
+
+def _seconds_cell(seconds: float | None) -> Cell:
+    if seconds is None:
+        return Cell(ABSENT)
+    digits = 2 if seconds < 9.995 else 1 if seconds < 99.95 else 0
+    return Cell(f"{seconds:,.{digits}f}", round(seconds, 6))
+
+
+def _size(n_bytes: int) -> str:
+    """Return a size as it is read.
+
+    >>> _size(512), _size(3_400), _size(12_340_000), _size(2_000_000_000)
+    ('512 B', '3.4 kB', '12.3 MB', '2.0 GB')
+    """
+    for limit, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if n_bytes >= limit:
+            return f"{n_bytes / limit:.1f} {unit}"
+    return f"{n_bytes} B"
+
+
+def _finite(value: Any) -> float | None:
+    """Return a number, or None for what is none: absent, null, NaN and infinite scores alike."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) else None

