@@ -93,7 +93,7 @@ def test_an_age_is_a_plain_number(age, tmp_path):
     assert prepare("table", path).table["reason"].tolist() == ["", "bad_value"]
 
 
-@pytest.mark.parametrize("age", ["", "NaN", "None", " ", "n/a"])
+@pytest.mark.parametrize("age", ["", "NaN", "None", " ", "n/a", "Not Sure"])
 def test_an_age_may_be_unknown(age, tmp_path):
     path = table_of(tmp_path, f"image_path,age,gender\n1.jpg,30,f\n2.jpg,{age},f\n")
     table = prepare("table", path).table

@@ -34,7 +34,9 @@ _GENDERS = {
     **dict.fromkeys(("m", "male", "males", "man", "men", "boy", "boys"), "male"),
 }
 # What stands in a cell that says nothing, in small letters.
-NOT_KNOWN = frozenset(("", "none", "nan", "na", "n/a", "null", "u", "unknown", "undefined", "?", "-"))
+NOT_KNOWN = frozenset(
+    ("", "none", "nan", "na", "n/a", "null", "u", "unknown", "undefined", "unsure", "not sure", "?", "-")
+)
 
 # Anything else that the system says of a file: it is there and cannot be read.
 _REASON_OF = {
