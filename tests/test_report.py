@@ -444,6 +444,7 @@ def test_what_differs_between_runs_is_named(runs):
     other = replace(other, hardware={"got": {"arcface": {"device": "cpu"}}})
     text = render_markdown([make_run(), other], "t")
     assert "| got · arcface · device | cpu |" in text
+    assert "| got · dlib_age · device | cpu |" in text
     assert "| numpy | 2.5.0 (gender--dlib_age--mlp); 2.4.6 (gender--dlib_age--svm) |" in text
     assert "| python | 3.11.7 |" in text
 

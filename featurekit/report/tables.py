@@ -355,7 +355,7 @@ def rows_table(runs_by_target: Mapping[str, Sequence[Run]], caption: str) -> Tab
         Column("Target"),
         Column("Labelled rows", is_number=True),
         Column("Faces scored", is_number=True),
-        Column("Labelled, but no face", is_number=True),
+        Column("Without a face", is_number=True),
         Column("Subjects", is_number=True),
     )
     rows = []
@@ -440,7 +440,7 @@ def facts_table(facts: Sequence[tuple[str, Mapping[str, Any]]], caption: str, **
             text = next(iter(owners))
         else:
             text = "; ".join(f"{value} ({_some(names)})" for value, names in owners.items())
-        rows.append((Cell(words(name)), Cell(text)))
+        rows.append((Cell(name.replace(".", " · ")), Cell(text)))
     return Table(caption, (Column("What"), Column("Value", is_code=True)), tuple(rows), **layout)
 
 
