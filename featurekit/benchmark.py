@@ -5,6 +5,7 @@ report is derived from, at any time and without fitting anything again.
 """
 
 import json
+import os
 import platform
 import time
 from collections import Counter
@@ -588,8 +589,6 @@ def _tally(values: Any) -> dict[str, int]:
 
 def _hardware(ledger: Ledger, features: Sequence[str], threads: int) -> dict[str, Any]:
     """Return what was asked for and what was got; the networks' part is read back from their engines."""
-    import psutil
-
     networks = sorted({feature.partition(":")[0] for feature in features})
     return {
         "asked": dict(ledger.asked),
@@ -597,7 +596,7 @@ def _hardware(ledger: Ledger, features: Sequence[str], threads: int) -> dict[str
         "processor": _processor(),
         "cores": usable_cores(),
         "threads": threads,
-        "memory_gb": round(psutil.virtual_memory().total / 1e9),
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9),
     }
 
 

@@ -109,8 +109,9 @@ class TrainedModel:
             )
         for own, other in zip(self.recipes, recipes, strict=True):
             if own.key != other.key:
+                what = _difference(asdict(own), asdict(other))
                 raise ModelError(
-                    f"{self.name} was fitted on vectors of another recipe: {_difference(asdict(own), asdict(other))}."
+                    f"{self.name} was fitted on vectors of another recipe: {what}."
                     " Fit it again with this version: featurekit extract, then featurekit fit."
                 )
 
@@ -236,15 +237,16 @@ def _card(model: TrainedModel) -> str:
         f" {training.get('n_subjects')} subjects, seed {training.get('seed')}.",
         f"- Faces found by: {model.settings.detector}, the {model.settings.choose} one of several.",
         *(f"- {note}" for note in training.get("notes", ())),
-        "- How well it reads faces it has not seen stands in the comparison's report, not here: this model was"
-        " fitted on all faces.",
+        "- How well it reads faces it has not seen stands in the comparison's report, not here:"
+        " this model was fitted on all faces.",
         "",
         "## Weights and their licences",
         "",
         "| network | sha256 | code | weights | training data |",
         "| --- | --- | --- | --- | --- |",
         *(
-            f"| {w['name']} | `{w['sha256'][:12]}…` | {w['licence_code']} | {w['licence_weights']} | {w['licence_training_data']} |"
+            f"| {w['name']} | `{w['sha256'][:12]}…` | {w['licence_code']} | {w['licence_weights']}"
+            f" | {w['licence_training_data']} |"
             for w in model.weights
         ),
         "",
@@ -257,7 +259,9 @@ def _card(model: TrainedModel) -> str:
 
 
 def off_the_shelf_models() -> list[TrainedModel]:
-    """Return the heads that come with dlib's networks as models: gender, age_group and age; nothing is fitted.
+    """Return the heads that come with dlib's networks as models of gender, age_group and age.
+
+    Nothing is fitted for them.
 
     Raises:
         WeightsError: the builtin weights are not here.

@@ -34,3 +34,24 @@ def _needs(request: pytest.FixtureRequest) -> None:
     for marker, fixture in (("weights", "builtin_weights"), ("real_data", "real_data")):
         if request.node.get_closest_marker(marker):
             request.getfixturevalue(fixture)
+
+
+@pytest.fixture
+def portraits(tmp_path: Path) -> Path:
+    """A table of 24 made-up pictures of 8 subjects: people.csv and photos/; women are reddish, men bluish."""
+    import numpy as np
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    lines = ["file,person,years,sex"]
+    (tmp_path / "photos").mkdir()
+    for subject in range(8):
+        gender = "female" if subject % 2 else "male"
+        tone = np.array([150, 90, 60] if gender == "female" else [60, 90, 150])
+        for picture in range(3):
+            pixels = np.clip(tone + rng.normal(0, 25, (48, 40, 3)), 0, 255).astype(np.uint8)
+            name = f"s{subject}_{picture}.png"
+            Image.fromarray(pixels).save(tmp_path / "photos" / name)
+            lines.append(f"{name},s{subject},{(1, 5, 10, 17, 28, 40, 50, 70)[subject]},{gender}")
+    (tmp_path / "people.csv").write_text("\n".join(lines) + "\n")
+    return tmp_path
