@@ -1,0 +1,309 @@
+"""Turn a file's bytes into upright RGB pixels, or into a reason why not.
+
+There is one decoder for every step, because two decoders give two sets of
+numbers: they disagree on EXIF orientation, on CMYK and on the last bit of a
+JPEG. A picture that cannot be read is a row with a status, never a crash, so
+every failure here is an ImageError that carries that status.
+"""
+
+import errno
+import stat
+import struct
+import warnings
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit.errors import ImageError
+
+MAX_PIXELS = 100_000_000
+MAX_BYTES = 256 * 1024 * 1024
+
+# Part of the Recipe: everything that decides which pixels come out of the same bytes.
+DECODING: dict[str, Any] = {
+    "decoder": "pillow",
+    "version": 1,  # raised whenever this module starts to give other pixels
+    "exif": "applied once",
+    "alpha": "over white",
+    "icc": "ignored",
+    "sixteen_bit": "high byte",
+    "animation": "first frame",
+    "max_pixels": MAX_PIXELS,
+    "max_bytes": MAX_BYTES,
+}
+
+# What can become of a row here; featurekit.faces says what each means.
+STATUSES = (
+    "missing_file",
+    "unreadable",
+    "empty_file",
+    "undecodable",
+    "truncated",
+    "too_large",
+    "unsupported_format",
+    "bad_path",
+)
+
+_FORMATS = "JPEG, PNG, WebP, BMP, GIF, TIFF"
+# The name says nothing: a PNG named .jpg is a PNG.
+_SIGNATURES = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"BM", "BMP"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+)
+_OTHER_SIGNATURES = (
+    (b"%PDF", "PDF"),
+    (b"8BPS", "Photoshop"),
+    (b"\0\0\0\x0cjP  ", "JPEG 2000"),
+    (b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (b"\0\0\0\x0cJXL ", "JPEG XL"),
+    (b"\xff\x0a", "JPEG XL"),
+    (b"\0\0\1\0", "icon"),
+    (b"II+\0", "BigTIFF"),
+    (b"MM\0+", "BigTIFF"),
+)
+
+# What Pillow's readers have been seen to raise on broken files. Their errors are
+# not of one tree, and a bug in this module must not pass for a broken file, so
+# only Pillow's own calls stand inside the try blocks.
+_BROKEN = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    RuntimeError,
+    AssertionError,
+    struct.error,
+    zlib.error,
+)
+
+# A name that no file system takes, rather than a file that is not there.
+_NO_SUCH_NAME = (errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP, errno.EILSEQ)
+
+# EXIF orientation → what makes the stored rows upright.
+_UPRIGHT: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.transpose(1, 0, 2),
+    6: lambda a: a[::-1].transpose(1, 0, 2),
+    7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda a: a.transpose(1, 0, 2)[::-1],
+}
+
+
+def read_image(path: Path, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES) -> NDArray[np.uint8]:
+    """Return the upright RGB pixels of a file, uint8, shape (h, w, 3).
+
+    Raises:
+        ImageError: as of read_bytes() and decode().
+    """
+    return decode(read_bytes(path, max_bytes=max_bytes), max_pixels=max_pixels, max_bytes=max_bytes)
+
+
+def read_bytes(path: Path, *, max_bytes: int = MAX_BYTES) -> bytes:
+    """Return a picture file's bytes.
+
+    Raises:
+        ImageError: the file is not there (missing_file), is no file or may not be read (unreadable),
+            is larger than max_bytes (too_large), or no file can have that name (bad_path).
+    """
+    try:
+        facts = path.stat()
+        # A pipe would never end, a device never begin.
+        if not stat.S_ISREG(facts.st_mode):
+            raise ImageError("unreadable", f"{path} is not a file.")
+        if facts.st_size > max_bytes:
+            raise ImageError(
+                "too_large", f"{path} has {facts.st_size:,} bytes; at most {max_bytes:,} are read."
+            )
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ImageError("missing_file", f"{path} is not there.") from error
+    except ValueError as error:
+        raise ImageError("bad_path", f"{path} cannot be a file's name: {error}.") from error
+    except OSError as error:
+        status = "bad_path" if error.errno in _NO_SUCH_NAME else "unreadable"
+        raise ImageError(status, f"{path} cannot be read: {error.strerror}.") from error
+
+
+def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES) -> NDArray[np.uint8]:
+    """Return the upright RGB pixels of a JPEG, PNG, WebP, BMP, GIF or TIFF, uint8, shape (h, w, 3).
+
+    The format is told by the content. EXIF orientation is applied once. Grey becomes three equal
+    channels, CMYK is converted without a colour profile, 16-bit values lose their low byte,
+    transparent pixels are laid over white, an animation is its first frame.
+
+    Args:
+        data: the file's bytes.
+        max_pixels: refuse a picture of more; read from its header, before anything is decoded.
+        max_bytes: refuse a file of more.
+
+    Raises:
+        ImageError: with the status empty_file, undecodable, truncated, too_large or unsupported_format.
+    """
+    if not data:
+        raise ImageError("empty_file", "The file is empty.")
+    if len(data) > max_bytes:
+        raise ImageError("too_large", f"The file has {len(data):,} bytes; at most {max_bytes:,} are read.")
+    kind = _kind(data)
+    if kind == "WebP":
+        # Pillow's WebP reader makes its canvas when it opens a file.
+        _check_size(_webp_size(data), max_pixels)
+    picture = _open(kind, data)
+    _check_size(picture.size, max_pixels)
+    _check_depth(picture)
+    with _pillow_errors(kind, data):
+        picture.load()
+    # After loading: Pillow turns TIFFs itself then and forgets their orientation,
+    # and a PNG may carry its EXIF data behind the pixels.
+    turn = _UPRIGHT.get(_orientation(picture))
+    pixels = _to_rgb(picture)
+    return np.ascontiguousarray(pixels if turn is None else turn(pixels))
+
+
+def _kind(data: bytes) -> str:
+    for signature, kind in _SIGNATURES:
+        if data.startswith(signature):
+            return kind
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WebP"
+    other = next((name for signature, name in _OTHER_SIGNATURES if data.startswith(signature)), None)
+    if data[4:8] == b"ftyp":
+        other = f"{data[8:12].decode('latin-1').strip()} (HEIC, AVIF or a film)"
+    if other is not None:
+        raise ImageError("unsupported_format", f"The file is {other}; featurekit reads {_FORMATS}.")
+    raise ImageError("undecodable", f"The file is no picture of a known format ({_FORMATS}).")
+
+
+def _open(kind: str, data: bytes) -> Any:
+    """Return Pillow's picture with its header read and no pixel decoded."""
+    # Image.open() would check the size against a limit that is global to the
+    # process and warn; the readers themselves leave the limit to us.
+    from PIL import (
+        BmpImagePlugin,
+        GifImagePlugin,
+        JpegImagePlugin,
+        PngImagePlugin,
+        TiffImagePlugin,
+        WebPImagePlugin,
+    )
+
+    # Pillow warns of odd metadata, which no pixel depends on.
+    warnings.filterwarnings("ignore", module="PIL")
+    reader: Any = {
+        "JPEG": JpegImagePlugin.JpegImageFile,
+        "PNG": PngImagePlugin.PngImageFile,
+        "WebP": WebPImagePlugin.WebPImageFile,
+        "BMP": BmpImagePlugin.BmpImageFile,
+        "GIF": GifImagePlugin.GifImageFile,
+        "TIFF": TiffImagePlugin.TiffImageFile,
+    }[kind]
+    with _pillow_errors(kind, data):
+        return reader(BytesIO(data))
+
+
+@contextmanager
+def _pillow_errors(kind: str, data: bytes) -> Iterator[None]:
+    """Turn whatever Pillow raises into an ImageError with the right status."""
+    from PIL import Image
+
+    try:
+        yield
+    except (Image.DecompressionBombError, MemoryError) as error:
+        raise ImageError("too_large", f"The {kind} unpacks to more pixels than can be decoded.") from error
+    except _BROKEN as error:
+        if _ends_early(kind, data) or "truncated" in str(error).lower():
+            raise ImageError(
+                "truncated", f"The {kind} ends before its picture does; copy the file again."
+            ) from error
+        raise ImageError(
+            "undecodable", f"The {kind} cannot be decoded: {error or type(error).__name__}."
+        ) from error
+
+
+def _check_size(size: tuple[int, int], max_pixels: int) -> None:
+    width, height = size
+    if width < 1 or height < 1:
+        raise ImageError("undecodable", f"The picture says that it has {width} × {height} pixels.")
+    if width * height > max_pixels:
+        raise ImageError(
+            "too_large", f"The picture has {width} × {height} pixels; at most {max_pixels:,} are decoded."
+        )
+
+
+def _check_depth(picture: Any) -> None:
+    if picture.mode == "F" or (picture.mode == "I" and picture.format != "PNG"):
+        raise ImageError(
+            "unsupported_format", f"The {picture.format} has 32 bits a value, whose white is not known."
+        )
+
+
+def _orientation(picture: Any) -> int:
+    try:
+        return int(picture.getexif().get(0x0112, 1))
+    except _BROKEN:
+        return 1  # broken metadata does not make a picture unreadable
+
+
+def _to_rgb(picture: Any) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    if picture.mode.startswith("I"):  # 16-bit grey; the high byte, as Pillow does for 16-bit colour
+        grey = (np.asarray(picture).astype(np.uint32) >> 8).astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    try:
+        if picture.has_transparency_data:
+            colors = picture.convert("RGBA")
+            white = Image.new("RGBA", colors.size, (255, 255, 255, 255))
+            picture = Image.alpha_composite(white, colors)
+        return np.asarray(picture.convert("RGB"))
+    except ValueError as error:
+        raise ImageError("unsupported_format", f"Pillow cannot turn {picture.mode} into RGB.") from error
+
+
+def _ends_early(kind: str, data: bytes) -> bool:
+    """Whether a file lacks its own end; asked only of files that cannot be decoded."""
+    if kind == "JPEG":
+        return b"\xff\xd9" not in data[-4096:]
+    if kind == "PNG":
+        return b"IEND" not in data[-4096:]
+    if kind == "GIF":
+        return not data.rstrip(b"\0").endswith(b";")
+    if kind == "WebP":
+        return len(data) < 16 or int.from_bytes(data[4:8], "little") + 8 > len(data)
+    if kind == "BMP":
+        return len(data) < 26 or int.from_bytes(data[2:6], "little") > len(data)
+    # A TIFF says where its directory lies.
+    directory = int.from_bytes(data[4:8], "little" if data.startswith(b"II") else "big")
+    return len(data) < 8 or directory + 2 > len(data)
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Return width and height as a WebP's first chunk declares them."""
+    if len(data) < 30:
+        raise ImageError("truncated", "The WebP ends before its picture does; copy the file again.")
+    chunk = data[12:16]
+    if chunk == b"VP8X":
+        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
+    if chunk == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    if chunk == b"VP8 ":
+        width, height = struct.unpack("<HH", data[26:30])
+        return width & 0x3FFF, height & 0x3FFF
+    raise ImageError("undecodable", "The WebP does not begin with a picture.")
