@@ -1,9 +1,10 @@
 """How many faces of whole photographs each detector finds.
 
-Recall of the faces at least 50 pixels high on the 160 photographs of WIDER FACE kept with the evaluation data,
-at an overlap (intersection over union) of 0.5, each detection used for one face only:
+Recall of the faces at least 50 pixels high on the 160 photographs of WIDER FACE that are kept with the
+evaluation data, at an overlap (intersection over union) of 0.5, each detection used for one face only.
+CenterFace comes from the weights folder, the other two from ../shared/models unless told otherwise:
 
-    python benchmarks/wider_recall.py                 # centerface from the weights folder, the others from ../shared/models
+    python benchmarks/wider_recall.py
     python benchmarks/wider_recall.py --size 960 --detector centerface
 """
 

@@ -399,21 +399,30 @@ def _from_box(box: NDArray[np.floating[Any]], target: NDArray[np.float64]) -> tu
 def _warp(pixels: NDArray[np.uint8], turn: complex, shift: complex, size: int) -> NDArray[np.uint8]:
     """Return the square that turn and shift bring to (0, 0)..(size, size)."""
     cv2 = import_cv2()
-    scale = abs(turn)
-    sigma = 0.4 / scale if scale < 0.5 else 0.0
-    # Only the part of the picture that is seen is smoothed: a photograph may be a hundred times larger.
+    turn, shift = complex(turn), complex(shift)
+    # Only the part of the picture that is seen is touched: a photograph may be a hundred times larger.
     corners = (np.array([0, size, size * 1j, size * (1 + 1j)]) - shift) / turn
-    margin = 3 * sigma + 2
+    margin = 2 + 2 / abs(turn)  # what smoothing and sampling reach
     x1, y1 = (int(max(part.min() - margin, 0)) for part in (corners.real, corners.imag))
     x2 = int(min(corners.real.max() + margin, pixels.shape[1]))
     y2 = int(min(corners.imag.max() + margin, pixels.shape[0]))
     if x2 <= x1 or y2 <= y1:
         return np.zeros((size, size, 3), np.uint8)
     part = np.ascontiguousarray(pixels[y1:y2, x1:x2])
-    if sigma:  # bilinear sampling alone would skip pixels in a strong reduction
-        part = cv2.GaussianBlur(part, (0, 0), sigma)
+    shift += turn * complex(x1, y1)
+    # Bilinear sampling alone would skip pixels in a strong reduction: whole blocks are averaged
+    # first, and what is left to reduce is smoothed.
+    block = int(0.5 / abs(turn))
+    if block > 1:
+        high, wide = -part.shape[0] % block, -part.shape[1] % block
+        part = cv2.copyMakeBorder(part, 0, high, 0, wide, cv2.BORDER_REPLICATE)
+        blocks = (part.shape[1] // block, part.shape[0] // block)
+        part = cv2.resize(part, blocks, interpolation=cv2.INTER_AREA)
+        turn *= block
+    if abs(turn) < 0.5:
+        part = cv2.GaussianBlur(part, (0, 0), 0.4 / abs(turn))
     # OpenCV counts from the middle of the first pixel, featurekit from its corner.
-    shift = shift + turn * complex(x1 + 0.5, y1 + 0.5) - (0.5 + 0.5j)
+    shift += turn * (0.5 + 0.5j) - (0.5 + 0.5j)
     matrix = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
     crop: NDArray[np.uint8] = cv2.warpAffine(
         part, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT

@@ -61,6 +61,12 @@ def open_scrfd(weights: bytes, device: str, precision: str, threads: int) -> Ins
     """
     import onnxruntime
     from insightface.model_zoo import get_model
+    from onnxruntime.capi.onnxruntime_pybind11_state import (
+        Fail,
+        InvalidArgument,
+        InvalidGraph,
+        InvalidProtobuf,
+    )
 
     if device == "auto":
         device = "cuda" if cuda_is_usable() else "cpu"
@@ -80,7 +86,7 @@ def open_scrfd(weights: bytes, device: str, precision: str, threads: int) -> Ins
                 sess_options=options,
                 static_shape_sessions=False,  # else it reads the file again for every size
             )
-        except (RuntimeError, ValueError) as error:
+        except (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, RuntimeError, ValueError) as error:
             raise WeightsError(
                 f"insightface cannot open the SCRFD file: {str(error).splitlines()[0]}"
             ) from error

@@ -1,0 +1,374 @@
+"""One decoder: whatever the file, upright RGB pixels or a status."""
+
+import os
+import struct
+import time
+import tracemalloc
+import zlib
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from featurekit.errors import ImageError
+from featurekit.images import DECODING, STATUSES, decode, read_image
+
+RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
+
+
+def encoded(picture: Image.Image, kind: str, **options: Any) -> bytes:
+    """Return a picture as a file's bytes."""
+    file = BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+def upright() -> Image.Image:
+    """24 × 16: red, green above; blue, white below, in blocks that survive JPEG."""
+    pixels = np.zeros((16, 24, 3), np.uint8)
+    pixels[:8, :8], pixels[:8, 8:], pixels[8:, :8], pixels[8:, 8:] = RED, GREEN, BLUE, WHITE
+    return Image.fromarray(pixels)
+
+
+def corners(pixels: NDArray[np.uint8]) -> list[tuple[int, ...]]:
+    """Return the four corners' colors, each channel rounded to black or full."""
+    four = pixels[[1, 1, -2, -2], [1, -2, 1, -2]]
+    return [tuple(int(value > 127) * 255 for value in color) for color in four]
+
+
+def status_of(data: bytes, **limits: int) -> str:
+    """Return the status that decoding ends in."""
+    with pytest.raises(ImageError) as caught:
+        decode(data, **limits)
+    assert caught.value.status in STATUSES
+    assert str(caught.value).endswith(".")
+    return caught.value.status
+
+
+# What a camera does to an upright picture before it notes the orientation.
+STORED = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", STORED)
+def test_every_exif_orientation_comes_out_upright_whatever_the_format(orientation: int, kind: str) -> None:
+    turned = upright() if STORED[orientation] is None else upright().transpose(STORED[orientation])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"quality": 95, "subsampling": 0} if kind == "JPEG" else {}
+    pixels = decode(encoded(turned, kind, exif=exif, **options))
+    assert pixels.shape == (16, 24, 3)
+    assert corners(pixels) == [RED, GREEN, BLUE, WHITE]
+
+
+def test_an_orientation_that_does_not_exist_is_ignored() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 77
+    assert decode(encoded(upright(), "PNG", exif=exif)).shape == (16, 24, 3)
+
+
+def test_broken_exif_does_not_make_a_picture_unreadable() -> None:
+    data = encoded(upright(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\x7f")
+    assert decode(data).shape == (16, 24, 3)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "GIF", "TIFF"])
+def test_lossless_formats_give_the_very_pixels_in_the_order_red_green_blue(kind: str) -> None:
+    pixels = decode(encoded(upright(), kind))
+    assert pixels.dtype == np.uint8
+    assert pixels.flags.c_contiguous
+    np.testing.assert_array_equal(pixels, np.asarray(upright()))
+
+
+def test_the_content_decides_and_the_name_does_not(tmp_path: Path) -> None:
+    path = tmp_path / "portrait.jpg"
+    path.write_bytes(encoded(upright(), "PNG"))
+    np.testing.assert_array_equal(read_image(path), np.asarray(upright()))
+
+
+def test_grey_becomes_three_equal_channels() -> None:
+    pixels = decode(encoded(upright().convert("L"), "PNG"))
+    assert pixels.shape == (16, 24, 3)
+    assert (pixels == pixels[:, :, :1]).all()
+
+
+def test_one_bit_pictures_are_black_and_white() -> None:
+    assert set(np.unique(decode(encoded(upright().convert("1"), "PNG")))) <= {0, 255}
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
+def test_cmyk_keeps_its_colors(kind: str) -> None:
+    # Pillow writes CMYK JPEGs as Adobe does: inverted, with the marker that says so.
+    options = {"quality": 95} if kind == "JPEG" else {}
+    data = encoded(upright().convert("CMYK"), kind, **options)
+    assert (b"Adobe" in data) == (kind == "JPEG")
+    assert corners(decode(data)) == [RED, GREEN, BLUE, WHITE]
+
+
+def png(color_type: int, depth: int, rows: bytes, width: int, height: int) -> bytes:
+    """Return a PNG made by hand, for what Pillow does not write."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, depth, color_type, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def test_sixteen_bit_grey_is_scaled_and_not_clipped() -> None:
+    rows = b"\0" + struct.pack(">4H", 0, 0x1234, 0x8000, 0xFFFF)
+    assert decode(png(0, 16, rows, 4, 1))[0, :, 0].tolist() == [0, 0x12, 0x80, 0xFF]
+
+
+def test_sixteen_bit_grey_tiff_is_scaled_like_a_png() -> None:
+    values = np.array([[0, 0x1234, 0x8000, 0xFFFF]], np.uint16)
+    assert decode(encoded(Image.fromarray(values), "TIFF"))[0, :, 1].tolist() == [0, 0x12, 0x80, 0xFF]
+
+
+def test_sixteen_bit_color_is_scaled_as_grey_is() -> None:
+    rows = b"\0" + struct.pack(">6H", 0, 0x1234, 0xFFFF, 0x8000, 0x80FF, 0x00FF)
+    assert decode(png(2, 16, rows, 2, 1))[0].tolist() == [[0, 0x12, 0xFF], [0x80, 0x80, 0]]
+
+
+def test_pictures_whose_white_is_not_known_are_refused() -> None:
+    for values in (np.zeros((2, 2), np.float32), np.zeros((2, 2), np.int32)):
+        assert status_of(encoded(Image.fromarray(values), "TIFF")) == "unsupported_format"
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_what_is_transparent_is_white_and_half_transparent_is_mixed(kind: str) -> None:
+    colors = np.zeros((1, 3, 4), np.uint8)
+    colors[0, 1, 3], colors[0, 2] = 128, (255, 0, 0, 255)
+    options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
+    pixels = decode(encoded(Image.fromarray(colors), kind, **options))
+    assert pixels[0].tolist() == [[255] * 3, [127] * 3, [255, 0, 0]]
+
+
+def test_grey_with_transparency_is_laid_over_white() -> None:
+    pixels = decode(encoded(Image.fromarray(np.array([[[0, 0], [0, 255]]], np.uint8), "LA"), "PNG"))
+    assert pixels[0].tolist() == [[255] * 3, [0] * 3]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF"])
+def test_a_palette_with_a_transparent_color_is_laid_over_white(kind: str) -> None:
+    picture = Image.fromarray(np.array([[0, 1]], np.uint8), "P")
+    picture.putpalette([10, 20, 30, 200, 100, 50])
+    pixels = decode(encoded(picture, kind, transparency=0))
+    assert pixels[0].tolist() == [[255, 255, 255], [200, 100, 50]]
+
+
+def test_a_color_that_stands_for_transparent_is_white() -> None:
+    data = encoded(Image.fromarray(np.array([[RED, GREEN]], np.uint8)), "PNG", transparency=RED)
+    assert decode(data)[0].tolist() == [list(WHITE), list(GREEN)]
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
+def test_of_an_animation_the_first_frame_is_read(kind: str) -> None:
+    first, second = Image.new("RGB", (8, 8), RED), Image.new("RGB", (8, 8), BLUE)
+    options = {"lossless": True} if kind == "WEBP" else {}
+    data = encoded(first, kind, save_all=True, append_images=[second], **options)
+    assert corners(decode(data)) == [RED] * 4
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 5000), (5000, 1)])
+def test_the_smallest_and_the_thinnest_pictures_are_read(width: int, height: int) -> None:
+    assert decode(encoded(Image.new("RGB", (width, height), RED), "PNG")).shape == (height, width, 3)
+
+
+def test_an_empty_file_says_so() -> None:
+    assert status_of(b"") == "empty_file"
+
+
+def test_a_text_file_named_jpg_is_undecodable(tmp_path: Path) -> None:
+    path = tmp_path / "notes.jpg"
+    path.write_text("not a photograph at all")
+    with pytest.raises(ImageError, match="no picture of a known format") as caught:
+        read_image(path)
+    assert caught.value.status == "undecodable"
+
+
+KINDS = {
+    "JPEG": {"exif": b"Exif\0\0"},
+    "PNG": {},
+    "WEBP": {"lossless": True},
+    "BMP": {},
+    "GIF": {},
+    "TIFF": {"compression": "tiff_lzw"},
+}
+
+
+def noise() -> Image.Image:
+    """Return a picture that does not compress, so that a half file is half a picture."""
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kept", [0.3, 0.6, 0.9])
+def test_a_file_cut_short_is_truncated_and_not_undecodable(kind: str, kept: float) -> None:
+    data = encoded(noise(), kind, **KINDS[kind])
+    assert status_of(data[: int(len(data) * kept)]) == "truncated"
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF"])
+def test_a_whole_file_with_a_broken_middle_is_undecodable(kind: str) -> None:
+    data = bytearray(encoded(noise(), kind, **KINDS[kind]))
+    data[30 : len(data) - 40] = bytes(len(data) - 70)
+    assert status_of(bytes(data)) == "undecodable"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\0\0\0\x20ftypheic" + bytes(40),
+        b"\0\0\0\x20ftypavif" + bytes(40),
+        b"%PDF-1.7" + bytes(40),
+        b"8BPS" + bytes(40),
+    ],
+)
+def test_formats_of_other_programs_are_named_as_unsupported(data: bytes) -> None:
+    assert status_of(data) == "unsupported_format"
+
+
+def bombs() -> dict[str, bytes]:
+    """Files of a few bytes that declare 60,000 × 60,000 pixels, or 16,384 × 16,384 where that is the most."""
+    side = 60_000
+    jpeg = bytearray(encoded(upright(), "JPEG"))
+    frame = jpeg.index(b"\xff\xc0") + 5
+    jpeg[frame : frame + 4] = struct.pack(">HH", side, side)
+    gif = bytearray(encoded(upright(), "GIF"))
+    gif[6:10] = struct.pack("<HH", side, side)
+    bmp = bytearray(encoded(upright(), "BMP"))
+    bmp[18:26] = struct.pack("<ii", side, side)
+    extended = b"VP8X" + struct.pack("<I", 10) + b"\0\0\0\0" + b"\xff\x3f\0" + b"\xff\x3f\0"
+    webp = b"RIFF" + struct.pack("<I", 4 + len(extended)) + b"WEBP" + extended
+    lossless = bytearray(encoded(upright(), "WEBP", lossless=True))
+    lossless[21:25] = struct.pack("<I", 0x3FFF | 0x3FFF << 14)
+    lossy = bytearray(encoded(upright(), "WEBP"))
+    lossy[26:30] = struct.pack("<HH", 0x3FFF, 0x3FFF)
+    tiff = bytearray(encoded(upright(), "TIFF"))
+    for tag in (256, 257):  # ImageWidth, ImageLength
+        place = tiff.index(struct.pack("<HH", tag, 4))
+        tiff[place + 8 : place + 12] = struct.pack("<I", side)
+    files = {
+        "JPEG": jpeg,
+        "PNG": png(2, 8, b"", side, side),
+        "GIF": gif,
+        "BMP": bmp,
+        "WebP": webp,
+        "WebP lossless": lossless,
+        "WebP lossy": lossy,
+        "TIFF": tiff,
+    }
+    return {name: bytes(data) for name, data in files.items()}
+
+
+@pytest.mark.parametrize("kind", bombs())
+def test_a_picture_too_large_is_refused_by_its_header_before_anything_is_decoded(kind: str) -> None:
+    data = bombs()[kind]
+    status_of(data)  # Pillow is imported outside the measurement
+    tracemalloc.start()
+    started = time.perf_counter()
+    assert status_of(data) == "too_large"
+    assert time.perf_counter() - started < 1
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+
+
+def test_the_limits_are_the_callers() -> None:
+    data = encoded(upright(), "PNG")
+    assert decode(data, max_pixels=24 * 16).shape == (16, 24, 3)
+    assert status_of(data, max_pixels=24 * 16 - 1) == "too_large"
+    assert status_of(data, max_bytes=len(data) - 1) == "too_large"
+
+
+def test_pillows_own_limit_neither_warns_nor_stops_a_picture_within_ours(monkeypatch: Any) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    assert decode(encoded(upright(), "PNG")).shape == (16, 24, 3)
+
+
+def test_a_file_that_is_not_there_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    for path in (tmp_path / "absent.jpg", tmp_path / "file" / "below.jpg"):
+        with pytest.raises(ImageError, match="is not there") as caught:
+            read_image(path)
+        assert caught.value.status == "missing_file"
+
+
+def test_what_is_no_file_is_unreadable_and_is_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.jpg"
+    os.mkfifo(pipe)
+    for path in (tmp_path, pipe):
+        with pytest.raises(ImageError, match="is not a file") as caught:
+            read_image(path)
+        assert caught.value.status == "unreadable"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_one_may_not_read_is_unreadable(tmp_path: Path) -> None:
+    path = tmp_path / "secret.jpg"
+    path.write_bytes(encoded(upright(), "JPEG"))
+    path.chmod(0)
+    with pytest.raises(ImageError, match="cannot be read") as caught:
+        read_image(path)
+    assert caught.value.status == "unreadable"
+
+
+@pytest.mark.parametrize("name", ["a\0b.jpg", "x" * 5000 + ".jpg"])
+def test_a_name_no_file_can_have_is_a_bad_path(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ImageError) as caught:
+        read_image(tmp_path / name)
+    assert caught.value.status == "bad_path"
+
+
+def test_a_file_over_the_limit_is_not_even_read(tmp_path: Path) -> None:
+    path = tmp_path / "huge.jpg"
+    with path.open("wb") as file:
+        file.truncate(10_000_000_000)  # a hole: takes no room on the disk
+    with pytest.raises(ImageError, match="at most") as caught:
+        read_image(path)
+    assert caught.value.status == "too_large"
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    kind=st.sampled_from(sorted(set(KINDS) - {"TIFF"})),  # libtiff talks to the terminal about broken files
+    edits=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=5),
+    kept=st.floats(0.02, 1),
+)
+def test_any_damage_gives_pixels_or_a_status_and_never_another_error(
+    kind: str, edits: list[tuple[float, int]], kept: float
+) -> None:
+    data = bytearray(encoded(noise(), kind, **KINDS[kind]))
+    for place, value in edits:
+        data[min(int(place * len(data)), len(data) - 1)] = value
+    # Only an ImageError may come out, and only with a status that is known.
+    pixels, status = None, STATUSES[0]
+    try:
+        pixels = decode(bytes(data[: int(kept * len(data))]), max_pixels=1_000_000)
+    except ImageError as error:
+        status = error.status
+    assert status in STATUSES
+    assert pixels is None or (pixels.dtype == np.uint8 and pixels.shape[2:] == (3,))
+
+
+def test_the_decoding_policy_is_plain_and_names_the_limits() -> None:
+    assert DECODING["decoder"] == "pillow"
+    assert DECODING["max_pixels"] == 100_000_000
