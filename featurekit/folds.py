@@ -255,7 +255,9 @@ def make_fold_set(name: str, manifest: Manifest, *, n_folds: int = 5, seed: int 
     official = manifest.table["official_fold"].to_numpy(dtype=np.intp)[usable]
     if (official >= 0).any():
         check_folds(official_folds(official), no_labels, subjects)
-        numbers[usable] = np.maximum(official, OUTSIDE)
+        # Numbered from 0 without a gap, whichever of the data set's folds have photographs here.
+        named = np.unique(official[official >= 0])
+        numbers[usable] = np.where(official >= 0, np.searchsorted(named, official), OUTSIDE)
         return FoldSet(name, "official", seed, face_ids, numbers)
     columns = _label_columns(manifest, usable)
     joint = np.array(["|".join(row) for row in zip(*columns, strict=True)] if columns else no_labels)

@@ -180,6 +180,12 @@ def test_official_folds_win_over_made_ones():
     assert folds.numbers.tolist() == (np.arange(60) % 20 % 3).tolist()
 
 
+def test_official_folds_are_numbered_without_a_gap():
+    official = np.array([1, 3, 4, -1])[np.arange(60) % 20 % 4]
+    folds = make_fold_set("trial", make_manifest(official_fold=official))
+    assert folds.numbers.tolist() == np.array([0, 1, 2, -1])[np.arange(60) % 20 % 4].tolist()
+
+
 def test_official_folds_that_share_a_subject_are_refused():
     with pytest.raises(FoldError, match=r"^Fold 0 trains and tests on subject s\d+\.$"):
         make_fold_set("trial", make_manifest(official_fold=np.arange(60) // 30))

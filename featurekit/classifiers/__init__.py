@@ -13,12 +13,16 @@ from typing import Any, Literal, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from featurekit.errors import TargetError
 from featurekit.manifest import Target
 from featurekit.registry import Registry
 
 
 class Classifier(Protocol):
     """An estimator in scikit-learn's manner.
+
+    One that has the parameter `feature_blocks` is told the lengths of the parts of a joined vector
+    before it is fitted, so that a long part does not drown a short one.
 
     Attributes:
         classes_: class numbers seen in training, increasing; absent for a target in years.
@@ -77,3 +81,26 @@ def classifier(
         return CLASSIFIERS.add(ClassifierKind(name=name, about=about, make=make, **facts))
 
     return register
+
+
+def check_training_labels(target: Target, y: NDArray[Any]) -> None:
+    """Raise TargetError unless there is something to learn to tell apart.
+
+    Args:
+        target: what y means.
+        y: class numbers, or years, of the faces to learn from, shape (n,).
+
+    Raises:
+        TargetError: no labels, labels of one class only, or years that are missing or all the same.
+    """
+    if not len(y):
+        raise TargetError(f"No training face has a label of {target.name}.")
+    if target.is_regression and not np.isfinite(y).all():
+        raise TargetError(f"{np.count_nonzero(~np.isfinite(y))} training faces have no {target.name}.")
+    if (y == y[0]).all():
+        only = f"{y[0]:g} years old" if target.is_regression else target.classes[int(y[0])]
+        raise TargetError(
+            f"Every training face is {only}: {target.name} needs at least two classes to tell apart."
+            if not target.is_regression
+            else f"Every training face is {only}: there is nothing to learn about {target.name}."
+        )

@@ -1,0 +1,108 @@
+"""What the classifiers of this folder share: parameters, scaling, years as a number near zero.
+
+They keep scikit-learn's manner without inheriting from it, so that listing them
+does not import it. Everything they learn is a plain array, or an estimator of
+scikit-learn: they can be saved without pickle.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(eq=False, kw_only=True)
+class Estimator:
+    """An estimator whose parameters are the fields of its dataclass; what it learns ends in "_".
+
+    Attributes:
+        seed: what chance comes from.
+        threads: how many it may use; the result does not depend on them.
+        feature_blocks: lengths of the parts of a joined vector, so that a long part does not drown a
+            short one; None for a vector of one part.
+    """
+
+    seed: int = 0
+    threads: int = 1
+    feature_blocks: tuple[int, ...] | None = None
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return what the constructor was given."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def set_params(self, **parameters: Any) -> Self:
+        """Change parameters by name."""
+        for name, value in parameters.items():
+            if name not in self.get_params():
+                raise ValueError(f"{type(self).__name__} has no parameter {name}.")
+            setattr(self, name, value)
+        return self
+
+
+def block_scaling(
+    X: NDArray[np.float32], blocks: tuple[int, ...] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and factor of each column, such that (X - mean) * factor has a total variance of 1.
+
+    Columns of a block get equal variance, and so do the blocks: without that, 4,096 numbers of one
+    network would drown 256 of another. A constant column gets the factor 0.
+
+    Args:
+        X: vectors, shape (n, dim).
+        blocks: lengths of the parts of the vectors; None for one.
+
+    Raises:
+        ValueError: the blocks do not add up to the vectors' length.
+    """
+    lengths = blocks or (X.shape[1],)
+    if sum(lengths) != X.shape[1]:
+        raise ValueError(f"feature_blocks {lengths} must add up to {X.shape[1]}, the length of the vectors.")
+    mean = X.mean(axis=0, dtype=np.float64)
+    spread = X.std(axis=0, dtype=np.float64)
+    varies = spread > 1e-6 * np.abs(mean)
+    factor = np.zeros(len(mean))
+    factor[varies] = 1 / spread[varies]
+    start, used = 0, 0
+    for length in lengths:
+        columns = slice(start, start + length)
+        n_varying = int(varies[columns].sum())
+        factor[columns] /= np.sqrt(max(n_varying, 1))
+        used += n_varying > 0
+        start += length
+    return mean, factor / np.sqrt(max(used, 1))
+
+
+def unit_lengths(X: NDArray[np.float32], blocks: tuple[int, ...] | None) -> NDArray[np.float32]:
+    """Return vectors each part of which has the length 1; a part of zeros stays one.
+
+    Args:
+        X: vectors, shape (n, dim).
+        blocks: lengths of the parts of the vectors; None for one.
+    """
+    unit = np.array(X, dtype=np.float32)
+    start = 0
+    for length in blocks or (X.shape[1],):
+        part = unit[:, start : start + length]
+        norms = np.sqrt(np.einsum("ij,ij->i", part, part, dtype=np.float64))
+        part /= np.where(norms > 0, norms, 1)[:, None].astype(np.float32)
+        start += length
+    return unit
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Let matrix products use one thread: with more, their last bits depend on how many."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield
+
+
+def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return scores of shape (n, k) as probabilities; each row adds up to 1."""
+    raised = np.exp(scores - scores.max(axis=1, keepdims=True))
+    shares: NDArray[np.float64] = raised / raised.sum(axis=1, keepdims=True)
+    return shares
