@@ -31,7 +31,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Literal
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -521,77 +521,6 @@ class Store:
             raise StoreError(f"Cannot clean {self.root}: {error.strerror or error}.") from error
         finally:
             os.close(descriptor)
-
-
-def export(shelf: Shelf, path: Path, format: Literal["parquet", "npy"] = "parquet") -> list[Path]:
-    """Write all rows of a shelf for other programs.
-
-    Args:
-        shelf: whose rows, in the order of shelf.rows().
-        path: for "parquet" the file: row_key in hex, then the columns, vectors as lists of fixed size;
-            for "npy" a folder: <column>.npy for each column, and row_key.txt with one key a line.
-        format: "parquet" or "npy".
-
-    Returns:
-        The files written.
-
-    Raises:
-        StoreError: the shelf is empty or the format is unknown.
-        WorkspaceError: a file cannot be written.
-    """
-    if format not in ("parquet", "npy"):
-        raise StoreError(f"Unknown export format '{format}'. Known: npy, parquet.")
-    if not len(shelf):
-        raise StoreError(f"Nothing to export: the shelf {shelf.folder} is empty. Extract first.")
-    keys = shelf.rows()
-    if format == "parquet":
-        _export_parquet(shelf, keys, path)
-        return [path]
-    _make_private_folder(path)
-    paths = []
-    for name, (dtype, shape) in shelf.columns().items():
-        header = {"descr": dtype.str, "fortran_order": False, "shape": (len(keys), *shape)}
-        paths.append(path / f"{name}.npy")
-        with _private_file(paths[-1]) as file:
-            np.lib.format.write_array_header_1_0(file, header)
-            for _, block in _blocks(shelf, keys, [name]):
-                file.write(np.ascontiguousarray(block[name]).data)
-    paths.append(path / "row_key.txt")
-    with _private_file(paths[-1]) as file:
-        file.writelines(bytes(key).hex().encode() + b"\n" for key in keys)
-    return paths
-
-
-def _export_parquet(shelf: Shelf, keys: NDArray[np.uint8], path: Path) -> None:
-    import pyarrow
-    import pyarrow.parquet
-
-    with _private_file(path) as file:
-        writer = None
-        for rows, block in _blocks(shelf, keys, list(shelf.columns())):
-            table = {"row_key": pyarrow.array([bytes(key).hex() for key in rows])}
-            for name, values in block.items():
-                column = pyarrow.array(values.ravel())
-                for size in reversed(values.shape[1:]):
-                    column = pyarrow.FixedSizeListArray.from_arrays(column, size)
-                table[name] = column
-            group = pyarrow.table(table)
-            writer = writer or pyarrow.parquet.ParquetWriter(file, group.schema)
-            writer.write_table(group)
-        if writer:
-            writer.close()
-
-
-def _blocks(
-    shelf: Shelf, keys: NDArray[np.uint8], names: list[str]
-) -> Iterator[tuple[NDArray[np.uint8], dict[str, NDArray[Any]]]]:
-    """Read columns of many rows, a few megabytes at a time: their keys, and their columns."""
-    columns = shelf.columns()
-    row_bytes = sum(columns[name][0].itemsize * int(np.prod(columns[name][1])) for name in names)
-    step = max(1, BLOCK // max(1, row_bytes))
-    for start in range(0, len(keys), step):
-        rows = keys[start : start + step]
-        yield rows, shelf.read(rows, names)
 
 
 class FileIndex:

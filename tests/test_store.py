@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from featurekit import store as store_module
 from featurekit.errors import FeaturekitError, StoreError, WorkspaceError
-from featurekit.store import FileIndex, Store, export, recipe_key
+from featurekit.store import FileIndex, Store, recipe_key
 from featurekit.workspace import whole_file
 
 RECIPE = {"backbone": "mean_color", "layer": "mean", "faces": {"size": [320, 640], "threshold": 0.4}}
@@ -720,57 +720,16 @@ def test_gc_refuses_a_key_that_is_not_there(root, shelf, wish):
     assert_holds(again(root), range(10))
 
 
-def test_only_the_user_may_read_what_is_stored(root, shelf, tmp_path):
+def test_only_the_user_may_read_what_is_stored(root, shelf):
     index = FileIndex(root / "files.sqlite")
     index.close()
     flip(shards_of(shelf)[0], random.Random(0))
     again(root)
-    export(again(root), tmp_path / "out" / "rows.parquet")
-    export(again(root), tmp_path / "out" / "rows")
-    paths = [root, *root.rglob("*"), *(tmp_path / "out").rglob("*")]
-    assert len(paths) > 8
+    paths = [root, *root.rglob("*")]
+    assert len(paths) > 4
     for path in paths:
         expected = 0o700 if path.is_dir() else 0o600
         assert stat.S_IMODE(path.stat().st_mode) == expected, path
-
-
-# ---------------------------------------------------------------- export
-
-
-def test_parquet_holds_every_row_and_column(root, shelf, tmp_path, monkeypatch):
-    import pyarrow.parquet
-
-    monkeypatch.setattr(store_module, "BLOCK", 200)  # several row groups
-    path = tmp_path / "rows.parquet"
-    assert export(shelf, path) == [path]
-    table = pyarrow.parquet.read_table(path)
-    assert str(table.schema.field("vectors").type) == "fixed_size_list<element: float>[5]"
-    keys = [bytes.fromhex(key) for key in table["row_key"].to_pylist()]
-    expected = shelf.read(keys)
-    assert sorted(keys) == sorted(map(bytes, keys_of(*range(10))))
-    for name in expected:
-        np.testing.assert_array_equal(np.array(table[name].to_pylist(), expected[name].dtype), expected[name])
-
-
-def test_npy_holds_every_row_and_column(shelf, tmp_path):
-    written = export(shelf, tmp_path / "rows", "npy")
-    assert sorted(path.name for path in written) == [
-        "landmarks.npy",
-        "row_key.txt",
-        "status.npy",
-        "vectors.npy",
-    ]
-    keys = [bytes.fromhex(line) for line in (tmp_path / "rows" / "row_key.txt").read_text().split()]
-    for name, expected in shelf.read(keys).items():
-        np.testing.assert_array_equal(np.load(tmp_path / "rows" / f"{name}.npy"), expected)
-
-
-def test_an_empty_shelf_or_an_unknown_format_is_not_exported(root, shelf, tmp_path):
-    with pytest.raises(StoreError, match="Nothing to export"):
-        export(Store(root).shelf("faces", RECIPE), tmp_path / "x.parquet")
-    with pytest.raises(StoreError, match="Unknown export format 'csv'"):
-        export(shelf, tmp_path / "x.csv", "csv")
-    assert not list(tmp_path.glob("x*"))
 
 
 # ---------------------------------------------------------------- which files are known
