@@ -633,10 +633,17 @@ def _pairs(texts: Sequence[str] | None, option: str) -> dict[str, Any]:
 
 
 def _command_line() -> str:
-    """Return the command as typed, without the folders of this machine."""
+    """Return the command as typed, but for the workspace: a record names no folder of this machine."""
     import shlex
 
-    return shlex.join(["featurekit", *sys.argv[1:]])
+    words = iter(sys.argv[1:])
+    kept = []
+    for word in words:
+        if word in ("-w", "--workspace"):
+            next(words, None)
+        elif not word.startswith("--workspace="):
+            kept.append(word)
+    return shlex.join(["featurekit", *kept])
 
 
 def _cell(value: Any) -> str:

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -51,10 +52,13 @@ SCHEMA = 1
 # Types that skops may build while it loads a model, beside those it trusts by itself. Never extended by
 # what a file asks for.
 TRUSTED_TYPES: tuple[str, ...] = (
+    "featurekit.classifiers._scikit.Scikit",
+    "featurekit.classifiers.logistic_regression.Linear",
+    "featurekit.classifiers.mlp.MLP",
+    "featurekit.classifiers.off_the_shelf.OffTheShelf",
     "featurekit.classifiers.svm.SVM",
     "featurekit.classifiers.svm.SVMRegressor",
-    "sklearn.calibration._CalibratedClassifier",
-    "sklearn.calibration._SigmoidCalibration",
+    "featurekit.classifiers.xgboost.XGBoost",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.tree._tree.Tree",
 )
@@ -188,6 +192,8 @@ class TrainedModel:
             )
         except UntrustedTypesFoundException as error:
             raise ModelError(f"{folder / 'model.skops'} holds types that are not allowed: {error}") from error
+        except BadZipFile as error:
+            raise ModelError(f"{folder / 'model.skops'} is not a model of skops: {error}") from error
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{folder / 'model.json'} is not a model of this version: {error!r}") from error
 

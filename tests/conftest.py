@@ -52,6 +52,6 @@ def portraits(tmp_path: Path) -> Path:
             pixels = np.clip(tone + rng.normal(0, 25, (48, 40, 3)), 0, 255).astype(np.uint8)
             name = f"s{subject}_{picture}.png"
             Image.fromarray(pixels).save(tmp_path / "photos" / name)
-            lines.append(f"{name},s{subject},{(1, 5, 10, 17, 28, 40, 50, 70)[subject]},{gender}")
+            lines.append(f"{name},s{subject},{(28, 28, 5, 5)[subject % 4]},{gender}")
     (tmp_path / "people.csv").write_text("\n".join(lines) + "\n")
     return tmp_path

@@ -63,7 +63,7 @@ def _build(name: str, weights: bytes, nodes: Sequence[str], options: Mapping[str
     for part in network.modules():
         # In-place layers would overwrite an inner layer that is read too, and converters refuse them.
         if hasattr(part, "inplace"):
-            part.inplace = False
+            part.inplace = False  # type: ignore[assignment]  # torch types every attribute as a tensor
     extractor = create_feature_extractor(
         network.eval(), return_nodes=list(dict.fromkeys(nodes)), suppress_diff_warning=True
     )

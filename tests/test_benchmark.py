@@ -1,0 +1,235 @@
+"""The comparison: one set of folds, nothing fitted outside a training part, every row accounted for."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from featurekit import benchmark
+from featurekit.benchmark import Comparison, Run, cross_validate, load_runs, plan
+from featurekit.classifiers import CLASSIFIERS, ClassifierKind
+from featurekit.datasets import prepare
+from featurekit.embeddings import enter, extract, make_recipes
+from featurekit.errors import FoldError, TargetError, UnknownNameError, WorkspaceError
+from featurekit.faces import default_settings
+from featurekit.folds import Fold
+from featurekit.manifest import GENDER
+from featurekit.store import Store
+
+COLUMNS = {"image_path": "file", "subject_id": "person", "age": "years", "gender": "sex"}
+SPLIT = [
+    Fold(np.arange(6, 12), np.arange(6)),
+    Fold(np.arange(6), np.arange(6, 12)),
+]
+
+
+class Spy:
+    """Remembers what it was fitted on and says the class of the nearest training row."""
+
+    seen: list = []  # noqa: RUF012  # shared on purpose: the test reads what every fold was given
+
+    def __init__(self):
+        self.summary_ = {"notes": ["looks at the nearest row"]}
+
+    def fit(self, X, y, *, groups):
+        self.X, self.y = X, y
+        self.classes_ = np.unique(y)
+        Spy.seen.append((X.copy(), groups.copy()))
+        return self
+
+    def predict_proba(self, X):
+        nearest = np.abs(X[:, None, 0] - self.X[None, :, 0]).argmin(axis=1)
+        return (self.y[nearest][:, None] == self.classes_).astype(float)
+
+
+SPY = ClassifierKind("spy", "a test's own", lambda target, seed, threads: Spy())
+
+
+@pytest.fixture(autouse=True)
+def _forget():
+    Spy.seen.clear()
+
+
+def test_a_fold_is_fitted_on_its_training_rows_alone():
+    X = np.arange(12, dtype=np.float32)[:, None]
+    y = np.tile([0, 1], 6)
+    subjects = np.array([f"s{i}" for i in range(12)])
+    out = cross_validate(SPY, GENDER, X, y, subjects, SPLIT)
+    for fold, (seen, groups) in zip(SPLIT, Spy.seen, strict=True):
+        np.testing.assert_array_equal(seen, X[fold.train])
+        np.testing.assert_array_equal(groups, subjects[fold.train])
+    np.testing.assert_array_equal(out.fold, [0] * 6 + [1] * 6)
+    assert out.fitted.X.min() == 6  # the first fold's
+
+
+def test_a_class_that_no_training_face_has_gets_probability_zero():
+    X = np.arange(12, dtype=np.float32)[:, None]
+    from featurekit.manifest import AGE_GROUP
+
+    y = np.array([0, 3] * 3 + [0, 7] * 3)
+    out = cross_validate(SPY, AGE_GROUP, X, y, np.arange(12).astype(str), SPLIT)
+    assert out.probabilities.shape == (12, 8)
+    np.testing.assert_array_equal(out.probabilities.sum(axis=1), 1)
+    assert out.probabilities[:6, 3].sum() == 0  # the first fold's training part has no class 3
+    assert set(out.predicted[:6]) <= {0, 7}
+
+
+def test_a_row_outside_every_fold_is_not_predicted():
+    X = np.arange(12, dtype=np.float32)[:, None]
+    folds = [Fold(np.arange(6, 12), np.arange(3))]
+    out = cross_validate(SPY, GENDER, X, np.tile([0, 1], 6), np.arange(12).astype(str), folds)
+    assert (out.fold[3:] == -1).all()
+    assert (out.predicted[3:] == -1).all()
+
+
+def test_one_class_in_training_is_refused():
+    X = np.zeros((12, 1), np.float32)
+    with pytest.raises(TargetError, match="gender"):
+        cross_validate(SPY, GENDER, X, np.zeros(12, int), np.arange(12).astype(str), SPLIT)
+
+
+@pytest.fixture
+def world(portraits):
+    """Manifest, ledger and store of 24 extracted portraits."""
+    manifest = prepare("table", portraits / "people.csv", root=portraits / "photos", columns=COLUMNS)
+    settings = default_settings("whole_image")
+    store = Store(portraits / "cache")
+    recipes = make_recipes(["mean_color"], settings, device="cpu")
+    extraction = extract(manifest, recipes, settings, store)
+    return manifest, enter(None, extraction, settings, {"device": "cpu", "precision": "auto"}), store
+
+
+def compare(world, folder, models=("logistic_regression",), targets=("gender",), **options):
+    manifest, ledger, store = world
+    comparison = Comparison.open(folder, manifest, n_folds=4, **options)
+    plans = plan(manifest, ledger, models=models, targets=targets)
+    return comparison.run(plans, ledger, store, models_folder=None, threads=1)
+
+
+def test_the_floor_is_in_every_comparison(world, tmp_path):
+    runs = compare(world, tmp_path / "report")
+    assert [run.classifier for run in runs] == ["logistic_regression", "majority"]
+    assert [run.is_baseline for run in runs] == [False, True]
+
+
+def test_a_run_on_disk_is_the_run(world, tmp_path):
+    runs = compare(world, tmp_path / "report", targets=("gender", "age"))
+    assert {run.name for run in load_runs(tmp_path / "report")} == {run.name for run in runs}
+    for run in runs:
+        assert Run.load(tmp_path / "report" / "runs" / f"{run.name}.json") == run
+
+
+def test_a_run_accounts_for_every_row(world, tmp_path):
+    manifest, ledger, store = world
+    manifest.table.loc[3, "reason"] = "conflicting_labels"
+    run = compare((manifest, ledger, store), tmp_path / "report")[0]
+    assert run.n_tested == run.n_labelled == 23
+    assert sum(run.dataset["tally"].values()) == 1
+    assert sum(run.dataset["statuses"].values()) == 24
+    assert sum(map(sum, run.confusion)) == 23
+
+
+def test_a_labelled_row_without_a_face_is_wrong_on_all_rows_and_absent_on_faces(world, tmp_path, portraits):
+    manifest, ledger, store = world
+    (portraits / "photos" / "s2_1.png").write_bytes(b"broken")
+    again = prepare("table", portraits / "people.csv", root=portraits / "photos", columns=COLUMNS)
+    extract(again, ledger.recipes, ledger.settings, store)
+    run = compare((again, ledger, store), tmp_path / "report")[0]
+    assert (run.n_tested, run.n_labelled) == (23, 24)
+    assert run.scores["exact"]["mean"] == 1.0
+    assert run.scores_all_rows["exact"]["mean"] < 1.0
+    missed = [1 - share for share in run.scores_all_rows["exact"]["folds"]]
+    assert sum(share > 0 for share in missed) == 1
+
+
+def test_one_saved_set_of_folds_serves_every_run(world, tmp_path):
+    first = compare(world, tmp_path / "report", seed=0)
+    second = compare(world, tmp_path / "report", seed=5)  # folds are there already: the seed deals none
+    assert first[0].folds["sha256"] == second[0].folds["sha256"]
+    dealt_anew = compare(world, tmp_path / "report", seed=5, new_folds=True)
+    assert dealt_anew[0].folds["sha256"] != first[0].folds["sha256"]
+    assert dealt_anew[0].folds["seed"] == 5
+
+
+def test_folds_of_other_rows_are_refused(world, tmp_path):
+    manifest, ledger, store = world
+    compare(world, tmp_path / "report")
+    fewer = replace(manifest, table=manifest.table.iloc[:-1])
+    with pytest.raises(FoldError, match="--new-folds"):
+        compare((fewer, ledger, store), tmp_path / "report")
+
+
+def test_official_folds_win(world, tmp_path):
+    manifest, ledger, store = world
+    manifest.table["official_fold"] = [int(subject[1]) % 2 + 0 for subject in manifest.table["subject_id"]]
+    manifest.table.loc[manifest.table["subject_id"].isin(["s0", "s1"]), "official_fold"] = [0] * 3 + [0] * 3
+    manifest.table["official_fold"] = [0, 0, 0, 0, 0, 0] * 2 + [1] * 12
+    run = compare((manifest, ledger, store), tmp_path / "report")[0]
+    assert run.folds["kind"] == "official"
+    assert run.folds["number"] == 2
+
+
+def test_the_same_seed_gives_the_same_scores_for_any_number_of_threads(world, tmp_path):
+    manifest, ledger, store = world
+    runs = []
+    for threads in (1, 2):
+        comparison = Comparison.open(tmp_path / str(threads), manifest, n_folds=4)
+        plans = plan(manifest, ledger, models=["random_forest"], targets=["gender", "age"])
+        runs.append(comparison.run(plans, ledger, store, models_folder=None, threads=threads))
+    for one, two in zip(*runs, strict=True):
+        assert one.scores == two.scores
+        assert one.parameters == two.parameters
+
+
+def test_a_run_names_weights_hardware_and_versions(world, tmp_path):
+    run = compare(world, tmp_path / "report")[0]
+    assert run.hardware["asked"] == {"device": "cpu", "precision": "auto"}
+    assert run.hardware["got"]["mean_color"]["device"] == "cpu"
+    assert {"python", "featurekit", "scikit-learn", "numpy"} <= set(run.versions)
+    assert run.recipes[0]["backbone"] == "mean_color"
+    assert json.loads(json.dumps(run.to_json())) is not None
+
+
+def test_a_plan_names_what_is_wrong(world):
+    manifest, ledger, _ = world
+    with pytest.raises(UnknownNameError, match="Did you mean 'svm'"):
+        plan(manifest, ledger, models=["svn"])
+    with pytest.raises(TargetError, match="Unknown target 'sex'"):
+        plan(manifest, ledger, models=["svm"], targets=["sex"])
+    with pytest.raises(WorkspaceError, match="featurekit extract --backbone dlib_age"):
+        plan(manifest, ledger, models=["svm"], features=["dlib_age"])
+    with pytest.raises(WorkspaceError, match="off_the_shelf reads dlib_.*featurekit extract"):
+        plan(manifest, ledger, models=["off_the_shelf"])
+    manifest.table["gender"] = ""
+    with pytest.raises(TargetError, match="No usable row of the manifest has a label of gender"):
+        plan(manifest, ledger, models=["svm"], targets=["gender"])
+
+
+def test_features_are_taken_alone_and_joined(world):
+    manifest, ledger, _ = world
+    recipe = next(iter(ledger.recipes.values()))
+    names = ("dlib_age:pooled", "dlib_age:probabilities", "mobilenet_v2:pooled")
+    ledger = replace(ledger, recipes={name: recipe for name in names})
+    plans = plan(manifest, ledger, models=["svm"], targets=["gender"])
+    svm = [one.feature_name for one in plans if one.kind.name == "svm"]
+    assert svm == ["dlib_age", "mobilenet_v2", "dlib_age+mobilenet_v2"]  # a head is nobody's default
+    joined = plan(manifest, ledger, models=["svm"], targets=["gender"], join=True)
+    assert [one.feature_name for one in joined if one.kind.name == "svm"] == ["dlib_age+mobilenet_v2"]
+    asked = plan(
+        manifest, ledger, models=["svm"], targets=["gender"], features=["mobilenet_v2+dlib_age:probabilities"]
+    )
+    assert asked[0].features == ("mobilenet_v2:pooled", "dlib_age:probabilities")
+
+
+def test_every_baseline_is_run_on_one_feature_set_only(world):
+    manifest, ledger, _ = world
+    plans = plan(manifest, ledger, models=["svm"], targets=["gender"])
+    for kind in CLASSIFIERS:
+        if kind.is_baseline:
+            assert sum(one.kind is kind for one in plans) <= 1
+
+
+def test_probabilities_are_spread_over_all_classes():
+    spread = benchmark.spread_out(np.array([[0.25, 0.75]]), np.array([1, 3]), 5)
+    np.testing.assert_array_equal(spread, [[0, 0.25, 0, 0.75, 0]])

@@ -1,0 +1,281 @@
+"""The command line: the whole path in seconds, and one clear line for each mistake."""
+
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+COLUMNS = [
+    *("--column", "image_path=file"),
+    *("--column", "subject_id=person"),
+    *("--column", "age=years"),
+    *("--column", "gender=sex"),
+]
+
+
+@pytest.fixture
+def featurekit(tmp_path, capfd, monkeypatch):
+    """Run a command in the workspace tmp_path/work and return (exit code, output, errors)."""
+    from featurekit import commands
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["featurekit", "-w", str(tmp_path / "work"), *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            commands.main()
+            raise SystemExit(0)
+        captured = capfd.readouterr()
+        return stop.value.code or 0, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def prepared(featurekit, portraits):
+    code, output, _ = featurekit(
+        "prepare", "table", portraits / "people.csv", "--root", portraits / "photos", *COLUMNS
+    )
+    assert code == 0, output
+    return portraits
+
+
+@pytest.fixture
+def extracted(featurekit, prepared):
+    code, _, errors = featurekit("extract", "--backbone", "mean_color", "--detector", "whole_image")
+    assert code == 0, errors
+    return prepared
+
+
+FIT = ("fit", "--model", "logistic_regression", "--target", "gender", "--folds", "4")
+
+
+def test_help_answers_in_under_half_a_second():
+    def processor_seconds():  # not the clock's: another program may have the processor
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    seconds = []
+    for _ in range(3):
+        before = processor_seconds()
+        done = subprocess.run([sys.executable, ROOT / "cli.py", "--help"], capture_output=True, text=True)
+        seconds.append(processor_seconds() - before)
+        assert "prepare" in done.stdout
+    assert min(seconds) < 0.5
+
+
+def every_command():
+    import typer
+
+    from featurekit.commands import app
+
+    def walk(command, path):
+        for name, sub in getattr(command, "commands", {}).items():
+            if hasattr(sub, "commands"):
+                yield from walk(sub, (*path, name))
+            else:
+                yield (*path, name)
+
+    return sorted(walk(typer.main.get_command(app), ()))
+
+
+@pytest.mark.parametrize("command", every_command(), ids=" ".join)
+def test_every_command_has_help_with_an_example(featurekit, command):
+    code, output, _ = featurekit(*command, "--help")
+    assert code == 0
+    assert f"featurekit {' '.join(command)}" in " ".join(output.split())
+    assert "Example" in output
+
+
+def test_the_whole_path_from_photographs_to_a_prediction(featurekit, extracted, tmp_path):
+    code, output, errors = featurekit(*FIT)
+    assert code == 0, errors
+    assert "logistic_regression" in output
+    assert "majority" in output
+    code, output, errors = featurekit("report")
+    assert code == 0, errors
+    folder = tmp_path / "work" / "reports" / "table"
+    page = (folder / "report.html").read_text()
+    assert "mean_color" in page
+    assert "logistic_regression" in (folder / "report.md").read_text()
+    run = json.loads((folder / "runs" / "gender--mean_color--logistic_regression.json").read_text())
+    assert run["scores"]["exact"]["mean"] == 1.0  # red and blue are easily told apart
+    assert run["n_subjects"] == 8
+    predictions = pd.read_parquet(folder / "predictions" / "gender--mean_color--logistic_regression.parquet")
+    assert len(predictions) == 24
+    model = tmp_path / "work" / "models" / "gender--mean_color--logistic_regression"
+    code, output, errors = featurekit(
+        *("predict", extracted / "photos", "--model", model, "--output", tmp_path / "out.csv"),
+        *("--draw", tmp_path / "drawn"),
+    )
+    assert code == 0, errors
+    table = pd.read_csv(tmp_path / "out.csv")
+    truth = pd.read_csv(extracted / "people.csv").set_index("file")["sex"]
+    assert len(table) == 24
+    assert all(truth[Path(row.photograph).name] == row.gender for row in table.itertuples())
+    drawn = sorted((tmp_path / "drawn").iterdir())
+    assert len(drawn) == 24
+    with Image.open(drawn[0]) as picture:
+        assert picture.size == (40, 48)
+
+
+def test_the_report_repeats_byte_for_byte_but_for_times(featurekit, extracted, tmp_path):
+    reports = []
+    for _ in range(2):
+        assert featurekit(*FIT, "--new-folds")[0] == 0
+        run = tmp_path / "work" / "reports" / "table" / "runs" / "gender--mean_color--logistic_regression.json"
+        content = json.loads(run.read_text())
+        for time_or_command in ("seconds", "created", "command"):
+            content.pop(time_or_command)
+        reports.append(content)
+    assert reports[0] == reports[1]
+
+
+def test_extract_a_second_time_reads_nothing(featurekit, extracted):
+    code, output, _ = featurekit("extract", "--backbone", "mean_color", "--detector", "whole_image")
+    assert code == 0
+    assert "Read 0 pictures" in output
+
+
+def test_the_cache_can_be_listed_checked_cleaned_and_exported(featurekit, extracted, tmp_path):
+    assert "mean_color:mean" in featurekit("cache", "ls")[1]
+    assert featurekit("cache", "verify")[0] == 0
+    assert featurekit("cache", "gc")[0] == 0
+    assert featurekit("cache", "export", "mean_color", tmp_path / "v.parquet")[0] == 0
+    assert len(pd.read_parquet(tmp_path / "v.parquet")) == 24
+    shard = next((tmp_path / "work" / "cache" / "embeddings").glob("*/*.safetensors"))
+    shard.write_bytes(shard.read_bytes()[:-1] + b"x")
+    code, _, errors = featurekit("cache", "verify")
+    assert code == 1
+    assert shard.name in errors
+
+
+@pytest.mark.parametrize("what", ["backbones", "models", "detectors", "datasets"])
+def test_what_can_be_chosen_is_listed(featurekit, what):
+    code, output, _ = featurekit("list", what)
+    assert code == 0
+    known = {"backbones": "vgg16", "models": "svm", "detectors": "centerface", "datasets": "adience"}
+    assert known[what] in output
+
+
+# ---------------------------------------------------------------- one clear line for each mistake
+
+
+def test_a_missing_earlier_step_is_named(featurekit, portraits):
+    assert "First: featurekit prepare" in featurekit("extract")[2]
+    featurekit("prepare", "table", portraits / "people.csv", "--root", portraits / "photos", *COLUMNS)
+    code, _, errors = featurekit("fit")
+    assert code == 1
+    assert "Next: featurekit extract" in errors
+    featurekit("extract", "--backbone", "mean_color", "--detector", "whole_image")
+    code, _, errors = featurekit("report")
+    assert code == 1
+    assert "Next: featurekit fit" in errors
+
+
+def one_line(result, *parts):
+    """Check that a command failed with one line that has all these parts."""
+    code, _, errors = result
+    assert code == 1
+    lines = [line for line in errors.splitlines() if line.startswith("error:")]
+    assert len(lines) == 1, errors
+    for part in parts:
+        assert part in lines[0]
+    assert "Traceback" not in errors
+
+
+def test_a_missing_folder(featurekit, tmp_path):
+    one_line(featurekit("prepare", "utkface", tmp_path / "nowhere"), "nowhere")
+
+
+def test_a_wrong_column_name(featurekit, portraits):
+    result = featurekit("prepare", "table", portraits / "people.csv", "--column", "image_path=fil")
+    one_line(result, "'fil'", "file", "person", "years", "sex")
+
+
+def test_an_option_without_a_value(featurekit, portraits):
+    one_line(featurekit("prepare", "utkface", portraits, "-o", "protocol"), "name=value", "protocol")
+
+
+def test_an_unknown_data_set(featurekit, portraits):
+    one_line(featurekit("prepare", "utkfaces", portraits), "Did you mean 'utkface'")
+
+
+def test_an_unknown_backbone(featurekit, prepared):
+    one_line(featurekit("extract", "--backbone", "vgg61"), "Did you mean 'vgg16'")
+
+
+def test_an_unknown_model(featurekit, extracted):
+    one_line(featurekit("fit", "--model", "swm"), "Did you mean 'svm'")
+
+
+def test_a_backbone_whose_file_is_missing(featurekit, prepared, tmp_path, monkeypatch):
+    monkeypatch.setenv("FEATUREKIT_HOME", str(tmp_path / "empty"))
+    result = featurekit("extract", "--backbone", "resnet50", "--detector", "whole_image")
+    one_line(result, "resnet50", ".pth", "https://", "weights add")
+
+
+def test_a_target_of_one_class(featurekit, extracted, tmp_path):
+    manifest = tmp_path / "work" / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace(",female,", ",male,"))
+    one_line(featurekit(*FIT), "gender", "male")
+
+
+def test_fewer_subjects_than_folds(featurekit, extracted):
+    one_line(featurekit(*FIT[:-1], "9"), "8 subjects", "9 folds")
+
+
+def test_an_unreadable_picture_keeps_its_row_and_the_run_goes_on(featurekit, prepared, tmp_path):
+    (prepared / "photos" / "s3_1.png").write_bytes(b"GIF89a but not really")
+    featurekit("prepare", "table", prepared / "people.csv", "--root", prepared / "photos", *COLUMNS)
+    code, output, _ = featurekit("extract", "--backbone", "mean_color", "--detector", "whole_image")
+    assert code == 0
+    assert "truncated\t1" in output
+    assert "ok\t23" in output
+
+
+def test_an_unreadable_picture_in_predict(featurekit, extracted, tmp_path):
+    featurekit(*FIT)
+    (tmp_path / "broken.jpg").write_bytes(b"nonsense")
+    model = tmp_path / "work" / "models" / "gender--mean_color--logistic_regression"
+    good = extracted / "photos" / "s0_0.png"
+    result = featurekit("predict", tmp_path / "broken.jpg", good, "--model", model)
+    one_line(result, "broken.jpg")
+    assert "s0_0.png" in result[1]  # the good one has its answer all the same
+
+
+def test_a_photograph_that_is_not_there(featurekit, tmp_path):
+    one_line(featurekit("predict", tmp_path / "nowhere.jpg"), "nowhere.jpg")
+
+
+@pytest.mark.weights
+def test_no_face_in_predict(featurekit, tmp_path):
+    Image.new("RGB", (300, 300), (90, 120, 90)).save(tmp_path / "meadow.png")
+    one_line(featurekit("predict", tmp_path / "meadow.png"), "meadow.png", "no face was found")
+
+
+@pytest.mark.weights
+def test_the_sample_portrait_is_read_without_a_fitted_model(featurekit, tmp_path):
+    code, output, errors = featurekit("predict", "--sample-portrait", "--draw", tmp_path / "drawn")
+    assert code == 0, errors
+    assert "female" in output
+    assert (tmp_path / "drawn" / "astronaut.png").is_file()
+
+
+def test_a_model_of_another_recipe(featurekit, extracted, tmp_path):
+    featurekit(*FIT)
+    model = tmp_path / "work" / "models" / "gender--mean_color--logistic_regression"
+    content = json.loads((model / "model.json").read_text())
+    content["recipes"][0]["extraction_version"] = 0
+    (model / "model.json").write_text(json.dumps(content))
+    result = featurekit("predict", extracted / "photos", "--model", model)
+    one_line(result, "another recipe", "extraction_version was 0")
+
+
+def test_a_folder_that_is_no_model(featurekit, extracted):
+    one_line(featurekit("predict", extracted / "photos", "--model", extracted), "not a fitted model")

@@ -1,0 +1,176 @@
+"""Fitted models: what is loaded is what was saved, and nothing else is ever run."""
+
+import json
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from featurekit.benchmark import Comparison, plan
+from featurekit.classifiers import CLASSIFIERS
+from featurekit.datasets import prepare
+from featurekit.embeddings import enter, extract, load_embeddings, make_recipes
+from featurekit.errors import ModelError
+from featurekit.faces import default_settings
+from featurekit.store import Store
+from featurekit.trained_model import (
+    TrainedModel,
+    draw_readings,
+    off_the_shelf_models,
+    read_photographs,
+    readings_table,
+    write_readings,
+)
+
+COLUMNS = {"image_path": "file", "subject_id": "person", "age": "years", "gender": "sex"}
+FITTED = [name for name in CLASSIFIERS.names() if name != "off_the_shelf"]
+
+
+@pytest.fixture
+def world(portraits):
+    manifest = prepare("table", portraits / "people.csv", root=portraits / "photos", columns=COLUMNS)
+    settings = default_settings("whole_image")
+    store = Store(portraits / "cache")
+    recipes = make_recipes(["mean_color"], settings, device="cpu")
+    ledger = enter(None, extract(manifest, recipes, settings, store), settings, {})
+    return manifest, ledger, store
+
+
+def fitted(world, tmp_path, model, target):
+    manifest, ledger, store = world
+    comparison = Comparison.open(tmp_path / "report", manifest, n_folds=4)
+    plans = [
+        one for one in plan(manifest, ledger, models=[model], targets=[target]) if one.kind.name == model
+    ]
+    run = comparison.run(plans, ledger, store, models_folder=tmp_path / "models", threads=1)[0]
+    return run, tmp_path / "models" / run.name
+
+
+@pytest.mark.parametrize("target", ["gender", "age_group", "age"])
+@pytest.mark.parametrize("name", FITTED)
+def test_a_saved_model_answers_as_it_did_before(name, target, world, tmp_path):
+    manifest, ledger, store = world
+    run, folder = fitted(world, tmp_path, name, target)
+    one, two = TrainedModel.load(folder), TrainedModel.load(folder)
+    embeddings = load_embeddings(manifest, list(ledger.recipes.values()), ledger.settings, store)
+    first = one.predict(embeddings.vectors, embeddings.recipes)
+    np.testing.assert_array_equal(first, two.predict(embeddings.vectors, embeddings.recipes))
+    again = tmp_path / "again"
+    one.save(again)
+    np.testing.assert_array_equal(
+        first, TrainedModel.load(again).predict(embeddings.vectors, embeddings.recipes)
+    )
+    assert np.isfinite(first).all()
+    assert run.bytes_on_disk == sum(path.stat().st_size for path in folder.iterdir())
+    if target == "gender" and name != "majority":
+        truth = manifest.target("gender").encode(list(manifest.table["gender"]))
+        assert (first.argmax(axis=1) == truth).mean() > 0.9
+
+
+def test_a_model_folder_holds_no_pickle_and_a_card(world, tmp_path):
+    _, folder = fitted(world, tmp_path, "random_forest", "gender")
+    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "model.json", "model.skops"]
+    with zipfile.ZipFile(folder / "model.skops") as archive:
+        assert not any(name.endswith((".pkl", ".pickle", ".joblib")) for name in archive.namelist())
+    card = (folder / "README.md").read_text()
+    assert "mean_color" in card
+    assert "24 faces" in card
+    assert "8 subjects" in card
+
+
+def test_vectors_of_another_recipe_are_refused(world, tmp_path):
+    _, folder = fitted(world, tmp_path, "logistic_regression", "gender")
+    model = TrainedModel.load(folder)
+    other = make_recipes(["mean_color"], default_settings("whole_image", "largest"), device="cpu")
+    with pytest.raises(ModelError, match=r"faces\.choose was center and is now largest"):
+        model.predict(np.zeros((1, 3), np.float32), list(other.values()))
+
+
+def test_a_model_that_was_edited_is_refused(world, tmp_path):
+    _, folder = fitted(world, tmp_path, "logistic_regression", "gender")
+    data = bytearray((folder / "model.skops").read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / "model.skops").write_bytes(bytes(data))
+    with pytest.raises(ModelError, match=r"is not the file that model\.json was written for"):
+        TrainedModel.load(folder)
+
+
+def test_a_pickle_is_not_run(world, tmp_path):
+    from hashlib import sha256
+
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "pwned"), "w"))
+
+    _, folder = fitted(world, tmp_path, "logistic_regression", "gender")
+    data = pickle.dumps(Evil())
+    (folder / "model.skops").write_bytes(data)
+    content = json.loads((folder / "model.json").read_text())
+    content["sha256"] = sha256(data).hexdigest()
+    (folder / "model.json").write_text(json.dumps(content))
+    with pytest.raises(ModelError):
+        TrainedModel.load(folder)
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_a_type_that_is_not_allowed_is_refused(world, tmp_path):
+    from functools import partial
+    from hashlib import sha256
+
+    import skops.io
+
+    _, folder = fitted(world, tmp_path, "logistic_regression", "gender")
+    data = skops.io.dumps(partial(print, "hello"))
+    (folder / "model.skops").write_bytes(data)
+    content = json.loads((folder / "model.json").read_text())
+    content["sha256"] = sha256(data).hexdigest()
+    (folder / "model.json").write_text(json.dumps(content))
+    with pytest.raises(ModelError, match="not allowed"):
+        TrainedModel.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("{", "is not JSON"), ("{}", "another version"), ('{"schema": 1}', "was written for")],
+)
+def test_a_model_json_that_is_none_is_refused(world, tmp_path, content, message):
+    _, folder = fitted(world, tmp_path, "majority", "gender")
+    (folder / "model.json").write_text(content)
+    with pytest.raises(ModelError, match=message):
+        TrainedModel.load(folder)
+
+
+def test_every_photograph_gets_a_line(world, tmp_path, portraits):
+    _, folder = fitted(world, tmp_path, "logistic_regression", "gender")
+    model = TrainedModel.load(folder)
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    paths = [portraits / "photos" / "s1_0.png", tmp_path / "empty.jpg", portraits / "photos" / "s0_0.png"]
+    readings = list(read_photographs(paths, [model], choose="center"))
+    assert [reading.face.status for reading in readings] == ["ok", "empty_file", "ok"]
+    table = readings_table(readings, [model])
+    assert list(table["gender"]) == ["female", "", "male"]
+    for name in ("out.csv", "out.json", "out.parquet"):
+        write_readings(table, tmp_path / name)
+        assert (tmp_path / name).stat().st_size > 0
+    assert len(draw_readings(readings, tmp_path / "drawn")) == 2
+
+
+@pytest.mark.weights
+def test_every_face_of_a_photograph_is_read_from_left_to_right(tmp_path):
+    import skimage.data
+
+    portrait = skimage.data.astronaut()
+    pair = np.hstack([portrait, portrait[:, ::-1]])
+    Image.fromarray(pair).save(tmp_path / "pair.png")
+    models = off_the_shelf_models()
+    readings = list(read_photographs([tmp_path / "pair.png"], models))
+    assert [reading.number for reading in readings] == [1, 2]
+    assert readings[0].face.box[0] < readings[1].face.box[0]
+    for reading in readings:
+        assert set(reading.answers) == {"gender", "age_group", "age"}
+        assert reading.answers["gender"]["female"] > 0.9
+        assert 25 < reading.answers["age"]["years"] < 60
+    with Image.open(draw_readings(readings, tmp_path / "drawn")[0]) as picture:
+        assert picture.size == (1024, 512)
