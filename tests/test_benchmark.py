@@ -131,7 +131,7 @@ def test_a_run_accounts_for_every_row(world, tmp_path):
 
 
 def test_a_labelled_row_without_a_face_is_wrong_on_all_rows_and_absent_on_faces(world, tmp_path, portraits):
-    manifest, ledger, store = world
+    _, ledger, store = world
     (portraits / "photos" / "s2_1.png").write_bytes(b"broken")
     again = prepare("table", portraits / "people.csv", root=portraits / "photos", columns=COLUMNS)
     extract(again, ledger.recipes, ledger.settings, store)
@@ -199,7 +199,7 @@ def test_a_plan_names_what_is_wrong(world):
         plan(manifest, ledger, models=["svm"], targets=["sex"])
     with pytest.raises(WorkspaceError, match="featurekit extract --backbone dlib_age"):
         plan(manifest, ledger, models=["svm"], features=["dlib_age"])
-    with pytest.raises(WorkspaceError, match="off_the_shelf reads dlib_.*featurekit extract"):
+    with pytest.raises(WorkspaceError, match=r"off_the_shelf reads dlib_.*featurekit extract"):
         plan(manifest, ledger, models=["off_the_shelf"])
     manifest.table["gender"] = ""
     with pytest.raises(TargetError, match="No usable row of the manifest has a label of gender"):
@@ -210,7 +210,7 @@ def test_features_are_taken_alone_and_joined(world):
     manifest, ledger, _ = world
     recipe = next(iter(ledger.recipes.values()))
     names = ("dlib_age:pooled", "dlib_age:probabilities", "mobilenet_v2:pooled")
-    ledger = replace(ledger, recipes={name: recipe for name in names})
+    ledger = replace(ledger, recipes=dict.fromkeys(names, recipe))
     plans = plan(manifest, ledger, models=["svm"], targets=["gender"])
     svm = [one.feature_name for one in plans if one.kind.name == "svm"]
     assert svm == ["dlib_age", "mobilenet_v2", "dlib_age+mobilenet_v2"]  # a head is nobody's default

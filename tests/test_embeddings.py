@@ -207,7 +207,7 @@ def test_a_backbone_without_its_file_names_the_file_and_the_repair(settings, tmp
 
 
 def test_an_unknown_backbone_is_met_with_a_suggestion(settings):
-    with pytest.raises(UnknownNameError, match="Unknown backbone 'mean_colour'. Did you mean 'mean_color'"):
+    with pytest.raises(UnknownNameError, match=r"Unknown backbone 'mean_colour'\. Did you mean 'mean_color'"):
         make_recipes(["mean_colour"], settings)
 
 

@@ -72,9 +72,7 @@ def torch_network():
 
         return Tiny().eval()
 
-    return Network(
-        name="tiny", module=build, outputs=("pooled",), normalization=NORMALIZATION, input_size=16
-    )
+    return Network(name="tiny", module=build, outputs=("pooled",), normalization=NORMALIZATION, input_size=16)
 
 
 @pytest.fixture
@@ -126,9 +124,7 @@ def test_blue_first_means_the_same_as_swapped_pixels(engine, pixels, onnx_networ
 
 
 @pytest.mark.parametrize("engine", ENGINES.names())
-def test_normalization_is_per_channel_in_the_order_of_the_pixels(
-    engine, pixels, onnx_network, torch_network
-):
+def test_normalization_is_per_channel_in_the_order_of_the_pixels(engine, pixels, onnx_network, torch_network):
     for network in networks_of(engine, onnx_network, torch_network):
         raw = replace(network, normalization=Normalization((0, 0, 0), (2.0, 4.0, 8.0), bgr=True))
         halved = open_session(raw, device="cpu", engine=engine)((pixels // 8) * 8)
@@ -151,7 +147,7 @@ def test_a_session_says_what_it_runs_on(engine, onnx_network, torch_network):
 @pytest.mark.skipif(cuda_is_usable(), reason="there is a GPU here")
 def test_asking_for_a_gpu_and_not_getting_it_is_an_error(onnx_network, torch_network):
     for network in (onnx_network, torch_network):
-        with pytest.raises(EngineError, match="Asked for cuda.*--device cpu"):
+        with pytest.raises(EngineError, match=r"Asked for cuda.*--device cpu"):
             open_session(network, device="cuda")
 
 
@@ -161,7 +157,7 @@ def test_a_precision_that_an_engine_lacks_is_an_error(onnx_network):
 
 
 def test_an_unknown_device_is_refused():
-    with pytest.raises(EngineError, match="device must be one of auto, cpu, cuda. Got 'gpu' instead"):
+    with pytest.raises(EngineError, match=r"device must be one of auto, cpu, cuda\. Got 'gpu' instead"):
         resolve("gpu", "auto")
 
 

@@ -72,7 +72,7 @@ def register(name, path, monkeypatch):
 
 @pytest.fixture
 def weight_bytes(tmp_path, monkeypatch):
-    """name → bytes of its weight file: the real one where it is here."""
+    """Name → bytes of its weight file: the real one where it is here."""
 
     def get(name):
         needed = BACKBONES[name].weights
