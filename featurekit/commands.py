@@ -665,7 +665,9 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], title: str | None
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*head, title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for name in head:
+        table.add_column(name, overflow="fold")  # an address that is cut short is of no use
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
     Console().print(table)
@@ -676,17 +678,18 @@ def _progress(what: str, unit: str = "files") -> Iterator["Callable[[int, int], 
     """Show a bar with rate and time left on a screen, a plain line now and then in a pipe."""
     import time
 
-    started = time.monotonic()
+    started = shown = 0.0  # on the clock since the first piece was done: loading networks is no rate
     if not sys.stderr.isatty():
-        shown = started
 
         def line(done: int, total: int) -> None:
-            nonlocal shown
+            nonlocal started, shown
             now = time.monotonic()
+            if not started:
+                started = shown = now
             if now - shown < 10 and not (done == total and now - started > 10):
                 return
             shown = now
-            rate = done / max(now - started, 1e-9)
+            rate = done / max(now - started, 0.1)
             left = (total - done) / max(rate, 1e-9)
             typer.echo(f"{what}: {done:,} of {total:,} {unit}, {rate:,.1f}/s, {left:,.0f} s left", err=True)
 
@@ -701,7 +704,9 @@ def _progress(what: str, unit: str = "files") -> Iterator["Callable[[int, int], 
         task = bar.add_task(what, total=None, rate="")
 
         def update(done: int, total: int) -> None:
-            rate = done / max(time.monotonic() - started, 1e-9)
+            nonlocal started
+            started = started or time.monotonic()
+            rate = done / max(time.monotonic() - started, 0.1)
             bar.update(task, completed=done, total=total, rate=f"{rate:,.1f} {unit}/s")
 
         yield update

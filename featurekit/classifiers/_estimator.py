@@ -1,4 +1,4 @@
-"""What the classifiers of this folder share: parameters, scaling, years as a number near zero.
+"""What the classifiers of this folder share: parameters, scaling, principal components, years.
 
 They keep scikit-learn's manner without inheriting from it, so that listing them
 does not import it. Everything they learn is a plain array, or an estimator of
@@ -40,6 +40,37 @@ class Estimator:
                 raise ValueError(f"{type(self).__name__} has no parameter {name}.")
             setattr(self, name, value)
         return self
+
+    def learn_scaling(self, X: NDArray[np.float32], components: int | None = None) -> None:
+        """Learn how to bring vectors to a mean variance of 1, and their principal components.
+
+        Args:
+            X: vectors, shape (n, dim).
+            components: numbers that a longer vector is reduced to; None to keep them all.
+        """
+        from sklearn.decomposition import PCA
+
+        unit = unit_lengths(X, self.feature_blocks)
+        mean, factor = block_scaling(unit, self.feature_blocks)
+        self.mean_ = mean.astype(np.float32)
+        self.factor_ = (factor * np.sqrt(X.shape[1])).astype(np.float32)
+        self.axes_ = np.zeros((0, X.shape[1]), np.float32)
+        if components is not None and X.shape[1] > components:
+            n_components = min(components, len(X))
+            with one_blas_thread():
+                pca = PCA(n_components, svd_solver="randomized", random_state=self.seed).fit(self.scaled(X))
+            self.axes_ = pca.components_.astype(np.float32)
+
+    def scaled(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return vectors as learn_scaling() learned it, shape (n, dim) or (n, components)."""
+        scaled: NDArray[np.float32] = unit_lengths(X, self.feature_blocks)
+        scaled -= self.mean_
+        scaled *= self.factor_
+        if not len(self.axes_):
+            return scaled
+        with one_blas_thread():
+            reduced: NDArray[np.float32] = scaled @ self.axes_.T
+        return reduced
 
 
 def block_scaling(
@@ -90,6 +121,28 @@ def unit_lengths(X: NDArray[np.float32], blocks: tuple[int, ...] | None) -> NDAr
         part /= np.where(norms > 0, norms, 1)[:, None].astype(np.float32)
         start += length
     return unit
+
+
+def learn_years(years: NDArray[np.float64]) -> tuple[NDArray[np.float64], float, float]:
+    """Return years as numbers around 0 with a variance of 1, and what turns them back: center and unit.
+
+    They are scaled square roots: a child is guessed to a year, a grandmother to ten, and an error should
+    mean the same for both.
+    """
+    roots = np.sqrt(np.asarray(years, np.float64))
+    center, unit = float(roots.mean()), float(roots.std()) or 1.0
+    return (roots - center) / unit, center, unit
+
+
+def to_years(numbers: NDArray[Any], center: float, unit: float) -> NDArray[np.float64]:
+    """Return the years that learn_years() made the numbers of.
+
+    >>> numbers, center, unit = learn_years(np.array([1.0, 30.0]))
+    >>> to_years(numbers, center, unit).round(6)
+    array([ 1., 30.])
+    """
+    years: NDArray[np.float64] = np.maximum(np.asarray(numbers, np.float64) * unit + center, 0) ** 2
+    return years
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.classifiers._estimator import Estimator, block_scaling, one_blas_thread
+from featurekit.classifiers._estimator import Estimator, learn_years, one_blas_thread, to_years
 
 
 @dataclass(eq=False, kw_only=True)
@@ -17,7 +17,8 @@ class Scikit(Estimator):
     Attributes:
         model: the unfitted estimator.
         is_regression: whether it gives years.
-        is_scaled: whether vectors are scaled to a mean variance of 1 first, and years to a variance of 1.
+        is_scaled: whether vectors, and years, are scaled first.
+        components: principal components that a longer vector is reduced to; None to keep all numbers.
         notes: what a reader should know of it.
         model_: the fitted estimator.
         classes_: class numbers seen in training, increasing; absent for years.
@@ -26,6 +27,7 @@ class Scikit(Estimator):
     model: Any
     is_regression: bool = False
     is_scaled: bool = True
+    components: int | None = None
     notes: tuple[str, ...] = field(default=())
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -45,18 +47,17 @@ class Scikit(Estimator):
         """Learn from vectors and class numbers or years."""
         from sklearn.exceptions import ConvergenceWarning
 
-        self.center_, self.unit_ = 0.0, 1.0
+        targets = y
         if self.is_scaled:
-            self.mean_, self.factor_ = block_scaling(X, self.feature_blocks)
-            self.factor_ *= np.sqrt(X.shape[1])
+            self.learn_scaling(X, self.components)
             if self.is_regression:
-                self.center_, self.unit_ = float(np.mean(y)), float(np.std(y)) or 1.0
+                targets, self.center_, self.unit_ = learn_years(y)
         self.summary_: dict[str, Any] = {"notes": list(self.notes)}
         self.model_ = self.fresh_model(len(X))
         with one_blas_thread(), warnings.catch_warnings():
             # The number of epochs is fixed on purpose; a solver that is not done yet says so in the summary.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            self.model_.fit(self._scale(X), (y - self.center_) / self.unit_ if self.is_regression else y)
+            self.model_.fit(self.scaled(X) if self.is_scaled else X, targets)
         if "n_jobs" in self.model_.get_params():
             # Threads would add up the trees' answers in whatever order they come.
             self.model_.set_params(n_jobs=None)
@@ -73,7 +74,9 @@ class Scikit(Estimator):
     def predict_proba(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the probability of each class of classes_, shape (n, n_classes)."""
         with one_blas_thread():
-            shares = np.asarray(self.model_.predict_proba(self._scale(X)), np.float64)
+            shares = np.asarray(
+                self.model_.predict_proba(self.scaled(X) if self.is_scaled else X), np.float64
+            )
         probabilities: NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
         return probabilities
 
@@ -83,12 +86,5 @@ class Scikit(Estimator):
             numbers: NDArray[np.intp] = self.classes_[self.predict_proba(X).argmax(axis=1)]
             return numbers
         with one_blas_thread():
-            years = np.asarray(self.model_.predict(self._scale(X)), np.float64)
-        return np.maximum(years * self.unit_ + self.center_, 0)
-
-    def _scale(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
-        if not self.is_scaled:
-            return X
-        scaled: NDArray[np.float32] = X - self.mean_.astype(np.float32)
-        scaled *= self.factor_.astype(np.float32)
-        return scaled
+            years: NDArray[np.float64] = self.model_.predict(self.scaled(X) if self.is_scaled else X)
+        return to_years(years, self.center_, self.unit_) if self.is_scaled else years

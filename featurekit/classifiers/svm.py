@@ -28,8 +28,10 @@ from featurekit.classifiers import Classifier, classifier
 from featurekit.classifiers._estimator import (
     Estimator,
     block_scaling,
+    learn_years,
     one_blas_thread,
     softmax,
+    to_years,
     unit_lengths,
 )
 from featurekit.errors import FoldError
@@ -213,8 +215,7 @@ class SVM(_KernelMachine):
 class SVMRegressor(_KernelMachine):
     """A support vector regressor for years.
 
-    It learns the square root of the years: a child is guessed to a year, a grandmother to ten, and one
-    epsilon should mean the same for both. Its answer is a median, which stays one when it is squared again.
+    It learns square roots of the years. Its answer is a median, which stays one when it is squared again.
 
     Attributes:
         C: how much an error costs, for roots scaled to a variance of 1.
@@ -227,9 +228,7 @@ class SVMRegressor(_KernelMachine):
 
     def fit(self, X: NDArray[np.float32], y: NDArray[np.float64], *, groups: NDArray[np.str_]) -> Self:
         """Learn scaling and machine from vectors and years."""
-        roots = np.sqrt(np.asarray(y, np.float64))
-        self.center_, self.unit_ = float(roots.mean()), float(roots.std()) or 1.0
-        targets = (roots - self.center_) / self.unit_
+        targets, self.center_, self.unit_ = learn_years(y)
         with one_blas_thread():
             scaled, kernel = self._prepare(X)
             if self.is_linear_:
@@ -241,8 +240,7 @@ class SVMRegressor(_KernelMachine):
 
     def predict(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the years of each row, shape (n,)."""
-        roots: NDArray[np.float64] = self._decide(X)[:, 0] * self.unit_ + self.center_
-        return np.maximum(roots, 0) ** 2
+        return to_years(self._decide(X)[:, 0], self.center_, self.unit_)
 
     def _learn_years(
         self, scaled: NDArray[np.float64], kernel: NDArray[np.float64] | None, targets: NDArray[np.float64]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.classifiers import Classifier, classifier
-from featurekit.classifiers._estimator import Estimator, block_scaling, one_blas_thread
+from featurekit.classifiers._estimator import Estimator, learn_years, to_years
 from featurekit.errors import FoldError
 from featurekit.folds import subject_exclusive_folds
 from featurekit.manifest import Target
@@ -53,10 +53,11 @@ class XGBoost(Estimator):
 
         self.summary_: dict[str, Any] = {"notes": []}
         if self.is_regression:
-            labels: NDArray[Any] = np.asarray(y, np.float64)
+            labels: NDArray[Any]
+            labels, self.center_, self.unit_ = learn_years(y)
             # Held-out subjects should be of all ages.
             codes = np.searchsorted(np.quantile(labels, [0.2, 0.4, 0.6, 0.8]), labels).astype(np.intp)
-            parameters: dict[str, Any] = {"objective": "reg:absoluteerror", "base_score": float(np.median(y))}
+            parameters: dict[str, Any] = {"objective": "reg:squarederror"}
         else:
             # XGBoost wants 0 to k - 1, and a fold may lack a class.
             self.classes_, codes = np.unique(y, return_inverse=True)
@@ -74,7 +75,8 @@ class XGBoost(Estimator):
             "nthread": self.threads,
             "verbosity": 0,
         }
-        reduced = self._learn_components(X)
+        self.learn_scaling(X, self.components)
+        reduced = self.scaled(X)
         try:
             fold = subject_exclusive_folds(codes, groups, n_folds=HELD_OUT, seed=self.seed)[0]
         except FoldError as error:
@@ -94,6 +96,8 @@ class XGBoost(Estimator):
         self.booster_ = bytes(booster.save_raw("ubj"))
         config = json.loads(booster.save_config())["learner"]["generic_param"]
         self.summary_ |= {"rounds": rounds, "device": config["device"], "class_weight": None}
+        if len(self.axes_):
+            self.summary_["components"] = len(self.axes_)
         return self
 
     def predict_proba(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -105,7 +109,7 @@ class XGBoost(Estimator):
     def predict(self, X: NDArray[np.float32]) -> NDArray[Any]:
         """Return the most probable class number, or the years, of each row, shape (n,)."""
         if self.is_regression:
-            return np.maximum(self._ask(X), 0)
+            return to_years(self._ask(X), self.center_, self.unit_)
         numbers: NDArray[np.intp] = self.classes_[self.predict_proba(X).argmax(axis=1)]
         return numbers
 
@@ -114,37 +118,13 @@ class XGBoost(Estimator):
 
         booster = xgboost.Booster({"nthread": self.threads, "verbosity": 0})
         booster.load_model(bytearray(self.booster_))
-        answers: NDArray[np.float64] = booster.predict(self._matrix(self._reduce(X))).astype(np.float64)
+        answers: NDArray[np.float64] = booster.predict(self._matrix(self.scaled(X))).astype(np.float64)
         return answers
 
     def _matrix(self, reduced: NDArray[np.float32], labels: NDArray[Any] | None = None) -> "xgboost.DMatrix":
         import xgboost
 
         return xgboost.DMatrix(reduced, label=labels, nthread=self.threads)
-
-    def _learn_components(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Learn scaling and principal components; return the reduced vectors."""
-        from sklearn.decomposition import PCA
-
-        self.mean_ = self.factor_ = np.zeros(0)
-        self.axes_ = np.zeros((0, 0), np.float32)
-        n_components = min(self.components, *X.shape)
-        if X.shape[1] > self.components:
-            self.mean_, self.factor_ = block_scaling(X, self.feature_blocks)
-            scaled = (X - self.mean_.astype(np.float32)) * self.factor_.astype(np.float32)
-            with one_blas_thread():
-                pca = PCA(n_components, svd_solver="randomized", random_state=self.seed).fit(scaled)
-            self.axes_ = pca.components_.astype(np.float32)
-            self.summary_["components"] = n_components
-        return self._reduce(X)
-
-    def _reduce(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
-        if not len(self.axes_):
-            return X
-        scaled = (X - self.mean_.astype(np.float32)) * self.factor_.astype(np.float32)
-        with one_blas_thread():
-            reduced: NDArray[np.float32] = scaled @ self.axes_.T
-        return reduced
 
 
 @classifier(
