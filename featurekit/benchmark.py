@@ -308,7 +308,8 @@ def plan(
                 if own is None and kind.name in models:
                     raise TargetError(f"{kind.name} cannot read the target {target.name}.")
             else:
-                chosen = sets[:1] if kind.is_baseline else sets
+                # A floor looks at no vector: always the same one, so that it stands in a comparison once.
+                chosen = [(next(iter(ledger.recipes)),)] if kind.is_baseline else sets
             plans += [Plan(target, parts, kind) for parts in chosen]
     return plans
 

@@ -233,8 +233,8 @@ def test_years_have_an_error_in_years_and_no_matrix():
 
 
 def test_an_unknown_score_is_shown_under_its_own_name():
-    text = render_markdown([make_run(scores={"exact": score(0.7), "log_loss": score(0.51234, 0.01)})], "t")
-    assert "log_loss" in text
+    text = render_markdown([make_run(scores={"exact": score(0.7), "own_score": score(0.51234, 0.01)})], "t")
+    assert "own_score" in text
     assert "0.512 ± 0.010" in text
 
 

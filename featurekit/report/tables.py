@@ -65,6 +65,7 @@ SCORES = {
         ScoreKind("balanced_accuracy", "Balanced", "%", "mean of the classes' recalls", max),
         ScoreKind("macro_f1", "Macro-F1", "%", "mean of the classes' F1 scores", max),
         ScoreKind("mae_groups", "MAE", "groups", "mean distance from the true group, in groups", min),
+        ScoreKind("log_loss", "Log loss", "", "mean surprise at the true class, in nats; 0 is best", min),
         ScoreKind("mae_years", "MAE", "years", "mean distance from the true age, in years", min),
     )
 }
