@@ -226,7 +226,7 @@ def test_the_device_is_read_back_from_the_booster():
 
 
 def test_rounds_are_chosen_on_held_out_subjects_or_said_to_be_fixed():
-    X, y, people = clouds()
+    X, y, people = clouds(apart=0.5)
     chosen = XGBoost(max_rounds=50, patience=3).fit(X, y, groups=people)
     assert chosen.summary_["rounds"] < 50
     alone = XGBoost().fit(X, y, groups=np.full(len(X), "s0"))
@@ -297,6 +297,24 @@ def test_vectors_of_another_network_are_a_bug():
 
 
 # --- the others
+
+
+def test_long_vectors_of_a_forest_are_reduced_inside():
+    X, y, people = clouds(n=200, dim=200, apart=6)
+    forest = CLASSIFIERS["random_forest"].make(AGE_GROUP, 0, 1).fit(X[:150], y[:150], groups=people[:150])
+    assert forest.axes_.shape == (128, 200)
+    assert (forest.predict(X[150:]) == y[150:]).mean() > 0.6
+
+
+def test_components_are_learned_in_the_training_part_alone():
+    X, y, people = clouds(n=200, dim=200)
+    changed = X.copy()
+    changed[150:] *= 1000
+    once, again = (
+        XGBoost(max_rounds=5).fit(vectors[:150], y[:150], groups=people[:150]) for vectors in (X, changed)
+    )
+    assert (once.axes_ == again.axes_).all()
+    assert once.booster_ == again.booster_
 
 
 def test_the_floor_gives_the_commonest_class_and_the_median_years():

@@ -59,7 +59,9 @@ class Estimator:
             n_components = min(components, len(X))
             with one_blas_thread():
                 pca = PCA(n_components, svd_solver="randomized", random_state=self.seed).fit(self.scaled(X))
-            self.axes_ = pca.components_.astype(np.float32)
+            # Again a mean variance of 1; the components keep their proportions.
+            spread = float(np.sqrt(pca.explained_variance_.mean())) or 1.0
+            self.axes_ = (pca.components_ / spread).astype(np.float32)
 
     def scaled(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return vectors as learn_scaling() learned it, shape (n, dim) or (n, components)."""

@@ -1,10 +1,7 @@
 """A linear classifier on scaled vectors: what a network's features give by themselves."""
 
 from dataclasses import dataclass
-from typing import Any, Self
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from featurekit.classifiers import Classifier, classifier
 from featurekit.classifiers._scikit import Scikit
@@ -22,11 +19,12 @@ class Linear(Scikit):
 
     penalty: float
 
-    def fit(self, X: NDArray[np.float32], y: NDArray[Any], *, groups: NDArray[np.str_]) -> Self:
-        """Learn from vectors and class numbers or years."""
-        strength = self.penalty * len(X)
-        self.model.set_params(**({"alpha": strength} if self.is_regression else {"C": 1 / strength}))
-        return super().fit(X, y, groups=groups)
+    def fresh_model(self, n_faces: int) -> Any:
+        """Return an unfitted copy of the model whose penalty fits so many faces."""
+        strength = self.penalty * n_faces
+        model = super().fresh_model(n_faces)
+        model.set_params(**({"alpha": strength} if self.is_regression else {"C": 1 / strength}))
+        return model
 
 
 @classifier("logistic_regression", about="multinomial logistic regression; ridge regression for years")
@@ -36,5 +34,5 @@ def make_logistic_regression(target: Target, seed: int, threads: int) -> Classif
 
     # Strong penalties: a joined vector is as long as there are faces to learn from.
     if target.is_regression:
-        return Linear(model=Ridge(), is_regression=True, penalty=0.1, seed=seed, threads=threads)
+        return Linear(model=Ridge(), is_regression=True, penalty=1.0, seed=seed, threads=threads)
     return Linear(model=LogisticRegression(max_iter=500), penalty=0.04, seed=seed, threads=threads)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 HELD_OUT = 6  # one sixth of the subjects decides when to stop
 FALLBACK_ROUNDS = 100
+# Its threads wait for each other by spinning: where another program has a core, two have been seen to take
+# thirty times as long as one.
+THREADS = 1
 
 
 @dataclass(eq=False, kw_only=True)
@@ -35,6 +38,7 @@ class XGBoost(Estimator):
         max_rounds: trees a class at most.
         learning_rate: how much of each tree's correction is taken.
         max_depth: questions a tree asks at most.
+        column_share: share of the numbers that a tree sees.
         patience: rounds without an improvement on the held-out subjects before it stops.
         booster_: the fitted trees in XGBoost's UBJSON format.
         classes_: class numbers seen in training, increasing; absent for years.
@@ -45,6 +49,7 @@ class XGBoost(Estimator):
     max_rounds: int = 400
     learning_rate: float = 0.1
     max_depth: int = 5
+    column_share: float = 0.5
     patience: int = 20
 
     def fit(self, X: NDArray[np.float32], y: NDArray[Any], *, groups: NDArray[np.str_]) -> Self:
@@ -70,9 +75,9 @@ class XGBoost(Estimator):
             "eta": self.learning_rate,
             "max_depth": self.max_depth,
             "subsample": 0.8,
-            "colsample_bytree": 0.25,
+            "colsample_bytree": self.column_share,
             "seed": self.seed,
-            "nthread": self.threads,
+            "nthread": THREADS,
             "verbosity": 0,
         }
         self.learn_scaling(X, self.components)
@@ -116,7 +121,7 @@ class XGBoost(Estimator):
     def _ask(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         import xgboost
 
-        booster = xgboost.Booster({"nthread": self.threads, "verbosity": 0})
+        booster = xgboost.Booster({"nthread": THREADS, "verbosity": 0})
         booster.load_model(bytearray(self.booster_))
         answers: NDArray[np.float64] = booster.predict(self._matrix(self.scaled(X))).astype(np.float64)
         return answers
@@ -124,7 +129,7 @@ class XGBoost(Estimator):
     def _matrix(self, reduced: NDArray[np.float32], labels: NDArray[Any] | None = None) -> "xgboost.DMatrix":
         import xgboost
 
-        return xgboost.DMatrix(reduced, label=labels, nthread=self.threads)
+        return xgboost.DMatrix(reduced, label=labels, nthread=THREADS)
 
 
 @classifier(
