@@ -2,7 +2,7 @@
 
 Its trees are grown on principal components: of thousands of raw numbers each split
 would see a few dull ones. Class weights are balanced: that raises the accuracy of
-small classes, and the exact one too.
+small classes.
 """
 
 from featurekit.classifiers import Classifier, classifier
