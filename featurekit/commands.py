@@ -43,7 +43,6 @@ app.add_typer(cache_app, name="cache")
 # What every extraction uses when nothing is asked for: the networks that need no account.
 BUILTIN_BACKBONES = ("dlib_age", "dlib_gender", "mobilenet_v2")
 
-Names = Annotated[list[str] | None, typer.Option()]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda; cuda without a usable GPU is an error.")]
 Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16.")]
 Threads = Annotated[

@@ -178,7 +178,7 @@ def open_finder(
     It runs on the CPU in fp32 unless told otherwise, so that a GPU does not move a face.
 
     Raises:
-        WeightsError: its weight file is missing, or is not the one that the settings name.
+        WeightsError: its weight file is missing, or is not the one of the table.
         EngineError: the device or the precision cannot be had.
     """
     detector = DETECTORS[settings.detector]

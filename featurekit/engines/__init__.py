@@ -105,12 +105,10 @@ class Engine:
 
     Attributes:
         name: what users call it.
-        devices: what it can run on.
         open: (network, device, precision, threads) → session; raises EngineError.
     """
 
     name: str
-    devices: tuple[str, ...]
     open: Callable[[Network, str, str, int], Session]
 
 

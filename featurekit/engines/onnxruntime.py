@@ -80,4 +80,4 @@ def open_onnxruntime(network: Network, device: str, precision: str, threads: int
     return OnnxRuntimeSession(network, device, threads)
 
 
-ENGINES.add(Engine("onnxruntime", ("cpu", "cuda"), open_onnxruntime))
+ENGINES.add(Engine("onnxruntime", open_onnxruntime))

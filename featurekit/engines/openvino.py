@@ -164,4 +164,4 @@ def open_openvino(network: Network, device: str, precision: str, threads: int) -
     return session
 
 
-ENGINES.add(Engine("openvino", ("cpu",), open_openvino))
+ENGINES.add(Engine("openvino", open_openvino))

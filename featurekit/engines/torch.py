@@ -66,4 +66,4 @@ def open_torch(network: Network, device: str, precision: str, threads: int) -> T
     return TorchSession(network, device, precision)
 
 
-ENGINES.add(Engine("torch", ("cpu", "cuda"), open_torch))
+ENGINES.add(Engine("torch", open_torch))
