@@ -26,7 +26,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from a c
 from featurekit import weights
 from featurekit.detectors import DETECTORS, Detection
 from featurekit.detectors._frame import intersection_over_union
-from featurekit.detectors.insightface_scrfd import read_scrfd
 from featurekit.images import read_image
 
 MIN_HEIGHT = 50
@@ -59,7 +58,7 @@ def main() -> None:
     parser.add_argument("--centerface", type=Path, help="its file, instead of the one in the weights folder")
     models = Path("../shared/models")
     parser.add_argument(
-        "--scrfd", type=Path, default=models / "scrfd_500m_bnkps.onnx", help="SCRFD file or pack"
+        "--scrfd", type=Path, default=models / "scrfd_500m_bnkps.onnx", help="SCRFD file or pack (zip)"
     )
     parser.add_argument("--yunet", type=Path, default=models / "yunet_n_dynamic.onnx")
     parser.add_argument("--threads", type=int, default=2)
@@ -79,7 +78,7 @@ def main() -> None:
     print(f"{'detector':<20}{'found':>7}{'recall':>8}{'boxes':>8}{'photographs/s':>15}")
     for name in options.detector or ["centerface", "insightface_scrfd", "yunet"]:
         if name == "insightface_scrfd":
-            model = read_scrfd(options.scrfd)
+            model = options.scrfd.read_bytes()
         elif name == "yunet":
             model = options.yunet.read_bytes()
         else:

@@ -446,6 +446,12 @@ class Comparison:
         tested = out.fold >= 0
         weight_files = tuple(describe_weights(embeddings.recipes, ledger.settings))
         notes = tuple(out.fitted.summary_.get("notes", ()))
+        crossing = self.folds.crossing_subjects(rows, subjects)
+        if crossing:
+            notes += (
+                f"{crossing} subjects are tested in more than one official fold, identical files being one"
+                " person; each is left out of the training part of every fold that tests it.",
+            )
         name = f"{target.name}--{one.feature_name.replace(':', '.')}--{one.kind.name}"
         n_bytes = 0
         if models_folder is not None:

@@ -207,6 +207,10 @@ def extract(
     ] = None,
     layer: Annotated[str | None, typer.Option(help="Another layer of every backbone named.")] = None,
     detector: Annotated[str, typer.Option(help="How faces are found.")] = "centerface",
+    detector_weights: Annotated[
+        str | None,
+        typer.Option(help="Another file for the detector, e.g. scrfd_10g, an SCRFD file or its pack (zip)."),
+    ] = None,
     choose: Annotated[
         str, typer.Option(help="Which of several faces: center, largest, box, or only (several: none).")
     ] = "center",
@@ -216,7 +220,9 @@ def extract(
 ) -> None:
     """Find every face and remember its vectors. Goes on where it was stopped.
 
-    Example: featurekit extract --backbone dlib_age --backbone mobilenet_v2
+    Examples:
+      featurekit extract --backbone dlib_age --backbone mobilenet_v2
+      featurekit extract --detector insightface_scrfd --detector-weights scrfd_10g.onnx
     """
     from featurekit import embeddings as library
     from featurekit.faces import default_settings
@@ -224,7 +230,7 @@ def extract(
 
     workspace = _workspace(context)
     manifest = _manifest(workspace)
-    settings = default_settings(detector, choose)
+    settings = default_settings(detector, choose, detector_weights)
     names = [f"{name}:{layer}" if layer else name for name in backbone or BUILTIN_BACKBONES]
     recipes = library.make_recipes(names, settings, device=device, precision=precision)
     with _progress("extracting", unit="pictures") as progress:
@@ -677,20 +683,27 @@ def _progress(what: str, unit: str = "files") -> Iterator["Callable[[int, int], 
     """Show a bar with rate and time left on a screen, a plain line now and then in a pipe."""
     import time
 
-    started = shown = 0.0  # on the clock since the first piece was done: loading networks is no rate
+    started, last = 0.0, 0
+
+    def rate(done: int) -> float:
+        # Counted from the first piece: loading networks is no rate. Fewer done than before: a new stage.
+        nonlocal started, last
+        if not started or done < last:
+            started = time.monotonic()
+        last = done
+        return done / max(time.monotonic() - started, 0.1)
+
     if not sys.stderr.isatty():
+        shown = time.monotonic()
 
         def line(done: int, total: int) -> None:
-            nonlocal started, shown
-            now = time.monotonic()
-            if not started:
-                started = shown = now
+            nonlocal shown
+            speed, now = rate(done), time.monotonic()
             if now - shown < 10 and not (done == total and now - started > 10):
                 return
             shown = now
-            rate = done / max(now - started, 0.1)
-            left = (total - done) / max(rate, 1e-9)
-            typer.echo(f"{what}: {done:,} of {total:,} {unit}, {rate:,.1f}/s, {left:,.0f} s left", err=True)
+            left = (total - done) / max(speed, 1e-9)
+            typer.echo(f"{what}: {done:,} of {total:,} {unit}, {speed:,.1f}/s, {left:,.0f} s left", err=True)
 
         yield line
         return
@@ -703,10 +716,7 @@ def _progress(what: str, unit: str = "files") -> Iterator["Callable[[int, int], 
         task = bar.add_task(what, total=None, rate="")
 
         def update(done: int, total: int) -> None:
-            nonlocal started
-            started = started or time.monotonic()
-            rate = done / max(time.monotonic() - started, 0.1)
-            bar.update(task, completed=done, total=total, rate=f"{rate:,.1f} {unit}/s")
+            bar.update(task, completed=done, total=total, rate=f"{rate(done):,.1f} {unit}/s")
 
         yield update
 

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from featurekit import weights
 from featurekit.backbones import BACKBONES, split_feature
-from featurekit.detectors import DETECTORS
 from featurekit.engines import Session, resolve, usable_cores
 from featurekit.errors import EmbeddingError, ImageError, WorkspaceError
 from featurekit.faces import STATUSES, Face, FaceSettings, align, find_face, open_finder
@@ -223,11 +222,9 @@ def open_networks(recipes: Sequence[Recipe], threads: int) -> list[OpenBackbone]
 
 def describe_weights(recipes: Sequence[Recipe], settings: FaceSettings) -> list[dict[str, Any]]:
     """Return name, file, sha256, source and the three licences of every weight file that took part."""
-    names = [
-        DETECTORS[settings.detector].weights,
-        *(BACKBONES[recipe.backbone].weights for recipe in recipes),
-    ]
-    return [weights.describe(name) for name in dict.fromkeys(names) if name]
+    detector = [weights.describe_by_hash(settings.weights_sha256)] if settings.weights_sha256 else []
+    names = [BACKBONES[recipe.backbone].weights for recipe in recipes]
+    return detector + [weights.describe(name) for name in dict.fromkeys(names) if name]
 
 
 def row_keys(manifest: Manifest, settings: FaceSettings) -> NDArray[np.uint8]:

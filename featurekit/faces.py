@@ -12,6 +12,7 @@ cut out instead, and the face is marked with "box".
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from featurekit import weights
 from featurekit.detectors import DETECTORS, Detection, FaceFinder
 from featurekit.detectors._frame import fit_frame, import_cv2, intersection_over_union
-from featurekit.errors import UnknownNameError
+from featurekit.errors import UnknownNameError, WeightsError
 from featurekit.images import DECODING
 from featurekit.registry import unknown
 
@@ -158,16 +159,29 @@ class Face:
     attempt: int = -1
 
 
-def default_settings(detector: str = "centerface", choose: str = "center") -> FaceSettings:
+def default_settings(
+    detector: str = "centerface", choose: str = "center", detector_weights: str | Path | None = None
+) -> FaceSettings:
     """Return the settings to use a detector with, its weight file's hash filled in.
+
+    Args:
+        detector: a name of DETECTORS.
+        choose: which of several faces.
+        detector_weights: another file for the detector: a name of the table of weights, or a file of the
+            user's, which is copied into featurekit's home; None for the detector's own.
 
     Raises:
         UnknownNameError: no such detector, or no such way to choose.
+        WeightsError: the detector has no use for weights, or the file cannot be read.
     """
-    name = DETECTORS[detector].weights
-    if name is None:  # nothing is looked for, so nothing is gained by looking again
+    own = DETECTORS[detector].weights
+    if own is None:  # nothing is looked for, so nothing is gained by looking again
+        if detector_weights:
+            raise WeightsError(f"The detector {detector} has no weights to choose.")
         return FaceSettings(detector=detector, choose=choose, attempts=((32, 0.0),))
-    return FaceSettings(detector=detector, choose=choose, weights_sha256=weights.sha256_of(name))
+    name = str(detector_weights or own)
+    sha256 = weights.sha256_of(name) if name in weights.WEIGHTS else weights.adopt(Path(name))
+    return FaceSettings(detector=detector, choose=choose, weights_sha256=sha256)
 
 
 def open_finder(
@@ -178,12 +192,11 @@ def open_finder(
     It runs on the CPU in fp32 unless told otherwise, so that a GPU does not move a face.
 
     Raises:
-        WeightsError: its weight file is missing, or is not the one of the table.
+        WeightsError: its weight file is missing, is damaged or is none that the detector can read.
         EngineError: the device or the precision cannot be had.
     """
-    detector = DETECTORS[settings.detector]
-    data = weights.read(detector.weights) if detector.weights else b""
-    return detector.open(data, device, precision, threads)
+    data = weights.read_by_hash(settings.weights_sha256) if settings.weights_sha256 else b""
+    return DETECTORS[settings.detector].open(data, device, precision, threads)
 
 
 def find_face(

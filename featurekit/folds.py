@@ -9,6 +9,7 @@ face for. A data set's official folds win over folds of our own.
 """
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -55,7 +56,10 @@ def official_folds(fold_numbers: NDArray[np.intp]) -> list[Fold]:
     numbers = np.unique(fold_numbers[fold_numbers >= 0])
     if len(numbers) < 2:
         named = f"all in fold {numbers[0]}" if len(numbers) else "in no fold"
-        raise FoldError(f"The {len(fold_numbers)} rows are {named}, so there is nothing to learn from.")
+        raise FoldError(
+            f"The {len(fold_numbers)} rows are {named}, so there is nothing to learn from. Add the"
+            " photographs of the other folds and run `featurekit prepare` and `featurekit extract` again."
+        )
     return [_fold(fold_numbers, int(number)) for number in numbers]
 
 
@@ -162,9 +166,19 @@ class FoldSet:
         """
         numbers = self.numbers[rows]
         every = np.unique(self.numbers[self.numbers >= 0])
-        folds = [_fold(numbers, int(number)) for number in every]
+        folds = [_apart(_fold(numbers, int(number)), subjects) for number in every]
         check_folds(folds, labels, subjects)
         return folds
+
+    def crossing_subjects(self, rows: NDArray[np.intp], subjects: NDArray[Any]) -> int:
+        """Return how many of the persons on these rows are tested in more than one fold.
+
+        Only official folds have any: they were dealt by somebody who did not know, for instance, that
+        two files are identical. Each is left out of the training parts of the folds that test it.
+        """
+        inside = self.numbers[rows] >= 0
+        pairs = {(str(s), int(n)) for s, n in zip(subjects[inside], self.numbers[rows][inside], strict=True)}
+        return sum(n_folds > 1 for n_folds in Counter(subject for subject, _ in pairs).values())
 
     def check_rows(self, face_ids: NDArray[np.str_], where: Path) -> None:
         """Raise FoldError unless the folds were made for these rows, and say which differ.
@@ -245,7 +259,7 @@ def make_fold_set(name: str, manifest: Manifest, *, n_folds: int = 5, seed: int 
         seed: what the dealing comes from.
 
     Raises:
-        FoldError: fewer subjects than folds, or official folds that share a subject or test nobody.
+        FoldError: fewer subjects than folds, or official folds that test or train on nobody.
     """
     face_ids = manifest.table["face_id"].to_numpy(dtype=str)
     usable = np.flatnonzero(manifest.usable)
@@ -254,7 +268,7 @@ def make_fold_set(name: str, manifest: Manifest, *, n_folds: int = 5, seed: int 
     numbers = np.full(len(manifest), OUTSIDE, dtype=np.intp)
     official = manifest.table["official_fold"].to_numpy(dtype=np.intp)[usable]
     if (official >= 0).any():
-        check_folds(official_folds(official), no_labels, subjects)
+        check_folds([_apart(fold, subjects) for fold in official_folds(official)], no_labels, subjects)
         # Numbered from 0 without a gap, whichever of the data set's folds have photographs here.
         named = np.unique(official[official >= 0])
         numbers[usable] = np.where(official >= 0, np.searchsorted(named, official), OUTSIDE)
@@ -272,6 +286,11 @@ def _fold(numbers: NDArray[np.intp], number: int) -> Fold:
         np.flatnonzero((numbers >= 0) & (numbers != number)),
         np.flatnonzero(numbers == number),
     )
+
+
+def _apart(fold: Fold, subjects: NDArray[Any]) -> Fold:
+    """Return the fold without the training rows of the persons it tests."""
+    return Fold(fold.train[~np.isin(subjects[fold.train], subjects[fold.test])], fold.test)
 
 
 def _label_columns(manifest: Manifest, usable: NDArray[np.intp]) -> list[NDArray[np.str_]]:

@@ -376,6 +376,72 @@ def sha256_of(name: str) -> str:
     return entry.sha256 if len(entry.sha256) == 64 else hashlib.sha256(read(name)).hexdigest()
 
 
+def adopt(path: Path) -> str:
+    """Keep a file of the user's that the table need not know, and return its sha256.
+
+    It is found again by its hash alone. A file that the table knows is kept under its own name.
+
+    Raises:
+        WeightsError: the file cannot be read.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"Cannot read {path}: {error.strerror}.") from error
+    digest = hashlib.sha256(data).hexdigest()
+    known = _name_of(digest)
+    with whole_file(path_of(known) if known else _adopted(digest)) as file:
+        file.write(data)
+    return digest
+
+
+def read_by_hash(sha256: str) -> bytes:
+    """Return the bytes of the file with this hash: one of the table, or one that adopt() kept.
+
+    Raises:
+        WeightsError: the file is missing or damaged.
+    """
+    known = _name_of(sha256)
+    if known:
+        return read(known)
+    path = _adopted(sha256)
+    repair = "Name it again: featurekit extract --detector-weights FILE"
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(
+            f"The weight file with the sha256 {sha256} is missing: it was the user's own. {repair}"
+        ) from error
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise WeightsError(f"{path} is damaged: its sha256 is another one now. {repair}")
+    return data
+
+
+def describe_by_hash(sha256: str) -> dict[str, Any]:
+    """Return what describe() does; of a file outside the table nobody here knows the licence."""
+    known = _name_of(sha256)
+    if known:
+        return describe(known)
+    unknown_to_us = "not known: the user's own file"
+    return {
+        "name": "own file",
+        "file": _adopted(sha256).name,
+        "sha256": sha256,
+        "source": "given by the user",
+        "licence_code": unknown_to_us,
+        "licence_weights": unknown_to_us,
+        "licence_training_data": unknown_to_us,
+    }
+
+
+def _adopted(sha256: str) -> Path:
+    return home() / "weights" / f"own-{sha256}"
+
+
+def _name_of(sha256: str) -> str | None:
+    return next((entry.name for entry in WEIGHTS.values() if _matches(entry, sha256)), None)
+
+
 def describe(name: str) -> dict[str, Any]:
     """Return what a report states of a weight file, as plain JSON values; the file need not be there."""
     entry = _entry(name)

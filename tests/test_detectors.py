@@ -2,7 +2,6 @@
 
 import io
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from featurekit.detectors import DETECTORS
 from featurekit.detectors._frame import detections, fit_frame, intersection_over_union
 from featurekit.detectors.centerface import CenterFace, any_size
-from featurekit.detectors.insightface_scrfd import detection_network, open_scrfd, read_scrfd
+from featurekit.detectors.insightface_scrfd import detection_network, open_scrfd
 from featurekit.detectors.yunet import _OUTPUTS, YuNet
 from featurekit.engines import Achieved, Session
 from featurekit.errors import EngineError, WeightsError
@@ -174,14 +173,6 @@ def test_the_detector_is_found_in_a_pack_and_a_single_file_is_itself() -> None:
 def test_a_pack_without_one_detector_is_refused(pack: bytes) -> None:
     with pytest.raises(WeightsError, match=r"give the file itself|cannot be unpacked"):
         detection_network(pack)
-
-
-def test_an_scrfd_file_is_read_from_a_file_or_a_packs_folder(tmp_path: Path) -> None:
-    (tmp_path / "det_10g.onnx").write_bytes(b"network")
-    (tmp_path / "w600k_r50.onnx").write_bytes(b"other")
-    assert read_scrfd(tmp_path) == read_scrfd(tmp_path / "det_10g.onnx") == b"network"
-    with pytest.raises(WeightsError, match="absent"):
-        read_scrfd(tmp_path / "absent.onnx")
 
 
 def test_another_network_is_no_scrfd() -> None:

@@ -1,5 +1,6 @@
 """Which face is meant, and how it is turned upright."""
 
+import hashlib
 import json
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -10,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from featurekit import images
+from featurekit import images, weights
 from featurekit.detectors import DETECTORS, Detection
-from featurekit.errors import UnknownNameError
+from featurekit.errors import UnknownNameError, WeightsError
 from featurekit.faces import (
     STATUS_MEANINGS,
     STATUSES,
@@ -252,6 +253,35 @@ def test_default_settings_name_the_weights_they_use() -> None:
     assert default_settings("whole_image").weights_sha256 == ""
     with pytest.raises(UnknownNameError, match="Did you mean 'yunet'"):
         default_settings("yunett")
+
+
+def test_a_detector_reads_a_file_of_the_users_which_is_kept_by_its_hash(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("FEATUREKIT_HOME", str(tmp_path / "home"))
+    file = tmp_path / "mine.onnx"
+    file.write_bytes(b"a network")
+    settings = default_settings("insightface_scrfd", detector_weights=file)
+    assert settings.weights_sha256 == hashlib.sha256(b"a network").hexdigest()
+    file.unlink()
+    assert weights.read_by_hash(settings.weights_sha256) == b"a network"
+    assert "not known" in weights.describe_by_hash(settings.weights_sha256)["licence_weights"]
+    with pytest.raises(WeightsError, match="SCRFD"):
+        open_finder(settings)
+    kept = next((tmp_path / "home" / "weights").iterdir())
+    kept.write_bytes(b"another network")
+    with pytest.raises(WeightsError, match="damaged"):
+        open_finder(settings)
+    kept.unlink()
+    with pytest.raises(WeightsError, match=r"missing.*--detector-weights"):
+        open_finder(settings)
+
+
+def test_another_file_of_the_table_is_named_and_a_detector_without_weights_takes_none(tmp_path) -> None:
+    settings = default_settings("insightface_scrfd", detector_weights="scrfd_10g")
+    assert settings.weights_sha256 == weights.WEIGHTS["scrfd_10g"].sha256
+    with pytest.raises(WeightsError, match="no weights to choose"):
+        default_settings("whole_image", detector_weights="scrfd_10g")
+    with pytest.raises(WeightsError, match="Cannot read"):
+        default_settings("insightface_scrfd", detector_weights=tmp_path / "absent.onnx")
 
 
 def test_whole_image_needs_no_weights_and_finds_the_picture() -> None:

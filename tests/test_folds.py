@@ -186,8 +186,22 @@ def test_official_folds_are_numbered_without_a_gap():
     assert folds.numbers.tolist() == np.array([0, 1, 2, -1])[np.arange(60) % 20 % 4].tolist()
 
 
-def test_official_folds_that_share_a_subject_are_refused():
-    with pytest.raises(FoldError, match=r"^Fold 0 trains and tests on subject s\d+\.$"):
+def test_a_subject_of_two_official_folds_is_tested_in_both_and_learned_from_in_neither():
+    official = np.arange(60) % 20 % 3
+    official[0] = 1  # s0 is in fold 0 otherwise
+    folds = make_fold_set("trial", make_manifest(official_fold=official))
+    assert folds.numbers.tolist() == official.tolist()
+    rows, subjects = np.arange(60), np.array([f"s{i % 20}" for i in range(60)])
+    split = folds.folds(rows, np.full(60, ""), subjects)
+    assert 0 in split[1].test
+    assert {20, 40} <= set(split[0].test)
+    assert not {0, 20, 40} & (set(split[0].train) | set(split[1].train))
+    assert {0, 20, 40} <= set(split[2].train)
+    assert folds.crossing_subjects(rows, subjects) == 1
+
+
+def test_official_folds_that_all_share_their_subjects_are_refused():
+    with pytest.raises(FoldError, match=r"^Fold 0 trains on no face\.$"):
         make_fold_set("trial", make_manifest(official_fold=np.arange(60) // 30))
 
 

@@ -77,7 +77,8 @@ class Dataset:
         name: what users call it.
         about: one line for `featurekit list datasets`.
         licence: what its owners allow, for reports and model cards.
-        read: (path, options by keyword) → every row it names.
+        read: (path, options by keyword) → every row it names; one that has much to do first takes the
+            keyword progress too.
     """
 
     name: str
@@ -88,7 +89,16 @@ class Dataset:
     @property
     def options(self) -> tuple[str, ...]:
         """The options it understands: the parameters of read() after the path."""
-        return tuple(inspect.signature(self.read).parameters)[1:]
+        return tuple(name for name in self._parameters[1:] if name != "progress")
+
+    @property
+    def shows_progress(self) -> bool:
+        """Whether read() tells how far it is."""
+        return "progress" in self._parameters
+
+    @property
+    def _parameters(self) -> tuple[str, ...]:
+        return tuple(inspect.signature(self.read).parameters)
 
 
 DATASETS: Registry[Dataset] = Registry("data set", "featurekit.datasets")
@@ -138,7 +148,7 @@ def prepare(
             raise ManifestError(unknown(f"option of {name}", option, list(chosen.options)))
     # Path.resolve() would raise a RuntimeError for a link that leads to itself.
     path = Path(os.path.realpath(path))
-    raw = chosen.read(path, **options)
+    raw = chosen.read(path, **options, **({"progress": progress} if chosen.shows_progress else {}))
     manifest = clean(raw, content_of=content_of or sha256_of_file, progress=progress)
     info = {
         "dataset": name,

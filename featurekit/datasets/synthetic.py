@@ -15,7 +15,7 @@ works. It says nothing about any method on real faces.
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.datasets import RawRows, dataset
+from featurekit.datasets import Progress, RawRows, dataset
 from featurekit.datasets.adience import LAYOUTS, N_FOLDS, adience
 from featurekit.errors import ManifestError
 from featurekit.manifest import AGE_GROUP, GENDER
@@ -250,7 +250,12 @@ class Subject:
     licence="synthetic: drawn from a NASA portrait in the public domain; no restrictions",
 )
 def synthetic(
-    path: Path, *, n_subjects: int | str = 60, n_pictures: int | str = 6, seed: int | str = 0
+    path: Path,
+    *,
+    n_subjects: int | str = 60,
+    n_pictures: int | str = 6,
+    seed: int | str = 0,
+    progress: Progress | None = None,
 ) -> RawRows:
     """Return every row of the made-up data set, after writing it where it is not yet there.
 
@@ -259,6 +264,7 @@ def synthetic(
         n_subjects: see write_synthetic(); the command line gives the three numbers as text.
         n_pictures: see write_synthetic().
         seed: see write_synthetic().
+        progress: see write_synthetic().
 
     Raises:
         ManifestError: the folder holds something else, or pictures made from other numbers.
@@ -271,6 +277,7 @@ def synthetic(
             n_subjects=numbers["n_subjects"],
             n_pictures=numbers["n_pictures"],
             seed=numbers["seed"],
+            progress=progress,
         )
     # Real photographs must never be read under this name: every title would call them made up.
     try:
@@ -300,7 +307,7 @@ def write_synthetic(
     n_subjects: int = 60,
     n_pictures: int = 6,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """Write made-up subjects in Adience's layout, the whole data set or nothing.
 

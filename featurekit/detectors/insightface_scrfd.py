@@ -119,20 +119,6 @@ def detection_network(data: bytes) -> bytes:
         raise WeightsError(f"The insightface pack cannot be unpacked: {error}.") from error
 
 
-def read_scrfd(path: Path) -> bytes:
-    """Return the bytes of an SCRFD file, or of the detector in the folder of an insightface pack.
-
-    Raises:
-        WeightsError: there is no such file, or no detector or several in the folder.
-    """
-    try:
-        if path.is_dir():
-            path = path / _only_detector([file.name for file in path.iterdir()])
-        return path.read_bytes()
-    except OSError as error:
-        raise WeightsError(f"Cannot read the SCRFD file {path}: {error.strerror}.") from error
-
-
 def _only_detector(names: list[str]) -> str:
     found = sorted(
         name for name in names if Path(name).match("det_*.onnx") or Path(name).match("scrfd_*.onnx")
