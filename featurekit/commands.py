@@ -22,7 +22,7 @@ from featurekit.workspace import Workspace
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from featurekit.embeddings import Ledger
+    from featurekit.embeddings import Extraction, Ledger
     from featurekit.manifest import Manifest
 
 app = typer.Typer(
@@ -217,6 +217,9 @@ def extract(
     device: Device = "auto",
     precision: Precision = "auto",
     threads: Threads = 0,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Print where the time went, and how busy the threads were.")
+    ] = False,
 ) -> None:
     """Find every face and remember its vectors. Goes on where it was stopped.
 
@@ -252,6 +255,8 @@ def extract(
         typer.echo(f"{name}: {got['engine']} on {got['device']} in {got['precision']}")
     rate = f", {extraction.n_read / extraction.seconds:.0f}/s" if extraction.n_read else ""
     typer.echo(f"Read {extraction.n_read:,} pictures in {extraction.seconds:.1f} s{rate}.")
+    if profile:
+        _print_profile(extraction)
     for face_id, why in extraction.unread[:10]:
         typer.echo(f"warning: {face_id} was not read: {why}", err=True)
     if len(extraction.unread) > 10:
@@ -261,6 +266,26 @@ def extract(
             f"{len(extraction.unread)} pictures are not what the manifest says."
             " Run `featurekit prepare` again; what was extracted is kept."
         )
+
+
+def _print_profile(extraction: "Extraction") -> None:
+    """Print what each part of an extraction took of the threads' time, and how much of it they worked."""
+    if not extraction.n_read:
+        typer.echo("Nothing had to be read: everything was remembered.")
+        return
+    whole, busy = extraction.threads * extraction.seconds, sum(extraction.parts.values())
+    rows = [
+        [part, f"{seconds:.1f}", f"{1000 * seconds / extraction.n_read:.2f}", f"{seconds / whole:.0%}"]
+        for part, seconds in extraction.parts.items()
+    ]
+    rows.append(["waiting, starting", f"{whole - busy:.1f}", "", f"{1 - busy / whole:.0%}"])
+    _table(["part", "thread-seconds", "ms a picture", "of the threads' time"], rows)
+    # Without waiting, starting and writing, the same threads would have read this many.
+    limit = extraction.threads * extraction.n_read / (busy - extraction.parts.get("write", 0.0))
+    share = extraction.n_read / extraction.seconds / limit
+    typer.echo(
+        f"{share:.0%} of the {limit:,.0f}/s that {extraction.threads} threads without a pause would reach."
+    )
 
 
 # ---------------------------------------------------------------- fit and report

@@ -2,16 +2,22 @@
 
 One pass over the photographs serves every backbone and every layer of a run:
 a picture is decoded, its face found and turned upright once, and each network
-gets its own crop of it. What was computed is remembered by content, so a
-renamed or repeated photograph costs nothing, a killed run goes on where it
-stopped, and a second run opens no picture at all.
+gets its own crop of it. On a CPU a thread does all of that for one picture, and
+there are as many pictures under way as threads, so that no core waits for a
+slower step; on a GPU the threads cut faces out while it works.
+
+What was computed is remembered by content, so a renamed or repeated photograph
+costs nothing, a killed run goes on where it stopped, and a second run opens no
+picture at all.
 """
 
 import json
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from itertools import islice
@@ -25,20 +31,16 @@ from featurekit import weights
 from featurekit.backbones import BACKBONES, split_feature
 from featurekit.engines import Session, resolve, usable_cores
 from featurekit.errors import EmbeddingError, ImageError, WorkspaceError
-from featurekit.faces import STATUSES, Face, FaceSettings, align, find_face, open_finder
-from featurekit.images import decode
+from featurekit.faces import STATUSES, CropKind, Face, FaceSettings, open_finder, see_faces
 from featurekit.manifest import Manifest
 from featurekit.store import Shelf, Store, recipe_key
 from featurekit.workspace import whole_file, write_text
 
 # Raise whenever this module starts to compute different numbers: old cache files then go unused.
-EXTRACTION_VERSION = 1
+EXTRACTION_VERSION = 2
 
 # A shard is written after so many pictures or so many seconds; a kill costs no more than that.
 SHARD_ROWS, SHARD_SECONDS = 512, 20.0
-# Faces that go through a network together.
-BATCH = 32
-
 Progress = Callable[[int, int], None]
 
 
@@ -121,7 +123,9 @@ class Extraction:
         recipes: feature → recipe.
         achieved: network → engine, device and precision, read back; empty where nothing had to run.
         unread: face_id and reason of each picture that is not what the manifest says it is.
-        network_seconds: network → the part of seconds that was spent in it; the rest serves all.
+        parts: seconds that the threads spent in "read", "decode", "detect", "align", "write" and in each
+            network, summed over the threads.
+        threads: how many there were.
     """
 
     statuses: Mapping[str, int]
@@ -131,7 +135,14 @@ class Extraction:
     recipes: Mapping[str, Recipe]
     achieved: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     unread: tuple[tuple[str, str], ...] = ()
-    network_seconds: Mapping[str, float] = field(default_factory=dict)
+    parts: Mapping[str, float] = field(default_factory=dict)
+    threads: int = 1
+
+    @property
+    def network_seconds(self) -> dict[str, float]:
+        """Network → its part of the time on the clock; the rest served all networks alike."""
+        busy = sum(self.parts.values())
+        return {name: self.seconds * self.parts[name] / busy for name in self.achieved}
 
 
 def make_recipes(
@@ -173,10 +184,6 @@ def make_recipes(
             )
             recipes.setdefault(recipe.feature, recipe)
     return recipes
-
-
-# What a network wants cut out: the name of a template and the side of the crop in pixels.
-CropKind = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -269,9 +276,10 @@ def extract(
     faces = store.shelf("faces", settings.recipe())
     shelves = {recipe.feature: store.shelf("embeddings", asdict(recipe)) for recipe in recipes.values()}
     todo = _pictures_to_read(keys, faces, list(shelves.values()))
+    threads = threads or usable_cores()
     one_pass = None
     if len(todo):
-        one_pass = _Pass(manifest, keys, recipes, settings, faces, shelves, threads or usable_cores())
+        one_pass = _Pass(manifest, keys, recipes, settings, faces, shelves, threads)
         try:
             one_pass.run(todo, progress)
         finally:
@@ -285,7 +293,8 @@ def extract(
         recipes=recipes,
         achieved=one_pass.achieved if one_pass else {},
         unread=tuple(one_pass.unread) if one_pass else (),
-        network_seconds=one_pass.network_seconds if one_pass else {},
+        parts=one_pass.clock.seconds if one_pass else {},
+        threads=threads,
     )
 
 
@@ -393,21 +402,41 @@ def _pictures_to_read(keys: NDArray[np.uint8], faces: Shelf, shelves: Sequence[S
     return pictures[missing]
 
 
+class _Clock:
+    """Adds up the seconds that threads spend in the parts of their work."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._adding = threading.Lock()
+
+    @contextmanager
+    def __call__(self, part: str) -> Iterator[None]:
+        """Count the time inside for a part."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - started
+            with self._adding:
+                self.seconds[part] = self.seconds.get(part, 0.0) + spent
+
+
 @dataclass
 class _Looked:
-    """What became of one picture: a status, and for a face a crop for each kind of network."""
+    """What became of one picture: a status, and for a face its vectors, or crops that still wait for them."""
 
     row: int
     face: Face
-    detected: bool
+    detected: bool = False
     why: str = ""
     size: tuple[int, int] = (0, 0)
-    crops: dict[CropKind, NDArray[np.uint8]] = field(default_factory=dict)
-    aligned_by: dict[CropKind, str] = field(default_factory=dict)
+    crops: Mapping[CropKind, NDArray[np.uint8]] = field(default_factory=dict)
+    aligned_by: Mapping[CropKind, str] = field(default_factory=dict)
+    vectors: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
 class _Pass:
-    """One pass over photographs: threads decode, find and align; whole batches go through the networks."""
+    """One pass over photographs, a bounded number of which is under way, so that memory stays flat."""
 
     def __init__(
         self,
@@ -419,37 +448,43 @@ class _Pass:
         shelves: Mapping[str, Shelf],
         threads: int,
     ) -> None:
-        self._manifest, self._keys, self._settings, self._threads = manifest, keys, settings, threads
+        self._root, self._keys, self._settings, self._threads = manifest.root, keys, settings, threads
+        self._face_ids, self._paths, self._contents, self._boxes = (
+            manifest.table[name].to_list() for name in ("face_id", "image_path", "content", "box")
+        )
         self._faces, self._shelves = faces, shelves
         self._finder = open_finder(settings, threads=threads)
-        self._networks = open_networks(list(recipes.values()), threads)
-        self._kinds = {network.crop for network in self._networks}
-        self.achieved = {network.name: asdict(network.session.achieved) for network in self._networks}
-        self.network_seconds = {network.name: 0.0 for network in self._networks}
+        networks = open_networks(list(recipes.values()), threads)
+        self._kinds = list(dict.fromkeys(network.crop for network in networks))
+        # What takes one picture at a time is run by the thread that looks at it.
+        self._single = [network for network in networks if network.session.batch == 1]
+        self._batched = [network for network in networks if network.session.batch > 1]
+        self.achieved = {network.name: asdict(network.session.achieved) for network in networks}
         self.n_detected = 0
         self.unread: list[tuple[str, str]] = []
+        self.clock = _Clock()
         self._looked: list[_Looked] = []
-        self._vectors: dict[str, list[NDArray[np.float32]]] = {feature: [] for feature in shelves}
         self._embedded = 0
 
     def run(self, todo: NDArray[np.intp], progress: Progress | None) -> None:
         """Look at each of these rows' pictures."""
         known = self._known_faces(todo)
+        batch = max((network.session.batch for network in self._batched), default=1)
+        under_way = 8 * self._threads + batch * (batch > 1)
         flushed = time.monotonic()
         with ThreadPoolExecutor(self._threads) as pool:
-            # A bounded number of pictures is under way, so memory stays flat.
             rows = iter(todo)
             waiting: deque[Future[_Looked]] = deque()
             for done in range(len(todo)):
-                for row in islice(rows, 8 * self._threads - len(waiting)):
+                for row in islice(rows, under_way - len(waiting)):
                     waiting.append(pool.submit(self._look, int(row), known.get(int(row))))
                 looked = waiting.popleft().result()
                 self.n_detected += looked.detected
                 if looked.face.status == "not_extracted":
-                    self.unread.append((str(self._manifest.table["face_id"].iloc[looked.row]), looked.why))
+                    self.unread.append((str(self._face_ids[looked.row]), looked.why))
                 else:
                     self._looked.append(looked)
-                if len(self._looked) - self._embedded >= BATCH:
+                if len(self._looked) - self._embedded >= batch:
                     self._embed()
                 if len(self._looked) >= SHARD_ROWS or time.monotonic() - flushed > SHARD_SECONDS:
                     self.flush()
@@ -465,68 +500,67 @@ class _Pass:
         columns = self._faces.read(self._keys[rows])
         return {int(row): _face_from(columns, i) for i, row in enumerate(rows)}
 
-    def _look(self, row: int, face: Face | None) -> _Looked:
-        """Decode one picture, find its face unless it is known, and cut it out for each kind of network."""
-        entry = self._manifest.table.iloc[row]
-        path = self._manifest.root / entry["image_path"]
+    def _look(self, row: int, known: Face | None) -> _Looked:
+        """Decode one picture, find its face unless it is known, cut it out, and run what runs alone."""
+        with self.clock("read"):
+            try:
+                data = (self._root / self._paths[row]).read_bytes()
+            except OSError as error:
+                return _Looked(row, Face("not_extracted"), why=f"{error.strerror}")
+            if sha256(data).hexdigest() != self._contents[row]:
+                return _Looked(row, Face("not_extracted"), why="changed since `featurekit prepare`")
+        corners = np.array(self._boxes[row].split(), np.float32) if self._boxes[row] else None
         try:
-            data = path.read_bytes()
-        except OSError as error:
-            return _Looked(row, Face("not_extracted"), False, why=f"{error.strerror}")
-        if sha256(data).hexdigest() != entry["content"]:
-            return _Looked(row, Face("not_extracted"), False, why="changed since `featurekit prepare`")
-        try:
-            pixels = decode(data)
+            seen, size = see_faces(
+                data, self._finder, self._settings, self._kinds, box=corners, known=known, clock=self.clock
+            )
         except ImageError as error:
-            return _Looked(row, Face(error.status), False)
-        looked = (
-            _Looked(row, face, False) if face else _Looked(row, self._find(pixels, str(entry["box"])), True)
-        )
-        looked.size = (pixels.shape[1], pixels.shape[0])
-        if looked.face.status == "ok":
-            for kind in self._kinds:
-                looked.crops[kind], looked.aligned_by[kind] = align(
-                    pixels, looked.face.landmarks, looked.face.box, *kind
-                )
+            return _Looked(row, Face(error.status))
+        one = seen[0]
+        looked = _Looked(row, one.face, known is None, "", size, one.crops, one.aligned_by)
+        if one.face.status == "ok":
+            for network in self._single:
+                with self.clock(network.name):
+                    of_one = network.vectors(one.crops[network.crop][None])
+                looked.vectors |= {feature: vectors[0] for feature, vectors in of_one.items()}
+            if not self._batched:
+                looked.crops = {}
         return looked
 
-    def _find(self, pixels: NDArray[np.uint8], box: str) -> Face:
-        corners = np.array(box.split(), np.float32) if box else None
-        return find_face(pixels, self._finder, self._settings, corners)
-
     def _embed(self) -> None:
-        """Send the crops that wait through every network."""
+        """Send the crops that wait through the networks that take many at a time."""
         fresh = [looked for looked in self._looked[self._embedded :] if looked.face.status == "ok"]
         self._embedded = len(self._looked)
         if not fresh:
             return
-        for network in self._networks:
-            crops = np.stack([looked.crops[network.crop] for looked in fresh])
-            started = time.perf_counter()
-            for feature, vectors in network.vectors(crops).items():
-                self._vectors[feature].append(vectors)
-            self.network_seconds[network.name] += time.perf_counter() - started
+        for network in self._batched:
+            with self.clock(network.name):
+                crops = np.stack([looked.crops[network.crop] for looked in fresh])
+                for feature, vectors in network.vectors(crops).items():
+                    for looked, vector in zip(fresh, vectors, strict=True):
+                        looked.vectors[feature] = vector
         for looked in fresh:
-            looked.crops.clear()
+            looked.crops = {}
 
     def flush(self) -> None:
         """Write what has been computed, faces first: a face without vectors is only computed again."""
         self._embed()
         if not self._looked:
             return
-        self._faces.append(
-            self._keys[[looked.row for looked in self._looked]],
-            _face_columns([(looked.face, looked.size) for looked in self._looked]),
-        )
-        with_face = [looked for looked in self._looked if looked.face.status == "ok"]
-        keys = self._keys[[looked.row for looked in with_face]]
-        for feature, shelf in self._shelves.items():
-            backbone, _ = split_feature(feature)
-            kind = (backbone.template, backbone.input_size)
-            if with_face:
-                by = np.array([looked.aligned_by[kind] == "landmarks" for looked in with_face])
-                shelf.append(keys, {"vectors": np.concatenate(self._vectors[feature]), "by_landmarks": by})
-            self._vectors[feature].clear()
+        with self.clock("write"):
+            self._faces.append(
+                self._keys[[looked.row for looked in self._looked]],
+                _face_columns([(looked.face, looked.size) for looked in self._looked]),
+            )
+            with_face = [looked for looked in self._looked if looked.face.status == "ok"]
+            keys = self._keys[[looked.row for looked in with_face]]
+            for feature, shelf in self._shelves.items():
+                backbone, _ = split_feature(feature)
+                kind = (backbone.template, backbone.input_size)
+                if with_face:
+                    by = np.array([looked.aligned_by[kind] == "landmarks" for looked in with_face])
+                    vectors = np.stack([looked.vectors[feature] for looked in with_face])
+                    shelf.append(keys, {"vectors": vectors, "by_landmarks": by})
         self._looked.clear()
         self._embedded = 0
 

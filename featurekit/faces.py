@@ -3,30 +3,32 @@
 Every picture ends in one status. Finding is the same for all detectors: the
 picture gets a border, because detectors miss faces that fill their frame; a
 small frame is tried first, because it is several times quicker and crops of
-faces need no more; a larger one follows where nothing was found.
+faces need no more; a larger one follows where nothing was found, or only a face
+that is small in its frame. A large photograph is decoded no larger than that
+takes, and once more, larger, only where the face found would be enlarged.
 
 Alignment is a similarity transform of five landmarks onto a template, by least
 squares. Landmarks that cannot be a face seen upright are not used: the box is
 cut out instead, and the face is marked with "box".
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit import weights
+from featurekit import images, weights
 from featurekit.detectors import DETECTORS, Detection, FaceFinder
 from featurekit.detectors._frame import fit_frame, import_cv2, intersection_over_union
 from featurekit.errors import UnknownNameError, WeightsError
-from featurekit.images import DECODING
 from featurekit.registry import unknown
 
 # Raise whenever this module starts to find other faces or to cut them out differently.
-FACES_VERSION = 1
+FACES_VERSION = 2
 
 # Every status a row can end in and what it means to a reader. The store keeps them
 # as numbers: append, never reorder.
@@ -50,7 +52,9 @@ STATUSES = tuple(STATUS_MEANINGS)
 CHOICES = ("center", "largest", "box", "only", "all")
 
 # (side of the frame in pixels, border on each side as a part of the picture's longer side)
-ATTEMPTS = ((320, 0.25), (640, 0.1), (640, 0.5))
+ATTEMPTS = ((128, 0.1), (320, 0.25), (640, 0.1), (640, 0.5))
+# Shorter side of a face in its frame, in pixels, from which on no larger frame is tried.
+_LARGE = 24
 # Of what a manifest's box and the face have together; boxes drawn by hand are loose.
 _MIN_BOX_OVERLAP = 0.2
 # How far around a manifest's box a face is looked for, in box sides.
@@ -117,7 +121,7 @@ class FaceSettings:
     def recipe(self) -> dict[str, Any]:
         """Return everything that decides which face and landmarks come out, as plain JSON values."""
         return {
-            "decoding": dict(DECODING),
+            "decoding": dict(images.DECODING),
             "detector": self.detector,
             "detector_settings": dict(DETECTORS[self.detector].settings),
             "detector_weights": self.weights_sha256,
@@ -204,18 +208,16 @@ def find_face(
     finder: FaceFinder,
     settings: FaceSettings,
     box: NDArray[np.float32] | None = None,
+    *,
+    factor: int = 1,
 ) -> Face:
-    """Return the one face that is meant on a picture, or why there is none.
+    """Return the one face that is meant on a picture, or why there is none; see find_faces().
 
-    Args:
-        pixels: upright RGB, shape (h, w, 3).
-        finder: the detector, from open_finder().
-        settings: which face is meant; choose must not be "all".
-        box: the manifest's box, x1, y1, x2, y2 in pixels; needed for choose "box".
+    Choose must not be "all".
     """
     if settings.choose == "all":
         raise ValueError("find_face() gives one face; find_faces() gives all.")
-    return find_faces(pixels, finder, settings, box)[0]
+    return find_faces(pixels, finder, settings, box, factor=factor)[0]
 
 
 def find_faces(
@@ -223,31 +225,57 @@ def find_faces(
     finder: FaceFinder,
     settings: FaceSettings,
     box: NDArray[np.float32] | None = None,
+    *,
+    factor: int = 1,
 ) -> list[Face]:
     """Return the faces that are meant on a picture: one, or with choose "all" every one.
 
-    At least one Face comes back, if only to say why there is none. With "all" the largest frame is
-    used at once, and the most confident face is first.
+    At least one Face comes back, if only to say why there is none. Where every face counts ("all",
+    "only") the largest frame is used at once; of "all" the most confident face is first.
+
+    Args:
+        pixels: upright RGB, shape (h, w, 3).
+        finder: the detector, from open_finder().
+        settings: which face is meant.
+        box: the manifest's box, x1, y1, x2, y2 in pixels; needed for choose "box".
+        factor: how much smaller than the photograph the pixels are; boxes and landmarks, of box and of
+            what comes back, are those of the photograph.
     """
     if settings.choose == "box":
         if box is None or not np.isfinite(box).all():
             return [Face("no_face")]
-        return [_find_in_box(pixels, finder, settings, box)]
+        return [_find_in_box(pixels, finder, settings, box, factor)]
     attempts = list(enumerate(settings.attempts))
-    if settings.choose == "all":
+    if settings.choose in ("all", "only"):
         attempts.sort(key=lambda attempt: -attempt[1][0])  # stable: of equal sizes the earlier one
+    chosen = [Face("no_face")]
     for attempt, (size, border) in attempts:
-        found = _look(pixels, finder, size, border)
+        found = _look(pixels, finder, size, border, factor)
         if found:
-            return _chosen(found, attempt, settings, pixels.shape[1], pixels.shape[0])
-    return [Face("no_face")]
+            height, width = (factor * side for side in pixels.shape[:2])
+            chosen = _chosen(found, attempt, settings, width, height)
+            if settings.choose in ("all", "only") or _is_large_in_frame(
+                chosen[0], width, height, size, border
+            ):
+                break
+    return chosen
 
 
-def _look(pixels: NDArray[np.uint8], finder: FaceFinder, size: int, border: float) -> list[Detection]:
-    """Return the faces on a picture with a border around it, in pixels of the picture without."""
+def _is_large_in_frame(face: Face, width: int, height: int, size: int, border: float) -> bool:
+    """Whether so much of a face was seen that a larger frame would show nothing else."""
+    return _shorter_side(face.box) / max(width, height) * size / (1 + 2 * border) >= _LARGE
+
+
+def _look(
+    pixels: NDArray[np.uint8], finder: FaceFinder, size: int, border: float, factor: int
+) -> list[Detection]:
+    """Return the faces on a picture with a border around it, in pixels of the photograph."""
     inner = round(size / (1 + 2 * border))
     if inner == size:
-        return finder(pixels, size)
+        return [
+            Detection(factor * one.box, factor * one.landmarks, one.confidence)
+            for one in finder(pixels, size)
+        ]
     # Scaled first and framed then, so that a large photograph is not copied for its border.
     margin = (size - inner) // 2
     framed = np.zeros((size, size, 3), np.uint8)
@@ -259,7 +287,7 @@ def _look(pixels: NDArray[np.uint8], finder: FaceFinder, size: int, border: floa
         middle = _middle(box)
         # A face whose middle lies in the border is none.
         if 0 <= middle.real <= pixels.shape[1] and 0 <= middle.imag <= pixels.shape[0]:
-            found.append(Detection(box, landmarks, one.confidence))
+            found.append(Detection(factor * box, factor * landmarks, one.confidence))
     return found
 
 
@@ -282,22 +310,26 @@ def _chosen(
 
 
 def _find_in_box(
-    pixels: NDArray[np.uint8], finder: FaceFinder, settings: FaceSettings, box: NDArray[np.float32]
+    pixels: NDArray[np.uint8],
+    finder: FaceFinder,
+    settings: FaceSettings,
+    box: NDArray[np.float32],
+    factor: int,
 ) -> Face:
     """Return the face that overlaps best with a box, looked for in the box's surroundings."""
     # A face that is small on a large photograph is lost in a small frame; its surroundings are not.
     reach = _BOX_SURROUNDINGS * float((box[2:] - box[:2]).max())
     limit = np.array([pixels.shape[1], pixels.shape[0]])
-    x1, y1 = np.clip(np.floor(box[:2] - reach), 0, limit).astype(int)
-    x2, y2 = np.clip(np.ceil(box[2:] + reach), 0, limit).astype(int)
+    x1, y1 = np.clip(np.floor((box[:2] - reach) / factor), 0, limit).astype(int)
+    x2, y2 = np.clip(np.ceil((box[2:] + reach) / factor), 0, limit).astype(int)
     if x2 <= x1 or y2 <= y1 or (box[2:] <= box[:2]).any():
         return Face("no_face")
-    corner = np.array([x1, y1], np.float32)
+    corner = factor * np.array([x1, y1], np.float32)
     n_found = 0
     for attempt, (size, border) in enumerate(settings.attempts):
         found = [
             Detection(one.box + np.tile(corner, 2), one.landmarks + corner, one.confidence)
-            for one in _look(pixels[y1:y2, x1:x2], finder, size, border)
+            for one in _look(pixels[y1:y2, x1:x2], finder, size, border, factor)
         ]
         n_found = max(n_found, len(found))
         if found:
@@ -318,6 +350,97 @@ def _middle(box: NDArray[np.floating[Any]]) -> complex:
 
 def _shorter_side(box: NDArray[np.floating[Any]]) -> float:
     return float((box[2:] - box[:2]).min())
+
+
+# What a network wants cut out: the name of a template and the side of the crop in pixels.
+CropKind = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A face and what was cut out of its photograph for each kind of network.
+
+    Attributes:
+        face: where it is, or why there is none.
+        crops: uint8, shape (side, side, 3); empty without a face.
+        aligned_by: what each crop was cut out by, "landmarks" or "box"; see align().
+    """
+
+    face: Face
+    crops: Mapping[CropKind, NDArray[np.uint8]] = field(default_factory=dict)
+    aligned_by: Mapping[CropKind, str] = field(default_factory=dict)
+
+
+class Clock(Protocol):
+    """Adds up what the parts of the work take."""
+
+    def __call__(self, part: str) -> AbstractContextManager[None]:
+        """Return a context whose time counts for this part."""
+
+
+def _no_clock(part: str) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+def see_faces(
+    data: bytes,
+    finder: FaceFinder,
+    settings: FaceSettings,
+    kinds: Iterable[CropKind],
+    *,
+    box: NDArray[np.float32] | None = None,
+    known: Face | None = None,
+    clock: Clock = _no_clock,
+) -> tuple[list[Seen], tuple[int, int]]:
+    """Decode a photograph, find the faces that are meant, and cut them out for each kind of network.
+
+    Args:
+        data: the file's bytes.
+        finder: the detector, from open_finder().
+        settings: which faces are meant.
+        kinds: what to cut out.
+        box: the manifest's box, for choose "box".
+        known: the face, where an earlier look has found it; nothing is looked for then.
+        clock: told what is done: "decode", "detect", "align".
+
+    Returns:
+        At least one face, if only to say why there is none, and the photograph's width and height, rounded
+        up to a multiple of 2, 4 or 8 where it was decoded smaller.
+
+    Raises:
+        ImageError: it cannot be decoded.
+    """
+    factor = images.reduction(data)
+    with clock("decode"):
+        pixels = images.decode(data, factor=factor)
+    size = (factor * pixels.shape[1], factor * pixels.shape[0])
+    with clock("detect"):
+        faces = [known] if known else find_faces(pixels, finder, settings, box, factor=factor)
+    seen = []
+    for face in faces:
+        if face.status != "ok":
+            seen.append(Seen(face))
+            continue
+        wanted = min((_factor_for(face, size, *kind) for kind in kinds), default=factor)
+        if wanted < factor:
+            with clock("decode"):
+                pixels, factor = images.decode(data, factor=wanted), wanted
+        with clock("align"):
+            cut = {kind: align(pixels, face.landmarks / factor, face.box / factor, *kind) for kind in kinds}
+        seen.append(
+            Seen(
+                face,
+                {kind: crop for kind, (crop, _) in cut.items()},
+                {kind: aligned_by for kind, (_, aligned_by) in cut.items()},
+            )
+        )
+    return seen, size
+
+
+def _factor_for(face: Face, size: tuple[int, int], template: str, side: int) -> int:
+    """Return how much smaller than the photograph the pixels may be that a crop is taken from."""
+    turn, _, _ = _placed(face.landmarks, face.box, TEMPLATES[template], *size)
+    return next((factor for factor in images.FACTORS if factor * abs(turn) * side <= 1), 1)
 
 
 def align(
@@ -346,13 +469,21 @@ def align(
     if template not in TEMPLATES:
         raise UnknownNameError(unknown("template", template, list(TEMPLATES)))
     target = TEMPLATES[template]
-    if _is_a_face(landmarks, box, pixels.shape[1], pixels.shape[0]):
-        turn, shift = similarity(landmarks, target)
-        aligned_by = "landmarks"
-    else:
-        turn, shift = _from_box(box, target)
-        aligned_by = "box"
+    turn, shift, aligned_by = _placed(landmarks, box, target, pixels.shape[1], pixels.shape[0])
     return _warp(pixels, turn * size, shift * size, size), aligned_by
+
+
+def _placed(
+    landmarks: NDArray[np.floating[Any]],
+    box: NDArray[np.floating[Any]],
+    target: NDArray[np.float64],
+    width: int,
+    height: int,
+) -> tuple[complex, complex, str]:
+    """Return the turn and shift that bring a face onto a template, and by what they were found."""
+    if _is_a_face(landmarks, box, width, height):
+        return *similarity(landmarks, target), "landmarks"
+    return *_from_box(box, target), "box"
 
 
 def similarity(

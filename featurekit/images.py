@@ -2,8 +2,12 @@
 
 There is one decoder for every step, because two decoders give two sets of
 numbers: they disagree on EXIF orientation, on CMYK and on the last bit of a
-JPEG. A picture that cannot be read is a row with a status, never a crash, so
-every failure here is an ImageError that carries that status.
+JPEG. simplejpeg decodes JPEGs twice as fast as Pillow and to the same bits; what
+it refuses, and every other format, goes to Pillow. A large JPEG can be decoded to
+a half, a quarter or an eighth of its sides, for a fraction of the time and memory.
+
+A picture that cannot be read is a row with a status, never a crash, so every
+failure here is an ImageError that carries that status.
 """
 
 import errno
@@ -25,10 +29,17 @@ from featurekit.errors import ImageError
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 256 * 1024 * 1024
 
+# The longer side of a JPEG that is decoded smaller stays at least this: twice what the largest frame holds
+# that a detector looks at.
+REDUCED_SIDE = 1280
+# The reductions that a JPEG's blocks of 8 × 8 offer, strongest first.
+FACTORS = (8, 4, 2)
+
 # Part of the Recipe: everything that decides which pixels come out of the same bytes.
 DECODING: dict[str, Any] = {
-    "decoder": "pillow",
-    "version": 1,  # raised whenever this module starts to give other pixels
+    "decoder": "simplejpeg, pillow",
+    "reduction": f"JPEG by 2, 4 or 8, not below {REDUCED_SIDE}, where no crop is enlarged by it",
+    "version": 2,  # raised whenever this module starts to give other pixels
     "exif": "applied once",
     "alpha": "over white",
     "icc": "ignored",
@@ -141,7 +152,17 @@ def read_bytes(path: Path, *, max_bytes: int = MAX_BYTES) -> bytes:
         raise ImageError(status, f"{path} cannot be read: {error.strerror}.") from error
 
 
-def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES) -> NDArray[np.uint8]:
+def reduction(data: bytes) -> int:
+    """Return how much smaller a file's picture may be decoded to find faces on it: 1, 2, 4 or 8."""
+    header = _jpeg_header(data)
+    if header is None:
+        return 1
+    return next((factor for factor in FACTORS if max(header[:2]) >= factor * REDUCED_SIDE), 1)
+
+
+def decode(
+    data: bytes, *, factor: int = 1, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES
+) -> NDArray[np.uint8]:
     """Return the upright RGB pixels of a JPEG, PNG, WebP, BMP, GIF or TIFF, uint8, shape (h, w, 3).
 
     The format is told by the content. EXIF orientation is applied once. Grey becomes three equal
@@ -150,6 +171,8 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BY
 
     Args:
         data: the file's bytes.
+        factor: 2, 4 or 8 to get a JPEG's sides divided by it, rounded up: a pixel is the mean of that many
+            of the file's in each direction.
         max_pixels: refuse a picture of more; read from its header, before anything is decoded.
         max_bytes: refuse a file of more.
 
@@ -164,16 +187,55 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BY
     if kind == "WebP":
         # Pillow's WebP reader makes its canvas when it opens a file.
         _check_size(_webp_size(data), max_pixels)
+    pixels = _fast_jpeg(data, factor, max_pixels) if kind == "JPEG" else None
+    # Only Exif data, or XMP's copy of them, can say that a JPEG lies on its side.
+    if pixels is not None and b"Exif" not in data and b"Orientation" not in data:
+        return pixels
     picture = _open(kind, data)
     _check_size(picture.size, max_pixels)
     _check_depth(picture)
-    with _pillow_errors(kind, data):
-        picture.load()
+    if pixels is None:
+        with _pillow_errors(kind, data):
+            picture.load()
     # After loading: Pillow turns TIFFs itself then and forgets their orientation,
     # and a PNG may carry its EXIF data behind the pixels.
     turn = _UPRIGHT.get(_orientation(picture))
-    pixels = _to_rgb(picture)
+    if pixels is None:
+        pixels = _to_rgb(picture.reduce(factor) if factor > 1 else picture)
     return np.ascontiguousarray(pixels if turn is None else turn(pixels))
+
+
+def _jpeg_header(data: bytes) -> tuple[int, int, str] | None:
+    """Return height, width and colours of a JPEG that simplejpeg takes, None for anything else."""
+    import simplejpeg
+
+    if not data.startswith(b"\xff\xd8\xff"):
+        return None
+    try:
+        height, width, colors, _ = simplejpeg.decode_jpeg_header(data)
+    except ValueError:
+        return None
+    # CMYK is Pillow's: it knows which of the programs that write it turned the values round.
+    return (height, width, colors) if colors in ("YCbCr", "Gray", "RGB") else None
+
+
+def _fast_jpeg(data: bytes, factor: int, max_pixels: int) -> NDArray[np.uint8] | None:
+    """Return the pixels of a JPEG without a fault, as they are stored; None where Pillow must look."""
+    import simplejpeg
+
+    header = _jpeg_header(data)
+    if header is None:
+        return None
+    height, width = header[:2]
+    _check_size((width, height), max_pixels)
+    try:
+        # The smallest picture that is not smaller than this is exactly the one asked for.
+        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+            data, "RGB", min_height=-(-height // factor), min_width=-(-width // factor), min_factor=factor
+        )
+    except (ValueError, MemoryError):
+        return None
+    return pixels
 
 
 def _kind(data: bytes) -> str:

@@ -22,8 +22,6 @@ from numpy.typing import NDArray
 from featurekit.backbones import split_feature
 from featurekit.classifiers import CLASSIFIERS, Classifier
 from featurekit.embeddings import (
-    BATCH,
-    CropKind,
     OpenBackbone,
     Progress,
     Recipe,
@@ -36,18 +34,21 @@ from featurekit.engines import usable_cores
 from featurekit.errors import ImageError, ModelError
 from featurekit.faces import (
     STATUS_MEANINGS,
+    CropKind,
     Face,
     FaceSettings,
-    align,
+    Seen,
     default_settings,
-    find_faces,
     open_finder,
+    see_faces,
 )
-from featurekit.images import read_image
+from featurekit.images import read_bytes, read_image
 from featurekit.manifest import AGE, AGE_GROUP, GENDER, Target
 from featurekit.workspace import whole_file, write_text
 
 SCHEMA = 1
+# Photographs that go through the models together.
+BATCH = 32
 
 # Types that skops may build while it loads a model, beside those it trusts by itself. Never extended by
 # what a file asks for.
@@ -359,30 +360,24 @@ def read_photographs(
     settings = replace(settings, choose=choose)
     finder = open_finder(settings, threads=threads)
 
-    kinds = {network.crop for network in networks}
+    kinds = list(dict.fromkeys(network.crop for network in networks))
 
-    def look(path: Path) -> tuple[list[Face], str, list[dict[CropKind, NDArray[np.uint8]]]]:
+    def look(path: Path) -> tuple[list[Seen], str]:
         try:
-            pixels = read_image(path)
+            seen, _ = see_faces(read_bytes(path), finder, settings, kinds)
         except ImageError as error:
-            return [Face(error.status)], str(error), []
-        faces = find_faces(pixels, finder, settings)
-        faces.sort(key=lambda face: float(face.box[0]) if face.status == "ok" else float("inf"))
-        crops = [
-            {kind: align(pixels, face.landmarks, face.box, *kind)[0] for kind in kinds}
-            for face in faces
-            if face.status == "ok"
-        ]
-        return faces, "", crops
+            return [Seen(Face(error.status))], str(error)
+        seen.sort(key=lambda one: float(one.face.box[0]) if one.face.status == "ok" else float("inf"))
+        return seen, ""
 
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(paths), BATCH):
             batch = paths[start : start + BATCH]
             looked = list(pool.map(look, batch))
-            crops = [crop for _, _, of_picture in looked for crop in of_picture]
+            crops = [one.crops for seen, _ in looked for one in seen if one.face.status == "ok"]
             answers = iter(_answers(crops, networks, models) if crops else [])
-            for path, (faces, message, _) in zip(batch, looked, strict=True):
-                for number, face in enumerate(faces, start=1):
+            for path, (seen, message) in zip(batch, looked, strict=True):
+                for number, face in enumerate((one.face for one in seen), start=1):
                     found = face.status == "ok"
                     yield Reading(
                         path=path,

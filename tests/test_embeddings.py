@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from featurekit import backbones
 from featurekit import embeddings as library
 from featurekit.backbones import BACKBONES, Backbone
 from featurekit.datasets import prepare
@@ -103,7 +104,7 @@ def test_batches_threads_and_shards_change_nothing(
     manifest, recipes, settings, tmp_path, monkeypatch, batch, threads, rows
 ):
     expected = vectors_after(extract, manifest, recipes, settings, Store(tmp_path / "one"))
-    monkeypatch.setattr(library, "BATCH", batch)
+    monkeypatch.setattr(backbones._Computed, "batch", batch)  # above 1 as on a GPU
     monkeypatch.setattr(library, "SHARD_ROWS", rows)
     store = Store(tmp_path / "other")
     extract(manifest, recipes, settings, store, threads=threads)

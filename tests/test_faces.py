@@ -1,6 +1,7 @@
 """Which face is meant, and how it is turned upright."""
 
 import hashlib
+import io
 import json
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -10,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 
 from featurekit import images, weights
-from featurekit.detectors import DETECTORS, Detection
+from featurekit.detectors import DETECTORS, Detection, FaceFinder
 from featurekit.errors import UnknownNameError, WeightsError
 from featurekit.faces import (
     STATUS_MEANINGS,
@@ -25,6 +27,7 @@ from featurekit.faces import (
     find_face,
     find_faces,
     open_finder,
+    see_faces,
     similarity,
 )
 
@@ -92,7 +95,6 @@ def test_of_several_faces_the_one_that_is_meant_is_chosen(
     face = find_face(picture(LEFT, MIDDLE, LARGE), Marker(), replace(SETTINGS, choose=choose))
     assert face.status == "ok"
     assert face.n_found == 3
-    assert face.attempt == 0
     np.testing.assert_allclose(face.box, expected, atol=3)
 
 
@@ -137,14 +139,88 @@ def test_a_picture_without_a_face_says_so_after_every_attempt() -> None:
     assert marker.sizes == [size for size, _ in SETTINGS.attempts]
 
 
-def test_the_small_frame_comes_first_and_the_large_one_only_on_failure() -> None:
+def test_the_smallest_frame_comes_first_and_a_larger_one_only_where_nothing_was_found() -> None:
     marker = Marker()
     find_face(picture(LARGE), marker, SETTINGS)
-    assert marker.sizes == [320]
-    needs_large = Marker(min_side=45)
-    face = find_face(picture(LEFT), needs_large, SETTINGS)
-    assert needs_large.sizes == [320, 640]
+    assert marker.sizes == [128]
+    needs_more = Marker(min_side=20)
+    face = find_face(picture(LEFT), needs_more, SETTINGS)
+    assert needs_more.sizes == [128, 320]
     assert (face.status, face.attempt) == ("ok", 1)
+
+
+def test_a_face_that_is_small_in_its_frame_is_looked_at_in_a_larger_one() -> None:
+    marker = Marker()
+    face = find_face(picture((180, 120, 212, 160)), marker, SETTINGS)
+    assert marker.sizes == [128, 320, 640]
+    assert (face.status, face.attempt) == ("ok", 2)
+
+    class OnceOnly(Marker):
+        def __call__(self, pixels: NDArray[np.uint8], size: int) -> list[Detection]:
+            return super().__call__(pixels, size) if size == 320 else []
+
+    face = find_face(picture((180, 120, 212, 160)), OnceOnly(), SETTINGS)
+    assert (face.status, face.attempt) == ("ok", 1)  # what was found is not lost where more is not
+
+
+@pytest.mark.parametrize("choose", ["center", "box", "all"])
+def test_faces_on_reduced_pixels_are_those_of_the_photograph(choose: str) -> None:
+    settings, box = replace(SETTINGS, choose=choose), np.array(LARGE, np.float32)
+    whole = find_faces(picture(LARGE), Marker(), settings, box)[0]
+    half = find_faces(picture(LARGE)[::2, ::2], Marker(), settings, box, factor=2)[0]
+    assert (half.status, half.attempt) == (whole.status, whole.attempt)
+    np.testing.assert_allclose(half.box, whole.box, atol=4)
+
+
+def photograph(width: int, height: int, **options: object) -> bytes:
+    """Return a JPEG whose colours rise to the right and downwards."""
+    x, y = np.meshgrid(np.linspace(0, 255, width), np.linspace(0, 255, height))
+    file = io.BytesIO()
+    Image.fromarray(np.dstack([x, y, x]).astype(np.uint8)).save(file, "JPEG", quality=95, **options)
+    return file.getvalue()
+
+
+def one_face(x: float, y: float, width: float) -> FaceFinder:
+    """Return a detector that sees one face, at a place given in parts of the picture without border."""
+
+    def find(pixels: NDArray[np.uint8], size: int) -> list[Detection]:
+        inside = np.flatnonzero(pixels.any(axis=2).any(axis=0))
+        start, side = inside[0], np.ptp(inside) + 1
+        return [face_at(start + x * side, start + y * side, width * side)]
+
+    return find
+
+
+@pytest.mark.parametrize(("part", "expected"), [(0.3, [4]), (0.05, [4, 1])])
+def test_a_large_photograph_is_decoded_small_and_again_only_where_the_face_would_be_enlarged(
+    part: float, expected: list[int], monkeypatch
+) -> None:
+    data = photograph(5600, 4200)
+    factors = []
+    decode = images.decode
+
+    def recorded(data: bytes, *, factor: int = 1) -> NDArray[np.uint8]:
+        factors.append(factor)
+        return decode(data, factor=factor)
+
+    monkeypatch.setattr(images, "decode", recorded)
+    (seen,), size = see_faces(data, one_face(0.4, 0.3, part), SETTINGS, [("dlib", 224)])
+    assert factors == expected
+    assert size == (5600, 4200)
+    crop = seen.crops["dlib", 224]
+    whole, _ = align(decode(data), seen.face.landmarks, seen.face.box, "dlib", 224)
+    assert np.abs(crop.astype(int) - whole).max() <= 3
+
+
+def test_a_face_that_is_known_is_not_looked_for_again() -> None:
+    def never(pixels: NDArray[np.uint8], size: int) -> list[Detection]:
+        raise AssertionError
+
+    found = face_at(40, 30, 100)
+    known = Face("ok", found.box, found.landmarks, 0.9, 1, 0)
+    (seen,), _ = see_faces(photograph(200, 200), never, SETTINGS, [("dlib", 64)], known=known)
+    assert seen.face is known
+    assert seen.aligned_by == {("dlib", 64): "landmarks"}
 
 
 def test_a_border_lets_a_detector_find_a_face_that_fills_the_picture() -> None:
@@ -173,7 +249,7 @@ def test_boxes_are_those_of_the_picture_whatever_frame_and_border(
 
 def test_what_is_found_in_the_border_is_no_face() -> None:
     def in_the_border(pixels: NDArray[np.uint8], size: int) -> list[Detection]:
-        return [face_at(2, 2, 20)]
+        return [face_at(-12, -12, 20)]
 
     assert find_face(picture(LARGE), in_the_border, SETTINGS).status == "no_face"
 

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from featurekit import images
 from featurekit.errors import ImageError
-from featurekit.images import DECODING, STATUSES, decode, read_image
+from featurekit.images import DECODING, STATUSES, decode, read_image, reduction
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -370,5 +371,43 @@ def test_any_damage_gives_pixels_or_a_status_and_never_another_error(
 
 
 def test_the_decoding_policy_is_plain_and_names_the_limits() -> None:
-    assert DECODING["decoder"] == "pillow"
+    assert DECODING["decoder"] == "simplejpeg, pillow"
     assert DECODING["max_pixels"] == 100_000_000
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("factor", [1, 2, 4, 8])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_jpeg_is_decoded_smaller_by_a_whole_factor_and_upright(
+    mode: str, factor: int, orientation: int
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    smooth = Image.linear_gradient("L").resize((301, 203)).convert(mode)
+    data = encoded(smooth, "JPEG", exif=exif, quality=95)
+    whole, reduced = decode(data), decode(data, factor=factor)
+    assert reduced.shape[:2] == tuple(-(-side // factor) for side in whole.shape[:2])
+    means = whole[: whole.shape[0] // factor * factor, : whole.shape[1] // factor * factor]
+    means = means.reshape(len(means) // factor, factor, -1, factor, 3).mean(axis=(1, 3))
+    assert np.abs(means - reduced[: len(means), : means.shape[1]]).max() < 8
+
+
+def test_only_a_large_jpeg_is_reduced_and_never_below_what_the_detector_needs() -> None:
+    for width, factor in ((2559, 1), (2560, 2), (5120, 4), (9000, 4), (10240, 8), (30000, 8)):
+        assert reduction(encoded(Image.new("L", (width, 40)), "JPEG")) == factor
+    assert reduction(encoded(Image.new("L", (9000, 40)), "PNG")) == 1
+    assert reduction(b"\xff\xd8\xff broken") == 1
+
+
+def test_a_jpeg_is_the_same_to_the_bit_from_either_decoder(monkeypatch) -> None:
+    for subsampling in (0, 1, 2):
+        data = encoded(noise(), "JPEG", subsampling=subsampling)
+        fast = decode(data)
+        with monkeypatch.context() as patch:
+            patch.setattr(images, "_fast_jpeg", lambda *_: None)
+            np.testing.assert_array_equal(decode(data), fast)
+
+
+def test_a_jpeg_with_a_fault_that_pillow_forgives_is_still_read() -> None:
+    data = encoded(noise(), "JPEG")
+    assert decode(data[:-2] + b"\0\0" + data[-2:]).shape == decode(data).shape

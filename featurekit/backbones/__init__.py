@@ -78,6 +78,7 @@ class _Computed:
     """A backbone that is a plain function of the pixels."""
 
     achieved = Achieved("numpy", "cpu", "fp32")
+    batch = 1
 
     def __init__(self, compute: Callable[[NDArray[np.uint8]], NDArray[np.float32]]) -> None:
         self._compute = compute

@@ -92,6 +92,10 @@ class Session(Protocol):
     def achieved(self) -> Achieved:
         """What it runs on."""
 
+    @property
+    def batch(self) -> int:
+        """How many pictures a call should bring; 1: each thread had better call for itself."""
+
     def __call__(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         """Return one array a layer for pixels of shape (n, s, s, 3), red first.
 

@@ -32,6 +32,8 @@ def import_openvino() -> Any:
 class OpenVINOSession:
     """A network compiled for the CPU; an input of another size is compiled when it first occurs."""
 
+    batch = 1
+
     def __init__(self, network: Network, precision: str, threads: int) -> None:
         self._openvino = import_openvino()
         self._network = network
@@ -67,6 +69,9 @@ class OpenVINOSession:
                     "NUM_STREAMS": str(self._threads),
                     "INFERENCE_NUM_THREADS": str(self._threads),
                     "ENABLE_CPU_PINNING": False,
+                    # dlib's networks hold weights so near to 0 that processors multiply them by microcode:
+                    # counted as 0, which they are beside any other, dlib_age is several times faster.
+                    "CPU_DENORMALS_OPTIMIZATION": True,
                 }
                 model = self._openvino.Core().compile_model(prepared, "CPU", options)
                 self._compiled[size] = _Compiled(self._openvino, model, self._threads)

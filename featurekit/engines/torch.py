@@ -1,14 +1,28 @@
 """PyTorch, the engine for torch modules on a GPU."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.engines import ENGINES, Achieved, Engine, Network, cuda_is_usable
 from featurekit.errors import EngineError
 
+if TYPE_CHECKING:
+    import torch
+
+
+GPU_BATCH = 256
+
 
 class TorchSession:
-    """A torch module in evaluation mode; on a CPU one picture a call: a row depends on its own pixels."""
+    """A torch module in evaluation mode.
+
+    On a CPU one picture a call goes through it, so that a row depends on its own pixels. On a GPU the
+    next pictures are on their way while the last are computed, and a batch that does not fit into the
+    GPU's memory is halved for good.
+    """
 
     def __init__(self, network: Network, device: str, precision: str) -> None:
         import torch
@@ -16,11 +30,11 @@ class TorchSession:
         assert network.module is not None
         self._device = torch.device(device)
         self._bf16 = precision == "bf16"
-        self._batch = 1 if device == "cpu" else 64
+        self.batch = 1 if device == "cpu" else GPU_BATCH
         # eval() freezes dropout and batch-norm statistics.
         self._module = network.module().eval().to(self._device)
         self._module.to(memory_format=torch.channels_last)
-        self._normalization = network.normalization
+        self._name, self._normalization = network.name, network.normalization
 
     @property
     def achieved(self) -> Achieved:
@@ -32,22 +46,49 @@ class TorchSession:
         return Achieved(f"torch {torch.__version__}", name, "bf16" if self._bf16 else "fp32")
 
     def __call__(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-        """Return one array an output."""
+        """Return one array an output.
+
+        Raises:
+            EngineError: not even one picture fits into the GPU's memory.
+        """
         import torch
 
+        parts: list[list[NDArray[np.float32]]] = []
+        done, under_way = 0, None
+        with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
+            while done < len(pixels):
+                try:
+                    started = self._start(pixels[done : done + self.batch])
+                except torch.OutOfMemoryError as error:
+                    if self.batch == 1:
+                        raise EngineError(
+                            f"{self._name} does not fit into the memory of the GPU. Close what else runs"
+                            " on it, or use --device cpu."
+                        ) from error
+                    self.batch //= 2
+                    torch.cuda.empty_cache()
+                    continue
+                if under_way is not None:
+                    parts.append([output.float().cpu().numpy() for output in under_way])
+                under_way, done = started, done + self.batch
+            if under_way is not None:
+                parts.append([output.float().cpu().numpy() for output in under_way])
+        return [np.concatenate(column) for column in zip(*parts, strict=True)]
+
+    def _start(self, pixels: NDArray[np.uint8]) -> "Sequence[torch.Tensor]":
+        """Send pictures to the device and through the network; on a GPU, do not wait for the answer."""
+        import torch
+
+        batch = torch.tensor(pixels)
+        if self._device.type == "cuda":
+            batch = batch.pin_memory().to(self._device, non_blocking=True)
         mean = torch.tensor(self._normalization.mean, device=self._device)
         scale = torch.tensor(self._normalization.scale, device=self._device)
-        parts = []
-        autocast = torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16)
-        with torch.inference_mode(), autocast:
-            for start in range(0, len(pixels), self._batch):
-                batch = torch.tensor(pixels[start : start + self._batch], device=self._device)
-                values = ((batch.float() - mean) / scale).permute(0, 3, 1, 2)
-                if self._normalization.bgr:
-                    values = values[:, [2, 1, 0]]
-                outputs = self._module(values.contiguous(memory_format=torch.channels_last))
-                parts.append([output.float().cpu().numpy() for output in outputs])
-        return [np.concatenate(column) for column in zip(*parts, strict=True)]
+        values = ((batch.float() - mean) / scale).permute(0, 3, 1, 2)
+        if self._normalization.bgr:
+            values = values[:, [2, 1, 0]]
+        outputs: Sequence[torch.Tensor] = self._module(values.contiguous(memory_format=torch.channels_last))
+        return outputs
 
 
 def open_torch(network: Network, device: str, precision: str, threads: int) -> TorchSession:
