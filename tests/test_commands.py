@@ -140,6 +140,16 @@ def test_the_report_repeats_byte_for_byte_but_for_times(featurekit, extracted, t
     assert reports[0] == reports[1]
 
 
+def test_extract_says_where_the_time_went(featurekit, prepared):
+    code, printed, _ = featurekit(
+        "extract", "--backbone", "mean_color", "--detector", "whole_image", "--profile"
+    )
+    assert code == 0
+    for part in ("read", "decode", "detect", "align", "mean_color", "write", "waiting"):
+        assert part in printed
+    assert "% of the " in printed
+
+
 def test_extract_a_second_time_reads_nothing(featurekit, extracted):
     code, output, _ = featurekit("extract", "--backbone", "mean_color", "--detector", "whole_image")
     assert code == 0

@@ -135,6 +135,57 @@ def test_normalization_is_per_channel_in_the_order_of_the_pixels(engine, pixels,
         )
 
 
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_weights_too_near_to_0_for_a_processor_to_multiply_quickly_count_as_0(engine):
+    """Their products may be numbers like any other, but take ten times as long."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    kernel = np.full((4, 3, 3, 3), 1e-39, np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["picture", "kernel"], ["maps"], pads=[1, 1, 1, 1])],
+        "tiny",
+        [helper.make_tensor_value_info("picture", TensorProto.FLOAT, ["n", 3, 16, 16])],
+        [helper.make_tensor_value_info("maps", TensorProto.FLOAT, ["n", 4, 16, 16])],
+        [onnx.numpy_helper.from_array(kernel, "kernel")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    network = Network(name="tiny", onnx=model.SerializeToString(), outputs=("maps",), input_size=16)
+    bright = np.full((1, 16, 16, 3), 255, np.uint8)
+    assert 255 * kernel.sum() > 1e-38
+    (maps,) = open_session(network, device="cpu", engine=engine)(bright)
+    assert (maps == 0).all()
+    assert np.float32(1e-40) * np.float32(2) > 0  # and nobody else's numbers are touched
+
+
+def test_a_batch_that_does_not_fit_into_the_memory_is_halved_for_good(torch_network, pixels):
+    import torch
+
+    class Small(torch.nn.Module):
+        """A network in a memory that holds so many pictures."""
+
+        def __init__(self, room):
+            super().__init__()
+            self.body, self.room, self.batches = torch_network.module(), room, []
+
+        def forward(self, values):
+            self.batches.append(len(values))
+            if len(values) > self.room:
+                raise torch.OutOfMemoryError
+            return self.body(values)
+
+    expected = open_session(torch_network, device="cpu", engine="torch")(pixels)
+    small = Small(5)
+    session = open_session(replace(torch_network, module=lambda: small), device="cpu", engine="torch")
+    session.batch = 16  # as on a GPU
+    np.testing.assert_allclose(session(pixels)[0], expected[0], rtol=1e-5)
+    assert small.batches == [16, 8, *[4] * 8, 1]
+    assert session.batch == 4
+    tiny = open_session(replace(torch_network, module=lambda: Small(0)), device="cpu", engine="torch")
+    with pytest.raises(EngineError, match="tiny does not fit into the memory of the GPU"):
+        tiny(pixels)
+
+
 @pytest.mark.parametrize("engine", ENGINES.names())
 def test_a_session_says_what_it_runs_on(engine, onnx_network, torch_network):
     for network in networks_of(engine, onnx_network, torch_network):

@@ -27,8 +27,6 @@ class OnnxRuntimeSession:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # it warns of what it places on the CPU by design
         options.intra_op_num_threads = 1 if device == "cpu" else threads
-        # As in the other engines: numbers too near to 0 for a processor to multiply quickly count as 0.
-        options.add_session_config_entry("session.set_denormal_as_zero", "1")
         if device == "cuda":
             # Without this a network runs on the CPU although CUDA was asked for.
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")

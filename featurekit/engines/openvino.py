@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.engines import ENGINES, Achieved, Engine, Network, Normalization, stack_rows, usable_cores
-from featurekit.engines._onnx import with_outputs
+from featurekit.engines._onnx import NO_WEIGHT, with_outputs
 from featurekit.errors import EngineError
 
 _PRECISION = {"fp32": "f32", "bf16": "bf16"}
@@ -69,9 +69,6 @@ class OpenVINOSession:
                     "NUM_STREAMS": str(self._threads),
                     "INFERENCE_NUM_THREADS": str(self._threads),
                     "ENABLE_CPU_PINNING": False,
-                    # dlib's networks hold weights so near to 0 that processors multiply them by microcode:
-                    # counted as 0, which they are beside any other, dlib_age is several times faster.
-                    "CPU_DENORMALS_OPTIMIZATION": True,
                 }
                 model = self._openvino.Core().compile_model(prepared, "CPU", options)
                 self._compiled[size] = _Compiled(self._openvino, model, self._threads)
@@ -125,10 +122,14 @@ def _read(openvino: Any, network: Network) -> Any:
 
     assert network.module is not None
     side = network.input_size or 64
+    module = network.module()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter[parameter.abs() < NO_WEIGHT] = 0
     with warnings.catch_warnings():
         # convert_model traces; torch has announced that tracing will go, OpenVINO has no other way yet.
         warnings.simplefilter("ignore")
-        return openvino.convert_model(network.module(), example_input=torch.zeros(1, 3, side, side))
+        return openvino.convert_model(module, example_input=torch.zeros(1, 3, side, side))
 
 
 def _prepared(openvino: Any, model: Any, normalization: Normalization, size: tuple[int, int]) -> Any:
