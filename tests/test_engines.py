@@ -158,6 +158,37 @@ def test_weights_too_near_to_0_for_a_processor_to_multiply_quickly_count_as_0(en
     assert np.float32(1e-40) * np.float32(2) > 0  # and nobody else's numbers are touched
 
 
+def test_a_converted_network_is_kept_and_gives_the_same_bits(torch_network, pixels, tmp_path, monkeypatch):
+    monkeypatch.setenv("FEATUREKIT_HOME", str(tmp_path))
+    named = replace(torch_network, identity="tiny, first weights")
+    (expected,) = open_session(named, device="cpu")(pixels)
+    (kept,) = (tmp_path / "networks").iterdir()
+
+    def never():
+        raise AssertionError
+
+    unbuilt = replace(named, module=never)
+    (again,) = open_session(unbuilt, device="cpu")(pixels)
+    np.testing.assert_array_equal(again, expected)
+    with pytest.raises(AssertionError):  # other weights are another network
+        open_session(replace(unbuilt, identity="tiny, second weights"), device="cpu")
+
+    data = bytearray(kept.read_bytes())
+    data[len(data) // 2] ^= 1
+    kept.write_bytes(data)
+    (anew,) = open_session(named, device="cpu")(pixels)
+    np.testing.assert_array_equal(anew, expected)
+    assert kept.read_bytes() != bytes(data)
+
+
+def test_a_home_that_cannot_be_written_only_costs_the_conversion(
+    torch_network, pixels, tmp_path, monkeypatch
+):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FEATUREKIT_HOME", str(tmp_path / "file"))
+    assert len(open_session(replace(torch_network, identity="tiny"), device="cpu")(pixels)[0]) == len(pixels)
+
+
 def test_a_batch_that_does_not_fit_into_the_memory_is_halved_for_good(torch_network, pixels):
     import torch
 

@@ -6,6 +6,7 @@ Its vectors are named ``backbone`` (its default layer) or ``backbone:layer``.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,10 @@ class Backbone:
             assert self.compute is not None
             return _Computed(self.compute)
         network = replace(
-            self.load(weights, layers), input_size=self.input_size, normalization=self.normalization
+            self.load(weights, layers),
+            input_size=self.input_size,
+            normalization=self.normalization,
+            identity=f"{self.name} {sha256(weights).hexdigest()} {' '.join(layers)}",
         )
         return open_session(network, device=device, precision=precision, threads=threads)
 

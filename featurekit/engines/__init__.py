@@ -56,6 +56,8 @@ class Network:
         module: a function that makes it as a torch module: (n, 3, s, s) → a tuple with one array for
             each output.
         input_size: side of its square input in pixels; None where any multiple of 32 will do.
+        identity: what decides the network, e.g. the hash of its weights and its layers: an engine may keep
+            what it made of a network under this; "" to keep nothing.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Network:
     onnx: bytes | None = None
     module: "Callable[[], torch.nn.Module] | None" = None
     input_size: int | None = None
+    identity: str = ""
 
     def __post_init__(self) -> None:
         if (self.onnx is None) == (self.module is None):

@@ -7,6 +7,10 @@ order or the number of threads, and the cores are still all busy.
 
 import sys
 import threading
+from hashlib import sha256
+from importlib import metadata
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -14,9 +18,14 @@ from numpy.typing import NDArray
 
 from featurekit.engines import ENGINES, Achieved, Engine, Network, Normalization, stack_rows, usable_cores
 from featurekit.engines._onnx import NO_WEIGHT, with_outputs
-from featurekit.errors import EngineError
+from featurekit.errors import EngineError, WorkspaceError
+from featurekit.weights import home
+from featurekit.workspace import whole_file
 
 _PRECISION = {"fp32": "f32", "bf16": "bf16"}
+# Raise whenever a torch module is converted differently: what was kept then goes unused.
+_KEPT_VERSION = "1"
+_KEPT_BYTES = 256 * 2**20
 
 
 def import_openvino() -> Any:
@@ -116,6 +125,16 @@ def _read(openvino: Any, network: Network) -> Any:
     """Return the network as an OpenVINO model with exactly the outputs wanted."""
     if network.onnx is not None:
         return openvino.Core().read_model(with_outputs(network.onnx, network.outputs))
+    kept = _Kept(network)
+    model = kept.read(openvino)
+    if model is None:
+        model = _converted(openvino, network)
+        kept.write(openvino, model)
+    return model
+
+
+def _converted(openvino: Any, network: Network) -> Any:
+    """Return a torch module as an OpenVINO model."""
     import warnings
 
     import torch
@@ -130,6 +149,59 @@ def _read(openvino: Any, network: Network) -> Any:
         # convert_model traces; torch has announced that tracing will go, OpenVINO has no other way yet.
         warnings.simplefilter("ignore")
         return openvino.convert_model(module, example_input=torch.zeros(1, 3, side, side))
+
+
+class _Kept:
+    """A converted torch module in featurekit's home: reading it again spares torch and the conversion.
+
+    FEATUREKIT_HOME/networks/<key>.safetensors, the key being what decides the conversion. What is
+    damaged is converted anew.
+    """
+
+    def __init__(self, network: Network) -> None:
+        versions = [metadata.version(name) for name in ("openvino", "torch", "torchvision")]
+        key = "\n".join([_KEPT_VERSION, network.identity, str(network.input_size), *versions])
+        name = f"{network.name}-{sha256(key.encode()).hexdigest()[:32]}.safetensors"
+        self._path = home() / "networks" / name if network.identity else None
+
+    def read(self, openvino: Any) -> Any | None:
+        """Return the model, or None where it has not been kept."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        if self._path is None or not self._path.is_file():
+            return None
+        data = self._path.read_bytes()
+        if sha256(data[:-32]).digest() != data[-32:]:
+            return None
+        try:
+            parts = load(data[:-32])
+        except SafetensorError:
+            return None
+        return openvino.Core().read_model(
+            parts["structure"].tobytes(), openvino.Tensor(np.ascontiguousarray(parts["weights"]))
+        )
+
+    def write(self, openvino: Any, model: Any) -> None:
+        """Keep the model, unless it is so large that its copy is dearer than the seconds it spares."""
+        from safetensors.numpy import save
+
+        if self._path is None:
+            return
+        with TemporaryDirectory() as folder:
+            openvino.save_model(model, Path(folder) / "network.xml", compress_to_fp16=False)
+            parts = {
+                "structure": np.fromfile(Path(folder) / "network.xml", np.uint8),
+                "weights": np.fromfile(Path(folder) / "network.bin", np.uint8),
+            }
+        data = save(parts)
+        if len(data) > _KEPT_BYTES:
+            return
+        try:
+            with whole_file(self._path) as file:
+                file.write(data + sha256(data).digest())
+        except WorkspaceError:
+            return  # a home that cannot be written costs time, not the extraction
 
 
 def _prepared(openvino: Any, model: Any, normalization: Normalization, size: tuple[int, int]) -> Any:
