@@ -217,6 +217,10 @@ def extract(
     device: Device = "auto",
     precision: Precision = "auto",
     threads: Threads = 0,
+    mirror: Annotated[
+        bool,
+        typer.Option("--mirror", help="Read each face's mirror image too and keep the mean: better, slower."),
+    ] = False,
     profile: Annotated[
         bool, typer.Option("--profile", help="Print where the time went, and how busy the threads were.")
     ] = False,
@@ -225,6 +229,7 @@ def extract(
 
     Examples:
       featurekit extract --backbone dlib_age --backbone mobilenet_v2
+      featurekit extract --mirror
       featurekit extract --detector insightface_scrfd --detector-weights scrfd_10g.onnx
     """
     from featurekit import embeddings as library
@@ -235,7 +240,7 @@ def extract(
     manifest = _manifest(workspace)
     settings = default_settings(detector, choose, detector_weights)
     names = [f"{name}:{layer}" if layer else name for name in backbone or BUILTIN_BACKBONES]
-    recipes = library.make_recipes(names, settings, device=device, precision=precision)
+    recipes = library.make_recipes(names, settings, device=device, precision=precision, mirrored=mirror)
     with _progress("extracting", unit="pictures") as progress:
         extraction = library.extract(
             manifest, recipes, settings, Store(workspace.cache), threads=threads, progress=progress

@@ -56,6 +56,7 @@ class Recipe:
         input_size: side of the crop, in pixels.
         template: where the landmarks were put.
         normalization: what was done to the pixels first.
+        mirrored: whether the vectors are the mean of the crop's and its mirror image's.
         precision: "fp32" or "bf16".
         engine: class of engine, whose members agree to the last bit: "cpu" or "cuda".
         extraction_version: version of this module's arithmetic.
@@ -70,6 +71,7 @@ class Recipe:
     normalization: Mapping[str, Any]
     precision: str
     engine: str
+    mirrored: bool = False
     extraction_version: int = EXTRACTION_VERSION
 
     @property
@@ -146,7 +148,12 @@ class Extraction:
 
 
 def make_recipes(
-    features: Sequence[str], settings: FaceSettings, *, device: str = "auto", precision: str = "auto"
+    features: Sequence[str],
+    settings: FaceSettings,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    mirrored: bool = False,
 ) -> dict[str, Recipe]:
     """Return the recipe of each feature and of the heads that come with its backbone.
 
@@ -155,6 +162,7 @@ def make_recipes(
         settings: how faces are found.
         device: "auto", "cpu" or "cuda".
         precision: "auto", "fp32" or "bf16".
+        mirrored: whether the vectors are the mean of the crop's and its mirror image's.
 
     Returns:
         "backbone:layer" → recipe, in the order asked.
@@ -181,6 +189,7 @@ def make_recipes(
                 normalization=json.loads(json.dumps(asdict(backbone.normalization))),
                 precision=precision if backbone.weights else "fp32",
                 engine=device if backbone.weights else "cpu",
+                mirrored=mirrored,
             )
             recipes.setdefault(recipe.feature, recipe)
     return recipes
@@ -195,16 +204,21 @@ class OpenBackbone:
         layers: what is read.
         crop: what it wants cut out.
         session: crops in, one array a layer out.
+        mirrored: whether the mirror images are read too, and the mean of both is given.
     """
 
     name: str
     layers: tuple[str, ...]
     crop: CropKind
     session: Session
+    mirrored: bool
 
     def vectors(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """Return "backbone:layer" → vectors (n, dim) of crops (n, s, s, 3)."""
         outputs = self.session(crops)
+        if self.mirrored:
+            others = self.session(np.ascontiguousarray(crops[:, :, ::-1]))
+            outputs = [(one + other) * np.float32(0.5) for one, other in zip(outputs, others, strict=True)]
         return {f"{self.name}:{layer}": out for layer, out in zip(self.layers, outputs, strict=True)}
 
 
@@ -223,7 +237,8 @@ def open_networks(recipes: Sequence[Recipe], threads: int) -> list[OpenBackbone]
         session = backbone.open(
             data, layers, device=own[0].engine, precision=own[0].precision, threads=threads
         )
-        networks.append(OpenBackbone(name, layers, (backbone.template, backbone.input_size), session))
+        crop = (backbone.template, backbone.input_size)
+        networks.append(OpenBackbone(name, layers, crop, session, own[0].mirrored))
     return networks
 
 

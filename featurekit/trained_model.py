@@ -353,9 +353,20 @@ def read_photographs(
                 f"{models[0].name} and {model.name} find faces differently; ask them one by one."
             )
         own = [recipe.feature for recipe in model.recipes]
-        made = make_recipes(own, model.settings, device=device, precision=precision)
+        made = make_recipes(
+            own,
+            model.settings,
+            device=device,
+            precision=precision,
+            mirrored=any(recipe.mirrored for recipe in model.recipes),
+        )
         model.check_recipes([made[feature] for feature in own])
     recipes = {recipe.feature: recipe for model in models for recipe in model.recipes}
+    for model in models:
+        if any(recipes[recipe.feature] != recipe for recipe in model.recipes):
+            raise ModelError(
+                f"{model.name} and another model make other vectors of the same name; ask them one by one."
+            )
     networks = open_networks(list(recipes.values()), threads)
     settings = replace(settings, choose=choose)
     finder = open_finder(settings, threads=threads)

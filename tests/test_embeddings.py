@@ -10,7 +10,15 @@ from featurekit import backbones
 from featurekit import embeddings as library
 from featurekit.backbones import BACKBONES, Backbone
 from featurekit.datasets import prepare
-from featurekit.embeddings import Embeddings, Ledger, enter, extract, load_embeddings, make_recipes
+from featurekit.embeddings import (
+    Embeddings,
+    Ledger,
+    enter,
+    extract,
+    load_embeddings,
+    make_recipes,
+    open_networks,
+)
 from featurekit.errors import EmbeddingError, UnknownNameError, WeightsError, WorkspaceError
 from featurekit.faces import default_settings
 from featurekit.store import Store
@@ -185,6 +193,7 @@ def test_a_picture_that_changed_after_prepare_is_named_and_not_used(manifest, re
         "normalization",
         "precision",
         "engine",
+        "mirrored",
         "extraction_version",
     ],
 )
@@ -192,6 +201,23 @@ def test_every_part_of_the_recipe_changes_the_key(recipes, part):
     recipe = next(iter(recipes.values()))
     value = {"changed": 1} if part in ("faces", "normalization") else "changed"
     assert replace(recipe, **{part: value}).key != recipe.key
+
+
+def test_a_mirrored_vector_is_the_mean_of_a_face_and_its_mirror_image(corner_color, settings):
+    crops = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+    vectors = {}
+    for mirrored in (False, True):
+        recipes = make_recipes([corner_color], settings, device="cpu", mirrored=mirrored)
+        (network,) = open_networks(list(recipes.values()), threads=1)
+        vectors[mirrored] = network.vectors(crops)["corner_color:corner"]
+    np.testing.assert_array_equal(vectors[False], crops[:, 0, 0])
+    np.testing.assert_allclose(vectors[True], (crops[:, 0, 0].astype(float) + crops[:, 0, -1]) / 2)
+
+
+def test_mirrored_vectors_are_not_taken_for_plain_ones(manifest, settings, store):
+    for mirrored in (False, True):
+        recipes = make_recipes(["mean_color"], settings, device="cpu", mirrored=mirrored)
+        assert extract(manifest, recipes, settings, store).n_read == 24
 
 
 def test_every_part_of_finding_faces_changes_the_key(recipes, settings):
