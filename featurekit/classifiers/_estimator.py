@@ -138,6 +138,12 @@ def learn_years(years: NDArray[np.float64]) -> tuple[NDArray[np.float64], float,
     return (roots - center) / unit, center, unit
 
 
+def from_years(years: NDArray[Any], center: float, unit: float) -> NDArray[np.float64]:
+    """Return years as the numbers that learn_years() would have made of them."""
+    numbers: NDArray[np.float64] = (np.sqrt(np.asarray(years, np.float64)) - center) / unit
+    return numbers
+
+
 def to_years(numbers: NDArray[Any], center: float, unit: float) -> NDArray[np.float64]:
     """Return the years that learn_years() made the numbers of.
 
