@@ -9,12 +9,14 @@ import os
 import platform
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,7 +24,8 @@ from numpy.typing import NDArray
 
 from featurekit import __version__
 from featurekit.backbones import split_feature
-from featurekit.classifiers import CLASSIFIERS, Classifier, ClassifierKind, check_training_labels
+from featurekit.classifiers import CLASSIFIERS, Classifier, ClassifierKind, check_training_labels, fresh
+from featurekit.classifiers._estimator import one_blas_thread
 from featurekit.embeddings import (
     Embeddings,
     Ledger,
@@ -32,7 +35,7 @@ from featurekit.embeddings import (
     row_keys,
     row_statuses,
 )
-from featurekit.engines import usable_cores
+from featurekit.engines import available_memory, usable_cores
 from featurekit.errors import FoldError, TargetError, WorkspaceError
 from featurekit.faces import STATUSES
 from featurekit.folds import Fold, FoldSet, make_fold_set
@@ -47,7 +50,10 @@ from featurekit.metrics import (
 )
 from featurekit.store import Store
 from featurekit.trained_model import TrainedModel, spread_out
+from featurekit.tuning import Search, limit_memory, search
 from featurekit.workspace import whole_file, write_text
+
+MUCH = 1_000_000_000  # bytes that a user should hear of before they are taken
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +78,8 @@ class Run:
         n_tested: faces scored.
         n_labelled: usable rows with a label.
         n_subjects: persons among the faces scored.
-        seconds: "extract", "fit", "predict": of all folds together; extract is that of the recipes.
+        seconds: "extract", "fit", "predict": of all folds together; extract is that of the recipes, and
+            fit includes the search.
         bytes_on_disk: size of the model fitted on all faces; 0 where none was saved.
         recipes: the Recipe of each part of the feature set.
         weights: name, sha256, and the three licences of each weight file that took part.
@@ -84,6 +91,9 @@ class Run:
         seed: what chance came from.
         command: the command line that made it.
         created: UTC time, ISO 8601.
+        tuned: whether its parameters were searched for, inside every training part anew.
+        search: of each fold {"parameters": those chosen, "score": their mean on the inner folds (share of
+            right answers; minus the mean absolute error in years), "candidates": how many were tried}.
     """
 
     target: str
@@ -112,11 +122,18 @@ class Run:
     seed: int
     command: str
     created: str
+    tuned: bool = False
+    search: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def name(self) -> str:
         """What its files are called; unique within a comparison."""
-        return f"{self.target}--{self.features.replace(':', '.')}--{self.classifier}"
+        return _name(self.target, self.features, self.classifier, self.tuned)
+
+    @property
+    def classifier_name(self) -> str:
+        """What the classifier is called beside others: a tuned one is another than the one as it comes."""
+        return f"{self.classifier} (tuned)" if self.tuned else self.classifier
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
@@ -138,8 +155,8 @@ class Run:
         """
         try:
             content = json.loads(path.read_text())
-            for name in ("classes", "notes", "recall", "recipes", "weights"):
-                content[name] = tuple(content[name])
+            for name in ("classes", "notes", "recall", "recipes", "weights", "search"):
+                content[name] = tuple(content.get(name, ()))
             content["confusion"] = tuple(tuple(row) for row in content["confusion"])
             return cls(**content)
         except (ValueError, KeyError, TypeError) as error:
@@ -154,8 +171,9 @@ class OutOfFold:
         fold: the fold each row was tested in, shape (n,); -1 for a row that no fold tests.
         predicted: class number or years of each row, shape (n,).
         probabilities: shape (n, n_classes), classes in the target's order; NaN for years.
-        seconds_fit, seconds_predict: of all folds together.
+        seconds_fit, seconds_predict: added up over the folds, whether or not they ran side by side.
         fitted: the classifier of the first fold.
+        searches: what was found in each fold; empty where nothing was searched.
     """
 
     fold: NDArray[np.intp]
@@ -164,6 +182,18 @@ class OutOfFold:
     seconds_fit: float
     seconds_predict: float
     fitted: Classifier
+    searches: tuple[Search, ...] = ()
+
+
+class _Tested(NamedTuple):
+    """What came out of one fold."""
+
+    classifier: Classifier
+    found: Search | None
+    predicted: NDArray[Any]
+    probabilities: NDArray[np.float64] | None
+    seconds_fit: float
+    seconds_predict: float
 
 
 def cross_validate(
@@ -177,8 +207,15 @@ def cross_validate(
     blocks: tuple[int, ...] = (),
     seed: int = 0,
     threads: int = 1,
+    tune: bool = False,
+    jobs: int = 1,
+    say: Callable[[str], None] | None = None,
+    done: Callable[[], None] | None = None,
 ) -> OutOfFold:
     """Fit a fresh classifier in every fold and let it read the faces it has not seen.
+
+    Folds side by side are threads: they share the vectors. Matrix products use one thread throughout, and
+    what a fold gives is put where its number says, so that the bits depend on neither jobs nor threads.
 
     Args:
         kind: which classifier.
@@ -189,47 +226,131 @@ def cross_validate(
         folds: row numbers to learn from and to be scored on.
         blocks: lengths of the parts of a joined vector.
         seed: what chance comes from.
-        threads: how many a classifier may use.
+        threads: how many all folds together may use.
+        tune: whether each fold first searches for parameters, inside its training part.
+        jobs: how many folds at once; fewer where their kernel matrices would not fit into memory.
+        say: called with what a user should hear before memory is taken.
+        done: called after each fold.
 
     Raises:
         TargetError: a training part has one class only.
     """
+    if not folds:
+        raise FoldError("There is no fold to fit on.")
+    limit = available_memory() // 2
+    most = max(len(fold.train) for fold in folds)
+    jobs, threads = _side_by_side(
+        fresh(kind, target, blocks=blocks, seed=seed, threads=threads),
+        most,
+        jobs=min(jobs, len(folds)),
+        limit=limit,
+        tune=tune and kind.grid is not None,
+        say=say,
+    )
+
+    def run(fold: Fold) -> _Tested:
+        rows = (X[fold.train], y[fold.train], subjects[fold.train])
+        check_training_labels(target, rows[1])
+        started = time.perf_counter()
+        classifier, found = _fit(
+            kind, target, *rows, blocks=blocks, seed=seed, threads=threads, tune=tune, memory_limit=limit
+        )
+        fitted = time.perf_counter()
+        probabilities = None
+        if target.is_regression:
+            predicted = classifier.predict(X[fold.test])
+        else:
+            # A class that no training face had keeps the probability 0.
+            probabilities = spread_out(
+                classifier.predict_proba(X[fold.test]), classifier.classes_, len(target.classes)
+            )
+            predicted = probabilities.argmax(axis=1)
+        if done:
+            done()
+        seconds = (fitted - started, time.perf_counter() - fitted)
+        return _Tested(classifier, found, predicted, probabilities, *seconds)
+
+    with one_blas_thread(), ThreadPoolExecutor(jobs) as pool:
+        results = list(pool.map(run, folds))
     fold_of = np.full(len(y), -1, dtype=np.intp)
     predicted = np.full(len(y), np.nan if target.is_regression else -1, dtype=y.dtype)
     probabilities = np.full((len(y), len(target.classes)), np.nan)
-    seconds_fit = seconds_predict = 0.0
-    first: Classifier | None = None
-    for number, fold in enumerate(folds):
-        classifier = fresh(kind, target, blocks=blocks, seed=seed, threads=threads)
-        check_training_labels(target, y[fold.train])
-        started = time.perf_counter()
-        classifier.fit(X[fold.train], y[fold.train], groups=subjects[fold.train])
-        fitted = time.perf_counter()
+    for number, (fold, tested) in enumerate(zip(folds, results, strict=True)):
         fold_of[fold.test] = number
-        if target.is_regression:
-            predicted[fold.test] = classifier.predict(X[fold.test])
-        else:
-            # A class that no training face had keeps the probability 0.
-            probabilities[fold.test] = spread_out(
-                classifier.predict_proba(X[fold.test]), classifier.classes_, len(target.classes)
-            )
-            predicted[fold.test] = probabilities[fold.test].argmax(axis=1)
-        seconds_fit += fitted - started
-        seconds_predict += time.perf_counter() - fitted
-        first = first or classifier
-    if first is None:
-        raise FoldError("There is no fold to fit on.")
-    return OutOfFold(fold_of, predicted, probabilities, seconds_fit, seconds_predict, first)
+        predicted[fold.test] = tested.predicted
+        if tested.probabilities is not None:
+            probabilities[fold.test] = tested.probabilities
+    return OutOfFold(
+        fold_of,
+        predicted,
+        probabilities,
+        sum(tested.seconds_fit for tested in results),
+        sum(tested.seconds_predict for tested in results),
+        results[0].classifier,
+        tuple(tested.found for tested in results if tested.found is not None),
+    )
 
 
-def fresh(
-    kind: ClassifierKind, target: Target, *, blocks: tuple[int, ...], seed: int, threads: int
-) -> Classifier:
-    """Return an unfitted classifier that knows where the parts of a joined vector end."""
-    classifier = kind.make(target, seed, threads)
-    if len(blocks) > 1 and hasattr(classifier, "feature_blocks"):
-        classifier.feature_blocks = blocks
-    return classifier
+def _fit(
+    kind: ClassifierKind,
+    target: Target,
+    X: NDArray[np.float32],
+    y: NDArray[Any],
+    subjects: NDArray[np.str_],
+    *,
+    blocks: tuple[int, ...],
+    seed: int,
+    threads: int,
+    tune: bool,
+    memory_limit: int,
+) -> tuple[Classifier, Search | None]:
+    """Return a classifier fitted on these rows and, where it was tuned on them, what the search found."""
+    classifier: Any = fresh(kind, target, blocks=blocks, seed=seed, threads=threads)
+    limit_memory(classifier, memory_limit)
+    found = None
+    if tune and kind.grid is not None:
+        found = search(
+            kind,
+            target,
+            X,
+            y,
+            subjects,
+            blocks=blocks,
+            seed=seed,
+            threads=threads,
+            memory_limit=memory_limit,
+        )
+        if found.best:
+            classifier.set_params(**found.best)
+    return classifier.fit(X, y, groups=subjects), found
+
+
+def _side_by_side(
+    classifier: Any,
+    n_rows: int,
+    *,
+    jobs: int,
+    limit: int,
+    tune: bool,
+    say: Callable[[str], None] | None,
+) -> tuple[int, int]:
+    """Return how many folds run at once, and how many threads each has; say what memory they will take."""
+    all_threads = getattr(classifier, "threads", 1)
+    needed = 0
+    for n_jobs in range(max(jobs, 1), 0, -1):
+        threads = max(all_threads // n_jobs, 1)
+        if not hasattr(classifier, "bytes_needed"):
+            return n_jobs, threads
+        classifier.set_params(threads=threads)
+        needed = n_jobs * classifier.bytes_needed(n_rows, searching=tune)
+        if needed <= limit:
+            break
+    if say and (n_jobs < jobs or needed > MUCH):
+        say(
+            f"Kernel matrices of {n_rows:,} training faces will take up to {needed / 1e9:.1f} GB,"
+            f" {limit / 1e9:.1f} GB may be used: {n_jobs} fold{'s' if n_jobs > 1 else ''} at once."
+        )
+    return n_jobs, threads
 
 
 @dataclass(frozen=True)
@@ -383,8 +504,11 @@ class Comparison:
         *,
         models_folder: Path | None,
         threads: int = 0,
+        tune: bool = False,
+        jobs: int = 1,
         command: str = "",
         progress: Progress | None = None,
+        say: Callable[[str], None] | None = None,
     ) -> list[Run]:
         """Run every plan, save each run as soon as it is done, and return them in the plans' order.
 
@@ -393,25 +517,49 @@ class Comparison:
             ledger: what has been extracted and how.
             store: where the vectors are.
             models_folder: where classifiers fitted on all faces go; None to fit none.
-            threads: how many a classifier may use; 0 for one a core.
+            threads: how many may be used; 0 for one a core.
+            tune: whether every fold searches for parameters inside its training part.
+            jobs: folds at once; 0 for as many as there are threads.
             command: the command line, for the record.
-            progress: called with (runs done, runs to do).
+            progress: called with (fits done, fits to do): one a fold, and one for each model saved.
+            say: called with what a user should hear before memory is taken.
         """
         threads = threads or usable_cores()
+        jobs = jobs or threads
+        n_fits = len(plans) * (self.folds.n_folds + (models_folder is not None))
+        fitted, lock = 0, Lock()
+
+        def fit_done() -> None:
+            nonlocal fitted
+            with lock:
+                fitted += 1
+                if progress:
+                    progress(fitted, n_fits)
+
         keys = row_keys(self.manifest, ledger.settings)
         statuses = row_statuses(self.manifest, keys, store.shelf("faces", ledger.settings.recipe()))
         # Plans of the same features stand together, so that each set is loaded once.
         order = sorted(range(len(plans)), key=lambda i: plans[i].features)
         done: dict[int, Run] = {}
         loaded: tuple[tuple[str, ...], Embeddings] | None = None
-        for position, i in enumerate(order):
+        for i in order:
             one = plans[i]
             if loaded is None or loaded[0] != one.features:
                 recipes = [ledger.recipes[part] for part in one.features]
                 loaded = (one.features, load_embeddings(self.manifest, recipes, ledger.settings, store))
-            done[i] = self._run_one(one, loaded[1], ledger, statuses, models_folder, threads, command)
-            if progress:
-                progress(position + 1, len(plans))
+            done[i] = self._run_one(
+                one,
+                loaded[1],
+                ledger,
+                statuses,
+                models_folder,
+                threads=threads,
+                tune=tune,
+                jobs=jobs,
+                command=command,
+                say=say,
+                fit_done=fit_done,
+            )
         return [done[i] for i in range(len(plans))]
 
     def _run_one(
@@ -421,8 +569,13 @@ class Comparison:
         ledger: Ledger,
         statuses: NDArray[np.uint8],
         models_folder: Path | None,
+        *,
         threads: int,
+        tune: bool,
+        jobs: int,
         command: str,
+        say: Callable[[str], None] | None,
+        fit_done: Callable[[], None],
     ) -> Run:
         """Fit, score and save one combination."""
         table, target = self.manifest.table, one.target
@@ -442,21 +595,38 @@ class Comparison:
             blocks=embeddings.blocks,
             seed=self.seed,
             threads=threads,
+            tune=tune,
+            jobs=jobs,
+            say=say,
+            done=fit_done,
         )
+        tuned = tune and one.kind.grid is not None
         tested = out.fold >= 0
         weight_files = tuple(describe_weights(embeddings.recipes, ledger.settings))
         notes = tuple(out.fitted.summary_.get("notes", ()))
+        notes += tuple(dict.fromkeys(note for found in out.searches for note in found.notes))
         crossing = self.folds.crossing_subjects(rows, subjects)
         if crossing:
             notes += (
                 f"{crossing} subjects are tested in more than one official fold, identical files being one"
                 " person; each is left out of the training part of every fold that tests it.",
             )
-        name = f"{target.name}--{one.feature_name.replace(':', '.')}--{one.kind.name}"
+        name = _name(target.name, one.feature_name, one.kind.name, tuned)
         n_bytes = 0
         if models_folder is not None:
-            final = fresh(one.kind, target, blocks=embeddings.blocks, seed=self.seed, threads=threads)
-            final.fit(X[tested], y[tested], groups=subjects[tested])
+            final, found = _fit(
+                one.kind,
+                target,
+                X[tested],
+                y[tested],
+                subjects[tested],
+                blocks=embeddings.blocks,
+                seed=self.seed,
+                threads=threads,
+                tune=tune,
+                memory_limit=available_memory() // 2,
+            )
+            chosen = _listed(found.best) if found else ""
             model = TrainedModel(
                 name=name,
                 target=target,
@@ -471,11 +641,12 @@ class Comparison:
                     "n_faces": int(tested.sum()),
                     "n_subjects": len(np.unique(subjects[tested])),
                     "seed": self.seed,
-                    "notes": list(notes),
+                    "notes": [*notes, *([f"Tuned on all its faces: {chosen}."] if chosen else [])],
                 },
                 weights=weight_files,
             )
             n_bytes = model.save(models_folder / name)
+            fit_done()
         per_fold, per_fold_all = self._scores(target, numbers, labelled, rows, out)
         confusion: tuple[tuple[int, ...], ...] = ()
         recall: tuple[float | None, ...] = ()
@@ -528,6 +699,15 @@ class Comparison:
             seed=self.seed,
             command=command,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
+            tuned=tuned,
+            search=tuple(
+                {
+                    "parameters": dict(found.best),
+                    "score": found.score,
+                    "candidates": len(found.candidates),
+                }
+                for found in out.searches
+            ),
         )
         run.save(self.folder, _predictions(table["face_id"].to_numpy(dtype=str)[rows], target, y, out))
         return run
@@ -559,6 +739,14 @@ def load_runs(folder: Path) -> list[Run]:
     return [Run.load(path) for path in sorted((folder / "runs").glob("*.json"))]
 
 
+def _name(target: str, features: str, classifier: str, tuned: bool) -> str:
+    return f"{target}--{features.replace(':', '.')}--{classifier}{'--tuned' if tuned else ''}"
+
+
+def _listed(parameters: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in parameters.items())
+
+
 def _encode(target: Target, labels: NDArray[np.str_], labelled: NDArray[np.intp]) -> NDArray[np.intp]:
     """Return the class number of every row of the manifest; -1 for a row without a label."""
     numbers = np.full(len(labels), -1, dtype=np.intp)
@@ -583,8 +771,9 @@ def _plain_parameters(classifier: Classifier) -> dict[str, Any]:
     """Return what the classifier was made with and what it decided, as plain JSON values."""
     made: dict[str, Any] = getattr(classifier, "get_params", dict)()
     decided = {name: value for name, value in classifier.summary_.items() if name != "notes"}
-    # How many threads it had changes nothing but the time.
-    values = {name: value for name, value in {**made, **decided}.items() if name not in ("threads", "target")}
+    # How many threads it had changes nothing but the time; what a memory limit changes stands in the notes.
+    aside = ("threads", "target", "memory_limit")
+    values = {name: value for name, value in {**made, **decided}.items() if name not in aside}
     content: dict[str, Any] = json.loads(json.dumps(values, default=str))
     return content
 

@@ -322,6 +322,19 @@ def fit(
     save_models: Annotated[
         bool, typer.Option("--save-models/--no-models", help="Also fit on all faces, into models/.")
     ] = True,
+    tune: Annotated[
+        bool,
+        typer.Option(
+            "--tune",
+            help="Search for parameters on folds inside every training part; the run is called (tuned).",
+        ),
+    ] = False,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            help="Folds at once; 0 for one a thread. The numbers do not depend on it, the memory does.", min=0
+        ),
+    ] = 0,
     threads: Threads = 0,
 ) -> None:
     """Fit and score classifiers on folds that never share a person; fitted models go to models/.
@@ -340,15 +353,18 @@ def fit(
     plans = benchmark.plan(
         manifest, ledger, models=model or ["svm"], targets=target, features=features, join=join
     )
-    with _progress("fitting", unit="runs") as progress:
+    with _progress("fitting", unit="fits") as progress:
         runs = comparison.run(
             plans,
             ledger,
             Store(workspace.cache),
             models_folder=workspace.models if save_models else None,
             threads=threads,
+            tune=tune,
+            jobs=jobs,
             command=_command_line(),
             progress=progress,
+            say=lambda text: typer.echo(text, err=True),
         )
     _print_runs(runs)
     typer.echo(f"Runs are in {comparison.folder / 'runs'}. Now: featurekit report")
@@ -385,7 +401,7 @@ def _print_runs(runs: Sequence[Any]) -> None:
         ranked = best_first([run for run in runs if run.target == target])
         kinds = [score_kind(name) for name in dict.fromkeys(name for run in ranked for name in run.scores)]
         rows = [
-            [run.features, run.classifier, *(_score(kind, run.scores.get(kind.name)) for kind in kinds)]
+            [run.features, run.classifier_name, *(_score(kind, run.scores.get(kind.name)) for kind in kinds)]
             for run in ranked
         ]
         made_up = " (SYNTHETIC: made-up portraits)" if ranked[0].dataset.get("synthetic") else ""

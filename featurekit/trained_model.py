@@ -57,6 +57,7 @@ TRUSTED_TYPES: tuple[str, ...] = (
     "featurekit.classifiers.logistic_regression.Linear",
     "featurekit.classifiers.mlp.MLP",
     "featurekit.classifiers.off_the_shelf.OffTheShelf",
+    "featurekit.classifiers.random_forest.Forest",
     "featurekit.classifiers.svm.SVM",
     "featurekit.classifiers.svm.SVMRegressor",
     "featurekit.classifiers.xgboost.XGBoost",

@@ -14,7 +14,7 @@ from featurekit.embeddings import enter, extract, make_recipes
 from featurekit.errors import FoldError, TargetError, UnknownNameError, WorkspaceError
 from featurekit.faces import default_settings
 from featurekit.folds import Fold
-from featurekit.manifest import GENDER
+from featurekit.manifest import AGE, GENDER
 from featurekit.store import Store
 
 COLUMNS = {"image_path": "file", "subject_id": "person", "age": "years", "gender": "sex"}
@@ -231,3 +231,150 @@ def test_every_baseline_is_run_on_one_feature_set_only(world):
 def test_probabilities_are_spread_over_all_classes():
     spread = benchmark.spread_out(np.array([[0.25, 0.75]]), np.array([1, 3]), 5)
     np.testing.assert_array_equal(spread, [[0, 0.25, 0, 0.75, 0]])
+
+
+# --- tuning, and folds side by side
+
+
+def people(n: int = 160, n_classes: int = 2, seed: int = 0):
+    """Vectors that half tell the class, and two faces a person."""
+    rng = np.random.default_rng(seed)
+    y = np.repeat(np.arange(n // 2) % n_classes, 2)
+    X = rng.normal(size=(n, 24)).astype(np.float32)
+    X[np.arange(n), y] += 1
+    return X, y, np.repeat([f"s{i}" for i in range(n // 2)], 2)
+
+
+def four_folds(n: int = 160):
+    return [Fold(np.setdiff1d(np.arange(n), part), part) for part in np.split(np.arange(n), 4)]
+
+
+SMALL_GRIDS = {
+    "svm": {"C": (0.5, 2.0), "gamma": (0.5, 1.0)},
+    "random_forest": {"min_samples_leaf": (5, 2), "n_estimators": (5, 10)},
+    "xgboost": {"max_depth": (2, 3)},
+    "logistic_regression": {"penalty": (0.4, 0.04)},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        ("svm", GENDER),
+        ("svm", AGE),
+        ("random_forest", GENDER),
+        ("xgboost", AGE),
+        ("logistic_regression", GENDER),
+    ],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_folds_side_by_side_give_the_same_bits(name, target):
+    kind = replace(CLASSIFIERS[name], grid=lambda target: SMALL_GRIDS[name])
+    X, y, subjects = people()
+    labels = y * 20.0 + 5 if target.is_regression else y
+    outs = [
+        cross_validate(
+            kind, target, X, labels, subjects, four_folds(), blocks=(4, 20), threads=2, tune=True, jobs=jobs
+        )
+        for jobs in (1, 2)
+    ]
+    np.testing.assert_array_equal(outs[0].predicted, outs[1].predicted)
+    np.testing.assert_array_equal(outs[0].probabilities, outs[1].probabilities)
+    assert [found.best for found in outs[0].searches] == [found.best for found in outs[1].searches]
+    assert len(outs[0].searches) == 4
+
+
+def test_a_fold_is_tuned_on_its_training_rows_alone():
+    X, y, subjects = people()
+    kind = replace(CLASSIFIERS["svm"], grid=lambda target: SMALL_GRIDS["svm"])
+    folds = four_folds()[:1]
+    found = cross_validate(kind, GENDER, X, y, subjects, folds, tune=True).searches[0]
+    X[folds[0].test] = 7.0
+    y[folds[0].test] = 1 - y[folds[0].test]
+    again = cross_validate(kind, GENDER, X, y, subjects, folds, tune=True).searches[0]
+    np.testing.assert_array_equal(found.scores, again.scores)
+    y[folds[0].train[:40]] = 1 - y[folds[0].train[:40]]
+    other = cross_validate(kind, GENDER, X, y, subjects, folds, tune=True).searches[0]
+    assert (other.scores != found.scores).any()
+
+
+def test_a_tuned_fold_is_fitted_with_what_its_search_chose():
+    X, y, subjects = people()
+    folds = four_folds()
+    out = cross_validate(CLASSIFIERS["svm"], GENDER, X, y, subjects, folds, tune=True)
+    for fold, found in zip(folds, out.searches, strict=True):
+        svm = CLASSIFIERS["svm"].make(GENDER, 0, 1).set_params(**found.best)
+        svm.fit(X[fold.train], y[fold.train], groups=subjects[fold.train])
+        np.testing.assert_array_equal(out.probabilities[fold.test], svm.predict_proba(X[fold.test]))
+
+
+def test_folds_whose_kernels_do_not_fit_into_memory_together_run_one_by_one(monkeypatch):
+    X, y, subjects = people()
+    svm = CLASSIFIERS["svm"].make(GENDER, 0, 1)
+    monkeypatch.setattr(benchmark, "available_memory", lambda: 3 * svm.bytes_needed(120, searching=False))
+    said = []
+    options = {"threads": 2, "jobs": 2, "say": said.append}
+    together = cross_validate(CLASSIFIERS["svm"], GENDER, X, y, subjects, four_folds(), **options)
+    assert len(said) == 1
+    assert "Kernel matrices of 120 training faces" in said[0]
+    assert said[0].endswith("1 fold at once.")
+    assert together.fitted.summary_["notes"] == []
+    monkeypatch.undo()
+    alone = cross_validate(CLASSIFIERS["svm"], GENDER, X, y, subjects, four_folds(), **options)
+    assert len(said) == 1
+    np.testing.assert_array_equal(together.probabilities, alone.probabilities)
+
+
+def test_a_tuned_run_stands_beside_the_untuned_one(world, tmp_path):
+    manifest, ledger, store = world
+    for tune in (False, True):
+        comparison = Comparison.open(tmp_path / "report", manifest, n_folds=4)
+        plans = plan(manifest, ledger, models=["logistic_regression"], targets=["gender"])
+        fits = []
+        comparison.run(
+            plans,
+            ledger,
+            store,
+            models_folder=tmp_path / "models",
+            threads=1,
+            tune=tune,
+            progress=lambda done, total, fits=fits: fits.append((done, total)),
+        )
+        assert fits == [(done, 10) for done in range(1, 11)]  # four folds and a model, twice
+    runs = {run.name: run for run in load_runs(tmp_path / "report")}
+    assert sorted(runs) == [
+        "gender--mean_color--logistic_regression",
+        "gender--mean_color--logistic_regression--tuned",
+        "gender--mean_color--majority",  # the floor has nothing to tune, and stands there once
+    ]
+    tuned = runs["gender--mean_color--logistic_regression--tuned"]
+    assert tuned.classifier_name == "logistic_regression (tuned)"
+    assert len(tuned.search) == 4
+    assert all(set(found) == {"parameters", "score", "candidates"} for found in tuned.search)
+    assert tuned.search[0]["candidates"] == 5
+    assert tuned.parameters["penalty"] == tuned.search[0]["parameters"]["penalty"]
+    model = json.loads((tmp_path / "models" / tuned.name / "model.json").read_text())
+    assert model["name"] == tuned.name
+    assert any(note.startswith("Tuned on all its faces: penalty=") for note in model["training"]["notes"])
+
+
+def test_a_run_saved_before_there_was_tuning_is_still_read(world, tmp_path):
+    run = compare(world, tmp_path / "report")[0]
+    path = tmp_path / "report" / "runs" / f"{run.name}.json"
+    content = json.loads(path.read_text())
+    del content["tuned"], content["search"]
+    path.write_text(json.dumps(content))
+    assert Run.load(path) == run
+    assert not run.tuned
+
+
+def test_a_run_that_could_not_be_tuned_says_so(world, tmp_path):
+    manifest, ledger, store = world
+    comparison = Comparison.open(tmp_path / "report", manifest, n_folds=2)
+    # Of the eight subjects two have the class that the others lack.
+    manifest.table["mood"] = ["glad" if name in ("s0", "s1") else "sad" for name in manifest.subjects]
+    plans = plan(manifest, ledger, models=["logistic_regression"], targets=["mood"])
+    run = comparison.run(plans, ledger, store, models_folder=None, threads=1, tune=True)[0]
+    assert run.tuned
+    assert run.search[0] == {"parameters": {}, "score": None, "candidates": 0}
+    assert any(note.startswith("Not tuned: the default parameters were used.") for note in run.notes)

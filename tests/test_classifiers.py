@@ -7,8 +7,9 @@ import pytest
 
 from featurekit.classifiers import CLASSIFIERS, check_training_labels
 from featurekit.classifiers._estimator import block_scaling
+from featurekit.classifiers._kernels import pair_weights, rbf_kernel
 from featurekit.classifiers.off_the_shelf import YEARS
-from featurekit.classifiers.svm import SVM, SVMRegressor, fit_linear, pair_weights, rbf_kernel
+from featurekit.classifiers.svm import SVM, SVMRegressor, fit_linear
 from featurekit.classifiers.xgboost import XGBoost
 from featurekit.errors import TargetError
 from featurekit.manifest import AGE, AGE_GROUP, GENDER
@@ -112,7 +113,7 @@ def test_the_kernel_is_scikit_learns_and_does_not_depend_on_tiles_or_threads(mon
     whole = rbf_kernel(vectors, None, 0.3)
     assert whole == pytest.approx(expected(vectors, gamma=0.3))
     assert rbf_kernel(vectors, vectors[:9], 0.3) == pytest.approx(expected(vectors, vectors[:9], gamma=0.3))
-    monkeypatch.setattr("featurekit.classifiers.svm.TILE", 16)
+    monkeypatch.setattr("featurekit.classifiers._kernels.TILE", 16)
     tiled = rbf_kernel(vectors, None, 0.3)
     assert tiled == pytest.approx(whole)
     assert (rbf_kernel(vectors, None, 0.3, threads=2) == tiled).all()

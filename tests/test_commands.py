@@ -126,6 +126,30 @@ def test_the_whole_path_from_photographs_to_a_prediction(featurekit, extracted, 
         assert picture.size == (40, 48)
 
 
+def test_a_tuned_comparison_is_the_same_whatever_the_jobs_and_stands_beside_the_untuned(
+    featurekit, extracted, tmp_path
+):
+    folder = tmp_path / "work" / "reports" / "table"
+    contents = []
+    for jobs in ("1", "2"):
+        code, output, errors = featurekit(*FIT, "--tune", "--jobs", jobs, "--threads", "2", "--no-models")
+        assert code == 0, errors
+        assert "logistic_regression (tuned)" in output
+        content = json.loads(
+            (folder / "runs" / "gender--mean_color--logistic_regression--tuned.json").read_text()
+        )
+        for time_or_command in ("seconds", "created", "command"):
+            content.pop(time_or_command)
+        predictions = folder / "predictions" / "gender--mean_color--logistic_regression--tuned.parquet"
+        contents.append((content, predictions.read_bytes()))
+    assert contents[0] == contents[1]
+    assert featurekit(*FIT, "--no-models")[0] == 0
+    assert featurekit("report")[0] == 0
+    report = (folder / "report.md").read_text()
+    assert "(tuned)" in report
+    assert "Parameters that each fold of the tuned runs chose" in report
+
+
 def test_the_report_repeats_byte_for_byte_but_for_times(featurekit, extracted, tmp_path):
     reports = []
     for _ in range(2):

@@ -604,3 +604,33 @@ def test_in_a_browser_the_page_is_as_wide_as_the_screen(browser, runs, tmp_path,
     )
     assert cut_off == []
     page.close()
+
+
+# --- tuned runs
+
+
+def tuned_run(target: str = "gender", score: float = 0.75) -> Run:
+    search = tuple(
+        {"parameters": {"C": C, "gamma": 0.5}, "score": score, "candidates": 12} for C in (2.0, 8.0)
+    )
+    return make_run(target, tuned=True, search=search)
+
+
+@pytest.mark.parametrize("render", [render_html, render_markdown])
+def test_a_tuned_run_is_called_so_and_says_what_each_fold_chose(render):
+    page = render([make_run(), tuned_run()], "t").replace("<wbr>", "")
+    assert "svm (tuned)" in page
+    assert "C=2, gamma=0.5" in page
+    assert "C=8, gamma=0.5" in page
+    assert "75.0 %" in page
+    assert "tuned runs chose" not in render([make_run()], "t")
+
+
+def test_the_inner_score_of_years_is_an_error_in_years():
+    page = render_markdown([tuned_run("age", score=-6.25)], "t")
+    assert "6.25 years" in page
+
+
+def test_a_fold_that_could_not_be_tuned_has_the_defaults():
+    nothing = ({"parameters": {}, "score": None, "candidates": 0},)
+    assert "the defaults" in render_markdown([make_run(tuned=True, search=nothing)], "t")

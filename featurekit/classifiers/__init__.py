@@ -6,14 +6,16 @@ learns (scaling, PCA, probabilities) it learns in fit(), from the rows it is
 given there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, Self
+from itertools import product
+from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.errors import TargetError
+from featurekit.folds import Fold
 from featurekit.manifest import Target
 from featurekit.registry import Registry
 
@@ -43,6 +45,31 @@ class Classifier(Protocol):
         """Return the probability of each class of classes_, shape (n, n_classes); not for years."""
 
 
+@runtime_checkable
+class Searcher(Protocol):
+    """A classifier that can try many parameters for less than a fit each: it shares what they share.
+
+    It may be left out: every classifier with a grid is searched, this one sooner.
+    """
+
+    def search_scores(
+        self,
+        X: NDArray[np.float32],
+        y: NDArray[Any],
+        *,
+        folds: Sequence[Fold],
+        candidates: Sequence[Mapping[str, Any]],
+    ) -> NDArray[np.float64] | None:
+        """Return how well each candidate reads the held-out rows of each fold, shape (n_candidates, n_folds).
+
+        A score is the share of right answers, or for years minus the mean absolute error. Nothing may be
+        learned from rows outside a fold's training part, and the estimator itself stays as it was.
+
+        Returns:
+            The scores; None where there is nothing to share, so that each candidate is fitted by itself.
+        """
+
+
 @dataclass(frozen=True)
 class ClassifierKind:
     """One way to read a target from vectors.
@@ -55,6 +82,9 @@ class ClassifierKind:
         features: target name → the only features it reads, for a member that brings its own
             (off_the_shelf); None where any will do.
         is_baseline: whether it is in every comparison as a floor, fitted on one feature set only.
+        grid: target → parameter → values to be searched, the default among them and the simpler first
+            (stronger penalties, shallower trees): of equal candidates the first is taken. The estimator
+            takes them by set_params(). None where there is nothing to tune.
     """
 
     name: str
@@ -63,6 +93,7 @@ class ClassifierKind:
     reads: Literal["embeddings", "crops"] = "embeddings"
     features: Callable[[Target], str | None] | None = None
     is_baseline: bool = False
+    grid: Callable[[Target], Mapping[str, Sequence[Any]]] | None = None
 
 
 CLASSIFIERS: Registry[ClassifierKind] = Registry("classifier", "featurekit.classifiers")
@@ -81,6 +112,34 @@ def classifier(
         return CLASSIFIERS.add(ClassifierKind(name=name, about=about, make=make, **facts))
 
     return register
+
+
+def fresh(
+    kind: ClassifierKind, target: Target, *, blocks: tuple[int, ...], seed: int, threads: int
+) -> Classifier:
+    """Return an unfitted classifier that knows where the parts of a joined vector end."""
+    classifier = kind.make(target, seed, threads)
+    if len(blocks) > 1 and hasattr(classifier, "feature_blocks"):
+        classifier.feature_blocks = blocks
+    return classifier
+
+
+def candidates(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Return every combination of a grid, the last parameter changing first.
+
+    >>> candidates({"C": [1, 2], "gamma": [0.5]})
+    [{'C': 1, 'gamma': 0.5}, {'C': 2, 'gamma': 0.5}]
+    """
+    return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+
+
+def held_out_score(true: NDArray[Any], said: NDArray[Any]) -> float:
+    """Return what a search goes by: the share of right classes; for years, minus the mean absolute error.
+
+    >>> held_out_score(np.array([1, 2]), np.array([1, 0])), held_out_score(np.array([30.0]), np.array([28.0]))
+    (0.5, -2.0)
+    """
+    return -float(np.abs(said - true).mean()) if true.dtype.kind == "f" else float((said == true).mean())
 
 
 def check_training_labels(target: Target, y: NDArray[Any]) -> None:

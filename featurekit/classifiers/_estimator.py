@@ -5,9 +5,11 @@ does not import it. Everything they learn is a plain array, or an estimator of
 scikit-learn: they can be saved without pickle.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, fields
+from threading import Lock
 from typing import Any, Self
 
 import numpy as np
@@ -136,6 +138,12 @@ def learn_years(years: NDArray[np.float64]) -> tuple[NDArray[np.float64], float,
     return (roots - center) / unit, center, unit
 
 
+def from_years(years: NDArray[Any], center: float, unit: float) -> NDArray[np.float64]:
+    """Return years as the numbers that learn_years() would have made of them."""
+    numbers: NDArray[np.float64] = (np.sqrt(np.asarray(years, np.float64)) - center) / unit
+    return numbers
+
+
 def to_years(numbers: NDArray[Any], center: float, unit: float) -> NDArray[np.float64]:
     """Return the years that learn_years() made the numbers of.
 
@@ -147,12 +155,64 @@ def to_years(numbers: NDArray[Any], center: float, unit: float) -> NDArray[np.fl
     return years
 
 
+class _Shared:
+    """A setting of the whole process that several threads want at once.
+
+    The first thread in makes it and the last one out undoes it. Were each to undo what it made, the first
+    to be done would undo it for those that still count on it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._holders = 0
+        self._made = ExitStack()
+
+    @contextmanager
+    def hold(
+        self, make: Callable[[], AbstractContextManager[Any]], holds: Callable[[], bool]
+    ) -> Iterator[None]:
+        """Keep what make() makes while inside; where others hold it already, make it only if not holds()."""
+        with self._lock:
+            if not self._holders or not holds():
+                self._made.enter_context(make())
+            self._holders += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holders -= 1
+                if not self._holders:
+                    self._made.close()
+
+
+_blas, _warnings = _Shared(), _Shared()
+
+
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Let matrix products use one thread: with more, their last bits depend on how many."""
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_info, threadpool_limits
 
-    with threadpool_limits(limits=1, user_api="blas"):
+    def holds() -> bool:
+        # A library may have been loaded since.
+        return all(one["num_threads"] == 1 for one in threadpool_info() if one["user_api"] == "blas")
+
+    with _blas.hold(lambda: threadpool_limits(limits=1, user_api="blas"), holds):
+        yield
+
+
+@contextmanager
+def no_convergence_warnings() -> Iterator[None]:
+    """Let solvers stop before they are done: the number of steps is fixed on purpose."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    @contextmanager
+    def ignored() -> Iterator[None]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            yield
+
+    with _warnings.hold(ignored, lambda: True):
         yield
 
 

@@ -1,13 +1,22 @@
 """An estimator of scikit-learn as a classifier of featurekit."""
 
-import warnings
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.classifiers._estimator import Estimator, learn_years, one_blas_thread, to_years
+from featurekit.classifiers import held_out_score
+from featurekit.classifiers._estimator import (
+    Estimator,
+    learn_years,
+    no_convergence_warnings,
+    one_blas_thread,
+    to_years,
+)
+from featurekit.folds import Fold
 
 
 @dataclass(eq=False, kw_only=True)
@@ -43,27 +52,93 @@ class Scikit(Estimator):
                 parameters.pop(name, None)
         return parameters
 
+    def set_params(self, **parameters: Any) -> Self:
+        """Change parameters by name: the estimator's own, else those of the model."""
+        from sklearn.base import clone
+
+        own = {one.name for one in fields(self)}
+        super().set_params(**{name: value for name, value in parameters.items() if name in own})
+        rest = {name: value for name, value in parameters.items() if name not in own}
+        if rest:
+            # A model of its own: copies of an estimator share theirs.
+            self.model = clone(self.model).set_params(**rest)
+        return self
+
     def fit(self, X: NDArray[np.float32], y: NDArray[Any], *, groups: NDArray[np.str_]) -> Self:
         """Learn from vectors and class numbers or years."""
-        from sklearn.exceptions import ConvergenceWarning
+        self.summary_: dict[str, Any] = {"notes": list(self.notes)}
+        numbers, targets = self._learn_inputs(X, y)
+        self.model_ = self._fit_model(self.fresh_model(len(X)), numbers, targets)
+        if not self.is_regression:
+            self.classes_ = self.model_.classes_
+        return self
 
+    def search_scores(
+        self,
+        X: NDArray[np.float32],
+        y: NDArray[Any],
+        *,
+        folds: Sequence[Fold],
+        candidates: Sequence[Mapping[str, Any]],
+    ) -> NDArray[np.float64] | None:
+        """Return the score of every candidate on every fold; scaling and components are learned once a fold.
+
+        Returns:
+            Shape (n_candidates, n_folds); None where a candidate changes what the scaling learns.
+        """
+        if any({"components", "is_scaled", "feature_blocks"} & set(candidate) for candidate in candidates):
+            return None
+        scores = np.empty((len(candidates), len(folds)))
+        for number, fold in enumerate(folds):
+            reader = copy(self)
+            reader.summary_ = {"notes": []}
+            train, targets = reader._learn_inputs(X[fold.train], y[fold.train])
+            test = reader._inputs(X[fold.test])
+            for i, said in reader._try_out(candidates, train, targets, test):
+                scores[i, number] = held_out_score(y[fold.test], said)
+        return scores
+
+    def _try_out(
+        self,
+        candidates: Sequence[Mapping[str, Any]],
+        train: NDArray[np.float32],
+        targets: NDArray[Any],
+        test: NDArray[np.float32],
+    ) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Yield the number of each candidate and what it says of the test rows; in any order."""
+        for i, candidate in enumerate(candidates):
+            one = copy(self).set_params(**candidate)
+            model = self._fit_model(one.fresh_model(len(train)), train, targets)
+            with one_blas_thread():
+                said = model.predict(test)
+            yield i, self._answers(said)
+
+    def _learn_inputs(
+        self, X: NDArray[np.float32], y: NDArray[Any]
+    ) -> tuple[NDArray[np.float32], NDArray[Any]]:
+        """Learn the scaling; return what the model learns from."""
         targets = y
         if self.is_scaled:
             self.learn_scaling(X, self.components)
             if self.is_regression:
                 targets, self.center_, self.unit_ = learn_years(y)
-        self.summary_: dict[str, Any] = {"notes": list(self.notes)}
-        self.model_ = self.fresh_model(len(X))
-        with one_blas_thread(), warnings.catch_warnings():
-            # The number of epochs is fixed on purpose; a solver that is not done yet says so in the summary.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            self.model_.fit(self.scaled(X) if self.is_scaled else X, targets)
-        if "n_jobs" in self.model_.get_params():
+        return self._inputs(X), targets
+
+    def _inputs(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self.scaled(X) if self.is_scaled else X
+
+    def _answers(self, said: NDArray[Any]) -> NDArray[Any]:
+        """Return what a model said as class numbers or years."""
+        return to_years(said, self.center_, self.unit_) if self.is_regression and self.is_scaled else said
+
+    def _fit_model(self, model: Any, numbers: NDArray[np.float32], targets: NDArray[Any]) -> Any:
+        # The number of epochs is fixed on purpose; a solver that is not done yet says so in the summary.
+        with one_blas_thread(), no_convergence_warnings():
+            model.fit(numbers, targets)
+        if "n_jobs" in model.get_params():
             # Threads would add up the trees' answers in whatever order they come.
-            self.model_.set_params(n_jobs=None)
-        if not self.is_regression:
-            self.classes_ = self.model_.classes_
-        return self
+            model.set_params(n_jobs=None)
+        return model
 
     def fresh_model(self, n_faces: int) -> Any:
         """Return an unfitted copy of the model for so many faces to learn from."""
@@ -74,9 +149,7 @@ class Scikit(Estimator):
     def predict_proba(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the probability of each class of classes_, shape (n, n_classes)."""
         with one_blas_thread():
-            shares = np.asarray(
-                self.model_.predict_proba(self.scaled(X) if self.is_scaled else X), np.float64
-            )
+            shares = np.asarray(self.model_.predict_proba(self._inputs(X)), np.float64)
         probabilities: NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
         return probabilities
 
@@ -86,5 +159,4 @@ class Scikit(Estimator):
             numbers: NDArray[np.intp] = self.classes_[self.predict_proba(X).argmax(axis=1)]
             return numbers
         with one_blas_thread():
-            years: NDArray[np.float64] = self.model_.predict(self.scaled(X) if self.is_scaled else X)
-        return to_years(years, self.center_, self.unit_) if self.is_scaled else years
+            return self._answers(self.model_.predict(self._inputs(X)))

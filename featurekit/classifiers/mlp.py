@@ -4,6 +4,7 @@ How long it learns is fixed: scikit-learn's early stopping would hold out faces
 of people that it also learns from.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +34,14 @@ class MLP(Scikit):
         return network
 
 
-@classifier("mlp", about=f"neural network with one hidden layer on {COMPONENTS} principal components")
+def grid(target: Target) -> Mapping[str, Sequence[Any]]:
+    """Return the penalties worth trying, strong ones first."""
+    return {"alpha": (100.0, 30.0, 10.0, 3.0)}
+
+
+@classifier(
+    "mlp", about=f"neural network with one hidden layer on {COMPONENTS} principal components", grid=grid
+)
 def make_mlp(target: Target, seed: int, threads: int) -> Classifier:
     """Return a network with one hidden layer."""
     from sklearn.neural_network import MLPClassifier, MLPRegressor

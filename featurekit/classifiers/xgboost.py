@@ -6,16 +6,19 @@ part. The number of rounds is chosen on held-out subjects of the training part.
 """
 
 import json
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.classifiers import Classifier, classifier
-from featurekit.classifiers._estimator import Estimator, learn_years, to_years
-from featurekit.errors import FoldError
-from featurekit.folds import subject_exclusive_folds
+from featurekit.classifiers import Classifier, classifier, held_out_score
+from featurekit.classifiers._estimator import Estimator, from_years, learn_years, to_years
+from featurekit.errors import EngineError, FoldError
+from featurekit.folds import Fold, subject_exclusive_folds
 from featurekit.manifest import Target
 
 if TYPE_CHECKING:
@@ -40,6 +43,7 @@ class XGBoost(Estimator):
         max_depth: questions a tree asks at most.
         column_share: share of the numbers that a tree sees.
         patience: rounds without an improvement on the held-out subjects before it stops.
+        device: "cpu" or "cuda"; what XGBoost really used is read back.
         booster_: the fitted trees in XGBoost's UBJSON format.
         classes_: class numbers seen in training, increasing; absent for years.
     """
@@ -51,26 +55,105 @@ class XGBoost(Estimator):
     max_depth: int = 5
     column_share: float = 0.5
     patience: int = 20
+    device: str = "cpu"
 
     def fit(self, X: NDArray[np.float32], y: NDArray[Any], *, groups: NDArray[np.str_]) -> Self:
         """Learn components, number of rounds and trees from vectors, class numbers or years, and persons."""
         import xgboost
 
         self.summary_: dict[str, Any] = {"notes": []}
+        labels, codes = self._learn_labels(y)
+        parameters = self._parameters()
+        self.learn_scaling(X, self.components)
+        reduced = self.scaled(X)
+        try:
+            fold = subject_exclusive_folds(codes, groups, n_folds=HELD_OUT, seed=self.seed)[0]
+        except FoldError as error:
+            rounds = FALLBACK_ROUNDS
+            self.summary_["notes"].append(f"{rounds} rounds, not chosen on held-out subjects. {error}")
+        else:
+            trial = self._train_until_it_stops(
+                self._matrix(reduced[fold.train], labels[fold.train]),
+                self._matrix(reduced[fold.test], labels[fold.test]),
+            )
+            rounds = trial.best_iteration + 1
+        booster = xgboost.train(parameters, self._matrix(reduced, labels), rounds)
+        self.booster_ = bytes(booster.save_raw("ubj"))
+        config = json.loads(booster.save_config())["learner"]["generic_param"]
+        if config["device"].partition(":")[0] != self.device.partition(":")[0]:
+            raise EngineError(
+                f"XGBoost was asked for {self.device} and ran on {config['device']}: it finds no GPU, or was"
+                " built without CUDA. `featurekit doctor` says what this machine has."
+            )
+        self.summary_ |= {"rounds": rounds, "device": config["device"], "class_weight": None}
+        if len(self.axes_):
+            self.summary_["components"] = len(self.axes_)
+        return self
+
+    def search_scores(
+        self,
+        X: NDArray[np.float32],
+        y: NDArray[Any],
+        *,
+        folds: Sequence[Fold],
+        candidates: Sequence[Mapping[str, Any]],
+    ) -> NDArray[np.float64] | None:
+        """Return the score of every candidate on every fold; principal components are learned once a fold.
+
+        A fold's held-out subjects say when to stop, too: the number of rounds costs nothing, and is the
+        best for every candidate alike. The chosen one finds its own number when it is fitted.
+
+        Returns:
+            Shape (n_candidates, n_folds); None where a candidate changes the components.
+        """
+        if any({"components", "feature_blocks"} & set(candidate) for candidate in candidates):
+            return None
+        scores = np.empty((len(candidates), len(folds)))
+        for number, fold in enumerate(folds):
+            reader = copy(self)
+            labels, _ = reader._learn_labels(y[fold.train])
+            reader.learn_scaling(X[fold.train], self.components)
+            train, test = reader.scaled(X[fold.train]), reader.scaled(X[fold.test])
+            of_test: NDArray[Any]
+            if self.is_regression:
+                of_test = from_years(y[fold.test], reader.center_, reader.unit_)
+            else:
+                of_test = np.searchsorted(reader.classes_, y[fold.test])
+
+            def try_out(
+                candidate: Mapping[str, Any],
+                reader: "XGBoost" = reader,
+                data: tuple[NDArray[Any], ...] = (train, labels, test, of_test, y[fold.test]),
+            ) -> float:
+                train, labels, test, of_test, true = data
+                one = copy(reader).set_params(**candidate)
+                # Matrices of its own: training writes into them.
+                held_out = one._matrix(test, of_test)
+                booster = one._train_until_it_stops(one._matrix(train, labels), held_out)
+                said = booster.predict(held_out, iteration_range=(0, booster.best_iteration + 1))
+                return held_out_score(true, one._answers(said))
+
+            with ThreadPoolExecutor(max(self.threads, 1)) as pool:
+                scores[:, number] = list(pool.map(try_out, candidates))
+        return scores
+
+    def _learn_labels(self, y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
+        """Return what is learned, and classes that held-out subjects should have their share of."""
         if self.is_regression:
-            labels: NDArray[Any]
             labels, self.center_, self.unit_ = learn_years(y)
             # Held-out subjects should be of all ages.
-            codes = np.searchsorted(np.quantile(labels, [0.2, 0.4, 0.6, 0.8]), labels).astype(np.intp)
-            parameters: dict[str, Any] = {"objective": "reg:squarederror"}
-        else:
-            # XGBoost wants 0 to k - 1, and a fold may lack a class.
-            self.classes_, codes = np.unique(y, return_inverse=True)
-            labels = codes
-            parameters = {"objective": "multi:softprob", "num_class": len(self.classes_)}
-        parameters |= {
+            return labels, np.searchsorted(np.quantile(labels, [0.2, 0.4, 0.6, 0.8]), labels).astype(np.intp)
+        # XGBoost wants 0 to k - 1, and a fold may lack a class.
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        return codes, codes
+
+    def _parameters(self) -> dict[str, Any]:
+        objective: dict[str, Any] = {"objective": "reg:squarederror"}
+        if not self.is_regression:
+            objective = {"objective": "multi:softprob", "num_class": len(self.classes_)}
+        return objective | {
             "tree_method": "hist",
-            "device": "cpu",
+            "device": self.device,
             "max_bin": 64,
             "eta": self.learning_rate,
             "max_depth": self.max_depth,
@@ -80,30 +163,18 @@ class XGBoost(Estimator):
             "nthread": THREADS,
             "verbosity": 0,
         }
-        self.learn_scaling(X, self.components)
-        reduced = self.scaled(X)
-        try:
-            fold = subject_exclusive_folds(codes, groups, n_folds=HELD_OUT, seed=self.seed)[0]
-        except FoldError as error:
-            rounds = FALLBACK_ROUNDS
-            self.summary_["notes"].append(f"{rounds} rounds, not chosen on held-out subjects. {error}")
-        else:
-            trial = xgboost.train(
-                parameters,
-                self._matrix(reduced[fold.train], labels[fold.train]),
-                self.max_rounds,
-                evals=[(self._matrix(reduced[fold.test], labels[fold.test]), "held_out")],
-                early_stopping_rounds=self.patience,
-                verbose_eval=False,
-            )
-            rounds = trial.best_iteration + 1
-        booster = xgboost.train(parameters, self._matrix(reduced, labels), rounds)
-        self.booster_ = bytes(booster.save_raw("ubj"))
-        config = json.loads(booster.save_config())["learner"]["generic_param"]
-        self.summary_ |= {"rounds": rounds, "device": config["device"], "class_weight": None}
-        if len(self.axes_):
-            self.summary_["components"] = len(self.axes_)
-        return self
+
+    def _train_until_it_stops(self, train: "xgboost.DMatrix", held_out: "xgboost.DMatrix") -> Any:
+        import xgboost
+
+        return xgboost.train(
+            self._parameters(),
+            train,
+            self.max_rounds,
+            evals=[(held_out, "held_out")],
+            early_stopping_rounds=self.patience,
+            verbose_eval=False,
+        )
 
     def predict_proba(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the probability of each class of classes_, shape (n, n_classes)."""
@@ -113,9 +184,13 @@ class XGBoost(Estimator):
 
     def predict(self, X: NDArray[np.float32]) -> NDArray[Any]:
         """Return the most probable class number, or the years, of each row, shape (n,)."""
+        return self._answers(self._ask(X) if self.is_regression else self.predict_proba(X))
+
+    def _answers(self, said: NDArray[Any]) -> NDArray[Any]:
+        """Return numbers as years, or probabilities as class numbers."""
         if self.is_regression:
-            return to_years(self._ask(X), self.center_, self.unit_)
-        numbers: NDArray[np.intp] = self.classes_[self.predict_proba(X).argmax(axis=1)]
+            return to_years(said, self.center_, self.unit_)
+        numbers: NDArray[np.intp] = self.classes_[said.argmax(axis=1)]
         return numbers
 
     def _ask(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -132,8 +207,15 @@ class XGBoost(Estimator):
         return xgboost.DMatrix(reduced, label=labels, nthread=THREADS)
 
 
+def grid(target: Target) -> Mapping[str, Sequence[Any]]:
+    """Return the trees worth trying, shallow ones first; their number is not searched but found."""
+    return {"max_depth": (3, 5), "column_share": (0.25, 0.5)}
+
+
 @classifier(
-    "xgboost", about="gradient-boosted trees on 128 principal components, rounds chosen on held-out subjects"
+    "xgboost",
+    about="gradient-boosted trees on 128 principal components, rounds chosen on held-out subjects",
+    grid=grid,
 )
 def make_xgboost(target: Target, seed: int, threads: int) -> Classifier:
     """Return gradient-boosted trees."""

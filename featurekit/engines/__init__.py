@@ -174,6 +174,16 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def available_memory() -> int:
+    """How many bytes could be taken now without anything being swapped out."""
+    info = Path("/proc/meminfo")
+    if info.is_file():
+        facts = dict(line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
+        if "MemAvailable" in facts:
+            return int(facts["MemAvailable"].split()[0]) * 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
 def stack_rows(rows: Sequence[Sequence[NDArray[Any]]]) -> list[NDArray[np.float32]]:
     """Turn one list of outputs a row into one array an output."""
     return [np.stack(column).astype(np.float32, copy=False) for column in zip(*rows, strict=True)]

@@ -32,6 +32,7 @@ from featurekit.report.tables import (
     rows_table,
     score_kind,
     scores_table,
+    searches_table,
     weights_table,
 )
 
@@ -210,7 +211,7 @@ def _who_won(runs: Sequence[Run]) -> str:
     best = trained[0]
     mean = mean_of(best, kind.name)
     assert mean is not None  # trained keeps only runs that have one
-    sentence = f"{best.classifier} on {best.features} is best, {_shown(best, kind.name)}"
+    sentence = f"{best.classifier_name} on {best.features} is best, {_shown(best, kind.name)}"
     also = _shown(best, "one_off")
     sentence += f" ({also}). " if also and kind.name == "exact" else ". "
     against = []
@@ -229,7 +230,7 @@ def _who_won(runs: Sequence[Run]) -> str:
         second = trained[1]
         behind = kind.gain(mean, mean_of(second, kind.name) or 0.0)
         sentence += (
-            f"Second is {second.classifier} on {second.features}, {_amount(kind.name, behind)} behind."
+            f"Second is {second.classifier_name} on {second.features}, {_amount(kind.name, behind)} behind."
         )
     return sentence.strip()
 
@@ -384,6 +385,8 @@ def _measured(by_target: Mapping[str, Sequence[Run]], runs: Sequence[Run]) -> tu
         blocks.append(weights_table(weights, "Weight files and their licences"))
     ordered = [run for of in by_target.values() for run in of]
     blocks.append(fits_table(ordered, "Parameters and decisions of every run"))
+    searches = searches_table(ordered, "Parameters that each fold of the tuned runs chose")
+    blocks += [searches] if searches else []
     return tuple(blocks)
 
 

@@ -226,7 +226,7 @@ def scores_table(runs: Sequence[Run], caption: str) -> Table:
     ]
     rows = []
     for run in ordered:
-        cells = [Cell(run.features), Cell(run.classifier, tag=role(run))]
+        cells = [Cell(run.features), Cell(run.classifier_name, tag=role(run))]
         for kinds, on_all in ((found, False), (everywhere, True)):
             for kind in kinds:
                 best = _best(ordered, kind, on_all)
@@ -347,7 +347,7 @@ def recall_table(runs: Sequence[Run], caption: str) -> Table | None:
 
 def model_name(run: Run) -> str:
     """Return what a run is called where there is room for one name only."""
-    return f"{run.classifier} · {run.features}"
+    return f"{run.classifier_name} · {run.features}"
 
 
 def rows_table(runs_by_target: Mapping[str, Sequence[Run]], caption: str) -> Table:
@@ -505,7 +505,7 @@ def fits_table(runs: Sequence[Run], caption: str) -> Table:
         (
             Cell(run.target),
             Cell(run.features),
-            Cell(run.classifier, tag=role(run)),
+            Cell(run.classifier_name, tag=role(run)),
             count_cell(run.dim),
             Cell(", ".join(f"{name}={value}" for name, value in flatten(run.parameters).items()) or ABSENT),
             Cell(" ".join(run.notes) or ABSENT),
@@ -514,6 +514,47 @@ def fits_table(runs: Sequence[Run], caption: str) -> Table:
         for run in runs
     )
     return Table(caption, columns, rows, n_names=3, is_folded=True, is_sortable=True)
+
+
+def searches_table(runs: Sequence[Run], caption: str) -> Table | None:
+    """Return which parameters each fold of the tuned runs chose, or None where nothing was tuned."""
+    columns = (
+        Column("Target"),
+        Column("Features", is_code=True),
+        Column("Classifier", is_code=True),
+        Column("Fold", is_number=True),
+        Column("Chosen", is_code=True),
+        Column("Of", "candidates", is_number=True),
+        Column("Score on the inner folds", is_number=True),
+    )
+    rows = []
+    for run in runs:
+        for number, found in enumerate(run.search):
+            chosen = ", ".join(f"{name}={value}" for name, value in flatten(found["parameters"]).items())
+            rows.append(
+                (
+                    Cell(run.target),
+                    Cell(run.features),
+                    Cell(run.classifier_name),
+                    count_cell(number),
+                    Cell(chosen or "the defaults"),
+                    count_cell(found["candidates"]),
+                    _inner_score_cell(_finite(found["score"]), is_years=not run.classes),
+                )
+            )
+    note = (
+        "Each fold searches anew, on folds inside its training part that share no person. The score is the"
+        " share of right answers there, for years the mean absolute error; it decides the choice and is no"
+        " result: the results are those of the tables above."
+    )
+    return Table(caption, columns, tuple(rows), note, n_names=3, is_folded=True) if rows else None
+
+
+def _inner_score_cell(score: float | None, *, is_years: bool) -> Cell:
+    if score is None:
+        return Cell(ABSENT)
+    kind = SCORES["mae_years" if is_years else "exact"]
+    return Cell(f"{kind.format(abs(score))} {kind.unit}", round(abs(score) * kind.scale, 6))
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -7,8 +7,9 @@ from functools import cache
 import numpy as np
 import pytest
 
-from featurekit.classifiers import CLASSIFIERS
+from featurekit.classifiers import CLASSIFIERS, candidates
 from featurekit.manifest import AGE, AGE_GROUP, GENDER, Target
+from featurekit.tuning import search
 
 TARGETS = {target.name: target for target in (GENDER, AGE_GROUP, AGE)}
 EVERY = [(name, target) for name in CLASSIFIERS.names() for target in TARGETS]
@@ -192,3 +193,37 @@ def test_a_target_of_the_users_own_is_read_too(name):
     mood = replace(GENDER, name="mood", classes=("cross", "glad", "sad"))
     X, y, _ = faces(name, mood)
     assert fitted(name, mood).predict_proba(X).shape == (len(y), 3)
+
+
+TUNABLE = [(name, target) for name, target in EVERY if CLASSIFIERS[name].grid is not None]
+
+
+@pytest.mark.parametrize(("name", "target"), TUNABLE)
+def test_its_grid_is_small_and_contains_its_defaults(name, target):
+    target = TARGETS[target]
+    kind = CLASSIFIERS[name]
+    default = kind.make(target, 0, 1).get_params()
+    tried = candidates(kind.grid(target))
+    unchanged = [one for one in tried if kind.make(target, 0, 1).set_params(**one).get_params() == default]
+    assert len(unchanged) == 1
+    assert len(tried) <= 16
+    assert json.loads(json.dumps(tried)) == tried
+
+
+@pytest.mark.parametrize(("name", "target"), TUNABLE)
+def test_it_can_be_searched_and_fitted_with_what_was_found(name, target):
+    target = TARGETS[target]
+    kind, (X, y, people) = CLASSIFIERS[name], faces(name, target)
+    tried = candidates(kind.grid(target))
+    grid = {parameter: sorted({tried[0][parameter], tried[-1][parameter]}) for parameter in tried[0]}
+    if name == "mlp":
+        grid["alpha"] = grid["alpha"][:1]  # its 600 steps are slow
+    if "n_estimators" in grid:
+        grid["n_estimators"] = (5, 10)  # hundreds of trees promise nothing that ten do not
+    found = search(kind, target, X, y, people, grid=grid)
+    assert found.scores.shape == (len(candidates(grid)), 3)
+    assert np.isfinite(found.scores).all()
+    assert (found.scores <= (0 if target.is_regression else 1)).all()
+    assert found.score > (-y.std() if target.is_regression else 1 / len(target.classes))
+    best = kind.make(target, 0, 1).set_params(**found.best)
+    assert {name: best.get_params()[name] for name in found.best} == found.best
