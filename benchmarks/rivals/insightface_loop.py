@@ -1,4 +1,8 @@
-"""insightface's loop: detect on one picture, crop the face, one forward of the embedding network."""
+"""insightface's loop: detect on one picture, crop the face, one forward of the embedding network.
+
+Where it finds no face the whole picture goes through the network, so that every side does the same number
+of forwards; how many those were is told with the faces found.
+"""
 
 import importlib.metadata
 import json
@@ -22,7 +26,7 @@ def main():
     cv2.setNumThreads(job["threads"])
     providers = ["CPUExecutionProvider"]
     detector = get_model(job["detector"], providers=providers, sess_options=options)
-    detector.prepare(ctx_id=-1, input_size=(640, 640), det_thresh=0.5)
+    detector.prepare(ctx_id=-1, input_size=(job["frame"], job["frame"]), det_thresh=0.5)
     network = onnxruntime.InferenceSession(job["network"], options, providers=providers)
     name = network.get_inputs()[0].name
     side, mean, scale = job["side"], np.float32(job["mean"]), np.float32(job["scale"])
@@ -30,22 +34,23 @@ def main():
     def embed(path):
         picture = cv2.imread(path)
         boxes, _ = detector.detect(picture, max_num=1)
-        if not len(boxes):
-            return None
-        x1, y1, x2, y2 = boxes[0, :4]
-        margin = 0.1 * max(x2 - x1, y2 - y1)
-        left, top = (int(max(0, value - margin)) for value in (x1, y1))
-        crop = picture[top : int(y2 + margin), left : int(x2 + margin)]
+        crop = picture
+        if len(boxes):
+            x1, y1, x2, y2 = boxes[0, :4]
+            margin = 0.1 * max(x2 - x1, y2 - y1)
+            left, top = (int(max(0, value - margin)) for value in (x1, y1))
+            crop = picture[top : int(y2 + margin), left : int(x2 + margin)]
         crop = cv2.cvtColor(cv2.resize(crop, (side, side)), cv2.COLOR_BGR2RGB)
         pixels = ((crop - mean) / scale).transpose(2, 0, 1)[None]
-        return network.run(None, {name: np.ascontiguousarray(pixels, dtype=np.float32)})[0]
+        return network.run(None, {name: np.ascontiguousarray(pixels, dtype=np.float32)})[0], len(boxes)
 
     files = [str(path) for path in sorted(Path(job["folder"]).iterdir())]
     for path in files[:4]:
         embed(path)
     started = time.perf_counter()
-    vectors = [embed(path) for path in files]
+    embedded = [embed(path) for path in files]
     seconds = time.perf_counter() - started
+    found = sum(n_faces for _, n_faces in embedded)
     names = ("insightface", "onnxruntime", "opencv-python", "numpy")
     answer = {
         "seconds": seconds,
@@ -54,8 +59,8 @@ def main():
             "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in names},
         },
-        "scores": {"faces found": sum(vector is not None for vector in vectors)},
-        "notes": ["a picture without a face costs it no forward"],
+        "scores": {"faces found": found},
+        "notes": [f"{len(files) - found} pictures without a face found were embedded whole"],
     }
     print(json.dumps(answer))
 
