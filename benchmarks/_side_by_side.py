@@ -20,11 +20,13 @@ import json
 import os
 import platform
 import re
+import resource
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -41,6 +43,9 @@ README = BENCHMARKS / "README.md"
 
 # What decides how fast a processor multiplies.
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
+# Cores that other programs may use while a side runs. Beyond, a ratio says little: threads that wait for each
+# other by spinning have been seen to take ten times as long beside a busy neighbour.
+DISTURBANCE = 0.15
 # Fewer rounds give no median worth the name.
 ROUNDS = 3
 TAIL = 2500  # characters of a failed side's output that are kept
@@ -88,6 +93,7 @@ class Measured:
         name, about: the side's.
         is_ours: whether it is featurekit.
         answers: one a round.
+        others: cores that other programs used meanwhile, one number a round; empty where nobody can say.
         failed: why it gave none, with the end of its output.
         skipped: why this machine cannot run it.
     """
@@ -96,6 +102,7 @@ class Measured:
     about: str
     is_ours: bool
     answers: list[dict[str, Any]] = field(default_factory=list)
+    others: list[float] = field(default_factory=list)
     failed: str = ""
     skipped: str = ""
 
@@ -126,6 +133,7 @@ class Measured:
             "seconds": [round(seconds, 4) for seconds in self.seconds],
             "median": round(middle, 4),
             "range": [round(low, 4), round(high, 4)],
+            "cores_used_by_others": [round(cores, 2) for cores in self.others],
             "scores": self.last.get("scores", {}),
             "notes": self.last.get("notes", []),
             "versions": self.last.get("versions", {}),
@@ -266,6 +274,8 @@ def compare(
         }
         result["cases"].append(content)
         print(case_in_words(content), flush=True)
+    if disturbance(result):
+        print(disturbance(result) + "\n", flush=True)
     options.results.mkdir(parents=True, exist_ok=True)
     text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     (options.results / f"{name}.json").write_text(text)
@@ -288,10 +298,11 @@ def run_case(case: Case, rounds: int, threads: int) -> list[Measured]:
         for side, python, answers in zip(case.sides, pythons, measured, strict=True):
             if answers.failed or answers.skipped:
                 continue
-            load = os.getloadavg()[0]
             take_turn(side, python, threads, answers)
             what = answers.failed or answers.skipped or f"{answers.seconds[-1]:.3f} s"
-            print(f"  round {number + 1}, load {load:.1f}, {side.name}: {what}", flush=True)
+            if answers.others and answers.others[-1] > DISTURBANCE:
+                what += f" (disturbed: others used {answers.others[-1]:.1f} cores)"
+            print(f"  round {number + 1}, {side.name}: {what}", flush=True)
     return measured
 
 
@@ -301,6 +312,7 @@ def take_turn(side: Side, python: Path, threads: int, measured: Measured) -> Non
         job = Path(scratch) / "job.json"
         job.write_text(json.dumps({**side.job, "threads": threads, "scratch": scratch}))
         own = ["--worker"] if side.environment is None else []
+        busy, used, started = busy_seconds(), seconds_of_children(), time.monotonic()
         ended = subprocess.run(
             [str(python), str(side.script), *own, str(job)],
             env=environment_variables(threads),
@@ -311,6 +323,8 @@ def take_turn(side: Side, python: Path, threads: int, measured: Measured) -> Non
             errors="replace",
             check=False,
         )
+        elapsed, used = time.monotonic() - started, seconds_of_children() - used
+        others = max(0.0, busy_seconds() - busy - used) / elapsed
     answer = answer_in(ended.stdout)
     if ended.returncode or answer is None:
         output = without_paths(ended.stdout[-TAIL:].strip())
@@ -319,6 +333,7 @@ def take_turn(side: Side, python: Path, threads: int, measured: Measured) -> Non
         measured.skipped = str(answer["skipped"])
     else:
         measured.answers.append(answer)
+        measured.others += [others] if busy else []
 
 
 def answer_in(output: str) -> dict[str, Any] | None:
@@ -442,6 +457,36 @@ def hardware() -> dict[str, Any]:
     }
 
 
+def busy_seconds() -> float:
+    """Return how long the cores that may be used here have been busy, with anybody's work; 0 if unknown."""
+    try:
+        lines = Path("/proc/stat").read_text().splitlines()
+    except OSError:
+        return 0.0
+    cores = {f"cpu{core}" for core in os.sched_getaffinity(0)}
+    ticks = 0
+    for name, *fields in (line.split() for line in lines if line.startswith("cpu")):
+        if name in cores:
+            user, nice, system, _idle, _waiting, interrupts, soft, stolen = map(int, fields[:8])
+            ticks += user + nice + system + interrupts + soft + stolen
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def seconds_of_children() -> float:
+    """Return the processor time of all sides that have ended, with the processes they waited for."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def disturbance(result: Mapping[str, Any]) -> str:
+    """Return a sentence where other programs used the cores in a round; "" where the machine was quiet."""
+    sides = [side for case in result["cases"] for side in case["sides"]]
+    most = max([cores for side in sides for cores in side.get("cores_used_by_others", [])], default=0.0)
+    if most <= DISTURBANCE:
+        return ""
+    return f"The machine was not quiet: other programs used up to {most:.1f} cores, so that no ratio is sure."
+
+
 def in_words(machine: Mapping[str, Any]) -> str:
     """Return one line about the machine."""
     return (
@@ -538,6 +583,9 @@ def plot(result: Mapping[str, Any]) -> str:
     text(24, y + 4, foot, 11, 'fill="#57606a"')
     if not result["complete"]:
         text(width - 24, 36, "trial", 15, 'text-anchor="end" fill="#b42318"')
+    if disturbance(result):
+        y += 18
+        text(24, y + 4, disturbance(result), 11, 'fill="#b42318"')
     height = y + 24
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height:.0f}" width="{width}"'
@@ -567,6 +615,8 @@ def last_run(results: Sequence[Mapping[str, Any]]) -> str:
     for result in results:
         lines += [f"### {result['title']}", "", f"    {result['command']}", ""]
         lines += [f"{in_words(result['hardware'])}; {result['rounds']} rounds, {result['created']}.", ""]
+        if disturbance(result):
+            lines += [f"**{disturbance(result)}**", ""]
         for case in result["cases"]:
             lines += [
                 f"| {case['title']} | median (range) |",
