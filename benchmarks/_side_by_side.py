@@ -149,12 +149,14 @@ class Verdict:
         wanted: in words.
         got: as measured.
         reached: whether it was.
+        timed: whether it is about time, so that a busy neighbour can turn it.
     """
 
     what: str
     wanted: str
     got: str
     reached: bool
+    timed: bool = False
 
 
 Judge = Callable[[Mapping[str, Measured]], list[Verdict]]
@@ -207,7 +209,7 @@ def at_least(sides: Mapping[str, Measured], ours: str, rival: str, factor: float
         for theirs, own in zip(sides[rival].seconds, sides[ours].seconds, strict=False)
     ]
     text = f"{got:.1f}× (rounds {min(pairs):.1f} to {max(pairs):.1f})"
-    return [Verdict(f"{ours} against {rival}", f"≥ {factor:g}×", text, got >= factor)]
+    return [Verdict(f"{ours} against {rival}", f"≥ {factor:g}×", text, got >= factor, timed=True)]
 
 
 # ---------------------------------------------------------------- running
@@ -252,7 +254,7 @@ def compare(
     result: dict[str, Any] = {
         "name": name,
         "title": title,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created": now(),
         "command": command_line(sys.argv),
         "complete": complete and options.rounds >= ROUNDS,
         "rounds": options.rounds,
@@ -276,12 +278,23 @@ def compare(
         print(case_in_words(content), flush=True)
     if disturbance(result):
         print(disturbance(result) + "\n", flush=True)
-    options.results.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    (options.results / f"{name}.json").write_text(text)
-    (options.results / f"{name}.svg").write_text(plot(result))
-    print(f"Wrote {name}.json and {name}.svg" + ("" if result["complete"] else "; this was a trial."))
+    write_result(result, options.results)
     return 1 if failed else 0
+
+
+def write_result(result: Mapping[str, Any], folder: Path) -> None:
+    """Write a result as JSON and, where it has sides, as a plot."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    (folder / f"{result['name']}.json").write_text(text)
+    if any(case["sides"] for case in result["cases"]):
+        (folder / f"{result['name']}.svg").write_text(plot(result))
+    print(f"Wrote {result['name']}.json" + ("" if result["complete"] else "; this was a trial."))
+
+
+def now() -> str:
+    """Return the time as it stands in results."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def run_case(case: Case, rounds: int, threads: int) -> list[Measured]:
@@ -537,8 +550,7 @@ def case_in_words(case: Mapping[str, Any]) -> str:
         scores = ", ".join(f"{name} {value}" for name, value in side.get("scores", {}).items())
         lines += [f"      {text}" for text in (scores, *side.get("notes", []), versions) if text]
     lines += [
-        f"  {'reached' if verdict['reached'] else 'NOT REACHED'}: {verdict['what']}:"
-        f" {verdict['got']}, wanted {verdict['wanted']}"
+        f"  {status_of(verdict, case)}: {verdict['what']}: {verdict['got']}, wanted {verdict['wanted']}"
         for verdict in case["verdicts"]
     ]
     return "\n".join(lines) + "\n"
@@ -606,53 +618,52 @@ def _bar_ends(side: Mapping[str, Any], unit: str) -> tuple[float, float, float] 
     return side["n"] / seconds[0], side["n"] / seconds[2], side["n"] / seconds[1]
 
 
+def status_of(verdict: Mapping[str, Any], case: Mapping[str, Any]) -> str:
+    """Return whether something was reached; a ratio of a disturbed case is not sure, and says so."""
+    status = "reached" if verdict["reached"] else "NOT REACHED"
+    most = max([cores for side in case["sides"] for cores in side.get("cores_used_by_others", [])], default=0)
+    return f"{status}, but disturbed" if verdict["timed"] and most > DISTURBANCE else status
+
+
 def last_run(results: Sequence[Mapping[str, Any]]) -> str:
     """Return the section of README that tells the last run of each comparison, from its results."""
     results = [result for result in results if result["complete"]]
     if not results:
         return "Nothing has been run in full yet.\n"
-    lines = []
-    for result in results:
-        lines += [f"### {result['title']}", "", f"    {result['command']}", ""]
-        lines += [f"{in_words(result['hardware'])}; {result['rounds']} rounds, {result['created']}.", ""]
-        if disturbance(result):
-            lines += [f"**{disturbance(result)}**", ""]
-        for case in result["cases"]:
-            lines += [
-                f"| {case['title']} | median (range) |",
-                "| --- | --- |",
-                *(f"| {side['name']} | {speed_of(side, case['unit'])} |" for side in case["sides"]),
-                "",
-            ]
-            if case["verdicts"]:
-                lines += ["| wanted | | measured | |", "| --- | --- | --- | --- |"]
-                lines += [
-                    f"| {verdict['what']} | {verdict['wanted']} | {verdict['got']} |"
-                    f" {'reached' if verdict['reached'] else '**not reached**'} |"
-                    for verdict in case["verdicts"]
-                ]
-                lines.append("")
-            scores = [
-                f"- {side['name']}: "
-                + "; ".join([*(f"{name} {value}" for name, value in side["scores"].items()), *side["notes"]])
-                for side in case["sides"]
-                if side.get("scores") or side.get("notes")
-            ]
-            if scores:
-                lines += [*scores, ""]
-        versions = {
-            f"{name} {number}"
-            for case in result["cases"]
-            for side in case["sides"]
-            for name, number in side.get("versions", {}).items()
-        }
-        lines += [
-            f"Versions: {', '.join(sorted(versions))}.",
-            "",
-            f"![plot](results/{result['name']}.svg)",
-            "",
-        ]
-    return "\n".join(lines)
+    return "\n".join(line for result in results for line in _told(result))
+
+
+def _told(result: Mapping[str, Any]) -> Iterator[str]:
+    """Give the lines that tell one comparison."""
+    yield from (f"### {result['title']}", "", f"    {result['command']}", "")
+    yield from (f"{in_words(result['hardware'])}; {result['rounds']} rounds, {result['created']}.", "")
+    if disturbance(result):
+        yield from (f"**{disturbance(result)}**", "")
+    versions: set[str] = set()
+    for case in result["cases"]:
+        if case["sides"]:
+            yield from (f"| {case['title']} | median (range) |", "| --- | --- |")
+            yield from (f"| {side['name']} | {speed_of(side, case['unit'])} |" for side in case["sides"])
+            yield ""
+        if case["verdicts"]:
+            yield from ("| what | wanted | measured | |", "| --- | --- | --- | --- |")
+            for verdict in case["verdicts"]:
+                cells = (verdict["what"], verdict["wanted"], verdict["got"], status_of(verdict, case))
+                yield f"| {' | '.join(cells)} |"
+            yield ""
+        told = False
+        for side in case["sides"]:
+            facts = [f"{name} {value}" for name, value in side.get("scores", {}).items()]
+            facts += side.get("notes", [])
+            if facts:
+                told = True
+                yield f"- {side['name']}: {'; '.join(facts)}"
+            versions |= {f"{name} {number}" for name, number in side.get("versions", {}).items()}
+        if told:
+            yield ""
+    if versions:
+        yield from (f"Versions: {', '.join(sorted(versions))}.", "")
+        yield from (f"![{result['title']}](results/{result['name']}.svg)", "")
 
 
 START, END = "<!-- the last run: written by _side_by_side.py -->", "<!-- end of the last run -->"

@@ -48,6 +48,7 @@ def main():
             "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in names},
         },
+        "notes": [f"SVC is of {SVC.__module__.partition('.')[0]}"],
         "details": {"scores": scores.tolist()},
     }
     print(json.dumps(answer))
