@@ -23,9 +23,9 @@ LIMIT, FOLDS = 11_852, 5
 
 
 def runs_in(workspace: Path, name: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """Return the runs of a comparison by features and target."""
+    """Return the SVM's runs of a comparison by features and target; fit adds baselines by itself."""
     runs = [json.loads(path.read_text()) for path in (workspace / "reports" / name / "runs").glob("*.json")]
-    return {(run["features"], run["target"]): run for run in runs}
+    return {(run["features"], run["target"]): run for run in runs if run["classifier"] == "svm"}
 
 
 def measure(options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
@@ -45,6 +45,9 @@ def measure(options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
         print(_ours.run_command(extract, workspace).strip().splitlines()[-1], flush=True)
         _ours.run_command([*fit, "--name", precision], workspace)  # before the next extraction takes over
     one, other = runs_in(workspace, "fp32"), runs_in(workspace, "bf16")
+    wanted = {(name, target) for name in BACKBONES for target in TARGETS}
+    if not set(one) == set(other) == wanted:
+        raise RuntimeError(f"Runs of {sorted(one)} and {sorted(other)} instead of {sorted(wanted)}.")
     rows = []
     for (features, target), run in sorted(one.items()):
         again = other[features, target]
