@@ -1,0 +1,135 @@
+"""What featurekit's own sides of the benchmarks have in common.
+
+The timed part is the library's main path: extract() on a prepared manifest, with hashing, storing and
+all. Opening the networks is taken out of it, as it is for every rival.
+"""
+
+import importlib.metadata
+import json
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(CHECKOUT))  # so that it runs from a checkout that is not installed
+
+if TYPE_CHECKING:
+    from featurekit.embeddings import Extraction
+    from featurekit.faces import FaceSettings
+    from featurekit.manifest import Manifest
+    from featurekit.store import Store
+
+
+def serve(work: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> None:
+    """Read the job that the last argument names, do it, print the answer."""
+    print(json.dumps(work(json.loads(Path(sys.argv[-1]).read_text()))))
+
+
+def is_worker() -> bool:
+    """Whether this process is a side of a comparison."""
+    return "--worker" in sys.argv[1:2]
+
+
+def versions(*names: str) -> dict[str, str]:
+    """Return the versions that decide featurekit's speed; names are further packages."""
+    from featurekit import __version__
+
+    packages = ("numpy", "openvino", "opencv-python", "pillow", *names)
+    found = {name: importlib.metadata.version(name) for name in packages}
+    return {"featurekit": __version__, "python": platform.python_version(), **found}
+
+
+@contextmanager
+def timed_opening(settings: "FaceSettings") -> Iterator[list[float]]:
+    """Measure how long extract() takes to open its detector and networks; one number each.
+
+    The detector is compiled for each size of frame when it first sees one: it is shown a black one here, as
+    every rival is shown a picture before its time begins.
+    """
+    import numpy as np
+
+    from featurekit import embeddings
+
+    seconds: list[float] = []
+
+    def timed(open_it: Callable[..., Any], sizes: Sequence[int] = ()) -> Callable[..., Any]:
+        def wrapped(*args: Any, **options: Any) -> Any:
+            started = time.perf_counter()
+            opened = open_it(*args, **options)
+            for size in sizes:
+                opened(np.zeros((size, size, 3), np.uint8), size)
+            seconds.append(time.perf_counter() - started)
+            return opened
+
+        return wrapped
+
+    own = embeddings.open_finder, embeddings.open_networks
+    frames = sorted({size for size, _ in settings.attempts})
+    embeddings.open_finder, embeddings.open_networks = timed(own[0], frames), timed(own[1])
+    try:
+        yield seconds
+    finally:
+        embeddings.open_finder, embeddings.open_networks = own
+
+
+def extracted(
+    job: Mapping[str, Any],
+    features: Sequence[str],
+    *,
+    detector: str = "centerface",
+    detector_weights: str | None = None,
+    precision: str = "auto",
+) -> "tuple[Manifest, Extraction, Store, FaceSettings, dict[str, Any]]":
+    """Extract the pictures of job["folder"] into a store of its own.
+
+    Returns:
+        The manifest, what extract() did, the store, the settings, and the answer so far: seconds
+        without opening, n, versions and notes.
+    """
+    from featurekit import embeddings
+    from featurekit.datasets import prepare
+    from featurekit.faces import default_settings
+    from featurekit.store import Store
+
+    manifest = prepare("utkface", Path(job["folder"]))
+    settings = default_settings(detector, detector_weights=detector_weights)
+    recipes = embeddings.make_recipes(features, settings, device="cpu", precision=precision)
+    store = Store(Path(job["scratch"]) / "cache")
+    with timed_opening(settings) as opening:
+        extraction = embeddings.extract(manifest, recipes, settings, store, threads=int(job["threads"]))
+    if len(opening) != 2:
+        raise RuntimeError(f"extract() opened its detector and networks {len(opening)} times, not twice.")
+    found = extraction.statuses.get("ok", 0)
+    ran = ", ".join(f"{name} {got['precision']}" for name, got in extraction.achieved.items())
+    answer = {
+        "seconds": extraction.seconds - sum(opening),
+        "n": extraction.n_read,
+        "versions": versions(*(["insightface", "onnxruntime"] if detector == "insightface_scrfd" else [])),
+        "scores": {"faces found": found},
+        "notes": [f"{ran}; {extraction.seconds:.2f} s with opening the networks"],
+    }
+    return manifest, extraction, store, settings, answer
+
+
+def run_command(words: Sequence[str], workspace: Path) -> str:
+    """Run featurekit's command line on a workspace and return what it printed.
+
+    Raises:
+        RuntimeError: it failed; the message is the end of what it printed.
+    """
+    ended = subprocess.run(
+        [sys.executable, str(CHECKOUT / "cli.py"), "--workspace", str(workspace), *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        check=False,
+    )
+    if ended.returncode:
+        raise RuntimeError(f"featurekit {' '.join(words[:2])} failed:\n{ended.stdout[-2000:]}")
+    return ended.stdout

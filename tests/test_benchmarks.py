@@ -1,0 +1,153 @@
+"""The arithmetic and the words of the side-by-side benchmarks; no rival and no network is needed."""
+
+import json
+import sys
+from dataclasses import asdict
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def harness(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    spec = spec_from_file_location("_side_by_side", BENCHMARKS / "_side_by_side.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "_side_by_side", module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def measured(harness, name, seconds, n=8, others=0.0):
+    answers = [{"seconds": each, "n": n} for each in seconds]
+    return harness.Measured(name, "", name == "featurekit", answers, [others] * len(answers))
+
+
+def result_of(harness, sides, verdicts, *, complete=True):
+    return {
+        "name": "made_up",
+        "title": "Made up",
+        "created": "2026-01-01T00:00:00+00:00",
+        "command": "python benchmarks/made_up.py",
+        "complete": complete,
+        "rounds": 3,
+        "hardware": {
+            "processor": "A processor",
+            "flags": ["avx2"],
+            "cores": 2,
+            "cores_used": 2,
+            "threads": 2,
+            "memory_gb": 8,
+            "load_before": 0.0,
+        },
+        "cases": [
+            {
+                "title": "A <job>",
+                "unit": "pictures",
+                "sides": [side.to_json() for side in sides],
+                "verdicts": [asdict(verdict) for verdict in verdicts],
+            }
+        ],
+    }
+
+
+def test_a_ratio_is_of_medians_and_of_equal_pieces_of_work(harness):
+    ours, rival = (
+        measured(harness, "featurekit", [1.0, 9.0, 2.0]),
+        measured(harness, "rival", [8.0, 4.0, 6.0], n=5),
+    )
+    assert harness.ratio(rival, ours) == pytest.approx((6.0 / 5) / (2.0 / 8))
+
+
+@pytest.mark.parametrize(("factor", "reached"), [(3.0, True), (3.01, False)])
+def test_a_ratio_is_reached_at_the_very_factor(harness, factor, reached):
+    sides = {
+        "featurekit": measured(harness, "featurekit", [1.0] * 3),
+        "rival": measured(harness, "rival", [3.0] * 3),
+    }
+    (verdict,) = harness.at_least(sides, "featurekit", "rival", factor)
+    assert verdict.reached is reached
+    assert verdict.got == "3.0× (rounds 3.0 to 3.0)"
+
+
+def test_no_ratio_is_told_of_a_side_without_an_answer(harness):
+    sides = {"featurekit": measured(harness, "featurekit", [1.0])}
+    assert harness.at_least(sides, "featurekit", "rival", 2.0) == []
+
+
+def test_sides_take_turns_and_an_error_is_reported_with_its_output(harness, tmp_path, capfd):
+    order = tmp_path / "order.txt"
+    works, breaks = tmp_path / "works.py", tmp_path / "breaks.py"
+    works.write_text(
+        "import json, sys\n"
+        "job = json.load(open(sys.argv[-1]))\n"
+        "print(job['name'], file=open(job['order'], 'a'))\n"
+        "print('a library says hello')\n"
+        "print(json.dumps({'seconds': 1.5, 'n': 3}))\n"
+        "print('{and goodbye')\n"
+    )
+    breaks.write_text(f"raise ValueError('no such face in {harness.CHECKOUT}')\n")
+    sides = [
+        harness.Side(name=name, about="", script=script, job={"name": name, "order": str(order)})
+        for name, script in (("A", works), ("B", works), ("broken", breaks))
+    ]
+    case = harness.Case(title="a case", unit="", sides=sides, judge=lambda _: [])
+    first, second, broken = harness.run_case(case, rounds=2, threads=1)
+    assert order.read_text().split() == ["A", "B", "A", "B"]
+    assert first.seconds == second.seconds == [1.5, 1.5]
+    assert "ValueError: no such face in …" in broken.failed
+    assert str(harness.CHECKOUT) not in broken.failed
+    assert broken.answers == []
+    assert "no such face" in capfd.readouterr().out
+
+
+def test_a_side_that_this_machine_cannot_run_is_no_error(harness, tmp_path):
+    script = tmp_path / "skips.py"
+    script.write_text('print(\'{"skipped": "no bf16"}\')\n')
+    side = harness.Side(name="A", about="", script=script, job={})
+    answers = harness.Measured("A", "", True)
+    harness.take_turn(side, Path(sys.executable), 1, answers)
+    assert (answers.skipped, answers.failed) == ("no bf16", "")
+
+
+def test_the_readme_tells_complete_results_and_leaves_the_rest_of_itself(harness):
+    ours, rival = measured(harness, "featurekit", [1.0, 2.0, 4.0]), measured(harness, "rival", [10.0] * 3)
+    verdicts = harness.at_least({"featurekit": ours, "rival": rival}, "featurekit", "rival", 8.0)
+    readme = f"before\n{harness.START}\nold\n{harness.END}\nafter\n"
+    told = harness.with_last_run(readme, harness.last_run([result_of(harness, [ours, rival], verdicts)]))
+    assert told.startswith("before\n")
+    assert told.endswith(f"{harness.END}\nafter\n")
+    assert "old" not in told
+    assert "| featurekit | 4.0 pictures/s (2.0 to 8.0) |" in told
+    assert "| featurekit against rival | ≥ 8× | 5.0× (rounds 2.5 to 10.0) | NOT REACHED |" in told
+    trial = result_of(harness, [ours, rival], verdicts, complete=False)
+    assert harness.last_run([trial]) == "Nothing has been run in full yet.\n"
+
+
+def test_a_ratio_beside_a_busy_neighbour_says_so(harness):
+    ours, rival = measured(harness, "featurekit", [1.0]), measured(harness, "rival", [9.0], others=1.2)
+    verdicts = harness.at_least({"featurekit": ours, "rival": rival}, "featurekit", "rival", 8.0)
+    result = result_of(harness, [ours, rival], verdicts)
+    assert "reached, but disturbed" in harness.last_run([result])
+    assert "1.2 cores" in harness.disturbance(result)
+
+
+def test_a_plot_is_well_formed_and_escapes_words(harness):
+    from xml.etree import ElementTree
+
+    ours, lost = measured(harness, "featurekit", [1.0, 2.0]), harness.Measured("rival", "", False, failed="x")
+    picture = harness.plot(result_of(harness, [ours, lost], []))
+    words = [element.text for element in ElementTree.fromstring(picture).iter() if element.text]
+    assert "A <job>" in words
+    assert "failed" in words
+
+
+def test_the_readme_in_the_checkout_is_what_the_results_say(harness):
+    results = [json.loads(path.read_text()) for path in sorted(harness.RESULTS.glob("*.json"))]
+    readme = harness.README.read_text()
+    assert harness.with_last_run(readme, harness.last_run(results)) == readme
