@@ -51,7 +51,7 @@ def search(
     threads: int,
 ) -> NDArray[np.float64]:
     """Return featurekit's scores, shape (n_gamma, n_C, n_folds)."""
-    from featurekit.tuning import grid_search_svc
+    from featurekit.classifiers._kernels import grid_search_svc
 
     scores: NDArray[np.float64] = grid_search_svc(
         X, y, C=C, gamma=gammas, folds=folds, class_weight=None, threads=threads
@@ -158,7 +158,7 @@ def case_of(
     np.savez(path, X=X, y=y, fold=fold, allow_pickle=False)
     gammas = [float(width / (X.shape[1] * X.var())) for width in WIDTHS]
     job = {"data": str(path), "C": C, "gamma": gammas}
-    ours = harness.Side(name=OURS, about="tuning.grid_search_svc()", script=Path(__file__), job=job)
+    ours = harness.Side(name=OURS, about="grid_search_svc()", script=Path(__file__), job=job)
     plain = harness.Side(
         name=PLAIN,
         about="GridSearchCV(SVC()), a process a thread",
