@@ -207,6 +207,25 @@ def test_the_shared_kernels_give_the_scores_of_single_fits(blocks):
             assert shared[i, f] == pytest.approx(-error, rel=1e-6)
 
 
+@pytest.mark.parametrize("target", [AGE, AGE_GROUP], ids=lambda target: target.name)
+def test_where_the_machine_will_be_linear_the_linear_machine_is_searched(target):
+    X, y, people = clouds(n=240, n_classes=4, apart=0.8)
+    labels = y * 12.0 + 3 if target.is_regression else y
+    tried = [{"C": C, "gamma": gamma} for C in (0.01, 1.0) for gamma in (0.5, 2.0)]
+    folds = inner_folds(target, labels, people)
+    machine = (SVMRegressor if target.is_regression else SVM)(linear_above=200)
+    scores = machine.search_scores(X, labels, folds=folds, candidates=tried)
+    assert (scores[0] == scores[1]).all()  # it has no gamma
+    assert (scores[0] != scores[2]).any()
+    if target.is_regression:
+        single = SVMRegressor(linear_above=0, C=0.01)
+        single.fit(X[folds[0].train], labels[folds[0].train], groups=people[folds[0].train])
+        error = np.abs(single.predict(X[folds[0].test]) - labels[folds[0].test]).mean()
+        assert scores[0, 0] == pytest.approx(-error, rel=1e-6)
+    else:
+        assert scores[2].mean() > 0.4
+
+
 def test_threads_do_not_change_a_search():
     X, y, people = clouds(n_classes=8, apart=1)
     for name in ("svm", "xgboost"):
@@ -235,6 +254,7 @@ def test_a_search_without_memory_for_kernels_fits_each_candidate_and_says_so():
     assert SVM(memory_limit=10_000).search_scores(X, y, folds=[], candidates=[{"C": 2.0}]) is None
     assert found.scores.shape == (2, 3)
     assert found.scores.min() > 0.5
+    assert found.notes == ("svm was tuned by fitting each candidate by itself: they could share nothing.",)
 
 
 def test_the_memory_of_a_search_is_foretold():
