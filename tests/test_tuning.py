@@ -9,6 +9,7 @@ import pytest
 from featurekit.classifiers import CLASSIFIERS, ClassifierKind
 from featurekit.classifiers._estimator import one_blas_thread
 from featurekit.classifiers._kernels import Distances, grid_search_svc, rbf_kernel, search_bytes
+from featurekit.classifiers.logistic_regression import ridge_answers
 from featurekit.classifiers.svm import SVM, SVMRegressor
 from featurekit.errors import EngineError
 from featurekit.folds import Fold
@@ -299,6 +300,17 @@ def test_warm_starts_lead_where_cold_ones_lead():
             assert shared[i, f] == pytest.approx(
                 (cold.predict(X[fold.test]) == y[fold.test]).mean(), abs=0.02
             )
+
+
+@pytest.mark.parametrize("dim", [5, 80])
+def test_ridge_regressions_from_shared_products_are_scikit_learns(dim):
+    from sklearn.linear_model import Ridge
+
+    X = np.random.default_rng(0).normal(3, 1, (60, dim)).astype(np.float32)
+    y = X[:, 0] * 2.0 + X[:, 1] + 7
+    alphas = [0.1, 10.0]
+    for alpha, said in zip(alphas, ridge_answers(X[:40], y[:40], X[40:], alphas), strict=True):
+        assert said == pytest.approx(Ridge(alpha=alpha).fit(X[:40], y[:40]).predict(X[40:]), rel=1e-4)
 
 
 def test_a_gpu_that_xgboost_did_not_get_is_an_error():
