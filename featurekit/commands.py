@@ -332,7 +332,8 @@ def fit(
     jobs: Annotated[
         int,
         typer.Option(
-            help="Folds at once; 0 for one a thread. The numbers do not depend on it, the memory does.", min=0
+            help="Folds at once; 0 for as many as threads and memory allow. Results do not depend on it.",
+            min=0,
         ),
     ] = 0,
     threads: Threads = 0,

@@ -104,11 +104,14 @@ def search(
         classifier = fresh(kind, target, blocks=blocks, seed=seed, threads=threads)
         return limit_memory(classifier, memory_limit)
 
-    shared = unfitted()
+    shared: Any = unfitted()
+    notes: tuple[str, ...] = ()
     scores = None
     if isinstance(shared, Searcher):
         scores = shared.search_scores(X, y, folds=folds, candidates=tried)
     if scores is None:
+        if isinstance(shared, Searcher):
+            notes = (f"{kind.name} was tuned by fitting each candidate by itself: they could share nothing.",)
         scores = np.array(
             [
                 [_fit_and_score(unfitted().set_params(**one), X, y, groups, fold) for fold in folds]
@@ -120,6 +123,7 @@ def search(
         scores=scores,
         best=tried[int(scores.mean(axis=1).argmax())],
         seconds=time.perf_counter() - started,
+        notes=notes,
     )
 
 

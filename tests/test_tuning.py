@@ -9,6 +9,7 @@ import pytest
 from featurekit.classifiers import CLASSIFIERS, ClassifierKind
 from featurekit.classifiers._estimator import one_blas_thread
 from featurekit.classifiers._kernels import Distances, grid_search_svc, rbf_kernel, search_bytes
+from featurekit.classifiers.logistic_regression import ridge_answers
 from featurekit.classifiers.svm import SVM, SVMRegressor
 from featurekit.errors import EngineError
 from featurekit.folds import Fold
@@ -207,6 +208,25 @@ def test_the_shared_kernels_give_the_scores_of_single_fits(blocks):
             assert shared[i, f] == pytest.approx(-error, rel=1e-6)
 
 
+@pytest.mark.parametrize("target", [AGE, AGE_GROUP], ids=lambda target: target.name)
+def test_where_the_machine_will_be_linear_the_linear_machine_is_searched(target):
+    X, y, people = clouds(n=240, n_classes=4, apart=0.8)
+    labels = y * 12.0 + 3 if target.is_regression else y
+    tried = [{"C": C, "gamma": gamma} for C in (0.01, 1.0) for gamma in (0.5, 2.0)]
+    folds = inner_folds(target, labels, people)
+    machine = (SVMRegressor if target.is_regression else SVM)(linear_above=200)
+    scores = machine.search_scores(X, labels, folds=folds, candidates=tried)
+    assert (scores[0] == scores[1]).all()  # it has no gamma
+    assert (scores[0] != scores[2]).any()
+    if target.is_regression:
+        single = SVMRegressor(linear_above=0, C=0.01)
+        single.fit(X[folds[0].train], labels[folds[0].train], groups=people[folds[0].train])
+        error = np.abs(single.predict(X[folds[0].test]) - labels[folds[0].test]).mean()
+        assert scores[0, 0] == pytest.approx(-error, rel=1e-6)
+    else:
+        assert scores[2].mean() > 0.4
+
+
 def test_threads_do_not_change_a_search():
     X, y, people = clouds(n_classes=8, apart=1)
     for name in ("svm", "xgboost"):
@@ -235,6 +255,7 @@ def test_a_search_without_memory_for_kernels_fits_each_candidate_and_says_so():
     assert SVM(memory_limit=10_000).search_scores(X, y, folds=[], candidates=[{"C": 2.0}]) is None
     assert found.scores.shape == (2, 3)
     assert found.scores.min() > 0.5
+    assert found.notes == ("svm was tuned by fitting each candidate by itself: they could share nothing.",)
 
 
 def test_the_memory_of_a_search_is_foretold():
@@ -279,6 +300,17 @@ def test_warm_starts_lead_where_cold_ones_lead():
             assert shared[i, f] == pytest.approx(
                 (cold.predict(X[fold.test]) == y[fold.test]).mean(), abs=0.02
             )
+
+
+@pytest.mark.parametrize("dim", [5, 80])
+def test_ridge_regressions_from_shared_products_are_scikit_learns(dim):
+    from sklearn.linear_model import Ridge
+
+    X = np.random.default_rng(0).normal(3, 1, (60, dim)).astype(np.float32)
+    y = X[:, 0] * 2.0 + X[:, 1] + 7
+    alphas = [0.1, 10.0]
+    for alpha, said in zip(alphas, ridge_answers(X[:40], y[:40], X[40:], alphas), strict=True):
+        assert said == pytest.approx(Ridge(alpha=alpha).fit(X[:40], y[:40]).predict(X[40:]), rel=1e-4)
 
 
 def test_a_gpu_that_xgboost_did_not_get_is_an_error():

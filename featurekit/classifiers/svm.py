@@ -59,6 +59,8 @@ from featurekit.folds import Fold, subject_exclusive_folds
 from featurekit.manifest import Target
 
 INNER_FOLDS = 3
+# Kernel, or vectors, of the rows learned from and of those held out, and a cost → score.
+Trial = Callable[[NDArray[np.float64], NDArray[np.float64], float], float]
 LANDMARKS = 2000  # faces that an approximated kernel is made from
 
 
@@ -121,44 +123,59 @@ class _KernelMachine(Estimator):
     ) -> NDArray[np.float64] | None:
         """Return the score of every C and gamma on every inner fold from one matrix of distances a fold.
 
+        A classifier is scored by the votes of its pairs; where it will be linear, by its linear machine,
+        which has no gamma.
+
         Returns:
             Shape (n_candidates, n_folds); None where no kernel matrix is kept, or other parameters vary.
         """
+        is_linear = len(X) > self.linear_above
         n_parts = max(len(self.feature_blocks or ()), 1)
         spare = self._memory_limit() - search_bytes(len(X), n_parts, 1)
-        if (
-            len(X) > self.gram_up_to
-            or spare < 0
-            or any(set(candidate) - {"C", "gamma"} for candidate in candidates)
+        if any(set(candidate) - {"C", "gamma"} for candidate in candidates) or (
+            not is_linear and (len(X) > self.gram_up_to or spare < 0)
         ):
             return None
-        more = spare // (search_bytes(len(X), n_parts, 2) - search_bytes(len(X), n_parts, 1))
-        threads = min(self.threads, 1 + more)
+        threads = self.threads
+        if not is_linear:
+            more = spare // (search_bytes(len(X), n_parts, 2) - search_bytes(len(X), n_parts, 1))
+            threads = min(threads, 1 + more)
+        tried = [
+            (one.get("C", self.C), 0.0 if is_linear else one.get("gamma", self.gamma)) for one in candidates
+        ]
+        gammas = list(dict.fromkeys(gamma for _, gamma in tried))
         scores = np.empty((len(candidates), len(folds)))
-        gammas = list(dict.fromkeys(candidate.get("gamma", self.gamma) for candidate in candidates))
         for number, fold in enumerate(folds):
             # What scales the vectors is learned from the fold's own training part.
             machine = copy(self)
             with one_blas_thread():
                 machine._learn_scaling(X[fold.train])
-                distances = Distances(machine._scale(X), self.feature_blocks, threads=self.threads)
-                ordered, try_out = machine._trial(y, fold)
+                scaled = machine._scale(X)
+                ordered, try_out = machine._trial(y, fold, is_linear=is_linear)
 
                 def learn(
-                    _: int, g: int, train: Any, test: Any, number: int = number, try_out: Any = try_out
+                    _: int,
+                    g: int,
+                    train: NDArray[np.float64],
+                    test: NDArray[np.float64],
+                    number: int = number,
+                    try_out: Trial = try_out,
                 ) -> None:
-                    for i, candidate in enumerate(candidates):
-                        if candidate.get("gamma", self.gamma) == gammas[g]:
-                            scores[i, number] = try_out(train, test, candidate.get("C", self.C))
+                    found = {cost: try_out(train, test, cost) for cost, gamma in tried if gamma == gammas[g]}
+                    for i, (cost, gamma) in enumerate(tried):
+                        if gamma == gammas[g]:
+                            scores[i, number] = found[cost]
 
+                if is_linear:
+                    learn(0, 0, scaled[ordered.train], scaled[ordered.test])
+                    continue
+                distances = Distances(scaled, self.feature_blocks, threads=self.threads)
                 over_kernels(distances, [ordered], gammas, learn, threads=threads)
-            del distances  # before the next fold's are made
+                del distances  # before the next fold's are made
         return scores
 
-    def _trial(
-        self, y: NDArray[Any], fold: Fold
-    ) -> tuple[Fold, Callable[[NDArray[np.float64], NDArray[np.float64], float], float]]:
-        """Return the fold in the order its kernels are wanted, and what scores a cost on those kernels."""
+    def _trial(self, y: NDArray[Any], fold: Fold, *, is_linear: bool) -> tuple[Fold, Trial]:
+        """Return the fold in the order its rows are wanted, and what scores a cost on them."""
         raise NotImplementedError
 
     def _learn_scaling(self, X: NDArray[np.float32]) -> None:
@@ -172,7 +189,7 @@ class _KernelMachine(Estimator):
         self.is_linear_ = len(X) > self.linear_above
         self.summary_: dict[str, Any] = {
             "kernel": "linear" if self.is_linear_ else "rbf",
-            "C": self._linear_cost if self.is_linear_ else self.C,
+            "C": self._linear_cost(self.C) if self.is_linear_ else self.C,
             "notes": [],
         }
         if self.is_linear_:
@@ -219,9 +236,8 @@ class _KernelMachine(Estimator):
         features: NDArray[np.float64] = nearness @ self._turn
         return features
 
-    @property
-    def _linear_cost(self) -> float:
-        return self.linear_cost * self.C / type(self).C
+    def _linear_cost(self, C: float) -> float:  # noqa: N803  # its name everywhere
+        return self.linear_cost * C / type(self).C
 
     def _with_landmarks(self, machine: Machine) -> Machine:
         """Return a linear machine on approximated features as one on the kernel with the landmarks."""
@@ -280,10 +296,9 @@ class SVM(_KernelMachine):
 
             def learn(rows: NDArray[np.intp]) -> Machine:
                 if self.is_linear_ or len(self.landmarks_):
-                    signs = np.where(codes[rows, None] == np.arange(n_classes), 1.0, -1.0)
-                    cost = self._linear_cost if self.is_linear_ else self.C
+                    cost = self._linear_cost(self.C) if self.is_linear_ else self.C
                     features = scaled if self.is_linear_ or kernel is None else kernel
-                    return fit_linear(features[rows], signs[:, -1:] if n_classes == 2 else signs, cost)
+                    return fit_linear(features[rows], class_signs(codes[rows], n_classes), cost)
                 gamma = self.gamma if kernel is None else None
                 pairs = fit_pairs(_among(rows, scaled, kernel), codes[rows], C=self.C, gamma=gamma)
                 return Machine(rows[pairs.rows], pairs.weights, pairs.intercept)
@@ -319,18 +334,20 @@ class SVM(_KernelMachine):
         numbers: NDArray[np.intp] = self.classes_[self.predict_proba(X).argmax(axis=1)]
         return numbers
 
-    def _trial(
-        self, y: NDArray[Any], fold: Fold
-    ) -> tuple[Fold, Callable[[NDArray[np.float64], NDArray[np.float64], float], float]]:
+    def _trial(self, y: NDArray[np.intp], fold: Fold, *, is_linear: bool) -> tuple[Fold, Trial]:
         # Class by class: libsvm reads the kernel in that order, and finds each pair's rows side by side.
         ordered = Fold(fold.train[np.argsort(y[fold.train], kind="stable")], fold.test)
+        classes, codes = np.unique(y[ordered.train], return_inverse=True)
 
         def try_out(train: NDArray[np.float64], test: NDArray[np.float64], cost: float) -> float:
-            pairs = fit_pairs(train, y[ordered.train], C=cost)
-            said = pairs.classes[
-                votes(test[:, pairs.rows] @ pairs.weights + pairs.intercept, len(pairs.classes))
-            ]
-            return held_out_score(y[fold.test], said)
+            if is_linear:
+                machine = fit_linear(train, class_signs(codes, len(classes)), self._linear_cost(cost))
+                decisions = test @ machine.weights + machine.intercept
+                said = decisions[:, 0] > 0 if len(classes) == 2 else decisions.argmax(axis=1)
+            else:
+                pairs = fit_pairs(train, codes, C=cost)
+                said = votes(test[:, pairs.rows] @ pairs.weights + pairs.intercept, len(classes))
+            return held_out_score(y[fold.test], classes[said.astype(np.intp)])
 
         return ordered, try_out
 
@@ -367,7 +384,8 @@ class SVMRegressor(_KernelMachine):
         with one_blas_thread():
             scaled, kernel = self._prepare(X)
             if self.is_linear_:
-                machine = fit_linear(scaled, targets[:, None], self._linear_cost, epsilon=self.epsilon)
+                cost = self._linear_cost(self.C)
+                machine = fit_linear(scaled, targets[:, None], cost, epsilon=self.epsilon)
             elif len(self.landmarks_) and kernel is not None:
                 linear = fit_linear(kernel, targets[:, None], self.C, epsilon=self.epsilon)
                 machine = self._with_landmarks(linear)
@@ -382,14 +400,17 @@ class SVMRegressor(_KernelMachine):
         """Return the years of each row, shape (n,)."""
         return to_years(self._decide(X)[:, 0], self.center_, self.unit_)
 
-    def _trial(
-        self, y: NDArray[Any], fold: Fold
-    ) -> tuple[Fold, Callable[[NDArray[np.float64], NDArray[np.float64], float], float]]:
+    def _trial(self, y: NDArray[np.float64], fold: Fold, *, is_linear: bool) -> tuple[Fold, Trial]:
         targets, center, unit = learn_years(y[fold.train])
 
         def try_out(train: NDArray[np.float64], test: NDArray[np.float64], cost: float) -> float:
-            machine = self._fit_years(train, targets, cost, on_kernel=True)
-            numbers = (test[:, machine.rows] @ machine.weights + machine.intercept)[:, 0]
+            if is_linear:
+                linear_cost = self._linear_cost(cost)
+                machine = fit_linear(train, targets[:, None], linear_cost, epsilon=self.epsilon)
+            else:
+                machine = self._fit_years(train, targets, cost, on_kernel=True)
+                test = test[:, machine.rows]
+            numbers = (test @ machine.weights + machine.intercept)[:, 0]
             return held_out_score(y[fold.test], to_years(numbers, center, unit))
 
         return fold, try_out
@@ -405,6 +426,12 @@ class SVMRegressor(_KernelMachine):
         with config_context(assume_finite=True):
             svr.fit(features, targets)
         return Machine(np.asarray(svr.support_, np.intp), svr.dual_coef_.T, svr.intercept_)
+
+
+def class_signs(codes: NDArray[np.intp], n_classes: int) -> NDArray[np.float64]:
+    """Return 1 for a row's own class and -1 for the others, shape (n, n_classes); (n, 1) for two classes."""
+    signs = np.where(codes[:, None] == np.arange(n_classes), 1.0, -1.0)
+    return signs[:, -1:] if n_classes == 2 else signs
 
 
 def fit_linear(

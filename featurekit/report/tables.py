@@ -284,8 +284,8 @@ def _scores_note(found: Sequence[ScoreKind], everywhere: Sequence[ScoreKind]) ->
         words.append("On all rows, a labelled row in which no face was found counts as read wrongly.")
     words.append(
         "Extract: seconds for all pictures, shared by every model that reads the same features."
-        " Fit: all folds together. Predict: for 1,000 faces, from their vectors. Size: the classifier"
-        " as saved."
+        " Fit: all folds together, with the search of a tuned run. Predict: for 1,000 faces, from their"
+        " vectors. Size: the classifier as saved."
     )
     return " ".join(words)
 
