@@ -1,12 +1,15 @@
 """OpenVINO, the engine for CPUs.
 
-Every picture is a request of its own on a stream of one thread, as many streams
-as threads. So a vector depends on its own pixels alone, whatever the batch, the
-order or the number of threads, and the cores are still all busy.
+Every picture is a request of its own on a stream of one thread. So a vector
+depends on its own pixels alone, whatever the batch, the order or the number of
+threads. Each thread that asks has a compiled network of its own, because streams
+that share one wait for each other: two threads took half as long again. Only a
+large network, where that is lost in the time it takes, is compiled once for all.
 """
 
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
@@ -26,6 +29,8 @@ _PRECISION = {"fp32": "f32", "bf16": "bf16"}
 # Raise whenever a torch module is converted differently: what was kept then goes unused.
 _KEPT_VERSION = "1"
 _KEPT_BYTES = 256 * 2**20
+# Weights, in bytes, up to which each thread has a compiled network of its own.
+_SMALL = 64 * 2**20
 
 
 def import_openvino() -> Any:
@@ -49,76 +54,69 @@ class OpenVINOSession:
         self._precision = precision
         self._threads = threads or usable_cores()
         self._model = _read(self._openvino, network)
-        self._compiled: dict[tuple[int, int], _Compiled] = {}
+        n_bytes = sum(node.get_data().nbytes for node in self._model.get_ops() if _is_constant(node))
+        self._is_small = n_bytes <= _SMALL
+        self._sizes: dict[tuple[int, int], Any] = {}
+        self._spare: dict[tuple[int, int], Any] = {}
+        self._own = threading.local()
+        self._pool: ThreadPoolExecutor | None = None
         self._compiling = threading.Lock()
         side = network.input_size or 64
-        self._first = self._for_size((side, side))
+        self._first = self._compiled((side, side))
+        self._spare[side, side] = self._first
 
     @property
     def achieved(self) -> Achieved:
         """What it runs on, read back from the compiled network."""
-        kind = self._first.model.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        kind = self._first.get_property("INFERENCE_PRECISION_HINT").get_type_name()
         precision = next((ours for ours, theirs in _PRECISION.items() if theirs == kind), kind)
-        devices = self._first.model.get_property("EXECUTION_DEVICES")
+        devices = self._first.get_property("EXECUTION_DEVICES")
         version = self._openvino.__version__.split("-")[0]
         return Achieved(f"openvino {version}", "+".join(map(str, devices)).lower(), precision)
 
     def __call__(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         """Return one array an output; may be called from several threads at once."""
-        compiled = self._for_size((pixels.shape[1], pixels.shape[2]))
-        # A detector is called with one picture, from each of the threads that decode.
-        return compiled.one(pixels) if len(pixels) == 1 else compiled.many(pixels)
-
-    def _for_size(self, size: tuple[int, int]) -> "_Compiled":
+        if len(pixels) == 1 or self._threads == 1:
+            return stack_rows([self._one(picture) for picture in pixels])
         with self._compiling:
-            if size not in self._compiled:
-                prepared = _prepared(self._openvino, self._model, self._network.normalization, size)
-                options = {
-                    "INFERENCE_PRECISION_HINT": _PRECISION[self._precision],
-                    "NUM_STREAMS": str(self._threads),
-                    "INFERENCE_NUM_THREADS": str(self._threads),
-                    "ENABLE_CPU_PINNING": False,
-                }
-                model = self._openvino.Core().compile_model(prepared, "CPU", options)
-                self._compiled[size] = _Compiled(self._openvino, model, self._threads)
-            return self._compiled[size]
+            self._pool = self._pool or ThreadPoolExecutor(self._threads)
+        return stack_rows(list(self._pool.map(self._one, pixels)))
+
+    def _one(self, picture: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """Run one picture, in the caller's thread."""
+        requests: dict[tuple[int, int], Any] = self._own.__dict__.setdefault("requests", {})
+        size = (picture.shape[0], picture.shape[1])
+        if size not in requests:
+            requests[size] = self._model_for(size).create_infer_request()
+        request = requests[size]
+        request.infer({0: np.ascontiguousarray(picture[None])}, share_inputs=True, share_outputs=True)
+        outputs = range(len(request.model_outputs))
+        return [np.array(request.get_output_tensor(i).data[0], dtype=np.float32) for i in outputs]
+
+    def _model_for(self, size: tuple[int, int]) -> Any:
+        """Return a compiled network for a thread that has none of this size yet."""
+        with self._compiling:
+            if not self._is_small:  # one for all threads
+                if size not in self._spare:
+                    self._spare[size] = self._compiled(size)
+                return self._spare[size]
+            return self._spare.pop(size, None) or self._compiled(size)
+
+    def _compiled(self, size: tuple[int, int]) -> Any:
+        if size not in self._sizes:
+            self._sizes[size] = _prepared(self._openvino, self._model, self._network.normalization, size)
+        streams = "1" if self._is_small else str(self._threads)
+        options = {
+            "INFERENCE_PRECISION_HINT": _PRECISION[self._precision],
+            "NUM_STREAMS": streams,
+            "INFERENCE_NUM_THREADS": streams,
+            "ENABLE_CPU_PINNING": False,
+        }
+        return self._openvino.Core().compile_model(self._sizes[size], "CPU", options)
 
 
-class _Compiled:
-    """A network compiled for one size of picture."""
-
-    def __init__(self, openvino: Any, model: Any, threads: int) -> None:
-        self.model = model
-        self._queue = openvino.AsyncInferQueue(model, threads)
-        self._queue_is_free = threading.Lock()
-        self._own = threading.local()
-
-    def one(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-        """Run one picture in the caller's thread."""
-        if not hasattr(self._own, "request"):
-            self._own.request = self.model.create_infer_request()
-        self._own.request.infer({0: np.ascontiguousarray(pixels)})
-        return self._outputs(self._own.request)
-
-    def many(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-        """Run pictures on all streams at once, each for itself."""
-        rows: list[list[NDArray[np.float32]]] = [[]] * len(pixels)
-
-        def keep(request: Any, row: int) -> None:
-            rows[row] = [output[0] for output in self._outputs(request)]
-
-        with self._queue_is_free:
-            self._queue.set_callback(keep)
-            for row in range(len(pixels)):
-                self._queue.start_async({0: np.ascontiguousarray(pixels[row : row + 1])}, row)
-            self._queue.wait_all()
-        return stack_rows(rows)
-
-    def _outputs(self, request: Any) -> list[NDArray[np.float32]]:
-        return [
-            np.array(request.get_output_tensor(i).data, dtype=np.float32)
-            for i in range(len(self.model.outputs))
-        ]
+def _is_constant(node: Any) -> bool:
+    return bool(node.get_type_name() == "Constant")
 
 
 def _read(openvino: Any, network: Network) -> Any:
