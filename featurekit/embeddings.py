@@ -661,10 +661,16 @@ def enter(
     if ledger is None or ledger.settings != settings:
         ledger = Ledger(settings, {}, {}, {}, asked)
     costs = {name: dict(cost) for name, cost in ledger.costs.items()}
-    spent = {
-        "shared": extraction.seconds - sum(extraction.network_seconds.values()),
-        **extraction.network_seconds,
-    }
+    for feature, recipe in extraction.recipes.items():
+        if ledger.recipes.get(feature, recipe) != recipe:
+            costs.pop(recipe.backbone, None)  # what other vectors of that name took
+    spent = extraction.network_seconds
+    if extraction.n_detected or not spent:
+        spent["shared"] = extraction.seconds - sum(spent.values())
+    else:
+        # Every face was known: the pictures were read again for these networks alone.
+        whole = sum(spent.values())
+        spent = {name: extraction.seconds * seconds / whole for name, seconds in spent.items()}
     if extraction.n_read:
         for name, seconds in spent.items():
             cost = costs.setdefault(name, {"seconds": 0.0, "pictures": 0})

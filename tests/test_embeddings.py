@@ -265,6 +265,19 @@ def test_the_ledger_adds_up_what_a_network_cost_and_forgets_other_settings(
     assert enter(loaded, replace(cached, recipes={}), other, asked).recipes == {}
 
 
+def test_the_ledger_counts_only_what_the_present_vectors_cost(manifest, recipes, settings, store):
+    asked = {"device": "cpu", "precision": "auto"}
+    ledger = enter(None, extract(manifest, recipes, settings, store), settings, asked)
+    shared = ledger.costs["shared"]
+    mirrored = make_recipes(["mean_color"], settings, device="cpu", mirrored=True)
+    second = extract(manifest, mirrored, settings, store)
+    ledger = enter(ledger, second, settings, asked)
+    assert ledger.costs["mean_color"]["pictures"] == 24  # not those of the plain vectors
+    # It found no face: all its time was for the network's sake, none for everybody's.
+    assert ledger.costs["mean_color"]["seconds"] == pytest.approx(second.seconds)
+    assert ledger.costs["shared"] == shared
+
+
 def test_vectors_are_exported_in_the_manifests_order(manifest, recipes, settings, store, tmp_path):
     import pandas as pd
 
