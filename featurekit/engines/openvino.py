@@ -139,13 +139,13 @@ def _converted(openvino: Any, network: Network) -> Any:
 
     assert network.module is not None
     side = network.input_size or 64
-    module = network.module()
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter[parameter.abs() < NO_WEIGHT] = 0
     with warnings.catch_warnings():
         # convert_model traces; torch has announced that tracing will go, OpenVINO has no other way yet.
         warnings.simplefilter("ignore")
+        module = network.module()
+        with torch.no_grad():
+            for parameter in module.parameters():
+                parameter[parameter.abs() < NO_WEIGHT] = 0
         return openvino.convert_model(module, example_input=torch.zeros(1, 3, side, side))
 
 

@@ -20,6 +20,12 @@ LARGE = {"vgg19", "resnet101", "resnet152"}  # the same loader as their smaller 
 NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in BACKBONES.names()]
 
 
+@pytest.fixture(autouse=True)
+def keep_no_made_up_network(monkeypatch):
+    """Leave nothing of the large networks that are filled by chance here in the user's home."""
+    monkeypatch.setattr("featurekit.engines.openvino._KEPT_BYTES", 20 * 2**20)
+
+
 def state_file(name, path):
     """Write a state dictionary like torchvision's official one of this network."""
     import torch
