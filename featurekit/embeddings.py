@@ -2,9 +2,10 @@
 
 One pass over the photographs serves every backbone and every layer of a run:
 a picture is decoded, its face found and turned upright once, and each network
-gets its own crop of it. On a CPU a thread does all of that for one picture, and
-there are as many pictures under way as threads, so that no core waits for a
-slower step; on a GPU the threads cut faces out while it works.
+gets its own crop of it. On a CPU one worker does all of that for a picture, so
+that no core waits for a slower step; on a GPU the workers cut faces out while it
+works. Workers are threads of this process, or, where there are many pictures and
+the networks are small, helper processes.
 
 What was computed is remembered by content, so a renamed or repeated photograph
 costs nothing, a killed run goes on where it stopped, and a second run opens no
@@ -12,26 +13,29 @@ picture at all.
 """
 
 import json
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featurekit import weights
+from featurekit._helper import Helper, HelperDiedError, Message
+from featurekit._looking import Clock, Looked, Looker, Task, face_columns, face_from, unpacked
 from featurekit.backbones import BACKBONES, split_feature
+from featurekit.detectors import DETECTORS
 from featurekit.engines import Session, resolve, usable_cores
-from featurekit.errors import EmbeddingError, ImageError, WorkspaceError
-from featurekit.faces import STATUSES, CropKind, Face, FaceSettings, open_finder, see_faces
+from featurekit.errors import EmbeddingError, EngineError, WorkspaceError
+from featurekit.faces import STATUSES, CropKind, Face, FaceSettings, open_finder
 from featurekit.manifest import Manifest
 from featurekit.store import Shelf, Store, recipe_key
 from featurekit.workspace import whole_file, write_text
@@ -41,6 +45,14 @@ EXTRACTION_VERSION = 2
 
 # A shard is written after so many pictures or so many seconds; a kill costs no more than that.
 SHARD_ROWS, SHARD_SECONDS = 512, 20.0
+# Pictures from which on helper processes are worth their start,
+HELPERS_FROM = 400
+# weight files, in bytes, up to which a copy for each helper is cheap and the work between networks counts,
+_SMALL_NETWORKS = 64 * 2**20
+# pictures that a helper is given at once, and seconds after which it counts as stuck.
+_CHUNK, _PATIENCE = 8, 120.0
+# Pictures that may end their helper before it is no longer the pictures' fault.
+_MOST_DEATHS = 20
 Progress = Callable[[int, int], None]
 
 
@@ -127,7 +139,8 @@ class Extraction:
         unread: face_id and reason of each picture that is not what the manifest says it is.
         parts: seconds that the threads spent in "read", "decode", "detect", "align", "write" and in each
             network, summed over the threads.
-        threads: how many there were.
+        threads: how many there were, or helper processes.
+        seconds_to_open: of the time on the clock, until detector and networks were ready.
     """
 
     statuses: Mapping[str, int]
@@ -139,6 +152,7 @@ class Extraction:
     unread: tuple[tuple[str, str], ...] = ()
     parts: Mapping[str, float] = field(default_factory=dict)
     threads: int = 1
+    seconds_to_open: float = 0.0
 
     @property
     def network_seconds(self) -> dict[str, float]:
@@ -294,10 +308,12 @@ def extract(
     threads = threads or usable_cores()
     one_pass = None
     if len(todo):
-        one_pass = _Pass(manifest, keys, recipes, settings, faces, shelves, threads)
+        helpers = len(todo) >= HELPERS_FROM and threads > 1 and _fit_for_helpers(recipes, settings)
+        one_pass = _Pass(manifest, keys, recipes, settings, faces, shelves, threads, helpers=helpers)
         try:
             one_pass.run(todo, progress)
         finally:
+            one_pass.close()
             one_pass.flush()  # whatever stopped it, what was computed is kept
     counts = np.bincount(row_statuses(manifest, keys, faces), minlength=len(STATUSES))
     return Extraction(
@@ -310,6 +326,7 @@ def extract(
         unread=tuple(one_pass.unread) if one_pass else (),
         parts=one_pass.clock.seconds if one_pass else {},
         threads=threads,
+        seconds_to_open=one_pass.opened - started if one_pass else 0.0,
     )
 
 
@@ -417,37 +434,30 @@ def _pictures_to_read(keys: NDArray[np.uint8], faces: Shelf, shelves: Sequence[S
     return pictures[missing]
 
 
-class _Clock:
-    """Adds up the seconds that threads spend in the parts of their work."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._adding = threading.Lock()
-
-    @contextmanager
-    def __call__(self, part: str) -> Iterator[None]:
-        """Count the time inside for a part."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            spent = time.perf_counter() - started
-            with self._adding:
-                self.seconds[part] = self.seconds.get(part, 0.0) + spent
+def _fit_for_helpers(recipes: Mapping[str, Recipe], settings: FaceSettings) -> bool:
+    """Whether helper processes can do the work, and are quicker at it than threads."""
+    backbones = [BACKBONES[name] for name in dict.fromkeys(recipe.backbone for recipe in recipes.values())]
+    # A helper knows the members that come with featurekit, and none that a program has registered by itself.
+    makers: list[Any] = [backbone.load or backbone.compute for backbone in backbones]
+    makers.append(DETECTORS[settings.detector].open)
+    sizes = [weights.path_of(one.weights).stat().st_size for one in backbones if one.weights]
+    return sum(sizes) <= _SMALL_NETWORKS and all(
+        getattr(maker, "__module__", "").startswith("featurekit.") for maker in makers
+    )
 
 
-@dataclass
-class _Looked:
-    """What became of one picture: a status, and for a face its vectors, or crops that still wait for them."""
-
-    row: int
-    face: Face
-    detected: bool = False
-    why: str = ""
-    size: tuple[int, int] = (0, 0)
-    crops: Mapping[CropKind, NDArray[np.uint8]] = field(default_factory=dict)
-    aligned_by: Mapping[CropKind, str] = field(default_factory=dict)
-    vectors: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+def look_for_another(job: Mapping[str, Any]) -> tuple[Any, Callable[[Any], Message]]:
+    """Be a helper of an extraction: open what it reads with, return what was got and what answers."""
+    settings = settings_from(job["settings"])
+    finder = open_finder(settings, threads=1)
+    networks = open_networks([Recipe(**recipe) for recipe in job["recipes"]], threads=1)
+    side = settings.attempts[0][0]
+    finder(
+        np.zeros((side, side, 3), np.uint8), side
+    )  # compiled for the frame that nearly every picture takes
+    kept = [(template, int(size)) for template, size in job["kept"]]
+    looker = Looker(Path(job["root"]), settings, finder, networks, kept)
+    return {network.name: asdict(network.session.achieved) for network in networks}, looker.answer
 
 
 class _Pass:
@@ -462,50 +472,86 @@ class _Pass:
         faces: Shelf,
         shelves: Mapping[str, Shelf],
         threads: int,
+        *,
+        helpers: bool,
     ) -> None:
-        self._root, self._keys, self._settings, self._threads = manifest.root, keys, settings, threads
+        self._keys, self._threads = keys, threads
         self._face_ids, self._paths, self._contents, self._boxes = (
             manifest.table[name].to_list() for name in ("face_id", "image_path", "content", "box")
         )
         self._faces, self._shelves = faces, shelves
-        self._finder = open_finder(settings, threads=threads)
-        networks = open_networks(list(recipes.values()), threads)
-        self._kinds = list(dict.fromkeys(network.crop for network in networks))
-        # What takes one picture at a time is run by the thread that looks at it.
-        self._single = [network for network in networks if network.session.batch == 1]
-        self._batched = [network for network in networks if network.session.batch > 1]
+        self._helpers: SimpleQueue[Helper] = SimpleQueue()
+        self._all_helpers: list[Helper] = []
+        self._deaths = 0
+        theirs = [recipe for recipe in recipes.values() if helpers and recipe.engine == "cpu"]
+        ours = [recipe for recipe in recipes.values() if recipe not in theirs]
+        crops = [(recipe.template, recipe.input_size) for recipe in ours]
+        if helpers:
+            self._job = {
+                "root": str(manifest.root.resolve()),
+                "settings": asdict(settings),
+                "recipes": [asdict(recipe) for recipe in theirs],
+                "kept": list(dict.fromkeys(crops)),
+            }
+            self._all_helpers = [self._start_helper() for _ in range(threads)]
+        networks = open_networks(ours, threads)
         self.achieved = {network.name: asdict(network.session.achieved) for network in networks}
+        self.clock = Clock()
+        if helpers:
+            self._later = networks
+            for helper in self._all_helpers:
+                self.achieved |= helper.ready()
+                self._helpers.put(helper)
+        else:
+            # What takes one picture at a time is run by the thread that looks at it.
+            alone = [network for network in networks if network.session.batch == 1]
+            self._later = [network for network in networks if network.session.batch > 1]
+            kept = [network.crop for network in self._later]
+            finder = open_finder(settings, threads=threads)
+            self._looker = Looker(manifest.root, settings, finder, alone, list(dict.fromkeys(kept)))
+            self.clock = self._looker.clock
+        self.opened = time.perf_counter()
         self.n_detected = 0
         self.unread: list[tuple[str, str]] = []
-        self.clock = _Clock()
-        self._looked: list[_Looked] = []
+        self._looked: list[Looked] = []
         self._embedded = 0
 
     def run(self, todo: NDArray[np.intp], progress: Progress | None) -> None:
         """Look at each of these rows' pictures."""
         known = self._known_faces(todo)
-        batch = max((network.session.batch for network in self._batched), default=1)
-        under_way = 8 * self._threads + batch * (batch > 1)
+        batch = max((network.session.batch for network in self._later), default=1)
+        chunk, look = (_CHUNK, self._ask) if self._all_helpers else (1, self._look)
+        under_way = (8 * self._threads + batch * (batch > 1)) // chunk + self._threads
         flushed = time.monotonic()
+        done = 0
         with ThreadPoolExecutor(self._threads) as pool:
             rows = iter(todo)
-            waiting: deque[Future[_Looked]] = deque()
-            for done in range(len(todo)):
-                for row in islice(rows, under_way - len(waiting)):
-                    waiting.append(pool.submit(self._look, int(row), known.get(int(row))))
-                looked = waiting.popleft().result()
-                self.n_detected += looked.detected
-                if looked.face.status == "not_extracted":
-                    self.unread.append((str(self._face_ids[looked.row]), looked.why))
-                else:
-                    self._looked.append(looked)
-                if len(self._looked) - self._embedded >= batch:
-                    self._embed()
-                if len(self._looked) >= SHARD_ROWS or time.monotonic() - flushed > SHARD_SECONDS:
-                    self.flush()
-                    flushed = time.monotonic()
-                if progress:
-                    progress(done + 1, len(todo))
+            waiting: deque[Future[list[Looked]]] = deque()
+            try:
+                while done < len(todo):
+                    while len(waiting) < under_way and (some := list(islice(rows, chunk))):
+                        tasks = [self._task(int(row), known.get(int(row))) for row in some]
+                        waiting.append(pool.submit(look, tasks))
+                    for looked in waiting.popleft().result():
+                        self.n_detected += looked.detected
+                        if looked.face.status == "not_extracted":
+                            self.unread.append((str(self._face_ids[looked.row]), looked.why))
+                        else:
+                            self._looked.append(looked)
+                        done += 1
+                        if progress:
+                            progress(done, len(todo))
+                    if len(self._looked) - self._embedded >= batch:
+                        self._embed()
+                    if len(self._looked) >= SHARD_ROWS or time.monotonic() - flushed > SHARD_SECONDS:
+                        self.flush()
+                        flushed = time.monotonic()
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+    def _task(self, row: int, known: Face | None) -> Task:
+        return Task(row, self._paths[row], self._contents[row], self._boxes[row], known)
 
     def _known_faces(self, todo: NDArray[np.intp]) -> dict[int, Face]:
         """Return the faces that an earlier pass has found already, by row."""
@@ -513,34 +559,58 @@ class _Pass:
         if not len(rows):
             return {}
         columns = self._faces.read(self._keys[rows])
-        return {int(row): _face_from(columns, i) for i, row in enumerate(rows)}
+        return {int(row): face_from(columns, i) for i, row in enumerate(rows)}
 
-    def _look(self, row: int, known: Face | None) -> _Looked:
-        """Decode one picture, find its face unless it is known, cut it out, and run what runs alone."""
-        with self.clock("read"):
-            try:
-                data = (self._root / self._paths[row]).read_bytes()
-            except OSError as error:
-                return _Looked(row, Face("not_extracted"), why=f"{error.strerror}")
-            if sha256(data).hexdigest() != self._contents[row]:
-                return _Looked(row, Face("not_extracted"), why="changed since `featurekit prepare`")
-        corners = np.array(self._boxes[row].split(), np.float32) if self._boxes[row] else None
+    def _look(self, tasks: Sequence[Task]) -> list[Looked]:
+        """Look at pictures in this thread."""
+        return [self._looker(task) for task in tasks]
+
+    def _ask(self, tasks: Sequence[Task]) -> list[Looked]:
+        """Let a helper look at pictures; one that ends its helper counts as undecodable."""
+        helper = self._helpers.get()
         try:
-            seen, size = see_faces(
-                data, self._finder, self._settings, self._kinds, box=corners, known=known, clock=self.clock
-            )
-        except ImageError as error:
-            return _Looked(row, Face(error.status))
-        one = seen[0]
-        looked = _Looked(row, one.face, known is None, "", size, one.crops, one.aligned_by)
-        if one.face.status == "ok":
-            for network in self._single:
-                with self.clock(network.name):
-                    of_one = network.vectors(one.crops[network.crop][None])
-                looked.vectors |= {feature: vectors[0] for feature, vectors in of_one.items()}
-            if not self._batched:
-                looked.crops = {}
+            return self._answered(helper, tasks)
+        except HelperDiedError:
+            found = []
+            for task in tasks:
+                with suppress(HelperDiedError):
+                    found += self._answered(helper, [task])
+                    continue
+                helper = self._next_helper(helper)
+                try:
+                    found += self._answered(helper, [task])
+                except HelperDiedError as error:
+                    found.append(Looked(task.row, Face("undecodable"), why=str(error)))
+                    self._deaths += 1
+                    if self._deaths > _MOST_DEATHS:
+                        raise EngineError(
+                            f"{self._deaths} pictures ended the process that read them (the last one"
+                            f" {error}). Look at `featurekit doctor`, or use --threads 1."
+                        ) from error
+            return found
+        finally:
+            self._helpers.put(helper)
+
+    def _answered(self, helper: Helper, tasks: Sequence[Task]) -> list[Looked]:
+        looked, seconds = unpacked(helper.ask([task.to_json() for task in tasks], seconds=_PATIENCE))
+        self.clock.add(seconds)
         return looked
+
+    def _start_helper(self) -> Helper:
+        return Helper("featurekit.embeddings:look_for_another", self._job)
+
+    def _next_helper(self, dead: Helper) -> Helper:
+        """Return a helper in the place of one that has died."""
+        dead.close()
+        helper = self._start_helper()
+        self._all_helpers.append(helper)
+        helper.ready()
+        return helper
+
+    def close(self) -> None:
+        """End the helpers."""
+        for helper in self._all_helpers:
+            helper.close()
 
     def _embed(self) -> None:
         """Send the crops that wait through the networks that take many at a time."""
@@ -548,7 +618,7 @@ class _Pass:
         self._embedded = len(self._looked)
         if not fresh:
             return
-        for network in self._batched:
+        for network in self._later:
             with self.clock(network.name):
                 crops = np.stack([looked.crops[network.crop] for looked in fresh])
                 for feature, vectors in network.vectors(crops).items():
@@ -564,46 +634,17 @@ class _Pass:
             return
         with self.clock("write"):
             self._faces.append(
-                self._keys[[looked.row for looked in self._looked]],
-                _face_columns([(looked.face, looked.size) for looked in self._looked]),
+                self._keys[[looked.row for looked in self._looked]], face_columns(self._looked)
             )
             with_face = [looked for looked in self._looked if looked.face.status == "ok"]
             keys = self._keys[[looked.row for looked in with_face]]
+            by = np.array([looked.aligned_by == "landmarks" for looked in with_face])
             for feature, shelf in self._shelves.items():
-                backbone, _ = split_feature(feature)
-                kind = (backbone.template, backbone.input_size)
                 if with_face:
-                    by = np.array([looked.aligned_by[kind] == "landmarks" for looked in with_face])
                     vectors = np.stack([looked.vectors[feature] for looked in with_face])
                     shelf.append(keys, {"vectors": vectors, "by_landmarks": by})
         self._looked.clear()
         self._embedded = 0
-
-
-def _face_columns(looked: Sequence[tuple[Face, tuple[int, int]]]) -> dict[str, NDArray[Any]]:
-    """Return faces as columns, one row a picture; size is the picture's width and height in pixels."""
-    faces = [face for face, _ in looked]
-    return {
-        "status": np.array([STATUSES.index(face.status) for face in faces], np.uint8),
-        "box": np.stack([face.box for face in faces]).astype(np.float32),
-        "landmarks": np.stack([face.landmarks for face in faces]).astype(np.float32),
-        "confidence": np.array([face.confidence for face in faces], np.float32),
-        "n_found": np.array([face.n_found for face in faces], np.int32),
-        "attempt": np.array([face.attempt for face in faces], np.int8),
-        "size": np.array([size for _, size in looked], np.int32),
-    }
-
-
-def _face_from(columns: Mapping[str, NDArray[Any]], row: int) -> Face:
-    """Return one row of _face_columns() as a face."""
-    return Face(
-        status=STATUSES[int(columns["status"][row])],
-        box=columns["box"][row],
-        landmarks=columns["landmarks"][row],
-        confidence=float(columns["confidence"][row]),
-        n_found=int(columns["n_found"][row]),
-        attempt=int(columns["attempt"][row]),
-    )
 
 
 @dataclass(frozen=True)

@@ -142,17 +142,17 @@ def test_a_picture_without_a_face_says_so_after_every_attempt() -> None:
 def test_the_smallest_frame_comes_first_and_a_larger_one_only_where_nothing_was_found() -> None:
     marker = Marker()
     find_face(picture(LARGE), marker, SETTINGS)
-    assert marker.sizes == [128]
+    assert marker.sizes == [96]
     needs_more = Marker(min_side=20)
     face = find_face(picture(LEFT), needs_more, SETTINGS)
-    assert needs_more.sizes == [128, 320]
+    assert needs_more.sizes == [96, 320]
     assert (face.status, face.attempt) == ("ok", 1)
 
 
 def test_a_face_that_is_small_in_its_frame_is_looked_at_in_a_larger_one() -> None:
     marker = Marker()
     face = find_face(picture((180, 120, 212, 160)), marker, SETTINGS)
-    assert marker.sizes == [128, 320, 640]
+    assert marker.sizes == [96, 320, 640]
     assert (face.status, face.attempt) == ("ok", 2)
 
     class OnceOnly(Marker):
@@ -169,7 +169,7 @@ def test_faces_on_reduced_pixels_are_those_of_the_photograph(choose: str) -> Non
     whole = find_faces(picture(LARGE), Marker(), settings, box)[0]
     half = find_faces(picture(LARGE)[::2, ::2], Marker(), settings, box, factor=2)[0]
     assert (half.status, half.attempt) == (whole.status, whole.attempt)
-    np.testing.assert_allclose(half.box, whole.box, atol=4)
+    np.testing.assert_allclose(half.box, whole.box, atol=6)  # a pixel of the frame
 
 
 def photograph(width: int, height: int, **options: object) -> bytes:
@@ -220,7 +220,7 @@ def test_a_face_that_is_known_is_not_looked_for_again() -> None:
     known = Face("ok", found.box, found.landmarks, 0.9, 1, 0)
     (seen,), _ = see_faces(photograph(200, 200), never, SETTINGS, [("dlib", 64)], known=known)
     assert seen.face is known
-    assert seen.aligned_by == {("dlib", 64): "landmarks"}
+    assert seen.aligned_by == "landmarks"
 
 
 def test_a_border_lets_a_detector_find_a_face_that_fills_the_picture() -> None:
@@ -262,7 +262,7 @@ def test_the_box_says_which_face_is_meant_even_if_it_is_loose() -> None:
     loose = np.array([175, 110, 250, 200], np.float32)
     face = find_face(pixels, Marker(), BOX, loose)
     assert face.status == "ok"
-    np.testing.assert_allclose(face.box, MIDDLE, atol=2)
+    np.testing.assert_allclose(face.box, MIDDLE, atol=6)  # two pixels of the frame
 
 
 def test_a_face_elsewhere_is_not_the_boxs_face() -> None:
@@ -278,7 +278,7 @@ def test_a_small_face_on_a_large_photograph_is_found_by_its_box() -> None:
     assert find_face(pixels, needs_pixels, SETTINGS).status == "no_face"
     face = find_face(pixels, needs_pixels, BOX, np.array([2995, 1990, 3045, 2055], np.float32))
     assert face.status == "ok"
-    np.testing.assert_allclose(face.box, [3000, 2000, 3040, 2050], atol=2)
+    np.testing.assert_allclose(face.box, [3000, 2000, 3040, 2050], atol=4)
 
 
 @pytest.mark.parametrize("box", [[500, 0, 600, 100], [50, 50, 50, 90], [np.nan] * 4, [90, 90, 10, 10]])

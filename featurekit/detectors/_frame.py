@@ -37,10 +37,31 @@ def fit_frame(pixels: NDArray[np.uint8], size: int) -> tuple[NDArray[np.uint8], 
     if inner == (width, height):
         frame[:height, :width] = pixels
     else:
-        # Area averaging is the only reduction that neither drops pixels nor shifts the picture.
-        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        frame[: inner[1], : inner[0]] = cv2.resize(pixels, inner, interpolation=method)
+        # Bilinear sampling drops pixels of what is more than twice as large: whole blocks are averaged first.
+        # (INTER_AREA does both in one, and takes four times as long.)
+        block = max(int(1 / scale), 1)
+        x, y = block * inner[0] / width, block * inner[1] / height
+        matrix = np.array([[1 / x, 0, 0.5 / x - 0.5], [0, 1 / y, 0.5 / y - 0.5]])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        frame[: inner[1], : inner[0]] = cv2.warpAffine(
+            by_blocks(pixels, block), matrix, inner, flags=flags, borderMode=cv2.BORDER_REPLICATE
+        )
     return frame, np.array([inner[0] / width, inner[1] / height], np.float32)
+
+
+def by_blocks(pixels: NDArray[np.uint8], block: int) -> NDArray[np.uint8]:
+    """Return a picture whose pixels are the means of blocks of pixels: none is dropped, nothing is shifted.
+
+    What the picture lacks of the last blocks is filled with its edge.
+    """
+    cv2 = import_cv2()
+    if block == 1:
+        return np.ascontiguousarray(pixels)
+    high, wide = -pixels.shape[0] % block, -pixels.shape[1] % block
+    whole = cv2.copyMakeBorder(pixels, 0, high, 0, wide, cv2.BORDER_REPLICATE) if high or wide else pixels
+    blocks = (whole.shape[1] // block, whole.shape[0] // block)
+    reduced: NDArray[np.uint8] = cv2.resize(np.ascontiguousarray(whole), blocks, interpolation=cv2.INTER_AREA)
+    return reduced
 
 
 def detections(
