@@ -314,10 +314,12 @@ def check_processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> Finding:
         return Finding("processor", "ok", f"{name}; whether it computes in bf16 is not known")
     known = set(flags[1].split())
     if "amx_bf16" in known:
-        return Finding("processor", "ok", f"{name}; AMX: --precision bf16 is several times faster than fp32")
-    if "avx512_bf16" in known:
-        return Finding("processor", "ok", f"{name}; AVX-512 bf16: --precision bf16 may be faster than fp32")
-    return Finding("processor", "ok", f"{name}; no bf16: networks run in fp32")
+        what = "AMX: networks run in bf16, several times faster than in fp32"
+    elif "avx512_bf16" in known:
+        what = "AVX-512 bf16 without AMX: networks run in fp32, which is faster"
+    else:
+        what = "no bf16: networks run in fp32"
+    return Finding("processor", "ok", f"{name}; {what}")
 
 
 def check_threads(

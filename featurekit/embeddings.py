@@ -17,7 +17,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from itertools import islice
@@ -34,7 +33,7 @@ from featurekit._looking import Clock, Looked, Looker, Task, face_columns, face_
 from featurekit.backbones import BACKBONES, split_feature
 from featurekit.detectors import DETECTORS
 from featurekit.engines import Session, resolve, usable_cores
-from featurekit.errors import EmbeddingError, EngineError, WorkspaceError
+from featurekit.errors import EmbeddingError, EngineError, FeaturekitError, WorkspaceError
 from featurekit.faces import STATUSES, CropKind, Face, FaceSettings, open_finder
 from featurekit.manifest import Manifest
 from featurekit.store import Shelf, Store, recipe_key
@@ -499,9 +498,18 @@ class _Pass:
         self.clock = Clock()
         if helpers:
             self._later = networks
-            for helper in self._all_helpers:
-                self.achieved |= helper.ready()
-                self._helpers.put(helper)
+            try:
+                for helper in self._all_helpers:
+                    self.achieved |= helper.ready()
+                    self._helpers.put(helper)
+            except HelperDiedError as error:
+                self.close()
+                raise EngineError(
+                    f"A process that reads pictures {error} before it was ready; use --threads 1."
+                ) from error
+            except FeaturekitError:
+                self.close()
+                raise
         else:
             # What takes one picture at a time is run by the thread that looks at it.
             alone = [network for network in networks if network.session.batch == 1]
@@ -571,22 +579,20 @@ class _Pass:
         try:
             return self._answered(helper, tasks)
         except HelperDiedError:
+            helper = self._next_helper(helper)
             found = []
-            for task in tasks:
-                with suppress(HelperDiedError):
-                    found += self._answered(helper, [task])
-                    continue
-                helper = self._next_helper(helper)
+            for task in tasks:  # one by one, to learn which it was
                 try:
                     found += self._answered(helper, [task])
                 except HelperDiedError as error:
-                    found.append(Looked(task.row, Face("undecodable"), why=str(error)))
+                    found.append(Looked(task.row, Face("undecodable")))
                     self._deaths += 1
                     if self._deaths > _MOST_DEATHS:
                         raise EngineError(
                             f"{self._deaths} pictures ended the process that read them (the last one"
                             f" {error}). Look at `featurekit doctor`, or use --threads 1."
                         ) from error
+                    helper = self._next_helper(helper)
             return found
         finally:
             self._helpers.put(helper)

@@ -336,7 +336,7 @@ def read_photographs(
         models: whose answers; all must find faces with the same detector.
         choose: which faces of a photograph; "all" or a name of featurekit.faces.CHOICES.
         device: "auto", "cpu" or "cuda".
-        precision: "auto", "fp32" or "bf16".
+        precision: "fp32", "bf16", or "auto": each model's own.
         threads: how many; 0 for one a core.
         progress: called with (photographs done, photographs to do).
 
@@ -354,11 +354,12 @@ def read_photographs(
                 f"{models[0].name} and {model.name} find faces differently; ask them one by one."
             )
         own = [recipe.feature for recipe in model.recipes]
+        fitted_in = next((recipe.precision for recipe in model.recipes if recipe.weights), "auto")
         made = make_recipes(
             own,
             model.settings,
             device=device,
-            precision=precision,
+            precision=fitted_in if precision == "auto" else precision,
             mirrored=any(recipe.mirrored for recipe in model.recipes),
         )
         model.check_recipes([made[feature] for feature in own])

@@ -238,6 +238,13 @@ def test_a_precision_that_an_engine_lacks_is_an_error(onnx_network):
         open_session(onnx_network, device="cpu", precision="bf16", engine="onnxruntime")
 
 
+@pytest.mark.parametrize(("amx", "precision"), [(True, "bf16"), (False, "fp32")])
+def test_a_cpu_runs_in_bf16_by_itself_only_where_it_multiplies_whole_matrices(monkeypatch, amx, precision):
+    monkeypatch.setattr("featurekit.engines.has_amx", lambda: amx)
+    assert resolve("cpu", "auto") == ("cpu", precision)
+    assert resolve("cpu", "fp32") == ("cpu", "fp32")
+
+
 def test_an_unknown_device_is_refused():
     with pytest.raises(EngineError, match=r"device must be one of auto, cpu, cuda\. Got 'gpu' instead"):
         resolve("gpu", "auto")

@@ -130,7 +130,7 @@ def open_session(
     Args:
         network: what to run.
         device: "cpu", "cuda", or "auto": a GPU where torch can use one.
-        precision: "fp32", "bf16", or "auto": fp32 on a CPU, bf16 on a GPU.
+        precision: "fp32", "bf16", or "auto": see resolve().
         engine: a name of ENGINES, or "auto": OpenVINO on a CPU; on a GPU torch, or ONNX
             Runtime for ONNX files.
         threads: how many to use; 0 for one a core.
@@ -147,6 +147,9 @@ def open_session(
 def resolve(device: str, precision: str) -> tuple[str, str]:
     """Return the device and the precision that "auto" stands for here, before anything is loaded.
 
+    The precision is bf16 on a GPU and on a processor with AMX, where it costs no score more than 0.002
+    (benchmarks/precision.py), else fp32: with AVX-512's bf16 alone the networks take longer than in fp32.
+
     Raises:
         EngineError: a word that is no device or no precision.
     """
@@ -156,8 +159,14 @@ def resolve(device: str, precision: str) -> tuple[str, str]:
     if device == "auto":
         device = "cuda" if cuda_is_usable() else "cpu"
     if precision == "auto":
-        precision = "fp32" if device == "cpu" else "bf16"
+        precision = "fp32" if device == "cpu" and not has_amx() else "bf16"
     return device, precision
+
+
+def has_amx() -> bool:
+    """Whether the processor multiplies matrices of bf16 as a whole (AMX)."""
+    info = Path("/proc/cpuinfo")
+    return info.is_file() and "amx_bf16" in info.read_text().split()
 
 
 def cuda_is_usable() -> bool:
