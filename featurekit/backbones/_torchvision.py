@@ -27,7 +27,9 @@ def torchvision_network(
     Args:
         name: function of torchvision.models that builds it.
         weights: bytes of an official file of torchvision's: a state dictionary.
-        nodes: layer → name of its node in the network's graph.
+        nodes: layer → name of its node in the network's graph. Of a feature map the mean of its cells is
+            read, or, with ":size/stride" behind the name, the means of so large squares of cells, channel
+            by channel: "features.13:6/4".
         layers: layers to read, in this order.
         options: passed on to the function that builds it.
 
@@ -64,12 +66,11 @@ def _build(name: str, weights: bytes, nodes: Sequence[str], options: Mapping[str
         # In-place layers would overwrite an inner layer that is read too, and converters refuse them.
         if hasattr(part, "inplace"):
             part.inplace = False  # type: ignore[assignment]  # torch types every attribute as a tensor
-    extractor = create_feature_extractor(
-        network.eval(), return_nodes=list(dict.fromkeys(nodes)), suppress_diff_warning=True
-    )
+    names = list(dict.fromkeys(node.partition(":")[0] for node in nodes))
+    extractor = create_feature_extractor(network.eval(), return_nodes=names, suppress_diff_warning=True)
 
     class InOrder(torch.nn.Module):
-        """The layers wanted as a tuple; of a feature map, the mean of its cells."""
+        """The layers wanted as a tuple."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -77,8 +78,16 @@ def _build(name: str, weights: bytes, nodes: Sequence[str], options: Mapping[str
 
         def forward(self, pixels: "torch.Tensor") -> tuple["torch.Tensor", ...]:
             found = self.extractor(pixels)
-            return tuple(
-                found[node].mean(dim=(2, 3)) if found[node].dim() == 4 else found[node] for node in nodes
-            )
+            return tuple(_pooled(found[node.partition(":")[0]], node.partition(":")[2]) for node in nodes)
 
     return InOrder().eval()
+
+
+def _pooled(found: "torch.Tensor", squares: str) -> "torch.Tensor":
+    """Return a vector as it is, and of a feature map the means of its cells."""
+    import torch
+
+    if squares:
+        size, stride = map(int, squares.split("/"))
+        return torch.nn.functional.avg_pool2d(found, size, stride).flatten(1)
+    return found.mean(dim=(2, 3)) if found.dim() == 4 else found

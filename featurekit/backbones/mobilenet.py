@@ -9,8 +9,8 @@ from featurekit.engines import Network
 
 @backbone(
     "mobilenet_v2",
-    about="MobileNet V2, ImageNet, pooled: 1,280 numbers",
-    layers={"pooled": 1280},
+    about="MobileNet V2, ImageNet, pooled: 1,280 numbers; middle: 3 × 3 cells of its 13th block, 864",
+    layers={"pooled": 1280, "middle": 864},
     input_size=224,
     template="imagenet",
     normalization=IMAGENET,
@@ -18,4 +18,6 @@ from featurekit.engines import Network
 )
 def mobilenet_v2(weights: bytes, layers: Sequence[str]) -> Network:
     """Return MobileNet V2 without its ImageNet head."""
-    return torchvision_network("mobilenet_v2", weights, {"pooled": "flatten"}, layers)
+    # Half-way a network still knows what is where, and less of what ImageNet's classes need.
+    nodes = {"pooled": "flatten", "middle": "features.13:6/4"}
+    return torchvision_network("mobilenet_v2", weights, nodes, layers)

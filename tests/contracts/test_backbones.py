@@ -188,3 +188,15 @@ def test_resnet_and_vgg_equal_torchvision_without_its_last_layer(tmp_path):
             expected = network.eval()(batch).numpy()
         session = BACKBONES[name].open(path.read_bytes(), [layer], device="cpu", precision="fp32")
         np.testing.assert_allclose(session(crops)[0], expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("name", ["dlib_age", "dlib_gender", "mobilenet_v2"])
+def test_a_layer_gives_the_same_bits_whichever_others_are_read(name, weight_bytes):
+    backbone, data = BACKBONES[name], weight_bytes(name)
+    side = backbone.input_size
+    crops = np.random.default_rng(6).integers(0, 256, (4, side, side, 3), dtype=np.uint8)
+    layers = list(backbone.layers)
+    together = backbone.open(data, layers, device="cpu", precision="fp32", threads=1)(crops)
+    for number, layer in enumerate(layers):
+        (alone,) = backbone.open(data, [layer], device="cpu", precision="fp32", threads=1)(crops)
+        np.testing.assert_array_equal(alone, together[number], err_msg=layer)
