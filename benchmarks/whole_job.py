@@ -38,7 +38,7 @@ ENVIRONMENT = harness.Environment(
 )
 OURS, RIVAL = "featurekit", "the obvious script"
 WANTED = 6.0
-LIMIT = 2000
+LIMIT = 400
 MODELS, TARGETS = ("svm", "random_forest", "xgboost"), ("age_group", "gender")
 
 

@@ -2,10 +2,16 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from featurekit import weights
+
+if TYPE_CHECKING:
+    from featurekit.embeddings import Recipe
+    from featurekit.faces import FaceSettings
+    from featurekit.manifest import Manifest
 
 ROOT = Path(__file__).parents[1]
 
@@ -55,3 +61,28 @@ def portraits(tmp_path: Path) -> Path:
             lines.append(f"{name},s{subject},{(28, 28, 5, 5)[subject % 4]},{gender}")
     (tmp_path / "people.csv").write_text("\n".join(lines) + "\n")
     return tmp_path
+
+
+@pytest.fixture
+def manifest(portraits: Path) -> "Manifest":
+    """The made-up pictures' manifest."""
+    from featurekit.datasets import prepare
+
+    columns = {"image_path": "file", "subject_id": "person", "age": "years", "gender": "sex"}
+    return prepare("table", portraits / "people.csv", root=portraits / "photos", columns=columns)
+
+
+@pytest.fixture
+def settings() -> "FaceSettings":
+    """The made-up pictures are faces as they are."""
+    from featurekit.faces import default_settings
+
+    return default_settings("whole_image")
+
+
+@pytest.fixture
+def recipes(settings: "FaceSettings") -> "dict[str, Recipe]":
+    """What the simplest backbone makes of them."""
+    from featurekit.embeddings import make_recipes
+
+    return make_recipes(["mean_color"], settings, device="cpu")

@@ -20,25 +20,9 @@ from featurekit.embeddings import (
     open_networks,
 )
 from featurekit.errors import EmbeddingError, UnknownNameError, WeightsError, WorkspaceError
-from featurekit.faces import default_settings
 from featurekit.store import Store
 
 COLUMNS = {"image_path": "file", "subject_id": "person", "age": "years", "gender": "sex"}
-
-
-@pytest.fixture
-def manifest(portraits):
-    return prepare("table", portraits / "people.csv", root=portraits / "photos", columns=COLUMNS)
-
-
-@pytest.fixture
-def settings():
-    return default_settings("whole_image")
-
-
-@pytest.fixture
-def recipes(settings):
-    return make_recipes(["mean_color"], settings, device="cpu")
 
 
 @pytest.fixture

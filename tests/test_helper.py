@@ -22,23 +22,6 @@ from featurekit.errors import EngineError, WeightsError
 from featurekit.faces import Face, default_settings
 from featurekit.store import Store
 
-COLUMNS = {"image_path": "file", "subject_id": "person", "age": "years", "gender": "sex"}
-
-
-@pytest.fixture
-def manifest(portraits):
-    return prepare("table", portraits / "people.csv", root=portraits / "photos", columns=COLUMNS)
-
-
-@pytest.fixture
-def settings():
-    return default_settings("whole_image")
-
-
-@pytest.fixture
-def recipes(settings):
-    return make_recipes(["mean_color"], settings, device="cpu")
-
 
 @pytest.fixture
 def job(manifest, settings, recipes):
