@@ -10,11 +10,14 @@ them all. Prints the highest memory of all processes together.
 import argparse
 import io
 import resource
+import sys
 import tempfile
 from pathlib import Path
 
 import pandas as pd
 from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from a checkout that is not installed
 
 from featurekit.datasets import prepare
 from featurekit.embeddings import extract, make_recipes

@@ -33,7 +33,7 @@ from featurekit._looking import Clock, Looked, Looker, Task, face_columns, face_
 from featurekit.backbones import BACKBONES, split_feature
 from featurekit.detectors import DETECTORS
 from featurekit.engines import Session, resolve, usable_cores
-from featurekit.errors import EmbeddingError, EngineError, FeaturekitError, WorkspaceError
+from featurekit.errors import EmbeddingError, EngineError, WorkspaceError
 from featurekit.faces import STATUSES, CropKind, Face, FaceSettings, open_finder
 from featurekit.manifest import Manifest
 from featurekit.store import Shelf, Store, recipe_key
@@ -484,39 +484,39 @@ class _Pass:
         self._deaths = 0
         theirs = [recipe for recipe in recipes.values() if helpers and recipe.engine == "cpu"]
         ours = [recipe for recipe in recipes.values() if recipe not in theirs]
-        crops = [(recipe.template, recipe.input_size) for recipe in ours]
-        if helpers:
-            self._job = {
-                "root": str(manifest.root.resolve()),
-                "settings": asdict(settings),
-                "recipes": [asdict(recipe) for recipe in theirs],
-                "kept": list(dict.fromkeys(crops)),
-            }
-            self._all_helpers = [self._start_helper() for _ in range(threads)]
-        networks = open_networks(ours, threads)
-        self.achieved = {network.name: asdict(network.session.achieved) for network in networks}
+        self._job = {
+            "root": str(manifest.root.resolve()),
+            "settings": asdict(settings),
+            "recipes": [asdict(recipe) for recipe in theirs],
+            "kept": list(dict.fromkeys((recipe.template, recipe.input_size) for recipe in ours)),
+        }
+        self.achieved: dict[str, dict[str, str]] = {}
         self.clock = Clock()
-        if helpers:
-            self._later = networks
-            try:
-                for helper in self._all_helpers:
-                    self.achieved |= helper.ready()
-                    self._helpers.put(helper)
-            except HelperDiedError as error:
-                self.close()
-                raise EngineError(
-                    f"A process that reads pictures {error} before it was ready; use --threads 1."
-                ) from error
-            except FeaturekitError:
-                self.close()
-                raise
-        else:
+        try:
+            if helpers:  # they open what is theirs while this process opens what is ours
+                for _ in range(threads):
+                    self._all_helpers.append(self._start_helper())
+            networks = open_networks(ours, threads)
+            for helper in self._all_helpers:
+                self.achieved |= helper.ready()
+                self._helpers.put(helper)
+        except HelperDiedError as error:
+            self.close()
+            raise EngineError(
+                f"A process that reads pictures {error} before it was ready; use --threads 1."
+            ) from error
+        except BaseException:
+            self.close()
+            raise
+        self.achieved |= {network.name: asdict(network.session.achieved) for network in networks}
+        self._later = networks
+        if not helpers:
             # What takes one picture at a time is run by the thread that looks at it.
             alone = [network for network in networks if network.session.batch == 1]
             self._later = [network for network in networks if network.session.batch > 1]
-            kept = [network.crop for network in self._later]
+            kept = list(dict.fromkeys(network.crop for network in self._later))
             finder = open_finder(settings, threads=threads)
-            self._looker = Looker(manifest.root, settings, finder, alone, list(dict.fromkeys(kept)))
+            self._looker = Looker(manifest.root, settings, finder, alone, kept)
             self.clock = self._looker.clock
         self.opened = time.perf_counter()
         self.n_detected = 0

@@ -176,15 +176,41 @@ def test_where_every_picture_kills_its_helper_it_is_not_the_pictures_fault(
         extract(manifest, recipes, settings, Store(tmp_path / "cache"), threads=2)
 
 
-def test_a_stopped_extraction_keeps_what_helpers_computed_and_leaves_none_behind(
-    manifest, recipes, settings, tmp_path, monkeypatch, with_helpers
-):
-    started = []
+@pytest.fixture
+def started(monkeypatch):
+    """Every process of a helper that an extraction starts."""
+    processes = []
 
     class Noted(Helper):
         def __init__(self, function, job):
             super().__init__(function, job)
-            started.append(self._process)
+            processes.append(self._process)
+
+    monkeypatch.setattr(library, "Helper", Noted)
+    return processes
+
+
+def test_a_helper_that_does_not_get_ready_ends_the_extraction_and_the_others(
+    manifest, recipes, settings, tmp_path, monkeypatch, with_helpers, started
+):
+    start = library._Pass._start_helper
+
+    def start_and_lose(self):
+        helper = start(self)
+        if len(started) == 2:
+            helper._process.kill()
+        return helper
+
+    monkeypatch.setattr(library._Pass, "_start_helper", start_and_lose)
+    with pytest.raises(EngineError, match=r"ended by SIGKILL before it was ready; use --threads 1"):
+        extract(manifest, recipes, settings, Store(tmp_path / "cache"), threads=3)
+    assert len(started) == 3
+    assert all(process.poll() is not None for process in started)
+
+
+def test_a_stopped_extraction_keeps_what_helpers_computed_and_leaves_none_behind(
+    manifest, recipes, settings, tmp_path, with_helpers, started
+):
 
     class StoppedError(Exception):
         pass
@@ -193,7 +219,6 @@ def test_a_stopped_extraction_keeps_what_helpers_computed_and_leaves_none_behind
         if done == 12:
             raise StoppedError
 
-    monkeypatch.setattr(library, "Helper", Noted)
     store = Store(tmp_path / "cache")
     with pytest.raises(StoppedError):
         extract(manifest, recipes, settings, store, threads=2, progress=stop_at_12)
