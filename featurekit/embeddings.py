@@ -157,7 +157,8 @@ class Extraction:
     def network_seconds(self) -> dict[str, float]:
         """Network → its part of the time on the clock; the rest served all networks alike."""
         busy = sum(self.parts.values())
-        return {name: self.seconds * self.parts[name] / busy for name in self.achieved}
+        # A network that no face was found for has run for no time.
+        return {name: self.seconds * self.parts.get(name, 0.0) / busy for name in self.achieved}
 
 
 def make_recipes(
@@ -712,7 +713,7 @@ def enter(
         if ledger.recipes.get(feature, recipe) != recipe:
             costs.pop(recipe.backbone, None)  # what other vectors of that name took
     spent = extraction.network_seconds
-    if extraction.n_detected or not spent:
+    if extraction.n_detected or not any(spent.values()):
         spent["shared"] = extraction.seconds - sum(spent.values())
     else:
         # Every face was known: the pictures were read again for these networks alone.

@@ -323,7 +323,8 @@ def _deal(
     if n_folds < 2:
         raise FoldError(f"n_folds must be at least 2. Got {n_folds} instead.")
     if n_subjects < n_folds:
-        raise FoldError(f"There are {n_subjects} subjects, too few for {n_folds} folds.")
+        there_are = "There is 1 subject" if n_subjects == 1 else f"There are {n_subjects} subjects"
+        raise FoldError(f"{there_are}, too few for {n_folds} folds.")
     best: tuple[int, NDArray[np.intp]] | None = None
     for attempt in range(ATTEMPTS):
         numbers = _deal_once(labels, subjects, n_folds, np.random.default_rng([seed, attempt]))

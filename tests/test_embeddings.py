@@ -153,6 +153,18 @@ def test_a_broken_picture_costs_its_row_and_no_other(portraits, recipes, setting
     assert list(vectors_of(manifest, recipes, settings, store).rows) == list(range(3, 24))
 
 
+def test_where_no_picture_has_a_face_the_statuses_say_so_and_nothing_was_spent(
+    portraits, recipes, settings, store
+):
+    for path in (portraits / "photos").iterdir():
+        path.write_bytes(path.name.encode())
+    manifest = prepare("table", portraits / "people.csv", root=portraits / "photos", columns=COLUMNS)
+    extraction = extract(manifest, recipes, settings, store)
+    assert extraction.statuses == {"undecodable": 24}
+    ledger = enter(None, extraction, settings, {"device": "cpu", "precision": "auto"})
+    assert ledger.costs["mean_color"]["seconds"] == 0
+
+
 def test_a_picture_that_changed_after_prepare_is_named_and_not_used(manifest, recipes, settings, store):
     changed, gone = (manifest.root / name for name in manifest.table["image_path"].iloc[[4, 7]])
     changed.write_bytes((manifest.root / manifest.table["image_path"].iloc[5]).read_bytes())

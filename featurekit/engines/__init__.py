@@ -151,13 +151,18 @@ def resolve(device: str, precision: str) -> tuple[str, str]:
     (benchmarks/precision.py), else fp32: with AVX-512's bf16 alone the networks take longer than in fp32.
 
     Raises:
-        EngineError: a word that is no device or no precision.
+        EngineError: a word that is no device or no precision, or a GPU is asked for and cannot be used.
     """
     for name, value, allowed in (("device", device, DEVICES), ("precision", precision, PRECISIONS)):
         if value not in allowed:
             raise EngineError(f"{name} must be one of {', '.join(allowed)}. Got '{value}' instead.")
     if device == "auto":
         device = "cuda" if cuda_is_usable() else "cpu"
+    elif device == "cuda" and not cuda_is_usable():
+        raise EngineError(
+            "Asked for cuda, but torch finds no GPU it can use."
+            " Look at `featurekit doctor`, or use --device cpu."
+        )
     if precision == "auto":
         precision = "fp32" if device == "cpu" and not has_amx() else "bf16"
     return device, precision

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.engines import ENGINES, Achieved, Engine, Network, cuda_is_usable
+from featurekit.engines import ENGINES, Achieved, Engine, Network
 from featurekit.errors import EngineError
 
 if TYPE_CHECKING:
@@ -95,15 +95,10 @@ def open_torch(network: Network, device: str, precision: str, threads: int) -> T
     """Move a torch module to a device.
 
     Raises:
-        EngineError: no GPU can be used though one was asked for, or the network is an ONNX file.
+        EngineError: the network is an ONNX file.
     """
     if network.module is None:
         raise EngineError(f"The engine torch runs torch modules; {network.name} is an ONNX file.")
-    if device == "cuda" and not cuda_is_usable():
-        raise EngineError(
-            "Asked for cuda, but torch finds no GPU it can use."
-            " Look at `featurekit doctor`, or use --device cpu."
-        )
     return TorchSession(network, device, precision)
 
 
