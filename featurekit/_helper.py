@@ -1,8 +1,8 @@
 """A process that works for this one, and is asked over a pipe.
 
-Threads share one interpreter, and what a photograph needs between its networks is many short calls: two
-threads read 1.2 times as many pictures as one, two processes twice as many. And a process can be lost: a
-picture on which a decoder crashes or never ends costs that picture, not the run.
+Threads share one interpreter, and what a photograph needs between its networks is many short calls: threads
+wait for each other there, processes do not. And a process can be lost: a picture on which a decoder crashes
+or never ends costs that picture, not the run.
 
 A helper is started by itself and told by name what to do, so that it never runs the caller's own script a
 second time, as multiprocessing would. What is said is JSON and safetensors; nothing is pickled. It ends

@@ -72,9 +72,9 @@ class Task(NamedTuple):
     def to_json(self) -> list[Any]:
         """Return it as plain JSON values."""
         face = self.known
-        known = None if face is None else {**vars(face), "box": face.box.tolist()}
-        if face is not None and known is not None:
-            known["landmarks"] = face.landmarks.tolist()
+        known: dict[str, Any] | None = None
+        if face is not None:
+            known = {**vars(face), "box": face.box.tolist(), "landmarks": face.landmarks.tolist()}
         return [self.row, self.path, self.content, self.box, known]
 
     @classmethod

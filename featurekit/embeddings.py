@@ -452,9 +452,8 @@ def look_for_another(job: Mapping[str, Any]) -> tuple[Any, Callable[[Any], Messa
     finder = open_finder(settings, threads=1)
     networks = open_networks([Recipe(**recipe) for recipe in job["recipes"]], threads=1)
     side = settings.attempts[0][0]
-    finder(
-        np.zeros((side, side, 3), np.uint8), side
-    )  # compiled for the frame that nearly every picture takes
+    # Compiled here for the frame that nearly every picture takes.
+    finder(np.zeros((side, side, 3), np.uint8), side)
     kept = [(template, int(size)) for template, size in job["kept"]]
     looker = Looker(Path(job["root"]), settings, finder, networks, kept)
     return {network.name: asdict(network.session.achieved) for network in networks}, looker.answer

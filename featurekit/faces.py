@@ -57,7 +57,8 @@ ATTEMPTS = ((96, 0.1), (320, 0.25), (640, 0.1), (640, 0.5))
 _LARGE = 24
 # Of what a manifest's box and the face have together; boxes drawn by hand are loose.
 _MIN_BOX_OVERLAP = 0.2
-# The reduction, at most, that is left to bilinear sampling after whole blocks of pixels were averaged.
+# A block of pixels that is averaged is at most this part of a crop's pixel; so the reduction left to bilinear
+# sampling is less than by 2.7.
 _LEFT_TO_SAMPLING = 0.75
 # How far around a manifest's box a face is looked for, in box sides.
 _BOX_SURROUNDINGS = 1.0
@@ -556,7 +557,7 @@ def _warp(pixels: NDArray[np.uint8], turn: complex, shift: complex, size: int) -
     part = pixels[y1:y2, x1:x2]
     shift += turn * complex(x1, y1)
     # Bilinear sampling alone would skip pixels in a strong reduction: whole blocks are averaged first.
-    # Smoothing instead costs twice the time, and the networks read blurred faces worse.
+    # Smoothing instead would take longer and blur what the networks read.
     block = max(int(_LEFT_TO_SAMPLING / abs(turn)), 1)
     part = by_blocks(part, block)
     turn *= block

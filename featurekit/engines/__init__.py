@@ -147,8 +147,8 @@ def open_session(
 def resolve(device: str, precision: str) -> tuple[str, str]:
     """Return the device and the precision that "auto" stands for here, before anything is loaded.
 
-    The precision is bf16 on a GPU and on a processor with AMX, where it costs no score more than 0.002
-    (benchmarks/precision.py), else fp32: with AVX-512's bf16 alone the networks take longer than in fp32.
+    The precision is bf16 on a GPU and on a processor with AMX, else fp32: with AVX-512's bf16 alone, where
+    benchmarks/precision.py saw no score move by more than 0.002, the networks take longer than in fp32.
 
     Raises:
         EngineError: a word that is no device or no precision, or a GPU is asked for and cannot be used.
