@@ -7,11 +7,12 @@ report is derived from, at any time and without fitting anything again.
 import json
 import os
 import platform
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -24,7 +25,14 @@ from numpy.typing import NDArray
 
 from featurekit import __version__
 from featurekit.backbones import split_feature
-from featurekit.classifiers import CLASSIFIERS, Classifier, ClassifierKind, check_training_labels, fresh
+from featurekit.classifiers import (
+    CLASSIFIERS,
+    NOTHING,
+    Classifier,
+    ClassifierKind,
+    check_training_labels,
+    fresh,
+)
 from featurekit.classifiers._estimator import one_blas_thread
 from featurekit.embeddings import (
     Embeddings,
@@ -53,6 +61,8 @@ from featurekit.trained_model import TrainedModel, spread_out
 from featurekit.tuning import Search, limit_memory, search
 from featurekit.workspace import whole_file, write_text
 
+# What classifiers that read crops read.
+PIXELS = "pixels:rgb"
 MUCH = 1_000_000_000  # bytes that a user should hear of before they are taken
 
 
@@ -94,6 +104,9 @@ class Run:
         tuned: whether its parameters were searched for, inside every training part anew.
         search: of each fold {"parameters": those chosen, "score": their mean on the inner folds (share of
             right answers; minus the mean absolute error in years), "candidates": how many were tried}.
+        variation: parameters that were not left as they come.
+        training: of a network trained end to end, of each fold {"epochs", "best_epoch", "seconds", "faces",
+            "held_out_faces", "engine", "device", "precision", "history": a line an epoch}.
     """
 
     target: str
@@ -124,16 +137,20 @@ class Run:
     created: str
     tuned: bool = False
     search: tuple[Mapping[str, Any], ...] = ()
+    variation: Mapping[str, Any] = field(default_factory=dict)
+    training: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def name(self) -> str:
         """What its files are called; unique within a comparison."""
-        return _name(self.target, self.features, self.classifier, self.tuned)
+        return _name(self.target, self.features, self.classifier, self.tuned, self.variation)
 
     @property
     def classifier_name(self) -> str:
-        """What the classifier is called beside others: a tuned one is another than the one as it comes."""
-        return f"{self.classifier} (tuned)" if self.tuned else self.classifier
+        """What the classifier is called beside others: a tuned or changed one is another than as it comes."""
+        changes = [f"{name.replace('_', ' ')} {value}" for name, value in self.variation.items()]
+        changes += ["tuned"] if self.tuned else []
+        return f"{self.classifier} ({', '.join(changes)})" if changes else self.classifier
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
@@ -155,7 +172,7 @@ class Run:
         """
         try:
             content = json.loads(path.read_text())
-            for name in ("classes", "notes", "recall", "recipes", "weights", "search"):
+            for name in ("classes", "notes", "recall", "recipes", "weights", "search", "training"):
                 content[name] = tuple(content.get(name, ()))
             content["confusion"] = tuple(tuple(row) for row in content["confusion"])
             return cls(**content)
@@ -172,8 +189,9 @@ class OutOfFold:
         predicted: class number or years of each row, shape (n,).
         probabilities: shape (n, n_classes), classes in the target's order; NaN for years.
         seconds_fit, seconds_predict: added up over the folds, whether or not they ran side by side.
-        fitted: the classifier of the first fold.
+        fitted: the classifier of the first fold; None where several were combined.
         searches: what was found in each fold; empty where nothing was searched.
+        trainings: how the network of each fold was trained; empty for what is no network.
     """
 
     fold: NDArray[np.intp]
@@ -181,8 +199,55 @@ class OutOfFold:
     probabilities: NDArray[np.float64]
     seconds_fit: float
     seconds_predict: float
-    fitted: Classifier
+    fitted: Classifier | None
     searches: tuple[Search, ...] = ()
+    trainings: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitting:
+    """How a classifier is fitted, beside what it learns from.
+
+    Attributes:
+        blocks: lengths of the parts of a joined vector.
+        networks: those that one which reads crops starts from.
+        parameters: that are not as they come.
+        device: "auto", "cpu" or "cuda", for one that can choose; None for its own.
+        seed: what chance comes from.
+        threads: how many it may use.
+        tune: whether it first searches for parameters, inside what it learns from.
+        memory_limit: bytes that kernel matrices may take; None for half of what is free.
+        checkpoints: folder that one which can be killed half-way goes on from; None for none.
+        watch: told in a few words how one that takes long goes, and the share that is done.
+    """
+
+    blocks: tuple[int, ...] = ()
+    networks: tuple[str, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    device: str | None = None
+    seed: int = 0
+    threads: int = 1
+    tune: bool = False
+    memory_limit: int | None = None
+    checkpoints: Path | None = None
+    watch: Callable[[str, float], None] | None = None
+
+    def fresh(self, kind: ClassifierKind, target: Target) -> Any:
+        """Return an unfitted classifier that knows all this."""
+        classifier: Any = fresh(
+            kind,
+            target,
+            blocks=self.blocks,
+            networks=self.networks,
+            parameters=self.parameters,
+            seed=self.seed,
+            threads=self.threads,
+        )
+        for name in ("device", "checkpoints", "watch"):
+            value = getattr(self, name)
+            if value is not None and hasattr(classifier, name):
+                setattr(classifier, name, value)
+        return limit_memory(classifier, self.memory_limit)
 
 
 class _Tested(NamedTuple):
@@ -199,15 +264,13 @@ class _Tested(NamedTuple):
 def cross_validate(
     kind: ClassifierKind,
     target: Target,
-    X: NDArray[np.float32],
+    X: NDArray[Any],
     y: NDArray[Any],
     subjects: NDArray[np.str_],
     folds: Sequence[Fold],
+    fitting: Fitting | None = None,
     *,
-    blocks: tuple[int, ...] = (),
-    seed: int = 0,
-    threads: int = 1,
-    tune: bool = False,
+    also: Mapping[Target, NDArray[Any]] = NOTHING,
     jobs: int = 1,
     say: Callable[[str], None] | None = None,
     done: Callable[[], None] | None = None,
@@ -220,14 +283,13 @@ def cross_validate(
     Args:
         kind: which classifier.
         target: what y means.
-        X: vectors, shape (n, dim).
-        y: class numbers, or years, shape (n,).
+        X: vectors, shape (n, dim), or faces for one that reads crops.
+        y: class numbers, or years, shape (n,); -1 or NaN for a row that is only learned from for `also`.
         subjects: person on each row, shape (n,).
         folds: row numbers to learn from and to be scored on.
-        blocks: lengths of the parts of a joined vector.
-        seed: what chance comes from.
-        threads: how many all folds together may use.
-        tune: whether each fold first searches for parameters, inside its training part.
+        fitting: how it is fitted; the threads are those that all folds together may use. None for as it
+            comes.
+        also: labels of the targets that are learned together with it, of every row.
         jobs: how many folds at once; fewer where their kernel matrices would not fit into memory.
         say: called with what a user should hear before memory is taken.
         done: called after each fold.
@@ -237,24 +299,26 @@ def cross_validate(
     """
     if not folds:
         raise FoldError("There is no fold to fit on.")
+    fitting = fitting or Fitting()
     limit = available_memory() // 2
     most = max(len(fold.train) for fold in folds)
     jobs, threads = _side_by_side(
-        fresh(kind, target, blocks=blocks, seed=seed, threads=threads),
+        fitting.fresh(kind, target),
         most,
-        jobs=min(jobs, len(folds)),
+        # A network uses all threads by itself.
+        jobs=1 if kind.reads == "crops" else min(jobs, len(folds)),
         limit=limit,
-        tune=tune and kind.grid is not None,
+        tune=fitting.tune and kind.grid is not None,
         say=say,
     )
+    fitting = replace(fitting, threads=threads, memory_limit=limit)
 
     def run(fold: Fold) -> _Tested:
         rows = (X[fold.train], y[fold.train], subjects[fold.train])
-        check_training_labels(target, rows[1])
+        check_training_labels(target, rows[1][_is_known(rows[1])])
         started = time.perf_counter()
-        classifier, found = _fit(
-            kind, target, *rows, blocks=blocks, seed=seed, threads=threads, tune=tune, memory_limit=limit
-        )
+        own = {other: labels[fold.train] for other, labels in also.items()}
+        classifier, found = _fit(kind, target, *rows, fitting, also=own)
         fitted = time.perf_counter()
         probabilities = None
         if target.is_regression:
@@ -267,7 +331,8 @@ def cross_validate(
             predicted = probabilities.argmax(axis=1)
         if done:
             done()
-        seconds = (fitted - started, time.perf_counter() - fitted)
+        # A training that was found done, or half done, took the time that it took then.
+        seconds = (getattr(classifier, "seconds_", fitted - started), time.perf_counter() - fitted)
         return _Tested(classifier, found, predicted, probabilities, *seconds)
 
     with one_blas_thread(), ThreadPoolExecutor(jobs) as pool:
@@ -280,6 +345,7 @@ def cross_validate(
         predicted[fold.test] = tested.predicted
         if tested.probabilities is not None:
             probabilities[fold.test] = tested.probabilities
+    trainings = [getattr(tested.classifier, "training_", None) for tested in results]
     return OutOfFold(
         fold_of,
         predicted,
@@ -288,37 +354,42 @@ def cross_validate(
         sum(tested.seconds_predict for tested in results),
         results[0].classifier,
         tuple(tested.found for tested in results if tested.found is not None),
+        tuple(training for training in trainings if training is not None),
     )
+
+
+def _is_known(y: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whether each row has a label."""
+    known: NDArray[np.bool_] = np.isfinite(y) if y.dtype.kind == "f" else y >= 0
+    return known
 
 
 def _fit(
     kind: ClassifierKind,
     target: Target,
-    X: NDArray[np.float32],
+    X: NDArray[Any],
     y: NDArray[Any],
     subjects: NDArray[np.str_],
+    fitting: Fitting,
     *,
-    blocks: tuple[int, ...],
-    seed: int,
-    threads: int,
-    tune: bool,
-    memory_limit: int,
+    also: Mapping[Target, NDArray[Any]] = NOTHING,
 ) -> tuple[Classifier, Search | None]:
     """Return a classifier fitted on these rows and, where it was tuned on them, what the search found."""
-    classifier: Any = fresh(kind, target, blocks=blocks, seed=seed, threads=threads)
-    limit_memory(classifier, memory_limit)
+    classifier = fitting.fresh(kind, target)
+    if also:
+        classifier.also = also
     found = None
-    if tune and kind.grid is not None:
+    if fitting.tune and kind.grid is not None:
         found = search(
             kind,
             target,
             X,
             y,
             subjects,
-            blocks=blocks,
-            seed=seed,
-            threads=threads,
-            memory_limit=memory_limit,
+            blocks=fitting.blocks,
+            seed=fitting.seed,
+            threads=fitting.threads,
+            memory_limit=fitting.memory_limit,
         )
         if found.best:
             classifier.set_params(**found.best)
@@ -359,13 +430,28 @@ class Plan:
 
     Attributes:
         target: what is read.
-        features: "backbone:layer" of each part, in the order they are joined.
+        features: "backbone:layer" of each part, in the order they are joined; of networks that are trained
+            further, what they start from.
         kind: with which classifier.
+        parameters: of the classifier, that are not as they come.
     """
 
     target: Target
     features: tuple[str, ...]
     kind: ClassifierKind
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """What must have been extracted."""
+        return (PIXELS,) if self.kind.reads == "crops" else self.features
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Names of the networks that are trained further."""
+        if not self.kind.starts_from:
+            return ()
+        return tuple(feature.partition(":")[0] for feature in self.features)
 
     @property
     def feature_name(self) -> str:
@@ -385,6 +471,7 @@ def plan(
     targets: Sequence[str] | None = None,
     features: Sequence[str] | None = None,
     join: bool = False,
+    variations: Sequence[Mapping[str, Any]] = ({},),
 ) -> list[Plan]:
     """Return every combination that was asked for, with the floors that belong in each comparison.
 
@@ -396,11 +483,13 @@ def plan(
         features: feature sets, parts joined by "+"; None for each default layer extracted and, where
             there are several, all of them joined.
         join: only the joined set, not each alone.
+        variations: parameters, each set of which is tried with every classifier that has them all; the
+            others are run once, as they come.
 
     Raises:
         UnknownNameError: no such classifier, backbone or layer.
         TargetError: no such target, or no face has a label of it.
-        WorkspaceError: features that have not been extracted.
+        WorkspaceError: features that have not been extracted, or parameters that no classifier has.
     """
     kinds = [CLASSIFIERS[name] for name in dict.fromkeys(models)]
     kinds += [kind for kind in CLASSIFIERS if kind.is_baseline and kind not in kinds]
@@ -414,7 +503,14 @@ def plan(
     for target in wanted:
         if not manifest.labelled(target).any():
             raise TargetError(f"No usable row of the manifest has a label of {target.name}.")
-    sets = _feature_sets(ledger, features, join)
+    # Floors alone need no features of anybody's choice.
+    sets = _feature_sets(ledger, features, join) if any(_reads_features(kind) for kind in kinds) else []
+    pictures = any(kind.reads == "crops" for kind in kinds)
+    if pictures and PIXELS not in ledger.recipes:
+        raise WorkspaceError(
+            "Networks that are trained end to end read the faces themselves, which have not been kept."
+            " Next: featurekit extract --backbone pixels"
+        )
     plans = []
     for target in wanted:
         for kind in kinds:
@@ -428,18 +524,61 @@ def plan(
                     )
                 if own is None and kind.name in models:
                     raise TargetError(f"{kind.name} cannot read the target {target.name}.")
+            elif kind.reads == "crops":
+                chosen = _networks(kind, features, join)
             else:
                 # A floor looks at no vector: always the same one, so that it stands in a comparison once.
                 chosen = [(next(iter(ledger.recipes)),)] if kind.is_baseline else sets
-            plans += [Plan(target, parts, kind) for parts in chosen]
+            fitting = _fitting_variations(kind, target, variations)
+            plans += [Plan(target, parts, kind, changes) for parts in chosen for changes in fitting]
+    unused = {name for changes in variations for name in changes}
+    unused -= {name for one in plans for name in one.parameters}
+    if unused:
+        raise WorkspaceError(
+            f"None of {', '.join(kind.name for kind in kinds)} has the parameter {', '.join(sorted(unused))}."
+        )
     return plans
+
+
+def _reads_features(kind: ClassifierKind) -> bool:
+    """Whether a classifier reads vectors of the user's choice."""
+    return kind.reads == "embeddings" and kind.features is None and not kind.is_baseline
+
+
+def _fitting_variations(
+    kind: ClassifierKind, target: Target, variations: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """Return the variations that a classifier can be run in; only as it comes where it has none of them."""
+    if not any(variations) or (kind.features is not None and kind.features(target) is None):
+        return [{}]
+    own: dict[str, Any] = getattr(kind.make(target, 0, 1), "get_params", dict)()
+    fitting = [changes for changes in variations if set(changes) <= set(own)]
+    return fitting or [{}]
+
+
+def _networks(kind: ClassifierKind, features: Sequence[str] | None, join: bool) -> list[tuple[str, ...]]:
+    """Return what a classifier that reads crops starts from: sets of networks, or the pixels alone."""
+    if not kind.starts_from:
+        return [(PIXELS,)]
+    sets = []
+    for text in features or ["+".join(kind.starts_from)]:
+        parts = [split_feature(part) for part in text.split("+")]
+        # An inner layer is no end to train from, and what has no weights learns nothing.
+        if all(backbone.load and layer == backbone.default_layer for backbone, layer in parts):
+            sets.append(tuple(f"{backbone.name}:{layer}" for backbone, layer in parts))
+    if not sets:
+        raise WorkspaceError(
+            f"{kind.name} trains networks up to their default layers; {', '.join(features or [])} names none."
+        )
+    return [tuple(dict.fromkeys(part for parts in sets for part in parts))] if join else sets
 
 
 def _feature_sets(ledger: Ledger, features: Sequence[str] | None, join: bool) -> list[tuple[str, ...]]:
     if features is None:
         # A head is read by the model it belongs to, and by others only when asked for.
         heads = [f for f in ledger.recipes if split_feature(f)[1] in split_feature(f)[0].heads]
-        single = [f for f in ledger.recipes if f not in heads]
+        # Pixels are read by networks that are trained on them, and by others only when asked for.
+        single = [f for f in ledger.recipes if f not in heads and f != PIXELS]
         sets: list[tuple[str, ...]] = [(f,) for f in single]
         if len(single) > 1:
             sets = [tuple(single)] if join else [*sets, tuple(single)]
@@ -506,9 +645,12 @@ class Comparison:
         threads: int = 0,
         tune: bool = False,
         jobs: int = 1,
+        device: str | None = None,
+        checkpoints: Path | None = None,
         command: str = "",
         progress: Progress | None = None,
         say: Callable[[str], None] | None = None,
+        watch: Callable[[str], None] | None = None,
     ) -> list[Run]:
         """Run every plan, save each run as soon as it is done, and return them in the plans' order.
 
@@ -520,9 +662,13 @@ class Comparison:
             threads: how many may be used; 0 for one a core.
             tune: whether every fold searches for parameters inside its training part.
             jobs: folds at once; 0 for as many as there are threads.
+            device: "auto", "cpu" or "cuda", for classifiers that can choose; None for their own.
+            checkpoints: folder that a killed training goes on from; None for none.
             command: the command line, for the record.
-            progress: called with (fits done, fits to do): one a fold, and one for each model saved.
+            progress: called with (fits done, fits to do): one a fold, and one for each model saved. A part
+                of a fit is counted where it says how far it is.
             say: called with what a user should hear before memory is taken.
+            watch: called with a few words on how a fit that takes long goes.
         """
         threads = threads or usable_cores()
         jobs = jobs or threads
@@ -536,25 +682,41 @@ class Comparison:
                 if progress:
                     progress(fitted, n_fits)
 
+        def part_done(text: str, share: float) -> None:
+            if watch:
+                watch(text)
+            if progress:
+                progress(fitted + share, n_fits)
+
         keys = row_keys(self.manifest, ledger.settings)
         statuses = row_statuses(self.manifest, keys, store.shelf("faces", ledger.settings.recipe()))
         # Plans of the same features stand together, so that each set is loaded once.
-        order = sorted(range(len(plans)), key=lambda i: plans[i].features)
+        order = sorted(range(len(plans)), key=lambda i: (plans[i].reads, plans[i].features))
         done: dict[int, Run] = {}
         loaded: tuple[tuple[str, ...], Embeddings] | None = None
         for i in order:
             one = plans[i]
-            if loaded is None or loaded[0] != one.features:
-                recipes = [ledger.recipes[part] for part in one.features]
-                loaded = (one.features, load_embeddings(self.manifest, recipes, ledger.settings, store))
+            if loaded is None or loaded[0] != one.reads:
+                recipes = [ledger.recipes[part] for part in one.reads]
+                loaded = (one.reads, load_embeddings(self.manifest, recipes, ledger.settings, store))
+            fitting = Fitting(
+                blocks=loaded[1].blocks,
+                networks=one.networks,
+                parameters=one.parameters,
+                device=device,
+                seed=self.seed,
+                threads=threads,
+                tune=tune,
+                checkpoints=checkpoints,
+                watch=part_done,
+            )
             done[i] = self._run_one(
                 one,
                 loaded[1],
                 ledger,
                 statuses,
                 models_folder,
-                threads=threads,
-                tune=tune,
+                fitting,
                 jobs=jobs,
                 command=command,
                 say=say,
@@ -569,9 +731,8 @@ class Comparison:
         ledger: Ledger,
         statuses: NDArray[np.uint8],
         models_folder: Path | None,
+        fitting: Fitting,
         *,
-        threads: int,
-        tune: bool,
         jobs: int,
         command: str,
         say: Callable[[str], None] | None,
@@ -580,29 +741,27 @@ class Comparison:
         """Fit, score and save one combination."""
         table, target = self.manifest.table, one.target
         labelled = np.flatnonzero(self.manifest.labelled(target))
-        rows, positions, _ = np.intersect1d(embeddings.rows, labelled, return_indices=True)
-        labels = table[target.name].to_numpy(dtype=float if target.is_regression else str)
-        numbers = labels if target.is_regression else _encode(target, labels, labelled)
-        X, y, subjects = embeddings.vectors[positions], numbers[rows], self.manifest.subjects[rows]
-        folds = self.folds.folds(rows, labels[rows], subjects)
+        together = [self.manifest.target(name) for name in (one.kind.also(target) if one.kind.also else ())]
+        others = [other for other in together if self.manifest.labelled(other).any()]
+        learnable = self.manifest.labelled(target)
+        for other in others:
+            learnable = learnable | self.manifest.labelled(other)
+        rows, positions, _ = np.intersect1d(embeddings.rows, np.flatnonzero(learnable), return_indices=True)
+        y, labels = self._labels(target, rows)
+        X, subjects = embeddings.vectors[positions], self.manifest.subjects[rows]
+        known = _is_known(y)
+        # A face without a label of the target may be learned from, and is not scored.
+        folds = [
+            Fold(fold.train, fold.test[known[fold.test]]) for fold in self.folds.folds(rows, labels, subjects)
+        ]
+        also = {other: self._labels(other, rows)[0] for other in others}
         out = cross_validate(
-            one.kind,
-            target,
-            X,
-            y,
-            subjects,
-            folds,
-            blocks=embeddings.blocks,
-            seed=self.seed,
-            threads=threads,
-            tune=tune,
-            jobs=jobs,
-            say=say,
-            done=fit_done,
+            one.kind, target, X, y, subjects, folds, fitting, also=also, jobs=jobs, say=say, done=fit_done
         )
-        tuned = tune and one.kind.grid is not None
+        tuned = fitting.tune and one.kind.grid is not None
         tested = out.fold >= 0
-        weight_files = tuple(describe_weights(embeddings.recipes, ledger.settings))
+        weight_files = tuple(describe_weights(embeddings.recipes, ledger.settings, one.networks))
+        assert out.fitted is not None
         notes = tuple(out.fitted.summary_.get("notes", ()))
         notes += tuple(dict.fromkeys(note for found in out.searches for note in found.notes))
         crossing = self.folds.crossing_subjects(rows, subjects)
@@ -611,20 +770,19 @@ class Comparison:
                 f"{crossing} subjects are tested in more than one official fold, identical files being one"
                 " person; each is left out of the training part of every fold that tests it.",
             )
-        name = _name(target.name, one.feature_name, one.kind.name, tuned)
+        name = _name(target.name, one.feature_name, one.kind.name, tuned, one.parameters)
         n_bytes = 0
         if models_folder is not None:
+            # All that some fold learned from or was scored on.
+            dealt = self.folds.numbers[rows] >= 0
             final, found = _fit(
                 one.kind,
                 target,
-                X[tested],
-                y[tested],
-                subjects[tested],
-                blocks=embeddings.blocks,
-                seed=self.seed,
-                threads=threads,
-                tune=tune,
-                memory_limit=available_memory() // 2,
+                X[dealt],
+                y[dealt],
+                subjects[dealt],
+                replace(fitting, memory_limit=available_memory() // 2),
+                also={other: values[dealt] for other, values in also.items()},
             )
             chosen = _listed(found.best) if found else ""
             model = TrainedModel(
@@ -647,14 +805,7 @@ class Comparison:
             )
             n_bytes = model.save(models_folder / name)
             fit_done()
-        per_fold, per_fold_all = self._scores(target, numbers, labelled, rows, out)
-        confusion: tuple[tuple[int, ...], ...] = ()
-        recall: tuple[float | None, ...] = ()
-        if not target.is_regression:
-            matrix = confusion_matrix(y[tested], out.predicted[tested], len(target.classes))
-            confusion = tuple(tuple(map(int, row)) for row in matrix)
-            shares = recall_per_class(y[tested], out.predicted[tested], len(target.classes))
-            recall = tuple(float(share) if np.isfinite(share) else None for share in shares)
+        per_fold, per_fold_all = self._scores(target, labelled, rows, out)
         run = Run(
             target=target.name,
             classes=target.classes,
@@ -666,20 +817,19 @@ class Comparison:
             notes=notes,
             scores=summarize(per_fold),
             scores_all_rows=summarize(per_fold_all),
-            confusion=confusion,
-            recall=recall,
+            **_confusion(target, y[tested], out.predicted[tested]),
             n_tested=int(tested.sum()),
             n_labelled=len(labelled),
             n_subjects=len(np.unique(subjects[tested])),
             seconds={
-                "extract": ledger.seconds(one.features),
+                "extract": ledger.seconds(one.reads),
                 "fit": out.seconds_fit,
                 "predict": out.seconds_predict,
             },
             bytes_on_disk=n_bytes,
             recipes=tuple(asdict(recipe) for recipe in embeddings.recipes),
             weights=weight_files,
-            hardware=_hardware(ledger, one.features, threads),
+            hardware=_hardware(ledger, one.reads, fitting.threads, out.trainings),
             versions=_versions(),
             folds={
                 "number": self.folds.n_folds,
@@ -708,19 +858,114 @@ class Comparison:
                 }
                 for found in out.searches
             ),
+            variation=dict(one.parameters),
+            training=out.trainings,
         )
         run.save(self.folder, _predictions(table["face_id"].to_numpy(dtype=str)[rows], target, y, out))
         return run
 
+    def combine(self, runs: Sequence[Run], *, command: str = "") -> Run:
+        """Average what several runs said of the same faces, save the mean as a run of its own, and return it.
+
+        Every run has read every face without having learned from its subject, so the mean has too; all
+        weigh the same, so that nothing is learned that folds would have to guard.
+
+        Args:
+            runs: at least two of one target, of this comparison.
+            command: the command line, for the record.
+
+        Raises:
+            WorkspaceError: runs of several targets or folds, or of other faces.
+        """
+        names = [run.name for run in runs]
+        if len(set(names)) < 2 or len({run.target for run in runs}) > 1:
+            raise WorkspaceError(
+                f"An ensemble takes at least two runs of one target. Got {', '.join(names) or 'none'}."
+            )
+        if any(run.folds.get("sha256") != self.folds.sha256 for run in runs):
+            raise WorkspaceError(
+                "The runs were scored on other folds than this comparison's. Fit them again."
+            )
+        target = self.manifest.target(runs[0].target)
+        tables = [pd.read_parquet(self.folder / "predictions" / f"{name}.parquet") for name in names]
+        if any(not table[["face_id", "fold"]].equals(tables[0][["face_id", "fold"]]) for table in tables):
+            raise WorkspaceError(f"{', '.join(names)} did not read the same faces. Fit them again together.")
+        position = {face_id: row for row, face_id in enumerate(self.manifest.table["face_id"].astype(str))}
+        rows = np.array([position[face_id] for face_id in tables[0]["face_id"]], np.intp)
+        y, _ = self._labels(target, rows)
+        probabilities = np.full((len(rows), len(target.classes)), np.nan)
+        if target.is_regression:
+            predicted: NDArray[Any] = np.mean(
+                [table["predicted"].to_numpy(float) for table in tables], axis=0
+            )
+        else:
+            columns = [f"p_{name}" for name in target.classes]
+            probabilities = np.mean([table[columns].to_numpy(float) for table in tables], axis=0)
+            predicted = probabilities.argmax(axis=1)
+        fold = tables[0]["fold"].to_numpy(np.intp)
+        out = OutOfFold(
+            fold,
+            predicted,
+            probabilities,
+            sum(run.seconds["fit"] for run in runs),
+            sum(run.seconds["predict"] for run in runs),
+            None,
+        )
+        per_fold, per_fold_all = self._scores(
+            target, np.flatnonzero(self.manifest.labelled(target)), rows, out
+        )
+        recipes = {json.dumps(recipe, sort_keys=True): recipe for run in runs for recipe in run.recipes}
+        weight_files = {entry["sha256"]: entry for run in runs for entry in run.weights}
+        run = replace(
+            runs[0],
+            features="+".join(dict.fromkeys(part for run in runs for part in run.features.split("+"))),
+            dim=0,
+            classifier=f"ensemble of {' and '.join(run.classifier_name for run in runs)}",
+            is_baseline=False,
+            parameters={"members": names},
+            notes=("The members weigh the same; nothing was learned to combine them.",),
+            scores=summarize(per_fold),
+            scores_all_rows=summarize(per_fold_all),
+            **_confusion(target, y, predicted),
+            # What members share is extracted once, but which part that is, is not known here.
+            seconds={
+                "extract": max(run.seconds["extract"] for run in runs),
+                "fit": out.seconds_fit,
+                "predict": out.seconds_predict,
+            },
+            bytes_on_disk=sum(run.bytes_on_disk for run in runs),
+            recipes=tuple(recipes.values()),
+            weights=tuple(weight_files.values()),
+            command=command,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            tuned=False,
+            search=(),
+            variation={},
+            training=(),
+        )
+        run.save(self.folder, _predictions(tables[0]["face_id"].to_numpy(dtype=str), target, y, out))
+        return run
+
+    def _labels(self, target: Target, rows: NDArray[np.intp]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return class numbers (-1 for none) or years (NaN) of rows, and what the table says."""
+        labels = self.manifest.table[target.name].to_numpy(dtype=float if target.is_regression else str)[rows]
+        if target.is_regression:
+            return labels, labels
+        known = self.manifest.labelled(target)[rows]
+        numbers = np.full(len(rows), -1, dtype=np.intp)
+        numbers[known] = target.encode(list(labels[known]))
+        return numbers, labels
+
     def _scores(
         self,
         target: Target,
-        numbers: NDArray[Any],
         labelled: NDArray[np.intp],
         rows: NDArray[np.intp],
         out: OutOfFold,
     ) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
         """Return the scores of each fold on the faces found, and on all labelled rows."""
+        everything = np.arange(len(self.manifest))
+        numbers, _ = self._labels(target, everything)
         predicted = np.full(len(self.manifest), NO_FACE, dtype=np.intp)
         if not target.is_regression:
             predicted[rows] = out.predicted
@@ -739,19 +984,26 @@ def load_runs(folder: Path) -> list[Run]:
     return [Run.load(path) for path in sorted((folder / "runs").glob("*.json"))]
 
 
-def _name(target: str, features: str, classifier: str, tuned: bool) -> str:
-    return f"{target}--{features.replace(':', '.')}--{classifier}{'--tuned' if tuned else ''}"
+def _name(target: str, features: str, classifier: str, tuned: bool, variation: Mapping[str, Any]) -> str:
+    changes = "".join(f"--{name}-{value}" for name, value in variation.items())
+    classifier = re.sub(r"[^\w.-]+", "-", classifier).strip("-")
+    return f"{target}--{features.replace(':', '.')}--{classifier}{changes}{'--tuned' if tuned else ''}"
 
 
 def _listed(parameters: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in parameters.items())
 
 
-def _encode(target: Target, labels: NDArray[np.str_], labelled: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return the class number of every row of the manifest; -1 for a row without a label."""
-    numbers = np.full(len(labels), -1, dtype=np.intp)
-    numbers[labelled] = target.encode(list(labels[labelled]))
-    return numbers
+def _confusion(target: Target, true: NDArray[Any], predicted: NDArray[Any]) -> dict[str, Any]:
+    """Return the confusion matrix and the recall of each class as a run keeps them; empty for years."""
+    if target.is_regression:
+        return {"confusion": (), "recall": ()}
+    matrix = confusion_matrix(true, predicted, len(target.classes))
+    shares = recall_per_class(true, predicted, len(target.classes))
+    return {
+        "confusion": tuple(tuple(map(int, row)) for row in matrix),
+        "recall": tuple(float(share) if np.isfinite(share) else None for share in shares),
+    }
 
 
 def _predictions(face_ids: NDArray[np.str_], target: Target, y: NDArray[Any], out: OutOfFold) -> pd.DataFrame:
@@ -783,12 +1035,17 @@ def _tally(values: Any) -> dict[str, int]:
     return {name: counts[name] for name in sorted(counts) if name}
 
 
-def _hardware(ledger: Ledger, features: Sequence[str], threads: int) -> dict[str, Any]:
+def _hardware(
+    ledger: Ledger, features: Sequence[str], threads: int, trainings: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
     """Return what was asked for and what was got; the networks' part is read back from their engines."""
     networks = sorted({feature.partition(":")[0] for feature in features})
+    got = {name: dict(ledger.achieved[name]) for name in networks if name in ledger.achieved}
+    if trainings:
+        got["training"] = {name: trainings[0][name] for name in ("engine", "device", "precision")}
     return {
         "asked": dict(ledger.asked),
-        "got": {name: dict(ledger.achieved[name]) for name in networks if name in ledger.achieved},
+        "got": got,
         "processor": _processor(),
         "cores": usable_cores(),
         "threads": threads,

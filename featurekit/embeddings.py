@@ -52,7 +52,7 @@ _SMALL_NETWORKS = 64 * 2**20
 _CHUNK, _PATIENCE = 8, 120.0
 # Pictures that may end their helper before it is no longer the pictures' fault.
 _MOST_DEATHS = 20
-Progress = Callable[[int, int], None]
+Progress = Callable[[float, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,14 +103,14 @@ class Embeddings:
     Attributes:
         rows: row numbers in the manifest, shape (n_faces,), increasing.
         face_ids: shape (n_faces,).
-        vectors: float32, shape (n_faces, dim), every number finite.
+        vectors: float32, or uint8 for pixels, shape (n_faces, dim), every number finite.
         blocks: length of each part where several backbones are joined; their sum is dim.
         recipes: what each part was made from.
     """
 
     rows: NDArray[np.intp]
     face_ids: NDArray[np.str_]
-    vectors: NDArray[np.float32]
+    vectors: NDArray[Any]
     blocks: tuple[int, ...]
     recipes: tuple[Recipe, ...]
 
@@ -119,6 +119,8 @@ class Embeddings:
             raise EmbeddingError(f"{len(self.vectors)} vectors for {len(self.face_ids)} faces.")
         if sum(self.blocks) != self.vectors.shape[1]:
             raise EmbeddingError(f"Parts of {self.blocks} numbers do not make {self.vectors.shape[1]}.")
+        if self.vectors.dtype.kind != "f":
+            return
         finite = np.isfinite(self.vectors).all(axis=1)
         if not finite.all():
             raise EmbeddingError(f"The vector of {self.face_ids[np.argmin(finite)]} is not finite.")
@@ -203,7 +205,7 @@ def make_recipes(
                 normalization=json.loads(json.dumps(asdict(backbone.normalization))),
                 precision=precision if backbone.weights else "fp32",
                 engine=device if backbone.weights else "cpu",
-                mirrored=mirrored,
+                mirrored=mirrored and not backbone.is_picture,
             )
             recipes.setdefault(recipe.feature, recipe)
     return recipes
@@ -256,10 +258,18 @@ def open_networks(recipes: Sequence[Recipe], threads: int) -> list[OpenBackbone]
     return networks
 
 
-def describe_weights(recipes: Sequence[Recipe], settings: FaceSettings) -> list[dict[str, Any]]:
-    """Return name, file, sha256, source and the three licences of every weight file that took part."""
+def describe_weights(
+    recipes: Sequence[Recipe], settings: FaceSettings, trained: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """Return name, file, sha256, source and the three licences of every weight file that took part.
+
+    Args:
+        recipes: of the vectors.
+        settings: how the faces were found.
+        trained: names of further backbones, that a network trained end to end started from.
+    """
     detector = [weights.describe_by_hash(settings.weights_sha256)] if settings.weights_sha256 else []
-    names = [BACKBONES[recipe.backbone].weights for recipe in recipes]
+    names = [BACKBONES[name].weights for name in (*(recipe.backbone for recipe in recipes), *trained)]
     return detector + [weights.describe(name) for name in dict.fromkeys(names) if name]
 
 
@@ -440,7 +450,11 @@ def _fit_for_helpers(recipes: Mapping[str, Recipe], settings: FaceSettings) -> b
     # A helper knows the members that come with featurekit, and none that a program has registered by itself.
     makers: list[Any] = [backbone.load or backbone.compute for backbone in backbones]
     makers.append(DETECTORS[settings.detector].open)
-    sizes = [weights.path_of(one.weights).stat().st_size for one in backbones if one.weights]
+    # What runs on a GPU stays in this process.
+    theirs = {recipe.backbone for recipe in recipes.values() if recipe.engine == "cpu"}
+    sizes = [
+        weights.path_of(one.weights).stat().st_size for one in backbones if one.weights and one.name in theirs
+    ]
     return sum(sizes) <= _SMALL_NETWORKS and all(
         getattr(maker, "__module__", "").startswith("featurekit.") for maker in makers
     )

@@ -4,13 +4,14 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from featurekit import benchmark
-from featurekit.benchmark import Comparison, Run, cross_validate, load_runs, plan
+from featurekit.benchmark import Comparison, Fitting, Run, cross_validate, load_runs, plan
 from featurekit.classifiers import CLASSIFIERS, ClassifierKind
 from featurekit.datasets import prepare
-from featurekit.embeddings import enter, extract, make_recipes
+from featurekit.embeddings import enter, extract, load_embeddings, make_recipes
 from featurekit.errors import FoldError, TargetError, UnknownNameError, WorkspaceError
 from featurekit.faces import default_settings
 from featurekit.folds import Fold
@@ -272,9 +273,9 @@ def test_folds_side_by_side_give_the_same_bits(name, target):
     kind = replace(CLASSIFIERS[name], grid=lambda target: SMALL_GRIDS[name])
     X, y, subjects = people()
     labels = y * 20.0 + 5 if target.is_regression else y
-    options = {"blocks": (4, 20), "threads": 2, "tune": True}
+    fitting = Fitting(blocks=(4, 20), threads=2, tune=True)
     outs = [
-        cross_validate(kind, target, X, labels, subjects, four_folds()[:3], jobs=jobs, **options)
+        cross_validate(kind, target, X, labels, subjects, four_folds()[:3], fitting, jobs=jobs)
         for jobs in (1, 2)
     ]
     np.testing.assert_array_equal(outs[0].predicted, outs[1].predicted)
@@ -287,20 +288,20 @@ def test_a_fold_is_tuned_on_its_training_rows_alone():
     X, y, subjects = people()
     kind = replace(CLASSIFIERS["svm"], grid=lambda target: SMALL_GRIDS["svm"])
     folds = four_folds()[:1]
-    found = cross_validate(kind, GENDER, X, y, subjects, folds, tune=True).searches[0]
+    found = cross_validate(kind, GENDER, X, y, subjects, folds, Fitting(tune=True)).searches[0]
     X[folds[0].test] = 7.0
     y[folds[0].test] = 1 - y[folds[0].test]
-    again = cross_validate(kind, GENDER, X, y, subjects, folds, tune=True).searches[0]
+    again = cross_validate(kind, GENDER, X, y, subjects, folds, Fitting(tune=True)).searches[0]
     np.testing.assert_array_equal(found.scores, again.scores)
     y[folds[0].train[:40]] = 1 - y[folds[0].train[:40]]
-    other = cross_validate(kind, GENDER, X, y, subjects, folds, tune=True).searches[0]
+    other = cross_validate(kind, GENDER, X, y, subjects, folds, Fitting(tune=True)).searches[0]
     assert (other.scores != found.scores).any()
 
 
 def test_a_tuned_fold_is_fitted_with_what_its_search_chose():
     X, y, subjects = people()
     folds = four_folds()[:2]
-    out = cross_validate(CLASSIFIERS["svm"], GENDER, X, y, subjects, folds, tune=True)
+    out = cross_validate(CLASSIFIERS["svm"], GENDER, X, y, subjects, folds, Fitting(tune=True))
     for fold, found in zip(folds, out.searches, strict=True):
         svm = CLASSIFIERS["svm"].make(GENDER, 0, 1).set_params(**found.best)
         svm.fit(X[fold.train], y[fold.train], groups=subjects[fold.train])
@@ -312,14 +313,14 @@ def test_folds_whose_kernels_do_not_fit_into_memory_together_run_one_by_one(monk
     svm = CLASSIFIERS["svm"].make(GENDER, 0, 1)
     monkeypatch.setattr(benchmark, "available_memory", lambda: 3 * svm.bytes_needed(120, searching=False))
     said = []
-    options = {"threads": 2, "jobs": 2, "say": said.append}
-    together = cross_validate(CLASSIFIERS["svm"], GENDER, X, y, subjects, four_folds(), **options)
+    given = (CLASSIFIERS["svm"], GENDER, X, y, subjects, four_folds(), Fitting(threads=2))
+    together = cross_validate(*given, jobs=2, say=said.append)
     assert len(said) == 1
     assert "Kernel matrices of 120 training faces" in said[0]
     assert said[0].endswith("1 fold at once.")
     assert together.fitted.summary_["notes"] == []
     monkeypatch.undo()
-    alone = cross_validate(CLASSIFIERS["svm"], GENDER, X, y, subjects, four_folds(), **options)
+    alone = cross_validate(*given, jobs=2, say=said.append)
     assert len(said) == 1
     np.testing.assert_array_equal(together.probabilities, alone.probabilities)
 
@@ -361,7 +362,8 @@ def test_a_run_saved_before_there_was_tuning_is_still_read(world, tmp_path):
     run = compare(world, tmp_path / "report")[0]
     path = tmp_path / "report" / "runs" / f"{run.name}.json"
     content = json.loads(path.read_text())
-    del content["tuned"], content["search"]
+    for name in ("tuned", "search", "variation", "training"):
+        del content[name]
     path.write_text(json.dumps(content))
     assert Run.load(path) == run
     assert not run.tuned
@@ -377,3 +379,200 @@ def test_a_run_that_could_not_be_tuned_says_so(world, tmp_path):
     assert run.tuned
     assert run.search[0] == {"parameters": {}, "score": None, "candidates": 0}
     assert any(note.startswith("Not tuned: the default parameters were used.") for note in run.notes)
+
+
+class Crops(Spy):
+    """A classifier of faces that only remembers what it was given."""
+
+    def __init__(self, target):
+        super().__init__()
+        self.target, self.epochs, self.also, self.checkpoints, self.watch = target, 1, {}, None, None
+        self.device = "auto"
+
+    def get_params(self):
+        return {"epochs": self.epochs}
+
+    def set_params(self, **parameters):
+        vars(self).update(parameters)
+        return self
+
+    def fit(self, X, y, *, groups):
+        assert X.dtype == np.uint8
+        self.seconds_ = 12.5
+        self.training_ = {
+            "epochs": self.epochs,
+            "seconds": self.seconds_,
+            "also": sorted(target.name for target in self.also),
+            "history": [],
+            "engine": "none",
+            "device": "cpu",
+            "precision": "fp32",
+        }
+        Spy.seen.append((self, X, y.copy()))
+        self.watch("epoch 1 of 1", 0.5)
+        self.classes_ = np.arange(len(self.target.classes))
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), 30.0)
+
+    def predict_proba(self, X):
+        return np.full((len(X), len(self.classes_)), 1 / len(self.classes_))
+
+
+@pytest.fixture
+def crops(monkeypatch):
+    """A registered classifier that reads crops and learns age group, gender and age together."""
+    kind = ClassifierKind(
+        "crops",
+        "a test's own",
+        lambda target, seed, threads: Crops(target),
+        reads="crops",
+        also=lambda target: [name for name in ("age", "age_group", "gender") if name != target.name],
+    )
+    CLASSIFIERS.names()
+    monkeypatch.setitem(CLASSIFIERS._members, "crops", kind)
+    return kind
+
+
+@pytest.fixture
+def pictures(portraits):
+    """Manifest, ledger and store of 24 portraits whose faces are kept; three of them fit no age group."""
+    manifest = prepare("table", portraits / "people.csv", root=portraits / "photos", columns=COLUMNS)
+    manifest.table.loc[:2, "age"] = 3.0
+    manifest.table.loc[:2, "age_group"] = ""
+    settings = default_settings("whole_image")
+    store = Store(portraits / "cache")
+    recipes = make_recipes(["mean_color", "pixels"], settings, device="cpu", mirrored=True)
+    extraction = extract(manifest, recipes, settings, store)
+    return manifest, enter(None, extraction, settings, {"device": "cpu", "precision": "auto"}), store
+
+
+def test_a_network_learns_from_faces_that_lack_the_target_and_is_not_scored_on_them(
+    pictures, crops, tmp_path
+):
+    manifest, ledger, store = pictures
+    comparison = Comparison.open(tmp_path / "report", manifest, n_folds=4)
+    plans = plan(manifest, ledger, models=["crops"], targets=["age_group"])
+    run = comparison.run(plans, ledger, store, models_folder=None, threads=1)[0]
+    assert run.classifier == "crops"
+    assert run.features == "pixels"
+    assert run.n_tested == 21
+    assert sum(len(y) for _, _, y in Spy.seen) == 3 * 24  # every face is in three training parts
+    assert sum((y < 0).sum() for _, _, y in Spy.seen) == 3 * 3
+    assert run.training[0]["also"] == ["age", "gender"]
+    assert run.seconds["fit"] == 4 * 12.5  # what the trainings took when they were made
+
+
+def test_pixels_are_kept_as_they_are_and_are_no_default_features(pictures):
+    manifest, ledger, store = pictures
+    pixels = ledger.recipes["pixels:rgb"]
+    assert not pixels.mirrored  # the mean of a face and its mirror image is no face
+    found = load_embeddings(manifest, [pixels], ledger.settings, store)
+    assert found.vectors.dtype == np.uint8
+    assert found.vectors.shape == (24, 160 * 160 * 3)
+    plans = plan(manifest, ledger, models=["svm"], targets=["gender"])
+    assert {one.features for one in plans} == {("mean_color:mean",)}
+
+
+def test_every_variation_is_a_run_of_its_own(pictures, crops, tmp_path):
+    manifest, ledger, store = pictures
+    comparison = Comparison.open(tmp_path / "report", manifest, n_folds=2)
+    variations = [{"epochs": 20}, {"epochs": 40}]
+    plans = plan(manifest, ledger, models=["crops", "majority"], targets=["gender"], variations=variations)
+    runs = comparison.run(plans, ledger, store, models_folder=None, threads=1)
+    assert [run.name for run in runs] == [
+        "gender--pixels--crops--epochs-20",
+        "gender--pixels--crops--epochs-40",
+        "gender--mean_color--majority",  # has no such parameter, and stands there as it comes
+    ]
+    assert runs[1].classifier_name == "crops (epochs 40)"
+    assert {seen.epochs for seen, _, _ in Spy.seen} == {20, 40}
+    assert Run.load(tmp_path / "report" / "runs" / f"{runs[1].name}.json") == runs[1]
+
+
+def test_a_parameter_that_no_classifier_has_is_refused(world):
+    manifest, ledger, _ = world
+    with pytest.raises(WorkspaceError, match=r"None of .*svm.* has the parameter epochs\."):
+        plan(manifest, ledger, models=["svm"], variations=[{"epochs": 3}])
+
+
+def test_faces_that_were_not_kept_are_asked_for(world, crops):
+    manifest, ledger, _ = world
+    with pytest.raises(WorkspaceError, match="featurekit extract --backbone pixels"):
+        plan(manifest, ledger, models=["crops"])
+
+
+def test_networks_to_be_trained_further_need_not_have_been_extracted(pictures):
+    manifest, ledger, _ = pictures
+    plans = plan(
+        manifest,
+        ledger,
+        models=["finetuned_cnn"],
+        targets=["gender"],
+        features=["mobilenet_v2", "dlib_age+mobilenet_v2", "mean_color"],
+    )
+    assert [one.feature_name for one in plans if one.kind.name == "finetuned_cnn"] == [
+        "mobilenet_v2",
+        "dlib_age+mobilenet_v2",
+    ]
+    assert plans[0].reads == ("pixels:rgb",)
+    assert plans[1].networks == ("dlib_age", "mobilenet_v2")
+    with pytest.raises(WorkspaceError, match="mean_color names none"):
+        plan(manifest, ledger, models=["finetuned_cnn"], features=["mean_color"])
+
+
+def test_how_far_a_long_fit_is_counts(pictures, crops, tmp_path):
+    manifest, ledger, store = pictures
+    comparison = Comparison.open(tmp_path / "report", manifest, n_folds=2)
+    plans = plan(manifest, ledger, models=["crops"], targets=["gender"])
+    done, said = [], []
+    comparison.run(
+        plans,
+        ledger,
+        store,
+        models_folder=None,
+        threads=1,
+        progress=lambda count, total: done.append(count),
+        watch=said.append,
+    )
+    assert done == [1, 2, 2.5, 3, 3.5, 4]  # the floor first
+    assert said == ["epoch 1 of 1"] * 2
+
+
+def test_an_ensemble_is_the_mean_of_what_its_members_said(world, tmp_path):
+    runs = compare(world, tmp_path / "report", models=["svm", "logistic_regression"])
+    comparison = Comparison.open(tmp_path / "report", world[0], n_folds=4)
+    both = comparison.combine(runs[:2])
+    assert both.classifier_name == "ensemble of svm and logistic_regression"
+    assert both.features == "mean_color"
+    one, two, mean = (
+        pd.read_parquet(tmp_path / "report" / "predictions" / f"{run.name}.parquet")
+        for run in (*runs[:2], both)
+    )
+    np.testing.assert_allclose(mean["p_female"], (one["p_female"] + two["p_female"]) / 2)
+    assert (mean["predicted"] == np.where(mean["p_female"] >= 0.5, "female", "male")).all()
+    share = float((mean["predicted"] == mean["true"]).groupby(mean["fold"]).mean().mean())
+    assert both.scores["exact"]["mean"] == pytest.approx(share)
+    assert both.seconds["fit"] == pytest.approx(sum(run.seconds["fit"] for run in runs[:2]))
+    assert Run.load(tmp_path / "report" / "runs" / f"{both.name}.json") == both
+
+
+def test_an_ensemble_of_years_is_the_mean_of_the_years(world, tmp_path):
+    runs = compare(world, tmp_path / "report", models=["svm", "logistic_regression"], targets=["age"])
+    both = Comparison.open(tmp_path / "report", world[0], n_folds=4).combine(runs[:2])
+    assert both.confusion == ()
+    assert "mae_years" in both.scores
+
+
+def test_an_ensemble_takes_two_runs_of_one_target_and_the_same_folds(world, tmp_path):
+    runs = compare(world, tmp_path / "report", targets=["gender", "age"])
+    comparison = Comparison.open(tmp_path / "report", world[0], n_folds=4)
+    with pytest.raises(WorkspaceError, match="at least two runs of one target"):
+        comparison.combine([run for run in runs if run.classifier == "majority"])
+    gender = [run for run in runs if run.target == "gender"]
+    with pytest.raises(WorkspaceError, match="at least two"):
+        comparison.combine([gender[0], gender[0]])
+    strange = replace(gender[1], folds={**gender[1].folds, "sha256": "other"})
+    with pytest.raises(WorkspaceError, match="other folds"):
+        comparison.combine([gender[0], strange])

@@ -634,3 +634,61 @@ def test_the_inner_score_of_years_is_an_error_in_years():
 def test_a_fold_that_could_not_be_tuned_has_the_defaults():
     nothing = ({"parameters": {}, "score": None, "candidates": 0},)
     assert "the defaults" in render_markdown([make_run(tuned=True, search=nothing)], "t")
+
+
+def trained_run(classifier: str = "multitask_cnn", n_epochs: int = 3, **changes: Any) -> Run:
+    history = [
+        {
+            "loss": 4.0 - epoch,
+            "held_out_loss": 4.2 - epoch,
+            "gender": 0.7 + 0.1 * epoch,
+            "held_out_gender": 0.65 + 0.1 * epoch,
+            "rate": 81.5,
+            "learning_rate": 1e-3,
+            "stage": "all",
+        }
+        for epoch in range(n_epochs)
+    ]
+    training = {
+        "epochs": n_epochs,
+        "best_epoch": n_epochs - 1,
+        "seconds": 90.0,
+        "faces": 900,
+        "held_out_faces": 100,
+        "engine": "torch 2.14",
+        "device": "cpu",
+        "precision": "fp32",
+        "history": history,
+    }
+    return make_run("gender", "mobilenet_v2", classifier, training=(training, training), **changes)
+
+
+def test_how_networks_learned_is_drawn_and_what_it_took_is_told():
+    runs = [make_run(), trained_run()]
+    html, text = render_html(runs, "x"), render_markdown(runs, "x")
+    assert "Gender: how the networks learned" in html
+    assert html.count("<polyline") == 8  # loss and score, learned from and held out, wide and narrow
+    assert "| mobilenet_v2 | multitask_cnn | 3 | 2 | 900 | 100 | 82 | 3.0 |" in text
+    assert "how the networks learned" not in render_html([make_run()], "x")
+
+
+def test_the_curves_of_folds_that_stopped_at_different_epochs_end_with_the_first():
+    run = trained_run()
+    longer = trained_run(n_epochs=5).training[0]
+    page = render_html([replace(run, training=(run.training[0], longer))], "x")
+    curve = re.search(r'<polyline class="curve" points="([^"]+)"', page)
+    assert curve is not None
+    assert len(curve[1].split()) == 3
+
+
+def test_a_changed_parameter_stands_beside_the_classifier():
+    runs = [trained_run(variation={"epochs": epochs}) for epochs in (20, 40)]
+    text = render_markdown(runs, "x")
+    assert "(epochs 20)" in text
+    assert "(epochs 40)" in text
+
+
+def test_two_models_that_are_level_are_called_so():
+    runs = [make_run(classifier=name, scores={"exact": score(0.8)}) for name in ("svm", "mlp")]
+    assert "level with it" in render_markdown(runs, "x")
+    assert "0.0 points" not in render_markdown(runs, "x")

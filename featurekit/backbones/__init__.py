@@ -7,14 +7,18 @@ Its vectors are named ``backbone`` (its default layer) or ``backbone:layer``.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.engines import AS_IT_IS, Achieved, Network, Normalization, Session, open_session
-from featurekit.errors import UnknownNameError
+from featurekit.engines._onnx_module import torch_module
+from featurekit.errors import EngineError, UnknownNameError
 from featurekit.registry import Registry, unknown
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +38,7 @@ class Backbone:
         load: (weights file's bytes, layers) → network, whose input size and normalization are
             those above; or None, and
         compute: crops (n, s, s, 3) → vectors of the default layer.
+        is_picture: whether its vector is the crop itself, as bytes: what classifiers that read crops read.
     """
 
     name: str
@@ -45,7 +50,8 @@ class Backbone:
     weights: str | None = None
     heads: tuple[str, ...] = ()
     load: Callable[[bytes, Sequence[str]], Network] | None = None
-    compute: Callable[[NDArray[np.uint8]], NDArray[np.float32]] | None = None
+    compute: Callable[[NDArray[np.uint8]], NDArray[Any]] | None = None
+    is_picture: bool = False
 
     @property
     def default_layer(self) -> str:
@@ -77,6 +83,23 @@ class Backbone:
         )
         return open_session(network, device=device, precision=precision, threads=threads)
 
+    def trainable(self, weights: bytes) -> "torch.nn.Module":
+        """Return the network up to its default layer as a torch module that can be trained further.
+
+        It takes pixels as `normalization` leaves them, (n, 3, s, s), and returns a tuple with one tensor,
+        (n, length of the layer).
+
+        Raises:
+            EngineError: it has nothing to learn, or is made of what cannot be trained.
+        """
+        if self.load is None:
+            raise EngineError(f"{self.name} has nothing to learn: it cannot be fine-tuned.")
+        network = self.load(weights, [self.default_layer])
+        if network.module is not None:
+            return network.module()
+        assert network.onnx is not None
+        return torch_module(network.onnx, network.outputs)
+
 
 class _Computed:
     """A backbone that is a plain function of the pixels."""
@@ -84,10 +107,10 @@ class _Computed:
     achieved = Achieved("numpy", "cpu", "fp32")
     batch = 1
 
-    def __init__(self, compute: Callable[[NDArray[np.uint8]], NDArray[np.float32]]) -> None:
+    def __init__(self, compute: Callable[[NDArray[np.uint8]], NDArray[Any]]) -> None:
         self._compute = compute
 
-    def __call__(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+    def __call__(self, pixels: NDArray[np.uint8]) -> list[NDArray[Any]]:
         return [self._compute(pixels)]
 
 

@@ -9,6 +9,7 @@ given there.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from types import MappingProxyType
 from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -19,12 +20,16 @@ from featurekit.folds import Fold
 from featurekit.manifest import Target
 from featurekit.registry import Registry
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
 
 class Classifier(Protocol):
     """An estimator in scikit-learn's manner.
 
     One that has the parameter `feature_blocks` is told the lengths of the parts of a joined vector
-    before it is fitted, so that a long part does not drown a short one.
+    before it is fitted, so that a long part does not drown a short one. One that reads crops is given
+    faces, uint8 of shape (n, side · side · 3), in the place of vectors; it is told the `networks` it
+    starts from, the labels it learns `also` (target → labels), and where its `checkpoints` go.
 
     Attributes:
         classes_: class numbers seen in training, increasing; absent for a target in years.
@@ -85,6 +90,11 @@ class ClassifierKind:
         grid: target → parameter → values to be searched, the default among them and the simpler first
             (stronger penalties, shallower trees): of equal candidates the first is taken. The estimator
             takes them by set_params(). None where there is nothing to tune.
+        needs: name of a module without which it cannot be fitted, and which the extra of featurekit of the
+            same name installs; None where featurekit's own dependencies are enough.
+        starts_from: of one that reads crops and trains pretrained networks further, those it takes where
+            none are named; empty for any other.
+        also: target → names of the targets that are learned together with it.
     """
 
     name: str
@@ -94,6 +104,9 @@ class ClassifierKind:
     features: Callable[[Target], str | None] | None = None
     is_baseline: bool = False
     grid: Callable[[Target], Mapping[str, Sequence[Any]]] | None = None
+    needs: str | None = None
+    starts_from: tuple[str, ...] = ()
+    also: Callable[[Target], Sequence[str]] | None = None
 
 
 CLASSIFIERS: Registry[ClassifierKind] = Registry("classifier", "featurekit.classifiers")
@@ -115,13 +128,35 @@ def classifier(
 
 
 def fresh(
-    kind: ClassifierKind, target: Target, *, blocks: tuple[int, ...], seed: int, threads: int
+    kind: ClassifierKind,
+    target: Target,
+    *,
+    blocks: tuple[int, ...] = (),
+    networks: tuple[str, ...] = (),
+    parameters: Mapping[str, Any] = NOTHING,
+    seed: int,
+    threads: int,
 ) -> Classifier:
-    """Return an unfitted classifier that knows where the parts of a joined vector end."""
-    classifier = kind.make(target, seed, threads)
+    """Return an unfitted classifier that knows what it will read, with some of its parameters changed.
+
+    Args:
+        kind: which classifier.
+        target: what it reads.
+        blocks: lengths of the parts of a joined vector.
+        networks: those that one which reads crops starts from.
+        parameters: that are not as they come.
+        seed: what chance comes from.
+        threads: how many it may use.
+    """
+    classifier: Any = kind.make(target, seed, threads)
     if len(blocks) > 1 and hasattr(classifier, "feature_blocks"):
         classifier.feature_blocks = blocks
-    return classifier
+    if networks and kind.starts_from:
+        classifier.networks = networks
+    if parameters:
+        classifier.set_params(**parameters)
+    made: Classifier = classifier
+    return made
 
 
 def candidates(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:

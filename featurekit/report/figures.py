@@ -49,7 +49,11 @@ def dot_plot(points: Sequence[Point], *, axis: str, limit: float, is_narrow: boo
     """
     marks = {point.role: point for point in reversed(points) if point.role}
     lines = [marks[role] for role in ("floor", "off-the-shelf") if role in marks]
-    low, high, ticks = _axis(points, limit)
+    low, high, ticks = _axis(
+        min(point.mean - point.spread for point in points),
+        max(point.mean + point.spread for point in points),
+        limit,
+    )
     longest = max(min(len(visible(point.label)), _MAX_LABEL) for point in points)
     numbers = max(len(point.shown) for point in points) * _LETTER + 8
     width = 340.0 if is_narrow else 860.0
@@ -96,10 +100,83 @@ def dot_plot(points: Sequence[Point], *, axis: str, limit: float, is_narrow: boo
     return Markup("\n".join(svg))
 
 
-def _axis(points: Sequence[Point], limit: float) -> tuple[float, float, list[float]]:
-    """Return where the axis starts and ends and its round numbers, with room for every spread."""
-    low = max(min(point.mean - point.spread for point in points), 0.0)
-    high = min(max(point.mean + point.spread for point in points), limit)
+@dataclass(frozen=True)
+class Panel:
+    """How something went on over the epochs of a training.
+
+    Attributes:
+        title: what it is, and of whom.
+        learned: on the faces learned from, an epoch each.
+        held_out: on the faces held out; empty where none were.
+        kept: mean number of the epoch whose weights were kept, counted from 1.
+        limit: the largest number there can be.
+    """
+
+    title: str
+    learned: tuple[float, ...]
+    held_out: tuple[float, ...]
+    kept: float
+    limit: float = float("inf")
+
+
+def learning_curves(panels: Sequence[Panel], *, is_narrow: bool, summary: str) -> Markup:
+    """Draw panels in two columns, or one: dashed on the faces learned from, solid on those held out.
+
+    Args:
+        panels: from left to right and top to bottom.
+        is_narrow: for a phone.
+        summary: what a reader who does not see it is told.
+    """
+    columns = 1 if is_narrow else 2
+    width, each_height = (340.0, 190.0) if is_narrow else (860.0, 200.0)
+    each_width = width / columns
+    height = each_height * -(-len(panels) // columns)
+    svg = [
+        f'<svg role="img" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
+        f' aria-label="{escape(visible(summary))}">'
+    ]
+    for number, panel in enumerate(panels):
+        left = each_width * (number % columns) + 44
+        right = each_width * (number % columns + 1) - 16
+        top = each_height * (number // columns) + 26
+        bottom = top + each_height - 66
+        svg += _panel(panel, left, right, top, bottom)
+    svg.append("</svg>")
+    return Markup("\n".join(svg))
+
+
+def _panel(panel: Panel, left: float, right: float, top: float, bottom: float) -> list[str]:
+    values = [*panel.learned, *panel.held_out]
+    low, high, ticks = _axis(min(values), max(values), panel.limit)
+    n_epochs = max(len(panel.learned), 2)
+
+    def x(epoch: float) -> float:
+        return left + (epoch - 1) / (n_epochs - 1) * (right - left)
+
+    def y(value: float) -> float:
+        return bottom - (value - low) / (high - low) * (bottom - top)
+
+    room = int((right - left + 40) / _LETTER)
+    svg = [_words(left - 40, top - 12, _cut(panel.title, room), "start", "name", panel.title)]
+    for tick in ticks:
+        svg.append(f'<path class="grid" d="M{left:.1f} {y(tick):.1f}H{right:.1f}"/>')
+        svg.append(_words(left - 6, y(tick) + 4, f"{tick:g}", "end", "faint"))
+    step = max(round(n_epochs / 6), 1)
+    svg += [
+        _words(x(epoch), bottom + 16, f"{epoch}", "middle", "faint") for epoch in range(1, n_epochs + 1, step)
+    ]
+    svg.append(_words((left + right) / 2, bottom + 31, "epoch", "middle", "faint"))
+    svg.append(f'<path class="line" d="M{x(panel.kept):.1f} {top:.1f}V{bottom:.1f}"/>')
+    for css, curve in (("curve learned", panel.learned), ("curve", panel.held_out)):
+        if curve:
+            places = " ".join(f"{x(i):.1f},{y(value):.1f}" for i, value in enumerate(curve, start=1))
+            svg.append(f'<polyline class="{css}" points="{places}"/>')
+    return svg
+
+
+def _axis(low: float, high: float, limit: float) -> tuple[float, float, list[float]]:
+    """Return where an axis for numbers from low to high starts and ends, and its round numbers."""
+    low, high = max(low, 0.0), min(high, limit)
     room = max((high - low) * 0.04, abs(high) * 1e-3, 1e-6)
     low, high = max(low - room, 0.0), min(high + room, limit)
     if high <= low:  # every dot is at the limit

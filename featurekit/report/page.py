@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from featurekit.benchmark import Run
 from featurekit.errors import WorkspaceError
-from featurekit.report.figures import Point, dot_plot
+from featurekit.report.figures import Panel, Point, dot_plot, learning_curves
 from featurekit.report.tables import (
     MAX_MATRIX_CLASSES,
     ScoreKind,
@@ -33,6 +33,7 @@ from featurekit.report.tables import (
     score_kind,
     scores_table,
     searches_table,
+    trainings_table,
     weights_table,
 )
 
@@ -44,6 +45,7 @@ _TARGET_TITLES = {
     "age": "Age in years",
 }
 _MAX_POINTS = 24
+_MAX_CURVES = 6  # networks whose training is drawn, for each target
 
 
 @dataclass(frozen=True)
@@ -229,9 +231,10 @@ def _who_won(runs: Sequence[Run]) -> str:
     if len(trained) > 1:
         second = trained[1]
         behind = kind.gain(mean, mean_of(second, kind.name) or 0.0)
-        sentence += (
-            f"Second is {second.classifier_name} on {second.features}, {_amount(kind.name, behind)} behind."
+        how_far = (
+            f"{_amount(kind.name, behind)} behind" if float(kind.format(abs(behind))) else "level with it"
         )
+        sentence += f"Second is {second.classifier_name} on {second.features}, {how_far}."
     return sentence.strip()
 
 
@@ -282,6 +285,10 @@ def _target_blocks(name: str, runs: Sequence[Run]) -> tuple[Block, ...]:
     blocks: list[Block] = [Text(about), scores_table(runs, f"{title}: all models, best first")]
     plot = _plot(runs, f"{title}: {_word(kind)} of all models")
     blocks += [plot] if plot else []
+    networks = [run for run in runs if run.training]
+    if networks:
+        blocks.append(_curves(networks, f"{title}: how the networks learned"))
+        blocks.append(trainings_table(networks, f"{title}: what training the networks took"))
     trained = [run for run in runs if not run.is_baseline and run.confusion]
     if trained and len(classes) <= MAX_MATRIX_CLASSES:
         best = trained[0]
@@ -327,6 +334,39 @@ def _plot(runs: Sequence[Run], caption: str) -> Figure | None:
     if any(role(run) for run in drawn):
         note += " Hollow marks are baselines, and the upright lines stand where they do."
     return Figure(caption, note, wide, narrow)
+
+
+def _curves(runs: Sequence[Run], caption: str) -> Figure:
+    """Return the loss and the score of each epoch, means over the folds; runs are best first."""
+    if len(runs) > _MAX_CURVES:
+        caption += f", the best {_MAX_CURVES} of {len(runs)}"
+    panels = []
+    for run in runs[:_MAX_CURVES]:
+        kind = score_kind("exact" if run.classes else "mae_years")
+        kept = sum(one["best_epoch"] or one["epochs"] for one in run.training) / len(run.training)
+        score = f"{kind.title}, {kind.unit}" if run.classes else "MAE, years"
+        for what, name, scale, limit in (
+            ("Loss", "loss", 1.0, float("inf")),
+            (score, run.target, kind.scale, 100.0 if kind.unit == "%" else float("inf")),
+        ):
+            learned, held_out = _over_folds(run, name, scale), _over_folds(run, f"held_out_{name}", scale)
+            panels.append(Panel(f"{what}: {model_name(run)}", learned, held_out, kept, limit))
+    summary = f"{caption}. {len(panels)} line plots over the epochs; the table beside it has the numbers."
+    wide, narrow = (
+        learning_curves(panels, is_narrow=is_narrow, summary=summary) for is_narrow in (False, True)
+    )
+    note = (
+        "Means over the folds. Dashed: on the faces learned from, changed at random and in the middle of"
+        " learning. Solid: on a tenth of the training part's subjects, held out to choose the epoch; they are"
+        " no result. The upright line is the epoch whose weights were kept, the mean over the folds."
+    )
+    return Figure(caption, note, wide, narrow)
+
+
+def _over_folds(run: Run, name: str, scale: float) -> tuple[float, ...]:
+    """Return a number of every epoch that all folds came to, the mean over them; empty where it is absent."""
+    each = [[line[name] for line in one["history"] if name in line] for one in run.training]
+    return tuple(scale * sum(values) / len(values) for values in zip(*each, strict=False))
 
 
 def _dropped(by_target: Mapping[str, Sequence[Run]], runs: Sequence[Run]) -> tuple[Block, ...]:

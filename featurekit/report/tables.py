@@ -550,6 +550,53 @@ def searches_table(runs: Sequence[Run], caption: str) -> Table | None:
     return Table(caption, columns, tuple(rows), note, n_names=3, is_folded=True) if rows else None
 
 
+def trainings_table(runs: Sequence[Run], caption: str) -> Table:
+    """Return what training each network took; runs are those of one target."""
+    columns = (
+        Column("Features", is_code=True),
+        Column("Classifier", is_code=True),
+        Column("Epochs"),
+        Column("Kept"),
+        Column("Learned from", "faces", is_number=True),
+        Column("Held out", "faces", is_number=True),
+        Column("Rate", "faces/s", is_number=True, is_time=True),
+        Column("All folds", "min", is_number=True, is_time=True),
+        Column("Ran on"),
+    )
+    rows = []
+    for run in runs:
+        of = run.training
+        rates = [line["rate"] for one in of for line in one["history"] if line.get("stage") == "all"]
+        rates = rates or [line["rate"] for one in of for line in one["history"]]
+        minutes = sum(one["seconds"] for one in of) / 60
+        got = dict.fromkeys(f"{one['engine']}, {one['device']}, {one['precision']}" for one in of)
+        rate = sorted(rates)[len(rates) // 2] if rates else None
+        rows.append(
+            (
+                Cell(run.features),
+                Cell(run.classifier_name),
+                Cell(_listed_numbers([one["epochs"] for one in of])),
+                Cell(_listed_numbers([one["best_epoch"] for one in of])),
+                count_cell(round(sum(one["faces"] for one in of) / len(of))),
+                count_cell(round(sum(one["held_out_faces"] for one in of) / len(of))),
+                Cell(ABSENT) if rate is None else Cell(f"{rate:,.0f}", rate),
+                Cell(f"{minutes:,.1f}", round(minutes, 6)),
+                Cell("; ".join(got)),
+            )
+        )
+    note = (
+        "Faces are means over the folds, the rate is the median of the epochs in which the whole network"
+        " learned. Runs that learn several targets together are trained once and stand with the same minutes"
+        " under each."
+    )
+    return Table(caption, columns, tuple(rows), note, n_names=2)
+
+
+def _listed_numbers(numbers: Sequence[int]) -> str:
+    """Return the numbers of the folds in words: one where all are equal."""
+    return str(numbers[0]) if len(set(numbers)) == 1 else ", ".join(map(str, numbers))
+
+
 def _inner_score_cell(score: float | None, *, is_years: bool) -> Cell:
     if score is None:
         return Cell(ABSENT)

@@ -13,7 +13,7 @@ import pytest
 
 from featurekit import weights
 from featurekit.backbones import BACKBONES
-from featurekit.errors import UnknownNameError, WeightsError
+from featurekit.errors import EngineError, UnknownNameError, WeightsError
 from featurekit.faces import TEMPLATES
 
 LARGE = {"vgg19", "resnet101", "resnet152"}  # the same loader as their smaller siblings
@@ -110,7 +110,7 @@ def test_every_layer_keeps_its_promise(name, weight_bytes):
     assert len(together) == len(layers)
     for layer, vectors in zip(layers, together, strict=True):
         assert vectors.shape == (3, backbone.layers[layer]), layer
-        assert vectors.dtype == np.float32
+        assert vectors.dtype == (np.uint8 if backbone.is_picture else np.float32)
         assert np.isfinite(vectors).all()
         assert len(np.unique(vectors, axis=0)) == 3, f"{layer} does not tell pictures apart"
     alone = [session(crops[i : i + 1]) for i in range(3)]
@@ -200,3 +200,28 @@ def test_a_layer_gives_the_same_bits_whichever_others_are_read(name, weight_byte
     for number, layer in enumerate(layers):
         (alone,) = backbone.open(data, [layer], device="cpu", precision="fp32", threads=1)(crops)
         np.testing.assert_array_equal(alone, together[number], err_msg=layer)
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("name", ["dlib_age", "dlib_gender", "mobilenet_v2"])
+def test_a_builtin_network_to_be_trained_further_starts_with_the_vectors_that_are_extracted(
+    name, weight_bytes
+):
+    import torch
+
+    backbone, data = BACKBONES[name], weight_bytes(name)
+    side, shift = backbone.input_size, backbone.normalization
+    crops = np.random.default_rng(6).integers(0, 256, (3, side, side, 3), dtype=np.uint8)
+    expected = backbone.open(data, [backbone.default_layer], device="cpu", precision="fp32")(crops)[0]
+    network = backbone.trainable(data).eval()
+    pixels = (torch.tensor(crops).float() - torch.tensor(shift.mean)) / torch.tensor(shift.scale)
+    found = network(pixels.permute(0, 3, 1, 2))[0]
+    np.testing.assert_allclose(found.detach().numpy(), expected, atol=1e-4)
+    found.sum().backward()
+    # All that was learned can be learned further.
+    assert all(weight.grad is not None for weight in network.parameters())
+
+
+def test_a_backbone_without_weights_cannot_be_trained():
+    with pytest.raises(EngineError, match="mean_color has nothing to learn"):
+        BACKBONES["mean_color"].trainable(b"")

@@ -1,0 +1,160 @@
+"""featurekit's training of a network end to end against the script that is usually written for it.
+
+    python benchmarks/training.py
+
+MobileNetV2 from ImageNet at 128 × 128, gender and 101 one-year classes together, two epochs, the same faces,
+batch size and rates. The script (benchmarks/rivals/plain_training.py) opens and augments each picture anew in
+every epoch, in fp32 and torch's usual order of memory; featurekit reads the faces that it has kept. What is
+counted are faces a second from the second epoch on, with the measuring of a held-out fifth. Chance differs
+between the two, so that their losses are compared with room. Extracting the faces, once, is told beside.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import _ours
+import _side_by_side as harness
+import numpy as np
+
+ENVIRONMENT = harness.Environment(
+    "torch",
+    ("torch==2.13.0", "torchvision==0.28.0", "img2vec_pytorch==1.0.2", "pillow==13.0.0", "numpy==2.4.6"),
+)
+OURS, RIVAL = "featurekit", "torch eager, fp32"
+WANTED, LOSS_ROOM = 3.0, 0.1
+LIMIT, EPOCHS, BATCH, RATE = 1000, 2, 32, 5e-4
+HELD_OUT = 5  # every fifth face
+
+
+def work(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Train on the faces of job["folder"] as featurekit does."""
+    from featurekit.classifiers import CLASSIFIERS, fresh
+    from featurekit.classifiers import _cnn as library
+    from featurekit.classifiers._heads import head_for
+    from featurekit.classifiers._training import Faces, Schedule, achieved, train
+    from featurekit.embeddings import load_embeddings
+    from featurekit.engines import resolve
+    from featurekit.manifest import AGE, GENDER
+
+    manifest, extraction, store, settings, answer = _ours.extracted(job, ["pixels"])
+    recipes = list(extraction.recipes.values())
+    found = load_embeddings(manifest, recipes, settings, store)
+    crops = library.as_crops(found.vectors)
+    years = manifest.table["age"].to_numpy(np.float32)[found.rows]
+    gender = GENDER.encode(list(manifest.table["gender"].iloc[found.rows])).astype(np.int64)
+    threads = int(job["threads"])
+    cnn: Any = fresh(
+        CLASSIFIERS["multitask_cnn"], GENDER, networks=("mobilenet_v2",), seed=0, threads=threads
+    )
+    cnn.heads_ = (head_for(AGE), head_for(GENDER))
+    network = cnn._fresh_network()
+    everyone = Faces(crops=crops, rows=np.arange(len(crops)), labels={"age": years, "gender": gender})
+    is_held_out = np.arange(len(crops)) % HELD_OUT == 0
+    device, precision = resolve("cpu", "auto")
+    schedule = Schedule(
+        epochs=job["epochs"],
+        batch_size=job["batch"],
+        learning_rate=job["rate"],
+        decay=1.0,
+        weight_decay=0.02,
+        warm_up=0.0,
+        head_epochs=0,
+        last_epochs=0,
+        smoothing=0.0,
+        mixup=0.0,
+        balance="none",
+        patience=job["epochs"],
+    )
+    ends = [time.perf_counter()]
+    done = train(
+        network,
+        cnn.heads_,
+        everyone.some(np.flatnonzero(~is_held_out)),
+        everyone.some(np.flatnonzero(is_held_out)),
+        schedule,
+        cnn._augmentation(),
+        side=cnn.side,
+        seed=0,
+        device=device,
+        precision=precision,
+        threads=threads,
+        watch=lambda text, share: ends.append(time.perf_counter()) if "held out" in text else None,
+    )
+    got = achieved(network, precision)
+    return {
+        "seconds": ends[-1] - ends[1],
+        "n": len(crops) * (job["epochs"] - 1),
+        "versions": {**answer["versions"], **_ours.versions("torch", "torchvision")},
+        "scores": {"held-out loss": f"{done.history[-1]['held_out_loss']:.3f}"},
+        "details": {"losses": [line["held_out_loss"] for line in done.history]},
+        "notes": [
+            f"{got.engine} on {got.device} in {got.precision}; keeping the faces took"
+            f" {extraction.seconds:.1f} s, once"
+        ],
+    }
+
+
+def judge(sides: Mapping[str, harness.Measured]) -> list[harness.Verdict]:
+    """Judge the speed, and that as much was learned."""
+    verdicts = list(harness.at_least(sides, OURS, RIVAL, WANTED))
+    if OURS in sides and RIVAL in sides:
+        ours, theirs = (sides[name].last["details"]["losses"][-1] for name in (OURS, RIVAL))
+        verdicts.append(
+            harness.Verdict(
+                "held-out loss after the last epoch",
+                f"≤ {theirs:.3f} + {LOSS_ROOM}",
+                f"{ours:.3f}",
+                ours <= theirs + LOSS_ROOM,
+            )
+        )
+    return verdicts
+
+
+def case_of(folder: Path, options: argparse.Namespace) -> harness.Case:
+    """Return the comparison."""
+    from featurekit import weights
+
+    files = sorted(folder.iterdir())
+    job = {
+        "folder": str(folder),
+        "epochs": EPOCHS,
+        "batch": BATCH,
+        "rate": RATE,
+        "held_out": HELD_OUT,
+        "weights": str(weights.path_of("mobilenet_v2")),
+    }
+    ours = harness.Side(name=OURS, about="faces from the store", script=Path(__file__), job=job)
+    rival = harness.Side(
+        name=RIVAL,
+        about="a DataLoader that opens every picture in every epoch",
+        script=harness.BENCHMARKS / "rivals" / "plain_training.py",
+        job=job,
+        environment=ENVIRONMENT,
+    )
+    return harness.Case(
+        title=f"MobileNetV2 at 128 × 128, {len(files):,} pictures, batches of {BATCH}",
+        unit="faces",
+        sides=[ours, rival],
+        judge=judge,
+        files=files,
+    )
+
+
+def main() -> int:
+    """Run the comparison."""
+    options = harness.options_for(__doc__, limit=LIMIT).parse_args()
+    with harness.pictures_of_utkface(options.data, options.limit) as folder:
+        title = "Training a network end to end: featurekit and the usual script"
+        complete = options.limit >= LIMIT
+        return harness.compare("training", title, [case_of(folder, options)], options, complete=complete)
+
+
+if __name__ == "__main__":
+    if _ours.is_worker():
+        _ours.serve(work)
+    else:
+        sys.exit(main())

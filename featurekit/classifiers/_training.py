@@ -1,0 +1,589 @@
+"""Train a network end to end, so that a killed training goes on where it was.
+
+Everything that chance decides is drawn from the seed, the epoch and the step:
+which faces come when, what is done to them, what dropout leaves out. So a
+training that goes on from the last whole epoch ends, on a CPU, with the same
+weights as one that was never stopped. Which epoch's weights are kept is decided
+on faces of subjects that the training never sees.
+"""
+
+import json
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit.classifiers._augmentation import NOTHING, Augmentation, changed
+from featurekit.classifiers._heads import Head, class_weights
+from featurekit.engines import Achieved
+from featurekit.errors import EngineError
+from featurekit.workspace import whole_file
+
+if TYPE_CHECKING:
+    import torch
+
+# Parts that a pretrained network's weights are counted in, from the pixels to the features; each has a
+# learning rate of its own.
+PARTS = 4
+AHEAD = 3  # batches that are being prepared while one is learned from
+EVALUATED_AT_ONCE = 64
+# After an epoch, and after so many seconds within one, somebody who watches is told.
+TELL_EVERY = 2.0
+
+Watch = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Faces:
+    """Faces to learn from or to be measured on.
+
+    Attributes:
+        crops: uint8, shape (n_crops, s, s, 3).
+        rows: numbers of the crops that are meant, shape (n,); crops are large, and are not copied.
+        labels: target → class numbers, -1 without one, or years, NaN without; each of shape (n,).
+    """
+
+    crops: NDArray[np.uint8]
+    rows: NDArray[np.intp]
+    labels: Mapping[str, NDArray[Any]]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def some(self, which: NDArray[np.intp]) -> "Faces":
+        """Return some of the faces."""
+        labels = {name: values[which] for name, values in self.labels.items()}
+        return Faces(crops=self.crops, rows=self.rows[which], labels=labels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How a network is trained.
+
+    Attributes:
+        epochs: passes over the faces at most.
+        batch_size: faces that a step learns from.
+        learning_rate: of the heads, at its highest; it rises over warm_up and falls along a cosine.
+        decay: factor from each of the PARTS of the network to the one below it; 1 for one rate.
+        weight_decay: AdamW's, of the weights that are matrices.
+        warm_up: share of all steps in which the rate rises.
+        head_epochs: epochs in which only the heads learn.
+        last_epochs: epochs after those in which the last two of the PARTS learn too; then all does.
+        smoothing: share of the truth that is spread over all classes.
+        mixup: parameter of the beta distribution that two faces are mixed by; 0 for no mixing.
+        balance: "none", "loss" (rare classes weigh more) or "sampler" (they come more often).
+        patience: epochs without a better held-out loss after which it stops.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    decay: float
+    weight_decay: float
+    warm_up: float
+    head_epochs: int
+    last_epochs: int
+    smoothing: float
+    mixup: float
+    balance: Literal["none", "loss", "sampler"]
+    patience: int
+
+    def stage(self, epoch: int) -> Literal["heads", "last", "all"]:
+        """Return what learns in an epoch, counted from 0."""
+        if epoch < self.head_epochs:
+            return "heads"
+        return "last" if epoch < self.head_epochs + self.last_epochs else "all"
+
+
+@dataclass
+class Progress:
+    """How far a training has come; what a checkpoint holds beside tensors.
+
+    Attributes:
+        epoch: epochs that are done.
+        best_epoch: the one whose weights are kept, counted from 1; 0 before the first.
+        best_loss: its held-out loss.
+        seconds: that the training took, over all its sittings.
+        history: of each epoch: "loss", "held_out_loss", of each target "<target>" and
+            "held_out_<target>" (share of right classes, or mean absolute error in years), "rate" (faces
+            a second), "learning_rate", "stage".
+        finished: whether there is nothing left to do.
+    """
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_loss: float = float("inf")
+    seconds: float = 0.0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    finished: bool = False
+
+
+def train(
+    network: "torch.nn.Module",
+    heads: Sequence[Head],
+    faces: Faces,
+    held_out: Faces | None,
+    schedule: Schedule,
+    augmentation: Augmentation | None,
+    *,
+    side: int,
+    seed: int,
+    device: str,
+    precision: str,
+    threads: int,
+    checkpoint: Path | None = None,
+    watch: Watch | None = None,
+) -> Progress:
+    """Train a network; afterwards it holds the weights of the epoch that read the held-out faces best.
+
+    Args:
+        network: pixels (n, 3, side, side) of 0 to 255 → name of the target → outputs; its parts are
+            `body` and `heads`.
+        heads: what it reads.
+        faces: what it learns from.
+        held_out: faces of other subjects, that choose the epoch; None to keep the last one.
+        schedule: how.
+        augmentation: what happens to the faces first; None for nothing.
+        side: of the pictures it is given.
+        seed: what chance comes from.
+        device: "cpu" or "cuda".
+        precision: "fp32" or "bf16".
+        threads: how many may be used.
+        checkpoint: file to go on from and to write after each epoch; None for none.
+        watch: told in a few words how it goes, and the share that is done.
+
+    Raises:
+        EngineError: not even a batch of two faces fits into the GPU's memory.
+    """
+    import torch
+
+    network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = _optimizer(network, schedule)
+    at, best = Progress(), deepcopy(network.state_dict())
+    if checkpoint is not None and checkpoint.is_file():
+        try:
+            at, best = _resume(checkpoint, network, optimizer)
+        except _ForeignError as error:
+            aside = checkpoint.with_suffix(".damaged")
+            checkpoint.replace(aside)
+            if watch:
+                watch(f"starting anew: {checkpoint.name} {error}; it is now {aside.name}", 0.0)
+            network.load_state_dict(best)
+            optimizer = _optimizer(network, schedule)
+    weights = {
+        head.target.name: class_weights(faces.labels[head.target.name], len(head.target.classes)).to(device)
+        for head in heads
+        if schedule.balance == "loss" and head.kind != "years"
+    }
+    n_steps = -(-len(faces) // schedule.batch_size)
+    micro = schedule.batch_size
+    told = time.monotonic()
+    with _torch_threads(threads), ThreadPoolExecutor(max(threads, 1)) as pool:
+        while not at.finished:
+            started = time.perf_counter()
+            epoch = at.epoch
+            stage = schedule.stage(epoch)
+            _set_stage(network, stage)
+            torch.manual_seed(seed * 10_007 + epoch)
+            order = _order(faces, heads, schedule, np.random.default_rng([seed, epoch]))
+            losses, right = [], _Tally(heads)
+            batches = _batches(
+                faces, order, schedule.batch_size, augmentation, side, [seed, epoch], pool, schedule.mixup
+            )
+            for step, (pixels, labels, mixed) in enumerate(batches):
+                rate = _rate(schedule, epoch * n_steps + step, schedule.epochs * n_steps)
+                for group in optimizer.param_groups:
+                    group["lr"] = rate * group["factor"]
+                while True:
+                    try:
+                        loss, outputs = _learn(
+                            network, heads, pixels, labels, mixed, micro, weights, schedule, device, precision
+                        )
+                        break
+                    except torch.OutOfMemoryError as error:
+                        if micro <= 2:
+                            raise EngineError(
+                                "The network does not fit into the memory of the GPU. Close what else runs on"
+                                " it, or use --device cpu."
+                            ) from error
+                        # A step learns from as many faces as before, fewer at a time. What has been added
+                        # up of it counts no more.
+                        micro //= 2
+                        optimizer.zero_grad(set_to_none=True)
+                        torch.cuda.empty_cache()
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+                losses.append(loss * len(pixels))
+                right.add(outputs, labels)
+                if watch and time.monotonic() - told > TELL_EVERY:
+                    told = time.monotonic()
+                    done = (step + 1) * schedule.batch_size
+                    speed = done / (time.perf_counter() - started)
+                    where = f"epoch {epoch + 1} of {schedule.epochs}"
+                    watch(
+                        f"{where}, loss {sum(losses) / done:.3f}, {speed:.0f} faces/s",
+                        (epoch + (step + 1) / n_steps) / schedule.epochs,
+                    )
+            speed = len(order) / (time.perf_counter() - started)
+            line = {"loss": sum(losses) / len(order), **right.scores()}
+            loss = line["loss"]
+            if held_out is not None:
+                loss, scores = _measure(network, heads, held_out, side, device, precision)
+                line |= {"held_out_loss": loss, **{f"held_out_{k}": v for k, v in scores.items()}}
+            line |= {"rate": round(speed, 1), "learning_rate": rate, "stage": stage}
+            at.epoch += 1
+            at.history.append(line)
+            if held_out is None or loss < at.best_loss:
+                at.best_loss, at.best_epoch = loss, at.epoch
+                best = deepcopy(network.state_dict())
+            at.finished = at.epoch >= schedule.epochs or (
+                # Nothing can be said of patience before all has learned.
+                stage == "all" and at.epoch - at.best_epoch >= schedule.patience
+            )
+            at.seconds += time.perf_counter() - started
+            if checkpoint is not None:
+                _save(checkpoint, at, network, optimizer, best)
+            if watch:
+                watch(_told(at, schedule), at.epoch / schedule.epochs)
+    network.load_state_dict(best)
+    network.requires_grad_(False)
+    network.eval()
+    return at
+
+
+def _told(at: Progress, schedule: Schedule) -> str:
+    line = at.history[-1]
+    held_out = f", held out {line['held_out_loss']:.3f}" if "held_out_loss" in line else ""
+    where = f"epoch {at.epoch} of {schedule.epochs}"
+    return f"{where}, loss {line['loss']:.3f}{held_out}, {line['rate']:.0f} faces/s"
+
+
+def _learn(
+    network: "torch.nn.Module",
+    heads: Sequence[Head],
+    pixels: "torch.Tensor",
+    labels: Mapping[str, "torch.Tensor"],
+    mixed: "tuple[float, NDArray[np.intp]] | None",
+    micro: int,
+    weights: Mapping[str, "torch.Tensor"],
+    schedule: Schedule,
+    device: str,
+    precision: str,
+) -> "tuple[float, dict[str, torch.Tensor]]":
+    """Add up the slopes of one batch, some faces at a time; return its mean loss, and the outputs."""
+    import torch
+
+    total, outputs = 0.0, []
+    pairs = [(1.0, labels)]
+    if mixed is not None:
+        share, partners = mixed
+        pixels = share * pixels.float() + (1 - share) * pixels[partners].float()
+        pairs = [
+            (share, labels),
+            (1 - share, {name: values[partners] for name, values in labels.items()}),
+        ]
+    for start in range(0, len(pixels), micro):
+        rows = slice(start, start + micro)
+        with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+            found = network(_on(pixels[rows], device))
+        loss = sum(
+            share
+            * head.loss(
+                found[head.target.name],
+                own[head.target.name][rows].to(device),
+                smoothing=schedule.smoothing,
+                weights=weights.get(head.target.name),
+            )
+            for share, own in pairs
+            for head in heads
+        )
+        part = min(micro, len(pixels) - start) / len(pixels)
+        (loss * part).backward()  # type: ignore[union-attr]  # there is at least one head
+        total += float(loss.detach()) * part  # type: ignore[union-attr]
+        outputs.append({name: values.detach() for name, values in found.items()})
+    return total, {name: torch.cat([one[name] for one in outputs]) for name in outputs[0]}
+
+
+def _on(pixels: "torch.Tensor", device: str) -> "torch.Tensor":
+    import torch
+
+    if device == "cuda":
+        pixels = pixels.pin_memory().to(device, non_blocking=True)
+    return pixels.float().contiguous(memory_format=torch.channels_last)
+
+
+def _batches(
+    faces: Faces,
+    order: NDArray[np.intp],
+    size: int,
+    augmentation: Augmentation | None,
+    side: int,
+    seed: Sequence[int],
+    pool: ThreadPoolExecutor,
+    mixup: float,
+) -> "Iterator[tuple[torch.Tensor, dict[str, torch.Tensor], tuple[float, NDArray[np.intp]] | None]]":
+    """Yield pixels (n, 3, side, side), labels and how they are to be mixed; the next ones are under way."""
+    import torch
+
+    def prepare(step: int) -> "tuple[torch.Tensor, NDArray[np.intp]]":
+        rows = order[step * size : (step + 1) * size]
+        rng = np.random.default_rng([*seed, step, 1])
+        changes = [augmentation.draw(rng) if augmentation else NOTHING for _ in rows]
+        crops = (faces.crops[row] for row in faces.rows[rows])
+        each = [changed(crop, change, side) for crop, change in zip(crops, changes, strict=True)]
+        return torch.stack(each), rows
+
+    n_steps = -(-len(order) // size)
+    waiting: deque[Future[Any]] = deque(pool.submit(prepare, step) for step in range(min(AHEAD, n_steps)))
+    for step in range(n_steps):
+        pixels, rows = waiting.popleft().result()
+        if step + AHEAD < n_steps:
+            waiting.append(pool.submit(prepare, step + AHEAD))
+        labels = {name: torch.tensor(values[rows]) for name, values in faces.labels.items()}
+        mixed = None
+        if mixup and len(rows) > 1:
+            rng = np.random.default_rng([*seed, step, 2])
+            mixed = float(rng.beta(mixup, mixup)), rng.permutation(len(rows))
+        yield pixels, labels, mixed
+
+
+def _order(
+    faces: Faces, heads: Sequence[Head], schedule: Schedule, rng: np.random.Generator
+) -> NDArray[np.intp]:
+    """Return the row numbers of an epoch, in the order they are learned from."""
+    n = len(faces)
+    if schedule.balance != "sampler":
+        order = rng.permutation(n)
+    else:
+        labels = faces.labels[heads[0].target.name]
+        if heads[0].kind == "years":
+            labels = np.digitize(np.nan_to_num(labels, nan=-1), np.arange(0, 81, 10))
+        _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+        shares = 1 / counts[codes]
+        order = rng.choice(n, n, p=shares / shares.sum())
+    # One face alone has no variance to be normalized by.
+    return order[:-1] if n > 1 and n % schedule.batch_size == 1 else order
+
+
+def _rate(schedule: Schedule, step: int, n_steps: int) -> float:
+    """Return the learning rate of the heads at a step: up a straight line, down a cosine."""
+    rising = max(round(schedule.warm_up * n_steps), 1)
+    if step < rising:
+        return schedule.learning_rate * (step + 1) / rising
+    along = (step - rising) / max(n_steps - rising, 1)
+    return schedule.learning_rate * 0.5 * (1 + float(np.cos(np.pi * along)))
+
+
+def parts_of(body: "torch.nn.Module") -> "list[list[torch.nn.Parameter]]":
+    """Return the weights of a network in PARTS parts of about as many tensors, those near the pixels first.
+
+    A network that joins several, in its attribute `bodies`, has the parts of each side by side.
+    """
+    parts: list[list[torch.nn.Parameter]] = [[] for _ in range(PARTS)]
+    for one in getattr(body, "bodies", [body]):
+        own = list(one.parameters())
+        for number, weight in enumerate(own):
+            parts[number * PARTS // len(own)].append(weight)
+    return parts
+
+
+def _optimizer(network: "torch.nn.Module", schedule: Schedule) -> "torch.optim.Optimizer":
+    """Return AdamW with a group for each part and kind of weight."""
+    import torch
+
+    groups: list[dict[str, Any]] = []
+    factors = [schedule.decay ** (PARTS - number) for number in range(PARTS)]
+    sets = [*zip(parts_of(network.body), factors, strict=True), (list(network.heads.parameters()), 1.0)]  # type: ignore[arg-type,union-attr,operator]
+    for weights, factor in sets:
+        for is_matrix in (True, False):
+            # Offsets and the scales of normalizations are not pulled to zero.
+            own = [weight for weight in weights if (weight.squeeze().dim() > 1) == is_matrix]
+            if own:
+                decay = schedule.weight_decay if is_matrix else 0.0
+                groups.append({"params": own, "factor": factor, "weight_decay": decay})
+    return torch.optim.AdamW(groups, lr=schedule.learning_rate)
+
+
+def _set_stage(network: "torch.nn.Module", stage: str) -> None:
+    """Let only some of the network learn: the heads, also the last half of the body, or all."""
+    network.train()
+    body: Any = network.body
+    parts = parts_of(body)
+    for number, weights in enumerate(parts):
+        for weight in weights:
+            weight.requires_grad_(stage == "all" or (stage == "last" and number >= PARTS // 2))
+    if stage != "all":
+        body.eval()  # its statistics stay those of what it was trained on
+
+
+class _Tally:
+    """Counts how often, or how far, each head is right."""
+
+    def __init__(self, heads: Sequence[Head]) -> None:
+        self._heads = heads
+        self._sums = {head.target.name: 0.0 for head in heads}
+        self._counts = {head.target.name: 0 for head in heads}
+
+    def add(self, outputs: "Mapping[str, torch.Tensor]", labels: "Mapping[str, torch.Tensor]") -> None:
+        for head in self._heads:
+            name = head.target.name
+            true = labels[name]
+            said = head.answer(outputs[name]).cpu()
+            known = true.isfinite() if head.kind == "years" else true >= 0
+            each = (said - true).abs() if head.kind == "years" else said.argmax(dim=1) == true
+            self._sums[name] += float(each[known].sum())
+            self._counts[name] += int(known.sum())
+
+    def scores(self) -> dict[str, float]:
+        """Return the share of right classes, or the mean absolute error in years, of each target."""
+        return {name: self._sums[name] / max(self._counts[name], 1) for name in self._sums}
+
+
+def _measure(
+    network: "torch.nn.Module", heads: Sequence[Head], faces: Faces, side: int, device: str, precision: str
+) -> tuple[float, dict[str, float]]:
+    """Return the mean loss on faces as they are, and the scores."""
+    import torch
+
+    tally, total = _Tally(heads), 0.0
+    for start, outputs in evaluate(network, faces.crops, faces.rows, side, device, precision):
+        rows = slice(start, start + EVALUATED_AT_ONCE)
+        labels = {name: torch.tensor(values[rows]) for name, values in faces.labels.items()}
+        n = len(next(iter(labels.values())))
+        for head in heads:
+            name = head.target.name
+            total += float(head.loss(outputs[name].cpu(), labels[name])) * n
+        tally.add(outputs, labels)
+    return total / len(faces), tally.scores()
+
+
+def evaluate(
+    network: "torch.nn.Module",
+    crops: NDArray[np.uint8],
+    rows: NDArray[np.intp],
+    side: int,
+    device: str,
+    precision: str,
+    views: Sequence[Any] = (NOTHING,),
+) -> "Iterator[tuple[int, Mapping[str, torch.Tensor]]]":
+    """Yield the number of the first face of a batch, and the network's outputs, view after view.
+
+    Args:
+        network: as in train().
+        crops: uint8, shape (n_crops, s, s, 3).
+        rows: numbers of those that are meant, shape (n,).
+        side: of the pictures it is given.
+        device: "cpu" or "cuda".
+        precision: "fp32" or "bf16".
+        views: what is done to each face.
+    """
+    import torch
+
+    network.eval()
+    with torch.inference_mode():
+        for start in range(0, len(rows), EVALUATED_AT_ONCE):
+            for view in views:
+                some = [changed(crops[row], view, side) for row in rows[start : start + EVALUATED_AT_ONCE]]
+                with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+                    outputs = network(_on(torch.stack(some), device))
+                yield start, {name: values.float() for name, values in outputs.items()}
+
+
+@contextmanager
+def _torch_threads(threads: int) -> Iterator[None]:
+    """Let torch use so many threads while inside; its own generator of chance is left as it was."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(threads, 1))
+    try:
+        with torch.random.fork_rng():
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def achieved(network: "torch.nn.Module", precision: str) -> Achieved:
+    """Return what a network runs on, read back from where its weights are."""
+    import torch
+
+    device = next(network.parameters()).device
+    name = f"cuda: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
+    return Achieved(f"torch {torch.__version__}", name, precision)
+
+
+def _save(
+    path: Path,
+    at: Progress,
+    network: "torch.nn.Module",
+    optimizer: "torch.optim.Optimizer",
+    best: Mapping[str, "torch.Tensor"],
+) -> None:
+    """Write a checkpoint whole; of a training that is finished only what is kept."""
+    from safetensors.torch import save
+
+    tensors = {f"best.{name}": tensor for name, tensor in best.items()}
+    if not at.finished:
+        tensors |= {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
+        for number, state in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{number}.{name}": tensor for name, tensor in state.items()}
+    # Copies, plain in memory: safetensors refuses tensors that share it, or are ordered otherwise.
+    plain = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    content = json.dumps(vars(at) | {"best_loss": at.best_loss if at.best_epoch else None})
+    with whole_file(path) as file:
+        file.write(save(plain, {"progress": content}))
+
+
+class _ForeignError(Exception):
+    """A file is no checkpoint of this training; the message says why."""
+
+
+def _resume(
+    path: Path, network: "torch.nn.Module", optimizer: "torch.optim.Optimizer"
+) -> "tuple[Progress, dict[str, torch.Tensor]]":
+    """Bring network and optimizer to where the checkpoint was written; return how far that is.
+
+    Raises:
+        _ForeignError: the file is cut off, or was written by something else; network and optimizer may have
+            changed.
+    """
+    import torch
+    from safetensors import SafetensorError, safe_open
+
+    groups: dict[str, dict[str, torch.Tensor]] = {"best": {}, "network": {}, "optimizer": {}}
+    try:
+        with safe_open(path, "pt") as file:
+            content = json.loads((file.metadata() or {})["progress"])
+            for name in file.keys():  # noqa: SIM118  # it is no dictionary
+                group, _, own = name.partition(".")
+                groups[group][own] = file.get_tensor(name)
+        if content["best_loss"] is None:
+            content["best_loss"] = float("inf")
+        at = Progress(**content)
+        network.load_state_dict(groups["best"])
+        if at.finished:
+            return at, groups["best"]
+        network.load_state_dict(groups["network"])
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for name, tensor in groups["optimizer"].items():
+            number, _, own = name.partition(".")
+            state.setdefault(int(number), {})[own] = tensor
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+        for weight, own_state in optimizer.state.items():
+            for name, tensor in own_state.items():
+                if tensor.shape == weight.shape:
+                    # In the order in memory of the weight, as if it had never been away.
+                    own_state[name] = torch.empty_like(weight).copy_(tensor)
+    except SafetensorError as error:
+        raise _ForeignError("is cut off or no checkpoint") from error
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise _ForeignError("was written by another training") from error
+    return at, groups["best"]
