@@ -19,6 +19,9 @@ said in the notes.
 Class weights are not balanced: measured on UTKFace's age groups, that changes nothing
 after the calibration, and costs the votes 7 points of exact accuracy.
 What is kept of a fit is plain arrays, and reading a face is a few matrix products.
+
+svm_cuml is the same machine, of which cuML solves the pairs, or the years, on a GPU. All
+else is computed as ever, and what is kept reads faces where there is no GPU.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -44,13 +47,17 @@ from featurekit.classifiers._estimator import (
 from featurekit.classifiers._kernels import (
     CACHE_MB,
     TILE,
+    TOLERANCE,
     Distances,
+    Solver,
     fit_pairs,
     libsvm_bytes,
     matrix_bytes,
     over_kernels,
     rbf_kernel,
     search_bytes,
+    solve_on_gpu,
+    solver_facts,
     votes,
 )
 from featurekit.engines import available_memory
@@ -93,6 +100,8 @@ class _KernelMachine(Estimator):
         linear_above: rows above which the machine is linear, because an RBF kernel would take days.
         memory_limit: bytes that kernel matrices may take; above, the kernel is approximated. None for
             half of what is free.
+        solver: what solves a machine with a kernel: "libsvm", or "cuml" on a GPU. A linear one, also on
+            an approximated kernel, is solved on the CPU in any case.
     """
 
     C: float = 1.0
@@ -101,6 +110,7 @@ class _KernelMachine(Estimator):
     gram_up_to: int = 20_000
     linear_above: int = 35_000
     memory_limit: int | None = None
+    solver: Solver = "libsvm"
 
     def bytes_needed(self, n_rows: int, *, searching: bool) -> int:
         """Return how much memory the kernel matrices of a fit, or a search, on so many rows take."""
@@ -128,7 +138,11 @@ class _KernelMachine(Estimator):
 
         Returns:
             Shape (n_candidates, n_folds); None where no kernel matrix is kept, or other parameters vary.
+
+        Raises:
+            EngineError: the solver is cuML, and it is not here or finds no GPU.
         """
+        solver_facts(self.solver)
         is_linear = len(X) > self.linear_above
         n_parts = max(len(self.feature_blocks or ()), 1)
         spare = self._memory_limit() - search_bytes(len(X), n_parts, 1)
@@ -183,17 +197,25 @@ class _KernelMachine(Estimator):
             unit_lengths(X, self.feature_blocks), self.feature_blocks
         )
 
-    def _prepare(self, X: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-        """Learn the scaling; return the scaled vectors and, where it is used, the kernel matrix."""
+    def _prepare(
+        self, X: NDArray[np.float32], solver: Mapping[str, str]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        """Learn the scaling; return the scaled vectors and, where it is used, the kernel matrix.
+
+        Args:
+            X: vectors, shape (n, dim).
+            solver: what the summary says of the solver.
+        """
         self._learn_scaling(X)
         self.is_linear_ = len(X) > self.linear_above
         self.summary_: dict[str, Any] = {
             "kernel": "linear" if self.is_linear_ else "rbf",
             "C": self._linear_cost(self.C) if self.is_linear_ else self.C,
+            **solver,
             "notes": [],
         }
         if self.is_linear_:
-            self.summary_["notes"].append(
+            self._say_linear(
                 f"Linear kernel instead of RBF: {len(X):,} training faces are more than"
                 f" {self.linear_above:,}."
             )
@@ -211,6 +233,14 @@ class _KernelMachine(Estimator):
             return scaled, self._approximate(scaled)
         return scaled, rbf_kernel(scaled, None, self.gamma, self.parts_, threads=self.threads)
 
+    def _say_linear(self, reason: str) -> None:
+        """Note why the machine is linear, and what solves it."""
+        if self.solver == "cuml":
+            reason += " The linear machine is solved on the CPU, not by cuML."
+            del self.summary_["cuml"]
+        self.summary_["solver"] = "L-BFGS"
+        self.summary_["notes"].append(reason)
+
     def _memory_limit(self) -> int:
         return available_memory() // 2 if self.memory_limit is None else self.memory_limit
 
@@ -227,7 +257,7 @@ class _KernelMachine(Estimator):
         values, axes = np.linalg.eigh(rbf_kernel(landmarks, None, self.gamma, self.parts_))
         self._turn = axes / np.sqrt(np.maximum(values, 1e-12)) @ axes.T
         self.summary_["kernel"] = f"rbf, approximated from {n_landmarks} faces"
-        self.summary_["notes"].append(
+        self._say_linear(
             f"Kernel approximated from {n_landmarks:,} faces (Nystroem), with a linear machine on it: the"
             f" kernel matrix of {len(scaled):,} training faces ({matrix_bytes(len(scaled)) / 1e9:.1f} GB)"
             " takes more memory than it may."
@@ -283,11 +313,16 @@ class SVM(_KernelMachine):
     C: float = 2.0
 
     def fit(self, X: NDArray[np.float32], y: NDArray[np.intp], *, groups: NDArray[np.str_]) -> Self:
-        """Learn scaling, machine and probabilities from vectors, class numbers and persons."""
+        """Learn scaling, machine and probabilities from vectors, class numbers and persons.
+
+        Raises:
+            EngineError: the solver is cuML, and it is not here or finds no GPU.
+        """
+        solver = solver_facts(self.solver)
         self.classes_, codes = np.unique(y, return_inverse=True)
         n_classes = len(self.classes_)
         with one_blas_thread():
-            scaled, kernel = self._prepare(X)
+            scaled, kernel = self._prepare(X, solver)
             inner = []
             try:
                 inner = subject_exclusive_folds(codes, groups, n_folds=INNER_FOLDS, seed=self.seed)
@@ -300,7 +335,8 @@ class SVM(_KernelMachine):
                     features = scaled if self.is_linear_ or kernel is None else kernel
                     return fit_linear(features[rows], class_signs(codes[rows], n_classes), cost)
                 gamma = self.gamma if kernel is None else None
-                pairs = fit_pairs(_among(rows, scaled, kernel), codes[rows], C=self.C, gamma=gamma)
+                among = _among(rows, scaled, kernel)
+                pairs = fit_pairs(among, codes[rows], C=self.C, gamma=gamma, solver=self.solver)
                 return Machine(rows[pairs.rows], pairs.weights, pairs.intercept)
 
             with ThreadPoolExecutor(self.threads) as pool:
@@ -345,7 +381,7 @@ class SVM(_KernelMachine):
                 decisions = test @ machine.weights + machine.intercept
                 said = decisions[:, 0] > 0 if len(classes) == 2 else decisions.argmax(axis=1)
             else:
-                pairs = fit_pairs(train, codes, C=cost)
+                pairs = fit_pairs(train, codes, C=cost, solver=self.solver)
                 said = votes(test[:, pairs.rows] @ pairs.weights + pairs.intercept, len(classes))
             return held_out_score(y[fold.test], classes[said.astype(np.intp)])
 
@@ -379,10 +415,15 @@ class SVMRegressor(_KernelMachine):
     epsilon: float = 0.1
 
     def fit(self, X: NDArray[np.float32], y: NDArray[np.float64], *, groups: NDArray[np.str_]) -> Self:
-        """Learn scaling and machine from vectors and years."""
+        """Learn scaling and machine from vectors and years.
+
+        Raises:
+            EngineError: the solver is cuML, and it is not here or finds no GPU.
+        """
+        solver = solver_facts(self.solver)
         targets, self.center_, self.unit_ = learn_years(y)
         with one_blas_thread():
-            scaled, kernel = self._prepare(X)
+            scaled, kernel = self._prepare(X, solver)
             if self.is_linear_:
                 cost = self._linear_cost(self.C)
                 machine = fit_linear(scaled, targets[:, None], cost, epsilon=self.epsilon)
@@ -418,11 +459,17 @@ class SVMRegressor(_KernelMachine):
     def _fit_years(
         self, features: NDArray[np.float64], targets: NDArray[np.float64], cost: float, *, on_kernel: bool
     ) -> Machine:
+        kind = "precomputed" if on_kernel else "rbf"
+        if self.solver == "cuml":
+            import cuml.svm
+
+            solved = cuml.svm.SVR(C=cost, epsilon=self.epsilon, kernel=kind, gamma=self.gamma, tol=TOLERANCE)
+            rows, weights, constant = solve_on_gpu(solved, features, targets)
+            return Machine(rows, weights[:, None], np.array([constant]))
         from sklearn import config_context
         from sklearn.svm import SVR
 
-        svr = SVR(C=cost, epsilon=self.epsilon, kernel="rbf", gamma=self.gamma, cache_size=CACHE_MB)
-        svr.set_params(**({"kernel": "precomputed"} if on_kernel else {}))
+        svr = SVR(C=cost, epsilon=self.epsilon, kernel=kind, gamma=self.gamma, cache_size=CACHE_MB)
         with config_context(assume_finite=True):
             svr.fit(features, targets)
         return Machine(np.asarray(svr.support_, np.intp), svr.dual_coef_.T, svr.intercept_)
@@ -526,6 +573,16 @@ def grid(target: Target) -> Mapping[str, Sequence[Any]]:
 )
 def make_svm(target: Target, seed: int, threads: int) -> Classifier:
     """Return an SVM, or for years a support vector regressor."""
+    return _make(target, seed, threads)
+
+
+@classifier("svm_cuml", about="the same machine, solved on a GPU by cuML", grid=grid, needs="cuml")
+def make_svm_cuml(target: Target, seed: int, threads: int) -> Classifier:
+    """Return the SVM, or the regressor, that cuML solves."""
+    return _make(target, seed, threads, solver="cuml")
+
+
+def _make(target: Target, seed: int, threads: int, *, solver: Solver = "libsvm") -> Classifier:
     machine: Any = SVMRegressor if target.is_regression else SVM
-    made: Classifier = machine(seed=seed, threads=threads)
+    made: Classifier = machine(seed=seed, threads=threads, solver=solver)
     return made
