@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
@@ -44,7 +45,7 @@ from featurekit.embeddings import (
     row_statuses,
 )
 from featurekit.engines import available_memory, usable_cores
-from featurekit.errors import FoldError, TargetError, WorkspaceError
+from featurekit.errors import EngineError, FoldError, TargetError, WorkspaceError
 from featurekit.faces import STATUSES
 from featurekit.folds import Fold, FoldSet, make_fold_set
 from featurekit.manifest import Manifest, Target
@@ -490,8 +491,14 @@ def plan(
         UnknownNameError: no such classifier, backbone or layer.
         TargetError: no such target, or no face has a label of it.
         WorkspaceError: features that have not been extracted, or parameters that no classifier has.
+        EngineError: a classifier needs a package that is not here.
     """
     kinds = [CLASSIFIERS[name] for name in dict.fromkeys(models)]
+    for kind in kinds:  # before hours of fitting, not after
+        if kind.needs and find_spec(kind.needs) is None:
+            raise EngineError(
+                f"{kind.name} needs {kind.needs}, which is not here: pip install 'featurekit[{kind.needs}]'."
+            )
     kinds += [kind for kind in CLASSIFIERS if kind.is_baseline and kind not in kinds]
     if targets is None:
         found = [manifest.target(name) for name in ("age_group", "gender", "age")]

@@ -5,6 +5,8 @@ library and says what happened; main() turns featurekit's own errors into one
 line and leaves the others their traceback.
 """
 
+import json
+import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -22,6 +24,7 @@ from featurekit.workspace import Workspace
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from featurekit.classifiers import ClassifierKind
     from featurekit.embeddings import Extraction, Ledger
     from featurekit.manifest import Manifest
 
@@ -336,11 +339,25 @@ def fit(
             min=0,
         ),
     ] = 0,
+    epochs: Annotated[
+        str | None, typer.Option(help="For networks trained end to end: 20, or 20,40 to compare them.")
+    ] = None,
+    batch_size: Annotated[str | None, typer.Option(help="The same for the faces a step learns from.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="name=value[,value], another parameter of the classifiers; several."),
+    ] = None,
+    device: Device = "auto",
     threads: Threads = 0,
 ) -> None:
     """Fit and score classifiers on folds that never share a person; fitted models go to models/.
 
-    Example: featurekit fit --model svm --model xgboost --target gender --target age_group
+    Networks that are trained end to end (multitask_cnn, levi_hassner, …) read the faces that
+    `featurekit extract --backbone pixels` keeps, and go on where they were when they are killed.
+
+    Examples:
+      featurekit fit --model svm --model xgboost --target gender --target age_group
+      featurekit fit --model multitask_cnn --features mobilenet_v2 --epochs 6,12
     """
     from featurekit import benchmark
     from featurekit.store import Store
@@ -352,7 +369,13 @@ def fit(
         workspace.report(name or manifest.name), manifest, n_folds=folds, seed=seed, new_folds=new_folds
     )
     plans = benchmark.plan(
-        manifest, ledger, models=model or ["svm"], targets=target, features=features, join=join
+        manifest,
+        ledger,
+        models=model or ["svm"],
+        targets=target,
+        features=features,
+        join=join,
+        variations=_variations(epochs, batch_size, set_),
     )
     with _progress("fitting", unit="fits") as progress:
         runs = comparison.run(
@@ -363,12 +386,76 @@ def fit(
             threads=threads,
             tune=tune,
             jobs=jobs,
+            device=None if device == "auto" else device,
+            checkpoints=workspace.cache / "training",
             command=_command_line(),
             progress=progress,
             say=lambda text: typer.echo(text, err=True),
+            watch=progress.tell,
         )
     _print_runs(runs)
     typer.echo(f"Runs are in {comparison.folder / 'runs'}. Now: featurekit report")
+
+
+def _variations(epochs: str | None, batch_size: str | None, others: list[str] | None) -> list[dict[str, Any]]:
+    """Return every combination of the values that parameters were given."""
+    from featurekit.classifiers import candidates
+
+    given = _pairs(others, "--set")
+    given |= {
+        name: text for name, text in (("epochs", epochs), ("batch_size", batch_size)) if text is not None
+    }
+    return candidates({name: [_value(one) for one in text.split(",")] for name, text in given.items()})
+
+
+def _value(text: str) -> Any:
+    """Return a number, true, false, or else the word itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+@app.command()
+def ensemble(
+    context: typer.Context,
+    member: Annotated[
+        list[str],
+        typer.Argument(help="Name of a run below reports/<name>/runs, * for any letters; at least two."),
+    ],
+    name: Annotated[str | None, typer.Option(help="Name of the comparison. Default: the data set's.")] = None,
+) -> None:
+    """Average what runs of a comparison said of each face, and score the mean beside them.
+
+    Each name has to mean one run of a target; the targets of which all do are combined.
+
+    Example: featurekit ensemble "*--svm" "*--multitask_cnn"
+    """
+    from fnmatch import fnmatchcase
+
+    from featurekit.benchmark import Comparison, load_runs
+
+    workspace = _workspace(context)
+    manifest = _manifest(workspace)
+    folder = workspace.report(name or manifest.name)
+    runs = load_runs(folder)
+    made = []
+    for target in dict.fromkeys(run.target for run in runs):
+        meant = [
+            [run for run in runs if run.target == target and fnmatchcase(run.name, one)] for one in member
+        ]
+        for one, found in zip(member, meant, strict=True):
+            if len(found) > 1:
+                names = ", ".join(run.name for run in found)
+                raise WorkspaceError(f"'{one}' means several runs of {target}: {names}. Name one of them.")
+        if all(meant):
+            comparison = Comparison.open(folder, manifest)
+            made.append(comparison.combine([found[0] for found in meant], command=_command_line()))
+    if not made:
+        known = ", ".join(run.name for run in runs) or "none"
+        raise WorkspaceError(f"There is no target with a run for each of {', '.join(member)}. Runs: {known}.")
+    _print_runs(made)
+    typer.echo(f"Runs are in {folder / 'runs'}. Now: featurekit report")
 
 
 @app.command()
@@ -479,13 +566,128 @@ def predict(
     if draw:
         for picture in library.draw_readings(readings, draw):
             typer.echo(f"Drew {picture}")
-    bad = [reading for reading in readings if reading.face.status != "ok"]
-    for reading in bad[:10]:
-        typer.echo(f"error: {reading.path}: {reading.message}", err=True)
+    _end_with([(reading.path, reading.message) for reading in readings if reading.face.status != "ok"])
+
+
+def _end_with(bad: Sequence[tuple[Path, str]]) -> None:
+    """Say which photographs were not read and why; exit code 1 if there are any."""
+    for path, message in bad[:10]:
+        typer.echo(f"error: {path}: {message}", err=True)
     if len(bad) > 10:
         typer.echo(f"error: … and {len(bad) - 10} more", err=True)
     if bad:
         raise typer.Exit(1)
+
+
+@app.command()
+def explain(
+    context: typer.Context,
+    model: Annotated[Path, typer.Argument(help="Folder below models/.")],
+    inputs: Annotated[
+        list[Path] | None, typer.Argument(help="Photographs, and folders of photographs.")
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the maps.")] = Path("explained"),
+    how: Annotated[
+        str,
+        typer.Option(help="gradcam, attention, occlusion (any model); auto: the first of these it can."),
+    ] = "auto",
+    average: Annotated[
+        bool,
+        typer.Option(
+            "--average", help="Only the mean map of each answer over its mean face, which may be shown."
+        ),
+    ] = False,
+    faces: Annotated[str, typer.Option(help="Which faces of a photograph: all, center, largest.")] = "all",
+    seed: Annotated[int, typer.Option(help="What the random tenths of the check come from.")] = 0,
+    device: Device = "auto",
+    threads: Threads = 0,
+) -> None:
+    """Draw where a model looked: a map over each face of what its answer depends on.
+
+    A map over a single face shows a person: it is for your own eyes. For a report there is --average,
+    which refuses answers that fewer than ten faces have.
+
+    Examples:
+      featurekit explain models/gender--finetuned_cnn photo.jpg --output maps
+      featurekit explain models/gender--dlib_age--svm photos/ --average --output maps
+    """
+    from featurekit import explain as library
+    from featurekit.trained_model import TrainedModel
+
+    _workspace(context)
+    fitted = TrainedModel.load(model)
+    paths = _photographs(inputs or [])
+    if not paths:
+        raise WorkspaceError("No photographs given. Example: featurekit explain MODEL photo.jpg FOLDER/")
+    rows, losses, bad = [], [], []
+    means = library.MeanMaps()
+    with _progress("explaining", unit="photographs") as progress:
+        for one in library.explain_photographs(
+            paths,
+            fitted,
+            how=how,
+            choose=faces,
+            device=device,
+            threads=threads,
+            seed=seed,
+            progress=progress,
+        ):
+            if isinstance(one, library.Unexplained):
+                bad.append((one.path, one.message))
+                continue
+            losses.append(one.loss)
+            if average:
+                means.add(one)
+            else:
+                drawn = library.draw_explanation(one, output)
+                rows.append([str(one.path), str(one.number), one.said, library.WAYS[one.how], str(drawn)])
+    if rows:
+        _table(["photograph", "face", "answer", "how", "file"], rows)
+    if losses and average:
+        maps = means.maps()
+        *files, sheet = library.draw_mean_maps(maps, output)
+        rows = [
+            [each.group, f"{each.n_faces:,}", library.WAYS[each.how], str(file)]
+            for each, file in zip(maps, files, strict=True)
+        ]
+        _table(["answer", "faces", "how", "file"], rows)
+        typer.echo(f"All side by side: {sheet}")
+        if means.refusal():
+            typer.echo(f"warning: {means.refusal()}", err=True)
+    if losses:
+        unit = "years" if fitted.target.is_regression else "of its probability"
+        loss = library.median_loss(losses)
+        typer.echo(
+            "Blurring the tenth of a face that its map calls most important costs an answer"
+            f" {loss.important:.2f} {unit}, a random tenth {loss.random:.2f} (medians of {len(losses):,})."
+        )
+    _end_with(bad)
+
+
+@app.command()
+def export(
+    context: typer.Context,
+    model: Annotated[Path, typer.Argument(help="Folder below models/, of a network trained end to end.")],
+    file: Annotated[Path, typer.Argument(help="The .onnx file to write.")],
+) -> None:
+    """Write a network trained end to end as an ONNX file, and check it with ONNX Runtime.
+
+    Example: featurekit export models/gender--finetuned_cnn gender.onnx
+    """
+    from featurekit.export import N_PICTURES, export_onnx
+    from featurekit.trained_model import TrainedModel
+
+    _workspace(context)
+    if file.suffix != ".onnx":
+        raise WorkspaceError(f"FILE must end in .onnx. Got '{file.name}' instead.")
+    done = export_onnx(TrainedModel.load(model), file)
+    typer.echo(f"Wrote {done.path}, {done.n_bytes / 1e6:,.1f} MB.")
+    typer.echo(f"It takes pixels, uint8 (n, {done.side}, {done.side}, 3), RGB, and gives {done.gives}.")
+    typer.echo("Where the face must lie in the pixels is said in the file's metadata: landmarks.")
+    typer.echo(
+        f"ONNX Runtime answers as the network does, to within {done.difference:.1g}, and as"
+        f" featurekit predict does, to within {done.from_predict:.1g} ({N_PICTURES} made-up pictures)."
+    )
 
 
 def _photographs(inputs: Sequence[Path]) -> list[Path]:
@@ -536,10 +738,12 @@ def list_members(
     if what and what not in kinds:
         raise WorkspaceError(unknown("list", what, list(kinds)))
     for kind in [what] if what else kinds:
-        rows = [[member.name, member.about, _here(member)] for member in kinds[kind]]
-        if kind not in ("backbones", "detectors"):
-            rows = [row[:2] for row in rows]
-        _table(["name", "what it is", "weights"][: len(rows[0])], rows, title=kind)
+        head, rows = ["name", "what it is"], [[member.name, member.about] for member in kinds[kind]]
+        if kind != "datasets":
+            head.append("needs" if kind == "models" else "weights")
+            say = _needs if kind == "models" else _here
+            rows = [[*row, say(member)] for row, member in zip(rows, kinds[kind], strict=True)]
+        _table(head, rows, title=kind)
 
 
 def _here(member: Any) -> str:
@@ -549,6 +753,15 @@ def _here(member: Any) -> str:
     if not name:
         return "none needed"
     return "here" if weights.present(name) else f"missing: featurekit weights fetch {name}"
+
+
+def _needs(kind: "ClassifierKind") -> str:
+    from importlib.util import find_spec
+
+    if kind.needs is None:
+        return "nothing more"
+    is_here = find_spec(kind.needs) is not None
+    return kind.needs if is_here else f"{kind.needs}, missing: pip install 'featurekit[{kind.needs}]'"
 
 
 @app.command()
@@ -725,47 +938,77 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], title: str | None
     Console().print(table)
 
 
+class _Progress:
+    """How far something is: told by whoever does it, shown by whoever opened it.
+
+    Args:
+        show: (done, total, rate in words, seconds left, what is being done).
+        unit: what is counted.
+    """
+
+    def __init__(self, show: "Callable[[float, int, str, float, str], None]", unit: str) -> None:
+        import time
+
+        self._show, self._unit, self._now = show, unit, time.monotonic
+        self._started, self._first, self._last = 0.0, 0.0, 0.0
+        self._doing = ""
+
+    def __call__(self, done: float, total: int) -> None:
+        """Say that so many of so many are done."""
+        # Counted from the first piece: loading networks is no rate. Fewer done than before: a new stage.
+        if not self._started or done < self._last:
+            self._started, self._first = self._now(), done if done < 1 else 0.0
+        self._last = done
+        speed = (done - self._first) / max(self._now() - self._started, 0.1)
+        left = (total - done) / max(speed, 1e-9) if speed else float("nan")
+        slow = speed < 0.1
+        rate = f"{1 / speed:,.0f} s each" if slow and speed else f"{speed:,.1f} {self._unit}/s"
+        self._show(done, total, rate if speed else "", left, self._doing)
+
+    def tell(self, text: str) -> None:
+        """Say what is being done just now; shown with the next count."""
+        self._doing = text
+
+
 @contextmanager
-def _progress(what: str, unit: str = "files") -> Iterator["Callable[[int, int], None]"]:
+def _progress(what: str, unit: str = "files") -> Iterator[_Progress]:
     """Show a bar with rate and time left on a screen, a plain line now and then in a pipe."""
     import time
 
-    started, last = 0.0, 0
-
-    def rate(done: int) -> float:
-        # Counted from the first piece: loading networks is no rate. Fewer done than before: a new stage.
-        nonlocal started, last
-        if not started or done < last:
-            started = time.monotonic()
-        last = done
-        return done / max(time.monotonic() - started, 0.1)
-
     if not sys.stderr.isatty():
-        shown = time.monotonic()
+        opened = shown = time.monotonic()
 
-        def line(done: int, total: int) -> None:
+        def line(done: float, total: int, rate: str, left: float, doing: str) -> None:
             nonlocal shown
-            speed, now = rate(done), time.monotonic()
-            if now - shown < 10 and not (done == total and now - started > 10):
+            now = time.monotonic()
+            if now - shown < 10 and not (done == total and now - opened > 10):
                 return
             shown = now
-            left = (total - done) / max(speed, 1e-9)
-            typer.echo(f"{what}: {done:,} of {total:,} {unit}, {speed:,.1f}/s, {left:,.0f} s left", err=True)
+            facts = [f"{done:,.2f}" if done % 1 else f"{done:,.0f}", f"of {total:,} {unit}"]
+            more = [doing, rate, "" if math.isnan(left) else f"{left:,.0f} s left"]
+            typer.echo(", ".join([f"{what}: {' '.join(facts)}", *filter(None, more)]), err=True)
 
-        yield line
+        yield _Progress(line, unit)
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    rate_column = TextColumn("{task.fields[rate]}")
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate_column)
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None, rate="")
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[count]}"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[doing]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None, rate="", count="", doing="")
 
-        def update(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total, rate=f"{rate(done):,.1f} {unit}/s")
+        def update(done: float, total: int, rate: str, left: float, doing: str) -> None:
+            count = f"{done:,.1f}/{total:,}" if done % 1 else f"{done:,.0f}/{total:,}"
+            bar.update(task, completed=done, total=total, rate=rate, count=count, doing=doing)
 
-        yield update
+        yield _Progress(update, unit)
 
 
 def main() -> None:

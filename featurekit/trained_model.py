@@ -1,9 +1,10 @@
 """One fitted classifier with all it needs to read a new photograph.
 
 A model is a folder without pickle: model.skops holds the classifier and is only
-loaded through a constant list of allowed types, after its hash matched the one
-in model.json; model.json holds the recipe of its vectors, and README.md is its
-card. A model reads vectors of its own recipe and refuses all others.
+loaded through a constant list of allowed types, or model.safetensors holds the
+weights of a network that was trained end to end; either is loaded after its hash
+matched the one in model.json. model.json holds the recipe of its vectors, and
+README.md is its card. A model reads vectors of its own recipe and refuses all others.
 """
 
 import json
@@ -47,6 +48,7 @@ from featurekit.manifest import AGE, AGE_GROUP, GENDER, Target
 from featurekit.workspace import whole_file, write_text
 
 SCHEMA = 1
+SKOPS, TENSORS = "model.skops", "model.safetensors"
 # Photographs that go through the models together.
 BATCH = 32
 
@@ -121,30 +123,60 @@ class TrainedModel:
                     " Fit it again with this version: featurekit extract, then featurekit fit."
                 )
 
+    def check_version(self, device: str, precision: str = "auto") -> None:
+        """Raise ModelError unless the vectors that this version makes on a device are the model's own.
+
+        Args:
+            device: "auto", "cpu" or "cuda".
+            precision: "fp32", "bf16", or "auto": the model's own.
+        """
+        own = [recipe.feature for recipe in self.recipes]
+        fitted_in = next((recipe.precision for recipe in self.recipes if recipe.weights), "auto")
+        made = make_recipes(
+            own,
+            self.settings,
+            device=device,
+            precision=fitted_in if precision == "auto" else precision,
+            mirrored=any(recipe.mirrored for recipe in self.recipes),
+        )
+        self.check_recipes([made[feature] for feature in own])
+
     def save(self, folder: Path) -> int:
         """Write the model's folder and return its size in bytes.
 
         Raises:
             ModelError: the classifier is of a type that loading would refuse.
         """
-        import skops.io
+        estimator: Any = self.estimator
+        facts: dict[str, Any] = {}
+        if hasattr(estimator, "to_tensors"):
+            from safetensors.numpy import save
 
-        data = skops.io.dumps(self.estimator)
-        strange = sorted(set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED_TYPES))
-        if strange:
-            raise ModelError(f"{self.name} holds types that no loader may build: {', '.join(strange)}.")
+            file_name = TENSORS
+            facts, tensors = estimator.to_tensors()
+            data = save(tensors)
+        else:
+            import skops.io
+
+            file_name = SKOPS
+            data = skops.io.dumps(estimator)
+            strange = sorted(set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED_TYPES))
+            if strange:
+                raise ModelError(f"{self.name} holds types that no loader may build: {', '.join(strange)}.")
         content = {
             "schema": SCHEMA,
             "name": self.name,
             "target": asdict(self.target),
             "classifier": self.classifier,
+            "file": file_name,
             "sha256": sha256(data).hexdigest(),
+            "estimator": facts,
             "settings": asdict(self.settings),
             "recipes": [asdict(recipe) for recipe in self.recipes],
             "training": dict(self.training),
             "weights": list(self.weights),
         }
-        with whole_file(folder / "model.skops") as file:
+        with whole_file(folder / file_name) as file:
             file.write(data)
         write_text(folder / "README.md", _card(self))
         # Last: a folder with a model.json is complete.
@@ -163,7 +195,8 @@ class TrainedModel:
 
         try:
             content = json.loads((folder / "model.json").read_text())
-            data = (folder / "model.skops").read_bytes()
+            file_name = TENSORS if content.get("file") == TENSORS else SKOPS
+            data = (folder / file_name).read_bytes()
         except FileNotFoundError as error:
             raise ModelError(
                 f"{folder} is not a fitted model: there is no {Path(error.filename).name}."
@@ -173,18 +206,24 @@ class TrainedModel:
         if content.get("schema") != SCHEMA:
             raise ModelError(f"{folder} is a model of another version of featurekit. Fit it again.")
         if sha256(data).hexdigest() != content.get("sha256"):
-            raise ModelError(f"{folder / 'model.skops'} is not the file that model.json was written for.")
+            raise ModelError(f"{folder / file_name} is not the file that model.json was written for.")
         try:
-            estimator = skops.io.loads(data, trusted=list(TRUSTED_TYPES))
-            target = content["target"]
+            target = Target(
+                content["target"]["name"],
+                tuple(content["target"]["classes"]),
+                content["target"]["ordered"],
+                tuple((first, last) for first, last in content["target"]["years"]),
+            )
+            if file_name == TENSORS:
+                from safetensors.numpy import load
+
+                unfitted: Any = CLASSIFIERS[content["classifier"]].make(target, 0, usable_cores())
+                estimator = unfitted.from_tensors(content["estimator"], load(data))
+            else:
+                estimator = skops.io.loads(data, trusted=list(TRUSTED_TYPES))
             return cls(
                 name=content["name"],
-                target=Target(
-                    target["name"],
-                    tuple(target["classes"]),
-                    target["ordered"],
-                    tuple((first, last) for first, last in target["years"]),
-                ),
+                target=target,
                 classifier=content["classifier"],
                 estimator=estimator,
                 settings=settings_from(content["settings"]),
@@ -353,16 +392,7 @@ def read_photographs(
             raise ModelError(
                 f"{models[0].name} and {model.name} find faces differently; ask them one by one."
             )
-        own = [recipe.feature for recipe in model.recipes]
-        fitted_in = next((recipe.precision for recipe in model.recipes if recipe.weights), "auto")
-        made = make_recipes(
-            own,
-            model.settings,
-            device=device,
-            precision=fitted_in if precision == "auto" else precision,
-            mirrored=any(recipe.mirrored for recipe in model.recipes),
-        )
-        model.check_recipes([made[feature] for feature in own])
+        model.check_version(device, precision)
     recipes = {recipe.feature: recipe for model in models for recipe in model.recipes}
     for model in models:
         if any(recipes[recipe.feature] != recipe for recipe in model.recipes):

@@ -12,7 +12,7 @@ from featurekit.benchmark import Comparison, Fitting, Run, cross_validate, load_
 from featurekit.classifiers import CLASSIFIERS, ClassifierKind
 from featurekit.datasets import prepare
 from featurekit.embeddings import enter, extract, load_embeddings, make_recipes
-from featurekit.errors import FoldError, TargetError, UnknownNameError, WorkspaceError
+from featurekit.errors import EngineError, FoldError, TargetError, UnknownNameError, WorkspaceError
 from featurekit.faces import default_settings
 from featurekit.folds import Fold
 from featurekit.manifest import AGE, GENDER
@@ -495,6 +495,15 @@ def test_a_parameter_that_no_classifier_has_is_refused(world):
     manifest, ledger, _ = world
     with pytest.raises(WorkspaceError, match=r"None of .*svm.* has the parameter epochs\."):
         plan(manifest, ledger, models=["svm"], variations=[{"epochs": 3}])
+
+
+def test_a_classifier_whose_package_is_absent_is_refused_before_anything_is_fitted(world, monkeypatch):
+    manifest, ledger, _ = world
+    kind = replace(SPY, name="needy", needs="no_such_package")
+    CLASSIFIERS.names()
+    monkeypatch.setitem(CLASSIFIERS._members, "needy", kind)
+    with pytest.raises(EngineError, match=r"needy needs no_such_package.*featurekit\[no_such_package\]"):
+        plan(manifest, ledger, models=["logistic_regression", "needy"])
 
 
 def test_faces_that_were_not_kept_are_asked_for(world, crops):

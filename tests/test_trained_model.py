@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from featurekit.benchmark import Comparison, plan
-from featurekit.classifiers import CLASSIFIERS
+from featurekit.classifiers import CLASSIFIERS, ClassifierKind
+from featurekit.classifiers._cnn import CNN
 from featurekit.datasets import prepare
 from featurekit.embeddings import enter, extract, load_embeddings, make_recipes
 from featurekit.errors import ModelError
@@ -25,7 +26,11 @@ from featurekit.trained_model import (
 )
 
 COLUMNS = {"image_path": "file", "subject_id": "person", "age": "years", "gender": "sex"}
-FITTED = [name for name in CLASSIFIERS.names() if name != "off_the_shelf"]
+FITTED = [
+    kind.name
+    for kind in CLASSIFIERS
+    if kind.name != "off_the_shelf" and kind.reads == "embeddings" and not kind.needs
+]
 
 
 @pytest.fixture
@@ -174,3 +179,81 @@ def test_every_face_of_a_photograph_is_read_from_left_to_right(tmp_path):
         assert 25 < reading.answers["age"]["years"] < 60
     with Image.open(draw_readings(readings, tmp_path / "drawn")[0]) as picture:
         assert picture.size == (1024, 512)
+
+
+def tiny_body(cnn):
+    """Return a network of one convolution."""
+    import torch
+
+    class Body(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.dim = 8
+            self.convolution = torch.nn.Conv2d(3, 8, 8, stride=8)
+
+        def forward(self, pixels):
+            return self.convolution(pixels / 255 - 0.5).relu().mean(dim=(2, 3))
+
+    return Body()
+
+
+@pytest.fixture
+def tiny_cnn(portraits, monkeypatch):
+    """Manifest, ledger and store with the faces kept, and a registered network that learns quickly."""
+
+    def make(target, seed, threads):
+        return CNN(
+            target=target,
+            make_body=tiny_body,
+            side=32,
+            epochs=8,
+            batch_size=4,
+            learning_rate=0.03,
+            head_epochs=0,
+            decay=1.0,
+            seed=seed,
+            threads=threads,
+        )
+
+    CLASSIFIERS.names()
+    kind = ClassifierKind("tiny_cnn", "a test's own", make, reads="crops")
+    monkeypatch.setitem(CLASSIFIERS._members, "tiny_cnn", kind)
+    manifest = prepare("table", portraits / "people.csv", root=portraits / "photos", columns=COLUMNS)
+    settings = default_settings("whole_image")
+    store = Store(portraits / "cache")
+    recipes = make_recipes(["pixels"], settings, device="cpu")
+    ledger = enter(None, extract(manifest, recipes, settings, store), settings, {})
+    return manifest, ledger, store
+
+
+@pytest.mark.parametrize("target", ["gender", "age"])
+def test_a_network_trained_end_to_end_is_saved_as_tensors_and_reads_photographs(
+    target, tiny_cnn, tmp_path, portraits
+):
+    manifest, ledger, store = tiny_cnn
+    _, folder = fitted(tiny_cnn, tmp_path, "tiny_cnn", target)
+    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "model.json", "model.safetensors"]
+    one = TrainedModel.load(folder)
+    embeddings = load_embeddings(manifest, list(ledger.recipes.values()), ledger.settings, store)
+    first = one.predict(embeddings.vectors, embeddings.recipes)
+    one.save(tmp_path / "again")
+    again = TrainedModel.load(tmp_path / "again").predict(embeddings.vectors, embeddings.recipes)
+    np.testing.assert_array_equal(first, again)
+    paths = [portraits / "photos" / name for name in manifest.table["image_path"]]
+    readings = list(read_photographs(paths, [one], choose="center", threads=1))
+    if target == "gender":
+        truth = manifest.target("gender").encode(list(manifest.table["gender"]))
+        assert (first.argmax(axis=1) == truth).mean() > 0.9
+        said = [[reading.answers["gender"][name] for name in ("female", "male")] for reading in readings]
+    else:
+        said = [[reading.answers["age"]["years"]] for reading in readings]
+    np.testing.assert_allclose(said, first, atol=1e-5)
+
+
+def test_a_network_whose_tensors_were_edited_is_refused(tiny_cnn, tmp_path):
+    _, folder = fitted(tiny_cnn, tmp_path, "tiny_cnn", "gender")
+    data = bytearray((folder / "model.safetensors").read_bytes())
+    data[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(data)
+    with pytest.raises(ModelError, match=r"model\.safetensors is not the file that model\.json"):
+        TrainedModel.load(folder)

@@ -116,7 +116,7 @@ class CNN(Estimator):
         aside = ("target", "make_body", "also", "checkpoints", "watch", "feature_blocks")
         return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in aside}
 
-    def fit(self, X: NDArray[np.uint8], y: NDArray[Any], *, groups: NDArray[np.str_]) -> Self:
+    def fit(self, X: NDArray[Any], y: NDArray[Any], *, groups: NDArray[np.str_]) -> Self:
         """Learn from faces, class numbers or years, and persons.
 
         Args:
@@ -237,13 +237,13 @@ class CNN(Estimator):
                     digest.update(name.encode() + np.ascontiguousarray(part.labels[name]).tobytes())
         return digest.hexdigest()[:32]
 
-    def predict_proba(self, X: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def predict_proba(self, X: NDArray[Any]) -> NDArray[np.float64]:
         """Return the probability of each class of classes_, shape (n, n_classes)."""
         shares = self._ask(X)[:, self.classes_]
         probabilities: NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
         return probabilities
 
-    def predict(self, X: NDArray[np.uint8]) -> NDArray[Any]:
+    def predict(self, X: NDArray[Any]) -> NDArray[Any]:
         """Return the most probable class number, or the years, of each row, shape (n,)."""
         if self.target.is_regression:
             return self._ask(X)
@@ -300,7 +300,7 @@ class CNN(Estimator):
         except RuntimeError as error:
             raise ModelError(f"The tensors are not those of this network: {error}") from error
         # As in training: with another order in memory, sums are rounded otherwise.
-        self.network_.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network_.to(memory_format=torch.channels_last)
         self.network_.requires_grad_(False).eval()
         self._runs_in = facts["precision"]
         self.summary_ = {"notes": []}
