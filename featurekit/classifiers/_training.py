@@ -577,11 +577,6 @@ def _resume(
             number, _, own = name.partition(".")
             state.setdefault(int(number), {})[own] = tensor
         optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
-        for weight, own_state in optimizer.state.items():
-            for name, tensor in own_state.items():
-                if tensor.shape == weight.shape:
-                    # In the order in memory of the weight, as if it had never been away.
-                    own_state[name] = torch.empty_like(weight).copy_(tensor)
     except SafetensorError as error:
         raise _ForeignError("is cut off or no checkpoint") from error
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
