@@ -28,7 +28,6 @@ from featurekit import __version__
 from featurekit.backbones import split_feature
 from featurekit.classifiers import (
     CLASSIFIERS,
-    NOTHING,
     Classifier,
     ClassifierKind,
     check_training_labels,
@@ -271,7 +270,7 @@ def cross_validate(
     folds: Sequence[Fold],
     fitting: Fitting | None = None,
     *,
-    also: Mapping[Target, NDArray[Any]] = NOTHING,
+    also: Mapping[Target, NDArray[Any]] | None = None,
     jobs: int = 1,
     say: Callable[[str], None] | None = None,
     done: Callable[[], None] | None = None,
@@ -290,7 +289,7 @@ def cross_validate(
         folds: row numbers to learn from and to be scored on.
         fitting: how it is fitted; the threads are those that all folds together may use. None for as it
             comes.
-        also: labels of the targets that are learned together with it, of every row.
+        also: labels of the targets that are learned together with it, of every row; None for none.
         jobs: how many folds at once; fewer where their kernel matrices would not fit into memory.
         say: called with what a user should hear before memory is taken.
         done: called after each fold.
@@ -318,7 +317,7 @@ def cross_validate(
         rows = (X[fold.train], y[fold.train], subjects[fold.train])
         check_training_labels(target, rows[1][_is_known(rows[1])])
         started = time.perf_counter()
-        own = {other: labels[fold.train] for other, labels in also.items()}
+        own = {other: labels[fold.train] for other, labels in (also or {}).items()}
         classifier, found = _fit(kind, target, *rows, fitting, also=own)
         fitted = time.perf_counter()
         probabilities = None
@@ -373,7 +372,7 @@ def _fit(
     subjects: NDArray[np.str_],
     fitting: Fitting,
     *,
-    also: Mapping[Target, NDArray[Any]] = NOTHING,
+    also: Mapping[Target, NDArray[Any]] | None = None,
 ) -> tuple[Classifier, Search | None]:
     """Return a classifier fitted on these rows and, where it was tuned on them, what the search found."""
     classifier = fitting.fresh(kind, target)

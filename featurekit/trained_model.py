@@ -92,7 +92,7 @@ class TrainedModel:
     training: Mapping[str, Any]
     weights: tuple[Mapping[str, Any], ...]
 
-    def predict(self, vectors: NDArray[np.float32], recipes: Sequence[Recipe]) -> NDArray[np.float64]:
+    def predict(self, vectors: NDArray[Any], recipes: Sequence[Recipe]) -> NDArray[np.float64]:
         """Return class probabilities, shape (n, n_classes), or years, shape (n, 1).
 
         Args:

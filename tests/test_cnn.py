@@ -362,7 +362,10 @@ def of_another_network(path):
 
 
 @pytest.mark.parametrize("damage", [cut_off, empty, without_progress, of_another_network])
-def test_a_checkpoint_that_cannot_be_read_is_put_aside_and_the_training_starts_anew(tmp_path, damage):
+def test_a_checkpoint_that_cannot_be_read_is_put_aside_and_the_training_starts_anew(
+    tmp_path, damage, monkeypatch
+):
+    monkeypatch.setattr(_training, "TELL_EVERY", float("inf"))  # a slow machine tells more
     whole = fit(small(), checkpoints=tmp_path)
     [path] = tmp_path.glob("*.safetensors")
     damage(path)
@@ -497,24 +500,41 @@ def made_faces(labels, name="gender") -> Faces:
 def test_the_sampler_draws_every_class_about_as_often():
     labels = np.array([0] * 900 + [1] * 100)
     order = _training._order(
-        made_faces(labels), [Head(GENDER, "classes")], schedule(balance="sampler"), np.random.default_rng(0)
+        made_faces(labels), schedule(balance="sampler"), np.random.default_rng(0), balanced_by="gender"
     )
     assert len(order) == 1000
     assert 0.45 < labels[order].mean() < 0.55
+
+
+def test_the_sampler_leaves_faces_without_a_label_their_share():
+    labels = np.array([0] * 600 + [1] * 60 + [-1] * 340)
+    order = _training._order(
+        made_faces(labels), schedule(balance="sampler"), np.random.default_rng(0), balanced_by="gender"
+    )
+    shares = [(labels[order] == label).mean() for label in (0, 1, -1)]
+    assert shares == pytest.approx([0.33, 0.33, 0.34], abs=0.05)
+
+
+def test_the_sampler_draws_the_ages_of_every_decade_about_as_often():
+    years = np.array([25.0] * 900 + [65.0] * 90 + [np.nan] * 10, np.float32)
+    order = _training._order(
+        made_faces(years, "age"), schedule(balance="sampler"), np.random.default_rng(0), balanced_by="age"
+    )
+    assert 0.4 < (years[order] == 65).mean() < 0.6
 
 
 @pytest.mark.parametrize("balance", ["none", "loss"])
 def test_without_the_sampler_every_face_comes_once(balance):
     labels = np.array([0] * 30 + [1] * 10)
     order = _training._order(
-        made_faces(labels), [Head(GENDER, "classes")], schedule(balance=balance), np.random.default_rng(0)
+        made_faces(labels), schedule(balance=balance), np.random.default_rng(0), balanced_by="gender"
     )
     assert sorted(order) == list(range(40))
 
 
 def test_no_batch_is_a_single_face():
     order = _training._order(
-        made_faces(np.zeros(17, int)), [Head(GENDER, "classes")], schedule(), np.random.default_rng(0)
+        made_faces(np.zeros(17, int)), schedule(), np.random.default_rng(0), balanced_by="gender"
     )
     assert len(order) == 16  # in batches of 8
 

@@ -63,7 +63,7 @@ class Augmentation:
             _part(1 - self.zoom * numbers[2], 0.1 * (2 * numbers[3] - 1), numbers[4], numbers[5])
             if self.zoom
             else NOTHING.box,
-            tuple(1 + self.jitter * (2 * number - 1) for number in numbers[6:9]),  # type: ignore[arg-type]
+            tuple(1 + self.jitter * (2 * number - 1) for number in numbers[6:9]),
             _part(0.02 + 0.18 * (numbers[9] / self.erasing), 0.5, numbers[10], numbers[11])
             if numbers[9] < self.erasing
             else NOTHING.erased,
@@ -89,7 +89,7 @@ def changed(crop: NDArray[np.uint8], change: Change, side: int) -> "torch.Tensor
     from torchvision.transforms import InterpolationMode
     from torchvision.transforms.v2 import functional
 
-    face = torch.tensor(crop).permute(2, 0, 1)
+    face: torch.Tensor = torch.tensor(crop).permute(2, 0, 1)
     if change.is_flipped:
         face = functional.horizontal_flip(face)
     if change.angle:

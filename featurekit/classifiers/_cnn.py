@@ -24,6 +24,7 @@ from featurekit.classifiers._training import (
     Watch,
     achieved,
     evaluate,
+    torch_threads,
     train,
 )
 from featurekit.engines import resolve
@@ -167,6 +168,7 @@ class CNN(Estimator):
             device=device,
             precision=precision,
             threads=self.threads,
+            balanced_by=self.target.name,
             checkpoint=checkpoint,
             watch=self.watch,
         )
@@ -227,9 +229,13 @@ class CNN(Estimator):
 
         own = {**self.get_params(), "device": device, "precision": precision}
         del own["threads"]  # another number of them changes the last bits of a sum, and nothing else
-        content = [TRAINING_VERSION, type(self).__name__, self.make_body.__module__, own, torch.__version__]
+        made_by = f"{self.make_body.__module__}.{self.make_body.__qualname__}"
+        heads = [[head.kind, *vars(head.target).values()] for head in self.heads_]
+        content: list[Any] = [TRAINING_VERSION, made_by, heads, own, torch.__version__]
+        if self.balance == "sampler":
+            content.append(self.target.name)
         digest = sha256(json.dumps(content, sort_keys=True, default=str).encode())
-        digest.update(np.ascontiguousarray(faces.crops))
+        digest.update(np.ascontiguousarray(faces.crops).data)
         for part in (faces, held_out):
             if part is not None:
                 digest.update(part.rows.tobytes())
@@ -258,9 +264,12 @@ class CNN(Estimator):
         views = VIEWS[self.views]
         answers = np.zeros((len(crops), *(() if head.kind == "years" else (len(self.target.classes),))))
         rows = np.arange(len(crops))
-        for start, outputs in evaluate(self.network_, crops, rows, self.side, device, self._runs_in, views):
-            said = head.answer(outputs[self.target.name]).cpu().numpy()
-            answers[start : start + len(said)] += said / len(views)
+        with torch_threads(self.threads):
+            for start, outputs in evaluate(
+                self.network_, crops, rows, self.side, device, self._runs_in, views
+            ):
+                said = head.answer(outputs[self.target.name]).cpu().numpy()
+                answers[start : start + len(said)] += said / len(views)
         return answers
 
     def to_tensors(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -287,6 +296,8 @@ class CNN(Estimator):
         import torch
 
         for name, value in facts["parameters"].items():
+            if name in ("device", "threads"):  # those of the machine that it was trained on
+                continue
             setattr(self, name, tuple(value) if isinstance(value, list) else value)
         self.heads_ = tuple(
             Head(_target(content), kind)

@@ -41,6 +41,10 @@ class Head:
             "years": OLDEST + 1,
         }[self.kind]
 
+    def is_known(self, labels: "torch.Tensor") -> "torch.Tensor":
+        """Whether each face has a label, shape (n,): -1, or NaN for years, stands for none."""
+        return labels.isfinite() if self.kind == "years" else labels >= 0
+
     def probabilities(self, outputs: "torch.Tensor") -> "torch.Tensor":
         """Return the probability of each class, or of each year, shape (n, n_classes)."""
         import torch
@@ -78,7 +82,7 @@ class Head:
         from torch.nn import functional
 
         outputs = outputs.float()
-        known = labels.isfinite() if self.kind == "years" else labels >= 0
+        known = self.is_known(labels)
         if not bool(known.any()):
             return outputs.sum() * 0
         outputs, labels = outputs[known], labels[known]
@@ -134,7 +138,8 @@ def heads_module(
             self.thresholds = nn.Parameter(torch.linspace(2.0, -2.0, n_outputs))
 
         def forward(self, features: torch.Tensor) -> torch.Tensor:
-            return self.direction(features) + self.thresholds
+            height: torch.Tensor = self.direction(features)
+            return height + self.thresholds
 
     class Heads(nn.Module):
         """All heads on one vector of features."""

@@ -139,6 +139,7 @@ def train(
     device: str,
     precision: str,
     threads: int,
+    balanced_by: str = "",
     checkpoint: Path | None = None,
     watch: Watch | None = None,
 ) -> Progress:
@@ -157,6 +158,8 @@ def train(
         device: "cpu" or "cuda".
         precision: "fp32" or "bf16".
         threads: how many may be used.
+        balanced_by: target whose classes, or ages by decade, come alike often where the schedule's balance
+            is "sampler"; "" for the first head's.
         checkpoint: file to go on from and to write after each epoch; None for none.
         watch: told in a few words how it goes, and the share that is done.
 
@@ -183,62 +186,30 @@ def train(
         for head in heads
         if schedule.balance == "loss" and head.kind != "years"
     }
-    n_steps = -(-len(faces) // schedule.batch_size)
-    micro = schedule.batch_size
-    told = time.monotonic()
-    with _torch_threads(threads), ThreadPoolExecutor(max(threads, 1)) as pool:
+    with torch_threads(threads), ThreadPoolExecutor(max(threads, 1)) as pool:
+        trainer = _Trainer(
+            network=network,
+            optimizer=optimizer,
+            heads=heads,
+            faces=faces,
+            schedule=schedule,
+            augmentation=augmentation,
+            side=side,
+            seed=seed,
+            device=device,
+            precision=precision,
+            weights=weights,
+            balanced_by=balanced_by or heads[0].target.name,
+            pool=pool,
+            watch=watch,
+        )
         while not at.finished:
             started = time.perf_counter()
-            epoch = at.epoch
-            stage = schedule.stage(epoch)
-            _set_stage(network, stage)
-            torch.manual_seed(seed * 10_007 + epoch)
-            order = _order(faces, heads, schedule, np.random.default_rng([seed, epoch]))
-            losses, right = [], _Tally(heads)
-            batches = _batches(
-                faces, order, schedule.batch_size, augmentation, side, [seed, epoch], pool, schedule.mixup
-            )
-            for step, (pixels, labels, mixed) in enumerate(batches):
-                rate = _rate(schedule, epoch * n_steps + step, schedule.epochs * n_steps)
-                for group in optimizer.param_groups:
-                    group["lr"] = rate * group["factor"]
-                while True:
-                    try:
-                        loss, outputs = _learn(
-                            network, heads, pixels, labels, mixed, micro, weights, schedule, device, precision
-                        )
-                        break
-                    except torch.OutOfMemoryError as error:
-                        if micro <= 2:
-                            raise EngineError(
-                                "The network does not fit into the memory of the GPU. Close what else runs on"
-                                " it, or use --device cpu."
-                            ) from error
-                        # A step learns from as many faces as before, fewer at a time. What has been added
-                        # up of it counts no more.
-                        micro //= 2
-                        optimizer.zero_grad(set_to_none=True)
-                        torch.cuda.empty_cache()
-                optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
-                losses.append(loss * len(pixels))
-                right.add(outputs, labels)
-                if watch and time.monotonic() - told > TELL_EVERY:
-                    told = time.monotonic()
-                    done = (step + 1) * schedule.batch_size
-                    speed = done / (time.perf_counter() - started)
-                    where = f"epoch {epoch + 1} of {schedule.epochs}"
-                    watch(
-                        f"{where}, loss {sum(losses) / done:.3f}, {speed:.0f} faces/s",
-                        (epoch + (step + 1) / n_steps) / schedule.epochs,
-                    )
-            speed = len(order) / (time.perf_counter() - started)
-            line = {"loss": sum(losses) / len(order), **right.scores()}
+            line = trainer.epoch(at.epoch)
             loss = line["loss"]
             if held_out is not None:
                 loss, scores = _measure(network, heads, held_out, side, device, precision)
                 line |= {"held_out_loss": loss, **{f"held_out_{k}": v for k, v in scores.items()}}
-            line |= {"rate": round(speed, 1), "learning_rate": rate, "stage": stage}
             at.epoch += 1
             at.history.append(line)
             if held_out is None or loss < at.best_loss:
@@ -246,7 +217,7 @@ def train(
                 best = deepcopy(network.state_dict())
             at.finished = at.epoch >= schedule.epochs or (
                 # Nothing can be said of patience before all has learned.
-                stage == "all" and at.epoch - at.best_epoch >= schedule.patience
+                line["stage"] == "all" and at.epoch - at.best_epoch >= schedule.patience
             )
             at.seconds += time.perf_counter() - started
             if checkpoint is not None:
@@ -257,6 +228,115 @@ def train(
     network.requires_grad_(False)
     network.eval()
     return at
+
+
+@dataclass(kw_only=True)
+class _Trainer:
+    """What one epoch needs, and what the next one keeps of it: how many faces fit into memory."""
+
+    network: "torch.nn.Module"
+    optimizer: "torch.optim.Optimizer"
+    heads: Sequence[Head]
+    faces: Faces
+    schedule: Schedule
+    augmentation: Augmentation | None
+    side: int
+    seed: int
+    device: str
+    precision: str
+    weights: "Mapping[str, torch.Tensor]"
+    balanced_by: str
+    pool: ThreadPoolExecutor
+    watch: Watch | None
+
+    def __post_init__(self) -> None:
+        self._micro = self.schedule.batch_size
+        self._told = time.monotonic()
+
+    def epoch(self, number: int) -> dict[str, Any]:
+        """Learn from every face once; return a line of the history. Epochs count from 0."""
+        import torch
+
+        schedule, started = self.schedule, time.perf_counter()
+        stage = schedule.stage(number)
+        _set_stage(self.network, stage)
+        torch.manual_seed(self.seed * 10_007 + number)
+        order = _order(
+            self.faces, schedule, np.random.default_rng([self.seed, number]), balanced_by=self.balanced_by
+        )
+        n_steps = -(-len(order) // schedule.batch_size)
+        total, done, right, rate = 0.0, 0, _Tally(self.heads), 0.0
+        batches = _batches(
+            self.faces,
+            order,
+            schedule.batch_size,
+            self.augmentation,
+            self.side,
+            [self.seed, number],
+            self.pool,
+            schedule.mixup,
+        )
+        for step, (pixels, labels, mixed) in enumerate(batches):
+            rate = _rate(schedule, number * n_steps + step, schedule.epochs * n_steps)
+            loss, outputs = self._step(rate, pixels, labels, mixed)
+            total, done = total + loss * len(pixels), done + len(pixels)
+            right.add(outputs, labels)
+            if self.watch and time.monotonic() - self._told > TELL_EVERY:
+                self._told = time.monotonic()
+                speed = done / (time.perf_counter() - started)
+                self.watch(
+                    f"epoch {number + 1} of {schedule.epochs}, loss {total / done:.3f}, {speed:.0f} faces/s",
+                    (number + done / len(order)) / schedule.epochs,
+                )
+        return {
+            "loss": total / done,
+            **right.scores(),
+            "rate": round(done / (time.perf_counter() - started), 1),
+            "learning_rate": rate,
+            "stage": stage,
+        }
+
+    def _step(
+        self,
+        rate: float,
+        pixels: "torch.Tensor",
+        labels: "Mapping[str, torch.Tensor]",
+        mixed: "tuple[float, NDArray[np.intp]] | None",
+    ) -> "tuple[float, dict[str, torch.Tensor]]":
+        """Learn from one batch; return its mean loss, and the outputs."""
+        import torch
+
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["factor"]
+        while True:
+            try:
+                found = _learn(
+                    self.network,
+                    self.heads,
+                    pixels,
+                    labels,
+                    mixed,
+                    self._micro,
+                    self.weights,
+                    self.schedule,
+                    self.device,
+                    self.precision,
+                )
+                break
+            except torch.OutOfMemoryError as error:
+                if self._micro <= 2:
+                    raise EngineError(
+                        "The network does not fit into the memory of the GPU. Close what else runs on it, or"
+                        " use --device cpu."
+                    ) from error
+                # A step learns from as many faces as before, fewer at a time. What has been added up of it
+                # counts no more.
+                self._micro //= 2
+                self.optimizer.zero_grad(set_to_none=True)
+                torch.cuda.empty_cache()
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return found
 
 
 def _told(at: Progress, schedule: Schedule) -> str:
@@ -356,18 +436,21 @@ def _batches(
 
 
 def _order(
-    faces: Faces, heads: Sequence[Head], schedule: Schedule, rng: np.random.Generator
+    faces: Faces, schedule: Schedule, rng: np.random.Generator, *, balanced_by: str
 ) -> NDArray[np.intp]:
     """Return the row numbers of an epoch, in the order they are learned from."""
     n = len(faces)
     if schedule.balance != "sampler":
         order = rng.permutation(n)
     else:
-        labels = faces.labels[heads[0].target.name]
-        if heads[0].kind == "years":
-            labels = np.digitize(np.nan_to_num(labels, nan=-1), np.arange(0, 81, 10))
+        labels = faces.labels[balanced_by]
+        known = np.isfinite(labels) if labels.dtype.kind == "f" else labels >= 0
+        if labels.dtype.kind == "f":
+            labels = np.digitize(np.where(known, labels, 0), np.arange(0, 81, 10))
         _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
         shares = 1 / counts[codes]
+        # A face without a label comes as often as it would otherwise.
+        shares[~known] = shares[known].mean() if known.any() else 1.0
         order = rng.choice(n, n, p=shares / shares.sum())
     # One face alone has no variance to be normalized by.
     return order[:-1] if n > 1 and n % schedule.batch_size == 1 else order
@@ -401,7 +484,7 @@ def _optimizer(network: "torch.nn.Module", schedule: Schedule) -> "torch.optim.O
 
     groups: list[dict[str, Any]] = []
     factors = [schedule.decay ** (PARTS - number) for number in range(PARTS)]
-    sets = [*zip(parts_of(network.body), factors, strict=True), (list(network.heads.parameters()), 1.0)]  # type: ignore[arg-type,union-attr,operator]
+    sets = [*zip(parts_of(network.body), factors, strict=True), (list(network.heads.parameters()), 1.0)]  # type: ignore[arg-type,union-attr]
     for weights, factor in sets:
         for is_matrix in (True, False):
             # Offsets and the scales of normalizations are not pulled to zero.
@@ -437,7 +520,7 @@ class _Tally:
             name = head.target.name
             true = labels[name]
             said = head.answer(outputs[name]).cpu()
-            known = true.isfinite() if head.kind == "years" else true >= 0
+            known = head.is_known(true)
             each = (said - true).abs() if head.kind == "years" else said.argmax(dim=1) == true
             self._sums[name] += float(each[known].sum())
             self._counts[name] += int(known.sum())
@@ -453,16 +536,18 @@ def _measure(
     """Return the mean loss on faces as they are, and the scores."""
     import torch
 
-    tally, total = _Tally(heads), 0.0
+    tally = _Tally(heads)
+    totals, counts = {head.target.name: 0.0 for head in heads}, {head.target.name: 0 for head in heads}
     for start, outputs in evaluate(network, faces.crops, faces.rows, side, device, precision):
         rows = slice(start, start + EVALUATED_AT_ONCE)
         labels = {name: torch.tensor(values[rows]) for name, values in faces.labels.items()}
-        n = len(next(iter(labels.values())))
         for head in heads:
             name = head.target.name
-            total += float(head.loss(outputs[name].cpu(), labels[name])) * n
+            n_known = int(head.is_known(labels[name]).sum())
+            totals[name] += float(head.loss(outputs[name].cpu(), labels[name])) * n_known
+            counts[name] += n_known
         tally.add(outputs, labels)
-    return total / len(faces), tally.scores()
+    return sum(totals[name] / max(counts[name], 1) for name in totals), tally.scores()
 
 
 def evaluate(
@@ -498,7 +583,7 @@ def evaluate(
 
 
 @contextmanager
-def _torch_threads(threads: int) -> Iterator[None]:
+def torch_threads(threads: int) -> Iterator[None]:
     """Let torch use so many threads while inside; its own generator of chance is left as it was."""
     import torch
 

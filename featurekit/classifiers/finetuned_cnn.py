@@ -1,7 +1,7 @@
 """Pretrained networks whose classifiers are replaced, trained further on the faces at hand.
 
 Several networks can be trained as one: their features are joined, and each gets
-the part of the face that it wants, at most as large as it was made for.
+the part of the face that it wants, and networks for faces the size they were made for.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -64,7 +64,9 @@ def _view(backbone: Backbone, side: int) -> tuple[slice, slice, int]:
     first, last = -shift / turn.real, (1 + 1j - shift) / turn.real
     edges = [min(max(round(side * part), 0), side) for part in (first.imag, last.imag, first.real, last.real)]
     own = min(edges[1] - edges[0], edges[3] - edges[2])
-    return slice(edges[0], edges[1]), slice(edges[2], edges[3]), min(backbone.input_size, own)
+    # Networks for faces were made for one size; those for things read any, and a smaller one sooner.
+    wanted = min(backbone.input_size, own) if backbone.template == "imagenet" else backbone.input_size
+    return slice(edges[0], edges[1]), slice(edges[2], edges[3]), wanted
 
 
 def _cnn(target: Target, seed: int, threads: int, **parameters: Any) -> CNN:
