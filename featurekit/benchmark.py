@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from threading import Lock
+from threading import Lock, get_ident
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +30,7 @@ from featurekit.classifiers import (
     CLASSIFIERS,
     Classifier,
     ClassifierKind,
+    Crops,
     check_training_labels,
     fresh,
 )
@@ -43,7 +44,7 @@ from featurekit.embeddings import (
     row_keys,
     row_statuses,
 )
-from featurekit.engines import available_memory, usable_cores
+from featurekit.engines import available_memory, resolve, usable_cores
 from featurekit.errors import EngineError, FoldError, TargetError, WorkspaceError
 from featurekit.faces import STATUSES
 from featurekit.folds import Fold, FoldSet, make_fold_set
@@ -264,7 +265,7 @@ class _Tested(NamedTuple):
 def cross_validate(
     kind: ClassifierKind,
     target: Target,
-    X: NDArray[Any],
+    X: Any,
     y: NDArray[Any],
     subjects: NDArray[np.str_],
     folds: Sequence[Fold],
@@ -283,7 +284,7 @@ def cross_validate(
     Args:
         kind: which classifier.
         target: what y means.
-        X: vectors, shape (n, dim), or faces for one that reads crops.
+        X: vectors, shape (n, dim), or Crops for a classifier that reads those.
         y: class numbers, or years, shape (n,); -1 or NaN for a row that is only learned from for `also`.
         subjects: person on each row, shape (n,).
         folds: row numbers to learn from and to be scored on.
@@ -305,8 +306,8 @@ def cross_validate(
     jobs, threads = _side_by_side(
         fitting.fresh(kind, target),
         most,
-        # A network uses all threads by itself.
-        jobs=1 if kind.reads == "crops" else min(jobs, len(folds)),
+        # A GPU has one network at a time.
+        jobs=1 if _trains_on_gpu(kind, fitting) else min(jobs, len(folds)),
         limit=limit,
         tune=fitting.tune and kind.grid is not None,
         say=say,
@@ -358,6 +359,10 @@ def cross_validate(
     )
 
 
+def _trains_on_gpu(kind: ClassifierKind, fitting: Fitting) -> bool:
+    return kind.reads == "crops" and resolve(fitting.device or "auto", "auto")[0] == "cuda"
+
+
 def _is_known(y: NDArray[Any]) -> NDArray[np.bool_]:
     """Whether each row has a label."""
     known: NDArray[np.bool_] = np.isfinite(y) if y.dtype.kind == "f" else y >= 0
@@ -367,7 +372,7 @@ def _is_known(y: NDArray[Any]) -> NDArray[np.bool_]:
 def _fit(
     kind: ClassifierKind,
     target: Target,
-    X: NDArray[Any],
+    X: Any,
     y: NDArray[Any],
     subjects: NDArray[np.str_],
     fitting: Fitting,
@@ -681,18 +686,23 @@ class Comparison:
         n_fits = len(plans) * (self.folds.n_folds + (models_folder is not None))
         fitted, lock = 0, Lock()
 
+        under_way: dict[int, float] = {}
+
         def fit_done() -> None:
             nonlocal fitted
             with lock:
                 fitted += 1
+                under_way.pop(get_ident(), None)
                 if progress:
-                    progress(fitted, n_fits)
+                    progress(fitted + sum(under_way.values()), n_fits)
 
         def part_done(text: str, share: float) -> None:
-            if watch:
-                watch(text)
-            if progress:
-                progress(fitted + share, n_fits)
+            with lock:
+                under_way[get_ident()] = share
+                if watch:
+                    watch(text)
+                if progress:
+                    progress(fitted + sum(under_way.values()), n_fits)
 
         keys = row_keys(self.manifest, ledger.settings)
         statuses = row_statuses(self.manifest, keys, store.shelf("faces", ledger.settings.recipe()))
@@ -754,7 +764,10 @@ class Comparison:
             learnable = learnable | self.manifest.labelled(other)
         rows, positions, _ = np.intersect1d(embeddings.rows, np.flatnonzero(learnable), return_indices=True)
         y, labels = self._labels(target, rows)
-        X, subjects = embeddings.vectors[positions], self.manifest.subjects[rows]
+        vectors = embeddings.vectors
+        # Crops are large, and are not copied.
+        X: Any = Crops(vectors, positions) if one.kind.reads == "crops" else vectors[positions]
+        subjects = self.manifest.subjects[rows]
         known = _is_known(y)
         # A face without a label of the target may be learned from, and is not scored.
         folds = [
@@ -816,7 +829,7 @@ class Comparison:
             target=target.name,
             classes=target.classes,
             features=one.feature_name,
-            dim=X.shape[1],
+            dim=embeddings.vectors.shape[1],
             classifier=one.kind.name,
             is_baseline=one.kind.is_baseline,
             parameters=_plain_parameters(out.fitted),

@@ -397,7 +397,7 @@ class Crops(Spy):
         return self
 
     def fit(self, X, y, *, groups):
-        assert X.dtype == np.uint8
+        assert X.pixels.dtype == np.uint8
         self.seconds_ = 12.5
         self.training_ = {
             "epochs": self.epochs,

@@ -1,5 +1,6 @@
 """Training end to end: nobody who is learned from decides when to stop, and a killed training goes on."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from math import inf
 
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn  # noqa: TID253
 
-from featurekit.classifiers import _cnn, _training
+from featurekit.classifiers import Crops, _cnn, _training
 from featurekit.classifiers._augmentation import NOTHING, Augmentation, _part, changed
 from featurekit.classifiers._cnn import CNN, VIEWS, as_crops
 from featurekit.classifiers._heads import OLDEST, Head, class_weights, head_for, heads_module
@@ -97,6 +98,43 @@ def same(ours, theirs) -> bool:
 def schedule(**parameters) -> Schedule:
     cnn = small(**parameters)
     return Schedule(**{one.name: getattr(cnn, one.name) for one in fields(Schedule)})
+
+
+# --- chance
+
+
+def test_trainings_side_by_side_end_with_the_weights_of_one_alone():
+    alone = weights(fit(small(threads=1)))
+    with ThreadPoolExecutor(3) as pool:
+        trained = list(pool.map(lambda seed: weights(fit(small(threads=1, seed=seed))), (0, 1, 0)))
+    assert same(trained[0], alone)
+    assert same(trained[2], alone)
+    assert not same(trained[1], alone)
+
+
+def test_dropout_leaves_out_its_share_while_it_learns_and_nothing_afterwards():
+    [dropout] = _training.with_own_chance(nn.Sequential(nn.Dropout(0.25)))
+    ones = torch.ones(100, 100)
+    dropout.reseed(7)
+    first, second = dropout(ones), dropout(ones)
+    assert (first == 0).float().mean().item() == pytest.approx(0.25, abs=0.02)
+    assert first.mean().item() == pytest.approx(1.0, abs=0.03)
+    assert (first != second).any()
+    dropout.reseed(7)
+    assert (dropout(ones) == first).all()
+    assert (dropout.eval()(ones) == ones).all()
+
+
+def test_faces_are_shared_by_folds_and_read_as_if_they_were_alone():
+    X, y, groups = people()
+    rows = np.arange(0, len(X), 2)
+    shared = Crops(X, np.arange(len(X)))[rows]
+    assert len(shared) == len(rows)
+    assert shared.pixels is X
+    ours = small(epochs=1).fit(shared, y[rows], groups=groups[rows])
+    theirs = small(epochs=1).fit(X[rows], y[rows], groups=groups[rows])
+    assert same(weights(ours), weights(theirs))
+    assert (ours.predict_proba(shared) == theirs.predict_proba(X[rows])).all()
 
 
 # --- who is learned from

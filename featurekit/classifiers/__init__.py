@@ -23,13 +23,33 @@ from featurekit.registry import Registry
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
+@dataclass(frozen=True)
+class Crops:
+    """Faces as a classifier that reads crops is given them: folds share the pixels, and copy none.
+
+    Attributes:
+        pixels: uint8, shape (n_all, side · side · 3) or (n_all, side, side, 3).
+        rows: numbers of the faces that are meant, shape (n,).
+    """
+
+    pixels: NDArray[np.uint8]
+    rows: NDArray[np.intp]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, which: NDArray[Any]) -> "Crops":
+        """Return some of the faces, by their positions among these, or by a mask."""
+        return Crops(self.pixels, self.rows[which])
+
+
 class Classifier(Protocol):
     """An estimator in scikit-learn's manner.
 
     One that has the parameter `feature_blocks` is told the lengths of the parts of a joined vector
     before it is fitted, so that a long part does not drown a short one. One that reads crops is given
-    faces, uint8 of shape (n, side · side · 3), in the place of vectors; it is told the `networks` it
-    starts from, the labels it learns `also` (target → labels), and where its `checkpoints` go.
+    faces, Crops or an array of them, in the place of vectors; it is told the `networks` it starts from,
+    the labels it learns `also` (target → labels), and where its `checkpoints` go.
 
     Attributes:
         classes_: class numbers seen in training, increasing; absent for a target in years.

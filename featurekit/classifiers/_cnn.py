@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from featurekit.classifiers import Crops
 from featurekit.classifiers._augmentation import NOTHING, Augmentation, Change
 from featurekit.classifiers._estimator import Estimator
 from featurekit.classifiers._heads import Head, head_for, heads_module
@@ -26,6 +28,7 @@ from featurekit.classifiers._training import (
     evaluate,
     torch_threads,
     train,
+    with_own_chance,
 )
 from featurekit.engines import resolve
 from featurekit.errors import FoldError, ModelError
@@ -34,6 +37,8 @@ from featurekit.manifest import AGE, AGE_GROUP, GENDER, Target
 
 if TYPE_CHECKING:
     import torch
+
+_drawing = Lock()
 
 TOGETHER = (AGE.name, AGE_GROUP.name, GENDER.name)
 HELD_OUT = 10  # a tenth of the subjects decides which epoch is kept
@@ -117,11 +122,11 @@ class CNN(Estimator):
         aside = ("target", "make_body", "also", "checkpoints", "watch", "feature_blocks")
         return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in aside}
 
-    def fit(self, X: NDArray[Any], y: NDArray[Any], *, groups: NDArray[np.str_]) -> Self:
+    def fit(self, X: Crops | NDArray[Any], y: NDArray[Any], *, groups: NDArray[np.str_]) -> Self:
         """Learn from faces, class numbers or years, and persons.
 
         Args:
-            X: uint8, shape (n, s, s, 3) or (n, s · s · 3).
+            X: faces, or uint8 of shape (n, s, s, 3) or (n, s · s · 3).
             y: class numbers, -1 for a face without one, or years, NaN without; shape (n,).
             groups: the person on each face, shape (n,).
 
@@ -129,7 +134,7 @@ class CNN(Estimator):
             EngineError: the device or the precision cannot be had.
             WeightsError: the weight file of a network that it starts from is missing.
         """
-        crops = as_crops(X)
+        crops, rows = _pixels_and_rows(X)
         device, precision = resolve(self.device, self.precision)
         # Their order decides the sum of their losses, and must not depend on which was asked for.
         labels = {self.target: y, **self.also}
@@ -140,7 +145,7 @@ class CNN(Estimator):
             self.classes_ = np.unique(known)
         faces = Faces(
             crops=crops,
-            rows=np.arange(len(crops)),
+            rows=rows,
             labels={target.name: _as_labels(target, labels[target]) for target in targets},
         )
         self.summary_: dict[str, Any] = {"notes": []}
@@ -190,7 +195,7 @@ class CNN(Estimator):
         if len(targets) > 1:
             self.summary_["notes"].append(
                 f"One network for {', '.join(target.name for target in targets)}, which learn together"
-                f" from all {len(crops):,} faces with a label of any."
+                f" from all {len(rows):,} faces with a label of any."
             )
         return self
 
@@ -203,7 +208,8 @@ class CNN(Estimator):
         """Return the network before it has learned anything, the same for the same seed."""
         import torch
 
-        with torch.random.fork_rng():
+        # torch draws the first weights from a generator that threads share.
+        with _drawing, torch.random.fork_rng():
             torch.manual_seed(self.seed)
             body: Any = self.make_body(self)
             heads = heads_module(
@@ -221,7 +227,7 @@ class CNN(Estimator):
                 found: Mapping[str, torch.Tensor] = self.heads(self.body(pixels))
                 return found
 
-        return Network()
+        return with_own_chance(Network())
 
     def _key(self, faces: Faces, held_out: Faces | None, device: str, precision: str) -> str:
         """Return what no two different trainings share: parameters, faces, labels, versions."""
@@ -235,35 +241,34 @@ class CNN(Estimator):
         if self.balance == "sampler":
             content.append(self.target.name)
         digest = sha256(json.dumps(content, sort_keys=True, default=str).encode())
-        digest.update(np.ascontiguousarray(faces.crops).data)
         for part in (faces, held_out):
             if part is not None:
-                digest.update(part.rows.tobytes())
+                for row in part.rows:
+                    digest.update(np.ascontiguousarray(faces.crops[row]).data)
                 for name in sorted(part.labels):
                     digest.update(name.encode() + np.ascontiguousarray(part.labels[name]).tobytes())
         return digest.hexdigest()[:32]
 
-    def predict_proba(self, X: NDArray[Any]) -> NDArray[np.float64]:
+    def predict_proba(self, X: Crops | NDArray[Any]) -> NDArray[np.float64]:
         """Return the probability of each class of classes_, shape (n, n_classes)."""
         shares = self._ask(X)[:, self.classes_]
         probabilities: NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
         return probabilities
 
-    def predict(self, X: NDArray[Any]) -> NDArray[Any]:
+    def predict(self, X: Crops | NDArray[Any]) -> NDArray[Any]:
         """Return the most probable class number, or the years, of each row, shape (n,)."""
         if self.target.is_regression:
             return self._ask(X)
         numbers: NDArray[np.intp] = self.classes_[self.predict_proba(X).argmax(axis=1)]
         return numbers
 
-    def _ask(self, X: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def _ask(self, X: Crops | NDArray[Any]) -> NDArray[np.float64]:
         """Return the mean answer over the views of each face."""
-        crops = as_crops(X)
+        crops, rows = _pixels_and_rows(X)
         head = next(head for head in self.heads_ if head.target == self.target)
         device = next(self.network_.parameters()).device.type
         views = VIEWS[self.views]
-        answers = np.zeros((len(crops), *(() if head.kind == "years" else (len(self.target.classes),))))
-        rows = np.arange(len(crops))
+        answers = np.zeros((len(rows), *(() if head.kind == "years" else (len(self.target.classes),))))
         with torch_threads(self.threads):
             for start, outputs in evaluate(
                 self.network_, crops, rows, self.side, device, self._runs_in, views
@@ -316,6 +321,13 @@ class CNN(Estimator):
         self._runs_in = facts["precision"]
         self.summary_ = {"notes": []}
         return self
+
+
+def _pixels_and_rows(X: Crops | NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
+    """Return pixels, shape (n_all, s, s, 3), and the numbers of the faces that are meant."""
+    if isinstance(X, Crops):
+        return as_crops(X.pixels), X.rows
+    return as_crops(X), np.arange(len(X))
 
 
 def as_crops(X: NDArray[np.uint8]) -> NDArray[np.uint8]:

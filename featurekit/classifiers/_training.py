@@ -255,12 +255,14 @@ class _Trainer:
 
     def epoch(self, number: int) -> dict[str, Any]:
         """Learn from every face once; return a line of the history. Epochs count from 0."""
-        import torch
-
         schedule, started = self.schedule, time.perf_counter()
         stage = schedule.stage(number)
         _set_stage(self.network, stage)
-        torch.manual_seed(self.seed * 10_007 + number)
+        for place, module in enumerate(self.network.modules()):
+            if hasattr(module, "reseed"):
+                # Far apart: each call within an epoch adds one.
+                reseed: Any = module.reseed
+                reseed(((self.seed * 10_007 + number) * 1009 + place) << 24)
         order = _order(
             self.faces, schedule, np.random.default_rng([self.seed, number]), balanced_by=self.balanced_by
         )
@@ -465,6 +467,39 @@ def _rate(schedule: Schedule, step: int, n_steps: int) -> float:
     return schedule.learning_rate * 0.5 * (1 + float(np.cos(np.pi * along)))
 
 
+def with_own_chance(network: "torch.nn.Module") -> "torch.nn.Module":
+    """Return the network with dropout whose chance is its own, in the place of torch's.
+
+    torch's draws from a generator that trainings side by side, in threads, would share. The method reseed()
+    of one that stands here begins it anew.
+    """
+    import torch
+
+    class Dropout(torch.nn.Module):
+        """Leaves out a share of the numbers at random while it learns, and scales up the rest."""
+
+        def __init__(self, share: float) -> None:
+            super().__init__()
+            self.share, self.seed, self.n_calls = share, 0, 0
+
+        def reseed(self, seed: int) -> None:
+            self.seed, self.n_calls = seed, 0
+
+        def forward(self, numbers: torch.Tensor) -> torch.Tensor:
+            if not self.training or not self.share:
+                return numbers
+            chance = torch.Generator(numbers.device).manual_seed(self.seed + self.n_calls)
+            self.n_calls += 1
+            drawn = torch.rand(numbers.shape, generator=chance, device=numbers.device)
+            return numbers * (drawn >= self.share) / (1 - self.share)
+
+    for parent in network.modules():
+        for name, child in parent.named_children():
+            if type(child) is torch.nn.Dropout:
+                setattr(parent, name, Dropout(child.p))
+    return network
+
+
 def parts_of(body: "torch.nn.Module") -> "list[list[torch.nn.Parameter]]":
     """Return the weights of a network in PARTS parts of about as many tensors, those near the pixels first.
 
@@ -584,14 +619,13 @@ def evaluate(
 
 @contextmanager
 def torch_threads(threads: int) -> Iterator[None]:
-    """Let torch use so many threads while inside; its own generator of chance is left as it was."""
+    """Let torch use so many threads in this thread while inside."""
     import torch
 
     before = torch.get_num_threads()
     torch.set_num_threads(max(threads, 1))
     try:
-        with torch.random.fork_rng():
-            yield
+        yield
     finally:
         torch.set_num_threads(before)
 
