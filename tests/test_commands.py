@@ -164,6 +164,39 @@ def test_the_report_repeats_byte_for_byte_but_for_times(featurekit, extracted, t
     assert reports[0] == reports[1]
 
 
+def test_variations_of_a_network_and_an_ensemble_stand_beside_the_rest(featurekit, prepared, tmp_path):
+    extract = ("extract", "--backbone", "pixels", "--backbone", "mean_color", "--detector", "whole_image")
+    assert featurekit(*extract)[0] == 0
+    fit = ("fit", "--target", "gender", "--folds", "2", "--threads", "1")
+    code, output, errors = featurekit(*fit, "--model", "logistic_regression")
+    assert code == 0, errors
+    small = ("--set", "side=32", "--set", "patience=9", "--batch-size", "8", "--no-models")
+    code, output, errors = featurekit(*fit, "--model", "residual_attention", "--epochs", "1,2", *small)
+    assert code == 0, errors
+    assert "residual_attention (side 32, patience 9, epochs 2, batch size 8)" in output
+    code, output, errors = featurekit("ensemble", "*--logistic_regression", "*--residual_attention*epochs-2*")
+    assert code == 0, errors
+    assert "ensemble of logistic_regression and residual_attention" in output
+    assert featurekit("report")[0] == 0
+    [page] = [path.read_text() for path in (tmp_path / "work" / "reports").glob("*/report.md")]
+    assert "what training the networks took" in page
+    assert "ensemble of logistic_regression" in page
+    one_line(featurekit("ensemble", "*--logistic_regression", "*--residual*"), "means several runs of gender")
+    one_line(featurekit("ensemble", "*--logistic_regression", "*--svm"), "no target with a run for each")
+    # Trained before, each is found again.
+    code, _, errors = featurekit(*fit, "--model", "residual_attention", "--epochs", "2", *small)
+    assert code == 0
+    assert len(list((tmp_path / "work" / "cache" / "training").iterdir())) == 4
+
+
+def test_a_parameter_that_no_model_has(featurekit, extracted):
+    one_line(featurekit(*FIT, "--epochs", "3"), "None of", "has the parameter epochs")
+
+
+def test_a_network_without_kept_faces(featurekit, extracted):
+    one_line(featurekit("fit", "--model", "levi_hassner"), "featurekit extract --backbone pixels")
+
+
 def test_extract_says_where_the_time_went(featurekit, prepared):
     code, printed, _ = featurekit(
         "extract", "--backbone", "mean_color", "--detector", "whole_image", "--profile"
