@@ -58,7 +58,7 @@ _GREY = 127
 _SHARE, _BLUR, _DRAWS, _BLOCK = 0.1, 0.06, 5, 8
 
 # A face as each network is given it, once or changed in n ways: uint8, shape (s, s, 3) or (n, s, s, 3).
-Crops = Mapping[CropKind, NDArray[np.uint8]]
+FaceCrops = Mapping[CropKind, NDArray[np.uint8]]
 # A crop → what takes its place where it is replaced.
 Replacement = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
@@ -222,7 +222,7 @@ class _Reader:
         self.networks = networks
         self.kinds = list(dict.fromkeys(network.crop for network in networks))
 
-    def __call__(self, crops: Crops) -> NDArray[np.float64]:
+    def __call__(self, crops: FaceCrops) -> NDArray[np.float64]:
         """Return class probabilities, shape (n, n_classes), or years, shape (n, 1)."""
         vectors: dict[str, NDArray[Any]] = {}
         for network in self.networks:
@@ -231,7 +231,7 @@ class _Reader:
         return self.model.predict(joined, self.model.recipes)
 
     def lost(
-        self, crops: Crops, masks: NDArray[np.bool_], by: Replacement, number: int
+        self, crops: FaceCrops, masks: NDArray[np.bool_], by: Replacement, number: int
     ) -> NDArray[np.float64]:
         """Return what the answer of this number loses by each replacement; for years, how far they move."""
         untouched = np.zeros_like(masks[:1])
@@ -243,7 +243,7 @@ class _Reader:
 # ---------------------------------------------------------------- three ways to look
 
 # Crops of a face, number of the answer → heat, any square shape.
-_MakeHeat = Callable[[Crops, int], NDArray[Any]]
+_MakeHeat = Callable[[FaceCrops, int], NDArray[Any]]
 
 
 def _way(reader: _Reader, how: str) -> tuple[str, _MakeHeat]:
@@ -263,7 +263,7 @@ def _way(reader: _Reader, how: str) -> tuple[str, _MakeHeat]:
     return "occlusion", lambda crops, number: _occlusion(reader, crops, number)
 
 
-def _occlusion(reader: _Reader, crops: Crops, number: int) -> NDArray[np.float64]:
+def _occlusion(reader: _Reader, crops: FaceCrops, number: int) -> NDArray[np.float64]:
     """Return what an answer loses, at each cell, on average over the squares that cover it."""
     starts = range(0, CELLS - _SQUARE + 1, _STEP)
     squares = np.zeros((len(starts) ** 2, CELLS, CELLS), bool)
@@ -388,7 +388,7 @@ def _of_both(heat: "torch.Tensor") -> NDArray[np.float32]:
 # ---------------------------------------------------------------- changing a part of a face
 
 
-def replaced(crops: Crops, masks: NDArray[np.bool_], by: Replacement) -> Crops:
+def replaced(crops: FaceCrops, masks: NDArray[np.bool_], by: Replacement) -> FaceCrops:
     """Return a face changed in n ways.
 
     Args:
@@ -417,7 +417,7 @@ def _blurred(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _check(
-    reader: _Reader, crops: Crops, number: int, heat: NDArray[Any], chance: np.random.Generator
+    reader: _Reader, crops: FaceCrops, number: int, heat: NDArray[Any], chance: np.random.Generator
 ) -> Loss:
     """Return what is lost with the tenth of the cells that the map calls most important, and with others."""
     n_blurred = round(_SHARE * CELLS**2)

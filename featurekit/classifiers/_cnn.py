@@ -281,8 +281,7 @@ class CNN(Estimator):
         """Return what was learned: plain JSON values and arrays; see from_tensors()."""
         facts = {
             "parameters": self.get_params(),
-            "heads": [[head.target.name, head.kind] for head in self.heads_],
-            "targets": [vars(head.target) for head in self.heads_],
+            "heads": [{"kind": head.kind, **vars(head.target)} for head in self.heads_],
             "classes": self.classes_.tolist() if not self.target.is_regression else None,
             "precision": self._runs_in,
         }
@@ -304,10 +303,7 @@ class CNN(Estimator):
             if name in ("device", "threads"):  # those of the machine that it was trained on
                 continue
             setattr(self, name, tuple(value) if isinstance(value, list) else value)
-        self.heads_ = tuple(
-            Head(_target(content), kind)
-            for content, (_, kind) in zip(facts["targets"], facts["heads"], strict=True)
-        )
+        self.heads_ = tuple(Head(_target(content), content["kind"]) for content in facts["heads"])
         if facts["classes"] is not None:
             self.classes_ = np.array(facts["classes"], np.intp)
         self.network_ = self._fresh_network()

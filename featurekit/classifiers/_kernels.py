@@ -315,7 +315,7 @@ def solver_facts(solver: str) -> dict[str, str]:
         import cupy
 
         n_gpus = cupy.cuda.runtime.getDeviceCount()
-    except Exception as error:  # missing, or any way in which CUDA's libraries fail without a driver
+    except (ImportError, OSError, RuntimeError) as error:  # missing, or CUDA's libraries find no driver
         raise _no_cuml(str(error).partition("\n")[0]) from error
     if not n_gpus:
         raise _no_cuml("cuML finds no GPU")
