@@ -74,7 +74,7 @@ class Side:
         name: short, for tables and plots.
         about: what it does, in a line.
         script: what is run; with "--worker" before the job where it is featurekit's own.
-        job: what it is told, as plain JSON values.
+        job: what it is told, as plain JSON values; "threads", "scratch" and "round", from 0, are added.
         environment: where it runs; None for featurekit's, the interpreter that runs the benchmark.
     """
 
@@ -118,7 +118,7 @@ class Measured:
 
     @property
     def last(self) -> dict[str, Any]:
-        """The last answer; scores and details are the same in every round."""
+        """The last answer; scores and details are the same in every round, but where chance takes part."""
         return self.answers[-1] if self.answers else {}
 
     def to_json(self) -> dict[str, Any]:
@@ -323,7 +323,8 @@ def take_turn(side: Side, python: Path, threads: int, measured: Measured) -> Non
     """Run one side once and keep its answer, or why there is none."""
     with tempfile.TemporaryDirectory(prefix="featurekit-benchmark.") as scratch:
         job = Path(scratch) / "job.json"
-        job.write_text(json.dumps({**side.job, "threads": threads, "scratch": scratch}))
+        told = {"threads": threads, "scratch": scratch, "round": len(measured.answers)}
+        job.write_text(json.dumps({**side.job, **told}))
         own = ["--worker"] if side.environment is None else []
         busy, used, started = busy_seconds(), seconds_of_children(), time.monotonic()
         ended = subprocess.run(

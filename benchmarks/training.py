@@ -4,9 +4,11 @@
 
 MobileNetV2 from ImageNet at 128 × 128, gender and 101 one-year classes together, two epochs, the same faces,
 batch size and rates. The script (benchmarks/rivals/plain_training.py) opens and augments each picture anew in
-every epoch, in fp32 and torch's usual order of memory; featurekit reads the faces that it has kept. What is
-counted are faces a second from the second epoch on, with the measuring of a held-out fifth. Chance differs
-between the two, so that their losses are compared with room. Extracting the faces, once, is told beside.
+every epoch, in fp32 and torch's usual order of memory; featurekit reads the faces that it has kept, and
+erases no part of them here, as the script does not. What is counted are faces a second from the second epoch
+on, with the measuring of a held-out fifth. Each round has its own seed on both sides: how far the losses of
+one side's rounds lie apart is the noise that the losses of the two are compared with. Extracting the faces,
+once, is told beside.
 """
 
 import argparse
@@ -25,7 +27,7 @@ ENVIRONMENT = harness.Environment(
     ("torch==2.13.0", "torchvision==0.28.0", "img2vec_pytorch==1.0.2", "pillow==13.0.0", "numpy==2.4.6"),
 )
 OURS, RIVAL = "featurekit", "torch eager, fp32"
-WANTED, LOSS_ROOM = 3.0, 0.1
+WANTED = 3.0
 LIMIT, EPOCHS, BATCH, RATE = 1000, 2, 32, 5e-4
 HELD_OUT = 5  # every fifth face
 
@@ -48,7 +50,12 @@ def work(job: Mapping[str, Any]) -> dict[str, Any]:
     gender = GENDER.encode(list(manifest.table["gender"].iloc[found.rows])).astype(np.int64)
     threads = int(job["threads"])
     cnn: Any = fresh(
-        CLASSIFIERS["multitask_cnn"], GENDER, networks=("mobilenet_v2",), seed=0, threads=threads
+        CLASSIFIERS["multitask_cnn"],
+        GENDER,
+        networks=("mobilenet_v2",),
+        erasing=0.0,
+        seed=job["round"],
+        threads=threads,
     )
     cnn.heads_ = (head_for(AGE), head_for(GENDER))
     network = cnn._fresh_network()
@@ -78,7 +85,7 @@ def work(job: Mapping[str, Any]) -> dict[str, Any]:
         schedule,
         cnn._augmentation(),
         side=cnn.side,
-        seed=0,
+        seed=cnn.seed,
         device=device,
         precision=precision,
         threads=threads,
@@ -102,13 +109,17 @@ def judge(sides: Mapping[str, harness.Measured]) -> list[harness.Verdict]:
     """Judge the speed, and that as much was learned."""
     verdicts = list(harness.at_least(sides, OURS, RIVAL, WANTED))
     if OURS in sides and RIVAL in sides:
-        ours, theirs = (sides[name].last["details"]["losses"][-1] for name in (OURS, RIVAL))
+        ours, theirs = (
+            harness.spread([answer["details"]["losses"][-1] for answer in sides[name].answers])
+            for name in (OURS, RIVAL)
+        )
+        noise = max(greatest - least for _, least, greatest in (ours, theirs))
         verdicts.append(
             harness.Verdict(
-                "held-out loss after the last epoch",
-                f"≤ {theirs:.3f} + {LOSS_ROOM}",
-                f"{ours:.3f}",
-                ours <= theirs + LOSS_ROOM,
+                "held-out loss after the last epoch, median of the rounds",
+                f"≤ {theirs[0]:.3f} + {noise:.3f}, as far as one side's rounds lie apart",
+                f"{ours[0]:.3f}",
+                ours[0] <= theirs[0] + noise,
             )
         )
     return verdicts

@@ -51,8 +51,8 @@ from featurekit.folds import Fold, FoldSet, make_fold_set
 from featurekit.manifest import Manifest, Target
 from featurekit.metrics import (
     NO_FACE,
-    confusion_matrix,
-    recall_per_class,
+    counts_of,
+    recalls,
     score,
     score_all_rows,
     summarize,
@@ -880,7 +880,7 @@ class Comparison:
             variation=dict(one.parameters),
             training=out.trainings,
         )
-        run.save(self.folder, _predictions(table["face_id"].to_numpy(dtype=str)[rows], target, y, out))
+        run.save(self.folder, self._predictions(rows, target, y, out))
         return run
 
     def combine(self, runs: Sequence[Run], *, command: str = "") -> Run:
@@ -962,7 +962,7 @@ class Comparison:
             variation={},
             training=(),
         )
-        run.save(self.folder, _predictions(tables[0]["face_id"].to_numpy(dtype=str), target, y, out))
+        run.save(self.folder, self._predictions(rows, target, y, out))
         return run
 
     def _labels(self, target: Target, rows: NDArray[np.intp]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -974,6 +974,25 @@ class Comparison:
         numbers = np.full(len(rows), -1, dtype=np.intp)
         numbers[known] = target.encode(list(labels[known]))
         return numbers, labels
+
+    def _predictions(
+        self, rows: NDArray[np.intp], target: Target, y: NDArray[Any], out: OutOfFold
+    ) -> pd.DataFrame:
+        """Return what was said of each face that was tested; a person is a number, the same in all runs."""
+        tested = out.fold >= 0
+        rows = rows[tested]
+        columns: dict[str, Any] = {
+            "face_id": self.manifest.table["face_id"].to_numpy(dtype=str)[rows],
+            "subject": np.unique(self.manifest.subjects, return_inverse=True)[1][rows],
+            "fold": out.fold[tested],
+        }
+        if target.is_regression:
+            columns |= {"true": y[tested], "predicted": out.predicted[tested]}
+        else:
+            names = np.array(target.classes)
+            columns |= {"true": names[y[tested]], "predicted": names[out.predicted[tested]]}
+            columns |= {f"p_{name}": out.probabilities[tested, i] for i, name in enumerate(names)}
+        return pd.DataFrame(columns)
 
     def _scores(
         self,
@@ -1017,25 +1036,12 @@ def _confusion(target: Target, true: NDArray[Any], predicted: NDArray[Any]) -> d
     """Return the confusion matrix and the recall of each class as a run keeps them; empty for years."""
     if target.is_regression:
         return {"confusion": (), "recall": ()}
-    matrix = confusion_matrix(true, predicted, len(target.classes))
-    shares = recall_per_class(true, predicted, len(target.classes))
+    counts = counts_of(true, predicted, len(target.classes))
+    shares = recalls(counts)
     return {
-        "confusion": tuple(tuple(map(int, row)) for row in matrix),
+        "confusion": tuple(tuple(map(int, row[:-1])) for row in counts),
         "recall": tuple(float(share) if np.isfinite(share) else None for share in shares),
     }
-
-
-def _predictions(face_ids: NDArray[np.str_], target: Target, y: NDArray[Any], out: OutOfFold) -> pd.DataFrame:
-    """Return what was said of each face that was tested."""
-    tested = out.fold >= 0
-    columns: dict[str, Any] = {"face_id": face_ids[tested], "fold": out.fold[tested]}
-    if target.is_regression:
-        columns |= {"true": y[tested], "predicted": out.predicted[tested]}
-    else:
-        names = np.array(target.classes)
-        columns |= {"true": names[y[tested]], "predicted": names[out.predicted[tested]]}
-        columns |= {f"p_{name}": out.probabilities[tested, i] for i, name in enumerate(names)}
-    return pd.DataFrame(columns)
 
 
 def _plain_parameters(classifier: Classifier) -> dict[str, Any]:

@@ -468,15 +468,25 @@ def report(
     Example: featurekit report
     """
     from featurekit.benchmark import load_runs
+    from featurekit.evidence import gather
     from featurekit.report import write_report
 
     workspace = _workspace(context)
-    name = name or _manifest(workspace).name
+    manifest = _manifest(workspace)
+    name = name or manifest.name
     folder = workspace.report(name)
     runs = load_runs(folder)
     if not runs:
         raise WorkspaceError(f"Nothing has been fitted in {folder} yet. Next: featurekit fit --model svm")
-    page = write_report(folder, runs, name)
+    with _progress("comparing", "pieces") as progress:
+        evidence = gather(folder, runs, manifest, progress=progress)
+    if evidence is None:
+        typer.echo(
+            "The predictions of these runs are not all here, so that no difference is tested. Fit them again"
+            " to have that.",
+            err=True,
+        )
+    page = write_report(folder, runs, name, evidence)
     _print_runs(runs)
     typer.echo(f"Wrote {page} and {page.with_suffix('.md')}")
 

@@ -1,12 +1,13 @@
 """What a score means.
 
-Every score is a small pure function of what is true and what was said, as class
-numbers in natural order or as years. A class that no tested face has is left out
-of averages over classes; it cannot be found again.
+Every score is a small pure function. Those of classes are functions of counts, of
+how many faces of each true class were read as each class in natural order, and
+take many such tables at once: that is how intervals are found. A class that no
+tested face has is left out of averages over classes; it cannot be found again.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,8 @@ def score(
         target: what the numbers mean.
         y_true: class numbers or years, shape (n,).
         y_pred: the same, as predicted.
-        proba: probability of each class of the target, shape (n, n_classes); gives "log_loss".
+        proba: probability of each class of the target, shape (n, n_classes); gives "log_loss", "roc_auc"
+            and, where classes have an order, "ranked_probability".
 
     Raises:
         ValueError: there is nothing to score, or a prediction is missing.
@@ -39,16 +41,13 @@ def score(
         return {"mae_years": mean_absolute_error(y_true, y_pred)}
     if (y_pred < 0).any():
         raise ValueError(f"Row {np.flatnonzero(y_pred < 0)[0]} has no predicted class.")
-    n_classes = len(target.classes)
-    scores = {"exact": exact_accuracy(y_true, y_pred)}
-    if target.ordered:
-        scores["one_off"] = one_off_accuracy(y_true, y_pred)
-    scores["balanced_accuracy"] = balanced_accuracy(y_true, y_pred, n_classes)
-    scores["macro_f1"] = macro_f1(y_true, y_pred, n_classes)
-    if target.ordered:
-        scores["mae_groups"] = mean_absolute_error(y_true, y_pred)
+    counts = counts_of(y_true, y_pred, len(target.classes))
+    scores = {name: float(value) for name, value in from_counts(counts, ordered=target.ordered).items()}
     if proba is not None:
-        scores["log_loss"] = log_loss(y_true, proba)
+        scores["log_loss"] = float(log_losses(y_true, proba).mean())
+        if target.ordered:
+            scores["ranked_probability"] = float(ranked_probabilities(y_true, proba).mean())
+        scores["roc_auc"] = roc_auc(y_true, proba)
     return scores
 
 
@@ -75,8 +74,7 @@ def score_all_rows(target: Target, y_true: NDArray[np.intp], y_pred: NDArray[np.
     # Outside of the classes, and more than one off from each of them.
     wrong = np.where(found, y_pred, len(target.classes) + 1)
     scores = score(target, y_true, wrong)
-    scores.pop("mae_groups", None)
-    return scores
+    return {name: value for name, value in scores.items() if name not in ("mae_groups", "quadratic_kappa")}
 
 
 def summarize(per_fold: Sequence[Mapping[str, float]]) -> dict[str, dict[str, Any]]:
@@ -103,26 +101,143 @@ def summarize(per_fold: Sequence[Mapping[str, float]]) -> dict[str, dict[str, An
     return summary
 
 
-def exact_accuracy(y_true: NDArray[np.intp], y_pred: NDArray[np.intp]) -> float:
+def counts_of(y_true: NDArray[np.intp], y_pred: NDArray[np.intp], n_classes: int) -> NDArray[np.float64]:
+    """Return how many faces of each class were read as each, shape (n_classes, n_classes + 1).
+
+    The last column counts answers that are none of the classes.
+
+    >>> counts_of(np.array([0, 0, 1]), np.array([0, 1, NO_FACE]), 2)
+    array([[1., 1., 0.],
+           [0., 0., 1.]])
+    """
+    cells = cells_of(y_true, y_pred, n_classes)
+    counts = np.bincount(cells, minlength=n_classes * (n_classes + 1))
+    return counts.reshape(n_classes, n_classes + 1).astype(np.float64)
+
+
+def cells_of(y_true: NDArray[np.intp], y_pred: NDArray[np.intp], n_classes: int) -> NDArray[np.intp]:
+    """Return the number of the cell of counts_of() that each face is counted in, shape (n,)."""
+    inside = (y_pred >= 0) & (y_pred < n_classes)
+    cells: NDArray[np.intp] = y_true * (n_classes + 1) + np.where(inside, y_pred, n_classes)
+    return cells
+
+
+def from_counts(counts: NDArray[np.float64], *, ordered: bool) -> dict[str, NDArray[np.float64]]:
+    """Return the scores that counts decide, each of shape (...).
+
+    Args:
+        counts: shape (..., n_classes, n_classes + 1), see counts_of().
+        ordered: whether classes have neighbours; how far off an answer outside of the classes is cannot be
+            said, so that nothing is given in groups where there is one.
+    """
+    scores = {"exact": exact_accuracy(counts)}
+    if ordered:
+        scores["one_off"] = one_off_accuracy(counts)
+    scores["balanced_accuracy"] = balanced_accuracy(counts)
+    scores["macro_f1"] = macro_f1(counts)
+    if ordered and not counts[..., -1].any():
+        scores["mae_groups"] = mae_groups(counts)
+        scores["quadratic_kappa"] = quadratic_kappa(counts)
+    return scores
+
+
+def exact_accuracy(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the share of faces given their own class.
 
-    >>> exact_accuracy(np.array([0, 1, 5, 2]), np.array([1, 1, 3, 2]))
+    >>> float(exact_accuracy(counts_of(np.array([0, 1, 5, 2]), np.array([1, 1, 3, 2]), 6)))
     0.5
     """
-    return float(np.mean(y_true == y_pred))
+    return _share_within(counts, 0)
 
 
-def one_off_accuracy(y_true: NDArray[np.intp], y_pred: NDArray[np.intp]) -> float:
+def one_off_accuracy(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the share of faces given their own age group or a neighbouring one.
 
-    >>> one_off_accuracy(np.array([0, 1, 5]), np.array([1, 1, 3]))
+    >>> float(one_off_accuracy(counts_of(np.array([0, 1, 5]), np.array([1, 1, 3]), 6)))
     0.6666666666666666
     """
-    return float(np.mean(np.abs(y_true - y_pred) <= 1))
+    return _share_within(counts, 1)
+
+
+def _share_within(counts: NDArray[np.float64], distance: int) -> NDArray[np.float64]:
+    near = _distances(counts) <= distance
+    return _ratio((counts[..., :-1] * near).sum((-2, -1)), counts.sum((-2, -1)))
+
+
+def balanced_accuracy(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean recall of the classes that the faces have.
+
+    >>> float(balanced_accuracy(counts_of(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 0]), 2)))
+    0.5
+    """
+    recall = recalls(counts)
+    return _ratio(np.nansum(recall, axis=-1), np.isfinite(recall).sum(-1).astype(np.float64))
+
+
+def recalls(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the share of each class that was found again, shape (..., n_classes); NaN where no face has it.
+
+    >>> recalls(counts_of(np.array([0, 0, 1]), np.array([0, 1, 1]), 3))
+    array([0.5, 1. , nan])
+    """
+    return _ratio(_hits(counts), counts.sum(-1))
+
+
+def macro_f1(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean F1 of the classes that the faces have or were given.
+
+    >>> float(macro_f1(counts_of(np.array([0, 0, 1]), np.array([0, 1, 1]), 3)))
+    0.6666666666666666
+    """
+    both = counts.sum(-1) + counts[..., :-1].sum(-2)
+    f1 = np.nan_to_num(_ratio(2 * _hits(counts), both))
+    return _ratio(f1.sum(-1), (both > 0).sum(-1).astype(np.float64))
+
+
+def mae_groups(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how many groups an answer is off on average.
+
+    >>> float(mae_groups(counts_of(np.array([0, 1, 5]), np.array([1, 1, 3]), 6)))
+    1.0
+    """
+    return _ratio((counts[..., :-1] * _distances(counts)).sum((-2, -1)), counts.sum((-2, -1)))
+
+
+def quadratic_kappa(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the agreement beyond chance, where an answer is the worse the farther it is off (Cohen 1968).
+
+    1 is perfect, 0 what answers drawn from the same shares would reach; NaN where all faces have one class
+    and were read as it.
+
+    >>> float(quadratic_kappa(counts_of(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]), 2)))
+    0.5
+    """
+    inside, weights = counts[..., :-1], _distances(counts) ** 2
+    by_chance = inside.sum(-1)[..., :, None] * inside.sum(-2)[..., None, :]
+    expected = _ratio((by_chance * weights).sum((-2, -1)), inside.sum((-2, -1)))
+    kappa: NDArray[np.float64] = 1 - _ratio((inside * weights).sum((-2, -1)), expected)
+    return kappa
+
+
+def _hits(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    hits: NDArray[np.float64] = np.diagonal(counts, axis1=-2, axis2=-1)
+    return hits
+
+
+def _distances(counts: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return how many groups lie between a true and a read class, shape (n_classes, n_classes)."""
+    numbers = np.arange(counts.shape[-2])
+    distances: NDArray[np.intp] = np.abs(numbers[:, None] - numbers)
+    return distances
+
+
+def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return part / whole, NaN where whole is 0."""
+    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=np.asarray(whole) > 0)
 
 
 def mean_absolute_error(y_true: NDArray[Any], y_pred: NDArray[Any]) -> float:
-    """Return how far off the answers are on average: years for years, groups for group numbers.
+    """Return how far off the answers are on average, in years.
 
     >>> mean_absolute_error(np.array([20.0, 30.0]), np.array([22.0, 25.0]))
     3.5
@@ -130,64 +245,86 @@ def mean_absolute_error(y_true: NDArray[Any], y_pred: NDArray[Any]) -> float:
     return float(np.mean(np.abs(y_true - y_pred)))
 
 
-def confusion_matrix(y_true: NDArray[np.intp], y_pred: NDArray[np.intp], n_classes: int) -> NDArray[np.intp]:
-    """Return counts of true × predicted classes, shape (n_classes, n_classes).
-
-    A row predicted as none of the classes is counted nowhere.
-
-    >>> confusion_matrix(np.array([0, 0, 1]), np.array([0, 1, 1]), 2)
-    array([[1, 1],
-           [0, 1]])
-    """
-    inside = (y_pred >= 0) & (y_pred < n_classes)
-    cells = y_true[inside] * n_classes + y_pred[inside]
-    return np.bincount(cells, minlength=n_classes * n_classes).reshape(n_classes, n_classes).astype(np.intp)
-
-
-def recall_per_class(
-    y_true: NDArray[np.intp], y_pred: NDArray[np.intp], n_classes: int
-) -> NDArray[np.float64]:
-    """Return the share of each class that was found again, shape (n_classes,); NaN where no face has it.
-
-    >>> recall_per_class(np.array([0, 0, 1]), np.array([0, 1, 1]), 3)
-    array([0.5, 1. , nan])
-    """
-    faces = np.bincount(y_true, minlength=n_classes)
-    hits = np.bincount(y_true[y_true == y_pred], minlength=n_classes)
-    recall = np.full(n_classes, np.nan)
-    recall[faces > 0] = hits[faces > 0] / faces[faces > 0]
-    return recall
-
-
-def balanced_accuracy(y_true: NDArray[np.intp], y_pred: NDArray[np.intp], n_classes: int) -> float:
-    """Return the mean recall of the classes that the faces have.
-
-    >>> balanced_accuracy(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 0]), 2)
-    0.5
-    """
-    return float(np.nanmean(recall_per_class(y_true, y_pred, n_classes)))
-
-
-def macro_f1(y_true: NDArray[np.intp], y_pred: NDArray[np.intp], n_classes: int) -> float:
-    """Return the mean F1 of the classes that the faces have or were given.
-
-    >>> macro_f1(np.array([0, 0, 1]), np.array([0, 1, 1]), 3)
-    0.6666666666666666
-    """
-    hits = np.bincount(y_true[y_true == y_pred], minlength=n_classes)[:n_classes]
-    true = np.bincount(y_true, minlength=n_classes)[:n_classes]
-    said = np.bincount(y_pred, minlength=n_classes)[:n_classes]
-    occurs = true + said > 0
-    return float(np.mean(2 * hits[occurs] / (true + said)[occurs]))
-
-
-def log_loss(y_true: NDArray[np.intp], proba: NDArray[np.float64]) -> float:
-    """Return the mean of −log of the probability that each face's own class was given, in nats.
+def log_losses(y_true: NDArray[np.intp], proba: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return −log of the probability that each face's own class was given, in nats, shape (n,).
 
     A probability of 0 counts as one in a million: one sure mistake must not outweigh all other faces.
 
-    >>> round(log_loss(np.array([0, 1]), np.array([[0.5, 0.5], [0.75, 0.25]])), 3)
-    1.04
+    >>> log_losses(np.array([0, 1]), np.array([[0.5, 0.5], [0.75, 0.25]])).round(3)
+    array([0.693, 1.386])
     """
     own = proba[np.arange(len(y_true)), y_true]
-    return float(-np.mean(np.log(np.clip(own, 1e-6, 1))))
+    losses: NDArray[np.float64] = -np.log(np.clip(own, 1e-6, 1))
+    return losses
+
+
+def ranked_probabilities(y_true: NDArray[np.intp], proba: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the ranked probability score of each face, shape (n,): 0 is best, 1 is surely the far end.
+
+    The mean over the thresholds between classes of the squared error of the probability to lie above it
+    (Epstein 1969, normalized): unlike the log loss, a probability that lies near the truth is a smaller
+    mistake than one far off.
+
+    >>> ranked_probabilities(np.array([0, 0]), np.array([[0.5, 0.5, 0.0], [0.5, 0.0, 0.5]]))
+    array([0.125, 0.25 ])
+    """
+    n_classes = proba.shape[1]
+    is_up_to = y_true[:, None] <= np.arange(n_classes - 1)
+    errors = (proba.cumsum(axis=1)[:, :-1] - is_up_to) ** 2
+    scores: NDArray[np.float64] = errors.mean(axis=1)
+    return scores
+
+
+def roc_auc(y_true: NDArray[np.intp], proba: NDArray[np.float64]) -> float:
+    """Return how often a face of a class is given more of it than a face of another class, 0.5 by chance.
+
+    Of more than two classes the mean over those that occur, each against all others; NaN where only one
+    class occurs.
+
+    >>> roc_auc(np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]]))
+    1.0
+    """
+    from scipy.stats import rankdata
+
+    areas = []
+    for number in range(1 if proba.shape[1] == 2 else 0, proba.shape[1]):
+        own = y_true == number
+        n_own, n_other = int(own.sum()), int((~own).sum())
+        if n_own and n_other:
+            above = rankdata(proba[:, number])[own].sum() - n_own * (n_own + 1) / 2
+            areas.append(above / (n_own * n_other))
+    return float(np.mean(areas)) if areas else float("nan")
+
+
+class Decision(NamedTuple):
+    """How a limit of age would be decided by years that were read from faces.
+
+    Attributes:
+        limit: the age from which somebody counts as older.
+        called_older: share of the younger that were called older; NaN where nobody is younger.
+        called_younger: share of the older that were called younger; NaN where nobody is older.
+        n_younger, n_older: how many there are.
+    """
+
+    limit: int
+    called_older: float
+    called_younger: float
+    n_younger: int
+    n_older: int
+
+
+def decide(y_true: NDArray[np.float64], y_pred: NDArray[np.float64], limit: int) -> Decision:
+    """Return how often a limit of age would be decided wrongly, either way.
+
+    >>> decide(np.array([17.0, 16.0, 30.0]), np.array([18.5, 15.0, 29.0]), 18)
+    Decision(limit=18, called_older=0.5, called_younger=0.0, n_younger=2, n_older=1)
+    """
+    older, called = y_true >= limit, y_pred >= limit
+    n_older, n_younger = int(older.sum()), int((~older).sum())
+    return Decision(
+        limit,
+        float((called & ~older).sum() / n_younger) if n_younger else float("nan"),
+        float((~called & older).sum() / n_older) if n_older else float("nan"),
+        n_younger,
+        n_older,
+    )

@@ -1,6 +1,8 @@
 """What tests share: where the evaluation photographs and the builtin weights are."""
 
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +42,27 @@ def _needs(request: pytest.FixtureRequest) -> None:
     for marker, fixture in (("weights", "builtin_weights"), ("real_data", "real_data")):
         if request.node.get_closest_marker(marker):
             request.getfixturevalue(fixture)
+
+
+@pytest.fixture
+def featurekit(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[int | str, str, str]]:
+    """Run a command in the workspace tmp_path/work and return (exit code, output, errors)."""
+    from featurekit import commands
+
+    def run(*arguments: object) -> tuple[int | str, str, str]:
+        monkeypatch.setattr(sys, "argv", ["featurekit", "-w", str(tmp_path / "work"), *map(str, arguments)])
+        capfd.readouterr()
+        code: int | str = 0
+        try:
+            commands.main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        captured = capfd.readouterr()
+        return code, captured.out, captured.err
+
+    return run
 
 
 @pytest.fixture

@@ -950,6 +950,12 @@ def test_levi_hassner_has_the_layers_of_the_paper():
     assert [(layer.in_features, layer.out_features) for layer in dense] == [(384 * 7 * 7, 512), (512, 512)]
 
 
+def test_levi_hassners_normalization_is_torchs():
+    ours = next(layer for layer in evaluated(levi_hassner, 96).maps if hasattr(layer, "band"))
+    maps = 40 * torch.rand(2, 96, 5, 7)
+    torch.testing.assert_close(ours(maps), nn.LocalResponseNorm(5)(maps))
+
+
 @pytest.mark.parametrize(("make_body", "side"), [(residual_attention, 96), (wide_gabor, 96)])
 def test_a_small_body_is_small(make_body, side):
     from torch.utils.flop_counter import FlopCounterMode

@@ -20,25 +20,6 @@ COLUMNS = [
 
 
 @pytest.fixture
-def featurekit(tmp_path, capfd, monkeypatch):
-    """Run a command in the workspace tmp_path/work and return (exit code, output, errors)."""
-    from featurekit import commands
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["featurekit", "-w", str(tmp_path / "work"), *map(str, arguments)])
-        capfd.readouterr()
-        code = 0
-        try:
-            commands.main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capfd.readouterr()
-        return code, captured.out, captured.err
-
-    return run
-
-
-@pytest.fixture
 def prepared(featurekit, portraits):
     code, output, _ = featurekit(
         "prepare", "table", portraits / "people.csv", "--root", portraits / "photos", *COLUMNS

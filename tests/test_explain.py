@@ -1,6 +1,5 @@
 """Where a model looked: one that looks at a corner by construction is found out; no mean shows anybody."""
 
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -509,27 +508,13 @@ def test_a_file_that_answers_otherwise_is_not_written(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def featurekit(tmp_path, capfd, monkeypatch):
-    from featurekit import commands
-
+def tiny_networks(monkeypatch):
+    """A network that is loaded is made as tiny_cnn() makes it."""
     monkeypatch.setattr(finetuned_cnn, "pretrained", tiny_body)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["featurekit", "-w", str(tmp_path), *map(str, arguments)])
-        capfd.readouterr()
-        code = 0
-        try:
-            commands.main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capfd.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture
-def saved(tmp_path):
+def saved(tmp_path, tiny_networks):
     folder = tmp_path / "models" / "tiny"
     as_model(tiny_cnn()).save(folder)
     return folder
@@ -593,7 +578,7 @@ def test_a_mistake_is_one_line(featurekit, saved, photographs, tmp_path, monkeyp
 
 
 @pytest.mark.weights
-def test_a_photograph_without_a_face_is_one_line(featurekit, tmp_path):
+def test_a_photograph_without_a_face_is_one_line(featurekit, tmp_path, tiny_networks):
     model = as_model(tiny_cnn())
     settings = default_settings()
     recipes = tuple(make_recipes(["pixels"], settings, device="cpu").values())

@@ -7,10 +7,15 @@ from featurekit.manifest import AGE, AGE_GROUP, GENDER
 from featurekit.metrics import (
     NO_FACE,
     balanced_accuracy,
-    confusion_matrix,
-    log_loss,
+    counts_of,
+    decide,
+    from_counts,
+    log_losses,
     macro_f1,
-    recall_per_class,
+    quadratic_kappa,
+    ranked_probabilities,
+    recalls,
+    roc_auc,
     score,
     score_all_rows,
     summarize,
@@ -45,7 +50,7 @@ def test_probabilities_add_the_log_loss():
 
 
 def test_a_class_that_was_thought_impossible_does_not_make_the_loss_infinite():
-    assert log_loss(np.array([1]), np.array([[1.0, 0.0]])) == pytest.approx(np.log(1e6))
+    assert log_losses(np.array([1]), np.array([[1.0, 0.0]])) == pytest.approx(np.log(1e6))
 
 
 def test_a_test_fold_of_one_class_has_that_class_alone_in_its_averages():
@@ -55,18 +60,27 @@ def test_a_test_fold_of_one_class_has_that_class_alone_in_its_averages():
 
 
 def test_a_class_without_faces_has_no_recall():
-    recall = recall_per_class(np.array([0, 0, 2]), np.array([0, 2, 2]), 4)
+    recall = recalls(counts_of(np.array([0, 0, 2]), np.array([0, 2, 2]), 4))
     assert recall[[0, 2]].tolist() == [0.5, 1.0]
     assert np.isnan(recall[[1, 3]]).all()
 
 
-def test_the_confusion_matrix_has_true_classes_in_rows():
-    matrix = confusion_matrix(np.array([0, 0, 1, 2]), np.array([2, 0, 1, 0]), 3)
-    assert matrix.tolist() == [[1, 0, 1], [0, 1, 0], [1, 0, 0]]
+def test_counts_have_true_classes_in_rows():
+    counts = counts_of(np.array([0, 0, 1, 2]), np.array([2, 0, 1, 0]), 3)
+    assert counts.tolist() == [[1, 0, 1, 0], [0, 1, 0, 0], [1, 0, 0, 0]]
 
 
-def test_a_prediction_outside_of_the_classes_is_counted_nowhere():
-    assert confusion_matrix(np.array([0, 1]), np.array([NO_FACE, 5]), 2).tolist() == [[0, 0], [0, 0]]
+def test_an_answer_outside_of_the_classes_is_counted_apart():
+    assert counts_of(np.array([0, 1]), np.array([NO_FACE, 5]), 2).tolist() == [[0, 0, 1], [0, 0, 1]]
+
+
+def test_many_tables_of_counts_score_as_each_alone():
+    rng = np.random.default_rng(0)
+    tables = np.array([counts_of(*rng.integers(0, 8, (2, 50)), 8) for _ in range(6)])
+    together = from_counts(tables.reshape(2, 3, 8, 9), ordered=True)
+    for name, values in together.items():
+        alone = [float(from_counts(table, ordered=True)[name]) for table in tables]
+        assert values.ravel().tolist() == pytest.approx(alone)
 
 
 def test_a_face_that_was_not_found_is_wrong_even_for_the_first_group():
@@ -89,7 +103,7 @@ def test_with_every_face_found_all_rows_score_the_same():
     y_true, y_pred = rng.integers(0, 8, (2, 100))
     on_faces = score(AGE_GROUP, y_true, y_pred)
     assert score_all_rows(AGE_GROUP, y_true, y_pred) == {
-        k: v for k, v in on_faces.items() if k != "mae_groups"
+        name: value for name, value in on_faces.items() if name not in ("mae_groups", "quadratic_kappa")
     }
 
 
@@ -98,12 +112,40 @@ def test_scores_agree_with_scikit_learns():
 
     rng = np.random.default_rng(1)
     y_true, y_pred = rng.integers(0, 5, (2, 200))
-    assert balanced_accuracy(y_true, y_pred, 5) == pytest.approx(
-        metrics.balanced_accuracy_score(y_true, y_pred)
-    )
-    assert macro_f1(y_true, y_pred, 5) == pytest.approx(metrics.f1_score(y_true, y_pred, average="macro"))
+    counts = counts_of(y_true, y_pred, 5)
+    assert balanced_accuracy(counts) == pytest.approx(metrics.balanced_accuracy_score(y_true, y_pred))
+    assert macro_f1(counts) == pytest.approx(metrics.f1_score(y_true, y_pred, average="macro"))
+    kappa = metrics.cohen_kappa_score(y_true, y_pred, weights="quadratic")
+    assert quadratic_kappa(counts) == pytest.approx(kappa)
     proba = rng.dirichlet(np.ones(5), 200)
-    assert log_loss(y_true, proba) == pytest.approx(metrics.log_loss(y_true, proba, labels=range(5)))
+    loss = metrics.log_loss(y_true, proba, labels=range(5))
+    assert log_losses(y_true, proba).mean() == pytest.approx(loss)
+    area = metrics.roc_auc_score(y_true, proba, multi_class="ovr", average="macro")
+    assert roc_auc(y_true, proba) == pytest.approx(area)
+    two = proba[:, :2] / proba[:, :2].sum(axis=1, keepdims=True)
+    assert roc_auc(y_true % 2, two) == pytest.approx(metrics.roc_auc_score(y_true % 2, two[:, 1]))
+
+
+def test_ties_count_half_in_the_area_under_the_curve():
+    assert roc_auc(np.array([0, 1]), np.array([[0.5, 0.5], [0.5, 0.5]])) == 0.5
+    assert np.isnan(roc_auc(np.array([1, 1]), np.array([[0.5, 0.5], [0.5, 0.5]])))
+
+
+def test_a_probability_near_the_truth_is_a_smaller_mistake_than_one_far_off():
+    proba = np.array([[1.0, 0, 0, 0], [0, 1.0, 0, 0], [0, 0, 0, 1.0]])
+    assert ranked_probabilities(np.zeros(3, int), proba).tolist() == pytest.approx([0, 1 / 3, 1])
+
+
+def test_kappa_is_nothing_where_all_is_one_class():
+    counts = counts_of(np.zeros(4, int), np.zeros(4, int), 3)
+    assert np.isnan(quadratic_kappa(counts))
+    assert np.isnan(score(AGE_GROUP, np.zeros(4, int), np.zeros(4, int))["quadratic_kappa"])
+
+
+def test_a_limit_of_age_belongs_to_the_older():
+    true, read = np.array([17.0, 18.0, 18.0, 40.0]), np.array([18.0, 18.0, 17.9, 41.0])
+    assert decide(true, read, 18) == (18, 1.0, pytest.approx(1 / 3), 1, 3)
+    assert np.isnan(decide(true, read, 13).called_older)
 
 
 @pytest.mark.parametrize(

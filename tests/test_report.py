@@ -15,10 +15,11 @@ import pytest
 
 from featurekit.benchmark import Run
 from featurekit.errors import WorkspaceError
+from featurekit.evidence import Difference, Estimate, Evidence, Limit, Slice, TargetEvidence
 from featurekit.manifest import REASONS
 from featurekit.report import render_html, render_markdown, write_report
 from featurekit.report.figures import Point, dot_plot
-from featurekit.report.tables import best_first, scores_table
+from featurekit.report.tables import N_COMPARED, best_first, differences_table, scores_table
 from featurekit.report.text import markdown, visible
 
 AGE_GROUPS = ("0-2", "4-6", "8-12", "15-20", "25-32", "38-43", "48-53", "60-100")
@@ -270,7 +271,116 @@ def test_the_verdict_says_how_far_the_best_is_from_floor_and_off_the_shelf(exact
     text = render_markdown(runs, "t").split("## Gender")[0]
     assert words in text
     assert "mlp on dlib_age, 2.0 points behind" in text
-    assert "does not test whether the difference between the first two is chance" in text
+    assert "whether the difference between the first two is chance is not known" in text
+
+
+def make_evidence(runs: list[Run], *, p: float = 0.4) -> Evidence:
+    """Return invented evidence on runs of one target: all differences have one p-value."""
+    ordered = best_first(runs)
+    name = "mae_years" if not runs[0].classes else "exact"
+    means = {run.name: run.scores[name]["mean"] for run in ordered}
+    differences = [
+        Difference(
+            first=one.name,
+            second=other.name,
+            gain=abs(means[one.name] - means[other.name]),
+            low=-0.001,
+            high=0.05,
+            p_value=p / 4,
+            adjusted=p,
+            by_folds=None,
+        )
+        for i, one in enumerate(ordered)
+        for other in ordered[i + 1 :]
+    ]
+    slices = (
+        Slice(
+            columns=("gender", "age_group"),
+            labels=("male", HOSTILE),
+            n_faces=40,
+            n_subjects=39,
+            estimate=Estimate(0.1, 0.05, 0.2),
+        ),
+        Slice(
+            columns=("age_group",),
+            labels=("0-2",),
+            n_faces=80,
+            n_subjects=77,
+            estimate=Estimate(0.3, 0.2, 0.4),
+        ),
+        Slice(columns=("hat",), labels=("yes",), n_faces=9, n_subjects=4, estimate=None),
+    )
+    limit = Limit(
+        limit=18, n_younger=200, n_older=900, called_older=Estimate(0.12, 0.1, 0.15), called_younger=None
+    )
+    known = TargetEvidence(
+        score=name,
+        n_faces=1234,
+        n_subjects=1200,
+        effective_subjects=1111.1,
+        estimates={run: {name: Estimate(mean, mean - 0.02, mean + 0.03)} for run, mean in means.items()},
+        differences=tuple(differences),
+        sliced=next(run.name for run in ordered if not run.is_baseline),
+        slices=slices,
+        limits=(limit,) if name == "mae_years" else (),
+    )
+    return Evidence(of={run.name: "0" * 64 for run in runs}, seed=0, targets={runs[0].target: known})
+
+
+@pytest.mark.parametrize(
+    ("p", "words"),
+    [(0.4, "no evidence of a difference (p 0.40)"), (0.0004, "a difference beyond chance (p < 0.001)")],
+)
+def test_the_verdict_says_whether_the_best_is_shown_to_be_better(p, words):
+    runs = [make_run(), make_run(classifier="mlp", scores={"exact": score(0.78)})]
+    text = render_markdown(runs, "t", make_evidence(runs, p=p)).split("## Gender")[0]
+    assert f"Second is mlp on dlib_age, 2.0 points behind: {markdown(words)}" in text
+    assert "80.0 % exact accuracy, 95 % interval 78.0 to 83.0" in text
+    assert "It fails most on faces with age group 0-2: 30.0 % (20.0 to 40.0)" in text
+
+
+def test_the_cheapest_model_is_one_that_is_not_shown_to_be_worse():
+    slow = make_run(seconds={"extract": 100.0, "fit": 1.0, "predict": 1.0})
+    quick = make_run(
+        classifier="mlp", scores={"exact": score(0.78)}, seconds={"extract": 1.0, "fit": 1.0, "predict": 0.1}
+    )
+    level, worse = (make_evidence([slow, quick], p=p) for p in (0.4, 0.001))
+    assert "worse than the best is mlp on dlib_age: 0.85 ms" in render_markdown([slow, quick], "t", level)
+    assert "worse than the best is the best itself: 78 ms" in render_markdown([slow, quick], "t", worse)
+
+
+def test_intervals_take_the_place_of_the_spread_where_there_is_evidence():
+    runs = [make_run(), make_run(classifier="mlp", scores={"exact": score(0.78)})]
+    rows = rows_of(render_markdown(runs, "t", make_evidence(runs)), "Gender")
+    assert [cells[2].replace("*", "") for cells in rows] == ["80.0 (78.0–83.0)", "78.0 (76.0–81.0)"]
+
+
+def test_the_table_of_differences_reads_from_row_to_column():
+    runs = [make_run(), make_run(classifier="mlp", scores={"exact": score(0.78)})]
+    found = differences_table(runs, "t", make_evidence(runs, p=0.03).targets["gender"])
+    assert found is not None
+    texts = [[cell.text for cell in row] for row in found.rows]
+    assert texts == [["1", "svm · dlib_age", "·", "+2.0"], ["2", "mlp · dlib_age", "−2.0", "·"]]
+    assert all(cell.is_strong and cell.count == "p 0.030" for cell in (found.rows[0][3], found.rows[1][2]))
+
+
+def test_of_many_models_the_best_are_compared():
+    runs = [
+        make_run(classifier=f"m{number:02}", scores={"exact": score(0.8 - 0.01 * number)})
+        for number in range(12)
+    ]
+    found = differences_table(runs, "t", make_evidence(runs).targets["gender"])
+    assert found is not None
+    assert len(found.rows) == N_COMPARED
+    assert "every pair stands in evidence.json" in found.note
+
+
+def test_where_there_is_not_enough_data_no_number_is_shown():
+    runs = [make_run("age"), make_run("age", classifier="mlp")]
+    text = render_markdown(runs, "t", make_evidence(runs))
+    assert "| hat yes | not enough data | 9 | 4 |" in text
+    assert "| 18 | 12.0 (10.0–15.0) | 200 | not enough data | 900 |" in text
+    assert "1,111 subjects with equally many faces" in text
 
 
 def test_fewer_years_of_error_are_better():
@@ -483,7 +593,10 @@ def test_no_run_is_no_report(tmp_path):
 @pytest.mark.parametrize("is_narrow", [False, True])
 @pytest.mark.parametrize(("mean", "spread"), [(0.0, 0.0), (100.0, 0.0), (50.0, 60.0), (3.2e-9, 1e-9)])
 def test_a_plot_of_extreme_numbers_stays_inside_its_frame(is_narrow, mean, spread):
-    points = [Point("a" * 99, mean, spread, "1.0"), Point("b", mean, 0.0, "1.0", "floor")]
+    points = [
+        Point("a" * 99, mean, mean - spread, mean + spread, "1.0"),
+        Point("b", mean, mean, mean, "1.0", "floor"),
+    ]
     svg = dot_plot(points, axis="Exact, %", limit=100, is_narrow=is_narrow, summary="s")
     width = float(re.findall(r'viewBox="0 0 (\d+)', svg)[0])
     places = [float(x) for x in re.findall(r'(?:cx|x)="(-?[\d.]+)"', svg)]
@@ -500,7 +613,7 @@ def test_a_large_table_of_classes_is_left_out():
 
 
 def test_a_table_names_where_its_columns_stand(runs):
-    table = scores_table([run for run in runs if run.target == "gender"], "c")
+    table = scores_table([run for run in runs if run.target == "gender"], "c", None)
     assert sum(span for _, span in table.groups) == len(table.columns)
     assert [title for title, _ in table.groups if title] == ["on the faces found", "on all rows", "seconds"]
 

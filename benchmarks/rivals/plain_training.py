@@ -86,7 +86,7 @@ def main():
     """Read the job, train, print the answer."""
     job = json.loads(Path(sys.argv[-1]).read_text())
     torch.set_num_threads(job["threads"])
-    torch.manual_seed(0)
+    torch.manual_seed(job["round"])
     files = sorted(Path(job["folder"]).iterdir())
     train = DataLoader(
         Faces([f for i, f in enumerate(files) if i % job["held_out"]], TRAIN),

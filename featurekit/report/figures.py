@@ -25,14 +25,15 @@ class Point:
     Attributes:
         label: what it is.
         mean: where the dot stands.
-        spread: half the length of its line; 0 for none.
+        low, high: where its line starts and ends; both the mean for none.
         shown: the numbers in words, beside it.
         role: "floor", "off-the-shelf", or "" for a trained model.
     """
 
     label: str
     mean: float
-    spread: float
+    low: float
+    high: float
     shown: str
     role: str = ""
 
@@ -50,8 +51,8 @@ def dot_plot(points: Sequence[Point], *, axis: str, limit: float, is_narrow: boo
     marks = {point.role: point for point in reversed(points) if point.role}
     lines = [marks[role] for role in ("floor", "off-the-shelf") if role in marks]
     low, high, ticks = _axis(
-        min(point.mean - point.spread for point in points),
-        max(point.mean + point.spread for point in points),
+        min(min(point.low, point.mean) for point in points),
+        max(max(point.high, point.mean) for point in points),
         limit,
     )
     longest = max(min(len(visible(point.label)), _MAX_LABEL) for point in points)
@@ -82,7 +83,7 @@ def dot_plot(points: Sequence[Point], *, axis: str, limit: float, is_narrow: boo
         # Near an edge the words lean inwards, so that none is cut off.
         room = (len(line.role) + len(line.shown) + 1) * _LETTER / 2
         anchor = "start" if at - room < 0 else "end" if at + room > width else "middle"
-        svg.append(_words(at, y, f"{line.role} {line.shown.partition(' ±')[0]}", anchor, "faint"))
+        svg.append(_words(at, y, f"{line.role} {line.shown.partition(' ')[0]}", anchor, "faint"))
     for i, point in enumerate(points):
         y = top + step * (i + 0.5) + (8 if is_narrow else 0)
         room = int((width - 20 - numbers) / _LETTER) if is_narrow else _MAX_LABEL
@@ -92,8 +93,8 @@ def dot_plot(points: Sequence[Point], *, axis: str, limit: float, is_narrow: boo
         else:
             svg.append(_words(0, y + 4, _cut(point.label, room), "start", "name", point.label))
             svg.append(_words(width - 4, y + 4, point.shown, "end", "number"))
-        start, end = max(point.mean - point.spread, low), min(point.mean + point.spread, high)
-        if point.spread:
+        start, end = max(point.low, low), min(point.high, high)
+        if point.high > point.low:
             svg.append(f'<path class="spread" d="M{x(start):.1f} {y:.1f}H{x(end):.1f}"/>')
         svg.append(_dot(x(point.mean), y, point.role))
     svg.append("</svg>")

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from featurekit.benchmark import Run
 from featurekit.errors import WorkspaceError
+from featurekit.evidence import Estimate, Evidence, TargetEvidence
 from featurekit.report.figures import Panel, Point, dot_plot, learning_curves
 from featurekit.report.tables import (
     MAX_MATRIX_CLASSES,
@@ -20,12 +21,15 @@ from featurekit.report.tables import (
     best_first,
     confusion_table,
     counts_table,
+    differences_table,
     dropped_table,
     facts_table,
     fits_table,
     headline,
+    limits_table,
     mean_of,
     model_name,
+    p_value,
     recall_table,
     recipes_table,
     role,
@@ -33,8 +37,10 @@ from featurekit.report.tables import (
     score_kind,
     scores_table,
     searches_table,
+    slices_table,
     trainings_table,
     weights_table,
+    words,
 )
 
 SYNTHETIC = "synthetic: made-up portraits"
@@ -108,8 +114,13 @@ class Page:
     sections: tuple[Section, ...]
 
 
-def compose(runs: Sequence[Run], title: str) -> Page:
+def compose(runs: Sequence[Run], title: str, evidence: Evidence | None) -> Page:
     """Return the report on some runs; their order makes no difference.
+
+    Args:
+        runs: what was compared.
+        title: heading of the report.
+        evidence: what their predictions say beyond their scores; None where they are not at hand.
 
     Raises:
         WorkspaceError: there is no run.
@@ -121,9 +132,13 @@ def compose(runs: Sequence[Run], title: str) -> Page:
     names += sorted({run.target for run in runs} - set(names))
     by_target = {name: best_first([run for run in runs if run.target == name]) for name in names}
     is_synthetic = any(bool(run.dataset.get("synthetic")) for run in runs)
+    known = evidence.targets if evidence else {}
     sections = [
-        Section("Verdict", _verdict(by_target, runs, is_synthetic)),
-        *(Section(_target_title(name), _target_blocks(name, of)) for name, of in by_target.items()),
+        Section("Verdict", _verdict(by_target, known, is_synthetic)),
+        *(
+            Section(_target_title(name), _target_blocks(name, of, known.get(name)))
+            for name, of in by_target.items()
+        ),
         Section("What was dropped, and why", _dropped(by_target, runs)),
         Section("How it was measured", _measured(by_target, runs)),
         Section("What the numbers do not say", (_limits(runs, is_synthetic),)),
@@ -176,15 +191,24 @@ def _facts(runs: Sequence[Run], by_target: Mapping[str, Sequence[Run]]) -> tuple
 
 
 def _verdict(
-    by_target: Mapping[str, Sequence[Run]], runs: Sequence[Run], is_synthetic: bool
+    by_target: Mapping[str, Sequence[Run]], known: Mapping[str, TargetEvidence], is_synthetic: bool
 ) -> tuple[Block, ...]:
-    blocks: list[Block] = [
-        Points(tuple((f"{_target_title(name)}:", _who_won(of)) for name, of in by_target.items())),
-        Text(
-            "This version does not test whether the difference between the first two is chance."
-            " ± is the standard deviation over the folds, which is not a confidence interval."
-        ),
-    ]
+    items = tuple(
+        (f"{_target_title(name)}:", _who_won(of, known.get(name))) for name, of in by_target.items()
+    )
+    if known:
+        how = (
+            "Intervals are 95 % intervals over subjects. p-values come from sign-flip tests over subjects and"
+            " hold for all pairs of models of a target together (Holm). No evidence of a difference does not"
+            " mean that two models are equal."
+        )
+    else:
+        how = (
+            "The predictions are not at hand, so that nothing was tested: whether the difference between the"
+            " first two is chance is not known. ± is the standard deviation over the folds, which is not a"
+            " confidence interval."
+        )
+    blocks: list[Block] = [Points(items), Text(how)]
     if is_synthetic:
         synthetic = (
             "The portraits are synthetic (made up): these numbers show that the software works and say"
@@ -204,8 +228,8 @@ def _verdict(
     return tuple(blocks)
 
 
-def _who_won(runs: Sequence[Run]) -> str:
-    """Say which trained model is best, by how much, and over what; runs are best first."""
+def _who_won(runs: Sequence[Run], evidence: TargetEvidence | None) -> str:
+    """Say which trained model is best, how sure that is, at what cost, and for whom it fails."""
     kind = headline(runs)
     trained = [run for run in runs if not run.is_baseline and mean_of(run, kind.name) is not None]
     if not trained:
@@ -213,8 +237,8 @@ def _who_won(runs: Sequence[Run]) -> str:
     best = trained[0]
     mean = mean_of(best, kind.name)
     assert mean is not None  # trained keeps only runs that have one
-    sentence = f"{best.classifier_name} on {best.features} is best, {_shown(best, kind.name)}"
-    also = _shown(best, "one_off")
+    sentence = f"{best.classifier_name} on {best.features} is best, {_shown(best, kind.name, evidence)}"
+    also = _shown(best, "one_off", evidence)
     sentence += f" ({also}). " if also and kind.name == "exact" else ". "
     against = []
     for baseline, called in (("floor", "the floor"), ("off-the-shelf", "the off-the-shelf model")):
@@ -234,23 +258,77 @@ def _who_won(runs: Sequence[Run]) -> str:
         how_far = (
             f"{_amount(kind.name, behind)} behind" if float(kind.format(abs(behind))) else "level with it"
         )
-        sentence += f"Second is {second.classifier_name} on {second.features}, {how_far}."
+        sentence += f"Second is {second.classifier_name} on {second.features}, {how_far}"
+        found = evidence.between(best.name, second.name) if evidence else None
+        if found:
+            shown = "a difference beyond chance" if found.is_shown else "no evidence of a difference"
+            sentence += f": {shown} ({p_value(found.adjusted)})"
+        sentence += ". "
+    if evidence:
+        sentence += _cheapest(best, trained, evidence) + _worst(best, kind, evidence)
     return sentence.strip()
 
 
-def _shown(run: Run, name: str, *, short: bool = False) -> str:
-    """Return a score in words, e.g. "72.0 ± 0.8 % exact"; "" where there is none."""
+def _cheapest(best: Run, trained: Sequence[Run], evidence: TargetEvidence) -> str:
+    """Name the model that takes the least time for a face among those not shown to be worse than the best."""
+    level = [run for run in trained if run is best]
+    for run in trained:
+        found = evidence.between(best.name, run.name)
+        if found is not None and not found.is_shown:
+            level.append(run)
+    costs = [(cost, run.name, run) for run in level if (cost := _milliseconds(run)) is not None]
+    if not costs:
+        return ""
+    cost, _, run = min(costs)
+    which = "the best itself" if run is best else f"{run.classifier_name} on {run.features}"
+    return (
+        f"The cheapest model not shown to be worse than the best is {which}:"
+        f" {cost:.2g} ms to find and read a face. "
+    )
+
+
+def _milliseconds(run: Run) -> float | None:
+    """Return what a face takes from the picture to the answer, on the machine of the run."""
+    n_rows = run.dataset.get("n_rows")
+    extract, predict = run.seconds.get("extract"), run.seconds.get("predict")
+    if not n_rows or not run.n_tested or extract is None or predict is None:
+        return None
+    return float(1000 * (extract / n_rows + predict / run.n_tested))
+
+
+def _worst(best: Run, kind: ScoreKind, evidence: TargetEvidence) -> str:
+    """Name the label whose faces the best model reads worst."""
+    if evidence.sliced != best.name:
+        return ""
+    for one in evidence.slices:  # worst first
+        if one.estimate and len(one.columns) == 1:
+            label = f"{words(one.columns[0])} {one.labels[0]}"
+            return f"It fails most on faces with {label}: {_between(kind, one.estimate)}."
+    return ""
+
+
+def _between(kind: ScoreKind, estimate: Estimate) -> str:
+    """Return an estimate in words, e.g. "72.0 % (71.1 to 72.9)"."""
+    unit = f" {kind.unit}" if kind.unit else ""
+    low, high = kind.format(estimate.low), kind.format(estimate.high)
+    return f"{kind.format(estimate.value)}{unit} ({low} to {high})"
+
+
+def _shown(run: Run, name: str, evidence: TargetEvidence | None = None, *, short: bool = False) -> str:
+    """Return a score in words, e.g. "72.0 (71.1 to 72.9) % exact accuracy"; "" where there is none."""
     kind, mean = score_kind(name), mean_of(run, name)
     if mean is None:
         return ""
-    spread = run.scores[name].get("spread")
-    text = kind.format(mean)
-    if spread is not None and not short:
-        text += f" ± {kind.format(spread)}"
-    text += f" {kind.unit}" if kind.unit else ""
+    unit = f" {kind.unit}" if kind.unit else ""
     if short:
-        return text
-    return f"{text} {_word(kind)}"
+        return kind.format(mean) + unit
+    estimate = evidence.estimates.get(run.name, {}).get(name) if evidence else None
+    if estimate:
+        between = f", 95 % interval {kind.format(estimate.low)} to {kind.format(estimate.high)}"
+        return f"{kind.format(mean)}{unit} {_word(kind)}{between}"
+    spread = run.scores[name].get("spread")
+    around = f" ± {kind.format(spread)}" if spread is not None else ""
+    return f"{kind.format(mean)}{around}{unit} {_word(kind)}"
 
 
 def _word(kind: ScoreKind) -> str:
@@ -271,7 +349,7 @@ def _difference(name: str, gain: float) -> str:
     return f"{_amount(name, gain)} {'better' if gain > 0 else 'worse'} than"
 
 
-def _target_blocks(name: str, runs: Sequence[Run]) -> tuple[Block, ...]:
+def _target_blocks(name: str, runs: Sequence[Run], evidence: TargetEvidence | None) -> tuple[Block, ...]:
     """Return the part of one target; its runs are best first."""
     kind, title = headline(runs), _target_title(name)
     classes = runs[0].classes
@@ -282,9 +360,18 @@ def _target_blocks(name: str, runs: Sequence[Run]) -> tuple[Block, ...]:
     about += f"{few}, each scored by a model that has not seen its subject."
     if len(counts) > 1:
         about += " Not every run was scored on as many faces: see the column Faces."
-    blocks: list[Block] = [Text(about), scores_table(runs, f"{title}: all models, best first")]
-    plot = _plot(runs, f"{title}: {_word(kind)} of all models")
+    if evidence and evidence.n_faces > evidence.n_subjects:
+        about += (
+            f" Faces of one subject go right or wrong together: they tell as much as"
+            f" {evidence.effective_subjects:,.0f} subjects with equally many faces would (Kish)."
+        )
+    blocks: list[Block] = [Text(about), scores_table(runs, f"{title}: all models, best first", evidence)]
+    plot = _plot(runs, f"{title}: {_word(kind)} of all models", evidence)
     blocks += [plot] if plot else []
+    differences = (
+        differences_table(runs, f"{title}: which differences are shown", evidence) if evidence else None
+    )
+    blocks += [differences] if differences else []
     networks = [run for run in runs if run.training]
     if networks:
         blocks.append(_curves(networks, f"{title}: how the networks learned"))
@@ -295,6 +382,13 @@ def _target_blocks(name: str, runs: Sequence[Run]) -> tuple[Block, ...]:
         blocks.append(confusion_table(best, f"{title}: who was read as whom by {model_name(best)}"))
     recall = recall_table(runs, f"{title}: recall of each class")
     blocks += [recall] if recall else []
+    if evidence:
+        whose = next((model_name(run) for run in runs if run.name == evidence.sliced), evidence.sliced)
+        more = (
+            slices_table(evidence, f"{title}: for whom {whose} fails"),
+            limits_table(evidence, f"{title}: limits of age as {whose} would decide them"),
+        )
+        blocks += [table for table in more if table]
     return tuple(blocks)
 
 
@@ -302,7 +396,7 @@ def _listed(classes: Sequence[str]) -> str:
     return ", ".join(classes if len(classes) <= 12 else [*classes[:11], "…"])
 
 
-def _plot(runs: Sequence[Run], caption: str) -> Figure | None:
+def _plot(runs: Sequence[Run], caption: str, evidence: TargetEvidence | None) -> Figure | None:
     kind = headline(runs)
     scored = [run for run in runs if mean_of(run, kind.name) is not None]
     if not scored:
@@ -316,9 +410,14 @@ def _plot(runs: Sequence[Run], caption: str) -> Figure | None:
     for run in drawn:
         mean = mean_of(run, kind.name)
         assert mean is not None
+        estimate = evidence.estimates.get(run.name, {}).get(kind.name) if evidence else None
         spread = run.scores[kind.name].get("spread") or 0.0
+        low, high = (estimate.low, estimate.high) if estimate else (mean - spread, mean + spread)
         shown = kind.format(mean) + (f" ± {kind.format(spread)}" if spread else "")
-        points.append(Point(model_name(run), mean * kind.scale, spread * kind.scale, shown, role(run)))
+        if estimate:
+            shown = f"{kind.format(mean)} ({kind.format(low)}–{kind.format(high)})"
+        ends = (low * kind.scale, high * kind.scale)
+        points.append(Point(model_name(run), mean * kind.scale, *ends, shown, role(run)))
     axis = f"{kind.title}, {kind.unit}" if kind.unit else kind.title
     better = "less is better" if kind.best is min else "more is better" if kind.best else ""
     axis += f" ({better})" if better else ""
@@ -330,7 +429,8 @@ def _plot(runs: Sequence[Run], caption: str) -> Figure | None:
         dot_plot(points, axis=axis, limit=limit, is_narrow=is_narrow, summary=summary)
         for is_narrow in (False, True)
     )
-    note = "Mean and standard deviation over the folds. Filled circles are trained models."
+    lines = "95 % interval over subjects" if evidence else "standard deviation over the folds"
+    note = f"Mean over the folds and {lines}. Filled circles are trained models."
     if any(role(run) for run in drawn):
         note += " Hollow marks are baselines, and the upright lines stand where they do."
     return Figure(caption, note, wide, narrow)
@@ -466,8 +566,9 @@ def _limits(runs: Sequence[Run], is_synthetic: bool) -> Points:
         ),
         (
             "Spread.",
-            "± is the standard deviation over the folds. It is not a confidence interval: the folds share"
-            " training faces.",
+            "An interval says what other subjects from where these come from would do to a score, and nothing"
+            " about faces from elsewhere. ± is the standard deviation over the folds and no interval: the"
+            " folds share training faces.",
         ),
         (
             "Time.",

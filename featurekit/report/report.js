@@ -16,16 +16,19 @@ function csvField(text) {
   return /[",\r\n']/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
 }
 
+const othersOf = (cell) => (cell.dataset.others ? cell.dataset.others.split("|") : []);
+
 function csvOf(table) {
   const heads = [...table.tHead.rows[table.tHead.rows.length - 1].cells];
   const lines = [heads.flatMap((head) => {
     const name = head.dataset.heading;
-    return head.dataset.second ? [name, `${name}, ${head.dataset.second}`] : [name];
+    return [name, ...othersOf(head).map((other) => `${name}, ${other}`)];
   })];
   for (const row of table.tBodies[0].rows) {
     lines.push([...row.cells].flatMap((cell, i) => {
       const first = cell.dataset.value ?? (textOf(cell) === "—" ? "" : textOf(cell));
-      return heads[i].dataset.second ? [first, cell.dataset.second ?? ""] : [first];
+      const others = othersOf(cell);
+      return [first, ...othersOf(heads[i]).map((_, place) => others[place] ?? "")];
     }));
   }
   return lines.map((line) => line.map(csvField).join(",")).join("\r\n") + "\r\n";

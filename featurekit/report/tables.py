@@ -7,11 +7,12 @@ text is read, the number is sorted by and copied.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
 from featurekit.benchmark import Run
+from featurekit.evidence import FEWEST, Difference, Estimate, TargetEvidence
 from featurekit.faces import STATUS_MEANINGS
 from featurekit.manifest import REASONS
 from featurekit.store import recipe_key
@@ -22,6 +23,7 @@ FOUND = "on the faces found"
 # Larger matrices are no longer read by eye; their counts are in runs/*.json.
 MAX_MATRIX_CLASSES = 24
 N_RECALL_MODELS = 3
+N_COMPARED = 8  # trained models that are compared with each other in a table
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,13 @@ SCORES = {
         ScoreKind("balanced_accuracy", "Balanced", "%", "mean of the classes' recalls", max),
         ScoreKind("macro_f1", "Macro-F1", "%", "mean of the classes' F1 scores", max),
         ScoreKind("mae_groups", "MAE", "groups", "mean distance from the true group, in groups", min),
+        ScoreKind("quadratic_kappa", "Kappa", "", "agreement beyond chance, far answers weighing more", max),
+        ScoreKind(
+            "roc_auc", "ROC-AUC", "", "how often the right class is given more than it is elsewhere", max
+        ),
+        ScoreKind(
+            "ranked_probability", "RPS", "", "squared error of the probabilities to lie above each limit", min
+        ),
         ScoreKind("log_loss", "Log loss", "", "mean surprise at the true class, in nats; 0 is best", min),
         ScoreKind("mae_years", "MAE", "years", "mean distance from the true age, in years", min),
     )
@@ -81,7 +90,7 @@ class Column:
     Attributes:
         title: its heading.
         unit: of its numbers.
-        second: heading of the second number of its cells where it is copied; "" where there is none.
+        others: headings of the further numbers of its cells where it is copied, e.g. ("spread",).
         group: heading over neighbouring columns of one kind.
         is_number: whether it is set like numbers.
         is_code: whether it holds names and hashes.
@@ -91,7 +100,7 @@ class Column:
 
     title: str
     unit: str = ""
-    second: str = ""
+    others: tuple[str, ...] = ()
     group: str = ""
     is_number: bool = False
     is_code: bool = False
@@ -119,8 +128,8 @@ class Cell:
         text: what is read.
         value: the number it is sorted and copied by; None for plain text and where there is none.
         spread: "± 0.8", set apart so that the means stand in line; or
-        count: "1,234 faces" in few words, for the second line.
-        second: the number that spread or count stands for.
+        count: "1,234 faces" or "72.1–73.4" in few words, for the second line.
+        others: the numbers that spread or count stands for.
         tag: one or two words on the row, e.g. "floor".
         is_strong: whether it is the best of its column.
         heat: 0 to 10, how dark it is shaded; -1 for not at all.
@@ -131,7 +140,7 @@ class Cell:
     value: float | None = None
     spread: str = ""
     count: str = ""
-    second: float | None = None
+    others: tuple[float, ...] = ()
     tag: str = ""
     is_strong: bool = False
     heat: int = -1
@@ -204,15 +213,23 @@ def role(run: Run) -> str:
     return "floor" if run.classifier == "majority" else "off-the-shelf"
 
 
-def scores_table(runs: Sequence[Run], caption: str) -> Table:
-    """Return the table of one target, best run first."""
+def scores_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | None) -> Table:
+    """Return the table of one target, best run first; with intervals where there is evidence."""
     ordered = best_first(runs)
     found = _score_kinds(run.scores for run in runs)
     everywhere = [k for k in _score_kinds(run.scores_all_rows for run in runs) if k.name in _ON_ALL_ROWS]
     n_tested = sorted({run.n_tested for run in runs})
+    estimates = evidence.estimates if evidence else {}
+    sure = {name for of_run in estimates.values() for name in of_run}
     columns = [Column("Features", is_code=True), Column("Classifier", is_code=True)]
     columns += [
-        Column(kind.title, kind.unit, second="spread", group=group, is_number=True)
+        Column(
+            kind.title,
+            kind.unit,
+            others=("from", "to") if group == FOUND and kind.name in sure else ("spread",),
+            group=group,
+            is_number=True,
+        )
         for group, kinds in ((FOUND, found), ("on all rows", everywhere))
         for kind in kinds
     ]
@@ -230,7 +247,8 @@ def scores_table(runs: Sequence[Run], caption: str) -> Table:
         for kinds, on_all in ((found, False), (everywhere, True)):
             for kind in kinds:
                 best = _best(ordered, kind, on_all)
-                cells.append(_score_cell(run, kind, on_all, best))
+                between = None if on_all else estimates.get(run.name, {}).get(kind.name)
+                cells.append(_score_cell(run, kind, on_all, best, between))
         if len(n_tested) > 1:
             cells.append(count_cell(run.n_tested))
         predict = _finite(run.seconds.get("predict"))
@@ -242,9 +260,8 @@ def scores_table(runs: Sequence[Run], caption: str) -> Table:
             Cell(_size(run.bytes_on_disk), run.bytes_on_disk) if run.bytes_on_disk else Cell(ABSENT),
         ]
         rows.append(tuple(cells))
-    return Table(
-        caption, tuple(columns), tuple(rows), _scores_note(found, everywhere), n_names=2, is_sortable=True
-    )
+    note = _scores_note(found, everywhere, are_sure=bool(sure))
+    return Table(caption, tuple(columns), tuple(rows), note, n_names=2, is_sortable=True)
 
 
 def _score_kinds(scores: Any) -> list[ScoreKind]:
@@ -255,18 +272,30 @@ def _score_kinds(scores: Any) -> list[ScoreKind]:
     ]
 
 
-def _score_cell(run: Run, kind: ScoreKind, on_all_rows: bool, best: float | None) -> Cell:
+def _score_cell(
+    run: Run, kind: ScoreKind, on_all_rows: bool, best: float | None, between: Estimate | None
+) -> Cell:
     score = (run.scores_all_rows if on_all_rows else run.scores).get(kind.name, {})
     mean, spread = _finite(score.get("mean")), _finite(score.get("spread"))
     if mean is None:
         return Cell(ABSENT)
-    return Cell(
-        kind.format(mean),
-        round(mean * kind.scale, 6),
-        spread=f"± {kind.format(spread)}" if spread is not None else "",
-        second=round(spread * kind.scale, 6) if spread is not None else None,
-        is_strong=not run.is_baseline and mean == best,
+    cell = Cell(
+        kind.format(mean), round(mean * kind.scale, 6), is_strong=not run.is_baseline and mean == best
     )
+    if between is not None:
+        return replace(cell, **_range(kind, between))
+    if spread is None:
+        return cell
+    return replace(cell, spread=f"± {kind.format(spread)}", others=(round(spread * kind.scale, 6),))
+
+
+def _range(kind: ScoreKind, between: Estimate) -> dict[str, Any]:
+    """Return what a cell says of between which values its number lies."""
+    ends = (between.low, between.high)
+    return {
+        "count": "–".join(kind.format(end) for end in ends),
+        "others": tuple(round(end * kind.scale, 6) for end in ends),
+    }
 
 
 def _best(runs: Sequence[Run], kind: ScoreKind, on_all_rows: bool) -> float | None:
@@ -277,8 +306,13 @@ def _best(runs: Sequence[Run], kind: ScoreKind, on_all_rows: bool) -> float | No
     return kind.best(known) if kind.best and known else None
 
 
-def _scores_note(found: Sequence[ScoreKind], everywhere: Sequence[ScoreKind]) -> str:
+def _scores_note(found: Sequence[ScoreKind], everywhere: Sequence[ScoreKind], *, are_sure: bool) -> str:
     words = [f"{kind.title}: {kind.meaning}." for kind in found if kind.meaning]
+    if are_sure:
+        words.append(
+            "Small numbers below: the 95 % interval, from drawing subjects anew with all their faces; what"
+            " stands above is the mean over the folds."
+        )
     words.append("± is the standard deviation over the folds. The best of the trained models is set in bold.")
     if everywhere:
         words.append("On all rows, a labelled row in which no face was found counts as read wrongly.")
@@ -293,7 +327,7 @@ def _scores_note(found: Sequence[ScoreKind], everywhere: Sequence[ScoreKind]) ->
 def confusion_table(run: Run, caption: str) -> Table:
     """Return who was read as whom: a row for each true class, in percent of its faces, with counts."""
     columns = [Column("True class")]
-    columns += [Column(label, copied_unit="%", second="faces", is_number=True) for label in run.classes]
+    columns += [Column(label, copied_unit="%", others=("faces",), is_number=True) for label in run.classes]
     columns.append(Column("Faces", is_number=True))
     rows = []
     for i, label in enumerate(run.classes):
@@ -307,7 +341,7 @@ def confusion_table(run: Run, caption: str) -> Table:
                     ABSENT if share is None else f"{100 * share:.0f}",
                     None if share is None else round(100 * share, 6),
                     count=f"{count:,}",
-                    second=count,
+                    others=(count,),
                     heat=-1 if share is None else round(10 * share),
                     is_diagonal=i == j,
                 )
@@ -318,6 +352,136 @@ def confusion_table(run: Run, caption: str) -> Table:
         " small ones are faces. Right answers are framed. Counts are summed over the folds."
     )
     return Table(caption, tuple(columns), tuple(rows), note)
+
+
+def differences_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence) -> Table | None:
+    """Return by how much each of the best models is better than each other one, and whether that is shown.
+
+    Of more than N_COMPARED the best trained ones are compared, and the baselines with them.
+    """
+    kind = score_kind(evidence.score)
+    ordered = [run for run in best_first(runs) if run.name in evidence.estimates]
+    trained = [run for run in ordered if not run.is_baseline]
+    kept = {run.name for run in [*trained[:N_COMPARED], *(run for run in ordered if run.is_baseline)]}
+    shown = [run for run in ordered if run.name in kept]
+    if len(shown) < 2:
+        return None
+    unit = "points" if kind.unit == "%" else kind.unit
+    columns = [Column("No.", is_number=True), Column("Better by"), *_against(shown, unit)]
+    rows = []
+    for number, run in enumerate(shown, start=1):
+        cells = [count_cell(number), Cell(model_name(run), tag=role(run))]
+        for other in shown:
+            found = evidence.between(run.name, other.name)
+            cells.append(Cell("·") if found is None else _difference_cell(kind, found))
+        rows.append(tuple(cells))
+    note = (
+        f"How much better the model of the row is than the model of the column, in {unit}, and the p-value"
+        " that chance alone sets them as far apart: sign-flip test over subjects, for all pairs of the target"
+        " together (Holm). Bold: there is evidence of a difference (p ≤ 0.05). Otherwise there is no evidence"
+        " of one, which does not mean that the two are equal."
+    )
+    if len(shown) < len(ordered):
+        note += f" Shown are the best {N_COMPARED} trained models; every pair stands in evidence.json."
+    return Table(caption, tuple(columns), tuple(rows), note, n_names=2)
+
+
+def _against(shown: Sequence[Run], unit: str) -> list[Column]:
+    return [
+        Column(f"than {number}", copied_unit=unit, others=("p",), is_number=True)
+        for number in range(1, len(shown) + 1)
+    ]
+
+
+def _difference_cell(kind: ScoreKind, found: Difference) -> Cell:
+    gain = found.gain * kind.scale
+    digits = kind.format(abs(found.gain))
+    sign = "" if not float(digits) else "+" if gain > 0 else "−"
+    return Cell(
+        sign + digits,
+        round(gain, 6),
+        count=p_value(found.adjusted),
+        others=(found.adjusted,),
+        is_strong=found.is_shown,
+    )
+
+
+def p_value(p: float) -> str:
+    """Return a p-value in words.
+
+    >>> p_value(0.0003), p_value(0.0312), p_value(0.42), p_value(1.0)
+    ('p < 0.001', 'p 0.031', 'p 0.42', 'p 1.00')
+    """
+    return "p < 0.001" if p < 0.001 else f"p {p:.3f}" if p < 0.0995 else f"p {p:.2f}"
+
+
+def slices_table(evidence: TargetEvidence, caption: str) -> Table | None:
+    """Return how the best model reads faces of each label, worst first."""
+    if not evidence.slices:
+        return None
+    kind = score_kind(evidence.score)
+    columns = (
+        Column("Faces with"),
+        Column(kind.title, kind.unit, others=("from", "to"), is_number=True),
+        Column("Faces", is_number=True),
+        Column("Subjects", is_number=True),
+    )
+    rows = []
+    for one in evidence.slices:
+        label = ", ".join(
+            f"{words(column)} {label}" for column, label in zip(one.columns, one.labels, strict=True)
+        )
+        score = Cell("not enough data")
+        if one.estimate:
+            score = Cell(
+                kind.format(one.estimate.value),
+                round(one.estimate.value * kind.scale, 6),
+                **_range(kind, one.estimate),
+            )
+        rows.append((Cell(label), score, count_cell(one.n_faces), count_cell(one.n_subjects)))
+    note = (
+        "Worst first. Small numbers: the 95 % interval over subjects. Of fewer than"
+        f" {FEWEST} subjects no number is given. Many slices are looked at: the worst of them looks worse"
+        " than it is."
+    )
+    return Table(caption, columns, tuple(rows), note, is_sortable=True)
+
+
+def limits_table(evidence: TargetEvidence, caption: str) -> Table | None:
+    """Return how the best model decides limits of age, or None where years are not what is read."""
+    if not evidence.limits:
+        return None
+    share = ScoreKind("share", "", "%")
+    columns = (
+        Column("Limit", "years", is_number=True),
+        Column("Called older though younger", "%", others=("from", "to"), is_number=True),
+        Column("Younger", "faces", is_number=True),
+        Column("Called younger though older", "%", others=("from", "to"), is_number=True),
+        Column("Older", "faces", is_number=True),
+    )
+
+    def cell(estimate: Estimate | None) -> Cell:
+        if estimate is None:
+            return Cell("not enough data")
+        value = round(estimate.value * share.scale, 6)
+        return Cell(share.format(estimate.value), value, **_range(share, estimate))
+
+    rows = tuple(
+        (
+            count_cell(one.limit),
+            cell(one.called_older),
+            count_cell(one.n_younger),
+            cell(one.called_younger),
+            count_cell(one.n_older),
+        )
+        for one in evidence.limits
+    )
+    note = (
+        "As if whoever is read as the limit or older were let through. Small numbers: the 95 % interval over"
+        " subjects. A face close to the limit is misread far more often than one far from it, so the shares"
+        " depend on the ages in the data."
+    )
+    return Table(caption, columns, rows, note)
 
 
 def recall_table(runs: Sequence[Run], caption: str) -> Table | None:

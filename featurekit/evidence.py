@@ -1,0 +1,478 @@
+"""What the predictions of a comparison say beyond the means of its runs: how sure, whether better, for whom.
+
+Read from the predictions that runs keep, pooled over the folds: every face was read
+by a model that had not seen its subject. What comes out is small and names nobody;
+it is kept as evidence.json beside the runs, so that a report can be written again
+where the predictions are no longer at hand.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featurekit.benchmark import Run
+from featurekit.errors import WorkspaceError
+from featurekit.manifest import COLUMNS, Manifest, Target
+from featurekit.metrics import cells_of, decide, from_counts, log_losses, ranked_probabilities
+from featurekit.statistics import (
+    Interval,
+    bootstrap,
+    corrected_t,
+    effective_subjects,
+    holm,
+    interval,
+    per_subject,
+    resampled_sums,
+    sign_flip,
+)
+from featurekit.workspace import write_text
+
+VERSION = 1
+FEWEST = 30  # persons in a slice; of fewer no number is given
+MOST_LABELS = 24  # of a column that faces are sliced by, and of a target whose whole table of counts is used
+LIMITS = (13, 18, 21, 25)  # years at which something is decided by age
+ALPHA = 0.05
+
+# Called with the pieces of work that are done, and how many there are.
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A score on all faces together and between which values it lies; shares are between 0 and 1."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """How two models of one target compare on the faces that both have read.
+
+    Attributes:
+        first, second: names of the runs.
+        gain: by how much the first is the better one, negative where it is the worse; a share of faces, or
+            years.
+        low, high: between which values the gain lies.
+        p_value: of the sign-flip test over subjects.
+        adjusted: the same, for all pairs of the target together (Holm).
+        by_folds: of Nadeau & Bengio's corrected t-test over the folds; None where it says nothing.
+    """
+
+    first: str
+    second: str
+    gain: float
+    low: float
+    high: float
+    p_value: float
+    adjusted: float
+    by_folds: float | None
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether there is evidence that the two differ."""
+        return self.adjusted <= ALPHA
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slice:
+    """How faces with one label, or two, are read by one model.
+
+    Attributes:
+        columns, labels: whose: ("gender", "age_group") and ("female", "0-2").
+        n_faces, n_subjects: how many there are.
+        estimate: None of fewer than FEWEST subjects.
+    """
+
+    columns: tuple[str, ...]
+    labels: tuple[str, ...]
+    n_faces: int
+    n_subjects: int
+    estimate: Estimate | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """How one model decides a limit of age.
+
+    Attributes:
+        limit: the age from which somebody counts as older.
+        n_younger, n_older: faces on either side.
+        called_older: share of the younger that were called older; None of fewer than FEWEST subjects.
+        called_younger: share of the older that were called younger.
+    """
+
+    limit: int
+    n_younger: int
+    n_older: int
+    called_older: Estimate | None
+    called_younger: Estimate | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetEvidence:
+    """All of this for one target.
+
+    Attributes:
+        score: the one that is compared and sliced: "exact" or "mae_years".
+        n_faces: faces that every run has read.
+        n_subjects: persons on them.
+        effective_subjects: persons with equally many faces who would tell as much (Kish).
+        estimates: name of a run → score → estimate, each on the faces that the run has read.
+        differences: of every pair of runs.
+        sliced: name of the run that slices and limits are of: the best trained one.
+        slices: worst first.
+        limits: of a target in years.
+    """
+
+    score: str
+    n_faces: int
+    n_subjects: int
+    effective_subjects: float
+    estimates: Mapping[str, Mapping[str, Estimate]]
+    differences: tuple[Difference, ...]
+    sliced: str
+    slices: tuple[Slice, ...]
+    limits: tuple[Limit, ...]
+
+    def between(self, first: str, second: str) -> Difference | None:
+        """Return how the first run compares with the second, or None where that was not asked."""
+        for one in self.differences:
+            if (one.first, one.second) == (first, second):
+                return one
+            if (one.second, one.first) == (first, second):
+                values = {"gain": -one.gain, "low": -one.high, "high": -one.low}
+                return Difference(**{**asdict(one), "first": first, "second": second, **values})
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What the predictions of a comparison say.
+
+    Attributes:
+        of: name of each run → hash of the predictions that were read.
+        seed: what chance came from.
+        targets: name of the target → what is known of it.
+    """
+
+    of: Mapping[str, str]
+    seed: int
+    targets: Mapping[str, TargetEvidence]
+
+    def save(self, folder: Path) -> None:
+        """Write folder/evidence.json."""
+        content = {"version": VERSION, **asdict(self)}
+        write_text(folder / "evidence.json", json.dumps(_plain(content), indent=1, allow_nan=False) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Evidence | None":
+        """Return what save() wrote, or None where nothing was, or by another version.
+
+        Raises:
+            WorkspaceError: the file is no evidence.
+        """
+        path = folder / "evidence.json"
+        if not path.is_file():
+            return None
+        try:
+            content = json.loads(path.read_text())
+            if content.pop("version") != VERSION:
+                return None
+            targets = {name: _target_from(one) for name, one in content.pop("targets").items()}
+            return cls(**content, targets=targets)
+        except (ValueError, KeyError, TypeError) as error:
+            raise WorkspaceError(f"{path} is no evidence of this version of featurekit: {error}") from error
+
+
+def gather(
+    folder: Path, runs: Sequence[Run], manifest: Manifest, *, seed: int = 0, progress: Progress | None = None
+) -> Evidence | None:
+    """Return the evidence on some runs: what was kept of these predictions, else found anew and kept.
+
+    Args:
+        folder: of the comparison.
+        runs: all of it.
+        manifest: whose faces.
+        seed: what chance comes from.
+        progress: told how far it is.
+
+    Returns:
+        None where the predictions are not at hand, and none are kept of just these runs.
+    """
+    kept = Evidence.load(folder)
+    paths = {run.name: folder / "predictions" / f"{run.name}.parquet" for run in runs}
+    if not all(path.is_file() for path in paths.values()):
+        return kept if kept and set(kept.of) == set(paths) else None
+    hashes = {name: sha256(path.read_bytes()).hexdigest() for name, path in paths.items()}
+    if kept and kept.of == hashes and kept.seed == seed:
+        return kept
+    by_target: dict[str, list[Run]] = {}
+    for run in runs:
+        by_target.setdefault(run.target, []).append(run)
+    n_steps, done = len(runs) + 2 * len(by_target), 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        if progress:
+            progress(done, n_steps)
+
+    targets = {}
+    for name in sorted(by_target):
+        tables = {run.name: pd.read_parquet(paths[run.name]) for run in by_target[name]}
+        if any("subject" not in table for table in tables.values()):
+            return None  # kept by a version that did not say who is who
+        targets[name] = _of_target(manifest, name, by_target[name], tables, seed, step)
+    Evidence(of=hashes, seed=seed, targets=targets).save(folder)
+    return Evidence.load(folder)  # as any later report will see it, to the last digit
+
+
+def _of_target(
+    manifest: Manifest,
+    name: str,
+    runs: Sequence[Run],
+    tables: Mapping[str, pd.DataFrame],
+    seed: int,
+    step: Callable[[], None],
+) -> TargetEvidence:
+    target = manifest.target(name)
+    score = "mae_years" if target.is_regression else "exact"
+    estimates = {}
+    for run in runs:
+        estimates[run.name] = _estimates(target, tables[run.name], seed)
+        step()
+    shared = set.intersection(*(set(table["face_id"]) for table in tables.values()))
+    common = {
+        run: table[table["face_id"].isin(shared)].sort_values("face_id", ignore_index=True)
+        for run, table in tables.items()
+    }
+    anyone = next(iter(common.values()))
+    subjects = anyone["subject"].to_numpy()
+    differences = _differences(target, common, seed) if len(runs) > 1 and shared else ()
+    step()
+    trained = [run for run in runs if not run.is_baseline] or list(runs)
+
+    def goodness(run: Run) -> tuple[float, str]:
+        value = estimates[run.name][score].value
+        return (value if target.is_regression else -value), run.name
+
+    best = min(trained, key=goodness).name
+    slices = _slices(manifest, target, tables[best], seed)
+    step()
+    return TargetEvidence(
+        score=score,
+        n_faces=len(anyone),
+        n_subjects=len(np.unique(subjects)),
+        effective_subjects=effective_subjects(subjects),
+        estimates=estimates,
+        differences=differences,
+        sliced=best,
+        slices=slices,
+        limits=_limits(tables[best], seed) if target.is_regression else (),
+    )
+
+
+def _estimates(target: Target, table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+    """Return every score of one run whose interval can be found from sums."""
+    subjects = table["subject"].to_numpy()
+    if target.is_regression:
+        errors = _errors(target, table)
+        return {"mae_years": _mean(errors, subjects, seed)}
+    n_classes = len(target.classes)
+    true = target.encode(list(table["true"]))
+    said = target.encode(list(table["predicted"]))
+    proba = table[[f"p_{label}" for label in target.classes]].to_numpy(float)
+    found = {}
+    if n_classes > MOST_LABELS:
+        found["exact"] = _mean((true == said).astype(float), subjects, seed)
+    else:
+        codes, n_subjects = _codes(subjects)
+        cells = cells_of(true, said, n_classes)
+        kinds, cells = np.unique(cells, return_inverse=True)  # most mistakes are never made
+        of_each = np.bincount(codes * len(kinds) + cells, minlength=n_subjects * len(kinds))
+        sums = resampled_sums(of_each.reshape(n_subjects, len(kinds)).astype(float), seed=seed)
+
+        def counts(of_kinds: NDArray[np.float64]) -> NDArray[np.float64]:
+            whole = np.zeros((*of_kinds.shape[:-1], n_classes * (n_classes + 1)))
+            whole[..., kinds] = of_kinds
+            return whole.reshape(*of_kinds.shape[:-1], n_classes, n_classes + 1)
+
+        real = from_counts(counts(np.bincount(cells).astype(float)), ordered=target.ordered)
+        drawn = from_counts(counts(sums), ordered=target.ordered)
+        for name, value in real.items():
+            if np.isfinite(value):
+                found[name] = _estimate(float(value), interval(drawn[name]))
+    found["log_loss"] = _mean(log_losses(true, proba), subjects, seed)
+    if target.ordered:
+        found["ranked_probability"] = _mean(ranked_probabilities(true, proba), subjects, seed)
+    return found
+
+
+def _differences(target: Target, tables: Mapping[str, pd.DataFrame], seed: int) -> tuple[Difference, ...]:
+    names = sorted(tables)
+    table = tables[names[0]]
+    subjects, folds = table["subject"].to_numpy(), table["fold"].to_numpy()
+    # What is lost on each face, so that less is better for years and classes alike.
+    losses = np.stack([_errors(target, tables[name]) for name in names], axis=1)
+    pairs = list(combinations(range(len(names)), 2))
+    of_each = per_subject(np.concatenate([losses, np.ones((len(losses), 1))], axis=1), subjects)
+    p_values = sign_flip(of_each[:, :-1], pairs, seed=seed)
+    adjusted = holm(p_values)
+    sums = resampled_sums(of_each, seed=seed)
+    means = sums[:, :-1] / sums[:, -1:]
+    by_fold = np.stack([losses[folds == number].mean(axis=0) for number in np.unique(folds)])
+    n_test = len(losses) / len(by_fold)
+    found = []
+    for number, (i, j) in enumerate(pairs):
+        between = interval(means[:, j] - means[:, i])
+        second_opinion = corrected_t(by_fold[:, j] - by_fold[:, i], len(losses) - n_test, n_test)
+        found.append(
+            Difference(
+                first=names[i],
+                second=names[j],
+                gain=float(losses[:, j].mean() - losses[:, i].mean()),
+                low=between.low,
+                high=between.high,
+                p_value=float(p_values[number]),
+                adjusted=float(adjusted[number]),
+                by_folds=second_opinion if np.isfinite(second_opinion) else None,
+            )
+        )
+    return tuple(found)
+
+
+def _slices(manifest: Manifest, target: Target, table: pd.DataFrame, seed: int) -> tuple[Slice, ...]:
+    """Return how faces of each label, and of each gender and age group together, are read; worst first."""
+    own = manifest.table.set_index("face_id").loc[table["face_id"]]
+    errors, subjects = _errors(target, table), table["subject"].to_numpy()
+    columns = [name for name in own.columns if _is_sliced_by(name, own[name])]
+    sets: list[tuple[str, ...]] = [(name,) for name in columns]
+    sets += [("gender", "age_group")] if {"gender", "age_group"} <= set(columns) else []
+    found = []
+    for names in sets:
+        labels = [own[name].astype(str).to_numpy() for name in names]
+        for wanted in sorted(set(zip(*labels, strict=True))):
+            if "" in wanted:
+                continue
+            chosen = np.all([of == one for of, one in zip(labels, wanted, strict=True)], axis=0)
+            n_subjects = len(np.unique(subjects[chosen]))
+            shown = errors[chosen] if target.is_regression else 1 - errors[chosen]
+            estimate = _mean(shown, subjects[chosen], seed) if n_subjects >= FEWEST else None
+            found.append(
+                Slice(
+                    columns=names,
+                    labels=tuple(map(str, wanted)),
+                    n_faces=int(chosen.sum()),
+                    n_subjects=n_subjects,
+                    estimate=estimate,
+                )
+            )
+
+    def badness(one: Slice) -> tuple[bool, float]:
+        value = one.estimate.value if one.estimate else 0.0
+        return one.estimate is None, (-value if target.is_regression else value)
+
+    return tuple(sorted(found, key=badness))
+
+
+def _is_sliced_by(name: str, values: "pd.Series[Any]") -> bool:
+    """Whether a column is one of labels: the known ones, or few enough of the user's own."""
+    if name in COLUMNS:
+        return name in ("gender", "age_group")
+    return 2 <= values.astype(str).nunique() <= MOST_LABELS
+
+
+def _limits(table: pd.DataFrame, seed: int) -> tuple[Limit, ...]:
+    true, said = table["true"].to_numpy(float), table["predicted"].to_numpy(float)
+    subjects = table["subject"].to_numpy()
+    found = []
+    for limit in LIMITS:
+        decision = decide(true, said, limit)
+        older = true >= limit
+        sides = []
+        for side, wrong in ((~older, said >= limit), (older, said < limit)):
+            enough = len(np.unique(subjects[side])) >= FEWEST
+            sides.append(_mean(wrong[side].astype(float), subjects[side], seed) if enough else None)
+        found.append(
+            Limit(
+                limit=limit,
+                n_younger=decision.n_younger,
+                n_older=decision.n_older,
+                called_older=sides[0],
+                called_younger=sides[1],
+            )
+        )
+    return tuple(found)
+
+
+def _errors(target: Target, table: pd.DataFrame) -> NDArray[np.float64]:
+    """Return what is lost on each face: years, or 1 for a wrong class."""
+    if target.is_regression:
+        lost = (table["true"] - table["predicted"]).abs()
+    else:
+        lost = table["true"] != table["predicted"]
+    return lost.to_numpy(float)
+
+
+def _mean(values: NDArray[np.float64], subjects: NDArray[Any], seed: int) -> Estimate:
+    """Return the mean over faces, with its interval over persons."""
+    of_each = per_subject(np.stack([values, np.ones(len(values))], axis=1), subjects)
+    found = bootstrap(of_each, lambda sums: sums[:, 0] / sums[:, 1], seed=seed)
+    return _estimate(float(values.mean()), found)
+
+
+def _estimate(value: float, between: Interval) -> Estimate:
+    return Estimate(value, between.low, between.high)
+
+
+def _codes(subjects: NDArray[Any]) -> tuple[NDArray[np.intp], int]:
+    codes = np.unique(subjects, return_inverse=True)[1]
+    return codes, int(codes.max()) + 1
+
+
+def _plain(value: Any) -> Any:
+    """Return numbers with the digits that mean something, so that the file stays small."""
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def _target_from(content: dict[str, Any]) -> TargetEvidence:
+    def estimate(one: Mapping[str, float] | None) -> Estimate | None:
+        return Estimate(**one) if one else None
+
+    slices = [
+        Slice(
+            **{
+                **one,
+                "columns": tuple(one["columns"]),
+                "labels": tuple(one["labels"]),
+                "estimate": estimate(one["estimate"]),
+            }
+        )
+        for one in content.pop("slices")
+    ]
+    limits = [
+        Limit(**{**one, **{side: estimate(one[side]) for side in ("called_older", "called_younger")}})
+        for one in content.pop("limits")
+    ]
+    estimates = {
+        run: {score: Estimate(**one) for score, one in scores.items()}
+        for run, scores in content.pop("estimates").items()
+    }
+    differences = tuple(Difference(**one) for one in content.pop("differences"))
+    return TargetEvidence(
+        **content, estimates=estimates, differences=differences, slices=tuple(slices), limits=tuple(limits)
+    )

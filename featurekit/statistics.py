@@ -1,0 +1,262 @@
+"""Whether a difference is one.
+
+Photographs of one person go right or wrong together: a model that reads her
+wrongly once reads her wrongly again. What is drawn anew here, or turned over, is
+therefore always a person with all of her photographs, never a photograph alone.
+Tests that count photographs call equal models different far more often than they
+say.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEVEL = 0.95
+RESAMPLES = 2_000
+FLIPS = 20_000
+# Fewer blocks rank nothing: the critical difference is then wider than ranks can lie apart.
+FEWEST_BLOCKS = 10
+_AT_ONCE = 20_000_000  # numbers of one piece of a large product
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Between which values a score lies with a probability of LEVEL, were the persons drawn anew."""
+
+    low: float
+    high: float
+
+
+# ---------------------------------------------------------------- how sure
+
+
+def effective_subjects(subjects: NDArray[np.str_]) -> float:
+    """Return how many persons with equally many photographs would tell as much (Kish 1965).
+
+    >>> effective_subjects(np.array(["a", "b", "c", "c"]))
+    2.6666666666666665
+
+    Args:
+        subjects: person on each photograph, shape (n,).
+    """
+    counts = np.unique(subjects, return_counts=True)[1].astype(float)
+    return float(counts.sum() ** 2 / (counts**2).sum())
+
+
+def bootstrap(
+    of_each: NDArray[np.float64],
+    score: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    *,
+    seed: int,
+    n_resamples: int = RESAMPLES,
+) -> Interval:
+    """Return the interval of a score by drawing persons anew, with replacement (cluster bootstrap).
+
+    Args:
+        of_each: a row a person, of what decides the score when it is summed up, shape (n_subjects, k).
+        score: sums, shape (n_resamples, k) → score of each, shape (n_resamples,).
+        seed: what chance comes from.
+        n_resamples: how often persons are drawn.
+
+    Returns:
+        From the 2.5th to the 97.5th percentile of what the resamples score.
+    """
+    return interval(score(resampled_sums(of_each, seed=seed, n_resamples=n_resamples)))
+
+
+def resampled_sums(
+    of_each: NDArray[np.float64], *, seed: int, n_resamples: int = RESAMPLES
+) -> NDArray[np.float64]:
+    """Return the sums over persons drawn anew, shape (n_resamples, k).
+
+    Args:
+        of_each: a row a person, shape (n_subjects, k).
+        seed: what chance comes from; the same seed and number of persons draw the same, whatever the rows.
+        n_resamples: how often persons are drawn.
+    """
+    n = len(of_each)
+    rng = np.random.default_rng(seed)
+    sums = np.empty((n_resamples, of_each.shape[1]))
+    for rows in _pieces(n_resamples, n):
+        drawn = np.stack([np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(*rows)])
+        sums[slice(*rows)] = drawn.astype(np.float64) @ of_each
+    return sums
+
+
+def interval(estimates: NDArray[np.float64], level: float = LEVEL) -> Interval:
+    """Return what lies between the outer percentiles of a score's resamples; NaN is left out.
+
+    >>> interval(np.array([2.0, 2.0, np.nan, 2.0]))
+    Interval(low=2.0, high=2.0)
+    """
+    low, high = np.nanquantile(estimates, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(low), float(high))
+
+
+# ---------------------------------------------------------------- is it a difference
+
+
+def sign_flip(
+    of_each: NDArray[np.float64],
+    pairs: Sequence[tuple[int, int]],
+    *,
+    seed: int,
+    n_flips: int = FLIPS,
+) -> NDArray[np.float64]:
+    """Return how often chance alone sets two models as far apart, for each pair of models.
+
+    Were both equally good, a person on whom one is the better might as well have been one on whom the other
+    is: turning the sign of her difference over changes nothing that is known. So all signs are turned at
+    random, n_flips times, and the differences that come out are compared with the real one (paired
+    permutation test, two-sided).
+
+    Args:
+        of_each: a row a person, of what each model scored on her photographs, shape (n_subjects, n_models).
+        pairs: numbers of the models that are compared.
+        seed: what chance comes from.
+        n_flips: how often all signs are drawn.
+
+    Returns:
+        p-values, shape (n_pairs,); none is below 1 / (n_flips + 1).
+    """
+    first, second = np.array(pairs, np.intp).reshape(-1, 2).T
+    real = np.abs(of_each.sum(axis=0)[first] - of_each.sum(axis=0)[second])
+    # What is equal but for the last bits of a sum counts as equal.
+    room = [1e-9 * np.abs(of_each[:, i] - of_each[:, j]).sum() for i, j in pairs]
+    rng = np.random.default_rng(seed)
+    as_far = np.zeros(len(pairs))
+    for start, end in _pieces(n_flips, len(of_each)):
+        signs = rng.integers(0, 2, (end - start, len(of_each)), dtype=np.int8) * 2.0 - 1.0
+        turned = signs @ of_each
+        as_far += (np.abs(turned[:, first] - turned[:, second]) >= real - np.array(room)).sum(axis=0)
+    p_values: NDArray[np.float64] = (as_far + 1) / (n_flips + 1)
+    return p_values
+
+
+def holm(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return p-values that hold for all comparisons of a family together (Holm 1979).
+
+    >>> holm(np.array([0.01, 0.04, 0.03])).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    order = np.argsort(p_values)
+    steps = p_values[order] * np.arange(len(p_values), 0, -1)
+    adjusted = np.empty(len(p_values))
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return adjusted
+
+
+def corrected_t(differences: NDArray[np.float64], n_train: float, n_test: float) -> float:
+    """Return the p-value of the folds' differences, whose training parts overlap (Nadeau & Bengio 2003).
+
+    A second opinion: it also counts that another training part gives another model, and sees as many
+    numbers as there are folds.
+
+    Args:
+        differences: of each fold, what one model scored minus what the other did, shape (n_folds,).
+        n_train: photographs of a training part.
+        n_test: photographs of a test part.
+    """
+    from scipy import stats
+
+    k = len(differences)
+    mean, variance = float(differences.mean()), float(differences.var(ddof=1)) if k > 1 else float("nan")
+    if mean == 0:
+        return 1.0
+    if k < 2 or variance == 0:
+        return float("nan")
+    t = mean / np.sqrt((1 / k + n_test / n_train) * variance)
+    return float(2 * stats.t.sf(abs(t), k - 1))
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """What McNemar's test says, and whether it may be believed.
+
+    Attributes:
+        p_value: exact and two-sided.
+        only_first, only_second: photographs that only one of the models read rightly.
+        caution: why the p-value is too small; "" where every person has one photograph.
+    """
+
+    p_value: float
+    only_first: int
+    only_second: int
+    caution: str
+
+
+def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_], subjects: NDArray[np.str_]) -> McNemar:
+    """Compare two models photograph by photograph (McNemar 1947, the exact binomial form).
+
+    Args:
+        first: whether the one model read each photograph rightly, shape (n,).
+        second: whether the other did.
+        subjects: person on each photograph, shape (n,).
+    """
+    from scipy import stats
+
+    ours, theirs = int((first & ~second).sum()), int((second & ~first).sum())
+    p_value = float(stats.binomtest(ours, ours + theirs).pvalue) if ours + theirs else 1.0
+    n_persons = len(np.unique(subjects))
+    caution = ""
+    if n_persons < len(subjects):
+        caution = (
+            f"McNemar's test takes the {len(subjects):,} photographs of {n_persons:,} persons for"
+            " independent, which makes its p-value too small; the sign-flip test does not."
+        )
+    return McNemar(p_value, ours, theirs, caution)
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """How models rank over many blocks, e.g. data sets.
+
+    Attributes:
+        mean: of each model, 1 for the best, shape (n_models,).
+        p_value: Friedman's, that all models are equal.
+        critical_difference: by how much mean ranks must differ (Nemenyi; Demšar 2006).
+    """
+
+    mean: NDArray[np.float64]
+    p_value: float
+    critical_difference: float
+
+
+def ranks(scores: NDArray[np.float64], level: float = LEVEL) -> Ranks | None:
+    """Return the mean ranks and how far apart they must be; None of fewer than FEWEST_BLOCKS blocks.
+
+    Args:
+        scores: of each block and model, the more the better, shape (n_blocks, n_models).
+        level: 1 minus the share of equal models that may be called different.
+    """
+    from scipy import stats
+
+    n_blocks, n_models = scores.shape
+    if n_blocks < FEWEST_BLOCKS or n_models < 2:
+        return None
+    mean = stats.rankdata(-scores, axis=1).mean(axis=0)
+    if n_models > 2:
+        p_value = float(stats.friedmanchisquare(*scores.T).pvalue)
+    else:
+        p_value = float(stats.binomtest(int((scores[:, 0] > scores[:, 1]).sum()), n_blocks).pvalue)
+    widest = float(stats.studentized_range.ppf(level, n_models, np.inf))
+    return Ranks(mean, p_value, widest / np.sqrt(2) * np.sqrt(n_models * (n_models + 1) / (6 * n_blocks)))
+
+
+# ---------------------------------------------------------------- arithmetic
+
+
+def per_subject(columns: NDArray[np.float64], subjects: NDArray[np.str_]) -> NDArray[np.float64]:
+    """Return the sums of the columns over each person's photographs, shape (n_subjects, k)."""
+    codes = np.unique(subjects, return_inverse=True)[1]
+    n = int(codes.max()) + 1
+    sums = [np.bincount(codes, weights=column, minlength=n) for column in columns.T]
+    return np.ascontiguousarray(np.stack(sums, axis=1))
+
+
+def _pieces(n: int, width: int) -> Iterator[tuple[int, int]]:
+    """Yield where pieces of n rows of so many numbers start and end, so that each fits into memory."""
+    size = max(_AT_ONCE // max(width, 1), 1)
+    yield from ((start, min(start + size, n)) for start in range(0, n, size))

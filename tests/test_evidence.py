@@ -1,0 +1,219 @@
+"""What predictions say beyond the scores: who is better, how sure that is, and for whom it fails."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from featurekit import evidence
+from featurekit.errors import WorkspaceError
+from featurekit.evidence import FEWEST, Estimate, Evidence, gather
+from featurekit.manifest import AGE_GROUP, COLUMNS, GENDER, Manifest
+from featurekit.metrics import score
+
+N = 400  # faces, two of each subject
+GROUPS = ("0-2", "25-32", "60-100")
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    """Faces of 200 subjects, of whom the last twenty wear a hat."""
+    numbers = np.arange(N)
+    table = pd.DataFrame(dict.fromkeys(COLUMNS, [""] * N))
+    table["face_id"] = [f"f{number:03}" for number in numbers]
+    table["subject_id"] = [f"s{number // 2:03}" for number in numbers]
+    table["gender"] = np.where(numbers // 2 % 2, "female", "male")
+    table["age_group"] = np.array(GROUPS)[numbers // 4 % 3]
+    table["age"] = np.array([1.0, 17.0, 70.0])[numbers // 4 % 3]
+    table["hat"] = np.where(numbers >= N - 40, "yes", "no")
+    table["official_fold"] = -1
+    return Manifest(table, tmp_path)
+
+
+def a_run(name, target, *, is_baseline=False):
+    return SimpleNamespace(name=name, target=target, is_baseline=is_baseline)
+
+
+def write(folder, name, manifest, target, said, *, rows=None, proba=None):
+    """Write predictions as a run does."""
+    table = manifest.table
+    rows = np.arange(N) if rows is None else rows
+    columns = {
+        "face_id": table["face_id"].to_numpy()[rows],
+        "subject": (np.arange(N) // 2)[rows],
+        "fold": (np.arange(N) // 2 % 5)[rows],
+        "true": table[target.name].to_numpy()[rows],
+        "predicted": np.asarray(said)[rows],
+    }
+    if target.classes:
+        proba = np.full((N, len(target.classes)), 1 / len(target.classes)) if proba is None else proba
+        columns |= {f"p_{label}": proba[rows, i] for i, label in enumerate(target.classes)}
+    (folder / "predictions").mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(columns).to_parquet(folder / "predictions" / f"{name}.parquet", index=False)
+
+
+def misread(labels, wrong):
+    """The labels, another where it is wrong."""
+    return np.where(wrong, np.where(labels == "male", "female", "male"), labels)
+
+
+@pytest.fixture
+def folder(tmp_path, manifest):
+    """Three models of gender: good, its twin, and one that is wrong about every fifth subject more."""
+    gender = manifest.table["gender"].to_numpy()
+    subject = np.arange(N) // 2
+    folder = tmp_path / "report"
+    write(folder, "good", manifest, GENDER, misread(gender, subject % 10 == 0))
+    write(folder, "twin", manifest, GENDER, misread(gender, subject % 10 == 0))
+    write(folder, "bad", manifest, GENDER, misread(gender, subject % 10 < 3))
+    return folder
+
+
+RUNS = (a_run("good", "gender"), a_run("twin", "gender"), a_run("bad", "gender"))
+
+
+def test_a_worse_model_is_shown_to_be_worse_from_either_side(folder, manifest):
+    found = gather(folder, RUNS, manifest).targets["gender"]
+    better = found.between("good", "bad")
+    assert better.gain == pytest.approx(0.2)
+    assert 0.1 < better.low < 0.2 < better.high < 0.3
+    assert better.is_shown
+    assert better.adjusted >= better.p_value
+    worse = found.between("bad", "good")
+    assert (worse.gain, worse.low, worse.high) == (-better.gain, -better.high, -better.low)
+    assert worse.p_value == better.p_value
+    assert found.between("good", "good") is None
+
+
+def test_of_equal_models_there_is_no_evidence_of_a_difference(folder, manifest):
+    twins = gather(folder, RUNS, manifest).targets["gender"].between("good", "twin")
+    assert (twins.gain, twins.low, twins.high, twins.p_value, twins.by_folds) == (0, 0, 0, 1, 1)
+    assert not twins.is_shown
+
+
+def test_estimates_are_the_scores_of_all_faces_together(folder, manifest):
+    rng = np.random.default_rng(0)
+    groups = manifest.table["age_group"].to_numpy()
+    proba = rng.dirichlet(np.ones(8), N)
+    said = np.array(AGE_GROUP.classes)[proba.argmax(axis=1)]
+    write(folder, "ages", manifest, AGE_GROUP, said, proba=proba)
+    found = gather(folder, [a_run("ages", "age_group")], manifest).targets["age_group"].estimates["ages"]
+    whole = score(AGE_GROUP, AGE_GROUP.encode(list(groups)), proba.argmax(axis=1), proba)
+    whole.pop("roc_auc")  # no sum decides it
+    assert {name: one.value for name, one in found.items()} == pytest.approx(whole, rel=1e-5)
+    for one in found.values():
+        assert one.low < one.value < one.high
+
+
+def test_subjects_are_counted_not_faces(folder, manifest):
+    found = gather(folder, RUNS, manifest).targets["gender"]
+    assert (found.n_faces, found.n_subjects, found.effective_subjects) == (400, 200, 200)
+    # The interval of 200 subjects, who are read alike on both of their faces.
+    half = 1.96 * np.sqrt(0.3 * 0.7 / 200)
+    estimate = found.estimates["bad"]["exact"]
+    assert estimate == Estimate(
+        pytest.approx(0.7), pytest.approx(0.7 - half, abs=0.012), pytest.approx(0.7 + half, abs=0.012)
+    )
+
+
+def test_the_labels_that_are_read_worst_come_first(folder, manifest):
+    gender, group = manifest.table["gender"].to_numpy(), manifest.table["age_group"].to_numpy()
+    write(folder, "blind", manifest, GENDER, misread(gender, (gender == "female") & (group == "0-2")))
+    found = gather(folder, [a_run("blind", "gender")], manifest).targets["gender"]
+    worst = found.slices[0]
+    assert (worst.columns, worst.labels) == (("gender", "age_group"), ("female", "0-2"))
+    assert worst.estimate == Estimate(0.0, 0.0, 0.0)
+    assert worst.n_subjects == 34
+    names = {one.columns for one in found.slices}
+    assert names == {("gender",), ("age_group",), ("hat",), ("gender", "age_group")}
+
+
+def test_of_few_subjects_no_number_is_given(folder, manifest):
+    slices = gather(folder, RUNS, manifest).targets["gender"].slices
+    hats = next(one for one in slices if one.labels == ("yes",))
+    assert hats.n_subjects == 20 < FEWEST
+    assert hats.estimate is None
+    assert slices[-1] is hats  # after all that can be said
+
+
+def test_slices_are_those_of_the_best_trained_model(folder, manifest):
+    gender = manifest.table["gender"].to_numpy()
+    write(folder, "floor", manifest, GENDER, gender)  # a baseline that is always right
+    runs = [*RUNS, a_run("floor", "gender", is_baseline=True)]
+    assert gather(folder, runs, manifest).targets["gender"].sliced == "good"
+
+
+def test_limits_of_age_are_counted_from_both_sides(folder, manifest):
+    target = manifest.target("age")
+    years = manifest.table["age"].to_numpy()
+    write(folder, "years", manifest, target, years + 2.0)
+    found = gather(folder, [a_run("years", "age")], manifest).targets["age"]
+    assert found.score == "mae_years"
+    assert found.estimates["years"]["mae_years"].value == 2.0
+    adult = next(one for one in found.limits if one.limit == 18)
+    # Those of 1 and 17 years are younger; all of 17 were called 19.
+    assert adult.n_younger + adult.n_older == N
+    assert adult.called_older.value == pytest.approx((years == 17).sum() / (years < 18).sum(), rel=1e-5)
+    assert adult.called_younger.value == 0.0
+
+
+def test_models_are_compared_on_the_faces_that_both_have_read(folder, manifest):
+    gender = manifest.table["gender"].to_numpy()
+    rows = np.arange(N)[::-1][: N // 2]  # half of them, in another order
+    write(folder, "half", manifest, GENDER, misread(gender, np.arange(N) < 0), rows=rows)
+    found = gather(folder, [*RUNS, a_run("half", "gender")], manifest).targets["gender"]
+    assert found.n_faces == N // 2
+    assert found.between("half", "good").gain == pytest.approx(0.1)
+    assert found.estimates["good"]["exact"].value == pytest.approx(0.9)  # of all that it has read
+
+
+# ---------------------------------------------------------------- kept
+
+
+def test_what_was_found_is_kept_and_not_found_again(folder, manifest, monkeypatch):
+    first = gather(folder, RUNS, manifest)
+    monkeypatch.setattr(evidence, "_of_target", lambda *_: pytest.fail("was found again"))
+    assert gather(folder, RUNS, manifest) == first
+
+
+def test_other_predictions_are_looked_at_anew(folder, manifest):
+    gender = manifest.table["gender"].to_numpy()
+    assert not gather(folder, RUNS, manifest).targets["gender"].between("good", "twin").is_shown
+    write(folder, "twin", manifest, GENDER, misread(gender, np.arange(N) % 2 == 0))
+    assert gather(folder, RUNS, manifest).targets["gender"].between("good", "twin").is_shown
+
+
+def test_without_predictions_what_was_kept_of_the_same_runs_holds(folder, manifest):
+    first = gather(folder, RUNS, manifest)
+    (folder / "predictions" / "bad.parquet").unlink()
+    assert gather(folder, RUNS, manifest) == first
+    assert gather(folder, [*RUNS, a_run("newer", "gender")], manifest) is None
+
+
+def test_predictions_that_do_not_say_who_is_who_are_no_evidence(folder, manifest):
+    path = folder / "predictions" / "good.parquet"
+    pd.read_parquet(path).drop(columns="subject").to_parquet(path)
+    assert gather(folder, RUNS, manifest) is None
+
+
+def test_the_same_predictions_give_the_same_file(folder, manifest, tmp_path):
+    gather(folder, RUNS, manifest)
+    first = (folder / "evidence.json").read_bytes()
+    (folder / "evidence.json").unlink()
+    gather(folder, RUNS, manifest)
+    assert (folder / "evidence.json").read_bytes() == first
+    assert str(tmp_path).encode() not in first
+
+
+def test_a_damaged_file_is_named(folder, manifest):
+    (folder / "evidence.json").write_text("{")
+    with pytest.raises(WorkspaceError, match=r"evidence\.json"):
+        Evidence.load(folder)
+
+
+def test_progress_reaches_its_end(folder, manifest):
+    told = []
+    gather(folder, RUNS, manifest, progress=lambda done, total: told.append((done, total)))
+    assert told[-1] == (5, 5)
+    assert [done for done, _ in told] == sorted({done for done, _ in told})
