@@ -220,8 +220,7 @@ def quadratic_kappa(counts: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _hits(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    hits: NDArray[np.float64] = np.diagonal(counts, axis1=-2, axis2=-1)
-    return hits
+    return np.diagonal(counts, axis1=-2, axis2=-1)
 
 
 def _distances(counts: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -233,7 +232,9 @@ def _distances(counts: NDArray[np.float64]) -> NDArray[np.intp]:
 
 def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return part / whole, NaN where whole is 0."""
-    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=np.asarray(whole) > 0)
+    ratio = np.full(np.shape(part), np.nan)
+    np.divide(part, whole, out=ratio, where=np.asarray(whole) > 0)
+    return ratio
 
 
 def mean_absolute_error(y_true: NDArray[Any], y_pred: NDArray[Any]) -> float:
