@@ -160,9 +160,9 @@ def test_ranks_are_given_from_ten_blocks_on():
 
 @pytest.fixture
 def adience_subjects(real_data):
-    """The persons of Adience's 19,000 photographs, some of whom have hundreds."""
+    """The persons of Adience's 19,000 photographs, at hand or not; some have hundreds."""
     manifest = prepare("adience", real_data / "adience")
-    return manifest.subjects[manifest.usable]
+    return manifest.subjects[manifest.table["reason"].isin(["", "missing_file"])]
 
 
 def simulated(subjects, rng, *, share_right, n_models, own_taste):
@@ -180,12 +180,11 @@ def simulated(subjects, rng, *, share_right, n_models, own_taste):
 
 @pytest.mark.slow
 @pytest.mark.real_data
-@pytest.mark.parametrize("own_taste", [0.3, 0.8])
-def test_equal_models_are_called_different_as_often_as_the_test_says(adience_subjects, own_taste):
+def test_equal_models_are_called_different_as_often_as_the_test_says(adience_subjects):
     rng = np.random.default_rng(0)
     n_pairs, called, by_photographs = 1200, 0, 0
     for _ in range(n_pairs // 100):
-        first = simulated(adience_subjects, rng, share_right=0.6, n_models=200, own_taste=own_taste)
+        first = simulated(adience_subjects, rng, share_right=0.6, n_models=200, own_taste=0.3)
         of_each = per_subject(first.astype(float), adience_subjects)
         pairs = [(number, 100 + number) for number in range(100)]
         p_values = sign_flip(of_each, pairs, seed=int(rng.integers(2**31)), n_flips=1000)
@@ -195,7 +194,7 @@ def test_equal_models_are_called_different_as_often_as_the_test_says(adience_sub
         )
     assert 0.035 <= called / n_pairs <= 0.065
     # What counting photographs would have done.
-    assert by_photographs / n_pairs > 0.15
+    assert by_photographs / n_pairs > 0.2
 
 
 @pytest.mark.slow
