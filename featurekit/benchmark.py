@@ -45,6 +45,7 @@ from featurekit.embeddings import (
     row_statuses,
 )
 from featurekit.engines import available_memory, resolve, usable_cores
+from featurekit.ensemble import fold_weights
 from featurekit.errors import EngineError, FoldError, TargetError, WorkspaceError
 from featurekit.faces import STATUSES
 from featurekit.folds import Fold, FoldSet, make_fold_set
@@ -883,14 +884,15 @@ class Comparison:
         run.save(self.folder, self._predictions(rows, target, y, out))
         return run
 
-    def combine(self, runs: Sequence[Run], *, command: str = "") -> Run:
+    def combine(self, runs: Sequence[Run], *, weighted: bool = False, command: str = "") -> Run:
         """Average what several runs said of the same faces, save the mean as a run of its own, and return it.
 
-        Every run has read every face without having learned from its subject, so the mean has too; all
-        weigh the same, so that nothing is learned that folds would have to guard.
+        Every run has read every face without having learned from its subject, so the mean has too. Weights
+        are learned for each fold on what was said in the others, on no subject of its own.
 
         Args:
             runs: at least two of one target, of this comparison.
+            weighted: whether the better ones count for more; else all count alike.
             command: the command line, for the record.
 
         Raises:
@@ -912,16 +914,22 @@ class Comparison:
         position = {face_id: row for row, face_id in enumerate(self.manifest.table["face_id"].astype(str))}
         rows = np.array([position[face_id] for face_id in tables[0]["face_id"]], np.intp)
         y, _ = self._labels(target, rows)
+        columns = "predicted" if target.is_regression else [f"p_{name}" for name in target.classes]
+        answers = [table[columns].to_numpy(float) for table in tables]
+        fold = tables[0]["fold"].to_numpy(np.intp)
+        weights = np.full((self.folds.n_folds, len(runs)), 1 / len(runs))
+        notes = ("The members weigh the same; nothing was learned to combine them.",)
+        if weighted:
+            weights = fold_weights(answers, y, fold, self._subject_numbers(rows))
+            shares = ", ".join(f"{mean:.2f} {run.classifier_name}" for mean, run in _heaviest(weights, runs))
+            notes = (f"Weights were learned for each fold on the answers in the others; mean: {shares}.",)
+        of_face = weights[fold].T
         probabilities = np.full((len(rows), len(target.classes)), np.nan)
         if target.is_regression:
-            predicted: NDArray[Any] = np.mean(
-                [table["predicted"].to_numpy(float) for table in tables], axis=0
-            )
+            predicted: NDArray[Any] = np.sum(of_face * np.array(answers), axis=0)
         else:
-            columns = [f"p_{name}" for name in target.classes]
-            probabilities = np.mean([table[columns].to_numpy(float) for table in tables], axis=0)
+            probabilities = np.sum(of_face[:, :, None] * np.array(answers), axis=0)
             predicted = probabilities.argmax(axis=1)
-        fold = tables[0]["fold"].to_numpy(np.intp)
         out = OutOfFold(
             fold,
             predicted,
@@ -939,10 +947,11 @@ class Comparison:
             runs[0],
             features="+".join(dict.fromkeys(part for run in runs for part in run.features.split("+"))),
             dim=0,
-            classifier=f"ensemble of {' and '.join(run.classifier_name for run in runs)}",
+            classifier=f"{'weighted ' if weighted else ''}ensemble of"
+            f" {' and '.join(run.classifier_name for run in runs)}",
             is_baseline=False,
-            parameters={"members": names},
-            notes=("The members weigh the same; nothing was learned to combine them.",),
+            parameters={"members": names, "weights": weights.round(4).tolist() if weighted else "equal"},
+            notes=notes,
             scores=summarize(per_fold),
             scores_all_rows=summarize(per_fold_all),
             **_confusion(target, y, predicted),
@@ -975,6 +984,11 @@ class Comparison:
         numbers[known] = target.encode(list(labels[known]))
         return numbers, labels
 
+    def _subject_numbers(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return a number for the person on each row, the same in all runs of the manifest."""
+        numbers: NDArray[np.intp] = np.unique(self.manifest.subjects, return_inverse=True)[1][rows]
+        return numbers
+
     def _predictions(
         self, rows: NDArray[np.intp], target: Target, y: NDArray[Any], out: OutOfFold
     ) -> pd.DataFrame:
@@ -983,7 +997,7 @@ class Comparison:
         rows = rows[tested]
         columns: dict[str, Any] = {
             "face_id": self.manifest.table["face_id"].to_numpy(dtype=str)[rows],
-            "subject": np.unique(self.manifest.subjects, return_inverse=True)[1][rows],
+            "subject": self._subject_numbers(rows),
             "fold": out.fold[tested],
         }
         if target.is_regression:
@@ -1015,6 +1029,12 @@ class Comparison:
             everyone = labelled[self.folds.numbers[labelled] == number]
             per_fold_all.append(score_all_rows(target, numbers[everyone], predicted[everyone]))
         return per_fold, per_fold_all
+
+
+def _heaviest(weights: NDArray[np.float64], runs: Sequence[Run]) -> list[tuple[float, Run]]:
+    """Return the mean weight of each run over the folds, the heaviest first."""
+    means = weights.mean(axis=0)
+    return [(float(means[i]), runs[i]) for i in np.argsort(-means, kind="stable")]
 
 
 def load_runs(folder: Path) -> list[Run]:

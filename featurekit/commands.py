@@ -424,6 +424,12 @@ def ensemble(
         typer.Argument(help="Name of a run below reports/<name>/runs, * for any letters; at least two."),
     ],
     name: Annotated[str | None, typer.Option(help="Name of the comparison. Default: the data set's.")] = None,
+    weighted: Annotated[
+        bool,
+        typer.Option(
+            "--weighted", help="Better members count for more; learned on the other folds' answers."
+        ),
+    ] = False,
 ) -> None:
     """Average what runs of a comparison said of each face, and score the mean beside them.
 
@@ -450,7 +456,8 @@ def ensemble(
                 raise WorkspaceError(f"'{one}' means several runs of {target}: {names}. Name one of them.")
         if all(meant):
             comparison = Comparison.open(folder, manifest)
-            made.append(comparison.combine([found[0] for found in meant], command=_command_line()))
+            members = [found[0] for found in meant]
+            made.append(comparison.combine(members, weighted=weighted, command=_command_line()))
     if not made:
         known = ", ".join(run.name for run in runs) or "none"
         raise WorkspaceError(f"There is no target with a run for each of {', '.join(member)}. Runs: {known}.")

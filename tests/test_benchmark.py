@@ -574,6 +574,24 @@ def test_an_ensemble_of_years_is_the_mean_of_the_years(world, tmp_path):
     assert "mae_years" in both.scores
 
 
+def test_a_weighted_ensemble_says_what_its_members_count_for(world, tmp_path):
+    runs = compare(world, tmp_path / "report", models=["svm"])
+    comparison = Comparison.open(tmp_path / "report", world[0], n_folds=4)
+    both = comparison.combine(runs[:2], weighted=True)  # with the floor, which says the same of everybody
+    assert both.classifier_name == "weighted ensemble of svm and majority"
+    weights = np.array(both.parameters["weights"])
+    assert weights.shape == (4, 2)
+    assert (weights[:, 0] > weights[:, 1]).all()
+    assert "svm, 0." in both.notes[0]
+    one, two, mixed = (
+        pd.read_parquet(tmp_path / "report" / "predictions" / f"{run.name}.parquet")
+        for run in (*runs[:2], both)
+    )
+    share = weights[mixed["fold"], 0]
+    expected = share * one["p_female"] + (1 - share) * two["p_female"]
+    np.testing.assert_allclose(mixed["p_female"], expected, atol=1e-4)
+
+
 def test_an_ensemble_takes_two_runs_of_one_target_and_the_same_folds(world, tmp_path):
     runs = compare(world, tmp_path / "report", targets=["gender", "age"])
     comparison = Comparison.open(tmp_path / "report", world[0], n_folds=4)
