@@ -487,15 +487,96 @@ def report(
         raise WorkspaceError(f"Nothing has been fitted in {folder} yet. Next: featurekit fit --model svm")
     with _progress("comparing", "pieces") as progress:
         evidence = gather(folder, runs, manifest, progress=progress)
-    if evidence is None:
+    without = len(runs) - len(evidence.of if evidence else ())
+    if without:
         typer.echo(
-            "The predictions of these runs are not all here, so that no difference is tested. Fit them again"
-            " to have that.",
+            f"The predictions of {without} of {len(runs)} runs are not here, so that no difference to them is"
+            " tested. Fit them again to have that.",
             err=True,
         )
     page = write_report(folder, runs, name, evidence)
     _print_runs(runs)
     typer.echo(f"Wrote {page} and {page.with_suffix('.md')}")
+
+
+@app.command("audit")
+def audit_data(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Option(help="Name of the comparison. Default: the data set's.")] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(
+            help="network[:layer], joined by +, to find close faces in. Default: a face-recognition network"
+            " that has been extracted, else the first network."
+        ),
+    ] = None,
+    pictures: Annotated[
+        bool, typer.Option("--pictures/--no-pictures", help="Read the pictures, to find near duplicates.")
+    ] = True,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 if a finding is an error.")] = False,
+    seed: Annotated[int, typer.Option(help="What chance comes from.")] = 0,
+    threads: Threads = 0,
+) -> None:
+    """Look for what makes scores better or worse than they are: leaks between folds, and wrong labels.
+
+    Persons, photographs and (nearly) identical pictures on both sides of a fold, faces too close to a
+    training face, contradicting and suspect labels, classes dealt unevenly, and what a random split would
+    have scored. Can be run at any time; a check that lacks something says what to run first.
+
+    Examples:
+      featurekit audit
+      featurekit audit --features dlib_age+mobilenet_v2 --no-pictures --strict
+    """
+    import pandas as pd
+
+    from featurekit import audit as library
+    from featurekit.benchmark import Comparison, load_runs
+    from featurekit.embeddings import Ledger
+    from featurekit.errors import FoldError
+    from featurekit.folds import make_fold_set
+    from featurekit.store import Store
+
+    workspace = _workspace(context)
+    manifest = _manifest(workspace)
+    name = name or manifest.name
+    folder = workspace.report(name)
+    try:
+        if (folder / "folds.json").is_file():
+            folds = Comparison.open(folder, manifest).folds
+        else:
+            folds = make_fold_set(name, manifest)
+            typer.echo("No folds are saved yet: looking at those that featurekit fit would deal.", err=True)
+    except FoldError as error:
+        typer.echo(f"warning: no folds to look at: {error}", err=True)
+        folds = None
+    embeddings = library.vectors_for(
+        manifest, Ledger.load(workspace.cache / "extracted.json"), Store(workspace.cache), features
+    )
+    paths = {run.name: folder / "predictions" / f"{run.name}.parquet" for run in load_runs(folder)}
+    predictions = {run: pd.read_parquet(path) for run, path in paths.items() if path.is_file()}
+    with _progress("auditing", unit="pieces") as progress:
+        audit = library.audit(
+            manifest,
+            folds,
+            embeddings,
+            predictions,
+            pictures=pictures,
+            seed=seed,
+            threads=threads,
+            progress=progress,
+        )
+    audit.save(folder)
+    signs = {"ok": "ok", "note": "note", "warning": "warning", "error": "ERROR"}
+    _table(
+        ["", "finding", "count", "what", "what to do"],
+        [
+            [signs[one.severity], one.name.replace("_", " "), f"{one.count:,}", one.what, one.advice]
+            for one in audit.findings
+        ],
+    )
+    typer.echo(f"Wrote {folder / 'audit.json'} and, with the faces concerned, {folder / 'audit_rows.csv'}")
+    if strict and any(one.severity == "error" for one in audit.findings):
+        raise typer.Exit(1)
 
 
 def _print_runs(runs: Sequence[Any]) -> None:

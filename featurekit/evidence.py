@@ -207,15 +207,20 @@ def gather(
         progress: told how far it is.
 
     Returns:
-        None where the predictions are not at hand, and none are kept of just these runs.
+        Evidence on the runs whose predictions are at hand, or what was kept of all of them; None where
+        there is neither.
     """
     kept = Evidence.load(folder)
     paths = {run.name: folder / "predictions" / f"{run.name}.parquet" for run in runs}
-    if not all(path.is_file() for path in paths.values()):
-        return kept if kept and set(kept.of) == set(paths) else None
+    paths = {name: path for name, path in paths.items() if path.is_file() and _says_who_is_who(path)}
+    if len(paths) < len(runs) and kept and set(kept.of) == {run.name for run in runs}:
+        return kept
+    if not paths:
+        return None
     hashes = {name: sha256(path.read_bytes()).hexdigest() for name, path in paths.items()}
     if kept and kept.of == hashes and kept.seed == seed:
         return kept
+    runs = [run for run in runs if run.name in paths]
     by_target: dict[str, list[Run]] = {}
     for run in runs:
         by_target.setdefault(run.target, []).append(run)
@@ -230,11 +235,16 @@ def gather(
     targets = {}
     for name in sorted(by_target):
         tables = {run.name: pd.read_parquet(paths[run.name]) for run in by_target[name]}
-        if any("subject" not in table for table in tables.values()):
-            return None  # kept by a version that did not say who is who
         targets[name] = _of_target(manifest, name, by_target[name], tables, seed, step)
     Evidence(of=hashes, seed=seed, targets=targets).save(folder)
     return Evidence.load(folder)  # as any later report will see it, to the last digit
+
+
+def _says_who_is_who(path: Path) -> bool:
+    """Whether predictions name a subject for each face, which an older version did not."""
+    from pyarrow import parquet
+
+    return "subject" in parquet.read_schema(path).names
 
 
 def _of_target(

@@ -188,12 +188,17 @@ def test_without_predictions_what_was_kept_of_the_same_runs_holds(folder, manife
     first = gather(folder, RUNS, manifest)
     (folder / "predictions" / "bad.parquet").unlink()
     assert gather(folder, RUNS, manifest) == first
-    assert gather(folder, [*RUNS, a_run("newer", "gender")], manifest) is None
+
+
+def test_runs_without_predictions_are_left_out(folder, manifest):
+    (folder / "predictions" / "bad.parquet").unlink()
+    found = gather(folder, RUNS, manifest)
+    assert set(found.of) == {"good", "twin"} == set(found.targets["gender"].estimates)
 
 
 def test_predictions_that_do_not_say_who_is_who_are_no_evidence(folder, manifest):
-    path = folder / "predictions" / "good.parquet"
-    pd.read_parquet(path).drop(columns="subject").to_parquet(path)
+    for path in (folder / "predictions").iterdir():
+        pd.read_parquet(path).drop(columns="subject").to_parquet(path)
     assert gather(folder, RUNS, manifest) is None
 
 

@@ -270,7 +270,7 @@ def test_the_verdict_says_how_far_the_best_is_from_floor_and_off_the_shelf(exact
     ]
     text = render_markdown(runs, "t").split("## Gender")[0]
     assert words in text
-    assert "mlp on dlib_age, 2.0 points behind" in text
+    assert "Second is mlp on dlib_age, 2.0 points behind" in text
     assert "whether the difference between the first two is chance is not known" in text
 
 
@@ -335,8 +335,8 @@ def test_the_verdict_says_whether_the_best_is_shown_to_be_better(p, words):
     runs = [make_run(), make_run(classifier="mlp", scores={"exact": score(0.78)})]
     text = render_markdown(runs, "t", make_evidence(runs, p=p)).split("## Gender")[0]
     assert f"Second is mlp on dlib_age, 2.0 points behind: {markdown(words)}" in text
-    assert "80.0 % exact accuracy, 95 % interval 78.0 to 83.0" in text
-    assert "It fails most on faces with age group 0-2: 30.0 % (20.0 to 40.0)" in text
+    assert "80.0 % exact accuracy (95 % interval 78.0 to 83.0)" in text
+    assert "Fails most: Faces with age group 0-2: 30.0 % (20.0 to 40.0)" in text
 
 
 def test_the_cheapest_model_is_one_that_is_not_shown_to_be_worse():
@@ -346,7 +346,8 @@ def test_the_cheapest_model_is_one_that_is_not_shown_to_be_worse():
     )
     level, worse = (make_evidence([slow, quick], p=p) for p in (0.4, 0.001))
     assert "worse than the best is mlp on dlib_age: 0.85 ms" in render_markdown([slow, quick], "t", level)
-    assert "worse than the best is the best itself: 78 ms" in render_markdown([slow, quick], "t", worse)
+    alone = "Cost: 78 ms to find and read a face, the least of all that are not shown to be worse"
+    assert alone in render_markdown([slow, quick], "t", worse)
 
 
 def test_intervals_take_the_place_of_the_spread_where_there_is_evidence():
@@ -390,7 +391,7 @@ def test_fewer_years_of_error_are_better():
 
 def test_baselines_alone_make_a_report():
     text = render_markdown([make_run(classifier="majority")], "t")
-    assert "no trained model has a score" in text
+    assert "No trained model has a score" in text
 
 
 def test_runs_of_different_folds_are_not_compared_in_silence():
@@ -686,6 +687,26 @@ def test_in_a_browser_a_copied_table_is_csv_without_formulas(browser, tmp_path):
     assert table[0]["Exact, % (on the faces found)"] == "80.0"
     assert table[0]["Exact, % (on the faces found), spread"] == "1.23"
     assert table[0]["Size, bytes"] == "3456789"
+    assert wrong == []
+    page.close()
+
+
+def test_in_a_browser_rows_are_filtered_by_words_and_the_copy_follows(browser, runs, tmp_path):
+    page, wrong = opened(browser, tmp_path, runs, "t")
+    table = first_table(page)
+    shown = table.locator("tbody tr:visible")
+    everything = shown.count()
+    filter_ = page.get_by_role("searchbox").first
+    filter_.fill("SVM gender")
+    assert [row.inner_text().split()[1] for row in shown.all()] == ["svm"]
+    page.get_by_role("button", name=COPY).first.click()
+    copied = list(csv.DictReader(io.StringIO(page.evaluate("window.copied"), newline="")))
+    assert [row["Classifier"] for row in copied] == ["svm"]
+    filter_.fill("no such model")
+    assert shown.count() == 0
+    assert page.locator("#said").inner_text() == f"0 of {everything} rows are shown."
+    filter_.fill("")
+    assert shown.count() == everything
     assert wrong == []
     page.close()
 

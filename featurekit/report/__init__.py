@@ -18,7 +18,7 @@ from markupsafe import Markup
 from featurekit import __version__
 from featurekit.benchmark import Run
 from featurekit.evidence import Evidence
-from featurekit.report.page import SYNTHETIC, Code, Figure, Points, Text, compose
+from featurekit.report.page import SYNTHETIC, Answers, Code, Figure, Points, Text, compose
 from featurekit.report.tables import FOUND, Cell, Column, Table
 from featurekit.report.text import markdown, visible
 from featurekit.workspace import write_text
@@ -43,6 +43,7 @@ def render_html(runs: Sequence[Run], title: str, evidence: Evidence | None = Non
     environment.tests["table"] = lambda block: isinstance(block, Table)
     environment.tests["figure"] = lambda block: isinstance(block, Figure)
     environment.tests["code"] = lambda block: isinstance(block, Code)
+    environment.tests["answers"] = lambda block: isinstance(block, Answers)
     environment.tests["points"] = lambda block: isinstance(block, Points)
     style, script = _part("report.css"), _part("report.js")
     return environment.from_string(_part("report.html.j2")).render(
@@ -76,6 +77,10 @@ def render_markdown(runs: Sequence[Run], title: str, evidence: Evidence | None =
         for block in section.blocks:
             if isinstance(block, Table):
                 lines += _markdown_table(block)
+            elif isinstance(block, Answers):
+                for name, of in block.items:
+                    lines.append(f"- **{markdown(name)}**")
+                    lines += [f"    - {markdown(what)}: {markdown(text)}" for what, text in of]
             elif isinstance(block, Points):
                 lines += [f"- **{markdown(head)}** {markdown(text)}" for head, text in block.items]
             elif isinstance(block, Code):

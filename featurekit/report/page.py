@@ -12,11 +12,10 @@ from markupsafe import Markup
 
 from featurekit.benchmark import Run
 from featurekit.errors import WorkspaceError
-from featurekit.evidence import Estimate, Evidence, TargetEvidence
+from featurekit.evidence import Evidence, TargetEvidence
 from featurekit.report.figures import Panel, Point, dot_plot, learning_curves
 from featurekit.report.tables import (
     MAX_MATRIX_CLASSES,
-    ScoreKind,
     Table,
     best_first,
     confusion_table,
@@ -29,7 +28,6 @@ from featurekit.report.tables import (
     limits_table,
     mean_of,
     model_name,
-    p_value,
     recall_table,
     recipes_table,
     role,
@@ -40,8 +38,8 @@ from featurekit.report.tables import (
     slices_table,
     trainings_table,
     weights_table,
-    words,
 )
+from featurekit.report.verdict import answer, score_word
 
 SYNTHETIC = "synthetic: made-up portraits"
 _TARGET_TITLES = {
@@ -70,6 +68,13 @@ class Points:
 
 
 @dataclass(frozen=True)
+class Answers:
+    """What there is to say of each target in a few lines: (target, ((what, in words), …))."""
+
+    items: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+
+
+@dataclass(frozen=True)
 class Code:
     """Lines to be copied as they are."""
 
@@ -86,7 +91,7 @@ class Figure:
     narrow: Markup
 
 
-Block = Text | Points | Code | Figure | Table
+Block = Text | Points | Answers | Code | Figure | Table
 
 
 @dataclass(frozen=True)
@@ -193,9 +198,6 @@ def _facts(runs: Sequence[Run], by_target: Mapping[str, Sequence[Run]]) -> tuple
 def _verdict(
     by_target: Mapping[str, Sequence[Run]], known: Mapping[str, TargetEvidence], is_synthetic: bool
 ) -> tuple[Block, ...]:
-    items = tuple(
-        (f"{_target_title(name)}:", _who_won(of, known.get(name))) for name, of in by_target.items()
-    )
     if known:
         how = (
             "Intervals are 95 % intervals over subjects. p-values come from sign-flip tests over subjects and"
@@ -208,7 +210,8 @@ def _verdict(
             " first two is chance is not known. ± is the standard deviation over the folds, which is not a"
             " confidence interval."
         )
-    blocks: list[Block] = [Points(items), Text(how)]
+    answers = tuple((_target_title(name), answer(of, known.get(name))) for name, of in by_target.items())
+    blocks: list[Block] = [Answers(answers), Text(how)]
     if is_synthetic:
         synthetic = (
             "The portraits are synthetic (made up): these numbers show that the software works and say"
@@ -228,127 +231,6 @@ def _verdict(
     return tuple(blocks)
 
 
-def _who_won(runs: Sequence[Run], evidence: TargetEvidence | None) -> str:
-    """Say which trained model is best, how sure that is, at what cost, and for whom it fails."""
-    kind = headline(runs)
-    trained = [run for run in runs if not run.is_baseline and mean_of(run, kind.name) is not None]
-    if not trained:
-        return "no trained model has a score; only baselines can be shown."
-    best = trained[0]
-    mean = mean_of(best, kind.name)
-    assert mean is not None  # trained keeps only runs that have one
-    sentence = f"{best.classifier_name} on {best.features} is best, {_shown(best, kind.name, evidence)}"
-    also = _shown(best, "one_off", evidence)
-    sentence += f" ({also}). " if also and kind.name == "exact" else ". "
-    against = []
-    for baseline, called in (("floor", "the floor"), ("off-the-shelf", "the off-the-shelf model")):
-        # Of several baselines of one kind, the best is the one to beat.
-        for run in [run for run in runs if role(run) == baseline][:1]:
-            other = mean_of(run, kind.name)
-            if other is not None:
-                difference = _difference(kind.name, kind.gain(mean, other))
-                against.append(
-                    f"{difference} {called} ({run.classifier}, {_shown(run, kind.name, short=True)})"
-                )
-    if against:
-        sentence += f"That is {' and '.join(against)}. "
-    if len(trained) > 1:
-        second = trained[1]
-        behind = kind.gain(mean, mean_of(second, kind.name) or 0.0)
-        how_far = (
-            f"{_amount(kind.name, behind)} behind" if float(kind.format(abs(behind))) else "level with it"
-        )
-        sentence += f"Second is {second.classifier_name} on {second.features}, {how_far}"
-        found = evidence.between(best.name, second.name) if evidence else None
-        if found:
-            shown = "a difference beyond chance" if found.is_shown else "no evidence of a difference"
-            sentence += f": {shown} ({p_value(found.adjusted)})"
-        sentence += ". "
-    if evidence:
-        sentence += _cheapest(best, trained, evidence) + _worst(best, kind, evidence)
-    return sentence.strip()
-
-
-def _cheapest(best: Run, trained: Sequence[Run], evidence: TargetEvidence) -> str:
-    """Name the model that takes the least time for a face among those not shown to be worse than the best."""
-    level = [run for run in trained if run is best]
-    for run in trained:
-        found = evidence.between(best.name, run.name)
-        if found is not None and not found.is_shown:
-            level.append(run)
-    costs = [(cost, run.name, run) for run in level if (cost := _milliseconds(run)) is not None]
-    if not costs:
-        return ""
-    cost, _, run = min(costs)
-    which = "the best itself" if run is best else f"{run.classifier_name} on {run.features}"
-    return (
-        f"The cheapest model not shown to be worse than the best is {which}:"
-        f" {cost:.2g} ms to find and read a face. "
-    )
-
-
-def _milliseconds(run: Run) -> float | None:
-    """Return what a face takes from the picture to the answer, on the machine of the run."""
-    n_rows = run.dataset.get("n_rows")
-    extract, predict = run.seconds.get("extract"), run.seconds.get("predict")
-    if not n_rows or not run.n_tested or extract is None or predict is None:
-        return None
-    return float(1000 * (extract / n_rows + predict / run.n_tested))
-
-
-def _worst(best: Run, kind: ScoreKind, evidence: TargetEvidence) -> str:
-    """Name the label whose faces the best model reads worst."""
-    if evidence.sliced != best.name:
-        return ""
-    for one in evidence.slices:  # worst first
-        if one.estimate and len(one.columns) == 1:
-            label = f"{words(one.columns[0])} {one.labels[0]}"
-            return f"It fails most on faces with {label}: {_between(kind, one.estimate)}."
-    return ""
-
-
-def _between(kind: ScoreKind, estimate: Estimate) -> str:
-    """Return an estimate in words, e.g. "72.0 % (71.1 to 72.9)"."""
-    unit = f" {kind.unit}" if kind.unit else ""
-    low, high = kind.format(estimate.low), kind.format(estimate.high)
-    return f"{kind.format(estimate.value)}{unit} ({low} to {high})"
-
-
-def _shown(run: Run, name: str, evidence: TargetEvidence | None = None, *, short: bool = False) -> str:
-    """Return a score in words, e.g. "72.0 (71.1 to 72.9) % exact accuracy"; "" where there is none."""
-    kind, mean = score_kind(name), mean_of(run, name)
-    if mean is None:
-        return ""
-    unit = f" {kind.unit}" if kind.unit else ""
-    if short:
-        return kind.format(mean) + unit
-    estimate = evidence.estimates.get(run.name, {}).get(name) if evidence else None
-    if estimate:
-        between = f", 95 % interval {kind.format(estimate.low)} to {kind.format(estimate.high)}"
-        return f"{kind.format(mean)}{unit} {_word(kind)}{between}"
-    spread = run.scores[name].get("spread")
-    around = f" ± {kind.format(spread)}" if spread is not None else ""
-    return f"{kind.format(mean)}{around}{unit} {_word(kind)}"
-
-
-def _word(kind: ScoreKind) -> str:
-    """Return what a score is called within a sentence."""
-    words = {"exact": "exact accuracy", "one_off": "one off", "mae_years": "mean absolute error"}
-    return words.get(kind.name, kind.title)
-
-
-def _amount(name: str, gain: float) -> str:
-    kind = score_kind(name)
-    unit = "points" if kind.unit == "%" else kind.unit
-    return f"{kind.format(abs(gain))} {unit}".strip()
-
-
-def _difference(name: str, gain: float) -> str:
-    if not float(score_kind(name).format(abs(gain))):
-        return "no better than"
-    return f"{_amount(name, gain)} {'better' if gain > 0 else 'worse'} than"
-
-
 def _target_blocks(name: str, runs: Sequence[Run], evidence: TargetEvidence | None) -> tuple[Block, ...]:
     """Return the part of one target; its runs are best first."""
     kind, title = headline(runs), _target_title(name)
@@ -366,7 +248,7 @@ def _target_blocks(name: str, runs: Sequence[Run], evidence: TargetEvidence | No
             f" {evidence.effective_subjects:,.0f} subjects with equally many faces would (Kish)."
         )
     blocks: list[Block] = [Text(about), scores_table(runs, f"{title}: all models, best first", evidence)]
-    plot = _plot(runs, f"{title}: {_word(kind)} of all models", evidence)
+    plot = _plot(runs, f"{title}: {score_word(kind)} of all models", evidence)
     blocks += [plot] if plot else []
     differences = (
         differences_table(runs, f"{title}: which differences are shown", evidence) if evidence else None

@@ -1,5 +1,5 @@
 "use strict";
-// The page is complete without this: it only adds sorting and copying.
+// The page is complete without this: it only adds sorting, filtering and copying.
 
 const said = document.getElementById("said");
 const textOf = (cell) => {
@@ -25,6 +25,7 @@ function csvOf(table) {
     return [name, ...othersOf(head).map((other) => `${name}, ${other}`)];
   })];
   for (const row of table.tBodies[0].rows) {
+    if (row.hidden) continue; // what was filtered away is not copied
     lines.push([...row.cells].flatMap((cell, i) => {
       const first = cell.dataset.value ?? (textOf(cell) === "—" ? "" : textOf(cell));
       const others = othersOf(cell);
@@ -69,9 +70,23 @@ function sortBy(table, head, column) {
   said.textContent = `Sorted by ${head.dataset.heading}, ${down ? "descending" : "ascending"}.`;
 }
 
+// Every word has to occur somewhere in the row.
+function filterBy(table, text) {
+  const wanted = text.toLowerCase().split(/\s+/).filter(Boolean);
+  const rows = [...table.tBodies[0].rows];
+  for (const row of rows) {
+    const own = [...row.cells].map(textOf).join(" ").toLowerCase();
+    row.hidden = !wanted.every((word) => own.includes(word));
+  }
+  const shown = rows.filter((row) => !row.hidden).length;
+  said.textContent = `${shown} of ${rows.length} rows are shown.`;
+}
+
 for (const table of document.querySelectorAll("table")) {
   const box = table.closest(".scroll");
   const caption = document.getElementById(table.getAttribute("aria-labelledby"));
+
+  const title = caption.textContent.trim();
 
   const button = document.createElement("button");
   button.type = "button";
@@ -97,6 +112,16 @@ for (const table of document.querySelectorAll("table")) {
     caption.append(head);
     words.id = caption.id;
     caption.removeAttribute("id");
+  }
+
+  if (table.hasAttribute("data-sortable") && table.tBodies[0].rows.length >= 8) {
+    const filter = document.createElement("input");
+    filter.type = "search";
+    filter.className = "filter";
+    filter.placeholder = "Filter rows";
+    filter.setAttribute("aria-label", `Filter the rows of: ${title}`);
+    filter.addEventListener("input", () => filterBy(table, filter.value));
+    button.before(filter);
   }
 
   if (table.hasAttribute("data-sortable")) {
