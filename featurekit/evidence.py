@@ -19,10 +19,23 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurekit.benchmark import Run
+from featurekit.calibration import (
+    Bin,
+    CalibrationError,
+    Coverage,
+    coverage_by,
+    cross_fitted,
+    cross_fitted_ranges,
+    cross_fitted_sets,
+    expected_calibration_error,
+    reliability,
+    risk_coverage,
+)
 from featurekit.errors import WorkspaceError
 from featurekit.manifest import COLUMNS, Manifest, Target
 from featurekit.metrics import cells_of, decide, from_counts, log_losses, ranked_probabilities
 from featurekit.statistics import (
+    FEWEST,
     Interval,
     bootstrap,
     corrected_t,
@@ -35,11 +48,12 @@ from featurekit.statistics import (
 )
 from featurekit.workspace import write_text
 
-VERSION = 1
-FEWEST = 30  # persons in a slice; of fewer no number is given
+VERSION = 2
 MOST_LABELS = 24  # of a column that faces are sliced by, and of a target whose whole table of counts is used
 LIMITS = (13, 18, 21, 25)  # years at which something is decided by age
 ALPHA = 0.05
+MISSED = 0.1  # share of faces whose answer of several classes, or of a range of years, may lack the truth
+SHARES = tuple(number / 20 for number in range(1, 21))  # of faces that are answered, the surest first
 
 # Called with the pieces of work that are done, and how many there are.
 Progress = Callable[[int, int], None]
@@ -119,6 +133,25 @@ class Limit:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Confidence:
+    """Whether one model of classes knows when it is wrong.
+
+    Attributes:
+        temperature: what makes it calibrated, above 1 where it is too sure; the mean over the folds, each of
+            which has one that was fitted on the others.
+        before, after: by how much its confidence is off as it comes, and at these temperatures.
+        bins: faces of about the same confidence as it comes, the least sure first.
+        risks: share of wrong answers among the surest faces, of each of SHARES of all.
+    """
+
+    temperature: float
+    before: CalibrationError
+    after: CalibrationError
+    bins: tuple[Bin, ...]
+    risks: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class TargetEvidence:
     """All of this for one target.
 
@@ -129,9 +162,12 @@ class TargetEvidence:
         effective_subjects: persons with equally many faces who would tell as much (Kish).
         estimates: name of a run → score → estimate, each on the faces that the run has read.
         differences: of every pair of runs.
-        sliced: name of the run that slices and limits are of: the best trained one.
+        sliced: name of the run that all that follows is of: the best trained one.
         slices: worst first.
         limits: of a target in years.
+        confidence: of a target of classes; None where there are too few folds to find it.
+        coverage: how often answers that may miss the truth for MISSED of faces hold it: sets of classes,
+            which keep to that for each class by itself, or ranges of years. Of all, and of each label.
     """
 
     score: str
@@ -143,6 +179,8 @@ class TargetEvidence:
     sliced: str
     slices: tuple[Slice, ...]
     limits: tuple[Limit, ...]
+    confidence: Confidence | None
+    coverage: tuple[tuple[str, Coverage], ...]
 
     def between(self, first: str, second: str) -> Difference | None:
         """Return how the first run compares with the second, or None where that was not asked."""
@@ -289,6 +327,8 @@ def _of_target(
         sliced=best,
         slices=slices,
         limits=_limits(tables[best], seed) if target.is_regression else (),
+        confidence=_confidence(target, tables[best], seed),
+        coverage=_coverage(manifest, target, tables[best]),
     )
 
 
@@ -299,9 +339,8 @@ def _estimates(target: Target, table: pd.DataFrame, seed: int) -> dict[str, Esti
         errors = _errors(target, table)
         return {"mae_years": _mean(errors, subjects, seed)}
     n_classes = len(target.classes)
-    true = target.encode(list(table["true"]))
+    true, proba, _ = _classes(target, table)
     said = target.encode(list(table["predicted"]))
-    proba = table[[f"p_{label}" for label in target.classes]].to_numpy(float)
     found = {}
     if n_classes > MOST_LABELS:
         found["exact"] = _mean((true == said).astype(float), subjects, seed)
@@ -363,14 +402,13 @@ def _differences(target: Target, tables: Mapping[str, pd.DataFrame], seed: int) 
 
 def _slices(manifest: Manifest, target: Target, table: pd.DataFrame, seed: int) -> tuple[Slice, ...]:
     """Return how faces of each label, and of each gender and age group together, are read; worst first."""
-    own = manifest.table.set_index("face_id").loc[table["face_id"]]
+    own, columns = _labels(manifest, table)
     errors, subjects = _errors(target, table), table["subject"].to_numpy()
-    columns = [name for name in own.columns if _is_sliced_by(name, own[name])]
     sets: list[tuple[str, ...]] = [(name,) for name in columns]
     sets += [("gender", "age_group")] if {"gender", "age_group"} <= set(columns) else []
     found = []
     for names in sets:
-        labels = [own[name].astype(str).to_numpy() for name in names]
+        labels = [_known(own[name]) for name in names]
         for wanted in sorted(set(zip(*labels, strict=True))):
             if "" in wanted:
                 continue
@@ -393,6 +431,65 @@ def _slices(manifest: Manifest, target: Target, table: pd.DataFrame, seed: int) 
         return one.estimate is None, (-value if target.is_regression else value)
 
     return tuple(sorted(found, key=badness))
+
+
+def _confidence(target: Target, table: pd.DataFrame, seed: int) -> Confidence | None:
+    if target.is_regression or table["fold"].nunique() < 2:
+        return None
+    y, proba, subjects = _classes(target, table)
+    calibrated, temperatures = cross_fitted(proba, y, table["fold"].to_numpy(np.intp), subjects)
+    risks = risk_coverage(proba.max(axis=1), proba.argmax(axis=1) != y)
+    return Confidence(
+        temperature=float(np.mean(list(temperatures.values()))),
+        before=expected_calibration_error(proba, y, subjects, seed=seed),
+        after=expected_calibration_error(calibrated, y, subjects, seed=seed),
+        bins=reliability(proba, y),
+        risks=tuple(risks.risk_at(share) for share in SHARES),
+    )
+
+
+def _coverage(manifest: Manifest, target: Target, table: pd.DataFrame) -> tuple[tuple[str, Coverage], ...]:
+    """Return how often answers hold the truth: of all faces under "", and of each label under its column."""
+    if table["fold"].nunique() < 2:
+        return ()
+    folds, subjects = table["fold"].to_numpy(np.intp), table["subject"].to_numpy()
+    answers: NDArray[Any]
+    y: NDArray[Any]
+    if target.is_regression:
+        y, years = table["true"].to_numpy(float), table["predicted"].to_numpy(float)
+        answers = cross_fitted_ranges(years, y, folds, subjects, alpha=MISSED, scaled=True)
+    else:
+        y, proba, _ = _classes(target, table)
+        ordered = target.ordered and len(target.classes) > 2
+        answers = cross_fitted_sets(proba, y, folds, subjects, alpha=MISSED, ordered=ordered, per_class=True)
+    own, columns = _labels(manifest, table)
+    found = [("", one) for one in coverage_by(np.full(len(y), "all faces"), answers, y, subjects)]
+    for name in columns:
+        labels = _known(own[name])
+        known = labels != ""
+        of_column = coverage_by(labels[known], answers[known], y[known], subjects[known])
+        classes = manifest.target(name).classes  # in their natural order
+        found += [(name, one) for one in sorted(of_column, key=lambda one: classes.index(one.label))]
+    return tuple(found)
+
+
+def _classes(
+    target: Target, table: pd.DataFrame
+) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[Any]]:
+    """Return the class numbers, the probabilities and the persons of a run's predictions."""
+    proba = table[[f"p_{label}" for label in target.classes]].to_numpy(float)
+    return target.encode(list(table["true"])), proba, table["subject"].to_numpy()
+
+
+def _labels(manifest: Manifest, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the manifest's rows of the predictions, and the columns that faces are sliced by."""
+    own = manifest.table.set_index("face_id").loc[table["face_id"]]
+    return own, [str(name) for name in own.columns if _is_sliced_by(str(name), own[name])]
+
+
+def _known(values: "pd.Series[Any]") -> NDArray[np.str_]:
+    """Return labels as text, "" for none."""
+    return values.fillna("").astype(str).to_numpy(dtype=str)
 
 
 def _is_sliced_by(name: str, values: "pd.Series[Any]") -> bool:
@@ -483,6 +580,21 @@ def _target_from(content: dict[str, Any]) -> TargetEvidence:
         for run, scores in content.pop("estimates").items()
     }
     differences = tuple(Difference(**one) for one in content.pop("differences"))
+    confidence = content.pop("confidence")
+    if confidence:
+        errors = {name: CalibrationError(**confidence[name]) for name in ("before", "after")}
+        bins = tuple(Bin(**one) for one in confidence["bins"])
+        confidence = Confidence(**{**confidence, **errors, "bins": bins, "risks": tuple(confidence["risks"])})
+    coverage = tuple(
+        (column, Coverage(**{**one, "between": Interval(**one["between"]) if one["between"] else None}))
+        for column, one in content.pop("coverage")
+    )
     return TargetEvidence(
-        **content, estimates=estimates, differences=differences, slices=tuple(slices), limits=tuple(limits)
+        **content,
+        estimates=estimates,
+        differences=differences,
+        slices=tuple(slices),
+        limits=tuple(limits),
+        confidence=confidence,
+        coverage=coverage,
     )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 LEVEL = 0.95
 RESAMPLES = 2_000
 FLIPS = 20_000
+FEWEST = 30  # persons in a slice; of fewer no number is given
 # Fewer blocks rank nothing: the critical difference is then wider than ranks can lie apart.
 FEWEST_BLOCKS = 10
 _AT_ONCE = 20_000_000  # numbers of one piece of a large product

@@ -158,6 +158,52 @@ def test_limits_of_age_are_counted_from_both_sides(folder, manifest):
     assert adult.called_younger.value == 0.0
 
 
+def sure_of(manifest, said, confidence):
+    """Probabilities of two classes, so much of what was said."""
+    proba = np.zeros((N, 2))
+    answer = np.where(said == "female", 0, 1)
+    proba[np.arange(N), answer] = confidence
+    proba[np.arange(N), 1 - answer] = 1 - confidence
+    return proba
+
+
+def test_a_model_that_is_surer_than_it_is_right_is_found_out(folder, manifest):
+    gender, rng = manifest.table["gender"].to_numpy(), np.random.default_rng(0)
+    said = misread(gender, rng.random(N) < 0.3)
+    write(folder, "boaster", manifest, GENDER, said, proba=sure_of(manifest, said, 0.99))
+    found = gather(folder, [a_run("boaster", "gender")], manifest).targets["gender"].confidence
+    assert found.temperature > 2
+    assert found.before.value == pytest.approx(0.29, abs=0.05)
+    assert found.after.value < 0.1
+    assert found.risks[-1] == pytest.approx(float((said != gender).mean()))
+
+
+def test_answers_that_leave_room_hold_the_truth_as_often_as_they_should(folder, manifest):
+    gender, rng = manifest.table["gender"].to_numpy(), np.random.default_rng(1)
+    confidence = rng.uniform(0.5, 1.0, N)
+    said = misread(gender, rng.random(N) > confidence)
+    write(folder, "honest", manifest, GENDER, said, proba=sure_of(manifest, said, confidence))
+    found = gather(folder, [a_run("honest", "gender")], manifest).targets["gender"]
+    everyone = found.coverage[0][1]
+    assert found.coverage[0][0] == ""
+    assert 0.85 <= everyone.value <= 0.97
+    assert 1 < everyone.size < 2
+    groups = [one.label for column, one in found.coverage if column == "age_group"]
+    assert groups == list(GROUPS)  # in their order
+    assert next(one for _, one in found.coverage if one.label == "yes").value is None  # twenty hats
+
+
+def test_ranges_of_years_are_as_wide_as_the_errors(folder, manifest):
+    target, rng = manifest.target("age"), np.random.default_rng(2)
+    years = manifest.table["age"].to_numpy()
+    write(folder, "years", manifest, target, years + rng.normal(0, 1 + years / 10, N))
+    found = gather(folder, [a_run("years", "age")], manifest).targets["age"]
+    assert found.confidence is None
+    of = {one.label: one for column, one in found.coverage if column in ("", "age_group")}
+    assert 0.85 <= of["all faces"].value <= 0.97
+    assert of["0-2"].size < of["60-100"].size
+
+
 def test_models_are_compared_on_the_faces_that_both_have_read(folder, manifest):
     gender = manifest.table["gender"].to_numpy()
     rows = np.arange(N)[::-1][: N // 2]  # half of them, in another order

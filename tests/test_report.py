@@ -14,13 +14,15 @@ from typing import Any
 import pytest
 
 from featurekit.benchmark import Run
+from featurekit.calibration import Bin, CalibrationError, Coverage
 from featurekit.errors import WorkspaceError
-from featurekit.evidence import Difference, Estimate, Evidence, Limit, Slice, TargetEvidence
+from featurekit.evidence import Confidence, Difference, Estimate, Evidence, Limit, Slice, TargetEvidence
 from featurekit.manifest import REASONS
 from featurekit.report import render_html, render_markdown, write_report
 from featurekit.report.figures import Point, dot_plot
 from featurekit.report.tables import N_COMPARED, best_first, differences_table, scores_table
 from featurekit.report.text import markdown, visible
+from featurekit.statistics import Interval
 
 AGE_GROUPS = ("0-2", "4-6", "8-12", "15-20", "25-32", "38-43", "48-53", "60-100")
 FEATURES = ("dlib_age", "mobilenet_v2", "dlib_age+dlib_gender+mobilenet_v2")
@@ -274,6 +276,15 @@ def test_the_verdict_says_how_far_the_best_is_from_floor_and_off_the_shelf(exact
     assert "whether the difference between the first two is chance is not known" in text
 
 
+CONFIDENCE = Confidence(
+    temperature=1.375,
+    before=CalibrationError(0.081, 0.085, 0.07, 0.09),
+    after=CalibrationError(0.012, 0.02, 0.0, 0.03),
+    bins=(Bin(0.6, 0.5, 600), Bin(0.99, 0.97, 634)),
+    risks=tuple(number / 100 for number in range(20)),
+)
+
+
 def make_evidence(runs: list[Run], *, p: float = 0.4) -> Evidence:
     """Return invented evidence on runs of one target: all differences have one p-value."""
     ordered = best_first(runs)
@@ -323,6 +334,11 @@ def make_evidence(runs: list[Run], *, p: float = 0.4) -> Evidence:
         sliced=next(run.name for run in ordered if not run.is_baseline),
         slices=slices,
         limits=(limit,) if name == "mae_years" else (),
+        confidence=None if name == "mae_years" else CONFIDENCE,
+        coverage=(
+            ("", Coverage("all faces", 1234, 1200, 0.91, Interval(0.9, 0.92), 1.25)),
+            ("hat", Coverage("yes", 9, 4, None, None, None)),
+        ),
     )
     return Evidence(of={run.name: "0" * 64 for run in runs}, seed=0, targets={runs[0].target: known})
 
@@ -382,6 +398,17 @@ def test_where_there_is_not_enough_data_no_number_is_shown():
     assert "| hat yes | not enough data | 9 | 4 |" in text
     assert "| 18 | 12.0 (10.0–15.0) | 200 | not enough data | 900 |" in text
     assert "1,111 subjects with equally many faces" in text
+
+
+def test_the_page_says_whether_the_best_model_knows_when_it_is_wrong():
+    text = render_markdown([make_run(), make_run(classifier="mlp")], "t", make_evidence([make_run()]))
+    assert "| Confidence is off by, as it comes | 8.1 points (7.0–9.0) |" in text
+    assert "| That temperature, mean | 1.38 |" in text
+    assert "| Wrong among the surest 50 % of faces | 9.0 % |" in text
+    assert "| all faces | 91.0 (90.0–92.0) | 1.25 | 1,234 |" in text
+    assert "| hat yes | not enough data | — | 9 |" in text
+    page = render_html([make_run()], "t", make_evidence([make_run()]))
+    assert page.count("whether the best model (svm) knows when it is wrong") >= 2  # caption and summaries
 
 
 def test_fewer_years_of_error_are_better():

@@ -6,7 +6,7 @@ wherever they are made. Roles differ in shape, never in color alone.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
@@ -65,9 +65,7 @@ def dot_plot(points: Sequence[Point], *, axis: str, limit: float, is_narrow: boo
     bottom = top + step * len(points) + 4
     height = bottom + 40
 
-    def x(value: float) -> float:
-        return left + (value - low) / (high - low) * (right - left)
-
+    x = _scale(low, high, left, right)
     svg = [
         f'<svg role="img" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
         f' aria-label="{escape(visible(summary))}">'
@@ -151,12 +149,7 @@ def _panel(panel: Panel, left: float, right: float, top: float, bottom: float) -
     low, high, ticks = _axis(min(values), max(values), panel.limit)
     n_epochs = max(len(panel.learned), 2)
 
-    def x(epoch: float) -> float:
-        return left + (epoch - 1) / (n_epochs - 1) * (right - left)
-
-    def y(value: float) -> float:
-        return bottom - (value - low) / (high - low) * (bottom - top)
-
+    x, y = _scale(1, n_epochs, left, right), _scale(low, high, bottom, top)
     room = int((right - left + 40) / _LETTER)
     svg = [_words(left - 40, top - 12, _cut(panel.title, room), "start", "name", panel.title)]
     for tick in ticks:
@@ -173,6 +166,67 @@ def _panel(panel: Panel, left: float, right: float, top: float, bottom: float) -
             places = " ".join(f"{x(i):.1f},{y(value):.1f}" for i, value in enumerate(curve, start=1))
             svg.append(f'<polyline class="{css}" points="{places}"/>')
     return svg
+
+
+def confidence_plot(
+    bins: Sequence[tuple[float, float]],
+    risks: Sequence[tuple[float, float]],
+    *,
+    is_narrow: bool,
+    summary: str,
+) -> Markup:
+    """Draw how often answers of a confidence are right, and how often the surest are wrong.
+
+    Args:
+        bins: confidence and share of right answers, in percent.
+        risks: share of faces answered and share of wrong answers among them, in percent.
+        is_narrow: for a phone.
+        summary: what a reader who does not see it is told.
+    """
+    columns = 1 if is_narrow else 2
+    width, each_height = (340.0, 260.0) if is_narrow else (860.0, 270.0)
+    each_width = width / columns
+    height = each_height * (2 // columns)
+    svg = [
+        f'<svg role="img" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
+        f' aria-label="{escape(visible(summary))}">'
+    ]
+    first = min(number for point in bins for number in point)
+    panels = (
+        # Both axes of the first are the same, so that its dashed line is where it should be.
+        ("Right, %", "confidence, %", bins, _axis(first, 100.0, 100.0), _axis(first, 100.0, 100.0)),
+        (
+            "Wrong, %",
+            "surest faces answered, %",
+            risks,
+            _axis(0.0, 100.0, 100.0),
+            _axis(0.0, max(wrong for _, wrong in risks), 100.0),
+        ),
+    )
+    for number, (title, along, points, across, up) in enumerate(panels):
+        left = each_width * (number % columns) + 44
+        right = each_width * (number % columns + 1) - 16
+        top = each_height * (number // columns) + 26
+        bottom = top + each_height - 66
+        x, y = _scale(*across[:2], left, right), _scale(*up[:2], bottom, top)
+        svg.append(_words(left - 40, top - 12, title, "start", "name"))
+        for tick in up[2]:
+            svg.append(f'<path class="grid" d="M{left:.1f} {y(tick):.1f}H{right:.1f}"/>')
+            svg.append(_words(left - 6, y(tick) + 4, f"{tick:g}", "end", "faint"))
+        svg += [_words(x(tick), bottom + 16, f"{tick:g}", "middle", "faint") for tick in across[2]]
+        svg.append(_words((left + right) / 2, bottom + 33, along, "middle", "faint"))
+        if points is bins:
+            svg.append(f'<path class="line" d="M{left:.1f} {bottom:.1f}L{right:.1f} {top:.1f}"/>')
+            svg += [_dot(x(sure), y(true), "") for sure, true in points]
+        places = " ".join(f"{x(place):.1f},{y(value):.1f}" for place, value in points)
+        svg.append(f'<polyline class="curve" points="{places}"/>')
+    svg.append("</svg>")
+    return Markup("\n".join(svg))
+
+
+def _scale(low: float, high: float, start: float, end: float) -> Callable[[float], float]:
+    """Return where a number stands, if low stands at start and high at end."""
+    return lambda value: start + (value - low) / (high - low) * (end - start)
 
 
 def _axis(low: float, high: float, limit: float) -> tuple[float, float, list[float]]:

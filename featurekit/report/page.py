@@ -12,14 +12,16 @@ from markupsafe import Markup
 
 from featurekit.benchmark import Run
 from featurekit.errors import WorkspaceError
-from featurekit.evidence import Evidence, TargetEvidence
-from featurekit.report.figures import Panel, Point, dot_plot, learning_curves
+from featurekit.evidence import SHARES, Confidence, Evidence, TargetEvidence
+from featurekit.report.figures import Panel, Point, confidence_plot, dot_plot, learning_curves
 from featurekit.report.tables import (
     MAX_MATRIX_CLASSES,
     Table,
     best_first,
+    confidence_table,
     confusion_table,
     counts_table,
+    coverage_table,
     differences_table,
     dropped_table,
     facts_table,
@@ -265,13 +267,34 @@ def _target_blocks(name: str, runs: Sequence[Run], evidence: TargetEvidence | No
     recall = recall_table(runs, f"{title}: recall of each class")
     blocks += [recall] if recall else []
     if evidence:
-        whose = next((model_name(run) for run in runs if run.name == evidence.sliced), evidence.sliced)
+        names = {run.name: run.classifier_name for run in runs}
+        whose = f"the best model ({names.get(evidence.sliced, evidence.sliced)})"
         more = (
             slices_table(evidence, f"{title}: for whom {whose} fails"),
             limits_table(evidence, f"{title}: limits of age as {whose} would decide them"),
         )
         blocks += [table for table in more if table]
+        if evidence.confidence:
+            blocks.append(_knowing(evidence.confidence, f"{title}: whether {whose} knows when it is wrong"))
+            blocks.append(confidence_table(evidence.confidence, f"{title}: confidence of {whose}"))
+        coverage = coverage_table(evidence, f"{title}: answers of {whose} that leave room")
+        blocks += [coverage] if coverage else []
     return tuple(blocks)
+
+
+def _knowing(confidence: Confidence, caption: str) -> Figure:
+    bins = [(100 * one.confidence, 100 * one.right) for one in confidence.bins]
+    risks = [(100 * share, 100 * risk) for share, risk in zip(SHARES, confidence.risks, strict=True)]
+    summary = f"{caption}. Two line plots; the table beside it has the main numbers."
+    wide, narrow = (
+        confidence_plot(bins, risks, is_narrow=is_narrow, summary=summary) for is_narrow in (False, True)
+    )
+    note = (
+        "First: faces in ten groups of equal size by the model's confidence, and how often it is right on"
+        " them; on the dashed line it would be right as often as it says. Second: how often it is wrong when"
+        " it answers only the faces that it is surest of."
+    )
+    return Figure(caption, note, wide, narrow)
 
 
 def _listed(classes: Sequence[str]) -> str:

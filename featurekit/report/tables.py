@@ -12,9 +12,11 @@ from itertools import groupby
 from typing import Any
 
 from featurekit.benchmark import Run
-from featurekit.evidence import FEWEST, Difference, Estimate, TargetEvidence
+from featurekit.calibration import CalibrationError
+from featurekit.evidence import MISSED, SHARES, Confidence, Difference, Estimate, TargetEvidence
 from featurekit.faces import STATUS_MEANINGS
 from featurekit.manifest import REASONS
+from featurekit.statistics import FEWEST
 from featurekit.store import recipe_key
 
 ABSENT = "—"
@@ -482,6 +484,76 @@ def limits_table(evidence: TargetEvidence, caption: str) -> Table | None:
         " depend on the ages in the data."
     )
     return Table(caption, columns, rows, note)
+
+
+def confidence_table(confidence: Confidence, caption: str) -> Table:
+    """Return whether the best model knows when it is wrong."""
+    columns = (Column("What"), Column("Value", others=("from", "to"), is_number=True))
+    share = ScoreKind("share", "", "%")
+
+    def off(error: CalibrationError) -> Cell:
+        return Cell(
+            f"{100 * error.value:.1f} points",
+            round(100 * error.value, 6),
+            count=f"{100 * error.low:.1f}–{100 * error.high:.1f}",
+            others=(round(100 * error.low, 6), round(100 * error.high, 6)),
+        )
+
+    rows = [
+        (Cell("Confidence is off by, as it comes"), off(confidence.before)),
+        (Cell("Confidence is off by, at a temperature from other folds"), off(confidence.after)),
+        (Cell("That temperature, mean"), Cell(f"{confidence.temperature:.2f}", confidence.temperature)),
+    ]
+    for part in (1.0, 0.9, 0.8, 0.5):
+        risk = confidence.risks[SHARES.index(part)]
+        rows.append(
+            (
+                Cell(f"Wrong among the surest {100 * part:.0f} % of faces"),
+                Cell(f"{share.format(risk)} %", round(risk * share.scale, 6)),
+            )
+        )
+    note = (
+        "Confidence is the probability of the answer. It is off by the mean distance between what it says and"
+        " how often it is right (expected calibration error, corrected for what chance adds; small numbers:"
+        " 95 % interval over subjects). A temperature above 1 says that the model is too sure, below 1 that"
+        " it is not sure enough; it changes no answer."
+    )
+    return Table(caption, columns, tuple(rows), note)
+
+
+def coverage_table(evidence: TargetEvidence, caption: str) -> Table | None:
+    """Return how often answers that leave room hold the truth, and how much room they need."""
+    if not evidence.coverage:
+        return None
+    is_years = evidence.score == "mae_years"
+    share = ScoreKind("share", "", "%")
+    columns = (
+        Column("Faces with"),
+        Column("Hold the truth", "%", others=("from", "to"), is_number=True),
+        Column("Width" if is_years else "Size", "years" if is_years else "classes", is_number=True),
+        Column("Faces", is_number=True),
+    )
+    rows = []
+    for column, one in evidence.coverage:
+        label = f"{words(column)} {one.label}" if column else one.label
+        held, size = Cell("not enough data"), Cell(ABSENT)
+        if one.value is not None and one.between is not None and one.size is not None:
+            estimate = Estimate(one.value, one.between.low, one.between.high)
+            held = Cell(share.format(one.value), round(one.value * share.scale, 6), **_range(share, estimate))
+            size = Cell(f"{one.size:.1f}" if is_years else f"{one.size:.2f}", round(one.size, 6))
+        rows.append((Cell(label), held, size, count_cell(one.n_faces)))
+    what = (
+        "Instead of one number a model may answer with a range of years, the wider the farther off it is at"
+        " such ages"
+        if is_years
+        else "Instead of one class a model may answer with several, so many that each class keeps to it"
+    )
+    note = (
+        f"{what}: as found on the other folds, at most {100 * MISSED:.0f} % of answers should lack the truth"
+        " (conformal prediction). Where fewer hold it, other faces make up for them. Small numbers: 95 %"
+        " interval; subjects count alike."
+    )
+    return Table(caption, columns, tuple(rows), note)
 
 
 def recall_table(runs: Sequence[Run], caption: str) -> Table | None:
