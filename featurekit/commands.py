@@ -474,6 +474,7 @@ def report(
 
     Example: featurekit report
     """
+    from featurekit.audit import Audit
     from featurekit.benchmark import load_runs
     from featurekit.evidence import gather
     from featurekit.report import write_report
@@ -494,7 +495,7 @@ def report(
             " tested. Fit them again to have that.",
             err=True,
         )
-    page = write_report(folder, runs, name, evidence)
+    page = write_report(folder, runs, name, evidence, Audit.load(folder))
     _print_runs(runs)
     typer.echo(f"Wrote {page} and {page.with_suffix('.md')}")
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from featurekit.audit import Audit, Finding
 from featurekit.benchmark import Run
 from featurekit.calibration import Bin, CalibrationError, Coverage
 from featurekit.errors import WorkspaceError
@@ -409,6 +410,35 @@ def test_the_page_says_whether_the_best_model_knows_when_it_is_wrong():
     assert "| hat yes | not enough data | — | 9 |" in text
     page = render_html([make_run()], "t", make_evidence([make_run()]))
     assert page.count("whether the best model (svm) knows when it is wrong") >= 2  # caption and summaries
+
+
+def make_audit(folds: str = "ab" * 32) -> Audit:
+    """Return two invented findings."""
+    fine = Finding(name="class_balance", severity="ok", count=0, of=8, what="Every fold has the same share.")
+    leak = Finding(
+        name="subjects_across_folds",
+        severity="error",
+        count=1,
+        of=9,
+        what=f"1 person is tested in two folds: {HOSTILE}",
+        advice="Deal the folds anew.",
+        rows=("face-4711",),
+    )
+    return Audit(findings=(fine, leak), folds=folds, features="dlib_age", runs=(), seed=0)
+
+
+def test_the_audit_stands_in_the_page_gravest_first_and_names_no_face():
+    text = render_markdown([make_run()], "t", None, make_audit())
+    part = text.split("## What is wrong with the data")[1].split("\n## ")[0]
+    assert "1 of 2 checks found something to look at" in part
+    assert part.index("1 person is tested") < part.index("Every fold has the same share")
+    assert "other folds than the runs" not in part
+    assert "4711" not in render_html([make_run()], "t", None, make_audit())
+
+
+def test_an_audit_of_other_folds_is_not_taken_for_this_ones():
+    assert "other folds than the runs" in render_markdown([make_run()], "t", None, make_audit("cd" * 32))
+    assert "Nobody has looked" in render_markdown([make_run()], "t")
 
 
 def test_fewer_years_of_error_are_better():

@@ -1,8 +1,8 @@
 """Write the comparison that an analyst reads: one HTML file that works offline, and its Markdown twin.
 
 Both are rendered from the same page (featurekit.report.page), and from nothing but
-runs and the evidence that their predictions gave: a report can be written again
-at any time, and the same runs give the same bytes.
+runs, the evidence that their predictions gave, and the audit: a report can be written
+again at any time, and the same runs give the same bytes.
 """
 
 import re
@@ -16,6 +16,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from featurekit import __version__
+from featurekit.audit import Audit
 from featurekit.benchmark import Run
 from featurekit.evidence import Evidence
 from featurekit.report.page import SYNTHETIC, Answers, Code, Figure, Points, Text, compose
@@ -24,13 +25,16 @@ from featurekit.report.text import markdown, visible
 from featurekit.workspace import write_text
 
 
-def render_html(runs: Sequence[Run], title: str, evidence: Evidence | None = None) -> str:
+def render_html(
+    runs: Sequence[Run], title: str, evidence: Evidence | None = None, audit: Audit | None = None
+) -> str:
     """Return the report as one HTML file that needs no other file and no network.
 
     Args:
         runs: what was compared; their order makes no difference.
         title: heading of the report.
         evidence: what the predictions say beyond the scores; None where they are not at hand.
+        audit: what was found wrong with the data; None where nobody looked.
 
     Raises:
         WorkspaceError: there is no run.
@@ -47,7 +51,7 @@ def render_html(runs: Sequence[Run], title: str, evidence: Evidence | None = Non
     environment.tests["points"] = lambda block: isinstance(block, Points)
     style, script = _part("report.css"), _part("report.js")
     return environment.from_string(_part("report.html.j2")).render(
-        page=compose(runs, title, evidence),
+        page=compose(runs, title, evidence, audit),
         synthetic=SYNTHETIC,
         version=__version__,
         # Only this style and this script may run: a label that got through as markup still could do nothing.
@@ -58,18 +62,21 @@ def render_html(runs: Sequence[Run], title: str, evidence: Evidence | None = Non
     )
 
 
-def render_markdown(runs: Sequence[Run], title: str, evidence: Evidence | None = None) -> str:
+def render_markdown(
+    runs: Sequence[Run], title: str, evidence: Evidence | None = None, audit: Audit | None = None
+) -> str:
     """Return the report as Markdown: the same tables and sentences, without the figures.
 
     Args:
         runs: what was compared; their order makes no difference.
         title: heading of the report.
         evidence: what the predictions say beyond the scores; None where they are not at hand.
+        audit: what was found wrong with the data; None where nobody looked.
 
     Raises:
         WorkspaceError: there is no run.
     """
-    page = compose(runs, title, evidence)
+    page = compose(runs, title, evidence, audit)
     lines = [f"# {markdown(page.title)}{f' ({SYNTHETIC})' if page.is_synthetic else ''}", ""]
     lines += [markdown(" · ".join(page.facts)), ""]
     for section in page.sections:
@@ -95,13 +102,19 @@ def render_markdown(runs: Sequence[Run], title: str, evidence: Evidence | None =
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def write_report(folder: Path, runs: Sequence[Run], title: str, evidence: Evidence | None = None) -> Path:
+def write_report(
+    folder: Path,
+    runs: Sequence[Run],
+    title: str,
+    evidence: Evidence | None = None,
+    audit: Audit | None = None,
+) -> Path:
     """Write report.html and report.md into a folder and return the path of report.html.
 
     Raises:
         WorkspaceError: there is no run, or the folder cannot be written.
     """
-    page, text = (render(runs, title, evidence) for render in (render_html, render_markdown))
+    page, text = (render(runs, title, evidence, audit) for render in (render_html, render_markdown))
     write_text(folder / "report.md", text)
     write_text(folder / "report.html", page)
     return folder / "report.html"

@@ -10,6 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from featurekit.audit import Audit
 from featurekit.benchmark import Run
 from featurekit.errors import WorkspaceError
 from featurekit.evidence import SHARES, Confidence, Evidence, TargetEvidence
@@ -17,6 +18,7 @@ from featurekit.report.figures import Panel, Point, confidence_plot, dot_plot, l
 from featurekit.report.tables import (
     MAX_MATRIX_CLASSES,
     Table,
+    audit_table,
     best_first,
     confidence_table,
     confusion_table,
@@ -121,13 +123,14 @@ class Page:
     sections: tuple[Section, ...]
 
 
-def compose(runs: Sequence[Run], title: str, evidence: Evidence | None) -> Page:
+def compose(runs: Sequence[Run], title: str, evidence: Evidence | None, audit: Audit | None) -> Page:
     """Return the report on some runs; their order makes no difference.
 
     Args:
         runs: what was compared.
         title: heading of the report.
         evidence: what their predictions say beyond their scores; None where they are not at hand.
+        audit: what was found wrong with the data; None where nobody looked.
 
     Raises:
         WorkspaceError: there is no run.
@@ -146,6 +149,7 @@ def compose(runs: Sequence[Run], title: str, evidence: Evidence | None) -> Page:
             Section(_target_title(name), _target_blocks(name, of, known.get(name)))
             for name, of in by_target.items()
         ),
+        Section("What is wrong with the data", _audited(audit, runs)),
         Section("What was dropped, and why", _dropped(by_target, runs)),
         Section("How it was measured", _measured(by_target, runs)),
         Section("What the numbers do not say", (_limits(runs, is_synthetic),)),
@@ -372,6 +376,21 @@ def _over_folds(run: Run, name: str, scale: float) -> tuple[float, ...]:
     """Return a number of every epoch that all folds came to, the mean over them; empty where it is absent."""
     each = [[line[name] for line in one["history"] if name in line] for one in run.training]
     return tuple(scale * sum(values) / len(values) for values in zip(*each, strict=False))
+
+
+def _audited(audit: Audit | None, runs: Sequence[Run]) -> tuple[Block, ...]:
+    if audit is None:
+        return (Text("Nobody has looked. Next: featurekit audit, then featurekit report."),)
+    blocks: list[Block] = []
+    folds = {run.folds.get("sha256") for run in runs}
+    if audit.folds and folds != {audit.folds}:
+        old = "The audit looked at other folds than the runs were scored on. Run it again: featurekit audit"
+        blocks.append(Text(old, is_caution=True))
+    grave = sum(one.severity in ("error", "warning") for one in audit.findings)
+    about = f"{grave} of {len(audit.findings)} checks found something to look at before scores are believed."
+    if audit.features:
+        about += f" Close faces were looked for in {audit.features}."
+    return (*blocks, Text(about), audit_table(audit, "Findings of the audit"))
 
 
 def _dropped(by_target: Mapping[str, Sequence[Run]], runs: Sequence[Run]) -> tuple[Block, ...]:

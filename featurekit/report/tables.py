@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
+from featurekit.audit import Audit
 from featurekit.benchmark import Run
 from featurekit.calibration import CalibrationError
 from featurekit.evidence import MISSED, SHARES, Confidence, Difference, Estimate, TargetEvidence
@@ -483,6 +484,18 @@ def limits_table(evidence: TargetEvidence, caption: str) -> Table | None:
         " subjects. A face close to the limit is misread far more often than one far from it, so the shares"
         " depend on the ages in the data."
     )
+    return Table(caption, columns, rows, note)
+
+
+_GRAVEST_FIRST = ("error", "warning", "note", "ok")
+
+
+def audit_table(audit: Audit, caption: str) -> Table:
+    """Return what was found wrong with the data and the folds, the gravest first."""
+    columns = (Column("Severity"), Column("Found"), Column("What to do"))
+    ordered = sorted(audit.findings, key=lambda one: _GRAVEST_FIRST.index(one.severity))
+    rows = tuple((Cell(one.severity), Cell(one.what), Cell(one.advice or ABSENT)) for one in ordered)
+    note = "Which faces are meant stands in audit_rows.csv, which names them and is kept out of this page."
     return Table(caption, columns, rows, note)
 
 
