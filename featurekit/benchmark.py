@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from featurekit import __version__
 from featurekit.backbones import split_feature
+from featurekit.calibration import MISSED, Calibration, calibrate_classes, calibrate_years
 from featurekit.classifiers import (
     CLASSIFIERS,
     Classifier,
@@ -822,6 +823,7 @@ class Comparison:
                     "notes": [*notes, *([f"Tuned on all its faces: {chosen}."] if chosen else [])],
                 },
                 weights=weight_files,
+                calibration=_calibration(target, y[tested], subjects[tested], out, tested),
             )
             n_bytes = model.save(models_folder / name)
             fit_done()
@@ -1062,6 +1064,20 @@ def _confusion(target: Target, true: NDArray[Any], predicted: NDArray[Any]) -> d
         "confusion": tuple(tuple(map(int, row[:-1])) for row in counts),
         "recall": tuple(float(share) if np.isfinite(share) else None for share in shares),
     }
+
+
+def _calibration(
+    target: Target,
+    y: NDArray[Any],
+    subjects: NDArray[np.str_],
+    out: OutOfFold,
+    tested: NDArray[np.bool_],
+) -> Calibration | None:
+    """Return what a model fitted on all faces may promise, as the models of the folds kept it."""
+    if target.is_regression:
+        return calibrate_years(out.predicted[tested], y, subjects, missed=MISSED)
+    ordered = target.ordered and len(target.classes) > 2
+    return calibrate_classes(out.probabilities[tested], y, subjects, missed=MISSED, ordered=ordered)
 
 
 def _plain_parameters(classifier: Classifier) -> dict[str, Any]:

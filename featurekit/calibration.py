@@ -15,8 +15,8 @@ is fitted for it. To be rid of that, every model would have to be trained again
 without the fold.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from featurekit.statistics import FEWEST, LEVEL, Interval, effective_subjects, per_subject, resampled_sums
 
+MISSED = 0.1  # share of faces whose answer of several classes, or of a range of years, may lack the truth
 N_BINS = 10
 STEPS = 50  # confidences that are tried for declining to answer
 TEMPERATURES = (0.05, 1000.0)  # between which one is looked for
@@ -707,6 +708,100 @@ def cross_fitted_ranges(
         fitted = fit_year_ranges(years[others], y[others], subjects[others], alpha=alpha, scaled=scaled)
         ranges[here] = fitted.of(years[here])
     return ranges
+
+
+# ---------------------------------------------------------------- what a fitted model keeps of it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """What a model may promise beyond its answer, as found on persons that its folds had not seen.
+
+    Attributes:
+        missed: share of faces whose set or range may lack the truth.
+        temperature: that makes its probabilities calibrated; 1 for years.
+        abstention: from which confidence it may answer; None for years.
+        sets: which classes to answer with; None for years.
+        ranges: which years to answer with; None for classes.
+    """
+
+    missed: float
+    temperature: float = 1.0
+    abstention: Abstention | None = None
+    sets: ClassSets | None = None
+    ranges: YearRanges | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain JSON values; None stands for an infinite threshold."""
+        content = asdict(self)
+        for name, field in (("sets", "thresholds"), ("ranges", "half")):
+            if content[name]:
+                values = content[name][field]
+                content[name][field] = [value if np.isfinite(value) else None for value in values]
+        return content
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Calibration":
+        """Return what to_json() wrote.
+
+        Raises:
+            KeyError, TypeError: it is something else.
+        """
+
+        def numbers(values: Sequence[float | None]) -> tuple[float, ...]:
+            return tuple(float("inf") if value is None else float(value) for value in values)
+
+        steps, sets, ranges = content["abstention"], content["sets"], content["ranges"]
+        return cls(
+            missed=content["missed"],
+            temperature=content["temperature"],
+            abstention=Abstention(tuple(Step(**step) for step in steps["steps"])) if steps else None,
+            sets=ClassSets(numbers(sets["thresholds"]), sets["ordered"]) if sets else None,
+            ranges=YearRanges(numbers(ranges["years"]), numbers(ranges["half"])) if ranges else None,
+        )
+
+
+def calibrate_classes(
+    probabilities: NDArray[np.float64],
+    y: NDArray[np.intp],
+    subjects: NDArray[Any],
+    *,
+    missed: float,
+    ordered: bool,
+) -> Calibration | None:
+    """Return what a model of classes may promise, None where there are fewer than FEWEST persons.
+
+    Args:
+        probabilities: of each class, of faces that the model had not seen, shape (n, n_classes).
+        y: class numbers, shape (n,).
+        subjects: person on each face, shape (n,).
+        missed: share of faces, of each class, whose set may lack the truth.
+        ordered: see class_scores().
+    """
+    if len(np.unique(subjects)) < FEWEST:
+        return None
+    return Calibration(
+        missed=missed,
+        temperature=fit_temperature(probabilities, y),
+        abstention=abstention(probabilities.max(axis=1), probabilities.argmax(axis=1) != y, subjects),
+        sets=fit_class_sets(probabilities, y, subjects, alpha=missed, ordered=ordered, per_class=True),
+    )
+
+
+def calibrate_years(
+    years: NDArray[np.float64], y: NDArray[np.float64], subjects: NDArray[Any], *, missed: float
+) -> Calibration | None:
+    """Return what a model of years may promise, None where there are fewer than FEWEST persons.
+
+    Args:
+        years: read from faces that the model had not seen, shape (n,).
+        y: the true ones.
+        subjects: person on each face, shape (n,).
+        missed: share of faces whose range may lack the truth.
+    """
+    if len(np.unique(subjects)) < FEWEST:
+        return None
+    return Calibration(missed=missed, ranges=fit_year_ranges(years, y, subjects, alpha=missed, scaled=True))
 
 
 # ---------------------------------------------------------------- do they

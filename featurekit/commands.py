@@ -626,13 +626,30 @@ def predict(
         bool, typer.Option("--sample-portrait", help="Read the public-domain portrait of scikit-image.")
     ] = False,
     faces: Annotated[str, typer.Option(help="Which faces of a photograph: all, center, largest.")] = "all",
+    abstain_above: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of wrong answers, e.g. 0.05: faces that a model is not sure enough of get 'unsure'.",
+            min=0.0,
+            max=1.0,
+        ),
+    ] = None,
+    sets: Annotated[
+        bool,
+        typer.Option(
+            "--sets",
+            help="Also the classes, or years, that hold the truth for nine in ten faces like its own.",
+        ),
+    ] = False,
     device: Device = "auto",
     precision: Precision = "auto",
     threads: Threads = 0,
 ) -> None:
     """Read new photographs with fitted models; every face on a photograph gets a line.
 
-    Example: featurekit predict photo.jpg holiday/ --model models/gender--dlib_age--svm --output out.csv
+    Examples:
+      featurekit predict photo.jpg holiday/ --model models/gender--dlib_age--svm --output out.csv
+      featurekit predict photo.jpg --model models/age_group--dlib_age--svm --sets --abstain-above 0.1
     """
     from featurekit import trained_model as library
 
@@ -654,10 +671,11 @@ def predict(
                 device=device,
                 precision=precision,
                 threads=threads,
+                risk=abstain_above,
                 progress=progress,
             )
         )
-    table = library.readings_table(readings, models)
+    table = library.readings_table(readings, models, room=sets)
     _table(list(table.columns), [[_cell(value) for value in row] for row in table.to_numpy().tolist()])
     if output:
         library.write_readings(table, output)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from featurekit.benchmark import Run
 from featurekit.calibration import (
+    MISSED,
     Bin,
     CalibrationError,
     Coverage,
@@ -52,7 +53,6 @@ VERSION = 2
 MOST_LABELS = 24  # of a column that faces are sliced by, and of a target whose whole table of counts is used
 LIMITS = (13, 18, 21, 25)  # years at which something is decided by age
 ALPHA = 0.05
-MISSED = 0.1  # share of faces whose answer of several classes, or of a range of years, may lack the truth
 SHARES = tuple(number / 20 for number in range(1, 21))  # of faces that are answered, the surest first
 
 # Called with the pieces of work that are done, and how many there are.

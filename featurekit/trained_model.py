@@ -10,10 +10,10 @@ README.md is its card. A model reads vectors of its own recipe and refuses all o
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
@@ -21,6 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurekit.backbones import split_feature
+from featurekit.calibration import Calibration, apply_temperature
 from featurekit.classifiers import CLASSIFIERS, Classifier
 from featurekit.embeddings import (
     OpenBackbone,
@@ -49,6 +50,7 @@ from featurekit.workspace import whole_file, write_text
 
 SCHEMA = 1
 SKOPS, TENSORS = "model.skops", "model.safetensors"
+DECLINED = "unsure"  # stands in the place of an answer
 # Photographs that go through the models together.
 BATCH = 32
 
@@ -81,6 +83,7 @@ class TrainedModel:
         recipes: parts of its vectors, joined in this order.
         training: data set, synthetic or not, faces, subjects, notes of the fit.
         weights: name, sha256 and the three licences of each weight file that took part.
+        calibration: what it may promise beyond its answer, as found on its folds; None for nothing.
     """
 
     name: str
@@ -91,6 +94,7 @@ class TrainedModel:
     recipes: tuple[Recipe, ...]
     training: Mapping[str, Any]
     weights: tuple[Mapping[str, Any], ...]
+    calibration: Calibration | None = None
 
     def predict(self, vectors: NDArray[Any], recipes: Sequence[Recipe]) -> NDArray[np.float64]:
         """Return class probabilities, shape (n, n_classes), or years, shape (n, 1).
@@ -175,6 +179,7 @@ class TrainedModel:
             "recipes": [asdict(recipe) for recipe in self.recipes],
             "training": dict(self.training),
             "weights": list(self.weights),
+            "calibration": self.calibration.to_json() if self.calibration else None,
         }
         with whole_file(folder / file_name) as file:
             file.write(data)
@@ -230,6 +235,9 @@ class TrainedModel:
                 recipes=tuple(Recipe(**recipe) for recipe in content["recipes"]),
                 training=content["training"],
                 weights=tuple(content["weights"]),
+                calibration=Calibration.from_json(content["calibration"])
+                if content.get("calibration")
+                else None,
             )
         except UntrustedTypesFoundException as error:
             raise ModelError(f"{folder / 'model.skops'} holds types that are not allowed: {error}") from error
@@ -286,6 +294,7 @@ def _card(model: TrainedModel) -> str:
         *(f"- {note}" for note in training.get("notes", ())),
         "- How well it reads faces it has not seen stands in the comparison's report, not here:"
         " this model was fitted on all faces.",
+        *_promises(model),
         "",
         "## Weights and their licences",
         "",
@@ -303,6 +312,24 @@ def _card(model: TrainedModel) -> str:
         " It is not for surveillance, nor for decisions about people.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _promises(model: TrainedModel) -> list[str]:
+    """Return what the card says of answers that leave room."""
+    known = model.calibration
+    if known is None:
+        return []
+    what = "ranges of years" if model.target.is_regression else "sets of classes"
+    lines = [
+        f"- Its {what} should lack the truth for at most {100 * known.missed:.0f} % of faces like these."
+    ]
+    if known.sets:
+        lines.append(f"- Probabilities are shown at a temperature of {known.temperature:.2f}.")
+    return [
+        *lines,
+        "- Both were found on faces that the models of its folds had not seen; this model is not one of them,"
+        " and faces from elsewhere may be harder.",
+    ]
 
 
 def off_the_shelf_models() -> list[TrainedModel]:
@@ -348,7 +375,9 @@ class Reading:
         number: of the face on it, from 1, left to right; 0 without a face.
         face: its status, box, landmarks and confidence.
         message: for a picture that cannot be read, what is wrong.
-        answers: target → class → probability, or target → {"years": years}.
+        answers: target → class → probability, calibrated where the model can, or target → {"years": years}.
+        declined: targets that the model is not sure enough of to answer.
+        room: target → classes, or first and last year, that hold the truth as often as the model promises.
     """
 
     path: Path
@@ -356,6 +385,8 @@ class Reading:
     face: Face
     message: str = ""
     answers: Mapping[str, Mapping[str, float]]
+    declined: frozenset[str] = frozenset()
+    room: Mapping[str, tuple[str, ...] | tuple[float, float]] = field(default_factory=dict)
 
 
 def read_photographs(
@@ -366,6 +397,7 @@ def read_photographs(
     device: str = "auto",
     precision: str = "auto",
     threads: int = 0,
+    risk: float | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Reading]:
     """Find the faces on photographs and let every model read them; one pass serves all models.
@@ -377,6 +409,8 @@ def read_photographs(
         device: "auto", "cpu" or "cuda".
         precision: "fp32", "bf16", or "auto": each model's own.
         threads: how many; 0 for one a core.
+        risk: share of the answers that may be wrong: a model declines faces that it is not sure enough of;
+            None to answer all. Models of years answer all.
         progress: called with (photographs done, photographs to do).
 
     Yields:
@@ -393,6 +427,7 @@ def read_photographs(
                 f"{models[0].name} and {model.name} find faces differently; ask them one by one."
             )
         model.check_version(device, precision)
+    surest = {model.name: _least_confidence(model, risk) for model in models}
     recipes = {recipe.feature: recipe for model in models for recipe in model.recipes}
     for model in models:
         if any(recipes[recipe.feature] != recipe for recipe in model.recipes):
@@ -418,41 +453,91 @@ def read_photographs(
             batch = paths[start : start + BATCH]
             looked = list(pool.map(look, batch))
             crops = [one.crops for seen, _ in looked for one in seen if one.face.status == "ok"]
-            answers = iter(_answers(crops, networks, models) if crops else [])
+            answers = iter(_answers(crops, networks, models, surest) if crops else [])
             for path, (seen, message) in zip(batch, looked, strict=True):
                 for number, face in enumerate((one.face for one in seen), start=1):
                     found = face.status == "ok"
+                    said = next(answers) if found else _Said({}, set(), {})
                     yield Reading(
                         path=path,
                         number=number if found else 0,
                         face=face,
                         message=message or ("" if found else STATUS_MEANINGS[face.status]),
-                        answers=next(answers) if found else {},
+                        answers=said.answers,
+                        declined=frozenset(said.declined),
+                        room=said.room,
                     )
             if progress:
                 progress(min(start + BATCH, len(paths)), len(paths))
+
+
+class _Said(NamedTuple):
+    """What the models say of one face; see Reading."""
+
+    answers: dict[str, dict[str, float]]
+    declined: set[str]
+    room: dict[str, tuple[str, ...] | tuple[float, float]]
+
+
+def _least_confidence(model: TrainedModel, risk: float | None) -> float:
+    """Return from which confidence on a model may answer.
+
+    Raises:
+        ModelError: it was saved without what is needed to say.
+    """
+    if risk is None or model.target.is_regression:
+        return 0.0
+    if model.calibration is None or model.calibration.abstention is None:
+        raise ModelError(
+            f"{model.name} does not know how sure it may be: it was fitted on too few subjects, by an older"
+            " version, or is off the shelf. Fit it again, or leave --abstain-above out."
+        )
+    threshold = model.calibration.abstention.threshold_for(risk)
+    return float("inf") if threshold is None else threshold
 
 
 def _answers(
     crops: Sequence[Mapping[CropKind, NDArray[np.uint8]]],
     networks: Sequence[OpenBackbone],
     models: Sequence[TrainedModel],
-) -> list[dict[str, dict[str, float]]]:
-    """Return what the models say of each face."""
+    surest: Mapping[str, float],
+) -> list[_Said]:
+    """Return what the models say of each face; surest: from which confidence on each may answer."""
     vectors = {}
     for network in networks:
         vectors.update(network.vectors(np.stack([crop[network.crop] for crop in crops])))
-    answers: list[dict[str, dict[str, float]]] = [{} for _ in crops]
+    said = [_Said({}, set(), {}) for _ in crops]
     for model in models:
         joined = np.hstack([vectors[recipe.feature] for recipe in model.recipes])
+        found = model.predict(joined, model.recipes)
+        name, known = model.target.name, model.calibration
         columns = ("years",) if model.target.is_regression else model.target.classes
-        for answer, row in zip(answers, model.predict(joined, model.recipes), strict=True):
-            answer[model.target.name] = dict(zip(columns, map(float, row), strict=True))
-    return answers
+        shown = found
+        if known and known.sets:
+            shown = apply_temperature(found, known.temperature)
+            for one, row in zip(said, known.sets.of(found), strict=True):
+                one.room[name] = tuple(label for label, inside in zip(columns, row, strict=True) if inside)
+        elif known and known.ranges:
+            for one, (first, last) in zip(said, known.ranges.of(found[:, 0]), strict=True):
+                one.room[name] = (float(first), float(last))
+        for one, row, own in zip(said, shown, found, strict=True):
+            one.answers[name] = dict(zip(columns, map(float, row), strict=True))
+            if not model.target.is_regression and own.max() < surest[model.name]:
+                one.declined.add(name)
+    return said
 
 
-def readings_table(readings: Sequence[Reading], models: Sequence[TrainedModel]) -> pd.DataFrame:
-    """Return readings as a table: one row a face, the likeliest answer and its probability a target."""
+def readings_table(
+    readings: Sequence[Reading], models: Sequence[TrainedModel], *, room: bool = False
+) -> pd.DataFrame:
+    """Return readings as a table: one row a face, the likeliest answer and its probability a target.
+
+    Args:
+        readings: of faces.
+        models: who read them.
+        room: whether a column tells which classes, or two which years, the true ones are likely among;
+            empty for a model that cannot say.
+    """
     rows = []
     for reading in readings:
         face = reading.face
@@ -464,12 +549,18 @@ def readings_table(readings: Sequence[Reading], models: Sequence[TrainedModel]) 
         }
         for model in models:
             target, answer = model.target, reading.answers.get(model.target.name)
+            among = reading.room.get(target.name, ())
             if target.is_regression:
                 row[target.name] = answer["years"] if answer else float("nan")
+                if room:
+                    first, last = among or (float("nan"), float("nan"))
+                    row |= {f"{target.name}_from": first, f"{target.name}_to": last}
                 continue
             best = max(answer, key=lambda name: answer[name]) if answer else ""
-            row[target.name] = best
+            row[target.name] = DECLINED if target.name in reading.declined else best
             row[f"{target.name}_probability"] = answer[best] if answer else float("nan")
+            if room:
+                row[f"{target.name}_among"] = " | ".join(map(str, among))
         row |= dict(zip(("x1", "y1", "x2", "y2"), map(float, face.box), strict=True))
         rows.append(row)
     return pd.DataFrame(rows)
@@ -506,7 +597,7 @@ def draw_readings(readings: Sequence[Reading], folder: Path) -> list[Path]:
             box = [float(value) for value in reading.face.box]
             pen.rectangle(box, outline=(255, 255, 255), width=round(3 * unit))
             pen.rectangle(box, outline=(20, 90, 200), width=round(1.5 * unit))
-            text = _caption(reading.answers)
+            text = _caption(reading)
             # Below the face where there is room, else inside.
             left, top, right, bottom = pen.textbbox((box[0], box[3] + 2 * unit), text, font=font)
             lift = max(bottom + 3 * unit - picture.size[1], 0)
@@ -527,11 +618,13 @@ def draw_readings(readings: Sequence[Reading], folder: Path) -> list[Path]:
     return drawn
 
 
-def _caption(answers: Mapping[str, Mapping[str, float]]) -> str:
+def _caption(reading: Reading) -> str:
     parts = []
-    for target, answer in answers.items():
+    for target, answer in reading.answers.items():
         best = max(answer, key=lambda name: answer[name])
-        if target == AGE.name:
+        if target in reading.declined:
+            parts.append(f"{target.replace('_', ' ')}: {DECLINED}")
+        elif target == AGE.name:
             parts.append(f"{answer['years']:.0f} years")
         else:
             parts.append(f"{best} {100 * answer[best]:.0f} %")

@@ -7,10 +7,15 @@ from scipy.stats import beta, binomtest, norm
 from featurekit.calibration import (
     FEWEST,
     TEMPERATURES,
+    Abstention,
+    Calibration,
     ClassSets,
+    Step,
     YearRanges,
     abstention,
     apply_temperature,
+    calibrate_classes,
+    calibrate_years,
     class_scores,
     conformal_threshold,
     coverage_by,
@@ -562,3 +567,39 @@ def test_the_order_of_faces_decides_nothing():
         sure, wrong, subjects
     ).threshold_for(0.6)
     assert conformal_threshold(sure[other], 0.1, subjects[other]) == conformal_threshold(sure, 0.1, subjects)
+
+
+# ---------------------------------------------------------------- what a model keeps
+
+
+def test_what_a_model_keeps_is_found_on_enough_persons_or_not_at_all():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 200)
+    proba = np.full((200, 2), 0.25)
+    proba[np.arange(200), y] = 0.75
+    known = calibrate_classes(proba, y, np.arange(200), missed=0.1, ordered=False)
+    assert known.temperature < 1  # it is always right, and only 75 % sure
+    assert known.abstention.threshold_for(0.1) == 0.75
+    assert known.sets.of(proba).sum() == 200
+    assert calibrate_classes(proba, y, np.arange(200) % 29, missed=0.1, ordered=False) is None
+    years = rng.uniform(0, 90, 200)
+    ranges = calibrate_years(years, years + 3, np.arange(200), missed=0.1).ranges
+    assert ranges.of(np.array([40.0]))[0].tolist() == pytest.approx([37, 43])
+    assert calibrate_years(years, years, np.arange(200) % 29, missed=0.1) is None
+
+
+def test_what_a_model_keeps_survives_json():
+    import json
+
+    step = Step(0.9, 0.5, 0.01, 0.02, 100.0)
+    for known in (
+        Calibration(
+            missed=0.1,
+            temperature=1.25,
+            abstention=Abstention((step,)),
+            sets=ClassSets((0.5, float("inf")), ordered=True),
+        ),
+        Calibration(missed=0.2, ranges=YearRanges((0.0, 50.0), (3.0, float("inf")))),
+    ):
+        text = json.dumps(known.to_json(), allow_nan=False)
+        assert Calibration.from_json(json.loads(text)) == known

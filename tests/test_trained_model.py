@@ -3,12 +3,14 @@
 import json
 import pickle
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from featurekit.benchmark import Comparison, plan
+from featurekit.calibration import Abstention, Calibration, ClassSets, Step, YearRanges
 from featurekit.classifiers import CLASSIFIERS, ClassifierKind
 from featurekit.classifiers._cnn import CNN
 from featurekit.datasets import prepare
@@ -100,6 +102,87 @@ def test_a_model_that_was_edited_is_refused(world, tmp_path):
     (folder / "model.skops").write_bytes(bytes(data))
     with pytest.raises(ModelError, match=r"is not the file that model\.json was written for"):
         TrainedModel.load(folder)
+
+
+def calibrated(model, **known):
+    """The model with promises of its own; it must be at least 0.9 sure to keep a risk of 0.1."""
+    steps = tuple(Step(confidence, 0.5, risk, risk, 1000.0) for confidence, risk in ((0.9, 0.05), (0.4, 0.3)))
+    facts = {"missed": 0.1, "abstention": Abstention(steps), "sets": ClassSets((0.5, 0.0), ordered=False)}
+    return replace(model, calibration=Calibration(**{**facts, **known}))
+
+
+class Says:
+    """A classifier that gives every face the same probabilities, or years."""
+
+    summary_ = {"notes": []}  # noqa: RUF012  # nobody writes to it
+
+    def __init__(self, said):
+        self.said, self.classes_ = np.array(said), np.arange(len(said))
+
+    def predict_proba(self, X):
+        return np.tile(self.said, (len(X), 1))
+
+    def predict(self, X):
+        return np.full(len(X), self.said[0])
+
+
+def read_by(model, portraits, **options):
+    path = next((portraits / "photos").iterdir())
+    readings = list(read_photographs([path], [model], **options))
+    return readings_table(readings, [model], room=True).iloc[0]
+
+
+@pytest.mark.parametrize(
+    ("said", "risk", "answer"),
+    [([0.95, 0.05], 0.1, "female"), ([0.3, 0.7], 0.1, "unsure"), ([0.3, 0.7], 0.5, "male")],
+)
+def test_a_model_declines_what_it_is_not_sure_enough_of(world, portraits, tmp_path, said, risk, answer):
+    model = TrainedModel.load(fitted(world, tmp_path, "logistic_regression", "gender")[1])
+    model = calibrated(replace(model, estimator=Says(said)))
+    assert read_by(model, portraits, risk=risk)["gender"] == answer
+    assert read_by(model, portraits)["gender"] != "unsure"
+
+
+def test_where_no_confidence_keeps_the_risk_nothing_is_answered(world, portraits, tmp_path):
+    model = TrainedModel.load(fitted(world, tmp_path, "logistic_regression", "gender")[1])
+    model = calibrated(replace(model, estimator=Says([1.0, 0.0])))
+    assert read_by(model, portraits, risk=0.001)["gender"] == "unsure"
+
+
+def test_a_model_that_was_not_calibrated_cannot_decline(world, portraits, tmp_path):
+    model = TrainedModel.load(fitted(world, tmp_path, "logistic_regression", "gender")[1])
+    assert model.calibration is None  # eight subjects say nothing
+    with pytest.raises(ModelError, match=r"leave --abstain-above out"):
+        read_by(model, portraits, risk=0.1)
+    assert read_by(model, portraits)["gender_among"] == ""
+
+
+def test_probabilities_are_shown_at_the_temperature_and_answers_stay(world, portraits, tmp_path):
+    model = TrainedModel.load(fitted(world, tmp_path, "logistic_regression", "gender")[1])
+    model = calibrated(replace(model, estimator=Says([0.8, 0.2])), temperature=2.0)
+    row = read_by(model, portraits)
+    assert row["gender"] == "female"
+    assert row["gender_probability"] == pytest.approx(2 / 3)  # √4 to 1
+    assert row["gender_among"] == "female"  # 0.2 is stranger than 0.0 lets in
+
+
+def test_years_come_with_a_range(world, portraits, tmp_path):
+    model = TrainedModel.load(fitted(world, tmp_path, "logistic_regression", "age")[1])
+    known = {"abstention": None, "sets": None, "ranges": YearRanges((0.0,), (7.5,))}
+    model = calibrated(replace(model, estimator=Says([30.0])), **known)
+    row = read_by(model, portraits, risk=0.01)  # years are never declined
+    assert (row["age"], row["age_from"], row["age_to"]) == (30.0, 22.5, 37.5)
+
+
+def test_promises_are_saved_with_the_model_and_stand_on_its_card(world, tmp_path):
+    model = TrainedModel.load(fitted(world, tmp_path, "logistic_regression", "gender")[1])
+    sets = ClassSets((0.5, float("inf")), ordered=True)
+    model = calibrated(model, temperature=1.5, sets=sets)
+    model.save(tmp_path / "again")
+    assert TrainedModel.load(tmp_path / "again").calibration == model.calibration
+    card = (tmp_path / "again" / "README.md").read_text()
+    assert "lack the truth for at most 10 %" in card
+    assert "temperature of 1.50" in card
 
 
 def test_a_pickle_is_not_run(world, tmp_path):

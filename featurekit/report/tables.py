@@ -13,8 +13,8 @@ from typing import Any
 
 from featurekit.audit import Audit
 from featurekit.benchmark import Run
-from featurekit.calibration import CalibrationError
-from featurekit.evidence import MISSED, SHARES, Confidence, Difference, Estimate, TargetEvidence
+from featurekit.calibration import MISSED, CalibrationError
+from featurekit.evidence import SHARES, Confidence, Difference, Estimate, TargetEvidence
 from featurekit.faces import STATUS_MEANINGS
 from featurekit.manifest import REASONS
 from featurekit.statistics import FEWEST
