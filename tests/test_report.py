@@ -20,8 +20,14 @@ from featurekit.errors import WorkspaceError
 from featurekit.evidence import Confidence, Difference, Estimate, Evidence, Limit, Slice, TargetEvidence
 from featurekit.manifest import REASONS
 from featurekit.report import render_html, render_markdown, write_report
-from featurekit.report.figures import Point, dot_plot
-from featurekit.report.tables import N_COMPARED, best_first, differences_table, scores_table
+from featurekit.report.figures import Point, Spot, confidence_plot, cost_plot, dot_plot
+from featurekit.report.tables import (
+    N_COMPARED,
+    best_first,
+    differences_table,
+    pareto_front,
+    scores_table,
+)
 from featurekit.report.text import markdown, visible
 from featurekit.statistics import Interval
 
@@ -412,6 +418,51 @@ def test_the_page_says_whether_the_best_model_knows_when_it_is_wrong():
     assert page.count("whether the best model (svm) knows when it is wrong") >= 2  # caption and summaries
 
 
+def priced(classifier: str, exact: float, milliseconds: float) -> Run:
+    """Return a run whose faces take so long."""
+    seconds = {"extract": 0.0, "fit": 1.0, "predict": 1.234 * milliseconds}
+    return make_run(classifier=classifier, scores={"exact": score(exact)}, seconds=seconds)
+
+
+def test_the_front_holds_what_no_other_beats_in_both_score_and_time():
+    runs = [
+        priced("slow_and_worse", 0.79, 30.0),
+        priced("best", 0.8, 20.0),
+        priced("quick", 0.7, 1.0),
+        priced("as_quick_but_worse", 0.65, 1.0),
+        priced("between", 0.75, 5.0),
+        priced("majority", 0.9, 0.1),  # a floor is no choice
+        make_run(classifier="untimed", scores={"exact": score(0.95)}, seconds={}),
+    ]
+    assert [run.classifier for run in pareto_front(runs)] == ["quick", "between", "best"]
+    text = render_markdown(runs, "t")
+    assert "Gender: what the models of the front cost" in text
+    assert "| 3 | dlib_age | best | 80.0 | 20 |" in text
+    assert "exact accuracy against time" not in render_markdown(runs[:2], "t")
+
+
+@pytest.mark.parametrize("is_narrow", [False, True])
+def test_scores_against_time_stay_inside_their_frame(is_narrow):
+    spots = [Spot(0.02, 50.0, "1"), Spot(3.0, 71.5), Spot(40_000.0, 100.0, "2")]
+    svg = cost_plot(spots, axis="Exact, %", limit=100, is_narrow=is_narrow, summary="s")
+    width, height = map(float, re.findall(r'viewBox="0 0 (\d+) (\d+)"', svg)[0])
+    assert all(0 <= float(x) <= width for x in re.findall(r'(?:cx|x)="(-?[\d.]+)"', svg))
+    assert all(0 <= float(y) <= height for y in re.findall(r'(?:cy|y)="(-?[\d.]+)"', svg))
+    assert svg.count("<circle") == 3
+
+
+@pytest.mark.parametrize("is_narrow", [False, True])
+def test_a_confidence_plot_of_extreme_numbers_stays_inside_its_frame(is_narrow):
+    for bins, risks in (
+        ([(100.0, 100.0)], [(5.0, 0.0), (100.0, 0.0)]),
+        ([(0.0, 100.0), (100.0, 0.0)], [(100.0, 100.0)]),
+    ):
+        svg = confidence_plot(bins, risks, is_narrow=is_narrow, summary="s")
+        width = float(re.findall(r'viewBox="0 0 (\d+)', svg)[0])
+        assert all(0 <= float(x) <= width for x in re.findall(r'(?:cx|x)="(-?[\d.]+)"', svg))
+        assert "nan" not in svg
+
+
 def make_audit(folds: str = "ab" * 32) -> Audit:
     """Return two invented findings."""
     fine = Finding(name="class_balance", severity="ok", count=0, of=8, what="Every fold has the same share.")
@@ -766,6 +817,24 @@ def test_in_a_browser_rows_are_filtered_by_words_and_the_copy_follows(browser, r
     assert shown.count() == everything
     assert wrong == []
     page.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light")])
+def test_in_a_browser_nothing_keeps_anybody_from_reading(browser, tmp_path, width, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    runs = [make_run(), make_run(classifier="mlp", scores={"exact": score(0.78)}), make_run(classifier="knn")]
+    path = write_report(tmp_path, runs, "t", make_evidence(runs), make_audit())
+    # The checker is a script of its own, which the page's policy rightly refuses.
+    context = browser.new_context(
+        viewport={"width": width, "height": 800}, color_scheme=scheme, bypass_csp=True
+    )
+    page = context.new_page()
+    page.goto(path.as_uri())
+    for details in page.locator("details").all():
+        details.evaluate("one => { one.open = true; }")
+    found = axe.Axe().run(page).response["violations"]
+    assert [(one["impact"], one["id"], one["nodes"][0]["target"]) for one in found] == []
+    context.close()
 
 
 def test_in_a_browser_hostile_text_runs_nothing(browser, tmp_path):

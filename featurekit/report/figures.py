@@ -168,6 +168,69 @@ def _panel(panel: Panel, left: float, right: float, top: float, bottom: float) -
     return svg
 
 
+@dataclass(frozen=True)
+class Spot:
+    """One model in a plot of score against time.
+
+    Attributes:
+        time: in milliseconds, above 0.
+        score: as it is shown.
+        mark: number of a model of the front; "" for all others.
+    """
+
+    time: float
+    score: float
+    mark: str = ""
+
+
+def cost_plot(spots: Sequence[Spot], *, axis: str, limit: float, is_narrow: bool, summary: str) -> Markup:
+    """Draw scores against the time for a face, on a scale of powers of ten; a line joins the front.
+
+    Args:
+        spots: models; those of the front from the quickest on.
+        axis: what the scores are.
+        limit: the largest score there can be.
+        is_narrow: for a phone.
+        summary: what a reader who does not see it is told.
+    """
+    width, height = (340.0, 280.0) if is_narrow else (860.0, 320.0)
+    left, right, top, bottom = 48.0, width - 20, 26.0, height - 44
+    low, high, ticks = _axis(min(spot.score for spot in spots), max(spot.score for spot in spots), limit)
+    times = [math.log10(spot.time) for spot in spots]
+    first, last = min(times) - 0.1, max(times) + 0.1
+    x, y = _scale(first, last, left, right), _scale(low, high, bottom, top)
+    svg = [
+        f'<svg role="img" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
+        f' aria-label="{escape(visible(summary))}">'
+    ]
+    for tick in ticks:
+        svg.append(f'<path class="grid" d="M{left:.1f} {y(tick):.1f}H{right:.1f}"/>')
+        svg.append(_words(left - 6, y(tick) + 4, f"{tick:g}", "end", "faint"))
+    rounds = [
+        (power, factor)
+        for power in range(math.floor(first), math.ceil(last) + 1)
+        for factor in (1, 2, 5)
+        if first <= power + math.log10(factor) <= last
+    ]
+    for power, factor in rounds:
+        at = x(power + math.log10(factor))
+        svg.append(_words(at, bottom + 16, f"{factor * 10.0**power:g}", "middle", "faint"))
+    svg.append(_words(left - 40, top - 12, axis, "start", "name"))
+    svg.append(_words((left + right) / 2, bottom + 34, "ms for a face (less is better)", "middle", "faint"))
+    front = [spot for spot in spots if spot.mark]
+    places = " ".join(f"{x(math.log10(spot.time)):.1f},{y(spot.score):.1f}" for spot in front)
+    svg.append(f'<polyline class="curve" points="{places}"/>')
+    for spot in sorted(spots, key=lambda spot: bool(spot.mark)):
+        at, up = x(math.log10(spot.time)), y(spot.score)
+        if spot.mark:
+            svg.append(_dot(at, up, ""))
+            svg.append(_words(at, up - 9, spot.mark, "middle", "name"))
+        else:
+            svg.append(f'<circle class="dot hollow" cx="{at:.1f}" cy="{up:.1f}" r="3.5"/>')
+    svg.append("</svg>")
+    return Markup("\n".join(svg))
+
+
 def confidence_plot(
     bins: Sequence[tuple[float, float]],
     risks: Sequence[tuple[float, float]],

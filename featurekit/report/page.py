@@ -14,7 +14,15 @@ from featurekit.audit import Audit
 from featurekit.benchmark import Run
 from featurekit.errors import WorkspaceError
 from featurekit.evidence import SHARES, Confidence, Evidence, TargetEvidence
-from featurekit.report.figures import Panel, Point, confidence_plot, dot_plot, learning_curves
+from featurekit.report.figures import (
+    Panel,
+    Point,
+    Spot,
+    confidence_plot,
+    cost_plot,
+    dot_plot,
+    learning_curves,
+)
 from featurekit.report.tables import (
     MAX_MATRIX_CLASSES,
     Table,
@@ -28,10 +36,13 @@ from featurekit.report.tables import (
     dropped_table,
     facts_table,
     fits_table,
+    front_table,
     headline,
     limits_table,
     mean_of,
+    milliseconds,
     model_name,
+    pareto_front,
     recall_table,
     recipes_table,
     role,
@@ -260,6 +271,9 @@ def _target_blocks(name: str, runs: Sequence[Run], evidence: TargetEvidence | No
         differences_table(runs, f"{title}: which differences are shown", evidence) if evidence else None
     )
     blocks += [differences] if differences else []
+    cost = _cost(runs, f"{title}: {score_word(kind)} against time")
+    if cost:
+        blocks += [cost, front_table(runs, f"{title}: what the models of the front cost")]
     networks = [run for run in runs if run.training]
     if networks:
         blocks.append(_curves(networks, f"{title}: how the networks learned"))
@@ -284,6 +298,33 @@ def _target_blocks(name: str, runs: Sequence[Run], evidence: TargetEvidence | No
         coverage = coverage_table(evidence, f"{title}: answers of {whose} that leave room")
         blocks += [coverage] if coverage else []
     return tuple(blocks)
+
+
+def _cost(runs: Sequence[Run], caption: str) -> Figure | None:
+    """Return score against time; None where fewer than three trained models have both."""
+    kind = headline(runs)
+    front = [run.name for run in pareto_front(runs)]
+    spots = []
+    for run in runs:
+        mean, time = mean_of(run, kind.name), milliseconds(run)
+        if not run.is_baseline and mean is not None and time:
+            mark = str(front.index(run.name) + 1) if run.name in front else ""
+            spots.append(Spot(time, mean * kind.scale, mark))
+    if len(spots) < 3:
+        return None
+    spots.sort(key=lambda spot: spot.time)
+    limit = 100.0 if kind.unit == "%" else float("inf")
+    axis = f"{kind.title}, {kind.unit}" if kind.unit else kind.title
+    summary = f"{caption}. {len(spots)} trained models; the table below has those of the front."
+    wide, narrow = (
+        cost_plot(spots, axis=axis, limit=limit, is_narrow=is_narrow, summary=summary)
+        for is_narrow in (False, True)
+    )
+    note = (
+        "Each dot is a trained model. The filled ones with a number, those of the table below, are the front:"
+        " no other is both quicker and better. Times are those of one machine."
+    )
+    return Figure(caption, note, wide, narrow)
 
 
 def _knowing(confidence: Confidence, caption: str) -> Figure:

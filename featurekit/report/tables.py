@@ -198,6 +198,66 @@ def mean_of(run: Run, name: str) -> float | None:
     return _finite(run.scores.get(name, {}).get("mean"))
 
 
+def milliseconds(run: Run) -> float | None:
+    """Return what a face takes from the picture to the answer, on the machine of the run."""
+    n_rows = run.dataset.get("n_rows")
+    extract, predict = _finite(run.seconds.get("extract")), _finite(run.seconds.get("predict"))
+    if not n_rows or not run.n_tested or extract is None or predict is None:
+        return None
+    return float(1000 * (extract / n_rows + predict / run.n_tested))
+
+
+def pareto_front(runs: Sequence[Run]) -> list[Run]:
+    """Return the trained models that no other beats in both score and time, the quickest first."""
+    kind = headline(runs)
+    timed = [(milliseconds(run), run) for run in best_first(runs) if not run.is_baseline]
+    front: list[Run] = []
+    # Of equally quick ones the best stands first.
+    for time, run in sorted(((time, run) for time, run in timed if time is not None), key=lambda one: one[0]):
+        mean = mean_of(run, kind.name)
+        if time > 0 and mean is not None:
+            before = mean_of(front[-1], kind.name) if front else None
+            if before is None or kind.gain(mean, before) > 0:
+                front.append(run)
+    return front
+
+
+def front_table(runs: Sequence[Run], caption: str) -> Table:
+    """Return what the models of the front cost, the quickest first."""
+    kind = headline(runs)
+    columns = (
+        Column("No.", is_number=True),
+        Column("Features", is_code=True),
+        Column("Classifier", is_code=True),
+        Column(kind.title, kind.unit, is_number=True),
+        Column("A face", "ms", is_number=True, is_time=True),
+        Column("Fit", "seconds", is_number=True, is_time=True),
+        Column("Size", is_number=True, copied_unit="bytes"),
+    )
+    rows = []
+    for number, run in enumerate(pareto_front(runs), start=1):
+        mean, time = mean_of(run, kind.name), milliseconds(run)
+        assert mean is not None
+        assert time is not None  # pareto_front() keeps only runs that have both
+        rows.append(
+            (
+                count_cell(number),
+                Cell(run.features),
+                Cell(run.classifier_name),
+                Cell(kind.format(mean), round(mean * kind.scale, 6)),
+                Cell(f"{time:.2g}" if time < 10 else f"{time:.0f}", round(time, 6)),
+                _seconds_cell(_finite(run.seconds.get("fit"))),
+                Cell(_size(run.bytes_on_disk), run.bytes_on_disk) if run.bytes_on_disk else Cell(ABSENT),
+            )
+        )
+    note = (
+        "Every other trained model is beaten in both by one of these. A face: from the picture to the answer,"
+        " the time of all divided by their number. Differences in score may be chance: see the table of"
+        " differences."
+    )
+    return Table(caption, columns, tuple(rows), note, n_names=3)
+
+
 def best_first(runs: Sequence[Run]) -> list[Run]:
     """Return the runs of one target in order: best headline score first, those without one last."""
     kind = headline(runs)

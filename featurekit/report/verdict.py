@@ -4,7 +4,16 @@ from collections.abc import Sequence
 
 from featurekit.benchmark import Run
 from featurekit.evidence import Estimate, TargetEvidence
-from featurekit.report.tables import ScoreKind, headline, mean_of, p_value, role, score_kind, words
+from featurekit.report.tables import (
+    ScoreKind,
+    headline,
+    mean_of,
+    milliseconds,
+    p_value,
+    role,
+    score_kind,
+    words,
+)
 
 
 def answer(runs: Sequence[Run], evidence: TargetEvidence | None) -> tuple[tuple[str, str], ...]:
@@ -98,8 +107,8 @@ def _cheapest(best: Run, trained: Sequence[Run], evidence: TargetEvidence) -> st
     """Name the model that takes the least time for a face among those not shown to be worse than the best."""
     pairs = [(run, evidence.between(best.name, run.name)) for run in trained]
     level = [best, *(run for run, found in pairs if found and not found.is_shown)]
-    costs = [(cost, run.name, run) for run in level if (cost := _milliseconds(run)) is not None]
-    own = _milliseconds(best)
+    costs = [(cost, run.name, run) for run in level if (cost := milliseconds(run)) is not None]
+    own = milliseconds(best)
     if not costs or own is None:
         return ""
     cost, _, run = min(costs)
@@ -111,15 +120,6 @@ def _cheapest(best: Run, trained: Sequence[Run], evidence: TargetEvidence) -> st
     return (
         f"{sentence}. The cheapest model not shown to be worse than the best is {_named(run)}: {cost:.2g} ms."
     )
-
-
-def _milliseconds(run: Run) -> float | None:
-    """Return what a face takes from the picture to the answer, on the machine of the run."""
-    n_rows = run.dataset.get("n_rows")
-    extract, predict = run.seconds.get("extract"), run.seconds.get("predict")
-    if not n_rows or not run.n_tested or extract is None or predict is None:
-        return None
-    return float(1000 * (extract / n_rows + predict / run.n_tested))
 
 
 def _worst(best: Run, kind: ScoreKind, evidence: TargetEvidence) -> str:
