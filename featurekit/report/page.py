@@ -14,6 +14,7 @@ from featurekit.audit import Audit
 from featurekit.benchmark import Run
 from featurekit.errors import WorkspaceError
 from featurekit.evidence import SHARES, Confidence, Evidence, TargetEvidence
+from featurekit.report.anchors import anchors_table, is_comparable
 from featurekit.report.figures import (
     Panel,
     Point,
@@ -160,6 +161,7 @@ def compose(runs: Sequence[Run], title: str, evidence: Evidence | None, audit: A
             Section(_target_title(name), _target_blocks(name, of, known.get(name)))
             for name, of in by_target.items()
         ),
+        *_published(by_target, runs),
         Section("What is wrong with the data", _audited(audit, runs)),
         Section("What was dropped, and why", _dropped(by_target, runs)),
         Section("How it was measured", _measured(by_target, runs)),
@@ -417,6 +419,13 @@ def _over_folds(run: Run, name: str, scale: float) -> tuple[float, ...]:
     """Return a number of every epoch that all folds came to, the mean over them; empty where it is absent."""
     each = [[line[name] for line in one["history"] if name in line] for one in run.training]
     return tuple(scale * sum(values) / len(values) for values in zip(*each, strict=False))
+
+
+def _published(by_target: Mapping[str, Sequence[Run]], runs: Sequence[Run]) -> list[Section]:
+    """Return published results where they passed the same test, else nothing."""
+    if not is_comparable(runs):
+        return []
+    return [Section("Published results", (anchors_table(by_target, "Adience: results of others"),))]
 
 
 def _audited(audit: Audit | None, runs: Sequence[Run]) -> tuple[Block, ...]:

@@ -1,0 +1,157 @@
+"""Published results that a comparison on Adience may be read beside, and whether they passed the same test.
+
+Only figures that were read in the source named here; ± is the standard deviation over the five official
+folds, as the source gives it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from featurekit.benchmark import Run
+from featurekit.report.tables import ABSENT, Cell, Column, Table, best_first, mean_of
+
+YES = "yes"
+FACES = {"age_group": 17_424, "gender": 17_603}  # of the published protocol
+NEARLY_ALL = 0.95  # of them; the rest may be without a face that was found
+_LAPUSCHKIN = "the authors' README (understanding-age-gender-deep-learning-models)"
+_CVXTZ = "README of CVxTz/face_age_gender"
+
+
+class Anchor(NamedTuple):
+    """One published result.
+
+    Attributes:
+        method: what was done.
+        age, one_off, gender: percent, as printed there; "" where nothing is said.
+        same_test: "yes", or why it cannot be compared.
+        source: where it was read.
+    """
+
+    method: str
+    age: str
+    one_off: str
+    gender: str
+    same_test: str
+    source: str
+
+
+ADIENCE = (
+    Anchor("LBP + FPLBP + dropout SVM (Eidinger et al. 2014)", "45.1 ± 2.6", "", "76.1 ± 0.9", YES, _CVXTZ),
+    Anchor(
+        "Three convolutions, one crop (Levi & Hassner 2015)", "49.5", "84.6", "85.9", YES, "paperswithcode"
+    ),
+    Anchor(
+        "The same, over-sampled (Levi & Hassner 2015)",
+        "50.7 ± 5.1",
+        "84.7",
+        "86.8 ± 1.4",
+        YES,
+        f"paperswithcode; {_CVXTZ}",
+    ),
+    Anchor("CaffeNet, ImageNet (Lapuschkin et al. 2017)", "51.7", "87.6", "90.0", YES, _LAPUSCHKIN),
+    Anchor("VGG-16, ImageNet (Lapuschkin et al. 2017)", "53.8", "88.2", "92.0", YES, _LAPUSCHKIN),
+    Anchor("Three ResNet-50, ImageNet, bagged", "57.1 ± 5.3", "", "89.4 ± 1.4", YES, _CVXTZ),
+    Anchor(
+        "GoogleNet, ImageNet, mixed alignment (Lapuschkin et al. 2017)",
+        "58.8",
+        "92.7",
+        "92.0",
+        YES,
+        _LAPUSCHKIN,
+    ),
+    Anchor("DAGER 2017, private data", "61.3 ± 3.7", "", "91.0", YES, f"{_CVXTZ}; the vendor's page"),
+    Anchor(
+        "VGG-16, IMDB-WIKI, mixed alignment (Lapuschkin et al. 2017)",
+        "63.0",
+        "96.0",
+        "92.3",
+        YES,
+        _LAPUSCHKIN,
+    ),
+    Anchor("RoR-34, IMDB-WIKI (2017)", "66.7", "", "", YES, "beta.hyper.ai, arXiv 1710.02985"),
+    Anchor(
+        "MiVOLO-D1 (2023)", "68.69", "", "96.51", "no: 18,622 faces, lenient labels", "the authors' README"
+    ),
+    Anchor("MiVOLOv2-D1-384 (2024)", "69.43", "", "97.39", "no: other faces", "the authors' README"),
+    Anchor(
+        "ViT-hSeq (2024)",
+        "84.91",
+        "",
+        "96.56",
+        "no: its split is not shown to keep subjects apart",
+        "beta.hyper.ai, arXiv 2403.12483",
+    ),
+)
+
+
+def is_comparable(runs: Sequence[Run]) -> bool:
+    """Whether runs were scored on Adience's own folds, as the published results were."""
+    return bool(runs) and all(
+        run.dataset.get("name") == "adience" and run.folds.get("kind") == "official" for run in runs
+    )
+
+
+def anchors_table(by_target: Mapping[str, Sequence[Run]], caption: str) -> Table:
+    """Return the published results, and the best trained model of each target of this comparison."""
+    best = {}
+    for name in ("age_group", "gender"):
+        trained = [run for run in by_target.get(name, ()) if not run.is_baseline]
+        if trained:
+            best[name] = best_first(trained)[0]
+
+    def own(target: str, score: str) -> Cell:
+        mean = mean_of(best[target], score) if target in best else None
+        if mean is None:
+            return Cell(ABSENT)
+        spread = best[target].scores[score].get("spread")
+        return Cell(
+            f"{100 * mean:.1f}",
+            round(100 * mean, 6),
+            spread="" if spread is None else f"± {100 * spread:.1f}",
+            is_strong=True,
+        )
+
+    def published(text: str) -> Cell:
+        mean, _, spread = text.partition(" ± ")
+        return Cell(mean, float(mean), spread=f"± {spread}" if spread else "") if text else Cell(ABSENT)
+
+    columns = (
+        Column("Method"),
+        Column("Age group, exact", "%", is_number=True),
+        Column("One off", "%", is_number=True),
+        Column("Gender", "%", is_number=True),
+        Column("Same test?"),
+        Column("Source"),
+    )
+    ours = (
+        Cell("the best models of this comparison"),
+        own("age_group", "exact"),
+        own("age_group", "one_off"),
+        own("gender", "exact"),
+        Cell(_same_test(best)),
+        Cell("this report"),
+    )
+    rows = [
+        (
+            Cell(one.method),
+            published(one.age),
+            published(one.one_off),
+            published(one.gender),
+            Cell(one.same_test),
+            Cell(one.source),
+        )
+        for one in ADIENCE
+    ]
+    note = (
+        "The same test: Adience's five official folds, the faces whose labels are certain, no person on both"
+        " sides. What did not pass it cannot be compared, however good it looks."
+    )
+    return Table(caption, columns, (ours, *rows), note, is_sortable=True)
+
+
+def _same_test(best: Mapping[str, Run]) -> str:
+    """Return "yes", or on how few faces the models were scored."""
+    for target, run in best.items():
+        if run.n_tested < NEARLY_ALL * FACES[target]:
+            return f"no: {run.n_tested:,} of {FACES[target]:,} faces"
+    return YES
