@@ -195,9 +195,6 @@ class TrainedModel:
         Raises:
             ModelError: the folder is no model, was edited, or holds types that are not allowed.
         """
-        import skops.io
-        from skops.io.exceptions import UntrustedTypesFoundException
-
         try:
             content = json.loads((folder / "model.json").read_text())
             file_name = TENSORS if content.get("file") == TENSORS else SKOPS
@@ -225,7 +222,7 @@ class TrainedModel:
                 unfitted: Any = CLASSIFIERS[content["classifier"]].make(target, 0, usable_cores())
                 estimator = unfitted.from_tensors(content["estimator"], load(data))
             else:
-                estimator = skops.io.loads(data, trusted=list(TRUSTED_TYPES))
+                estimator = _from_skops(data, folder)
             return cls(
                 name=content["name"],
                 target=target,
@@ -239,12 +236,25 @@ class TrainedModel:
                 if content.get("calibration")
                 else None,
             )
-        except UntrustedTypesFoundException as error:
-            raise ModelError(f"{folder / 'model.skops'} holds types that are not allowed: {error}") from error
-        except BadZipFile as error:
-            raise ModelError(f"{folder / 'model.skops'} is not a model of skops: {error}") from error
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(f"{folder / 'model.json'} is not a model of this version: {error!r}") from error
+
+
+def _from_skops(data: bytes, folder: Path) -> Any:
+    """Return the classifier that skops wrote.
+
+    Raises:
+        ModelError: it is none, or holds types that are not allowed.
+    """
+    import skops.io
+    from skops.io.exceptions import UntrustedTypesFoundException
+
+    try:
+        return skops.io.loads(data, trusted=list(TRUSTED_TYPES))
+    except UntrustedTypesFoundException as error:
+        raise ModelError(f"{folder / SKOPS} holds types that are not allowed: {error}") from error
+    except BadZipFile as error:
+        raise ModelError(f"{folder / SKOPS} is not a model of skops: {error}") from error
 
 
 def _difference(own: Mapping[str, Any], other: Mapping[str, Any], path: str = "") -> str:

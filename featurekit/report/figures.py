@@ -160,7 +160,7 @@ def _panel(panel: Panel, left: float, right: float, top: float, bottom: float) -
         _words(x(epoch), bottom + 16, f"{epoch}", "middle", "faint") for epoch in range(1, n_epochs + 1, step)
     ]
     svg.append(_words((left + right) / 2, bottom + 31, "epoch", "middle", "faint"))
-    svg.append(f'<path class="line" d="M{x(panel.kept):.1f} {top:.1f}V{bottom:.1f}"/>')
+    svg.append(f'<path class="line kept" d="M{x(panel.kept):.1f} {top:.1f}V{bottom:.1f}"/>')
     for css, curve in (("curve learned", panel.learned), ("curve", panel.held_out)):
         if curve:
             places = " ".join(f"{x(i):.1f},{y(value):.1f}" for i, value in enumerate(curve, start=1))
