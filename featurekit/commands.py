@@ -469,10 +469,18 @@ def ensemble(
 def report(
     context: typer.Context,
     name: Annotated[str | None, typer.Option(help="Name of the comparison. Default: the data set's.")] = None,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            help="Names of an earlier and a later comparison: what changed, and whether it matters."
+        ),
+    ] = None,
 ) -> None:
     """Write the comparison report: one HTML file that works offline, and Markdown.
 
-    Example: featurekit report
+    Examples:
+      featurekit report
+      featurekit report --compare utkface-june utkface-july
     """
     from featurekit.audit import Audit
     from featurekit.benchmark import load_runs
@@ -481,6 +489,9 @@ def report(
 
     workspace = _workspace(context)
     manifest = _manifest(workspace)
+    if compare:
+        _report_changes(workspace, manifest, compare)
+        return
     name = name or manifest.name
     folder = workspace.report(name)
     runs = load_runs(folder)
@@ -578,6 +589,28 @@ def audit_data(
     typer.echo(f"Wrote {folder / 'audit.json'} and, with the faces concerned, {folder / 'audit_rows.csv'}")
     if strict and any(one.severity == "error" for one in audit.findings):
         raise typer.Exit(1)
+
+
+def _report_changes(workspace: Workspace, manifest: "Manifest", names: tuple[str, str]) -> None:
+    """Write what changed between two comparisons of a workspace."""
+    from featurekit.benchmark import load_runs
+    from featurekit.evidence import compare_runs
+    from featurekit.report import write_changes
+
+    before, after = (workspace.report(name) for name in names)
+    earlier, later = load_runs(before), load_runs(after)
+    for folder, runs in ((before, earlier), (after, later)):
+        if not runs:
+            raise WorkspaceError(f"There is no run in {folder}. Next: featurekit fit --name {folder.name}")
+    known = {run.name for run in later}
+    shared = {run.name: manifest.target(run.target) for run in earlier if run.name in known}
+    differences = compare_runs(before, after, shared)
+    folder = workspace.report(f"{names[1]}-against-{names[0]}")
+    page = write_changes(folder, earlier, later, names, differences)
+    for name, found in differences.items():
+        what = "differs beyond chance" if found.is_shown else "no evidence of a difference"
+        typer.echo(f"{name}: {what}")
+    typer.echo(f"Wrote {page} and {page.with_suffix('.md')}")
 
 
 def _print_runs(runs: Sequence[Any]) -> None:

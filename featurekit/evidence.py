@@ -8,7 +8,7 @@ where the predictions are no longer at hand.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from itertools import combinations
 from pathlib import Path
@@ -278,6 +278,46 @@ def gather(
     return Evidence.load(folder)  # as any later report will see it, to the last digit
 
 
+def compare_runs(
+    before: Path, after: Path, runs: Mapping[str, Target], *, seed: int = 0
+) -> dict[str, Difference]:
+    """Return how each run of a later comparison compares with the run of its name in an earlier one.
+
+    Args:
+        before: folder of the earlier one.
+        after: of the later one.
+        runs: name of each run that both have → its target.
+        seed: what chance comes from.
+
+    Returns:
+        Name of the run → the difference, a gain above 0 where the later one is better; p-values are adjusted
+        for all of them together. Without runs whose predictions are not at hand, or of no common face.
+    """
+    found = {}
+    for name, target in runs.items():
+        paths = [folder / "predictions" / f"{name}.parquet" for folder in (after, before)]
+        if not all(path.is_file() and _says_who_is_who(path) for path in paths):
+            continue
+        tables = dict(zip(("after", "before"), map(pd.read_parquet, paths), strict=True))
+        shared = set(tables["after"]["face_id"]) & set(tables["before"]["face_id"])
+        common = _common(tables, shared)
+        # Labels may have been corrected in between: each answer is measured by those of its time.
+        if shared:
+            found[name] = _differences(target, common, seed)[0]
+    adjusted = holm(np.array([one.p_value for one in found.values()]))
+    return {
+        name: replace(one, adjusted=float(p)) for (name, one), p in zip(found.items(), adjusted, strict=True)
+    }
+
+
+def _common(tables: Mapping[str, pd.DataFrame], shared: set[str]) -> dict[str, pd.DataFrame]:
+    """Return the rows of the faces that all tables have, in one order."""
+    return {
+        name: table[table["face_id"].isin(shared)].sort_values("face_id", ignore_index=True)
+        for name, table in tables.items()
+    }
+
+
 def _says_who_is_who(path: Path) -> bool:
     """Whether predictions name a subject for each face, which an older version did not."""
     from pyarrow import parquet
@@ -300,10 +340,7 @@ def _of_target(
         estimates[run.name] = _estimates(target, tables[run.name], seed)
         step()
     shared = set.intersection(*(set(table["face_id"]) for table in tables.values()))
-    common = {
-        run: table[table["face_id"].isin(shared)].sort_values("face_id", ignore_index=True)
-        for run, table in tables.items()
-    }
+    common = _common(tables, shared)
     anyone = next(iter(common.values()))
     subjects = anyone["subject"].to_numpy()
     differences = _differences(target, common, seed) if len(runs) > 1 and shared else ()

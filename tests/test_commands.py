@@ -145,6 +145,29 @@ def test_the_report_repeats_byte_for_byte_but_for_times(featurekit, extracted, t
     assert reports[0] == reports[1]
 
 
+def test_two_comparisons_are_set_beside_each_other(featurekit, extracted, tmp_path):
+    for name in ("june", "july"):
+        code, _, errors = featurekit(*FIT, "--name", name, "--no-models")
+        assert code == 0, errors
+    code, output, errors = featurekit("report", "--compare", "june", "july")
+    assert code == 0, errors
+    assert "gender--mean_color--logistic_regression: no evidence of a difference" in output
+    page = (tmp_path / "work" / "reports" / "july-against-june" / "report.md").read_text()
+    assert "2 of 2 runs have the same scores to the last digit" in page
+    one_line(featurekit("report", "--compare", "june", "august"), "There is no run in", "august")
+
+
+def test_a_model_that_knows_too_few_people_cannot_say_unsure(featurekit, extracted, tmp_path):
+    assert featurekit(*FIT)[0] == 0
+    model = tmp_path / "work" / "models" / "gender--mean_color--logistic_regression"
+    photo = extracted / "photos" / "s1_0.png"
+    asked = ("predict", photo, "--model", model, "--abstain-above", "0.05")
+    one_line(featurekit(*asked), "does not know how sure it may be", "leave --abstain-above out")
+    code, output, _ = featurekit("predict", photo, "--model", model, "--sets")
+    assert code == 0
+    assert "gender_among" in output
+
+
 def test_variations_of_a_network_and_an_ensemble_stand_beside_the_rest(featurekit, prepared, tmp_path):
     extract = ("extract", "--backbone", "pixels", "--backbone", "mean_color", "--detector", "whole_image")
     assert featurekit(*extract)[0] == 0

@@ -8,7 +8,7 @@ import pytest
 
 from featurekit import evidence
 from featurekit.errors import WorkspaceError
-from featurekit.evidence import FEWEST, Estimate, Evidence, gather
+from featurekit.evidence import FEWEST, Estimate, Evidence, compare_runs, gather
 from featurekit.manifest import AGE_GROUP, COLUMNS, GENDER, Manifest
 from featurekit.metrics import score
 
@@ -212,6 +212,24 @@ def test_models_are_compared_on_the_faces_that_both_have_read(folder, manifest):
     assert found.n_faces == N // 2
     assert found.between("half", "good").gain == pytest.approx(0.1)
     assert found.estimates["good"]["exact"].value == pytest.approx(0.9)  # of all that it has read
+
+
+# ---------------------------------------------------------------- two comparisons
+
+
+def test_a_later_run_is_compared_with_the_earlier_one_of_its_name(tmp_path, folder, manifest):
+    gender, subject = manifest.table["gender"].to_numpy(), np.arange(N) // 2
+    later = tmp_path / "later"
+    write(later, "bad", manifest, GENDER, misread(gender, subject % 10 == 0))  # it has learned
+    write(later, "twin", manifest, GENDER, misread(gender, subject % 10 == 0), rows=np.arange(N)[::-1])
+    runs = dict.fromkeys(("bad", "twin", "good"), GENDER)
+    found = compare_runs(folder, later, runs)
+    assert set(found) == {"bad", "twin"}  # nobody fitted good again
+    assert found["bad"].gain == pytest.approx(0.2)
+    assert found["bad"].is_shown
+    assert found["bad"].adjusted == pytest.approx(2 * found["bad"].p_value)
+    assert (found["twin"].gain, found["twin"].adjusted) == (0.0, 1.0)
+    assert compare_runs(later, folder, runs)["bad"].gain == pytest.approx(-0.2)
 
 
 # ---------------------------------------------------------------- kept

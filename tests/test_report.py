@@ -19,7 +19,7 @@ from featurekit.calibration import Bin, CalibrationError, Coverage
 from featurekit.errors import WorkspaceError
 from featurekit.evidence import Confidence, Difference, Estimate, Evidence, Limit, Slice, TargetEvidence
 from featurekit.manifest import REASONS
-from featurekit.report import render_html, render_markdown, write_report
+from featurekit.report import render_html, render_markdown, write_changes, write_report
 from featurekit.report.figures import Point, Spot, confidence_plot, cost_plot, dot_plot
 from featurekit.report.tables import (
     N_COMPARED,
@@ -494,6 +494,56 @@ def test_part_of_the_faces_is_not_the_same_test():
 )
 def test_other_data_or_folds_are_not_set_beside_published_results(changes):
     assert "Published results" not in render_markdown([on_adience(**changes)], "t")
+
+
+def changed_pair() -> tuple[list[Run], list[Run], dict[str, Difference]]:
+    """Return the runs of two comparisons, and how those of one name differ."""
+    old = [make_run(), make_run(classifier="mlp"), make_run(classifier="gone")]
+    versions = {**old[0].versions, "numpy": "2.5.0"}
+    new = [
+        make_run(scores={"exact": score(0.82)}, versions=versions),
+        make_run(classifier="mlp"),
+        make_run(classifier="new"),
+    ]
+    found = Difference(
+        first="after",
+        second="before",
+        gain=0.02,
+        low=0.01,
+        high=0.03,
+        p_value=0.001,
+        adjusted=0.002,
+        by_folds=None,
+    )
+    return old, new, {old[0].name: found}
+
+
+def test_the_page_on_two_comparisons_says_what_changed_and_whether_it_matters(tmp_path):
+    old, new, found = changed_pair()
+    path = write_changes(tmp_path, old, new, ("june", "july"), found)
+    text = path.with_suffix(".md").read_text()
+    assert text.startswith("# july against june\n")
+    assert "1 of 1 runs whose predictions are at hand differ beyond chance: 1 are better, 0 worse." in text
+    assert "Of 1 more runs nothing can be said" in text
+    assert "1 of 2 runs have the same scores to the last digit" in text
+    assert "**Around them:** other than before: the versions." in text
+    assert "| dlib_age | svm | 80.0 | 82.0 | **+2.0 (p 0.002)** |" in text
+    assert "| dlib_age | mlp | 80.0 | 80.0 | — |" in text
+    assert "Only in june: gender--dlib_age--gone." in text
+    assert "| versions · numpy | 2.4.6 | 2.5.0 | 1 |" in text
+    assert "<title>july against june · featurekit</title>" in path.read_text()
+
+
+def test_where_nothing_changed_the_page_says_so(tmp_path):
+    text = write_changes(tmp_path, [make_run()], [make_run()], ("a", "b"), {}).with_suffix(".md").read_text()
+    assert "nothing that decides numbers changed" in text
+    assert "the same data, folds, recipes, weights, versions and hardware" in text
+
+
+def test_comparisons_without_a_common_run_are_one_line(tmp_path):
+    with pytest.raises(WorkspaceError, match="no run of one name"):
+        write_changes(tmp_path, [make_run()], [make_run(classifier="mlp")], ("a", "b"), {})
+    assert not list(tmp_path.iterdir())
 
 
 def make_audit(folds: str = "ab" * 32) -> Audit:

@@ -7,7 +7,7 @@ again at any time, and the same runs give the same bytes.
 
 import re
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -18,8 +18,9 @@ from markupsafe import Markup
 from featurekit import __version__
 from featurekit.audit import Audit
 from featurekit.benchmark import Run
-from featurekit.evidence import Evidence
-from featurekit.report.page import SYNTHETIC, Answers, Code, Figure, Points, Text, compose
+from featurekit.evidence import Difference, Evidence
+from featurekit.report.changes import compose_changes
+from featurekit.report.page import SYNTHETIC, Answers, Code, Figure, Page, Points, Text, compose
 from featurekit.report.tables import FOUND, Cell, Column, Table
 from featurekit.report.text import markdown, visible
 from featurekit.workspace import write_text
@@ -39,6 +40,10 @@ def render_html(
     Raises:
         WorkspaceError: there is no run.
     """
+    return _html(compose(runs, title, evidence, audit))
+
+
+def _html(page: Page) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_finalize
     )
@@ -51,7 +56,7 @@ def render_html(
     environment.tests["points"] = lambda block: isinstance(block, Points)
     style, script = _part("report.css"), _part("report.js")
     return environment.from_string(_part("report.html.j2")).render(
-        page=compose(runs, title, evidence, audit),
+        page=page,
         synthetic=SYNTHETIC,
         version=__version__,
         # Only this style and this script may run: a label that got through as markup still could do nothing.
@@ -76,7 +81,10 @@ def render_markdown(
     Raises:
         WorkspaceError: there is no run.
     """
-    page = compose(runs, title, evidence, audit)
+    return _markdown(compose(runs, title, evidence, audit))
+
+
+def _markdown(page: Page) -> str:
     lines = [f"# {markdown(page.title)}{f' ({SYNTHETIC})' if page.is_synthetic else ''}", ""]
     lines += [markdown(" · ".join(page.facts)), ""]
     for section in page.sections:
@@ -114,9 +122,34 @@ def write_report(
     Raises:
         WorkspaceError: there is no run, or the folder cannot be written.
     """
-    page, text = (render(runs, title, evidence, audit) for render in (render_html, render_markdown))
-    write_text(folder / "report.md", text)
-    write_text(folder / "report.html", page)
+    return _write(folder, compose(runs, title, evidence, audit))
+
+
+def write_changes(
+    folder: Path,
+    before: Sequence[Run],
+    after: Sequence[Run],
+    names: tuple[str, str],
+    differences: Mapping[str, Difference],
+) -> Path:
+    """Write what changed between two comparisons as report.html and report.md; return the former's path.
+
+    Args:
+        folder: where to.
+        before: runs of the earlier one.
+        after: of the later one.
+        names: of the comparisons.
+        differences: from featurekit.evidence.compare_runs().
+
+    Raises:
+        WorkspaceError: they have no run in common, or the folder cannot be written.
+    """
+    return _write(folder, compose_changes(before, after, names, differences))
+
+
+def _write(folder: Path, page: Page) -> Path:
+    write_text(folder / "report.md", _markdown(page))
+    write_text(folder / "report.html", _html(page))
     return folder / "report.html"
 
 

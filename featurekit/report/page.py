@@ -158,7 +158,7 @@ def compose(runs: Sequence[Run], title: str, evidence: Evidence | None, audit: A
     sections = [
         Section("Verdict", _verdict(by_target, known, is_synthetic)),
         *(
-            Section(_target_title(name), _target_blocks(name, of, known.get(name)))
+            Section(target_title(name), _target_blocks(name, of, known.get(name)))
             for name, of in by_target.items()
         ),
         *_published(by_target, runs),
@@ -167,15 +167,16 @@ def compose(runs: Sequence[Run], title: str, evidence: Evidence | None, audit: A
         Section("How it was measured", _measured(by_target, runs)),
         Section("What the numbers do not say", (_limits(runs, is_synthetic),)),
     ]
-    sections = _numbered(sections, is_synthetic)
+    sections = numbered(sections, is_synthetic)
     return Page(title, _facts(runs, by_target), is_synthetic, tuple(sections))
 
 
-def _target_title(name: str) -> str:
+def target_title(name: str) -> str:
+    """Return what a target is called in a heading."""
     return _TARGET_TITLES.get(name, name)
 
 
-def _numbered(sections: Sequence[Section], is_synthetic: bool) -> list[Section]:
+def numbered(sections: Sequence[Section], is_synthetic: bool) -> list[Section]:
     """Return the sections with their tables and figures numbered, and the data called what it is."""
     counts = {Table: 0, Figure: 0}
     mark = f" ({SYNTHETIC})" if is_synthetic else ""
@@ -229,7 +230,7 @@ def _verdict(
             " first two is chance is not known. ± is the standard deviation over the folds, which is not a"
             " confidence interval."
         )
-    answers = tuple((_target_title(name), answer(of, known.get(name))) for name, of in by_target.items())
+    answers = tuple((target_title(name), answer(of, known.get(name))) for name, of in by_target.items())
     blocks: list[Block] = [Answers(answers), Text(how)]
     if is_synthetic:
         synthetic = (
@@ -243,7 +244,7 @@ def _verdict(
         if len(folds) > 1 or len(datasets) > 1:
             what = "different data sets" if len(datasets) > 1 else "different folds"
             mixed = (
-                f"{_target_title(name)}: the runs were scored on {what}, so they cannot be compared."
+                f"{target_title(name)}: the runs were scored on {what}, so they cannot be compared."
                 " Run them again with one set of folds: featurekit fit --new-folds"
             )
             blocks.append(Text(mixed, is_caution=True))
@@ -252,7 +253,7 @@ def _verdict(
 
 def _target_blocks(name: str, runs: Sequence[Run], evidence: TargetEvidence | None) -> tuple[Block, ...]:
     """Return the part of one target; its runs are best first."""
-    kind, title = headline(runs), _target_title(name)
+    kind, title = headline(runs), target_title(name)
     classes = runs[0].classes
     counts = {(run.n_tested, run.n_subjects) for run in runs}
     n_tested, n_subjects = max(counts)
@@ -459,7 +460,7 @@ def _dropped(by_target: Mapping[str, Sequence[Run]], runs: Sequence[Run]) -> tup
         blocks.append(dropped_table(dataset, f"{name}: what became of the rows"))
         counts = counts_table(dataset, f"{name}: what prepare counted")
         blocks += [counts] if counts else []
-    targets = {_target_title(name): of for name, of in by_target.items()}
+    targets = {target_title(name): of for name, of in by_target.items()}
     blocks.append(rows_table(targets, "What each target's scores stand for"))
     return tuple(blocks)
 

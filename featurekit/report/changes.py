@@ -1,0 +1,196 @@
+"""What is different between two comparisons of the same thing, and whether it matters."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from featurekit.benchmark import Run
+from featurekit.errors import WorkspaceError
+from featurekit.evidence import ALPHA, Difference
+from featurekit.report.page import Block, Page, Points, Section, Text, numbered, target_title
+from featurekit.report.tables import (
+    ABSENT,
+    Cell,
+    Column,
+    Table,
+    best_first,
+    flatten,
+    headline,
+    mean_of,
+    p_value,
+)
+
+
+def compose_changes(
+    before: Sequence[Run],
+    after: Sequence[Run],
+    names: tuple[str, str],
+    differences: Mapping[str, Difference],
+) -> Page:
+    """Return the page on two comparisons.
+
+    Args:
+        before: runs of the earlier one.
+        after: of the later one; those of one name are set beside each other.
+        names: of the comparisons.
+        differences: name of a run → how the later one compares with the earlier one (gain above 0: the later
+            one is better); without those whose predictions are not at hand.
+
+    Raises:
+        WorkspaceError: they have no run in common.
+    """
+    old, new = ({run.name: run for run in runs} for runs in (before, after))
+    shared = [name for name in sorted(old) if name in new]
+    if not shared:
+        raise WorkspaceError(
+            f"{names[0]} and {names[1]} have no run of one name. There is nothing to compare."
+        )
+    is_synthetic = any(bool(run.dataset.get("synthetic")) for run in (*before, *after))
+    sections = [
+        Section("Verdict", (Points(_verdict(old, new, shared, differences)),)),
+        Section("Scores", tuple(_scores(old, new, shared, names, differences))),
+        Section("What else changed", tuple(_surroundings(old, new, shared, names))),
+    ]
+    facts = (f"{len(shared)} runs in both", f"{len(old)} and {len(new)} runs in all")
+    title = f"{names[1]} against {names[0]}"
+    return Page(title, facts, is_synthetic, tuple(numbered(sections, is_synthetic)))
+
+
+def _verdict(
+    old: Mapping[str, Run],
+    new: Mapping[str, Run],
+    shared: Sequence[str],
+    differences: Mapping[str, Difference],
+) -> tuple[tuple[str, str], ...]:
+    shown = [name for name in shared if name in differences and differences[name].is_shown]
+    better = sum(differences[name].gain > 0 for name in shown)
+    tested = sum(name in differences for name in shared)
+    score = f"{len(shown)} of {tested} runs whose predictions are at hand differ beyond chance"
+    score += f": {better} are better, {len(shown) - better} worse." if shown else "."
+    if tested < len(shared):
+        score += f" Of {len(shared) - tested} more runs nothing can be said: their predictions are not here."
+    same = sum(old[name].scores == new[name].scores for name in shared)
+    items = [
+        ("Scores:", score),
+        ("Equal:", f"{same} of {len(shared)} runs have the same scores to the last digit."),
+    ]
+    changed = list(dict.fromkeys(what for name in shared for what in _changed(old[name], new[name])))
+    around = (
+        f"other than before: {', '.join(changed)}." if changed else "nothing that decides numbers changed."
+    )
+    return (*items, ("Around them:", around))
+
+
+def _changed(one: Run, other: Run) -> list[str]:
+    """Return what is different around two runs of one name."""
+    found = []
+    for what, part in (
+        ("the data set", "dataset"),
+        ("the folds", "folds"),
+        ("the seed", "seed"),
+        ("the parameters", "parameters"),
+        ("the recipes of the vectors", "recipes"),
+        ("the weight files", "weights"),
+        ("the versions", "versions"),
+        ("the hardware", "hardware"),
+    ):
+        if getattr(one, part) != getattr(other, part):
+            found.append(what)
+    return found
+
+
+def _scores(
+    old: Mapping[str, Run],
+    new: Mapping[str, Run],
+    shared: Sequence[str],
+    names: tuple[str, str],
+    differences: Mapping[str, Difference],
+) -> list[Block]:
+    blocks: list[Block] = []
+    for target in dict.fromkeys(old[name].target for name in shared):
+        runs = best_first([new[name] for name in shared if new[name].target == target])
+        kind = headline(runs)
+        unit = "points" if kind.unit == "%" else kind.unit
+        columns = (
+            Column("Features", is_code=True),
+            Column("Classifier", is_code=True),
+            Column(names[0], kind.unit, is_number=True),
+            Column(names[1], kind.unit, is_number=True),
+            Column("Better by", unit, others=("from", "to", "p"), is_number=True),
+        )
+        rows = []
+        for run in runs:
+            cells = [Cell(run.features), Cell(run.classifier_name)]
+            for one in (old[run.name], run):
+                mean = mean_of(one, kind.name)
+                cells.append(
+                    Cell(ABSENT) if mean is None else Cell(kind.format(mean), round(mean * kind.scale, 6))
+                )
+            found = differences.get(run.name)
+            if found is None:
+                cells.append(Cell(ABSENT))
+            else:
+                gain, low, high = (value * kind.scale for value in (found.gain, found.low, found.high))
+                digits = kind.format(abs(found.gain))
+                sign = "" if not float(digits) else "+" if gain > 0 else "−"
+                cells.append(
+                    Cell(
+                        sign + digits,
+                        round(gain, 6),
+                        count=p_value(found.adjusted),
+                        others=(round(low, 6), round(high, 6), found.adjusted),
+                        is_strong=found.is_shown,
+                    )
+                )
+            rows.append(tuple(cells))
+        note = (
+            "Better by: the later run against the earlier one, on the faces that both have read. Bold: beyond"
+            f" chance (sign-flip test over subjects, Holm for all runs in both, p ≤ {ALPHA:g})."
+        )
+        caption = f"{target_title(target)}: the runs in both"
+        blocks.append(Table(caption, columns, tuple(rows), note, n_names=2, is_sortable=True))
+    for name, mine, theirs in ((names[0], old, new), (names[1], new, old)):
+        alone = sorted(set(mine) - set(theirs))
+        if alone:
+            blocks.append(Text(f"Only in {name}: {', '.join(alone)}."))
+    return blocks
+
+
+def _surroundings(
+    old: Mapping[str, Run], new: Mapping[str, Run], shared: Sequence[str], names: tuple[str, str]
+) -> list[Block]:
+    """Return a table of every fact that is not the same before and after."""
+    rows: dict[tuple[str, str, str], int] = {}
+    for name in shared:
+        one, other = (_facts(runs[name]) for runs in (old, new))
+        for what in dict.fromkeys([*one, *other]):
+            values = one.get(what, ABSENT), other.get(what, ABSENT)
+            if values[0] != values[1]:
+                rows[(what, *values)] = rows.get((what, *values), 0) + 1
+    if not rows:
+        return [Text("Nothing: the same data, folds, recipes, weights, versions and hardware.")]
+    columns = (
+        Column("What"),
+        Column(names[0], is_code=True),
+        Column(names[1], is_code=True),
+        Column("Runs", is_number=True),
+    )
+    cells = tuple(
+        (Cell(what.replace(".", " · ")), Cell(one), Cell(other), Cell(f"{count}", count))
+        for (what, one, other), count in rows.items()
+    )
+    return [Table("What is not the same", columns, cells)]
+
+
+def _facts(run: Run) -> dict[str, str]:
+    values: dict[str, Any] = {
+        "dataset": run.dataset,
+        "folds": run.folds,
+        "seed": run.seed,
+        "parameters": run.parameters,
+        "versions": run.versions,
+        "hardware": run.hardware,
+        "weights": {entry["name"]: entry["sha256"][:12] for entry in run.weights},
+        "recipes": {f"{one['backbone']}:{one['layer']}": one for one in run.recipes},
+        "faces scored": run.n_tested,
+    }
+    return flatten(values)
