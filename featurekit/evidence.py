@@ -165,7 +165,7 @@ class TargetEvidence:
         sliced: name of the run that all that follows is of: the best trained one.
         slices: worst first.
         limits: of a target in years.
-        confidence: of a target of classes; None where there are too few folds to find it.
+        confidence: of a target of classes; None where a fold has nobody else to find it on.
         coverage: how often answers that may miss the truth for MISSED of faces hold it: sets of classes,
             which keep to that for each class by itself, or ranges of years. Of all, and of each label.
     """
@@ -471,7 +471,7 @@ def _slices(manifest: Manifest, target: Target, table: pd.DataFrame, seed: int) 
 
 
 def _confidence(target: Target, table: pd.DataFrame, seed: int) -> Confidence | None:
-    if target.is_regression or table["fold"].nunique() < 2:
+    if target.is_regression or not _can_be_fitted(table):
         return None
     y, proba, subjects = _classes(target, table)
     calibrated, temperatures = cross_fitted(proba, y, table["fold"].to_numpy(np.intp), subjects)
@@ -487,7 +487,7 @@ def _confidence(target: Target, table: pd.DataFrame, seed: int) -> Confidence | 
 
 def _coverage(manifest: Manifest, target: Target, table: pd.DataFrame) -> tuple[tuple[str, Coverage], ...]:
     """Return how often answers hold the truth: of all faces under "", and of each label under its column."""
-    if table["fold"].nunique() < 2:
+    if not _can_be_fitted(table):
         return ()
     folds, subjects = table["fold"].to_numpy(np.intp), table["subject"].to_numpy()
     answers: NDArray[Any]
@@ -508,6 +508,15 @@ def _coverage(manifest: Manifest, target: Target, table: pd.DataFrame) -> tuple[
         classes = manifest.target(name).classes  # in their natural order
         found += [(name, one) for one in sorted(of_column, key=lambda one: classes.index(one.label))]
     return tuple(found)
+
+
+def _can_be_fitted(table: pd.DataFrame) -> bool:
+    """Whether each fold has faces of other subjects in other folds, to fit something for it on."""
+    folds, subjects = table["fold"].to_numpy(), table["subject"].to_numpy()
+    return all(
+        bool((~np.isin(subjects, subjects[folds == number]) & (folds != number)).any())
+        for number in np.unique(folds)
+    )
 
 
 def _classes(

@@ -193,6 +193,17 @@ def test_answers_that_leave_room_hold_the_truth_as_often_as_they_should(folder, 
     assert next(one for _, one in found.coverage if one.label == "yes").value is None  # twenty hats
 
 
+def test_where_a_fold_has_nobody_else_nothing_is_said_of_confidence(folder, manifest):
+    path = folder / "predictions" / "good.parquet"
+    table = pd.read_parquet(path)
+    table["fold"] = np.arange(N) % 2  # everybody is in both
+    table.to_parquet(path)
+    found = gather(folder, [a_run("good", "gender")], manifest).targets["gender"]
+    assert found.confidence is None
+    assert found.coverage == ()
+    assert found.estimates["good"]["exact"].value == pytest.approx(0.9)
+
+
 def test_ranges_of_years_are_as_wide_as_the_errors(folder, manifest):
     target, rng = manifest.target("age"), np.random.default_rng(2)
     years = manifest.table["age"].to_numpy()
