@@ -36,7 +36,7 @@ from featurekit.folds import Fold, FoldSet
 from featurekit.images import decode, read_bytes, reduction
 from featurekit.manifest import AGE_GROUP, COLUMNS, GENDER, TARGETS, Manifest, Target
 from featurekit.store import Store
-from featurekit.workspace import write_text
+from featurekit.workspace import no_formula, write_text
 
 VERSION = 1
 Severity = Literal["ok", "note", "warning", "error"]
@@ -148,7 +148,7 @@ class Audit:
         writer = csv.writer(table, lineterminator="\n")
         writer.writerow(("finding", "face_id"))
         for one in self.findings:
-            writer.writerows((one.name, _cell(face_id)) for face_id in one.rows)
+            writer.writerows((one.name, no_formula(face_id)) for face_id in one.rows)
         write_text(folder / "audit_rows.csv", table.getvalue())
 
     @classmethod
@@ -1167,15 +1167,6 @@ def _some(n: int, one: str, many: str) -> str:
     ('1 person', '1,200 persons')
     """
     return f"{n:,} {one if n == 1 else many}"
-
-
-def _cell(text: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula.
-
-    >>> _cell("=1+1"), _cell("face 1")
-    ("'=1+1", 'face 1')
-    """
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
 def _rounded(details: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:

@@ -46,7 +46,7 @@ from featurekit.faces import (
 )
 from featurekit.images import read_bytes, read_image
 from featurekit.manifest import AGE, AGE_GROUP, GENDER, Target
-from featurekit.workspace import whole_file, write_text
+from featurekit.workspace import no_formula, whole_file, write_text
 
 SCHEMA = 1
 SKOPS, TENSORS = "model.skops", "model.safetensors"
@@ -584,7 +584,9 @@ def write_readings(table: pd.DataFrame, path: Path) -> None:
         elif path.suffix == ".json":
             file.write((table.to_json(orient="records", indent=2) + "\n").encode())
         else:
-            file.write(table.to_csv(index=False).encode())
+            # File names come from anywhere, and a spreadsheet would run one that begins like a formula.
+            names = table["photograph"].map(no_formula)
+            file.write(table.assign(photograph=names).to_csv(index=False).encode())
 
 
 def draw_readings(readings: Sequence[Reading], folder: Path) -> list[Path]:

@@ -87,3 +87,12 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file whole, in UTF-8."""
     with whole_file(path) as file:
         file.write(text.encode())
+
+
+def no_formula(text: str) -> str:
+    """Return a cell of a table that no spreadsheet takes for a formula.
+
+    >>> no_formula("=1+1"), no_formula("face 1")
+    ("'=1+1", 'face 1')
+    """
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

@@ -4,8 +4,10 @@ import json
 import pickle
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -243,6 +245,16 @@ def test_every_photograph_gets_a_line(world, tmp_path, portraits):
         write_readings(table, tmp_path / name)
         assert (tmp_path / name).stat().st_size > 0
     assert len(draw_readings(readings, tmp_path / "drawn")) == 2
+
+
+@pytest.mark.parametrize("name", ["=1+1.png", "@x.png", "-2.png", "+3.png"])
+def test_no_file_name_becomes_a_formula(world, tmp_path, portraits, name, monkeypatch):
+    model = TrainedModel.load(fitted(world, tmp_path, "logistic_regression", "gender")[1])
+    (tmp_path / name).write_bytes((portraits / "photos" / "s1_0.png").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    readings = list(read_photographs([Path(name)], [model]))
+    write_readings(readings_table(readings, [model]), tmp_path / "out.csv")
+    assert pd.read_csv(tmp_path / "out.csv")["photograph"].tolist() == [f"'{name}"]
 
 
 @pytest.mark.weights
