@@ -242,6 +242,13 @@ def test_years_have_an_error_in_years_and_no_matrix():
     assert "Age in years: recall of each class" not in text
 
 
+def test_a_score_that_most_runs_lack_is_no_column():
+    newer = make_run(scores={"exact": score(0.7), "roc_auc": score(0.95)})
+    older = [make_run(classifier=name) for name in ("mlp", "knn")]
+    assert "ROC-AUC" in render_markdown([newer, older[0]], "t")
+    assert "ROC-AUC" not in render_markdown([newer, *older], "t")
+
+
 def test_an_unknown_score_is_shown_under_its_own_name():
     text = render_markdown([make_run(scores={"exact": score(0.7), "own_score": score(0.51234, 0.01)})], "t")
     assert "own_score" in text

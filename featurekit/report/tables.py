@@ -279,7 +279,12 @@ def role(run: Run) -> str:
 def scores_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | None) -> Table:
     """Return the table of one target, best run first; with intervals where there is evidence."""
     ordered = best_first(runs)
-    found = _score_kinds(run.scores for run in runs)
+    # A score that most runs lack (they were made before it was known) would be a column of gaps.
+    found = [
+        kind
+        for kind in _score_kinds(run.scores for run in runs)
+        if 2 * sum(kind.name in run.scores for run in runs) >= len(runs) or kind == headline(runs)
+    ]
     everywhere = [k for k in _score_kinds(run.scores_all_rows for run in runs) if k.name in _ON_ALL_ROWS]
     n_tested = sorted({run.n_tested for run in runs})
     estimates = evidence.estimates if evidence else {}
