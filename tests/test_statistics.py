@@ -165,15 +165,15 @@ def adience_subjects(real_data):
     return manifest.subjects[manifest.table["reason"].isin(["", "missing_file"])]
 
 
-def simulated(subjects, rng, *, share_right, n_models, own_taste):
+def simulated(subjects, rng, *, share_right, n_models, own_taste, shared=0.6):
     """Right answers of models on persons who are easy or hard to read, shape (n, n_models).
 
     All models are right equally often. Every person is as hard for all, and for each model in its own way.
     """
     codes = np.unique(subjects, return_inverse=True)[1]
     n = codes.max() + 1
-    hard = rng.normal(0, 0.6, (n, 1)) + own_taste * rng.normal(0, 1.0, (n, n_models))
-    spread = np.sqrt(0.6**2 + own_taste**2 + 1.0)
+    hard = rng.normal(0, shared, (n, 1)) + own_taste * rng.normal(0, 1.0, (n, n_models))
+    spread = np.sqrt(shared**2 + own_taste**2 + 1.0)
     noise = rng.normal(0, 1.0, (len(subjects), n_models))
     return (hard[codes] + noise) / spread < stats.norm.ppf(share_right)
 
@@ -190,11 +190,11 @@ def test_equal_models_are_called_different_as_often_as_the_test_says(adience_sub
         p_values = sign_flip(of_each, pairs, seed=int(rng.integers(2**31)), n_flips=1000)
         called += int((p_values <= 0.05).sum())
         by_photographs += sum(
-            mcnemar(first[:, i], first[:, 100 + i], adience_subjects).p_value <= 0.05 for i in range(100)
+            mcnemar(first[:, i], first[:, 100 + i], adience_subjects).p_value <= 0.05 for i in range(20)
         )
     assert 0.035 <= called / n_pairs <= 0.065
     # What counting photographs would have done.
-    assert by_photographs / n_pairs > 0.2
+    assert 5 * by_photographs / n_pairs > 0.2
 
 
 @pytest.mark.slow
@@ -203,7 +203,8 @@ def test_intervals_hold_the_truth_as_often_as_they_say(adience_subjects):
     rng = np.random.default_rng(1)
     held, n = 0, 1000
     for _ in range(n // 100):
-        right = simulated(adience_subjects, rng, share_right=0.6, n_models=100, own_taste=0.5)
+        # Nothing is shared: else a hundred intervals would miss the truth together, or none.
+        right = simulated(adience_subjects, rng, share_right=0.6, n_models=100, own_taste=0.8, shared=0.0)
         columns = np.concatenate([right, np.ones((len(right), 1))], axis=1).astype(float)
         of_each = per_subject(columns, adience_subjects)
         sums = resampled_sums(of_each, seed=int(rng.integers(2**31)), n_resamples=1000)
