@@ -53,7 +53,7 @@ def work(job: Mapping[str, Any]) -> dict[str, Any]:
         CLASSIFIERS["multitask_cnn"],
         GENDER,
         networks=("mobilenet_v2",),
-        erasing=0.0,
+        parameters={"erasing": 0.0},
         seed=job["round"],
         threads=threads,
     )

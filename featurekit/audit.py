@@ -12,11 +12,10 @@ UTKFace; each says so where it stands.
 """
 
 import csv
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from io import StringIO
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -36,7 +35,7 @@ from featurekit.folds import Fold, FoldSet
 from featurekit.images import decode, read_bytes, reduction
 from featurekit.manifest import AGE_GROUP, COLUMNS, GENDER, TARGETS, Manifest, Target
 from featurekit.store import Store
-from featurekit.workspace import no_formula, write_text
+from featurekit.workspace import no_formula, read_facts, write_facts, write_text
 
 VERSION = 1
 Severity = Literal["ok", "note", "warning", "error"]
@@ -139,11 +138,10 @@ class Audit:
 
     def save(self, folder: Path) -> None:
         """Write folder/audit.json, which names no face, and folder/audit_rows.csv: finding, face_id."""
-        content = {"version": VERSION, **asdict(self)}
-        for one in content["findings"]:
+        facts = asdict(self)
+        for one in facts["findings"]:
             del one["rows"]
-        text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
-        write_text(folder / "audit.json", text + "\n")
+        write_facts(folder / "audit.json", VERSION, facts)
         table = StringIO()
         writer = csv.writer(table, lineterminator="\n")
         writer.writerow(("finding", "face_id"))
@@ -159,12 +157,10 @@ class Audit:
             WorkspaceError: the file is no audit.
         """
         path = folder / "audit.json"
-        if not path.is_file():
+        content = read_facts(path, VERSION)
+        if content is None:
             return None
         try:
-            content = json.loads(path.read_text())
-            if content.pop("version") != VERSION:
-                return None
             findings = tuple(Finding(**one) for one in content.pop("findings"))
             if strange := {one.severity for one in findings} - set(get_args(Severity)):
                 raise ValueError(f"no such severity: {', '.join(sorted(strange))}")
@@ -223,7 +219,7 @@ def audit(
             _inflation(given, embeddings),
         )
     return Audit(
-        findings=tuple(replace(one, details=_rounded(one.details)) for one in findings),
+        findings=findings,
         folds=folds.sha256 if folds is not None else "",
         features=_feature_name(embeddings) if embeddings is not None else "",
         runs=tuple(sorted(predictions)),
@@ -936,7 +932,7 @@ def _label_suspects(given: _Given, predictions: Mapping[str, pd.DataFrame]) -> F
         suspected = suspects(true, proba)
         wrong = suspected >= 0
         # Neighbouring groups flow into each other: who is read as the next one is no sign of a mistake.
-        far = wrong & (np.abs(suspected - true) > 1) if target.ordered and len(target.classes) > 2 else wrong
+        far = wrong & (np.abs(suspected - true) > 1) if target.ordered else wrong
         for number, label in enumerate(target.classes):
             own = true == number
             if own.any():
@@ -1167,10 +1163,3 @@ def _some(n: int, one: str, many: str) -> str:
     ('1 person', '1,200 persons')
     """
     return f"{n:,} {one if n == 1 else many}"
-
-
-def _rounded(details: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
-    """Return numbers with the digits that mean something."""
-    return {
-        row: {column: float(f"{value:.6g}") for column, value in one.items()} for row, one in details.items()
-    }

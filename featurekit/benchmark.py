@@ -823,7 +823,7 @@ class Comparison:
                     "notes": [*notes, *([f"Tuned on all its faces: {chosen}."] if chosen else [])],
                 },
                 weights=weight_files,
-                calibration=_calibration(target, y[tested], subjects[tested], out, tested),
+                calibration=_calibration(target, y, subjects, out),
             )
             n_bytes = model.save(models_folder / name)
             fit_done()
@@ -1071,13 +1071,13 @@ def _calibration(
     y: NDArray[Any],
     subjects: NDArray[np.str_],
     out: OutOfFold,
-    tested: NDArray[np.bool_],
 ) -> Calibration | None:
     """Return what a model fitted on all faces may promise, as the models of the folds kept it."""
+    tested = out.fold >= 0
     if target.is_regression:
-        return calibrate_years(out.predicted[tested], y, subjects, missed=MISSED)
-    ordered = target.ordered and len(target.classes) > 2
-    return calibrate_classes(out.probabilities[tested], y, subjects, missed=MISSED, ordered=ordered)
+        return calibrate_years(out.predicted[tested], y[tested], subjects[tested], missed=MISSED)
+    proba = out.probabilities[tested]
+    return calibrate_classes(proba, y[tested], subjects[tested], missed=MISSED, ordered=target.ordered)
 
 
 def _plain_parameters(classifier: Classifier) -> dict[str, Any]:

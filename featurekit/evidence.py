@@ -6,7 +6,6 @@ it is kept as evidence.json beside the runs, so that a report can be written aga
 where the predictions are no longer at hand.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
@@ -34,7 +33,7 @@ from featurekit.calibration import (
 )
 from featurekit.errors import WorkspaceError
 from featurekit.manifest import COLUMNS, Manifest, Target
-from featurekit.metrics import cells_of, decide, from_counts, log_losses, ranked_probabilities
+from featurekit.metrics import cells_of, from_counts, log_losses, ranked_probabilities
 from featurekit.statistics import (
     FEWEST,
     Interval,
@@ -47,7 +46,7 @@ from featurekit.statistics import (
     resampled_sums,
     sign_flip,
 )
-from featurekit.workspace import write_text
+from featurekit.workspace import read_facts, write_facts
 
 VERSION = 2
 MOST_LABELS = 24  # of a column that faces are sliced by, and of a target whose whole table of counts is used
@@ -209,8 +208,7 @@ class Evidence:
 
     def save(self, folder: Path) -> None:
         """Write folder/evidence.json."""
-        content = {"version": VERSION, **asdict(self)}
-        write_text(folder / "evidence.json", json.dumps(_plain(content), indent=1, allow_nan=False) + "\n")
+        write_facts(folder / "evidence.json", VERSION, asdict(self))
 
     @classmethod
     def load(cls, folder: Path) -> "Evidence | None":
@@ -220,12 +218,10 @@ class Evidence:
             WorkspaceError: the file is no evidence.
         """
         path = folder / "evidence.json"
-        if not path.is_file():
+        content = read_facts(path, VERSION)
+        if content is None:
             return None
         try:
-            content = json.loads(path.read_text())
-            if content.pop("version") != VERSION:
-                return None
             targets = {name: _target_from(one) for name, one in content.pop("targets").items()}
             return cls(**content, targets=targets)
         except (ValueError, KeyError, TypeError) as error:
@@ -497,16 +493,19 @@ def _coverage(manifest: Manifest, target: Target, table: pd.DataFrame) -> tuple[
         answers = cross_fitted_ranges(years, y, folds, subjects, alpha=MISSED, scaled=True)
     else:
         y, proba, _ = _classes(target, table)
-        ordered = target.ordered and len(target.classes) > 2
-        answers = cross_fitted_sets(proba, y, folds, subjects, alpha=MISSED, ordered=ordered, per_class=True)
+        answers = cross_fitted_sets(
+            proba, y, folds, subjects, alpha=MISSED, ordered=target.ordered, per_class=True
+        )
     own, columns = _labels(manifest, table)
     found = [("", one) for one in coverage_by(np.full(len(y), "all faces"), answers, y, subjects)]
     for name in columns:
         labels = _known(own[name])
         known = labels != ""
         of_column = coverage_by(labels[known], answers[known], y[known], subjects[known])
-        classes = manifest.target(name).classes  # in their natural order
-        found += [(name, one) for one in sorted(of_column, key=lambda one: classes.index(one.label))]
+        place = {label: number for number, label in enumerate(manifest.target(name).classes)}
+        # In their natural order; what a known target does not allow comes last.
+        of_column.sort(key=lambda one: place.get(one.label, len(place)))
+        found += [(name, one) for one in of_column]
     return tuple(found)
 
 
@@ -550,8 +549,7 @@ def _limits(table: pd.DataFrame, seed: int) -> tuple[Limit, ...]:
     subjects = table["subject"].to_numpy()
     found = []
     for limit in LIMITS:
-        decision = decide(true, said, limit)
-        older = true >= limit
+        older = true >= limit  # the limit belongs to the older
         sides = []
         for side, wrong in ((~older, said >= limit), (older, said < limit)):
             enough = len(np.unique(subjects[side])) >= FEWEST
@@ -559,8 +557,8 @@ def _limits(table: pd.DataFrame, seed: int) -> tuple[Limit, ...]:
         found.append(
             Limit(
                 limit=limit,
-                n_younger=decision.n_younger,
-                n_older=decision.n_older,
+                n_younger=int((~older).sum()),
+                n_older=int(older.sum()),
                 called_older=sides[0],
                 called_younger=sides[1],
             )
@@ -591,15 +589,6 @@ def _estimate(value: float, between: Interval) -> Estimate:
 def _codes(subjects: NDArray[Any]) -> tuple[NDArray[np.intp], int]:
     codes = np.unique(subjects, return_inverse=True)[1]
     return codes, int(codes.max()) + 1
-
-
-def _plain(value: Any) -> Any:
-    """Return numbers with the digits that mean something, so that the file stays small."""
-    if isinstance(value, Mapping):
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def _target_from(content: dict[str, Any]) -> TargetEvidence:

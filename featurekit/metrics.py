@@ -7,7 +7,7 @@ tested face has is left out of averages over classes; it cannot be found again.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -295,37 +295,3 @@ def roc_auc(y_true: NDArray[np.intp], proba: NDArray[np.float64]) -> float:
             above = rankdata(proba[:, number])[own].sum() - n_own * (n_own + 1) / 2
             areas.append(above / (n_own * n_other))
     return float(np.mean(areas)) if areas else float("nan")
-
-
-class Decision(NamedTuple):
-    """How a limit of age would be decided by years that were read from faces.
-
-    Attributes:
-        limit: the age from which somebody counts as older.
-        called_older: share of the younger that were called older; NaN where nobody is younger.
-        called_younger: share of the older that were called younger; NaN where nobody is older.
-        n_younger, n_older: how many there are.
-    """
-
-    limit: int
-    called_older: float
-    called_younger: float
-    n_younger: int
-    n_older: int
-
-
-def decide(y_true: NDArray[np.float64], y_pred: NDArray[np.float64], limit: int) -> Decision:
-    """Return how often a limit of age would be decided wrongly, either way.
-
-    >>> decide(np.array([17.0, 16.0, 30.0]), np.array([18.5, 15.0, 29.0]), 18)
-    Decision(limit=18, called_older=0.5, called_younger=0.0, n_younger=2, n_older=1)
-    """
-    older, called = y_true >= limit, y_pred >= limit
-    n_older, n_younger = int(older.sum()), int((~older).sum())
-    return Decision(
-        limit,
-        float((called & ~older).sum() / n_younger) if n_younger else float("nan"),
-        float((~called & older).sum() / n_older) if n_older else float("nan"),
-        n_younger,
-        n_older,
-    )

@@ -8,13 +8,14 @@ A workspace is the folder an analyst works in, by default the current one:
     reports/<name>/                 one comparison: folds.json, runs/, predictions/, report.html, report.md
 """
 
+import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from featurekit.errors import WorkspaceError
 
@@ -87,6 +88,35 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file whole, in UTF-8."""
     with whole_file(path) as file:
         file.write(text.encode())
+
+
+def write_facts(path: Path, version: int, facts: Mapping[str, Any]) -> None:
+    """Write plain values as JSON, numbers with the digits that mean something."""
+    text = json.dumps(_short({"version": version, **facts}), indent=1, allow_nan=False, ensure_ascii=False)
+    write_text(path, text + "\n")
+
+
+def read_facts(path: Path, version: int) -> dict[str, Any] | None:
+    """Return what write_facts() wrote, or None where nothing was, or by another version.
+
+    Raises:
+        WorkspaceError: the file is no JSON of this kind.
+    """
+    if not path.is_file():
+        return None
+    try:
+        facts: dict[str, Any] = json.loads(path.read_text())
+        return facts if facts.pop("version") == version else None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WorkspaceError(f"{path} was not written by featurekit, or is damaged: {error!r}") from error
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _short(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_short(one) for one in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def no_formula(text: str) -> str:

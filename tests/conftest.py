@@ -87,6 +87,29 @@ def portraits(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def prepare_table(
+    featurekit: Callable[..., tuple[int | str, str, str]], portraits: Path
+) -> Callable[[], None]:
+    """Prepare the made-up pictures, as they are now, in the workspace of featurekit()."""
+
+    def prepare() -> None:
+        columns = ("image_path=file", "subject_id=person", "age=years", "gender=sex")
+        named = [word for column in columns for word in ("--column", column)]
+        where = (portraits / "people.csv", "--root", portraits / "photos")
+        code, output, errors = featurekit("prepare", "table", *where, *named)
+        assert code == 0, output + errors
+
+    return prepare
+
+
+@pytest.fixture
+def prepared(prepare_table: Callable[[], None], portraits: Path) -> Path:
+    """The made-up pictures, prepared."""
+    prepare_table()
+    return portraits
+
+
+@pytest.fixture
 def manifest(portraits: Path) -> "Manifest":
     """The made-up pictures' manifest."""
     from featurekit.datasets import prepare

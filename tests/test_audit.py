@@ -590,7 +590,12 @@ def test_the_report_part_names_no_face(planted, tmp_path):
 def test_what_was_saved_is_loaded_again_without_rows(planted, tmp_path):
     planted.save(tmp_path)
     again = Audit.load(tmp_path)
-    assert again == replace(planted, findings=tuple(replace(one, rows=()) for one in planted.findings))
+    # Numbers are kept with six digits, everything else as it is.
+    plain = [replace(one, rows=(), details={}) for one in planted.findings]
+    assert [replace(one, details={}) for one in again.findings] == plain
+    for one, kept in zip(planted.findings, again.findings, strict=True):
+        assert {row: pytest.approx(values, rel=1e-5) for row, values in one.details.items()} == kept.details
+    assert replace(again, findings=()) == replace(planted, findings=())
     assert Audit.load(tmp_path / "elsewhere") is None
 
 
@@ -636,22 +641,6 @@ def test_every_slow_check_tells_how_far_it_is(few):
 
 
 # ---------------------------------------------------------------- the command
-
-OF_TABLE = [
-    *("--column", "image_path=file"),
-    *("--column", "subject_id=person"),
-    *("--column", "age=years"),
-    *("--column", "gender=sex"),
-]
-
-
-@pytest.fixture
-def prepared(featurekit, portraits):
-    code, _, errors = featurekit(
-        "prepare", "table", portraits / "people.csv", "--root", portraits / "photos", *OF_TABLE
-    )
-    assert code == 0, errors
-    return portraits
 
 
 def test_the_command_can_be_run_before_anything_is_extracted(featurekit, prepared, tmp_path):

@@ -11,21 +11,6 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
-COLUMNS = [
-    *("--column", "image_path=file"),
-    *("--column", "subject_id=person"),
-    *("--column", "age=years"),
-    *("--column", "gender=sex"),
-]
-
-
-@pytest.fixture
-def prepared(featurekit, portraits):
-    code, output, _ = featurekit(
-        "prepare", "table", portraits / "people.csv", "--root", portraits / "photos", *COLUMNS
-    )
-    assert code == 0, output
-    return portraits
 
 
 @pytest.fixture
@@ -241,9 +226,9 @@ def test_what_can_be_chosen_is_listed(featurekit, what):
 # ---------------------------------------------------------------- one clear line for each mistake
 
 
-def test_a_missing_earlier_step_is_named(featurekit, portraits):
+def test_a_missing_earlier_step_is_named(featurekit, prepare_table):
     assert "First: featurekit prepare" in featurekit("extract")[2]
-    featurekit("prepare", "table", portraits / "people.csv", "--root", portraits / "photos", *COLUMNS)
+    prepare_table()
     code, _, errors = featurekit("fit")
     assert code == 1
     assert "Next: featurekit extract" in errors
@@ -305,9 +290,11 @@ def test_fewer_subjects_than_folds(featurekit, extracted):
     one_line(featurekit(*FIT[:-1], "9"), "8 subjects", "9 folds")
 
 
-def test_an_unreadable_picture_keeps_its_row_and_the_run_goes_on(featurekit, prepared, tmp_path):
+def test_an_unreadable_picture_keeps_its_row_and_the_run_goes_on(
+    featurekit, prepared, tmp_path, prepare_table
+):
     (prepared / "photos" / "s3_1.png").write_bytes(b"GIF89a but not really")
-    featurekit("prepare", "table", prepared / "people.csv", "--root", prepared / "photos", *COLUMNS)
+    prepare_table()
     code, output, _ = featurekit("extract", "--backbone", "mean_color", "--detector", "whole_image")
     assert code == 0
     assert "truncated\t1" in output

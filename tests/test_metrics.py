@@ -8,7 +8,6 @@ from featurekit.metrics import (
     NO_FACE,
     balanced_accuracy,
     counts_of,
-    decide,
     from_counts,
     log_losses,
     macro_f1,
@@ -140,12 +139,6 @@ def test_kappa_is_nothing_where_all_is_one_class():
     counts = counts_of(np.zeros(4, int), np.zeros(4, int), 3)
     assert np.isnan(quadratic_kappa(counts))
     assert np.isnan(score(AGE_GROUP, np.zeros(4, int), np.zeros(4, int))["quadratic_kappa"])
-
-
-def test_a_limit_of_age_belongs_to_the_older():
-    true, read = np.array([17.0, 18.0, 18.0, 40.0]), np.array([18.0, 18.0, 17.9, 41.0])
-    assert decide(true, read, 18) == (18, 1.0, pytest.approx(1 / 3), 1, 3)
-    assert np.isnan(decide(true, read, 13).called_older)
 
 
 @pytest.mark.parametrize(
