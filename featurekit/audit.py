@@ -166,7 +166,9 @@ class Audit:
                 raise ValueError(f"no such severity: {', '.join(sorted(strange))}")
             return cls(**{**content, "findings": findings, "runs": tuple(content["runs"])})
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise WorkspaceError(f"{path} is no audit of this version of featurekit: {error}") from error
+            raise WorkspaceError(
+                f"{path} is no audit of this version of featurekit: {error!r}. Run featurekit audit again."
+            ) from error
 
 
 def audit(

@@ -601,9 +601,12 @@ def _report_changes(workspace: Workspace, manifest: "Manifest", names: tuple[str
     earlier, later = load_runs(before), load_runs(after)
     for folder, runs in ((before, earlier), (after, later)):
         if not runs:
-            raise WorkspaceError(f"There is no run in {folder}. Next: featurekit fit --name {folder.name}")
-    known = {run.name for run in later}
-    shared = {run.name: manifest.target(run.target) for run in earlier if run.name in known}
+            known = sorted({path.parents[1].name for path in folder.parent.glob("*/runs/*.json")})
+            raise WorkspaceError(
+                f"There is no run in {folder}. Comparisons with runs: {', '.join(known) or 'none'}."
+            )
+    both = {run.name for run in earlier} & {run.name for run in later}
+    shared = {run.name: manifest.target(run.target) for run in earlier if run.name in both}
     differences = compare_runs(before, after, shared)
     folder = workspace.report(f"{names[1]}-against-{names[0]}")
     page = write_changes(folder, earlier, later, names, differences)

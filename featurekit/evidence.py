@@ -225,7 +225,10 @@ class Evidence:
             targets = {name: _target_from(one) for name, one in content.pop("targets").items()}
             return cls(**content, targets=targets)
         except (ValueError, KeyError, TypeError) as error:
-            raise WorkspaceError(f"{path} is no evidence of this version of featurekit: {error}") from error
+            raise WorkspaceError(
+                f"{path} is no evidence of this version of featurekit: {error!r}. Delete it, and run"
+                " featurekit report again."
+            ) from error
 
 
 def gather(

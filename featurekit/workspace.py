@@ -108,7 +108,9 @@ def read_facts(path: Path, version: int) -> dict[str, Any] | None:
         facts: dict[str, Any] = json.loads(path.read_text())
         return facts if facts.pop("version") == version else None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise WorkspaceError(f"{path} was not written by featurekit, or is damaged: {error!r}") from error
+        raise WorkspaceError(
+            f"{path} is damaged, or was not written by featurekit. Delete it, and it is made again."
+        ) from error
 
 
 def _short(value: Any) -> Any:

@@ -139,7 +139,9 @@ def test_two_comparisons_are_set_beside_each_other(featurekit, extracted, tmp_pa
     assert "gender--mean_color--logistic_regression: no evidence of a difference" in output
     page = (tmp_path / "work" / "reports" / "july-against-june" / "report.md").read_text()
     assert "2 of 2 runs have the same scores to the last digit" in page
-    one_line(featurekit("report", "--compare", "june", "august"), "There is no run in", "august")
+    one_line(
+        featurekit("report", "--compare", "june", "august"), "There is no run in", "with runs: july, june"
+    )
 
 
 def test_a_model_that_knows_too_few_people_cannot_say_unsure(featurekit, extracted, tmp_path):

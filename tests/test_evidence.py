@@ -290,7 +290,7 @@ def test_the_same_predictions_give_the_same_file(folder, manifest, tmp_path):
 
 def test_a_damaged_file_is_named(folder, manifest):
     (folder / "evidence.json").write_text("{")
-    with pytest.raises(WorkspaceError, match=r"evidence\.json"):
+    with pytest.raises(WorkspaceError, match=r"evidence\.json is damaged.*Delete it"):
         Evidence.load(folder)
 
 
