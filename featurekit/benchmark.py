@@ -46,6 +46,7 @@ from featurekit.embeddings import (
     row_statuses,
 )
 from featurekit.engines import available_memory, resolve, usable_cores
+from featurekit.engines.torch import keep_memory
 from featurekit.ensemble import fold_weights
 from featurekit.errors import EngineError, FoldError, TargetError, WorkspaceError
 from featurekit.faces import STATUSES
@@ -685,6 +686,8 @@ class Comparison:
         """
         threads = threads or usable_cores()
         jobs = jobs or threads
+        if any(one.kind.reads == "crops" for one in plans):
+            keep_memory()
         n_fits = len(plans) * (self.folds.n_folds + (models_folder is not None))
         fitted, lock = 0, Lock()
 

@@ -3,6 +3,8 @@
 import io
 import pickle
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from featurekit.engines import Network, Normalization
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
 
 # ImageNet's mean and standard deviation on 0..255.
 IMAGENET = Normalization((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
+
+_graphs: "dict[tuple[str, tuple[str, ...]], tuple[torch.fx.Graph, torch.fx.Graph]]" = {}
+_following = Lock()
 
 
 def torchvision_network(
@@ -47,7 +52,6 @@ def torchvision_network(
 def _build(name: str, weights: bytes, nodes: Sequence[str], options: Mapping[str, Any]) -> "torch.nn.Module":
     import torch
     import torchvision
-    from torchvision.models.feature_extraction import create_feature_extractor
 
     build: Callable[..., torch.nn.Module] = getattr(torchvision.models, name)
     # Nothing random survives: every tensor is overwritten or load_state_dict refuses the file.
@@ -67,7 +71,7 @@ def _build(name: str, weights: bytes, nodes: Sequence[str], options: Mapping[str
         if hasattr(part, "inplace"):
             part.inplace = False  # type: ignore[assignment]  # torch types every attribute as a tensor
     names = list(dict.fromkeys(node.partition(":")[0] for node in nodes))
-    extractor = create_feature_extractor(network.eval(), return_nodes=names, suppress_diff_warning=True)
+    extractor = _up_to(name, tuple(names), network.eval())
 
     class InOrder(torch.nn.Module):
         """The layers wanted as a tuple."""
@@ -81,6 +85,25 @@ def _build(name: str, weights: bytes, nodes: Sequence[str], options: Mapping[str
             return tuple(_pooled(found[node.partition(":")[0]], node.partition(":")[2]) for node in nodes)
 
     return InOrder().eval()
+
+
+def _up_to(name: str, nodes: tuple[str, ...], network: "torch.nn.Module") -> "torch.nn.Module":
+    """Return a module that computes some nodes of a network, by name, and no more than they need.
+
+    While torch follows a network's calls, it follows those of every thread: a fold that makes its network
+    would break one that trains. So that is done once a process for each architecture, before any of its
+    networks is there to be used.
+    """
+    from torchvision.models.feature_extraction import DualGraphModule, create_feature_extractor
+
+    with _following:
+        if (name, nodes) not in _graphs:
+            extractor = create_feature_extractor(network, list(nodes), suppress_diff_warning=True)
+            _graphs[name, nodes] = (extractor.train_graph, extractor.eval_graph)
+        # Each module's own: whoever switches between them writes into them.
+        for_training, for_use = deepcopy(_graphs[name, nodes])
+    module: torch.nn.Module = DualGraphModule(network, for_training, for_use).eval()
+    return module
 
 
 def _pooled(found: "torch.Tensor", squares: str) -> "torch.Tensor":

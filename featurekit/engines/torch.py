@@ -1,5 +1,7 @@
 """PyTorch, the engine for torch modules on a GPU."""
 
+import ctypes
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,25 @@ if TYPE_CHECKING:
 
 
 GPU_BATCH = 256
+
+# Numbers of malloc.h.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
+
+
+def keep_memory() -> None:
+    """Let this process keep the memory that it frees, and use it again; call it before threads are made.
+
+    A training step frees as many large arrays as it makes. glibc hands each back to the kernel and asks for
+    fresh pages in the next step, all zeroed anew: a quarter of MobileNetV2's step on two cores. Each thread's
+    own heap takes no array of more than 32 MB, so all threads share one. Elsewhere than on glibc this does
+    nothing.
+    """
+    if sys.platform != "linux":
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:  # musl has none
+        for option, value in ((_ARENA_MAX, 1), (_MMAP_THRESHOLD, 1 << 30), (_TRIM_THRESHOLD, (1 << 31) - 1)):
+            mallopt(option, value)
 
 
 class TorchSession:
