@@ -45,13 +45,13 @@ from featurekit.embeddings import (
     row_keys,
     row_statuses,
 )
-from featurekit.engines import available_memory, resolve, usable_cores
+from featurekit.engines import available_memory, resolve, usable_cores, watch_memory
 from featurekit.engines.torch import keep_memory
 from featurekit.ensemble import fold_weights
 from featurekit.errors import EngineError, FoldError, TargetError, WorkspaceError
 from featurekit.faces import STATUSES
 from featurekit.folds import Fold, FoldSet, make_fold_set
-from featurekit.manifest import Manifest, Target
+from featurekit.manifest import Manifest, Target, names_ethnicity
 from featurekit.metrics import (
     NO_FACE,
     counts_of,
@@ -95,6 +95,8 @@ class Run:
         seconds: "extract", "fit", "predict": of all folds together; extract is that of the recipes, and
             fit includes the search.
         bytes_on_disk: size of the model fitted on all faces; 0 where none was saved.
+        peak_bytes: memory that the process held at most while the folds were fitted and read, the vectors
+            included; None where the system does not say, or nothing was fitted.
         recipes: the Recipe of each part of the feature set.
         weights: name, sha256, and the three licences of each weight file that took part.
         hardware: what was asked for and what was got (engine, device, precision, processor, cores, memory).
@@ -143,6 +145,7 @@ class Run:
     search: tuple[Mapping[str, Any], ...] = ()
     variation: Mapping[str, Any] = field(default_factory=dict)
     training: tuple[Mapping[str, Any], ...] = ()
+    peak_bytes: int | None = None
 
     @property
     def name(self) -> str:
@@ -480,6 +483,7 @@ def plan(
     features: Sequence[str] | None = None,
     join: bool = False,
     variations: Sequence[Mapping[str, Any]] = ({},),
+    ethnicity: bool = False,
 ) -> list[Plan]:
     """Return every combination that was asked for, with the floors that belong in each comparison.
 
@@ -493,10 +497,11 @@ def plan(
         join: only the joined set, not each alone.
         variations: parameters, each set of which is tried with every classifier that has them all; the
             others are run once, as they come.
+        ethnicity: whether the ethnicity that somebody is taken to have may be a target.
 
     Raises:
         UnknownNameError: no such classifier, backbone or layer.
-        TargetError: no such target, or no face has a label of it.
+        TargetError: no such target, no face has a label of it, or it is one that has to be allowed.
         WorkspaceError: features that have not been extracted, or parameters that no classifier has.
         EngineError: a classifier needs a package that is not here.
     """
@@ -515,6 +520,12 @@ def plan(
     if not wanted:
         raise TargetError("No usable row of the manifest has a label of age_group, gender or age.")
     for target in wanted:
+        if names_ethnicity(target.name) and not ethnicity:
+            raise TargetError(
+                f"{target.name} is called like the ethnicity that others see in a face, which no model should"
+                " be made to read lightly. For how well faces of each label are read, the label is enough:"
+                " featurekit report has it. To fit a model that reads it, say so: --allow-ethnicity."
+            )
         if not manifest.labelled(target).any():
             raise TargetError(f"No usable row of the manifest has a label of {target.name}.")
     # Floors alone need no features of anybody's choice.
@@ -779,9 +790,11 @@ class Comparison:
             Fold(fold.train, fold.test[known[fold.test]]) for fold in self.folds.folds(rows, labels, subjects)
         ]
         also = {other: self._labels(other, rows)[0] for other in others}
+        most_memory = watch_memory()
         out = cross_validate(
             one.kind, target, X, y, subjects, folds, fitting, also=also, jobs=jobs, say=say, done=fit_done
         )
+        peak_bytes = most_memory()
         tuned = fitting.tune and one.kind.grid is not None
         tested = out.fold >= 0
         weight_files = tuple(describe_weights(embeddings.recipes, ledger.settings, one.networks))
@@ -885,6 +898,7 @@ class Comparison:
             ),
             variation=dict(one.parameters),
             training=out.trainings,
+            peak_bytes=peak_bytes,
         )
         run.save(self.folder, self._predictions(rows, target, y, out))
         return run
@@ -975,6 +989,7 @@ class Comparison:
             search=(),
             variation={},
             training=(),
+            peak_bytes=None,
         )
         run.save(self.folder, self._predictions(rows, target, y, out))
         return run

@@ -37,18 +37,21 @@ from featurekit.metrics import cells_of, from_counts, log_losses, ranked_probabi
 from featurekit.statistics import (
     FEWEST,
     Interval,
+    Ranks,
     bootstrap,
     corrected_t,
     effective_subjects,
     holm,
     interval,
+    mcnemar,
     per_subject,
+    ranks,
     resampled_sums,
     sign_flip,
 )
 from featurekit.workspace import read_facts, write_facts
 
-VERSION = 2
+VERSION = 3
 MOST_LABELS = 24  # of a column that faces are sliced by, and of a target whose whole table of counts is used
 LIMITS = (13, 18, 21, 25)  # years at which something is decided by age
 ALPHA = 0.05
@@ -78,7 +81,10 @@ class Difference:
         low, high: between which values the gain lies.
         p_value: of the sign-flip test over subjects.
         adjusted: the same, for all pairs of the target together (Holm).
-        by_folds: of Nadeau & Bengio's corrected t-test over the folds; None where it says nothing.
+        by_folds: p-value of Nadeau & Bengio's corrected t-test over the folds; None where it says nothing.
+        by_photographs: p-value of McNemar's test, which is too small where a person has several photographs;
+            None of years.
+        only_first, only_second: photographs that only one of the two read rightly; None of years.
     """
 
     first: str
@@ -89,6 +95,9 @@ class Difference:
     p_value: float
     adjusted: float
     by_folds: float | None
+    by_photographs: float | None = None
+    only_first: int | None = None
+    only_second: int | None = None
 
     @property
     def is_shown(self) -> bool:
@@ -161,6 +170,8 @@ class TargetEvidence:
         effective_subjects: persons with equally many faces who would tell as much (Kish).
         estimates: name of a run → score → estimate, each on the faces that the run has read.
         differences: of every pair of runs.
+        ranked: names of the runs that are ranked, the best mean rank first.
+        ranks: their mean ranks over the folds; None of too few folds.
         sliced: name of the run that all that follows is of: the best trained one.
         slices: worst first.
         limits: of a target in years.
@@ -175,6 +186,8 @@ class TargetEvidence:
     effective_subjects: float
     estimates: Mapping[str, Mapping[str, Estimate]]
     differences: tuple[Difference, ...]
+    ranked: tuple[str, ...]
+    ranks: Ranks | None
     sliced: str
     slices: tuple[Slice, ...]
     limits: tuple[Limit, ...]
@@ -187,8 +200,16 @@ class TargetEvidence:
             if (one.first, one.second) == (first, second):
                 return one
             if (one.second, one.first) == (first, second):
-                values = {"gain": -one.gain, "low": -one.high, "high": -one.low}
-                return Difference(**{**asdict(one), "first": first, "second": second, **values})
+                return replace(
+                    one,
+                    first=first,
+                    second=second,
+                    gain=-one.gain,
+                    low=-one.high,
+                    high=-one.low,
+                    only_first=one.only_second,
+                    only_second=one.only_first,
+                )
         return None
 
 
@@ -343,6 +364,7 @@ def _of_target(
     anyone = next(iter(common.values()))
     subjects = anyone["subject"].to_numpy()
     differences = _differences(target, common, seed) if len(runs) > 1 and shared else ()
+    ranked, mean_ranks = _ranks(target, common)
     step()
     trained = [run for run in runs if not run.is_baseline] or list(runs)
 
@@ -360,6 +382,8 @@ def _of_target(
         effective_subjects=effective_subjects(subjects),
         estimates=estimates,
         differences=differences,
+        ranked=ranked,
+        ranks=mean_ranks,
         sliced=best,
         slices=slices,
         limits=_limits(tables[best], seed) if target.is_regression else (),
@@ -415,12 +439,13 @@ def _differences(target: Target, tables: Mapping[str, pd.DataFrame], seed: int) 
     adjusted = holm(p_values)
     sums = resampled_sums(of_each, seed=seed)
     means = sums[:, :-1] / sums[:, -1:]
-    by_fold = np.stack([losses[folds == number].mean(axis=0) for number in np.unique(folds)])
+    by_fold = _by_fold(losses, folds)
     n_test = len(losses) / len(by_fold)
     found = []
     for number, (i, j) in enumerate(pairs):
         between = interval(means[:, j] - means[:, i])
         second_opinion = corrected_t(by_fold[:, j] - by_fold[:, i], len(losses) - n_test, n_test)
+        third = None if target.is_regression else mcnemar(losses[:, i] == 0, losses[:, j] == 0, subjects)
         found.append(
             Difference(
                 first=names[i],
@@ -431,9 +456,29 @@ def _differences(target: Target, tables: Mapping[str, pd.DataFrame], seed: int) 
                 p_value=float(p_values[number]),
                 adjusted=float(adjusted[number]),
                 by_folds=second_opinion if np.isfinite(second_opinion) else None,
+                by_photographs=third.p_value if third else None,
+                only_first=third.only_first if third else None,
+                only_second=third.only_second if third else None,
             )
         )
     return tuple(found)
+
+
+def _ranks(target: Target, tables: Mapping[str, pd.DataFrame]) -> tuple[tuple[str, ...], Ranks | None]:
+    """Return the names in the order of their mean ranks over the folds, and these, where there are enough."""
+    names = sorted(tables)
+    folds = tables[names[0]]["fold"].to_numpy()
+    losses = np.stack([_errors(target, tables[name]) for name in names], axis=1)
+    found = ranks(-_by_fold(losses, folds)) if len(losses) else None
+    if found is None:
+        return (), None
+    order = sorted(range(len(names)), key=found.mean.__getitem__)
+    return tuple(names[i] for i in order), replace(found, mean=tuple(found.mean[i] for i in order))
+
+
+def _by_fold(losses: NDArray[np.float64], folds: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the mean losses of each fold, shape (n_folds, n_models)."""
+    return np.stack([losses[folds == number].mean(axis=0) for number in np.unique(folds)])
 
 
 def _slices(manifest: Manifest, target: Target, table: pd.DataFrame, seed: int) -> tuple[Slice, ...]:
@@ -618,6 +663,9 @@ def _target_from(content: dict[str, Any]) -> TargetEvidence:
         for run, scores in content.pop("estimates").items()
     }
     differences = tuple(Difference(**one) for one in content.pop("differences"))
+    ranked, mean_ranks = tuple(content.pop("ranked")), content.pop("ranks")
+    if mean_ranks:
+        mean_ranks = Ranks(**{**mean_ranks, "mean": tuple(mean_ranks["mean"])})
     confidence = content.pop("confidence")
     if confidence:
         errors = {name: CalibrationError(**confidence[name]) for name in ("before", "after")}
@@ -631,6 +679,8 @@ def _target_from(content: dict[str, Any]) -> TargetEvidence:
         **content,
         estimates=estimates,
         differences=differences,
+        ranked=ranked,
+        ranks=mean_ranks,
         slices=tuple(slices),
         limits=tuple(limits),
         confidence=confidence,

@@ -7,7 +7,8 @@ nothing downstream sorts it again.
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from featurekit.errors import ManifestError, TargetError
 from featurekit.registry import unknown
-from featurekit.workspace import write_text
+from featurekit.workspace import FORMULA, as_it_was, no_formula, write_text
 
 # Columns every manifest has, in this order; any further column is a label of the user's own.
 COLUMNS = (
@@ -98,6 +99,16 @@ AGE_GROUP = Target(
     years=((0, 2), (4, 6), (8, 12), (15, 20), (25, 32), (38, 43), (48, 53), (60, 100)),
 )
 TARGETS = {target.name: target for target in (GENDER, GENDER3, AGE_GROUP, AGE)}
+
+
+def names_ethnicity(column: str) -> bool:
+    """Whether a column is called like labels of the ethnicity that somebody is taken to have.
+
+    >>> [names_ethnicity(name) for name in ("race", "perceivedEthnicity", "ethnic_group", "trace", "gender")]
+    [True, True, True, False, False]
+    """
+    words = re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", column).lower())
+    return any(re.fullmatch(r"race|racial|ethnic|ethnicit(y|ies)|nationality|caste|tribe", w) for w in words)
 
 
 def age_group_of(years: float) -> str:
@@ -188,9 +199,10 @@ class Manifest:
         """Write the table as CSV and, beside it, its root and tally as JSON."""
         info = {"root": str(self.root), **self.info}
         write_text(path.with_suffix(".json"), json.dumps(info, indent=2, default=str) + "\n")
-        text = self.table.to_csv(index=False)
+        table = _each_text(self.table, no_formula)
+        text = table.to_csv(index=False)
         if "\r" in text:  # pandas quotes a line feed but not a carriage return, and reads it as a new row
-            text = self.table.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC)
+            text = table.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC)
         write_text(path, text)
 
     @classmethod
@@ -204,7 +216,7 @@ class Manifest:
         if not path.is_file() or not beside.is_file():
             raise ManifestError(f"No manifest at {path}. Make one: featurekit prepare DATASET PATH")
         try:
-            table = pd.read_csv(path, dtype=str, keep_default_na=False)
+            table = _each_text(pd.read_csv(path, dtype=str, keep_default_na=False), as_it_was)
             info = json.loads(beside.read_text())
             table["age"] = pd.to_numeric(table["age"], errors="raise")
             table["official_fold"] = table["official_fold"].astype(int)
@@ -212,3 +224,15 @@ class Manifest:
         except (ValueError, KeyError, pd.errors.ParserError) as error:
             raise ManifestError(f"{path} is not a manifest of featurekit: {error}") from error
         return cls(table, root, info)
+
+
+def _each_text(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+    """Return the table with its texts, and its columns' names, changed where a quote or a formula starts."""
+    changed = {}
+    for name, column in table.items():
+        if pd.api.types.is_string_dtype(column):
+            starts = column.str.startswith(("'", *FORMULA)).fillna(False).to_numpy(bool)
+            if starts.any():
+                column = column.mask(starts, column.where(starts).map(change, na_action="ignore"))
+        changed[change(str(name))] = column
+    return pd.DataFrame(changed)

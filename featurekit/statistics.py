@@ -215,12 +215,12 @@ class Ranks:
     """How models rank over many blocks, e.g. data sets.
 
     Attributes:
-        mean: of each model, 1 for the best, shape (n_models,).
+        mean: of each model, 1 for the best.
         p_value: Friedman's, that all models are equal.
         critical_difference: by how much mean ranks must differ (Nemenyi; Demšar 2006).
     """
 
-    mean: NDArray[np.float64]
+    mean: tuple[float, ...]
     p_value: float
     critical_difference: float
 
@@ -243,7 +243,8 @@ def ranks(scores: NDArray[np.float64], level: float = LEVEL) -> Ranks | None:
     else:
         p_value = float(stats.binomtest(int((scores[:, 0] > scores[:, 1]).sum()), n_blocks).pvalue)
     widest = float(stats.studentized_range.ppf(level, n_models, np.inf))
-    return Ranks(mean, p_value, widest / np.sqrt(2) * np.sqrt(n_models * (n_models + 1) / (6 * n_blocks)))
+    between = widest / np.sqrt(2) * np.sqrt(n_models * (n_models + 1) / (6 * n_blocks))
+    return Ranks(tuple(mean.tolist()), p_value, float(between))
 
 
 # ---------------------------------------------------------------- arithmetic

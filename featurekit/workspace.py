@@ -121,10 +121,22 @@ def _short(value: Any) -> Any:
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
 def no_formula(text: str) -> str:
     """Return a cell of a table that no spreadsheet takes for a formula.
 
-    >>> no_formula("=1+1"), no_formula("face 1")
-    ("'=1+1", 'face 1')
+    >>> no_formula("=1+1"), no_formula("'=1+1"), no_formula("face 1")
+    ("'=1+1", "''=1+1", 'face 1')
     """
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    return f"'{text}" if text.lstrip("'").startswith(FORMULA) else text
+
+
+def as_it_was(cell: str) -> str:
+    """Return the text that no_formula() was given.
+
+    >>> as_it_was("'=1+1"), as_it_was("''=1+1"), as_it_was("'tis 1")
+    ('=1+1', "'=1+1", "'tis 1")
+    """
+    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(FORMULA) else cell

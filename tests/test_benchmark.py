@@ -381,6 +381,16 @@ def test_a_run_that_could_not_be_tuned_says_so(world, tmp_path):
     assert any(note.startswith("Not tuned: the default parameters were used.") for note in run.notes)
 
 
+def test_ethnicity_is_no_target_unless_it_is_allowed(world):
+    manifest, ledger, _ = world
+    manifest.table["perceived_race"] = ["x" if name in ("s0", "s1") else "y" for name in manifest.subjects]
+    assert "perceived_race" not in {one.target.name for one in plan(manifest, ledger, models=["svm"])}
+    with pytest.raises(TargetError, match=r"perceived_race is called like.*--allow-ethnicity"):
+        plan(manifest, ledger, models=["svm"], targets=["gender", "perceived_race"])
+    allowed = plan(manifest, ledger, models=["svm"], targets=["perceived_race"], ethnicity=True)
+    assert {one.target.name for one in allowed} == {"perceived_race"}
+
+
 class Crops(Spy):
     """A classifier of faces that only remembers what it was given."""
 

@@ -8,7 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from featurekit.engines import ENGINES, Network, Normalization, cuda_is_usable, open_session, resolve
+from featurekit.engines import (
+    ENGINES,
+    Network,
+    Normalization,
+    cuda_is_usable,
+    open_session,
+    resolve,
+    watch_memory,
+)
 from featurekit.errors import EngineError
 
 NORMALIZATION = Normalization((100.0, 110.0, 120.0), (50.0, 60.0, 70.0))
@@ -307,3 +315,14 @@ def run():
 """
     asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert int(asked) < 1000  # of the 146,484 pages that the arrays have
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux keeps the highest count")
+def test_the_most_memory_is_that_since_one_began_to_watch():
+    before = np.ones(40_000_000)  # 320 MB
+    del before
+    most = watch_memory()
+    at_first = most()
+    now = np.ones(15_000_000)
+    del now
+    assert 100e6 < most() - at_first < 200e6

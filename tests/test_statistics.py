@@ -152,7 +152,7 @@ def test_ranks_are_given_from_ten_blocks_on():
     found = ranks(rng.random((14, 4)))
     # Demšar 2006, section 3.2.2: four classifiers on fourteen data sets.
     assert found.critical_difference == pytest.approx(1.25, abs=0.005)
-    assert found.mean.sum() == pytest.approx(1 + 2 + 3 + 4)
+    assert sum(found.mean) == pytest.approx(1 + 2 + 3 + 4)
 
 
 # ---------------------------------------------------------------- simulations
