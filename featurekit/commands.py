@@ -5,6 +5,7 @@ library and says what happened; main() turns featurekit's own errors into one
 line and leaves the others their traceback.
 """
 
+import inspect
 import json
 import math
 import os
@@ -347,6 +348,10 @@ def fit(
         list[str] | None,
         typer.Option("--set", help="name=value[,value], another parameter of the classifiers; several."),
     ] = None,
+    allow_ethnicity: Annotated[
+        bool,
+        typer.Option("--allow-ethnicity", help="Let a label column of ethnicities be a target; see README."),
+    ] = False,
     device: Device = "auto",
     threads: Threads = 0,
 ) -> None:
@@ -376,6 +381,7 @@ def fit(
         features=features,
         join=join,
         variations=_variations(epochs, batch_size, set_),
+        ethnicity=allow_ethnicity,
     )
     with _progress("fitting", unit="fits") as progress:
         runs = comparison.run(
@@ -475,21 +481,36 @@ def report(
             help="Names of an earlier and a later comparison: what changed, and whether it matters."
         ),
     ] = None,
+    faces: Annotated[
+        str,
+        typer.Option(
+            help="none; or thumb: the HTML page also shows, by subject, the faces that the best model of each"
+            " target reads worst."
+        ),
+    ] = "none",
 ) -> None:
     """Write the comparison report: one HTML file that works offline, and Markdown.
 
     Examples:
       featurekit report
+      featurekit report --faces thumb
       featurekit report --compare utkface-june utkface-july
     """
     from featurekit.audit import Audit
     from featurekit.benchmark import load_runs
     from featurekit.evidence import gather
+    from featurekit.registry import unknown
     from featurekit.report import write_report
+    from featurekit.report.gallery import FACES, find_errors
+    from featurekit.store import Store
 
     workspace = _workspace(context)
     manifest = _manifest(workspace)
+    if faces not in FACES:
+        raise WorkspaceError(unknown("way to show faces", faces, list(FACES)))
     if compare:
+        if faces != "none":
+            raise WorkspaceError("A report on what changed shows no faces. Leave out --faces.")
         _report_changes(workspace, manifest, compare)
         return
     name = name or manifest.name
@@ -506,9 +527,14 @@ def report(
             " tested. Fit them again to have that.",
             err=True,
         )
-    page = write_report(folder, runs, name, evidence, Audit.load(folder))
+    errors = None
+    if faces == "thumb":
+        errors = find_errors(folder, runs, evidence, manifest, Store(workspace.cache))
+    page = write_report(folder, runs, name, evidence, Audit.load(folder), errors=errors)
     _print_runs(runs)
     typer.echo(f"Wrote {page} and {page.with_suffix('.md')}")
+    if errors and any(one.subjects for one in errors.values()):
+        typer.echo("The page shows photographs of people: pass it on only as their owner allows.")
 
 
 @app.command("audit")
@@ -614,6 +640,63 @@ def _report_changes(workspace: Workspace, manifest: "Manifest", names: tuple[str
         what = "differs beyond chance" if found.is_shown else "no evidence of a difference"
         typer.echo(f"{name}: {what}")
     typer.echo(f"Wrote {page} and {page.with_suffix('.md')}")
+
+
+@app.command("log-mlflow")
+def log_mlflow(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Option(help="Name of the comparison. Default: the data set's.")] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            envvar="MLFLOW_TRACKING_URI",
+            help="sqlite:///FILE, or the address of a server. Default: mlflow.db in the workspace.",
+        ),
+    ] = None,
+    experiment: Annotated[
+        str | None,
+        typer.Option(
+            envvar="MLFLOW_EXPERIMENT_NAME", help="Name of the experiment. Default: the data set's."
+        ),
+    ] = None,
+) -> None:
+    """Write a comparison to an MLflow store: parameters, scores, learning curves and the report.
+
+    Each run is an MLflow run of its own, nested in one for the comparison, which has the report. What is in
+    the store already is left as it is, so that this can be repeated after every fit or report. A report that
+    shows faces is not written. Needs `pip install 'featurekit[mlflow]'`; to look at the store, `mlflow ui` is
+    part of the whole mlflow package.
+
+    A server that --to or MLFLOW_TRACKING_URI names is reached over the network, else nothing is. MLflow's
+    own reports to its makers are switched off.
+
+    Examples:
+      featurekit log-mlflow
+      featurekit log-mlflow --name utkface --to sqlite:///mlflow.db --experiment faces
+    """
+    from featurekit.tracking import log_comparison
+
+    workspace = _workspace(context)
+    folder = workspace.report(name or _manifest(workspace).name)
+    store = to or f"sqlite:///{workspace.root / 'mlflow.db'}"
+    with _progress("logging", unit="runs") as progress:
+        logged = log_comparison(folder, store, experiment, progress=progress)
+    typer.echo(
+        f"{len(logged.new)} runs of {folder.name} are new in {logged.store}, experiment"
+        f" {logged.experiment}; {len(logged.known)} were there already."
+    )
+    if logged.files:
+        typer.echo(f"Also wrote {', '.join(logged.files)}.")
+    if logged.withheld:
+        typer.echo(
+            f"{', '.join(logged.withheld)} shows photographs of people and was not written. One that shows"
+            " nobody: featurekit report, then this again.",
+            err=True,
+        )
+    if logged.missing:
+        typer.echo(
+            f"Not here yet: {', '.join(logged.missing)}. Next: featurekit report, then this again.", err=True
+        )
 
 
 def _print_runs(runs: Sequence[Any]) -> None:
@@ -1164,10 +1247,21 @@ def _progress(what: str, unit: str = "files") -> Iterator[_Progress]:
         yield _Progress(update, unit)
 
 
+def _keep_lines_of_examples(of: typer.Typer) -> None:
+    """Tell click, which fills paragraphs, that examples are lines to be copied."""
+    for command in of.registered_commands:
+        text = inspect.getdoc(command.callback) or ""
+        command.help = text.replace("\nExamples:\n", "\n\b\nExamples:\n")
+    for group in of.registered_groups:
+        if group.typer_instance:
+            _keep_lines_of_examples(group.typer_instance)
+
+
 def main() -> None:
     """Run the command line; the user's mistakes get a message, ours a traceback."""
     # OpenCV and OpenMP libraries would each start a thread a core beside ours.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+    _keep_lines_of_examples(app)
     try:
         app()
     except FeaturekitError as error:

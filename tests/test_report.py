@@ -9,9 +9,11 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import product
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from featurekit.audit import Audit, Finding
 from featurekit.benchmark import Run
@@ -21,15 +23,19 @@ from featurekit.evidence import Confidence, Difference, Estimate, Evidence, Limi
 from featurekit.manifest import REASONS
 from featurekit.report import render_html, render_markdown, write_changes, write_report
 from featurekit.report.figures import Point, Spot, confidence_plot, cost_plot, dot_plot
+from featurekit.report.gallery import SIDE, Errors, Subject, WrongFace
 from featurekit.report.tables import (
     N_COMPARED,
     best_first,
     differences_table,
+    front_table,
+    opinions_table,
     pareto_front,
+    ranks_table,
     scores_table,
 )
 from featurekit.report.text import markdown, visible
-from featurekit.statistics import Interval
+from featurekit.statistics import Interval, Ranks
 
 AGE_GROUPS = ("0-2", "4-6", "8-12", "15-20", "25-32", "38-43", "48-53", "60-100")
 FEATURES = ("dlib_age", "mobilenet_v2", "dlib_age+dlib_gender+mobilenet_v2")
@@ -299,7 +305,16 @@ CONFIDENCE = Confidence(
 )
 
 
-def make_evidence(runs: list[Run], *, p: float = 0.4) -> Evidence:
+def make_errors(run: Run) -> Errors:
+    """Return a subject without a name and one with four faces."""
+    file = io.BytesIO()
+    Image.new("RGB", (SIDE, SIDE), (190, 140, 110)).save(file, "JPEG")
+    face = WrongFace("0001/a_photograph.with-a-long_name.jpg", "female", "male", "97 % sure", file.getvalue())
+    subjects = (Subject("", 1, 1, (face,)), Subject(HOSTILE, 6, 5, (face,) * 4))
+    return Errors(run=run.name, is_in_years=False, n_faces=900, n_wrong=200, subjects=subjects, n_missing=2)
+
+
+def make_evidence(runs: list[Run], *, p: float = 0.4, n_folds: int = 5) -> Evidence:
     """Return invented evidence on runs of one target: all differences have one p-value."""
     ordered = best_first(runs)
     name = "mae_years" if not runs[0].classes else "exact"
@@ -313,7 +328,8 @@ def make_evidence(runs: list[Run], *, p: float = 0.4) -> Evidence:
             high=0.05,
             p_value=p / 4,
             adjusted=p,
-            by_folds=None,
+            by_folds=0.21,
+            **({"by_photographs": p / 8, "only_first": 310, "only_second": 287} if runs[0].classes else {}),
         )
         for i, one in enumerate(ordered)
         for other in ordered[i + 1 :]
@@ -339,6 +355,8 @@ def make_evidence(runs: list[Run], *, p: float = 0.4) -> Evidence:
         limit=18, n_younger=200, n_older=900, called_older=Estimate(0.12, 0.1, 0.15), called_younger=None
     )
     known = TargetEvidence(
+        ranked=tuple(run.name for run in ordered) if n_folds >= 10 else (),
+        ranks=Ranks(tuple(1.0 + i for i in range(len(ordered))), 0.03, 1.5) if n_folds >= 10 else None,
         score=name,
         n_faces=1234,
         n_subjects=1200,
@@ -395,6 +413,43 @@ def test_the_table_of_differences_reads_from_row_to_column():
     assert all(cell.is_strong and cell.count == "p 0.030" for cell in (found.rows[0][3], found.rows[1][2]))
 
 
+def test_other_tests_are_second_opinions_and_mcnemars_comes_with_its_caution():
+    runs = [make_run(), make_run(classifier="mlp", scores={"exact": score(0.78)})]
+    found = opinions_table(runs, "t", make_evidence(runs, p=0.02).targets["gender"])
+    assert found is not None
+    assert [cell.text for cell in found.rows[0]] == ["mlp · dlib_age", "+2.0", "p 0.020", "p 0.21", "p 0.003"]
+    assert found.rows[0][1].count == "−0.1 to +5.0"
+    assert found.rows[0][4].count == "310 against 287"
+    assert "1,234 photographs of 1,200 persons for independent" in found.note
+    assert "what other tests say of the best model" in render_html(runs, "t", make_evidence(runs))
+
+
+def test_years_have_no_photographs_that_are_read_rightly():
+    runs = [make_run("age", classifier=name) for name in ("svm", "mlp")]
+    found = opinions_table(runs, "t", make_evidence(runs).targets["age"])
+    assert found is not None
+    assert len(found.columns) == len(found.rows[0]) == 4
+    assert "two tests" in found.note
+    assert "McNemar" not in found.note
+
+
+def test_mean_ranks_stand_on_the_page_where_there_are_enough_folds():
+    runs = [
+        make_run(classifier=name, scores={"exact": score(mean)}) for name, mean in (("a", 0.9), ("b", 0.8))
+    ]
+    runs.append(make_run(classifier="c", scores={"exact": score(0.7)}))
+    assert "mean ranks" not in render_html(runs, "t", make_evidence(runs))
+    assert "mean ranks over the folds" in render_html(runs, "t", make_evidence(runs, n_folds=10))
+    found = ranks_table(runs, "t", make_evidence(runs, n_folds=10).targets["gender"])
+    assert found is not None
+    assert [(cells[1].text, cells[2].text, cells[2].is_strong) for cells in found.rows] == [
+        ("1.00", "0.00", False),
+        ("2.00", "1.00", False),
+        ("3.00", "2.00", True),
+    ]
+    assert "less than 1.50 are no evidence" in found.note
+
+
 def test_of_many_models_the_best_are_compared():
     runs = [
         make_run(classifier=f"m{number:02}", scores={"exact": score(0.8 - 0.01 * number)})
@@ -446,6 +501,14 @@ def test_the_front_holds_what_no_other_beats_in_both_score_and_time():
     assert "Gender: what the models of the front cost" in text
     assert "| 3 | dlib_age | best | 80.0 | 20 |" in text
     assert "exact accuracy against time" not in render_markdown(runs[:2], "t")
+
+
+def test_memory_is_told_where_it_is_known():
+    known, unknown = make_run(peak_bytes=1_234_000_000), make_run(classifier="mlp")
+    faster = replace(unknown, seconds={**unknown.seconds, "predict": 0.1}, scores={"exact": score(0.5)})
+    table = front_table([known, faster], "t")
+    assert [(cells[2].text, cells[-1].text) for cells in table.rows] == [("mlp", "—"), ("svm", "1.2 GB")]
+    assert "Memory" not in [column.title for column in front_table([faster], "t").columns]
 
 
 @pytest.mark.parametrize("is_narrow", [False, True])
@@ -913,7 +976,8 @@ def test_in_a_browser_rows_are_filtered_by_words_and_the_copy_follows(browser, r
 def test_in_a_browser_nothing_keeps_anybody_from_reading(browser, tmp_path, width, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     runs = [make_run(), make_run(classifier="mlp", scores={"exact": score(0.78)}), make_run(classifier="knn")]
-    path = write_report(tmp_path, runs, "t", make_evidence(runs), make_audit())
+    errors = {"gender": make_errors(runs[0])}
+    path = write_report(tmp_path, runs, "t", make_evidence(runs), make_audit(), errors=errors)
     # The checker is a script of its own, which the page's policy rightly refuses.
     context = browser.new_context(
         viewport={"width": width, "height": 800}, color_scheme=scheme, bypass_csp=True
@@ -922,9 +986,38 @@ def test_in_a_browser_nothing_keeps_anybody_from_reading(browser, tmp_path, widt
     page.goto(path.as_uri())
     for details in page.locator("details").all():
         details.evaluate("one => { one.open = true; }")
+    assert page.evaluate("[...document.images].map(one => one.naturalWidth)") == [SIDE] * 5
     found = axe.Axe().run(page).response["violations"]
     assert [(one["impact"], one["id"], one["nodes"][0]["target"]) for one in found] == []
     context.close()
+
+
+def test_a_page_of_many_runs_is_small_and_soon_there(browser, runs, tmp_path):
+    targets = {}
+    for target in ("age", "age_group", "gender"):
+        targets |= make_evidence([run for run in runs if run.target == target]).targets
+    assert len(runs) >= 40
+    started = process_time()
+    path = write_report(tmp_path, runs, "t", Evidence(of={}, seed=0, targets=targets), make_audit())
+    assert process_time() - started < 2
+    assert path.stat().st_size < 5e6
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    assert page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd") < 2000
+    page.close()
+
+
+def test_on_paper_everything_is_unfolded_and_nothing_is_cut_off(browser, runs, tmp_path):
+    path = write_report(tmp_path, runs, "t", make_evidence([run for run in runs if run.target == "gender"]))
+    page = browser.new_page(viewport={"width": 1017, "height": 686})  # A4 across, less its margins
+    page.goto(path.as_uri())
+    page.emulate_media(media="print")
+    assert page.locator("details:not([open])").count() > 0
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("details:not([open])").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth") == 1017
+    assert page.get_by_role("button", name=COPY).count() == page.get_by_role("searchbox").count() == 0
+    page.close()
 
 
 def test_in_a_browser_hostile_text_runs_nothing(browser, tmp_path):

@@ -20,14 +20,20 @@ from featurekit.audit import Audit
 from featurekit.benchmark import Run
 from featurekit.evidence import Difference, Evidence
 from featurekit.report.changes import compose_changes
-from featurekit.report.page import SYNTHETIC, Answers, Code, Figure, Page, Points, Text, compose
+from featurekit.report.gallery import SIDE, Errors
+from featurekit.report.page import SYNTHETIC, Answers, Code, Figure, Gallery, Page, Points, Text, compose
 from featurekit.report.tables import FOUND, Cell, Column, Table
 from featurekit.report.text import markdown, visible
 from featurekit.workspace import write_text
 
 
 def render_html(
-    runs: Sequence[Run], title: str, evidence: Evidence | None = None, audit: Audit | None = None
+    runs: Sequence[Run],
+    title: str,
+    evidence: Evidence | None = None,
+    audit: Audit | None = None,
+    *,
+    errors: Mapping[str, Errors] | None = None,
 ) -> str:
     """Return the report as one HTML file that needs no other file and no network.
 
@@ -36,11 +42,12 @@ def render_html(
         title: heading of the report.
         evidence: what the predictions say beyond the scores; None where they are not at hand.
         audit: what was found wrong with the data; None where nobody looked.
+        errors: target → its worst errors, with faces; None for a page that shows nobody.
 
     Raises:
         WorkspaceError: there is no run.
     """
-    return _html(compose(runs, title, evidence, audit))
+    return _html(compose(runs, title, evidence, audit, errors))
 
 
 def _html(page: Page) -> str:
@@ -54,11 +61,17 @@ def _html(page: Page) -> str:
     environment.tests["code"] = lambda block: isinstance(block, Code)
     environment.tests["answers"] = lambda block: isinstance(block, Answers)
     environment.tests["points"] = lambda block: isinstance(block, Points)
+    environment.tests["gallery"] = lambda block: isinstance(block, Gallery)
+    environment.filters["as_image"] = _as_image
+    has_faces = any(isinstance(block, Gallery) for section in page.sections for block in section.blocks)
     style, script = _part("report.css"), _part("report.js")
+    style += _part("gallery.css") if has_faces else ""
     return environment.from_string(_part("report.html.j2")).render(
         page=page,
         synthetic=SYNTHETIC,
         version=__version__,
+        has_faces=has_faces,
+        side=SIDE,
         # Only this style and this script may run: a label that got through as markup still could do nothing.
         style=Markup(style),
         script=Markup(script),
@@ -68,7 +81,12 @@ def _html(page: Page) -> str:
 
 
 def render_markdown(
-    runs: Sequence[Run], title: str, evidence: Evidence | None = None, audit: Audit | None = None
+    runs: Sequence[Run],
+    title: str,
+    evidence: Evidence | None = None,
+    audit: Audit | None = None,
+    *,
+    errors: Mapping[str, Errors] | None = None,
 ) -> str:
     """Return the report as Markdown: the same tables and sentences, without the figures.
 
@@ -77,11 +95,12 @@ def render_markdown(
         title: heading of the report.
         evidence: what the predictions say beyond the scores; None where they are not at hand.
         audit: what was found wrong with the data; None where nobody looked.
+        errors: target → its worst errors, which are only mentioned: Markdown never shows a face.
 
     Raises:
         WorkspaceError: there is no run.
     """
-    return _markdown(compose(runs, title, evidence, audit))
+    return _markdown(compose(runs, title, evidence, audit, errors))
 
 
 def _markdown(page: Page) -> str:
@@ -100,6 +119,8 @@ def _markdown(page: Page) -> str:
                 lines += [f"- **{markdown(head)}** {markdown(text)}" for head, text in block.items]
             elif isinstance(block, Code):
                 lines += [f"    {visible(line)}" for line in block.lines]
+            elif isinstance(block, Gallery):
+                lines.append(f"{markdown(block.caption)}. Only report.html shows them.")
             elif isinstance(block, Text):
                 lines.append(
                     f"**Caution:** {markdown(block.text)}" if block.is_caution else markdown(block.text)
@@ -116,13 +137,23 @@ def write_report(
     title: str,
     evidence: Evidence | None = None,
     audit: Audit | None = None,
+    *,
+    errors: Mapping[str, Errors] | None = None,
 ) -> Path:
     """Write report.html and report.md into a folder and return the path of report.html.
+
+    Args:
+        folder: where to.
+        runs: what was compared; their order makes no difference.
+        title: heading of the report.
+        evidence: what the predictions say beyond the scores; None where they are not at hand.
+        audit: what was found wrong with the data; None where nobody looked.
+        errors: target → its worst errors, whose faces the HTML page shows; None for none.
 
     Raises:
         WorkspaceError: there is no run, or the folder cannot be written.
     """
-    return _write(folder, compose(runs, title, evidence, audit))
+    return _write(folder, compose(runs, title, evidence, audit, errors))
 
 
 def write_changes(
@@ -176,6 +207,10 @@ def _breakable(text: str) -> Markup:
 def _unbroken(text: str) -> str:
     """Keep a number, its spread and its unit on one line."""
     return re.sub(r"(?<=\d) (?=[±%])|(?<=±) (?=\d)", "\u00a0", text)
+
+
+def _as_image(jpeg: bytes) -> Markup:
+    return Markup("data:image/jpeg;base64,{}").format(b64encode(jpeg).decode())
 
 
 def _markdown_table(table: Table) -> list[str]:

@@ -24,6 +24,7 @@ from featurekit.report.figures import (
     dot_plot,
     learning_curves,
 )
+from featurekit.report.gallery import MOST_FACES, MOST_SUBJECTS, Errors, Subject
 from featurekit.report.tables import (
     MAX_MATRIX_CLASSES,
     Table,
@@ -43,7 +44,9 @@ from featurekit.report.tables import (
     mean_of,
     milliseconds,
     model_name,
+    opinions_table,
     pareto_front,
+    ranks_table,
     recall_table,
     recipes_table,
     role,
@@ -107,7 +110,16 @@ class Figure:
     narrow: Markup
 
 
-Block = Text | Points | Answers | Code | Figure | Table
+@dataclass(frozen=True)
+class Gallery:
+    """Photographs of faces, a subject's together; they never leave the HTML page."""
+
+    caption: str
+    note: str
+    subjects: tuple[Subject, ...]
+
+
+Block = Text | Points | Answers | Code | Figure | Gallery | Table
 
 
 @dataclass(frozen=True)
@@ -135,7 +147,13 @@ class Page:
     sections: tuple[Section, ...]
 
 
-def compose(runs: Sequence[Run], title: str, evidence: Evidence | None, audit: Audit | None) -> Page:
+def compose(
+    runs: Sequence[Run],
+    title: str,
+    evidence: Evidence | None,
+    audit: Audit | None,
+    errors: Mapping[str, Errors] | None = None,
+) -> Page:
     """Return the report on some runs; their order makes no difference.
 
     Args:
@@ -143,6 +161,7 @@ def compose(runs: Sequence[Run], title: str, evidence: Evidence | None, audit: A
         title: heading of the report.
         evidence: what their predictions say beyond their scores; None where they are not at hand.
         audit: what was found wrong with the data; None where nobody looked.
+        errors: target → its worst errors, with faces; None for a page that shows nobody.
 
     Raises:
         WorkspaceError: there is no run.
@@ -154,11 +173,14 @@ def compose(runs: Sequence[Run], title: str, evidence: Evidence | None, audit: A
     names += sorted({run.target for run in runs} - set(names))
     by_target = {name: best_first([run for run in runs if run.target == name]) for name in names}
     is_synthetic = any(bool(run.dataset.get("synthetic")) for run in runs)
-    known = evidence.targets if evidence else {}
+    known, shown = evidence.targets if evidence else {}, errors or {}
     sections = [
         Section("Verdict", _verdict(by_target, known, is_synthetic)),
         *(
-            Section(target_title(name), _target_blocks(name, of, known.get(name)))
+            Section(
+                target_title(name),
+                (*_target_blocks(name, of, known.get(name)), *_worst_errors(name, of, shown.get(name))),
+            )
             for name, of in by_target.items()
         ),
         *_published(by_target, runs),
@@ -178,16 +200,16 @@ def target_title(name: str) -> str:
 
 def numbered(sections: Sequence[Section], is_synthetic: bool) -> list[Section]:
     """Return the sections with their tables and figures numbered, and the data called what it is."""
-    counts = {Table: 0, Figure: 0}
+    counts = {"Table": 0, "Figure": 0}
     mark = f" ({SYNTHETIC})" if is_synthetic else ""
     numbered = []
     for section in sections:
         blocks: list[Block] = []
         for block in section.blocks:
-            if isinstance(block, Table | Figure):
-                counts[type(block)] += 1
+            if isinstance(block, Table | Figure | Gallery):
                 word = "Table" if isinstance(block, Table) else "Figure"
-                caption = f"{word} {counts[type(block)]}. {block.caption}{mark}"
+                counts[word] += 1
+                caption = f"{word} {counts[word]}. {block.caption}{mark}"
                 blocks.append(replace(block, caption=caption))
             else:
                 blocks.append(block)
@@ -274,6 +296,12 @@ def _target_blocks(name: str, runs: Sequence[Run], evidence: TargetEvidence | No
         differences_table(runs, f"{title}: which differences are shown", evidence) if evidence else None
     )
     blocks += [differences] if differences else []
+    if evidence:
+        second = (
+            opinions_table(runs, f"{title}: what other tests say of the best model", evidence),
+            ranks_table(runs, f"{title}: mean ranks over the folds", evidence),
+        )
+        blocks += [table for table in second if table]
     cost = _cost(runs, f"{title}: {score_word(kind)} against time")
     if cost:
         blocks += [cost, front_table(runs, f"{title}: what the models of the front cost")]
@@ -301,6 +329,29 @@ def _target_blocks(name: str, runs: Sequence[Run], evidence: TargetEvidence | No
         coverage = coverage_table(evidence, f"{title}: answers of {whose} that leave room")
         blocks += [coverage] if coverage else []
     return tuple(blocks)
+
+
+def _worst_errors(name: str, runs: Sequence[Run], errors: Errors | None) -> tuple[Block, ...]:
+    if errors is None:
+        return ()
+    best = next(run for run in runs if run.name == errors.run)
+    caption = f"{target_title(name)}: the worst errors of the best model ({best.classifier_name})"
+    wrong = "read half a year or more off" if errors.is_in_years else "read wrong"
+    note = f"{errors.n_wrong:,} of {errors.n_faces:,} faces were {wrong}."
+    n_shown = sum(len(one.faces) for one in errors.subjects)
+    if n_shown:
+        first = "farthest off" if errors.is_in_years else "those that the model was surest of"
+        note += (
+            f" Shown are {n_shown:,}, {first} first, a subject's together: at most {MOST_FACES} of each of"
+            f" {MOST_SUBJECTS} subjects. Beside a face: its label → what was read. Some labels are wrong:"
+            " featurekit audit looks for them."
+        )
+    if errors.n_missing:
+        note += (
+            f" The pictures of {errors.n_missing:,} more cannot be shown: they are gone, or have changed"
+            " since featurekit prepare."
+        )
+    return (Gallery(caption, note, errors.subjects),) if n_shown else (Text(f"{caption}. {note}"),)
 
 
 def _cost(runs: Sequence[Run], caption: str) -> Figure | None:

@@ -224,8 +224,8 @@ def pareto_front(runs: Sequence[Run]) -> list[Run]:
 
 def front_table(runs: Sequence[Run], caption: str) -> Table:
     """Return what the models of the front cost, the quickest first."""
-    kind = headline(runs)
-    columns = (
+    kind, front = headline(runs), pareto_front(runs)
+    columns = [
         Column("No.", is_number=True),
         Column("Features", is_code=True),
         Column("Classifier", is_code=True),
@@ -233,29 +233,35 @@ def front_table(runs: Sequence[Run], caption: str) -> Table:
         Column("A face", "ms", is_number=True, is_time=True),
         Column("Fit", "seconds", is_number=True, is_time=True),
         Column("Size", is_number=True, copied_unit="bytes"),
-    )
+    ]
+    is_memory_known = any(run.peak_bytes for run in front)
+    if is_memory_known:
+        columns.append(Column("Memory", is_number=True, is_time=True, copied_unit="bytes"))
     rows = []
-    for number, run in enumerate(pareto_front(runs), start=1):
+    for number, run in enumerate(front, start=1):
         mean, time = mean_of(run, kind.name), milliseconds(run)
         assert mean is not None
         assert time is not None  # pareto_front() keeps only runs that have both
-        rows.append(
-            (
-                count_cell(number),
-                Cell(run.features),
-                Cell(run.classifier_name),
-                Cell(kind.format(mean), round(mean * kind.scale, 6)),
-                Cell(f"{time:.2g}" if time < 10 else f"{time:.0f}", round(time, 6)),
-                _seconds_cell(_finite(run.seconds.get("fit"))),
-                Cell(_size(run.bytes_on_disk), run.bytes_on_disk) if run.bytes_on_disk else Cell(ABSENT),
-            )
-        )
+        cells = [
+            count_cell(number),
+            Cell(run.features),
+            Cell(run.classifier_name),
+            Cell(kind.format(mean), round(mean * kind.scale, 6)),
+            Cell(f"{time:.2g}" if time < 10 else f"{time:.0f}", round(time, 6)),
+            _seconds_cell(_finite(run.seconds.get("fit"))),
+            _size_cell(run.bytes_on_disk),
+        ]
+        if is_memory_known:
+            cells.append(_size_cell(run.peak_bytes))
+        rows.append(tuple(cells))
     note = (
         "Every other trained model is beaten in both by one of these. A face: from the picture to the answer,"
         " the time of all divided by their number. Differences in score may be chance: see the table of"
         " differences."
     )
-    return Table(caption, columns, tuple(rows), note, n_names=3)
+    if is_memory_known:
+        note += " Memory: what the process held at most while the folds were fitted, the vectors included."
+    return Table(caption, tuple(columns), tuple(rows), note, n_names=3)
 
 
 def best_first(runs: Sequence[Run]) -> list[Run]:
@@ -325,7 +331,7 @@ def scores_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | N
             _seconds_cell(_finite(run.seconds.get("extract"))),
             _seconds_cell(_finite(run.seconds.get("fit"))),
             _seconds_cell(per_thousand),
-            Cell(_size(run.bytes_on_disk), run.bytes_on_disk) if run.bytes_on_disk else Cell(ABSENT),
+            _size_cell(run.bytes_on_disk),
         ]
         rows.append(tuple(cells))
     note = _scores_note(found, everywhere, are_sure=bool(sure))
@@ -422,16 +428,22 @@ def confusion_table(run: Run, caption: str) -> Table:
     return Table(caption, tuple(columns), tuple(rows), note)
 
 
-def differences_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence) -> Table | None:
-    """Return by how much each of the best models is better than each other one, and whether that is shown.
+def _compared(runs: Sequence[Run], evidence: TargetEvidence) -> tuple[list[Run], bool]:
+    """Return the runs that are compared, best first, and whether that is all of them.
 
-    Of more than N_COMPARED the best trained ones are compared, and the baselines with them.
+    Of more than N_COMPARED they are the best trained ones, and the baselines with them.
     """
-    kind = score_kind(evidence.score)
     ordered = [run for run in best_first(runs) if run.name in evidence.estimates]
     trained = [run for run in ordered if not run.is_baseline]
     kept = {run.name for run in [*trained[:N_COMPARED], *(run for run in ordered if run.is_baseline)]}
     shown = [run for run in ordered if run.name in kept]
+    return shown, len(shown) == len(ordered)
+
+
+def differences_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence) -> Table | None:
+    """Return by how much each of the best models is better than each other one, and whether that is shown."""
+    kind = score_kind(evidence.score)
+    shown, are_all = _compared(runs, evidence)
     if len(shown) < 2:
         return None
     unit = "points" if kind.unit == "%" else kind.unit
@@ -449,9 +461,109 @@ def differences_table(runs: Sequence[Run], caption: str, evidence: TargetEvidenc
         " together (Holm). Bold: there is evidence of a difference (p ≤ 0.05). Otherwise there is no evidence"
         " of one, which does not mean that the two are equal."
     )
-    if len(shown) < len(ordered):
+    if not are_all:
         note += f" Shown are the best {N_COMPARED} trained models; every pair stands in evidence.json."
     return Table(caption, tuple(columns), tuple(rows), note, n_names=2)
+
+
+def opinions_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence) -> Table | None:
+    """Return what each test says of the best model against each other one."""
+    kind = score_kind(evidence.score)
+    shown, _ = _compared(runs, evidence)
+    best = next((run for run in shown if not run.is_baseline), None)
+    pairs = [(run, evidence.between(best.name, run.name)) for run in shown] if best else []
+    found = [(run, pair) for run, pair in pairs if pair is not None]
+    if best is None or not found:
+        return None
+    unit = "points" if kind.unit == "%" else kind.unit
+    columns = [
+        Column("Against"),
+        Column("Better by", unit, others=("low", "high"), is_number=True),
+        Column("Subjects", others=("for this pair alone",), is_number=True),
+        Column("Folds", is_number=True),
+    ]
+    of_photographs = [pair for _, pair in found if pair.by_photographs is not None]
+    if of_photographs:
+        columns.append(Column("Photographs", others=("only the best", "only the other"), is_number=True))
+    rows = []
+    for run, pair in found:
+        ends = tuple(round(end * kind.scale, 6) for end in (pair.low, pair.high))
+        cells = [
+            Cell(model_name(run), tag=role(run)),
+            Cell(
+                _signed(kind, pair.gain),
+                round(pair.gain * kind.scale, 6),
+                count=f"{_signed(kind, pair.low)} to {_signed(kind, pair.high)}",
+                others=ends,
+            ),
+            Cell(p_value(pair.adjusted), pair.adjusted, others=(pair.p_value,), is_strong=pair.is_shown),
+            Cell("—") if pair.by_folds is None else Cell(p_value(pair.by_folds), pair.by_folds),
+        ]
+        if of_photographs:
+            if pair.by_photographs is None or pair.only_first is None or pair.only_second is None:
+                cells.append(Cell("—"))
+            else:
+                cells.append(
+                    Cell(
+                        p_value(pair.by_photographs),
+                        pair.by_photographs,
+                        count=f"{pair.only_first:,} against {pair.only_second:,}",
+                        others=(float(pair.only_first), float(pair.only_second)),
+                    )
+                )
+        rows.append(tuple(cells))
+    note = (
+        f"How much better {model_name(best)} is, with the 95 % interval over subjects, and p-values of"
+        f" {'three' if of_photographs else 'two'} tests. Subjects: the sign-flip test that this page goes by,"
+        " for all pairs together (Holm). Folds: the t-test corrected for folds that share training faces"
+        " (Nadeau and Bengio), for the pair alone; with few folds it sees large differences only."
+    )
+    if of_photographs:
+        note += (
+            " Photographs: McNemar's test on those that one of the two alone reads rightly, for the pair"
+            " alone."
+        )
+        if evidence.n_subjects < evidence.n_faces:
+            note += (
+                f" Do not go by it: it takes the {evidence.n_faces:,} photographs of"
+                f" {evidence.n_subjects:,} persons for independent, which makes its p-values too small."
+            )
+    return Table(caption, tuple(columns), tuple(rows), note, is_folded=True)
+
+
+def ranks_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence) -> Table | None:
+    """Return the mean ranks over the folds, the best first, or None of fewer folds than tell them apart."""
+    if evidence.ranks is None:
+        return None
+    names = {run.name: run for run in runs}
+    columns = (
+        Column("Model"),
+        Column("Mean rank", is_number=True),
+        Column("Behind the best", is_number=True),
+    )
+    first, between = evidence.ranks.mean[0], evidence.ranks.critical_difference
+    rows = []
+    for name, mean in zip(evidence.ranked, evidence.ranks.mean, strict=True):
+        if name in names:
+            behind = mean - first
+            is_shown = behind > between
+            cells = (
+                Cell(model_name(names[name]), tag=role(names[name])),
+                Cell(f"{mean:.2f}", round(mean, 6)),
+                Cell(f"{behind:.2f}", round(behind, 6), is_strong=is_shown),
+            )
+            rows.append(cells)
+    note = (
+        f"Rank 1 is the best of a fold. Mean ranks that differ by less than {between:.2f} are no evidence of"
+        " a difference (Nemenyi); bold ones differ from the best by more. Friedman's test that all are"
+        f" equal: {p_value(evidence.ranks.p_value)}. Folds share training faces: a second opinion, no more."
+    )
+    return Table(caption, columns, tuple(rows), note, is_folded=True)
+
+
+def _signed(kind: ScoreKind, gain: float) -> str:
+    digits = kind.format(abs(gain))
+    return ("" if not float(digits) else "+" if gain > 0 else "−") + digits
 
 
 def _against(shown: Sequence[Run], unit: str) -> list[Column]:
@@ -462,12 +574,9 @@ def _against(shown: Sequence[Run], unit: str) -> list[Column]:
 
 
 def _difference_cell(kind: ScoreKind, found: Difference) -> Cell:
-    gain = found.gain * kind.scale
-    digits = kind.format(abs(found.gain))
-    sign = "" if not float(digits) else "+" if gain > 0 else "−"
     return Cell(
-        sign + digits,
-        round(gain, 6),
+        _signed(kind, found.gain),
+        round(found.gain * kind.scale, 6),
         count=p_value(found.adjusted),
         others=(found.adjusted,),
         is_strong=found.is_shown,
@@ -963,6 +1072,10 @@ def _seconds_cell(seconds: float | None) -> Cell:
         return Cell(ABSENT)
     digits = 2 if seconds < 9.995 else 1 if seconds < 99.95 else 0
     return Cell(f"{seconds:,.{digits}f}", round(seconds, 6))
+
+
+def _size_cell(n_bytes: int | None) -> Cell:
+    return Cell(_size(n_bytes), n_bytes) if n_bytes else Cell(ABSENT)
 
 
 def _size(n_bytes: int) -> str:

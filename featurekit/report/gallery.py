@@ -1,0 +1,263 @@
+"""The faces that the best model of each target reads worst, for a page that may show them.
+
+A report names and shows nobody unless it is asked to. Where it is, every face is a
+small thumbnail made from pixels alone, so that nothing else that its file says comes
+along.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featurekit._looking import Looker, Task, face_from
+from featurekit.backbones import split_feature
+from featurekit.benchmark import PIXELS, Run
+from featurekit.detectors import Detection
+from featurekit.embeddings import make_recipes, row_keys, settings_from
+from featurekit.errors import WorkspaceError
+from featurekit.evidence import Evidence
+from featurekit.manifest import Manifest, Target
+from featurekit.store import Store
+
+FACES = ("none", "thumb")  # how a page can show faces
+MOST_SUBJECTS, MOST_FACES = 24, 4  # of a target, and of a subject
+OFF = 0.5  # years from which on an age counts as read wrong
+SIDE = 72  # pixels of a thumbnail
+_QUALITY = 80  # of its JPEG: three targets stay below a megabyte
+_MARGIN = 0.11  # of the crop's side, left off on each: a face so small is told better without hair and wall
+
+
+@dataclass(frozen=True)
+class WrongFace:
+    """One face that was read wrong.
+
+    Attributes:
+        file: its picture, as the manifest calls it.
+        true: its label.
+        read: what was read.
+        how_wrong: how sure the model was, or the years it is off.
+        jpeg: the face, SIDE × SIDE pixels.
+    """
+
+    file: str
+    true: str
+    read: str
+    how_wrong: str
+    jpeg: bytes
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A person, with the faces that are shown, the worst first.
+
+    Attributes:
+        name: as the data set calls them; "" where it does not say who is who.
+        n_faces: that were read.
+        n_wrong: of these.
+        faces: at least one.
+    """
+
+    name: str
+    n_faces: int
+    n_wrong: int
+    faces: tuple[WrongFace, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Errors:
+    """The worst errors of the best model of one target.
+
+    Attributes:
+        run: name of the model's run.
+        is_in_years: whether the target is.
+        n_faces: that were read.
+        n_wrong: of these.
+        subjects: the one with the worst face first.
+        n_missing: faces that belong here, but whose pictures cannot be had.
+    """
+
+    run: str
+    is_in_years: bool
+    n_faces: int
+    n_wrong: int
+    subjects: tuple[Subject, ...]
+    n_missing: int
+
+
+def find_errors(
+    folder: Path, runs: Sequence[Run], evidence: Evidence | None, manifest: Manifest, store: Store
+) -> dict[str, Errors]:
+    """Return the worst errors of the best model of each target, with their faces.
+
+    Args:
+        folder: of the comparison.
+        runs: all of it.
+        evidence: which model is the best.
+        manifest: whose faces.
+        store: where it is remembered where they are.
+
+    Raises:
+        WorkspaceError: the predictions of a best model, or all the photographs, are not at hand.
+    """
+    known = evidence.targets if evidence else {}
+    by_name = {run.name: run for run in runs}
+    found = {}
+    for name in sorted({run.target for run in runs}):
+        path = folder / "predictions" / f"{known[name].sliced}.parquet" if name in known else None
+        if path is None or not path.is_file():
+            raise WorkspaceError(
+                f"No predictions of {name} are here, so that no error can be shown. Make them:"
+                f" featurekit fit --name {folder.name} --target {name}; or leave out --faces thumb."
+            )
+        run, target = by_name[known[name].sliced], manifest.target(name)
+        found[name] = _errors(run, target, pd.read_parquet(path), manifest, store)
+    n_missing = sum(one.n_missing for one in found.values())
+    if n_missing and not any(one.subjects for one in found.values()):
+        raise WorkspaceError(
+            f"None of {n_missing} faces can be shown: the photographs in {manifest.root} are gone or have"
+            f" changed since featurekit prepare, or {store.root} is gone. Put them back, or leave out"
+            " --faces thumb."
+        )
+    return found
+
+
+def worst_first(off: NDArray[np.float64], subjects: NDArray[np.str_]) -> list[NDArray[np.intp]]:
+    """Return which faces are shown: one array of positions a subject, the worst face and subject first.
+
+    Args:
+        off: how wrong each face was read, shape (n_faces,); 0 for right.
+        subjects: person on each face, shape (n_faces,).
+
+    >>> worst_first(np.array([0.6, 0.0, 0.9, 0.7]), np.array(["a", "a", "b", "a"]))
+    [array([2]), array([3, 0])]
+    """
+    order = np.argsort(-off, kind="stable")  # of equal ones the manifest's order decides
+    by_subject: dict[str, list[int]] = {}
+    for position in order[: np.count_nonzero(off)]:
+        by_subject.setdefault(str(subjects[position]), []).append(int(position))
+    return [np.array(faces[:MOST_FACES]) for faces in list(by_subject.values())[:MOST_SUBJECTS]]
+
+
+def _errors(run: Run, target: Target, table: pd.DataFrame, manifest: Manifest, store: Store) -> Errors:
+    rows = pd.Index(manifest.table["face_id"]).get_indexer(pd.Index(table["face_id"]))
+    if (rows < 0).any():
+        raise WorkspaceError(
+            f"{table['face_id'].iloc[int(np.argmax(rows < 0))]} of the predictions is not in the manifest any"
+            " more. Fit again: featurekit fit"
+        )
+    off = _off(target, table)
+    subjects = manifest.subjects[rows]
+    chosen = worst_first(off, subjects)
+    everyone = np.concatenate([np.zeros(0, np.intp), *chosen])
+    pictures = _pictures(manifest, rows[everyone], run.recipes[0]["faces"], store)
+    shown = []
+    for faces in chosen:
+        wrong = tuple(
+            _wrong_face(target, table, manifest, int(face), int(rows[face]), float(off[face]), jpeg)
+            for face in faces
+            if (jpeg := pictures.get(int(rows[face])))
+        )
+        theirs = subjects == subjects[faces[0]]
+        if wrong:
+            name, n_wrong = str(subjects[faces[0]]), int(np.count_nonzero(off[theirs]))
+            # A person whom nobody named is called by a row.
+            name = "" if name.startswith("row:") else name
+            shown.append(Subject(name, int(theirs.sum()), n_wrong, wrong))
+    return Errors(
+        run=run.name,
+        is_in_years=target.is_regression,
+        n_faces=len(table),
+        n_wrong=int(np.count_nonzero(off)),
+        subjects=tuple(shown),
+        n_missing=len(everyone) - len(pictures),
+    )
+
+
+def _off(target: Target, table: pd.DataFrame) -> NDArray[np.float64]:
+    """Return how wrong each face was read: years, or how sure the model was of a wrong class; 0 for right."""
+    if target.is_regression:
+        years = (table["true"] - table["predicted"]).abs().to_numpy(float)
+        return np.where(years >= OFF, years, 0.0)
+    sure = table[[f"p_{label}" for label in target.classes]].to_numpy(float).max(axis=1)
+    return np.where(table["true"] != table["predicted"], sure, 0.0)
+
+
+def _wrong_face(
+    target: Target, table: pd.DataFrame, manifest: Manifest, face: int, row: int, off: float, jpeg: bytes
+) -> WrongFace:
+    true, read = table["true"].iloc[face], table["predicted"].iloc[face]
+    words = (
+        (f"{true:g}", f"{read:.1f}", f"{off:.1f} years off")
+        if target.is_regression
+        else (str(true), str(read), f"{100 * off:.0f} % sure")
+    )
+    return WrongFace(str(manifest.table["image_path"].iloc[row]), *words, jpeg)
+
+
+def _pictures(
+    manifest: Manifest, rows: NDArray[np.intp], recipe: Mapping[str, Any], store: Store
+) -> dict[int, bytes]:
+    """Return the thumbnail of each row's face that can be had.
+
+    A photograph that is there and unchanged is opened again, where its face is known to be. The faces that
+    `extract --backbone pixels` keeps serve only for the others: they are gigabytes, all of which are
+    checked when the first is read.
+
+    Args:
+        manifest: whose rows.
+        rows: which.
+        recipe: how the faces were found that the model has read.
+        store: where it is remembered where they are.
+    """
+    if not len(rows):
+        return {}
+    settings = settings_from(
+        {
+            "detector": recipe["detector"],
+            "weights_sha256": recipe["detector_weights"],
+            **{name: recipe[name] for name in ("attempts", "choose", "min_face")},
+        }
+    )
+    own = replace(manifest, table=manifest.table.iloc[rows])
+    keys = row_keys(own, settings)
+    faces = store.shelf("faces", recipe)
+    known = np.delete(np.arange(len(rows)), faces.missing(keys))
+    columns = faces.read(keys[known]) if len(known) else {}
+    backbone, _ = split_feature(PIXELS)
+    looker = Looker(manifest.root, settings, _nobody, [], [(backbone.template, backbone.input_size)])
+    crops: dict[int, NDArray[np.uint8]] = {}
+    for number, i in enumerate(known):
+        path, content, box = (own.table[name].iloc[i] for name in ("image_path", "content", "box"))
+        looked = looker(Task(int(rows[i]), path, content, box, face_from(columns, number)))
+        crops |= {int(rows[i]): crop for crop in looked.crops.values()}
+    gone = np.array([i for i, row in enumerate(rows) if int(row) not in crops], np.intp)
+    if len(gone):
+        kept = replace(make_recipes([PIXELS], settings, device="cpu")[PIXELS], faces=recipe)
+        shelf = store.shelf("embeddings", asdict(kept))
+        there = np.delete(gone, shelf.missing(keys[gone]))
+        if len(there):
+            for i, crop in zip(there, shelf.read(keys[there], ["vectors"])["vectors"], strict=True):
+                crops[int(rows[i])] = crop.reshape(backbone.input_size, backbone.input_size, 3)
+    return {row: _thumbnail(crop) for row, crop in crops.items()}
+
+
+def _nobody(pixels: NDArray[np.uint8], size: int) -> list[Detection]:
+    """Be the detector where every face is known, so that none is looked for."""
+    return []
+
+
+def _thumbnail(crop: NDArray[np.uint8]) -> bytes:
+    from PIL import Image
+
+    file = BytesIO()
+    # From bare pixels: no EXIF data, place or name can come along.
+    first, last = _MARGIN * len(crop), (1 - _MARGIN) * len(crop)
+    picture = Image.fromarray(crop).resize((SIDE, SIDE), Image.Resampling.LANCZOS, (first, first, last, last))
+    picture.save(file, "JPEG", quality=_QUALITY, optimize=True)
+    return file.getvalue()
