@@ -59,7 +59,7 @@ class EngineError(FeaturekitError):
 
 
 class StoreError(FeaturekitError):
-    """A cache that cannot be written or is not what it says."""
+    """A cache, or a store of another, that cannot be reached or written, or is not what it says."""
 
 
 class EmbeddingError(FeaturekitError):

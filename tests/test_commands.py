@@ -104,8 +104,8 @@ def test_a_tuned_comparison_is_the_same_whatever_the_jobs_and_stands_beside_the_
         content = json.loads(
             (folder / "runs" / "gender--mean_color--logistic_regression--tuned.json").read_text()
         )
-        for time_or_command in ("seconds", "created", "command"):
-            content.pop(time_or_command)
+        for cost_or_command in ("seconds", "peak_bytes", "created", "command"):
+            content.pop(cost_or_command)
         predictions = folder / "predictions" / "gender--mean_color--logistic_regression--tuned.parquet"
         contents.append((content, predictions.read_bytes()))
     assert contents[0] == contents[1]
@@ -124,8 +124,8 @@ def test_the_report_repeats_byte_for_byte_but_for_times(featurekit, extracted, t
             tmp_path / "work" / "reports" / "table" / "runs" / "gender--mean_color--logistic_regression.json"
         )
         content = json.loads(run.read_text())
-        for time_or_command in ("seconds", "created", "command"):
-            content.pop(time_or_command)
+        for cost_or_command in ("seconds", "peak_bytes", "created", "command"):
+            content.pop(cost_or_command)
         reports.append(content)
     assert reports[0] == reports[1]
 
