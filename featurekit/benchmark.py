@@ -868,7 +868,7 @@ class Comparison:
             recipes=tuple(asdict(recipe) for recipe in embeddings.recipes),
             weights=weight_files,
             hardware=_hardware(ledger, one.reads, fitting.threads, out.trainings),
-            versions=_versions(),
+            versions=versions(),
             folds={
                 "number": self.folds.n_folds,
                 "kind": self.folds.kind,
@@ -1125,14 +1125,14 @@ def _hardware(
     return {
         "asked": dict(ledger.asked),
         "got": got,
-        "processor": _processor(),
+        "processor": processor(),
         "cores": usable_cores(),
         "threads": threads,
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9),
     }
 
 
-def _processor() -> str:
+def processor() -> str:
     """Return the processor's name and the instructions that decide how fast it multiplies."""
     info = Path("/proc/cpuinfo")
     if not info.is_file():
@@ -1159,7 +1159,7 @@ _DECIDE_NUMBERS = (
 )
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     """Return the versions of everything that decides numbers."""
     found = {"python": platform.python_version()}
     for name in _DECIDE_NUMBERS:

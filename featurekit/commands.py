@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from featurekit.classifiers import ClassifierKind
     from featurekit.embeddings import Extraction, Ledger
     from featurekit.manifest import Manifest
+    from featurekit.purge import Purged
+    from featurekit.verification import Checked
 
 app = typer.Typer(
     name="featurekit",
@@ -46,6 +48,9 @@ app.add_typer(cache_app, name="cache")
 
 # What every extraction uses when nothing is asked for: the networks that need no account.
 BUILTIN_BACKBONES = ("dlib_age", "dlib_gender", "mobilenet_v2")
+
+# Rows, or photographs, that a message is printed about; of the others their number.
+SHOWN = 10
 
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda; cuda without a usable GPU is an error.")]
 Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16.")]
@@ -191,12 +196,26 @@ def prepare(
         manifest = prepare_dataset(dataset, path, content_of=files.content_of, progress=progress, **options)
     manifest.save(workspace.manifest)
     _print_tally(manifest)
+    _print_unused(manifest)
     typer.echo(f"Wrote {workspace.manifest} and, with the tally, {workspace.manifest.with_suffix('.json')}")
 
 
 def _print_tally(manifest: "Manifest") -> None:
     tally = manifest.info.get("tally", {})
     _table(["what", "rows"], [[str(what).replace("_", " "), f"{n:,}"] for what, n in tally.items()])
+
+
+def _print_unused(manifest: "Manifest") -> None:
+    """Say of the rows that cannot be used which they are and why, the strangest reasons first."""
+    from featurekit.manifest import REASONS
+
+    reasons, paths = manifest.table["reason"].tolist(), manifest.table["image_path"].tolist()
+    order = list(REASONS)
+    bad = sorted((order.index(reason), row) for row, reason in enumerate(reasons) if reason)
+    for number, row in bad[:SHOWN]:
+        typer.echo(_one_line(f"warning: row {row + 1}, '{paths[row]}': {REASONS[order[number]]}"), err=True)
+    if len(bad) > SHOWN:
+        typer.echo(f"warning: … and {len(bad) - SHOWN} more; each with its reason in manifest.csv", err=True)
 
 
 # ---------------------------------------------------------------- extract
@@ -266,10 +285,10 @@ def extract(
     typer.echo(f"Read {extraction.n_read:,} pictures in {extraction.seconds:.1f} s{rate}.")
     if profile:
         _print_profile(extraction)
-    for face_id, why in extraction.unread[:10]:
-        typer.echo(f"warning: {face_id} was not read: {why}", err=True)
-    if len(extraction.unread) > 10:
-        typer.echo(f"warning: … and {len(extraction.unread) - 10} more", err=True)
+    for face_id, why in extraction.unread[:SHOWN]:
+        typer.echo(_one_line(f"warning: {face_id} was not read: {why}"), err=True)
+    if len(extraction.unread) > SHOWN:
+        typer.echo(f"warning: … and {len(extraction.unread) - SHOWN} more", err=True)
     if extraction.unread:
         raise WorkspaceError(
             f"{len(extraction.unread)} pictures are not what the manifest says."
@@ -617,6 +636,60 @@ def audit_data(
         raise typer.Exit(1)
 
 
+@app.command("verify-run")
+def verify_run(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Option(help="Name of the comparison. Default: the data set's.")] = None,
+    n: Annotated[int, typer.Option("--n", help="How many faces are looked at.")] = 16,
+    seed: Annotated[int, typer.Option(help="Which faces they are.")] = 0,
+) -> None:
+    """Compute some vectors of an old comparison again: are they the same to the last bit?
+
+    Reads the photographs of a few faces with the recipes that the runs keep, with the weights, precision and
+    engine of today, and says which vectors, photographs, parts of a recipe, versions or hardware differ.
+    Writes nothing into the cache. Exit code 1 if anything differs.
+
+    Examples:
+      featurekit verify-run
+      featurekit verify-run --name utkface-june --n 64 --seed 1
+    """
+    from featurekit import verification as library
+
+    workspace = _workspace(context)
+    manifest = _manifest(workspace)
+    folder = workspace.report(name or manifest.name)
+    with _progress("verifying", unit="pictures") as progress:
+        found = library.verify_run(folder, manifest, workspace.cache, n=n, seed=seed, progress=progress)
+    for face_id, why in found.photographs:
+        typer.echo(f"photograph of {face_id}: {why}")
+    for one in found.checked:
+        _print_checked(one)
+    for line in found.surroundings:
+        typer.echo(f"since the run: {line}")
+    if not found.is_equal:
+        raise typer.Exit(1)
+    typer.echo("Photographs, recipes, weights, versions and hardware are those of the runs.")
+
+
+def _print_checked(one: "Checked") -> None:
+    if one.why:
+        typer.echo(f"{one.feature} could not be computed again: {one.why}")
+    elif one.n_faces:
+        n_same = one.n_faces - len(one.differing)
+        typer.echo(f"{n_same} of {one.n_faces} faces of {one.feature} give the same bits.")
+    for differing in one.differing:
+        if not differing.why:
+            apart = f"{differing.largest:.3g}, {100 * differing.share:.2g} % of the vector's length"
+            typer.echo(f"{one.feature} of {differing.face_id}: differs by up to {apart}")
+    for why in dict.fromkeys(differing.why for differing in one.differing if differing.why):
+        theirs = [differing.face_id for differing in one.differing if differing.why == why]
+        typer.echo(f"{one.feature} of {_some(theirs)}: {why}")
+    for line in one.changes:
+        typer.echo(f"{one.feature}, recipe: {line}")
+    for line in one.damaged:
+        typer.echo(f"{one.feature}, cache: {line}")
+
+
 def _report_changes(workspace: Workspace, manifest: "Manifest", names: tuple[str, str]) -> None:
     """Write what changed between two comparisons of a workspace."""
     from featurekit.benchmark import load_runs
@@ -807,10 +880,10 @@ def predict(
 
 def _end_with(bad: Sequence[tuple[Path, str]]) -> None:
     """Say which photographs were not read and why; exit code 1 if there are any."""
-    for path, message in bad[:10]:
-        typer.echo(f"error: {path}: {message}", err=True)
-    if len(bad) > 10:
-        typer.echo(f"error: … and {len(bad) - 10} more", err=True)
+    for path, message in bad[:SHOWN]:
+        typer.echo(_one_line(f"error: {path}: {message}"), err=True)
+    if len(bad) > SHOWN:
+        typer.echo(f"error: … and {len(bad) - SHOWN} more", err=True)
     if bad:
         raise typer.Exit(1)
 
@@ -1067,6 +1140,83 @@ def cache_gc(
     typer.echo(f"Removed {len(freed.files)} files, {freed.bytes / 1e6:,.1f} MB.")
 
 
+@cache_app.command("purge")
+def cache_purge(
+    context: typer.Context,
+    subject: Annotated[
+        list[str] | None, typer.Option(help="A person, as the manifest calls them; several at once.")
+    ] = None,
+    image: Annotated[
+        list[str] | None, typer.Option(help="A photograph, by its path; several at once.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would go.")] = False,
+) -> None:
+    """Remove a person from the whole workspace, and check that nothing is left.
+
+    Takes their rows from the manifest, the cache (faces, vectors, crops, hashes), the folds, the predictions
+    and the audit, and deletes report pages that show faces. The photographs are not touched. What has
+    learned from the faces cannot forget them, and is named. Nothing else may run in the workspace meanwhile;
+    a purge that was killed is run again.
+
+    Examples:
+      featurekit cache purge --subject s0 --dry-run
+      featurekit cache purge --subject s0 --subject s1
+      featurekit cache purge --image photos/s0_1.png
+    """
+    from featurekit import purge as library
+
+    workspace = _workspace(context)
+    _manifest(workspace)
+    if not subject and not image:
+        raise WorkspaceError("Nobody was named. Name a person with --subject, or a photograph with --image.")
+    traces = library.find_traces(workspace, subject or [], image or [])
+    purged = (library.look if dry_run else library.purge)(workspace, traces)
+    what = "would be removed" if dry_run else "removed"
+    _table(["where", what, "of"], [[place, f"{n:,}", unit] for place, n, unit in purged.places])
+    _print_what_stays(purged, dry_run=dry_run)
+    if not dry_run:
+        typer.echo(
+            f"Nothing of {purged.who} is left in the cache, the manifest, the folds, the predictions and the"
+            " audit's rows."
+        )
+
+
+def _print_what_stays(purged: "Purged", *, dry_run: bool) -> None:
+    if dry_run:
+        for file in purged.files:
+            typer.echo(f"photograph: {file}")
+    if purged.joined:
+        typer.echo(
+            "featurekit prepare took subjects who share an identical file for one person: look which"
+            " photographs these are (--dry-run), and name others' apart with --image."
+        )
+    if purged.shared:
+        typer.echo(
+            f"What is remembered of {_some(purged.shared)} stays: another row of the manifest has the same"
+            " file and needs it."
+        )
+    if purged.learned:
+        there = ", ".join(f"{name} ({n:,})" for name, n in purged.learned.items())
+        typer.echo(
+            f"What may have learned from these faces cannot forget them: {there}; an SVM even keeps vectors."
+            " Delete of models/, cache/training/ and reports/ what they took part in, and fit again."
+        )
+    if purged.strangers:
+        typer.echo(
+            f"The cache holds {purged.strangers:,} faces that no row of the manifest explains, so that nobody"
+            " can tell whose they are: featurekit cache gc --drop KEY removes a shelf, featurekit extract"
+            " makes it again."
+        )
+    typer.echo(
+        "The photographs themselves are not touched; while they lie there, featurekit prepare finds them"
+        " again. Nor is anything outside the workspace: exported vectors, predictions, maps, MLflow."
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
+
+
 @cache_app.command("export")
 def cache_export(
     context: typer.Context,
@@ -1150,7 +1300,13 @@ def _command_line() -> str:
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return "" if value != value else f"{value:.2f}"
-    return str(value)
+    return _one_line(str(value))
+
+
+def _one_line(text: str) -> str:
+    """Return a text with other people's names in it so that a terminal only shows it, in one line."""
+    letters = " ".join(text.splitlines())
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in letters)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:
@@ -1265,5 +1421,5 @@ def main() -> None:
     try:
         app()
     except FeaturekitError as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(_one_line(f"error: {error}"), err=True)
         sys.exit(1)

@@ -715,6 +715,12 @@ def settings_from(content: Mapping[str, Any]) -> FaceSettings:
     return FaceSettings(**{**content, "attempts": attempts})
 
 
+def settings_of(faces: Mapping[str, Any]) -> FaceSettings:
+    """Return the settings that a recipe of faces was made by, as FaceSettings.recipe() says it."""
+    content = {name: faces[name] for name in ("detector", "attempts", "choose", "min_face")}
+    return settings_from({**content, "weights_sha256": faces["detector_weights"]})
+
+
 def enter(
     ledger: Ledger | None, extraction: Extraction, settings: FaceSettings, asked: Mapping[str, str]
 ) -> Ledger:

@@ -71,6 +71,10 @@ class Registry(Generic[Member]):
                 importlib.import_module(f"{self._package}.{module.name}")
 
 
+# Names that a message lists; of more, as subjects are, it lists a few.
+MOST_LISTED, A_FEW = 40, 5
+
+
 def unknown(kind: str, name: str, known: list[str]) -> str:
     """Say that a name is not known, which one may have been meant, and which there are.
 
@@ -81,4 +85,8 @@ def unknown(kind: str, name: str, known: list[str]) -> str:
     # Of equally near names the one with the same letters was meant: two of them changed places.
     close.sort(key=lambda match: sorted(match) != sorted(name))
     hint = f" Did you mean '{close[0]}'?" if close else ""
-    return f"Unknown {kind} '{name}'.{hint} Known: {', '.join(known)}."
+    more = ""
+    if len(known) > MOST_LISTED:
+        more = f" and {len(known) - A_FEW:,} more"
+        known = known[:A_FEW]
+    return f"Unknown {kind} '{name}'.{hint} Known: {', '.join(known)}{more}."

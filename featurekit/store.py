@@ -3,7 +3,8 @@
 A *shelf* holds everything made by one recipe; its rows are found by a key of 32
 bytes, the hash of the picture they were made from. A shelf is a folder of
 *shards*: safetensors files that are written once, never changed, and named by the
-hash of their own bytes. Everything else follows from that: a damaged shard is
+hash of their own bytes; only where a person is to be forgotten are they written
+anew, without them. Everything else follows from that: a damaged shard is
 known by its name, several writers cannot disturb each other, a killed writer
 leaves only a hidden unfinished file, and nothing but the shards has to be right,
 since every shard holds all columns of its rows, their keys and the recipe.
@@ -37,7 +38,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.errors import StoreError
-from featurekit.workspace import whole_file
+from featurekit.workspace import is_running, sync_folder, whole_file
 
 # Raise when the layout of a shard changes: older shards are then damaged to this version and recomputed.
 STORE_VERSION = 1
@@ -178,11 +179,15 @@ class Shelf:
         folder: where its shards are; it need not exist yet.
         kind: e.g. "embeddings".
         recipe: what the rows are made by.
+        read_only: whether a damaged shard is left where it is; its rows are not served all the same.
     """
 
-    def __init__(self, folder: Path, kind: str, recipe: Mapping[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, kind: str, recipe: Mapping[str, Any], *, read_only: bool = False
+    ) -> None:
         self.folder = folder
         self.kind = kind
+        self.read_only = read_only
         self.recipe = dict(recipe)
         self.key = recipe_key(recipe)
         self._damaged: list[Damage] = []
@@ -228,8 +233,6 @@ class Shelf:
             StoreError: the columns are not those of the shelf, or not one value a row.
             WorkspaceError: the disk is full or cannot be written; nothing is lost then but these rows.
         """
-        from safetensors.numpy import save
-
         keys = _as_keys(row_keys)
         self._check_columns(len(keys), columns)
         with self._lock:
@@ -241,16 +244,10 @@ class Shelf:
             tensors = {
                 name: np.ascontiguousarray(np.asarray(values)[fresh]) for name, values in columns.items()
             }
-            tensors[ROW_KEY] = keys[fresh].view(np.uint8).reshape(-1, 32)
-            said = {"version": STORE_VERSION, "kind": self.kind, "recipe": self.recipe}
-            # One entry: with several, safetensors writes them in an order that changes from run to run.
-            data = save(tensors, {"featurekit": _canonical(said)})
-            path = self.folder / f"{sha256(data).hexdigest()}.safetensors"
             _make_private_folder(self.folder)
             if not (self.folder / "recipe.json").exists():
                 _write_recipe(self.folder, self.recipe)
-            with _private_file(path) as file:
-                file.write(data)
+            path, data = _write_shard(self.folder, self.kind, self.recipe, keys[fresh], tensors)
             self._add([_parse_shard(path, _signature(path.stat()), data, len(data))])
 
     def read(self, row_keys: RowKeys, columns: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
@@ -293,7 +290,9 @@ class Shelf:
                 except FileNotFoundError:  # collected by somebody else in this moment
                     continue
                 except _DamagedError as damage:
-                    self._damaged.append(_quarantine(path, damage))
+                    found_so = Damage(path, str(damage)) if self.read_only else _quarantine(path, damage)
+                    if found_so not in self._damaged:
+                        self._damaged.append(found_so)
             self._add(fresh)
 
     def _forget(self) -> None:
@@ -388,10 +387,12 @@ class Store:
 
     Args:
         root: folder of the store; it is made when something is first written.
+        read_only: whether damaged shards are left where they are, for somebody who only looks.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, read_only: bool = False) -> None:
         self.root = root
+        self.read_only = read_only
         self._shelves: dict[Path, Shelf] = {}
 
     def shelf(self, kind: str, recipe: Mapping[str, Any]) -> Shelf:
@@ -414,7 +415,7 @@ class Store:
         if folder in self._shelves:
             self._shelves[folder].refresh()
         else:
-            self._shelves[folder] = Shelf(folder, kind, recipe)
+            self._shelves[folder] = Shelf(folder, kind, recipe, read_only=self.read_only)
         return self._shelves[folder]
 
     def shelves(self) -> list[ShelfInfo]:
@@ -499,6 +500,59 @@ class Store:
                 removed += _remove_tree(folder / "quarantine")
                 removed += [_remove(path) for path in _redundant(folder)]
         return Freed(tuple(path for path, _ in removed), sum(size for _, size in removed))
+
+    def keys_on(self, shelf: ShelfInfo) -> NDArray[np.uint8]:
+        """Return the key of every row that a shelf's files hold now, shape (n_rows, 32), increasing.
+
+        Raises:
+            StoreError: a shard is not what it says, so that nobody knows what it holds.
+        """
+        keys = [shard.keys for shard in self._shards_of(shelf)]
+        return np.unique(np.concatenate([np.zeros(0, "S32"), *keys])).view(np.uint8).reshape(-1, 32)
+
+    def forget(self, shelf: ShelfInfo, row_keys: RowKeys) -> None:
+        """Take rows from a shelf, so that no byte of theirs stays in its files.
+
+        A shard that holds some is written anew without them before it goes: a kill loses no other row, and
+        forget() can be run again. The other rows stay equal to the last bit.
+
+        Args:
+            shelf: from shelves().
+            row_keys: shape (n_rows, 32); those that are not there are passed over.
+
+        Raises:
+            StoreError: a shard is not what it says, or the folder cannot be written.
+        """
+        gone = _as_keys(row_keys)
+        with self._alone():
+            for shard in self._shards_of(shelf):
+                stay = np.flatnonzero(~np.isin(shard.keys, gone))
+                if len(stay) == len(shard.keys):
+                    continue
+                if len(stay):
+                    columns = _columns_of(shard, stay)
+                    _write_shard(shard.path.parent, shard.kind, shard.recipe, shard.keys[stay], columns)
+                shard.path.unlink()
+                sync_folder(shard.path.parent)
+
+    def clear_quarantine(self) -> None:
+        """Remove every damaged file that was put aside."""
+        with self._alone():
+            for folder in self.quarantines():
+                shutil.rmtree(folder)
+
+    def quarantines(self) -> list[Path]:
+        """Return the folders that hold damaged files."""
+        return [folder / "quarantine" for folder in self._folders() if (folder / "quarantine").is_dir()]
+
+    def _shards_of(self, shelf: ShelfInfo) -> "Iterator[_Shard]":
+        for path in sorted(_signatures(self.root / shelf.kind / shelf.key)):
+            try:
+                yield _open_shard(path, shelf.kind, shelf.key, hashed=False)
+            except FileNotFoundError:
+                continue
+            except _DamagedError as damage:
+                raise StoreError(f"{path} {damage}. Put it aside: featurekit cache verify") from damage
 
     def _folders(self) -> list[Path]:
         return sorted(
@@ -624,6 +678,52 @@ class FileIndex:
             content = _hash(file)
         self.remember(path, status, content)
         return content
+
+    def named(self, paths: Sequence[Path], contents: Sequence[str]) -> int:
+        """Return how many files are remembered that lie at these paths, or have one of these hashes.
+
+        Raises:
+            StoreError: another process has the index, or it cannot be read.
+        """
+        with self._given(paths, contents) as database:
+            found = database.execute("SELECT count(*) FROM files_1 WHERE path IN given OR sha256 IN given")
+            return int(found.fetchone()[0])
+
+    def forget(self, paths: Sequence[Path], contents: Sequence[str]) -> None:
+        """Remove files by path or by hash, so that no byte of theirs stays in the index.
+
+        Raises:
+            StoreError: another process has the index, or it cannot be written.
+        """
+        with self._given(paths, contents) as database:
+            # What went earlier may still lie in free pages, which VACUUM leaves behind; what goes now is
+            # overwritten with zeros. In this order a kill in between leaves rows to be found again.
+            database.execute("VACUUM")
+            database.execute("PRAGMA secure_delete = ON")
+            with database:
+                database.execute("DELETE FROM files_1 WHERE path IN given OR sha256 IN given")
+
+    @contextmanager
+    def _given(self, paths: Sequence[Path], contents: Sequence[str]) -> Iterator[sqlite3.Connection]:
+        """Open the index with these names in a table beside it, which is never written to the disk."""
+        names = [(os.fsencode(path.absolute()),) for path in paths] + [(content,) for content in contents]
+        with self._lock:
+            if self._database:
+                self._commit()
+            try:
+                if self._database is None:
+                    raise sqlite3.OperationalError("it is in use, or is not ours to write")
+                self._database.execute("PRAGMA temp_store = MEMORY")
+                self._database.execute("CREATE TEMP TABLE IF NOT EXISTS given (name PRIMARY KEY)")
+                with self._database:
+                    self._database.execute("DELETE FROM given")
+                    self._database.executemany("INSERT OR IGNORE INTO given VALUES (?)", names)
+                yield self._database
+            except sqlite3.Error as error:
+                raise StoreError(
+                    f"Cannot change {self._path}: {error}. End whatever else runs in this workspace, or"
+                    " delete the file: it is made again."
+                ) from error
 
     def close(self) -> None:
         """Write what was learned and let go of the file."""
@@ -818,6 +918,39 @@ def _parse_shard(
     return _Shard(path, signature, str(said["kind"]), recipe, np.frombuffer(data, "S32"), columns)
 
 
+def _write_shard(
+    folder: Path,
+    kind: str,
+    recipe: Mapping[str, Any],
+    keys: NDArray[np.bytes_],
+    columns: Mapping[str, NDArray[Any]],
+) -> tuple[Path, bytes]:
+    """Write one shard of rows whole; return where it is, and its bytes."""
+    from safetensors.numpy import save
+
+    tensors = {**columns, ROW_KEY: keys.view(np.uint8).reshape(-1, 32)}
+    said = {"version": STORE_VERSION, "kind": kind, "recipe": recipe}
+    # One entry: with several, safetensors writes them in an order that changes from run to run.
+    data = save(tensors, {"featurekit": _canonical(said)})
+    path = folder / f"{sha256(data).hexdigest()}.safetensors"
+    with _private_file(path) as file:
+        file.write(data)
+    return path, data
+
+
+def _columns_of(shard: _Shard, rows: NDArray[np.intp]) -> dict[str, NDArray[Any]]:
+    """Return every column of some rows of a shard, in increasing order."""
+    columns = {}
+    with shard.path.open("rb", buffering=0) as file:
+        for name, column in shard.columns.items():
+            columns[name] = np.empty((len(rows), *column.shape), column.dtype)
+            try:
+                _read_rows(file, column, rows, columns[name], np.arange(len(rows)))
+            except _DamagedError as damage:
+                raise StoreError(f"{shard.path} {damage}. Put it aside: featurekit cache verify") from damage
+    return columns
+
+
 def _read_rows(
     file: IO[bytes],
     column: _Column,
@@ -957,14 +1090,8 @@ def _is_left(path: Path) -> bool:
         return False
     if not writer or quiet < LEFT_ALONE:
         return False
-    try:
-        os.kill(int(writer[1]), 0)
-    except ProcessLookupError:
-        return True
-    except (PermissionError, OverflowError):
-        pass
     # The number may belong to a newer process by now.
-    return quiet > 86400
+    return not is_running(int(writer[1])) or quiet > 86400
 
 
 def _redundant(folder: Path) -> list[Path]:

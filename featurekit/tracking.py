@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from featurekit.benchmark import Run, load_runs
 from featurekit.errors import EngineError, StoreError, WorkspaceError
+from featurekit.report.gallery import shows_people
 from featurekit.report.text import markdown, visible
 
 if TYPE_CHECKING:
@@ -114,9 +115,7 @@ def log_comparison(
                 new.append(run.name)
             if progress:
                 progress(done, len(runs))
-        files = [
-            path.name for path in report if not _shows_people(path) and _write_file(client, parent, path)
-        ]
+        files = [path.name for path in report if not shows_people(path) and _write_file(client, parent, path)]
         client.set_terminated(parent.info.run_id, end_time=max(map(_milliseconds, runs)))
     return Logged(
         store=_without_password(store),
@@ -125,7 +124,7 @@ def log_comparison(
         known=tuple(known),
         files=tuple(files),
         missing=tuple(name for name in REPORT_FILES if folder / name not in report),
-        withheld=tuple(path.name for path in report if _shows_people(path)),
+        withheld=tuple(path.name for path in report if shows_people(path)),
     )
 
 
@@ -335,11 +334,6 @@ def _write(client: "MlflowClient", run_id: str, run: Run, text: str) -> None:
     client.log_text(run_id, text, "run.json")
     # When it began is not known: folds may have run side by side. What it took is in seconds/fit.
     client.set_terminated(run_id, end_time=created)
-
-
-def _shows_people(path: Path) -> bool:
-    """Whether a page has pictures, which are faces: its figures are drawn in SVG."""
-    return path.suffix == ".html" and b"<img" in path.read_bytes()
 
 
 def _write_file(client: "MlflowClient", parent: "MlflowRun", path: Path) -> bool:

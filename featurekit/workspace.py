@@ -6,10 +6,13 @@ A workspace is the folder an analyst works in, by default the current one:
     cache/                          faces and embeddings, by recipe
     models/<name>/                  fitted models
     reports/<name>/                 one comparison: folds.json, runs/, predictions/, report.html, report.md
+    purge.json                      who is to be forgotten, while that is under way
 """
 
+import errno
 import json
 import os
+import stat
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -73,6 +76,52 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):  # the error above says more
             unfinished.unlink()
+
+
+def is_running(process: int) -> bool:
+    """Whether a process of this number is there, on this machine."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):  # another user's, or no number that a process can have
+        pass
+    return True
+
+
+def read_plain(path: Path, max_bytes: int, *, follow: bool = True) -> bytes:
+    """Return the bytes of a file that somebody else may have put there.
+
+    A pipe would never end, and opening a device may do anything.
+
+    Args:
+        path: the file.
+        max_bytes: refuse a file of more.
+        follow: whether it may be a link.
+
+    Raises:
+        OSError: it is not there, may not be read, is no plain file, or is larger.
+    """
+    how = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
+    if not stat.S_ISREG((path.stat() if follow else path.lstat()).st_mode):
+        raise OSError(errno.EINVAL, "it is not a plain file")
+    with os.fdopen(os.open(path, how), "rb") as file:
+        facts = os.fstat(file.fileno())
+        if not stat.S_ISREG(facts.st_mode):  # it has been exchanged since
+            raise OSError(errno.EINVAL, "it is not a plain file")
+        if facts.st_size > max_bytes:
+            raise OSError(errno.EFBIG, f"it has {facts.st_size:,} bytes, and at most {max_bytes:,} are read")
+        return file.read(facts.st_size)
+
+
+def leads_out(path: Path, folder: Path) -> bool:
+    """Whether a path, once its links are followed, lies outside a folder.
+
+    Raises:
+        ValueError: no file can be called so.
+    """
+    # Path.resolve() would raise a RuntimeError for a link that leads to itself.
+    return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
 def sync_folder(folder: Path) -> None:

@@ -19,7 +19,7 @@ from featurekit._looking import Looker, Task, face_from
 from featurekit.backbones import split_feature
 from featurekit.benchmark import PIXELS, Run
 from featurekit.detectors import Detection
-from featurekit.embeddings import make_recipes, row_keys, settings_from
+from featurekit.embeddings import make_recipes, row_keys, settings_of
 from featurekit.errors import WorkspaceError
 from featurekit.evidence import Evidence
 from featurekit.manifest import Manifest, Target
@@ -127,6 +127,11 @@ def find_errors(
     return found
 
 
+def shows_people(page: Path) -> bool:
+    """Whether a page has pictures, which are faces: its figures are drawn in SVG."""
+    return page.suffix == ".html" and b"<img" in page.read_bytes()
+
+
 def worst_first(off: NDArray[np.float64], subjects: NDArray[np.str_]) -> list[NDArray[np.intp]]:
     """Return which faces are shown: one array of positions a subject, the worst face and subject first.
 
@@ -217,13 +222,7 @@ def _pictures(
     """
     if not len(rows):
         return {}
-    settings = settings_from(
-        {
-            "detector": recipe["detector"],
-            "weights_sha256": recipe["detector_weights"],
-            **{name: recipe[name] for name in ("attempts", "choose", "min_face")},
-        }
-    )
+    settings = settings_of(recipe)
     own = replace(manifest, table=manifest.table.iloc[rows])
     keys = row_keys(own, settings)
     faces = store.shelf("faces", recipe)
