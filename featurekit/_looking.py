@@ -20,6 +20,9 @@ from featurekit._helper import Message
 from featurekit.detectors import FaceFinder
 from featurekit.errors import ImageError
 from featurekit.faces import STATUSES, CropKind, Face, FaceSettings, see_faces
+from featurekit.workspace import leads_out, read_plain
+
+_MAX_BYTES = 2**40  # to find out whether a file is the one it was; what is too large to decode is said later
 
 
 class Clock:
@@ -139,10 +142,15 @@ class Looker:
     def __call__(self, task: Task) -> Looked:
         """Look at one picture."""
         with self.clock("read"):
+            path = self._root / task.path
             try:
-                data = (self._root / task.path).read_bytes()
-            except OSError as error:
-                return Looked(task.row, Face("not_extracted"), why=f"{error.strerror}")
+                # The manifest may have been edited, and a file been replaced by a link, since it was made.
+                if leads_out(path, self._root):
+                    return Looked(task.row, Face("not_extracted"), why="leads out of the data set's folder")
+                data = read_plain(path, _MAX_BYTES)
+            except (OSError, ValueError) as error:
+                why = error.strerror if isinstance(error, OSError) else error
+                return Looked(task.row, Face("not_extracted"), why=f"{why}")
             if sha256(data).hexdigest() != task.content:
                 return Looked(task.row, Face("not_extracted"), why="changed since `featurekit prepare`")
         box = np.array(task.box.split(), np.float32) if task.box else None

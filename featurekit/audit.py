@@ -35,7 +35,7 @@ from featurekit.folds import Fold, FoldSet
 from featurekit.images import decode, read_bytes, reduction
 from featurekit.manifest import AGE_GROUP, COLUMNS, GENDER, TARGETS, Manifest, Target
 from featurekit.store import Store
-from featurekit.workspace import no_formula, read_facts, write_facts, write_text
+from featurekit.workspace import leads_out, no_formula, read_facts, write_facts, write_text
 
 VERSION = 1
 Severity = Literal["ok", "note", "warning", "error"]
@@ -670,7 +670,7 @@ def _look(
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(paths), _PICTURES_AT_ONCE):
             some = list(
-                pool.map(lambda path: _thumbnail(root / path), paths[start : start + _PICTURES_AT_ONCE])
+                pool.map(lambda path: _thumbnail(root, path), paths[start : start + _PICTURES_AT_ONCE])
             )
             there = start + np.flatnonzero([one is not None for one in some])
             if len(there):
@@ -688,12 +688,14 @@ def _look(
     return hashes, details
 
 
-def _thumbnail(path: Path) -> NDArray[np.uint8] | None:
-    """Return a picture as a small grey square, None where it cannot be read."""
+def _thumbnail(root: Path, path: str) -> NDArray[np.uint8] | None:
+    """Return a picture as a small grey square, None where it cannot be read or leads out of root."""
     from PIL import Image
 
+    if leads_out(root / path, root):
+        return None
     try:
-        data = read_bytes(path)
+        data = read_bytes(root / path)
         pixels = decode(data, factor=reduction(data))
     except ImageError:
         return None

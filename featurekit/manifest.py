@@ -87,6 +87,21 @@ class Target:
             raise TargetError(f"{self.name} has labels {strange}, but only {list(self.classes)} are allowed.")
         return np.array([numbers[label] for label in labels], dtype=np.intp)
 
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Target":
+        """Return the target whose fields were written as JSON, where a tuple is a list.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is something else, or a known target with other classes.
+        """
+        years = tuple((int(first), int(last)) for first, last in content["years"])
+        target = cls(content["name"], tuple(content["classes"]), content["ordered"], years)
+        if TARGETS.get(target.name, target) != target:
+            raise ValueError(f"{target.name} has other classes than here.")
+        if not target.is_regression and len(set(target.classes)) != len(target.classes):
+            raise ValueError(f"{target.name} has two classes of the same name.")
+        return target
+
 
 GENDER = Target("gender", ("female", "male"))
 GENDER3 = Target("gender3", ("female", "male", "undefined"))
@@ -220,10 +235,12 @@ class Manifest:
             info = json.loads(beside.read_text())
             table["age"] = pd.to_numeric(table["age"], errors="raise")
             table["official_fold"] = table["official_fold"].astype(int)
-            root = Path(info.pop("root"))
-        except (ValueError, KeyError, pd.errors.ParserError) as error:
+            root = info.pop("root")
+            if not isinstance(root, str) or "\0" in root:
+                raise ValueError(f"{root!r} is no folder.")
+        except (ValueError, KeyError, TypeError, RecursionError, pd.errors.ParserError) as error:
             raise ManifestError(f"{path} is not a manifest of featurekit: {error}") from error
-        return cls(table, root, info)
+        return cls(table, Path(root), info)
 
 
 def _each_text(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:

@@ -2,27 +2,31 @@
 
 A model is a folder without pickle: model.skops holds the classifier and is only
 loaded through a constant list of allowed types, or model.safetensors holds the
-weights of a network that was trained end to end; either is loaded after its hash
-matched the one in model.json. model.json holds the recipe of its vectors, and
-README.md is its card. A model reads vectors of its own recipe and refuses all others.
+weights of a network that was trained end to end; either is loaded after every file
+matched its hash, and has to answer before anybody relies on it. model.json holds the
+recipe of its vectors, and README.md is its card; see _bundle.py. A model reads vectors
+of its own recipe and refuses all others.
 """
 
+import io
 import json
+import struct
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
-from zipfile import BadZipFile
+from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featurekit._bundle import SKOPS, TENSORS, read_bundle, write_bundle
 from featurekit.backbones import split_feature
 from featurekit.calibration import Calibration, apply_temperature
-from featurekit.classifiers import CLASSIFIERS, Classifier
+from featurekit.classifiers import CLASSIFIERS, Classifier, ClassifierKind
 from featurekit.embeddings import (
     OpenBackbone,
     Progress,
@@ -46,17 +50,20 @@ from featurekit.faces import (
 )
 from featurekit.images import read_bytes, read_image
 from featurekit.manifest import AGE, AGE_GROUP, GENDER, Target
-from featurekit.workspace import no_formula, whole_file, write_text
+from featurekit.workspace import no_formula, whole_file
 
-SCHEMA = 1
-SKOPS, TENSORS = "model.skops", "model.safetensors"
 DECLINED = "unsure"  # stands in the place of an answer
 # Photographs that go through the models together.
 BATCH = 32
 
-# Types that skops may build while it loads a model, beside those it trusts by itself. Never extended by
-# what a file asks for.
+# Types that skops may build while it loads a model: those that our classifiers are made of, and not all that
+# skops trusts by itself. Never extended by what a file asks for.
 TRUSTED_TYPES: tuple[str, ...] = (
+    "builtins.bytes",
+    "builtins.dict",
+    "builtins.list",
+    "builtins.str",
+    "builtins.tuple",
     "featurekit.classifiers._scikit.Scikit",
     "featurekit.classifiers.logistic_regression.Linear",
     "featurekit.classifiers.mlp.MLP",
@@ -65,8 +72,44 @@ TRUSTED_TYPES: tuple[str, ...] = (
     "featurekit.classifiers.svm.SVM",
     "featurekit.classifiers.svm.SVMRegressor",
     "featurekit.classifiers.xgboost.XGBoost",
+    "numpy.bool",
+    "numpy.float32",
+    "numpy.float64",
+    "numpy.int32",
+    "numpy.int64",
+    "numpy.ndarray",
+    "numpy.random.mtrand.RandomState",
+    "sklearn.dummy.DummyClassifier",
+    "sklearn.dummy.DummyRegressor",
+    "sklearn.ensemble._forest.RandomForestClassifier",
+    "sklearn.ensemble._forest.RandomForestRegressor",
+    "sklearn.linear_model._logistic.LogisticRegression",
+    "sklearn.linear_model._ridge.Ridge",
+    "sklearn.neural_network._multilayer_perceptron.MLPClassifier",
+    "sklearn.neural_network._multilayer_perceptron.MLPRegressor",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.preprocessing._label.LabelBinarizer",
+    "sklearn.tree._classes.DecisionTreeClassifier",
+    "sklearn.tree._classes.DecisionTreeRegressor",
     "sklearn.tree._tree.Tree",
+)
+# What a classifier made of a stranger's numbers has been seen to raise when it is put together or asked.
+_UNFIT = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    BadZipFile,
+    EOFError,
+    ImportError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    StopIteration,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
 )
 
 
@@ -164,16 +207,13 @@ class TrainedModel:
 
             file_name = SKOPS
             data = skops.io.dumps(estimator)
-            strange = sorted(set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED_TYPES))
+            strange = _strange_types(data)
             if strange:
                 raise ModelError(f"{self.name} holds types that no loader may build: {', '.join(strange)}.")
         content = {
-            "schema": SCHEMA,
             "name": self.name,
             "target": asdict(self.target),
             "classifier": self.classifier,
-            "file": file_name,
-            "sha256": sha256(data).hexdigest(),
             "estimator": facts,
             "settings": asdict(self.settings),
             "recipes": [asdict(recipe) for recipe in self.recipes],
@@ -181,80 +221,125 @@ class TrainedModel:
             "weights": list(self.weights),
             "calibration": self.calibration.to_json() if self.calibration else None,
         }
-        with whole_file(folder / file_name) as file:
-            file.write(data)
-        write_text(folder / "README.md", _card(self))
-        # Last: a folder with a model.json is complete.
-        write_text(folder / "model.json", json.dumps(content, indent=2) + "\n")
-        return sum(path.stat().st_size for path in folder.iterdir())
+        return write_bundle(folder, content, file_name, data, _card(self))
 
     @classmethod
     def load(cls, folder: Path) -> "TrainedModel":
         """Read a model that save() wrote.
 
         Raises:
-            ModelError: the folder is no model, was edited, or holds types that are not allowed.
+            ModelError: the folder is no model, was edited, holds types that are not allowed, or cannot
+                answer.
+            UnknownNameError: it is of a classifier, a backbone or a detector that is not here.
         """
+        content, file_name, data = read_bundle(folder)
+        kind = CLASSIFIERS[content["classifier"]]
         try:
-            content = json.loads((folder / "model.json").read_text())
-            file_name = TENSORS if content.get("file") == TENSORS else SKOPS
-            data = (folder / file_name).read_bytes()
-        except FileNotFoundError as error:
-            raise ModelError(
-                f"{folder} is not a fitted model: there is no {Path(error.filename).name}."
-            ) from error
-        except ValueError as error:
-            raise ModelError(f"{folder / 'model.json'} is not JSON: {error}") from error
-        if content.get("schema") != SCHEMA:
-            raise ModelError(f"{folder} is a model of another version of featurekit. Fit it again.")
-        if sha256(data).hexdigest() != content.get("sha256"):
-            raise ModelError(f"{folder / file_name} is not the file that model.json was written for.")
-        try:
-            target = Target(
-                content["target"]["name"],
-                tuple(content["target"]["classes"]),
-                content["target"]["ordered"],
-                tuple((first, last) for first, last in content["target"]["years"]),
-            )
-            if file_name == TENSORS:
-                from safetensors.numpy import load
-
-                unfitted: Any = CLASSIFIERS[content["classifier"]].make(target, 0, usable_cores())
-                estimator = unfitted.from_tensors(content["estimator"], load(data))
-            else:
-                estimator = _from_skops(data, folder)
-            return cls(
+            target = Target.from_json(content["target"])
+            model = cls(
                 name=content["name"],
                 target=target,
-                classifier=content["classifier"],
-                estimator=estimator,
+                classifier=kind.name,
+                estimator=_learned(kind, target, content["estimator"], file_name, data),
                 settings=settings_from(content["settings"]),
                 recipes=tuple(Recipe(**recipe) for recipe in content["recipes"]),
                 training=content["training"],
                 weights=tuple(content["weights"]),
-                calibration=Calibration.from_json(content["calibration"])
-                if content.get("calibration")
-                else None,
+                calibration=Calibration.from_json(content["calibration"]) if content["calibration"] else None,
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"{folder / 'model.json'} is not a model of this version: {error!r}") from error
+            _check_answers(model, kind)
+        except _UNFIT as error:
+            said = str(error).strip().partition("\n")[0]
+            what = type(error).__name__
+            reason = said if isinstance(error, ValueError) else f"{what}: {said}" if said else what
+            raise ModelError(f"{folder} cannot be used here: {reason}") from error
+        return model
 
 
-def _from_skops(data: bytes, folder: Path) -> Any:
-    """Return the classifier that skops wrote.
+def _learned(
+    kind: ClassifierKind, target: Target, facts: Mapping[str, Any], file_name: str, data: bytes
+) -> Any:
+    """Return the fitted classifier that a file holds.
 
     Raises:
-        ModelError: it is none, or holds types that are not allowed.
+        ModelError: it is one of another kind, or holds types that are not allowed.
     """
+    unfitted: Any = kind.make(target, 0, usable_cores())
+    if (file_name == TENSORS) != hasattr(unfitted, "from_tensors"):
+        raise ModelError(f"A fitted {kind.name} is not kept in {file_name}.")
+    if file_name == TENSORS:
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        try:
+            return unfitted.from_tensors(facts, load(data))
+        except SafetensorError as error:
+            raise ModelError(f"{TENSORS} does not hold tensors: {error}.") from error
     import skops.io
     from skops.io.exceptions import UntrustedTypesFoundException
 
+    strange = _strange_types(data)
+    if strange:
+        raise ModelError(f"{SKOPS} holds types that are not allowed: {', '.join(strange)}.")
     try:
-        return skops.io.loads(data, trusted=list(TRUSTED_TYPES))
+        estimator = skops.io.loads(data, trusted=list(TRUSTED_TYPES))
     except UntrustedTypesFoundException as error:
-        raise ModelError(f"{folder / SKOPS} holds types that are not allowed: {error}") from error
-    except BadZipFile as error:
-        raise ModelError(f"{folder / SKOPS} is not a model of skops: {error}") from error
+        raise ModelError(f"{SKOPS} holds types that are not allowed: {error}") from error
+    if type(estimator) is not type(unfitted):
+        raise ModelError(f"{SKOPS} holds a {type(estimator).__name__}, which is no fitted {kind.name}.")
+    estimator.threads = unfitted.threads  # those of this machine
+    estimator.check_learned(unfitted)
+    return estimator
+
+
+def _strange_types(data: bytes) -> list[str]:
+    """Return the types that a file of skops names and that no model is made of.
+
+    Raises:
+        ValueError: it is compressed, which skops is never asked for: a few bytes could unpack to anything.
+    """
+    with ZipFile(io.BytesIO(data)) as archive:
+        if any(member.compress_type != ZIP_STORED for member in archive.infolist()):
+            raise ValueError(f"{SKOPS} is compressed.")
+        schema = json.loads(archive.read("schema.json"))
+    found: set[str] = set()
+    parts = [schema]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, dict):
+            if "__class__" in part:
+                found.add(f"{part.get('__module__')}.{part['__class__']}")
+            parts += part.values()
+        elif isinstance(part, list):
+            parts += part
+    return sorted(found - set(TRUSTED_TYPES))
+
+
+def _check_answers(model: TrainedModel, kind: ClassifierKind) -> None:
+    """Let a model read a made-up face, so that one that cannot does not fail on the first real one.
+
+    Raises:
+        ValueError, and whatever else its parts raise: it cannot.
+    """
+    if not model.target.is_regression:
+        classes = np.asarray(model.estimator.classes_)
+        known = np.arange(len(model.target.classes))
+        if classes.ndim != 1 or not len(classes) or not np.isin(classes, known).all():
+            raise ValueError(f"it knows other classes than {model.target.name} has.")
+    parts = [split_feature(recipe.feature) for recipe in model.recipes]
+    dim = sum(backbone.layers[layer] for backbone, layer in parts)
+    vectors = np.ones((1, dim), np.uint8 if kind.reads == "crops" else np.float32)
+    with np.errstate(all="ignore"):
+        said = model.predict(vectors, model.recipes)
+        shown: list[NDArray[Any]] = [said]
+        promised = model.calibration
+        if promised and promised.sets:
+            shown += [apply_temperature(said, promised.temperature), promised.sets.of(said)]
+        elif promised and promised.ranges:
+            shown.append(promised.ranges.of(said[:, 0]))
+    columns = 1 if model.target.is_regression else len(model.target.classes)
+    if said.shape != (1, columns) or not all(np.isfinite(part).all() for part in shown[:2]):
+        raise ValueError(f"its answer to a made-up face is {said.ravel()[:columns].tolist()}.")
 
 
 def _difference(own: Mapping[str, Any], other: Mapping[str, Any], path: str = "") -> str:

@@ -8,6 +8,7 @@ fetch_builtin(), which the user asks for by name.
     FEATUREKIT_HOME/weights/<file name>     default home: the platform's cache folder
 """
 
+import errno
 import fcntl
 import hashlib
 import http.client
@@ -29,11 +30,12 @@ import platformdirs
 
 from featurekit.errors import UnknownNameError, WeightsError
 from featurekit.registry import unknown
-from featurekit.workspace import sync_folder, whole_file
+from featurekit.workspace import read_plain, sync_folder, whole_file
 
 # (bytes done, bytes in all; 0 where the server does not say)
 Progress = Callable[[int, int], None]
 
+MAX_BYTES = 4 * 2**30  # of a weight file; the largest of the table has 0.6 GB
 _BLOCK = 1 << 20
 _TIMEOUT_S = 60.0
 
@@ -353,7 +355,7 @@ def read(name: str) -> bytes:
     """
     entry, path = _entry(name), path_of(name)
     try:
-        data = path.read_bytes()
+        data = read_plain(path, MAX_BYTES)
     except FileNotFoundError:
         raise WeightsError(
             f"The weight file of {name} is missing: {entry.file_name}, from {entry.source}. {_repair(entry)}"
@@ -385,7 +387,7 @@ def adopt(path: Path) -> str:
         WeightsError: the file cannot be read.
     """
     try:
-        data = path.read_bytes()
+        data = read_plain(path, MAX_BYTES)
     except OSError as error:
         raise WeightsError(f"Cannot read {path}: {error.strerror}.") from error
     digest = hashlib.sha256(data).hexdigest()
@@ -407,7 +409,7 @@ def read_by_hash(sha256: str) -> bytes:
     path = _adopted(sha256)
     repair = "Name it again: featurekit extract --detector-weights FILE"
     try:
-        data = path.read_bytes()
+        data = read_plain(path, MAX_BYTES)
     except OSError as error:
         raise WeightsError(
             f"The weight file with the sha256 {sha256} is missing: it was the user's own. {repair}"
@@ -744,6 +746,8 @@ def _status(entry: WeightsEntry) -> str:
 
 
 def _sha256(path: Path) -> str:
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is not a plain file")  # opening a pipe would never end
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

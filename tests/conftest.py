@@ -1,10 +1,11 @@
 """What tests share: where the evaluation photographs and the builtin weights are."""
 
 import os
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -63,6 +64,132 @@ def featurekit(
         return code, captured.out, captured.err
 
     return run
+
+
+class Watch:
+    """What a program does to the world while it is watched, told by Python's own audit events.
+
+    A hook cannot be taken away again, so that one for all tests notes nothing unless it is asked to.
+    """
+
+    _OF_INTEREST = ("open", "os.listdir", "os.scandir", "os.remove", "os.rename", "os.mkdir", "os.symlink")
+    _NEVER = ("os.system", "os.exec", "os.fork", "os.posix_spawn", "subprocess.Popen", "socket.connect")
+    _noting: "Watch | None" = None
+    _is_hooked = False
+
+    def __init__(self) -> None:
+        self.touched: list[tuple[str, str]] = []
+        self.forbidden: list[str] = []
+
+    def __enter__(self) -> "Watch":
+        if not Watch._is_hooked:
+            sys.addaudithook(Watch._hear)
+            Watch._is_hooked = True
+        Watch._noting = self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        Watch._noting = None
+
+    @staticmethod
+    def _hear(event: str, arguments: tuple[object, ...]) -> None:
+        noting = Watch._noting
+        if noting is None:
+            return
+        if event in Watch._OF_INTEREST:
+            path = arguments[0]
+            if isinstance(path, str | bytes | os.PathLike):
+                noting.touched.append((event, os.fsdecode(path)))
+        elif event in Watch._NEVER:
+            noting.forbidden.append(f"{event} {arguments}")
+
+    def touching(self, folder: Path) -> list[tuple[str, str]]:
+        """What was done to a file or folder, or to something inside it, links followed or not."""
+        names = (str(folder), os.path.realpath(folder))
+        return [
+            (event, path)
+            for event, path in self.touched
+            if any(
+                f"{one}/".startswith(f"{name}/") for name in names for one in (path, os.path.realpath(path))
+            )
+        ]
+
+
+NOBODYS = ("/etc/passwd", "/etc/hostname", "/proc/self/environ", "/proc/self/mem", "/dev/zero", "/dev/stdin")
+
+
+class Secret:
+    """A file that nobody may read: whoever does moves the time of its last reading, or is heard."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        # A table, a picture's name and numbers in one, so that no reader turns it down for its form.
+        path.write_bytes(b"image_path,age,gender,password\nhunter2.jpg,30,female,hunter2\n" + bytes(4096))
+        os.utime(path, (1_000_000_000, 2_000_000_000))
+
+    @property
+    def was_read(self) -> bool:
+        """Whether anybody has read a byte of it."""
+        return self.path.stat().st_atime != 1_000_000_000
+
+
+@pytest.fixture
+def no_hanging() -> Iterator[None]:
+    """End a test that waits for what never comes."""
+    import signal
+
+    def end(*_: object) -> None:
+        raise TimeoutError("It hangs.")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, 30)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture
+def harmless(
+    tmp_path: Path, featurekit: Callable[..., tuple[int | str, str, str]], no_hanging: None
+) -> Callable[..., tuple[int | str, str, str]]:
+    """Run a command that somebody prepared, and see that nothing outside its workspace came of it.
+
+    tmp_path/outside/ is nobody's to look into; outside/secret.csv, where it is there, nobody's to read.
+    """
+
+    def listing() -> list[tuple[str, int]]:
+        found = [path for path in tmp_path.rglob("*") if tmp_path / "work" not in (path, *path.parents)]
+        return sorted((str(path), path.lstat().st_mtime_ns) for path in found)
+
+    def run(*arguments: object) -> tuple[int | str, str, str]:
+        outside = tmp_path / "outside"
+        secret = Secret(outside / "secret.csv")
+        before = listing()
+        with Watch() as watch:
+            result = featurekit(*arguments)
+        assert listing() == before
+        for path in (outside, *map(Path, NOBODYS)):
+            assert watch.touching(path) == []
+        assert watch.forbidden == []
+        assert not secret.was_read
+        assert "hunter2" not in result[1] + result[2]
+        return result
+
+    return run
+
+
+@pytest.fixture
+def seal() -> Callable[[Path], None]:
+    """Make the list of hashes in a model's folder anew, as whoever edited it could."""
+    from hashlib import sha256
+
+    def write(folder: Path) -> None:
+        listed = [path for path in sorted(folder.iterdir()) if path.name != "SHA256SUMS" and path.is_file()]
+        lines = [f"{sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in listed]
+        (folder / "SHA256SUMS").write_text("".join(lines))
+
+    return write
 
 
 @pytest.fixture
@@ -132,3 +259,22 @@ def recipes(settings: "FaceSettings") -> "dict[str, Recipe]":
     from featurekit.embeddings import make_recipes
 
     return make_recipes(["mean_color"], settings, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, without a window."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium is not installed")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    quiet = [
+        "--no-sandbox",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+    ]
+    with playwright.sync_playwright() as p:
+        opened = p.chromium.launch(executable_path=chromium, args=[*quiet, "--no-first-run"])
+        yield opened
+        opened.close()

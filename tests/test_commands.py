@@ -331,12 +331,13 @@ def test_the_sample_portrait_is_read_without_a_fitted_model(featurekit, tmp_path
     assert (tmp_path / "drawn" / "astronaut.png").is_file()
 
 
-def test_a_model_of_another_recipe(featurekit, extracted, tmp_path):
+def test_a_model_of_another_recipe(featurekit, extracted, tmp_path, seal):
     featurekit(*FIT)
     model = tmp_path / "work" / "models" / "gender--mean_color--logistic_regression"
     content = json.loads((model / "model.json").read_text())
     content["recipes"][0]["extraction_version"] = 0
     (model / "model.json").write_text(json.dumps(content))
+    seal(model)
     result = featurekit("predict", extracted / "photos", "--model", model)
     one_line(result, "another recipe", "extraction_version was 0")
 

@@ -3,8 +3,6 @@
 import csv
 import io
 import re
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import product
@@ -878,24 +876,6 @@ def test_a_table_names_where_its_columns_stand(runs):
     table = scores_table([run for run in runs if run.target == "gender"], "c", None)
     assert sum(span for _, span in table.groups) == len(table.columns)
     assert [title for title, _ in table.groups if title] == ["on the faces found", "on all rows", "seconds"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("chromium is not installed")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    quiet = [
-        "--no-sandbox",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-    ]
-    with playwright.sync_playwright() as p:
-        opened = p.chromium.launch(executable_path=chromium, args=[*quiet, "--no-first-run"])
-        yield opened
-        opened.close()
 
 
 def opened(browser: Any, folder: Path, runs: list[Run], title: str) -> tuple[Any, list[str]]:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 _drawing = Lock()
 
 TOGETHER = (AGE.name, AGE_GROUP.name, GENDER.name)
+MAX_SIDE = 1024  # of the pictures that a saved network is given, in pixels
 HELD_OUT = 10  # a tenth of the subjects decides which epoch is kept
 # Raise when the same faces and parameters come to train another network: checkpoints then go unused.
 TRAINING_VERSION = 1
@@ -295,17 +296,22 @@ class CNN(Estimator):
         """Become what to_tensors() was asked of, on this machine's processor.
 
         Raises:
-            ModelError: the tensors are not those of this network.
+            ModelError: the tensors or the parameters are not those of this network.
         """
         import torch
 
+        strange = sorted(facts["parameters"].keys() - self.get_params().keys())
+        if strange:
+            raise ModelError(f"A network of this kind has no parameter {strange[0]}.")
         for name, value in facts["parameters"].items():
             if name in ("device", "threads"):  # those of the machine that it was trained on
                 continue
-            setattr(self, name, tuple(value) if isinstance(value, list) else value)
-        self.heads_ = tuple(Head(_target(content), content["kind"]) for content in facts["heads"])
+            setattr(self, name, _like(getattr(self, name, None), value, name))
+        self.heads_ = tuple(Head(Target.from_json(head), head["kind"]) for head in facts["heads"])
         if facts["classes"] is not None:
             self.classes_ = np.array(facts["classes"], np.intp)
+        if not all(np.isfinite(array).all() for array in tensors.values()):
+            raise ModelError("A tensor holds what is no number.")
         self.network_ = self._fresh_network()
         try:
             self.network_.load_state_dict({name: torch.tensor(array) for name, array in tensors.items()})
@@ -365,9 +371,20 @@ def _strata(labels: Mapping[Target, NDArray[Any]]) -> NDArray[np.intp]:
     return np.where(rare[codes], counts.argmax(), codes)
 
 
-def _target(content: Mapping[str, Any]) -> Target:
-    years = tuple((int(first), int(last)) for first, last in content["years"])
-    return Target(content["name"], tuple(content["classes"]), content["ordered"], years)
+def _like(own: Any, value: Any, name: str) -> Any:
+    """Return the value of a parameter as it was saved, or refuse one that is not of its own's kind.
+
+    Raises:
+        ModelError: it is another kind of value, or a number that no network is made with.
+    """
+    if isinstance(own, tuple) and isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return tuple(value)
+    is_number = isinstance(own, int | float) and not isinstance(own, bool)
+    fits = isinstance(value, float | int) if isinstance(own, float) else isinstance(value, type(own))
+    limit = MAX_SIDE if name == "side" else 2**31
+    if isinstance(own, bool) != isinstance(value, bool) or not fits or (is_number and not 0 <= value < limit):
+        raise ModelError(f"A network's {name} cannot be {str(value)[:40]}.")
+    return value
 
 
 def together(target: Target) -> Sequence[str]:

@@ -64,6 +64,13 @@ class Scikit(Estimator):
             self.model = clone(self.model).set_params(**rest)
         return self
 
+    def check_learned(self, unfitted: Any) -> None:
+        """Raise ValueError unless the fitted estimator is of the kind that is fitted here."""
+        if type(self.model_) is not type(unfitted.model):
+            raise ValueError(f"a {type(self.model_).__name__} is not what it fits.")
+        if self.model_.get_params().get("n_jobs") is not None:
+            raise ValueError("it asks for processes of its own.")
+
     def fit(self, X: NDArray[np.float32], y: NDArray[Any], *, groups: NDArray[np.str_]) -> Self:
         """Learn from vectors and class numbers or years."""
         self.summary_: dict[str, Any] = {"notes": list(self.notes)}

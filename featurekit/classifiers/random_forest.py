@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.classifiers import Classifier, classifier
+from featurekit.classifiers._estimator import check_tree
 from featurekit.classifiers._scikit import Scikit
 from featurekit.manifest import Target
 
@@ -24,6 +25,18 @@ COMPONENTS = 128
 @dataclass(eq=False, kw_only=True)
 class Forest(Scikit):
     """A forest of scikit-learn, whose first trees are the whole of a smaller forest."""
+
+    def check_learned(self, unfitted: Any) -> None:
+        """Raise ValueError unless every tree can be climbed: scikit-learn looks at no number of its nodes."""
+        super().check_learned(unfitted)
+        for fitted in self.model_.estimators_:
+            tree = fitted.tree_
+            left, right = tree.children_left, tree.children_right
+            is_leaf = left == -1
+            n_inputs = len(self.axes_) or len(self.mean_)
+            check_tree(left, right, tree.feature, is_leaf, n_inputs)
+            if tree.n_features != n_inputs or tree.value.shape[:2] != (len(left), 1):
+                raise ValueError("a tree is of another size than its forest.")
 
     def _try_out(
         self,

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.classifiers import Classifier, classifier, held_out_score
-from featurekit.classifiers._estimator import Estimator, from_years, learn_years, to_years
+from featurekit.classifiers._estimator import Estimator, check_tree, from_years, learn_years, to_years
 from featurekit.errors import EngineError, FoldError
 from featurekit.folds import Fold, subject_exclusive_folds
 from featurekit.manifest import Target
@@ -193,11 +193,36 @@ class XGBoost(Estimator):
         numbers: NDArray[np.intp] = self.classes_[said.argmax(axis=1)]
         return numbers
 
-    def _ask(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+    def check_learned(self, unfitted: Any) -> None:
+        """Raise ValueError unless every tree can be climbed: XGBoost looks at no number of their nodes."""
+        content = json.loads(self._booster().save_raw("json"))["learner"]
+        facts, model = content["learner_model_param"], content["gradient_booster"]["model"]
+        n_inputs = len(self.axes_) or len(self.mean_)
+        n_groups = max(int(facts["num_class"]), 1)
+        if (
+            content["gradient_booster"]["name"] != "gbtree"
+            or int(facts["num_feature"]) != n_inputs
+            or int(facts["num_target"]) != 1
+            or not all(0 <= group < n_groups for group in model["tree_info"])
+        ):
+            raise ValueError("its booster is of another size, or kind, than it.")
+        for tree in model["trees"]:
+            left, right, features = (
+                np.array(tree[name]) for name in ("left_children", "right_children", "split_indices")
+            )
+            if any(tree["split_type"]):
+                raise ValueError("a tree asks for categories.")
+            check_tree(left, right, features, left == -1, n_inputs)
+
+    def _booster(self) -> "xgboost.Booster":
         import xgboost
 
         booster = xgboost.Booster({"nthread": THREADS, "verbosity": 0})
         booster.load_model(bytearray(self.booster_))
+        return booster
+
+    def _ask(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+        booster = self._booster()
         answers: NDArray[np.float64] = booster.predict(self._matrix(self.scaled(X))).astype(np.float64)
         return answers
 

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from featurekit.errors import ManifestError
 from featurekit.manifest import AGE_GROUP, COLUMNS, MAX_AGE, REASONS, Manifest, age_group_of
 from featurekit.registry import Registry, unknown
+from featurekit.workspace import leads_out
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
@@ -262,11 +263,23 @@ def check_folder(folder: Path) -> None:
         raise ManifestError(f"{folder} {what}. Give the folder that the data set lies in.")
 
 
+def part_of(folder: Path, name: str) -> Path:
+    """Return a file, or folder, of a data set; it need not be there.
+
+    Raises:
+        ManifestError: it is a link that leads out of the data set's folder.
+    """
+    if leads_out(folder / name, folder):
+        raise ManifestError(f"{folder / name} leads out of the data set's folder, and is not read.")
+    return folder / name
+
+
 def find_pictures(folder: Path) -> pd.DataFrame:
     """Return every picture file below a folder, in alphabetical order, as columns image_path and reason.
 
     Paths are relative to the folder, with forward slashes; hidden files and folders are left out;
-    links are followed. The reason is "" but for a name that is no text.
+    links are followed, but not to a folder outside: that is one row. The reason is "" but for that, and
+    for a name that is no text.
 
     Raises:
         ManifestError: the folder is not there, cannot be read, or has no picture in it.
@@ -286,6 +299,9 @@ def find_pictures(folder: Path) -> pd.DataFrame:
                 name = os.fsencode(entry.name).decode("utf-8", "backslashreplace")
                 is_text = name == entry.name
                 if here.joinpath(entry.name).is_dir() if entry.is_symlink() else entry.is_dir():
+                    if entry.is_symlink() and leads_out(here / entry.name, folder):
+                        found.append((prefix + name, "outside_root"))
+                        continue
                     search(here / entry.name, f"{prefix}{name}/", above | {(status.st_dev, status.st_ino)})
                 elif Path(name).suffix.lower() in PICTURES:
                     found.append((prefix + name, "" if is_text else "bad_path"))
@@ -389,7 +405,8 @@ def _read_files(
             return "", "missing_file"
         if "\0" in path:
             return "", "bad_path"
-        if leads_outside(os.path.dirname(file)) or (os.path.islink(file) and leads_outside(file)):  # noqa: PTH114, PTH120
+        may_lead_on = path.endswith("..") or os.path.islink(file)  # noqa: PTH114
+        if leads_outside(os.path.dirname(file)) or (may_lead_on and leads_outside(file)):  # noqa: PTH120
             return "", "outside_root"
         try:
             if not stat.S_ISREG(os.stat(file).st_mode):  # noqa: PTH116

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from featurekit.datasets import RawRows, check_folder, dataset, one_of, read_age_group, unique_ids
+from featurekit.datasets import RawRows, check_folder, dataset, one_of, part_of, read_age_group, unique_ids
 from featurekit.errors import ManifestError
 from featurekit.manifest import age_group_of
 
@@ -53,7 +53,7 @@ def adience(path: Path, *, protocol: str = "published", layout: str = "auto", su
     one_of("subset", subset, tuple(_FOLD_FILES))
     check_folder(path)
     rows = pd.concat(
-        [_read_fold(path / _FOLD_FILES[subset].format(fold), fold) for fold in range(N_FOLDS)],
+        [_read_fold(part_of(path, _FOLD_FILES[subset].format(fold)), fold) for fold in range(N_FOLDS)],
         ignore_index=True,
     )
     there = [name for name in LAYOUTS if (path / name).is_dir()]

@@ -146,6 +146,7 @@ def _read_cells(path: Path, separator: str) -> pd.DataFrame:
                     keep_default_na=False,
                     index_col=False,
                     encoding="utf-8-sig",
+                    compression=None,  # whatever it is called: a few bytes could unpack to anything
                 )
     except (OSError, ValueError, pd.errors.ParserWarning) as error:
         raise ManifestError(f"{path} cannot be read as a table: {error}") from error

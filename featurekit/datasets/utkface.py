@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from featurekit.datasets import RawRows, dataset, find_pictures
+from featurekit.datasets import RawRows, dataset, find_pictures, part_of
 
 # The full pattern or nothing: in 61_1_20170109142408075.jpg.chip.jpg a field is missing, and nobody can say
 # whether the 1 is a gender. A space or a missing dot before "jpg" leaves no doubt about the fields.
@@ -30,7 +30,7 @@ def utkface(path: Path) -> RawRows:
     Args:
         path: the folder of the pictures, or the one with "UTKFace" in it.
     """
-    root = path / "UTKFace" if (path / "UTKFace").is_dir() else path
+    root = part_of(path, "UTKFace") if (path / "UTKFace").is_dir() else path
     table = find_pictures(root)
     fields = [_NAME.fullmatch(image.rpartition("/")[2]) for image in table["image_path"]]
     table["age"] = [float(found["age"]) if found else np.nan for found in fields]

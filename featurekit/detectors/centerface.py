@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from featurekit.detectors import DETECTORS, Detection, Detector
 from featurekit.detectors._frame import detections, fit_frame
 from featurekit.engines import Network, Session, open_session
+from featurekit.engines._onnx import parse_alone
+from featurekit.errors import EngineError
 
 # threshold: least confidence of a face; overlap: of two boxes that share more, one goes.
 SETTINGS: Mapping[str, Any] = {"threshold": 0.35, "overlap": 0.3}
@@ -50,15 +52,19 @@ def any_size(model_bytes: bytes) -> bytes:
 
     The file says 10 × 3 × 32 × 32, and outputs that do not follow from it; the network itself is fully
     convolutional and takes any multiple of 32.
-    """
-    import onnx
 
-    model = onnx.load_model_from_string(model_bytes)
+    Raises:
+        EngineError: it takes no pictures, or is none that parse_alone() takes.
+    """
+    model = parse_alone(model_bytes)
     stored = {tensor.name for tensor in model.graph.initializer}
     for value in model.graph.input:
         if value.name not in stored:
+            sides = value.type.tensor_type.shape.dim
+            if len(sides) != 4:
+                raise EngineError("The ONNX file takes no pictures; it is not CenterFace's.")
             for axis, free in ((0, "n"), (2, "height"), (3, "width")):
-                value.type.tensor_type.shape.dim[axis].dim_param = free
+                sides[axis].dim_param = free
     for value in model.graph.output:
         value.type.tensor_type.ClearField("shape")
     return bytes(model.SerializeToString())

@@ -8,6 +8,7 @@ given.
 
 import io
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,9 +20,13 @@ from numpy.typing import NDArray
 from featurekit.detectors import DETECTORS, Detection, Detector
 from featurekit.detectors._frame import detections, fit_frame
 from featurekit.engines import cuda_is_usable
+from featurekit.engines._onnx import parse_alone
 from featurekit.errors import EngineError, WeightsError
 
 SETTINGS: Mapping[str, Any] = {"threshold": 0.5, "overlap": 0.4}
+
+# Of a detector inside a pack; insightface's largest has 17 MB.
+MAX_BYTES = 256 * 2**20
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -56,7 +61,7 @@ def open_scrfd(weights: bytes, device: str, precision: str, threads: int) -> Ins
     It runs on one thread on a CPU, so that its numbers do not depend on the threads.
 
     Raises:
-        WeightsError: the bytes are no SCRFD network.
+        WeightsError: the bytes are no SCRFD network, or none that parse_alone() takes.
         EngineError: the device or the precision cannot be had.
     """
     import onnxruntime
@@ -72,13 +77,18 @@ def open_scrfd(weights: bytes, device: str, precision: str, threads: int) -> Ins
         device = "cuda" if cuda_is_usable() else "cpu"
     if precision == "bf16":
         raise EngineError("insightface runs SCRFD in fp32 only. Use --precision fp32.")
+    network = detection_network(weights)
+    try:
+        parse_alone(network)
+    except EngineError as error:
+        raise WeightsError(f"insightface cannot open the SCRFD file: {error}") from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = 1
     with TemporaryDirectory() as folder:
         # get_model() reads a file and decides by its ending; it goes nowhere else for a path that exists.
         file = Path(folder) / "scrfd.onnx"
-        file.write_bytes(detection_network(weights))
+        file.write_bytes(network)
         try:
             model = get_model(
                 str(file),
@@ -114,8 +124,14 @@ def detection_network(data: bytes) -> bytes:
         return data
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as pack:
-            return pack.read(_only_detector(pack.namelist()))
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError) as error:
+            member = pack.getinfo(_only_detector(pack.namelist()))
+            if member.file_size > MAX_BYTES:
+                raise WeightsError(
+                    f"{member.filename} in the insightface pack unpacks to {member.file_size:,} bytes;"
+                    f" at most {MAX_BYTES:,} are read."
+                )
+            return pack.read(member)
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, zlib.error) as error:
         raise WeightsError(f"The insightface pack cannot be unpacked: {error}.") from error
 
 

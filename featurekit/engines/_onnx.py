@@ -1,6 +1,6 @@
 """What every engine that reads ONNX files needs done to them first."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,14 +17,12 @@ def with_outputs(model_bytes: bytes, outputs: Sequence[str]) -> bytes:
     """Return the network with exactly these tensors, inner ones too, as its outputs; see NO_WEIGHT too.
 
     Raises:
-        EngineError: it has no tensor of that name, or stores weights outside the file.
+        EngineError: it has no tensor of that name, or is none that parse_alone() takes.
     """
     import onnx
 
-    model = onnx.load_model_from_string(model_bytes)
+    model = parse_alone(model_bytes)
     graph = model.graph
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in graph.initializer):
-        raise EngineError("The ONNX file keeps weights in other files; featurekit reads single files only.")
     for tensor in graph.initializer:
         _without_specks(tensor)
     inner = {name for node in graph.node for name in node.output}
@@ -42,6 +40,55 @@ def with_outputs(model_bytes: bytes, outputs: Sequence[str]) -> bytes:
     del graph.input[:]
     graph.input.extend(pictures)
     return bytes(model.SerializeToString())
+
+
+def parse_alone(model_bytes: bytes) -> Any:
+    """Return an ONNX model that is all in its own bytes and made of ONNX's own operations.
+
+    Engines would open the other files that a tensor names, wherever they lie.
+
+    Raises:
+        EngineError: it is no ONNX model, keeps a tensor in another file, or brings operations of its own.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.load_model_from_string(model_bytes)
+    except DecodeError as error:
+        raise EngineError("The file is no ONNX model.") from error
+    strange = {function.name for function in model.functions}
+    for graph in _graphs(model.graph):
+        strange |= {node.op_type for node in graph.node if node.domain not in ("", "ai.onnx")}
+        if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in _tensors(graph)):
+            raise EngineError(
+                "The ONNX file keeps weights in other files; featurekit reads single files only."
+            )
+    if strange:
+        raise EngineError(
+            f"The ONNX file brings operations that are not ONNX's: {', '.join(sorted(strange))}."
+        )
+    return model
+
+
+def _graphs(graph: Any) -> Iterator[Any]:
+    """Yield a graph and those inside its nodes: the branches of If, the body of Loop."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                yield from _graphs(inner)
+
+
+def _tensors(graph: Any) -> Iterator[Any]:
+    """Yield the tensors that a graph holds, but for those of the graphs inside its nodes."""
+    attributes = [attribute for node in graph.node for attribute in node.attribute]
+    yield from graph.initializer
+    yield from (tensor for attribute in attributes for tensor in (attribute.t, *attribute.tensors))
+    sparse = [attribute.sparse_tensor for attribute in attributes]
+    sparse += [tensor for attribute in attributes for tensor in attribute.sparse_tensors]
+    for pair in (*graph.sparse_initializer, *sparse):
+        yield from (pair.values, pair.indices)
 
 
 def _without_specks(tensor: Any) -> None:

@@ -34,7 +34,13 @@ class OnnxRuntimeSession:
             self._session = onnxruntime.InferenceSession(
                 with_outputs(network.onnx, network.outputs), options, providers=[_PROVIDERS[device]]
             )
-        except (errors.Fail, errors.EPFail, errors.RuntimeException, ValueError) as error:
+        except (
+            errors.Fail,
+            errors.EPFail,
+            errors.InvalidGraph,
+            errors.RuntimeException,
+            ValueError,
+        ) as error:
             raise EngineError(f"ONNX Runtime cannot use {device}: {_first_line(error)}. {_REPAIR}") from error
         got = self._session.get_providers()[0]
         if got != _PROVIDERS[device]:

@@ -122,7 +122,11 @@ def _is_constant(node: Any) -> bool:
 def _read(openvino: Any, network: Network) -> Any:
     """Return the network as an OpenVINO model with exactly the outputs wanted."""
     if network.onnx is not None:
-        return openvino.Core().read_model(with_outputs(network.onnx, network.outputs))
+        try:
+            return openvino.Core().read_model(with_outputs(network.onnx, network.outputs))
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1].strip()
+            raise EngineError(f"OpenVINO cannot read {network.name}: {reason}") from error
     kept = _Kept(network)
     model = kept.read(openvino)
     if model is None:
