@@ -38,6 +38,8 @@ def answer(runs: Sequence[Run], evidence: TargetEvidence | None) -> tuple[tuple[
 
 
 def _named(run: Run) -> str:
+    if "members" in run.parameters:  # an ensemble, which is called by them
+        return run.classifier_name
     return f"{run.classifier_name} on {run.features}"
 
 
