@@ -35,7 +35,8 @@ from featurekit.folds import Fold, FoldSet
 from featurekit.images import decode, read_bytes, reduction
 from featurekit.manifest import AGE_GROUP, COLUMNS, GENDER, TARGETS, Manifest, Target
 from featurekit.store import Store
-from featurekit.workspace import leads_out, no_formula, read_facts, write_facts, write_text
+from featurekit.text import no_formula, words_of
+from featurekit.workspace import leads_out, read_facts, write_facts, write_text
 
 VERSION = 1
 Severity = Literal["ok", "note", "warning", "error"]
@@ -416,7 +417,7 @@ def _names_identity(column: str) -> bool:
     """
     if column in COLUMNS:
         return False
-    words = re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", column).lower())
+    words = words_of(column)
     named = [bool(_IDENTITIES.fullmatch(word)) for word in words]
     return any(named) and all(
         is_named or _FILLERS.fullmatch(word) for word, is_named in zip(words, named, strict=True)

@@ -1062,6 +1062,22 @@ def load_runs(folder: Path) -> list[Run]:
     return [Run.load(path) for path in sorted((folder / "runs").glob("*.json"))]
 
 
+def some_runs(folder: Path) -> list[Run]:
+    """Return every run of a comparison that must have one, by name.
+
+    Raises:
+        WorkspaceError: it has none.
+    """
+    runs = load_runs(folder)
+    if not runs:
+        known = sorted({path.parents[1].name for path in folder.parent.glob("*/runs/*.json")})
+        raise WorkspaceError(
+            f"There is no run in {folder}. Next: featurekit fit --name {folder.name} --model svm."
+            f" Comparisons with runs: {', '.join(known) or 'none'}."
+        )
+    return runs
+
+
 def _name(target: str, features: str, classifier: str, tuned: bool, variation: Mapping[str, Any]) -> str:
     changes = "".join(f"--{name}-{value}" for name, value in variation.items())
     classifier = re.sub(r"[^\w.-]+", "-", classifier).strip("-")

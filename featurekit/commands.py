@@ -20,6 +20,7 @@ import typer
 
 from featurekit import __version__
 from featurekit.errors import FeaturekitError, ManifestError, WorkspaceError
+from featurekit.text import one_line
 from featurekit.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -213,7 +214,7 @@ def _print_unused(manifest: "Manifest") -> None:
     order = list(REASONS)
     bad = sorted((order.index(reason), row) for row, reason in enumerate(reasons) if reason)
     for number, row in bad[:SHOWN]:
-        typer.echo(_one_line(f"warning: row {row + 1}, '{paths[row]}': {REASONS[order[number]]}"), err=True)
+        typer.echo(one_line(f"warning: row {row + 1}, '{paths[row]}': {REASONS[order[number]]}"), err=True)
     if len(bad) > SHOWN:
         typer.echo(f"warning: … and {len(bad) - SHOWN} more; each with its reason in manifest.csv", err=True)
 
@@ -286,7 +287,7 @@ def extract(
     if profile:
         _print_profile(extraction)
     for face_id, why in extraction.unread[:SHOWN]:
-        typer.echo(_one_line(f"warning: {face_id} was not read: {why}"), err=True)
+        typer.echo(one_line(f"warning: {face_id} was not read: {why}"), err=True)
     if len(extraction.unread) > SHOWN:
         typer.echo(f"warning: … and {len(extraction.unread) - SHOWN} more", err=True)
     if extraction.unread:
@@ -516,7 +517,7 @@ def report(
       featurekit report --compare utkface-june utkface-july
     """
     from featurekit.audit import Audit
-    from featurekit.benchmark import load_runs
+    from featurekit.benchmark import some_runs
     from featurekit.evidence import gather
     from featurekit.registry import unknown
     from featurekit.report import write_report
@@ -534,9 +535,7 @@ def report(
         return
     name = name or manifest.name
     folder = workspace.report(name)
-    runs = load_runs(folder)
-    if not runs:
-        raise WorkspaceError(f"Nothing has been fitted in {folder} yet. Next: featurekit fit --model svm")
+    runs = some_runs(folder)
     with _progress("comparing", "pieces") as progress:
         evidence = gather(folder, runs, manifest, progress=progress)
     without = len(runs) - len(evidence.of if evidence else ())
@@ -692,18 +691,12 @@ def _print_checked(one: "Checked") -> None:
 
 def _report_changes(workspace: Workspace, manifest: "Manifest", names: tuple[str, str]) -> None:
     """Write what changed between two comparisons of a workspace."""
-    from featurekit.benchmark import load_runs
+    from featurekit.benchmark import some_runs
     from featurekit.evidence import compare_runs
     from featurekit.report import write_changes
 
     before, after = (workspace.report(name) for name in names)
-    earlier, later = load_runs(before), load_runs(after)
-    for folder, runs in ((before, earlier), (after, later)):
-        if not runs:
-            known = sorted({path.parents[1].name for path in folder.parent.glob("*/runs/*.json")})
-            raise WorkspaceError(
-                f"There is no run in {folder}. Comparisons with runs: {', '.join(known) or 'none'}."
-            )
+    earlier, later = some_runs(before), some_runs(after)
     both = {run.name for run in earlier} & {run.name for run in later}
     shared = {run.name: manifest.target(run.target) for run in earlier if run.name in both}
     differences = compare_runs(before, after, shared)
@@ -881,7 +874,7 @@ def predict(
 def _end_with(bad: Sequence[tuple[Path, str]]) -> None:
     """Say which photographs were not read and why; exit code 1 if there are any."""
     for path, message in bad[:SHOWN]:
-        typer.echo(_one_line(f"error: {path}: {message}"), err=True)
+        typer.echo(one_line(f"error: {path}: {message}"), err=True)
     if len(bad) > SHOWN:
         typer.echo(f"error: … and {len(bad) - SHOWN} more", err=True)
     if bad:
@@ -1300,13 +1293,7 @@ def _command_line() -> str:
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return "" if value != value else f"{value:.2f}"
-    return _one_line(str(value))
-
-
-def _one_line(text: str) -> str:
-    """Return a text with other people's names in it so that a terminal only shows it, in one line."""
-    letters = " ".join(text.splitlines())
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in letters)
+    return one_line(str(value))
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:
@@ -1421,5 +1408,5 @@ def main() -> None:
     try:
         app()
     except FeaturekitError as error:
-        typer.echo(_one_line(f"error: {error}"), err=True)
+        typer.echo(one_line(f"error: {error}"), err=True)
         sys.exit(1)

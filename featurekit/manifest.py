@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from featurekit.errors import ManifestError, TargetError
 from featurekit.registry import unknown
-from featurekit.workspace import FORMULA, as_it_was, no_formula, write_text
+from featurekit.text import FORMULA, as_it_was, no_formula, words_of
+from featurekit.workspace import write_text
 
 # Columns every manifest has, in this order; any further column is a label of the user's own.
 COLUMNS = (
@@ -122,8 +123,8 @@ def names_ethnicity(column: str) -> bool:
     >>> [names_ethnicity(name) for name in ("race", "perceivedEthnicity", "ethnic_group", "trace", "gender")]
     [True, True, True, False, False]
     """
-    words = re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", column).lower())
-    return any(re.fullmatch(r"race|racial|ethnic|ethnicit(y|ies)|nationality|caste|tribe", w) for w in words)
+    named = re.compile("race|racial|ethnic|ethnicit(y|ies)|nationality|caste|tribe")
+    return any(named.fullmatch(word) for word in words_of(column))
 
 
 def age_group_of(years: float) -> str:

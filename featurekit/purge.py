@@ -15,7 +15,6 @@ What has learned from a face cannot forget it, and is named instead.
 
 import csv
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -34,14 +33,15 @@ from featurekit.manifest import Manifest
 from featurekit.registry import unknown
 from featurekit.report.gallery import shows_people
 from featurekit.store import FileIndex, ShelfInfo, Store
+from featurekit.text import as_it_was
 from featurekit.workspace import (
     Workspace,
-    as_it_was,
     is_running,
     read_facts,
     whole_file,
     write_facts,
     write_text,
+    writer_of,
 )
 
 # Raise when purge.json holds other things.
@@ -468,10 +468,10 @@ def _unfinished(workspace: Workspace) -> list[Path]:
 
 def _remove_unfinished(workspace: Workspace) -> None:
     for path in _unfinished(workspace):
-        writer = re.search(r"\.(\d+)(?:-\d+)?\.tmp$", path.name)
-        if writer and int(writer[1]) != os.getpid() and is_running(int(writer[1])):
+        writer = writer_of(path)
+        if writer not in (None, os.getpid()) and is_running(writer):
             raise WorkspaceError(
-                f"Process {writer[1]} is writing {path}. End it, and run the purge again; if it is another"
+                f"Process {writer} is writing {path}. End it, and run the purge again; if it is another"
                 " program, delete the file."
             )
         path.unlink(missing_ok=True)

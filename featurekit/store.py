@@ -38,7 +38,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.errors import StoreError
-from featurekit.workspace import is_running, sync_folder, whole_file
+from featurekit.workspace import is_running, sync_folder, whole_file, writer_of
 
 # Raise when the layout of a shard changes: older shards are then damaged to this version and recomputed.
 STORE_VERSION = 1
@@ -1083,15 +1083,15 @@ def _recipe_of(folder: Path, shards: Sequence[_Shard]) -> Mapping[str, Any]:
 
 def _is_left(path: Path) -> bool:
     """Return whether an unfinished file has no writer any more."""
-    writer = re.search(r"\.(\d+)(?:-\d+)?\.tmp$", path.name)
+    writer = writer_of(path)
     try:
         quiet = time.time() - path.stat().st_mtime
     except OSError:
         return False
-    if not writer or quiet < LEFT_ALONE:
+    if writer is None or quiet < LEFT_ALONE:
         return False
     # The number may belong to a newer process by now.
-    return not is_running(int(writer[1])) or quiet > 86400
+    return not is_running(writer) or quiet > 86400
 
 
 def _redundant(folder: Path) -> list[Path]:

@@ -21,10 +21,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from featurekit.benchmark import Run, load_runs
-from featurekit.errors import EngineError, StoreError, WorkspaceError
+from featurekit.benchmark import Run, some_runs
+from featurekit.errors import EngineError, StoreError
 from featurekit.report.gallery import shows_people
-from featurekit.report.text import markdown, visible
+from featurekit.text import markdown, visible
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -88,13 +88,8 @@ def log_comparison(
         EngineError: MLflow is not installed.
         StoreError: the store cannot be reached or written.
     """
-    runs = load_runs(folder)
+    runs = some_runs(folder)
     texts = [path.read_text() for path in sorted((folder / "runs").glob("*.json"))]
-    if not runs:
-        known = sorted({path.parents[1].name for path in folder.parent.glob("*/runs/*.json")})
-        raise WorkspaceError(
-            f"There is no run in {folder}. Comparisons with runs: {', '.join(known) or 'none'}."
-        )
     report = [folder / name for name in REPORT_FILES if (folder / name).is_file()]
     experiment = experiment or str(runs[0].dataset["name"])
     with _mlflow(store):

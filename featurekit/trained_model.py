@@ -50,7 +50,8 @@ from featurekit.faces import (
 )
 from featurekit.images import read_bytes, read_image
 from featurekit.manifest import AGE, AGE_GROUP, GENDER, Target
-from featurekit.workspace import no_formula, whole_file
+from featurekit.text import no_formula
+from featurekit.workspace import whole_file
 
 DECLINED = "unsure"  # stands in the place of an answer
 # Photographs that go through the models together.

@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurekit._looking import Looked, Looker, Task
-from featurekit.benchmark import Run, load_runs, processor, versions
+from featurekit.benchmark import Run, processor, some_runs, versions
 from featurekit.embeddings import (
     OpenBackbone,
     Progress,
@@ -132,9 +132,7 @@ def verify_run(
     Raises:
         WorkspaceError: nothing was fitted, or the predictions, which say which faces took part, are gone.
     """
-    runs = load_runs(folder)
-    if not runs:
-        raise WorkspaceError(f"Nothing has been fitted in {folder} yet. Next: featurekit fit --model svm")
+    runs = some_runs(folder)
     if n < 1:
         raise WorkspaceError(f"At least one face must be looked at. Got {n} instead.")
     face_ids = _faces_of(folder, n, seed)

@@ -12,6 +12,7 @@ A workspace is the folder an analyst works in, by default the current one:
 import errno
 import json
 import os
+import re
 import stat
 import threading
 from collections.abc import Iterator, Mapping
@@ -76,6 +77,12 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):  # the error above says more
             unfinished.unlink()
+
+
+def writer_of(unfinished: Path) -> int | None:
+    """Return the process that whole_file() names in an unfinished file's name; None where it names none."""
+    found = re.search(r"\.(\d+)(?:-\d+)?\.tmp$", unfinished.name)
+    return int(found[1]) if found else None
 
 
 def is_running(process: int) -> bool:
@@ -168,24 +175,3 @@ def _short(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_short(one) for one in value]
     return float(f"{value:.6g}") if isinstance(value, float) else value
-
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
-def no_formula(text: str) -> str:
-    """Return a cell of a table that no spreadsheet takes for a formula.
-
-    >>> no_formula("=1+1"), no_formula("'=1+1"), no_formula("face 1")
-    ("'=1+1", "''=1+1", 'face 1')
-    """
-    return f"'{text}" if text.lstrip("'").startswith(FORMULA) else text
-
-
-def as_it_was(cell: str) -> str:
-    """Return the text that no_formula() was given.
-
-    >>> as_it_was("'=1+1"), as_it_was("''=1+1"), as_it_was("'tis 1")
-    ('=1+1', "'=1+1", "'tis 1")
-    """
-    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(FORMULA) else cell

@@ -68,7 +68,6 @@ CONTROLS = (
     "line\u2028separator",
 )
 HOSTILE = MARKUP + FORMULAS + CONTROLS
-N_SUBJECTS = len(HOSTILE) + 1
 
 
 @pytest.fixture

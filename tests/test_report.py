@@ -32,8 +32,8 @@ from featurekit.report.tables import (
     ranks_table,
     scores_table,
 )
-from featurekit.report.text import markdown, visible
 from featurekit.statistics import Interval, Ranks
+from featurekit.text import markdown, visible
 
 AGE_GROUPS = ("0-2", "4-6", "8-12", "15-20", "25-32", "38-43", "48-53", "60-100")
 FEATURES = ("dlib_age", "mobilenet_v2", "dlib_age+dlib_gender+mobilenet_v2")

@@ -296,7 +296,7 @@ def test_other_versions_hardware_and_engines_are_named(workspace, monkeypatch):
 
 
 def test_a_comparison_without_runs_or_predictions_is_one_line(featurekit, workspace):
-    assert "Nothing has been fitted" in featurekit("verify-run", "--name", "july")[2]
+    assert "There is no run in" in featurekit("verify-run", "--name", "july")[2]
     with pytest.raises(WorkspaceError, match="At least one face"):
         verified(workspace, n=0)
     shutil.rmtree(workspace.report("table") / "predictions")

@@ -131,6 +131,7 @@ def detection_network(data: bytes) -> bytes:
                     f" at most {MAX_BYTES:,} are read."
                 )
             return pack.read(member)
+    # A RuntimeError says that it has a password.
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, zlib.error) as error:
         raise WeightsError(f"The insightface pack cannot be unpacked: {error}.") from error
 

@@ -25,8 +25,8 @@ def keep_memory() -> None:
     """Let this process keep the memory that it frees, and use it again; call it before threads are made.
 
     A training step frees as many large arrays as it makes. glibc hands each back to the kernel and asks for
-    fresh pages in the next step, all zeroed anew: a quarter of MobileNetV2's step on two cores. Each thread's
-    own heap takes no array of more than 32 MB, so all threads share one. Elsewhere than on glibc this does
+    fresh pages in the next step, all zeroed anew. Each thread's own heap takes no array of more than 32 MB,
+    so all threads share one. Elsewhere than on glibc this does
     nothing.
     """
     if sys.platform != "linux":

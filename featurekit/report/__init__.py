@@ -23,7 +23,7 @@ from featurekit.report.changes import compose_changes
 from featurekit.report.gallery import SIDE, Errors
 from featurekit.report.page import SYNTHETIC, Answers, Code, Figure, Gallery, Page, Points, Text, compose
 from featurekit.report.tables import FOUND, Cell, Column, Table
-from featurekit.report.text import markdown, visible
+from featurekit.text import markdown, visible
 from featurekit.workspace import write_text
 
 

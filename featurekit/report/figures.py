@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from featurekit.report.text import visible
+from featurekit.text import visible
 
 _LETTER = 7.2  # width of a letter at 12 px in the widest of the usual fonts
 _MAX_LABEL = 50  # letters

@@ -1,14 +1,16 @@
-"""Make any text safe to stand in a report.
+"""Make any text safe to stand in a page, in a table and on a terminal.
 
 Labels, file names and column names come from other people's data. They may hold
-markup, control characters or marks that turn the direction of reading, and must
-still be readable for what they are.
+markup, formulas, control characters or marks that turn the direction of reading,
+and must still be readable for what they are.
 """
 
 import re
 
 _MARKDOWN = re.compile(r"[\\`*\[\]<>|~&]|(?<![^\W_])_|_(?![^\W_])")
 _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
+# What a spreadsheet takes for the start of a formula.
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 # Marks that make text look like another: direction, nothing at all, and line ends of other kinds.
 _DECEIVING = {
     0x061C,
@@ -46,6 +48,15 @@ def _written_out(letter: str) -> str:
     return letter.encode("unicode_escape", "backslashreplace").decode("ascii")
 
 
+def words_of(name: str) -> list[str]:
+    """Return the words that a column is called by, in small letters.
+
+    >>> words_of("perceivedEthnicity"), words_of("user_id2")
+    (['perceived', 'ethnicity'], ['user', 'id'])
+    """
+    return re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", name).lower())
+
+
 def markdown(text: str) -> str:
     r"""Return the text so that Markdown shows it as it is, in a table too.
 
@@ -55,3 +66,30 @@ def markdown(text: str) -> str:
     'dlib_age \\| &lt;b&gt;\\*x\\*&lt;/b&gt;'
     """
     return _MARKDOWN.sub(lambda found: _ENTITIES.get(found[0], "\\" + found[0]), visible(text))
+
+
+def one_line(text: str) -> str:
+    r"""Return the text in one line that a terminal only shows.
+
+    >>> one_line("a\nb\x1b[2J")
+    'a b\\x1b[2J'
+    """
+    return visible(" ".join(text.splitlines()))
+
+
+def no_formula(text: str) -> str:
+    """Return a cell of a table that no spreadsheet takes for a formula.
+
+    >>> no_formula("=1+1"), no_formula("'=1+1"), no_formula("face 1")
+    ("'=1+1", "''=1+1", 'face 1')
+    """
+    return f"'{text}" if text.lstrip("'").startswith(FORMULA) else text
+
+
+def as_it_was(cell: str) -> str:
+    """Return the text that no_formula() was given.
+
+    >>> as_it_was("'=1+1"), as_it_was("''=1+1"), as_it_was("'tis 1")
+    ('=1+1', "'=1+1", "'tis 1")
+    """
+    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(FORMULA) else cell
