@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn  # noqa: TID253
 
 from featurekit.classifiers import Crops, _cnn, _training
-from featurekit.classifiers._augmentation import NOTHING, Augmentation, _part, changed
+from featurekit.classifiers._augmentation import NOTHING, Augmentation, _part, changed, changed_together
 from featurekit.classifiers._cnn import CNN, VIEWS, as_crops
 from featurekit.classifiers._heads import OLDEST, Head, class_weights, head_for, heads_module
 from featurekit.classifiers._training import PARTS, Faces, Schedule, parts_of
@@ -586,7 +586,7 @@ def learned(network, heads, n=7, micro=8, mixed=None, **facts):
     loss, outputs = _training._learn(
         network, heads, pixels, labels, mixed, micro, {}, schedule(**facts), "cpu", "fp32"
     )
-    return loss, outputs, [weight.grad.numpy().copy() for weight in network.parameters()]
+    return float(loss), outputs, [weight.grad.numpy().copy() for weight in network.parameters()]
 
 
 def two_heads(make_body):
@@ -841,6 +841,24 @@ def test_switching_a_change_off_leaves_the_others_as_they_were(off):
         less = Augmentation(**{off: OFF[off]}).draw(rngs[1])
         assert less == full._replace(**{field[off]: getattr(NOTHING, field[off])})
     assert rngs[0].random() == rngs[1].random()
+
+
+@pytest.mark.parametrize("side", [24, 17, 40])
+@pytest.mark.parametrize("on", [*OFF, "everything", "nothing"])
+def test_faces_changed_together_are_those_changed_one_by_one(on, side):
+    """A GPU's way and the processor's, on smooth faces, as photographs are, and on noise."""
+    default = {one.name: one.default for one in fields(Augmentation)}
+    chosen = {"everything": default, "nothing": OFF}.get(on) or OFF | {on: default[on]}
+    rng = np.random.default_rng(0)
+    smooth = np.linspace(0, 255, 24 * 24 * 3).reshape(24, 24, 3).astype(np.uint8)
+    crops = np.stack([smooth, smooth[:, ::-1], *(face(seed=seed) for seed in range(38))])
+    changes = [Augmentation(**chosen).draw(rng) for _ in crops]
+    assert on == "nothing" or set(changes) != {NOTHING}
+    together = changed_together(torch.from_numpy(crops), changes, side, device="cpu")
+    alone = torch.stack([changed(crop, change, side) for crop, change in zip(crops, changes, strict=True)])
+    off = (together - alone).abs()
+    assert off.max() <= 4
+    assert (off > 1).float().mean() < 0.03
 
 
 def test_changes_are_no_larger_than_allowed():

@@ -5,6 +5,7 @@ threads nor anything else that draws random numbers changes it; what is done to
 the pixels is torchvision's.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -111,3 +112,93 @@ def changed(crop: NDArray[np.uint8], change: Change, side: int) -> "torch.Tensor
         grey = torch.full((3, height, width), 127, dtype=torch.uint8)
         face = functional.erase(face, top, left, height, width, grey)
     return face
+
+
+def changed_together(
+    crops: "torch.Tensor", changes: Sequence[Change], side: int, *, device: str
+) -> "torch.Tensor":
+    """Return faces as changed() does, all at once on a device; no channel is more than 4 of 255 away.
+
+    A GPU would wait for torchvision's steps, which a processor takes face by face. A network that is being
+    trained cannot tell the two apart, and a GPU's sums are not the same twice anyway.
+
+    Args:
+        crops: uint8, shape (n, s, s, 3), on the CPU.
+        changes: what to do to each, n of them.
+        side: of what is returned, in pixels.
+        device: where it is done.
+
+    Returns:
+        Whole numbers of 0 to 255 as float32, shape (n, 3, side, side), on the device.
+    """
+    import torch
+    from torch.nn import functional
+
+    own = crops.shape[1]
+    numbers = np.array(
+        [
+            [
+                change.is_flipped,
+                np.deg2rad(change.angle),
+                *(max(round(own * part), number // 2) for number, part in enumerate(change.box)),
+                *change.light,
+                *(round(side * part) for part in change.erased),
+            ]
+            for change in changes
+        ],
+        np.float32,
+    )
+    table = torch.from_numpy(numbers)
+    if device == "cuda":
+        crops, table = crops.pin_memory(), table.pin_memory()
+    table = table.to(device, non_blocking=True)
+    faces = crops.to(device, non_blocking=True).permute(0, 3, 1, 2).float()
+    flipped, angle, *_ = columns = [column.view(-1, 1, 1, 1) for column in table.unbind(1)]
+    if numbers[:, 0].any():
+        faces = torch.where(flipped > 0, faces.flip(3), faces)
+    if numbers[:, 1].any():
+        sine, cosine = angle.flatten().sin(), angle.flatten().cos()
+        zero = torch.zeros_like(sine)
+        turn = torch.stack([cosine, -sine, zero, sine, cosine, zero], 1).view(-1, 2, 3)
+        grid = functional.affine_grid(turn, list(faces.shape), align_corners=False)
+        faces = functional.grid_sample(faces, grid, align_corners=False).round()
+    top, left, height, width = (column.view(-1, 1, 1) for column in columns[2:6])
+    down, across = _shrinking(top, height, own, side), _shrinking(left, width, own, side)
+    faces = (down[:, None] @ faces @ across[:, None].mT).round().clamp(0, 255)
+    if (numbers[:, 6:9] != 1).any():
+        brightness, contrast, saturation = columns[6:9]
+        faces = (faces * brightness).clamp(0, 255).floor()
+        mean = _grey(faces).mean((2, 3), keepdim=True)
+        faces = (contrast * faces + (1 - contrast) * mean).clamp(0, 255).floor()
+        faces = (saturation * faces + (1 - saturation) * _grey(faces)).clamp(0, 255).floor()
+    if numbers[:, 11:].any():
+        top, left, height, width = columns[9:]
+        at = torch.arange(side, device=device)
+        rows, places = at.view(1, 1, -1, 1), at.view(1, 1, 1, -1)
+        is_erased = (rows >= top) & (rows < top + height) & (places >= left) & (places < left + width)
+        faces = torch.where(is_erased, 127.0, faces)
+    return faces
+
+
+def _shrinking(first: "torch.Tensor", length: "torch.Tensor", own: int, side: int) -> "torch.Tensor":
+    """Return what each new pixel along one side has of each old one, shape (n, side, own): a triangle.
+
+    Args:
+        first: number of the first old pixel that is kept, shape (n, 1, 1).
+        length: how many are kept, same shape.
+        own: how many there are.
+        side: how many are wanted.
+    """
+    import torch
+
+    old = torch.arange(own, device=first.device).view(1, 1, -1) - first
+    new = torch.arange(side, device=first.device).view(1, -1, 1)
+    scale = length / side
+    shares = (1 - (old + 0.5 - (new + 0.5) * scale).abs() / scale.clamp(min=1)).clamp(min=0)
+    shares = shares * ((old >= 0) & (old < length))
+    return shares / shares.sum(2, keepdim=True)
+
+
+def _grey(faces: "torch.Tensor") -> "torch.Tensor":
+    red, green, blue = faces.unbind(1)
+    return (0.2989 * red + 0.587 * green + 0.114 * blue).floor()[:, None]

@@ -74,7 +74,8 @@ class Head:
 
         Args:
             outputs: shape (n, n_outputs).
-            labels: class number of each face, -1 without one; or years, NaN without, shape (n,).
+            labels: class number of each face, -1 without one; or years, NaN without, shape (n,); on the
+                CPU, so that nobody waits for a GPU to say which faces have one.
             smoothing: share of the truth that is spread over all classes.
             weights: of each class.
         """
@@ -85,7 +86,8 @@ class Head:
         known = self.is_known(labels)
         if not bool(known.any()):
             return outputs.sum() * 0
-        outputs, labels = outputs[known], labels[known]
+        outputs = outputs[known.nonzero().flatten().to(outputs.device)]
+        labels = labels[known].to(outputs.device)
         if self.kind == "classes":
             return functional.cross_entropy(outputs, labels, weight=weights, label_smoothing=smoothing)
         if self.kind == "ordered":

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.classifiers._augmentation import NOTHING, Augmentation, changed
+from featurekit.classifiers._augmentation import NOTHING, Augmentation, Change, changed, changed_together
 from featurekit.classifiers._heads import Head, class_weights
 from featurekit.engines import Achieved
 from featurekit.errors import EngineError
@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 # learning rate of its own.
 PARTS = 4
 AHEAD = 3  # batches that are being prepared while one is learned from
-EVALUATED_AT_ONCE = 64
+EVALUATED_AT_ONCE = {"cpu": 64, "cuda": 512}
+# A GPU's epochs may be shorter than writing a checkpoint takes: seconds from one to the next.
+SAVE_EVERY = {"cpu": 0.0, "cuda": 10.0}
 # After an epoch, and after so many seconds within one, somebody who watches is told.
 TELL_EVERY = 2.0
 
@@ -160,7 +162,8 @@ def train(
         threads: how many may be used.
         balanced_by: target whose classes, or ages by decade, come alike often where the schedule's balance
             is "sampler"; "" for the first head's.
-        checkpoint: file to go on from and to write after each epoch; None for none.
+        checkpoint: file to go on from and to write after each epoch, of a GPU's after SAVE_EVERY seconds of
+            them; None for none.
         watch: told in a few words how it goes, and the share that is done.
 
     Raises:
@@ -169,7 +172,7 @@ def train(
     import torch
 
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = _optimizer(network, schedule)
+    optimizer = _optimizer(network, schedule, device)
     at, best = Progress(), deepcopy(network.state_dict())
     if checkpoint is not None and checkpoint.is_file():
         try:
@@ -180,7 +183,7 @@ def train(
             if watch:
                 watch(f"starting anew: {checkpoint.name} {error}; it is now {aside.name}", 0.0)
             network.load_state_dict(best)
-            optimizer = _optimizer(network, schedule)
+            optimizer = _optimizer(network, schedule, device)
     weights = {
         head.target.name: class_weights(faces.labels[head.target.name], len(head.target.classes)).to(device)
         for head in heads
@@ -203,6 +206,7 @@ def train(
             pool=pool,
             watch=watch,
         )
+        saved = time.monotonic()
         while not at.finished:
             started = time.perf_counter()
             line = trainer.epoch(at.epoch)
@@ -220,8 +224,11 @@ def train(
                 line["stage"] == "all" and at.epoch - at.best_epoch >= schedule.patience
             )
             at.seconds += time.perf_counter() - started
-            if checkpoint is not None:
+            if checkpoint is not None and (
+                at.finished or time.monotonic() - saved >= SAVE_EVERY[device]
+            ):
                 _save(checkpoint, at, network, optimizer, best)
+                saved = time.monotonic()
             if watch:
                 watch(_told(at, schedule), at.epoch / schedule.epochs)
     network.load_state_dict(best)
@@ -267,7 +274,9 @@ class _Trainer:
             self.faces, schedule, np.random.default_rng([self.seed, number]), balanced_by=self.balanced_by
         )
         n_steps = -(-len(order) // schedule.batch_size)
-        total, done, right, rate = 0.0, 0, _Tally(self.heads), 0.0
+        # Sums stay on the device: to ask a GPU for a number is to wait for it.
+        total: Any = 0.0
+        done, right, rate = 0, _Tally(self.heads), 0.0
         batches = _batches(
             self.faces,
             order,
@@ -277,6 +286,7 @@ class _Trainer:
             [self.seed, number],
             self.pool,
             schedule.mixup,
+            self.device,
         )
         for step, (pixels, labels, mixed) in enumerate(batches):
             rate = _rate(schedule, number * n_steps + step, schedule.epochs * n_steps)
@@ -287,11 +297,12 @@ class _Trainer:
                 self._told = time.monotonic()
                 speed = done / (time.perf_counter() - started)
                 self.watch(
-                    f"epoch {number + 1} of {schedule.epochs}, loss {total / done:.3f}, {speed:.0f} faces/s",
+                    f"epoch {number + 1} of {schedule.epochs}, loss {float(total) / done:.3f},"
+                    f" {speed:.0f} faces/s",
                     (number + done / len(order)) / schedule.epochs,
                 )
         return {
-            "loss": total / done,
+            "loss": float(total) / done,
             **right.scores(),
             "rate": round(done / (time.perf_counter() - started), 1),
             "learning_rate": rate,
@@ -304,8 +315,8 @@ class _Trainer:
         pixels: "torch.Tensor",
         labels: "Mapping[str, torch.Tensor]",
         mixed: "tuple[float, NDArray[np.intp]] | None",
-    ) -> "tuple[float, dict[str, torch.Tensor]]":
-        """Learn from one batch; return its mean loss, and the outputs."""
+    ) -> "tuple[torch.Tensor, dict[str, torch.Tensor]]":
+        """Learn from one batch; return its mean loss, as float64, and the outputs."""
         import torch
 
         for group in self.optimizer.param_groups:
@@ -359,11 +370,12 @@ def _learn(
     schedule: Schedule,
     device: str,
     precision: str,
-) -> "tuple[float, dict[str, torch.Tensor]]":
+) -> "tuple[torch.Tensor, dict[str, torch.Tensor]]":
     """Add up the slopes of one batch, some faces at a time; return its mean loss, and the outputs."""
     import torch
 
-    total, outputs = 0.0, []
+    total: Any = 0.0
+    outputs = []
     pairs = [(1.0, labels)]
     if mixed is not None:
         share, partners = mixed
@@ -380,7 +392,7 @@ def _learn(
             share
             * head.loss(
                 found[head.target.name],
-                own[head.target.name][rows].to(device),
+                own[head.target.name][rows],
                 smoothing=schedule.smoothing,
                 weights=weights.get(head.target.name),
             )
@@ -389,17 +401,26 @@ def _learn(
         )
         part = min(micro, len(pixels) - start) / len(pixels)
         (loss * part).backward()  # type: ignore[union-attr]  # there is at least one head
-        total += float(loss.detach()) * part  # type: ignore[union-attr]
+        total = total + loss.detach().double() * part  # type: ignore[union-attr]
         outputs.append({name: values.detach() for name, values in found.items()})
     return total, {name: torch.cat([one[name] for one in outputs]) for name in outputs[0]}
+
+
+def _as_given(
+    crops: NDArray[np.uint8], rows: NDArray[np.intp], changes: Sequence[Change], side: int, device: str
+) -> "torch.Tensor":
+    """Return faces as a network is given them, shape (n, 3, side, side): bytes, or on a GPU whole numbers."""
+    import torch
+
+    if device == "cpu":
+        return torch.stack([changed(crops[row], one, side) for row, one in zip(rows, changes, strict=True)])
+    return changed_together(torch.from_numpy(crops[rows]), changes, side, device=device)
 
 
 def _on(pixels: "torch.Tensor", device: str) -> "torch.Tensor":
     import torch
 
-    if device == "cuda":
-        pixels = pixels.pin_memory().to(device, non_blocking=True)
-    return pixels.float().contiguous(memory_format=torch.channels_last)
+    return pixels.to(device).float().contiguous(memory_format=torch.channels_last)
 
 
 def _batches(
@@ -411,6 +432,7 @@ def _batches(
     seed: Sequence[int],
     pool: ThreadPoolExecutor,
     mixup: float,
+    device: str,
 ) -> "Iterator[tuple[torch.Tensor, dict[str, torch.Tensor], tuple[float, NDArray[np.intp]] | None]]":
     """Yield pixels (n, 3, side, side), labels and how they are to be mixed; the next ones are under way."""
     import torch
@@ -419,9 +441,7 @@ def _batches(
         rows = order[step * size : (step + 1) * size]
         rng = np.random.default_rng([*seed, step, 1])
         changes = [augmentation.draw(rng) if augmentation else NOTHING for _ in rows]
-        crops = (faces.crops[row] for row in faces.rows[rows])
-        each = [changed(crop, change, side) for crop, change in zip(crops, changes, strict=True)]
-        return torch.stack(each), rows
+        return _as_given(faces.crops, faces.rows[rows], changes, side, device), rows
 
     n_steps = -(-len(order) // size)
     waiting: deque[Future[Any]] = deque(pool.submit(prepare, step) for step in range(min(AHEAD, n_steps)))
@@ -513,7 +533,7 @@ def parts_of(body: "torch.nn.Module") -> "list[list[torch.nn.Parameter]]":
     return parts
 
 
-def _optimizer(network: "torch.nn.Module", schedule: Schedule) -> "torch.optim.Optimizer":
+def _optimizer(network: "torch.nn.Module", schedule: Schedule, device: str = "cpu") -> "torch.optim.Optimizer":
     """Return AdamW with a group for each part and kind of weight."""
     import torch
 
@@ -527,7 +547,7 @@ def _optimizer(network: "torch.nn.Module", schedule: Schedule) -> "torch.optim.O
             if own:
                 decay = schedule.weight_decay if is_matrix else 0.0
                 groups.append({"params": own, "factor": factor, "weight_decay": decay})
-    return torch.optim.AdamW(groups, lr=schedule.learning_rate)
+    return torch.optim.AdamW(groups, lr=schedule.learning_rate, fused=device == "cuda")
 
 
 def _set_stage(network: "torch.nn.Module", stage: str) -> None:
@@ -547,22 +567,23 @@ class _Tally:
 
     def __init__(self, heads: Sequence[Head]) -> None:
         self._heads = heads
-        self._sums = {head.target.name: 0.0 for head in heads}
+        self._sums: dict[str, Any] = {head.target.name: 0.0 for head in heads}
         self._counts = {head.target.name: 0 for head in heads}
 
     def add(self, outputs: "Mapping[str, torch.Tensor]", labels: "Mapping[str, torch.Tensor]") -> None:
         for head in self._heads:
             name = head.target.name
-            true = labels[name]
-            said = head.answer(outputs[name]).cpu()
-            known = head.is_known(true)
+            known = head.is_known(labels[name])
+            said = head.answer(outputs[name])
+            true = labels[name].to(said.device)
             each = (said - true).abs() if head.kind == "years" else said.argmax(dim=1) == true
-            self._sums[name] += float(each[known].sum())
+            rows = known.nonzero().flatten().to(said.device)
+            self._sums[name] = self._sums[name] + each[rows].sum().double()
             self._counts[name] += int(known.sum())
 
     def scores(self) -> dict[str, float]:
         """Return the share of right classes, or the mean absolute error in years, of each target."""
-        return {name: self._sums[name] / max(self._counts[name], 1) for name in self._sums}
+        return {name: float(self._sums[name]) / max(self._counts[name], 1) for name in self._sums}
 
 
 def _measure(
@@ -574,12 +595,12 @@ def _measure(
     tally = _Tally(heads)
     totals, counts = {head.target.name: 0.0 for head in heads}, {head.target.name: 0 for head in heads}
     for start, outputs in evaluate(network, faces.crops, faces.rows, side, device, precision):
-        rows = slice(start, start + EVALUATED_AT_ONCE)
+        rows = slice(start, start + len(outputs[heads[0].target.name]))
         labels = {name: torch.tensor(values[rows]) for name, values in faces.labels.items()}
         for head in heads:
             name = head.target.name
             n_known = int(head.is_known(labels[name]).sum())
-            totals[name] += float(head.loss(outputs[name].cpu(), labels[name])) * n_known
+            totals[name] += float(head.loss(outputs[name], labels[name])) * n_known
             counts[name] += n_known
         tally.add(outputs, labels)
     return sum(totals[name] / max(counts[name], 1) for name in totals), tally.scores()
@@ -608,12 +629,14 @@ def evaluate(
     import torch
 
     network.eval()
+    n_at_once = EVALUATED_AT_ONCE[device]
     with torch.inference_mode():
-        for start in range(0, len(rows), EVALUATED_AT_ONCE):
+        for start in range(0, len(rows), n_at_once):
+            some = rows[start : start + n_at_once]
             for view in views:
-                some = [changed(crops[row], view, side) for row in rows[start : start + EVALUATED_AT_ONCE]]
+                pixels = _as_given(crops, some, [view] * len(some), side, device)
                 with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
-                    outputs = network(_on(torch.stack(some), device))
+                    outputs = network(_on(pixels, device))
                 yield start, {name: values.float() for name, values in outputs.items()}
 
 
