@@ -854,7 +854,7 @@ def test_faces_changed_together_are_those_changed_one_by_one(on, side):
     crops = np.stack([smooth, smooth[:, ::-1], *(face(seed=seed) for seed in range(38))])
     changes = [Augmentation(**chosen).draw(rng) for _ in crops]
     assert on == "nothing" or set(changes) != {NOTHING}
-    together = changed_together(torch.from_numpy(crops), changes, side, device="cpu")
+    together = changed_together(torch.from_numpy(crops), changes, side)
     alone = torch.stack([changed(crop, change, side) for crop, change in zip(crops, changes, strict=True)])
     off = (together - alone).abs()
     assert off.max() <= 4

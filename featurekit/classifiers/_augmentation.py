@@ -114,22 +114,19 @@ def changed(crop: NDArray[np.uint8], change: Change, side: int) -> "torch.Tensor
     return face
 
 
-def changed_together(
-    crops: "torch.Tensor", changes: Sequence[Change], side: int, *, device: str
-) -> "torch.Tensor":
-    """Return faces as changed() does, all at once on a device; no channel is more than 4 of 255 away.
+def changed_together(crops: "torch.Tensor", changes: Sequence[Change], side: int) -> "torch.Tensor":
+    """Return faces as changed() does, all at once, where they lie; no channel is more than 4 of 255 away.
 
     A GPU would wait for torchvision's steps, which a processor takes face by face. A network that is being
     trained cannot tell the two apart, and a GPU's sums are not the same twice anyway.
 
     Args:
-        crops: uint8, shape (n, s, s, 3), on the CPU.
+        crops: uint8, shape (n, s, s, 3).
         changes: what to do to each, n of them.
         side: of what is returned, in pixels.
-        device: where it is done.
 
     Returns:
-        Whole numbers of 0 to 255 as float32, shape (n, 3, side, side), on the device.
+        Whole numbers of 0 to 255 as float32, shape (n, 3, side, side), on the crops' device.
     """
     import torch
     from torch.nn import functional
@@ -148,11 +145,8 @@ def changed_together(
         ],
         np.float32,
     )
-    table = torch.from_numpy(numbers)
-    if device == "cuda":
-        crops, table = crops.pin_memory(), table.pin_memory()
-    table = table.to(device, non_blocking=True)
-    faces = crops.to(device, non_blocking=True).permute(0, 3, 1, 2).float()
+    table = torch.from_numpy(numbers).to(crops.device)
+    faces = crops.permute(0, 3, 1, 2).float()
     flipped, angle, *_ = columns = [column.view(-1, 1, 1, 1) for column in table.unbind(1)]
     if numbers[:, 0].any():
         faces = torch.where(flipped > 0, faces.flip(3), faces)
@@ -173,7 +167,7 @@ def changed_together(
         faces = (saturation * faces + (1 - saturation) * _grey(faces)).clamp(0, 255).floor()
     if numbers[:, 11:].any():
         top, left, height, width = columns[9:]
-        at = torch.arange(side, device=device)
+        at = torch.arange(side, device=crops.device)
         rows, places = at.view(1, 1, -1, 1), at.view(1, 1, 1, -1)
         is_erased = (rows >= top) & (rows < top + height) & (places >= left) & (places < left + width)
         faces = torch.where(is_erased, 127.0, faces)

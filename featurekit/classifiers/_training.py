@@ -40,6 +40,10 @@ SAVE_EVERY = {"cpu": 0.0, "cuda": 10.0}
 # After an epoch, and after so many seconds within one, somebody who watches is told.
 TELL_EVERY = 2.0
 
+_TOO_LARGE = (
+    "The network does not fit into the memory of the GPU. Close what else runs on it, or use --device cpu."
+)
+
 Watch = Callable[[str, float], None]
 
 
@@ -48,12 +52,12 @@ class Faces:
     """Faces to learn from or to be measured on.
 
     Attributes:
-        crops: uint8, shape (n_crops, s, s, 3).
+        crops: uint8, shape (n_crops, s, s, 3); a tensor where they lie on a GPU.
         rows: numbers of the crops that are meant, shape (n,); crops are large, and are not copied.
         labels: target → class numbers, -1 without one, or years, NaN without; each of shape (n,).
     """
 
-    crops: NDArray[np.uint8]
+    crops: "NDArray[np.uint8] | torch.Tensor"
     rows: NDArray[np.intp]
     labels: Mapping[str, NDArray[Any]]
 
@@ -64,6 +68,18 @@ class Faces:
         """Return some of the faces."""
         labels = {name: values[which] for name, values in self.labels.items()}
         return Faces(crops=self.crops, rows=self.rows[which], labels=labels)
+
+    def on_gpu(self) -> "Faces":
+        """Return the same faces on the GPU, or as they are where they would take half of its free memory."""
+        import torch
+
+        side = self.crops.shape[1]
+        if len(self) * side * side * 3 > torch.cuda.mem_get_info()[0] / 2:
+            return self
+        there = torch.empty((len(self), side, side, 3), dtype=torch.uint8, device="cuda")
+        for start in range(0, len(self), 1024):
+            there[start : start + 1024] = torch.from_numpy(self.crops[self.rows[start : start + 1024]])
+        return Faces(crops=there, rows=np.arange(len(self)), labels=self.labels)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +187,12 @@ def train(
     """
     import torch
 
-    network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    try:
+        network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    except torch.OutOfMemoryError as error:
+        raise EngineError(_TOO_LARGE) from error
+    if device == "cuda":
+        faces, held_out = faces.on_gpu(), held_out and held_out.on_gpu()
     optimizer = _optimizer(network, schedule, device)
     at, best = Progress(), deepcopy(network.state_dict())
     if checkpoint is not None and checkpoint.is_file():
@@ -224,9 +245,7 @@ def train(
                 line["stage"] == "all" and at.epoch - at.best_epoch >= schedule.patience
             )
             at.seconds += time.perf_counter() - started
-            if checkpoint is not None and (
-                at.finished or time.monotonic() - saved >= SAVE_EVERY[device]
-            ):
+            if checkpoint is not None and (at.finished or time.monotonic() - saved >= SAVE_EVERY[device]):
                 _save(checkpoint, at, network, optimizer, best)
                 saved = time.monotonic()
             if watch:
@@ -338,10 +357,7 @@ class _Trainer:
                 break
             except torch.OutOfMemoryError as error:
                 if self._micro <= 2:
-                    raise EngineError(
-                        "The network does not fit into the memory of the GPU. Close what else runs on it, or"
-                        " use --device cpu."
-                    ) from error
+                    raise EngineError(_TOO_LARGE) from error
                 # A step learns from as many faces as before, fewer at a time. What has been added up of it
                 # counts no more.
                 self._micro //= 2
@@ -407,14 +423,20 @@ def _learn(
 
 
 def _as_given(
-    crops: NDArray[np.uint8], rows: NDArray[np.intp], changes: Sequence[Change], side: int, device: str
+    crops: "NDArray[np.uint8] | torch.Tensor",
+    rows: NDArray[np.intp],
+    changes: Sequence[Change],
+    side: int,
+    device: str,
 ) -> "torch.Tensor":
     """Return faces as a network is given them, shape (n, 3, side, side): bytes, or on a GPU whole numbers."""
     import torch
 
-    if device == "cpu":
-        return torch.stack([changed(crops[row], one, side) for row, one in zip(rows, changes, strict=True)])
-    return changed_together(torch.from_numpy(crops[rows]), changes, side, device=device)
+    if isinstance(crops, torch.Tensor):
+        return changed_together(crops[torch.from_numpy(rows).to(crops.device)], changes, side)
+    if device == "cuda":
+        return changed_together(torch.from_numpy(crops[rows]).to(device), changes, side)
+    return torch.stack([changed(crops[row], one, side) for row, one in zip(rows, changes, strict=True)])
 
 
 def _on(pixels: "torch.Tensor", device: str) -> "torch.Tensor":
@@ -437,11 +459,13 @@ def _batches(
     """Yield pixels (n, 3, side, side), labels and how they are to be mixed; the next ones are under way."""
     import torch
 
-    def prepare(step: int) -> "tuple[torch.Tensor, NDArray[np.intp]]":
+    def prepare(step: int) -> "tuple[torch.Tensor | list[Change], NDArray[np.intp]]":
         rows = order[step * size : (step + 1) * size]
         rng = np.random.default_rng([*seed, step, 1])
         changes = [augmentation.draw(rng) if augmentation else NOTHING for _ in rows]
-        return _as_given(faces.crops, faces.rows[rows], changes, side, device), rows
+        # A GPU takes its orders from one thread.
+        ready = device == "cpu"
+        return _as_given(faces.crops, faces.rows[rows], changes, side, device) if ready else changes, rows
 
     n_steps = -(-len(order) // size)
     waiting: deque[Future[Any]] = deque(pool.submit(prepare, step) for step in range(min(AHEAD, n_steps)))
@@ -449,6 +473,8 @@ def _batches(
         pixels, rows = waiting.popleft().result()
         if step + AHEAD < n_steps:
             waiting.append(pool.submit(prepare, step + AHEAD))
+        if not isinstance(pixels, torch.Tensor):
+            pixels = _as_given(faces.crops, faces.rows[rows], pixels, side, device)
         labels = {name: torch.tensor(values[rows]) for name, values in faces.labels.items()}
         mixed = None
         if mixup and len(rows) > 1:
@@ -533,7 +559,9 @@ def parts_of(body: "torch.nn.Module") -> "list[list[torch.nn.Parameter]]":
     return parts
 
 
-def _optimizer(network: "torch.nn.Module", schedule: Schedule, device: str = "cpu") -> "torch.optim.Optimizer":
+def _optimizer(
+    network: "torch.nn.Module", schedule: Schedule, device: str = "cpu"
+) -> "torch.optim.Optimizer":
     """Return AdamW with a group for each part and kind of weight."""
     import torch
 
@@ -608,7 +636,7 @@ def _measure(
 
 def evaluate(
     network: "torch.nn.Module",
-    crops: NDArray[np.uint8],
+    crops: "NDArray[np.uint8] | torch.Tensor",
     rows: NDArray[np.intp],
     side: int,
     device: str,
@@ -619,7 +647,7 @@ def evaluate(
 
     Args:
         network: as in train().
-        crops: uint8, shape (n_crops, s, s, 3).
+        crops: uint8, shape (n_crops, s, s, 3); a tensor where they lie on a GPU.
         rows: numbers of those that are meant, shape (n,).
         side: of the pictures it is given.
         device: "cpu" or "cuda".
@@ -715,8 +743,12 @@ def _resume(
             return at, groups["best"]
         network.load_state_dict(groups["network"])
         state: dict[int, dict[str, torch.Tensor]] = {}
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
         for name, tensor in groups["optimizer"].items():
             number, _, own = name.partition(".")
+            if tensor.dim():
+                # In the order in memory that its weights have: one step over all needs that.
+                tensor = torch.empty_like(weights[int(number)]).copy_(tensor)
             state.setdefault(int(number), {})[own] = tensor
         optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
     except SafetensorError as error:
