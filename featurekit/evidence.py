@@ -265,19 +265,21 @@ def gather(
         progress: told how far it is.
 
     Returns:
-        Evidence on the runs whose predictions are at hand, or what was kept of all of them; None where
-        there is neither.
+        Evidence on the runs whose predictions are at hand, or what was kept of these and of others whose
+        predictions are not at hand any more; None where there is neither.
     """
     kept = Evidence.load(folder)
     paths = {run.name: folder / "predictions" / f"{run.name}.parquet" for run in runs}
     paths = {name: path for name, path in paths.items() if path.is_file() and _says_who_is_who(path)}
-    if len(paths) < len(runs) and kept and set(kept.of) == {run.name for run in runs}:
+    hashes = {name: sha256(path.read_bytes()).hexdigest() for name, path in paths.items()}
+    is_known = (
+        kept is not None and hashes.items() <= kept.of.items() and {*kept.of} <= {run.name for run in runs}
+    )
+    # Where all predictions are at hand, chance may be asked to come from elsewhere.
+    if kept and is_known and (kept.seed == seed or len(hashes) < len(kept.of)):
         return kept
     if not paths:
         return None
-    hashes = {name: sha256(path.read_bytes()).hexdigest() for name, path in paths.items()}
-    if kept and kept.of == hashes and kept.seed == seed:
-        return kept
     runs = [run for run in runs if run.name in paths]
     by_target: dict[str, list[Run]] = {}
     for run in runs:

@@ -287,6 +287,25 @@ def test_without_predictions_what_was_kept_of_the_same_runs_holds(folder, manife
     assert gather(folder, RUNS, manifest) == first
 
 
+def test_what_was_kept_holds_beside_a_later_run_that_came_without_predictions(folder, manifest):
+    """A comparison from elsewhere comes without predictions; so does what is copied into it."""
+    first = gather(folder, RUNS, manifest)
+    for path in (folder / "predictions").iterdir():
+        path.unlink()
+    assert gather(folder, [*RUNS, a_run("later", "gender")], manifest) == first
+    # What is no run of it any more is no part of its evidence.
+    assert gather(folder, RUNS[:2], manifest) is None
+
+
+def test_what_was_kept_does_not_hold_beside_predictions_it_does_not_know(folder, manifest):
+    gather(folder, RUNS, manifest)
+    (folder / "predictions" / "bad.parquet").unlink()
+    gender = manifest.table["gender"].to_numpy()
+    write(folder, "later", manifest, GENDER, misread(gender, np.arange(N) % 7 == 0))
+    found = gather(folder, [*RUNS, a_run("later", "gender")], manifest)
+    assert set(found.of) == {"good", "twin", "later"}
+
+
 def test_runs_without_predictions_are_left_out(folder, manifest):
     (folder / "predictions" / "bad.parquet").unlink()
     found = gather(folder, RUNS, manifest)

@@ -145,7 +145,7 @@ def changed_together(crops: "torch.Tensor", changes: Sequence[Change], side: int
         ],
         np.float32,
     )
-    table = torch.from_numpy(numbers).to(crops.device)
+    table = torch.from_numpy(numbers).to(crops.device, non_blocking=True)
     faces = crops.permute(0, 3, 1, 2).float()
     flipped, angle, *_ = columns = [column.view(-1, 1, 1, 1) for column in table.unbind(1)]
     if numbers[:, 0].any():

@@ -86,8 +86,8 @@ class Head:
         known = self.is_known(labels)
         if not bool(known.any()):
             return outputs.sum() * 0
-        outputs = outputs[known.nonzero().flatten().to(outputs.device)]
-        labels = labels[known].to(outputs.device)
+        outputs = outputs[known.nonzero().flatten().to(outputs.device, non_blocking=True)]
+        labels = labels[known].to(outputs.device, non_blocking=True)
         if self.kind == "classes":
             return functional.cross_entropy(outputs, labels, weight=weights, label_smoothing=smoothing)
         if self.kind == "ordered":

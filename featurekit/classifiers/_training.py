@@ -433,9 +433,11 @@ def _as_given(
     import torch
 
     if isinstance(crops, torch.Tensor):
-        return changed_together(crops[torch.from_numpy(rows).to(crops.device)], changes, side)
+        return changed_together(
+            crops[torch.from_numpy(rows).to(crops.device, non_blocking=True)], changes, side
+        )
     if device == "cuda":
-        return changed_together(torch.from_numpy(crops[rows]).to(device), changes, side)
+        return changed_together(torch.from_numpy(crops[rows]).to(device, non_blocking=True), changes, side)
     return torch.stack([changed(crops[row], one, side) for row, one in zip(rows, changes, strict=True)])
 
 
@@ -603,9 +605,9 @@ class _Tally:
             name = head.target.name
             known = head.is_known(labels[name])
             said = head.answer(outputs[name])
-            true = labels[name].to(said.device)
+            true = labels[name].to(said.device, non_blocking=True)
             each = (said - true).abs() if head.kind == "years" else said.argmax(dim=1) == true
-            rows = known.nonzero().flatten().to(said.device)
+            rows = known.nonzero().flatten().to(said.device, non_blocking=True)
             self._sums[name] = self._sums[name] + each[rows].sum().double()
             self._counts[name] += int(known.sum())
 
