@@ -182,6 +182,8 @@ def look(workspace: Workspace, traces: Traces) -> Purged:
     Raises:
         FeaturekitError: a file cannot be read; the message says what to do.
     """
+    for folder in (workspace.cache, workspace.models, workspace.root / "reports"):
+        _files_below(folder)  # refuses what cannot be looked into
     manifest, store = Manifest.load(workspace.manifest), Store(workspace.cache)
     counted = ((place.name, place.count(), place.unit) for place in _places(workspace, traces))
     places = tuple(one for one in counted if one[1])
@@ -242,12 +244,29 @@ def what_is_left(workspace: Workspace, traces: Traces) -> list[str]:
     # Files of the cache that are no shards: whatever their format, the bytes would be there.
     keys = _own_keys(Manifest.load(workspace.manifest), traces)
     needles = [needle for key in keys for needle in (bytes.fromhex(key), key.encode())]
-    for path in sorted(workspace.cache.rglob("*")):
+    for path in _files_below(workspace.cache):
         if path.is_file() and path.suffix != ".safetensors":
             data = path.read_bytes()
             if any(needle in data for needle in needles):
                 left.append(f"a hash in {path}")
     return left
+
+
+def _files_below(folder: Path) -> list[Path]:
+    """Return every file below a folder.
+
+    Raises:
+        WorkspaceError: a folder cannot be looked into; Path.rglob() would pass over it.
+    """
+
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise WorkspaceError(
+                f"Cannot look into {error.filename}: {error.strerror or error}. Whoever is in there would not"
+                " be forgotten: make it readable, or delete it."
+            ) from error
+
+    return sorted(Path(where, name) for where, _, names in os.walk(folder, onerror=refuse) for name in names)
 
 
 def _names_of(image: str, root: Path) -> set[str]:
@@ -460,10 +479,10 @@ def _remove_pages(folder: Path, gone: set[str]) -> None:
 
 def _unfinished(workspace: Workspace) -> list[Path]:
     """Return the files that somebody has begun to write."""
-    found = list(workspace.root.glob(".*.tmp"))
+    found = list(workspace.root.iterdir())
     for folder in (workspace.cache, workspace.root / "reports"):
-        found += folder.rglob(".*.tmp")
-    return sorted(found)
+        found += _files_below(folder)
+    return sorted(path for path in found if path.name.startswith(".") and path.name.endswith(".tmp"))
 
 
 def _remove_unfinished(workspace: Workspace) -> None:

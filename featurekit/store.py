@@ -27,12 +27,13 @@ import sqlite3
 import stat
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import wraps
 from hashlib import blake2b, sha256
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +71,24 @@ DTYPES = {
 LEFT_ALONE = 60.0
 
 RowKeys = Sequence[bytes] | NDArray[np.uint8]
+
+_Given = ParamSpec("_Given")
+_Answer = TypeVar("_Answer")
+
+
+def _in_one_line(function: Callable[_Given, _Answer]) -> Callable[_Given, _Answer]:
+    """Return the function, for which whatever the operating system refuses is a StoreError."""
+
+    @wraps(function)
+    def told(*given: _Given.args, **named: _Given.kwargs) -> _Answer:
+        try:
+            return function(*given, **named)
+        except OSError as error:
+            raise StoreError(
+                f"Cannot use {error.filename or 'the cache'}: {error.strerror or error}."
+            ) from error
+
+    return told
 
 
 def recipe_key(recipe: Mapping[str, Any]) -> str:
@@ -218,6 +237,7 @@ class Shelf:
         """Return which of these rows are not there, as increasing numbers into row_keys."""
         return np.flatnonzero(self._find(_as_keys(row_keys)) < 0)
 
+    @_in_one_line
     def append(self, row_keys: RowKeys, columns: Mapping[str, NDArray[Any]]) -> None:
         """Write one shard of rows; it is on the disk when this returns.
 
@@ -250,6 +270,7 @@ class Shelf:
             path, data = _write_shard(self.folder, self.kind, self.recipe, keys[fresh], tensors)
             self._add([_parse_shard(path, _signature(path.stat()), data, len(data))])
 
+    @_in_one_line
     def read(self, row_keys: RowKeys, columns: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
         """Return columns of rows in the order asked; a row may be asked for twice.
 
@@ -276,6 +297,7 @@ class Shelf:
                 raise StoreError(f"Cannot read {self.folder}: {error.strerror or error}.") from error
         raise StoreError(f"The shards of {self.folder} change while they are read. Try again.")
 
+    @_in_one_line
     def refresh(self) -> None:
         """See what other writers have added or removed since."""
         with self._lock:
@@ -395,6 +417,7 @@ class Store:
         self.read_only = read_only
         self._shelves: dict[Path, Shelf] = {}
 
+    @_in_one_line
     def shelf(self, kind: str, recipe: Mapping[str, Any]) -> Shelf:
         """Return the shelf of a recipe, with everything that is on the disk now.
 
@@ -418,11 +441,12 @@ class Store:
             self._shelves[folder] = Shelf(folder, kind, recipe, read_only=self.read_only)
         return self._shelves[folder]
 
+    @_in_one_line
     def shelves(self) -> list[ShelfInfo]:
         """Return what is there, by kind and key; only verify() sees damage inside a shard."""
         infos = []
         for folder in self._folders():
-            shards, damaged = [], len(list((folder / "quarantine").glob("*")))
+            shards, damaged = [], len(_entries(folder / "quarantine"))
             for path in sorted(_signatures(folder)):
                 try:
                     shards.append(_open_shard(path, folder.parent.name, folder.name, hashed=False))
@@ -443,6 +467,7 @@ class Store:
             infos.append(info)
         return infos
 
+    @_in_one_line
     def verify(self) -> Verified:
         """Hash every shard again and move the damaged ones to quarantine.
 
@@ -467,6 +492,7 @@ class Store:
             n_bytes += sum(shard.signature[0] for shard in shards)
         return Verified(n_shards, n_bytes, tuple(damaged))
 
+    @_in_one_line
     def gc(self, *, drop: Sequence[str] = (), keep: Sequence[str] | None = None) -> Freed:
         """Remove leftovers of dead writers, quarantine, and shards all of whose rows stand in others.
 
@@ -491,16 +517,17 @@ class Store:
             dropped |= known - {key[:16] for key in keep}
         removed: list[tuple[Path, int]] = []
         with self._alone():
-            removed += [_remove(path) for path in sorted(self.root.glob(".*.tmp")) if _is_left(path)]
+            removed += [_remove(path) for path in _unfinished(self.root) if _is_left(path)]
             for folder in folders:
                 if folder.name in dropped:
                     removed += _remove_tree(folder)
                     continue
-                removed += [_remove(path) for path in sorted(folder.glob(".*.tmp")) if _is_left(path)]
+                removed += [_remove(path) for path in _unfinished(folder) if _is_left(path)]
                 removed += _remove_tree(folder / "quarantine")
                 removed += [_remove(path) for path in _redundant(folder)]
         return Freed(tuple(path for path, _ in removed), sum(size for _, size in removed))
 
+    @_in_one_line
     def keys_on(self, shelf: ShelfInfo) -> NDArray[np.uint8]:
         """Return the key of every row that a shelf's files hold now, shape (n_rows, 32), increasing.
 
@@ -510,6 +537,7 @@ class Store:
         keys = [shard.keys for shard in self._shards_of(shelf)]
         return np.unique(np.concatenate([np.zeros(0, "S32"), *keys])).view(np.uint8).reshape(-1, 32)
 
+    @_in_one_line
     def forget(self, shelf: ShelfInfo, row_keys: RowKeys) -> None:
         """Take rows from a shelf, so that no byte of theirs stays in its files.
 
@@ -535,12 +563,14 @@ class Store:
                 shard.path.unlink()
                 sync_folder(shard.path.parent)
 
+    @_in_one_line
     def clear_quarantine(self) -> None:
         """Remove every damaged file that was put aside."""
         with self._alone():
             for folder in self.quarantines():
                 shutil.rmtree(folder)
 
+    @_in_one_line
     def quarantines(self) -> list[Path]:
         """Return the folders that hold damaged files."""
         return [folder / "quarantine" for folder in self._folders() if (folder / "quarantine").is_dir()]
@@ -555,11 +585,13 @@ class Store:
                 raise StoreError(f"{path} {damage}. Put it aside: featurekit cache verify") from damage
 
     def _folders(self) -> list[Path]:
-        return sorted(
-            path
-            for path in self.root.glob("*/*")
-            if re.fullmatch("[0-9a-f]{16}", path.name) and path.is_dir()
-        )
+        return [
+            folder
+            for kind in _entries(self.root)
+            if kind.is_dir()
+            for folder in _entries(kind)
+            if re.fullmatch("[0-9a-f]{16}", folder.name) and folder.is_dir()
+        ]
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -998,6 +1030,22 @@ def _signature(status: os.stat_result) -> _Signature:
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
+def _entries(folder: Path) -> list[Path]:
+    """Return what is in a folder, by name; nothing where there is none.
+
+    Path.glob() would find nothing in a folder that may not be read either, and who is to be forgotten could
+    be in there.
+    """
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _unfinished(folder: Path) -> list[Path]:
+    return [path for path in _entries(folder) if path.name.startswith(".") and path.name.endswith(".tmp")]
+
+
 def _signatures(folder: Path) -> dict[Path, _Signature]:
     """Return the shards in a folder; none where there is no folder."""
     found = {}
@@ -1039,6 +1087,7 @@ def _make_private_folder(folder: Path) -> None:
     try:
         for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
             missing.mkdir(mode=0o700, exist_ok=True)
+            sync_folder(missing.parent)
         if not folder.is_dir():
             raise StoreError(f"{folder} is not a folder. Move it away or choose another place.")
     except OSError as error:

@@ -65,7 +65,9 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        for missing in reversed([one for one in path.parents if not one.exists()]):
+            missing.mkdir(exist_ok=True)
+            sync_folder(missing.parent)
         with unfinished.open("wb") as file:
             yield file
             file.flush()

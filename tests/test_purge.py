@@ -1,6 +1,8 @@
 """A person who is to be forgotten is gone from the whole workspace, and nobody else is touched."""
 
+import errno
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -332,6 +334,28 @@ def test_a_hash_in_a_file_of_unknown_format_is_found_by_its_bytes(workspace):
     (workspace.cache / "faces" / "notes").write_bytes(b"--" + key_of(workspace, "s3_1.png") + b"--")
     with pytest.raises(WorkspaceError, match=r"a hash in .*notes"):
         purge(workspace, find_traces(workspace, ["s3"], []))
+
+
+@pytest.mark.parametrize("closed", ["cache/faces", "cache/embeddings", "reports", "models"])
+def test_a_folder_that_may_not_be_looked_into_is_refused_before_anything_goes(
+    featurekit, workspace, monkeypatch, closed
+):
+    """Whoever is in there would not be forgotten."""
+    (workspace.root / "models").mkdir(exist_ok=True)
+    before, scan = everything_in(workspace.root), os.scandir
+
+    def scandir(path="."):
+        if str(path).endswith(closed):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    code, _, errors = featurekit("cache", "purge", "--subject", "s3")
+    monkeypatch.undo()
+    assert code == 1
+    assert "Permission denied" in errors
+    assert errors.count("\n") == 1
+    assert everything_in(workspace.root) == before
 
 
 def test_a_damaged_comparison_is_refused_before_anything_goes(featurekit, workspace):
