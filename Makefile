@@ -1,22 +1,24 @@
 # Everything a bare machine needs: `make demo` or `make test`. A second run reuses what the first installed.
 #   VENV=path    use an existing virtual environment, e.g. that of another clone (it is about 7 GB)
+#   LOCK=        install the newest versions that pyproject.toml allows, not those of constraints.txt
 
 PYTHON ?= python3
 VENV ?= .venv
+LOCK ?= constraints.txt
 BIN := $(VENV)/bin
 export PYTHONPATH := $(CURDIR)
 DEMO := demo
 FEATUREKIT := $(BIN)/python cli.py
 # What has been installed is noted under a name that changes with what should be.
-INSTALLED := $(VENV)/.featurekit-$(shell cksum < pyproject.toml | cut -d' ' -f1)
+INSTALLED := $(VENV)/.featurekit-$(shell cat pyproject.toml $(LOCK) | cksum | cut -d' ' -f1)
 
-.PHONY: demo test lint install weights clean
+.PHONY: demo test lint install weights lock audit clean
 
 install: $(INSTALLED)
 
 $(INSTALLED):
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(LOCK:%=-c %) -e '.[dev]'
 	touch $@
 
 weights: $(INSTALLED)
@@ -38,6 +40,25 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit -c pyproject.toml -q -r featurekit
+
+# The newest of everything, installed here and written down.
+lock:
+	$(MAKE) install LOCK=
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager \
+		-e '.[dev]'
+	grep '^#' constraints.txt > constraints.new
+	$(BIN)/python -m pip freeze --exclude-editable | grep '==' \
+		| grep -vE '^((torch|torchvision|triton|pip|setuptools|wheel)==|nvidia|cuda)' >> constraints.new
+	mv constraints.new constraints.txt
+
+# What is installed, looked up among known vulnerabilities. It asks pypi.org, so it is no part of the tests; a
+# package that cannot be looked up fails it.
+audit: $(INSTALLED)
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/pip install --quiet --disable-pip-version-check pip-audit
+	$(VENV)/audit/bin/pip-audit --strict --skip-editable --progress-spinner off \
+		--path "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 
 clean:
 	rm -rf $(DEMO) .venv

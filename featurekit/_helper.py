@@ -50,7 +50,7 @@ class Helper:
     def __init__(self, function: str, job: Any) -> None:
         package = str(Path(__file__).resolve().parent.parent)
         own = os.environ.get("PYTHONPATH")
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # nosec B603  # this Python, and no word of anybody else's
             # -P: a file in the current folder must not stand in for a module of the same name.
             [sys.executable, "-P", "-c", _COMMAND, function],
             stdin=subprocess.PIPE,

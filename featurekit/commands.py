@@ -1404,6 +1404,8 @@ def main() -> None:
     """Run the command line; the user's mistakes get a message, ours a traceback."""
     # OpenCV and OpenMP libraries would each start a thread a core beside ours.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+    # torch makes this folder, for networks that it compiles, as it is imported: name one that is there.
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", os.sep)
     _keep_lines_of_examples(app)
     try:
         app()

@@ -14,6 +14,7 @@ A map over a face shows a person. Only mean maps, over the mean of MIN_FACES fac
 more, may stand in a report.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -35,6 +36,7 @@ from featurekit.faces import STATUS_MEANINGS, TEMPLATES, CropKind, open_finder, 
 from featurekit.images import read_bytes
 from featurekit.registry import unknown
 from featurekit.trained_model import TrainedModel
+from featurekit.weights import home
 from featurekit.workspace import whole_file
 
 if TYPE_CHECKING:
@@ -318,8 +320,11 @@ def _last_maps(cnn: CNN) -> list[_Map]:
 def _gradcam(cnn: CNN, maps: Sequence[_Map], crop: NDArray[np.uint8], number: int) -> NDArray[np.float32]:
     """Return what each place of a picture adds to the score of an answer, by Grad-CAM."""
     import torch
-    from captum.attr import LayerGradientXActivation
     from torch.nn import functional
+
+    # captum imports matplotlib, which would keep its list of fonts elsewhere in the user's home.
+    os.environ.setdefault("MPLCONFIGDIR", str(home() / "matplotlib"))
+    from captum.attr import LayerGradientXActivation
 
     head = next(head for head in cnn.heads_ if head.target == cnn.target)
 

@@ -1,7 +1,7 @@
 """What torchvision's networks have in common: official files, ImageNet's normalization, inner layers."""
 
 import io
-import pickle
+import pickle  # nosec B403  # for the error that torch raises
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from threading import Lock

@@ -66,6 +66,7 @@ def _html(page: Page) -> str:
     has_faces = any(isinstance(block, Gallery) for section in page.sections for block in section.blocks)
     style, script = _part("report.css"), _part("report.js")
     style += _part("gallery.css") if has_faces else ""
+    style, script = Markup(style), Markup(script)  # nosec B704  # files of this package
     return environment.from_string(_part("report.html.j2")).render(
         page=page,
         synthetic=SYNTHETIC,
@@ -73,8 +74,8 @@ def _html(page: Page) -> str:
         has_faces=has_faces,
         side=SIDE,
         # Only this style and this script may run: a label that got through as markup still could do nothing.
-        style=Markup(style),
-        script=Markup(script),
+        style=style,
+        script=script,
         style_hash=_integrity(style),
         script_hash=_integrity(script),
     )
