@@ -5,6 +5,7 @@ library and says what happened; main() turns featurekit's own errors into one
 line and leaves the others their traceback.
 """
 
+import errno
 import inspect
 import json
 import math
@@ -1400,6 +1401,17 @@ def _keep_lines_of_examples(of: typer.Typer) -> None:
             _keep_lines_of_examples(group.typer_instance)
 
 
+# What a disk, a drive far away or their owner refuses: no mistake of ours, wherever it is met.
+_TROUBLES = {
+    getattr(errno, name)
+    for name in (
+        *("EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "EIO"),
+        *("ESTALE", "ENODEV", "ENXIO", "ENOTCONN", "ETIMEDOUT", "EHOSTDOWN", "EREMOTEIO"),
+    )
+    if hasattr(errno, name)
+}
+
+
 def main() -> None:
     """Run the command line; the user's mistakes get a message, ours a traceback."""
     # OpenCV and OpenMP libraries would each start a thread a core beside ours.
@@ -1411,4 +1423,10 @@ def main() -> None:
         app()
     except FeaturekitError as error:
         typer.echo(one_line(f"error: {error}"), err=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in _TROUBLES:
+            raise
+        what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        typer.echo(one_line(f"error: Cannot go on: {what}."), err=True)
         sys.exit(1)

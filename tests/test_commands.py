@@ -1,5 +1,6 @@
 """The command line: the whole path in seconds, and one clear line for each mistake."""
 
+import errno
 import json
 import resource
 import subprocess
@@ -344,3 +345,33 @@ def test_a_model_of_another_recipe(featurekit, extracted, tmp_path, seal):
 
 def test_a_folder_that_is_no_model(featurekit, extracted):
     one_line(featurekit("predict", extracted / "photos", "--model", extracted), "not a fitted model")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.EIO, "Input/output error", "/far/away"), "/far/away: Input/output error"),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (PermissionError(errno.EACCES, "Permission denied", "a\nb"), "a b: Permission denied"),
+    ],
+)
+def test_a_disk_or_drive_that_refuses_is_one_line_wherever_it_is_met(
+    featurekit, extracted, monkeypatch, error, said
+):
+    def refuse(path):
+        raise error
+
+    monkeypatch.setattr("featurekit.manifest.Manifest.load", refuse)
+    code, _, errors = featurekit("extract", "--backbone", "mean_color")
+    assert code == 1
+    assert errors == f"error: Cannot go on: {said}.\n"
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError(errno.ENOENT, "gone", "x"), KeyError("x")])
+def test_a_bug_keeps_its_traceback(featurekit, extracted, monkeypatch, error):
+    def fail(path):
+        raise error
+
+    monkeypatch.setattr("featurekit.manifest.Manifest.load", fail)
+    with pytest.raises(type(error)):
+        featurekit("extract", "--backbone", "mean_color")

@@ -1,10 +1,14 @@
 """Embeddings: computed once, for every face, whatever stops or repeats the work."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from featurekit import backbones
 from featurekit import embeddings as library
@@ -121,6 +125,98 @@ def test_an_extraction_that_was_stopped_goes_on_where_it_stopped(
     assert second.n_read == 12
     expected = vectors_after(extract, manifest, recipes, settings, Store(tmp_path / "uninterrupted"))
     np.testing.assert_array_equal(vectors_of(manifest, recipes, settings, store).vectors, expected)
+
+
+KILLER = """
+import os, random, signal, sys, time
+from dataclasses import asdict
+from pathlib import Path
+import numpy as np
+import PIL.Image  # before the copies are made, which are killed too soon to import anything
+from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin
+from PIL import PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+import safetensors.numpy, simplejpeg
+from featurekit import embeddings
+from featurekit.embeddings import extract, make_recipes, row_keys
+from featurekit.faces import default_settings
+from featurekit.manifest import Manifest
+from featurekit.store import Store
+
+SHARD, THREADS, KILLS = 16, 2, int(sys.argv[2])
+embeddings.SHARD_ROWS = SHARD
+folder, chance = Path(sys.argv[1]), random.Random(0)
+manifest, settings = Manifest.load(folder / "manifest.csv"), default_settings("whole_image")
+recipes = make_recipes(["mean_color"], settings)
+keys = row_keys(manifest, settings)
+
+def start(cache):
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        done = lambda n, of: os.write(writer, b".")  # one a picture
+        extract(manifest, recipes, settings, Store(cache), threads=THREADS, progress=done)
+        os._exit(0)
+    os.close(writer)
+    return child, reader
+
+def look(cache):
+    store = Store(cache)
+    assert not store.verify().damaged
+    faces = store.shelf("faces", settings.recipe())
+    shelf = store.shelf("embeddings", asdict(recipes["mean_color:mean"]))
+    there = [row for row in range(len(keys)) if row not in set(shelf.missing(keys))]
+    assert not len(faces.missing(keys[there]))  # whose vector is there, whose face is
+    return there, shelf.read(keys[there])["vectors"] if there else None, len(shelf)
+
+child, reader = start(folder / "whole")
+started = time.monotonic()
+assert os.waitpid(child, 0)[1] == 0
+whole = time.monotonic() - started
+rows, vectors, n_rows = look(folder / "whole")
+assert len(rows) == len(keys)
+kills, finished, most, cache = 0, 0, 0, folder / "cache0"
+while kills < KILLS:
+    before = len(look(cache)[0])
+    child, reader = start(cache)
+    time.sleep(chance.uniform(0, whole / 2))
+    os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    with os.fdopen(reader, "rb") as told:
+        computed = len(told.read())
+    there, values, n = look(cache)
+    assert n == len(there) <= n_rows  # none twice
+    if there:
+        assert (values == vectors[there]).all()
+    if os.WIFSIGNALED(status):
+        kills += 1
+        most = max(most, before + computed - len(there))
+    if len(there) == len(keys):
+        finished += 1
+        cache = folder / f"cache{finished}"
+print(kills, finished, most)
+"""
+
+
+def test_fifty_kills_of_an_extraction_lose_no_row_and_a_shard_of_work_at_most(tmp_path):
+    """In a process of its own, which can be copied: it has no threads until it extracts."""
+    photos, n = tmp_path / "photos", 160
+    photos.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(n):
+        Image.fromarray(rng.integers(0, 256, (90, 80, 3), dtype=np.uint8)).save(photos / f"{number}.png")
+    lines = ["file,sex", *(f"{number}.png,{('female', 'male')[number % 2]}" for number in range(n))]
+    (tmp_path / "table.csv").write_text("\n".join(lines) + "\n")
+    columns = {"image_path": "file", "gender": "sex"}
+    prepare("table", tmp_path / "table.csv", root=photos, columns=columns).save(tmp_path / "manifest.csv")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", KILLER, str(tmp_path), "50"], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    kills, finished, most = map(int, done.stdout.split())
+    assert kills == 50
+    assert finished >= 1  # so that the last rows were met too
+    assert 0 < most <= 16 + 2 * 8
 
 
 def test_another_backbone_detects_no_face_again(manifest, settings, store, corner_color):

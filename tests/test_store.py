@@ -6,6 +6,7 @@ import io
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import stat
@@ -1231,3 +1232,40 @@ def test_a_pipe_or_a_missing_file_raises_instead_of_waiting(index_path, tmp_path
             index.content_of(tmp_path / "pipe")
         with pytest.raises(FileNotFoundError):
             index.content_of(tmp_path / "missing")
+
+
+# ---------------------------------------------------------------- through the command line
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_an_extraction_whose_disk_fails_at_any_call_ends_in_one_line_and_can_be_finished(
+    featurekit, prepared, tmp_path, trouble
+):
+    command = ("extract", "--backbone", "mean_color", "--detector", "whole_image", "--threads", "1")
+    cache, number = tmp_path / "work" / "cache", getattr(errno, trouble)
+    with Disk(cache) as whole:
+        assert featurekit(*command)[0] == 0
+    stored = {path.name for path in cache.rglob("*.safetensors")}
+    asked = [at for at, (name, _) in enumerate(whole.calls) if name in TROUBLES[trouble]]
+    n_refused = 0
+    for at in asked:
+
+        def meddle(call, name, path, do, half, at=at):
+            if call == at:
+                raise OSError(number, os.strerror(number), path)
+            return do()
+
+        shutil.rmtree(cache)
+        with Disk(cache, meddle):
+            code, _, errors = featurekit(*command)
+        assert code in (0, 1), errors
+        if code:
+            n_refused += 1
+            assert "Traceback" not in errors
+            assert sum(line.startswith("error: ") for line in errors.splitlines()) == 1
+        code, _, errors = featurekit(*command)
+        assert code == 0, errors
+        assert {
+            path.name for path in cache.rglob("*.safetensors") if path.parent.name != "quarantine"
+        } == stored
+    assert n_refused
