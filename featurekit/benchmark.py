@@ -974,6 +974,10 @@ class Comparison:
             scores=summarize(per_fold),
             scores_all_rows=summarize(per_fold_all),
             **_confusion(target, y, predicted),
+            hardware={
+                **runs[0].hardware,
+                "got": {name: got for run in runs for name, got in run.hardware.get("got", {}).items()},
+            },
             # What members share is extracted once, but which part that is, is not known here.
             seconds={
                 "extract": max(run.seconds["extract"] for run in runs),

@@ -31,6 +31,8 @@ from featurekit.report.tables import (
     pareto_front,
     ranks_table,
     scores_table,
+    timed_alike,
+    timed_on,
 )
 from featurekit.statistics import Interval, Ranks
 from featurekit.text import markdown, visible
@@ -394,6 +396,33 @@ def test_the_cheapest_model_is_one_that_is_not_shown_to_be_worse():
     assert "worse than the best is mlp on dlib_age: 0.85 ms" in render_markdown([slow, quick], "t", level)
     alone = "Cost: 78 ms to find and read a face, the least of all that are not shown to be worse"
     assert alone in render_markdown([slow, quick], "t", worse)
+
+
+GPU = {"multitask_cnn": {"engine": "torch 2.14", "device": "cuda: NVIDIA H100", "precision": "bf16"}}
+
+
+def test_times_of_another_machine_are_not_compared():
+    """A network that was trained on a GPU is not the cheaper model for somebody who has none."""
+    quick = {"extract": 1.0, "fit": 1.0, "predict": 0.01}
+    best, middle = make_run(), make_run(classifier="mlp", scores={"exact": score(0.78)})
+    on_gpu = make_run(
+        classifier="multitask_cnn",
+        scores={"exact": score(0.79)},
+        seconds=quick,
+        hardware={**best.hardware, "got": GPU},
+    )
+    elsewhere = make_run(
+        classifier="xgboost", scores={"exact": score(0.77)}, seconds=quick, hardware={"processor": "another"}
+    )
+    runs = [best, on_gpu, middle, elsewhere]
+    assert timed_on(on_gpu).endswith(", cuda: NVIDIA H100")
+    assert [run.classifier for run in timed_alike(runs)] == ["svm", "mlp"]
+    assert {run.classifier for run in pareto_front(runs)} <= {"svm", "mlp"}
+    text = render_markdown(runs, "t", make_evidence(runs, p=0.4))
+    assert front_table(runs, "t").note.endswith("Left out: 2 models were timed on another machine or a GPU.")
+    assert "worse than the best is multitask" not in text
+    assert "worse than the best is xgboost" not in text
+    assert "Left out" not in front_table([best, middle], "t").note
 
 
 def test_intervals_take_the_place_of_the_spread_where_there_is_evidence():

@@ -55,6 +55,7 @@ from featurekit.report.tables import (
     scores_table,
     searches_table,
     slices_table,
+    timed_alike,
     trainings_table,
     weights_table,
 )
@@ -359,9 +360,9 @@ def _cost(runs: Sequence[Run], caption: str) -> Figure | None:
     kind = headline(runs)
     front = [run.name for run in pareto_front(runs)]
     spots = []
-    for run in runs:
+    for run in timed_alike(runs):
         mean, time = mean_of(run, kind.name), milliseconds(run)
-        if not run.is_baseline and mean is not None and time:
+        if mean is not None and time:
             mark = str(front.index(run.name) + 1) if run.name in front else ""
             spots.append(Spot(time, mean * kind.scale, mark))
     if len(spots) < 3:
@@ -376,7 +377,8 @@ def _cost(runs: Sequence[Run], caption: str) -> Figure | None:
     )
     note = (
         "Each dot is a trained model. The filled ones with a number, those of the table below, are the front:"
-        " no other is both quicker and better. Times are those of one machine."
+        " no other is both quicker and better. Times are those of one machine; models that were timed on"
+        " another are left out."
     )
     return Figure(caption, note, wide, narrow)
 

@@ -6,6 +6,7 @@ text is read, the number is sorted by and copied.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -207,10 +208,27 @@ def milliseconds(run: Run) -> float | None:
     return float(1000 * (extract / n_rows + predict / run.n_tested))
 
 
+def timed_on(run: Run) -> str:
+    """Return the machine that a run took its time on: its processor, and its GPU where it used one."""
+    got = run.hardware.get("got", {}).values()
+    gpus = {str(one["device"]) for one in got if str(one.get("device", "")).startswith("cuda")}
+    return ", ".join([str(run.hardware.get("processor", "")), *sorted(gpus)])
+
+
+def timed_alike(runs: Sequence[Run]) -> list[Run]:
+    """Return the trained models whose times can be compared: those of the machine that most were timed on."""
+    trained = [run for run in runs if not run.is_baseline]
+    machines = Counter(timed_on(run) for run in trained)
+    return [run for run in trained if timed_on(run) == machines.most_common(1)[0][0]]
+
+
 def pareto_front(runs: Sequence[Run]) -> list[Run]:
-    """Return the trained models that no other beats in both score and time, the quickest first."""
+    """Return the trained models that no other beats in both score and time, the quickest first.
+
+    Only of timed_alike().
+    """
     kind = headline(runs)
-    timed = [(milliseconds(run), run) for run in best_first(runs) if not run.is_baseline]
+    timed = [(milliseconds(run), run) for run in best_first(timed_alike(runs))]
     front: list[Run] = []
     # Of equally quick ones the best stands first.
     for time, run in sorted(((time, run) for time, run in timed if time is not None), key=lambda one: one[0]):
@@ -261,6 +279,10 @@ def front_table(runs: Sequence[Run], caption: str) -> Table:
     )
     if is_memory_known:
         note += " Memory: what the process held at most while the folds were fitted, the vectors included."
+    n_elsewhere = sum(not run.is_baseline for run in runs) - len(timed_alike(runs))
+    if n_elsewhere:
+        them = "model was" if n_elsewhere == 1 else "models were"
+        note += f" Left out: {n_elsewhere} {them} timed on another machine or a GPU."
     return Table(caption, tuple(columns), tuple(rows), note, n_names=3)
 
 

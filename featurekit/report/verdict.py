@@ -12,6 +12,7 @@ from featurekit.report.tables import (
     p_value,
     role,
     score_kind,
+    timed_on,
     words,
 )
 
@@ -107,7 +108,9 @@ def _second(best: Run, trained: Sequence[Run], kind: ScoreKind, evidence: Target
 
 def _cheapest(best: Run, trained: Sequence[Run], evidence: TargetEvidence) -> str:
     """Name the model that takes the least time for a face among those not shown to be worse than the best."""
-    pairs = [(run, evidence.between(best.name, run.name)) for run in trained]
+    # Times of another machine are no answer.
+    own_machine = [run for run in trained if timed_on(run) == timed_on(best)]
+    pairs = [(run, evidence.between(best.name, run.name)) for run in own_machine]
     level = [best, *(run for run, found in pairs if found and not found.is_shown)]
     costs = [(cost, run.name, run) for run in level if (cost := milliseconds(run)) is not None]
     own = milliseconds(best)
