@@ -342,8 +342,13 @@ def cross_validate(
         seconds = (getattr(classifier, "seconds_", fitted - started), time.perf_counter() - fitted)
         return _Tested(classifier, found, predicted, probabilities, *seconds)
 
-    with one_blas_thread(), ThreadPoolExecutor(jobs) as pool:
-        results = list(pool.map(run, folds))
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        with one_blas_thread():
+            results = list(pool.map(run, folds))
+    finally:
+        # Who stops the program does not wait for a fold.
+        pool.shutdown(wait=False, cancel_futures=True)
     fold_of = np.full(len(y), -1, dtype=np.intp)
     predicted = np.full(len(y), np.nan if target.is_regression else -1, dtype=y.dtype)
     probabilities = np.full((len(y), len(target.classes)), np.nan)

@@ -1412,6 +1412,40 @@ _TROUBLES = {
 }
 
 
+class _Stopped(BaseException):
+    """Somebody stopped the program; nothing but what must be tidied up may catch it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[None]:
+    """Raise _Stopped here at the first Ctrl-C or SIGTERM; the second ends the program at once."""
+    import signal
+    import threading
+
+    if threading.current_thread() is not threading.main_thread():  # the only one that may be told
+        yield
+        return
+
+    def stop(number: int, frame: object) -> None:
+        for one in before:
+            signal.signal(one, signal.SIG_DFL)
+        typer.echo("stopping: what was computed is being kept; once more stops at once", err=True)
+        raise _Stopped(number)
+
+    before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+    for one in before:
+        signal.signal(one, stop)
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
 def main() -> None:
     """Run the command line; the user's mistakes get a message, ours a traceback."""
     # OpenCV and OpenMP libraries would each start a thread a core beside ours.
@@ -1420,7 +1454,13 @@ def main() -> None:
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", os.sep)
     _keep_lines_of_examples(app)
     try:
-        app()
+        with _told_to_stop():
+            app()
+    except _Stopped as stopped:
+        typer.echo("stopped: the same command goes on from here", err=True)
+        sys.stdout.flush()
+        # A thread that trains a network would be waited for; what it has learned is in its last checkpoint.
+        os._exit(128 + stopped.number)
     except FeaturekitError as error:
         typer.echo(one_line(f"error: {error}"), err=True)
         sys.exit(1)
