@@ -538,6 +538,23 @@ def test_memory_is_told_where_it_is_known():
     assert "Memory" not in [column.title for column in front_table([faster], "t").columns]
 
 
+def test_no_number_in_the_plot_of_cost_lies_on_another_or_on_a_dot():
+    """Three models as quick as each other, within a point, are four marks and dots a finger apart."""
+    spots = [Spot(13.0, 74.0, "1"), Spot(13.1, 74.6, "2"), Spot(13.2, 74.8, "3"), Spot(90.0, 80.0, "4")]
+    drawn = cost_plot(spots, axis="Exact, %", limit=100.0, is_narrow=False, summary="s")
+    words = re.findall(r'<text[^>]* x="([\d.]+)" y="([\d.]+)"[^>]*>(\d)</text>', drawn)
+    assert sorted(mark for *_, mark in words) == ["1", "2", "3", "4"]
+    places = [(float(x), float(y) - 4) for x, y, _ in words]
+    dots = [
+        tuple(map(float, dot))
+        for dot in re.findall(r'<circle class="dot" cx="([\d.]+)" cy="([\d.]+)"', drawn)
+    ]
+    assert len(dots) == 4
+    for number, (x, y) in enumerate(places):
+        for other_x, other_y in [*dots, *places[:number]]:
+            assert abs(x - other_x) > 10 or abs(y - other_y) > 8
+
+
 @pytest.mark.parametrize("is_narrow", [False, True])
 def test_scores_against_time_stay_inside_their_frame(is_narrow):
     spots = [Spot(0.02, 50.0, "1"), Spot(3.0, 71.5), Spot(40_000.0, 100.0, "2")]

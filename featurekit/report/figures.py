@@ -218,14 +218,25 @@ def cost_plot(spots: Sequence[Spot], *, axis: str, limit: float, is_narrow: bool
     front = [spot for spot in spots if spot.mark]
     places = " ".join(f"{x(math.log10(spot.time)):.1f},{y(spot.score):.1f}" for spot in front)
     svg.append(f'<polyline class="curve" points="{places}"/>')
+    taken = [(x(math.log10(spot.time)), y(spot.score)) for spot in front]
     for spot in sorted(spots, key=lambda spot: bool(spot.mark)):
         at, up = x(math.log10(spot.time)), y(spot.score)
         if spot.mark:
             svg.append(_dot(at, up, ""))
-            svg.append(_words(at, up - 9, spot.mark, "middle", "name"))
+            # Above it, or where that is another's place on its right, its left, or below.
+            places = ((at, up - 13), (at + 13, up), (at - 13, up), (at, up + 13))
+            free = [place for place in places if all(_are_apart(place, other) for other in taken)]
+            own = free[0] if free else places[0]
+            taken.append(own)
+            svg.append(_words(own[0], own[1] + 4, spot.mark, "middle", "name"))
         else:
             svg.append(f'<circle class="dot hollow" cx="{at:.1f}" cy="{up:.1f}" r="3.5"/>')
     return _whole(svg)
+
+
+def _are_apart(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Whether a number of two digits and a dot, or two such numbers, do not touch."""
+    return abs(one[0] - other[0]) > 11 or abs(one[1] - other[1]) > 9
 
 
 def confidence_plot(
