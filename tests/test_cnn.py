@@ -639,6 +639,13 @@ def test_a_batch_that_does_not_fit_counts_once(monkeypatch):
     assert asked[:3] == [8, 4, 4]
 
 
+def test_faces_that_would_fill_a_gpus_memory_stay_where_they_are(monkeypatch):
+    faces = made_faces(np.zeros(9, int))
+    n_bytes = faces.crops[0].nbytes * len(faces)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (2 * n_bytes - 1, 10**9))
+    assert faces.on_gpu() is faces
+
+
 def test_a_network_that_fits_into_no_memory_is_refused(monkeypatch):
     def learn(*given):
         raise torch.OutOfMemoryError("made up")

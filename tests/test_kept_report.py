@@ -7,7 +7,7 @@ import pytest
 
 from featurekit.benchmark import load_runs
 from featurekit.evidence import Evidence
-from featurekit.report.tables import best_first
+from featurekit.report.tables import best_first, score_kind
 from featurekit.report.verdict import answer
 
 ROOT = Path(__file__).parents[1]
@@ -38,6 +38,34 @@ def test_readme_answers_with_the_numbers_of_the_first_screen(answers, question):
     shown = set(re.findall(r"\d+(?:[.,-]\d+)*", " ".join(answers[part] for part in QUESTIONS[question])))
     assert said
     assert said <= shown
+
+
+def test_every_score_in_readmes_table_is_one_of_its_runs():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    runs = load_runs(FOLDER)
+    columns = (("age_group", "exact"), ("age_group", "one_off"), ("gender", "exact"), ("age", "mae_years"))
+    rows = re.findall(
+        r"^\| (.*?) \| (.*?) \| (.*) \|$", readme.split("| features | classifier |")[1], re.MULTILINE
+    )
+    rows = [row for row in rows if "±" in row[2]]
+    assert len(rows) > 15
+    wrong = []
+    for features, classifier, cells in rows:
+        for (target, name), cell in zip(columns, cells.split(" | "), strict=True):
+            kind = score_kind(name)
+            named = [
+                run
+                for run in runs
+                if run.target == target
+                and run.classifier_name.startswith(classifier.removesuffix(" of the two"))
+            ]
+            shown = {
+                f"{kind.format(run.scores[name]['mean'])} ± {kind.format(run.scores[name]['spread'])}"
+                for run in named
+            }
+            if cell not in {"–", *shown}:
+                wrong.append((features, classifier, cell))
+    assert not wrong
 
 
 def test_the_kept_page_shows_these_answers(answers):
