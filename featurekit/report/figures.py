@@ -224,9 +224,9 @@ def cost_plot(spots: Sequence[Spot], *, axis: str, limit: float, is_narrow: bool
         if spot.mark:
             svg.append(_dot(at, up, ""))
             # Above it, or where that is another's place on its right, its left, or below.
-            places = ((at, up - 13), (at + 13, up), (at - 13, up), (at, up + 13))
-            free = [place for place in places if all(_are_apart(place, other) for other in taken)]
-            own = free[0] if free else places[0]
+            around = ((at, up - 13), (at + 13, up), (at - 13, up), (at, up + 13))
+            free = [place for place in around if all(_are_apart(place, other) for other in taken)]
+            own = free[0] if free else around[0]
             taken.append(own)
             svg.append(_words(own[0], own[1] + 4, spot.mark, "middle", "name"))
         else:
