@@ -52,31 +52,6 @@ def status_of(data: bytes, **limits: int) -> str:
     return caught.value.status
 
 
-# What a camera does to an upright picture before it notes the orientation.
-STORED = {
-    1: None,
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_90,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_270,
-}
-
-
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
-@pytest.mark.parametrize("orientation", STORED)
-def test_every_exif_orientation_comes_out_upright_whatever_the_format(orientation: int, kind: str) -> None:
-    turned = upright() if STORED[orientation] is None else upright().transpose(STORED[orientation])
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    options = {"quality": 95, "subsampling": 0} if kind == "JPEG" else {}
-    pixels = decode(encoded(turned, kind, exif=exif, **options))
-    assert pixels.shape == (16, 24, 3)
-    assert corners(pixels) == [RED, GREEN, BLUE, WHITE]
-
-
 def test_an_orientation_that_does_not_exist_is_ignored() -> None:
     exif = Image.Exif()
     exif[0x0112] = 77
