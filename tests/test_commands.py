@@ -1,5 +1,6 @@
 """The command line: the whole path in seconds, and one clear line for each mistake."""
 
+import base64
 import errno
 import json
 import re
@@ -452,3 +453,39 @@ def test_a_training_that_is_told_to_stop_ends_at_once_and_goes_on_from_its_last_
     assert time.monotonic() - began < 20
     assert "Traceback" not in errors
     assert list(training.glob("*.safetensors"))
+
+
+def test_what_a_camera_noted_is_stored_nowhere(featurekit, portraits, tmp_path):
+    """Owner, camera and place stand in the files of a data set, and in no file that is made of them."""
+    secrets = ("owner-of-the-camera", "camera-8051")
+    exif = Image.Exif()
+    exif[0x013B], exif[0x0110] = secrets
+    exif.get_ifd(0x8825).update({1: "N", 2: (52.0, 31.0, 12.0), 3: "E", 4: (13.0, 24.0, 36.0)})
+    for path in (portraits / "photos").iterdir():
+        with Image.open(path) as picture:
+            picture.load()
+        picture.save(path, exif=exif)
+        assert secrets[0].encode() in path.read_bytes()
+    people = portraits / "people.csv"
+    wrong = re.sub(r"(s0,.*),male", r"\1,female", people.read_text())  # so that the report has faces to show
+    people.write_text(wrong)
+    columns = ("image_path=file", "subject_id=person", "age=years", "gender=sex")
+    named = [word for column in columns for word in ("--column", column)]
+    commands = (
+        ("prepare", "table", people, "--root", portraits / "photos", *named),
+        ("extract", "--backbone", "mean_color", "--backbone", "pixels", "--detector", "whole_image"),
+        (*FIT, "--features", "mean_color"),
+        ("audit",),
+        ("report", "--faces", "thumb"),
+    )
+    for command in commands:
+        code, _, errors = featurekit(*command)
+        assert code == 0, errors
+    made = [path for path in (tmp_path / "work").rglob("*") if path.is_file()]
+    assert len(made) > 8
+    for path in made:
+        assert not any(secret.encode() in path.read_bytes() for secret in secrets), path
+    page = (tmp_path / "work" / "reports" / "table" / "report.html").read_text()
+    pictures = re.findall(r'src="data:image/\w+;base64,([^"]+)"', page)
+    assert pictures
+    assert not any(b"Exif" in base64.b64decode(picture) for picture in pictures)
