@@ -12,7 +12,7 @@ FEATUREKIT := $(BIN)/python cli.py
 # What has been installed is noted under a name that changes with what should be.
 INSTALLED := $(VENV)/.featurekit-$(shell cat pyproject.toml $(LOCK) | cksum | cut -d' ' -f1)
 
-.PHONY: demo test lint install weights lock audit clean
+.PHONY: demo test slow lint install weights lock audit clean
 
 install: $(INSTALLED)
 
@@ -33,7 +33,11 @@ demo: weights
 	$(FEATUREKIT) --workspace $(DEMO) predict --sample-portrait --draw $(DEMO)/portrait
 
 test: weights
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+# What takes too long to be waited for: simulations, every command under strace, every call of an extraction failing.
+slow: weights
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

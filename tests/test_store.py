@@ -1237,6 +1237,7 @@ def test_a_pipe_or_a_missing_file_raises_instead_of_waiting(index_path, tmp_path
 # ---------------------------------------------------------------- through the command line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_an_extraction_whose_disk_fails_at_any_call_ends_in_one_line_and_can_be_finished(
     featurekit, prepared, tmp_path, trouble
