@@ -346,9 +346,11 @@ def cross_validate(
     try:
         with one_blas_thread():
             results = list(pool.map(run, folds))
-    finally:
-        # Who stops the program does not wait for a fold.
-        pool.shutdown(wait=False, cancel_futures=True)
+    except BaseException as error:
+        # Where a fold failed the others end first; who stops the program does not wait for them.
+        pool.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
+        raise
+    pool.shutdown()
     fold_of = np.full(len(y), -1, dtype=np.intp)
     predicted = np.full(len(y), np.nan if target.is_regression else -1, dtype=y.dtype)
     probabilities = np.full((len(y), len(target.classes)), np.nan)
@@ -979,10 +981,7 @@ class Comparison:
             scores=summarize(per_fold),
             scores_all_rows=summarize(per_fold_all),
             **_confusion(target, y, predicted),
-            hardware={
-                **runs[0].hardware,
-                "got": {name: got for run in runs for name, got in run.hardware.get("got", {}).items()},
-            },
+            hardware=_hardware_of_all(runs),
             # What members share is extracted once, but which part that is, is not known here.
             seconds={
                 "extract": max(run.seconds["extract"] for run in runs),
@@ -1058,6 +1057,16 @@ class Comparison:
             everyone = labelled[self.folds.numbers[labelled] == number]
             per_fold_all.append(score_all_rows(target, numbers[everyone], predicted[everyone]))
         return per_fold, per_fold_all
+
+
+def _hardware_of_all(runs: Sequence[Run]) -> dict[str, Any]:
+    """Return the hardware of the first run, with every processor, engine and device that any of them had."""
+    got: dict[str, Any] = {}
+    for run in runs:
+        for name, one in run.hardware.get("got", {}).items():
+            got[name if got.get(name, one) == one else f"{name} of {run.name}"] = one
+    processors = dict.fromkeys(str(run.hardware.get("processor", "")) for run in runs)
+    return {**runs[0].hardware, "got": got, "processor": " and ".join(processors)}
 
 
 def _heaviest(weights: NDArray[np.float64], runs: Sequence[Run]) -> list[tuple[float, Run]]:

@@ -219,9 +219,9 @@ def decode(
         return pixels
     picture = _open(kind, data)
     _check_size(picture.size, max_pixels)
-    _check_work(kind, data, picture.size)
     _check_depth(picture)
     if pixels is None:
+        _check_work(kind, data, picture.size)
         with _pillow_errors(kind, data):
             picture.load()
     # After loading: Pillow turns TIFFs itself then and forgets their orientation,

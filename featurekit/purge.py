@@ -37,6 +37,7 @@ from featurekit.text import as_it_was
 from featurekit.workspace import (
     Workspace,
     is_running,
+    is_unfinished,
     read_facts,
     whole_file,
     write_facts,
@@ -482,7 +483,7 @@ def _unfinished(workspace: Workspace) -> list[Path]:
     found = list(workspace.root.iterdir())
     for folder in (workspace.cache, workspace.root / "reports"):
         found += _files_below(folder)
-    return sorted(path for path in found if path.name.startswith(".") and path.name.endswith(".tmp"))
+    return sorted(path for path in found if is_unfinished(path))
 
 
 def _remove_unfinished(workspace: Workspace) -> None:

@@ -39,7 +39,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.errors import StoreError
-from featurekit.workspace import is_running, sync_folder, whole_file, writer_of
+from featurekit.workspace import (
+    is_running,
+    is_unfinished,
+    make_folder,
+    sync_folder,
+    whole_file,
+    writer_of,
+)
 
 # Raise when the layout of a shard changes: older shards are then damaged to this version and recomputed.
 STORE_VERSION = 1
@@ -1043,7 +1050,7 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _unfinished(folder: Path) -> list[Path]:
-    return [path for path in _entries(folder) if path.name.startswith(".") and path.name.endswith(".tmp")]
+    return [path for path in _entries(folder) if is_unfinished(path)]
 
 
 def _signatures(folder: Path) -> dict[Path, _Signature]:
@@ -1085,9 +1092,7 @@ def _quarantine(path: Path, why: _DamagedError) -> Damage:
 def _make_private_folder(folder: Path) -> None:
     """Make a folder, and those above it that are not there, for the user alone."""
     try:
-        for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
-            missing.mkdir(mode=0o700, exist_ok=True)
-            sync_folder(missing.parent)
+        make_folder(folder, 0o700)
         if not folder.is_dir():
             raise StoreError(f"{folder} is not a folder. Move it away or choose another place.")
     except OSError as error:

@@ -65,9 +65,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
-        for missing in reversed([one for one in path.parents if not one.exists()]):
-            missing.mkdir(exist_ok=True)
-            sync_folder(missing.parent)
+        make_folder(path.parent)
         with unfinished.open("wb") as file:
             yield file
             file.flush()
@@ -79,6 +77,18 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):  # the error above says more
             unfinished.unlink()
+
+
+def make_folder(folder: Path, mode: int = 0o777) -> None:
+    """Make a folder, and those above it that are not there, so that they survive a power cut."""
+    for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
+        missing.mkdir(mode, exist_ok=True)
+        sync_folder(missing.parent)
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether whole_file() has begun a file of this name, and not yet finished it."""
+    return path.name.startswith(".") and path.name.endswith(".tmp")
 
 
 def writer_of(unfinished: Path) -> int | None:

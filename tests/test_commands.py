@@ -438,7 +438,7 @@ def test_an_extraction_that_is_told_to_stop_keeps_what_it_has_and_says_how_to_go
     assert 0 < n_read < 300  # the rest had been kept
 
 
-def test_a_training_that_is_told_to_stop_ends_at_once_and_goes_on_from_its_last_epoch(
+def test_a_training_that_is_told_to_stop_ends_at_once_and_keeps_its_last_epoch(
     featurekit, prepared, tmp_path
 ):
     assert featurekit("extract", "--backbone", "pixels", "--detector", "whole_image")[0] == 0

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from featurekit.audit import Audit, Finding
-from featurekit.benchmark import Run
+from featurekit.benchmark import Run, _hardware_of_all
 from featurekit.calibration import Bin, CalibrationError, Coverage
 from featurekit.errors import WorkspaceError
 from featurekit.evidence import Confidence, Difference, Estimate, Evidence, Limit, Slice, TargetEvidence
@@ -399,6 +399,22 @@ def test_the_cheapest_model_is_one_that_is_not_shown_to_be_worse():
 
 
 GPU = {"multitask_cnn": {"engine": "torch 2.14", "device": "cuda: NVIDIA H100", "precision": "bf16"}}
+
+
+def test_an_ensemble_was_timed_on_all_the_machines_of_its_members():
+    processor = make_run()
+    on_gpu = make_run(hardware={**processor.hardware, "got": GPU})
+    elsewhere = make_run(hardware={**processor.hardware, "processor": "another"})
+    got = {**processor.hardware["got"], "multitask_cnn": {"engine": "torch 2.14", "device": "cpu"}}
+    on_cpu = make_run(hardware={**processor.hardware, "got": got})
+
+    def together(*runs):
+        return timed_on(replace(runs[0], hardware=_hardware_of_all(runs)))
+
+    assert together(processor, processor) == timed_on(processor)
+    for runs in ((on_gpu, on_cpu), (on_cpu, on_gpu)):
+        assert together(*runs) == timed_on(on_gpu)
+    assert together(processor, elsewhere) == f"{timed_on(processor)} and another"
 
 
 def test_times_of_another_machine_are_not_compared():

@@ -774,13 +774,14 @@ def left_by_a_power_cut(log, root, target, chance):
         if event[0] == "sync":
             synced[event[1]] = number
 
-    def stays(owner, number, limits={}):  # noqa: B006  # one for all calls below
+    limits = {}
+
+    def stays(owner, number):
         if number < synced.get(owner, -1) or chance == 1:
             return True
         if chance == 0:
             return False
-        limit = limits.setdefault((id(log), owner), chance.randrange(len(log) + 1))
-        return number < limit
+        return number < limits.setdefault(owner, chance.randrange(len(log) + 1))
 
     entries, contents = {}, {}
     for number, event in enumerate(log):

@@ -192,7 +192,8 @@ def train(
     except torch.OutOfMemoryError as error:
         raise EngineError(_TOO_LARGE) from error
     if device == "cuda":
-        faces, held_out = faces.on_gpu(), held_out and held_out.on_gpu()
+        faces = faces.on_gpu()
+        held_out = None if held_out is None else held_out.on_gpu()
     optimizer = _optimizer(network, schedule, device)
     at, best = Progress(), deepcopy(network.state_dict())
     if checkpoint is not None and checkpoint.is_file():
@@ -461,22 +462,22 @@ def _batches(
     """Yield pixels (n, 3, side, side), labels and how they are to be mixed; the next ones are under way."""
     import torch
 
-    def prepare(step: int) -> "tuple[torch.Tensor | list[Change], NDArray[np.intp]]":
+    def prepare(step: int) -> "tuple[NDArray[np.intp], list[Change], torch.Tensor | None]":
         rows = order[step * size : (step + 1) * size]
         rng = np.random.default_rng([*seed, step, 1])
         changes = [augmentation.draw(rng) if augmentation else NOTHING for _ in rows]
-        # A GPU takes its orders from one thread.
-        ready = device == "cpu"
-        return _as_given(faces.crops, faces.rows[rows], changes, side, device) if ready else changes, rows
+        if device == "cuda":  # it takes its orders from one thread
+            return rows, changes, None
+        return rows, changes, _as_given(faces.crops, faces.rows[rows], changes, side, device)
 
     n_steps = -(-len(order) // size)
     waiting: deque[Future[Any]] = deque(pool.submit(prepare, step) for step in range(min(AHEAD, n_steps)))
     for step in range(n_steps):
-        pixels, rows = waiting.popleft().result()
+        rows, changes, pixels = waiting.popleft().result()
         if step + AHEAD < n_steps:
             waiting.append(pool.submit(prepare, step + AHEAD))
-        if not isinstance(pixels, torch.Tensor):
-            pixels = _as_given(faces.crops, faces.rows[rows], pixels, side, device)
+        if pixels is None:
+            pixels = _as_given(faces.crops, faces.rows[rows], changes, side, device)
         labels = {name: torch.tensor(values[rows]) for name, values in faces.labels.items()}
         mixed = None
         if mixup and len(rows) > 1:

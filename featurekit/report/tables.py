@@ -218,8 +218,8 @@ def timed_on(run: Run) -> str:
 def timed_alike(runs: Sequence[Run]) -> list[Run]:
     """Return the trained models whose times can be compared: those of the machine that most were timed on."""
     trained = [run for run in runs if not run.is_baseline]
-    machines = Counter(timed_on(run) for run in trained)
-    return [run for run in trained if timed_on(run) == machines.most_common(1)[0][0]]
+    usual = Counter(map(timed_on, trained)).most_common(1)
+    return [run for run in trained if timed_on(run) == usual[0][0]]
 
 
 def pareto_front(runs: Sequence[Run]) -> list[Run]:
