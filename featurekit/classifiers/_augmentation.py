@@ -2,7 +2,8 @@
 
 What happens to a face is drawn from a generator of its own, so that neither
 threads nor anything else that draws random numbers changes it; what is done to
-the pixels is torchvision's.
+the pixels is torchvision's, but for the turn: OpenCV turns a face in a fifth of
+the time.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from featurekit.detectors._frame import import_cv2
 
 if TYPE_CHECKING:
     import torch
@@ -87,15 +90,16 @@ def changed(crop: NDArray[np.uint8], change: Change, side: int) -> "torch.Tensor
         side: in pixels.
     """
     import torch
-    from torchvision.transforms import InterpolationMode
     from torchvision.transforms.v2 import functional
 
-    face: torch.Tensor = torch.tensor(crop).permute(2, 0, 1)
+    own = len(crop)
     if change.is_flipped:
-        face = functional.horizontal_flip(face)
+        crop = crop[:, ::-1]
     if change.angle:
-        face = functional.rotate(face, change.angle, interpolation=InterpolationMode.BILINEAR)
-    own = face.shape[-1]
+        cv2, middle = import_cv2(), (own - 1) / 2
+        turn = cv2.getRotationMatrix2D((middle, middle), change.angle, 1.0)
+        crop = cv2.warpAffine(np.ascontiguousarray(crop), turn, (own, own), flags=cv2.INTER_LINEAR)
+    face: torch.Tensor = torch.tensor(np.ascontiguousarray(crop)).permute(2, 0, 1)
     top, left, height, width = (round(own * part) for part in change.box)
     face = functional.resized_crop(
         face, top, left, max(height, 1), max(width, 1), [side, side], antialias=True
