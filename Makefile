@@ -36,7 +36,9 @@ test: weights
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 # What takes too long to be waited for: simulations, every command under strace, every call of an extraction failing.
+# A network that comes from elsewhere than the builtin ones is tried where it can be had.
 slow: weights
+	-$(FEATUREKIT) weights fetch dlib_face
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 lint: $(INSTALLED)

@@ -88,6 +88,7 @@ def _padded(padding: float) -> NDArray[np.float64]:
 # Where each template puts the five landmarks, 0..1 of the crop from its upper left corner.
 TEMPLATES: Mapping[str, NDArray[np.float64]] = {
     "dlib": _padded(0.2),
+    "dlib_face": _padded(0.25),
     "arcface": _ARCFACE / 112,
     "imagenet": _padded(0.4),  # hair, ears and chin too, which a network for things can use
 }

