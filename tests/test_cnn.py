@@ -19,7 +19,7 @@ from featurekit.classifiers._training import PARTS, Faces, Schedule, parts_of
 from featurekit.classifiers.levi_hassner import levi_hassner
 from featurekit.classifiers.residual_attention import residual_attention
 from featurekit.classifiers.wide_gabor import KERNEL, ORIENTATIONS, WAVELENGTHS, gabor_kernels, wide_gabor
-from featurekit.errors import EngineError
+from featurekit.errors import EngineError, ModelError
 from featurekit.manifest import AGE, AGE_GROUP, GENDER, Target
 
 SIDE = 16
@@ -98,6 +98,20 @@ def same(ours, theirs) -> bool:
 def schedule(**parameters) -> Schedule:
     cnn = small(**parameters)
     return Schedule(**{one.name: getattr(cnn, one.name) for one in fields(Schedule)})
+
+
+# --- a rate that is too high
+
+
+def test_a_loss_that_is_no_number_any_more_ends_the_training_and_says_what_to_try(tmp_path):
+    with pytest.raises(ModelError, match=r"in epoch \d: .* Try a third: --set learning_rate=3e\+17"):
+        fit(small(make_body=plain_body, learning_rate=1e18), checkpoints=tmp_path)
+
+
+def test_a_network_that_only_became_worse_by_learning_says_so():
+    noted = fit(small(make_body=plain_body, decay=20.0, last_epochs=0)).summary_["notes"]
+    assert any("only the heads learned, was never bettered" in note for note in noted)
+    assert not fit(small()).summary_["notes"]
 
 
 # --- chance

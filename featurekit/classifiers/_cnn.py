@@ -44,7 +44,7 @@ TOGETHER = (AGE.name, AGE_GROUP.name, GENDER.name)
 MAX_SIDE = 1024  # of the pictures that a saved network is given, in pixels
 HELD_OUT = 10  # a tenth of the subjects decides which epoch is kept
 # Raise when the same faces and parameters come to train another network: checkpoints then go unused.
-TRAINING_VERSION = 1
+TRAINING_VERSION = 2
 
 # Ten views: four corners and the middle of a part of the crop, and their mirror images.
 _TEN_SIDE = 0.875
@@ -133,6 +133,7 @@ class CNN(Estimator):
 
         Raises:
             EngineError: the device or the precision cannot be had.
+            ModelError: the training came to nothing; the message says what to try.
             WeightsError: the weight file of a network that it starts from is missing.
         """
         crops, rows = _pixels_and_rows(X)
@@ -192,6 +193,12 @@ class CNN(Estimator):
             "precision": got.precision,
             "history": at.history,
         }
+        stages = [line["stage"] for line in at.history]
+        if held_out is not None and stages[at.best_epoch - 1] == "heads" != stages[-1]:
+            self.summary_["notes"].append(
+                f"Epoch {at.best_epoch}, in which only the heads learned, was never bettered: the learning"
+                f" rate may be too high for this network ({self.learning_rate:g})."
+            )
         self.summary_ |= {"weights_learned": n_weights, "precision": precision, "device": got.device}
         if len(targets) > 1:
             self.summary_["notes"].append(

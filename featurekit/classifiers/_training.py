@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from featurekit.classifiers._augmentation import NOTHING, Augmentation, Change, changed, changed_together
 from featurekit.classifiers._heads import Head, class_weights
 from featurekit.engines import Achieved
-from featurekit.errors import EngineError
+from featurekit.errors import EngineError, ModelError
 from featurekit.workspace import whole_file
 
 if TYPE_CHECKING:
@@ -184,6 +184,7 @@ def train(
 
     Raises:
         EngineError: not even a batch of two faces fits into the GPU's memory.
+        ModelError: the loss became infinite or no number.
     """
     import torch
 
@@ -233,6 +234,12 @@ def train(
             started = time.perf_counter()
             line = trainer.epoch(at.epoch)
             loss = line["loss"]
+            if not np.isfinite(loss):
+                raise ModelError(
+                    f"The training came to nothing in epoch {at.epoch + 1}: its loss is no number any more."
+                    " The learning rate is too high for this network. Try a third:"
+                    f" --set learning_rate={schedule.learning_rate / 3:.1g}"
+                )
             if held_out is not None:
                 loss, scores = _measure(network, heads, held_out, side, device, precision)
                 line |= {"held_out_loss": loss, **{f"held_out_{k}": v for k, v in scores.items()}}
