@@ -278,8 +278,11 @@ def _occlusion(reader: _Reader, crops: FaceCrops, number: int) -> NDArray[np.flo
     return smooth
 
 
+_CELLS = 3  # of a side of a feature map; fewer do not say where in a face
+
+
 class _Map(NamedTuple):
-    """A network's last feature map: where it is made, and the part of the picture that it is a map of."""
+    """A late feature map of a network: where it is made, and the part of the picture that it is a map of."""
 
     layer: "torch.nn.Module"
     rows: slice
@@ -287,7 +290,10 @@ class _Map(NamedTuple):
 
 
 def _last_maps(cnn: CNN) -> list[_Map]:
-    """Return the last feature map of each network that a CNN is made of, leaving out those without."""
+    """Return a feature map of each network that a CNN is made of, leaving out those without.
+
+    It is the last one that has _CELLS cells a side, or, where none has so many, the last one at all.
+    """
     import torch
 
     body: Any = cnn.network_.body
@@ -296,12 +302,16 @@ def _last_maps(cnn: CNN) -> list[_Map]:
     whole = slice(0, cnn.side)
     views = [(rows, columns) for rows, columns, _ in getattr(body, "views", [])] or [(whole, whole)]
     last: dict[int, torch.nn.Module] = {}
+    most: dict[int, int] = {}  # cells a side of the map that is the last so far, counted up to _CELLS
 
     def watch(number: int) -> Callable[..., None]:
         def note(layer: torch.nn.Module, given: Any, made: Any) -> None:
             # A single channel is a mask, a single cell a vector.
-            if isinstance(made, torch.Tensor) and made.ndim == 4 and min(made.shape[1:]) > 1:
-                last[number] = layer
+            if not isinstance(made, torch.Tensor) or made.ndim != 4 or min(made.shape[1:]) < 2:
+                return
+            cells = min(*made.shape[2:], _CELLS)
+            if cells >= most.get(number, 0):
+                last[number], most[number] = layer, cells
 
         return note
 

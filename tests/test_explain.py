@@ -20,6 +20,7 @@ from featurekit.explain import (
     Loss,
     MeanMaps,
     Unexplained,
+    _last_maps,
     draw_explanation,
     draw_mean_maps,
     explain_photographs,
@@ -118,6 +119,31 @@ def in_the_corner(heat, part=0.5):
 
 def explain(photographs, model, **options):
     return list(explain_photographs(photographs, model, threads=1, **options))
+
+
+def test_a_last_map_too_coarse_to_say_where_gives_way_to_the_one_before_it():
+    import torch
+
+    class Narrowing(torch.nn.Module):
+        """Maps of 16, 4, 2 and 1 cells a side."""
+
+        dim = 5
+
+        def __init__(self, cells):
+            super().__init__()
+            self.maps = torch.nn.ModuleList(
+                torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(n), torch.nn.Conv2d(3, 3, 1)) for n in cells
+            )
+            self.head = torch.nn.Linear(3, self.dim)
+
+        def forward(self, pixels):
+            for one in self.maps:
+                pixels = one(pixels)
+            return self.head(pixels.mean(dim=(2, 3)))
+
+    for cells, chosen in (((16, 4, 2, 1), 1), ((16, 4, 3), 2), ((2, 2), 1), ((16,), 0)):
+        cnn = tiny_cnn(body=lambda cnn, cells=cells: Narrowing(cells))
+        assert _last_maps(cnn)[0].layer is cnn.network_.body.maps[chosen]
 
 
 @pytest.mark.parametrize("how", ["gradcam", "occlusion"])
