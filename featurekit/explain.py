@@ -55,6 +55,8 @@ CELLS = 48
 # The square that is slid over it, and how far from one place to the next.
 _SQUARE, _STEP = 8, 4
 _GREY = 127
+# Cells a side that a feature map needs to say where in a face.
+_MIN_CELLS = 3
 # The check: share of the cells that is blurred, with what standard deviation in parts of the side, how often
 # the tenth is drawn at random, and the side of the blocks that it is then made of.
 _SHARE, _BLUR, _DRAWS, _BLOCK = 0.1, 0.06, 5, 8
@@ -278,9 +280,6 @@ def _occlusion(reader: _Reader, crops: FaceCrops, number: int) -> NDArray[np.flo
     return smooth
 
 
-_CELLS = 3  # of a side of a feature map; fewer do not say where in a face
-
-
 class _Map(NamedTuple):
     """A late feature map of a network: where it is made, and the part of the picture that it is a map of."""
 
@@ -292,7 +291,7 @@ class _Map(NamedTuple):
 def _last_maps(cnn: CNN) -> list[_Map]:
     """Return a feature map of each network that a CNN is made of, leaving out those without.
 
-    It is the last one that has _CELLS cells a side, or, where none has so many, the last one at all.
+    It is the last one that has _MIN_CELLS cells a side, or, where none has so many, the last one at all.
     """
     import torch
 
@@ -302,14 +301,14 @@ def _last_maps(cnn: CNN) -> list[_Map]:
     whole = slice(0, cnn.side)
     views = [(rows, columns) for rows, columns, _ in getattr(body, "views", [])] or [(whole, whole)]
     last: dict[int, torch.nn.Module] = {}
-    most: dict[int, int] = {}  # cells a side of the map that is the last so far, counted up to _CELLS
+    most: dict[int, int] = {}  # cells a side of the map that is the last so far, counted up to _MIN_CELLS
 
     def watch(number: int) -> Callable[..., None]:
         def note(layer: torch.nn.Module, given: Any, made: Any) -> None:
             # A single channel is a mask, a single cell a vector.
             if not isinstance(made, torch.Tensor) or made.ndim != 4 or min(made.shape[1:]) < 2:
                 return
-            cells = min(*made.shape[2:], _CELLS)
+            cells = min(*made.shape[2:], _MIN_CELLS)
             if cells >= most.get(number, 0):
                 last[number], most[number] = layer, cells
 

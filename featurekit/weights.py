@@ -691,21 +691,30 @@ def _first_byte(response: Any) -> int:
 def _unpack(archive: Path, entries: list[WeightsEntry]) -> None:
     """Copy the weight files of entries, and nothing else, out of a zip or a tar file."""
     try:
-        if tarfile.is_tarfile(archive):
-            with tarfile.open(archive) as packed:
-                for entry in entries:
-                    member = packed.getmember(entry.member)
-                    content = packed.extractfile(member) if member.isreg() else None
-                    if content is None:
-                        raise WeightsError(f"{entry.member} in {archive.name} is no file.")
-                    _keep(entry, content)
-            return
-        with zipfile.ZipFile(archive) as opened:
+        with _opened(archive) as open_member:
             for entry in entries:
-                with opened.open(entry.member) as source:
+                with open_member(entry.member) as source:
                     _keep(entry, source)
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, KeyError) as error:
         raise WeightsError(f"{archive.name} cannot be unpacked: {error}.") from error
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[Callable[[str], IO[bytes]]]:
+    """Open a zip or a tar file; what is yielded opens a member of it by its path."""
+    if not tarfile.is_tarfile(archive):
+        with zipfile.ZipFile(archive) as zipped:
+            yield zipped.open
+        return
+    with tarfile.open(archive) as tarred:
+
+        def open_member(path: str) -> IO[bytes]:
+            content = tarred.extractfile(path)
+            if content is None:
+                raise KeyError(f"{path} is no file in it")
+            return content
+
+        yield open_member
 
 
 def _keep(entry: WeightsEntry, source: IO[bytes]) -> None:

@@ -10,6 +10,8 @@ import torch  # noqa: TID253  # the whole file is about its networks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn  # noqa: TID253
+from torchvision.transforms import InterpolationMode  # noqa: TID253
+from torchvision.transforms.v2.functional import rotate  # noqa: TID253
 
 from featurekit.classifiers import Crops, _cnn, _training
 from featurekit.classifiers._augmentation import NOTHING, Augmentation, _part, changed, changed_together
@@ -880,6 +882,17 @@ def test_faces_changed_together_are_those_changed_one_by_one(on, side):
     off = (together - alone).abs()
     assert off.max() <= 4
     assert (off > 1).float().mean() < 0.03
+
+
+@pytest.mark.parametrize("angle", [-45.0, -9.7, -0.1, 3.3, 10.0])
+@pytest.mark.parametrize("side", [24, 25, 160])
+def test_a_face_is_turned_as_torchvision_turns_it(angle, side):
+    rng = np.random.default_rng(0)
+    smooth = np.linspace(0, 255, side * side * 3).reshape(side, side, 3).astype(np.uint8)
+    for crop in (smooth, rng.integers(0, 256, (side, side, 3), dtype=np.uint8)):
+        turned = changed(crop, NOTHING._replace(angle=angle), side)
+        theirs = rotate(torch.tensor(crop).permute(2, 0, 1), angle, InterpolationMode.BILINEAR)
+        assert (turned.int() - theirs.int()).abs().max() <= 1
 
 
 def test_changes_are_no_larger_than_allowed():

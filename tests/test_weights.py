@@ -311,7 +311,7 @@ def test_a_tar_file_whose_member_is_no_file_or_cut_off_leaves_nothing_behind(tab
             file.addfile(member)
     pack = Archive(name="pack", sha256=sha256(path.read_bytes()), url="https://example.org/pack.tar.gz")
     table(make_entry("tiny", content, archive=pack, member="tiny.onnx"))
-    with pytest.raises(WeightsError, match=r"pack\.tar\.gz is no file|pack\.tar\.gz cannot be unpacked"):
+    with pytest.raises(WeightsError, match=r"pack\.tar\.gz cannot be unpacked"):
         weights.add(path)
     assert [file for file in home.rglob("*") if file.is_file()] == []
 

@@ -1,5 +1,6 @@
 """dlib's face recognition network: trained on three million faces to tell people apart."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,9 @@ _BLOCKS = (
     *[(256, True), (256, False), (256, False)],
     (256, True),
 )
+# How dlib's file calls the parts that learn, and how many numbers stand before the sides of their tensors.
+_NUMBERS_BEFORE = {b"con_4": 1, b"affine_": 1, b"fc_2": 3}
+_PART = re.compile(b"|".join(_NUMBERS_BEFORE))
 
 
 @backbone(
@@ -120,12 +124,15 @@ def _sum(left: "torch.Tensor", right: "torch.Tensor") -> "torch.Tensor":
     """Return the sum of two maps; where one has fewer channels, rows or columns, zeros stand for them."""
     from torch.nn import functional
 
-    shape = [max(own, other) for own, other in zip(left.shape[1:], right.shape[1:], strict=True)]
-    padded = []
-    for one in (left, right):
-        missing = [wanted - own for wanted, own in zip(shape, one.shape[1:], strict=True)]
-        padded.append(functional.pad(one, [0, missing[2], 0, missing[1], 0, missing[0]]))
-    return padded[0] + padded[1]
+    def filled(one: "torch.Tensor", other: "torch.Tensor") -> "torch.Tensor":
+        channels, rows, columns = (
+            max(theirs - own, 0) for own, theirs in zip(one.shape[1:], other.shape[1:], strict=True)
+        )
+        return functional.pad(one, [0, columns, 0, rows, 0, channels])
+
+    if left.shape == right.shape:
+        return left + right  # to fill up by nothing would copy both
+    return filled(left, right) + filled(right, left)
 
 
 def _tensors(content: bytes) -> Iterator[NDArray[np.float32]]:
@@ -134,14 +141,10 @@ def _tensors(content: bytes) -> Iterator[NDArray[np.float32]]:
     dlib writes the network's parts from the pixels to the result: a part's name, a version, the four sides
     of its tensor, the numbers. Of what else is in the file nothing is needed: the network is known.
     """
-    place = content.find(b"input_rgb_image_sized")
-    while place >= 0:
-        starts = [(found, name) for name in _PARTS if (found := content.find(name, place)) >= 0]
-        if not starts:
-            return
-        start, name = min(starts)
-        place = start + len(name)
-        for _ in range(_PARTS[name]):
+    place = 0
+    while part := _PART.search(content, place):
+        place = part.end()
+        for _ in range(_NUMBERS_BEFORE[part[0]]):
             _, place = _integer(content, place)
         size = 1
         for _ in range(4):
@@ -154,14 +157,11 @@ def _tensors(content: bytes) -> Iterator[NDArray[np.float32]]:
         place += len(numbers)
 
 
-# Names of the parts that learn, and how many numbers stand before the sides of their tensors.
-_PARTS = {b"con_4": 1, b"affine_": 1, b"fc_2": 3}
-
-
 def _integer(content: bytes, place: int) -> tuple[int, int]:
     """Return a number, and the place behind it: dlib writes how many bytes it has, then these."""
-    n_bytes = content[place] & 0x0F
-    return int.from_bytes(content[place + 1 : place + 1 + n_bytes], "little"), place + 1 + n_bytes
+    start = place + 1
+    stop = start + (int.from_bytes(content[place:start], "little") & 0x0F)
+    return int.from_bytes(content[start:stop], "little"), stop
 
 
 def _next(tensors: Iterator[NDArray[np.float32]], size: int) -> NDArray[np.float32]:

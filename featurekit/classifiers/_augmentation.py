@@ -2,8 +2,8 @@
 
 What happens to a face is drawn from a generator of its own, so that neither
 threads nor anything else that draws random numbers changes it; what is done to
-the pixels is torchvision's, but for the turn: OpenCV turns a face in a fifth of
-the time.
+the pixels is torchvision's, but for the turn, which takes OpenCV a fraction of
+the time (benchmarks/changing_faces.py).
 """
 
 from collections.abc import Sequence
@@ -94,12 +94,12 @@ def changed(crop: NDArray[np.uint8], change: Change, side: int) -> "torch.Tensor
 
     own = len(crop)
     if change.is_flipped:
-        crop = crop[:, ::-1]
+        crop = np.ascontiguousarray(crop[:, ::-1])
     if change.angle:
         cv2, middle = import_cv2(), (own - 1) / 2
         turn = cv2.getRotationMatrix2D((middle, middle), change.angle, 1.0)
-        crop = cv2.warpAffine(np.ascontiguousarray(crop), turn, (own, own), flags=cv2.INTER_LINEAR)
-    face: torch.Tensor = torch.tensor(np.ascontiguousarray(crop)).permute(2, 0, 1)
+        crop = cv2.warpAffine(crop, turn, (own, own), flags=cv2.INTER_LINEAR)
+    face: torch.Tensor = torch.tensor(crop).permute(2, 0, 1)
     top, left, height, width = (round(own * part) for part in change.box)
     face = functional.resized_crop(
         face, top, left, max(height, 1), max(width, 1), [side, side], antialias=True

@@ -193,8 +193,8 @@ class CNN(Estimator):
             "precision": got.precision,
             "history": at.history,
         }
-        stages = [line["stage"] for line in at.history]
-        if held_out is not None and stages[at.best_epoch - 1] == "heads" != stages[-1]:
+        best, last = (at.history[epoch - 1]["stage"] for epoch in (at.best_epoch, at.epoch))
+        if best == "heads" and last != "heads":
             self.summary_["notes"].append(
                 f"Epoch {at.best_epoch}, in which only the heads learned, was never bettered: the learning"
                 f" rate may be too high for this network ({self.learning_rate:g})."

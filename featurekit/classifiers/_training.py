@@ -234,15 +234,15 @@ def train(
             started = time.perf_counter()
             line = trainer.epoch(at.epoch)
             loss = line["loss"]
-            if not np.isfinite(loss):
+            if held_out is not None:
+                loss, scores = _measure(network, heads, held_out, side, device, precision)
+                line |= {"held_out_loss": loss, **{f"held_out_{k}": v for k, v in scores.items()}}
+            if not np.isfinite([line["loss"], loss]).all():
                 raise ModelError(
                     f"The training came to nothing in epoch {at.epoch + 1}: its loss is no number any more."
                     " The learning rate is too high for this network. Try a third:"
                     f" --set learning_rate={schedule.learning_rate / 3:.1g}"
                 )
-            if held_out is not None:
-                loss, scores = _measure(network, heads, held_out, side, device, precision)
-                line |= {"held_out_loss": loss, **{f"held_out_{k}": v for k, v in scores.items()}}
             at.epoch += 1
             at.history.append(line)
             if held_out is None or loss < at.best_loss:
