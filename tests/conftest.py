@@ -3,11 +3,13 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from featurekit import weights
 
@@ -43,6 +45,45 @@ def _needs(request: pytest.FixtureRequest) -> None:
     for marker, fixture in (("weights", "builtin_weights"), ("real_data", "real_data")):
         if request.node.get_closest_marker(marker):
             request.getfixturevalue(fixture)
+
+
+@pytest.fixture(scope="session")
+def made_up_dlib_file() -> Callable[..., bytes]:
+    """Write a file as dlib's of its face recognition network, with random weights."""
+    from featurekit.backbones.dlib_face import _BLOCKS
+
+    def whole_number(value: int) -> bytes:
+        n_bytes = max((value.bit_length() + 7) // 8, 1)
+        return bytes([n_bytes]) + value.to_bytes(n_bytes, "little")
+
+    def tensor(numbers: NDArray[np.float64], *sides: int) -> bytes:
+        shape = [2, *sides, *[1] * (4 - len(sides))]  # behind the version of the format
+        return b"".join(map(whole_number, shape)) + numbers.astype("<f4").tobytes()
+
+    def write(*, blocks: Sequence[tuple[int, bool]] = _BLOCKS, embedding: int = 128) -> bytes:
+        rng = np.random.default_rng(0)
+        parts = [b"\x01\x01\x01\x0dloss_metric_2", b"\x01\x15input_rgb_image_sized"]
+
+        def step(n_inputs: int, n_outputs: int, size: int) -> None:
+            n_weights = n_outputs * n_inputs * size * size
+            # As in dlib's: small weights, and factors that make up for it.
+            scale = np.sqrt(2 / (n_inputs * size * size)) / 8
+            numbers = np.concatenate([rng.normal(0, scale, n_weights), rng.normal(0, 0.01, n_outputs)])
+            parts.append(b"\x01\x05con_4" + tensor(numbers, len(numbers)) + b"\x01\x07")
+            affine = np.concatenate([rng.uniform(4, 8, n_outputs), rng.normal(0, 0.1, n_outputs)])
+            parts.append(b"\x01\x07affine_" + tensor(affine, len(affine)) + b"\x01\x01")
+
+        step(3, 32, 7)
+        width = 32
+        for n_outputs, _ in blocks:
+            step(width, n_outputs, 3)
+            step(n_outputs, n_outputs, 3)
+            width = n_outputs
+        fully = b"\x01\x04fc_2" + whole_number(embedding) + whole_number(256)
+        parts.append(fully + tensor(rng.normal(0, 0.1, 256 * embedding), 256, embedding))
+        return b"".join(parts)
+
+    return write
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """dlib's face recognition network is read from dlib's own file, and says what dlib says."""
 
-import struct
 from dataclasses import replace
 
 import numpy as np
@@ -18,45 +17,9 @@ FIRST = [-0.050796, 0.122935, 0.048938, -0.00912, -0.056669, -0.063182, -0.06968
 NORM = 1.3127516
 
 
-def whole_number(value):
-    """A number as dlib writes it: how many bytes, then these."""
-    n_bytes = max((value.bit_length() + 7) // 8, 1)
-    return bytes([n_bytes]) + value.to_bytes(n_bytes, "little")
-
-
-def tensor(numbers, *sides):
-    sides = [*sides, *[1] * (4 - len(sides))]
-    return b"".join(whole_number(side) for side in (2, *sides)) + numbers.astype("<f4").tobytes()
-
-
-def made_up_file(*, blocks=_BLOCKS, embedding=128):
-    """A file as dlib's, with random weights."""
-    rng = np.random.default_rng(0)
-    parts = [b"\x01\x01\x01\x0dloss_metric_2", b"\x01\x15input_rgb_image_sized", struct.pack("<3f", 1, 2, 3)]
-
-    def step(n_inputs, n_outputs, size):
-        n_weights = n_outputs * n_inputs * size * size
-        # As in dlib's: small weights, and factors that make up for it.
-        scale = np.sqrt(2 / (n_inputs * size * size)) / 8
-        numbers = np.concatenate([rng.normal(0, scale, n_weights), rng.normal(0, 0.01, n_outputs)])
-        parts.append(b"\x01\x05con_4" + tensor(numbers, len(numbers)) + b"\x01\x07")
-        affine = np.concatenate([rng.uniform(4, 8, n_outputs), rng.normal(0, 0.1, n_outputs)])
-        parts.append(b"\x01\x07affine_" + tensor(affine, len(affine)) + b"\x01\x01")
-
-    step(3, 32, 7)
-    width = 32
-    for n_outputs, _ in blocks:
-        step(width, n_outputs, 3)
-        step(n_outputs, n_outputs, 3)
-        width = n_outputs
-    fully = b"\x01\x04fc_2" + whole_number(embedding) + whole_number(256)
-    parts.append(fully + tensor(rng.normal(0, 0.1, 256 * embedding), 256, embedding))
-    return b"".join(parts)
-
-
 @pytest.fixture(scope="module")
-def file():
-    return made_up_file()
+def file(made_up_dlib_file):
+    return made_up_dlib_file()
 
 
 def picture():
@@ -110,13 +73,13 @@ def test_weights_that_are_all_zero_are_left_so():
     "wrong",
     ["", "no network", "a block less", "a wider block", "a shorter embedding", "a byte less", "cut off"],
 )
-def test_another_network_s_file_is_refused(wrong, file):
+def test_another_network_s_file_is_refused(wrong, file, made_up_dlib_file):
     content = {
         "": lambda: b"",
         "no network": lambda: b"input_rgb_image_sized and no network at all",
-        "a block less": lambda: made_up_file(blocks=_BLOCKS[:-1]),
-        "a wider block": lambda: made_up_file(blocks=((64, False), *_BLOCKS[1:])),
-        "a shorter embedding": lambda: made_up_file(embedding=64),
+        "a block less": lambda: made_up_dlib_file(blocks=_BLOCKS[:-1]),
+        "a wider block": lambda: made_up_dlib_file(blocks=((64, False), *_BLOCKS[1:])),
+        "a shorter embedding": lambda: made_up_dlib_file(embedding=64),
         "a byte less": lambda: file[:-1],
         "cut off": lambda: file[:1_000_000],
     }[wrong]()

@@ -79,7 +79,7 @@ def register(name, path, monkeypatch):
 
 
 @pytest.fixture
-def weight_bytes(tmp_path, monkeypatch):
+def weight_bytes(tmp_path, monkeypatch, made_up_dlib_file):
     """Name → bytes of its weight file: the real one where it is here."""
 
     def get(name):
@@ -91,7 +91,11 @@ def weight_bytes(tmp_path, monkeypatch):
                 pytest.skip(f"the weights of {needed} are absent: featurekit weights fetch builtin")
             monkeypatch.setenv("FEATUREKIT_HOME", str(tmp_path / "home"))
             path = tmp_path / weights.WEIGHTS[needed].file_name
-            onnx_file(path) if path.suffix == ".onnx" else state_file(name, path)
+            {
+                ".onnx": lambda: onnx_file(path),
+                ".pth": lambda: state_file(name, path),
+                ".dat": lambda: path.write_bytes(made_up_dlib_file()),
+            }[path.suffix]()
             register(needed, path, monkeypatch)
             path.unlink()
         return weights.read(needed)
