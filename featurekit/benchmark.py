@@ -48,7 +48,7 @@ from featurekit.embeddings import (
 from featurekit.engines import available_memory, resolve, usable_cores, watch_memory
 from featurekit.engines.torch import keep_memory
 from featurekit.ensemble import fold_weights
-from featurekit.errors import EngineError, FoldError, TargetError, WorkspaceError
+from featurekit.errors import EngineError, FoldError, TargetError, UnknownNameError, WorkspaceError
 from featurekit.faces import STATUSES
 from featurekit.folds import Fold, FoldSet, make_fold_set
 from featurekit.manifest import Manifest, Target, names_ethnicity
@@ -60,6 +60,7 @@ from featurekit.metrics import (
     score_all_rows,
     summarize,
 )
+from featurekit.registry import unknown
 from featurekit.store import Store
 from featurekit.trained_model import TrainedModel, spread_out
 from featurekit.tuning import Search, limit_memory, search
@@ -507,9 +508,10 @@ def plan(
         ethnicity: whether the ethnicity that somebody is taken to have may be a target.
 
     Raises:
-        UnknownNameError: no such classifier, backbone or layer.
+        UnknownNameError: no such classifier, backbone, layer or parameter.
+        ModelError: a classifier's parameter cannot have its value.
         TargetError: no such target, no face has a label of it, or it is one that has to be allowed.
-        WorkspaceError: features that have not been extracted, or parameters that no classifier has.
+        WorkspaceError: features that have not been extracted.
         EngineError: a classifier needs a package that is not here.
     """
     kinds = [CLASSIFIERS[name] for name in dict.fromkeys(models)]
@@ -566,9 +568,9 @@ def plan(
     unused = {name for changes in variations for name in changes}
     unused -= {name for one in plans for name in one.parameters}
     if unused:
-        raise WorkspaceError(
-            f"None of {', '.join(kind.name for kind in kinds)} has the parameter {', '.join(sorted(unused))}."
-        )
+        able = [one for one in plans if one.kind.name in models]
+        known = {name for one in able for name in _parameters(one.kind, one.target)}
+        raise UnknownNameError(unknown(f"parameter of {', '.join(models)}", min(unused), sorted(known)))
     return plans
 
 
@@ -583,9 +585,18 @@ def _fitting_variations(
     """Return the variations that a classifier can be run in; only as it comes where it has none of them."""
     if not any(variations) or (kind.features is not None and kind.features(target) is None):
         return [{}]
-    own: dict[str, Any] = getattr(kind.make(target, 0, 1), "get_params", dict)()
+    own = _parameters(kind, target)
     fitting = [changes for changes in variations if set(changes) <= set(own)]
+    for changes in fitting:
+        # A value that it cannot have is met before anything is fitted.
+        fresh(kind, target, parameters=changes, seed=0, threads=1)
     return fitting or [{}]
+
+
+def _parameters(kind: ClassifierKind, target: Target) -> Mapping[str, Any]:
+    """Return the parameters that a classifier has as it comes."""
+    own: Mapping[str, Any] = getattr(kind.make(target, 0, 1), "get_params", dict)()
+    return own
 
 
 def _networks(kind: ClassifierKind, features: Sequence[str] | None, join: bool) -> list[tuple[str, ...]]:

@@ -11,6 +11,7 @@ import json
 import math
 import os
 import sys
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -287,6 +288,10 @@ def extract(
     typer.echo(f"Read {extraction.n_read:,} pictures in {extraction.seconds:.1f} s{rate}.")
     if profile:
         _print_profile(extraction)
+    for path, status in extraction.broken[:SHOWN]:
+        typer.echo(one_line(f"warning: '{path}' is {status}: {STATUS_MEANINGS[status]}"), err=True)
+    if len(extraction.broken) > SHOWN:
+        typer.echo(f"warning: … and {len(extraction.broken) - SHOWN} more", err=True)
     for face_id, why in extraction.unread[:SHOWN]:
         typer.echo(one_line(f"warning: {face_id} was not read: {why}"), err=True)
     if len(extraction.unread) > SHOWN:
@@ -1330,16 +1335,25 @@ class _Progress:
         import time
 
         self._show, self._unit, self._now = show, unit, time.monotonic
-        self._started, self._first, self._last = 0.0, 0.0, 0.0
+        self._started, self._last = 0.0, 0.0
+        # Time and count of what was told lately, about a second apart.
+        self._told: deque[tuple[float, float]] = deque()
         self._doing = ""
 
     def __call__(self, done: float, total: int) -> None:
         """Say that so many of so many are done."""
+        now = self._now()
         # Counted from the first piece: loading networks is no rate. Fewer done than before: a new stage.
-        if not self._started or done < self._last:
-            self._started, self._first = self._now(), done if done < 1 else 0.0
+        if not self._told or done < self._last:
+            self._started, self._told = now, deque([(now, done if done < 1 else 0.0)])
+        elif now - self._told[-1][0] >= 1:
+            self._told.append((now, done))
         self._last = done
-        speed = (done - self._first) / max(self._now() - self._started, 0.1)
+        # The later half tells what is to come: fifteen floors are fitted in a second, a network in an hour.
+        while len(self._told) > 1 and now - self._told[1][0] >= (now - self._started) / 2:
+            self._told.popleft()
+        since, before = self._told[0]
+        speed = (done - before) / max(now - since, 0.1)
         left = (total - done) / max(speed, 1e-9) if speed else float("nan")
         slow = speed < 0.1
         rate = f"{1 / speed:,.0f} s each" if slow and speed else f"{speed:,.1f} {self._unit}/s"

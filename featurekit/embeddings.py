@@ -34,7 +34,7 @@ from featurekit.backbones import BACKBONES, split_feature
 from featurekit.detectors import DETECTORS
 from featurekit.engines import Session, resolve, usable_cores
 from featurekit.errors import EmbeddingError, EngineError, WorkspaceError
-from featurekit.faces import STATUSES, CropKind, Face, FaceSettings, open_finder
+from featurekit.faces import BROKEN, STATUSES, CropKind, Face, FaceSettings, open_finder
 from featurekit.manifest import Manifest
 from featurekit.store import Shelf, Store, recipe_key
 from featurekit.workspace import whole_file, write_text
@@ -138,6 +138,7 @@ class Extraction:
         recipes: feature → recipe.
         achieved: network → engine, device and precision, read back; empty where nothing had to run.
         unread: face_id and reason of each picture that is not what the manifest says it is.
+        broken: path in the manifest and status of each row whose picture cannot be read, now or before.
         parts: seconds that the threads spent in "read", "decode", "detect", "align", "write" and in each
             network, summed over the threads.
         threads: how many there were, or helper processes.
@@ -151,6 +152,7 @@ class Extraction:
     recipes: Mapping[str, Recipe]
     achieved: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     unread: tuple[tuple[str, str], ...] = ()
+    broken: tuple[tuple[str, str], ...] = ()
     parts: Mapping[str, float] = field(default_factory=dict)
     threads: int = 1
     seconds_to_open: float = 0.0
@@ -325,7 +327,9 @@ def extract(
         finally:
             one_pass.close()
             one_pass.flush()  # whatever stopped it, what was computed is kept
-    counts = np.bincount(row_statuses(manifest, keys, faces), minlength=len(STATUSES))
+    of_rows = row_statuses(manifest, keys, faces)
+    counts = np.bincount(of_rows, minlength=len(STATUSES))
+    broken = np.flatnonzero(np.isin(of_rows, [STATUSES.index(status) for status in BROKEN]))
     return Extraction(
         statuses={status: int(n) for status, n in zip(STATUSES, counts, strict=True) if n},
         n_read=len(todo),
@@ -334,6 +338,7 @@ def extract(
         recipes=recipes,
         achieved=one_pass.achieved if one_pass else {},
         unread=tuple(one_pass.unread) if one_pass else (),
+        broken=tuple((str(manifest.table["image_path"].iloc[row]), STATUSES[of_rows[row]]) for row in broken),
         parts=one_pass.clock.seconds if one_pass else {},
         threads=threads,
         seconds_to_open=one_pass.opened - started if one_pass else 0.0,

@@ -48,6 +48,8 @@ STATUS_MEANINGS: Mapping[str, str] = {
     "not_extracted": "nobody has looked at the picture yet",
 }
 STATUSES = tuple(STATUS_MEANINGS)
+# Those of pictures that are there and cannot be read.
+BROKEN = ("empty_file", "undecodable", "truncated", "too_large", "unsupported_format")
 
 CHOICES = ("center", "largest", "box", "only", "all")
 

@@ -37,7 +37,7 @@ from featurekit.embeddings import (
     settings_from,
 )
 from featurekit.engines import usable_cores
-from featurekit.errors import ImageError, ModelError
+from featurekit.errors import FeaturekitError, ImageError, ModelError
 from featurekit.faces import (
     STATUS_MEANINGS,
     CropKind,
@@ -229,13 +229,12 @@ class TrainedModel:
         """Read a model that save() wrote.
 
         Raises:
-            ModelError: the folder is no model, was edited, holds types that are not allowed, or cannot
-                answer.
-            UnknownNameError: it is of a classifier, a backbone or a detector that is not here.
+            ModelError: the folder is no model, was edited, holds types that are not allowed, is of a
+                classifier, a backbone or a detector that is not here, or cannot answer.
         """
         content, file_name, data = read_bundle(folder)
-        kind = CLASSIFIERS[content["classifier"]]
         try:
+            kind = CLASSIFIERS[content["classifier"]]
             target = Target.from_json(content["target"])
             model = cls(
                 name=content["name"],
@@ -248,12 +247,13 @@ class TrainedModel:
                 weights=tuple(content["weights"]),
                 calibration=Calibration.from_json(content["calibration"]) if content["calibration"] else None,
             )
+            model.settings.recipe()  # which asks for its detector
             _check_answers(model, kind)
-        except _UNFIT as error:
+        except (*_UNFIT, FeaturekitError) as error:
             said = str(error).strip().partition("\n")[0]
-            what = type(error).__name__
-            reason = said if isinstance(error, ValueError) else f"{what}: {said}" if said else what
-            raise ModelError(f"{folder} cannot be used here: {reason}") from error
+            if not isinstance(error, ValueError | FeaturekitError):
+                said = ": ".join(filter(None, (type(error).__name__, said)))
+            raise ModelError(f"{folder} cannot be used here: {said}") from error
         return model
 
 

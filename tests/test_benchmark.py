@@ -503,7 +503,7 @@ def test_every_variation_is_a_run_of_its_own(pictures, crops, tmp_path):
 
 def test_a_parameter_that_no_classifier_has_is_refused(world):
     manifest, ledger, _ = world
-    with pytest.raises(WorkspaceError, match=r"None of .*svm.* has the parameter epochs\."):
+    with pytest.raises(UnknownNameError, match=r"Unknown parameter of svm 'epochs'\..* Known: C, "):
         plan(manifest, ledger, models=["svm"], variations=[{"epochs": 3}])
 
 

@@ -29,6 +29,26 @@ def extracted(featurekit, prepared):
 FIT = ("fit", "--model", "logistic_regression", "--target", "gender", "--folds", "4")
 
 
+def test_the_time_left_goes_by_what_takes_long(monkeypatch):
+    """Fifteen floors are fitted in a second, and then each network takes minutes."""
+    from featurekit.commands import _Progress
+
+    clock, shown = [0.0], []
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    progress = _Progress(lambda done, total, rate, left, doing: shown.append((rate, left)), "fits")
+    for done in range(1, 16):
+        progress(done, 60)
+    for tenth in range(1, 41):
+        clock[0] += 10
+        progress(15 + tenth / 10, 60)
+    rate, left = shown[-1]
+    assert rate == "100 s each"
+    assert left == pytest.approx(41 * 100, rel=0.05)
+    clock[0] += 10
+    progress(1, 60)  # a new stage, which has taken no time yet
+    assert shown[-1][1] <= 59 * 10
+
+
 def test_help_answers_in_under_half_a_second():
     def processor_seconds():  # not the clock's: another program may have the processor
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -187,7 +207,42 @@ def test_variations_of_a_network_and_an_ensemble_stand_beside_the_rest(featureki
 
 
 def test_a_parameter_that_no_model_has(featurekit, extracted):
-    one_line(featurekit(*FIT, "--epochs", "3"), "None of", "has the parameter epochs")
+    one_line(featurekit(*FIT, "--epochs", "3"), "Unknown parameter of ", "'epochs'. Known: ")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--epochs", "twenty"), "epochs cannot be twenty: it must be a whole number from 1 to "),
+        (("--epochs", "20,2.5"), "epochs cannot be 2.5: it must be a whole number"),
+        (("--epochs", "0"), "epochs cannot be 0"),
+        (("--batch-size", "-3"), "batch_size cannot be -3: it must be a whole number from 2 to "),
+        (("--set", "balance=weird"), "balance cannot be weird: it must be one of none, loss, sampler."),
+        (("--set", "views=3"), "views cannot be 3: it must be one of 1, 2, 10."),
+        (("--set", "smoothing=2"), "smoothing cannot be 2: it must be a number from 0 to 1."),
+        (("--set", "flip=1"), "flip cannot be 1: it must be true or false."),
+        (("--set", "networks=dlib_face"), "networks cannot be dlib_face"),
+        (("--set", "learning_rat=1"), "Did you mean 'learning_rate'?"),
+    ],
+)
+def test_a_value_that_a_network_s_parameter_cannot_have(featurekit, extracted, given, said):
+    featurekit("extract", "--backbone", "pixels", "--detector", "whole_image")
+    one_line(featurekit("fit", "--model", "levi_hassner", *given), said)
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "said"),
+    [
+        ("svm", "C=x", "C cannot be x: it must be a number from 1e-09"),
+        ("svm", "C=-1", "C cannot be -1"),
+        ("svm", "gamma=weird", "gamma cannot be weird: it must be a number"),
+        ("xgboost", "max_rounds=0", "max_rounds cannot be 0: it must be a whole number from 1"),
+        ("random_forest", "n_estimators=many", "'n_estimators' parameter of RandomForest"),
+        ("random_forest", "n_estimator=5", "Did you mean 'n_estimators'?"),
+    ],
+)
+def test_a_value_that_a_classifier_s_parameter_cannot_have(featurekit, extracted, model, given, said):
+    one_line(featurekit("fit", "--model", model, "--set", given), said)
 
 
 def test_a_network_without_kept_faces(featurekit, extracted):
@@ -303,10 +358,12 @@ def test_an_unreadable_picture_keeps_its_row_and_the_run_goes_on(
 ):
     (prepared / "photos" / "s3_1.png").write_bytes(b"GIF89a but not really")
     prepare_table()
-    code, output, _ = featurekit("extract", "--backbone", "mean_color", "--detector", "whole_image")
-    assert code == 0
-    assert "truncated\t1" in output
-    assert "ok\t23" in output
+    for _ in range(2):  # the second run reads nothing, and says it again
+        code, output, errors = featurekit("extract", "--backbone", "mean_color", "--detector", "whole_image")
+        assert code == 0
+        assert "truncated\t1" in output
+        assert "ok\t23" in output
+        assert "s3_1.png' is truncated: the file ends before its picture does" in errors
 
 
 def test_an_unreadable_picture_in_predict(featurekit, extracted, tmp_path):

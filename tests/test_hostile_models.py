@@ -505,7 +505,7 @@ ATTACKS = (
     Attack("side of a million", "network", put("estimator.parameters.side", 10**6), "side cannot be"),
     Attack("negative dropout", "network", put("estimator.parameters.dropout", -1.0), "dropout cannot be"),
     Attack("views of a word", "network", put("estimator.parameters.views", "all"), "views cannot be"),
-    Attack("views that are none", "network", put("estimator.parameters.views", 7), "cannot be used"),
+    Attack("views that are none", "network", put("estimator.parameters.views", 7), "views cannot be"),
     Attack("head of none", "network", put("estimator.heads.0.kind", "evil"), "cannot be used"),
     Attack(
         "head of a million",
@@ -612,6 +612,7 @@ def test_a_hostile_model_is_refused_in_one_line(attack, genuine, place, photogra
     assert errors.startswith("error: ")
     assert errors.count("\n") == 1
     assert re.search(attack.says, errors), errors
+    assert place.model.name in errors  # which of those that are asked
 
 
 def test_there_are_many_attacks_and_each_has_a_name():

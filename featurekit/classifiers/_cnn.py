@@ -11,14 +11,14 @@ from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.classifiers import Crops
 from featurekit.classifiers._augmentation import NOTHING, Augmentation, Change
-from featurekit.classifiers._estimator import Estimator
+from featurekit.classifiers._estimator import Allowed, Estimator, Within
 from featurekit.classifiers._heads import Head, head_for, heads_module
 from featurekit.classifiers._training import (
     Faces,
@@ -83,6 +83,25 @@ class CNN(Estimator):
         augment: whether faces are changed while it learns.
         flip, rotation, zoom, jitter, erasing: see Augmentation.
     """
+
+    allowed: ClassVar[Allowed] = {
+        "side": Within(8, MAX_SIDE),
+        "ages": ("classes", "ordered"),
+        "dropout": Within(0, 0.99),
+        "views": tuple(VIEWS),
+        "device": ("auto", "cpu", "cuda"),
+        "precision": ("auto", "fp32", "bf16"),
+        "epochs": Within(1),
+        "batch_size": Within(2),
+        "warm_up": Within(0, 1),
+        "smoothing": Within(0, 1),
+        "balance": ("none", "loss", "sampler"),
+        "patience": Within(1),
+        "rotation": Within(0, 180),
+        "zoom": Within(0, 0.99),
+        "jitter": Within(0, 1),
+        "erasing": Within(0, 1),
+    }
 
     target: Target
     make_body: Callable[["CNN"], "torch.nn.Module"]
@@ -310,10 +329,12 @@ class CNN(Estimator):
         strange = sorted(facts["parameters"].keys() - self.get_params().keys())
         if strange:
             raise ModelError(f"A network of this kind has no parameter {strange[0]}.")
-        for name, value in facts["parameters"].items():
-            if name in ("device", "threads"):  # those of the machine that it was trained on
-                continue
-            setattr(self, name, _like(getattr(self, name, None), value, name))
+        # Device and threads were those of the machine that it was trained on.
+        aside = ("device", "threads")
+        own = {name: value for name, value in facts["parameters"].items() if name not in aside}
+        if isinstance(own.get("networks"), list) and all(isinstance(one, str) for one in own["networks"]):
+            own["networks"] = tuple(own["networks"])
+        self.set_params(**own)
         self.heads_ = tuple(Head(Target.from_json(head), head["kind"]) for head in facts["heads"])
         if facts["classes"] is not None:
             self.classes_ = np.array(facts["classes"], np.intp)
@@ -376,22 +397,6 @@ def _strata(labels: Mapping[Target, NDArray[Any]]) -> NDArray[np.intp]:
     if rare.all():
         return np.zeros(len(codes), np.intp)
     return np.where(rare[codes], counts.argmax(), codes)
-
-
-def _like(own: Any, value: Any, name: str) -> Any:
-    """Return the value of a parameter as it was saved, or refuse one that is not of its own's kind.
-
-    Raises:
-        ModelError: it is another kind of value, or a number that no network is made with.
-    """
-    if isinstance(own, tuple) and isinstance(value, list) and all(isinstance(one, str) for one in value):
-        return tuple(value)
-    is_number = isinstance(own, int | float) and not isinstance(own, bool)
-    fits = isinstance(value, float | int) if isinstance(own, float) else isinstance(value, type(own))
-    limit = MAX_SIDE if name == "side" else 2**31
-    if isinstance(own, bool) != isinstance(value, bool) or not fits or (is_number and not 0 <= value < limit):
-        raise ModelError(f"A network's {name} cannot be {str(value)[:40]}.")
-    return value
 
 
 def together(target: Target) -> Sequence[str]:

@@ -6,14 +6,58 @@ scikit-learn: they can be saved without pickle.
 """
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from threading import Lock
-from typing import Any, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from featurekit.errors import ModelError
+
+
+class Within(NamedTuple):
+    """The least and the most that a parameter can be."""
+
+    least: float
+    most: float = 2**31
+
+
+# Parameter → the numbers, or the words, that it can be.
+Allowed = Mapping[str, Within | tuple[Any, ...]]
+# What a number can be of which nothing else is said.
+_ANY = Within(0)
+
+
+def check_parameter(name: str, value: Any, usual: Any, allowed: Within | tuple[Any, ...] = _ANY) -> None:
+    """Refuse a value that a parameter cannot have.
+
+    Args:
+        name: of the parameter.
+        value: that it is to have.
+        usual: the value that it has, of whose kind the new one must be; any will do where this is None.
+        allowed: the numbers, or the words, that it can be.
+
+    Raises:
+        ModelError: it cannot be that; the message says what it can be.
+    """
+    if usual is None:
+        return
+    number = int if isinstance(usual, int) else (int, float)
+    wanted, fits = "of another kind", type(value) is type(usual)
+    if isinstance(usual, bool):
+        wanted = "true or false"
+    elif not isinstance(allowed, Within):
+        wanted, fits = f"one of {', '.join(map(str, allowed))}", fits and value in allowed
+    elif isinstance(usual, int | float):
+        kind = "a whole number" if isinstance(usual, int) else "a number"
+        wanted = f"{kind} from {allowed.least:g} to {allowed.most:g}"
+        fits = isinstance(value, number) and not isinstance(value, bool)
+        fits = fits and allowed.least <= value <= allowed.most
+    if not fits:
+        raise ModelError(f"{name} cannot be {str(value)[:40]}: it must be {wanted}.")
 
 
 @dataclass(eq=False, kw_only=True)
@@ -25,7 +69,10 @@ class Estimator:
         threads: how many it may use; the result does not depend on them.
         feature_blocks: lengths of the parts of a joined vector, so that a long part does not drown a
             short one; None for a vector of one part.
+        allowed: of some parameters, what they can be; of another number, whatever is not below 0.
     """
+
+    allowed: ClassVar[Allowed] = {}
 
     seed: int = 0
     threads: int = 1
@@ -36,10 +83,17 @@ class Estimator:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def set_params(self, **parameters: Any) -> Self:
-        """Change parameters by name."""
+        """Change parameters by name.
+
+        Raises:
+            ModelError: one cannot have its value; nothing has changed then.
+        """
+        own = self.get_params()
         for name, value in parameters.items():
-            if name not in self.get_params():
+            if name not in own:
                 raise ValueError(f"{type(self).__name__} has no parameter {name}.")
+            check_parameter(name, value, own[name], self.allowed.get(name, _ANY))
+        for name, value in parameters.items():
             setattr(self, name, value)
         return self
 

@@ -16,6 +16,7 @@ from featurekit.classifiers._estimator import (
     one_blas_thread,
     to_years,
 )
+from featurekit.errors import ModelError
 from featurekit.folds import Fold
 
 
@@ -61,7 +62,12 @@ class Scikit(Estimator):
         rest = {name: value for name, value in parameters.items() if name not in own}
         if rest:
             # A model of its own: copies of an estimator share theirs.
-            self.model = clone(self.model).set_params(**rest)
+            model = clone(self.model).set_params(**rest)
+            try:
+                model._validate_params()  # as its fit() does, hours later
+            except ValueError as error:
+                raise ModelError(str(error)) from error
+            self.model = model
         return self
 
     def check_learned(self, unfitted: Any) -> None:

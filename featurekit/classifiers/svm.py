@@ -29,14 +29,16 @@ from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.classifiers import Classifier, classifier, held_out_score
 from featurekit.classifiers._estimator import (
+    Allowed,
     Estimator,
+    Within,
     block_scaling,
     learn_years,
     one_blas_thread,
@@ -103,6 +105,8 @@ class _KernelMachine(Estimator):
         solver: what solves a machine with a kernel: "libsvm", or "cuml" on a GPU. A linear one, also on
             an approximated kernel, is solved on the CPU in any case.
     """
+
+    allowed: ClassVar[Allowed] = {"C": Within(1e-9), "solver": get_args(Solver)}
 
     C: float = 1.0
     gamma: float = 1.0

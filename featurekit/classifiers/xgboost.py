@@ -10,13 +10,21 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.classifiers import Classifier, classifier, held_out_score
-from featurekit.classifiers._estimator import Estimator, check_tree, from_years, learn_years, to_years
+from featurekit.classifiers._estimator import (
+    Allowed,
+    Estimator,
+    Within,
+    check_tree,
+    from_years,
+    learn_years,
+    to_years,
+)
 from featurekit.errors import EngineError, FoldError
 from featurekit.folds import Fold, subject_exclusive_folds
 from featurekit.manifest import Target
@@ -47,6 +55,15 @@ class XGBoost(Estimator):
         booster_: the fitted trees in XGBoost's UBJSON format.
         classes_: class numbers seen in training, increasing; absent for years.
     """
+
+    allowed: ClassVar[Allowed] = {
+        "components": Within(1),
+        "max_rounds": Within(1),
+        "max_depth": Within(1),
+        "learning_rate": Within(0, 1),
+        "column_share": Within(0.01, 1),
+        "patience": Within(1),
+    }
 
     is_regression: bool = False
     components: int = 128
