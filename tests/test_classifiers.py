@@ -573,6 +573,7 @@ def test_parameters_can_be_read_and_set_by_name():
     svm = SVM(C=4.0)
     assert svm.get_params()["C"] == 4.0
     assert svm.set_params(C=5.0).C == 5.0
+    assert type(svm.set_params(seed=np.int64(3)).seed) is int
     with pytest.raises(ValueError, match="SVM has no parameter c"):
         svm.set_params(c=1)
     assert CLASSIFIERS["mlp"].make(AGE, 0, 1).get_params()["model"] == "MLPRegressor"

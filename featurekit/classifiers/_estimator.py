@@ -89,11 +89,16 @@ class Estimator:
             ModelError: one cannot have its value; nothing has changed then.
         """
         own = self.get_params()
-        for name, value in parameters.items():
+        # numpy's numbers become Python's, which can be written down.
+        plain = {
+            name: value.item() if isinstance(value, np.generic) else value
+            for name, value in parameters.items()
+        }
+        for name, value in plain.items():
             if name not in own:
                 raise ValueError(f"{type(self).__name__} has no parameter {name}.")
             check_parameter(name, value, own[name], self.allowed.get(name, _ANY))
-        for name, value in parameters.items():
+        for name, value in plain.items():
             setattr(self, name, value)
         return self
 
