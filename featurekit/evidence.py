@@ -551,6 +551,8 @@ def _coverage(manifest: Manifest, target: Target, table: pd.DataFrame) -> tuple[
     for name in columns:
         labels = _known(own[name])
         known = labels != ""
+        if not known.any():  # nobody's, in a data set that names none
+            continue
         of_column = coverage_by(labels[known], answers[known], y[known], subjects[known])
         place = {label: number for number, label in enumerate(manifest.target(name).classes)}
         # In their natural order; what a known target does not allow comes last.

@@ -353,6 +353,26 @@ def test_fewer_subjects_than_folds(featurekit, extracted):
     one_line(featurekit(*FIT[:-1], "9"), "8 subjects", "9 folds")
 
 
+@pytest.mark.parametrize("labels", ["gender=sex", "age=years"])
+def test_a_data_set_with_one_kind_of_label_has_its_report(featurekit, portraits, tmp_path, labels):
+    columns = ("image_path=file", "subject_id=person", labels)
+    named = [word for column in columns for word in ("--column", column)]
+    where = (portraits / "people.csv", "--root", portraits / "photos")
+    for command in (
+        ("prepare", "table", *where, *named),
+        ("extract", "--backbone", "mean_color", "--detector", "whole_image"),
+        ("fit", "--model", "logistic_regression", "--folds", "4"),
+        ("audit",),
+        ("report",),
+    ):
+        code, _, errors = featurekit(*command)
+        assert code == 0, errors
+    models = sorted((tmp_path / "work" / "models").iterdir())
+    code, output, _ = featurekit("predict", portraits / "photos", "--sets", "--model", models[0])
+    assert code == 0
+    assert output.count("\tok\t") == 24
+
+
 def test_an_unreadable_picture_keeps_its_row_and_the_run_goes_on(
     featurekit, prepared, tmp_path, prepare_table
 ):
