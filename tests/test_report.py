@@ -387,6 +387,14 @@ def test_the_verdict_says_whether_the_best_is_shown_to_be_better(p, words):
     assert "Fails most: Faces with age group 0-2: 30.0 % (20.0 to 40.0)" in text
 
 
+@pytest.mark.parametrize(("p", "is_said"), [(0.4, True), (0.001, False)])
+def test_the_verdict_says_where_the_best_is_not_shown_to_beat_the_floor(p, is_said):
+    runs = [make_run(), make_run(classifier="majority", scores={"exact": score(0.7)})]
+    text = render_markdown(runs, "t", make_evidence(runs, p=p)).split("## Gender")[0]
+    assert "10.0 points better than the floor (majority, 70.0 %" in text
+    assert ("70.0 %; no evidence of a difference: p 0.40)" in text) == is_said
+
+
 def test_the_cheapest_model_is_one_that_is_not_shown_to_be_worse():
     slow = make_run(seconds={"extract": 100.0, "fit": 1.0, "predict": 1.0})
     quick = make_run(
@@ -584,6 +592,20 @@ def test_scores_against_time_stay_inside_their_frame(is_narrow):
     assert all(0 <= float(x) <= width for x in re.findall(r'(?:cx|x)="(-?[\d.]+)"', svg))
     assert all(0 <= float(y) <= height for y in re.findall(r'(?:cy|y)="(-?[\d.]+)"', svg))
     assert svg.count("<circle") == 3
+
+
+@pytest.mark.parametrize(
+    ("least", "most"), [(27.0, 39.0), (6.1, 7.1), (0.9, 1.2), (13.0, 90.0), (0.02, 40.0)]
+)
+def test_the_axis_of_times_says_what_they_are_also_where_all_are_alike(least, most):
+    spots = [Spot(least, 50.0, "1"), Spot(most, 60.0, "2")]
+    drawn = cost_plot(spots, axis="Exact, %", limit=100, is_narrow=False, summary="s")
+    below = float(re.findall(r'height="(\d+)"', drawn)[0]) - 30
+    words = re.findall(r'<text[^>]* x="([\d.]+)" y="([\d.]+)"[^>]*>([\d.]+)</text>', drawn)
+    times = [float(time) for _, y, time in words if below < float(y) < below + 10]
+    assert len(times) >= 2
+    assert times == sorted(set(times))
+    assert all(least / 1.3 < time < most * 1.3 for time in times)
 
 
 @pytest.mark.parametrize("is_narrow", [False, True])

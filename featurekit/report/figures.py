@@ -204,15 +204,13 @@ def cost_plot(spots: Sequence[Spot], *, axis: str, limit: float, is_narrow: bool
     for tick in ticks:
         svg.append(f'<path class="grid" d="M{left:.1f} {y(tick):.1f}H{right:.1f}"/>')
         svg.append(_words(left - 6, y(tick) + 4, f"{tick:g}", "end", "faint"))
-    rounds = [
-        (power, factor)
-        for power in range(math.floor(first), math.ceil(last) + 1)
-        for factor in (1, 2, 5)
-        if first <= power + math.log10(factor) <= last
-    ]
-    for power, factor in rounds:
-        at = x(power + math.log10(factor))
-        svg.append(_words(at, bottom + 16, f"{factor * 10.0**power:g}", "middle", "faint"))
+    powers = range(math.floor(first), math.ceil(last) + 1)
+    rounds = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
+    for rounds_of in (rounds, _axis(10**first, 10**last, math.inf)[2]):
+        within = [time for time in rounds_of if 10**first <= time <= 10**last]
+        if len(within) > 2:  # where all times are alike, 10, 20 and 50 are too far apart
+            break
+    svg += [_words(x(math.log10(time)), bottom + 16, f"{time:g}", "middle", "faint") for time in within]
     svg.append(_words(left - 40, top - 12, axis, "start", "name"))
     svg.append(_words((left + right) / 2, bottom + 34, "ms for a face (less is better)", "middle", "faint"))
     front = [spot for spot in spots if spot.mark]

@@ -30,7 +30,7 @@ def answer(runs: Sequence[Run], evidence: TargetEvidence | None) -> tuple[tuple[
     also = _shown(best, "one_off", evidence)
     lines = [
         ("Best", f"{_named(best)}: {_shown(best, kind.name, evidence)}{f'; {also}' if also else ''}."),
-        ("Against", _against(best, runs, kind)),
+        ("Against", _against(best, runs, kind, evidence)),
         ("How sure", _second(best, trained, kind, evidence)),
     ]
     if evidence:
@@ -68,8 +68,8 @@ def score_word(kind: ScoreKind) -> str:
     return names.get(kind.name, kind.title)
 
 
-def _against(best: Run, runs: Sequence[Run], kind: ScoreKind) -> str:
-    """Say how far the best model is from the floor and from the model as it is sold."""
+def _against(best: Run, runs: Sequence[Run], kind: ScoreKind, evidence: TargetEvidence | None) -> str:
+    """Say how far the best model is from the floor and the model as it is sold, and whether it is shown."""
     mean = mean_of(best, kind.name)
     against = []
     for baseline, called in (("floor", "the floor"), ("off-the-shelf", "the off-the-shelf model")):
@@ -78,8 +78,11 @@ def _against(best: Run, runs: Sequence[Run], kind: ScoreKind) -> str:
             other = mean_of(run, kind.name)
             if mean is not None and other is not None:
                 difference = _difference(kind, kind.gain(mean, other))
-                unit = f" {kind.unit}" if kind.unit else ""
-                against.append(f"{difference} {called} ({run.classifier}, {kind.format(other)}{unit})")
+                about = [f"{run.classifier}, {kind.format(other)} {kind.unit}".strip()]
+                found = evidence.between(best.name, run.name) if evidence else None
+                if found and not found.is_shown:
+                    about.append(f"no evidence of a difference: {p_value(found.adjusted)}")
+                against.append(f"{difference} {called} ({'; '.join(about)})")
     return f"{' and '.join(against)}." if against else ""
 
 
