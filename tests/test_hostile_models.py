@@ -612,7 +612,7 @@ def test_a_hostile_model_is_refused_in_one_line(attack, genuine, place, photogra
     assert errors.startswith("error: ")
     assert errors.count("\n") == 1
     assert re.search(attack.says, errors), errors
-    assert place.model.name in errors  # which of those that are asked
+    assert str(place.model) in errors  # which of those that are asked
 
 
 def test_there_are_many_attacks_and_each_has_a_name():

@@ -24,6 +24,9 @@ class Within(NamedTuple):
     least: float
     most: float = 2**31
 
+    def __str__(self) -> str:
+        return f"from {self.least:g} to {self.most:g}" if self.most < 2**31 else f"of at least {self.least:g}"
+
 
 # Parameter → the numbers, or the words, that it can be.
 Allowed = Mapping[str, Within | tuple[Any, ...]]
@@ -53,7 +56,7 @@ def check_parameter(name: str, value: Any, usual: Any, allowed: Within | tuple[A
         wanted, fits = f"one of {', '.join(map(str, allowed))}", fits and value in allowed
     elif isinstance(usual, int | float):
         kind = "a whole number" if isinstance(usual, int) else "a number"
-        wanted = f"{kind} from {allowed.least:g} to {allowed.most:g}"
+        wanted = f"{kind} {allowed}"
         fits = isinstance(value, number) and not isinstance(value, bool)
         fits = fits and allowed.least <= value <= allowed.most
     if not fits:
