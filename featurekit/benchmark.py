@@ -60,6 +60,7 @@ from featurekit.metrics import (
     score_all_rows,
     summarize,
 )
+from featurekit.outcomes import scored_on, set_apart
 from featurekit.registry import unknown
 from featurekit.store import Store
 from featurekit.trained_model import TrainedModel, spread_out
@@ -103,6 +104,8 @@ class Run:
         hardware: what was asked for and what was got (engine, device, precision, processor, cores, memory).
         versions: of python, featurekit and each library that decides numbers.
         folds: {"number", "kind" ("official" or "made"), "seed", "sha256"}.
+        scored_on: hashes of the "rows", "labels" and "subjects" that it learned from and was scored on; empty
+            where an older version fitted it. See featurekit.outcomes.set_apart().
         dataset: {"name", "synthetic", "n_rows", "licence", "tally": reason → rows, "counts": what prepare
             counted, "statuses": status → rows}.
         seed: what chance came from.
@@ -147,6 +150,7 @@ class Run:
     variation: Mapping[str, Any] = field(default_factory=dict)
     training: tuple[Mapping[str, Any], ...] = ()
     peak_bytes: int | None = None
+    scored_on: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -917,6 +921,7 @@ class Comparison:
             variation=dict(one.parameters),
             training=out.trainings,
             peak_bytes=peak_bytes,
+            scored_on=scored_on(self.manifest, target, rows[tested]),
         )
         run.save(self.folder, self._predictions(rows, target, y, out))
         return run
@@ -944,6 +949,10 @@ class Comparison:
             raise WorkspaceError(
                 "The runs were scored on other folds than this comparison's. Fit them again."
             )
+        apart = set_apart(runs, self.manifest)
+        if apart:
+            which = "; ".join(f"{name}: {why}" for name, why in apart.items())
+            raise WorkspaceError(f"These runs cannot be averaged: {which}. Fit them again: featurekit fit.")
         target = self.manifest.target(runs[0].target)
         tables = [pd.read_parquet(self.folder / "predictions" / f"{name}.parquet") for name in names]
         if any(not table[["face_id", "fold"]].equals(tables[0][["face_id", "fold"]]) for table in tables):

@@ -525,37 +525,43 @@ def report(
     from featurekit.audit import Audit
     from featurekit.benchmark import some_runs
     from featurekit.evidence import gather
+    from featurekit.outcomes import NO_OUTCOMES, set_apart
     from featurekit.registry import unknown
     from featurekit.report import write_report
     from featurekit.report.gallery import FACES, find_errors
     from featurekit.store import Store
 
     workspace = _workspace(context)
-    manifest = _manifest(workspace)
+    # A comparison that came with its outcomes, but without its split, is not of this workspace's manifest.
+    kept = workspace.report(name) if name else None
+    is_kept = kept is not None and (kept / "outcomes").is_dir() and not (kept / "folds.json").is_file()
+    manifest = None if is_kept else _manifest(workspace)
     if faces not in FACES:
         raise WorkspaceError(unknown("way to show faces", faces, list(FACES)))
     if compare:
         if faces != "none":
             raise WorkspaceError("A report on what changed shows no faces. Leave out --faces.")
-        _report_changes(workspace, manifest, compare)
+        _report_changes(workspace, _manifest(workspace), compare)
         return
-    name = name or manifest.name
+    name = name or _manifest(workspace).name
     folder = workspace.report(name)
     runs = some_runs(folder)
+    apart = set_apart(runs, manifest)
+    compared = [run for run in runs if run.name not in apart]
     with _progress("comparing", "pieces") as progress:
-        evidence = gather(folder, runs, manifest, progress=progress)
-    without = len(runs) - len(evidence.of if evidence else ())
-    if without:
-        typer.echo(
-            f"The predictions of {without} of {len(runs)} runs are not here, so that no difference to them is"
-            " tested. Fit them again to have that.",
-            err=True,
-        )
+        evidence = gather(folder, compared, manifest, progress=progress)
+    if evidence:
+        tested = {run for one in evidence.targets.values() for run in one.estimates}
+        apart |= {run.name: NO_OUTCOMES for run in compared if run.name not in tested}
+    for run, why in apart.items():
+        typer.echo(f"warning: {run} is set apart: {why}. Fit it again: featurekit fit", err=True)
     errors = None
     if faces == "thumb":
-        errors = find_errors(folder, runs, evidence, manifest, Store(workspace.cache))
-    page = write_report(folder, runs, name, evidence, Audit.load(folder), errors=errors)
-    _print_runs(runs)
+        if manifest is None:
+            raise WorkspaceError("The photographs are not here: --faces thumb needs the manifest.")
+        errors = find_errors(folder, compared, evidence, manifest, Store(workspace.cache))
+    page = write_report(folder, runs, name, evidence, Audit.load(folder), errors=errors, apart=apart)
+    _print_runs([run for run in runs if run.name not in apart])
     typer.echo(f"Wrote {page} and {page.with_suffix('.md')}")
     if errors and any(one.subjects for one in errors.values()):
         typer.echo("The page shows photographs of people: pass it on only as their owner allows.")

@@ -1,14 +1,13 @@
 """What the predictions of a comparison say beyond the means of its runs: how sure, whether better, for whom.
 
-Read from the predictions that runs keep, pooled over the folds: every face was read
-by a model that had not seen its subject. What comes out is small and names nobody;
-it is kept as evidence.json beside the runs, so that a report can be written again
-where the predictions are no longer at hand.
+Computed from the outcomes that a comparison keeps (featurekit.outcomes), pooled over the
+folds: every face was read by a model that had not seen its subject. What comes out is
+kept as evidence.json beside the runs, so that a second report of the same outcomes
+takes no time.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from hashlib import sha256
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -32,8 +31,9 @@ from featurekit.calibration import (
     risk_coverage,
 )
 from featurekit.errors import WorkspaceError
-from featurekit.manifest import COLUMNS, Manifest, Target
+from featurekit.manifest import TARGETS, Manifest, Target
 from featurekit.metrics import cells_of, from_counts, log_losses, ranked_probabilities
+from featurekit.outcomes import MOST_LABELS, Outcomes, collect, hash_of
 from featurekit.statistics import (
     FEWEST,
     Interval,
@@ -51,8 +51,7 @@ from featurekit.statistics import (
 )
 from featurekit.workspace import read_facts, write_facts
 
-VERSION = 3
-MOST_LABELS = 24  # of a column that faces are sliced by, and of a target whose whole table of counts is used
+VERSION = 4
 LIMITS = (13, 18, 21, 25)  # years at which something is decided by age
 ALPHA = 0.05
 SHARES = tuple(number / 20 for number in range(1, 21))  # of faces that are answered, the surest first
@@ -218,7 +217,7 @@ class Evidence:
     """What the predictions of a comparison say.
 
     Attributes:
-        of: name of each run → hash of the predictions that were read.
+        of: name of each run → hash of its outcomes.
         seed: what chance came from.
         targets: name of the target → what is known of it.
     """
@@ -253,34 +252,37 @@ class Evidence:
 
 
 def gather(
-    folder: Path, runs: Sequence[Run], manifest: Manifest, *, seed: int = 0, progress: Progress | None = None
+    folder: Path,
+    runs: Sequence[Run],
+    manifest: Manifest | None = None,
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
 ) -> Evidence | None:
-    """Return the evidence on some runs: what was kept of these predictions, else found anew and kept.
+    """Return the evidence on some runs: what was kept of these outcomes, else found anew and kept.
 
     Args:
         folder: of the comparison.
-        runs: all of it.
-        manifest: whose faces.
+        runs: those that can be compared with each other: see featurekit.outcomes.set_apart().
+        manifest: whose faces; None where the comparison has only what it kept.
         seed: what chance comes from.
         progress: told how far it is.
 
     Returns:
-        Evidence on the runs whose predictions are at hand, or what was kept of these and of others whose
-        predictions are not at hand any more; None where there is neither.
+        Evidence on the runs whose outcomes are at hand; None where none are.
+
+    Raises:
+        WorkspaceError: a file holds something else.
     """
-    kept = Evidence.load(folder)
-    paths = {run.name: folder / "predictions" / f"{run.name}.parquet" for run in runs}
-    paths = {name: path for name, path in paths.items() if path.is_file() and _says_who_is_who(path)}
-    hashes = {name: sha256(path.read_bytes()).hexdigest() for name, path in paths.items()}
-    is_known = (
-        kept is not None and hashes.items() <= kept.of.items() and {*kept.of} <= {run.name for run in runs}
-    )
-    # Where all predictions are at hand, chance may be asked to come from elsewhere.
-    if kept and is_known and (kept.seed == seed or len(hashes) < len(kept.of)):
-        return kept
-    if not paths:
+    outcomes = collect(folder, [run.name for run in runs], manifest)
+    if not outcomes.tables:
         return None
-    runs = [run for run in runs if run.name in paths]
+    hashes = {name: hash_of(table) for name, table in outcomes.tables.items()}
+    hashes["faces"] = hash_of(outcomes.labels.reset_index())
+    kept = Evidence.load(folder)
+    if kept and kept.of == hashes and kept.seed == seed:
+        return kept
+    runs = [run for run in runs if run.name in outcomes.tables]
     by_target: dict[str, list[Run]] = {}
     for run in runs:
         by_target.setdefault(run.target, []).append(run)
@@ -292,12 +294,15 @@ def gather(
         if progress:
             progress(done, n_steps)
 
-    targets = {}
-    for name in sorted(by_target):
-        tables = {run.name: pd.read_parquet(paths[run.name]) for run in by_target[name]}
-        targets[name] = _of_target(manifest, name, by_target[name], tables, seed, step)
+    targets = {name: _of_target(outcomes, by_target[name], seed, step) for name in sorted(by_target)}
     Evidence(of=hashes, seed=seed, targets=targets).save(folder)
     return Evidence.load(folder)  # as any later report will see it, to the last digit
+
+
+def target_of(run: Run) -> Target:
+    """Return the target of a run: a known one, or the classes that the run has."""
+    known = TARGETS.get(run.target)
+    return known if known and tuple(run.classes) == known.classes else Target(run.target, tuple(run.classes))
 
 
 def compare_runs(
@@ -321,10 +326,9 @@ def compare_runs(
         if not all(path.is_file() and _says_who_is_who(path) for path in paths):
             continue
         tables = dict(zip(("after", "before"), map(pd.read_parquet, paths), strict=True))
-        shared = set(tables["after"]["face_id"]) & set(tables["before"]["face_id"])
-        common = _common(tables, shared)
+        common = _common(tables, "face_id")
         # Labels may have been corrected in between: each answer is measured by those of its time.
-        if shared:
+        if len(common["after"]):
             found[name] = _differences(target, common, seed)[0]
     adjusted = holm(np.array([one.p_value for one in found.values()]))
     return {
@@ -332,10 +336,11 @@ def compare_runs(
     }
 
 
-def _common(tables: Mapping[str, pd.DataFrame], shared: set[str]) -> dict[str, pd.DataFrame]:
+def _common(tables: Mapping[str, pd.DataFrame], key: str = "row") -> dict[str, pd.DataFrame]:
     """Return the rows of the faces that all tables have, in one order."""
+    shared = set.intersection(*(set(table[key]) for table in tables.values()))
     return {
-        name: table[table["face_id"].isin(shared)].sort_values("face_id", ignore_index=True)
+        name: table[table[key].isin(shared)].sort_values(key, ignore_index=True)
         for name, table in tables.items()
     }
 
@@ -348,24 +353,18 @@ def _says_who_is_who(path: Path) -> bool:
 
 
 def _of_target(
-    manifest: Manifest,
-    name: str,
-    runs: Sequence[Run],
-    tables: Mapping[str, pd.DataFrame],
-    seed: int,
-    step: Callable[[], None],
+    outcomes: Outcomes, runs: Sequence[Run], seed: int, step: Callable[[], None]
 ) -> TargetEvidence:
-    target = manifest.target(name)
+    target, tables = target_of(runs[0]), {run.name: outcomes.tables[run.name] for run in runs}
     score = "mae_years" if target.is_regression else "exact"
     estimates = {}
     for run in runs:
         estimates[run.name] = _estimates(target, tables[run.name], seed)
         step()
-    shared = set.intersection(*(set(table["face_id"]) for table in tables.values()))
-    common = _common(tables, shared)
+    common = _common(tables)
     anyone = next(iter(common.values()))
     subjects = anyone["subject"].to_numpy()
-    differences = _differences(target, common, seed) if len(runs) > 1 and shared else ()
+    differences = _differences(target, common, seed) if len(runs) > 1 and len(anyone) else ()
     ranked, mean_ranks = _ranks(target, common)
     step()
     trained = [run for run in runs if not run.is_baseline] or list(runs)
@@ -375,7 +374,7 @@ def _of_target(
         return (value if target.is_regression else -value), run.name
 
     best = min(trained, key=goodness).name
-    slices = _slices(manifest, target, tables[best], seed)
+    slices = _slices(outcomes, target, tables[best], seed)
     step()
     return TargetEvidence(
         score=score,
@@ -390,7 +389,7 @@ def _of_target(
         slices=slices,
         limits=_limits(tables[best], seed) if target.is_regression else (),
         confidence=_confidence(target, tables[best], seed),
-        coverage=_coverage(manifest, target, tables[best]),
+        coverage=_coverage(outcomes, target, tables[best]),
     )
 
 
@@ -483,15 +482,15 @@ def _by_fold(losses: NDArray[np.float64], folds: NDArray[Any]) -> NDArray[np.flo
     return np.stack([losses[folds == number].mean(axis=0) for number in np.unique(folds)])
 
 
-def _slices(manifest: Manifest, target: Target, table: pd.DataFrame, seed: int) -> tuple[Slice, ...]:
+def _slices(outcomes: Outcomes, target: Target, table: pd.DataFrame, seed: int) -> tuple[Slice, ...]:
     """Return how faces of each label, and of each gender and age group together, are read; worst first."""
-    own, columns = _labels(manifest, table)
+    own, columns = _labels(outcomes, table)
     errors, subjects = _errors(target, table), table["subject"].to_numpy()
     sets: list[tuple[str, ...]] = [(name,) for name in columns]
     sets += [("gender", "age_group")] if {"gender", "age_group"} <= set(columns) else []
     found = []
     for names in sets:
-        labels = [_known(own[name]) for name in names]
+        labels = [own[name].to_numpy(dtype=str) for name in names]
         for wanted in sorted(set(zip(*labels, strict=True))):
             if "" in wanted:
                 continue
@@ -531,7 +530,7 @@ def _confidence(target: Target, table: pd.DataFrame, seed: int) -> Confidence | 
     )
 
 
-def _coverage(manifest: Manifest, target: Target, table: pd.DataFrame) -> tuple[tuple[str, Coverage], ...]:
+def _coverage(outcomes: Outcomes, target: Target, table: pd.DataFrame) -> tuple[tuple[str, Coverage], ...]:
     """Return how often answers hold the truth: of all faces under "", and of each label under its column."""
     if not _can_be_fitted(table):
         return ()
@@ -546,15 +545,18 @@ def _coverage(manifest: Manifest, target: Target, table: pd.DataFrame) -> tuple[
         answers = cross_fitted_sets(
             proba, y, folds, subjects, alpha=MISSED, ordered=target.ordered, per_class=True
         )
-    own, columns = _labels(manifest, table)
+    own, columns = _labels(outcomes, table)
     found = [("", one) for one in coverage_by(np.full(len(y), "all faces"), answers, y, subjects)]
     for name in columns:
-        labels = _known(own[name])
+        labels = own[name].to_numpy(dtype=str)
         known = labels != ""
         if not known.any():  # nobody's, in a data set that names none
             continue
         of_column = coverage_by(labels[known], answers[known], y[known], subjects[known])
-        place = {label: number for number, label in enumerate(manifest.target(name).classes)}
+        place = {
+            label: number
+            for number, label in enumerate(TARGETS[name].classes if name in TARGETS else sorted(set(labels)))
+        }
         # In their natural order; what a known target does not allow comes last.
         of_column.sort(key=lambda one: place.get(one.label, len(place)))
         found += [(name, one) for one in of_column]
@@ -578,22 +580,10 @@ def _classes(
     return target.encode(list(table["true"])), proba, table["subject"].to_numpy()
 
 
-def _labels(manifest: Manifest, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return the manifest's rows of the predictions, and the columns that faces are sliced by."""
-    own = manifest.table.set_index("face_id").loc[table["face_id"]]
-    return own, [str(name) for name in own.columns if _is_sliced_by(str(name), own[name])]
-
-
-def _known(values: "pd.Series[Any]") -> NDArray[np.str_]:
-    """Return labels as text, "" for none."""
-    return values.fillna("").astype(str).to_numpy(dtype=str)
-
-
-def _is_sliced_by(name: str, values: "pd.Series[Any]") -> bool:
-    """Whether a column is one of labels: the known ones, or few enough of the user's own."""
-    if name in COLUMNS:
-        return name in ("gender", "age_group")
-    return 2 <= values.astype(str).nunique() <= MOST_LABELS
+def _labels(outcomes: Outcomes, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the labels of the faces of a table, and the columns that faces are sliced by."""
+    own = outcomes.of_faces(table)
+    return own, [str(name) for name in own.columns if name != "age"]
 
 
 def _limits(table: pd.DataFrame, seed: int) -> tuple[Limit, ...]:

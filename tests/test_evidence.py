@@ -9,7 +9,7 @@ import pytest
 from featurekit import evidence
 from featurekit.errors import WorkspaceError
 from featurekit.evidence import FEWEST, Estimate, Evidence, compare_runs, gather
-from featurekit.manifest import AGE_GROUP, COLUMNS, GENDER, Manifest
+from featurekit.manifest import AGE_GROUP, COLUMNS, GENDER, TARGETS, Manifest
 from featurekit.metrics import score
 
 N = 400  # faces, two of each subject
@@ -32,7 +32,8 @@ def manifest(tmp_path):
 
 
 def a_run(name, target, *, is_baseline=False):
-    return SimpleNamespace(name=name, target=target, is_baseline=is_baseline)
+    classes = TARGETS[target].classes
+    return SimpleNamespace(name=name, target=target, classes=classes, is_baseline=is_baseline)
 
 
 def write(folder, name, manifest, target, said, *, rows=None, proba=None):
@@ -287,29 +288,45 @@ def test_without_predictions_what_was_kept_of_the_same_runs_holds(folder, manife
     assert gather(folder, RUNS, manifest) == first
 
 
-def test_what_was_kept_holds_beside_a_later_run_that_came_without_predictions(folder, manifest):
-    """A comparison from elsewhere comes without predictions; so does what is copied into it."""
+def test_outcomes_alone_give_the_same_evidence(folder, manifest):
+    """A comparison from elsewhere comes without predictions and manifest, as does what is copied into it."""
     first = gather(folder, RUNS, manifest)
     for path in (folder / "predictions").iterdir():
         path.unlink()
-    assert gather(folder, [*RUNS, a_run("later", "gender")], manifest) == first
+    (folder / "evidence.json").unlink()
+    assert gather(folder, [*RUNS, a_run("later", "gender")]) == first
     # What is no run of it any more is no part of its evidence.
-    assert gather(folder, RUNS[:2], manifest) is None
+    assert set(gather(folder, RUNS[:2]).targets["gender"].estimates) == {"good", "twin"}
+    assert {path.stem for path in (folder / "outcomes").iterdir()} == {"faces", "good", "twin"}
 
 
-def test_what_was_kept_does_not_hold_beside_predictions_it_does_not_know(folder, manifest):
+def test_outcomes_name_nobody(folder, manifest):
     gather(folder, RUNS, manifest)
-    (folder / "predictions" / "bad.parquet").unlink()
-    gender = manifest.table["gender"].to_numpy()
-    write(folder, "later", manifest, GENDER, misread(gender, np.arange(N) % 7 == 0))
-    found = gather(folder, [*RUNS, a_run("later", "gender")], manifest)
-    assert set(found.of) == {"good", "twin", "later"}
+    for path in (folder / "outcomes").iterdir():
+        table = pd.read_parquet(path)
+        assert not {"face_id", "subject_id", "image_path", "content"} & set(table)
+        assert b"f001" not in path.read_bytes()
+
+
+def test_outcomes_follow_the_predictions_and_the_labels(folder, manifest):
+    gather(folder, RUNS, manifest)
+    gender, before = manifest.table["gender"].to_numpy(), (folder / "outcomes" / "twin.parquet").read_bytes()
+    write(folder, "twin", manifest, GENDER, misread(gender, np.arange(N) % 7 == 0))
+    manifest.table["hat"] = "no"
+    gather(folder, RUNS, manifest)
+    assert (folder / "outcomes" / "twin.parquet").read_bytes() != before
+    assert "hat" not in pd.read_parquet(folder / "outcomes" / "faces.parquet")
+
+
+def test_predictions_of_faces_that_the_manifest_lacks_are_no_evidence(folder, manifest):
+    other = Manifest(manifest.table.iloc[1:].reset_index(drop=True), manifest.root)
+    assert gather(folder, RUNS, other) is None
 
 
 def test_runs_without_predictions_are_left_out(folder, manifest):
     (folder / "predictions" / "bad.parquet").unlink()
     found = gather(folder, RUNS, manifest)
-    assert set(found.of) == {"good", "twin"} == set(found.targets["gender"].estimates)
+    assert set(found.targets["gender"].estimates) == {"good", "twin"}
 
 
 def test_predictions_that_do_not_say_who_is_who_are_no_evidence(folder, manifest):

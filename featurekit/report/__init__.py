@@ -34,6 +34,7 @@ def render_html(
     audit: Audit | None = None,
     *,
     errors: Mapping[str, Errors] | None = None,
+    apart: Mapping[str, str] | None = None,
 ) -> str:
     """Return the report as one HTML file that needs no other file and no network.
 
@@ -43,11 +44,13 @@ def render_html(
         evidence: what the predictions say beyond the scores; None where they are not at hand.
         audit: what was found wrong with the data; None where nobody looked.
         errors: target → its worst errors, with faces; None for a page that shows nobody.
+        apart: name of each run that cannot be compared with the others → why; None to find that out from
+            the runs.
 
     Raises:
         WorkspaceError: there is no run.
     """
-    return _html(compose(runs, title, evidence, audit, errors))
+    return _html(compose(runs, title, evidence, audit, errors, apart))
 
 
 def _html(page: Page) -> str:
@@ -88,6 +91,7 @@ def render_markdown(
     audit: Audit | None = None,
     *,
     errors: Mapping[str, Errors] | None = None,
+    apart: Mapping[str, str] | None = None,
 ) -> str:
     """Return the report as Markdown: the same tables and sentences, without the figures.
 
@@ -97,11 +101,13 @@ def render_markdown(
         evidence: what the predictions say beyond the scores; None where they are not at hand.
         audit: what was found wrong with the data; None where nobody looked.
         errors: target → its worst errors, which are only mentioned: Markdown never shows a face.
+        apart: name of each run that cannot be compared with the others → why; None to find that out from
+            the runs.
 
     Raises:
         WorkspaceError: there is no run.
     """
-    return _markdown(compose(runs, title, evidence, audit, errors))
+    return _markdown(compose(runs, title, evidence, audit, errors, apart))
 
 
 def _markdown(page: Page) -> str:
@@ -140,6 +146,7 @@ def write_report(
     audit: Audit | None = None,
     *,
     errors: Mapping[str, Errors] | None = None,
+    apart: Mapping[str, str] | None = None,
 ) -> Path:
     """Write report.html and report.md into a folder and return the path of report.html.
 
@@ -150,11 +157,13 @@ def write_report(
         evidence: what the predictions say beyond the scores; None where they are not at hand.
         audit: what was found wrong with the data; None where nobody looked.
         errors: target → its worst errors, whose faces the HTML page shows; None for none.
+        apart: name of each run that cannot be compared with the others → why; None to find that out from
+            the runs.
 
     Raises:
         WorkspaceError: there is no run, or the folder cannot be written.
     """
-    return _write(folder, compose(runs, title, evidence, audit, errors))
+    return _write(folder, compose(runs, title, evidence, audit, errors, apart))
 
 
 def write_changes(

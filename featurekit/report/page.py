@@ -14,6 +14,7 @@ from featurekit.audit import Audit
 from featurekit.benchmark import Run
 from featurekit.errors import WorkspaceError
 from featurekit.evidence import SHARES, Confidence, Evidence, TargetEvidence
+from featurekit.outcomes import set_apart
 from featurekit.report.anchors import anchors_table, is_comparable
 from featurekit.report.figures import (
     Panel,
@@ -27,6 +28,8 @@ from featurekit.report.figures import (
 from featurekit.report.gallery import MOST_FACES, MOST_SUBJECTS, Errors, Subject
 from featurekit.report.tables import (
     MAX_MATRIX_CLASSES,
+    Cell,
+    Column,
     Table,
     audit_table,
     best_first,
@@ -154,6 +157,7 @@ def compose(
     evidence: Evidence | None,
     audit: Audit | None,
     errors: Mapping[str, Errors] | None = None,
+    apart: Mapping[str, str] | None = None,
 ) -> Page:
     """Return the report on some runs; their order makes no difference.
 
@@ -163,6 +167,8 @@ def compose(
         evidence: what their predictions say beyond their scores; None where they are not at hand.
         audit: what was found wrong with the data; None where nobody looked.
         errors: target → its worst errors, with faces; None for a page that shows nobody.
+        apart: name of each run that cannot be compared with the others → why; None to find that out from
+            the runs.
 
     Raises:
         WorkspaceError: there is no run.
@@ -170,6 +176,9 @@ def compose(
     if not runs:
         raise WorkspaceError("There is no run to report. Make one: featurekit fit")
     runs = sorted(runs, key=lambda run: run.name)
+    apart = set_apart(runs) if apart is None else apart
+    aside = [run for run in runs if run.name in apart]
+    runs = [run for run in runs if run.name not in apart]
     names = [name for name in _TARGET_TITLES if any(run.target == name for run in runs)]
     names += sorted({run.target for run in runs} - set(names))
     by_target = {name: best_first([run for run in runs if run.target == name]) for name in names}
@@ -184,6 +193,7 @@ def compose(
             )
             for name, of in by_target.items()
         ),
+        *_set_apart(aside, apart),
         *_published(by_target, runs),
         Section("What is wrong with the data", _audited(audit, runs)),
         Section("What was dropped, and why", _dropped(by_target, runs)),
@@ -473,6 +483,19 @@ def _over_folds(run: Run, name: str, scale: float) -> tuple[float, ...]:
     """Return a number of every epoch that all folds came to, the mean over them; empty where it is absent."""
     each = [[line[name] for line in one["history"] if name in line] for one in run.training]
     return tuple(scale * sum(values) / len(values) for values in zip(*each, strict=False))
+
+
+def _set_apart(runs: Sequence[Run], apart: Mapping[str, str]) -> list[Section]:
+    """Return which runs could not be compared with the others, where there are any."""
+    if not runs:
+        return []
+    columns = (Column("Target"), Column("Features"), Column("Classifier"), Column("Why"))
+    rows = tuple(
+        tuple(Cell(text) for text in (run.target, run.features, run.classifier_name, apart[run.name]))
+        for run in runs
+    )
+    table = Table("Runs that are set apart", columns, rows, "Fit them again to compare them: featurekit fit.")
+    return [Section("Runs that cannot be compared", (table,))]
 
 
 def _published(by_target: Mapping[str, Sequence[Run]], runs: Sequence[Run]) -> list[Section]:
