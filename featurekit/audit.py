@@ -239,8 +239,8 @@ def vectors_for(
         manifest: whose faces.
         ledger: what has been extracted; None for nothing.
         store: where the vectors are.
-        features: "backbone[:layer]", joined by "+"; None for a face-recognition network's where there are
-            any, else the first that were extracted.
+        features: "backbone[:layer]", joined by "+"; None for those of a network that is declared to tell
+            people apart (Backbone.recognizes) where there are any, else the first that were extracted.
 
     Returns:
         None where nothing was asked for and nothing fitting is there.
@@ -259,7 +259,7 @@ def vectors_for(
                 )
         assert ledger is not None
         return load_embeddings(manifest, [ledger.recipes[name] for name in names], ledger.settings, store)
-    for name in sorted(ledger.recipes if ledger else (), key=lambda name: not name.startswith("arcface:")):
+    for name in sorted(ledger.recipes if ledger else (), key=_recognizes_at):
         backbone, layer = split_feature(name)
         # A head says what it read; two faces with one answer are not one person. Pixels are no vector.
         if layer in backbone.heads or backbone.is_picture:
@@ -270,6 +270,13 @@ def vectors_for(
         except WorkspaceError:
             continue  # half extracted; another may be whole
     return None
+
+
+def _recognizes_at(name: str) -> int:
+    """Return the place of a layer among those that tell people apart, best first; others come last."""
+    backbone, layer = split_feature(name)
+    places = backbone.recognizes
+    return places.index(layer) if layer in places else len(backbone.layers) + 1
 
 
 class _Given(NamedTuple):

@@ -602,6 +602,7 @@ def audit_data(
     from featurekit.embeddings import Ledger
     from featurekit.errors import FoldError
     from featurekit.folds import make_fold_set
+    from featurekit.outcomes import set_apart
     from featurekit.store import Store
 
     workspace = _workspace(context)
@@ -620,7 +621,13 @@ def audit_data(
     embeddings = library.vectors_for(
         manifest, Ledger.load(workspace.cache / "extracted.json"), Store(workspace.cache), features
     )
-    paths = {run.name: folder / "predictions" / f"{run.name}.parquet" for run in load_runs(folder)}
+    runs = load_runs(folder)
+    apart = set_apart(runs, manifest)
+    for run, why in apart.items():
+        typer.echo(f"warning: {run} is left out: {why}. Fit it again: featurekit fit", err=True)
+    paths = {
+        run.name: folder / "predictions" / f"{run.name}.parquet" for run in runs if run.name not in apart
+    }
     predictions = {run: pd.read_parquet(path) for run, path in paths.items() if path.is_file()}
     with _progress("auditing", unit="pieces") as progress:
         audit = library.audit(

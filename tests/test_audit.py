@@ -439,6 +439,23 @@ def test_vectors_that_do_not_tell_faces_apart_are_not_asked(manifest, values):
     assert "does not tell faces apart" in one.what
 
 
+@pytest.mark.parametrize(
+    ("extracted", "read"),
+    [
+        (("dlib_age:pooled", "dlib_face:pooled"), "dlib_face:pooled"),
+        (("dlib_face:pooled", "mobilenet_v2:pooled", "dlib_face:embedding"), "dlib_face:embedding"),
+        (("mobilenet_v2:pooled", "arcface:embedding"), "arcface:embedding"),
+        (("dlib_age:probabilities", "dlib_age:pooled"), "dlib_age:pooled"),
+    ],
+)
+def test_close_faces_are_looked_for_with_a_network_that_is_declared_to_tell_people_apart(
+    manifest, monkeypatch, extracted, read
+):
+    ledger = SimpleNamespace(recipes={name: name for name in extracted}, settings=None)
+    monkeypatch.setattr(library, "load_embeddings", lambda manifest, recipes, settings, store: recipes)
+    assert library.vectors_for(manifest, ledger, None) == [read]
+
+
 def test_of_many_faces_some_are_drawn(manifest, monkeypatch):
     monkeypatch.setattr(library, "MOST_TESTED", 100)
     one = found(manifest, "suspiciously_close", embeddings=vectors(manifest, strangers()))

@@ -39,6 +39,8 @@ class Backbone:
             those above; or None, and
         compute: crops (n, s, s, 3) → vectors of the default layer.
         is_picture: whether its vector is the crop itself, as bytes: what classifiers that read crops read.
+        recognizes: layers that were trained to tell people apart, the best one first: in these the audit
+            looks for the same person on both sides of a split.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Backbone:
     load: Callable[[bytes, Sequence[str]], Network] | None = None
     compute: Callable[[NDArray[np.uint8]], NDArray[Any]] | None = None
     is_picture: bool = False
+    recognizes: tuple[str, ...] = ()
 
     @property
     def default_layer(self) -> str:

@@ -14,6 +14,7 @@ from featurekit.engines import Network, Normalization
     template="arcface",
     normalization=Normalization((127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
     weights="arcface",
+    recognizes=("embedding",),
 )
 def arcface(weights: bytes, layers: Sequence[str]) -> Network:
     """Return the recognition network, read at its own output."""

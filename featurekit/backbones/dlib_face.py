@@ -36,6 +36,7 @@ _PART = re.compile(b"|".join(_NUMBERS_BEFORE))
     template="dlib_face",
     normalization=Normalization((122.782, 117.001, 104.298), (256.0, 256.0, 256.0)),
     weights="dlib_face",
+    recognizes=("embedding", "pooled"),
 )
 def dlib_face(weights: bytes, layers: Sequence[str]) -> Network:
     """Return the recognition network, read at the given layers."""

@@ -256,3 +256,11 @@ def test_a_network_is_made_while_another_thread_uses_one(weight_bytes):
 def test_a_backbone_without_weights_cannot_be_trained():
     with pytest.raises(EngineError, match="mean_color has nothing to learn"):
         BACKBONES["mean_color"].trainable(b"")
+
+
+@pytest.mark.parametrize("name", BACKBONES.names())
+def test_what_tells_people_apart_is_a_layer_of_the_network(name):
+    one = BACKBONES[name]
+    assert set(one.recognizes) <= set(one.layers)
+    # Whoever adds a network that is described so has to declare it, or the audit passes over it.
+    assert bool(one.recognizes) == ("tell people apart" in one.about or "ArcFace" in one.about)
