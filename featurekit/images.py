@@ -154,6 +154,10 @@ def read_bytes(path: Path, *, max_bytes: int = MAX_BYTES) -> bytes:
     try:
         facts = path.stat()
         # A pipe would never end, a device never begin.
+        if stat.S_ISDIR(facts.st_mode):
+            raise ImageError(
+                "unreadable", f"{path} is not a file but a folder: name it by itself to read what is in it."
+            )
         if not stat.S_ISREG(facts.st_mode):
             raise ImageError("unreadable", f"{path} is not a file.")
         if facts.st_size > max_bytes:

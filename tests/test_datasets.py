@@ -381,6 +381,15 @@ def test_a_near_match_of_a_missing_file_is_named_and_not_taken(named, there, tmp
     ]
 
 
+@pytest.mark.parametrize("name", ["gone.jpg", "x/" * 900 + "y.jpg", "link.jpg", "a.jpg/b.jpg"])
+def test_a_missing_file_without_a_near_match_is_not_talked_about(name, tmp_path):
+    pictures(tmp_path, a="one")
+    (tmp_path / "link.jpg").symlink_to("nothing")
+    manifest = judged(tmp_path, image_path=[name], age=[30])
+    assert manifest.table["reason"].tolist() == ["missing_file"]
+    assert "notes" not in manifest.info
+
+
 def test_no_name_is_looked_for_outside_the_folder(tmp_path):
     pictures(tmp_path / "secret", IMG="one")
     (tmp_path / "data").mkdir()

@@ -256,10 +256,10 @@ def test_capitals_tell_apart_columns_that_nothing_here_is_called(tmp_path):
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ("2.jpg,31", "row 2 (line 3) has 2 of 4 cells"),
-        ("2.jpg,31,female", "row 2 (line 3) has 3 of 4 cells"),
-        ("2.jpg,31,female,bea,more", "row 2 (line 3) has 5 cells for 4 columns"),
-        ("Smith, John.jpg,31,male,john", "row 2 (line 3) has 5 cells for 4 columns"),
+        ("2.jpg,31", "row 2, line 3, has 2 of 4 cells"),
+        ("2.jpg,31,female", "row 2, line 3, has 3 of 4 cells"),
+        ("2.jpg,31,female,bea,more", "row 2, line 3, has 5 cells for 4 columns"),
+        ("Smith, John.jpg,31,male,john", "row 2, line 3, has 5 cells for 4 columns"),
     ],
 )
 def test_a_row_of_too_few_or_too_many_cells_is_not_used_and_said(row, said, tmp_path, featurekit):
@@ -398,6 +398,22 @@ def test_a_semicolon_inside_the_cells_of_a_comma_table_divides_none(text, tmp_pa
     manifest = prepare("table", table_of(tmp_path, text))
     assert manifest.table["age"].tolist() == [30, 31]
     assert "notes" not in manifest.info
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("faces.csv", "sep=;\r\nimage_path;age\r\n1.jpg;30\r\n"),
+        ("faces.tsv", "image_path,age\n1.jpg,30\n"),
+        ("faces.txt", "image_path\tage,years\n1.jpg\t30\n"),
+        ("faces.csv", "image_path,age\r1.jpg,30\r"),
+    ],
+)
+def test_what_excel_and_others_write_is_read(name, text, tmp_path):
+    columns = {"age": "age,years"} if "years" in text else {}
+    path = table_of(tmp_path, "1.jpg", name)
+    path.write_bytes(text.encode())
+    assert prepare("table", path, columns=columns).table["age"].tolist() == [30]
 
 
 @pytest.mark.parametrize("separator", ["tab", "\t", "\\t"])

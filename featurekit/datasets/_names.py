@@ -17,6 +17,10 @@ from featurekit.workspace import leads_out
 
 # Rows that a message shows.
 _SHOWN = 3
+# Folders in folders that a name is looked for in.
+_DEEPEST = 50
+# Stands for a folder that is not there, under whatever name: no folder has this one.
+_NOWHERE = "\0"
 
 
 def look_alikes(paths: Iterable[str], root: Path) -> tuple[dict[str, str], dict[str, str]]:
@@ -33,40 +37,45 @@ def look_alikes(paths: Iterable[str], root: Path) -> tuple[dict[str, str], dict[
     same, others = dict[str, str](), dict[str, str]()
 
     @cache
-    def listed(folder: str) -> list[str]:
-        if leads_out(root / folder, root):
-            return []
+    def listed(folder: str) -> frozenset[str]:
+        if folder == _NOWHERE or leads_out(root / folder, root):
+            return frozenset()
         try:
-            return sorted(os.listdir(root / folder))  # noqa: PTH208 — names, not paths
+            return frozenset(os.listdir(root / folder))  # noqa: PTH208 — names, not paths
         except OSError:
-            return []
+            return frozenset()
 
     @cache
     def found_as(folder: str, form: Callable[[str], str]) -> dict[str, list[str]]:
         by_form: dict[str, list[str]] = {}
-        for name in listed(folder):
+        for name in sorted(listed(folder)):
             by_form.setdefault(form(name), []).append(name)
         return by_form
 
-    @cache
     def nearest(path: str, form: Callable[[str], str]) -> str:
         """Return the one path that is there and has the same form, "" where there is none or several."""
         folder, _, name = path.rpartition("/")
-        if folder and not (root / folder).is_dir():
-            folder = nearest(folder, _composed if form is _composed else _in_small_letters)
-            if not folder:
+        folder = folder_as(folder, _composed if form is _composed else _in_small_letters)
+        there = listed(folder)
+        if name not in there:
+            names = found_as(folder, form).get(form(name), []) if there else []
+            if len(names) != 1:
                 return ""
-        if name in listed(folder):
-            return f"{folder}/{name}" if folder else name
-        names = found_as(folder, form).get(form(name), [])
-        return (f"{folder}/{names[0]}" if folder else names[0]) if len(names) == 1 else ""
+            name = names[0]
+        return f"{folder}/{name}" if folder else name
+
+    @cache
+    def folder_as(folder: str, form: Callable[[str], str]) -> str:
+        return folder if not folder or (root / folder).is_dir() else nearest(folder, form) or _NOWHERE
 
     for path in dict.fromkeys(paths):
-        if not path or "\0" in path or path.startswith("/") or ".." in path.split("/"):
+        parts = path.split("/")
+        if not path or "\0" in path or path.startswith("/") or ".." in parts or len(parts) > _DEEPEST:
             continue
         try:
             if near := nearest(path, _composed):
-                same[path] = near
+                if near != path:  # a link that leads to nothing has the very name
+                    same[path] = near
             elif near := nearest(path, _in_small_letters) or nearest(path, _without_ending):
                 others[path] = near
         except (OSError, ValueError):  # a name that no file can have

@@ -186,8 +186,11 @@ def _read_text(text: str, path: Path, separator: str, known: Collection[str], no
             f"separator must be one character, or tab or space. Got '{separator}' instead: -o separator=';'"
         )
     if not between:
-        between = "\t" if path.suffix.lower() == ".tsv" else _separator_of(text)
-        if between != "," and path.suffix.lower() == ".csv":
+        # Excel reads, and some programs write, a first line that says it.
+        said = re.match(r"sep=(.)\r?\n", text)
+        between = said[1] if said else _separator_of(text, likely="\t" if path.suffix == ".tsv" else ",")
+        text = text[said.end() :] if said else text
+        if not said and between != "," and path.suffix.lower() == ".csv":
             named = "a tab" if between == "\t" else f"'{between}'"
             notes.append(f"{path.name} has {named} between its cells, and was read so.")
     lines = _records(text, between, path)
@@ -202,14 +205,17 @@ def _read_text(text: str, path: Path, separator: str, known: Collection[str], no
     while n_columns > 1 and not head[n_columns - 1].strip():
         n_columns -= 1
     for line, row in lines:
-        if not any(cell.strip() for cell in row):
+        if not "".join(row).strip():
             n_empty += 1
+            continue
+        if len(row) == n_columns:
+            rows.append(row)
             continue
         cells = row[:n_columns]
         if any(cell.strip() for cell in row[n_columns:]):
-            bad[len(rows)] = f"row {len(rows) + 1} (line {line}) has {len(row)} cells for {n_columns} columns"
+            bad[len(rows)] = f"row {len(rows) + 1}, line {line}, has {len(row)} cells for {n_columns} columns"
         elif len(row) < n_columns:
-            bad[len(rows)] = f"row {len(rows) + 1} (line {line}) has {len(row)} of {n_columns} cells"
+            bad[len(rows)] = f"row {len(rows) + 1}, line {line}, has {len(row)} of {n_columns} cells"
         rows.append(cells + [""] * (n_columns - len(cells)))
     names = _names(head[:n_columns], path, known, is_text=True)
     if len(bad) > len(rows) / 2:
@@ -227,8 +233,8 @@ def _read_text(text: str, path: Path, separator: str, known: Collection[str], no
 def _ragged(bad: Mapping[int, str]) -> str:
     shown = "; ".join(list(bad.values())[:_SHOWN]) + ("; …" if len(bad) > _SHOWN else "")
     return (
-        f"{len(bad):,} rows have too few or too many cells and are not used, because nobody knows which cell"
-        f" is which: {shown}."
+        "Rows with too few or too many cells are not used, because nobody knows which cell is which:"
+        f" {len(bad):,} ({shown})."
     )
 
 
@@ -255,10 +261,10 @@ def _records(text: str, separator: str, path: Path) -> Iterator[tuple[int, list[
             yield line, row
 
 
-def _separator_of(text: str) -> str:
-    """Return what most likely stands between the cells: what divides the first rows most alike."""
-    best, most = ",", (0.0, 0)
-    for separator in _SEPARATORS:
+def _separator_of(text: str, likely: str) -> str:
+    """Return what stands between the cells: what divides the first rows most alike, else what is likely."""
+    best, most = likely, (0.0, 0)
+    for separator in (likely, *_SEPARATORS):
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
         widths: list[int] = []
         try:
