@@ -117,7 +117,21 @@ def pictures() -> dict[str, bytes]:
         "TIFF with deflate": encoded(color, "TIFF", compression="tiff_adobe_deflate"),
         "TIFF with JPEG": encoded(color, "TIFF", compression="jpeg"),
         "fax TIFF": encoded(grey.convert("1"), "TIFF", compression="group4"),
+        "AVIF": encoded(color, "AVIF", exif=exif),
+        "AVIF with transparency": encoded(glass, "AVIF"),
+        "animated AVIF": encoded(color, "AVIF", **frames),
+        "HEIC": heic(color, exif=exif.tobytes()),
+        "HEIC with transparency": heic(glass),
     }
+
+
+def heic(picture: Image.Image, **options: Any) -> bytes:
+    """Return a picture as a HEIC's bytes."""
+    from pillow_heif import from_pillow
+
+    file = BytesIO()
+    from_pillow(picture).save(file, **options)
+    return file.getvalue()
 
 
 def mutated(seed: int, number: int) -> tuple[str, bytes]:

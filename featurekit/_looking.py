@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from featurekit._helper import Message
 from featurekit.detectors import FaceFinder
-from featurekit.errors import ImageError
+from featurekit.errors import ImageError, MissingDecoderError
 from featurekit.faces import STATUSES, CropKind, Face, FaceSettings, see_faces
 from featurekit.workspace import leads_out, read_plain
 
@@ -158,6 +158,8 @@ class Looker:
             seen, size = see_faces(
                 data, self._finder, self._settings, self._kinds, box=box, known=task.known, clock=self.clock
             )
+        except MissingDecoderError as error:  # the next pass may be able to
+            return Looked(task.row, Face("not_extracted"), why=str(error))
         except ImageError as error:
             return Looked(task.row, Face(error.status))
         one = seen[0]

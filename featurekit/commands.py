@@ -199,6 +199,8 @@ def prepare(
         manifest = prepare_dataset(dataset, path, content_of=files.content_of, progress=progress, **options)
     manifest.save(workspace.manifest)
     _print_tally(manifest)
+    for note in manifest.info.get("notes", ()):
+        typer.echo(one_line(f"warning: {note}"), err=True)
     _print_unused(manifest)
     typer.echo(f"Wrote {workspace.manifest} and, with the tally, {workspace.manifest.with_suffix('.json')}")
 
@@ -298,8 +300,8 @@ def extract(
         typer.echo(f"warning: … and {len(extraction.unread) - SHOWN} more", err=True)
     if extraction.unread:
         raise WorkspaceError(
-            f"{len(extraction.unread)} pictures are not what the manifest says."
-            " Run `featurekit prepare` again; what was extracted is kept."
+            f"{len(extraction.unread)} pictures were not read, for the reasons above; what was extracted is"
+            " kept. After changes to the photographs run `featurekit prepare` again, then this."
         )
 
 
@@ -1017,7 +1019,10 @@ def _photographs(inputs: Sequence[Path]) -> list[Path]:
     paths: list[Path] = []
     for path in inputs:
         if path.is_dir():
-            paths += [path / name for name in find_pictures(path)["image_path"]]
+            found = find_pictures(path)
+            paths += [path / name for name in found.table["image_path"]]
+            if found.note:
+                typer.echo(one_line(f"warning: {path}: {found.note}"), err=True)
         elif not path.exists():
             raise WorkspaceError(f"There is no file or folder {path}.")
         else:

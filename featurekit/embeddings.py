@@ -33,7 +33,7 @@ from featurekit._looking import Clock, Looked, Looker, Task, face_columns, face_
 from featurekit.backbones import BACKBONES, split_feature
 from featurekit.detectors import DETECTORS
 from featurekit.engines import Session, resolve, usable_cores
-from featurekit.errors import EmbeddingError, EngineError, WorkspaceError
+from featurekit.errors import EmbeddingError, EngineError, ManifestError, WorkspaceError
 from featurekit.faces import BROKEN, STATUSES, CropKind, Face, FaceSettings, open_finder
 from featurekit.manifest import Manifest
 from featurekit.store import Shelf, Store, recipe_key
@@ -310,9 +310,16 @@ def extract(
 
     Raises:
         EngineError: a device or precision cannot be had.
+        ManifestError: a box must say which face is meant, and no row has one.
         WorkspaceError: the cache cannot be written.
     """
     started = time.perf_counter()
+    if settings.choose == "box" and not (manifest.table["box"] != "").any():
+        raise ManifestError(
+            "--choose box needs boxes, and the manifest's column 'box' is empty. Say which column of your"
+            " table holds them as x1 y1 x2 y2 in pixels: featurekit prepare table FILE --column box=NAME (or"
+            " four columns: --column x1=NAME --column y1=NAME --column x2=NAME --column y2=NAME)."
+        )
     keys = row_keys(manifest, settings)
     faces = store.shelf("faces", settings.recipe())
     shelves = {recipe.feature: store.shelf("embeddings", asdict(recipe)) for recipe in recipes.values()}

@@ -7,6 +7,7 @@
     ├── TargetError         labels that a target does not know, or too few of them
     ├── WeightsError        a weight file that is missing, unknown or not the one it should be
     ├── ImageError          one picture that cannot be read; carries the row's status
+    │   └── MissingDecoderError  one that a library would decode which is not installed
     ├── EngineError         a device or precision that was asked for and not got
     ├── StoreError          a cache that cannot be written or is not what it says
     ├── EmbeddingError      vectors that do not belong to the faces they are used for
@@ -52,6 +53,18 @@ class ImageError(FeaturekitError):
     def __init__(self, status: str, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+class MissingDecoderError(ImageError):
+    """A picture that could be read, were a library installed; not the picture's fault, so not remembered.
+
+    Args:
+        kind: of picture, e.g. "HEIC".
+        install: what to type.
+    """
+
+    def __init__(self, kind: str, install: str) -> None:
+        super().__init__("unsupported_format", f"The file is {kind}, which needs one more library: {install}")
 
 
 class EngineError(FeaturekitError):

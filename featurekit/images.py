@@ -11,6 +11,7 @@ failure here is an ImageError that carries that status.
 """
 
 import errno
+import importlib
 import re
 import stat
 import struct
@@ -25,7 +26,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.errors import ImageError
+from featurekit import _heif
+from featurekit._signatures import DECODED, HEAD, kind_of
+from featurekit.errors import ImageError, MissingDecoderError
 
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 256 * 1024 * 1024
@@ -70,28 +73,21 @@ STATUSES = (
     "bad_path",
 )
 
-_FORMATS = "JPEG, PNG, WebP, BMP, GIF, TIFF"
-# The name says nothing: a PNG named .jpg is a PNG.
-_SIGNATURES = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"GIF87a", "GIF"),
-    (b"GIF89a", "GIF"),
-    (b"BM", "BMP"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-)
-_OTHER_SIGNATURES = (
-    (b"%PDF", "PDF"),
-    (b"8BPS", "Photoshop"),
-    (b"\0\0\0\x0cjP  ", "JPEG 2000"),
-    (b"\xff\x4f\xff\x51", "JPEG 2000"),
-    (b"\0\0\0\x0cJXL ", "JPEG XL"),
-    (b"\xff\x0a", "JPEG XL"),
-    (b"\0\0\1\0", "icon"),
-    (b"II+\0", "BigTIFF"),
-    (b"MM\0+", "BigTIFF"),
-)
+_FORMATS = ", ".join(DECODED)
+
+# Where Pillow's reader of each kind is.
+_READERS = {
+    "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),
+    "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
+    "WebP": ("PIL.WebPImagePlugin", "WebPImageFile"),
+    "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
+    "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
+    "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
+    "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
+    "HEIC": ("pillow_heif.as_plugin", "HeifImageFile"),
+}
+# What to type where a reader is not installed.
+_INSTALL = {"HEIC": "pip install 'featurekit[heif]'", "AVIF": "pip install --upgrade pillow"}
 
 # A JPEG's markers; what stands alone (restarts, the file's begin) is passed over.
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
@@ -158,6 +154,10 @@ def read_bytes(path: Path, *, max_bytes: int = MAX_BYTES) -> bytes:
     try:
         facts = path.stat()
         # A pipe would never end, a device never begin.
+        if stat.S_ISDIR(facts.st_mode):
+            raise ImageError(
+                "unreadable", f"{path} is not a file but a folder: name it by itself to read what is in it."
+            )
         if not stat.S_ISREG(facts.st_mode):
             raise ImageError("unreadable", f"{path} is not a file.")
         if facts.st_size > max_bytes:
@@ -185,7 +185,7 @@ def reduction(data: bytes) -> int:
 def decode(
     data: bytes, *, factor: int = 1, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES
 ) -> NDArray[np.uint8]:
-    """Return the upright RGB pixels of a JPEG, PNG, WebP, BMP, GIF or TIFF, uint8, shape (h, w, 3).
+    """Return the upright RGB pixels of a picture of any kind of DECODED, uint8, shape (h, w, 3).
 
     The format is told by the content. EXIF orientation is applied once. Grey becomes three equal
     channels, CMYK is converted without a colour profile, 16-bit values lose their low byte,
@@ -200,6 +200,7 @@ def decode(
 
     Raises:
         ImageError: with the status empty_file, undecodable, truncated, too_large or unsupported_format.
+        MissingDecoderError: a library would decode it, and is not installed.
     """
     if not data:
         raise ImageError("empty_file", "The file is empty.")
@@ -213,6 +214,8 @@ def decode(
         data = _without_texts(data)
     elif kind == "TIFF":
         _check_tiff(data, max_pixels)
+    elif kind in ("HEIC", "AVIF"):
+        data = _checked_heif(kind, data, max_pixels)
     pixels = _fast_jpeg(data, factor, max_pixels) if kind == "JPEG" else None
     # Only Exif data, or XMP's copy of them, can say that a JPEG lies on its side.
     if pixels is not None and b"Exif" not in data and b"Orientation" not in data:
@@ -267,16 +270,11 @@ def _fast_jpeg(data: bytes, factor: int, max_pixels: int) -> NDArray[np.uint8] |
 
 
 def _kind(data: bytes) -> str:
-    for signature, kind in _SIGNATURES:
-        if data.startswith(signature):
-            return kind
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "WebP"
-    other = next((name for signature, name in _OTHER_SIGNATURES if data.startswith(signature)), None)
-    if data[4:8] == b"ftyp":
-        other = f"{data[8:12].decode('latin-1').strip()} (HEIC, AVIF or a film)"
-    if other is not None:
-        raise ImageError("unsupported_format", f"The file is {other}; featurekit reads {_FORMATS}.")
+    kind = kind_of(data[:HEAD])
+    if kind in DECODED:
+        return kind
+    if kind:
+        raise ImageError("unsupported_format", f"The file is {kind}; featurekit reads {_FORMATS}.")
     raise ImageError("undecodable", f"The file is no picture of a known format ({_FORMATS}).")
 
 
@@ -284,25 +282,16 @@ def _open(kind: str, data: bytes) -> Any:
     """Return Pillow's picture with its header read and no pixel decoded."""
     # Image.open() would check the size against a limit that is global to the
     # process and warn; the readers themselves leave the limit to us.
-    from PIL import (
-        BmpImagePlugin,
-        GifImagePlugin,
-        JpegImagePlugin,
-        PngImagePlugin,
-        TiffImagePlugin,
-        WebPImagePlugin,
-    )
-
+    module, name = _READERS[kind]
+    try:
+        plugin = importlib.import_module(module)
+        reader: Any = getattr(plugin, name)
+    except (ImportError, OSError) as error:  # OSError: it is here, and a library that it needs is not
+        raise MissingDecoderError(kind, _INSTALL[kind]) from error
+    if not getattr(plugin, "SUPPORTED", True):
+        raise MissingDecoderError(kind, _INSTALL[kind])
     # Pillow warns of odd metadata, which no pixel depends on.
     warnings.filterwarnings("ignore", module="PIL")
-    reader: Any = {
-        "JPEG": JpegImagePlugin.JpegImageFile,
-        "PNG": PngImagePlugin.PngImageFile,
-        "WebP": WebPImagePlugin.WebPImageFile,
-        "BMP": BmpImagePlugin.BmpImageFile,
-        "GIF": GifImagePlugin.GifImageFile,
-        "TIFF": TiffImagePlugin.TiffImageFile,
-    }[kind]
     with _pillow_errors(kind, data):
         return reader(BytesIO(data))
 
@@ -350,6 +339,30 @@ def _check_work(kind: str, data: bytes, size: tuple[int, int]) -> None:
         )
 
 
+def _checked_heif(kind: str, data: bytes, max_pixels: int) -> bytes:
+    """Refuse a HEIC or AVIF whose parts are absurd; return it so that its still picture is read."""
+    try:
+        sizes = _heif.sizes_of(data)
+    except _heif.OddError as error:
+        raise ImageError("unsupported_format", f"The {kind} is not of a usual kind: {error}.") from error
+    except _heif.DamagedError as error:
+        if error.ends_early:
+            raise ImageError(
+                "truncated", f"The {kind} ends before its picture does; copy the file again."
+            ) from error
+        raise ImageError("undecodable", f"The {kind} cannot be decoded: {error}.") from error
+    _check_size(sizes.shown, max_pixels)
+    _check_size(sizes.coded, max_pixels)
+    width, height = sizes.coded
+    if max(width * height, sizes.work) > max(4 * sizes.shown[0] * sizes.shown[1], _TILE_PIXELS):
+        raise ImageError(
+            "too_large",
+            f"The {kind} holds parts of {width} × {height} pixels for {sizes.shown[0]} × {sizes.shown[1]}.",
+        )
+    # A file that says first that it is a film of pictures has them elsewhere than its still picture.
+    return data[:8] + b"avif" + data[12:] if data[8:12] == b"avis" else data
+
+
 def _check_depth(picture: Any) -> None:
     if picture.mode == "F" or (picture.mode == "I" and picture.format != "PNG"):
         raise ImageError(
@@ -392,6 +405,8 @@ def _ends_early(kind: str, data: bytes) -> bool:
         return len(data) < 16 or int.from_bytes(data[4:8], "little") + 8 > len(data)
     if kind == "BMP":
         return len(data) < 26 or int.from_bytes(data[2:6], "little") > len(data)
+    if kind in ("HEIC", "AVIF"):
+        return False  # that its parts are there has been seen before
     # A TIFF says where its directory lies.
     directory = int.from_bytes(data[4:8], "little" if data.startswith(b"II") else "big")
     return len(data) < 8 or directory + 2 > len(data)

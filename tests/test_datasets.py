@@ -2,6 +2,7 @@
 
 import os
 import re
+import unicodedata
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from featurekit.datasets import (
     sha256_of_file,
     unique_ids,
 )
+from featurekit.datasets._names import look_alikes
 from featurekit.errors import ManifestError, UnknownNameError
 from featurekit.manifest import COLUMNS, REASONS
 
@@ -114,7 +116,7 @@ def test_links_within_the_folder_and_to_the_folder_are_followed(tmp_path):
 def test_a_link_to_itself_does_not_stop_the_others(tmp_path):
     pictures(tmp_path, a="one")
     (tmp_path / "loop.jpg").symlink_to("loop.jpg")
-    assert find_pictures(tmp_path)["image_path"].tolist() == ["a.jpg", "loop.jpg"]
+    assert find_pictures(tmp_path).table["image_path"].tolist() == ["a.jpg", "loop.jpg"]
     assert reasons_of(tmp_path, image_path=["a.jpg", "loop.jpg"], age=[30, 30]) == ["", "bad_path"]
 
 
@@ -291,13 +293,13 @@ def test_pictures_are_found_in_order_whatever_their_suffix(tmp_path):
     for name in ("b.JPG", "a.png", "sub/c.webp", ".hidden.jpg", "notes.txt", "sub/.git/d.jpg", "z.TIFF"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert find_pictures(tmp_path)["image_path"].tolist() == ["a.png", "b.JPG", "sub/c.webp", "z.TIFF"]
+    assert find_pictures(tmp_path).table["image_path"].tolist() == ["a.png", "b.JPG", "sub/c.webp", "z.TIFF"]
 
 
 def test_a_name_that_is_no_text_is_a_row_too(tmp_path):
     pictures(tmp_path, a="one")
     (tmp_path / os.fsdecode(b"caf\xe9.jpg")).touch()
-    raw = find_pictures(tmp_path).assign(gender="male")
+    raw = find_pictures(tmp_path).table.assign(gender="male")
     manifest = clean(RawRows(raw, tmp_path))
     assert manifest.table["image_path"].tolist() == ["a.jpg", "caf\\xe9.jpg"]
     assert manifest.table["reason"].tolist() == ["", "bad_path"]
@@ -307,7 +309,92 @@ def test_a_name_that_is_no_text_is_a_row_too(tmp_path):
 def test_a_link_to_a_folder_above_ends_the_search(tmp_path):
     pictures(tmp_path / "sub", a="one")
     (tmp_path / "sub" / "up").symlink_to(tmp_path)
-    assert find_pictures(tmp_path)["image_path"].tolist() == ["sub/a.jpg"]
+    assert find_pictures(tmp_path).table["image_path"].tolist() == ["sub/a.jpg"]
+
+
+def test_of_a_file_called_a_picture_not_a_byte_is_read_and_of_others_few(tmp_path, monkeypatch):
+    pictures(tmp_path, a="one", b="two")
+    (tmp_path / "c").write_bytes(b"\xff\xd8\xff" + bytes(10_000))
+    opened, reads = [], []
+    real_open, real_read = os.open, os.read
+    monkeypatch.setattr(os, "open", lambda path, *how: opened.append(path) or real_open(path, *how))
+    monkeypatch.setattr(os, "read", lambda file, n: reads.append(n) or real_read(file, n))
+    assert len(find_pictures(tmp_path).table) == 3
+    assert opened == [str(tmp_path / "c")]
+    assert reads == [64]
+
+
+def test_a_search_opens_no_pipe_and_nothing_outside(tmp_path):
+    pictures(tmp_path / "data", a="one")
+    (tmp_path / "outside").write_bytes(b"\xff\xd8\xff")
+    os.mkfifo(tmp_path / "data" / "pipe")
+    (tmp_path / "data" / "link").symlink_to(tmp_path / "outside")
+    found = find_pictures(tmp_path / "data")
+    assert found.table["image_path"].tolist() == ["a.jpg"]
+    assert found.counts == {"not photographs": 1, "links to files outside the folder": 1}
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may read everything")
+def test_a_file_without_an_ending_that_may_not_be_read_is_counted(tmp_path):
+    pictures(tmp_path, a="one")
+    (tmp_path / "secret").touch(mode=0)
+    assert find_pictures(tmp_path).counts == {"files that cannot be opened": 1}
+
+
+# ---------------------------------------------------------------- names that are written in another way
+
+
+@pytest.mark.parametrize("name", ["Zoë/André.jpg", "Łukasz/ñandú.jpg", "が/ハ\u3099.jpg"])
+@pytest.mark.parametrize(("in_table", "on_disk"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_name_in_another_form_of_unicode_is_the_same_file(name, in_table, on_disk, tmp_path):
+    there, named = unicodedata.normalize(on_disk, name), unicodedata.normalize(in_table, name)
+    (tmp_path / there).parent.mkdir()
+    (tmp_path / there).write_text("picture")
+    manifest = judged(tmp_path, image_path=[named], age=[30])
+    assert manifest.table["reason"].tolist() == [""]
+    assert manifest.table["image_path"].tolist() == [there]
+    assert manifest.table["content"].iloc[0] == sha256_of_file(tmp_path / there)
+    if there != named:
+        assert manifest.info["notes"][0].startswith(
+            "Files whose names have another form of Unicode on the disk"
+        )
+
+
+def test_of_two_files_that_look_alike_none_is_guessed(tmp_path):
+    for name in ("e\u0301\u0323.jpg", "\u1eb9\u0301.jpg"):
+        (tmp_path / name).write_text(name)
+    assert reasons_of(tmp_path, image_path=["\u00e9\u0323.jpg"], age=[30]) == ["missing_file"]
+
+
+@pytest.mark.parametrize(
+    ("named", "there"),
+    [("IMG.JPG", "IMG.jpg"), ("a/b.jpg", "A/B.jpg"), ("one.jpeg", "one.JPG"), ("two", "two.png")],
+)
+def test_a_near_match_of_a_missing_file_is_named_and_not_taken(named, there, tmp_path):
+    (tmp_path / there).parent.mkdir(exist_ok=True)
+    (tmp_path / there).write_text("picture")
+    manifest = judged(tmp_path, image_path=[named], age=[30])
+    assert manifest.table["reason"].tolist() == ["missing_file"]
+    assert manifest.info["notes"] == [
+        f"Files that are not there, and one of nearly the same name is: 1 ('{there}' for '{named}')."
+        " Correct the names where these are meant."
+    ]
+
+
+@pytest.mark.parametrize("name", ["gone.jpg", "x/" * 900 + "y.jpg", "link.jpg", "a.jpg/b.jpg"])
+def test_a_missing_file_without_a_near_match_is_not_talked_about(name, tmp_path):
+    pictures(tmp_path, a="one")
+    (tmp_path / "link.jpg").symlink_to("nothing")
+    manifest = judged(tmp_path, image_path=[name], age=[30])
+    assert manifest.table["reason"].tolist() == ["missing_file"]
+    assert "notes" not in manifest.info
+
+
+def test_no_name_is_looked_for_outside_the_folder(tmp_path):
+    pictures(tmp_path / "secret", IMG="one")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "link").symlink_to(tmp_path / "secret")
+    assert look_alikes(["../secret/img.jpg", "link/img.jpg", "LINK/IMG.jpg"], tmp_path / "data") == ({}, {})
 
 
 @given(st.lists(st.sampled_from(["a", "a#2", "a#3", "b", ""])))

@@ -86,7 +86,7 @@ def test_every_damaged_picture_gives_pixels_or_a_status(seed: int, count: int) -
     *pictures, last = done.stdout.splitlines()
     assert done.returncode == 0, f"seed {seed}, picture {last}: {done.returncode}\n{done.stderr[-2000:]}"
     assert len(pictures) == count
-    assert last.split() == ["decoded", "too_large", "truncated", "undecodable"]
+    assert {"decoded", "too_large", "truncated", "undecodable"} <= set(last.split())
 
 
 def test_there_are_twelve_formats_and_more_and_the_same_seed_damages_them_alike() -> None:

@@ -1,8 +1,10 @@
 """Folders that are named after what their pictures show."""
 
 import re
+from io import BytesIO
 
 import pytest
+from PIL import Image
 
 from featurekit.datasets import prepare
 from featurekit.errors import ManifestError
@@ -92,3 +94,127 @@ def test_the_subject_is_read_from_the_file_name(regex, tmp_path):
 def test_a_regular_expression_that_finds_nobody_is_refused(regex, message, tmp_path):
     with pytest.raises(ManifestError, match=message):
         prepare("image_folder", folder_with(tmp_path, "female/ann_1.jpg"), subject_regex=regex)
+
+
+# ---------------------------------------------------------------- what a photograph is, its content says
+
+
+def picture(kind, color=(9, 99, 9)):
+    """Return the bytes of a picture of one color."""
+    file = BytesIO()
+    Image.new("RGB", (24, 24), color).save(file, kind)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("ann.jfif", "JPEG"),
+        ("ann", "PNG"),
+        ("ann.JPG_large", "WEBP"),
+        ("ann.2021", "AVIF"),
+        ("ann.txt", "BMP"),
+    ],
+)
+def test_a_class_of_photographs_with_any_ending_is_read(name, kind, tmp_path):
+    folder_with(tmp_path, "glad/1.jpg", f"sad/{name}")
+    (tmp_path / "sad" / name).write_bytes(picture(kind))
+    manifest = prepare("image_folder", tmp_path, target="mood")
+    assert manifest.table["image_path"].tolist() == ["glad/1.jpg", f"sad/{name}"]
+    assert manifest.target("mood").classes == ("glad", "sad")
+    assert "notes" not in manifest.info
+
+
+def test_what_is_not_looked_at_is_counted_in_one_line_with_an_example(tmp_path, featurekit):
+    data = tmp_path / "data"
+    folder_with(
+        data,
+        "glad/1.jpg",
+        "sad/2.png",
+        "glad/notes.txt",
+        "sad/Thumbs.db",
+        "sad/a.txt",
+        "sad/.DS_Store",
+        ".git/x",
+    )
+    (data / "sad" / "talk.mp4").write_bytes(b"\0\0\0\x20ftypisom" + bytes(40))
+    (data / "sad" / "raw.NEF").write_bytes(b"II*\0" + bytes(40))
+    (data / "sad" / "empty").touch()
+    code, output, errors = featurekit("prepare", "image_folder", data, "-o", "target=mood")
+    assert code == 0
+    assert [line.partition(": ")[2] for line in errors.splitlines()] == [
+        "Files that were left out: not photographs: 5 (2 .txt, 1 .db, 1 .mp4, 1 empty, for example"
+        " 'glad/notes.txt'); raw files of cameras, to be exported as JPEG: 1 (for example 'sad/raw.NEF');"
+        " hidden files and folders: 2 (for example '.git')."
+    ]
+    assert "not photographs\t5\n" in output
+    assert "hidden files and folders\t2\n" in output
+
+
+@pytest.mark.parametrize("content", [b"no picture", b"", b"%PDF-1.7"])
+def test_a_file_that_is_called_a_picture_is_a_row_whatever_is_in_it(content, tmp_path):
+    folder_with(tmp_path, "glad/1.jpg", "sad/2.heic")
+    (tmp_path / "sad" / "2.heic").write_bytes(content)
+    assert prepare("image_folder", tmp_path, target="mood").table["image_path"].tolist()[1] == "sad/2.heic"
+
+
+@pytest.mark.parametrize(
+    "content", [b"BMI,age\n20,30\n", b"II*no", b"\0\0\0\x20ftypqt  " + bytes(40), b"\xff\xd8", b"\xff\n"]
+)
+def test_what_only_begins_like_a_picture_is_none(content, tmp_path):
+    folder_with(tmp_path, "glad/1.jpg", "sad/2.jpg", "sad/other")
+    (tmp_path / "sad" / "other").write_bytes(content)
+    manifest = prepare("image_folder", tmp_path, target="mood")
+    assert len(manifest) == 2
+    assert manifest.info["tally"]["not photographs"] == 1
+
+
+def test_a_class_without_a_photograph_is_named(tmp_path):
+    folder_with(tmp_path, "glad/1.jpg", "sad/2.mov", "calm/3.txt", "calm/deep/4.txt")
+    (tmp_path / "bored").mkdir()
+    notes = prepare("image_folder", tmp_path, target="mood").info["notes"]
+    assert notes[1] == "Class folders without a photograph: bored, calm, sad."
+
+
+def test_a_folder_of_no_photographs_says_what_lies_there(tmp_path, featurekit):
+    folder_with(tmp_path / "data", "sad/2.mov", "sad/3.mov")
+    for command in (("prepare", "image_folder"), ("predict",)):
+        code, _, errors = featurekit(*command, tmp_path / "data")
+        assert code == 1
+        assert errors == (
+            f"error: There are no pictures below {tmp_path}/data. Files that were left out: not photographs:"
+            " 2 (2 .mov, for example 'sad/2.mov').\n"
+        )
+
+
+# ---------------------------------------------------------------- links
+
+
+def test_a_class_folder_that_is_a_link_to_another_inside_is_read(tmp_path):
+    folder_with(tmp_path, "glad/1.jpg", ".store/sad/2.jpg")
+    (tmp_path / "sad").symlink_to(tmp_path / ".store" / "sad")
+    table = prepare("image_folder", tmp_path, target="mood").table
+    assert table[["image_path", "mood", "reason"]].to_numpy().tolist() == [
+        ["glad/1.jpg", "glad", ""],
+        ["sad/2.jpg", "sad", ""],
+    ]
+
+
+def test_a_class_folder_that_is_a_link_outside_is_refused_with_what_to_type(tmp_path, featurekit):
+    folder_with(tmp_path / "data", "glad/1.jpg")
+    folder_with(tmp_path / "elsewhere", "2.jpg")
+    (tmp_path / "data" / "sad").symlink_to(tmp_path / "elsewhere")
+    code, _, errors = featurekit("prepare", "image_folder", tmp_path / "data", "-o", "target=mood")
+    assert code == 1
+    assert errors == (
+        f"error: Folder 'sad' of {tmp_path}/data is a link to {tmp_path}/elsewhere, outside the data set's"
+        " folder, and is not followed; its class would be missing. Copy all with what the links lead to:"
+        f" cp -RL '{tmp_path}/data' COPY\n"
+    )
+
+
+def test_a_class_folder_that_is_a_link_to_nothing_is_refused(tmp_path):
+    folder_with(tmp_path, "glad/1.jpg")
+    (tmp_path / "sad").symlink_to("gone")
+    with pytest.raises(ManifestError, match=r"Folder 'sad' of .* is a link to gone, which is not there"):
+        prepare("image_folder", tmp_path, target="mood")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from featurekit import images
-from featurekit.errors import ImageError
+from featurekit.errors import ImageError, MissingDecoderError
 from featurekit.images import DECODING, STATUSES, decode, read_image, reduction
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -213,8 +213,8 @@ def test_a_whole_file_with_a_broken_middle_is_undecodable(kind: str) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b"\0\0\0\x20ftypheic" + bytes(40),
-        b"\0\0\0\x20ftypavif" + bytes(40),
+        b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(40),
+        b"\0\0\0\x20ftypisom" + bytes(40),
         b"%PDF-1.7" + bytes(40),
         b"8BPS" + bytes(40),
     ],
@@ -386,3 +386,147 @@ def test_a_jpeg_is_the_same_to_the_bit_from_either_decoder(monkeypatch) -> None:
 def test_a_jpeg_with_a_fault_that_pillow_forgives_is_still_read() -> None:
     data = encoded(noise(), "JPEG")
     assert decode(data[:-2] + b"\0\0" + data[-2:]).shape == decode(data).shape
+
+
+# ---------------------------------------------------------------- HEIC and AVIF
+
+
+def heif(kind: str, picture: Image.Image, **options: Any) -> bytes:
+    """Return a picture as the bytes of a HEIC or an AVIF."""
+    if kind == "AVIF":
+        return encoded(picture, kind, **options)
+    pillow_heif = pytest.importorskip("pillow_heif")
+    file = BytesIO()
+    pictures = pillow_heif.from_pillow(picture)
+    for other in options.pop("append_images", ()):
+        pictures.add_from_pillow(other)
+    pictures.save(file, **options)
+    return file.getvalue()
+
+
+def of_phones(side: int = 8) -> Image.Image:
+    """Return upright() with larger blocks, which survive any compression."""
+    return upright().resize((24 * side, 16 * side), Image.Resampling.NEAREST)
+
+
+@pytest.mark.parametrize("kind", ["HEIC", "AVIF"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_a_photograph_of_a_phone_is_read_upright_whatever_it_is_called(
+    kind: str, orientation: int, tmp_path: Path
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    as_stored = {
+        3: Image.Transpose.ROTATE_180,
+        6: Image.Transpose.ROTATE_90,
+        8: Image.Transpose.ROTATE_270,
+    }
+    stored = of_phones().transpose(as_stored[orientation]) if orientation in as_stored else of_phones()
+    for name in ("portrait.jpg", "portrait"):
+        (tmp_path / name).write_bytes(heif(kind, stored, exif=exif.tobytes()))
+        pixels = read_image(tmp_path / name)
+        assert pixels.shape == (128, 192, 3)
+        assert corners(pixels) == [RED, GREEN, BLUE, WHITE]
+
+
+@pytest.mark.parametrize("kind", ["HEIC", "AVIF"])
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA"])
+def test_every_mode_of_a_heic_or_avif_becomes_rgb(kind: str, mode: str) -> None:
+    picture = of_phones().convert(mode)
+    if mode == "RGBA":
+        picture.putalpha(0)
+    pixels = decode(heif(kind, picture))
+    assert pixels.shape == (128, 192, 3)
+    if mode == "RGBA":
+        assert pixels.min() > 250  # what is transparent is white
+
+
+@pytest.mark.parametrize("kind", ["HEIC", "AVIF"])
+def test_of_several_pictures_in_a_heic_or_avif_the_first_is_read(kind: str) -> None:
+    red, blue = Image.new("RGB", (64, 64), RED), Image.new("RGB", (64, 64), BLUE)
+    assert corners(decode(heif(kind, red, save_all=True, append_images=[blue], primary_index=0))) == [RED] * 4
+
+
+def test_a_heic_made_of_tiles_as_phones_write_it_is_read() -> None:
+    data = heif("HEIC", of_phones(20), tile_size=128)
+    assert b"grid" in data
+    pixels = decode(data)
+    assert pixels.shape == (320, 480, 3)
+    assert corners(pixels) == [RED, GREEN, BLUE, WHITE]
+
+
+@pytest.mark.parametrize("kind", ["HEIC", "AVIF"])
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.99])
+def test_a_heic_or_avif_cut_short_is_truncated(kind: str, kept: float) -> None:
+    data = heif(kind, noise())
+    assert status_of(data[: int(len(data) * kept)]) == "truncated"
+
+
+@pytest.mark.parametrize("kind", ["HEIC", "AVIF"])
+@pytest.mark.parametrize("shown", [(16, 16), (60_000, 60_000), (100, 100)])
+def test_a_heic_or_avif_that_hides_a_larger_picture_is_refused(kind: str, shown: tuple[int, int]) -> None:
+    data = bytearray(heif(kind, Image.new("RGB", (8000, 1000), RED)))
+    assert len(data) < 20_000
+    place = data.index(struct.pack(">II", 8000, 1000))
+    data[place : place + 8] = struct.pack(">II", *shown)
+    started = time.perf_counter()
+    assert status_of(bytes(data)) == "too_large"
+    assert time.perf_counter() - started < 0.1
+    assert status_of(heif(kind, of_phones()), max_pixels=10_000) == "too_large"
+
+
+@pytest.mark.parametrize("kind", ["HEIC", "AVIF"])
+@pytest.mark.parametrize(
+    ("old", "new", "status"),
+    [
+        (b"pitm", b"iloc", "undecodable"),
+        (b"infe", b"xxxx", "undecodable"),
+        (b"iloc", b"xxxx", "undecodable"),
+        (b"meta", b"xxxx", "undecodable"),
+        (b"hvc1", b"iden", "unsupported_format"),
+        (b"av01", b"iovl", "unsupported_format"),
+    ],
+)
+def test_a_heic_or_avif_of_other_parts_is_not_given_to_a_decoder(
+    kind: str, old: bytes, new: bytes, status: str
+) -> None:
+    data = heif(kind, of_phones())
+    if old in data:
+        assert status_of(data.replace(old, new)) == status
+
+
+def test_a_picture_that_lacks_its_library_says_what_to_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, featurekit: Any
+) -> None:
+    data = heif("HEIC", of_phones())
+    (tmp_path / "faces" / "glad").mkdir(parents=True)
+    (tmp_path / "faces" / "glad" / "1.heic").write_bytes(data)
+    (tmp_path / "faces" / "glad" / "2.png").write_bytes(encoded(of_phones(), "PNG"))
+    monkeypatch.setitem(images._READERS, "HEIC", ("pillow_heif_not_here", "HeifImageFile"))
+    said = "The file is HEIC, which needs one more library: pip install 'featurekit[heif]'"
+    with pytest.raises(MissingDecoderError) as caught:
+        decode(data)
+    assert (caught.value.status, str(caught.value)) == ("unsupported_format", said)
+
+    featurekit("prepare", "image_folder", tmp_path / "faces", "-o", "target=mood")
+    extract = ("extract", "--backbone", "mean_color", "--detector", "whole_image", "--threads", "1")
+    code, output, errors = featurekit(*extract)
+    assert code == 1
+    assert f"warning: glad/1.heic was not read: {said}\n" in errors
+    assert "not_extracted\t1\t" in output
+
+
+def test_what_could_not_be_read_for_want_of_a_library_is_read_once_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, featurekit: Any
+) -> None:
+    (tmp_path / "faces" / "glad").mkdir(parents=True)
+    (tmp_path / "faces" / "glad" / "1.avif").write_bytes(heif("AVIF", of_phones()))
+    featurekit("prepare", "image_folder", tmp_path / "faces", "-o", "target=mood")
+    extract = ("extract", "--backbone", "mean_color", "--detector", "whole_image", "--threads", "1")
+    here = images._READERS["AVIF"]
+    monkeypatch.setitem(images._READERS, "AVIF", ("pillow_avif_not_here", "AvifImageFile"))
+    assert featurekit(*extract)[0] == 1
+    monkeypatch.setitem(images._READERS, "AVIF", here)
+    code, output, _ = featurekit(*extract)
+    assert code == 0
+    assert "ok\t1\t" in output

@@ -1,6 +1,8 @@
 """A table with columns of any name, and cells of any kind."""
 
+import gzip
 import re
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -182,10 +184,10 @@ def test_other_separators_and_marks_are_understood(tmp_path):
 @pytest.mark.parametrize(
     "text",
     [
-        "image_path,age\n1.jpg,30\n2.jpg,30,female\n",
         "image_path,age\n1.jpg,30,female\n2.jpg,30,male\n",
         "",
-        "image_path,age\n\xff.jpg,30\n",
+        "\n\n",
+        "image_path,age\n\x81.jpg,30\n",
         "image_path,age\n",
     ],
 )
@@ -205,3 +207,289 @@ def test_a_missing_root_is_refused(tmp_path):
     path = table_of(tmp_path, "image_path,age\n1.jpg,30\n")
     with pytest.raises(ManifestError, match="nowhere does not exist"):
         prepare("table", path, root=tmp_path / "nowhere")
+
+
+# ---------------------------------------------------------------- bytes that become a table
+
+
+def refusal(folder, content, name="faces.csv", **options):
+    """Return the words in which a table is refused, without its path."""
+    (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ManifestError) as refused:
+        prepare("table", folder / name, **options)
+    assert "\n" not in str(refused.value)
+    return str(refused.value).replace(str(folder / name), "T")
+
+
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        ("image_path,age,age", "T has two columns called 'age': number 2 and number 3."),
+        ("image_path, age,gender,age ", "T has two columns called 'age': number 2 and number 4."),
+        ("image_path,age,Age", "T has two columns called 'age' and 'Age': number 2 and number 3."),
+        ("image_path,mood,age,mood", "T has two columns called 'mood': number 2 and number 4."),
+    ],
+)
+def test_two_columns_of_one_name_are_refused_with_their_places(head, said, tmp_path):
+    cells = ",".join("1" for _ in head.split(","))
+    assert refusal(tmp_path, f"{head}\n{cells}\n") == f"{said} Rename one, or delete it."
+
+
+def test_columns_of_parquet_and_json_are_no_exception(tmp_path):
+    import pyarrow
+    import pyarrow.parquet
+
+    columns = [pyarrow.array(["1.jpg"]), pyarrow.array([30]), pyarrow.array([31])]
+    table = pyarrow.Table.from_arrays(columns, names=["image_path", "age", "age "])
+    pyarrow.parquet.write_table(table, tmp_path / "faces.parquet")
+    content = (tmp_path / "faces.parquet").read_bytes()
+    assert "two columns called 'age': number 2 and number 3" in refusal(tmp_path, content, "faces.parquet")
+    line = '{"image_path": "1.jpg", "age": 30, "age": 31}\n'
+    assert "line 1 is not one JSON object" in refusal(tmp_path, line, "faces.jsonl")
+
+
+def test_capitals_tell_apart_columns_that_nothing_here_is_called(tmp_path):
+    path = table_of(tmp_path, "image_path,age,Mood,mood\n1.jpg,30,a,b\n")
+    assert prepare("table", path, labels="mood").table["mood"].tolist() == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("2.jpg,31", "row 2, line 3, has 2 of 4 cells"),
+        ("2.jpg,31,female", "row 2, line 3, has 3 of 4 cells"),
+        ("2.jpg,31,female,bea,more", "row 2, line 3, has 5 cells for 4 columns"),
+        ("Smith, John.jpg,31,male,john", "row 2, line 3, has 5 cells for 4 columns"),
+    ],
+)
+def test_a_row_of_too_few_or_too_many_cells_is_not_used_and_said(row, said, tmp_path, featurekit):
+    path = table_of(
+        tmp_path, f"image_path,age,gender,subject_id\n1.jpg,30,male,ann\n{row}\n3.jpg,32,male,cat\n"
+    )
+    (tmp_path / "Smith").touch()
+    code, output, errors = featurekit("prepare", "table", path)
+    assert code == 0
+    assert "rows with too few or too many cells\t1\n" in output
+    assert said in errors
+    table = prepare("table", path).table
+    assert table["reason"].tolist()[::2] == ["", ""]
+    assert table["reason"].iloc[1] != ""
+    assert table["subject_id"].tolist()[::2] == ["ann", "cat"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "image_path,age\n\n1.jpg,30\n\n\n2.jpg,31\n\n",
+        "image_path,age,\n1.jpg,30,\n2.jpg,31,\n",
+        "image_path,age\n1.jpg,30,\n2.jpg,31,\n,,\n,,\n",
+        "\ufeffimage_path,age,,\r\n1.jpg,30\r\n2.jpg,31,,\r\n",
+    ],
+)
+def test_blank_lines_and_separators_at_the_end_lose_nothing(text, tmp_path):
+    manifest = prepare("table", table_of(tmp_path, text))
+    assert manifest.table["image_path"].tolist() == ["1.jpg", "2.jpg"]
+    assert manifest.table["age"].tolist() == [30, 31]
+    assert manifest.usable.all()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('image_path,age\n1.jpg,30\n"2.jpg,31\n3.jpg,32\n', 'a quote (") that opens in line 3 is not closed'),
+        ('image_path,age\n"1.jpg,30\n"2.jpg",31\n', 'a quote (") that opens in line 2 is not closed'),
+        ('image_path,age\n1.jpg,"30"x\n', 'a quote (") that opens in line 2 is not closed'),
+        ("image_path,age\n1.jpg,30\n2.jp\0g,31\n", "line 3 holds a NUL byte"),
+        ("i\0m\0a\0g\0e\0", "It may be UTF-16"),
+        ("1.jpg,30\n2.jpg,31\n", "looks like data ('1.jpg')"),
+        ("photos\\1.JPG;30\nphotos\\2.JPG;31\n", "looks like data ('photos\\1.JPG')"),
+    ],
+)
+def test_a_table_that_is_broken_is_refused_with_the_line(text, said, tmp_path):
+    assert said in refusal(tmp_path, text)
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("name", ["Zo\u00eb.jpg", "\u540d.jpg"])
+def test_utf_8_is_read_without_a_word(mark, name, tmp_path):
+    table_of(tmp_path, name)
+    (tmp_path / name).write_text("picture")
+    (tmp_path / "faces.csv").write_bytes(mark + f"image_path,age\n{name},30\n".encode())
+    manifest = prepare("table", tmp_path / "faces.csv")
+    assert manifest.table["image_path"].tolist() == [name]
+    assert "notes" not in manifest.info
+
+
+@pytest.mark.parametrize("label", ["M\u00fcller", "na\u00efve", "\u20ac 5", "\u201cso\u201d"])
+def test_what_windows_programs_write_is_read_and_said(label, tmp_path):
+    table_of(tmp_path, "1.jpg")
+    (tmp_path / "faces.csv").write_bytes(f"image_path,mood\n1.jpg,{label}\n".encode("cp1252"))
+    manifest = prepare("table", tmp_path / "faces.csv", labels="mood")
+    assert manifest.table["mood"].tolist() == [label]
+    assert manifest.info["notes"][0].startswith(
+        "faces.csv is not UTF-8; it was read as Windows-1252 (cp1252)"
+    )
+    assert "-o encoding=NAME" in manifest.info["notes"][0]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "label"), [("cp1251", "\u0433\u043e\u0434"), ("shift_jis", "\u5e74"), ("latin-1", "\xe9")]
+)
+def test_an_encoding_that_is_named_is_used_without_a_word(encoding, label, tmp_path):
+    table_of(tmp_path, "1.jpg")
+    (tmp_path / "faces.csv").write_bytes(f"image_path,mood\n1.jpg,{label}\n".encode(encoding))
+    manifest = prepare("table", tmp_path / "faces.csv", labels="mood", encoding=encoding)
+    assert manifest.table["mood"].tolist() == [label]
+    assert "notes" not in manifest.info
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_utf_16_is_read_by_its_mark(encoding, tmp_path):
+    table_of(tmp_path, "1.jpg")
+    mark = "" if encoding in ("utf-16", "utf-32") else "\ufeff"
+    (tmp_path / "faces.csv").write_bytes(f"{mark}image_path;mood\n1.jpg;M\u00fc\n".encode(encoding))
+    assert prepare("table", tmp_path / "faces.csv", labels="mood").table["mood"].tolist() == ["M\u00fc"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            "image_path,mood\n1.jpg,Zo\u00eb\n".encode() + b"2.jpg,Zo\xeb\n",
+            "line 3 is not UTF-8, and other letters are",
+        ),
+        (b"image_path,mood\n1.jpg,\x8f\x90\n", "line 2 is not UTF-8. Say what the file is: -o encoding=NAME"),
+        (b"\xff\xfei\0m\0a", "line 1 is not utf-16"),
+    ],
+)
+def test_bytes_of_no_one_encoding_are_refused_with_the_line(content, said, tmp_path):
+    assert said in refusal(tmp_path, content)
+
+
+def test_an_encoding_that_nobody_knows_is_refused(tmp_path):
+    said = refusal(tmp_path, "image_path,age\n1.jpg,30\n", encoding="utf-88")
+    assert said.startswith("Unknown encoding 'utf-88'. Examples: utf-8,")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "image_path;age;box\n1.jpg;30;0,0,9,9\n2.jpg;31,5;\n",
+        "image_path\tage\tbox\n1.jpg\t30\t0,0,9,9\n2.jpg\t31,5\t\n",
+        "image_path|age|box\n1.jpg|30|0,0,9,9\n2.jpg|31,5|\n",
+    ],
+)
+def test_what_stands_between_the_cells_is_found_out_and_said(text, tmp_path):
+    manifest = prepare("table", table_of(tmp_path, text))
+    assert manifest.table["age"].tolist() == [30, 31.5]
+    assert manifest.table["box"].tolist() == ["0 0 9 9", ""]
+    assert "between its cells, and was read so" in manifest.info["notes"][0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'image_path,box,age\n1.jpg,"0;0;9;9",30\n2.jpg,1;1;9;9,31\n',
+        "image_path,mood;face,age\n1.jpg,a;b,30\n2.jpg,c,31\n",
+        'image_path,"a;b;c;d",age\n1.jpg,1,30\n2.jpg,2,31\n',
+    ],
+)
+def test_a_semicolon_inside_the_cells_of_a_comma_table_divides_none(text, tmp_path):
+    manifest = prepare("table", table_of(tmp_path, text))
+    assert manifest.table["age"].tolist() == [30, 31]
+    assert "notes" not in manifest.info
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("faces.csv", "sep=;\r\nimage_path;age\r\n1.jpg;30\r\n"),
+        ("faces.tsv", "image_path,age\n1.jpg,30\n"),
+        ("faces.txt", "image_path\tage,years\n1.jpg\t30\n"),
+        ("faces.csv", "image_path,age\r1.jpg,30\r"),
+    ],
+)
+def test_what_excel_and_others_write_is_read(name, text, tmp_path):
+    columns = {"age": "age,years"} if "years" in text else {}
+    path = table_of(tmp_path, "1.jpg", name)
+    path.write_bytes(text.encode())
+    assert prepare("table", path, columns=columns).table["age"].tolist() == [30]
+
+
+@pytest.mark.parametrize("separator", ["tab", "\t", "\\t"])
+def test_a_separator_may_be_named(separator, tmp_path):
+    path = table_of(tmp_path, "image_path\tage\n1.jpg\t30\n", "faces.txt")
+    assert prepare("table", path, separator=separator).usable.all()
+
+
+def test_a_separator_of_several_signs_is_refused(tmp_path):
+    said = refusal(tmp_path, "image_path,age\n1.jpg,30\n", separator="::")
+    assert said == "separator must be one character, or tab or space. Got '::' instead: -o separator=';'"
+
+
+def zipped():
+    from io import BytesIO
+
+    file = BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("xl/workbook.xml", "")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("faces.csv.gz", gzip.compress(b"image_path,age\n1.jpg,30\n"), "Unpack it: gunzip -k 'T'"),
+        ("faces.csv", gzip.compress(b"image_path,age\n1.jpg,30\n"), "Unpack it: gunzip -k 'T'"),
+        ("faces.csv.zst", b"\x28\xb5\x2f\xfd", "unzstd 'T'"),
+        ("faces.zip", zipped(), "Unpack it (unzip 'T')"),
+        ("faces.xlsx", zipped(), "is a spreadsheet, not a table of text. Save it as CSV"),
+        ("faces.xls", b"\xd0\xcf\x11\xe0", "is a spreadsheet, not a table of text. Save it as CSV"),
+        ("faces.ods", zipped(), "is a spreadsheet, not a table of text. Save it as CSV"),
+        ("faces.feather", b"ARROW1", "Save it as Parquet or CSV."),
+        ("faces.db", b"SQLite format 3\0", "Export the table as CSV."),
+        ("faces.json", b'[{"image_path": "1.jpg"}]', "Write one object a line (.jsonl), or a CSV."),
+    ],
+)
+def test_what_is_no_text_is_refused_with_what_to_type(name, content, said, tmp_path):
+    assert said in refusal(tmp_path, content, name)
+
+
+def test_json_lines_are_read_like_text(tmp_path):
+    table_of(tmp_path, "1.jpg 2.jpg 3.jpg")
+    path = tmp_path / "faces.jsonl"
+    path.write_text(
+        '{"image_path": "1.jpg", "age": 30, "box": [0, 0, 9, 9]}\n\n'
+        '{"image_path": "2.jpg", "gender": "female", "age": 31.0}\n'
+        '{"image_path": "3.jpg", "age": null, "gender": "male"}\n'
+    )
+    manifest = prepare("table", path)
+    assert manifest.usable.all()
+    assert manifest.table["box"].tolist() == ["0 0 9 9", "", ""]
+    np.testing.assert_array_equal(manifest.table["age"], [30, 31, np.nan])
+
+
+@pytest.mark.parametrize(
+    "line", ['{"image_path": {"a": 1}}', '{"image_path": "1.jpg"', '{"a": [[1]]}', '{"a": 1} 2']
+)
+def test_json_that_is_no_plain_row_is_refused_with_its_line(line, tmp_path):
+    assert "line 2 is not one JSON object" in refusal(tmp_path, '{"image_path": "1.jpg"}\n' + line, "a.jsonl")
+
+
+def test_backslashes_of_windows_are_strokes(tmp_path):
+    path = table_of(tmp_path, "image_path,age\na/1.jpg,30\n")
+    path.write_text("image_path,age\na\\1.jpg,30\n.\\a\\1.jpg,30\n")
+    assert prepare("table", path).table["image_path"].tolist() == ["a/1.jpg", "./a/1.jpg"]
+
+
+def test_choosing_by_box_without_boxes_says_how_to_give_them(tmp_path, featurekit):
+    featurekit("prepare", "table", table_of(tmp_path, "image_path,age\n1.jpg,30\n"))
+    code, _, errors = featurekit(
+        "extract", "--backbone", "mean_color", "--detector", "whole_image", "--choose", "box"
+    )
+    assert code == 1
+    assert errors == (
+        "error: --choose box needs boxes, and the manifest's column 'box' is empty. Say which column of your"
+        " table holds them as x1 y1 x2 y2 in pixels: featurekit prepare table FILE --column box=NAME (or four"
+        " columns: --column x1=NAME --column y1=NAME --column x2=NAME --column y2=NAME).\n"
+    )

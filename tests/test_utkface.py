@@ -22,6 +22,8 @@ def reading_of(folder, *names):
         ("100_1_0_20170112213500903.jpg", 100, "female", "60-100"),
         ("24_0_1_20170116220224657 .jpg.chip.jpg", 24, "male", ""),
         ("55_0_0_20170116232725357jpg.chip.jpg", 55, "male", ""),
+        ("55_0_0_20170116232725357.heic", 55, "male", ""),
+        ("55_0_0_20170116232725357.jpg.chip.JFIF", 55, "male", ""),
     ],
 )
 def test_a_name_gives_age_and_gender(name, age, gender, age_group, tmp_path):

@@ -22,12 +22,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featurekit.datasets._find import Found as Found
+from featurekit.datasets._find import check_folder as check_folder
+from featurekit.datasets._find import find_pictures as find_pictures
+from featurekit.datasets._find import part_of as part_of
+from featurekit.datasets._names import look_alikes, notes_of
 from featurekit.errors import ManifestError
 from featurekit.manifest import AGE_GROUP, COLUMNS, MAX_AGE, REASONS, Manifest, age_group_of
 from featurekit.registry import Registry, unknown
-from featurekit.workspace import leads_out
-
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 # Words for a gender, in small letters; numbers mean one thing here and the other there, so they are none.
 _GENDERS = {
@@ -61,6 +63,7 @@ class RawRows:
             pictures that differ in one of them contradict each other.
         counts: what the reader counted while reading, in words → rows.
         info: further facts for the manifest, e.g. "synthetic".
+        notes: what the user should be told of the reading, a sentence each.
     """
 
     table: pd.DataFrame
@@ -68,6 +71,7 @@ class RawRows:
     labels: tuple[str, ...] = ("age", "age_group", "gender")
     counts: Mapping[str, int] = field(default_factory=dict)
     info: Mapping[str, Any] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -164,9 +168,11 @@ def prepare(
         counted = reasons.value_counts()
         worst = str(counted.index[0])
         example = manifest.table["image_path"][reasons == worst].iloc[0]
+        notes = "".join(f" {note}" for note in manifest.info.get("notes", ()))
         raise ManifestError(
             f"None of the {len(manifest)} rows of {path} can be used."
             f" For {counted.iloc[0]} of them {REASONS[worst]} (first: '{example}' below {manifest.root})."
+            f"{notes}"
         )
     return Manifest(manifest.table, manifest.root, info)
 
@@ -186,7 +192,8 @@ def clean(
         progress: called with (files read, files to read).
 
     Returns:
-        The same rows in the same order; what was counted is in info["tally"].
+        The same rows in the same order; what was counted is in info["tally"], what the user should be
+        told in info["notes"].
 
     Raises:
         ManifestError: there are no rows, or two of one face_id.
@@ -202,6 +209,16 @@ def clean(
     contents, file_reasons = _read_files(
         table["image_path"], raw.root, content_of or sha256_of_file, progress
     )
+    # A file may be there under another spelling of the same name.
+    missing = file_reasons == "missing_file"
+    same, others = look_alikes(table["image_path"][missing], raw.root)
+    if same:
+        renamed = missing & table["image_path"].isin(same).to_numpy(bool)
+        table.loc[renamed, "image_path"] = table["image_path"][renamed].map(same)
+        contents[renamed], file_reasons[renamed] = _read_files(
+            table["image_path"][renamed], raw.root, content_of or sha256_of_file, None
+        )
+    notes = [*raw.notes, *notes_of(same, others)]
     table["content"] = contents
     for reason in sorted(set(file_reasons) - {""}):
         object_to(file_reasons == reason, reason)
@@ -247,72 +264,14 @@ def clean(
         "rows whose subject was joined with another": n_joined,
         **raw.counts,
     }
-    return Manifest(table, raw.root, {**raw.info, "tally": tally})
+    info = {**raw.info, "tally": tally, **({"notes": notes} if notes else {})}
+    return Manifest(table, raw.root, info)
 
 
 def sha256_of_file(path: Path) -> str:
     """Return the sha256 of a file's bytes in hexadecimal; OSError where it cannot be read."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def check_folder(folder: Path) -> None:
-    """Raise ManifestError unless the folder is there."""
-    if not folder.is_dir():
-        what = "is not a folder" if folder.exists() else "does not exist"
-        raise ManifestError(f"{folder} {what}. Give the folder that the data set lies in.")
-
-
-def part_of(folder: Path, name: str) -> Path:
-    """Return a file, or folder, of a data set; it need not be there.
-
-    Raises:
-        ManifestError: it is a link that leads out of the data set's folder.
-    """
-    if leads_out(folder / name, folder):
-        raise ManifestError(f"{folder / name} leads out of the data set's folder, and is not read.")
-    return folder / name
-
-
-def find_pictures(folder: Path) -> pd.DataFrame:
-    """Return every picture file below a folder, in alphabetical order, as columns image_path and reason.
-
-    Paths are relative to the folder, with forward slashes; hidden files and folders are left out;
-    links are followed, but not to a folder outside: that is one row. The reason is "" but for that, and
-    for a name that is no text.
-
-    Raises:
-        ManifestError: the folder is not there, cannot be read, or has no picture in it.
-    """
-    check_folder(folder)
-    found: list[tuple[str, str]] = []
-
-    def search(here: Path, prefix: str, above: frozenset[tuple[int, int]]) -> None:
-        status = here.stat()
-        if (status.st_dev, status.st_ino) in above:
-            return  # a link to a folder that it lies in
-        with os.scandir(here) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                # Of a name that is no UTF-8 a table cannot hold the bytes; it shows them escaped.
-                name = os.fsencode(entry.name).decode("utf-8", "backslashreplace")
-                is_text = name == entry.name
-                if here.joinpath(entry.name).is_dir() if entry.is_symlink() else entry.is_dir():
-                    if entry.is_symlink() and leads_out(here / entry.name, folder):
-                        found.append((prefix + name, "outside_root"))
-                        continue
-                    search(here / entry.name, f"{prefix}{name}/", above | {(status.st_dev, status.st_ino)})
-                elif Path(name).suffix.lower() in PICTURES:
-                    found.append((prefix + name, "" if is_text else "bad_path"))
-
-    try:
-        search(folder, "", frozenset())
-    except OSError as error:
-        raise ManifestError(f"Cannot read {error.filename}: {error.strerror}.") from error
-    if not found:
-        raise ManifestError(f"There are no pictures below {folder} ({', '.join(PICTURES)}).")
-    return pd.DataFrame(sorted(found), columns=["image_path", "reason"], dtype=object)
 
 
 def one_of(option: str, value: str, allowed: Sequence[str]) -> str:

@@ -43,7 +43,9 @@ def image_folder(path: Path, *, target: str = "auto", subject_regex: str = "") -
     """
     if not target.strip() or (target in COLUMNS and target not in _EXPECTED):
         raise ManifestError(f"target cannot be '{target}': gender, age_group, age, or a word of your own.")
-    table = find_pictures(path)
+    found = find_pictures(path)
+    table = found.table
+    _check_links(table, path)
     folders = table["image_path"].map(lambda image: image.partition("/")[0] if "/" in image else "")
     names = sorted(set(folders) - {""})
     if not names:
@@ -60,11 +62,33 @@ def image_folder(path: Path, *, target: str = "auto", subject_regex: str = "") -
         labels[name] = label
     column = folders.map(labels)
     table[target] = pd.to_numeric(column) if target == "age" else column
-    counts = {}
+    counts = dict(found.counts)
+    notes = [note for note in (found.note,) if note]
+    if found.empty:
+        notes.append(f"Class folders without a photograph: {', '.join(found.empty)}.")
     if subject_regex:
         table["subject_id"] = _subjects(table["image_path"], subject_regex)
         counts["file names without a subject"] = int((table["subject_id"] == "").sum())
-    return RawRows(table, path, labels=tuple(dict.fromkeys((*_EXPECTED, target))), counts=counts)
+    labelled = tuple(dict.fromkeys((*_EXPECTED, target)))
+    return RawRows(table, path, labels=labelled, counts=counts, notes=notes)
+
+
+def _check_links(table: pd.DataFrame, path: Path) -> None:
+    """Refuse a class folder that is a link to nothing, or to what lies outside: its class would be gone."""
+    beside = ~table["image_path"].str.contains("/", regex=False)
+    for name, reason in table.loc[beside, ["image_path", "reason"]].itertuples(index=False):
+        link = path / name
+        if reason == "outside_root":
+            raise ManifestError(
+                f"Folder '{name}' of {path} is a link to {link.readlink()}, outside the data set's folder,"
+                " and is not followed; its class would be missing. Copy all with what the links lead to:"
+                f" cp -RL '{path}' COPY"
+            )
+        if not link.suffix and link.is_symlink() and not link.exists():
+            raise ManifestError(
+                f"Folder '{name}' of {path} is a link to {link.readlink()}, which is not there. Repair the"
+                " link, or remove it."
+            )
 
 
 def _read_label(name: str, target: str) -> str | None:

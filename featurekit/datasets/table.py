@@ -1,11 +1,10 @@
-"""A CSV or Parquet file with one row a face, whatever its columns are called.
+"""A CSV, Parquet or JSON Lines file with one row a face, whatever its columns are called.
 
 Everything else a user may have can be brought into this form, so it is the way
 in for data sets that featurekit has no reader for.
 """
 
 import re
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -21,17 +20,20 @@ from featurekit.datasets import (
     read_gender,
     unique_ids,
 )
+from featurekit.datasets._tables import read_table
 from featurekit.errors import ManifestError
 from featurekit.manifest import AGE_GROUP, COLUMNS, GENDER, age_group_of
 from featurekit.registry import unknown
 
 _CORNERS = ("x1", "y1", "x2", "y2")
+# 31,5 where the comma is not what stands between cells.
+_DECIMAL_COMMA = re.compile(r"^([+-]?\d*),(\d+)$")
 _MAPPABLE = (*(column for column in COLUMNS if column not in ("content", "reason")), *_CORNERS)
 
 
 @dataset(
     "table",
-    about="a CSV or Parquet file with one row a face, and a mapping of its columns",
+    about="a CSV, Parquet or JSON Lines file with one row a face, and a mapping of its columns",
     licence="as the pictures' owner says",
 )
 def table(
@@ -41,6 +43,7 @@ def table(
     root: Path | str | None = None,
     labels: Sequence[str] = (),
     separator: str = "",
+    encoding: str = "",
 ) -> RawRows:
     r"""Return every row of a table.
 
@@ -48,19 +51,22 @@ def table(
     row unusable and is counted; a column in which nothing can be read is refused.
 
     Args:
-        path: a .csv, .tsv, .parquet or .pq file.
+        path: a CSV, TSV, Parquet or JSON Lines file.
         columns: column of the manifest → column of the table, e.g. ``{"image_path": "file"}``; instead of
             "box" also its corners "x1", "y1", "x2", "y2". A column that is not mapped is used where
             the table has one of the same name.
         root: folder that the paths are relative to; the table's own folder if None.
         labels: further columns of the table to keep as labels, as a sequence or separated by commas.
-        separator: what is between the cells of a text file; a comma, or a tab in a .tsv, if "".
+        separator: what is between the cells of a text file, e.g. ";" or "tab"; found out if "".
+        encoding: of a text file, e.g. "cp1251"; if "", UTF-8 or what the file's first bytes say, and else
+            Windows-1252, which is said.
 
     Raises:
         ManifestError: the file cannot be read, a column is not in it, none names the pictures, or
             a column holds something else than it should.
     """
-    cells = _read_cells(path, separator)
+    read_cells = read_table(path, separator=separator, encoding=encoding, known=_MAPPABLE)
+    cells = read_cells.cells
     folder = Path(root) if root is not None else path.parent
     check_folder(folder)
     written_roots = (f"{folder.absolute()}/", f"{folder.resolve()}/")
@@ -75,9 +81,17 @@ def table(
             )
 
     text = {column: cells[name].str.strip() for column, name in used.items()}
+    if read_cells.decimal_comma:
+        for column in text.keys() & {"age", *_CORNERS}:
+            text[column] = text[column].str.replace(_DECIMAL_COMMA, r"\1.\2", regex=True)
     rows = pd.DataFrame(index=cells.index)
     is_bad = pd.Series(False, index=cells.index)
-    counts: dict[str, int] = {}
+    is_bad.loc[list(read_cells.bad)] = True
+    counts = {
+        "rows with too few or too many cells": len(read_cells.bad),
+        "rows of empty cells, left out": read_cells.n_empty,
+    }
+    counts = {what: n for what, n in counts.items() if n}
 
     def read(column: str, parse: Callable[[str], object], expected: str) -> "pd.Series[str]":
         """Parse a column's cells, None for what cannot be read."""
@@ -124,47 +138,8 @@ def table(
     for label in own:
         rows[label] = cells[label].str.strip()
     rows["reason"] = np.where(is_bad, "bad_value", "")
-    return RawRows(rows, folder, labels=("age", "age_group", "gender", *own), counts=counts)
-
-
-def _read_cells(path: Path, separator: str) -> pd.DataFrame:
-    """Return every cell of a table as text, "" where there is nothing."""
-    if not path.is_file():
-        raise ManifestError(f"{path} {'is a folder, not a table' if path.is_dir() else 'does not exist'}.")
-    try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            cells = pd.read_parquet(path)
-        else:
-            separator = separator or ("\t" if path.suffix.lower() == ".tsv" else ",")
-            with warnings.catch_warnings():
-                # A row longer than the header: pandas would cut it off, or take its first cell for a name.
-                warnings.simplefilter("error", pd.errors.ParserWarning)
-                cells = pd.read_csv(
-                    path,
-                    sep=separator,
-                    dtype=str,
-                    keep_default_na=False,
-                    index_col=False,
-                    encoding="utf-8-sig",
-                    compression=None,  # whatever it is called: a few bytes could unpack to anything
-                )
-    except (OSError, ValueError, pd.errors.ParserWarning) as error:
-        raise ManifestError(f"{path} cannot be read as a table: {error}") from error
-    if not len(cells):
-        raise ManifestError(f"{path} has no rows.")
-    cells.columns = cells.columns.astype(str)
-    if cells.columns.has_duplicates:
-        raise ManifestError(
-            f"{path} has two columns called '{cells.columns[cells.columns.duplicated()][0]}'."
-        )
-    return pd.DataFrame({column: _as_text(cells[column]) for column in cells}).reset_index(drop=True)
-
-
-def _as_text(column: "pd.Series[str]") -> "pd.Series[str]":
-    """Return a column as text; a whole number that a gap turned into 12.0 is 12 again."""
-    is_whole = pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all()
-    cells = (column.astype("Int64") if is_whole else column).astype(object)
-    return cells.where(column.notna(), "").astype(str)
+    labelled = ("age", "age_group", "gender", *own)
+    return RawRows(rows, folder, labels=labelled, counts=counts, notes=read_cells.notes)
 
 
 def _used_columns(columns: Mapping[str, str], cells: pd.DataFrame, path: Path) -> dict[str, str]:

@@ -15,8 +15,11 @@ import pandas as pd
 from featurekit.datasets import RawRows, dataset, find_pictures, part_of
 
 # The full pattern or nothing: in 61_1_20170109142408075.jpg.chip.jpg a field is missing, and nobody can say
-# whether the 1 is a gender. A space or a missing dot before "jpg" leaves no doubt about the fields.
-_NAME = re.compile(r"(?P<age>\d{1,3})_(?P<gender>[01])_[0-4]_\d{8,}\s*\.?(?:jpe?g|png)(?:\.chip\.jpg)?", re.I)
+# whether the 1 is a gender. A space or a missing dot before "jpg" leaves no doubt about the fields, nor does
+# any other ending: what kind of file it is, its content says.
+_NAME = re.compile(
+    r"(?P<age>\d{1,3})_(?P<gender>[01])_[0-4]_\d{8,}\s*(?:\.?[a-z]\w{1,4})?(?:\.chip\.\w{2,5})?", re.I
+)
 
 
 @dataset(
@@ -31,10 +34,11 @@ def utkface(path: Path) -> RawRows:
         path: the folder of the pictures, or the one with "UTKFace" in it.
     """
     root = part_of(path, "UTKFace") if (path / "UTKFace").is_dir() else path
-    table = find_pictures(root)
+    found = find_pictures(root)
+    table = found.table
     fields = [_NAME.fullmatch(image.rpartition("/")[2]) for image in table["image_path"]]
     table["age"] = [float(found["age"]) if found else np.nan for found in fields]
     table["gender"] = [("male", "female")[int(found["gender"])] if found else "" for found in fields]
     is_parsed = pd.Series([found is not None for found in fields])
     table["reason"] = table["reason"].mask(~is_parsed & (table["reason"] == ""), "unparsable_name")
-    return RawRows(table, root)
+    return RawRows(table, root, counts=found.counts, notes=[found.note] if found.note else [])

@@ -1,0 +1,341 @@
+"""Look into a HEIC or AVIF before anything is decoded.
+
+Both are boxes in boxes that say how large the picture is. The decoders believe the
+pictures inside instead, each of which says its size once more, and a picture may be
+put together from thousands of parts. A file of a few bytes could so take gigabytes;
+here every size that a file states is read, and whoever decodes it can refuse.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+# Items that may be in a file: pictures, pictures put together from those, and what only describes them.
+_PICTURES = (b"hvc1", b"av01")
+_ITEMS = (*_PICTURES, b"grid", b"Exif", b"mime", b"uri ", b"tmap")
+_MOST_PARTS = 2**16
+
+
+class DamagedError(Exception):
+    """The boxes are not what they must be; ends_early says whether bytes are missing at the end."""
+
+    def __init__(self, message: str, *, ends_early: bool = False) -> None:
+        super().__init__(message)
+        self.ends_early = ends_early
+
+
+class OddError(Exception):
+    """The file is put together in a way that no camera or program is known to use."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Every size that a file states.
+
+    Attributes:
+        shown: width and height of the largest picture, by its properties.
+        coded: width and height of the largest picture, by what the decoder of the video format reads.
+        work: pixels of all the pictures that one is put together from, at most.
+    """
+
+    shown: tuple[int, int]
+    coded: tuple[int, int]
+    work: int
+
+
+@dataclass(frozen=True)
+class _Bytes:
+    """Part of a file, read as big-endian numbers from a place that moves on."""
+
+    data: bytes
+    at: list[int]
+    end: int
+
+    def take(self, n: int) -> bytes:
+        if n < 0 or self.at[0] + n > self.end:
+            raise DamagedError("a box ends before its content does")
+        self.at[0] += n
+        return self.data[self.at[0] - n : self.at[0]]
+
+    def number(self, n: int) -> int:
+        return int.from_bytes(self.take(n))
+
+    def text(self) -> bytes:
+        place = self.data.find(b"\0", self.at[0], self.end)
+        if place < 0:
+            return self.take(self.end - self.at[0])
+        return self.take(place + 1 - self.at[0])[:-1]
+
+    def boxes(self) -> Iterator[tuple[bytes, "_Bytes"]]:
+        """Yield name and content of each box."""
+        while self.at[0] + 8 <= self.end:
+            start = self.at[0]
+            size, name = self.number(4), self.take(4)
+            if size == 1:
+                size = self.number(8)
+            stop = start + size if size else self.end
+            if stop > self.end or stop < self.at[0]:
+                raise DamagedError(
+                    "a box is longer than what it is in", ends_early=self.end == len(self.data)
+                )
+            yield name, _Bytes(self.data, [self.at[0]], stop)
+            self.at[0] = stop
+
+
+def sizes_of(data: bytes) -> Sizes:
+    """Return every size that a HEIC or AVIF states.
+
+    Raises:
+        DamagedError: its boxes are broken, or end early.
+        OddError: it holds pictures of other kinds, or packed descriptions.
+    """
+    metas = [content for name, content in _Bytes(data, [0], len(data)).boxes() if name == b"meta"]
+    if len(metas) != 1:
+        raise DamagedError("it has no list of its pictures" if not metas else "it lists its pictures twice")
+    metas[0].take(4)
+    boxes: dict[bytes, _Bytes] = {}
+    for name, content in metas[0].boxes():
+        if name in boxes and name in (b"iinf", b"iloc", b"iprp", b"iref", b"pitm"):
+            raise DamagedError(f"it has two boxes {name.decode('latin-1')}")
+        boxes[name] = content
+    kinds = _kinds(boxes.get(b"iinf"))
+    shown, coded = _properties(boxes.get(b"iprp"))
+    for item, stream in _contents(data, boxes).items():
+        kind = kinds.get(item)
+        if kind == b"hvc1":
+            coded.setdefault(item, []).extend(_sizes_in_hevc(stream))
+        elif kind == b"av01":
+            coded.setdefault(item, []).extend(_sizes_in_av1(stream))
+        elif kind == b"grid":
+            shown.append(_size_of_grid(stream))
+    all_coded = [size for sizes in coded.values() for size in sizes]
+    if not shown or not all_coded:
+        raise DamagedError("it does not say how large its picture is")
+    areas = {item: max(map(_area, sizes)) for item, sizes in coded.items() if sizes}
+    return Sizes(max(shown, key=_area), max(all_coded, key=_area), _work(boxes.get(b"iref"), kinds, areas))
+
+
+def _area(size: tuple[int, int]) -> int:
+    return size[0] * size[1]
+
+
+def _kinds(box: _Bytes | None) -> dict[int, bytes]:
+    """Return the kind of each item."""
+    if box is None:
+        raise DamagedError("it has no list of its pictures")
+    version = box.number(4) >> 24
+    box.take(4 if version else 2)
+    kinds: dict[int, bytes] = {}
+    for name, entry in box.boxes():
+        if name != b"infe":
+            continue
+        version = entry.number(4) >> 24
+        if version < 2:
+            raise OddError("its list of pictures is of an old kind")
+        item = entry.number(4 if version > 2 else 2)
+        entry.take(2)
+        kind = entry.take(4)
+        if kind not in _ITEMS:
+            raise OddError(f"it holds an item of the kind '{kind.decode('latin-1')}'")
+        if kind == b"mime":
+            entry.text(), entry.text()
+            if entry.at[0] < entry.end and entry.text():
+                raise OddError("it holds packed descriptions")
+        kinds[item] = kind
+    return kinds
+
+
+def _properties(box: _Bytes | None) -> tuple[list[tuple[int, int]], dict[int, list[tuple[int, int]]]]:
+    """Return the sizes shown, and item → the sizes in its HEVC headers, item -1 for all headers."""
+    shown, coded = list[tuple[int, int]](), dict[int, list[tuple[int, int]]]()
+    headers: dict[int, list[tuple[int, int]]] = {}
+    for name, content in box.boxes() if box else ():
+        if name == b"ipco":
+            for number, (kind, part) in enumerate(content.boxes(), start=1):
+                if kind == b"ispe":
+                    part.take(4)
+                    shown.append((part.number(4), part.number(4)))
+                elif kind == b"hvcC":
+                    headers[number] = _sizes_in_hevc_header(part)
+        elif name == b"ipma":
+            version_and_flags = content.number(4)
+            for _ in range(content.number(4)):
+                item = content.number(4 if version_and_flags >> 24 else 2)
+                for _ in range(content.number(1)):
+                    index = content.number(2) & 0x7FFF if version_and_flags & 1 else content.number(1) & 0x7F
+                    coded.setdefault(item, []).extend(headers.get(index, []))
+    coded[-1] = [size for sizes in headers.values() for size in sizes]
+    return shown, coded
+
+
+def _sizes_in_hevc_header(box: _Bytes) -> list[tuple[int, int]]:
+    box.take(21)
+    if box.number(1) & 3 != 3:
+        raise OddError("its parts have short lengths")
+    sizes = []
+    for _ in range(box.number(1)):
+        box.take(1)
+        for _ in range(box.number(2)):
+            sizes += _size_in_nal(box.take(box.number(2)))
+    return sizes
+
+
+def _contents(data: bytes, boxes: dict[bytes, _Bytes]) -> dict[int, bytes]:
+    """Return the bytes of each item."""
+    box = boxes.get(b"iloc")
+    if box is None:
+        raise DamagedError("it does not say where its pictures are")
+    version = box.number(4) >> 24
+    sizes = box.number(2)
+    of_offset, of_length, of_base, of_index = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
+    contents: dict[int, bytes] = {}
+    total = 0
+    for _ in range(box.number(4 if version > 1 else 2)):
+        item = box.number(4 if version > 1 else 2)
+        method = box.number(2) & 15 if version else 0
+        box.take(2)
+        base = box.number(of_base)
+        if method > 1:
+            raise OddError("a picture is made of parts of another")
+        inside = boxes.get(b"idat") if method else None
+        if method and inside is None:
+            raise DamagedError("it lacks the part that its pictures are in")
+        start, end = (inside.at[0], inside.end) if inside else (0, len(data))
+        parts = []
+        for _ in range(box.number(2)):
+            if version and of_index:
+                box.take(of_index)
+            place = start + base + box.number(of_offset)
+            length = box.number(of_length) or end - place
+            total += length
+            if length < 0 or place + length > end:
+                raise DamagedError("a picture lies behind the file's end", ends_early=not method)
+            if total > 2 * len(data):
+                raise OddError("its pictures are made of the same bytes over and over")
+            parts.append(data[place : place + length])
+        contents[item] = b"".join(parts)
+    return contents
+
+
+def _work(box: _Bytes | None, kinds: Mapping[int, bytes], areas: Mapping[int, int]) -> int:
+    """Return the pixels of all the pictures that one is put together from, at most."""
+    if box is None:
+        return 0
+    width = 4 if box.number(4) >> 24 else 2
+    most = 0
+    for name, content in box.boxes():
+        item, count = content.number(width), content.number(2)
+        if name == b"dimg" and kinds.get(item) == b"grid":
+            parts = [content.number(width) for _ in range(count)]
+            if any(kinds.get(part) not in _PICTURES for part in parts):
+                raise OddError("a picture is put together from others that are put together")
+            most = max(most, sum(areas.get(part, 0) for part in parts))
+    return most
+
+
+def _size_of_grid(content: bytes) -> tuple[int, int]:
+    box = _Bytes(content, [0], len(content))
+    n = 4 if box.number(4) >> 16 & 1 else 2
+    return box.number(n), box.number(n)
+
+
+class _Bits:
+    """Numbers of any number of bits, from the first on."""
+
+    def __init__(self, data: bytes) -> None:
+        self._value, self._left = int.from_bytes(data), 8 * len(data)
+
+    def number(self, n: int) -> int:
+        if n > self._left:
+            raise DamagedError("the header of a picture ends early")
+        self._left -= n
+        return self._value >> self._left & (1 << n) - 1
+
+    def golomb(self) -> int:
+        """Return a number that begins with as many zeros as it has further bits."""
+        zeros = 0
+        while not self.number(1):
+            zeros += 1
+            if zeros > 32:
+                raise DamagedError("the header of a picture is broken")
+        return (1 << zeros) - 1 + self.number(zeros)
+
+
+def _sizes_in_hevc(content: bytes) -> list[tuple[int, int]]:
+    box, sizes = _Bytes(content, [0], len(content)), list[tuple[int, int]]()
+    for _ in range(_MOST_PARTS):
+        if box.at[0] + 4 > box.end:
+            return sizes
+        sizes += _size_in_nal(box.take(box.number(4)))
+    raise OddError("a picture has very many parts")
+
+
+def _size_in_nal(nal: bytes) -> list[tuple[int, int]]:
+    """Return width and height where a part of an HEVC stream states them."""
+    if len(nal) < 3 or nal[0] >> 1 & 63 != 33:
+        return []
+    bits = _Bits(nal[2:1024].replace(b"\0\0\3", b"\0\0"))
+    bits.number(4)
+    layers = bits.number(3)
+    bits.number(1 + 96)
+    present = [(bits.number(1), bits.number(1)) for _ in range(layers)]
+    if layers:
+        bits.number(2 * (8 - layers))
+    for profile, level in present:
+        bits.number(88 * profile + 8 * level)
+    bits.golomb()
+    if bits.golomb() == 3:
+        bits.number(1)
+    return [(bits.golomb(), bits.golomb())]
+
+
+def _sizes_in_av1(content: bytes) -> list[tuple[int, int]]:
+    """Return width and height of each sequence header in an AV1 stream."""
+    box, sizes = _Bytes(content, [0], len(content)), list[tuple[int, int]]()
+    for _ in range(_MOST_PARTS):
+        if box.at[0] >= box.end:
+            return sizes
+        head = box.number(1)
+        if head & 4:
+            box.take(1)
+        length = 0
+        if head & 2:
+            for place in range(8):
+                part = box.number(1)
+                length |= (part & 127) << 7 * place
+                if part < 128:
+                    break
+        else:
+            length = box.end - box.at[0]
+        part_of_stream = box.take(length)
+        if head >> 3 & 15 == 1:
+            sizes.append(_size_in_sequence(part_of_stream))
+    raise OddError("a picture has very many parts")
+
+
+def _size_in_sequence(header: bytes) -> tuple[int, int]:
+    bits = _Bits(header[:1024])
+    bits.number(4)
+    if bits.number(1):  # of a single picture
+        bits.number(5)
+    else:
+        has_model = False
+        n_delay = 0
+        if bits.number(1):
+            bits.number(64)
+            if bits.number(1):
+                bits.golomb()
+            has_model = bool(bits.number(1))
+            if has_model:
+                n_delay = bits.number(5) + 1
+                bits.number(32 + 5 + 5)
+        has_delay = bits.number(1)
+        for _ in range(bits.number(5) + 1):
+            bits.number(12)
+            if bits.number(5) > 7:
+                bits.number(1)
+            if has_model and bits.number(1):
+                bits.number(2 * n_delay + 1)
+            if has_delay and bits.number(1):
+                bits.number(4)
+    of_width, of_height = bits.number(4) + 1, bits.number(4) + 1
+    return bits.number(of_width) + 1, bits.number(of_height) + 1
