@@ -535,6 +535,10 @@ def test_a_mapping_to_age_groups_wins_over_the_name_of_the_column(tmp_path):
     assert manifest.table["age"].isna().all()
     (cell,) = manifest.info["bad_cells"]
     assert cell["problem"].endswith("for years: --column age=age")
+    path = table_in(tmp_path, age=["(25, 32)", "27-33"], gender=["f", "m"])
+    manifest = prepare("table", path, columns={"age_group": "age"}, labels="age")
+    assert manifest.table["age_label"].tolist() == ["(25, 32)", "27-33"]
+    assert manifest.info["bad_cells"][0]["problem"].endswith("label of your own: -o labels=age")
 
 
 @pytest.mark.parametrize(

@@ -285,7 +285,9 @@ def impossible_years(years: float) -> str:
 def no_age_group(text: str) -> str:
     """Return what is wrong with a text that is no age group, and what to type."""
     said = f"is not one of {AGE_GROUPS}"
-    return f"{said}; for years: --column age=COLUMN" if read_years(text) is not None else said
+    if read_years(text) is not None:
+        return f"{said}; for years: --column age=COLUMN"
+    return f"{said}; to keep other groups as a label of your own: -o labels=COLUMN"
 
 
 def no_box(text: str, *, sized: bool) -> str:
