@@ -529,7 +529,7 @@ def plan(
         found = [manifest.target(name) for name in ("age_group", "gender", "age")]
         wanted = [target for target in found if manifest.labelled(target).any()]
     else:
-        wanted = [manifest.target(name) for name in dict.fromkeys(targets)]
+        wanted = [manifest.target_to_fit(name) for name in dict.fromkeys(targets)]
     if not wanted:
         raise TargetError("No usable row of the manifest has a label of age_group, gender or age.")
     for target in wanted:

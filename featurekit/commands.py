@@ -11,7 +11,7 @@ import json
 import math
 import os
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -169,10 +169,20 @@ def prepare(
     path: Annotated[Path, typer.Argument(help="Where the data set lies.")],
     option: Annotated[
         list[str] | None,
-        typer.Option("--option", "-o", help="name=value, an option of the data set (see list datasets)."),
+        typer.Option(
+            "--option",
+            "-o",
+            help="name=value, an option of the data set. All have missing=WORD,WORD: what means 'not known'"
+            " in any column, instead of nan, N/A, unknown, none, ?, - and the like; missing=+WORD adds one to"
+            " those, missing=-WORD takes one from them, missing= leaves only empty cells missing.",
+        ),
     ] = None,
     column: Annotated[
-        list[str] | None, typer.Option(help="For table: manifest column=column of the table, e.g. age=years.")
+        list[str] | None,
+        typer.Option(
+            help="For table: manifest column=column of the table, e.g. age=years; age= for none. It wins over"
+            " a column that is called so."
+        ),
     ] = None,
     root: Annotated[
         Path | None, typer.Option(help="For table: folder that its paths are relative to.")
@@ -180,10 +190,17 @@ def prepare(
 ) -> None:
     """Read a data set into manifest.csv and say what is wrong with it.
 
+    A cell that cannot be read is missing, with a warning that names it; its row keeps its other labels.
+    Labels that differ only by case, spaces or Unicode form are one label. A label column whose name no
+    file or no table of featurekit can have gets another, which is printed and kept in manifest.json:
+    signs other than letters, digits, spaces and _ . - become _, a name of more than 60 bytes is cut,
+    _label follows the name of a column of featurekit's own (reason, face, photograph, ...).
+
     Examples:
       featurekit prepare utkface ~/data/UTKFace
       featurekit prepare adience ~/data/adience -o protocol=repaired
       featurekit prepare table people.csv --column image_path=file --column age=years --root photos
+      featurekit prepare table people.csv -o labels=beard,hair -o missing=-none -o box=xywh
     """
     from featurekit.datasets import prepare as prepare_dataset
     from featurekit.store import FileIndex
@@ -201,13 +218,35 @@ def prepare(
     _print_tally(manifest)
     for note in manifest.info.get("notes", ()):
         typer.echo(one_line(f"warning: {note}"), err=True)
+    _print_bad_cells(manifest)
     _print_unused(manifest)
     typer.echo(f"Wrote {workspace.manifest} and, with the tally, {workspace.manifest.with_suffix('.json')}")
 
 
 def _print_tally(manifest: "Manifest") -> None:
+    from featurekit.manifest import REASONS
+
     tally = manifest.info.get("tally", {})
-    _table(["what", "rows"], [[str(what).replace("_", " "), f"{n:,}"] for what, n in tally.items()])
+    rows = [
+        [what.replace("_", " ") if what in REASONS else one_line(str(what)), f"{n:,}"]
+        for what, n in tally.items()
+    ]
+    _table(["what", "rows"], rows)
+
+
+def _print_bad_cells(manifest: "Manifest") -> None:
+    """Say which cells could not be read, and what to type instead; some of each column in turn."""
+    found = manifest.info.get("bad_cells", [])
+    seen: Counter[tuple[str, str]] = Counter()
+    turns = []
+    for cell in found:
+        seen[cell["column"], cell["target"]] += 1
+        turns.append((seen[cell["column"], cell["target"]], cell["row"], cell))
+    for _, row, cell in sorted(turns, key=lambda turn: turn[:2])[:SHOWN]:
+        said = f"warning: row {row}, {cell['column']}: '{cell['value']}' {cell['problem']}"
+        typer.echo(one_line(said), err=True)
+    if more := manifest.info.get("n_bad_cells", 0) - min(len(found), SHOWN):
+        typer.echo(f"warning: … and {more:,} more cells that cannot be read; see manifest.json", err=True)
 
 
 def _print_unused(manifest: "Manifest") -> None:
@@ -1291,11 +1330,15 @@ def _ledger(workspace: Workspace) -> "Ledger":
 
 def _pairs(texts: Sequence[str] | None, option: str) -> dict[str, Any]:
     """Turn name=value texts into a dictionary."""
-    pairs = {}
+    pairs: dict[str, Any] = {}
     for text in texts or []:
         name, sign, value = text.partition("=")
         if not sign:
             raise ManifestError(f"{option} wants name=value. Got '{text}' instead.")
+        if name in pairs:
+            raise ManifestError(
+                f"{option} {name}= is given twice: '{pairs[name]}' and '{value}'. Give it once."
+            )
         pairs[name] = value
     return pairs
 

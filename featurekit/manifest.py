@@ -6,9 +6,11 @@ nothing downstream sorts it again.
 """
 
 import csv
+import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,18 @@ COLUMNS = (
     "content",  # sha256 of the file's bytes, or "" where it could not be read
     "reason",  # why the row is not used, or ""
 )
+
+# Columns of the tables that `predict` and `fit` write: a target called so would overwrite one of them.
+_WRITTEN = (
+    *("photograph", "face", "status", "confidence", "x1", "y1", "x2", "y2", "message"),
+    *("subject", "fold", "true", "predicted"),
+)
+# What those tables put behind a target's name, and before the name of a class.
+_BEHIND = ("_probability", "_among", "_from", "_to")
+_BEFORE = "p_"
+# The longest name of a label, in bytes: the names of runs and models are made of several, and of a
+# file's name no system takes more than 255.
+MAX_NAME = 60
 
 # Every reason a row may be unusable for, and what it means to a reader. A row has one: the first of
 # these that holds. What the data set itself says twice comes first, then the file, without which the
@@ -115,6 +129,8 @@ AGE_GROUP = Target(
     years=((0, 2), (4, 6), (8, 12), (15, 20), (25, 32), (38, 43), (48, 53), (60, 100)),
 )
 TARGETS = {target.name: target for target in (GENDER, GENDER3, AGE_GROUP, AGE)}
+# Their names mean one thing; "Gender3" beside "gender3" would be one file on half of all systems.
+_STANDARD = frozenset(TARGETS)
 
 
 def names_ethnicity(column: str) -> bool:
@@ -125,6 +141,52 @@ def names_ethnicity(column: str) -> bool:
     """
     named = re.compile("race|racial|ethnic|ethnicit(y|ies)|nationality|caste|tribe")
     return any(named.fullmatch(word) for word in words_of(column))
+
+
+def label_names(columns: Iterable[str]) -> dict[str, str]:
+    """Return what each label column is called in a manifest: as it is, or by a name that is safe.
+
+    Runs, models and files are called after a label, and so are columns of tables. A name is kept if it is
+    at most 60 bytes of letters, digits, spaces, underscores, dots and single hyphens, and neither begins
+    nor ends with a dot, a hyphen or a space. Other signs become an underscore, and a long name is cut.
+    "_label" is put behind a name that the manifest, or a table that `predict` or `fit` writes, has for a
+    column of its own, whatever its case; "label_" before one that begins like a class's probability
+    (p_female). Names that differ only by case get a number.
+
+    >>> label_names(["mood", "hair/colour", "Photograph", "p_female", "Mood"])
+    {'mood': 'mood', 'hair/colour': 'hair_colour', 'Photograph': 'Photograph_label', \
+'p_female': 'label_p_female', 'Mood': 'Mood_2'}
+    """
+    asked = list(dict.fromkeys(columns))
+    taken: set[str] = set()
+    names: dict[str, str] = {}
+    # Names that are good as they are come first: none of them has to give way to one that was made.
+    for column in sorted(asked, key=lambda column: _safe_name(column) != column):
+        name, number = _safe_name(column), 1
+        while name.casefold() in taken:
+            number += 1
+            name = f"{_safe_name(column)}_{number}"
+        taken.add(name.casefold())
+        names[column] = name
+    return {column: names[column] for column in asked}
+
+
+def _safe_name(column: str) -> str:
+    """Return the name that a label column would have if it were alone."""
+    name = unicodedata.normalize("NFC", column)
+    good = "".join(
+        letter if letter in "_. -" or unicodedata.category(letter)[0] in "LMN" else "\0" for letter in name
+    )
+    name = re.sub("[ _]*\0[\0 _]*", "_", good)
+    name = re.sub(r"-{2,}", "-", re.sub(r" {2,}", " ", name))
+    name = name.strip(" .-_" if "\0" in good else " .-") or "label"
+    if len(name.encode()) > MAX_NAME:
+        start = name.encode()[: MAX_NAME - 9].decode(errors="ignore")
+        name = f"{start}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    word = name.casefold()
+    if word in {*COLUMNS, *_WRITTEN} or word.endswith(_BEHIND) or (word in _STANDARD and word != name):
+        name += "_label"
+    return f"label_{name}" if word.startswith(_BEFORE) else name
 
 
 def age_group_of(years: float) -> str:
@@ -204,6 +266,22 @@ class Manifest:
             known = sorted({*extra, *(target for target in TARGETS if target in self.table)})
             raise TargetError(unknown("target", name, known))
         return Target(name, tuple(sorted(set(self.table.loc[self.usable, name].astype(str)) - {""})))
+
+    def target_to_fit(self, name: str) -> Target:
+        """Return the target called name, whose name files and columns can be called by; see label_names().
+
+        Raises:
+            UnknownNameError: neither a target nor a label column is called so.
+            TargetError: the manifest was written by an older version, which kept such a name.
+        """
+        target = self.target(name)
+        safe = label_names(column for column in self.table.columns if column not in COLUMNS).get(name, name)
+        if safe != name:
+            raise TargetError(
+                f"No target can be called '{name}': a file, or a column of another table, has that name. Run"
+                f" featurekit prepare again; it calls the column '{safe}'."
+            )
+        return target
 
     def labelled(self, target: Target) -> NDArray[np.bool_]:
         """Which usable rows have a label of the target, shape (n_rows,)."""

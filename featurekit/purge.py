@@ -381,7 +381,9 @@ def _places_of_comparison(folder: Path, gone: set[str]) -> list[Place]:
 
 def _remove_from_manifest(path: Path, traces: Traces) -> None:
     manifest = Manifest.load(path)
-    replace(manifest, table=manifest.table[_others(manifest, traces)]).save(path)
+    cells = [cell for cell in manifest.info.get("bad_cells", ()) if cell["face_id"] not in traces.face_ids]
+    info = {**manifest.info, **({"bad_cells": cells} if "bad_cells" in manifest.info else {})}
+    replace(manifest, table=manifest.table[_others(manifest, traces)], info=info).save(path)
 
 
 def _count_on(store: Store, shelf: ShelfInfo, keys: NDArray[np.uint8]) -> int:

@@ -215,3 +215,42 @@ def test_every_row_of_the_published_data_ends_in_one_status(real_data):
     }
     assert tally["usable"] == 266
     assert tally["subjects"] == 2_284
+
+
+def test_a_missing_word_is_missing_in_every_column_and_u_stays_undefined(tmp_path):
+    adience_at(
+        tmp_path,
+        (0, "7@N01", "1_o.jpg", "12", "(8, 12)", "u"),
+        (1, "7@N01", "2_o.jpg", "12", "n/a", "f"),
+        (2, "7@N01", "3_o.jpg", "12", "(8, 12)", "NaN"),
+        (3, "7@N01", "4_o.jpg", "unknown", "(8, 12)", "f"),
+        (4, "nan", "5_o.jpg", "13", "(8, 12)", "f"),
+    )
+    manifest = prepare("adience", tmp_path)
+    table = manifest.table
+    assert table["gender3"].tolist() == ["undefined", "female", "", "female", "female"]
+    assert table["gender"].tolist() == ["", "female", "", "female", "female"]
+    assert table["age_group"].tolist() == ["8-12", "", "8-12", "8-12", "8-12"]
+    assert table["subject_id"].tolist() == ["12", "12", "12", "", "13"]
+    assert table["user"].tolist() == ["7@N01"] * 4 + [""]
+    # Without a face's number, or an album's, the fold file does not say which file it means.
+    assert table["reason"].tolist() == ["", "", "", "bad_path", "bad_path"]
+    tally = manifest.info["tally"]
+    assert (tally["without an age"], tally["without a gender"]) == (1, 1)
+    assert tally["ages dropped by the published protocol"] == 0
+    assert tally["face_id: rows that say 'unknown', taken as missing"] == 1
+
+
+def test_a_gender_that_cannot_be_read_leaves_the_row_its_age_group(tmp_path):
+    adience_at(
+        tmp_path,
+        (0, "7@N01", "1_o.jpg", "12", "(8, 12)", "x"),
+        (1, "7@N01", "2_o.jpg", "12", "None", "3"),
+        (2, "7@N01", "3_o.jpg", "12", "(8, 12)", "f"),
+        (3, "7@N01", "4_o.jpg", "12", "(8, 12)", "f"),
+        (4, "7@N01", "5_o.jpg", "12", "(8, 12)", "f"),
+    )
+    manifest = prepare("adience", tmp_path)
+    assert manifest.table["reason"].tolist() == ["", "bad_value", "", "", ""]
+    assert [(cell["row"], cell["value"]) for cell in manifest.info["bad_cells"]] == [(1, "x"), (2, "3")]
+    assert manifest.info["tally"]["cells of gender that are no gender"] == 2

@@ -125,10 +125,12 @@ def test_a_link_to_itself_does_not_stop_the_others(tmp_path):
     [(-1, "impossible_age"), (0, ""), (116, ""), (117, "impossible_age"), (np.inf, "impossible_age")],
 )
 def test_ages_end_at_116(age, reason, tmp_path):
-    pictures(tmp_path, a="one")
-    row = judged(tmp_path, image_path=["a.jpg"], age=[float(age)], gender=["male"]).table.iloc[0]
-    assert row["reason"] == reason
-    assert reason == "" or row["age_group"] == ""
+    pictures(tmp_path, a="one", b="two")
+    columns = {"image_path": ["a.jpg", "b.jpg"], "age": [float(age)] * 2, "gender": ["", "male"]}
+    table = judged(tmp_path, **columns).table
+    assert table["reason"].tolist() == [reason, ""]
+    assert reason == "" or table["age_group"].tolist() == ["", ""]
+    assert np.isnan(table["age"].iloc[1]) == (reason != "")
 
 
 def test_a_row_without_any_label_is_of_no_use(tmp_path):
@@ -426,14 +428,15 @@ def test_an_unknown_data_set_is_refused(tmp_path):
 
 def test_an_unknown_option_is_refused_with_those_there_are(tmp_path):
     message = (
-        "Unknown option of adience 'protokol'. Did you mean 'protocol'? Known: protocol, layout, subset."
+        "Unknown option of adience 'protokol'. Did you mean 'protocol'?"
+        " Known: protocol, layout, subset, missing."
     )
     with pytest.raises(ManifestError, match=re.escape(message)):
         prepare("adience", tmp_path, protokol="published")
 
 
-def test_an_option_of_a_data_set_without_any_is_refused(tmp_path):
-    with pytest.raises(ManifestError, match=r"utkface has no options\. Got 'protocol'"):
+def test_an_option_of_a_data_set_without_any_of_its_own_is_refused(tmp_path):
+    with pytest.raises(ManifestError, match=r"Unknown option of utkface 'protocol'\. Known: missing\."):
         prepare("utkface", tmp_path, protocol="published")
 
 

@@ -61,7 +61,8 @@ ROWS = {
     "pipe": ("pipe.png", "unreadable"),
     "socket": ("socket.png", "unreadable"),
     "folder": ("sub", "unreadable"),
-    "the root itself": (".", "unreadable"),
+    "the root itself": ("./.", "unreadable"),
+    "a dot, as some programs write what is missing": (".", "missing_file"),
     "through a file": ("good.png/x", "missing_file"),
     "through a pipe": ("pipe.png/x", "missing_file"),
     # Names.

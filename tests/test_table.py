@@ -62,7 +62,7 @@ def test_a_table_that_names_no_pictures_is_refused(tmp_path):
         prepare("table", path)
 
 
-def test_a_bad_cell_spoils_its_row_alone_and_is_counted(tmp_path):
+def test_a_bad_cell_is_missing_alone_and_is_counted(tmp_path):
     path = table_of(
         tmp_path,
         "image_path,age,gender,box\n"
@@ -74,12 +74,15 @@ def test_a_bad_cell_spoils_its_row_alone_and_is_counted(tmp_path):
         "6.jpg,-3,male,\n",
     )
     manifest = prepare("table", path)
-    bad = "bad_value"
-    assert manifest.table["reason"].tolist() == ["", bad, bad, bad, "no_label", "impossible_age"]
+    assert manifest.table["reason"].tolist() == ["", "", "", "", "no_label", ""]
+    np.testing.assert_array_equal(manifest.table["age"], [30, np.nan, 30, 30, np.nan, np.nan])
+    assert manifest.table["gender"].tolist() == ["female", "female", "", "male", "", "male"]
+    assert manifest.table["box"].tolist() == ["0 0 9 9", "", "", "", "", ""]
     tally = manifest.info["tally"]
     assert tally["cells of age that are no age"] == 1
     assert tally["cells of gender that are no gender"] == 1
     assert tally["cells of box that are no box"] == 1
+    assert tally["cells of age that are no age from 0 to 116"] == 1
 
 
 def test_a_column_in_which_nothing_can_be_read_is_refused(tmp_path):
@@ -123,10 +126,10 @@ def test_a_box_is_written_as_four_corners(columns, text, tmp_path):
     assert prepare("table", table_of(tmp_path, text), columns=columns).table["box"].tolist() == ["0 1.5 9 9"]
 
 
-def test_a_box_with_a_corner_missing_is_bad_and_without_any_is_none(tmp_path):
+def test_a_box_with_a_corner_missing_is_none(tmp_path):
     path = table_of(tmp_path, "image_path,age,x1,y1,x2,y2\n1.jpg,30,0,0,9,9\n2.jpg,30,0,,9,9\n3.jpg,30,,,,\n")
     table = prepare("table", path).table
-    assert table["reason"].tolist() == ["", "bad_value", ""]
+    assert table["reason"].tolist() == ["", "", ""]
     assert table["box"].tolist() == ["0 0 9 9", "", ""]
 
 
@@ -153,7 +156,7 @@ def test_ids_and_folds_of_the_table_are_kept(tmp_path):
     table = prepare("table", path).table
     assert table["face_id"].tolist() == ["007", "007#2", "3.jpg", "x"]
     assert table["official_fold"].tolist() == [0, -1, 4, -1]
-    assert table["reason"].tolist() == ["", "", "", "bad_value"]
+    assert table["reason"].tolist() == ["", "", "", ""]
 
 
 def test_parquet_is_read_like_text(tmp_path):

@@ -53,9 +53,11 @@ def test_the_folder_around_utkface_will_do(tmp_path):
     assert manifest.usable.tolist() == [True]
 
 
-def test_an_impossible_age_is_a_row_with_its_reason(tmp_path):
+def test_an_impossible_age_leaves_its_row_the_gender(tmp_path):
     name = "117_0_2_20170104023102422.jpg.chip.jpg"
-    assert reading_of(tmp_path, name, "1_0_2_20170104023102422.jpg").loc[name, "reason"] == "impossible_age"
+    row = reading_of(tmp_path, name, "1_0_2_20170104023102422.jpg").loc[name]
+    assert (row["reason"], row["gender"]) == ("", "male")
+    assert np.isnan(row["age"])
 
 
 def test_the_ethnicity_is_read_into_no_column(tmp_path):

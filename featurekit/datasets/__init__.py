@@ -9,7 +9,6 @@ import errno
 import hashlib
 import inspect
 import os
-import re
 import stat
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -22,30 +21,33 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featurekit.datasets._cells import (
+    POSSIBLE_AGE,
+    USUAL,
+    BadCell,
+    impossible_years,
+)
+from featurekit.datasets._cells import Missing as Missing
+from featurekit.datasets._cells import read_age_group as read_age_group
+from featurekit.datasets._cells import read_gender as read_gender
 from featurekit.datasets._find import Found as Found
 from featurekit.datasets._find import check_folder as check_folder
 from featurekit.datasets._find import find_pictures as find_pictures
 from featurekit.datasets._find import part_of as part_of
+from featurekit.datasets._labels import Changes, clean_labels, clean_subjects, notes_of_missing, shortened
 from featurekit.datasets._names import look_alikes, notes_of
 from featurekit.errors import ManifestError
-from featurekit.manifest import AGE_GROUP, COLUMNS, MAX_AGE, REASONS, Manifest, age_group_of
+from featurekit.manifest import COLUMNS, MAX_AGE, REASONS, Manifest, age_group_of, label_names
 from featurekit.registry import Registry, unknown
-
-# Words for a gender, in small letters; numbers mean one thing here and the other there, so they are none.
-_GENDERS = {
-    **dict.fromkeys(("f", "female", "females", "woman", "women", "girl", "girls"), "female"),
-    **dict.fromkeys(("m", "male", "males", "man", "men", "boy", "boys"), "male"),
-}
-# What stands in a cell that says nothing, in small letters.
-NOT_KNOWN = frozenset(
-    ("", "none", "nan", "na", "n/a", "null", "u", "unknown", "undefined", "unsure", "not sure", "?", "-")
-)
 
 # Anything else that the system says of a file: it is there and cannot be read.
 _REASON_OF = {
     **dict.fromkeys((errno.ENOENT, errno.ENOTDIR), "missing_file"),
     **dict.fromkeys((errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP, errno.EILSEQ), "bad_path"),
 }
+
+# Of the cells of a column that cannot be read, so many are kept in manifest.json; all are counted.
+KEPT_CELLS = 100
 
 Progress = Callable[[int, int], None]
 
@@ -62,6 +64,10 @@ class RawRows:
         labels: the columns that can be learned from: a row with none of them is of no use, and equal
             pictures that differ in one of them contradict each other.
         counts: what the reader counted while reading, in words → rows.
+        bad_cells: those that could not be read; in the table they are empty.
+        missing: (column of the data set, word) → rows that say so and were taken as missing. The reader
+            looks for such words in all cells but the subject's and those of labels of the data set's own.
+        called: column of the table → what the data set calls it, where that is something else.
         info: further facts for the manifest, e.g. "synthetic".
         notes: what the user should be told of the reading, a sentence each.
     """
@@ -70,6 +76,9 @@ class RawRows:
     root: Path
     labels: tuple[str, ...] = ("age", "age_group", "gender")
     counts: Mapping[str, int] = field(default_factory=dict)
+    bad_cells: Sequence[BadCell] = ()
+    missing: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    called: Mapping[str, str] = field(default_factory=dict)
     info: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
@@ -83,7 +92,7 @@ class Dataset:
         about: one line for `featurekit list datasets`.
         licence: what its owners allow, for reports and model cards.
         read: (path, options by keyword) → every row it names; one that has much to do first takes the
-            keyword progress too.
+            keyword progress too, and one that reads cells the keyword missing: which of them say nothing.
     """
 
     name: str
@@ -93,8 +102,14 @@ class Dataset:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """The options it understands: the parameters of read() after the path."""
-        return tuple(name for name in self._parameters[1:] if name != "progress")
+        """The options it understands: the parameters of read() after the path, and missing; see prepare()."""
+        own = [name for name in self._parameters[1:] if name not in ("progress", "missing")]
+        return (*own, "missing")
+
+    @property
+    def reads_cells(self) -> bool:
+        """Whether read() wants to know which cells say that something is not known."""
+        return "missing" in self._parameters
 
     @property
     def shows_progress(self) -> bool:
@@ -128,6 +143,7 @@ def prepare(
     *,
     content_of: Callable[[Path], str] | None = None,
     progress: Progress | None = None,
+    missing: str | Sequence[str] | None = None,
     **options: Any,
 ) -> Manifest:
     """Read a data set and judge every row of it.
@@ -138,6 +154,9 @@ def prepare(
         content_of: sha256 of a file's bytes in hexadecimal, or OSError; sha256_of_file() unless
             somebody remembers the hashes.
         progress: called with (files read, files to read).
+        missing: words that mean "not known" in any column, in a sequence or separated by commas, instead
+            of the usual ones ("nan", "N/A", "unknown", "?", "-", "none", ...); with + or - before each,
+            words to add to those or to take from them; "" for none: then only an empty cell is missing.
         options: of the data set; see Dataset.options.
 
     Raises:
@@ -147,18 +166,20 @@ def prepare(
     """
     chosen = DATASETS[name]
     for option in options:
-        if not chosen.options:
-            raise ManifestError(f"{name} has no options. Got '{option}'.")
         if option not in chosen.options:
             raise ManifestError(unknown(f"option of {name}", option, list(chosen.options)))
     # Path.resolve() would raise a RuntimeError for a link that leads to itself.
     path = Path(os.path.realpath(path))
-    raw = chosen.read(path, **options, **({"progress": progress} if chosen.shows_progress else {}))
-    manifest = clean(raw, content_of=content_of or sha256_of_file, progress=progress)
+    words = USUAL if missing is None else Missing.of(missing)
+    more: dict[str, Any] = {"progress": progress} if chosen.shows_progress else {}
+    more |= {"missing": words} if chosen.reads_cells else {}
+    raw = chosen.read(path, **options, **more)
+    manifest = clean(raw, missing=words, content_of=content_of or sha256_of_file, progress=progress)
+    given = options if missing is None else {**options, "missing": missing}
     info = {
         "dataset": name,
         "path": str(path),
-        "options": {option: _plain(value) for option, value in options.items()},
+        "options": {option: _plain(value) for option, value in given.items()},
         "licence": chosen.licence,
         "synthetic": False,
         **manifest.info,
@@ -178,16 +199,26 @@ def prepare(
 
 
 def clean(
-    raw: RawRows, *, content_of: Callable[[Path], str] | None = None, progress: Progress | None = None
+    raw: RawRows,
+    *,
+    missing: Missing = USUAL,
+    content_of: Callable[[Path], str] | None = None,
+    progress: Progress | None = None,
 ) -> Manifest:
     """Judge every row: usable, or the one reason why not.
 
-    A row with several reasons gets the first of REASONS. Rows of the same bytes and the same box are
-    one picture: if their labels differ none of them is used, else one is, the first of those that
-    know most labels. They share a subject, and so do all rows of the subjects that they join.
+    A row with several reasons gets the first of REASONS. A cell that cannot be read, or an age that nobody
+    has, is missing; it is the reason of a row that has no other label. In labels of the data set's own and
+    in subjects, missing words are taken as missing, and labels that differ only by case, spaces or the way
+    Unicode writes them are one.
+
+    Rows of the same bytes and the same box are one picture: if their labels differ none of them is used,
+    else one is, the first of those that know most labels. They share a subject, and so do all rows of the
+    subjects that they join.
 
     Args:
         raw: every row that the data set names.
+        missing: which cells say that something is not known.
         content_of: sha256 of a file's bytes in hexadecimal, or OSError.
         progress: called with (files read, files to read).
 
@@ -198,7 +229,15 @@ def clean(
     Raises:
         ManifestError: there are no rows, or two of one face_id.
     """
-    table = _with_all_columns(raw.table)
+    changes = Changes(missing=Counter(raw.missing), bad_cells=list(raw.bad_cells))
+    named, labels, called = _with_safe_names(raw)
+    table = _with_all_columns(named)
+    own = {label: called.get(label, label) for label in labels if label not in COLUMNS}
+    for label, column in own.items():
+        table[label] = clean_labels(table[label], label, column, missing, changes)
+    table["subject_id"] = clean_subjects(
+        table["subject_id"], called.get("subject_id", "subject_id"), missing, changes
+    )
     precedence = {reason: number for number, reason in enumerate((*REASONS, ""))}
     reasons = table["reason"].to_numpy(dtype=object)
 
@@ -210,10 +249,10 @@ def clean(
         table["image_path"], raw.root, content_of or sha256_of_file, progress
     )
     # A file may be there under another spelling of the same name.
-    missing = file_reasons == "missing_file"
-    same, others = look_alikes(table["image_path"][missing], raw.root)
+    is_missing = file_reasons == "missing_file"
+    same, others = look_alikes(table["image_path"][is_missing], raw.root)
     if same:
-        renamed = missing & table["image_path"].isin(same).to_numpy(bool)
+        renamed = is_missing & table["image_path"].isin(same).to_numpy(bool)
         table.loc[renamed, "image_path"] = table["image_path"][renamed].map(same)
         contents[renamed], file_reasons[renamed] = _read_files(
             table["image_path"][renamed], raw.root, content_of or sha256_of_file, None
@@ -223,13 +262,8 @@ def clean(
     for reason in sorted(set(file_reasons) - {""}):
         object_to(file_reasons == reason, reason)
 
-    age = table["age"].to_numpy(dtype=float)
-    impossible = (age < 0) | (age > MAX_AGE)
-    object_to(impossible, "impossible_age")
-    table.loc[impossible, "age_group"] = ""
-    is_known = {label: table[label].notna() if label == "age" else table[label] != "" for label in raw.labels}
+    is_known = _judge_labels(table, labels, called.get("age", "age"), changes, object_to)
     n_known = sum((known.astype(int) for known in is_known.values()), pd.Series(0, index=table.index))
-    object_to(np.asarray(n_known == 0), "no_label")
 
     # The same photograph with another box is another face.
     has_content = contents != ""
@@ -256,16 +290,74 @@ def clean(
         "usable": int(manifest.usable.sum()),
         "subjects": len(set(manifest.subjects)),
         **{reason: n for reason in REASONS if (n := int((table["reason"] == reason).sum()))},
-        "ages between the age groups": int(
-            (~np.isnan(age) & ~impossible & np.asarray(table["age_group"] == "")).sum()
-        ),
+        "ages between the age groups": int((is_in_range(table["age"]) & (table["age_group"] == "")).sum()),
         "groups of identical files": alike.nunique(),
         "groups of identical files with conflicting labels": alike[conflicting].nunique(),
         "rows whose subject was joined with another": n_joined,
         **raw.counts,
+        **changes.tally(),
     }
-    info = {**raw.info, "tally": tally, **({"notes": notes} if notes else {})}
-    return Manifest(table, raw.root, info)
+    told = {
+        "label_names": {label: column for label, column in own.items() if label != column},
+        "respelled_labels": changes.respelled,
+        "n_bad_cells": len(changes.bad_cells),
+        "bad_cells": _some_of_each_column(changes.bad_cells, table["face_id"]),
+        "notes": [
+            *notes,
+            *(_told_name(column, label) for label, column in own.items() if label != column),
+            *notes_of_missing(changes.missing, list(own.values()), missing),
+            *changes.notes,
+        ],
+    }
+    info = {**raw.info, "tally": tally, "missing_words": sorted(missing.words)}
+    return Manifest(table, raw.root, info | {what: value for what, value in told.items() if value})
+
+
+def is_in_range(ages: "pd.Series[float]") -> "pd.Series[bool]":
+    """Whether each number of years is an age that somebody may have."""
+    return ages.between(0, MAX_AGE)
+
+
+def _judge_labels(
+    table: pd.DataFrame,
+    labels: Sequence[str],
+    age_column: str,
+    changes: Changes,
+    object_to: Callable[[NDArray[np.bool_], str], None],
+) -> dict[str, "pd.Series[bool]"]:
+    """Return which rows have each label, after ages that nobody has were taken out of the table.
+
+    A row without any label gets the reason why it has none.
+
+    Args:
+        table: the rows, with every column of a manifest.
+        labels: the columns that can be learned from.
+        age_column: what the data set calls its ages.
+        changes: cells that cannot be read; impossible ages are added to them.
+        object_to: told of the rows that have a reason.
+    """
+    age = table["age"].copy()
+    impossible = age.notna() & ~is_in_range(age)
+    # A group that was made from such an age is none either; one that the data set gives beside it is.
+    table.loc[impossible & (table["age_group"] == age.map(cache(age_group_of))), "age_group"] = ""
+    is_known = {
+        label: is_in_range(age) if label == "age" else table[label].notna() & (table[label] != "")
+        for label in labels
+    }
+    has_none = np.ones(len(table), bool)
+    for known in is_known.values():
+        has_none &= ~np.asarray(known)
+    cannot_be_read = np.zeros(len(table), bool)
+    cannot_be_read[[cell.row for cell in changes.bad_cells if cell.target in labels]] = True
+    object_to(has_none & cannot_be_read, "bad_value")
+    object_to(has_none & np.asarray(impossible), "impossible_age")
+    object_to(has_none, "no_label")
+    # The age of a row that has no other label stays, beside the reason that it is.
+    table.loc[impossible & ~has_none, "age"] = np.nan
+    for row in np.flatnonzero(impossible):
+        said, problem = f"{age[row]:g}", impossible_years(age[row])
+        changes.bad_cells.append(BadCell(int(row), age_column, POSSIBLE_AGE, said, problem))
+    return is_known
 
 
 def sha256_of_file(path: Path) -> str:
@@ -304,28 +396,33 @@ def unique_ids(names: Sequence[str]) -> list[str]:
     return ids
 
 
-def read_gender(text: str) -> str | None:
-    """Return "female" or "male", "" for a word that says it is not known, None for any other word.
+def _with_safe_names(raw: RawRows) -> tuple[pd.DataFrame, tuple[str, ...], dict[str, str]]:
+    """Return the rows and the labels with safe names, and what the data set calls its columns."""
+    safe = label_names(str(column) for column in raw.table.columns if column not in COLUMNS)
+    table = raw.table.rename(columns=safe)
+    called = {safe.get(column, column): name for column, name in raw.called.items()}
+    called |= {new: old for old, new in safe.items() if new != old and new not in called}
+    return table, tuple(safe.get(label, label) for label in raw.labels), called
 
-    >>> read_gender("Woman"), read_gender("unknown"), read_gender("2")
-    ('female', '', None)
-    """
-    word = text.strip().lower()
-    return _GENDERS.get(word, "" if word in NOT_KNOWN else None)
+
+def _told_name(column: str, label: str) -> str:
+    """Say that a label column has another name from here on, and why."""
+    return (
+        f"The label column '{column}' is called '{label}' from here on: featurekit's own tables and files"
+        f" cannot have that name. Next: featurekit fit --target '{label}'"
+    )
 
 
-def read_age_group(text: str) -> str | None:
-    """Return the age group that a text writes, "" where it says it is not known, None for any other text.
-
-    >>> read_age_group("(25, 32)"), read_age_group("60+"), read_age_group("None"), read_age_group("27-33")
-    ('25-32', '60-100', '', None)
-    """
-    word = text.strip().lower()
-    if word in NOT_KNOWN:
-        return ""
-    years = re.fullmatch(r"\(?\s*(\d+)\s*(?:[-–_,]|\bto\b)\s*(\d+)\s*\)?", word)
-    written = f"{int(years[1])}-{int(years[2])}" if years else "60-100" if word in ("60+", "60-") else ""
-    return written if written in AGE_GROUP.classes else None
+def _some_of_each_column(cells: Sequence[BadCell], face_ids: "pd.Series[str]") -> list[dict[str, Any]]:
+    """Return the first cells of each column that could not be read, as manifest.json holds them."""
+    seen: Counter[tuple[str, str]] = Counter()
+    kept = []
+    for cell in sorted(cells):
+        seen[cell.column, cell.target] += 1
+        if seen[cell.column, cell.target] <= KEPT_CELLS:
+            said = {"row": cell.row + 1, "face_id": face_ids[cell.row], "value": shortened(cell.value)}
+            kept.append({**cell._asdict(), **said})
+    return kept
 
 
 def _with_all_columns(rows: pd.DataFrame) -> pd.DataFrame:
@@ -340,8 +437,11 @@ def _with_all_columns(rows: pd.DataFrame) -> pd.DataFrame:
     for column in COLUMNS:
         if column not in table:
             table[column] = np.nan if column == "age" else -1 if column == "official_fold" else ""
-    table = table[[*COLUMNS, *(column for column in table.columns if column not in COLUMNS)]]
+    table = table[[*COLUMNS, *(column for column in table.columns if column not in COLUMNS)]].copy()
     numbers = {"age": float, "official_fold": int}
+    for column in table.columns.difference(list(numbers)):
+        if table[column].isna().any():  # as text it would be a label called "nan"
+            table[column] = table[column].astype(object).where(table[column].notna(), "")
     return table.astype({column: numbers.get(column, str) for column in table.columns})
 
 

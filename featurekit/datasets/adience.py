@@ -7,11 +7,15 @@ is in two folds, so these folds are the ones to compare on.
 
 import csv
 import re
+from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
 
 from featurekit.datasets import RawRows, check_folder, dataset, one_of, part_of, read_age_group, unique_ids
+from featurekit.datasets._cells import USUAL, BadCell, Missing
+from featurekit.datasets._labels import count_missing
 from featurekit.errors import ManifestError
 from featurekit.manifest import age_group_of
 
@@ -31,7 +35,14 @@ _TYPOS = {"(25, 23)": "25-32"}
     about="Adience: unfiltered faces labelled with one of eight age groups and a gender, five official folds",
     licence="Adience: research only",
 )
-def adience(path: Path, *, protocol: str = "published", layout: str = "auto", subset: str = "all") -> RawRows:
+def adience(
+    path: Path,
+    *,
+    protocol: str = "published",
+    layout: str = "auto",
+    subset: str = "all",
+    missing: Missing = USUAL,
+) -> RawRows:
     """Return every row of Adience's fold files, in their order.
 
     Counts of labels are those of the fold files as published, with the rows that they name twice;
@@ -43,6 +54,7 @@ def adience(path: Path, *, protocol: str = "published", layout: str = "auto", su
             "repaired" also takes a mistyped group, and an age or an interval that lies in one group.
         layout: "faces", "aligned", or "auto": the one that is there, "faces" if both are.
         subset: "all", or "frontal" for the fold files of nearly frontal faces.
+        missing: which cells say that something is not known; the gender "u" is gender3's "undefined".
 
     Raises:
         ManifestError: a fold file or the pictures' folder is missing, a file is not laid out like
@@ -64,6 +76,16 @@ def adience(path: Path, *, protocol: str = "published", layout: str = "auto", su
         )
     pattern = LAYOUTS[there[0] if layout == "auto" else layout]
 
+    said: Counter[tuple[str, str]] = Counter()
+    for column in _COLUMNS:
+        if column not in ("gender", "face_id"):  # of which the first is looked at below, the other by clean()
+            count_missing(rows[column], column, missing, said)
+    said.pop(("age", "none"), None)  # as the fold files write it, counted as "without an age"
+    genders = {text: text if text in ("f", "m", "u") else "" for text in rows["gender"].unique()}
+    is_bad = rows["gender"].map(lambda text: not genders[text] and text not in missing)
+    count_missing(rows["gender"][rows["gender"].map(genders) == ""], "gender", missing, said)
+    says_nothing = rows[["user_id", "original_image", "face_id"]].map(cache(missing.__contains__))
+
     keys = rows["user_id"] + "/" + rows["face_id"] + "." + rows["original_image"]
     images = [
         pattern.format(user_id=user, face_id=face, original_image=photograph)
@@ -71,7 +93,7 @@ def adience(path: Path, *, protocol: str = "published", layout: str = "auto", su
             rows["user_id"], rows["face_id"], rows["original_image"], strict=True
         )
     ]
-    is_named = (rows[["user_id", "face_id", "original_image"]] != "").all(axis=1)
+    is_named = ~says_nothing.any(axis=1)
     age_groups = {text: _age_group(text, protocol) for text in rows["age"].unique()}
     table = pd.DataFrame(
         {
@@ -83,19 +105,18 @@ def adience(path: Path, *, protocol: str = "published", layout: str = "auto", su
             "official_fold": rows["fold"],
             "reason": "",
             "gender3": rows["gender"].map({"f": "female", "m": "male", "u": "undefined"}).fillna(""),
-            "user": rows["user_id"],
+            "user": rows["user_id"].mask(says_nothing["user_id"], ""),
         }
     )
     table.loc[keys.duplicated() & is_named, "reason"] = "repeated_row"
-    table.loc[~rows["gender"].isin(["f", "m", "u", ""]), "reason"] = "bad_value"
     table.loc[~is_named, "reason"] = "bad_path"
-    says_age = ~rows["age"].isin(["", "None"])
+    says_age = ~rows["age"].map(cache(missing.__contains__))
     has_group = table["age_group"] != ""
     counts = {
         "labelled with an age group": has_group,
         "labelled with female or male": table["gender"] != "",
         "labelled with an undefined gender": rows["gender"] == "u",
-        "without a gender": rows["gender"] == "",
+        "without a gender": (rows["gender"].map(genders) == "") & ~is_bad,
         "without an age": ~says_age,
         f"ages dropped by the {protocol} protocol": says_age & ~has_group,
         "ages repaired": has_group & (rows["age"].map(lambda text: _age_group(text, "published")) == ""),
@@ -105,6 +126,12 @@ def adience(path: Path, *, protocol: str = "published", layout: str = "auto", su
         path,
         labels=("age_group", "gender", "gender3"),
         counts={what: int(which.sum()) for what, which in counts.items()},
+        bad_cells=[
+            BadCell(int(row), "gender", "gender", rows["gender"][row], "is not f, m or u")
+            for row in rows.index[is_bad]
+        ],
+        missing=said,
+        called={"subject_id": "face_id"},
     )
 
 

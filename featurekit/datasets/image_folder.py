@@ -5,18 +5,21 @@ below PATH is the label; what lies deeper in it has the same one.
 """
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
 
 from featurekit.datasets import RawRows, dataset, find_pictures, read_age_group, read_gender
+from featurekit.datasets._cells import AGE_GROUPS, GENDER_WORDS, USUAL, Missing
+from featurekit.datasets._labels import count_missing
 from featurekit.errors import ManifestError
-from featurekit.manifest import AGE_GROUP, COLUMNS, GENDER
+from featurekit.manifest import label_names
 
 # What a folder may be called, for each target that has a say in it.
 _EXPECTED = {
-    "gender": f"{' or '.join(GENDER.classes)} (or f, m, woman, man, ...)",
-    "age_group": f"one of {', '.join(AGE_GROUP.classes)}",
+    "gender": GENDER_WORDS,
+    "age_group": f"one of {AGE_GROUPS}",
     "age": "a number of years",
 }
 
@@ -26,23 +29,33 @@ _EXPECTED = {
     about="folders named after a gender, an age group, an age or any label, with the pictures in them",
     licence="as the pictures' owner says",
 )
-def image_folder(path: Path, *, target: str = "auto", subject_regex: str = "") -> RawRows:
+def image_folder(
+    path: Path, *, target: str = "auto", subject_regex: str = "", missing: Missing = USUAL
+) -> RawRows:
     r"""Return every picture below the folder, labelled with the name of its class folder.
 
     Args:
         path: the folder with the class folders. A picture beside them has no label.
         target: what the folders are named after: "gender", "age_group", "age" (years), or any other
-            word, which becomes a label column of that name; "auto" finds out which of the first two
-            (folders called 0 and 1 could be anything).
+            word, which becomes a label column of that name, or of a safe one (see
+            featurekit.manifest.label_names); "auto" finds out which of the first two (folders called 0
+            and 1 could be anything).
         subject_regex: where in the file name the person is, e.g. ``^(\w+?)_``: the group called
             "subject", or else the first group. A name that it does not match is its own subject.
+        missing: which folders' names say that the label is not known.
 
     Raises:
-        ManifestError: a folder's name is no such label, the target is a column of the manifest's
-            own, or the regular expression is none or never matches.
+        ManifestError: a folder's name is no such label, the target is empty, or the regular expression
+            is none or never matches.
     """
-    if not target.strip() or (target in COLUMNS and target not in _EXPECTED):
+    if not target.strip():
         raise ManifestError(f"target cannot be '{target}': gender, age_group, age, or a word of your own.")
+    called = {}
+    if target.strip().lower() in (*_EXPECTED, "auto"):
+        target = target.strip().lower()
+    else:
+        called = {(safe := label_names([target])[target]): target}
+        target = safe
     found = find_pictures(path)
     table = found.table
     _check_links(table, path)
@@ -53,15 +66,18 @@ def image_folder(path: Path, *, target: str = "auto", subject_regex: str = "") -
             f"{path} has no class folders. Sort the pictures into folders named after labels."
         )
     if target == "auto":
-        target = _target_of(names, path)
+        target = _target_of(names, path, missing)
     labels = {"": ""}
     for name in names:
-        label = _read_label(name, target)
+        label = _read_label(name, target, missing)
         if label is None:
             raise ManifestError(f"Folder '{name}' of {path} is no {target}: {_EXPECTED[target]}.")
         labels[name] = label
     column = folders.map(labels)
     table[target] = pd.to_numeric(column) if target == "age" else column
+    said: Counter[tuple[str, str]] = Counter()
+    if target in _EXPECTED:
+        count_missing(folders, "the folder's name", missing, said)
     counts = dict(found.counts)
     notes = [note for note in (found.note,) if note]
     if found.empty:
@@ -69,8 +85,15 @@ def image_folder(path: Path, *, target: str = "auto", subject_regex: str = "") -
     if subject_regex:
         table["subject_id"] = _subjects(table["image_path"], subject_regex)
         counts["file names without a subject"] = int((table["subject_id"] == "").sum())
-    labelled = tuple(dict.fromkeys((*_EXPECTED, target)))
-    return RawRows(table, path, labels=labelled, counts=counts, notes=notes)
+    return RawRows(
+        table,
+        path,
+        labels=tuple(dict.fromkeys((*_EXPECTED, target))),
+        counts=counts,
+        missing=said,
+        called=called,
+        notes=notes,
+    )
 
 
 def _check_links(table: pd.DataFrame, path: Path) -> None:
@@ -91,21 +114,23 @@ def _check_links(table: pd.DataFrame, path: Path) -> None:
             )
 
 
-def _read_label(name: str, target: str) -> str | None:
+def _read_label(name: str, target: str, missing: Missing) -> str | None:
     """Return the label that a folder's name writes, None where it is no label of the target."""
     if target == "gender":
-        return read_gender(name)
+        return read_gender(name, missing)
     if target == "age_group":
-        return read_age_group(name)
+        return read_age_group(name, missing)
     if target == "age":
+        if name in missing:
+            return ""
         return name if re.fullmatch(r"\d+(\.\d+)?", name) else None
     return name
 
 
-def _target_of(names: list[str], path: Path) -> str:
+def _target_of(names: list[str], path: Path, missing: Missing) -> str:
     """Return the one target that every folder's name is a label of."""
     for target in ("gender", "age_group"):
-        if all(_read_label(name, target) is not None for name in names):
+        if all(_read_label(name, target, missing) is not None for name in names):
             return target
     shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
     raise ManifestError(

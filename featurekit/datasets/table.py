@@ -4,31 +4,42 @@ Everything else a user may have can be brought into this form, so it is the way
 in for data sets that featurekit has no reader for.
 """
 
+import csv
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from featurekit.datasets import (
-    NOT_KNOWN,
-    RawRows,
-    check_folder,
-    dataset,
+from featurekit.datasets import RawRows, check_folder, dataset, one_of, unique_ids
+from featurekit.datasets._cells import (
+    GENDER_WORDS,
+    USUAL,
+    BadCell,
+    Missing,
+    no_age_group,
+    no_box,
+    no_years,
     read_age_group,
+    read_box,
+    read_fold,
     read_gender,
-    unique_ids,
+    read_years,
 )
+from featurekit.datasets._labels import count_missing
 from featurekit.datasets._tables import read_table
 from featurekit.errors import ManifestError
-from featurekit.manifest import AGE_GROUP, COLUMNS, GENDER, age_group_of
+from featurekit.manifest import COLUMNS, age_group_of, label_names
 from featurekit.registry import unknown
 
 _CORNERS = ("x1", "y1", "x2", "y2")
 # 31,5 where the comma is not what stands between cells.
 _DECIMAL_COMMA = re.compile(r"^([+-]?\d*),(\d+)$")
-_MAPPABLE = (*(column for column in COLUMNS if column not in ("content", "reason")), *_CORNERS)
+_SIDES = ("x", "y", "width", "height")
+_MAPPABLE = (*(column for column in COLUMNS if column not in ("content", "reason")), *_CORNERS, *_SIDES)
 
 
 @dataset(
@@ -44,122 +55,252 @@ def table(
     labels: Sequence[str] = (),
     separator: str = "",
     encoding: str = "",
+    box: str = "corners",
+    missing: Missing = USUAL,
 ) -> RawRows:
     r"""Return every row of a table.
 
-    A cell that cannot be read (an age that is no number, an unknown gender, a box without area) makes its
-    row unusable and is counted; a column in which nothing can be read is refused.
+    A cell that cannot be read (an age that is no number, an unknown gender, a box without area) is missing,
+    and is counted; its row can be used for its other labels. A column in which nothing can be read is
+    refused. An age may be one of the age groups, e.g. ``25-32`` or ``60+``; then it is no number of years.
 
     Args:
         path: a CSV, TSV, Parquet or JSON Lines file.
         columns: column of the manifest → column of the table, e.g. ``{"image_path": "file"}``; instead of
-            "box" also its corners "x1", "y1", "x2", "y2". A column that is not mapped is used where
-            the table has one of the same name.
+            "box" also its corners "x1", "y1", "x2", "y2", or "x", "y", "width", "height". A column that is
+            not mapped is used where the table has one of the same name that is not mapped to another;
+            mapped to "", it is not used.
         root: folder that the paths are relative to; the table's own folder if None.
-        labels: further columns of the table to keep as labels, as a sequence or separated by commas.
+        labels: further columns of the table to keep as labels, as a sequence or separated by commas; one
+            that holds a comma in double quotes. A name that cannot be kept is changed to a safe one; see
+            featurekit.manifest.label_names.
         separator: what is between the cells of a text file, e.g. ";" or "tab"; found out if "".
         encoding: of a text file, e.g. "cp1251"; if "", UTF-8 or what the file's first bytes say, and else
             Windows-1252, which is said.
+        box: what the four numbers of a box are: "corners" (x1, y1, x2, y2) or "xywh" (x, y, width, height).
+        missing: which cells say that something is not known.
 
     Raises:
         ManifestError: the file cannot be read, a column is not in it, none names the pictures, or
             a column holds something else than it should.
     """
-    read_cells = read_table(path, separator=separator, encoding=encoding, known=_MAPPABLE)
+    sized = one_of("box", box, ("corners", "xywh")) == "xywh"
+    known = [column for column in _MAPPABLE if sized or column not in _SIDES]
+    read_cells = read_table(path, separator=separator, encoding=encoding, known=known)
     cells = read_cells.cells
     folder = Path(root) if root is not None else path.parent
     check_folder(folder)
     written_roots = (f"{folder.absolute()}/", f"{folder.resolve()}/")
     folder = folder.resolve()
-    used = _used_columns(columns or {}, cells, path)
-    wanted = labels.split(",") if isinstance(labels, str) else labels
-    own = [_known_column(label.strip(), cells, path) for label in wanted if label.strip()]
-    for label in own:
-        if label in COLUMNS:
-            raise ManifestError(
-                f"A label cannot be called '{label}': the manifest has a column of that name."
-            )
-
-    text = {column: cells[name].str.strip() for column, name in used.items()}
+    own = _label_columns(labels, cells, path)
+    used = _used_columns(columns or {}, own, cells, path, sized=sized)
+    numbers = cells.copy()
     if read_cells.decimal_comma:
-        for column in text.keys() & {"age", *_CORNERS}:
-            text[column] = text[column].str.replace(_DECIMAL_COMMA, r"\1.\2", regex=True)
+        for column in used.keys() & {"age", *_CORNERS, *_SIDES}:
+            numbers[used[column]] = cells[used[column]].str.replace(_DECIMAL_COMMA, r"\1.\2", regex=True)
+    reader = _Reader(numbers, used, missing, path)
+
     rows = pd.DataFrame(index=cells.index)
-    is_bad = pd.Series(False, index=cells.index)
-    is_bad.loc[list(read_cells.bad)] = True
+    rows["image_path"] = reader.text("image_path").map(lambda cell: _relative(cell, written_roots))
+    names = rows["image_path"]
+    if "face_id" in used:
+        given = reader.text("face_id")
+        names = given.where(given != "", names)
+    rows["face_id"] = unique_ids(names.tolist())
+    if "subject_id" in used:
+        rows["subject_id"] = cells[used["subject_id"]].str.strip()  # clean() looks for missing words
+    if "age" in used:
+        years = reader.read("age", partial(_years_or_group, missing=missing), no_years)
+        groups = years.map(lambda one: one if isinstance(one, str) else "")
+        rows["age"] = years.where(groups == "").astype(float)
+        # An impossible age is in no group; clean() tells its row.
+        rows["age_group"] = groups.where(groups != "", rows["age"].map(age_group_of))
+    if "age_group" in used:
+        given = reader.read("age_group", partial(read_age_group, missing=missing), no_age_group).fillna("")
+        rows["age_group"] = given.where(given != "", rows["age_group"]) if "age_group" in rows else given
+    if "gender" in used:
+        read = partial(read_gender, missing=missing)
+        rows["gender"] = reader.read("gender", read, lambda _: f"is not {GENDER_WORDS}").fillna("")
+    if "official_fold" in used:
+        read_number = partial(read_fold, missing=missing)
+        folds = reader.read("official_fold", read_number, lambda _: "is not a fold's number from 0")
+        rows["official_fold"] = folds.fillna(-1).astype(int)
+    parts = [one for one in (*_CORNERS, *_SIDES) if one in used]
+    if parts or "box" in used:
+        read_pixels = partial(read_box, missing=missing, sized=sized)
+        rows["box"] = reader.read("box", read_pixels, partial(no_box, sized=sized), parts).fillna("")
+    safe = label_names(own)
+    for column in own:
+        rows[safe[column]] = cells[column].str.strip()
+    rows["reason"] = ["bad_value" if row in read_cells.bad else "" for row in range(len(rows))]
     counts = {
         "rows with too few or too many cells": len(read_cells.bad),
         "rows of empty cells, left out": read_cells.n_empty,
     }
-    counts = {what: n for what, n in counts.items() if n}
-
-    def read(column: str, parse: Callable[[str], object], expected: str) -> "pd.Series[str]":
-        """Parse a column's cells, None for what cannot be read."""
-        values = {cell: parse(cell) for cell in text[column].unique()}
-        unreadable = text[column].map(lambda cell: values[cell] is None).astype(bool)
-        says_something = ~text[column].str.lower().isin(NOT_KNOWN)
-        if unreadable.any() and not (says_something & ~unreadable).any():
-            first = text[column][unreadable].iloc[0]
-            raise ManifestError(
-                f"Column '{used[column]}' of {path} cannot be read as {column}: '{first}' is not {expected}."
-            )
-        if n := int(unreadable.sum()):
-            counts[f"cells of {used[column]} that are no {column}"] = n
-        is_bad.loc[unreadable] = True
-        return text[column].map(lambda cell: values[cell])
-
-    rows["image_path"] = text["image_path"].map(lambda cell: _relative(cell, written_roots))
-    names = (
-        text["face_id"].where(text["face_id"] != "", rows["image_path"])
-        if "face_id" in text
-        else rows["image_path"]
+    return RawRows(
+        rows,
+        folder,
+        labels=("age", "age_group", "gender", *safe.values()),
+        counts={what: n for what, n in counts.items() if n},
+        bad_cells=reader.bad_cells,
+        missing=reader.said,
+        called={**used, **{safe[column]: column for column in own}},
+        notes=read_cells.notes,
     )
-    rows["face_id"] = unique_ids(names.tolist())
-    if "subject_id" in text:
-        rows["subject_id"] = text["subject_id"]
-    if "age" in text:
-        rows["age"] = read("age", _read_years, "a number of years").astype(float)
-        rows["age_group"] = rows["age"].map(age_group_of)
-    if "age_group" in text:
-        given = read("age_group", read_age_group, f"one of {', '.join(AGE_GROUP.classes)}").fillna("")
-        rows["age_group"] = given.where(given != "", rows["age_group"]) if "age_group" in rows else given
-    if "gender" in text:
-        expected = f"{' or '.join(GENDER.classes)} (or f, m, woman, man, ...)"
-        rows["gender"] = read("gender", read_gender, expected).fillna("")
-    if "official_fold" in text:
-        rows["official_fold"] = (
-            read("official_fold", _read_fold, "a fold's number from 0").fillna(-1).astype(int)
-        )
-    if all(corner in text for corner in _CORNERS):
-        text["box"] = pd.DataFrame(text)[list(_CORNERS)].agg(" ".join, axis=1).str.strip()
-        used["box"] = ", ".join(used[corner] for corner in _CORNERS)
-    if "box" in text:
-        rows["box"] = read("box", _read_box, "x1 y1 x2 y2 in pixels with x1 < x2 and y1 < y2").fillna("")
-    for label in own:
-        rows[label] = cells[label].str.strip()
-    rows["reason"] = np.where(is_bad, "bad_value", "")
-    labelled = ("age", "age_group", "gender", *own)
-    return RawRows(rows, folder, labels=labelled, counts=counts, notes=read_cells.notes)
 
 
-def _used_columns(columns: Mapping[str, str], cells: pd.DataFrame, path: Path) -> dict[str, str]:
-    """Return the column of the table behind each column of the manifest that it fills."""
+class _Reader:
+    """Reads columns of a table, and remembers what it could not read.
+
+    Args:
+        cells: every cell as text.
+        used: column of the manifest → column of the table; a box of four columns stands under their names.
+        missing: which cells say that something is not known.
+        path: of the table, for messages.
+    """
+
+    def __init__(self, cells: pd.DataFrame, used: dict[str, str], missing: Missing, path: Path) -> None:
+        self._cells, self._used, self._missing, self._path = cells, used, missing, path
+        self.bad_cells: list[BadCell] = []
+        self.said: Counter[tuple[str, str]] = Counter()
+
+    def text(self, column: str) -> "pd.Series[str]":
+        """Return the cells of a column of the manifest, "" where they say that it is not known."""
+        cells = self._cells[self._used[column]].str.strip()
+        count_missing(cells, self._used[column], self._missing, self.said)
+        says_nothing = {cell for cell in cells.unique() if cell in self._missing}
+        return cells.where(~cells.isin(says_nothing), "")
+
+    def joined(self, columns: Sequence[str]) -> "pd.Series[str]":
+        """Return the cells of several columns of the manifest side by side, "" where all are not known."""
+        return pd.DataFrame({one: self.text(one) for one in columns}).agg(" ".join, axis=1).str.strip()
+
+    def read(
+        self,
+        column: str,
+        parse: Callable[[str], object],
+        problem: Callable[[str], str],
+        parts: Sequence[str] = (),
+    ) -> "pd.Series[Any]":
+        """Return what the cells of a column of the manifest say, None for what cannot be read.
+
+        Args:
+            column: of the manifest.
+            parse: cell → value, None for what cannot be read.
+            problem: cell → what it is not, and what to type, as the end of a sentence.
+            parts: columns that it is joined from, if it is in several.
+
+        Raises:
+            ManifestError: not one cell can be read.
+        """
+        name = ", ".join(self._used[one] for one in parts or (column,))
+        cells = self.joined(parts) if parts else self._cells[name].str.strip()
+        if not parts:
+            count_missing(cells, name, self._missing, self.said)
+        values = {cell: parse(cell) for cell in cells.unique()}
+        unreadable = cells.map(lambda cell: values[cell] is None).astype(bool)
+        if unreadable.any() and all(value is None or cell in self._missing for cell, value in values.items()):
+            first = cells[unreadable].iloc[0]
+            raise ManifestError(
+                f"Column '{name}' of {self._path} cannot be read as {column}: '{first}'"
+                f" {problem(first).replace('COLUMN', name)}. To leave the column out: --column {column}="
+            )
+        for row in cells.index[unreadable]:
+            said = problem(cells[row]).replace("COLUMN", name)
+            self.bad_cells.append(BadCell(int(row), name, column, cells[row], said))
+        return cells.map(lambda cell: values[cell])
+
+
+def _years_or_group(cell: str, missing: Missing) -> float | str | None:
+    """Return an age in years, or the age group that a cell of ages writes; None for neither."""
+    years = read_years(cell, missing)
+    # "25,32" is rather a number with a decimal comma than a group.
+    if years is not None or re.fullmatch(r"\d+,\d+", cell):
+        return years
+    return read_age_group(cell, missing)
+
+
+def _label_columns(labels: Sequence[str], cells: pd.DataFrame, path: Path) -> list[str]:
+    """Return the columns of the table that are asked for as labels, each once."""
+    if isinstance(labels, str):
+        try:
+            wanted = [labels] if labels in cells else next(csv.reader([labels], skipinitialspace=True), [])
+        except csv.Error:  # a line break in a name
+            wanted = labels.split(",")
+    else:
+        wanted = list(labels)
+    stripped = [label if label in cells else label.strip() for label in wanted]
+    return list(dict.fromkeys(_known_column(label, cells, path) for label in stripped if label))
+
+
+def _used_columns(
+    columns: Mapping[str, str], own: Sequence[str], cells: pd.DataFrame, path: Path, *, sized: bool
+) -> dict[str, str]:
+    """Return the column of the table behind each column of the manifest that it fills.
+
+    Where a box is in four columns, they stand under their own names.
+
+    Args:
+        columns: those that are mapped; one that is mapped to "" is not filled.
+        own: columns that are asked for as labels.
+        cells: the table.
+        path: where it lies.
+        sized: whether a box is x, y, width and height.
+
+    Raises:
+        ManifestError: a column is not there, none names the pictures, an age or a gender would also be a
+            label, or a box is not whole.
+    """
     for column in columns:
         if column not in _MAPPABLE:
             raise ManifestError(unknown("column of the manifest", column, list(_MAPPABLE)))
-    used = {column: column for column in _MAPPABLE if column in cells}
-    used |= {column: _known_column(name, cells, path) for column, name in columns.items()}
+    mapped = {column: _known_column(name, cells, path) for column, name in columns.items() if name}
+    # What is said of a column wins over what its name says.
+    used = {
+        column: column
+        for column in _MAPPABLE
+        if column in cells and column not in columns and column not in mapped.values()
+    } | mapped
     if "image_path" not in used:
         raise ManifestError(
             f"No column of {path} is known to name the pictures. Map one: columns image_path=NAME."
             f" It has: {', '.join(cells.columns)}."
         )
-    corners = [corner for corner in _CORNERS if corner in columns]
-    if corners and len(corners) < len(_CORNERS) and not all(corner in used for corner in _CORNERS):
-        raise ManifestError(
-            f"A box needs all of {', '.join(_CORNERS)}; only {', '.join(corners)} are mapped."
-        )
+    for column in ("age", "age_group", "gender"):
+        if column not in columns and used.get(column) in own:
+            raise ManifestError(
+                f"Column '{column}' of {path} is read as {column} already: leave it out of labels. To take"
+                f" its words as classes of your own: --column {column}= -o labels={column}"
+            )
+    _check_box(used, mapped, path, sized=sized)
     return used
+
+
+def _check_box(used: dict[str, str], mapped: Mapping[str, str], path: Path, *, sized: bool) -> None:
+    """Keep the columns of one box in used: one column, or four of the kind that is asked for.
+
+    Raises:
+        ManifestError: some of the four are mapped and some are not there, those of the other kind are
+            mapped, or there is no box that could be x, y, width and height.
+    """
+    parts, others = (_SIDES, _CORNERS) if sized else (_CORNERS, _SIDES)
+    kind = "x, y, width and height" if sized else "corners"
+    if strange := [part for part in others if part in mapped]:
+        raise ManifestError(
+            f"--column {strange[0]}= is not read where boxes are {kind}. Say what they are:"
+            f" -o box={'corners' if sized else 'xywh'}"
+        )
+    given = [part for part in parts if part in mapped]
+    if given and not all(part in used for part in parts):
+        raise ManifestError(f"A box needs all of {', '.join(parts)}; only {', '.join(given)} are mapped.")
+    is_in_four = all(part in used for part in parts) and (bool(given) or "box" not in mapped)
+    if sized and not is_in_four and "box" not in used:
+        raise ManifestError(
+            f"-o box=xywh has no effect: no column of {path} is a box. Map one, --column box=NAME, or four:"
+            f" {' '.join(f'--column {part}=NAME' for part in _SIDES)}"
+        )
+    for part in ("box", *others) if is_in_four else (*parts, *others):
+        used.pop(part, None)
 
 
 def _known_column(name: str, cells: pd.DataFrame, path: Path) -> str:
@@ -173,27 +314,3 @@ def _relative(cell: str, roots: Sequence[str]) -> str:
     """Return a cell's path with forward slashes, without the root where it starts with it."""
     path = cell.replace("\\", "/")
     return next((path.removeprefix(root) for root in roots if path.startswith(root)), path)
-
-
-def _read_years(cell: str) -> float | None:
-    if cell.lower() in NOT_KNOWN:
-        return np.nan
-    # float() would also take "1e3", "infinity" and "1_0".
-    return float(cell) if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)", cell) else None
-
-
-def _read_fold(cell: str) -> int | None:
-    if cell.lower() in NOT_KNOWN or cell == "-1":
-        return -1
-    return int(cell) if cell.isdecimal() else None
-
-
-def _read_box(cell: str) -> str | None:
-    if cell.lower() in NOT_KNOWN:
-        return ""
-    parts = re.split(r"[\s,;]+", cell.strip("[]() "))
-    numbers = [_read_years(part) for part in parts]
-    corners = [number for number in numbers if number is not None and np.isfinite(number)]
-    if len(parts) != 4 or len(corners) != 4 or corners[0] >= corners[2] or corners[1] >= corners[3]:
-        return None
-    return " ".join(f"{corner:.10g}" for corner in corners)
