@@ -53,7 +53,7 @@ from featurekit.statistics import (
 from featurekit.timing import CLEARLY, milliseconds, timed_on
 from featurekit.workspace import read_facts, write_facts
 
-VERSION = 4
+VERSION = 5
 LIMITS = (13, 18, 21, 25)  # years at which something is decided by age
 ALPHA = 0.05
 # What a cheaper model may lose against the best: points of accuracy, and years.

@@ -251,7 +251,7 @@ def _step_down(
     places = np.array(pairs, np.intp).reshape(-1, 2)
     family = np.zeros(n_pairs, np.intp) if families is None else np.asarray(families, np.intp)
     columns = np.ascontiguousarray(of_each.T)
-    turned = _flipped_sums(of_each, seed=seed, n_flips=n_flips)
+    turned = _flipped_sums(columns, seed=seed, n_flips=n_flips)
     # What is equal but for the last bits of a sum counts as equal; no T exceeds the root of the persons.
     room = _LAST_BITS * np.sqrt(max(len(of_each), 1))
     p_values, adjusted = np.ones(n_pairs), np.ones(n_pairs)
@@ -330,13 +330,22 @@ def _less_skewness(t: float, d: NDArray[np.float64], counts: NDArray[np.float64]
     return min(t, float(((1 + skewness * t / 3) ** 3 - 1) / skewness + skewness / 6))
 
 
-def _flipped_sums(of_each: NDArray[np.float64], *, seed: int, n_flips: int) -> NDArray[np.float64]:
-    """Return the sums over persons whose signs are drawn at random, shape (n_columns, n_flips)."""
-    told = of_each[np.any(of_each != 0, axis=1)]  # a person of zeros adds none, whatever her sign
-    sums = np.empty((of_each.shape[1], n_flips))
-    for start, positive in _coins(len(told), seed=seed, n_flips=n_flips):
-        sums[:, start : start + len(positive)] = told.T @ positive.T
-    flipped: NDArray[np.float64] = 2 * sums - told.sum(axis=0)[:, None]
+def _flipped_sums(columns: NDArray[np.float64], *, seed: int, n_flips: int) -> NDArray[np.float64]:
+    """Return the sums over persons whose signs are drawn at random, shape (n_columns, n_flips).
+
+    Args:
+        columns: shape (n_columns, n_subjects).
+        seed: what chance comes from.
+        n_flips: how often all signs are drawn.
+    """
+    told = np.any(columns != 0, axis=0)
+    if not told.all():
+        columns = columns[:, told]  # a person of zeros adds none, whatever her sign
+    sums = np.empty((len(columns), n_flips))
+    for start, positive in _coins(columns.shape[1], seed=seed, n_flips=n_flips):
+        sums[:, start : start + len(positive)] = columns @ positive.T
+    # What those add who keep their sign, minus what the others add.
+    flipped: NDArray[np.float64] = 2 * sums - columns.sum(axis=1)[:, None]
     return flipped
 
 
