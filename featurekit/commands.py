@@ -555,17 +555,29 @@ def report(
             " target reads worst."
         ),
     ] = "none",
+    margin_points: Annotated[
+        float | None,
+        typer.Option(
+            help="Points of accuracy that a cheaper model may lose against the best one and still be"
+            " recommended. Default: 1.",
+        ),
+    ] = None,
+    margin_years: Annotated[
+        float | None,
+        typer.Option(help="Years of mean absolute error that it may lose. Default: 0.1."),
+    ] = None,
 ) -> None:
     """Write the comparison report: one HTML file that works offline, and Markdown.
 
     Examples:
       featurekit report
       featurekit report --faces thumb
+      featurekit report --margin-points 0.5
       featurekit report --compare utkface-june utkface-july
     """
     from featurekit.audit import Audit
     from featurekit.benchmark import some_runs
-    from featurekit.evidence import gather
+    from featurekit.evidence import MARGIN_POINTS, MARGIN_YEARS, gather
     from featurekit.outcomes import NO_OUTCOMES, set_apart
     from featurekit.registry import unknown
     from featurekit.report import write_report
@@ -582,6 +594,9 @@ def report(
     if compare:
         if faces != "none":
             raise WorkspaceError("A report on what changed shows no faces. Leave out --faces.")
+        for option, margin in (("--margin-points", margin_points), ("--margin-years", margin_years)):
+            if margin is not None:
+                raise WorkspaceError(f"A report on what changed recommends no model. Leave out {option}.")
         _report_changes(workspace, _manifest(workspace), compare)
         return
     name = name or _manifest(workspace).name
@@ -590,7 +605,14 @@ def report(
     apart = set_apart(runs, manifest)
     compared = [run for run in runs if run.name not in apart]
     with _progress("comparing", "pieces") as progress:
-        evidence = gather(folder, compared, manifest, progress=progress)
+        evidence = gather(
+            folder,
+            compared,
+            manifest,
+            margin_points=MARGIN_POINTS if margin_points is None else margin_points,
+            margin_years=MARGIN_YEARS if margin_years is None else margin_years,
+            progress=progress,
+        )
     if evidence:
         tested = {run for one in evidence.targets.values() for run in one.estimates}
         apart |= {run.name: NO_OUTCOMES for run in compared if run.name not in tested}

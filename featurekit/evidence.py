@@ -41,19 +41,23 @@ from featurekit.statistics import (
     bootstrap,
     corrected_t,
     effective_subjects,
-    holm,
     interval,
     mcnemar,
+    non_inferior,
     per_subject,
     ranks,
     resampled_sums,
+    side_by_side,
     sign_flip,
 )
+from featurekit.timing import CLEARLY, milliseconds, timed_on
 from featurekit.workspace import read_facts, write_facts
 
-VERSION = 4
+VERSION = 5
 LIMITS = (13, 18, 21, 25)  # years at which something is decided by age
 ALPHA = 0.05
+# What a cheaper model may lose against the best: points of accuracy, and years.
+MARGIN_POINTS, MARGIN_YEARS = 1.0, 0.1
 SHARES = tuple(number / 20 for number in range(1, 21))  # of faces that are answered, the surest first
 
 # Called with the pieces of work that are done, and how many there are.
@@ -79,7 +83,8 @@ class Difference:
             years.
         low, high: between which values the gain lies.
         p_value: of the sign-flip test over subjects.
-        adjusted: the same, for all pairs of the target together (Holm).
+        adjusted: the same, for all pairs of the target together (step-down max-T).
+        limit: the smallest p-value that the test can give; one that is no larger may be far smaller in truth.
         by_folds: p-value of Nadeau & Bengio's corrected t-test over the folds; None where it says nothing.
         by_photographs: p-value of McNemar's test, which is too small where a person has several photographs;
             None of years.
@@ -93,6 +98,7 @@ class Difference:
     high: float
     p_value: float
     adjusted: float
+    limit: float
     by_folds: float | None
     by_photographs: float | None = None
     only_first: int | None = None
@@ -102,6 +108,33 @@ class Difference:
     def is_shown(self) -> bool:
         """Whether there is evidence that the two differ."""
         return self.adjusted <= ALPHA
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trade:
+    """What a cheaper model would save and lose against the best one.
+
+    Attributes:
+        name: of its run.
+        milliseconds, best_milliseconds: what a face takes with it and with the best model.
+        loss: by how much the best model is the better one; a share of faces, or years. Above 0 means that the
+            cheaper one is worse.
+        low, high: between which values the loss lies, for this model by itself.
+        p_value: of "it loses the margin or more against the truly best model", for all cheaper models
+            together.
+        limit: the smallest p-value that the test can give.
+        is_within: whether it is shown to lose less than the margin.
+    """
+
+    name: str
+    milliseconds: float
+    best_milliseconds: float
+    loss: float
+    low: float
+    high: float
+    p_value: float
+    limit: float = 0.0
+    is_within: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,6 +202,9 @@ class TargetEvidence:
         effective_subjects: persons with equally many faces who would tell as much (Kish).
         estimates: name of a run → score → estimate, each on the faces that the run has read.
         differences: of every pair of runs.
+        margin: what a cheaper model may lose against the best one; a share of faces, or years.
+        trades: of the trained models that take clearly less time than the best one on its machine, the
+            cheapest first. The first one that is within the margin can be recommended instead of the best.
         ranked: names of the runs that are ranked, the best mean rank first.
         ranks: their mean ranks over the folds; None of too few folds.
         sliced: name of the run that all that follows is of: the best trained one.
@@ -185,6 +221,8 @@ class TargetEvidence:
     effective_subjects: float
     estimates: Mapping[str, Mapping[str, Estimate]]
     differences: tuple[Difference, ...]
+    margin: float
+    trades: tuple[Trade, ...]
     ranked: tuple[str, ...]
     ranks: Ranks | None
     sliced: str
@@ -256,6 +294,8 @@ def gather(
     runs: Sequence[Run],
     manifest: Manifest | None = None,
     *,
+    margin_points: float = MARGIN_POINTS,
+    margin_years: float = MARGIN_YEARS,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Evidence | None:
@@ -265,6 +305,8 @@ def gather(
         folder: of the comparison.
         runs: those that can be compared with each other: see featurekit.outcomes.set_apart().
         manifest: whose faces; None where the comparison has only what it kept.
+        margin_points: points of accuracy that a cheaper model may lose against the best one, above 0.
+        margin_years: years that it may lose.
         seed: what chance comes from.
         progress: told how far it is.
 
@@ -272,8 +314,12 @@ def gather(
         Evidence on the runs whose outcomes are at hand; None where none are.
 
     Raises:
-        WorkspaceError: a file holds something else.
+        WorkspaceError: a margin is not a number above 0, or a file holds something else.
     """
+    for value, unit in ((margin_points, "points"), (margin_years, "years")):
+        if not 0 < value < np.inf:
+            raise WorkspaceError(f"The margin is {value:g} {unit}. It must be a number above 0.")
+    margins = {"exact": margin_points / 100, "mae_years": margin_years}
     outcomes = collect(folder, [run.name for run in runs], manifest)
     if not outcomes.tables:
         return None
@@ -281,7 +327,9 @@ def gather(
     hashes["faces"] = hash_of(outcomes.labels.reset_index())
     kept = Evidence.load(folder)
     if kept and kept.of == hashes and kept.seed == seed:
-        return kept
+        same = (np.isclose(one.margin, margins[one.score]) for one in kept.targets.values())
+        if all(same):
+            return kept
     runs = [run for run in runs if run.name in outcomes.tables]
     by_target: dict[str, list[Run]] = {}
     for run in runs:
@@ -294,7 +342,7 @@ def gather(
         if progress:
             progress(done, n_steps)
 
-    targets = {name: _of_target(outcomes, by_target[name], seed, step) for name in sorted(by_target)}
+    targets = {name: _of_target(outcomes, by_target[name], margins, seed, step) for name in sorted(by_target)}
     Evidence(of=hashes, seed=seed, targets=targets).save(folder)
     return Evidence.load(folder)  # as any later report will see it, to the last digit
 
@@ -320,7 +368,7 @@ def compare_runs(
         Name of the run → the difference, a gain above 0 where the later one is better; p-values are adjusted
         for all of them together. Without runs whose predictions are not at hand, or of no common face.
     """
-    found = {}
+    found, persons = {}, []
     for name, target in runs.items():
         paths = [folder / "predictions" / f"{name}.parquet" for folder in (after, before)]
         if not all(path.is_file() and _says_who_is_who(path) for path in paths):
@@ -330,10 +378,41 @@ def compare_runs(
         # Labels may have been corrected in between: each answer is measured by those of its time.
         if len(common["after"]):
             found[name] = _differences(target, common, seed)[0]
-    adjusted = holm(np.array([one.p_value for one in found.values()]))
+            gains = _errors(target, common["before"]) - _errors(target, common["after"])
+            persons.append((common["after"][["face_id", "subject"]], gains))
+    tested = sign_flip(*side_by_side(_same_persons(persons)), seed=seed)
     return {
-        name: replace(one, adjusted=float(p)) for (name, one), p in zip(found.items(), adjusted, strict=True)
+        name: replace(one, adjusted=float(p), limit=tested.limit)
+        for (name, one), p in zip(found.items(), tested.adjusted, strict=True)
     }
+
+
+def _same_persons(
+    members: Sequence[tuple[pd.DataFrame, NDArray[np.float64]]],
+) -> list[tuple[NDArray[np.intp], NDArray[np.float64]]]:
+    """Number the persons of several tables alike: those who share a face are the same.
+
+    The tables' own numbers are of the manifest that each run was fitted on, which may have changed since.
+
+    Args:
+        members: of each table, its columns face_id and subject, and a number on each face.
+
+    Returns:
+        Of each table, the person on each face, and the same number.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    if not members:
+        return []
+    faces = pd.concat([table for table, _ in members], keys=range(len(members)), names=["member", None])
+    subject = faces.groupby(["member", "subject"]).ngroup().to_numpy()
+    face = pd.factorize(faces["face_id"])[0] + subject.max() + 1
+    n_nodes = int(face.max()) + 1
+    links = coo_array((np.ones(len(face), bool), (subject, face)), shape=(n_nodes, n_nodes))
+    person = connected_components(links, directed=False)[1].astype(np.intp)[subject]
+    ends = np.cumsum([len(table) for table, _ in members])[:-1]
+    return [(own, values) for own, (_, values) in zip(np.split(person, ends), members, strict=True)]
 
 
 def _common(tables: Mapping[str, pd.DataFrame], key: str = "row") -> dict[str, pd.DataFrame]:
@@ -353,7 +432,11 @@ def _says_who_is_who(path: Path) -> bool:
 
 
 def _of_target(
-    outcomes: Outcomes, runs: Sequence[Run], seed: int, step: Callable[[], None]
+    outcomes: Outcomes,
+    runs: Sequence[Run],
+    margins: Mapping[str, float],
+    seed: int,
+    step: Callable[[], None],
 ) -> TargetEvidence:
     target, tables = target_of(runs[0]), {run.name: outcomes.tables[run.name] for run in runs}
     score = "mae_years" if target.is_regression else "exact"
@@ -383,6 +466,8 @@ def _of_target(
         effective_subjects=effective_subjects(subjects),
         estimates=estimates,
         differences=differences,
+        margin=margins[score],
+        trades=_trades(target, trained, best, common, differences, margins[score], seed),
         ranked=ranked,
         ranks=mean_ranks,
         sliced=best,
@@ -436,8 +521,7 @@ def _differences(target: Target, tables: Mapping[str, pd.DataFrame], seed: int) 
     losses = np.stack([_errors(target, tables[name]) for name in names], axis=1)
     pairs = list(combinations(range(len(names)), 2))
     of_each = per_subject(np.concatenate([losses, np.ones((len(losses), 1))], axis=1), subjects)
-    p_values = sign_flip(of_each[:, :-1], pairs, seed=seed)
-    adjusted = holm(p_values)
+    tested = sign_flip(of_each[:, :-1], pairs, seed=seed)
     sums = resampled_sums(of_each, seed=seed)
     means = sums[:, :-1] / sums[:, -1:]
     by_fold = _by_fold(losses, folds)
@@ -454,8 +538,9 @@ def _differences(target: Target, tables: Mapping[str, pd.DataFrame], seed: int) 
                 gain=float(losses[:, j].mean() - losses[:, i].mean()),
                 low=between.low,
                 high=between.high,
-                p_value=float(p_values[number]),
-                adjusted=float(adjusted[number]),
+                p_value=float(tested.p_values[number]),
+                adjusted=float(tested.adjusted[number]),
+                limit=tested.limit,
                 by_folds=second_opinion if np.isfinite(second_opinion) else None,
                 by_photographs=third.p_value if third else None,
                 only_first=third.only_first if third else None,
@@ -463,6 +548,63 @@ def _differences(target: Target, tables: Mapping[str, pd.DataFrame], seed: int) 
             )
         )
     return tuple(found)
+
+
+def _trades(
+    target: Target,
+    trained: Sequence[Run],
+    best: str,
+    tables: Mapping[str, pd.DataFrame],
+    differences: Sequence[Difference],
+    margin: float,
+    seed: int,
+) -> tuple[Trade, ...]:
+    """Return what each trained model that is clearly cheaper than the best one loses against it."""
+    times = {run.name: time for run in trained if (time := milliseconds(run)) is not None}
+    machine = {run.name: timed_on(run) for run in trained}
+
+    def is_cheaper(name: str, than: str) -> bool:
+        return (
+            name in times
+            and than in times
+            and machine[name] == machine[than]
+            and times[name] * CLEARLY <= times[than]
+        )
+
+    names = [run.name for run in trained]
+    # Which model comes out best is chance too: tested is each that could have stood beside another best one.
+    candidates = [
+        number for number, name in enumerate(names) if any(is_cheaper(name, other) for other in names)
+    ]
+    if not any(is_cheaper(name, best) for name in names) or not differences:
+        return ()
+    losses = np.stack(
+        [_errors(target, tables[name]) for name in names] + [np.ones(len(tables[best]))], axis=1
+    )
+    of_each = per_subject(losses, tables[best]["subject"].to_numpy())
+    tested = non_inferior(of_each[:, :-1], of_each[:, -1], candidates, margin=margin, seed=seed)
+    of_pair = {(one.first, one.second): (one.gain, one.low, one.high) for one in differences}
+    of_pair |= {
+        (second, first): (-gain, -high, -low) for (first, second), (gain, low, high) in of_pair.items()
+    }
+    found = []
+    for number, p in zip(candidates, tested.adjusted, strict=True):
+        if is_cheaper(names[number], best):
+            loss, low, high = of_pair[best, names[number]]
+            found.append(
+                Trade(
+                    name=names[number],
+                    milliseconds=times[names[number]],
+                    best_milliseconds=times[best],
+                    loss=loss,
+                    low=low,
+                    high=high,
+                    p_value=float(p),
+                    limit=tested.limit,
+                    is_within=bool(p <= ALPHA),
+                )
+            )
+    return tuple(sorted(found, key=lambda one: (one.milliseconds, one.name)))
 
 
 def _ranks(target: Target, tables: Mapping[str, pd.DataFrame]) -> tuple[tuple[str, ...], Ranks | None]:
@@ -657,6 +799,7 @@ def _target_from(content: dict[str, Any]) -> TargetEvidence:
         for run, scores in content.pop("estimates").items()
     }
     differences = tuple(Difference(**one) for one in content.pop("differences"))
+    trades = tuple(Trade(**one) for one in content.pop("trades"))
     ranked, mean_ranks = tuple(content.pop("ranked")), content.pop("ranks")
     if mean_ranks:
         mean_ranks = Ranks(**{**mean_ranks, "mean": tuple(mean_ranks["mean"])})
@@ -673,6 +816,7 @@ def _target_from(content: dict[str, Any]) -> TargetEvidence:
         **content,
         estimates=estimates,
         differences=differences,
+        trades=trades,
         ranked=ranked,
         ranks=mean_ranks,
         slices=tuple(slices),

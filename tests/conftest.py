@@ -21,13 +21,22 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder of the evaluation photographs; the test is skipped where it is absent."""
     folder = Path(os.environ.get("FEATUREKIT_TEST_DATA", ROOT.parent / "shared" / "data"))
     if not folder.is_dir():
         pytest.skip(f"no evaluation photographs at {folder} (FEATUREKIT_TEST_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def adience_subjects(real_data: Path) -> NDArray[np.str_]:
+    """The persons of Adience's 19,000 photographs, at hand or not; some have hundreds."""
+    from featurekit.datasets import prepare
+
+    manifest = prepare("adience", real_data / "adience")
+    return manifest.subjects[manifest.table["reason"].isin(["", "missing_file"])]
 
 
 @pytest.fixture

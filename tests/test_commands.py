@@ -156,6 +156,24 @@ def test_the_report_repeats_byte_for_byte_but_for_times(featurekit, extracted, t
     assert reports[0] == reports[1]
 
 
+def test_the_margin_of_a_cheaper_model_is_an_option_of_the_report(featurekit, extracted, tmp_path):
+    assert featurekit(*FIT, "--no-models")[0] == 0
+    evidence = tmp_path / "work" / "reports" / "table" / "evidence.json"
+    for options, margin in ((), 0.01), (("--margin-points", "2.5"), 0.025):
+        code, _, errors = featurekit("report", *options)
+        assert code == 0, errors
+        assert json.loads(evidence.read_text())["targets"]["gender"]["margin"] == margin
+    one_line(
+        featurekit("report", "--margin-points", "0"), "The margin is 0 points. It must be a number above 0."
+    )
+    one_line(
+        featurekit("report", "--margin-years", "nan"), "The margin is nan years. It must be a number above"
+    )
+    one_line(
+        featurekit("report", "--compare", "june", "july", "--margin-years", "1"), "Leave out --margin-years"
+    )
+
+
 def test_two_comparisons_are_set_beside_each_other(featurekit, extracted, tmp_path):
     for name in ("june", "july"):
         code, _, errors = featurekit(*FIT, "--name", name, "--no-models")

@@ -31,9 +31,18 @@ def manifest(tmp_path):
     return Manifest(table, tmp_path)
 
 
-def a_run(name, target, *, is_baseline=False):
-    classes = TARGETS[target].classes
-    return SimpleNamespace(name=name, target=target, classes=classes, is_baseline=is_baseline)
+def a_run(name, target, *, is_baseline=False, milliseconds=20.0, processor="one"):
+    """A run that takes so long for each face."""
+    return SimpleNamespace(
+        name=name,
+        target=target,
+        classes=TARGETS[target].classes,
+        is_baseline=is_baseline,
+        dataset={"n_rows": N},
+        n_tested=N,
+        seconds={"extract": N * milliseconds / 1000, "predict": 0.0} if milliseconds else {},
+        hardware={"processor": processor},
+    )
 
 
 def write(folder, name, manifest, target, said, *, rows=None, proba=None):
@@ -261,9 +270,118 @@ def test_a_later_run_is_compared_with_the_earlier_one_of_its_name(tmp_path, fold
     assert set(found) == {"bad", "twin"}  # nobody fitted good again
     assert found["bad"].gain == pytest.approx(0.2)
     assert found["bad"].is_shown
-    assert found["bad"].adjusted == pytest.approx(2 * found["bad"].p_value)
+    # Of the twin nothing has changed, whatever the signs are: testing it too costs nothing.
+    assert found["bad"].adjusted == found["bad"].p_value
+    assert found["bad"].limit <= 0.0001
     assert (found["twin"].gain, found["twin"].adjusted) == (0.0, 1.0)
     assert compare_runs(later, folder, runs)["bad"].gain == pytest.approx(-0.2)
+
+
+def test_runs_of_two_comparisons_that_share_no_subject_are_adjusted_together(tmp_path, manifest):
+    """What differs on one half each is paid for twice, and the subjects' numbers do not matter."""
+    gender, before, after = manifest.table["gender"].to_numpy(), tmp_path / "before", tmp_path / "after"
+    halves = {"first": np.arange(N // 2), "second": np.arange(N // 2, N)}
+    for name, rows in halves.items():
+        write(before, name, manifest, GENDER, misread(gender, np.arange(N) // 2 % 20 == 0), rows=rows)
+        write(after, name, manifest, GENDER, misread(gender, np.arange(N) % 2 < 0), rows=rows)
+    found = compare_runs(before, after, dict.fromkeys(halves, GENDER))
+    p = found["first"].p_value
+    assert p == pytest.approx(2 / 2**5, abs=0.005)  # five subjects have changed in each half
+    for one in found.values():
+        assert one.adjusted == pytest.approx(1 - (1 - p) ** 2, abs=0.01)
+    for folder in (before, after):  # another manifest had numbered them alike
+        path = folder / "predictions" / "second.parquet"
+        table = pd.read_parquet(path)
+        table["subject"] -= table["subject"].min()
+        table.to_parquet(path)
+    assert compare_runs(before, after, dict.fromkeys(halves, GENDER)) == found
+
+
+def test_two_comparisons_without_a_common_run_are_compared_in_nothing(tmp_path):
+    assert compare_runs(tmp_path, tmp_path, {}) == {}
+
+
+# ---------------------------------------------------------------- what a cheaper model would cost
+
+
+def trades(folder, manifest, *runs, **margins):
+    return gather(folder, runs, manifest, **margins).targets["gender"].trades
+
+
+GOOD, TWIN, BAD = (
+    a_run("good", "gender", milliseconds=20.0),
+    a_run("twin", "gender", milliseconds=10.0),
+    a_run("bad", "gender", milliseconds=5.0),
+)
+
+
+def test_a_cheaper_model_is_within_the_margin_where_its_loss_is_shown_to_be_smaller(folder, manifest):
+    bad, twin = trades(folder, manifest, GOOD, TWIN, BAD)  # the cheapest first
+    assert (bad.name, bad.milliseconds, bad.best_milliseconds) == ("bad", 5.0, 20.0)
+    assert bad.loss == pytest.approx(0.2)
+    assert 0.1 < bad.low < 0.2 < bad.high < 0.3
+    assert bad.p_value > 0.99
+    assert not bad.is_within
+    assert (twin.name, twin.loss, twin.low, twin.high) == ("twin", 0.0, 0.0, 0.0)
+    assert twin.p_value == twin.limit <= 0.0001
+    assert twin.is_within
+
+
+def test_no_evidence_of_a_difference_is_no_reason_to_recommend_a_model(folder, manifest):
+    """Three of a hundred subjects more are misread, p 0.03 for the pair: it may lose five points as well."""
+    gender, subject = manifest.table["gender"].to_numpy(), np.arange(N) // 2
+    write(folder, "near", manifest, GENDER, misread(gender, (subject % 10 == 0) | (subject % 50 == 1)))
+    near = a_run("near", "gender", milliseconds=5.0)
+    found = gather(folder, [GOOD, near], manifest).targets["gender"]
+    assert not found.between("good", "near").is_shown
+    [trade] = found.trades
+    assert trade.loss == pytest.approx(0.02)
+    assert not trade.is_within
+    [trade] = trades(folder, manifest, GOOD, near, margin_points=10)
+    assert trade.is_within
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        a_run("twin", "gender", milliseconds=17.0),  # a busy machine makes as much of one time
+        a_run("twin", "gender", milliseconds=10.0, processor="another"),
+        a_run("twin", "gender", milliseconds=None),
+        a_run("twin", "gender", milliseconds=10.0, is_baseline=True),
+    ],
+)
+def test_what_is_not_clearly_cheaper_on_the_same_machine_is_no_trade(folder, manifest, other):
+    assert trades(folder, manifest, GOOD, other) == ()
+
+
+def test_years_have_a_margin_of_their_own(folder, manifest):
+    target, years = manifest.target("age"), manifest.table["age"].to_numpy()
+    noise = np.random.default_rng(0).normal(0, 0.2, N)
+    write(folder, "slow", manifest, target, years + 5)
+    write(folder, "quick", manifest, target, years + 5.1 + noise)
+    runs = a_run("slow", "age"), a_run("quick", "age", milliseconds=5.0)
+    for margin, is_within in ((0.1, False), (0.2, True)):
+        found = gather(folder, runs, manifest, margin_years=margin).targets["age"]
+        assert found.margin == margin
+        [trade] = found.trades
+        assert trade.loss == pytest.approx(0.1 + noise.mean(), abs=1e-4)
+        assert trade.is_within == is_within
+
+
+@pytest.mark.parametrize("margin", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_margin_is_a_number_above_0(folder, manifest, margin):
+    with pytest.raises(WorkspaceError, match=r"margin is .* points. It must be a number above 0"):
+        gather(folder, RUNS, manifest, margin_points=margin)
+    with pytest.raises(WorkspaceError, match=r"margin is .* years. It must be a number above 0"):
+        gather(folder, RUNS, manifest, margin_years=margin)
+
+
+def test_what_was_kept_with_another_margin_is_found_anew(folder, manifest):
+    first = gather(folder, RUNS, manifest)
+    assert first.targets["gender"].margin == 0.01
+    other = gather(folder, RUNS, manifest, margin_points=3, margin_years=5)
+    assert other.targets["gender"].margin == 0.03
+    assert gather(folder, RUNS, manifest, margin_points=1, margin_years=5) == first  # it has no years
 
 
 # ---------------------------------------------------------------- kept

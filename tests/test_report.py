@@ -32,10 +32,10 @@ from featurekit.report.tables import (
     ranks_table,
     scores_table,
     timed_alike,
-    timed_on,
 )
 from featurekit.statistics import Interval, Ranks
 from featurekit.text import markdown, visible
+from featurekit.timing import timed_on
 
 AGE_GROUPS = ("0-2", "4-6", "8-12", "15-20", "25-32", "38-43", "48-53", "60-100")
 FEATURES = ("dlib_age", "mobilenet_v2", "dlib_age+dlib_gender+mobilenet_v2")
@@ -328,6 +328,7 @@ def make_evidence(runs: list[Run], *, p: float = 0.4, n_folds: int = 5) -> Evide
             high=0.05,
             p_value=p / 4,
             adjusted=p,
+            limit=1 / 20_001,
             by_folds=0.21,
             **({"by_photographs": p / 8, "only_first": 310, "only_second": 287} if runs[0].classes else {}),
         )
@@ -363,6 +364,8 @@ def make_evidence(runs: list[Run], *, p: float = 0.4, n_folds: int = 5) -> Evide
         effective_subjects=1111.1,
         estimates={run: {name: Estimate(mean, mean - 0.02, mean + 0.03)} for run, mean in means.items()},
         differences=tuple(differences),
+        margin=0.1 if name == "mae_years" else 0.01,
+        trades=(),
         sliced=next(run.name for run in ordered if not run.is_baseline),
         slices=slices,
         limits=(limit,) if name == "mae_years" else (),
@@ -377,7 +380,11 @@ def make_evidence(runs: list[Run], *, p: float = 0.4, n_folds: int = 5) -> Evide
 
 @pytest.mark.parametrize(
     ("p", "words"),
-    [(0.4, "no evidence of a difference (p 0.40)"), (0.0004, "a difference beyond chance (p < 0.001)")],
+    [
+        (0.4, "no evidence of a difference (p 0.40)"),
+        (0.0004, "a difference beyond chance (p 0.0004)"),
+        (1 / 20_001, "a difference beyond chance (p < 0.0001)"),
+    ],
 )
 def test_the_verdict_says_whether_the_best_is_shown_to_be_better(p, words):
     runs = [make_run(), make_run(classifier="mlp", scores={"exact": score(0.78)})]
@@ -670,6 +677,7 @@ def changed_pair() -> tuple[list[Run], list[Run], dict[str, Difference]]:
         high=0.03,
         p_value=0.001,
         adjusted=0.002,
+        limit=1 / 20_001,
         by_folds=None,
     )
     return old, new, {old[0].name: found}
@@ -689,6 +697,22 @@ def test_the_page_on_two_comparisons_says_what_changed_and_whether_it_matters(tm
     assert "Only in june: gender--dlib_age--gone." in text
     assert "| versions · numpy | 2.4.6 | 2.5.0 | 1 |" in text
     assert "<title>july against june · featurekit</title>" in path.read_text()
+
+
+def test_a_p_value_at_the_limit_of_its_test_is_said_to_be_below_it(tmp_path):
+    limit = 1 / 20_001
+    runs = [make_run(), make_run(classifier="mlp", scores={"exact": score(0.78)})]
+    known = make_evidence(runs, p=limit).targets["gender"]
+    assert differences_table(runs, "t", known).rows[0][3].count == "p < 0.0001"
+    assert opinions_table(runs, "t", known).rows[0][2].text == "p < 0.0001"
+    old, new, found = changed_pair()
+    at_limit = {name: replace(one, adjusted=limit) for name, one in found.items()}
+    page = write_changes(tmp_path, old, new, ("june", "july"), at_limit).with_suffix(".md")
+    assert "**+2.0 (p < 0.0001)**".replace("<", markdown("<")) in page.read_text()
+    # A test of few flips says no more than it can.
+    of_few = {name: replace(one, adjusted=1 / 301, limit=1 / 301) for name, one in found.items()}
+    page = write_changes(tmp_path, old, new, ("june", "july"), of_few).with_suffix(".md")
+    assert f"(p {markdown('<')} 0.004)" in page.read_text()
 
 
 def test_where_nothing_changed_the_page_says_so(tmp_path):

@@ -136,7 +136,7 @@ def _scores(
                     Cell(
                         sign + digits,
                         round(gain, 6),
-                        count=p_value(found.adjusted),
+                        count=p_value(found.adjusted, found.limit),
                         others=(round(low, 6), round(high, 6), found.adjusted),
                         is_strong=found.is_shown,
                     )

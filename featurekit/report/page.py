@@ -45,7 +45,6 @@ from featurekit.report.tables import (
     headline,
     limits_table,
     mean_of,
-    milliseconds,
     model_name,
     opinions_table,
     pareto_front,
@@ -63,6 +62,7 @@ from featurekit.report.tables import (
     weights_table,
 )
 from featurekit.report.verdict import answer, score_word
+from featurekit.timing import milliseconds
 
 SYNTHETIC = "synthetic: made-up portraits"
 _TARGET_TITLES = {

@@ -20,6 +20,7 @@ from featurekit.faces import STATUS_MEANINGS
 from featurekit.manifest import REASONS
 from featurekit.statistics import FEWEST
 from featurekit.store import recipe_key
+from featurekit.timing import milliseconds, timed_on
 
 ABSENT = "—"
 # What scores are given on unless a heading says otherwise.
@@ -28,6 +29,7 @@ FOUND = "on the faces found"
 MAX_MATRIX_CLASSES = 24
 N_RECALL_MODELS = 3
 N_COMPARED = 8  # trained models that are compared with each other in a table
+_LEAST_P = 0.0001  # no smaller p-value is written out
 
 
 @dataclass(frozen=True)
@@ -197,22 +199,6 @@ def score_kind(name: str) -> ScoreKind:
 def mean_of(run: Run, name: str) -> float | None:
     """Return a run's mean score on the faces found, or None where there is none."""
     return _finite(run.scores.get(name, {}).get("mean"))
-
-
-def milliseconds(run: Run) -> float | None:
-    """Return what a face takes from the picture to the answer, on the machine of the run."""
-    n_rows = run.dataset.get("n_rows")
-    extract, predict = _finite(run.seconds.get("extract")), _finite(run.seconds.get("predict"))
-    if not n_rows or not run.n_tested or extract is None or predict is None:
-        return None
-    return float(1000 * (extract / n_rows + predict / run.n_tested))
-
-
-def timed_on(run: Run) -> str:
-    """Return the machine that a run took its time on: its processor, and its GPU where it used one."""
-    got = run.hardware.get("got", {}).values()
-    gpus = {str(one["device"]) for one in got if str(one.get("device", "")).startswith("cuda")}
-    return ", ".join([str(run.hardware.get("processor", "")), *sorted(gpus)])
 
 
 def timed_alike(runs: Sequence[Run]) -> list[Run]:
@@ -518,7 +504,12 @@ def opinions_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence) 
                 count=f"{_signed(kind, pair.low)} to {_signed(kind, pair.high)}",
                 others=ends,
             ),
-            Cell(p_value(pair.adjusted), pair.adjusted, others=(pair.p_value,), is_strong=pair.is_shown),
+            Cell(
+                p_value(pair.adjusted, pair.limit),
+                pair.adjusted,
+                others=(pair.p_value,),
+                is_strong=pair.is_shown,
+            ),
             Cell("—") if pair.by_folds is None else Cell(p_value(pair.by_folds), pair.by_folds),
         ]
         if of_photographs:
@@ -599,19 +590,29 @@ def _difference_cell(kind: ScoreKind, found: Difference) -> Cell:
     return Cell(
         _signed(kind, found.gain),
         round(found.gain * kind.scale, 6),
-        count=p_value(found.adjusted),
+        count=p_value(found.adjusted, found.limit),
         others=(found.adjusted,),
         is_strong=found.is_shown,
     )
 
 
-def p_value(p: float) -> str:
-    """Return a p-value in words.
+def p_value(p: float, limit: float = 0.0) -> str:
+    """Return a p-value in words; of one at the limit of its test, it is only said that it is below it.
 
     >>> p_value(0.0003), p_value(0.0312), p_value(0.42), p_value(1.0)
-    ('p < 0.001', 'p 0.031', 'p 0.42', 'p 1.00')
+    ('p 0.0003', 'p 0.031', 'p 0.42', 'p 1.00')
+    >>> p_value(1 / 20_001, limit=1 / 20_001), p_value(1 / 201, limit=1 / 201), p_value(1e-9)
+    ('p < 0.0001', 'p < 0.005', 'p < 0.0001')
     """
-    return "p < 0.001" if p < 0.001 else f"p {p:.3f}" if p < 0.0995 else f"p {p:.2f}"
+    if p <= limit or p < _LEAST_P:
+        return f"p < {_up(max(limit if p <= limit else 0.0, _LEAST_P))}"
+    return f"p {p:.4f}" if p < 0.00095 else f"p {p:.3f}" if p < 0.0995 else f"p {p:.2f}"
+
+
+def _up(limit: float) -> str:
+    """Return a number below 1 with one digit that says something, never rounded down."""
+    digits = -math.floor(math.log10(limit) + 1e-9)
+    return f"{math.ceil(limit * 10**digits - 1e-6) / 10**digits:.{digits}f}"
 
 
 def slices_table(evidence: TargetEvidence, caption: str) -> Table | None:

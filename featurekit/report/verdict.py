@@ -8,16 +8,12 @@ from featurekit.report.tables import (
     ScoreKind,
     headline,
     mean_of,
-    milliseconds,
     p_value,
     role,
     score_kind,
-    timed_on,
     words,
 )
-
-# A face's milliseconds are measured once, on machines where other work runs: less than this is no difference.
-CLEARLY = 1.25
+from featurekit.timing import CLEARLY, milliseconds, timed_on
 
 
 def answer(runs: Sequence[Run], evidence: TargetEvidence | None) -> tuple[tuple[str, str], ...]:
@@ -81,7 +77,7 @@ def _against(best: Run, runs: Sequence[Run], kind: ScoreKind, evidence: TargetEv
                 about = [f"{run.classifier}, {kind.format(other)} {kind.unit}".strip()]
                 found = evidence.between(best.name, run.name) if evidence else None
                 if found and not found.is_shown:
-                    about.append(f"no evidence of a difference: {p_value(found.adjusted)}")
+                    about.append(f"no evidence of a difference: {p_value(found.adjusted, found.limit)}")
                 against.append(f"{difference} {called} ({'; '.join(about)})")
     return f"{' and '.join(against)}." if against else ""
 
@@ -108,7 +104,7 @@ def _second(best: Run, trained: Sequence[Run], kind: ScoreKind, evidence: Target
     found = evidence.between(best.name, second.name) if evidence else None
     if found:
         shown = "a difference beyond chance" if found.is_shown else "no evidence of a difference"
-        sentence += f": {shown} ({p_value(found.adjusted)})"
+        sentence += f": {shown} ({p_value(found.adjusted, found.limit)})"
     return f"{sentence}."
 
 
