@@ -96,6 +96,7 @@ class Difference:
     p_value: float
     adjusted: float
     by_folds: float | None
+    limit: float = 0.0
     by_photographs: float | None = None
     only_first: int | None = None
     only_second: int | None = None
@@ -104,6 +105,20 @@ class Difference:
     def is_shown(self) -> bool:
         """Whether there is evidence that the two differ."""
         return self.adjusted <= ALPHA
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trade:
+    """A cheaper model beside the best one (helper stat)."""
+
+    name: str
+    milliseconds: float
+    best_milliseconds: float
+    loss: float
+    low: float
+    high: float
+    p_value: float
+    is_within: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,6 +220,16 @@ class TargetEvidence:
     limits: tuple[Limit, ...]
     confidence: Confidence | None
     coverage: tuple[tuple[str, Coverage], ...]
+    margin: float = 0.01
+    trades: tuple[Trade, ...] = ()
+
+    @property
+    def broken(self) -> tuple[tuple[str, Coverage], ...]:
+        """Coverage below what is promised by more than chance, the lowest first (helper conf)."""
+        found = [
+            (name, one) for name, one in self.coverage if one.p_value is not None and one.p_value <= ALPHA
+        ]
+        return tuple(sorted(found, key=lambda one: one[1].value or 0.0))
 
     def between(self, first: str, second: str) -> Difference | None:
         """Return how the first run compares with the second, or None where that was not asked."""
@@ -506,7 +531,8 @@ def _slices(outcomes: Outcomes, target: Target, table: pd.DataFrame, seed: int) 
     own, columns = _labels(outcomes, table)
     errors, subjects = _errors(target, table), table["subject"].to_numpy()
     labels = {name: own[name].to_numpy(dtype=str) for name in columns}
-    found, tested, members = [], [], []
+    found: list[Slice] = []
+    tested, members = [], []
     for names in [(name,) for name in columns] + _combined(labels):
         for wanted in sorted(set(zip(*(labels[name] for name in names), strict=True))):
             if "" in wanted:
@@ -516,6 +542,9 @@ def _slices(outcomes: Outcomes, target: Target, table: pd.DataFrame, seed: int) 
             is_enough = n_subjects >= FEWEST
             if not is_enough and not {*names} <= {"gender", "age_group"} and len(names) > 1:
                 continue  # most combinations with a column of the user's own are of nearly nobody
+            alone = [(labels[name] == one).sum() for name, one in zip(names, wanted, strict=True)]
+            if len(names) > 1 and chosen.sum() in alone:
+                continue  # a label that says what another one says makes no smaller group
             shown = errors[chosen] if target.is_regression else 1 - errors[chosen]
             if is_enough and len(np.unique(subjects[~chosen])) >= FEWEST:
                 tested.append(len(found))
@@ -542,12 +571,11 @@ def _slices(outcomes: Outcomes, target: Target, table: pd.DataFrame, seed: int) 
 
 
 def _combined(labels: Mapping[str, NDArray[np.str_]]) -> list[tuple[str, ...]]:
-    """Return which columns are looked at together: gender and age group, and own columns with each of them."""
+    """Return which columns are looked at together: gender and age group, and own columns with each."""
     known = [name for name in ("gender", "age_group") if name in labels]
     few = [name for name, of in labels.items() if name not in known and len({*of} - {""}) <= MOST_COMBINED]
-    return ([("gender", "age_group")] if len(known) == 2 else []) + [
-        (name, one) for name in known for one in few
-    ]
+    both: list[tuple[str, ...]] = [("gender", "age_group")] if len(known) == 2 else []
+    return both + [(name, one) for name in known for one in few]
 
 
 def _confidence(target: Target, table: pd.DataFrame, seed: int) -> Confidence | None:
@@ -695,6 +723,7 @@ def _target_from(content: dict[str, Any]) -> TargetEvidence:
     ranked, mean_ranks = tuple(content.pop("ranked")), content.pop("ranks")
     if mean_ranks:
         mean_ranks = Ranks(**{**mean_ranks, "mean": tuple(mean_ranks["mean"])})
+    trades = tuple(Trade(**one) for one in content.pop("trades"))
     confidence = content.pop("confidence")
     if confidence:
         errors = {name: CalibrationError(**confidence[name]) for name in ("before", "after")}
@@ -714,4 +743,5 @@ def _target_from(content: dict[str, Any]) -> TargetEvidence:
         limits=tuple(limits),
         confidence=confidence,
         coverage=coverage,
+        trades=trades,
     )

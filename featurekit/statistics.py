@@ -284,15 +284,16 @@ def slice_gaps(
     inside = members.astype(np.float64)
     n_inside = inside.sum(axis=0)
     gaps = inside.T @ losses / n_inside - (1 - inside).T @ losses / (len(losses) - n_inside)
-    codes, sizes = np.unique(subjects, return_inverse=True, return_counts=True)[1:]
-    n_subjects, sizes = len(sizes), sizes.astype(np.float64)
+    codes = np.unique(subjects, return_inverse=True)[1]
+    sizes = np.bincount(codes).astype(np.float64)
+    n_subjects = len(sizes)
     residuals = losses - losses.mean()
-    sums = np.bincount(codes, residuals, n_subjects)
+    sums = per_subject(residuals[:, None], subjects)[:, 0]
     shares = per_subject(inside, subjects) / sizes[:, None]
     apart = inside - shares[codes]
     within = per_subject(apart * residuals[:, None], subjects)
     squares, within_squares = _expected_squares(losses, sums, sizes, apart, within)
-    # Subjects of one membership stand together, so that only as many sums as there are memberships are needed.
+    # Subjects of one membership stand together, so that a sum for each membership is enough.
     shares, kinds = np.unique(shares, axis=0, return_inverse=True)
     kinds = kinds.reshape(-1)
     of_each = np.stack([sums, sizes, squares])[:, np.argsort(kinds, kind="stable")]

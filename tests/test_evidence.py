@@ -183,10 +183,12 @@ def test_where_chance_deals_the_mistakes_no_slice_is_shown_to_be_worse(folder, m
 
 
 def test_own_columns_are_combined_with_gender_and_age_group_where_thirty_subjects_are(folder, manifest):
+    manifest.table["same"] = np.where(manifest.table["gender"] == "male", "m", "f")
     manifest.table["glasses"] = np.where(np.arange(N) // 2 % 3 == 0, "yes", "no")
     manifest.table["camera"] = np.array([f"c{n}" for n in range(20)])[np.arange(N) // 2 % 20]
     slices = gather(folder, RUNS, manifest).targets["gender"].slices
     combined = {one.columns for one in slices if len(one.columns) == 2}
+    assert ("gender", "same") not in combined  # it says what gender says
     assert ("gender", "glasses") in combined
     assert ("age_group", "glasses") in combined
     assert ("gender", "camera") not in combined  # of many labels
