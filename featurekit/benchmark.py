@@ -106,8 +106,8 @@ class Run:
         folds: {"number", "kind" ("official" or "made"), "seed", "sha256"}.
         scored_on: hashes of the "rows", "labels" and "subjects" that it learned from and was scored on; empty
             where an older version fitted it. See featurekit.outcomes.set_apart().
-        dataset: {"name", "synthetic", "n_rows", "licence", "tally": reason → rows, "counts": what prepare
-            counted, "statuses": status → rows}.
+        dataset: {"name", "synthetic", "n_rows", "licence", "options" of prepare but "root", "tally": reason
+            → rows, "counts": what prepare counted, "statuses": status → rows}.
         seed: what chance came from.
         command: the command line that made it.
         created: UTC time, ISO 8601.
@@ -903,6 +903,8 @@ class Comparison:
                 "licence": self.manifest.info.get("licence", ""),
                 "n_rows": len(self.manifest),
                 "tally": _tally(table["reason"]),
+                # Not where the pictures lie, which is nobody's business.
+                "options": {k: v for k, v in self.manifest.info.get("options", {}).items() if k != "root"},
                 "counts": dict(self.manifest.info.get("tally", {})),
                 "statuses": _tally(np.array(STATUSES)[statuses]),
             },

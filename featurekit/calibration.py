@@ -825,6 +825,7 @@ class Coverage:
     value: float | None
     between: Interval | None
     size: float | None
+    p_value: float | None = None
 
 
 def coverage_by(

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from featurekit.classifiers import ClassifierKind
+    from featurekit.datasets import Dataset
     from featurekit.embeddings import Extraction, Ledger
     from featurekit.manifest import Manifest
     from featurekit.purge import Purged
@@ -1126,10 +1127,9 @@ def list_members(
         raise WorkspaceError(unknown("list", what, list(kinds)))
     for kind in [what] if what else kinds:
         head, rows = ["name", "what it is"], [[member.name, member.about] for member in kinds[kind]]
-        if kind != "datasets":
-            head.append("needs" if kind == "models" else "weights")
-            say = _needs if kind == "models" else _here
-            rows = [[*row, say(member)] for row, member in zip(rows, kinds[kind], strict=True)]
+        title, say = _MORE.get(kind, ("weights", _here))
+        head.append(title)
+        rows = [[*row, say(member)] for row, member in zip(rows, kinds[kind], strict=True)]
         _table(head, rows, title=kind)
 
 
@@ -1142,6 +1142,10 @@ def _here(member: Any) -> str:
     return "here" if weights.present(name) else f"missing: featurekit weights fetch {name}"
 
 
+def _terms(dataset: "Dataset") -> str:
+    return dataset.licence
+
+
 def _needs(kind: "ClassifierKind") -> str:
     from importlib.util import find_spec
 
@@ -1149,6 +1153,13 @@ def _needs(kind: "ClassifierKind") -> str:
         return "nothing more"
     is_here = find_spec(kind.needs) is not None
     return kind.needs if is_here else f"{kind.needs}, missing: pip install 'featurekit[{kind.needs}]'"
+
+
+# What else is said of a member of each kind; of the others, where its weights are.
+_MORE: "dict[str, tuple[str, Callable[[Any], str]]]" = {
+    "models": ("needs", _needs),
+    "datasets": ("terms", _terms),
+}
 
 
 @app.command()

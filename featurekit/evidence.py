@@ -49,11 +49,13 @@ from featurekit.statistics import (
     resampled_sums,
     side_by_side,
     sign_flip,
+    slice_gaps,
 )
 from featurekit.timing import CLEARLY, milliseconds, timed_on
 from featurekit.workspace import read_facts, write_facts
 
 VERSION = 5
+MOST_COMBINED = 6  # labels of a column of the user's own that is combined with gender and age group
 LIMITS = (13, 18, 21, 25)  # years at which something is decided by age
 ALPHA = 0.05
 # What a cheaper model may lose against the best: points of accuracy, and years.
@@ -145,6 +147,9 @@ class Slice:
         columns, labels: whose: ("gender", "age_group") and ("female", "0-2").
         n_faces, n_subjects: how many there are.
         estimate: None of fewer than FEWEST subjects.
+        gap: by how much they are read better than all other faces, negative where they are read worse; a
+            share of faces, or years. None where they, or the others, are fewer than FEWEST subjects.
+        gap_p: p-value of "the gap is chance", for all slices of the target together; None without a gap.
     """
 
     columns: tuple[str, ...]
@@ -152,6 +157,13 @@ class Slice:
     n_faces: int
     n_subjects: int
     estimate: Estimate | None
+    gap: float | None = None
+    gap_p: float | None = None
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether these faces are shown to be read worse than all others."""
+        return self.gap is not None and self.gap < 0 and self.gap_p is not None and self.gap_p <= ALPHA
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,7 +219,8 @@ class TargetEvidence:
             cheapest first. The first one that is within the margin can be recommended instead of the best.
         ranked: names of the runs that are ranked, the best mean rank first.
         ranks: their mean ranks over the folds; None of too few folds.
-        sliced: name of the run that all that follows is of: the best trained one.
+        sliced: name of the run that all that follows is of: the best trained one, by the mean over the
+            folds of the score.
         slices: worst first.
         limits: of a target in years.
         confidence: of a target of classes; None where a fold has nobody else to find it on.
@@ -230,6 +243,14 @@ class TargetEvidence:
     limits: tuple[Limit, ...]
     confidence: Confidence | None
     coverage: tuple[tuple[str, Coverage], ...]
+
+    @property
+    def broken(self) -> tuple[tuple[str, Coverage], ...]:
+        """Coverage below what is promised by more than chance, the lowest first (helper conf)."""
+        found = [
+            (name, one) for name, one in self.coverage if one.p_value is not None and one.p_value <= ALPHA
+        ]
+        return tuple(sorted(found, key=lambda one: one[1].value or 0.0))
 
     def between(self, first: str, second: str) -> Difference | None:
         """Return how the first run compares with the second, or None where that was not asked."""
@@ -451,12 +472,7 @@ def _of_target(
     ranked, mean_ranks = _ranks(target, common)
     step()
     trained = [run for run in runs if not run.is_baseline] or list(runs)
-
-    def goodness(run: Run) -> tuple[float, str]:
-        value = estimates[run.name][score].value
-        return (value if target.is_regression else -value), run.name
-
-    best = min(trained, key=goodness).name
+    best = _best(trained, score)
     slices = _slices(outcomes, target, tables[best], seed)
     step()
     return TargetEvidence(
@@ -476,6 +492,18 @@ def _of_target(
         confidence=_confidence(target, tables[best], seed),
         coverage=_coverage(outcomes, target, tables[best]),
     )
+
+
+def _best(runs: Sequence[Run], score: str) -> str:
+    """Return the name of the best run, by the mean over the folds that the report ranks by."""
+
+    def badness(run: Run) -> tuple[bool, float, str]:
+        mean = run.scores.get(score, {}).get("mean")
+        if mean is None or not np.isfinite(mean):
+            return True, 0.0, run.name
+        return False, (mean if score == "mae_years" else -mean), run.name
+
+    return min(runs, key=badness).name
 
 
 def _estimates(target: Target, table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
@@ -625,36 +653,55 @@ def _by_fold(losses: NDArray[np.float64], folds: NDArray[Any]) -> NDArray[np.flo
 
 
 def _slices(outcomes: Outcomes, target: Target, table: pd.DataFrame, seed: int) -> tuple[Slice, ...]:
-    """Return how faces of each label, and of each gender and age group together, are read; worst first."""
+    """Return how faces of each label, and of two labels together, are read; worst first."""
     own, columns = _labels(outcomes, table)
     errors, subjects = _errors(target, table), table["subject"].to_numpy()
-    sets: list[tuple[str, ...]] = [(name,) for name in columns]
-    sets += [("gender", "age_group")] if {"gender", "age_group"} <= set(columns) else []
-    found = []
-    for names in sets:
-        labels = [own[name].to_numpy(dtype=str) for name in names]
-        for wanted in sorted(set(zip(*labels, strict=True))):
+    labels = {name: own[name].to_numpy(dtype=str) for name in columns}
+    found: list[Slice] = []
+    tested, members = [], []
+    for names in [(name,) for name in columns] + _combined(labels):
+        for wanted in sorted(set(zip(*(labels[name] for name in names), strict=True))):
             if "" in wanted:
                 continue
-            chosen = np.all([of == one for of, one in zip(labels, wanted, strict=True)], axis=0)
+            chosen = np.all([labels[name] == one for name, one in zip(names, wanted, strict=True)], axis=0)
             n_subjects = len(np.unique(subjects[chosen]))
+            is_enough = n_subjects >= FEWEST
+            if not is_enough and not {*names} <= {"gender", "age_group"} and len(names) > 1:
+                continue  # most combinations with a column of the user's own are of nearly nobody
+            alone = [(labels[name] == one).sum() for name, one in zip(names, wanted, strict=True)]
+            if len(names) > 1 and chosen.sum() in alone:
+                continue  # a label that says what another one says makes no smaller group
             shown = errors[chosen] if target.is_regression else 1 - errors[chosen]
-            estimate = _mean(shown, subjects[chosen], seed) if n_subjects >= FEWEST else None
+            if is_enough and len(np.unique(subjects[~chosen])) >= FEWEST:
+                tested.append(len(found))
+                members.append(chosen)
             found.append(
                 Slice(
                     columns=names,
                     labels=tuple(map(str, wanted)),
                     n_faces=int(chosen.sum()),
                     n_subjects=n_subjects,
-                    estimate=estimate,
+                    estimate=_mean(shown, subjects[chosen], seed) if is_enough else None,
                 )
             )
+    if members:
+        gaps, p_values = slice_gaps(errors, subjects, np.stack(members, axis=1), seed=seed)
+        for number, gap, p in zip(tested, gaps, p_values, strict=True):
+            found[number] = replace(found[number], gap=-float(gap), gap_p=float(p))
 
     def badness(one: Slice) -> tuple[bool, float]:
         value = one.estimate.value if one.estimate else 0.0
         return one.estimate is None, (-value if target.is_regression else value)
 
     return tuple(sorted(found, key=badness))
+
+
+def _combined(labels: Mapping[str, NDArray[np.str_]]) -> list[tuple[str, ...]]:
+    """Return which columns are looked at together: gender and age group, and own columns with each."""
+    known = [name for name in ("gender", "age_group") if name in labels]
+    few = [name for name, of in labels.items() if name not in known and len({*of} - {""}) <= MOST_COMBINED]
+    both: list[tuple[str, ...]] = [("gender", "age_group")] if len(known) == 2 else []
+    return both + [(name, one) for name in known for one in few]
 
 
 def _confidence(target: Target, table: pd.DataFrame, seed: int) -> Confidence | None:

@@ -31,7 +31,7 @@ def manifest(tmp_path):
     return Manifest(table, tmp_path)
 
 
-def a_run(name, target, *, is_baseline=False, milliseconds=20.0, processor="one"):
+def a_run(name, target, *, is_baseline=False, milliseconds=20.0, processor="one", mean=None):
     """A run that takes so long for each face."""
     return SimpleNamespace(
         name=name,
@@ -42,6 +42,7 @@ def a_run(name, target, *, is_baseline=False, milliseconds=20.0, processor="one"
         n_tested=N,
         seconds={"extract": N * milliseconds / 1000, "predict": 0.0} if milliseconds else {},
         hardware={"processor": processor},
+        scores={} if mean is None else {"mae_years" if target == "age" else "exact": {"mean": mean}},
     )
 
 
@@ -80,7 +81,11 @@ def folder(tmp_path, manifest):
     return folder
 
 
-RUNS = (a_run("good", "gender"), a_run("twin", "gender"), a_run("bad", "gender"))
+RUNS = (
+    a_run("good", "gender", mean=0.9),
+    a_run("twin", "gender", mean=0.9),
+    a_run("bad", "gender", mean=0.7),
+)
 
 
 def test_a_worse_model_is_shown_to_be_worse_from_either_side(folder, manifest):
@@ -156,7 +161,61 @@ def test_the_labels_that_are_read_worst_come_first(folder, manifest):
     assert worst.estimate == Estimate(0.0, 0.0, 0.0)
     assert worst.n_subjects == 34
     names = {one.columns for one in found.slices}
-    assert names == {("gender",), ("age_group",), ("hat",), ("gender", "age_group")}
+    own = {("gender", "hat"), ("age_group", "hat")}
+    assert names == {("gender",), ("age_group",), ("hat",), ("gender", "age_group"), *own}
+
+
+def test_the_gap_of_a_slice_to_all_other_faces_is_tested(folder, manifest):
+    gender, group = manifest.table["gender"].to_numpy(), manifest.table["age_group"].to_numpy()
+    write(folder, "blind", manifest, GENDER, misread(gender, (gender == "female") & (group == "0-2")))
+    of = {
+        one.labels: one
+        for one in gather(folder, [a_run("blind", "gender")], manifest).targets["gender"].slices
+    }
+    assert of["female", "0-2"].gap == pytest.approx(-1.0)
+    assert of["female", "0-2"].gap_p < 1e-4
+    assert of["female", "0-2"].is_worse
+    assert of["male",].gap == pytest.approx(0.34)
+    assert not of["male",].is_worse  # but better
+    assert of["25-32",].gap == pytest.approx(34 / 134, rel=1e-4)
+    # Twenty hats are too few to be set against the rest, and so are the rest to be set against nobody.
+    assert (of["yes",].gap, of["no",].gap_p) == (None, None)
+
+
+def test_where_chance_deals_the_mistakes_no_slice_is_shown_to_be_worse(folder, manifest):
+    gender = manifest.table["gender"].to_numpy()
+    wrong = np.random.default_rng(5).random(N // 2) < 0.2
+    write(folder, "fair", manifest, GENDER, misread(gender, np.repeat(wrong, 2)))
+    slices = gather(folder, [a_run("fair", "gender")], manifest).targets["gender"].slices
+    assert sum(one.gap_p is not None for one in slices) > 8
+    assert not any(one.is_worse for one in slices)
+
+
+def test_own_columns_are_combined_with_gender_and_age_group_where_thirty_subjects_are(folder, manifest):
+    manifest.table["same"] = np.where(manifest.table["gender"] == "male", "m", "f")
+    manifest.table["glasses"] = np.where(np.arange(N) // 2 % 3 == 0, "yes", "no")
+    manifest.table["camera"] = np.array([f"c{n}" for n in range(20)])[np.arange(N) // 2 % 20]
+    slices = gather(folder, RUNS, manifest).targets["gender"].slices
+    combined = {one.columns for one in slices if len(one.columns) == 2}
+    assert ("gender", "same") not in combined  # it says what gender says
+    assert ("gender", "glasses") in combined
+    assert ("age_group", "glasses") in combined
+    assert ("gender", "camera") not in combined  # of many labels
+    own = [one for one in slices if len(one.columns) == 2 and "age_group" not in one.columns[0:1]]
+    assert all(one.n_subjects >= FEWEST for one in own if one.columns != ("gender", "age_group"))
+
+
+def test_the_best_model_is_the_best_by_the_mean_over_the_folds(folder, manifest):
+    """Folds differ in size, so that the mean over all faces may order two models the other way."""
+    runs = [
+        a_run("good", "gender", mean=0.895),
+        a_run("bad", "gender", mean=0.7),
+        a_run("twin", "gender", mean=0.899),
+    ]
+    assert gather(folder, runs, manifest).targets["gender"].sliced == "twin"
+    # One without a score comes last.
+    runs = [a_run("bad", "gender", mean=0.7), a_run("good", "gender", mean=float("nan"))]
+    assert gather(folder, runs, manifest).targets["gender"].sliced == "bad"
 
 
 def test_of_few_subjects_no_number_is_given(folder, manifest):

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from featurekit.benchmark import load_runs
+from featurekit.datasets import DATASETS
 from featurekit.evidence import Evidence
 from featurekit.report.tables import best_first, score_kind
 from featurekit.report.verdict import answer
+from featurekit.weights import WEIGHTS
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "reports" / "utkface-builtin"
@@ -83,3 +85,27 @@ def test_the_answers_are_on_the_first_screen(browser):
         assert box is not None
         assert box["y"] + box["height"] < 800, word
     page.close()
+
+
+def cells_of(line):
+    return [cell.strip().replace("\\", "") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("reports/*/report.md")), ids=lambda page: page.parent.name)
+def test_every_kept_page_has_the_terms_of_the_tables(page):
+    """Terms that were corrected in the table are corrected in every page: one source for both."""
+    text = page.read_text(encoding="utf-8")
+    lines = text.split("Weight files and their licences**\n\n")[1].split("\n\n")[0].splitlines()
+    names = cells_of(lines[0])
+    rows = [dict(zip(names, cells_of(line), strict=True)) for line in lines[2:]]
+    assert rows
+    for row in rows:
+        licences = WEIGHTS[row["Weights"]].licences
+        shown = [row[f"Licence of the {part}"] for part in ("code", "weights")]
+        shown.append(row["Terms of the training data"])
+        assert shown == [licences.code, licences.weights, licences.training_data], row["Weights"]
+    known = {one.name: one.licence for one in DATASETS}
+    for name, terms in re.findall(
+        r"^(\w+) names [\d,]+ rows\..* Terms of the data set: (.*)\.$", text, re.MULTILINE
+    ):
+        assert terms == known[name]

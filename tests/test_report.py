@@ -17,18 +17,26 @@ from featurekit.audit import Audit, Finding
 from featurekit.benchmark import Run, _hardware_of_all
 from featurekit.calibration import Bin, CalibrationError, Coverage
 from featurekit.errors import WorkspaceError
-from featurekit.evidence import Confidence, Difference, Estimate, Evidence, Limit, Slice, TargetEvidence
+from featurekit.evidence import (
+    Confidence,
+    Difference,
+    Estimate,
+    Evidence,
+    Limit,
+    Slice,
+    TargetEvidence,
+    Trade,
+)
 from featurekit.manifest import REASONS
 from featurekit.report import render_html, render_markdown, write_changes, write_report
+from featurekit.report.cost import front_table, pareto_front
 from featurekit.report.figures import Point, Spot, confidence_plot, cost_plot, dot_plot
 from featurekit.report.gallery import SIDE, Errors, Subject, WrongFace
 from featurekit.report.tables import (
     N_COMPARED,
     best_first,
     differences_table,
-    front_table,
     opinions_table,
-    pareto_front,
     ranks_table,
     scores_table,
     timed_alike,
@@ -314,7 +322,7 @@ def make_errors(run: Run) -> Errors:
     return Errors(run=run.name, is_in_years=False, n_faces=900, n_wrong=200, subjects=subjects, n_missing=2)
 
 
-def make_evidence(runs: list[Run], *, p: float = 0.4, n_folds: int = 5) -> Evidence:
+def make_evidence(runs: list[Run], *, p: float = 0.4, n_folds: int = 5, **changes: Any) -> Evidence:
     """Return invented evidence on runs of one target: all differences have one p-value."""
     ordered = best_first(runs)
     name = "mae_years" if not runs[0].classes else "exact"
@@ -342,6 +350,8 @@ def make_evidence(runs: list[Run], *, p: float = 0.4, n_folds: int = 5) -> Evide
             n_faces=40,
             n_subjects=39,
             estimate=Estimate(0.1, 0.05, 0.2),
+            gap=-0.712,
+            gap_p=0.00002,
         ),
         Slice(
             columns=("age_group",),
@@ -349,6 +359,8 @@ def make_evidence(runs: list[Run], *, p: float = 0.4, n_folds: int = 5) -> Evide
             n_faces=80,
             n_subjects=77,
             estimate=Estimate(0.3, 0.2, 0.4),
+            gap=-0.5,
+            gap_p=0.2,
         ),
         Slice(columns=("hat",), labels=("yes",), n_faces=9, n_subjects=4, estimate=None),
     )
@@ -375,6 +387,7 @@ def make_evidence(runs: list[Run], *, p: float = 0.4, n_folds: int = 5) -> Evide
             ("hat", Coverage("yes", 9, 4, None, None, None)),
         ),
     )
+    known = replace(known, **changes)
     return Evidence(of={run.name: "0" * 64 for run in runs}, seed=0, targets={runs[0].target: known})
 
 
@@ -391,7 +404,7 @@ def test_the_verdict_says_whether_the_best_is_shown_to_be_better(p, words):
     text = render_markdown(runs, "t", make_evidence(runs, p=p)).split("## Gender")[0]
     assert f"Second is mlp on dlib_age, 2.0 points behind: {markdown(words)}" in text
     assert "80.0 % exact accuracy (95 % interval 78.0 to 83.0)" in text
-    assert "Fails most: Faces with age group 0-2: 30.0 % (20.0 to 40.0)" in text
+    assert "Fails most: Faces with age group 0-2: 30.0 % (20.0 to 40.0) of 77 subjects" in text
 
 
 @pytest.mark.parametrize(("p", "is_said"), [(0.4, True), (0.001, False)])
@@ -402,20 +415,86 @@ def test_the_verdict_says_where_the_best_is_not_shown_to_beat_the_floor(p, is_sa
     assert ("70.0 %; no evidence of a difference: p 0.40)" in text) == is_said
 
 
-def test_the_cheapest_model_is_one_that_is_not_shown_to_be_worse():
-    slow = make_run(seconds={"extract": 100.0, "fit": 1.0, "predict": 1.0})
-    quick = make_run(
-        classifier="mlp", scores={"exact": score(0.78)}, seconds={"extract": 1.0, "fit": 1.0, "predict": 0.1}
+def trade(run: Run, loss: float, *, is_within: bool, p: float = 0.03, time: float = 21.0) -> Trade:
+    return Trade(
+        name=run.name,
+        milliseconds=time,
+        best_milliseconds=38.0,
+        loss=loss,
+        low=loss - 0.006,
+        high=loss + 0.005,
+        p_value=p,
+        is_within=is_within,
     )
-    level, worse = (make_evidence([slow, quick], p=p) for p in (0.4, 0.001))
-    assert "worse than the best is mlp on dlib_age: 0.85 ms" in render_markdown([slow, quick], "t", level)
-    alone = "Cost: 78 ms to find and read a face; none that is not shown to be worse takes clearly less."
-    assert alone in render_markdown([slow, quick], "t", worse)
-    # A tenth less is what a busy machine makes of the same network.
-    alike = make_run(
-        classifier="mlp", scores={"exact": score(0.78)}, seconds={"extract": 90.0, "fit": 1.0, "predict": 0.9}
+
+
+def cost_of(runs: list[Run], *trades: Trade, margin: float = 0.01) -> str:
+    """Return what the verdict says of the cost."""
+    text = render_markdown(runs, "t", make_evidence(runs, trades=trades, margin=margin))
+    return text.split("    - Cost: ")[1].split("\n")[0]
+
+
+def test_the_cheapest_model_within_the_margin_is_recommended():
+    _, mlp, knn = runs = [make_run(classifier=name) for name in ("a_svm", "mlp", "knn")]
+    within = cost_of(runs, trade(knn, 0.02, is_within=False), trade(mlp, 0.002, is_within=True, time=25))
+    assert within == (
+        "The cheapest model whose accuracy is within 1 point of the best is mlp on dlib_age: 25 ms instead of"
+        " 38 ms for a face."
     )
-    assert alone in render_markdown([slow, alike], "t", make_evidence([slow, alike], p=0.4))
+    assert "within 2.5 points of the best is knn" in cost_of(
+        runs, trade(knn, 0.02, is_within=True), margin=0.025
+    )
+
+
+def test_where_no_model_is_within_the_margin_the_nearest_is_shown_outside_it():
+    _, mlp, knn = runs = [make_run(classifier=name) for name in ("a_svm", "mlp", "knn")]
+    said = cost_of(runs, trade(knn, 0.05, is_within=False, p=1.0), trade(mlp, 0.009, is_within=False, p=0.4))
+    assert said == (
+        "mlp on dlib_age: 21 ms instead of 38 ms would cost 0.9 points (0.3 to 1.4), which is not shown to be"
+        " within the margin of 1 point. No cheaper model is."
+    )
+    # A cheaper model may have read more faces rightly, and still not be shown to be within the margin.
+    assert "would cost −0.2 points (−0.8 to 0.3)" in cost_of(runs, trade(mlp, -0.002, is_within=False))
+
+
+def test_a_margin_of_years_is_one_of_the_mean_absolute_error():
+    runs = [make_run("age", classifier=name) for name in ("a_svm", "mlp")]
+    said = cost_of(runs, trade(runs[1], 0.05, is_within=True), margin=0.1)
+    assert "whose mean absolute error is within 0.1 years of the best is mlp on dlib_age" in said
+    assert "0.04 to 0.05" not in said
+
+
+def test_where_nothing_takes_clearly_less_time_nothing_is_recommended():
+    runs = [make_run(classifier=name) for name in ("a_svm", "mlp")]
+    assert cost_of(runs).endswith("no trained model that was timed on the same machine takes clearly less.")
+    assert "not shown to be worse" not in render_markdown(runs, "t", make_evidence(runs))
+
+
+def test_the_table_of_the_front_says_which_models_are_within_the_margin():
+    _, middle, quick = runs = [
+        priced("a_svm", 0.8, 38.0),
+        priced("mlp", 0.79, 30.0),
+        priced("knn", 0.7, 1.0),
+    ]
+    trades = (trade(quick, 0.1, is_within=False, p=1.0), trade(middle, 0.002, is_within=True, p=0.0123))
+    found = front_table(runs, "t", make_evidence(runs, trades=trades).targets["gender"])
+    assert [column.title for column in found.columns[-2:]] == ["Loss against the best", "Within 1 point"]
+    assert [tuple(cell.text for cell in row[-2:]) for row in found.rows] == [
+        ("+10.0", "not shown"),
+        ("+0.2", "yes"),
+        ("—", "—"),
+    ]
+    assert found.rows[1][-1].count == "p 0.012"
+    assert "non-inferiority" in found.note
+
+
+def test_no_page_speaks_of_holm_and_every_page_of_the_test_that_was_made():
+    runs = [make_run(), make_run(classifier="mlp", scores={"exact": score(0.78)})]
+    text = render_markdown(runs, "t", make_evidence(runs, p=1 / 20_001))
+    assert "Holm" not in text
+    assert text.count("step-down max-T") >= 3
+    assert "p &lt; 0.0001" in text
+    assert "p 0.0000" not in text
 
 
 GPU = {"multitask_cnn": {"engine": "torch 2.14", "device": "cuda: NVIDIA H100", "precision": "bf16"}}
@@ -455,10 +534,35 @@ def test_times_of_another_machine_are_not_compared():
     assert [run.classifier for run in timed_alike(runs)] == ["svm", "mlp"]
     assert {run.classifier for run in pareto_front(runs)} <= {"svm", "mlp"}
     text = render_markdown(runs, "t", make_evidence(runs, p=0.4))
-    assert front_table(runs, "t").note.endswith("Left out: 2 models were timed on another machine or a GPU.")
-    assert "worse than the best is multitask" not in text
-    assert "worse than the best is xgboost" not in text
+    assert front_table(runs, "t").note.endswith(
+        "Left out: 2 models that were timed on another machine than the best model's."
+    )
+    rows = {cells[1].split(" ")[0]: cells for cells in rows_of(text, "Gender")}
+    assert [rows[name][-4:-1] == ["—", "—", "—"] for name in ("svm", "multitask_cnn", "mlp", "xgboost")] == [
+        False,
+        True,
+        False,
+        True,
+    ]
+    assert (
+        "Blank times: 2 runs that were timed on another machine than the best model's (Example 3000)." in text
+    )
     assert "Left out" not in front_table([best, middle], "t").note
+    assert "Blank times" not in render_markdown([best, middle], "t")
+
+
+def test_the_machine_is_the_best_models_also_where_most_were_timed_on_another():
+    best = make_run(scores={"exact": score(0.9)}, hardware={"processor": "one of its own"})
+    others = [make_run(classifier=name) for name in ("mlp", "knn", "xgboost")]
+    assert timed_alike([*others, best]) == [best]
+    assert "Blank times: 3 runs that were" in scores_table([best, *others], "t", None).note
+
+
+def test_the_minutes_of_a_network_trained_elsewhere_are_blank():
+    network = trained_run(hardware={"processor": "another"})
+    text = render_markdown([make_run(scores={"exact": score(0.9)}), network], "t")
+    assert "| mobilenet_v2 | multitask_cnn | 3 | 2 | 900 | 100 | — | — |" in text
+    assert text.count("Blank times: 1 run that was timed on another machine") == 2
 
 
 def test_intervals_take_the_place_of_the_spread_where_there_is_evidence():
@@ -527,7 +631,7 @@ def test_of_many_models_the_best_are_compared():
 def test_where_there_is_not_enough_data_no_number_is_shown():
     runs = [make_run("age"), make_run("age", classifier="mlp")]
     text = render_markdown(runs, "t", make_evidence(runs))
-    assert "| hat yes | not enough data | 9 | 4 |" in text
+    assert "| hat yes | not enough data | — | 9 | 4 |" in text
     assert "| 18 | 12.0 (10.0–15.0) | 200 | not enough data | 900 |" in text
     assert "1,111 subjects with equally many faces" in text
 
@@ -753,7 +857,7 @@ def test_the_audit_stands_in_the_page_gravest_first_and_names_no_face():
 
 def test_an_audit_of_other_folds_is_not_taken_for_this_ones():
     assert "other folds than the runs" in render_markdown([make_run()], "t", None, make_audit("cd" * 32))
-    assert "Nobody has looked" in render_markdown([make_run()], "t")
+    assert "No audit is stored beside these runs" in render_markdown([make_run()], "t")
 
 
 def test_fewer_years_of_error_are_better():
@@ -764,6 +868,147 @@ def test_fewer_years_of_error_are_better():
 def test_baselines_alone_make_a_report():
     text = render_markdown([make_run(classifier="majority")], "t")
     assert "No trained model has a score" in text
+
+
+def apart_of(text: str, heading: str) -> str:
+    """Return the last table of a section: of the runs that are set apart."""
+    return text.split(f"## {heading}\n")[1].split("\n## ")[0].split("runs that are set apart")[1]
+
+
+def test_a_run_without_evidence_is_never_called_best():
+    """The best score has a run whose predictions are not here; all that the page says is of the next one."""
+    tested = [
+        make_run(classifier=name, scores={"exact": score(mean)}) for name, mean in (("a", 0.8), ("b", 0.7))
+    ]
+    better = make_run(
+        classifier="untested", scores={"exact": score(0.99)}, command="featurekit fit --model x"
+    )
+    errors = {"gender": make_errors(tested[0])}
+    for text in (
+        render_markdown([*tested, better], "t", make_evidence(tested), errors=errors),
+        render_html([*tested, better], "t", make_evidence(tested), errors=errors).replace("<wbr>", ""),
+    ):
+        for caption in (
+            "Best: a on dlib_age",
+            "who was read as whom by a · dlib",
+            "for whom the best model (a) fails",
+            "confidence of the best model (a)",
+            "answers of the best model (a) that leave room",
+            "worst errors of the best model (a)",
+            "How much better a · dlib",
+        ):
+            assert caption in text.replace("<dt>Best</dt><dd>", "Best: ").replace("\\_", "_"), caption
+        assert text.count("untested") == 1
+    text = render_markdown([*tested, better], "t", make_evidence(tested))
+    assert [cells[1] for cells in rows_of(text, "Gender")] == ["a", "b"]
+    assert "| dlib_age | untested | its predictions are not here | featurekit fit --model x |" in apart_of(
+        text, "Gender"
+    )
+    assert "3 runs · 1 of them set apart" in text
+
+
+def test_a_target_of_which_nothing_can_be_compared_says_why():
+    runs = [make_run(), make_run("age")]
+    apart = {runs[0].name: "labels of its target have changed since"}
+    text = render_markdown(runs, "t", None, apart=apart)
+    assert "labels of its target have changed since" in apart_of(text, "Gender")
+    assert "**Gender**" not in text.split("## Age in years")[0]
+    assert "No run can be compared" in render_markdown(runs[:1], "t", None, apart=apart)
+    assert "<h2" in render_html(runs[:1], "t", None, apart=apart)
+
+
+def test_where_only_one_target_has_evidence_the_other_is_not_said_to_be_tested():
+    runs = [make_run(), make_run("age")]
+    text = render_markdown(runs, "t", make_evidence(runs[:1])).split("## Age in years")[0]
+    assert "The predictions of Age in years are not at hand" in text
+
+
+def bars(page: str) -> list[str]:
+    """Return the numbers beside the dots of the first figure, and its note last."""
+    figure = page.split('<div class="plot wide">')[1].split("</figure>")[0]
+    wide, rest = figure.split("</svg>", 1)
+    numbers = re.findall(r'<text class="number"[^>]*>([^<]*)</text>', wide)
+    return [*numbers, rest.split('<p class="note">')[1].split("</p>")[0]]
+
+
+def test_the_bars_of_a_figure_are_all_of_one_kind():
+    runs = [make_run(classifier=name) for name in ("a", "b", "c")]
+    *spreads, note = bars(render_html(runs, "t"))
+    assert len(spreads) == 3
+    assert all("±" in one for one in spreads)
+    assert "the bars are standard deviations over the folds" in note
+    evidence = make_evidence(runs)
+    *ends, note = bars(render_html(runs, "t", evidence))
+    assert len(ends) == 3
+    assert all("–" in one for one in ends)
+    assert "the bars are 95 % intervals over subjects" in note
+    # One whose interval is of another score is named, not drawn.
+    known = evidence.targets["gender"]
+    lacking = replace(known, estimates={**known.estimates, runs[2].name: {}})
+    *ends, note = bars(render_html(runs, "t", replace(evidence, targets={"gender": lacking})))
+    assert len(ends) == 2
+    assert not any("±" in one for one in ends)
+    assert note.endswith("Left out, for want of an interval: c · dlib_age.")
+
+
+def test_the_verdict_names_the_worst_label_and_the_worst_two_and_whether_that_is_tested():
+    runs = [make_run(), make_run(classifier="mlp")]
+    text = render_markdown(runs, "t", make_evidence(runs)).replace("\\_", "_")
+    fails = text.split("Fails most: ")[1].split("\n")[0]
+    assert (
+        "Faces with age group 0-2: 30.0 % (20.0 to 40.0) of 77 subjects, 50.0 points worse than all others"
+        " (no evidence of a difference, p 0.20)."
+    ) in fails
+    assert "Two labels together: gender male, age group &lt;script&gt;" in fails
+    assert fails.endswith(
+        "10.0 % (5.0 to 20.0) of 39 subjects, 71.2 points worse than all others (p &lt; 0.0001)."
+    )
+    assert "| **−71.2 (p &lt; 0.0001)** | 40 | 39 |" in text
+    assert "| −50.0 (p 0.20) | 80 | 77 |" in text
+    assert "The 2 gaps are tested together" in text
+
+
+def test_a_gap_that_was_not_tested_is_said_to_be_untested():
+    runs = [make_run(), make_run(classifier="mlp")]
+    alone = Slice(
+        columns=("hat",), labels=("yes",), n_faces=80, n_subjects=77, estimate=Estimate(0.3, 0.2, 0.4)
+    )
+    text = render_markdown(runs, "t", make_evidence(runs, slices=(alone,)))
+    assert (
+        "Faces with hat yes: 30.0 % (20.0 to 40.0) of 77 subjects; the gap to all other faces is not" in text
+    )
+
+
+def test_a_broken_promise_stands_in_the_verdict():
+    runs = [make_run("age"), make_run("age", classifier="mlp")]
+    young = Coverage("15-20", 400, 390, 0.744, Interval(0.701, 0.783), 18.0, p_value=0.0001)
+    kept = Coverage("48-53", 400, 390, 0.88, Interval(0.85, 0.91), 20.0, p_value=0.2)
+    evidence = make_evidence(runs, coverage=(("age_band", young), ("age_band", kept)))
+    text = render_markdown(runs, "t", evidence)
+    assert (
+        "    - Broken promise: ranges promise 90 % and hold 74.4 % (70.1 to 78.3) of ages 15-20.\n"
+    ) in text.split("\n## ")[1]
+    assert "| **74.4 (70.1–78.3)** |" in text
+    assert "make up for" not in text
+    assert "Broken promise" not in render_markdown(
+        runs, "t", make_evidence(runs, coverage=(("age_band", kept),))
+    )
+
+
+def test_of_many_broken_promises_the_worst_are_named_and_the_others_counted():
+    runs = [make_run(), make_run(classifier="mlp")]
+    broken = tuple(
+        (
+            "age_group",
+            Coverage(label, 400, 390, value, Interval(value - 0.05, value + 0.05), 1.3, p_value=0.01),
+        )
+        for label, value in (("0-2", 0.8), ("4-6", 0.7), ("8-12", 0.75), ("15-20", 0.6))
+    )
+    text = render_markdown(runs, "t", make_evidence(runs, coverage=broken))
+    assert (
+        "sets of classes promise 90 % and hold 60.0 % (55.0 to 65.0) of age group 15-20 and 70.0 % (65.0 to"
+        " 75.0) of age group 4-6; 2 more groups less than promised."
+    ) in text
 
 
 def test_runs_of_different_folds_are_not_compared_in_silence():
@@ -883,7 +1128,8 @@ def test_times_change_nothing_but_cells_of_times():
     cell = re.compile(r"<(td|th)[^>]* time[^>]*>.*?</\1>")
     one, other = render_html([run], "t"), render_html([later], "t")
     assert one != other
-    assert cell.sub("", one) == cell.sub("", other)
+    day = re.compile(r"The runs were made on \S+")
+    assert day.sub("", cell.sub("", one)) == day.sub("", cell.sub("", other))
 
 
 def test_prediction_time_is_for_a_thousand_faces():
@@ -912,7 +1158,7 @@ def test_what_prepare_counted_is_told_once():
     text = render_markdown([make_run()], "t")
     assert "| groups of identical files | 21 |" in text
     assert "| duplicate | 40 |" not in text
-    assert "Terms of the data set: made up for this test." in text
+    assert "Terms of the data set: UTKFace: non-commercial research only." in text
 
 
 def test_a_matrix_is_in_percent_of_the_true_class_with_counts():
@@ -950,6 +1196,161 @@ def test_how_it_was_measured_is_complete(page):
         "confidence interval",
     ):
         assert fact in text, fact
+
+
+def caveat(runs: list[Run], head: str, evidence: Evidence | None = None) -> str:
+    """Return what the page says last under a heading word; "" where it says nothing."""
+    last = render_markdown(runs, "t", evidence).split("## What the numbers do not say")[1]
+    found = re.search(rf"- \*\*{head}\*\* (.*)", last)
+    return found[1] if found else ""
+
+
+def test_days_and_machines_are_those_of_the_runs():
+    one_day = [make_run(), make_run(classifier="mlp")]
+    assert caveat(one_day, "Time.") == "The runs were made on 2026-01-02 on Example 3000."
+    later = make_run(
+        classifier="knn",
+        scores={"exact": score(0.5)},
+        created="2026-02-03T00:00:00Z",
+        hardware={"processor": "another"},
+    )
+    assert caveat([*one_day, later], "Time.") == (
+        "The runs were made on 2 days from 2026-01-02 to 2026-02-03 on 2 machines. Times are shown of one for"
+        " each target: Example 3000 (Gender)."
+    )
+    assert caveat([make_run(created="")], "Time.") == ""
+
+
+def test_what_faces_were_told_apart_by_is_read_from_the_evidence():
+    runs = [make_run(), make_run(classifier="mlp")]
+    assert "Differences between groups of people were not tested here." in caveat(runs, "Groups.")
+    assert "looked at by age group, gender, hat only" in caveat(runs, "Groups.", make_evidence(runs))
+    skin = Slice(columns=("skin_tone",), labels=("3",), n_faces=9, n_subjects=9, estimate=None)
+    said = caveat(runs, "Groups.", make_evidence(runs, slices=(skin,)))
+    assert "looked at by skin tone only" in said
+
+
+def test_what_holds_of_other_targets_only_is_not_said():
+    assert caveat([make_run("hat")], "Gender.") == caveat([make_run("hat")], "Apparent age.") == ""
+    assert "(female, male)" in caveat([make_run()], "Gender.")
+    assert caveat([make_run("age")], "Apparent age.") != ""
+    own = [make_run(n_subjects=1234), make_run("age")]
+    assert "counts as a subject of its own (Gender)." in caveat(own, "Subjects.")
+
+
+def test_folds_are_told_as_they_are_stored():
+    dealt = make_run(folds={"number": 3, "kind": "made", "seed": 7, "sha256": "ab"})
+    assert "The 3 folds were dealt by featurekit (seed 7)." in render_markdown([dealt], "t")
+    given = make_run(folds={"number": 5, "kind": "official", "seed": 0, "sha256": "ab"})
+    text = render_markdown([given], "t")
+    assert "The 5 folds are those that come with the data set." in text
+    assert "dealt by featurekit" not in text
+
+
+def test_a_face_that_is_a_subject_of_its_own_is_not_said_to_have_one():
+    assert "fitted without it." in render_markdown([make_run(n_subjects=1234)], "t")
+    assert "fitted without its subject." in render_markdown([make_run()], "t")
+
+
+def test_how_many_faces_were_held_out_and_changed_is_read_from_the_training():
+    run = trained_run()
+    assert "Solid: on 10 % of the training part" in render_html([run], "t")
+    assert "changed at random" not in render_html([run], "t")
+    changed = replace(
+        run,
+        parameters={"augment": True},
+        training=tuple({**one, "held_out_faces": 0} for one in run.training),
+    )
+    page = render_html([changed], "t")
+    assert "changed at random" in page
+    assert "Solid:" not in page
+
+
+def test_networks_that_learn_one_target_are_not_said_to_learn_several():
+    assert "together are trained once" not in render_markdown([trained_run()], "t")
+    run = trained_run()
+    history = [{**line, "age": 9.0, "held_out_age": 9.5} for line in run.training[0]["history"]]
+    both = replace(run, training=({**run.training[0], "history": history},))
+    assert "Networks that learn age, gender together are trained once" in render_markdown([both], "t")
+
+
+def test_the_page_names_the_files_that_its_numbers_come_from():
+    runs = [make_run(), make_run(classifier="mlp")]
+    assert "from runs/*.json.</p>" in render_html(runs, "t")
+    whole = render_html(runs, "t", make_evidence(runs), make_audit())
+    assert "from runs/*.json, evidence.json, audit.json.</p>" in whole
+
+
+def made_by_of(text: str) -> list[str]:
+    part = text.split("Made by (PATH is where the data set lies):")[1].split("\n\n")[1]
+    return [line.strip() for line in part.splitlines()]
+
+
+def test_made_by_lists_each_command_once_in_an_order_that_runs():
+    """The ensemble was made before a member was fitted anew, and stands after it all the same."""
+    first = make_run(command="featurekit fit --model svm", created="2026-01-05T00:00:00Z")
+    second = make_run(classifier="mlp", command="featurekit fit --model mlp", created="2026-01-01T00:00:00Z")
+    also = make_run("age", command="featurekit fit --model svm", created="2026-01-06T00:00:00Z")
+    both = make_run(
+        classifier="ensemble of svm and mlp",
+        parameters={"members": [first.name, second.name], "weights": "equal"},
+        command="featurekit ensemble '*--svm' '*--mlp'",
+        created="2026-01-03T00:00:00Z",
+    )
+    lines = made_by_of(render_markdown([both, also, first, second], "utkface", None, make_audit()))
+    assert lines == [
+        "featurekit prepare utkface PATH",
+        "featurekit extract --backbone dlib_age:pooled",
+        "featurekit fit --model mlp",
+        "featurekit fit --model svm",
+        "featurekit ensemble '*--svm' '*--mlp'",
+        "featurekit audit --features dlib_age",
+        "featurekit report",
+    ]
+
+
+def test_made_by_lists_what_made_the_runs_that_stand_there_and_their_members():
+    """A run that is set apart made nothing on the page, unless it is a member of an ensemble there."""
+    member = make_run(command="featurekit fit --model svm")
+    unused = make_run(classifier="knn", command="featurekit fit --model knn")
+    both = make_run(
+        classifier="ensemble of svm and mlp",
+        parameters={"members": [member.name, "gender--gone--mlp"], "weights": "equal"},
+        command="featurekit ensemble a b",
+    )
+    apart = {member.name: "its predictions are not here", unused.name: "its predictions are not here"}
+    lines = made_by_of(render_markdown([both, member, unused], "of june", None, apart=apart))
+    assert lines[2:] == [
+        "featurekit fit --model svm",
+        "featurekit ensemble a b",
+        "featurekit report --name 'of june'",
+    ]
+
+
+def test_made_by_tells_how_it_was_prepared_and_extracted():
+    run = make_run(
+        dataset={**make_run().dataset, "name": "table", "options": {"columns": {"age": "years of age"}}},
+        hardware={"asked": {"device": "cuda", "precision": "bf16"}, "processor": "Example 3000"},
+    )
+    mirrored = {**run.recipes[0], "backbone": "mobilenet_v2", "mirrored": True}
+    lines = made_by_of(render_markdown([replace(run, recipes=(run.recipes[0], mirrored))], "table"))
+    assert lines[:3] == [
+        "featurekit prepare table PATH --column 'age=years of age'",
+        "featurekit extract --backbone dlib_age:pooled --device cuda --precision bf16",
+        "featurekit extract --backbone mobilenet_v2:pooled --device cuda --precision bf16 --mirror",
+    ]
+
+
+def test_terms_are_those_of_the_table_also_for_a_run_that_kept_older_words():
+    text = render_markdown([make_run()], "t")
+    assert "| private, about 110,000 faces; no terms published |" in text
+    assert "| BSL-1.0 (dlib) |" in text
+    # A file of that name with other bytes is another file.
+    other = ({**make_run().weights[0], "sha256": "ab" * 32},)
+    assert "| BSL-1.0 | CC0-1.0 | no terms published |" in render_markdown([make_run(weights=other)], "t")
+    # What no table knows keeps its own words.
+    own = {**make_run().dataset, "name": "selfies", "licence": "mine."}
+    assert "Terms of the data set: mine.\n" in render_markdown([make_run(dataset=own)], "t")
 
 
 def test_subjects_that_nobody_named_are_a_caution():
@@ -1122,6 +1523,51 @@ def test_in_a_browser_hostile_text_runs_nothing(browser, tmp_path):
     for details in page.locator("details").all():
         details.locator("summary").click()
     assert wrong == []
+    page.close()
+
+
+def test_in_a_browser_the_whole_verdict_of_three_targets_is_on_the_first_screen(browser, tmp_path):
+    """Long names, two slices, a trade outside the margin and two broken promises: as full as it gets."""
+    whole, known = [], {}
+    for target in ("age_group", "gender", "age"):
+        own = [
+            make_run(
+                target,
+                "dlib_age+dlib_age:middle+dlib_gender+mobilenet_v2+mobilenet_v2:middle+dlib_face",
+                name,
+                parameters={"members": ["one", "other"]} if " of " in name else {},
+                scores={"mae_years": score(4.7)}
+                if target == "age"
+                else {"exact": score(0.8), "one_off": score(0.9)},
+            )
+            for name in ("svm", "ensemble of svm and multitask_cnn (last epochs 9, learning rate 0.0005)")
+        ]
+        own += [make_run(target, classifier=name) for name in ("majority", "off_the_shelf")]
+        low = tuple(
+            ("age_band", Coverage(label, 400, 390, 0.744, Interval(0.701, 0.783), 18.0, p_value=0.001))
+            for label in ("15-20", "60-100", "0-2")
+        )
+        worst = Slice(
+            columns=("gender", "age_group"),
+            labels=("female", "38-43"),
+            n_faces=326,
+            n_subjects=326,
+            estimate=Estimate(0.233, 0.19, 0.279),
+            gap=-0.53,
+            gap_p=0.00005,
+        )
+        slices = (worst, replace(worst, columns=("age_group",), labels=("38-43",)))
+        outside = (trade(best_first(own)[1], 0.009, is_within=False),)
+        known |= make_evidence(own, coverage=low, slices=slices, trades=outside).targets
+        whole += own
+    path = write_report(tmp_path, whole, "utkface-builtin", Evidence(of={}, seed=0, targets=known))
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(path.as_uri())
+    assert page.locator(".answer").count() == 3
+    for answer in page.locator(".answer").all():
+        assert "Broken promise" in answer.inner_text()
+        box = answer.bounding_box()
+        assert box["y"] + box["height"] < 800
     page.close()
 
 

@@ -215,8 +215,8 @@ def _breakable(text: str) -> Markup:
 
 
 def _unbroken(text: str) -> str:
-    """Keep a number, its spread and its unit on one line."""
-    return re.sub(r"(?<=\d) (?=[±%])|(?<=±) (?=\d)", "\u00a0", text)
+    """Keep a number, its spread and its unit on one line, and a p-value."""
+    return re.sub(r"(?<=\d) (?=[±%])|(?<=[±<]) (?=\d)|(?<=\bp) (?=[\d<])", "\u00a0", text)
 
 
 def _as_image(jpeg: bytes) -> Markup:

@@ -143,8 +143,8 @@ def anchors_table(by_target: Mapping[str, Sequence[Run]], caption: str) -> Table
         for one in ADIENCE
     ]
     note = (
-        "The same test: Adience's five official folds, the faces whose labels are certain, no person on both"
-        " sides. What did not pass it cannot be compared, however good it looks."
+        "The same test: Adience's official folds, and nearly all of the faces that the published results were"
+        " scored on. What did not pass it cannot be compared, however good it looks."
     )
     return Table(caption, columns, (ours, *rows), note, is_sortable=True)
 

@@ -52,7 +52,8 @@ def compose_changes(
     ]
     facts = (f"{len(shared)} runs in both", f"{len(old)} and {len(new)} runs in all")
     title = f"{names[1]} against {names[0]}"
-    return Page(title, facts, is_synthetic, tuple(numbered(sections, is_synthetic)))
+    sources = tuple(f"{name}/runs/*.json" for name in names)
+    return Page(title, facts, is_synthetic, tuple(numbered(sections, is_synthetic)), sources)
 
 
 def _verdict(
@@ -144,7 +145,8 @@ def _scores(
             rows.append(tuple(cells))
         note = (
             "Better by: the later run against the earlier one, on the faces that both have read. Bold: beyond"
-            f" chance (sign-flip test over subjects, Holm for all runs in both, p ≤ {ALPHA:g})."
+            " chance (the signs of whole subjects' differences are turned over at random; p-values hold for"
+            f" all runs in both together, p ≤ {ALPHA:g})."
         )
         caption = f"{target_title(target)}: the runs in both"
         blocks.append(Table(caption, columns, tuple(rows), note, n_names=2, is_sortable=True))

@@ -14,8 +14,10 @@ from featurekit.audit import Audit
 from featurekit.benchmark import Run
 from featurekit.errors import WorkspaceError
 from featurekit.evidence import SHARES, Confidence, Evidence, TargetEvidence
-from featurekit.outcomes import set_apart
 from featurekit.report.anchors import anchors_table, is_comparable
+from featurekit.report.apart import apart_from, apart_table
+from featurekit.report.caveats import caveats
+from featurekit.report.cost import front_table, pareto_front
 from featurekit.report.figures import (
     Panel,
     Point,
@@ -26,10 +28,11 @@ from featurekit.report.figures import (
     learning_curves,
 )
 from featurekit.report.gallery import MOST_FACES, MOST_SUBJECTS, Errors, Subject
+from featurekit.report.made_by import PATH, made_by
+from featurekit.report.slices import slices_table
 from featurekit.report.tables import (
+    HOW_TESTED,
     MAX_MATRIX_CLASSES,
-    Cell,
-    Column,
     Table,
     audit_table,
     best_first,
@@ -41,13 +44,12 @@ from featurekit.report.tables import (
     dropped_table,
     facts_table,
     fits_table,
-    front_table,
     headline,
     limits_table,
+    machine_of,
     mean_of,
     model_name,
     opinions_table,
-    pareto_front,
     ranks_table,
     recall_table,
     recipes_table,
@@ -56,11 +58,11 @@ from featurekit.report.tables import (
     score_kind,
     scores_table,
     searches_table,
-    slices_table,
     timed_alike,
     trainings_table,
     weights_table,
 )
+from featurekit.report.terms import dataset_terms, weights_terms
 from featurekit.report.verdict import answer, score_word
 from featurekit.timing import milliseconds
 
@@ -143,12 +145,14 @@ class Page:
         facts: a few words each on what was compared.
         is_synthetic: whether the portraits are made up.
         sections: in the order they are read.
+        sources: files that every number of it comes from.
     """
 
     title: str
     facts: tuple[str, ...]
     is_synthetic: bool
     sections: tuple[Section, ...]
+    sources: tuple[str, ...] = ("runs/*.json",)
 
 
 def compose(
@@ -168,40 +172,54 @@ def compose(
         audit: what was found wrong with the data; None where nobody looked.
         errors: target → its worst errors, with faces; None for a page that shows nobody.
         apart: name of each run that cannot be compared with the others → why; None to find that out from
-            the runs.
+            the runs. These, and runs that nothing is tested with where others are tested, stand in tables of
+            their own.
 
     Raises:
         WorkspaceError: there is no run.
     """
     if not runs:
         raise WorkspaceError("There is no run to report. Make one: featurekit fit")
-    runs = sorted(runs, key=lambda run: run.name)
-    apart = set_apart(runs) if apart is None else apart
-    aside = [run for run in runs if run.name in apart]
-    runs = [run for run in runs if run.name not in apart]
-    names = [name for name in _TARGET_TITLES if any(run.target == name for run in runs)]
-    names += sorted({run.target for run in runs} - set(names))
+    everything = sorted(runs, key=lambda run: run.name)
+    names = [name for name in _TARGET_TITLES if any(run.target == name for run in everything)]
+    names += sorted({run.target for run in everything} - set(names))
+    reasons = apart_from(everything, evidence, apart)
+    runs = [run for run in everything if run.name not in reasons]
     by_target = {name: best_first([run for run in runs if run.target == name]) for name in names}
-    is_synthetic = any(bool(run.dataset.get("synthetic")) for run in runs)
+    aside = {
+        name: [run for run in everything if run.target == name and run.name in reasons] for name in names
+    }
+    is_synthetic = any(bool(run.dataset.get("synthetic")) for run in everything)
     known, shown = evidence.targets if evidence else {}, errors or {}
+    known = {name: of for name, of in known.items() if by_target.get(name)}
+    sections = []
+    for name, of in by_target.items():
+        blocks: list[Block] = []
+        if of:
+            blocks += _target_blocks(name, of, known.get(name))
+            blocks += _worst_errors(name, of, shown.get(name))
+        if aside[name]:
+            caption = f"{target_title(name)}: runs that are set apart"
+            blocks.append(apart_table(aside[name], reasons, caption))
+        sections.append(Section(target_title(name), tuple(blocks)))
+    by_target = {name: of for name, of in by_target.items() if of}
+    titles = {name: target_title(name) for name in by_target}
     sections = [
         Section("Verdict", _verdict(by_target, known, is_synthetic)),
-        *(
-            Section(
-                target_title(name),
-                (*_target_blocks(name, of, known.get(name)), *_worst_errors(name, of, shown.get(name))),
-            )
-            for name, of in by_target.items()
-        ),
-        *_set_apart(aside, apart),
+        *sections,
         *_published(by_target, runs),
         Section("What is wrong with the data", _audited(audit, runs)),
         Section("What was dropped, and why", _dropped(by_target, runs)),
-        Section("How it was measured", _measured(by_target, runs)),
-        Section("What the numbers do not say", (_limits(runs, is_synthetic),)),
+        Section("How it was measured", _measured(by_target, runs, everything, title, audit)),
+        Section(
+            "What the numbers do not say",
+            (Points(caveats(by_target, titles, known, is_synthetic=is_synthetic)),),
+        ),
     ]
     sections = numbered(sections, is_synthetic)
-    return Page(title, _facts(runs, by_target), is_synthetic, tuple(sections))
+    facts = _facts(everything, len(reasons), len(names))
+    sources = ("runs/*.json", *(("evidence.json",) if evidence else ()), *(("audit.json",) if audit else ()))
+    return Page(title, facts, is_synthetic, tuple(sections), sources)
 
 
 def target_title(name: str) -> str:
@@ -237,32 +255,37 @@ def _distinct(runs: Sequence[Run], values: Sequence[Any]) -> list[tuple[str, Any
     return seen
 
 
-def _facts(runs: Sequence[Run], by_target: Mapping[str, Sequence[Run]]) -> tuple[str, ...]:
+def _facts(runs: Sequence[Run], n_apart: int, n_targets: int) -> tuple[str, ...]:
     datasets = list(dict.fromkeys(str(run.dataset.get("name", "data set without a name")) for run in runs))
     n_rows = max(run.dataset.get("n_rows") or 0 for run in runs)
     n_folds = sorted({str(run.folds.get("number", "?")) for run in runs})
     facts = [", ".join(datasets)]
     facts += [f"{n_rows:,} rows"] if n_rows else []
     facts += [f"{' or '.join(n_folds)} folds", f"{len(runs)} run{'s' if len(runs) > 1 else ''}"]
-    facts += [f"{len(by_target)} targets"] if len(by_target) > 1 else []
+    facts += [f"{n_apart} of them set apart"] if n_apart else []
+    facts += [f"{n_targets} targets"] if n_targets > 1 else []
     return tuple(facts)
 
 
 def _verdict(
     by_target: Mapping[str, Sequence[Run]], known: Mapping[str, TargetEvidence], is_synthetic: bool
 ) -> tuple[Block, ...]:
+    how = ""
     if known:
         how = (
-            "Intervals are 95 % intervals over subjects. p-values come from sign-flip tests over subjects and"
-            " hold for all pairs of models of a target together (Holm). No evidence of a difference does not"
-            " mean that two models are equal."
+            f"Intervals are 95 % intervals over subjects. Models are compared subject by subject:"
+            f" {HOW_TESTED}. No evidence of a difference does not mean that two models are equal."
         )
-    else:
-        how = (
-            "The predictions are not at hand, so that nothing was tested: whether the difference between the"
-            " first two is chance is not known. ± is the standard deviation over the folds, which is not a"
-            " confidence interval."
+    untested = [target_title(name) for name in by_target if name not in known]
+    if untested:
+        of = f" of {', '.join(untested)}" if known else ""
+        how += (
+            f"{' ' if how else ''}The predictions{of} are not at hand, so that nothing was tested: whether"
+            " the difference between the first two is chance is not known. ± is the standard deviation over"
+            " the folds, which is not a confidence interval."
         )
+    if not by_target:
+        how = "No run can be compared: the sections below say why, and what to do."
     answers = tuple((target_title(name), answer(of, known.get(name))) for name, of in by_target.items())
     blocks: list[Block] = [Answers(answers), Text(how)]
     if is_synthetic:
@@ -271,14 +294,12 @@ def _verdict(
             " nothing about real faces."
         )
         blocks.insert(0, Text(synthetic, is_caution=True))
-    for name, of in by_target.items():
-        folds = _distinct(of, [run.folds.get("sha256") for run in of])
-        datasets = _distinct(of, [run.dataset.get("name") for run in of])
-        if len(folds) > 1 or len(datasets) > 1:
-            what = "different data sets" if len(datasets) > 1 else "different folds"
+    for name, runs in by_target.items():
+        datasets = _distinct(runs, [run.dataset.get("name") for run in runs])
+        if len(datasets) > 1:
             mixed = (
-                f"{target_title(name)}: the runs were scored on {what}, so they cannot be compared."
-                " Run them again with one set of folds: featurekit fit --new-folds"
+                f"{target_title(name)}: the runs were scored on different data sets, so they cannot be"
+                " compared. Run them again with one set of folds: featurekit fit --new-folds"
             )
             blocks.append(Text(mixed, is_caution=True))
     return tuple(blocks)
@@ -292,13 +313,15 @@ def _target_blocks(name: str, runs: Sequence[Run], evidence: TargetEvidence | No
     n_tested, n_subjects = max(counts)
     few = f"{n_tested:,} faces of {n_subjects:,} subjects"
     about = f"{len(classes)} classes ({_listed(classes)}); " if classes else "In years; "
-    about += f"{few}, each scored by a model that has not seen its subject."
+    without = "it" if n_tested == n_subjects else "its subject"
+    about += f"{few}, each scored by a model that was fitted without {without}."
     if len(counts) > 1:
         about += " Not every run was scored on as many faces: see the column Faces."
     if evidence and evidence.n_faces > evidence.n_subjects:
         about += (
-            f" Faces of one subject go right or wrong together: they tell as much as"
-            f" {evidence.effective_subjects:,.0f} subjects with equally many faces would (Kish)."
+            " Several faces of one subject do not count as several subjects: by the numbers of faces, all"
+            f" tell as much as {evidence.effective_subjects:,.0f} subjects with equally many faces would"
+            " (Kish)."
         )
     blocks: list[Block] = [Text(about), scores_table(runs, f"{title}: all models, best first", evidence)]
     plot = _plot(runs, f"{title}: {score_word(kind)} of all models", evidence)
@@ -315,13 +338,14 @@ def _target_blocks(name: str, runs: Sequence[Run], evidence: TargetEvidence | No
         blocks += [table for table in second if table]
     cost = _cost(runs, f"{title}: {score_word(kind)} against time")
     if cost:
-        blocks += [cost, front_table(runs, f"{title}: what the models of the front cost")]
+        blocks += [cost, front_table(runs, f"{title}: what the models of the front cost", evidence)]
     networks = [run for run in runs if run.training]
     if networks:
         blocks.append(_curves(networks, f"{title}: how the networks learned"))
-        blocks.append(trainings_table(networks, f"{title}: what training the networks took"))
-    trained = [run for run in runs if not run.is_baseline and run.confusion]
-    if trained and len(classes) <= MAX_MATRIX_CLASSES:
+        took = f"{title}: what training the networks took"
+        blocks.append(trainings_table(networks, took, machine_of(runs)))
+    trained = [run for run in runs if not run.is_baseline]
+    if trained and trained[0].confusion and len(classes) <= MAX_MATRIX_CLASSES:
         best = trained[0]
         blocks.append(confusion_table(best, f"{title}: who was read as whom by {model_name(best)}"))
     recall = recall_table(runs, f"{title}: recall of each class")
@@ -354,8 +378,8 @@ def _worst_errors(name: str, runs: Sequence[Run], errors: Errors | None) -> tupl
         first = "farthest off" if errors.is_in_years else "those that the model was surest of"
         note += (
             f" Shown are {n_shown:,}, {first} first, a subject's together: at most {MOST_FACES} of each of"
-            f" {MOST_SUBJECTS} subjects. Beside a face: its label → what was read. Some labels are wrong:"
-            " featurekit audit looks for them."
+            f" {MOST_SUBJECTS} subjects. Beside a face: its label → what was read. A label may be wrong:"
+            " featurekit audit looks for suspect ones."
         )
     if errors.n_missing:
         note += (
@@ -387,9 +411,12 @@ def _cost(runs: Sequence[Run], caption: str) -> Figure | None:
     )
     note = (
         "Each dot is a trained model. The filled ones with a number, those of the table below, are the front:"
-        " no other is both quicker and better. Times are those of one machine; models that were timed on"
-        " another are left out."
+        " no other is both quicker and better."
     )
+    machine = machine_of(runs)
+    note += f" Times are those of the best model's machine{f' ({machine})' if machine else ''}."
+    n_elsewhere = sum(not run.is_baseline for run in runs) - len(timed_alike(runs))
+    note += f" Left out: {n_elsewhere} timed on another." if n_elsewhere else ""
     return Figure(caption, note, wide, narrow)
 
 
@@ -401,9 +428,9 @@ def _knowing(confidence: Confidence, caption: str) -> Figure:
         confidence_plot(bins, risks, is_narrow=is_narrow, summary=summary) for is_narrow in (False, True)
     )
     note = (
-        "First: faces in ten groups of equal size by the model's confidence, and how often it is right on"
-        " them; on the dashed line it would be right as often as it says. Second: how often it is wrong when"
-        " it answers only the faces that it is surest of."
+        f"First: faces in {len(confidence.bins)} groups of equal size by the model's confidence, and how"
+        " often it is right on them; on the dashed line it would be right as often as it says. Second: how"
+        " often it is wrong when it answers only the faces that it is surest of."
     )
     return Figure(caption, note, wide, narrow)
 
@@ -414,7 +441,14 @@ def _listed(classes: Sequence[str]) -> str:
 
 def _plot(runs: Sequence[Run], caption: str, evidence: TargetEvidence | None) -> Figure | None:
     kind = headline(runs)
-    scored = [run for run in runs if mean_of(run, kind.name) is not None]
+    estimates = {name: of.get(kind.name) for name, of in evidence.estimates.items()} if evidence else {}
+    # Bars are all of one kind: intervals where there are any, else standard deviations.
+    are_intervals = any(estimates.get(run.name) for run in runs)
+    scored: list[Run] = []
+    other: list[Run] = []
+    for run in runs:
+        if mean_of(run, kind.name) is not None:
+            (other if are_intervals and not estimates.get(run.name) else scored).append(run)
     if not scored:
         return None
     # Of many models the best are drawn, and whatever they are to beat.
@@ -426,7 +460,7 @@ def _plot(runs: Sequence[Run], caption: str, evidence: TargetEvidence | None) ->
     for run in drawn:
         mean = mean_of(run, kind.name)
         assert mean is not None
-        estimate = evidence.estimates.get(run.name, {}).get(kind.name) if evidence else None
+        estimate = estimates.get(run.name)
         spread = run.scores[kind.name].get("spread") or 0.0
         low, high = (estimate.low, estimate.high) if estimate else (mean - spread, mean + spread)
         shown = kind.format(mean) + (f" ± {kind.format(spread)}" if spread else "")
@@ -445,10 +479,12 @@ def _plot(runs: Sequence[Run], caption: str, evidence: TargetEvidence | None) ->
         dot_plot(points, axis=axis, limit=limit, is_narrow=is_narrow, summary=summary)
         for is_narrow in (False, True)
     )
-    lines = "95 % interval over subjects" if evidence else "standard deviation over the folds"
-    note = f"Mean over the folds and {lines}. Filled circles are trained models."
+    lines = "95 % intervals over subjects" if are_intervals else "standard deviations over the folds"
+    note = f"Means over the folds; the bars are {lines}. Filled circles are trained models."
     if any(role(run) for run in drawn):
         note += " Hollow marks are baselines, and the upright lines stand where they do."
+    if other:
+        note += f" Left out, for want of an interval: {', '.join(map(model_name, other))}."
     return Figure(caption, note, wide, narrow)
 
 
@@ -471,31 +507,34 @@ def _curves(runs: Sequence[Run], caption: str) -> Figure:
     wide, narrow = (
         learning_curves(panels, is_narrow=is_narrow, summary=summary) for is_narrow in (False, True)
     )
+    drawn = runs[:_MAX_CURVES]
+    are_changed = all(run.parameters.get("augment") for run in drawn)
     note = (
-        "Means over the folds. Dashed: on the faces learned from, changed at random and in the middle of"
-        " learning. Solid: on a tenth of the training part's subjects, held out to choose the epoch; they are"
-        " no result. The upright line is the epoch whose weights were kept, the mean over the folds."
+        f"Means over the folds. Dashed: on the faces learned"
+        f" from,{' changed at random and' if are_changed else ''} in the middle of learning."
     )
+    shares = [_held_out(run) for run in drawn]
+    if any(shares):
+        low, high = min(filter(None, shares)), max(shares)
+        part = f"{low:.0f}" if round(low) == round(high) else f"{low:.0f} to {high:.0f}"
+        note += (
+            f" Solid: on {part} % of the training part's faces, held out to choose the epoch; they are no"
+            " result."
+        )
+    note += " The upright line is the epoch whose weights were kept, the mean over the folds."
     return Figure(caption, note, wide, narrow)
+
+
+def _held_out(run: Run) -> float:
+    """Return how many percent of a training part's faces were held out, over all folds."""
+    held_out = sum(one["held_out_faces"] for one in run.training)
+    return float(100 * held_out / (held_out + sum(one["faces"] for one in run.training)))
 
 
 def _over_folds(run: Run, name: str, scale: float) -> tuple[float, ...]:
     """Return a number of every epoch that all folds came to, the mean over them; empty where it is absent."""
     each = [[line[name] for line in one["history"] if name in line] for one in run.training]
     return tuple(scale * sum(values) / len(values) for values in zip(*each, strict=False))
-
-
-def _set_apart(runs: Sequence[Run], apart: Mapping[str, str]) -> list[Section]:
-    """Return which runs could not be compared with the others, where there are any."""
-    if not runs:
-        return []
-    columns = (Column("Target"), Column("Features"), Column("Classifier"), Column("Why"))
-    rows = tuple(
-        tuple(Cell(text) for text in (run.target, run.features, run.classifier_name, apart[run.name]))
-        for run in runs
-    )
-    table = Table("Runs that are set apart", columns, rows, "Fit them again to compare them: featurekit fit.")
-    return [Section("Runs that cannot be compared", (table,))]
 
 
 def _published(by_target: Mapping[str, Sequence[Run]], runs: Sequence[Run]) -> list[Section]:
@@ -507,7 +546,8 @@ def _published(by_target: Mapping[str, Sequence[Run]], runs: Sequence[Run]) -> l
 
 def _audited(audit: Audit | None, runs: Sequence[Run]) -> tuple[Block, ...]:
     if audit is None:
-        return (Text("Nobody has looked. Next: featurekit audit, then featurekit report."),)
+        nobody = "No audit is stored beside these runs. Next: featurekit audit, then featurekit report."
+        return (Text(nobody),)
     blocks: list[Block] = []
     folds = {run.folds.get("sha256") for run in runs}
     if audit.folds and folds != {audit.folds}:
@@ -530,8 +570,8 @@ def _dropped(by_target: Mapping[str, Sequence[Run]], runs: Sequence[Run]) -> tup
         sentence = f"{name} names {n_rows:,} rows. Of these, {unused:,} are not used."
         if found is not None:
             sentence += f" A face was found in the pictures of {found:,} rows, used or not."
-        if dataset.get("licence"):
-            sentence += f" Terms of the data set: {str(dataset['licence']).rstrip('.')}."
+        terms = dataset_terms(dataset)
+        sentence += f" Terms of the data set: {terms}." if terms else ""
         blocks.append(Text(sentence))
         blocks.append(dropped_table(dataset, f"{name}: what became of the rows"))
         counts = counts_table(dataset, f"{name}: what prepare counted")
@@ -541,30 +581,41 @@ def _dropped(by_target: Mapping[str, Sequence[Run]], runs: Sequence[Run]) -> tup
     return tuple(blocks)
 
 
-def _measured(by_target: Mapping[str, Sequence[Run]], runs: Sequence[Run]) -> tuple[Block, ...]:
-    kinds = {
-        "official": "The folds are the data set's own.",
-        "made": "The folds were made by featurekit: no subject stands on both sides, and the classes are"
-        " spread as evenly as the subjects allow.",
-    }
-    folds = [kinds[kind] for kind in kinds if any(run.folds.get("kind") == kind for run in runs)]
+def _measured(
+    by_target: Mapping[str, Sequence[Run]],
+    runs: Sequence[Run],
+    everything: Sequence[Run],
+    title: str,
+    audit: Audit | None,
+) -> tuple[Block, ...]:
+    if not runs:
+        return ()
+    dealt = dict.fromkeys(
+        (str(run.folds.get("number", "?")), str(run.folds.get("kind", "")), str(run.folds.get("seed", "")))
+        for run in runs
+    )
+    folds = [
+        f"The {number} folds are those that come with the data set."
+        if kind == "official"
+        else f"The {number} folds were dealt by featurekit (seed {seed})."
+        for number, kind, seed in dealt
+    ]
     about = " ".join(
         [
             *folds,
-            "In each fold a fresh classifier is fitted on the other folds and reads the faces of this one;"
-            " scalers and everything else that learns see the training part only.",
+            "Each fold is read by models that were fitted on the other folds, less the faces of every subject"
+            " who is tested in it; scalers and everything else that learns see the training part only.",
         ]
     )
     recipes = _distinct_values([recipe for run in runs for recipe in run.recipes])
-    weights = _distinct_values([entry for run in runs for entry in run.weights])
+    weights = _distinct_values([weights_terms(entry) for run in runs for entry in run.weights])
     faces = [(_recipe_name(recipe), recipe["faces"]) for recipe in recipes if recipe.get("faces")]
-    commands = tuple(dict.fromkeys(run.command for run in runs if run.command))
+    commands = made_by(runs, everything, title, audit)
     setup = [
         (run.name, {**{f"folds.{k}": v for k, v in run.folds.items()}, "seed": run.seed}) for run in runs
     ]
     blocks: list[Block] = [Text(about)]
-    if commands:
-        blocks += [Text("Made by:"), Code(commands)]
+    blocks += [Text(f"Made by ({PATH} is where the data set lies):"), Code(commands)]
     blocks.append(facts_table(setup, "Folds and chance"))
     blocks.append(facts_table([(run.name, run.hardware) for run in runs], "Hardware, asked for and got"))
     blocks.append(facts_table([(run.name, run.versions) for run in runs], "Versions"))
@@ -591,55 +642,3 @@ def _distinct_values(values: Sequence[Mapping[str, Any]]) -> list[Mapping[str, A
         if value not in distinct:
             distinct.append(value)
     return distinct
-
-
-def _limits(runs: Sequence[Run], is_synthetic: bool) -> Points:
-    items = [
-        (
-            "Apparent age.",
-            "A photograph shows how old somebody looks. A model that reads it well reads looks,"
-            " not birth dates.",
-        ),
-        (
-            "Labels.",
-            "The labels are the data set's own. Where they are wrong, a right answer counts as wrong and a"
-            " wrong one as right.",
-        ),
-        (
-            "Gender.",
-            "The classes are those of the data set's labels, mostly two, given by others from the picture."
-            " They say nothing about how a person identifies.",
-        ),
-        (
-            "Groups.",
-            "One number over all faces hides the classes that are read badly: look at the recall of each"
-            " class. Differences between skin tones, poses and cameras were not measured.",
-        ),
-        (
-            "Spread.",
-            "An interval says what other subjects from where these come from would do to a score, and nothing"
-            " about faces from elsewhere. ± is the standard deviation over the folds and no interval: the"
-            " folds share training faces.",
-        ),
-        (
-            "Time.",
-            "Seconds are those of one machine on one day.",
-        ),
-        (
-            "Use.",
-            "Compare methods with it. Do not use it for surveillance or identification, nor to decide"
-            " anything about a single person.",
-        ),
-    ]
-    if any(run.n_tested == run.n_subjects for run in runs):
-        own = (
-            "Every scored face counts as a subject of its own. If the data set merely does not say who is"
-            " who, a person may stand on both sides of a fold, and the scores are too good."
-        )
-        items.insert(4, ("Subjects.", own))
-    if is_synthetic:
-        synthetic = (
-            "The portraits are made up from one photograph. Nothing here says how well real faces are read."
-        )
-        items.insert(0, ("Synthetic.", synthetic))
-    return Points(tuple(items))

@@ -6,7 +6,6 @@ text is read, the number is sorted by and copied.
 """
 
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -18,9 +17,8 @@ from featurekit.calibration import MISSED, CalibrationError
 from featurekit.evidence import SHARES, Confidence, Difference, Estimate, TargetEvidence
 from featurekit.faces import STATUS_MEANINGS
 from featurekit.manifest import REASONS
-from featurekit.statistics import FEWEST
 from featurekit.store import recipe_key
-from featurekit.timing import milliseconds, timed_on
+from featurekit.timing import timed_on
 
 ABSENT = "—"
 # What scores are given on unless a heading says otherwise.
@@ -28,6 +26,11 @@ FOUND = "on the faces found"
 # Larger matrices are no longer read by eye; their counts are in runs/*.json.
 MAX_MATRIX_CLASSES = 24
 N_RECALL_MODELS = 3
+# How every difference between two models is tested, in words.
+HOW_TESTED = (
+    "the signs of whole subjects' differences are turned over at random, and the p-values hold for all pairs"
+    " of models of the target together (step-down max-T)"
+)
 N_COMPARED = 8  # trained models that are compared with each other in a table
 _LEAST_P = 0.0001  # no smaller p-value is written out
 
@@ -201,75 +204,36 @@ def mean_of(run: Run, name: str) -> float | None:
     return _finite(run.scores.get(name, {}).get("mean"))
 
 
-def timed_alike(runs: Sequence[Run]) -> list[Run]:
-    """Return the trained models whose times can be compared: those of the machine that most were timed on."""
-    trained = [run for run in runs if not run.is_baseline]
-    usual = Counter(map(timed_on, trained)).most_common(1)
-    return [run for run in trained if timed_on(run) == usual[0][0]]
+def time_words(time: float) -> str:
+    """Return milliseconds with two digits, or as whole ones.
 
-
-def pareto_front(runs: Sequence[Run]) -> list[Run]:
-    """Return the trained models that no other beats in both score and time, the quickest first.
-
-    Only of timed_alike().
+    >>> time_words(0.853), time_words(38.2), time_words(449.0)
+    ('0.85', '38', '449')
     """
-    kind = headline(runs)
-    timed = [(milliseconds(run), run) for run in best_first(timed_alike(runs))]
-    front: list[Run] = []
-    # Of equally quick ones the best stands first.
-    for time, run in sorted(((time, run) for time, run in timed if time is not None), key=lambda one: one[0]):
-        mean = mean_of(run, kind.name)
-        if time > 0 and mean is not None:
-            before = mean_of(front[-1], kind.name) if front else None
-            if before is None or kind.gain(mean, before) > 0:
-                front.append(run)
-    return front
+    return f"{time:.2g}" if time < 10 else f"{time:,.0f}"
 
 
-def front_table(runs: Sequence[Run], caption: str) -> Table:
-    """Return what the models of the front cost, the quickest first."""
-    kind, front = headline(runs), pareto_front(runs)
-    columns = [
-        Column("No.", is_number=True),
-        Column("Features", is_code=True),
-        Column("Classifier", is_code=True),
-        Column(kind.title, kind.unit, is_number=True),
-        Column("A face", "ms", is_number=True, is_time=True),
-        Column("Fit", "seconds", is_number=True, is_time=True),
-        Column("Size", is_number=True, copied_unit="bytes"),
-    ]
-    is_memory_known = any(run.peak_bytes for run in front)
-    if is_memory_known:
-        columns.append(Column("Memory", is_number=True, is_time=True, copied_unit="bytes"))
-    rows = []
-    for number, run in enumerate(front, start=1):
-        mean, time = mean_of(run, kind.name), milliseconds(run)
-        assert mean is not None
-        assert time is not None  # pareto_front() keeps only runs that have both
-        cells = [
-            count_cell(number),
-            Cell(run.features),
-            Cell(run.classifier_name),
-            Cell(kind.format(mean), round(mean * kind.scale, 6)),
-            Cell(f"{time:.2g}" if time < 10 else f"{time:.0f}", round(time, 6)),
-            _seconds_cell(_finite(run.seconds.get("fit"))),
-            _size_cell(run.bytes_on_disk),
-        ]
-        if is_memory_known:
-            cells.append(_size_cell(run.peak_bytes))
-        rows.append(tuple(cells))
-    note = (
-        "Every other trained model is beaten in both by one of these. A face: from the picture to the answer,"
-        " the time of all divided by their number. Differences in score may be chance: see the table of"
-        " differences."
-    )
-    if is_memory_known:
-        note += " Memory: what the process held at most while the folds were fitted, the vectors included."
-    n_elsewhere = sum(not run.is_baseline for run in runs) - len(timed_alike(runs))
-    if n_elsewhere:
-        them = "model was" if n_elsewhere == 1 else "models were"
-        note += f" Left out: {n_elsewhere} {them} timed on another machine or a GPU."
-    return Table(caption, tuple(columns), tuple(rows), note, n_names=3)
+def timed_alike(runs: Sequence[Run]) -> list[Run]:
+    """Return the trained models whose times can be compared: those of the best model's machine."""
+    machine = machine_of(runs)
+    return [run for run in runs if not run.is_baseline and timed_on(run) == machine]
+
+
+def machine_of(runs: Sequence[Run]) -> str:
+    """Return the machine that times are told of: that of the best trained model, or else of the best run."""
+    ordered = best_first(runs)
+    best = [run for run in ordered if not run.is_baseline] or ordered
+    return timed_on(best[0]) if best else ""
+
+
+def elsewhere_note(runs: Sequence[Run], machine: str) -> str:
+    """Return the line on the blank times of runs that were timed elsewhere; "" where there are none."""
+    n_elsewhere = sum(timed_on(run) != machine for run in runs)
+    if not n_elsewhere:
+        return ""
+    them = "1 run that was" if n_elsewhere == 1 else f"{n_elsewhere} runs that were"
+    of = f" ({machine})" if machine else ""
+    return f" Blank times: {them} timed on another machine than the best model's{of}."
 
 
 def best_first(runs: Sequence[Run]) -> list[Run]:
@@ -292,7 +256,7 @@ def role(run: Run) -> str:
 
 def scores_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | None) -> Table:
     """Return the table of one target, best run first; with intervals where there is evidence."""
-    ordered = best_first(runs)
+    ordered, machine = best_first(runs), machine_of(runs)
     # A score that most runs lack (they were made before it was known) would be a column of gaps.
     found = [
         kind
@@ -333,16 +297,17 @@ def scores_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | N
                 cells.append(_score_cell(run, kind, on_all, best, between))
         if len(n_tested) > 1:
             cells.append(count_cell(run.n_tested))
-        predict = _finite(run.seconds.get("predict"))
+        seconds = run.seconds if timed_on(run) == machine else {}
+        predict = _finite(seconds.get("predict"))
         per_thousand = predict / run.n_tested * 1000 if predict is not None and run.n_tested else None
         cells += [
-            _seconds_cell(_finite(run.seconds.get("extract"))),
-            _seconds_cell(_finite(run.seconds.get("fit"))),
-            _seconds_cell(per_thousand),
-            _size_cell(run.bytes_on_disk),
+            seconds_cell(seconds.get("extract")),
+            seconds_cell(seconds.get("fit")),
+            seconds_cell(per_thousand),
+            size_cell(run.bytes_on_disk),
         ]
         rows.append(tuple(cells))
-    note = _scores_note(found, everywhere, are_sure=bool(sure))
+    note = _scores_note(found, everywhere, are_sure=bool(sure)) + elsewhere_note(runs, machine)
     return Table(caption, tuple(columns), tuple(rows), note, n_names=2, is_sortable=True)
 
 
@@ -365,13 +330,13 @@ def _score_cell(
         kind.format(mean), round(mean * kind.scale, 6), is_strong=not run.is_baseline and mean == best
     )
     if between is not None:
-        return replace(cell, **_range(kind, between))
+        return replace(cell, **in_range(kind, between))
     if spread is None:
         return cell
     return replace(cell, spread=f"± {kind.format(spread)}", others=(round(spread * kind.scale, 6),))
 
 
-def _range(kind: ScoreKind, between: Estimate) -> dict[str, Any]:
+def in_range(kind: ScoreKind, between: Estimate) -> dict[str, Any]:
     """Return what a cell says of between which values its number lies."""
     ends = (between.low, between.high)
     return {
@@ -464,10 +429,9 @@ def differences_table(runs: Sequence[Run], caption: str, evidence: TargetEvidenc
             cells.append(Cell("·") if found is None else _difference_cell(kind, found))
         rows.append(tuple(cells))
     note = (
-        f"How much better the model of the row is than the model of the column, in {unit}, and the p-value"
-        " that chance alone sets them as far apart: sign-flip test over subjects, for all pairs of the target"
-        " together (Holm). Bold: there is evidence of a difference (p ≤ 0.05). Otherwise there is no evidence"
-        " of one, which does not mean that the two are equal."
+        f"How much better the model of the row is than the model of the column, in {unit}, and the p-value of"
+        f" the difference: {HOW_TESTED}. Bold: there is evidence of a difference (p ≤ 0.05). Otherwise there"
+        " is no evidence of one, which does not mean that the two are equal."
     )
     if not are_all:
         note += f" Shown are the best {N_COMPARED} trained models; every pair stands in evidence.json."
@@ -499,9 +463,9 @@ def opinions_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence) 
         cells = [
             Cell(model_name(run), tag=role(run)),
             Cell(
-                _signed(kind, pair.gain),
+                signed(kind, pair.gain),
                 round(pair.gain * kind.scale, 6),
-                count=f"{_signed(kind, pair.low)} to {_signed(kind, pair.high)}",
+                count=f"{signed(kind, pair.low)} to {signed(kind, pair.high)}",
                 others=ends,
             ),
             Cell(
@@ -527,9 +491,9 @@ def opinions_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence) 
         rows.append(tuple(cells))
     note = (
         f"How much better {model_name(best)} is, with the 95 % interval over subjects, and p-values of"
-        f" {'three' if of_photographs else 'two'} tests. Subjects: the sign-flip test that this page goes by,"
-        " for all pairs together (Holm). Folds: the t-test corrected for folds that share training faces"
-        " (Nadeau and Bengio), for the pair alone; with few folds it sees large differences only."
+        f" {'three' if of_photographs else 'two'} tests. Subjects: the test that this page goes by,"
+        f" {HOW_TESTED}. Folds: the t-test corrected for folds that share training faces (Nadeau and Bengio),"
+        " for the pair alone; with few folds it sees large differences only."
     )
     if of_photographs:
         note += (
@@ -574,7 +538,8 @@ def ranks_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence) -> 
     return Table(caption, columns, tuple(rows), note, is_folded=True)
 
 
-def _signed(kind: ScoreKind, gain: float) -> str:
+def signed(kind: ScoreKind, gain: float) -> str:
+    """Return a difference with its sign, e.g. "+1.2" or "−0.3"; without one where it is shown as 0."""
     digits = kind.format(abs(gain))
     return ("" if not float(digits) else "+" if gain > 0 else "−") + digits
 
@@ -588,7 +553,7 @@ def _against(shown: Sequence[Run], unit: str) -> list[Column]:
 
 def _difference_cell(kind: ScoreKind, found: Difference) -> Cell:
     return Cell(
-        _signed(kind, found.gain),
+        signed(kind, found.gain),
         round(found.gain * kind.scale, 6),
         count=p_value(found.adjusted, found.limit),
         others=(found.adjusted,),
@@ -615,38 +580,6 @@ def _up(limit: float) -> str:
     return f"{math.ceil(limit * 10**digits - 1e-6) / 10**digits:.{digits}f}"
 
 
-def slices_table(evidence: TargetEvidence, caption: str) -> Table | None:
-    """Return how the best model reads faces of each label, worst first."""
-    if not evidence.slices:
-        return None
-    kind = score_kind(evidence.score)
-    columns = (
-        Column("Faces with"),
-        Column(kind.title, kind.unit, others=("from", "to"), is_number=True),
-        Column("Faces", is_number=True),
-        Column("Subjects", is_number=True),
-    )
-    rows = []
-    for one in evidence.slices:
-        label = ", ".join(
-            f"{words(column)} {label}" for column, label in zip(one.columns, one.labels, strict=True)
-        )
-        score = Cell("not enough data")
-        if one.estimate:
-            score = Cell(
-                kind.format(one.estimate.value),
-                round(one.estimate.value * kind.scale, 6),
-                **_range(kind, one.estimate),
-            )
-        rows.append((Cell(label), score, count_cell(one.n_faces), count_cell(one.n_subjects)))
-    note = (
-        "Worst first. Small numbers: the 95 % interval over subjects. Of fewer than"
-        f" {FEWEST} subjects no number is given. Many slices are looked at: the worst of them looks worse"
-        " than it is."
-    )
-    return Table(caption, columns, tuple(rows), note, is_sortable=True)
-
-
 def limits_table(evidence: TargetEvidence, caption: str) -> Table | None:
     """Return how the best model decides limits of age, or None where years are not what is read."""
     if not evidence.limits:
@@ -664,7 +597,7 @@ def limits_table(evidence: TargetEvidence, caption: str) -> Table | None:
         if estimate is None:
             return Cell("not enough data")
         value = round(estimate.value * share.scale, 6)
-        return Cell(share.format(estimate.value), value, **_range(share, estimate))
+        return Cell(share.format(estimate.value), value, **in_range(share, estimate))
 
     rows = tuple(
         (
@@ -678,8 +611,7 @@ def limits_table(evidence: TargetEvidence, caption: str) -> Table | None:
     )
     note = (
         "As if whoever is read as the limit or older were let through. Small numbers: the 95 % interval over"
-        " subjects. A face close to the limit is misread far more often than one far from it, so the shares"
-        " depend on the ages in the data."
+        " subjects. The shares are those of the ages in these data; other ages give other shares."
     )
     return Table(caption, columns, rows, note)
 
@@ -735,7 +667,7 @@ def coverage_table(evidence: TargetEvidence, caption: str) -> Table | None:
     """Return how often answers that leave room hold the truth, and how much room they need."""
     if not evidence.coverage:
         return None
-    is_years = evidence.score == "mae_years"
+    is_years, broken = evidence.score == "mae_years", evidence.broken
     share = ScoreKind("share", "", "%")
     columns = (
         Column("Faces with"),
@@ -749,7 +681,12 @@ def coverage_table(evidence: TargetEvidence, caption: str) -> Table | None:
         held, size = Cell("not enough data"), Cell(ABSENT)
         if one.value is not None and one.between is not None and one.size is not None:
             estimate = Estimate(one.value, one.between.low, one.between.high)
-            held = Cell(share.format(one.value), round(one.value * share.scale, 6), **_range(share, estimate))
+            held = Cell(
+                share.format(one.value),
+                round(one.value * share.scale, 6),
+                **in_range(share, estimate),
+                is_strong=(column, one) in broken,
+            )
             size = Cell(f"{one.size:.1f}" if is_years else f"{one.size:.2f}", round(one.size, 6))
         rows.append((Cell(label), held, size, count_cell(one.n_faces)))
     what = (
@@ -760,8 +697,8 @@ def coverage_table(evidence: TargetEvidence, caption: str) -> Table | None:
     )
     note = (
         f"{what}: as found on the other folds, at most {100 * MISSED:.0f} % of answers should lack the truth"
-        " (conformal prediction). Where fewer hold it, other faces make up for them. Small numbers: 95 %"
-        " interval; subjects count alike."
+        " (conformal prediction). Small numbers: 95 % interval; subjects count alike. Bold: a broken promise,"
+        " where fewer hold the truth than promised by more than chance (p ≤ 0.05, adjusted over all rows)."
     )
     return Table(caption, columns, tuple(rows), note)
 
@@ -996,8 +933,8 @@ def searches_table(runs: Sequence[Run], caption: str) -> Table | None:
     return Table(caption, columns, tuple(rows), note, n_names=3, is_folded=True) if rows else None
 
 
-def trainings_table(runs: Sequence[Run], caption: str) -> Table:
-    """Return what training each network took; runs are those of one target."""
+def trainings_table(runs: Sequence[Run], caption: str, machine: str) -> Table:
+    """Return what training each network took; runs are those of one target, times those of one machine."""
     columns = (
         Column("Features", is_code=True),
         Column("Classifier", is_code=True),
@@ -1017,6 +954,7 @@ def trainings_table(runs: Sequence[Run], caption: str) -> Table:
         minutes = sum(one["seconds"] for one in of) / 60
         got = dict.fromkeys(f"{one['engine']}, {one['device']}, {one['precision']}" for one in of)
         rate = sorted(rates)[len(rates) // 2] if rates else None
+        is_here = timed_on(run) == machine
         rows.append(
             (
                 Cell(run.features),
@@ -1025,17 +963,34 @@ def trainings_table(runs: Sequence[Run], caption: str) -> Table:
                 Cell(_listed_numbers([one["best_epoch"] for one in of])),
                 count_cell(round(sum(one["faces"] for one in of) / len(of))),
                 count_cell(round(sum(one["held_out_faces"] for one in of) / len(of))),
-                Cell(ABSENT) if rate is None else Cell(f"{rate:,.0f}", rate),
-                Cell(f"{minutes:,.1f}", round(minutes, 6)),
+                Cell(f"{rate:,.0f}", rate) if rate is not None and is_here else Cell(ABSENT),
+                Cell(f"{minutes:,.1f}", round(minutes, 6)) if is_here else Cell(ABSENT),
                 Cell("; ".join(got)),
             )
         )
     note = (
         "Faces are means over the folds, the rate is the median of the epochs in which the whole network"
-        " learned. Runs that learn several targets together are trained once and stand with the same minutes"
-        " under each."
+        " learned."
     )
+    together = sorted({name for run in runs for name in learned_together(run)})
+    if together:
+        note += (
+            f" Networks that learn {', '.join(together)} together are trained once for all of them: their"
+            " minutes are those of that one training."
+        )
+    note += elsewhere_note(runs, machine)
     return Table(caption, columns, tuple(rows), note, n_names=2)
+
+
+# What the history of a training says of an epoch, beside a score of each target.
+_OF_EPOCH = {"loss", "rate", "learning_rate", "stage"}
+
+
+def learned_together(run: Run) -> tuple[str, ...]:
+    """Return the targets that a network learned at once, by its history; none where it learned one."""
+    names = {name for one in run.training for line in one["history"] for name in line}
+    targets = {name for name in names - _OF_EPOCH if not name.startswith("held_out_")}
+    return tuple(sorted(targets)) if len(targets) > 1 else ()
 
 
 def _listed_numbers(numbers: Sequence[int]) -> str:
@@ -1090,14 +1045,17 @@ def count_cell(count: int) -> Cell:
     return Cell(f"{count:,}", count)
 
 
-def _seconds_cell(seconds: float | None) -> Cell:
+def seconds_cell(value: Any) -> Cell:
+    """Return seconds with as many digits as say something."""
+    seconds = _finite(value)
     if seconds is None:
         return Cell(ABSENT)
     digits = 2 if seconds < 9.995 else 1 if seconds < 99.95 else 0
     return Cell(f"{seconds:,.{digits}f}", round(seconds, 6))
 
 
-def _size_cell(n_bytes: int | None) -> Cell:
+def size_cell(n_bytes: int | None) -> Cell:
+    """Return a number of bytes in the unit that suits it."""
     return Cell(_size(n_bytes), n_bytes) if n_bytes else Cell(ABSENT)
 
 

@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 
 from featurekit.benchmark import Run
-from featurekit.evidence import Estimate, TargetEvidence
+from featurekit.calibration import MISSED, Coverage
+from featurekit.evidence import TargetEvidence, Trade
+from featurekit.report.cost import margin_words
+from featurekit.report.slices import worst_in_words
 from featurekit.report.tables import (
     ScoreKind,
     headline,
@@ -11,9 +14,13 @@ from featurekit.report.tables import (
     p_value,
     role,
     score_kind,
+    signed,
+    time_words,
     words,
 )
-from featurekit.timing import CLEARLY, milliseconds, timed_on
+from featurekit.timing import milliseconds
+
+_BROKEN_NAMED = 2  # broken promises that are written out; the others are counted
 
 
 def answer(runs: Sequence[Run], evidence: TargetEvidence | None) -> tuple[tuple[str, str], ...]:
@@ -31,8 +38,9 @@ def answer(runs: Sequence[Run], evidence: TargetEvidence | None) -> tuple[tuple[
     ]
     if evidence:
         lines += [
-            ("Cost", _cheapest(best, trained, evidence)),
-            ("Fails most", _worst(best, kind, evidence)),
+            ("Cost", _cheapest(best, trained, kind, evidence)),
+            ("Fails most", worst_in_words(evidence) if evidence.sliced == best.name else ""),
+            ("Broken promise", _broken(evidence)),
         ]
     return tuple((what, text) for what, text in lines if text)
 
@@ -108,39 +116,60 @@ def _second(best: Run, trained: Sequence[Run], kind: ScoreKind, evidence: Target
     return f"{sentence}."
 
 
-def _cheapest(best: Run, trained: Sequence[Run], evidence: TargetEvidence) -> str:
-    """Name the model that takes the least time for a face among those not shown to be worse than the best."""
-    # Times of another machine are no answer.
-    own_machine = [run for run in trained if timed_on(run) == timed_on(best)]
-    pairs = [(run, evidence.between(best.name, run.name)) for run in own_machine]
-    level = [best, *(run for run, found in pairs if found and not found.is_shown)]
-    costs = [(cost, run.name, run) for run in level if (cost := milliseconds(run)) is not None]
+def _cheapest(best: Run, trained: Sequence[Run], kind: ScoreKind, evidence: TargetEvidence) -> str:
+    """Name the cheapest model that is shown to be hardly worse than the best, or the nearest that is not."""
     own = milliseconds(best)
-    if not costs or own is None:
+    if own is None:
         return ""
-    cost, _, run = min(costs)
-    sentence = f"{own:.2g} ms to find and read a face"
-    if not any(found for _, found in pairs):
-        return f"{sentence}."
-    if cost * CLEARLY > own:
-        return f"{sentence}; none that is not shown to be worse takes clearly less."
+    names = {run.name: _named(run) for run in trained}
+    trades = [trade for trade in evidence.trades if trade.name in names]
+    if not trades:
+        return (
+            f"{time_words(own)} ms to find and read a face; no trained model that was timed on the same"
+            " machine takes clearly less."
+        )
+    what = "accuracy" if kind.unit == "%" else score_word(kind)
+    margin = margin_words(kind, evidence)
+    for trade in trades:  # the cheapest first
+        if trade.is_within:
+            return (
+                f"The cheapest model whose {what} is within {margin} of the best is {names[trade.name]}:"
+                f" {_instead(trade)} for a face."
+            )
+    trade = min(trades, key=lambda one: (one.p_value, one.loss))
+    unit = "points" if kind.unit == "%" else kind.unit
     return (
-        f"{sentence}. The cheapest model not shown to be worse than the best is {_named(run)}: {cost:.2g} ms."
+        f"{names[trade.name]}: {_instead(trade)} would"
+        f" cost {_loss(kind, trade.loss)} {unit} ({_loss(kind, trade.low)} to {_loss(kind, trade.high)}),"
+        f" which is not shown to be within the margin of {margin}. No cheaper model is."
     )
 
 
-def _worst(best: Run, kind: ScoreKind, evidence: TargetEvidence) -> str:
-    """Name the label whose faces the best model reads worst."""
-    if evidence.sliced != best.name:
+def _instead(trade: Trade) -> str:
+    return f"{time_words(trade.milliseconds)} ms instead of {time_words(trade.best_milliseconds)} ms"
+
+
+def _loss(kind: ScoreKind, loss: float) -> str:
+    """Return a loss without a plus: "0.9", or "−0.2" where the cheaper model was the better one."""
+    return signed(kind, loss).removeprefix("+")
+
+
+def _broken(evidence: TargetEvidence) -> str:
+    """Say for whom answers that leave room hold the truth less often than promised, by more than chance."""
+    broken = evidence.broken
+    if not broken:
         return ""
-    for one in evidence.slices:  # worst first
-        if one.estimate and len(one.columns) == 1:
-            return f"Faces with {words(one.columns[0])} {one.labels[0]}: {_between(kind, one.estimate)}."
-    return ""
+    what = "ranges" if evidence.score == "mae_years" else "sets of classes"
+    held = [_held(column, one) for column, one in broken[:_BROKEN_NAMED]]
+    text = f"{what} promise {100 * (1 - MISSED):.0f} % and hold {' and '.join(held)}"
+    if len(broken) > _BROKEN_NAMED:
+        n_more = len(broken) - _BROKEN_NAMED
+        text += f"; {n_more} more group{'' if n_more == 1 else 's'} less than promised"
+    return f"{text}."
 
 
-def _between(kind: ScoreKind, estimate: Estimate) -> str:
-    """Return an estimate in words, e.g. "72.0 % (71.1 to 72.9)"."""
-    unit = f" {kind.unit}" if kind.unit else ""
-    low, high = kind.format(estimate.low), kind.format(estimate.high)
-    return f"{kind.format(estimate.value)}{unit} ({low} to {high})"
+def _held(column: str, one: Coverage) -> str:
+    value, between = one.value or 0.0, one.between
+    ends = f" ({100 * between.low:.1f} to {100 * between.high:.1f})" if between else ""
+    whose = {"": one.label, "age_band": f"ages {one.label}"}.get(column, f"{words(column)} {one.label}")
+    return f"{100 * value:.1f} %{ends} of {whose}"

@@ -1,0 +1,117 @@
+"""Which commands made the runs that stand on a page, each once, in an order that runs."""
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+
+from featurekit.audit import Audit
+from featurekit.benchmark import Run
+
+# Stands for what a page must not tell: where somebody's photographs lie.
+PATH = "PATH"
+
+
+def made_by(runs: Sequence[Run], known: Sequence[Run], title: str, audit: Audit | None) -> tuple[str, ...]:
+    """Return the commands, from prepare to report.
+
+    Args:
+        runs: that stand on the page.
+        known: all of the comparison, among them the members of its ensembles.
+        title: of the page, which is the comparison's name.
+        audit: what was found wrong with the data; None where nobody looked.
+    """
+    needed = _with_members(runs, {run.name: run for run in known})
+    names = {str(run.dataset.get("name", "")) for run in runs}
+    name = "" if names == {title} else f" --name {shlex.quote(title)}"
+    looked = []
+    if audit is not None:
+        features = f" --features {shlex.quote(audit.features)}" if audit.features else ""
+        looked = [f"featurekit audit{name}{features}"]
+    made = (*_prepared(needed), *_extracted(needed), *_fitted(needed), *looked, f"featurekit report{name}")
+    return tuple(dict.fromkeys(made))
+
+
+def _with_members(runs: Iterable[Run], known: Mapping[str, Run]) -> list[Run]:
+    """Return the runs with the members of their ensembles, and those of these."""
+    needed: dict[str, Run] = {}
+    waiting = list(runs)
+    while waiting:
+        run = waiting.pop(0)
+        if run.name not in needed:
+            needed[run.name] = run
+            waiting += [known[member] for member in _members(run) if member in known]
+    return list(needed.values())
+
+
+def _members(run: Run) -> list[str]:
+    return list(run.parameters.get("members") or ())
+
+
+def _prepared(runs: Sequence[Run]) -> list[str]:
+    lines = []
+    for run in runs:
+        options = []
+        for option, value in (run.dataset.get("options") or {}).items():
+            if option == "columns" and isinstance(value, Mapping):
+                options += [f"--column {shlex.quote(f'{ours}={theirs}')}" for ours, theirs in value.items()]
+            else:
+                options.append(f"--option {shlex.quote(f'{option}={value}')}")
+        name = shlex.quote(str(run.dataset.get("name") or "DATASET"))
+        lines.append(" ".join([f"featurekit prepare {name} {PATH}", *options]))
+    return list(dict.fromkeys(lines))
+
+
+def _extracted(runs: Sequence[Run]) -> list[str]:
+    """Return one command for all networks that were asked for alike."""
+    networks: dict[str, dict[str, None]] = {}
+    for run in sorted(runs, key=lambda run: run.created):
+        for recipe in run.recipes:
+            feature = ":".join(str(recipe[part]) for part in ("backbone", "layer") if recipe.get(part))
+            networks.setdefault(_how(run, recipe), {})[feature] = None
+    return [
+        " ".join(["featurekit extract", *(f"--backbone {shlex.quote(one)}" for one in sorted(features))])
+        + how
+        for how, features in networks.items()
+    ]
+
+
+def _how(run: Run, recipe: Mapping[str, object]) -> str:
+    """Return the options that are not as they come."""
+    faces = recipe.get("faces")
+    faces = faces if isinstance(faces, Mapping) else {}
+    asked = run.hardware.get("asked") or {}
+    options = (
+        ("detector", faces.get("detector"), "centerface"),
+        ("choose", faces.get("choose"), "center"),
+        ("device", asked.get("device"), "auto"),
+        ("precision", asked.get("precision"), "auto"),
+    )
+    how = "".join(
+        f" --{option} {shlex.quote(str(value))}"
+        for option, value, usual in options
+        if value not in (None, usual)
+    )
+    return how + (" --mirror" if recipe.get("mirrored") else "")
+
+
+def _fitted(runs: Sequence[Run]) -> list[str]:
+    """Return what fitted the runs, the earliest first, and each ensemble after what made its members."""
+    by_name = {run.name: run for run in runs}
+    ordered: list[str] = []
+    seen: set[str] = set()
+
+    def add(run: Run) -> None:
+        if run.name in seen:
+            return
+        seen.add(run.name)
+        # All that one command made needs all of their members.
+        alike = [other for other in runs if other.command == run.command] if run.command else [run]
+        for other in alike:
+            for member in _members(other):
+                if member in by_name:
+                    add(by_name[member])
+        if run.command and run.command not in ordered:
+            ordered.append(run.command)
+
+    for run in sorted(runs, key=lambda run: (run.created, run.name)):
+        add(run)
+    return ordered

@@ -1,0 +1,89 @@
+"""For whom the best model fails: the table of all slices, and the worst of them in a sentence."""
+
+from featurekit.evidence import ALPHA, Slice, TargetEvidence
+from featurekit.report.tables import (
+    ABSENT,
+    Cell,
+    Column,
+    ScoreKind,
+    Table,
+    count_cell,
+    in_range,
+    p_value,
+    score_kind,
+    signed,
+    words,
+)
+from featurekit.statistics import FEWEST
+
+
+def slices_table(evidence: TargetEvidence, caption: str) -> Table | None:
+    """Return how the best model reads faces of each label, worst first."""
+    if not evidence.slices:
+        return None
+    kind = score_kind(evidence.score)
+    columns = (
+        Column("Faces with"),
+        Column(kind.title, kind.unit, others=("from", "to"), is_number=True),
+        Column("Against all other faces", _unit(kind), others=("p",), is_number=True),
+        Column("Faces", is_number=True),
+        Column("Subjects", is_number=True),
+    )
+    rows = []
+    for one in evidence.slices:
+        score, gap = Cell("not enough data"), Cell(ABSENT)
+        if one.estimate:
+            value = round(one.estimate.value * kind.scale, 6)
+            score = Cell(kind.format(one.estimate.value), value, **in_range(kind, one.estimate))
+        if one.gap is not None and one.gap_p is not None:
+            gap = Cell(
+                signed(kind, one.gap),
+                round(one.gap * kind.scale, 6),
+                count=p_value(one.gap_p),
+                others=(one.gap_p,),
+                is_strong=one.is_worse,
+            )
+        rows.append((Cell(name_of(one)), score, gap, count_cell(one.n_faces), count_cell(one.n_subjects)))
+    note = (
+        "Worst first. Small numbers: the 95 % interval over subjects, and the p-value of the gap to all other"
+        f" faces; below 0 these faces are read worse. The"
+        f" {sum(one.gap_p is not None for one in evidence.slices)} gaps are tested together (whole subjects"
+        f" exchange their labels at random, step-down max-T). Bold: shown to be read worse (p ≤ 0.05). Of"
+        f" fewer than {FEWEST} subjects no number is given, and where all others are fewer no gap."
+    )
+    return Table(caption, columns, tuple(rows), note, is_sortable=True)
+
+
+def name_of(one: Slice) -> str:
+    """Return what a slice is called, e.g. "gender female, age group 38-43"."""
+    pairs = zip(one.columns, one.labels, strict=True)
+    return ", ".join(f"{words(column)} {label}" for column, label in pairs)
+
+
+def worst_in_words(evidence: TargetEvidence) -> str:
+    """Return the worst label and the worst two labels together, each with its gap; "" where there is none."""
+    kind = score_kind(evidence.score)
+    said = []
+    for n_labels, before in ((1, "Faces with"), (2, "Two labels together:")):
+        for one in evidence.slices:  # worst first
+            if one.estimate and len(one.columns) == n_labels:
+                said.append(f"{before} {name_of(one)}: {_described(kind, one)}.")
+                break
+    return " ".join(said)
+
+
+def _described(kind: ScoreKind, one: Slice) -> str:
+    assert one.estimate is not None
+    value, low, high = (kind.format(x) for x in (one.estimate.value, one.estimate.low, one.estimate.high))
+    unit = f" {kind.unit}" if kind.unit else ""
+    text = f"{value}{unit} ({low} to {high}) of {one.n_subjects:,} subjects"
+    if one.gap is None or one.gap_p is None:
+        return f"{text}; the gap to all other faces is not tested"
+    far = f"{kind.format(abs(one.gap))} {_unit(kind)}".strip()
+    shown = "" if one.gap_p <= ALPHA else "no evidence of a difference, "
+    text += f", {far} {'worse' if one.gap < 0 else 'better'} than all others"
+    return f"{text} ({shown}{p_value(one.gap_p)})"
+
+
+def _unit(kind: ScoreKind) -> str:
+    return "points" if kind.unit == "%" else kind.unit

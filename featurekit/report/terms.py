@@ -1,0 +1,34 @@
+"""The terms of data and weights as featurekit's tables have them today.
+
+A run keeps the terms that were known when it was made. Where the table has been
+corrected since, a page says what `featurekit weights list` and `featurekit list
+datasets` say; the run's own words stand only for what no table knows.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from featurekit import weights
+from featurekit.datasets import DATASETS
+
+
+def weights_terms(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run's entry of a weight file with the licences of the table, where this file stands in it."""
+    known = weights.WEIGHTS.get(str(entry.get("name", "")))
+    # A file of that name with other bytes is another file.
+    if known is None or not str(entry.get("sha256", "")).startswith(known.sha256):
+        return dict(entry)
+    licences = known.licences
+    return {
+        **entry,
+        "licence_code": licences.code,
+        "licence_weights": licences.weights,
+        "licence_training_data": licences.training_data,
+    }
+
+
+def dataset_terms(dataset: Mapping[str, Any]) -> str:
+    """Return the terms of a run's data set, "" where nobody knows any."""
+    name = str(dataset.get("name", ""))
+    known = {one.name: one.licence for one in DATASETS}
+    return str(known.get(name) or dataset.get("licence") or "").rstrip(".")

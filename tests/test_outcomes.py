@@ -1,0 +1,147 @@
+"""A run knows what it was scored on, and a comparison keeps what its statistics are made of."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from featurekit.manifest import GENDER, Manifest
+from featurekit.outcomes import scored_on, set_apart
+
+
+@pytest.fixture
+def work(featurekit, prepared, tmp_path):
+    """A comparison with one run, of twelve subjects' gender."""
+    assert featurekit("extract", "--backbone", "mean_color", "--detector", "whole_image")[0] == 0
+    fitted = featurekit("fit", "--model", "logistic_regression", "--target", "gender", "--folds", "4")
+    assert fitted[0] == 0, fitted[2]
+    return tmp_path / "work"
+
+
+def correct(work, column, row, value):
+    """Change a cell of the manifest."""
+    manifest = Manifest.load(work / "manifest.csv")
+    manifest.table.loc[row, column] = value
+    manifest.save(work / "manifest.csv")
+
+
+def other(label):
+    return "male" if label == "female" else "female"
+
+
+@pytest.fixture
+def corrected(featurekit, work):
+    """The same, with a label corrected, and a run that was fitted after that."""
+    manifest = Manifest.load(work / "manifest.csv")
+    correct(work, "gender", 3, other(manifest.table["gender"][3]))
+    code, _, errors = featurekit("fit", "--model", "random_forest", "--target", "gender")
+    assert code == 0, errors
+    return work
+
+
+def test_a_run_from_before_a_label_was_corrected_is_set_apart_in_the_report(featurekit, corrected):
+    code, output, errors = featurekit("report")
+    assert code == 0, errors
+    why = "labels of its target have changed since"
+    assert f"gender--mean_color--logistic_regression is set apart: {why}" in errors
+    assert "logistic_regression" not in output
+    page = (corrected / "reports" / "table" / "report.md").read_text()
+    ranking = page.split("## Gender")[1].split("## Runs that cannot be compared")[0]
+    assert "logistic" not in ranking
+    assert why in page
+
+
+def test_it_is_averaged_with_none_from_after(featurekit, corrected):
+    code, _, errors = featurekit("ensemble", "*--logistic_regression", "*--random_forest")
+    assert code == 1
+    assert "gender--mean_color--logistic_regression: labels of its target have changed since" in errors
+    assert "featurekit fit" in errors
+
+
+def test_the_audit_leaves_it_out(featurekit, corrected):
+    _, _, errors = featurekit("audit", "--no-pictures")
+    assert "gender--mean_color--logistic_regression is left out: labels of its target have changed" in errors
+
+
+def test_fitted_again_it_stands_beside_the_others(featurekit, corrected):
+    assert featurekit("fit", "--model", "logistic_regression", "--target", "gender")[0] == 0
+    code, output, errors = featurekit("report")
+    assert (code, "set apart" in errors) == (0, False)
+    assert "logistic_regression" in output
+
+
+@pytest.mark.parametrize("column", ["gender", "subject_id", "age"])
+def test_what_was_changed_is_named(featurekit, work, column):
+    table = Manifest.load(work / "manifest.csv").table
+    correct(work, column, 5, {"gender": other(table["gender"][5]), "subject_id": "new", "age": 99.0}[column])
+    errors = featurekit("report")[2]
+    named = {"gender": "labels of its target have changed", "subject_id": "subjects have changed"}
+    # An age is none of its labels.
+    assert (named[column] in errors) if column in named else "set apart" not in errors
+
+
+def test_a_comparison_is_reported_again_from_what_it_keeps(featurekit, work, tmp_path):
+    assert featurekit("report")[0] == 0
+    here = work / "reports" / "table"
+    pages = {name: (here / name).read_bytes() for name in ("report.html", "report.md")}
+    there = tmp_path / "elsewhere" / "reports" / "table"
+    there.parent.mkdir(parents=True)
+    here.rename(there)
+    for name in ("folds.json", "evidence.json", *pages):
+        (there / name).unlink()
+    for path in (there / "predictions").iterdir():
+        path.unlink()
+    code, _, errors = featurekit("--workspace", str(tmp_path / "elsewhere"), "report", "--name", "table")
+    assert code == 0, errors
+    assert {name: (there / name).read_bytes() for name in pages} == pages
+
+
+def a_run(name, on, created="2026-01-01", folds="f"):
+    return SimpleNamespace(name=name, target="gender", created=created, folds={"sha256": folds}, scored_on=on)
+
+
+ON = {"rows": "r", "labels": "l", "subjects": "s"}
+
+
+@pytest.mark.parametrize(
+    ("run", "why"),
+    [
+        (a_run("old", ON), ""),
+        (a_run("old", {**ON, "labels": "x"}), "labels of its target"),
+        (a_run("old", {**ON, "subjects": "x"}), "subjects"),
+        (a_run("old", {**ON, "rows": "x"}), "other faces"),
+        (a_run("old", ON, folds="g"), "another split"),
+        (a_run("old", {}), "older version"),
+    ],
+)
+def test_without_a_manifest_the_newest_run_says_what_the_others_agree_with(run, why):
+    apart = set_apart([run, a_run("new", ON, "2026-02-01")])
+    assert list(apart) == (["old"] if why else [])
+    assert why in apart.get("old", "")
+
+
+def test_runs_of_an_older_version_alone_are_compared():
+    assert set_apart([a_run("a", {}), a_run("b", {})]) == {}
+
+
+def test_the_order_of_rows_scored_makes_no_difference_and_each_of_them_does(tmp_path):
+    n = 6
+    table = pd.DataFrame(
+        {
+            "face_id": [f"f{i}" for i in range(n)],
+            "image_path": "",
+            "subject_id": "",
+            "age": np.nan,
+            "age_group": "",
+            "gender": ["female", "male"] * 3,
+            "official_fold": -1,
+            "box": "",
+            "content": "",
+            "reason": "",
+        }
+    )
+    manifest = Manifest(table, tmp_path)
+    found = scored_on(manifest, GENDER, np.array([0, 1, 4]))
+    assert found == scored_on(manifest, GENDER, np.array([4, 0, 1]))
+    assert found["rows"] != scored_on(manifest, GENDER, np.array([0, 1, 5]))["rows"]
