@@ -18,7 +18,7 @@ from featurekit.errors import ModelError
 from featurekit.manifest import MAX_AGE
 from featurekit.workspace import read_plain, whole_file, write_text
 
-SCHEMA = 2
+SCHEMA = 3
 SKOPS, TENSORS = "model.skops", "model.safetensors"
 CONTENT, CARD, SUMS = "model.json", "README.md", "SHA256SUMS"
 
@@ -233,7 +233,11 @@ _CALIBRATION = _record(
     abstention=_or_nothing(_record(steps=_list(_STEPS, 10**4))),
     sets=_or_nothing(_record(thresholds=_list(_or_nothing(_number(-10, 10)), _MAX_CLASSES), ordered=_flag)),
     ranges=_or_nothing(
-        _record(years=_list(_YEARS, 1000, least=1), half=_list(_or_nothing(_YEARS), 1000, least=1))
+        _record(
+            first=_number(0, 200, whole=True),
+            lowest=_list(_or_nothing(_YEARS), 1000, least=1),
+            highest=_list(_or_nothing(_YEARS), 1000, least=1),
+        )
     ),
 )
 _MODEL = _record(

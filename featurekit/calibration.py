@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from featurekit.age_ranges import YearRanges, fit_year_ranges
 from featurekit.statistics import FEWEST, LEVEL, Interval, effective_subjects, per_subject, resampled_sums
 
 MISSED = 0.1  # share of faces whose answer of several classes, or of a range of years, may lack the truth
@@ -29,7 +30,6 @@ N_BINS = 10
 STEPS = 50  # confidences that are tried for declining to answer
 TEMPERATURES = (0.05, 1000.0)  # between which one is looked for
 _LEAST = 1e-12  # what a probability of 0 counts as, where its logarithm is taken
-_LEAST_YEARS = 0.1
 _SEEN = 10  # wrong answers that should be seen at a wanted risk, before it can be told from a lower one
 
 
@@ -622,62 +622,6 @@ def cross_fitted_sets(
     return sets
 
 
-@dataclass(frozen=True)
-class YearRanges:
-    """How many years either way to answer with.
-
-    Attributes:
-        years: that were read, increasing.
-        half: how many years either way belong to them; between two of them a straight line, beyond the ends
-            the last one.
-    """
-
-    years: tuple[float, ...]
-    half: tuple[float, ...]
-
-    def of(self, years: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return between which years each face may be, shape (n, 2); nobody is younger than 0.
-
-        >>> YearRanges((0.0,), (5.0,)).of(np.array([3.0, 40.0]))
-        array([[ 0.,  8.],
-               [35., 45.]])
-        """
-        half = np.interp(years, self.years, self.half)
-        return np.stack([np.maximum(years - half, 0.0), years + half], axis=1)
-
-
-def fit_year_ranges(
-    years: NDArray[np.float64],
-    y: NDArray[np.float64],
-    subjects: NDArray[Any],
-    *,
-    alpha: float,
-    scaled: bool,
-) -> YearRanges:
-    """Return how to answer with ranges of years that hold the true ones, but for a share of alpha.
-
-    Args:
-        years: read from faces that the model had not seen, shape (n,).
-        y: the true ones.
-        subjects: person on each face, shape (n,).
-        alpha: share that may be missed.
-        scaled: wider ranges where the years that are read are farther off on average, else all equally wide.
-            How far off they are is found on the same faces, for N_BINS bins: too few numbers to know the
-            faces by heart, but the promise then holds nearly and not strictly.
-    """
-    _check_lengths(years, y, subjects)
-    errors = np.abs(y - years)
-    means, scale = np.zeros(1), np.ones(1)
-    if scaled:
-        bins = np.unique(_bins(years, N_BINS, True), return_inverse=True)[1]
-        counts = np.bincount(bins)
-        means = np.bincount(bins, weights=years) / counts
-        # Never 0, or the first error beside such a bin would be an infinite surprise.
-        scale = np.maximum(np.bincount(bins, weights=errors) / counts, _LEAST_YEARS)
-    threshold = conformal_threshold(errors / np.interp(years, means, scale), alpha, subjects)
-    return YearRanges(tuple(means.tolist()), tuple((threshold * scale).tolist()))
-
-
 def cross_fitted_ranges(
     years: NDArray[np.float64],
     y: NDArray[np.float64],
@@ -685,9 +629,8 @@ def cross_fitted_ranges(
     subjects: NDArray[Any],
     *,
     alpha: float,
-    scaled: bool,
 ) -> NDArray[np.float64]:
-    """Return between which years each face may be, by what was found on other persons, shape (n, 2).
+    """Return between which completed years each face may be, by what was found on others, shape (n, 2).
 
     What cross_fitted_sets() says of its promise holds here too.
 
@@ -696,8 +639,7 @@ def cross_fitted_ranges(
         y: the true ones.
         folds: in which each face was tested, shape (n,).
         subjects: person on each face, shape (n,).
-        alpha: share that may be missed.
-        scaled: see fit_year_ranges().
+        alpha: share that may be missed, of people of each age.
 
     Raises:
         ValueError: nobody is left to learn from for a fold.
@@ -705,7 +647,7 @@ def cross_fitted_ranges(
     _check_lengths(years, y, folds, subjects)
     ranges = np.full((len(years), 2), np.nan)
     for _, here, others in rounds(folds, subjects):
-        fitted = fit_year_ranges(years[others], y[others], subjects[others], alpha=alpha, scaled=scaled)
+        fitted = fit_year_ranges(years[others], y[others], subjects[others], alpha=alpha)
         ranges[here] = fitted.of(years[here])
     return ranges
 
@@ -734,7 +676,7 @@ class Calibration:
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON values; None stands for an infinite threshold."""
         content = asdict(self)
-        for name, field in (("sets", "thresholds"), ("ranges", "half")):
+        for name, field in (("sets", "thresholds"), ("ranges", "lowest"), ("ranges", "highest")):
             if content[name]:
                 values = content[name][field]
                 content[name][field] = [value if np.isfinite(value) else None for value in values]
@@ -748,8 +690,8 @@ class Calibration:
             KeyError, TypeError: it is something else.
         """
 
-        def numbers(values: Sequence[float | None]) -> tuple[float, ...]:
-            return tuple(float("inf") if value is None else float(value) for value in values)
+        def numbers(values: Sequence[float | None], sign: int = 1) -> tuple[float, ...]:
+            return tuple(sign * float("inf") if value is None else float(value) for value in values)
 
         steps, sets, ranges = content["abstention"], content["sets"], content["ranges"]
         return cls(
@@ -757,7 +699,9 @@ class Calibration:
             temperature=content["temperature"],
             abstention=Abstention(tuple(Step(**step) for step in steps["steps"])) if steps else None,
             sets=ClassSets(numbers(sets["thresholds"]), sets["ordered"]) if sets else None,
-            ranges=YearRanges(numbers(ranges["years"]), numbers(ranges["half"])) if ranges else None,
+            ranges=YearRanges(ranges["first"], numbers(ranges["lowest"], -1), numbers(ranges["highest"]))
+            if ranges
+            else None,
         )
 
 
@@ -797,11 +741,11 @@ def calibrate_years(
         years: read from faces that the model had not seen, shape (n,).
         y: the true ones.
         subjects: person on each face, shape (n,).
-        missed: share of faces whose range may lack the truth.
+        missed: share of faces, of people of each age, whose range may lack the truth.
     """
     if len(np.unique(subjects)) < FEWEST:
         return None
-    return Calibration(missed=missed, ranges=fit_year_ranges(years, y, subjects, alpha=missed, scaled=True))
+    return Calibration(missed=missed, ranges=fit_year_ranges(years, y, subjects, alpha=missed))
 
 
 # ---------------------------------------------------------------- do they
@@ -817,6 +761,9 @@ class Coverage:
         value: share that is covered, every person counting alike; None of fewer than FEWEST persons.
         between: where it lies.
         size: how many classes an answer has on average, or how many years it is wide.
+        p_value: of "answers hold the truth at least as often as promised", of this label alone where it comes
+            from coverage_by(), for all labels together where a report shows it; None of fewer than FEWEST
+            persons.
     """
 
     label: str
@@ -829,7 +776,12 @@ class Coverage:
 
 
 def coverage_by(
-    labels: NDArray[Any], answers: NDArray[Any], y: NDArray[Any], subjects: NDArray[Any]
+    labels: NDArray[Any],
+    answers: NDArray[Any],
+    y: NDArray[Any],
+    subjects: NDArray[Any],
+    *,
+    missed: float = MISSED,
 ) -> list[Coverage]:
     """Return how often answers hold the truth for the faces of each label, the labels in increasing order.
 
@@ -839,9 +791,11 @@ def coverage_by(
 
     Args:
         labels: of each face, shape (n,).
-        answers: sets of classes, bool of shape (n, n_classes), or ranges of years, float of shape (n, 2).
+        answers: sets of classes, bool of shape (n, n_classes), or ranges of completed years, float of shape
+            (n, 2).
         y: class numbers or years, shape (n,).
         subjects: person on each face, shape (n,).
+        missed: share of faces whose answer may lack the truth: what is promised.
     """
     _check_lengths(labels, answers, y, subjects)
     covered, sizes = _held(answers, y)
@@ -859,7 +813,8 @@ def coverage_by(
         variance = float(means[:, 0].var(ddof=1)) / n_subjects
         n = max(value * (1 - value) / variance, n_subjects) if variance else n_subjects
         between = _exact(value, n, 1 - LEVEL)
-        found.append(Coverage(str(label), int(chosen.sum()), n_subjects, value, between, size))
+        p_value = _at_most(value, n, 1 - missed)
+        found.append(Coverage(str(label), int(chosen.sum()), n_subjects, value, between, size, p_value))
     return found
 
 
@@ -869,7 +824,8 @@ def _held(answers: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[np.float64], 
         _check_classes(answers, y)
         return answers[np.arange(len(y)), y].astype(np.float64), answers.sum(axis=1).astype(np.float64)
     low, high = answers.T
-    return ((low <= y) & (y <= high)).astype(np.float64), high - low
+    completed = np.floor(y)
+    return ((low <= completed) & (completed <= high)).astype(np.float64), high - low
 
 
 def _exact(share: float, n: float, doubt: float) -> Interval:
@@ -880,6 +836,14 @@ def _exact(share: float, n: float, doubt: float) -> Interval:
     low = float(beta.ppf(doubt / 2, hits, n - hits + 1)) if share > 0 else 0.0
     high = float(beta.ppf(1 - doubt / 2, hits + 1, n - hits)) if share < 1 else 1.0
     return Interval(low, high)
+
+
+def _at_most(share: float, n: float, promised: float) -> float:
+    """Return how often a share as small is seen where the promise is kept (exact binomial test)."""
+    from scipy.stats import beta
+
+    hits = share * n
+    return float(beta.sf(promised, hits + 1, n - hits)) if hits < n else 1.0
 
 
 def _check_lengths(*arrays: NDArray[Any]) -> None:

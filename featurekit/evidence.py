@@ -54,7 +54,7 @@ from featurekit.statistics import (
 from featurekit.timing import CLEARLY, milliseconds, timed_on
 from featurekit.workspace import read_facts, write_facts
 
-VERSION = 5
+VERSION = 6
 MOST_COMBINED = 6  # labels of a column of the user's own that is combined with gender and age group
 LIMITS = (13, 18, 21, 25)  # years at which something is decided by age
 ALPHA = 0.05
@@ -225,7 +225,8 @@ class TargetEvidence:
         limits: of a target in years.
         confidence: of a target of classes; None where a fold has nobody else to find it on.
         coverage: how often answers that may miss the truth for MISSED of faces hold it: sets of classes,
-            which keep to that for each class by itself, or ranges of years. Of all, and of each label.
+            which keep to that for each class by itself, or ranges of years, which do for each age. Of all, of
+            each band of true age, and of each label; p-values hold for all of these together.
     """
 
     score: str
@@ -246,7 +247,7 @@ class TargetEvidence:
 
     @property
     def broken(self) -> tuple[tuple[str, Coverage], ...]:
-        """Coverage below what is promised by more than chance, the lowest first (helper conf)."""
+        """Coverage below what is promised by more than chance, the lowest first."""
         found = [
             (name, one) for name, one in self.coverage if one.p_value is not None and one.p_value <= ALPHA
         ]
@@ -728,28 +729,61 @@ def _coverage(outcomes: Outcomes, target: Target, table: pd.DataFrame) -> tuple[
     y: NDArray[Any]
     if target.is_regression:
         y, years = table["true"].to_numpy(float), table["predicted"].to_numpy(float)
-        answers = cross_fitted_ranges(years, y, folds, subjects, alpha=MISSED, scaled=True)
+        answers = cross_fitted_ranges(years, y, folds, subjects, alpha=MISSED)
     else:
         y, proba, _ = _classes(target, table)
         answers = cross_fitted_sets(
             proba, y, folds, subjects, alpha=MISSED, ordered=target.ordered, per_class=True
         )
     own, columns = _labels(outcomes, table)
+    bands = _age_bands(own["age"].to_numpy(float))
+    labels_of = {name: own[name].to_numpy(dtype=str) for name in columns}
+    if (bands != "").any():  # they divide further what age groups divide, and leave no gap
+        labels_of = {"age_band": bands, **{n: of for n, of in labels_of.items() if n != "age_group"}}
     found = [("", one) for one in coverage_by(np.full(len(y), "all faces"), answers, y, subjects)]
-    for name in columns:
-        labels = own[name].to_numpy(dtype=str)
+    for name, labels in labels_of.items():
         known = labels != ""
         if not known.any():  # nobody's, in a data set that names none
             continue
         of_column = coverage_by(labels[known], answers[known], y[known], subjects[known])
-        place = {
-            label: number
-            for number, label in enumerate(TARGETS[name].classes if name in TARGETS else sorted(set(labels)))
-        }
-        # In their natural order; what a known target does not allow comes last.
+        natural = AGE_BANDS if name == "age_band" else TARGETS[name].classes if name in TARGETS else ()
+        # In their natural order, else the alphabet's; what a known target does not allow comes last.
+        place = {label: number for number, label in enumerate(natural or sorted(set(labels)))}
         of_column.sort(key=lambda one: place.get(one.label, len(place)))
         found += [(name, one) for one in of_column]
-    return tuple(found)
+    return _adjusted(found)
+
+
+# Adience's age groups, what lies between them, and decades from 60 on.
+AGE_BANDS = (
+    *("0-2", "3", "4-6", "7", "8-12", "13-14", "15-20", "21-24", "25-32", "33-37", "38-43"),
+    *("44-47", "48-53", "54-59", "60-69", "70-79", "80 and older"),
+)
+_BAND_STARTS = (0, 3, 4, 7, 8, 13, 15, 21, 25, 33, 38, 44, 48, 54, 60, 70, 80)
+
+
+def _age_bands(age: NDArray[np.float64]) -> NDArray[np.str_]:
+    """Return the band of each age, "" where it is not known."""
+    place = np.searchsorted(_BAND_STARTS, np.nan_to_num(age, nan=0.0), side="right") - 1
+    return np.where(np.isfinite(age), np.array(AGE_BANDS)[np.maximum(place, 0)], "")
+
+
+def _adjusted(found: Sequence[tuple[str, Coverage]]) -> tuple[tuple[str, Coverage], ...]:
+    """Return coverages with p-values that hold for all labels together (Holm 1979).
+
+    They come from an exact test and can be as small as they like, so that a number of labels times them loses
+    nothing.
+    """
+    p_values = [one.p_value for _, one in found if one.p_value is not None]
+    order = sorted(p_values)
+    steps = np.minimum(np.maximum.accumulate(np.array(order) * np.arange(len(order), 0, -1)), 1.0)
+    adjusted = dict(
+        zip(reversed(order), reversed(steps.tolist()), strict=True)
+    )  # of equal ones the first step
+    return tuple(
+        (name, one if one.p_value is None else replace(one, p_value=adjusted[one.p_value]))
+        for name, one in found
+    )
 
 
 def _can_be_fitted(table: pd.DataFrame) -> bool:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta, binomtest, norm
 
+from featurekit.age_ranges import YearRanges, fit_year_ranges
 from featurekit.calibration import (
     FEWEST,
     TEMPERATURES,
@@ -11,7 +12,6 @@ from featurekit.calibration import (
     Calibration,
     ClassSets,
     Step,
-    YearRanges,
     abstention,
     apply_temperature,
     calibrate_classes,
@@ -25,7 +25,6 @@ from featurekit.calibration import (
     expected_calibration_error,
     fit_class_sets,
     fit_temperature,
-    fit_year_ranges,
     reliability,
     risk_coverage,
     rounds,
@@ -453,10 +452,10 @@ def test_no_label_of_a_fold_decides_its_own_sets_and_ranges():
     folds, subjects = np.arange(200) % 4, people(200)
     how = {"alpha": 0.2, "ordered": True, "per_class": True}
     sets = cross_fitted_sets(probabilities, y, folds, subjects, **how)
-    ranges = cross_fitted_ranges(years, true, folds, subjects, alpha=0.2, scaled=True)
+    ranges = cross_fitted_ranges(years, true, folds, subjects, alpha=0.2)
     here = folds == 2
     changed_sets = cross_fitted_sets(probabilities, np.where(here, 0, y), folds, subjects, **how)
-    changed = cross_fitted_ranges(years, np.where(here, 5.0, true), folds, subjects, alpha=0.2, scaled=True)
+    changed = cross_fitted_ranges(years, np.where(here, 5.0, true), folds, subjects, alpha=0.2)
     assert np.array_equal(changed_sets[here], sets[here])
     assert np.array_equal(changed[here], ranges[here])
     assert not np.array_equal(changed[~here], ranges[~here])
@@ -486,38 +485,71 @@ def test_of_too_few_persons_everything_is_possible():
     assert fitted.of(probabilities).all()
     years = np.array([5.0, 60.0])
     for n in (1, 2):
-        ranges = fit_year_ranges(years[:n], years[:n] + 1, people(n), alpha=0.1, scaled=True)
-        assert ranges.of(np.array([0.0, 30.0])).tolist() == [[0, np.inf], [0, np.inf]]
+        ranges = fit_year_ranges(years[:n], years[:n] + 1, people(n), alpha=0.1)
+        # Of all ages that were seen; the years that were read are always among them.
+        assert ranges.of(np.array([6.0, 30.0])).tolist() == [
+            [6, 6 if n == 1 else 61],
+            [6, 30 if n == 1 else 61],
+        ]
 
 
-def test_years_are_read_with_as_much_room_as_they_need():
-    rng = np.random.default_rng(17)
-    true = rng.uniform(1, 80, 6000)
-    years = true + rng.normal(0, 1 + true / 10)
-    folds, subjects = np.arange(6000) % 5, people(6000)
-    scaled, alike = (
-        cross_fitted_ranges(years, true, folds, subjects, alpha=0.1, scaled=scaled)
-        for scaled in (True, False)
+def shrunk_readings(n, seed):
+    """True ages as people have them in a data set of adults mostly, and readings drawn to the middle."""
+    rng = np.random.default_rng(seed)
+    true = np.floor(
+        np.clip(np.where(rng.random(n) < 0.6, rng.normal(30, 6, n), rng.uniform(0, 90, n)), 0, 90)
     )
-    young = true < 20
-    for ranges in (scaled, alike):
-        held = (ranges[:, 0] <= true) & (true <= ranges[:, 1])
-        assert held.mean() == pytest.approx(0.9, abs=0.012)
-    assert coverage_by(young, alike, true, subjects)[1].value > 0.98
-    assert coverage_by(young, scaled, true, subjects)[1].value < 0.95
-    assert np.ptp(scaled, axis=1)[young].mean() < 0.6 * np.ptp(alike, axis=1)[young].mean()
+    return true, np.maximum(6 + 0.8 * true + rng.normal(0, 2 + true / 12, n), 0)
+
+
+def covered(ranges, true):
+    return (ranges[:, 0] <= true) & (true <= ranges[:, 1])
+
+
+def test_ranges_keep_their_promise_for_people_of_every_age_and_are_hardly_wider():
+    true, years = shrunk_readings(12_000, 17)
+    folds, subjects = np.arange(12_000) % 5, people(12_000)
+    ranges = cross_fitted_ranges(years, true, folds, subjects, alpha=0.1)
+    assert covered(ranges, true).mean() == pytest.approx(0.9, abs=0.012)
+    # A range around the reading that is as wide everywhere covers as many, and not those of every age.
+    half = np.quantile(np.abs(years - true), 0.9)
+    around = np.stack([years - half, years + half], axis=1)
+    bands = [true // 10 == decade for decade in range(9)]
+    assert min(covered(ranges, true)[band].mean() for band in bands) > 0.86
+    assert min(covered(around, true)[band].mean() for band in bands) < 0.5
+    assert np.ptp(ranges, axis=1).mean() < 1.1 * np.ptp(around, axis=1).mean()
+
+
+def test_persons_count_alike_in_ranges_however_many_photographs_they_have():
+    true, years = shrunk_readings(3_000, 18)
+    # One person, of whom there are as many photographs as of all others, is read as no other is.
+    subjects = np.concatenate([people(3_000), np.repeat("many", 3_000)])
+    both = np.concatenate([years, np.full(3_000, 80.0)]), np.concatenate([true, np.full(3_000, 25.0)])
+    alone = fit_year_ranges(years, true, people(3_000), alpha=0.1).of(years)
+    assert np.abs(fit_year_ranges(*both, subjects, alpha=0.1).of(years) - alone).mean() < 0.5
+
+
+def test_the_years_that_were_read_are_always_among_the_answers():
+    true, years = shrunk_readings(500, 19)
+    read = np.array([0.0, 0.4, 55.5, 89.9, 130.0])
+    ranges = fit_year_ranges(years, true, people(500), alpha=0.1).of(read)
+    assert (ranges[:, 0] <= read).all()
+    assert (np.floor(read) <= ranges[:, 1]).all()
 
 
 def test_ranges_without_an_error_are_points_and_do_not_divide_by_nothing():
-    years = np.repeat([3.0, 40.0], 30)
-    for scaled in (True, False):
-        fitted = fit_year_ranges(years, years, people(60), alpha=0.1, scaled=scaled)
-        assert fitted.of(years).tolist() == np.stack([years, years], axis=1).tolist()
-    assert YearRanges((10.0, 20.0), (1.0, 3.0)).of(np.array([0.0, 15.0, 99.0])).tolist() == [
-        [0.0, 1.0],
-        [13.0, 17.0],
-        [96.0, 102.0],
-    ]
+    years = np.repeat([3.0, 40.0], 60)
+    fitted = fit_year_ranges(years, years, people(120), alpha=0.1)
+    assert fitted.of(years).tolist() == np.stack([years, years], axis=1).tolist()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.8, 0.9, 1.0])
+def test_a_share_below_the_promise_has_the_p_value_of_the_exact_binomial_test(share):
+    n = 200
+    answers = np.ones((n, 2), bool)
+    answers[: round(n * (1 - share)), 0] = False
+    found = coverage_by(np.full(n, "x"), answers, np.zeros(n, int), people(n), missed=0.1)[0]
+    assert found.p_value == pytest.approx(binomtest(round(n * share), n, 0.9, alternative="less").pvalue)
 
 
 # ---------------------------------------------------------------- do they
@@ -584,7 +616,8 @@ def test_what_a_model_keeps_is_found_on_enough_persons_or_not_at_all():
     assert calibrate_classes(proba, y, np.arange(200) % 29, missed=0.1, ordered=False) is None
     years = rng.uniform(0, 90, 200)
     ranges = calibrate_years(years, years + 3, np.arange(200), missed=0.1).ranges
-    assert ranges.of(np.array([40.0]))[0].tolist() == pytest.approx([37, 43])
+    # Everybody is three years older than is read.
+    assert ranges.of(np.array([40.0]))[0].tolist() == pytest.approx([40, 44], abs=1.0)
     assert calibrate_years(years, years, np.arange(200) % 29, missed=0.1) is None
 
 
@@ -599,7 +632,7 @@ def test_what_a_model_keeps_survives_json():
             abstention=Abstention((step,)),
             sets=ClassSets((0.5, float("inf")), ordered=True),
         ),
-        Calibration(missed=0.2, ranges=YearRanges((0.0, 50.0), (3.0, float("inf")))),
+        Calibration(missed=0.2, ranges=YearRanges(18, (17.5, float("-inf")), (30.0, float("inf")))),
     ):
         text = json.dumps(known.to_json(), allow_nan=False)
         assert Calibration.from_json(json.loads(text)) == known

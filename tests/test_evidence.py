@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from featurekit import evidence
+from featurekit.calibration import Coverage
 from featurekit.errors import WorkspaceError
 from featurekit.evidence import FEWEST, Estimate, Evidence, compare_runs, gather
 from featurekit.manifest import AGE_GROUP, COLUMNS, GENDER, TARGETS, Manifest
@@ -279,8 +280,8 @@ def test_answers_that_leave_room_hold_the_truth_as_often_as_they_should(folder, 
     assert found.coverage[0][0] == ""
     assert 0.85 <= everyone.value <= 0.97
     assert 1 < everyone.size < 2
-    groups = [one.label for column, one in found.coverage if column == "age_group"]
-    assert groups == list(GROUPS)  # in their order
+    bands = [one.label for column, one in found.coverage if column == "age_band"]
+    assert bands == ["0-2", "15-20", "70-79"]  # in their order; of the true ages, without a gap
     assert next(one for _, one in found.coverage if one.label == "yes").value is None  # twenty hats
 
 
@@ -301,9 +302,23 @@ def test_ranges_of_years_are_as_wide_as_the_errors(folder, manifest):
     write(folder, "years", manifest, target, years + rng.normal(0, 1 + years / 10, N))
     found = gather(folder, [a_run("years", "age")], manifest).targets["age"]
     assert found.confidence is None
-    of = {one.label: one for column, one in found.coverage if column in ("", "age_group")}
+    of = {one.label: one for column, one in found.coverage if column in ("", "age_band")}
     assert 0.85 <= of["all faces"].value <= 0.97
-    assert of["0-2"].size < of["60-100"].size
+    assert of["0-2"].size < of["70-79"].size
+    assert found.broken == ()
+
+
+def test_a_broken_promise_is_found_for_whom_it_is_broken_and_for_nobody_else():
+    rows = [("", 0.6, 0.02), ("hat", 0.2, 0.5), ("gender", 0.4, 0.001), ("gender", 0.9, None)]
+    found = [(name, Coverage("x", 99, 99, value, None, 1.0, p)) for name, value, p in rows]
+    adjusted = [one.p_value for _, one in evidence._adjusted(found)]
+    assert adjusted == pytest.approx([0.04, 0.5, 0.003, None])
+
+
+def test_every_age_is_in_a_band():
+    ages = np.array([0, 2.9, 3, 7.5, 20, 59.9, 60, 79, 80, 116, np.nan])
+    bands = ["0-2", "0-2", "3", "7", "15-20", "54-59", "60-69", "70-79", "80 and older", "80 and older", ""]
+    assert evidence._age_bands(ages).tolist() == bands
 
 
 def test_models_are_compared_on_the_faces_that_both_have_read(folder, manifest):

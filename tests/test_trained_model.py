@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from featurekit.age_ranges import YearRanges
 from featurekit.benchmark import Comparison, plan
-from featurekit.calibration import Abstention, Calibration, ClassSets, Step, YearRanges
+from featurekit.calibration import Abstention, Calibration, ClassSets, Step
 from featurekit.classifiers import CLASSIFIERS, ClassifierKind
 from featurekit.classifiers._cnn import CNN
 from featurekit.datasets import prepare
@@ -173,10 +174,12 @@ def test_probabilities_are_shown_at_the_temperature_and_answers_stay(world, port
 
 def test_years_come_with_a_range(world, portraits, tmp_path):
     model = TrainedModel.load(fitted(world, tmp_path, "logistic_regression", "age")[1])
-    known = {"abstention": None, "sets": None, "ranges": YearRanges((0.0,), (7.5,))}
+    ages = np.arange(100.0)
+    around = YearRanges(0, tuple(ages - 7.5), tuple(ages + 7.5))
+    known = {"abstention": None, "sets": None, "ranges": around}
     model = calibrated(replace(model, estimator=Says([30.0])), **known)
     row = read_by(model, portraits, risk=0.01)  # years are never declined
-    assert (row["age"], row["age_from"], row["age_to"]) == (30.0, 22.5, 37.5)
+    assert (row["age"], row["age_from"], row["age_to"]) == (30.0, 23.0, 37.0)
 
 
 def test_promises_are_saved_with_the_model_and_stand_on_its_card(world, tmp_path):

@@ -677,7 +677,7 @@ def coverage_table(evidence: TargetEvidence, caption: str) -> Table | None:
     )
     rows = []
     for column, one in evidence.coverage:
-        label = f"{words(column)} {one.label}" if column else one.label
+        label = {"": one.label, "age_band": f"age {one.label}"}.get(column, f"{words(column)} {one.label}")
         held, size = Cell("not enough data"), Cell(ABSENT)
         if one.value is not None and one.between is not None and one.size is not None:
             estimate = Estimate(one.value, one.between.low, one.between.high)
@@ -690,10 +690,11 @@ def coverage_table(evidence: TargetEvidence, caption: str) -> Table | None:
             size = Cell(f"{one.size:.1f}" if is_years else f"{one.size:.2f}", round(one.size, 6))
         rows.append((Cell(label), held, size, count_cell(one.n_faces)))
     what = (
-        "Instead of one number a model may answer with a range of years, the wider the farther off it is at"
-        " such ages"
+        "Instead of one number a model may answer with a range of completed years: the ages whose people get"
+        " such a reading, so that the promise is kept for people of every age"
         if is_years
-        else "Instead of one class a model may answer with several, so many that each class keeps to it"
+        else "Instead of one class a model may answer with a set of classes, so that the promise is kept for"
+        " every class"
     )
     note = (
         f"{what}: as found on the other folds, at most {100 * MISSED:.0f} % of answers should lack the truth"
