@@ -385,12 +385,32 @@ def fit(
         ),
     ] = None,
     join: Annotated[bool, typer.Option("--join", help="Only the features joined, not each alone.")] = False,
-    folds: Annotated[int, typer.Option(help="How many folds, where the data set has none of its own.")] = 5,
-    seed: Annotated[int, typer.Option(help="What chance comes from.")] = 0,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            help="How many folds, where the data set has none of its own. Default: as many as the comparison"
+            " has, else 5."
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="What chance comes from. Default: the comparison's seed, else 0."),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the comparison. Default: the data set's.")] = None,
     new_folds: Annotated[
-        bool, typer.Option("--new-folds", help="Deal the folds anew and forget the comparison's runs.")
+        bool,
+        typer.Option(
+            "--new-folds",
+            help="Make new folds and replace the comparison's runs, which are kept until this fit ends well.",
+        ),
     ] = False,
+    rare: Annotated[
+        str,
+        typer.Option(
+            help="What is done with a class that too few subjects have for every training part: leave-out,"
+            " of its target; or refuse."
+        ),
+    ] = "leave-out",
     save_models: Annotated[
         bool, typer.Option("--save-models/--no-models", help="Also fit on all faces, into models/.")
     ] = True,
@@ -433,14 +453,20 @@ def fit(
       featurekit fit --model multitask_cnn --features mobilenet_v2 --epochs 6,12
     """
     from featurekit import benchmark
+    from featurekit._ready import RARE
+    from featurekit._unused import unused_options
+    from featurekit.registry import unknown
     from featurekit.store import Store
 
     workspace = _workspace(context)
+    if rare not in RARE:
+        raise WorkspaceError(unknown("way to treat rare classes", rare, list(RARE)))
     manifest = _manifest(workspace)
     ledger = _ledger(workspace)
     comparison = benchmark.Comparison.open(
         workspace.report(name or manifest.name), manifest, n_folds=folds, seed=seed, new_folds=new_folds
     )
+    variations = _variations(epochs, batch_size, set_)
     plans = benchmark.plan(
         manifest,
         ledger,
@@ -448,10 +474,23 @@ def fit(
         targets=target,
         features=features,
         join=join,
-        variations=_variations(epochs, batch_size, set_),
+        variations=variations,
         ethnicity=allow_ethnicity,
     )
-    with _progress("fitting", unit="fits") as progress:
+    for note in unused_options(
+        plans,
+        features=features,
+        join=join,
+        tune=tune,
+        device=device,
+        variations=variations,
+        ethnicity=allow_ethnicity,
+    ):
+        typer.echo(f"note: {note}", err=True)
+    with (
+        _kept_if_it_fails(comparison.folder, workspace.models),
+        _progress("fitting", unit="fits") as progress,
+    ):
         runs = comparison.run(
             plans,
             ledger,
@@ -463,12 +502,39 @@ def fit(
             device=None if device == "auto" else device,
             checkpoints=workspace.cache / "training",
             command=_command_line(),
+            rare=rare,
+            skip=target is None,
             progress=progress,
-            say=lambda text: typer.echo(text, err=True),
+            say=lambda text: typer.echo(f"note: {text}", err=True),
             watch=progress.tell,
         )
     _print_runs(runs)
     typer.echo(f"Runs are in {comparison.folder / 'runs'}. Now: featurekit report")
+
+
+@contextmanager
+def _kept_if_it_fails(folder: Path, models: Path) -> Iterator[None]:
+    """Say, where a fit fails or is stopped, where the runs are that it has replaced."""
+    from featurekit._replaced import how_to_have_back, replaced_folders
+
+    before = replaced_folders(folder)
+    try:
+        yield
+    except BaseException:
+        for replaced in replaced_folders(folder):
+            if replaced not in before:
+                typer.echo(
+                    f"What this fit was to replace is in {replaced}. To have it back:"
+                    f" {how_to_have_back(replaced, models)}",
+                    err=True,
+                )
+        raise
+    for replaced in replaced_folders(folder):
+        typer.echo(
+            f"note: {replaced} still holds what was replaced by a fit that did not end. To have it back:"
+            f" {how_to_have_back(replaced, models)}",
+            err=True,
+        )
 
 
 def _variations(epochs: str | None, batch_size: str | None, others: list[str] | None) -> list[dict[str, Any]]:
@@ -519,7 +585,7 @@ def ensemble(
     manifest = _manifest(workspace)
     folder = workspace.report(name or manifest.name)
     runs = load_runs(folder)
-    made = []
+    wanted = []
     for target in dict.fromkeys(run.target for run in runs):
         meant = [
             [run for run in runs if run.target == target and fnmatchcase(run.name, one)] for one in member
@@ -529,12 +595,12 @@ def ensemble(
                 names = ", ".join(run.name for run in found)
                 raise WorkspaceError(f"'{one}' means several runs of {target}: {names}. Name one of them.")
         if all(meant):
-            comparison = Comparison.open(folder, manifest)
-            members = [found[0] for found in meant]
-            made.append(comparison.combine(members, weighted=weighted, command=_command_line()))
-    if not made:
+            wanted.append([found[0] for found in meant])
+    if not wanted:
         known = ", ".join(run.name for run in runs) or "none"
         raise WorkspaceError(f"There is no target with a run for each of {', '.join(member)}. Runs: {known}.")
+    comparison = Comparison.open(folder, manifest)
+    made = [comparison.combine(members, weighted=weighted, command=_command_line()) for members in wanted]
     _print_runs(made)
     typer.echo(f"Runs are in {folder / 'runs'}. Now: featurekit report")
 
@@ -593,6 +659,10 @@ def report(
     if faces not in FACES:
         raise WorkspaceError(unknown("way to show faces", faces, list(FACES)))
     if compare:
+        if name is not None:
+            raise WorkspaceError(
+                "--compare names both comparisons: --name would have no effect. Leave it out."
+            )
         if faces != "none":
             raise WorkspaceError("A report on what changed shows no faces. Leave out --faces.")
         for option, margin in (("--margin-points", margin_points), ("--margin-years", margin_years)):
@@ -781,7 +851,7 @@ def _report_changes(workspace: Workspace, manifest: "Manifest", names: tuple[str
     before, after = (workspace.report(name) for name in names)
     earlier, later = some_runs(before), some_runs(after)
     both = {run.name for run in earlier} & {run.name for run in later}
-    shared = {run.name: manifest.target(run.target) for run in earlier if run.name in both}
+    shared = {run.name: run.seen(manifest).target(run.target) for run in later if run.name in both}
     differences = compare_runs(before, after, shared)
     folder = workspace.report(f"{names[1]}-against-{names[0]}")
     page = write_changes(folder, earlier, later, names, differences)
