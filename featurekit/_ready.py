@@ -47,7 +47,8 @@ class LeftOut:
         subjects = f"{self.n_subjects:,} subject{'s' if self.n_subjects > 1 else ''}"
         return (
             f"Class {self.label} is left out of {self.target}: too few subjects have it, and the training"
-            f" part of fold {self.fold} has none of them. Its {rows} of {subjects} are not scored for"
+            f" part of fold {self.fold} has none of them. Its {rows} of {subjects}"
+            f" {'is' if self.n_rows == 1 else 'are'} not scored for"
             f" {self.target}."
         )
 

@@ -1,16 +1,19 @@
-"""Options of `featurekit fit` that would have no effect on anything that is to be fitted.
+"""Options of a command that would have no effect on anything that it is to do.
 
 Where an option concerns no model at all the user meant something that will not happen: an error, with what
-to type instead. Where it concerns some models only, the others are named, and everything is fitted.
+to type instead. Where it concerns some models only, the others are named, and the command goes on.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from featurekit.backbones import split_feature
 from featurekit.benchmark import Plan
+from featurekit.detectors import DETECTORS
 from featurekit.engines import DEVICES
 from featurekit.errors import EngineError, WorkspaceError
 from featurekit.manifest import names_ethnicity
+from featurekit.trained_model import TrainedModel
 
 
 def unused_options(
@@ -134,3 +137,87 @@ def _not_started_from(asked: Sequence[Plan], features: Sequence[str]) -> list[st
 
 def _names(plans: Sequence[Plan]) -> str:
     return ", ".join(dict.fromkeys(one.kind.name for one in plans))
+
+
+def unused_of_extract(
+    backbones: Sequence[str], detector: str, *, choose: str, device: str, precision: str, mirrored: bool
+) -> list[str]:
+    """Return which networks options of `featurekit extract` do not concern, a sentence each.
+
+    Args:
+        backbones: names of the networks, with or without a layer.
+        detector: how faces are found.
+        choose: which of several faces.
+        device: "auto", "cpu" or "cuda".
+        precision: "auto", "fp32" or "bf16".
+        mirrored: whether the mirror images are read too.
+
+    Raises:
+        WorkspaceError: an option concerns nothing that is extracted; the message says what to type instead.
+    """
+    if DETECTORS[detector].weights is None and choose in ("largest", "only"):
+        raise WorkspaceError(
+            f"--choose {choose} has no effect with --detector {detector}: the whole picture is the one face."
+            " Leave it out."
+        )
+    found = [split_feature(name)[0] for name in backbones]
+    notes = []
+    for option, able, does in (
+        (
+            f"--device {device}" if device == "cuda" else "",
+            [one for one in found if one.weights],
+            "is a network that a GPU can run",
+        ),
+        (
+            f"--precision {precision}" if precision not in ("auto", "fp32") else "",
+            [one for one in found if one.weights],
+            "is a network that is computed in another precision than fp32",
+        ),
+        (
+            "--mirror" if mirrored else "",
+            [one for one in found if not one.is_picture],
+            "reads mirror images: the mean of a face and its mirror image is no face",
+        ),
+    ):
+        others = ", ".join(dict.fromkeys(one.name for one in found if one not in able))
+        if option and not able:
+            raise WorkspaceError(f"{option} has no effect: none of {others} {does}. Leave it out.")
+        if option and others:
+            notes.append(f"{option} does not concern {others}, none of which {does}.")
+    return notes
+
+
+def unused_of_predict(
+    models: Sequence[TrainedModel], *, sets: bool, abstain_above: float | None
+) -> list[str]:
+    """Return which models options of `featurekit predict` do not concern, a sentence each.
+
+    Args:
+        models: who reads the photographs.
+        sets: whether the answers that may be true are asked for.
+        abstain_above: share of wrong answers that is allowed; None for any.
+
+    Raises:
+        WorkspaceError: an option concerns none of the models; the message says what to type instead.
+    """
+    notes = []
+    for option, able, why, remedy in (
+        (
+            "--sets" if sets else "",
+            [one for one in models if one.calibration and (one.calibration.sets or one.calibration.ranges)],
+            "know which answers may be true (fitted on too few subjects, by an older version, or not at all)",
+            "Fit them again on more subjects, or leave it out.",
+        ),
+        (
+            "--abstain-above" if abstain_above is not None else "",
+            [one for one in models if not one.target.is_regression],
+            "give classes, and an answer in years cannot be unsure",
+            "Leave it out; --sets gives ranges of years.",
+        ),
+    ):
+        others = ", ".join(one.name for one in models if one not in able)
+        if option and not able:
+            raise WorkspaceError(f"{option} has no effect: {others} do not {why}. {remedy}")
+        if option and others:
+            notes.append(f"{option} does not concern {others}, which do not {why}.")
+    return notes

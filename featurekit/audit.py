@@ -1114,6 +1114,9 @@ def _inflation(given: _Given, embeddings: Embeddings | None) -> Finding:
         rows = embeddings.rows[own]
         labels = given.manifest.table[target.name].to_numpy(dtype=str)[rows]
         subjects = given.manifest.subjects[rows]
+        # Classes that featurekit fit leaves out, too.
+        kept_too = ~np.isin(labels, list(given.folds.untrained(rows, labels, subjects)))
+        own, rows, labels, subjects = own[kept_too], rows[kept_too], labels[kept_too], subjects[kept_too]
         try:
             folds = given.folds.folds(rows, labels, subjects)
             y = target.encode(list(labels))

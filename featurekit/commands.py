@@ -203,11 +203,18 @@ def prepare(
       featurekit prepare table people.csv --column image_path=file --column age=years --root photos
       featurekit prepare table people.csv -o labels=beard,hair -o missing=-none -o box=xywh
     """
+    from featurekit.datasets import DATASETS
     from featurekit.datasets import prepare as prepare_dataset
     from featurekit.store import FileIndex
 
     workspace = _workspace(context)
     options: dict[str, Any] = _pairs(option, "--option")
+    for given, name, flag in ((column, "columns", "--column"), (root, "root", "--root")):
+        if given and name not in DATASETS[dataset].options:
+            raise ManifestError(
+                f"{flag} has no effect on {dataset}: it is for tables. Leave it out, or read a table:"
+                " featurekit prepare table FILE --column image_path=COLUMN --root FOLDER."
+            )
     if column:
         options["columns"] = _pairs(column, "--column")
     if root:
@@ -301,6 +308,7 @@ def extract(
       featurekit extract --detector insightface_scrfd --detector-weights scrfd_10g.onnx
     """
     from featurekit import embeddings as library
+    from featurekit._unused import unused_of_extract
     from featurekit.faces import default_settings
     from featurekit.store import Store
 
@@ -308,6 +316,14 @@ def extract(
     manifest = _manifest(workspace)
     settings = default_settings(detector, choose, detector_weights)
     names = [f"{name}:{layer}" if layer else name for name in backbone or BUILTIN_BACKBONES]
+    if layer and any(":" in name for name in backbone or ()):
+        raise WorkspaceError(
+            f"--layer {layer} and a layer behind a network's name cannot both hold. Leave one of them out."
+        )
+    for note in unused_of_extract(
+        names, detector, choose=choose, device=device, precision=precision, mirrored=mirror
+    ):
+        typer.echo(f"note: {note}", err=True)
     recipes = library.make_recipes(names, settings, device=device, precision=precision, mirrored=mirror)
     with _progress("extracting", unit="pictures") as progress:
         extraction = library.extract(
@@ -716,7 +732,7 @@ def audit_data(
         bool, typer.Option("--pictures/--no-pictures", help="Read the pictures, to find near duplicates.")
     ] = True,
     strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 if a finding is an error.")] = False,
-    seed: Annotated[int, typer.Option(help="What chance comes from.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="What chance comes from. Default: 0.")] = None,
     threads: Threads = 0,
 ) -> None:
     """Look for what makes scores better or worse than they are: leaks between folds, and wrong labels.
@@ -752,9 +768,19 @@ def audit_data(
     except FoldError as error:
         typer.echo(f"warning: no folds to look at: {error}", err=True)
         folds = None
+    if threads and not pictures:
+        raise WorkspaceError(
+            "--threads has no effect with --no-pictures: only pictures are read by several threads. Leave it"
+            " out."
+        )
     embeddings = library.vectors_for(
         manifest, Ledger.load(workspace.cache / "extracted.json"), Store(workspace.cache), features
     )
+    if seed is not None and embeddings is None:
+        raise WorkspaceError(
+            "--seed has no effect: chance has a part only in checks that need vectors, and there are none."
+            " Next: featurekit extract; or leave it out."
+        )
     runs = load_runs(folder)
     apart = set_apart(runs, manifest)
     for run, why in apart.items():
@@ -770,7 +796,7 @@ def audit_data(
             embeddings,
             predictions,
             pictures=pictures,
-            seed=seed,
+            seed=seed or 0,
             threads=threads,
             progress=progress,
         )
@@ -793,7 +819,7 @@ def verify_run(
     context: typer.Context,
     name: Annotated[str | None, typer.Option(help="Name of the comparison. Default: the data set's.")] = None,
     n: Annotated[int, typer.Option("--n", help="How many faces are looked at.")] = 16,
-    seed: Annotated[int, typer.Option(help="Which faces they are.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="Which faces they are. Default: 0.")] = None,
 ) -> None:
     """Compute some vectors of an old comparison again: are they the same to the last bit?
 
@@ -990,6 +1016,7 @@ def predict(
       featurekit predict photo.jpg --model models/age_group--dlib_age--svm --sets --abstain-above 0.1
     """
     from featurekit import trained_model as library
+    from featurekit._unused import unused_of_predict
 
     _workspace(context)
     if output and output.suffix not in (".csv", ".json", ".parquet"):
@@ -1000,6 +1027,8 @@ def predict(
     if not paths:
         raise WorkspaceError("No photographs given. Example: featurekit predict photo.jpg FOLDER/")
     models = [library.TrainedModel.load(folder) for folder in model or []] or library.off_the_shelf_models()
+    for note in unused_of_predict(models, sets=sets, abstain_above=abstain_above):
+        typer.echo(f"note: {note}", err=True)
     with _progress("reading", unit="photographs") as progress:
         readings = list(
             library.read_photographs(
