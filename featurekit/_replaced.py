@@ -91,16 +91,25 @@ def how_to_have_back(replaced: Path, models: Path) -> str:
     """
     folder = replaced.parent
     instead = folder.with_name(f"{folder.name}-{replaced.name.replace(REPLACED, 'instead-', 1)}")
-    steps: list[tuple[object, ...]] = [("mv", folder, instead), ("mv", instead / replaced.name, folder)]
+    steps = [_shell("mv", folder, instead), _shell("mv", instead / replaced.name, folder)]
     if (replaced / "models").is_dir():
-        steps.append(("cp", "-R", f"{folder / 'models'}{os.sep}.", models))
-    return " && ".join(shlex.join(map(str, step)) for step in steps)
+        # Not cp, which refuses a file that is linked in both places.
+        out, back = (
+            _shell("tar", "-C", folder / "models", "-cf", "-", "."),
+            _shell("tar", "-C", models, "-xf", "-"),
+        )
+        steps += [f"{out} | {back}", _shell("rm", "-r", folder / "models")]
+    return " && ".join(steps)
 
 
 def forget(replaced: Iterable[Path]) -> None:
     """Delete what was replaced."""
     for folder in replaced:
         shutil.rmtree(folder)
+
+
+def _shell(*words: object) -> str:
+    return shlex.join(map(str, words))
 
 
 def _link(path: Path, there: Path) -> None:

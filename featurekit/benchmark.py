@@ -686,7 +686,8 @@ class Comparison:
         manifest: whose faces.
         folds: who is tested when.
         seed: what chance comes from; that of the folds.
-        is_new: whether the folds were made just now, and take the place of any that are saved.
+        is_new: whether the folds were made just now.
+        replaces: whether a run of it takes the place of all that is in the folder.
     """
 
     folder: Path
@@ -694,6 +695,7 @@ class Comparison:
     folds: FoldSet
     seed: int
     is_new: bool = False
+    replaces: bool = False
 
     @classmethod
     def open(
@@ -728,7 +730,7 @@ class Comparison:
             folds = FoldSet.load(path)
             folds.check_rows(manifest.table["face_id"].to_numpy(dtype=str), folder)
         folds.check_asked(folder, n_folds=n_folds, seed=seed)
-        return cls(folder, manifest, folds, folds.seed, is_new)
+        return cls(folder, manifest, folds, folds.seed, is_new, replaces=new_folds)
 
     def run(
         self,
@@ -845,7 +847,7 @@ class Comparison:
                 say=say,
                 fit_done=fit_done,
             )
-        if self.is_new:
+        if self.replaces:
             forget(replaced_folders(self.folder))
         return [done[i] for i in range(len(plans))]
 
@@ -898,7 +900,7 @@ class Comparison:
         """Save folds that are new, after what they take the place of has been moved aside."""
         if not self.is_new:
             return
-        replaced = set_aside(self.folder, models) if (self.folder / "folds.json").is_file() else None
+        replaced = set_aside(self.folder, models) if self.replaces else None
         if replaced and say:
             say(
                 f"What was in {self.folder} is in {replaced} until this fit has ended well."
