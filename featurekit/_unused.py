@@ -105,7 +105,7 @@ def _for_some(asked: Sequence[Plan], able: Sequence[Plan], option: str, does: st
     if not able:
         raise WorkspaceError(f"{option} has no effect: none of {_names(asked)} {does}. {remedy}")
     others = _names([one for one in asked if one.kind.name not in {other.kind.name for other in able}])
-    return [f"{option} does not concern {others}, none of which {does}."] if others else []
+    return [f"{option} does not concern {others}."] if others else []
 
 
 def _check_join(choose: Sequence[Plan], features: Sequence[str] | None) -> None:
@@ -183,7 +183,7 @@ def unused_of_extract(
         if option and not able:
             raise WorkspaceError(f"{option} has no effect: none of {others} {does}. Leave it out.")
         if option and others:
-            notes.append(f"{option} does not concern {others}, none of which {does}.")
+            notes.append(f"{option} does not concern {others}.")
     return notes
 
 
