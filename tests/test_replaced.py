@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from featurekit import _replaced, benchmark
+from featurekit import _bundle, _replaced, benchmark
 from featurekit._replaced import all_replaced_folders, how_to_have_back, replaced_folders, set_aside
 from featurekit.benchmark import load_runs
 from featurekit.manifest import Manifest
@@ -250,6 +250,21 @@ def test_a_data_set_that_cannot_be_prepared_leaves_the_manifest_as_it_was(
     with pytest.raises(benchmark.WorkspaceError, match="No space left"):
         manifest.save(workspace.manifest)
     assert everything_in(workspace.root) == before
+
+
+def test_a_model_that_cannot_be_saved_leaves_the_one_that_was_there(featurekit, workspace, monkeypatch):
+    before = everything_in(workspace.models)
+    whole = _bundle.write_text
+
+    def full(path, text):
+        if path.name == "SHA256SUMS":
+            raise benchmark.WorkspaceError(f"Cannot write {path}: No space left on device.")
+        whole(path, text)
+
+    monkeypatch.setattr(_bundle, "write_text", full)
+    one_line(featurekit(*FIT, "--set", "penalty=0.04"), "No space left on device")
+    assert everything_in(workspace.models) == before
+    assert [path.name for path in workspace.models.iterdir() if path.name.startswith(".")] == []
 
 
 def test_audit_explain_export_and_predict_that_are_refused_write_nothing(featurekit, workspace, portraits):
