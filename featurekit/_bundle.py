@@ -8,7 +8,10 @@ says only what the schema below knows, and what was learned is loaded as data.
 
 import json
 import math
+import os
 import re
+import shutil
+import threading
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -16,7 +19,7 @@ from typing import Any, NamedTuple
 
 from featurekit.errors import ModelError
 from featurekit.manifest import MAX_AGE
-from featurekit.workspace import read_plain, whole_file, write_text
+from featurekit.workspace import make_folder, read_plain, sync_folder, whole_file, write_text
 
 SCHEMA = 3
 SKOPS, TENSORS = "model.skops", "model.safetensors"
@@ -47,13 +50,22 @@ def write_bundle(folder: Path, content: Mapping[str, Any], file_name: str, data:
         _MODEL(json.loads(text), CONTENT)
     except ValueError as error:
         raise ModelError(f"{folder.name} cannot be saved: {error}") from error
-    with whole_file(folder / file_name) as file:
-        file.write(data)
-    write_text(folder / CARD, card)
-    write_text(folder / CONTENT, text)
-    hashes = {CARD: sha256(card.encode()), CONTENT: sha256(text.encode()), file_name: sha256(data)}
-    # Last: a folder whose list fits is complete.
-    write_text(folder / SUMS, "".join(f"{of.hexdigest()}  {name}\n" for name, of in hashes.items()))
+    # Written beside: where the disk is full, the model that was there before stays.
+    beside = folder.with_name(f".{folder.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    try:
+        with whole_file(beside / file_name) as file:
+            file.write(data)
+        write_text(beside / CARD, card)
+        write_text(beside / CONTENT, text)
+        hashes = {CARD: sha256(card.encode()), CONTENT: sha256(text.encode()), file_name: sha256(data)}
+        write_text(beside / SUMS, "".join(f"{of.hexdigest()}  {name}\n" for name, of in hashes.items()))
+        make_folder(folder)
+        for name in (file_name, CARD, CONTENT, SUMS):  # the list last: a folder whose list fits is complete
+            (beside / name).replace(folder / name)
+        (folder / (SKOPS if file_name == TENSORS else TENSORS)).unlink(missing_ok=True)
+        sync_folder(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
     return sum(path.stat().st_size for path in folder.iterdir())
 
 

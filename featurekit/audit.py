@@ -15,7 +15,7 @@ import csv
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -924,7 +924,9 @@ def _label_suspects(given: _Given, predictions: Mapping[str, pd.DataFrame]) -> F
         target, table = _target_of(given.manifest, run), predictions[run]
         if target is None or target.is_regression or not len(table):
             continue
-        if not all(f"p_{label}" in table for label in target.classes):
+        # A class that the run left out has no probabilities.
+        target = replace(target, classes=tuple(one for one in target.classes if f"p_{one}" in table))
+        if not set(table["true"]) <= set(target.classes):
             continue
         exact = float((table["true"] == table["predicted"]).mean())
         if target.name not in best or exact > best[target.name][0]:
@@ -1112,6 +1114,9 @@ def _inflation(given: _Given, embeddings: Embeddings | None) -> Finding:
         rows = embeddings.rows[own]
         labels = given.manifest.table[target.name].to_numpy(dtype=str)[rows]
         subjects = given.manifest.subjects[rows]
+        # Classes that featurekit fit leaves out, too.
+        kept_too = ~np.isin(labels, list(given.folds.untrained(rows, labels, subjects)))
+        own, rows, labels, subjects = own[kept_too], rows[kept_too], labels[kept_too], subjects[kept_too]
         try:
             folds = given.folds.folds(rows, labels, subjects)
             y = target.encode(list(labels))

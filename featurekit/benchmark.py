@@ -25,7 +25,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurekit import __version__
-from featurekit.backbones import split_feature
+from featurekit._ready import RARE, LeftOut, check_networks, make_ready
+from featurekit._replaced import forget, how_to_have_back, replaced_folders, set_aside
+from featurekit.backbones import BACKBONES, split_feature
 from featurekit.calibration import MISSED, Calibration, calibrate_classes, calibrate_years
 from featurekit.classifiers import (
     CLASSIFIERS,
@@ -40,10 +42,12 @@ from featurekit.embeddings import (
     Embeddings,
     Ledger,
     Progress,
+    check_extracted,
     describe_weights,
     load_embeddings,
     row_keys,
     row_statuses,
+    without_vectors,
 )
 from featurekit.engines import available_memory, resolve, usable_cores, watch_memory
 from featurekit.engines.torch import keep_memory
@@ -51,7 +55,7 @@ from featurekit.ensemble import fold_weights
 from featurekit.errors import EngineError, FoldError, TargetError, UnknownNameError, WorkspaceError
 from featurekit.faces import STATUSES
 from featurekit.folds import Fold, FoldSet, make_fold_set
-from featurekit.manifest import Manifest, Target, names_ethnicity
+from featurekit.manifest import TARGETS, Manifest, Target, is_measured, names_ethnicity
 from featurekit.metrics import (
     NO_FACE,
     counts_of,
@@ -115,6 +119,8 @@ class Run:
         search: of each fold {"parameters": those chosen, "score": their mean on the inner folds (share of
             right answers; minus the mean absolute error in years), "candidates": how many were tried}.
         variation: parameters that were not left as they come.
+        left_out: classes that are not learned, because not every training part can have them → usable rows
+            that have them, which count neither as labelled nor as tested.
         training: of a network trained end to end, of each fold {"epochs", "best_epoch", "seconds", "faces",
             "held_out_faces", "engine", "device", "precision", "history": a line an epoch}.
     """
@@ -151,6 +157,11 @@ class Run:
     training: tuple[Mapping[str, Any], ...] = ()
     peak_bytes: int | None = None
     scored_on: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+    def seen(self, manifest: Manifest) -> Manifest:
+        """Return the manifest with the labels that the run was fitted and scored on."""
+        return manifest.without(self.target, self.left_out)
 
     @property
     def name(self) -> str:
@@ -457,17 +468,26 @@ class Plan:
             further, what they start from.
         kind: with which classifier.
         parameters: of the classifier, that are not as they come.
+        is_asked: whether somebody named the classifier; else it is one of the floors of every comparison.
+        left_out: classes of the target that cannot be learned on the comparison's folds.
     """
 
     target: Target
     features: tuple[str, ...]
     kind: ClassifierKind
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    is_asked: bool = True
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def reads(self) -> tuple[str, ...]:
         """What must have been extracted."""
         return (PIXELS,) if self.kind.reads == "crops" else self.features
+
+    @property
+    def looks_at_nothing(self) -> bool:
+        """Whether it is a floor that answers without a look at any vector."""
+        return self.kind.is_baseline and self.kind.reads == "embeddings" and self.kind.features is None
 
     @property
     def networks(self) -> tuple[str, ...]:
@@ -541,6 +561,11 @@ def plan(
             )
         if not manifest.labelled(target).any():
             raise TargetError(f"No usable row of the manifest has a label of {target.name}.")
+        if target.name not in TARGETS and is_measured(target.classes):
+            raise TargetError(
+                f"column {target.name} is numeric ({', '.join(target.classes[:2])}, …): it cannot be a class"
+                " yet. Group it into classes in the table (e.g. pandas.cut), or call it age if it is years."
+            )
     # Floors alone need no features of anybody's choice.
     sets = _feature_sets(ledger, features, join) if any(_reads_features(kind) for kind in kinds) else []
     pictures = any(kind.reads == "crops" for kind in kinds)
@@ -568,12 +593,19 @@ def plan(
                 # A floor looks at no vector: always the same one, so that it stands in a comparison once.
                 chosen = [(next(iter(ledger.recipes)),)] if kind.is_baseline else sets
             fitting = _fitting_variations(kind, target, variations)
-            plans += [Plan(target, parts, kind, changes) for parts in chosen for changes in fitting]
+            asked = kind.name in models
+            plans += [Plan(target, parts, kind, changes, asked) for parts in chosen for changes in fitting]
     unused = {name for changes in variations for name in changes}
     unused -= {name for one in plans for name in one.parameters}
     if unused:
         able = [one for one in plans if one.kind.name in models]
         known = {name for one in able for name in _parameters(one.kind, one.target)}
+        if unused <= known:
+            raise UnknownNameError(
+                f"None of {', '.join(models)} has all of the parameters {', '.join(sorted(unused))}. Fit the"
+                " models apart, each with its own parameters."
+            )
+        unused -= known
         raise UnknownNameError(unknown(f"parameter of {', '.join(models)}", min(unused), sorted(known)))
     return plans
 
@@ -653,34 +685,52 @@ class Comparison:
         folder: reports/<name>/.
         manifest: whose faces.
         folds: who is tested when.
-        seed: what chance comes from.
+        seed: what chance comes from; that of the folds.
+        is_new: whether the folds were made just now.
+        replaces: whether a run of it takes the place of all that is in the folder.
     """
 
     folder: Path
     manifest: Manifest
     folds: FoldSet
     seed: int
+    is_new: bool = False
+    replaces: bool = False
 
     @classmethod
     def open(
-        cls, folder: Path, manifest: Manifest, *, n_folds: int = 5, seed: int = 0, new_folds: bool = False
+        cls,
+        folder: Path,
+        manifest: Manifest,
+        *,
+        n_folds: int | None = None,
+        seed: int | None = None,
+        new_folds: bool = False,
     ) -> "Comparison":
-        """Take the folds saved in the folder, or make and save them: official ones where there are any.
+        """Take the folds saved in the folder, or make some: official ones where there are any.
+
+        Nothing is written: run() saves new folds, once everything has been checked.
+
+        Args:
+            folder: reports/<name>/.
+            manifest: whose faces.
+            n_folds: how many there must be; None for those that are there, else 5.
+            seed: what chance must come from; None for that of the folds that are there, else 0.
+            new_folds: whether to make folds even where some are saved.
 
         Raises:
-            FoldError: too few subjects, or the saved folds are of other rows.
+            FoldError: too few subjects, or the saved folds are of other rows, another number or another seed.
         """
         path = folder / "folds.json"
-        if new_folds:
-            for old in (path, *folder.glob("runs/*.json"), *folder.glob("predictions/*.parquet")):
-                old.unlink(missing_ok=True)
-        if path.is_file():
+        is_new = new_folds or not path.is_file()
+        if is_new:
+            made = {} if n_folds is None else {"n_folds": n_folds}
+            folds = make_fold_set(folder.name, manifest, seed=seed or 0, **made)
+        else:
             folds = FoldSet.load(path)
             folds.check_rows(manifest.table["face_id"].to_numpy(dtype=str), folder)
-        else:
-            folds = make_fold_set(folder.name, manifest, n_folds=n_folds, seed=seed)
-            folds.save(path)
-        return cls(folder, manifest, folds, seed)
+        folds.check_asked(folder, n_folds=n_folds, seed=seed)
+        return cls(folder, manifest, folds, folds.seed, is_new, replaces=new_folds)
 
     def run(
         self,
@@ -695,11 +745,16 @@ class Comparison:
         device: str | None = None,
         checkpoints: Path | None = None,
         command: str = "",
+        rare: str = RARE[0],
+        skip: bool = False,
         progress: Progress | None = None,
         say: Callable[[str], None] | None = None,
         watch: Callable[[str], None] | None = None,
     ) -> list[Run]:
         """Run every plan, save each run as soon as it is done, and return them in the plans' order.
+
+        Everything is checked before anything is written. Then what new folds take the place of is moved to
+        replaced-<time>/ in the comparison's folder, and is deleted when all plans have been run.
 
         Args:
             plans: from plan().
@@ -712,15 +767,26 @@ class Comparison:
             device: "auto", "cpu" or "cuda", for classifiers that can choose; None for their own.
             checkpoints: folder that a killed training goes on from; None for none.
             command: the command line, for the record.
+            rare: what is done with a class that cannot be in every training part: "leave-out", or "refuse".
+            skip: whether a target that cannot be learned is passed over where another can.
             progress: called with (fits done, fits to do): one a fold, and one for each model saved. A part
                 of a fit is counted where it says how far it is.
-            say: called with what a user should hear before memory is taken.
+            say: called with what a user should hear: what is left out or replaced, what memory is taken.
             watch: called with a few words on how a fit that takes long goes.
+
+        Raises:
+            FeaturekitError: a plan cannot be run; nothing has been changed.
         """
         threads = threads or usable_cores()
         jobs = jobs or threads
         if any(one.kind.reads == "crops" for one in plans):
             keep_memory()
+        keys = row_keys(self.manifest, ledger.settings)
+        statuses = row_statuses(self.manifest, keys, store.shelf("faces", ledger.settings.recipe()))
+        checked, plans = self._made_ready(
+            plans, ledger, store, statuses, rare=rare, skip=skip, device=device, say=say
+        )
+        checked._begin(models_folder, say)
         n_fits = len(plans) * (self.folds.n_folds + (models_folder is not None))
         fitted, lock = 0, Lock()
 
@@ -742,17 +808,22 @@ class Comparison:
                 if progress:
                     progress(fitted + sum(under_way.values()), n_fits)
 
-        keys = row_keys(self.manifest, ledger.settings)
-        statuses = row_statuses(self.manifest, keys, store.shelf("faces", ledger.settings.recipe()))
         # Plans of the same features stand together, so that each set is loaded once.
-        order = sorted(range(len(plans)), key=lambda i: (plans[i].reads, plans[i].features))
+        order = sorted(
+            range(len(plans)),
+            key=lambda i: (not plans[i].looks_at_nothing, plans[i].reads, plans[i].features),
+        )
         done: dict[int, Run] = {}
-        loaded: tuple[tuple[str, ...], Embeddings] | None = None
+        loaded: tuple[tuple[bool, tuple[str, ...]], Embeddings] | None = None
         for i in order:
             one = plans[i]
-            if loaded is None or loaded[0] != one.reads:
+            wanted = (one.looks_at_nothing, one.reads)
+            if loaded is None or loaded[0] != wanted:
                 recipes = [ledger.recipes[part] for part in one.reads]
-                loaded = (one.reads, load_embeddings(self.manifest, recipes, ledger.settings, store))
+                if one.looks_at_nothing:
+                    loaded = (wanted, without_vectors(self.manifest, recipes, statuses))
+                else:
+                    loaded = (wanted, load_embeddings(self.manifest, recipes, ledger.settings, store))
             fitting = Fitting(
                 blocks=loaded[1].blocks,
                 networks=one.networks,
@@ -764,7 +835,7 @@ class Comparison:
                 checkpoints=checkpoints,
                 watch=part_done,
             )
-            done[i] = self._run_one(
+            done[i] = checked._run_one(
                 one,
                 loaded[1],
                 ledger,
@@ -776,7 +847,66 @@ class Comparison:
                 say=say,
                 fit_done=fit_done,
             )
+        if self.replaces:
+            forget(replaced_folders(self.folder))
         return [done[i] for i in range(len(plans))]
+
+    def _made_ready(
+        self,
+        plans: Sequence[Plan],
+        ledger: Ledger,
+        store: Store,
+        statuses: NDArray[np.uint8],
+        *,
+        rare: str,
+        skip: bool,
+        device: str | None,
+        say: Callable[[str], None] | None,
+    ) -> tuple["Comparison", list[Plan]]:
+        """Return the comparison and the plans without what cannot be learned; nothing is changed.
+
+        Raises:
+            FeaturekitError: a plan cannot be run.
+        """
+        found = statuses == STATUSES.index("ok")
+        names = list(dict.fromkeys(one.target.name for one in plans))
+        manifest, left_out = make_ready(
+            self.manifest, self.folds, found, names, rare=rare, skip=skip, say=say
+        )
+        ready, checked = [], set()
+        for one in plans:
+            if one.target.name not in left_out:
+                continue
+            if one.kind.reads == "crops" and device is not None:
+                resolve(device, "auto")
+            try:
+                for part in () if one.looks_at_nothing else one.reads:
+                    if part not in checked:
+                        check_extracted(self.manifest, ledger.recipes[part], ledger.settings, statuses, store)
+                    checked.add(part)
+            except WorkspaceError as error:
+                if one.is_asked:
+                    raise
+                if say:
+                    say(f"{one.kind.name} is not fitted for {one.target.name}: {error}")
+                continue
+            check_networks(one.networks)
+            ready.append(
+                replace(one, target=manifest.target(one.target.name), left_out=left_out[one.target.name])
+            )
+        return replace(self, manifest=manifest), ready
+
+    def _begin(self, models: Path | None, say: Callable[[str], None] | None) -> None:
+        """Save folds that are new, after what they take the place of has been moved aside."""
+        if not self.is_new:
+            return
+        replaced = set_aside(self.folder, models) if self.replaces else None
+        if replaced and say:
+            say(
+                f"What was in {self.folder} is in {replaced} until this fit has ended well."
+                f" To have it back: {how_to_have_back(replaced, models or Path())}"
+            )
+        self.folds.save(self.folder / "folds.json")
 
     def _run_one(
         self,
@@ -807,6 +937,7 @@ class Comparison:
         X: Any = Crops(vectors, positions) if one.kind.reads == "crops" else vectors[positions]
         subjects = self.manifest.subjects[rows]
         known = _is_known(y)
+        labels = labels if target.is_regression else np.where(known, labels, "")
         # A face without a label of the target may be learned from, and is not scored.
         folds = [
             Fold(fold.train, fold.test[known[fold.test]]) for fold in self.folds.folds(rows, labels, subjects)
@@ -829,6 +960,7 @@ class Comparison:
                 f"{crossing} subjects are tested in more than one official fold, identical files being one"
                 " person; each is left out of the training part of every fold that tests it.",
             )
+        notes += tuple(rare.sentence for rare in one.left_out)
         name = _name(target.name, one.feature_name, one.kind.name, tuned, one.parameters)
         n_bytes = 0
         if models_folder is not None:
@@ -870,7 +1002,7 @@ class Comparison:
             target=target.name,
             classes=target.classes,
             features=one.feature_name,
-            dim=embeddings.vectors.shape[1],
+            dim=sum(BACKBONES[recipe.backbone].layers[recipe.layer] for recipe in embeddings.recipes),
             classifier=one.kind.name,
             is_baseline=one.kind.is_baseline,
             parameters=_plain_parameters(out.fitted),
@@ -924,6 +1056,7 @@ class Comparison:
             training=out.trainings,
             peak_bytes=peak_bytes,
             scored_on=scored_on(self.manifest, target, rows[tested]),
+            left_out={rare.label: rare.n_rows for rare in one.left_out},
         )
         run.save(self.folder, self._predictions(rows, target, y, out))
         return run
@@ -955,6 +1088,11 @@ class Comparison:
         if apart:
             which = "; ".join(f"{name}: {why}" for name, why in apart.items())
             raise WorkspaceError(f"These runs cannot be averaged: {which}. Fit them again: featurekit fit.")
+        return replace(self, manifest=runs[0].seen(self.manifest))._mean_of(runs, weighted, command)
+
+    def _mean_of(self, runs: Sequence[Run], weighted: bool, command: str) -> Run:
+        """Average runs whose target, folds and classes are the same."""
+        names = [run.name for run in runs]
         target = self.manifest.target(runs[0].target)
         tables = [pd.read_parquet(self.folder / "predictions" / f"{name}.parquet") for name in names]
         if any(not table[["face_id", "fold"]].equals(tables[0][["face_id", "fold"]]) for table in tables):
@@ -966,6 +1104,7 @@ class Comparison:
         answers = [table[columns].to_numpy(float) for table in tables]
         fold = tables[0]["fold"].to_numpy(np.intp)
         weights = np.full((self.folds.n_folds, len(runs)), 1 / len(runs))
+        left_out = tuple(note for note in runs[0].notes if " is left out of " in note)
         notes = ("The members weigh the same; nothing was learned to combine them.",)
         if weighted:
             weights = fold_weights(answers, y, fold, self._subject_numbers(rows))
@@ -999,7 +1138,7 @@ class Comparison:
             f" {' and '.join(run.classifier_name for run in runs)}",
             is_baseline=False,
             parameters={"members": names, "weights": weights.round(4).tolist() if weighted else "equal"},
-            notes=notes,
+            notes=(*notes, *left_out),
             scores=summarize(per_fold),
             scores_all_rows=summarize(per_fold_all),
             **_confusion(target, y, predicted),
@@ -1110,6 +1249,12 @@ def some_runs(folder: Path) -> list[Run]:
     """
     runs = load_runs(folder)
     if not runs:
+        replaced = replaced_folders(folder)
+        if replaced:
+            raise WorkspaceError(
+                f"There is no run in {folder}; what an earlier one replaced is in {replaced[-1]}. To have it"
+                f" back: {how_to_have_back(replaced[-1], folder.parents[1] / 'models')}"
+            )
         known = sorted({path.parents[1].name for path in folder.parent.glob("*/runs/*.json")})
         raise WorkspaceError(
             f"There is no run in {folder}. Next: featurekit fit --name {folder.name} --model svm."

@@ -203,11 +203,18 @@ def prepare(
       featurekit prepare table people.csv --column image_path=file --column age=years --root photos
       featurekit prepare table people.csv -o labels=beard,hair -o missing=-none -o box=xywh
     """
+    from featurekit.datasets import DATASETS
     from featurekit.datasets import prepare as prepare_dataset
     from featurekit.store import FileIndex
 
     workspace = _workspace(context)
     options: dict[str, Any] = _pairs(option, "--option")
+    for given, name, flag in ((column, "columns", "--column"), (root, "root", "--root")):
+        if given and name not in DATASETS[dataset].options:
+            raise ManifestError(
+                f"{flag} has no effect on {dataset}: it is for tables. Leave it out, or read a table:"
+                " featurekit prepare table FILE --column image_path=COLUMN --root FOLDER."
+            )
     if column:
         options["columns"] = _pairs(column, "--column")
     if root:
@@ -301,6 +308,7 @@ def extract(
       featurekit extract --detector insightface_scrfd --detector-weights scrfd_10g.onnx
     """
     from featurekit import embeddings as library
+    from featurekit._unused import unused_of_extract
     from featurekit.faces import default_settings
     from featurekit.store import Store
 
@@ -308,6 +316,14 @@ def extract(
     manifest = _manifest(workspace)
     settings = default_settings(detector, choose, detector_weights)
     names = [f"{name}:{layer}" if layer else name for name in backbone or BUILTIN_BACKBONES]
+    if layer and any(":" in name for name in backbone or ()):
+        raise WorkspaceError(
+            f"--layer {layer} and a layer behind a network's name cannot both hold. Leave one of them out."
+        )
+    for note in unused_of_extract(
+        names, detector, choose=choose, device=device, precision=precision, mirrored=mirror
+    ):
+        typer.echo(f"note: {note}", err=True)
     recipes = library.make_recipes(names, settings, device=device, precision=precision, mirrored=mirror)
     with _progress("extracting", unit="pictures") as progress:
         extraction = library.extract(
@@ -385,12 +401,32 @@ def fit(
         ),
     ] = None,
     join: Annotated[bool, typer.Option("--join", help="Only the features joined, not each alone.")] = False,
-    folds: Annotated[int, typer.Option(help="How many folds, where the data set has none of its own.")] = 5,
-    seed: Annotated[int, typer.Option(help="What chance comes from.")] = 0,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            help="How many folds, where the data set has none of its own. Default: as many as the comparison"
+            " has, else 5."
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="What chance comes from. Default: the comparison's seed, else 0."),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the comparison. Default: the data set's.")] = None,
     new_folds: Annotated[
-        bool, typer.Option("--new-folds", help="Deal the folds anew and forget the comparison's runs.")
+        bool,
+        typer.Option(
+            "--new-folds",
+            help="Make new folds and replace the comparison's runs, which are kept until this fit ends well.",
+        ),
     ] = False,
+    rare: Annotated[
+        str,
+        typer.Option(
+            help="What is done with a class that too few subjects have for every training part: leave-out,"
+            " of its target; or refuse."
+        ),
+    ] = "leave-out",
     save_models: Annotated[
         bool, typer.Option("--save-models/--no-models", help="Also fit on all faces, into models/.")
     ] = True,
@@ -433,14 +469,20 @@ def fit(
       featurekit fit --model multitask_cnn --features mobilenet_v2 --epochs 6,12
     """
     from featurekit import benchmark
+    from featurekit._ready import RARE
+    from featurekit._unused import unused_options
+    from featurekit.registry import unknown
     from featurekit.store import Store
 
     workspace = _workspace(context)
+    if rare not in RARE:
+        raise WorkspaceError(unknown("way to treat rare classes", rare, list(RARE)))
     manifest = _manifest(workspace)
     ledger = _ledger(workspace)
     comparison = benchmark.Comparison.open(
         workspace.report(name or manifest.name), manifest, n_folds=folds, seed=seed, new_folds=new_folds
     )
+    variations = _variations(epochs, batch_size, set_)
     plans = benchmark.plan(
         manifest,
         ledger,
@@ -448,10 +490,23 @@ def fit(
         targets=target,
         features=features,
         join=join,
-        variations=_variations(epochs, batch_size, set_),
+        variations=variations,
         ethnicity=allow_ethnicity,
     )
-    with _progress("fitting", unit="fits") as progress:
+    for note in unused_options(
+        plans,
+        features=features,
+        join=join,
+        tune=tune,
+        device=device,
+        variations=variations,
+        ethnicity=allow_ethnicity,
+    ):
+        typer.echo(f"note: {note}", err=True)
+    with (
+        _kept_if_it_fails(comparison.folder, workspace.models),
+        _progress("fitting", unit="fits") as progress,
+    ):
         runs = comparison.run(
             plans,
             ledger,
@@ -463,12 +518,39 @@ def fit(
             device=None if device == "auto" else device,
             checkpoints=workspace.cache / "training",
             command=_command_line(),
+            rare=rare,
+            skip=target is None,
             progress=progress,
-            say=lambda text: typer.echo(text, err=True),
+            say=lambda text: typer.echo(f"note: {text}", err=True),
             watch=progress.tell,
         )
     _print_runs(runs)
     typer.echo(f"Runs are in {comparison.folder / 'runs'}. Now: featurekit report")
+
+
+@contextmanager
+def _kept_if_it_fails(folder: Path, models: Path) -> Iterator[None]:
+    """Say, where a fit fails or is stopped, where the runs are that it has replaced."""
+    from featurekit._replaced import how_to_have_back, replaced_folders
+
+    before = replaced_folders(folder)
+    try:
+        yield
+    except BaseException:
+        for replaced in replaced_folders(folder):
+            if replaced not in before:
+                typer.echo(
+                    f"What this fit was to replace is in {replaced}. To have it back:"
+                    f" {how_to_have_back(replaced, models)}",
+                    err=True,
+                )
+        raise
+    for replaced in replaced_folders(folder):
+        typer.echo(
+            f"note: {replaced} still holds what was replaced by a fit that did not end. To have it back:"
+            f" {how_to_have_back(replaced, models)}",
+            err=True,
+        )
 
 
 def _variations(epochs: str | None, batch_size: str | None, others: list[str] | None) -> list[dict[str, Any]]:
@@ -519,7 +601,7 @@ def ensemble(
     manifest = _manifest(workspace)
     folder = workspace.report(name or manifest.name)
     runs = load_runs(folder)
-    made = []
+    wanted = []
     for target in dict.fromkeys(run.target for run in runs):
         meant = [
             [run for run in runs if run.target == target and fnmatchcase(run.name, one)] for one in member
@@ -529,12 +611,12 @@ def ensemble(
                 names = ", ".join(run.name for run in found)
                 raise WorkspaceError(f"'{one}' means several runs of {target}: {names}. Name one of them.")
         if all(meant):
-            comparison = Comparison.open(folder, manifest)
-            members = [found[0] for found in meant]
-            made.append(comparison.combine(members, weighted=weighted, command=_command_line()))
-    if not made:
+            wanted.append([found[0] for found in meant])
+    if not wanted:
         known = ", ".join(run.name for run in runs) or "none"
         raise WorkspaceError(f"There is no target with a run for each of {', '.join(member)}. Runs: {known}.")
+    comparison = Comparison.open(folder, manifest)
+    made = [comparison.combine(members, weighted=weighted, command=_command_line()) for members in wanted]
     _print_runs(made)
     typer.echo(f"Runs are in {folder / 'runs'}. Now: featurekit report")
 
@@ -593,6 +675,10 @@ def report(
     if faces not in FACES:
         raise WorkspaceError(unknown("way to show faces", faces, list(FACES)))
     if compare:
+        if name is not None:
+            raise WorkspaceError(
+                "--compare names both comparisons: --name would have no effect. Leave it out."
+            )
         if faces != "none":
             raise WorkspaceError("A report on what changed shows no faces. Leave out --faces.")
         for option, margin in (("--margin-points", margin_points), ("--margin-years", margin_years)):
@@ -646,7 +732,7 @@ def audit_data(
         bool, typer.Option("--pictures/--no-pictures", help="Read the pictures, to find near duplicates.")
     ] = True,
     strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 if a finding is an error.")] = False,
-    seed: Annotated[int, typer.Option(help="What chance comes from.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="What chance comes from. Default: 0.")] = None,
     threads: Threads = 0,
 ) -> None:
     """Look for what makes scores better or worse than they are: leaks between folds, and wrong labels.
@@ -682,9 +768,19 @@ def audit_data(
     except FoldError as error:
         typer.echo(f"warning: no folds to look at: {error}", err=True)
         folds = None
+    if threads and not pictures:
+        raise WorkspaceError(
+            "--threads has no effect with --no-pictures: only pictures are read by several threads. Leave it"
+            " out."
+        )
     embeddings = library.vectors_for(
         manifest, Ledger.load(workspace.cache / "extracted.json"), Store(workspace.cache), features
     )
+    if seed is not None and embeddings is None:
+        raise WorkspaceError(
+            "--seed has no effect: chance has a part only in checks that need vectors, and there are none."
+            " Next: featurekit extract; or leave it out."
+        )
     runs = load_runs(folder)
     apart = set_apart(runs, manifest)
     for run, why in apart.items():
@@ -700,7 +796,7 @@ def audit_data(
             embeddings,
             predictions,
             pictures=pictures,
-            seed=seed,
+            seed=seed or 0,
             threads=threads,
             progress=progress,
         )
@@ -723,7 +819,7 @@ def verify_run(
     context: typer.Context,
     name: Annotated[str | None, typer.Option(help="Name of the comparison. Default: the data set's.")] = None,
     n: Annotated[int, typer.Option("--n", help="How many faces are looked at.")] = 16,
-    seed: Annotated[int, typer.Option(help="Which faces they are.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="Which faces they are. Default: 0.")] = None,
 ) -> None:
     """Compute some vectors of an old comparison again: are they the same to the last bit?
 
@@ -781,7 +877,7 @@ def _report_changes(workspace: Workspace, manifest: "Manifest", names: tuple[str
     before, after = (workspace.report(name) for name in names)
     earlier, later = some_runs(before), some_runs(after)
     both = {run.name for run in earlier} & {run.name for run in later}
-    shared = {run.name: manifest.target(run.target) for run in earlier if run.name in both}
+    shared = {run.name: run.seen(manifest).target(run.target) for run in later if run.name in both}
     differences = compare_runs(before, after, shared)
     folder = workspace.report(f"{names[1]}-against-{names[0]}")
     page = write_changes(folder, earlier, later, names, differences)
@@ -920,6 +1016,7 @@ def predict(
       featurekit predict photo.jpg --model models/age_group--dlib_age--svm --sets --abstain-above 0.1
     """
     from featurekit import trained_model as library
+    from featurekit._unused import unused_of_predict
 
     _workspace(context)
     if output and output.suffix not in (".csv", ".json", ".parquet"):
@@ -930,6 +1027,8 @@ def predict(
     if not paths:
         raise WorkspaceError("No photographs given. Example: featurekit predict photo.jpg FOLDER/")
     models = [library.TrainedModel.load(folder) for folder in model or []] or library.off_the_shelf_models()
+    for note in unused_of_predict(models, sets=sets, abstain_above=abstain_above):
+        typer.echo(f"note: {note}", err=True)
     with _progress("reading", unit="photographs") as progress:
         readings = list(
             library.read_photographs(

@@ -387,19 +387,8 @@ def load_embeddings(
     rows = np.flatnonzero(statuses == STATUSES.index("ok"))
     parts = []
     for recipe in recipes:
-        shelf = store.shelf("embeddings", asdict(recipe))
-        missing = shelf.missing(keys[rows])
-        if len(rows) == len(missing):
-            raise WorkspaceError(
-                f"No vectors of {recipe.feature} yet."
-                f" Make them: featurekit extract --backbone {recipe.backbone}"
-            )
-        if len(missing):
-            raise WorkspaceError(
-                f"{len(missing)} of {len(rows)} faces have no vector of {recipe.feature} yet."
-                f" Finish: featurekit extract --backbone {recipe.backbone}"
-            )
-        parts.append(shelf.read(keys[rows], ["vectors"])["vectors"])
+        _check_vectors(recipe, keys[rows], store)
+        parts.append(store.shelf("embeddings", asdict(recipe)).read(keys[rows], ["vectors"])["vectors"])
     return Embeddings(
         rows=rows,
         face_ids=manifest.table["face_id"].to_numpy(dtype=str)[rows],
@@ -407,6 +396,48 @@ def load_embeddings(
         blocks=tuple(part.shape[1] for part in parts),
         recipes=tuple(recipes),
     )
+
+
+def without_vectors(manifest: Manifest, recipes: Sequence[Recipe], statuses: NDArray[np.uint8]) -> Embeddings:
+    """Return the faces found with a zero for a vector: what a classifier is given that looks at none.
+
+    Args:
+        manifest: whose rows.
+        recipes: what the vectors would have been made from.
+        statuses: from row_statuses().
+    """
+    rows = np.flatnonzero(statuses == STATUSES.index("ok"))
+    face_ids = manifest.table["face_id"].to_numpy(dtype=str)[rows]
+    return Embeddings(rows, face_ids, np.zeros((len(rows), 1), np.float32), (1,), tuple(recipes))
+
+
+def check_extracted(
+    manifest: Manifest, recipe: Recipe, settings: FaceSettings, statuses: NDArray[np.uint8], store: Store
+) -> None:
+    """Raise WorkspaceError unless every face found has a vector by this recipe.
+
+    Args:
+        manifest: whose rows.
+        recipe: what the vectors are made from.
+        settings: how the faces were found.
+        statuses: from row_statuses().
+        store: where the vectors are remembered.
+    """
+    keys = row_keys(manifest, settings)
+    _check_vectors(recipe, keys[statuses == STATUSES.index("ok")], store)
+
+
+def _check_vectors(recipe: Recipe, keys: NDArray[np.uint8], store: Store) -> None:
+    n_missing = len(store.shelf("embeddings", asdict(recipe)).missing(keys))
+    if n_missing == len(keys):
+        raise WorkspaceError(
+            f"No vectors of {recipe.feature} yet. Make them: featurekit extract --backbone {recipe.backbone}"
+        )
+    if n_missing:
+        raise WorkspaceError(
+            f"{n_missing} of {len(keys)} faces have no vector of {recipe.feature} yet."
+            f" Finish: featurekit extract --backbone {recipe.backbone}"
+        )
 
 
 def export_embeddings(embeddings: Embeddings, path: Path) -> list[Path]:

@@ -8,10 +8,11 @@ nothing downstream sorts it again.
 import csv
 import hashlib
 import json
+import math
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from featurekit.errors import ManifestError, TargetError
 from featurekit.registry import unknown
 from featurekit.text import FORMULA, as_it_was, no_formula, words_of
-from featurekit.workspace import write_text
+from featurekit.workspace import whole_file
 
 # Columns every manifest has, in this order; any further column is a label of the user's own.
 COLUMNS = (
@@ -189,6 +190,34 @@ def _safe_name(column: str) -> str:
     return f"label_{name}" if word.startswith(_BEFORE) else name
 
 
+# A column of the user's own with more different numbers than this is a measurement, no code of a class.
+MOST_CODES = 20
+
+
+def is_measured(values: Iterable[str]) -> bool:
+    """Whether the values of a column are measured numbers rather than names, or codes, of classes.
+
+    Nine of ten are numbers, and some are no whole numbers or there are more than MOST_CODES of them.
+
+    >>> is_measured(["19.8", "23.1", ""]), is_measured(["0", "1", "2"]), is_measured(["1.0", "2.0", "cat"])
+    (True, False, False)
+    """
+    words = {value for value in values if value != ""}
+    numbers = [number for number in map(_number, words) if number is not None]
+    if not numbers or len(numbers) < 0.9 * len(words):
+        return False
+    return len(set(numbers)) > MOST_CODES or not all(number.is_integer() for number in numbers)
+
+
+def _number(text: str) -> float | None:
+    """Return the number that a text writes, None where it writes none."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
 def age_group_of(years: float) -> str:
     """Return the age group that an age lies in, or "" between the groups.
 
@@ -289,15 +318,24 @@ class Manifest:
         has_label = column.notna() if target.is_regression else column.isin(target.classes)
         return np.asarray(self.usable & has_label)
 
+    def without(self, column: str, labels: Collection[str]) -> "Manifest":
+        """Return the manifest in which some labels of a column count as missing."""
+        if not labels:
+            return self
+        kept = self.table[column].where(~self.table[column].isin(list(labels)), "")
+        return replace(self, table=self.table.assign(**{column: kept}))
+
     def save(self, path: Path) -> None:
         """Write the table as CSV and, beside it, its root and tally as JSON."""
         info = {"root": str(self.root), **self.info}
-        write_text(path.with_suffix(".json"), json.dumps(info, indent=2, default=str) + "\n")
         table = _each_text(self.table, no_formula)
         text = table.to_csv(index=False)
         if "\r" in text:  # pandas quotes a line feed but not a carriage return, and reads it as a new row
             text = table.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC)
-        write_text(path, text)
+        # Both appear once both are written: a full disk leaves what was there before.
+        with whole_file(path) as file, whole_file(path.with_suffix(".json")) as beside:
+            beside.write((json.dumps(info, indent=2, default=str) + "\n").encode())
+            file.write(text.encode())
 
     @classmethod
     def load(cls, path: Path) -> "Manifest":

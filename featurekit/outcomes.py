@@ -214,6 +214,10 @@ class Scored(Protocol):
         """The split it was scored on, with its sha256."""
 
     @property
+    def left_out(self) -> Mapping[str, int]:
+        """Classes that it does not tell apart → rows that have them."""
+
+    @property
     def scored_on(self) -> Mapping[str, str]:
         """Hashes that the function scored_on returned."""
 
@@ -261,12 +265,16 @@ def set_apart(runs: Sequence[Scored], manifest: Manifest | None = None) -> dict[
     for target in dict.fromkeys(run.target for run in runs):
         mine = [run for run in runs if run.target == target]
         newest = max(mine, key=lambda run: (run.created, run.name))
-        wanted = {"split": newest.folds.get("sha256"), **newest.scored_on}
+        classes = {run.name: ", ".join(sorted(run.left_out)) for run in mine}
+        wanted = {"split": newest.folds.get("sha256"), **newest.scored_on, "classes": classes[newest.name]}
         if manifest is not None and newest.scored_on:
-            now = scored_on(manifest, manifest.target(target), np.zeros(0, np.intp))
+            seen = manifest.without(target, newest.left_out)
+            now = scored_on(seen, seen.target(target), np.zeros(0, np.intp))
             wanted |= {what: now[what] for what in ("labels", "subjects")}
         for run in mine:
-            has = {"split": run.folds.get("sha256"), **run.scored_on}
+            has = {"split": run.folds.get("sha256"), **run.scored_on, "classes": classes[run.name]}
+            if has["classes"] != wanted["classes"]:  # which changes the labels that are left, too
+                has["labels"], has["subjects"] = (wanted.get(what, "") for what in ("labels", "subjects"))
             differs = [_DIFFERS[what] for what in _DIFFERS if has.get(what) != wanted.get(what)]
             if run.scored_on or not newest.scored_on:
                 why = " and ".join(differs)
@@ -281,6 +289,7 @@ def set_apart(runs: Sequence[Scored], manifest: Manifest | None = None) -> dict[
 NO_OUTCOMES = "its predictions are not here"
 _DIFFERS = {
     "split": "it was scored on another split",
+    "classes": "it tells other classes apart",
     "labels": "labels of its target have changed since",
     "subjects": "subjects have changed since",
     "rows": "it was scored on other faces",

@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featurekit._replaced import all_replaced_folders
 from featurekit.embeddings import row_keys
 from featurekit.errors import ManifestError, UnknownNameError, WorkspaceError
 from featurekit.faces import FaceSettings
@@ -50,11 +51,11 @@ VERSION = 1
 
 # What keeps what it has learned, and files below a workspace that say so.
 LEARNED = {
-    "models": "models/*/model.json",
-    "training checkpoints": "cache/training/*.safetensors",
-    "runs": "reports/*/runs/*.json",
-    "evidence.json": "reports/*/evidence.json",
-    "reports": "reports/*/report.*",
+    "models": ("models/*/model.json", "reports/*/*replaced-*/models/*/model.json"),
+    "training checkpoints": ("cache/training/*.safetensors",),
+    "runs": ("reports/*/runs/*.json", "reports/*/*replaced-*/runs/*.json"),
+    "evidence.json": ("reports/*/evidence.json", "reports/*/*replaced-*/evidence.json"),
+    "reports": ("reports/*/report.*", "reports/*/*replaced-*/report.*"),
 }
 
 
@@ -192,7 +193,10 @@ def look(workspace: Workspace, traces: Traces) -> Purged:
     remembered = _remembered(store)
     shared = _keys(manifest, others) & remembered
     mine = manifest.table[~others]
-    there = {what: len(list(workspace.root.glob(pattern))) for what, pattern in LEARNED.items()}
+    there = {
+        what: sum(len(list(workspace.root.glob(pattern))) for pattern in patterns)
+        for what, patterns in LEARNED.items()
+    }
     return Purged(
         who=traces.who,
         files=traces.files,
@@ -359,12 +363,12 @@ def _places(workspace: Workspace, traces: Traces) -> list[Place]:
             )
         )
     for folder in sorted(path for path in (workspace.root / "reports").glob("*") if path.is_dir()):
-        places += _places_of_comparison(folder, gone)
+        for part in (folder, *all_replaced_folders(folder)):
+            places += _places_of_comparison(part, gone, part.relative_to(workspace.root).as_posix())
     return places
 
 
-def _places_of_comparison(folder: Path, gone: set[str]) -> list[Place]:
-    name = f"reports/{folder.name}"
+def _places_of_comparison(folder: Path, gone: set[str], name: str) -> list[Place]:
     return [
         Place(f"{name}/{what}", unit, partial(count, folder, gone), partial(remove, folder, gone))
         for what, unit, count, remove in (

@@ -116,7 +116,7 @@ def verify_run(
     cache: Path,
     *,
     n: int = 16,
-    seed: int = 0,
+    seed: int | None = None,
     progress: Progress | None = None,
 ) -> Verification:
     """Compute the vectors of some faces of a comparison again, and compare.
@@ -126,11 +126,12 @@ def verify_run(
         manifest: whose photographs.
         cache: folder of the store; nothing is written there.
         n: how many faces.
-        seed: which they are.
+        seed: which they are; None for 0, or where all are looked at.
         progress: called with (pictures looked at, pictures to look at).
 
     Raises:
-        WorkspaceError: nothing was fitted, or the predictions, which say which faces took part, are gone.
+        WorkspaceError: nothing was fitted, or the predictions, which say which faces took part, are gone;
+            or a seed was given that chooses nothing, because all faces are looked at.
     """
     runs = some_runs(folder)
     if n < 1:
@@ -181,7 +182,7 @@ def verify_run(
     )
 
 
-def _faces_of(folder: Path, n: int, seed: int) -> list[str]:
+def _faces_of(folder: Path, n: int, seed: int | None) -> list[str]:
     """Return some of the faces that the runs of a comparison were scored on."""
     tables = [
         pd.read_parquet(path, columns=["face_id"]) for path in sorted(folder.glob("predictions/*.parquet"))
@@ -192,7 +193,12 @@ def _faces_of(folder: Path, n: int, seed: int) -> list[str]:
             f" featurekit fit --name {folder.name}"
         )
     known = sorted(set(pd.concat(tables)["face_id"]))
-    chosen = np.random.default_rng(seed).choice(len(known), min(n, len(known)), replace=False)
+    if seed is not None and n >= len(known):
+        raise WorkspaceError(
+            f"--seed has no effect: all {len(known)} faces are looked at. Leave it out, or look at fewer"
+            " with --n."
+        )
+    chosen = np.random.default_rng(seed or 0).choice(len(known), min(n, len(known)), replace=False)
     return [known[i] for i in sorted(chosen)]
 
 

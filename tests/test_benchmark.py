@@ -101,9 +101,9 @@ def world(portraits):
     return manifest, enter(None, extraction, settings, {"device": "cpu", "precision": "auto"}), store
 
 
-def compare(world, folder, models=("logistic_regression",), targets=("gender",), **options):
+def compare(world, folder, models=("logistic_regression",), targets=("gender",), n_folds=4, **options):
     manifest, ledger, store = world
-    comparison = Comparison.open(folder, manifest, n_folds=4, **options)
+    comparison = Comparison.open(folder, manifest, n_folds=n_folds, **options)
     plans = plan(manifest, ledger, models=models, targets=targets)
     return comparison.run(plans, ledger, store, models_folder=None, threads=1)
 
@@ -146,8 +146,10 @@ def test_a_labelled_row_without_a_face_is_wrong_on_all_rows_and_absent_on_faces(
 
 def test_one_saved_set_of_folds_serves_every_run(world, tmp_path):
     first = compare(world, tmp_path / "report", seed=0)
-    second = compare(world, tmp_path / "report", seed=5)  # folds are there already: the seed deals none
+    second = compare(world, tmp_path / "report", models=("svm",))
     assert first[0].folds["sha256"] == second[0].folds["sha256"]
+    with pytest.raises(FoldError, match="with seed 0: --seed 5 would have no effect"):
+        compare(world, tmp_path / "report", seed=5)
     dealt_anew = compare(world, tmp_path / "report", seed=5, new_folds=True)
     assert dealt_anew[0].folds["sha256"] != first[0].folds["sha256"]
     assert dealt_anew[0].folds["seed"] == 5
@@ -164,7 +166,7 @@ def test_folds_of_other_rows_are_refused(world, tmp_path):
 def test_official_folds_win(world, tmp_path):
     manifest, ledger, store = world
     manifest.table["official_fold"] = [0] * 12 + [1] * 12  # four subjects each
-    run = compare((manifest, ledger, store), tmp_path / "report")[0]
+    run = compare((manifest, ledger, store), tmp_path / "report", n_folds=None)[0]
     assert run.folds["kind"] == "official"
     assert run.folds["number"] == 2
 

@@ -115,7 +115,8 @@ def find_errors(
                 f"No predictions of {name} are here, so that no error can be shown. Make them:"
                 f" featurekit fit --name {folder.name} --target {name}; or leave out --faces thumb."
             )
-        run, target = by_name[known[name].sliced], manifest.target(name)
+        run = by_name[known[name].sliced]
+        target = run.seen(manifest).target(name)
         found[name] = _errors(run, target, pd.read_parquet(path), manifest, store)
     n_missing = sum(one.n_missing for one in found.values())
     if n_missing and not any(one.subjects for one in found.values()):

@@ -1,0 +1,288 @@
+"""A class that not every training part can have is left out aloud, and stops no target."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from featurekit.benchmark import Comparison, Run, load_runs, plan
+from featurekit.datasets import prepare
+from featurekit.embeddings import enter, extract, make_recipes
+from featurekit.errors import FoldError, TargetError, WorkspaceError
+from featurekit.faces import default_settings
+from featurekit.folds import make_fold_set, subject_exclusive_folds
+from featurekit.manifest import Manifest, is_measured
+from featurekit.outcomes import set_apart
+from featurekit.store import Store
+
+
+def write_people(folder, people):
+    """Write a picture of each person and a table; a person is a dictionary of labels."""
+    rng = np.random.default_rng(0)
+    (folder / "photos").mkdir()
+    rows = []
+    for number, labels in enumerate(people):
+        tone = [150, 90, 60] if labels.get("gender") == "female" else [60, 90, 150]
+        pixels = np.clip(np.array(tone) + rng.normal(0, 25, (32, 32, 3)), 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / "photos" / f"{number}.png")
+        rows.append({"file": f"{number}.png", "person": f"s{number}", **labels})
+    pd.DataFrame(rows).to_csv(folder / "people.csv", index=False)
+
+
+@pytest.fixture
+def prepared(tmp_path, featurekit):
+    """A function: prepare and extract people in the workspace of featurekit()."""
+
+    def make(people):
+        write_people(tmp_path, people)
+        columns = {"image_path": "file", "subject_id": "person", "age": "age", "gender": "gender"}
+        named = [word for pair in columns.items() for word in ("--column", "=".join(pair))]
+        own = sorted(set(people[0]) - set(columns))
+        named += ["-o", f"labels={','.join(own)}"] if own else []
+        where = (tmp_path / "people.csv", "--root", tmp_path / "photos")
+        code, output, errors = featurekit("prepare", "table", *where, *named)
+        assert code == 0, output + errors
+        assert featurekit("extract", "--backbone", "mean_color", "--detector", "whole_image")[0] == 0
+        return tmp_path / "work"
+
+    return make
+
+
+def people_with(n=60, **rare):
+    """Thirty of each gender, young and very young; column → {number of a person → her label}."""
+    made = []
+    for number in range(n):
+        labels = {"gender": ("male", "female")[number % 2], "age": (5, 28)[number // 2 % 2]}
+        made.append(labels | {column: of[number] for column, of in rare.items() if number in of})
+    return made
+
+
+def one_line(result, *parts):
+    code, _, errors = result
+    assert code == 1
+    lines = [line for line in errors.splitlines() if line.startswith("error:")]
+    assert len(lines) == 1, errors
+    for part in parts:
+        assert part in lines[0]
+
+
+def test_one_person_of_70_is_left_out_of_her_group_and_everything_else_is_fitted(featurekit, prepared):
+    work = prepared(people_with(age={59: 70}))
+    fit = ("fit", "--model", "logistic_regression")
+    code, _, errors = featurekit(*fit)
+    assert code == 0, errors
+    sentence = next(line for line in errors.splitlines() if "is left out of" in line)
+    assert sentence.startswith(
+        "note: Class 60-100 is left out of age_group: too few subjects have it, and the"
+    )
+    assert sentence.endswith("Its 1 row of 1 subject is not scored for age_group.")
+    runs = {run.name: run for run in load_runs(work / "reports" / "table")}
+    assert {run.target for run in runs.values()} == {"age_group", "gender", "age"}
+    group, gender = (runs[f"{name}--mean_color--logistic_regression"] for name in ("age_group", "gender"))
+    assert group.left_out == {"60-100": 1}
+    assert (group.n_labelled, group.n_tested) == (59, 59)
+    assert (gender.n_labelled, gender.n_tested, gender.left_out) == (60, 60, {})
+    assert sentence.removeprefix("note: ") in group.notes
+    assert sum(map(sum, group.confusion)) == 59
+    # Every later fit of the comparison leaves out the same one, and an ensemble too.
+    assert featurekit("fit", "--model", "svm", "--target", "age_group")[0] == 0
+    code, _, errors = featurekit("ensemble", "age_group--*--svm", "age_group--*--logistic_regression")
+    assert code == 0, errors
+    all_of_it = [run for run in load_runs(work / "reports" / "table") if run.target == "age_group"]
+    assert {json.dumps(dict(run.left_out)) for run in all_of_it} == {'{"60-100": 1}'}
+    assert {run.n_tested for run in all_of_it} == {59}
+    assert all(any("60-100 is left out" in note for note in run.notes) for run in all_of_it)
+    assert set_apart(all_of_it, Manifest.load(work / "manifest.csv")) == {}
+    code, _, errors = featurekit("report")
+    assert code == 0, errors
+    assert "set apart" not in errors
+    assert "Class 60-100 is left out of age_group" in (work / "reports" / "table" / "report.md").read_text()
+    assert featurekit("audit", "--no-pictures")[0] == 0
+
+
+def test_rare_classes_are_refused_where_that_is_asked_for(featurekit, prepared):
+    work = prepared(people_with(age={59: 70}))
+    one_line(
+        featurekit("fit", "--rare", "refuse"),
+        "trains on no face of class 60-100 of age_group: too few subjects have it",
+        "--rare leave-out",
+    )
+    assert not (work / "reports").exists()
+
+
+def test_a_class_of_a_column_of_ones_own_is_none_of_the_models_classes(featurekit, prepared):
+    glad = {number: ("glad", "sad")[number // 4 % 2] for number in range(60)}
+    work = prepared(people_with(mood=glad | {7: "furious"}))
+    code, _, errors = featurekit("fit", "--model", "logistic_regression", "--target", "mood")
+    assert code == 0, errors
+    run = next(run for run in load_runs(work / "reports" / "table") if not run.is_baseline)
+    assert run.classes == ("glad", "sad")
+    assert len(run.confusion) == len(run.recall) == 2
+    predictions = pd.read_parquet(work / "reports" / "table" / "predictions" / f"{run.name}.parquet")
+    assert not {"p_furious"} & set(predictions)
+    assert len(predictions) == 59
+    model = json.loads((work / "models" / run.name / "model.json").read_text())
+    assert model["target"]["classes"] == ["glad", "sad"]
+    assert any("furious is left out of mood" in note for note in model["training"]["notes"])
+    assert featurekit("report")[0] == 0
+    assert featurekit("audit", "--no-pictures")[0] == 0
+
+
+def test_a_target_of_which_nothing_is_left_is_passed_over_unless_it_was_named(featurekit, prepared):
+    people = [{"gender": ("male", "female")[n % 2], "age": 28 if n else 5} for n in range(24)]
+    prepared(people)
+    code, output, errors = featurekit("fit", "--model", "logistic_regression")
+    assert code == 0, errors
+    assert "age_group is not fitted: age_group cannot be learned: one class is left" in errors
+    assert "gender" in output
+    one_line(
+        featurekit("fit", "--target", "age_group", "--target", "gender"),
+        "age_group cannot be learned: one class",
+    )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_21_classes_of_two_or_three_persons_each_are_dealt_so_that_each_is_trained(seed):
+    rng = np.random.default_rng(seed)
+    labels = np.repeat([f"class {i}" for i in range(21)], rng.integers(2, 4, 21))
+    subjects = np.array([f"s{i}" for i in range(len(labels))])
+    rows = np.repeat(np.arange(len(labels)), rng.integers(1, 4, len(labels)))
+    table = pd.DataFrame(
+        {
+            "face_id": [f"f{i}" for i in range(len(rows))],
+            "image_path": "",
+            "subject_id": subjects[rows],
+            "age": rng.choice([1.0, 5.0, 28.0, 70.0], len(labels))[rows],
+            "age_group": rng.choice(["0-2", "25-32"], len(labels))[rows],
+            "gender": rng.choice(["female", "male"], len(labels))[rows],
+            "official_fold": -1,
+            "box": "",
+            "content": "",
+            "reason": "",
+            "role": labels[rows],
+            "remark": [f"remark {i}" for i in range(len(rows))],
+        }
+    )
+    manifest = Manifest(table, None, {"dataset": "made_up"})
+    folds = make_fold_set("trial", manifest, seed=seed)
+    everyone = np.arange(len(rows))
+    assert folds.untrained(everyone, labels[rows], subjects[rows]) == {}
+    sizes = np.bincount(folds.numbers)
+    assert sizes.max() - sizes.min() <= len(rows) / 5
+    subject_exclusive_folds(labels[rows], subjects[rows], seed=seed)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_three_columns_of_pairs_are_dealt_so_that_no_pair_lies_in_one_fold(seed):
+    rng = np.random.default_rng(seed)
+    columns = {f"own{i}": [f"{k}" + "x" for k in rng.permutation(np.arange(60) // 2)] for i in range(3)}
+    table = pd.DataFrame(
+        {
+            "face_id": [f"f{i}" for i in range(60)],
+            "image_path": "",
+            "subject_id": [f"s{i}" for i in range(60)],
+            "age": np.nan,
+            "age_group": "",
+            "gender": "",
+            "official_fold": -1,
+            "box": "",
+            "content": "",
+            "reason": "",
+            **columns,
+        }
+    )
+    manifest = Manifest(table, None, {"dataset": "made_up"})
+    folds = make_fold_set("trial", manifest, seed=seed)
+    for labels in columns.values():
+        assert folds.untrained(np.arange(60), np.array(labels), manifest.subjects) == {}
+    assert np.ptp(np.bincount(folds.numbers)) <= 4
+
+
+# ---------------------------------------------------------------- only what is read counts
+
+
+@pytest.fixture
+def world(portraits):
+    """Manifest, ledger and store of 24 portraits, one of which has no pixels and no second vectors."""
+    columns = {"image_path": "file", "subject_id": "person", "age": "years", "gender": "sex"}
+    manifest = prepare("table", portraits / "people.csv", root=portraits / "photos", columns=columns)
+    settings, store = default_settings("whole_image"), Store(portraits / "cache")
+    asked = {"device": "cpu", "precision": "auto"}
+    others = make_recipes(["pixels"], settings, device="cpu")
+    fewer = Manifest(manifest.table.iloc[:-1], manifest.root, manifest.info)
+    ledger = enter(None, extract(fewer, others, settings, store), settings, asked)
+    own = make_recipes(["mean_color"], settings, device="cpu")
+    return manifest, enter(ledger, extract(manifest, own, settings, store), settings, asked), store
+
+
+def test_a_network_that_lacks_a_face_stops_nobody_who_does_not_read_it(world, tmp_path):
+    manifest, ledger, store = world
+    assert next(iter(ledger.recipes)) == "pixels:rgb"  # which the floors are named after
+    comparison = Comparison.open(tmp_path / "report", manifest, n_folds=4)
+    plans = plan(manifest, ledger, models=["svm"], targets=["gender"], features=["mean_color"])
+    runs = comparison.run(plans, ledger, store, models_folder=tmp_path / "models", threads=1)
+    assert {(run.classifier, run.n_tested) for run in runs} == {("svm", 24), ("majority", 24)}
+    floor = next(run for run in runs if run.is_baseline)
+    assert floor.dim == 160 * 160 * 3
+    assert Run.load(tmp_path / "report" / "runs" / f"{floor.name}.json") == floor
+
+
+def test_a_network_that_lacks_a_face_and_is_read_is_named_before_anything_is_fitted(world, tmp_path):
+    manifest, ledger, store = world
+    comparison = Comparison.open(tmp_path / "report", manifest, n_folds=4)
+    plans = plan(manifest, ledger, models=["svm"], targets=["gender"], features=["pixels"])
+    with pytest.raises(WorkspaceError, match=r"1 of 24 faces have no vector of pixels:rgb yet\. Finish: "):
+        comparison.run(plans, ledger, store, models_folder=None, threads=1)
+    assert not (tmp_path / "report").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "measured"),
+    [
+        (["19.8", "23.1", "30"], True),
+        ([f"{n}" for n in range(150, 190)], True),
+        (["1e-3", "2e-3", "", ""], True),
+        ([*(f"{n}" for n in range(40)), "many"], True),
+        (["0", "1", "2"], False),
+        (["0.0", "1.0", ""], False),
+        (["1", "2", "x", "y"], False),
+        ([f"role {n}" for n in range(40)], False),
+        (["", ""], False),
+    ],
+)
+def test_a_column_is_measured_where_it_has_fractions_or_many_numbers(values, measured):
+    assert is_measured(values) == measured
+
+
+def test_a_measured_column_is_no_target_yet_and_a_code_is(world):
+    manifest, ledger, _ = world
+    number = np.arange(24)
+    manifest.table["height"] = [f"{150 + n / 2}" for n in number]
+    manifest.table["pixels_wide"] = [str(800 + n) for n in number]
+    manifest.table["smile"] = [f"{n / 100:.2f}" if n else "" for n in number]
+    manifest.table["code"] = [str(n % 3) for n in number]
+    for column, shown in (("height", "150.0, 150.5"), ("pixels_wide", "800, 801"), ("smile", "0.01, 0.02")):
+        with pytest.raises(TargetError) as refused:
+            plan(manifest, ledger, models=["svm"], targets=[column], features=["mean_color"])
+        assert str(refused.value) == (
+            f"column {column} is numeric ({shown}, …): it cannot be a class yet. Group it into classes in the"
+            " table (e.g. pandas.cut), or call it age if it is years."
+        )
+    plans = plan(manifest, ledger, models=["svm"], targets=["code"], features=["mean_color"])
+    assert plans[0].target.classes == ("0", "1", "2")
+
+
+def test_official_folds_that_give_one_fold_all_of_a_class_leave_it_out(world, tmp_path):
+    manifest, ledger, store = world
+    manifest.table["official_fold"] = np.arange(24) // 12
+    manifest.table["mood"] = ["sad" if n in (1, 4) else ("glad", "calm")[n // 3 % 2] for n in range(24)]
+    comparison = Comparison.open(tmp_path / "report", manifest)
+    plans = plan(manifest, ledger, models=["logistic_regression"], targets=["mood"], features=["mean_color"])
+    said = []
+    run = comparison.run(plans, ledger, store, models_folder=None, threads=1, say=said.append)[0]
+    assert run.left_out == {"sad": 2}
+    assert "the training part of fold 0 has none of them. Its 2 rows of 2 subjects are not scored" in said[0]
+    with pytest.raises(FoldError, match="Fold 0 trains on no face of class sad of mood"):
+        comparison.run(plans, ledger, store, models_folder=None, threads=1, rare="refuse")
