@@ -215,11 +215,7 @@ class Manifest:
         """Write the table as CSV and, beside it, its root and tally as JSON."""
         info = {"root": str(self.root), **self.info}
         write_text(path.with_suffix(".json"), json.dumps(info, indent=2, default=str) + "\n")
-        table = _each_text(self.table, no_formula)
-        text = table.to_csv(index=False)
-        if "\r" in text:  # pandas quotes a line feed but not a carriage return, and reads it as a new row
-            text = table.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC)
-        write_text(path, text)
+        write_text(path, csv_of(self.table))
 
     @classmethod
     def load(cls, path: Path) -> "Manifest":
@@ -242,6 +238,15 @@ class Manifest:
         except (ValueError, KeyError, TypeError, RecursionError, pd.errors.ParserError) as error:
             raise ManifestError(f"{path} is not a manifest of featurekit: {error}") from error
         return cls(table, Path(root), info)
+
+
+def csv_of(table: pd.DataFrame, separator: str = ",") -> str:
+    """Return a table as CSV that stays a row a row, and that no spreadsheet takes for formulas."""
+    table = _each_text(table, no_formula)
+    text = table.to_csv(index=False, sep=separator)
+    if "\r" in text:  # pandas quotes a line feed but not a carriage return, and reads it as a new row
+        text = table.to_csv(index=False, sep=separator, quoting=csv.QUOTE_NONNUMERIC)
+    return text
 
 
 def _each_text(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
