@@ -182,11 +182,11 @@ def readings_table(
                 for column, label in zip(columns.classes, model.target.classes, strict=True):
                     row[column] = answer[label] if answer else float("nan")
         row |= zip(BEHIND, (*map(float, face.box), reading.message), strict=True)
-        rows.append(row)
+        # Names, labels and messages may hold what neither a text file nor a DataFrame can.
+        rows.append(
+            {name: readable_name(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
+        )
     table = pd.DataFrame(rows)
-    # Labels and messages may hold what no text file can hold, as file names may.
-    texts = [str(name) for name, column in table.items() if pd.api.types.is_string_dtype(column)]
-    table = table.assign(**{name: table[name].map(readable_name) for name in texts})
     table.attrs["models"] = {columns.answer: readable_name(str(model.place)) for model, columns in named}
     return table
 
