@@ -5,6 +5,7 @@ library and says what happened; main() turns featurekit's own errors into one
 line and leaves the others their traceback.
 """
 
+import codecs
 import errno
 import inspect
 import json
@@ -23,7 +24,7 @@ import typer
 
 from featurekit import __version__
 from featurekit.errors import FeaturekitError, ManifestError, WorkspaceError
-from featurekit.text import one_line, readable_name
+from featurekit.text import one_line, readable_name, write_out
 from featurekit.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -1604,7 +1605,8 @@ def main() -> None:
     _keep_lines_of_examples(app)
     # A name or label that the terminal's encoding lacks is written out; it must not end a command.
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+        codecs.register_error("featurekit", write_out)
+        sys.stdout.reconfigure(errors="featurekit")
     try:
         with _told_to_stop():
             app()

@@ -53,6 +53,13 @@ def _written_out(letter: str) -> str:
     return letter.encode("unicode_escape", "backslashreplace").decode("ascii")
 
 
+def write_out(error: UnicodeError) -> tuple[str, int]:
+    """Write letters out that an encoding lacks; a handler of errors for codecs.register_error()."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(_written_out, error.object[error.start : error.end])), error.end
+
+
 def readable_name(name: str) -> str:
     r"""Return a file name as any text file, table and terminal can hold it; two names stay two.
 

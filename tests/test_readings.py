@@ -20,7 +20,7 @@ from PIL import Image
 from featurekit import readings as library
 from featurekit import trained_model
 from featurekit._columns import BEFORE, BEHIND, name_columns
-from featurekit.benchmark import Comparison, plan
+from featurekit.benchmark import Comparison, Run, _name, plan
 from featurekit.datasets import prepare
 from featurekit.embeddings import enter, extract, make_recipes
 from featurekit.errors import ModelError, WorkspaceError
@@ -634,3 +634,38 @@ def test_two_models_that_only_share_a_name_are_two(models):
     model = TrainedModel.load(models[0])
     with pytest.raises(ModelError, match="is given twice"):
         trained_model.columns_of([model, replace(model)])
+
+
+def test_feature_sets_that_differ_by_a_point_have_folders_of_their_own():
+    names = {
+        _name("gender", features, "svm", tuned=False, variation={})
+        for features in ("net:a.b", "net.a:b", "net.a.b", "net:a:b")
+    }
+    assert len(names) == 4
+    assert _name("age", "dlib_age:fc7+mobilenet_v2", "svm", tuned=False, variation={}) == (
+        "age--dlib_age.fc7+mobilenet_v2--svm"
+    )
+
+
+def test_ensembles_of_other_members_are_kept_beside_each_other(saved):
+    root = saved.parent
+    columns = {"image_path": "file", "subject_id": "person", "age": "years", "gender": "sex"}
+    manifest = prepare("table", root / "people.csv", root=root, columns=columns)
+    comparison = Comparison.open(root / "report", manifest, n_folds=4)
+    one, other = (Run.load(root / "report" / "runs" / f"{name}.json") for name in NAMES_OF_MODELS[:2])
+    joined = replace(other, features="mean_color+mean_color")
+    predictions = root / "report" / "predictions"
+    (predictions / f"{joined.name}.parquet").write_bytes((predictions / f"{other.name}.parquet").read_bytes())
+    made = [comparison.combine(members) for members in ([one, other], [one, joined], [one, other])]
+    assert (
+        made[0].name
+        == made[2].name
+        == "gender--mean_color--ensemble-of-logistic_regression-and-random_forest"
+    )
+    assert made[1].classifier.endswith(
+        "ensemble of logistic_regression on mean_color and random_forest on mean_color+mean_color"
+    )
+    kept = {
+        Run.load(path).parameters.get("members", [""])[-1] for path in (root / "report" / "runs").iterdir()
+    }
+    assert {other.name, joined.name} <= kept
