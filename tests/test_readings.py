@@ -351,7 +351,7 @@ def test_what_cannot_be_read_has_its_message_whatever_it_is_called(featurekit, m
 def test_a_terminal_that_lacks_the_letters_shows_them_written_out(models, odd_names):
     command = [sys.executable, ROOT / "cli.py", "predict", odd_names, "--model", models[0]]
     done = subprocess.run(
-        command, capture_output=True, check=False, env={**os.environ, "PYTHONIOENCODING": "ascii"}
+        command, capture_output=True, check=False, env={**os.environ, "PYTHONIOENCODING": "latin-1"}
     )
     assert done.returncode == 0, done.stderr
     assert rb"\u65e5\u672c.png" in done.stdout
