@@ -188,7 +188,11 @@ def unused_of_extract(
 
 
 def unused_of_predict(
-    models: Sequence[TrainedModel], *, sets: bool, abstain_above: float | None
+    models: Sequence[TrainedModel],
+    *,
+    sets: bool,
+    abstain_above: float | None,
+    probabilities: bool = False,
 ) -> list[str]:
     """Return which models options of `featurekit predict` do not concern, a sentence each.
 
@@ -196,12 +200,20 @@ def unused_of_predict(
         models: who reads the photographs.
         sets: whether the answers that may be true are asked for.
         abstain_above: share of wrong answers that is allowed; None for any.
+        probabilities: whether those of all classes are asked for.
 
     Raises:
         WorkspaceError: an option concerns none of the models; the message says what to type instead.
     """
     notes = []
+    of_classes = [one for one in models if not one.target.is_regression]
     for option, able, why, remedy in (
+        (
+            "--probabilities" if probabilities else "",
+            of_classes,
+            "give classes, but years",
+            "Leave it out, or add a model of classes.",
+        ),
         (
             "--sets" if sets else "",
             [one for one in models if one.calibration and (one.calibration.sets or one.calibration.ranges)],
@@ -210,7 +222,7 @@ def unused_of_predict(
         ),
         (
             "--abstain-above" if abstain_above is not None else "",
-            [one for one in models if not one.target.is_regression],
+            of_classes,
             "give classes, and an answer in years cannot be unsure",
             "Leave it out; --sets gives ranges of years.",
         ),

@@ -1160,6 +1160,11 @@ class Comparison:
             training=(),
             peak_bytes=None,
         )
+        # The same classifiers on the same features together, but other runs: both are kept.
+        there = self.folder / "runs" / f"{run.name}.json"
+        if there.is_file() and Run.load(there).parameters.get("members") != names:
+            each = " and ".join(f"{one.classifier_name} on {one.features}" for one in runs)
+            run = replace(run, classifier=f"{'weighted ' if weighted else ''}ensemble of {each}")
         run.save(self.folder, self._predictions(rows, target, y, out))
         return run
 
@@ -1266,7 +1271,9 @@ def some_runs(folder: Path) -> list[Run]:
 def _name(target: str, features: str, classifier: str, tuned: bool, variation: Mapping[str, Any]) -> str:
     changes = "".join(f"--{name}-{value}" for name, value in variation.items())
     classifier = re.sub(r"[^\w.-]+", "-", classifier).strip("-")
-    return f"{target}--{features.replace(':', '.')}--{classifier}{changes}{'--tuned' if tuned else ''}"
+    # No colon in a file's name; a point that was there already is doubled, so that two names stay two.
+    features = features.replace(".", "..").replace(":", ".")
+    return f"{target}--{features}--{classifier}{changes}{'--tuned' if tuned else ''}"
 
 
 def _listed(parameters: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ library and says what happened; main() turns featurekit's own errors into one
 line and leaves the others their traceback.
 """
 
+import codecs
 import errno
 import inspect
 import json
@@ -15,6 +16,7 @@ from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,17 +24,21 @@ import typer
 
 from featurekit import __version__
 from featurekit.errors import FeaturekitError, ManifestError, WorkspaceError
-from featurekit.text import one_line
+from featurekit.text import one_line, readable_name, write_out
 from featurekit.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from pandas import DataFrame
 
     from featurekit.classifiers import ClassifierKind
     from featurekit.datasets import Dataset
     from featurekit.embeddings import Extraction, Ledger
     from featurekit.manifest import Manifest
     from featurekit.purge import Purged
+    from featurekit.readings import Asked, Collected
+    from featurekit.trained_model import TrainedModel
     from featurekit.verification import Checked
 
 app = typer.Typer(
@@ -980,10 +986,16 @@ def predict(
     ] = None,
     model: Annotated[
         list[Path] | None,
-        typer.Option("--model", "-m", help="Folder below models/; several at once. Default: off the shelf."),
+        typer.Option(
+            "--model",
+            "-m",
+            help="Folder below models/; several at once, as --model A --model B or as A B among the"
+            " photographs. Default: off the shelf.",
+        ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Also write a .csv, .json or .parquet file.")
+        Path | None,
+        typer.Option("--output", "-o", help="Also write a .csv, .tsv, .json, .jsonl or .parquet file."),
     ] = None,
     draw: Annotated[Path | None, typer.Option(help="Folder for copies with boxes and answers drawn.")] = None,
     sample_portrait: Annotated[
@@ -1005,33 +1017,50 @@ def predict(
             help="Also the classes, or years, that hold the truth for nine in ten faces like its own.",
         ),
     ] = False,
+    probabilities: Annotated[
+        bool,
+        typer.Option("--probabilities", help="Also the probability of every class, in a column each."),
+    ] = False,
     device: Device = "auto",
     precision: Precision = "auto",
     threads: Threads = 0,
 ) -> None:
-    """Read new photographs with fitted models; every face on a photograph gets a line.
+    r"""Read new photographs with fitted models; every face on a photograph gets a line.
+
+    Where one model reads a target its columns are called after the target: gender, gender_probability. Where
+    several do, each has columns of its own, called after its folder, and a line says which are whose.
+
+    A file name that is not UTF-8 is written with its bytes as \xff, and a backslash before such digits
+    doubled; featurekit.text.name_as_it_was gives the name back. A photograph that is named twice is read
+    once. Where reading ends early, what was read until then is in OUTPUT.partial.
 
     Examples:
       featurekit predict photo.jpg holiday/ --model models/gender--dlib_age--svm --output out.csv
       featurekit predict photo.jpg --model models/age_group--dlib_age--svm --sets --abstain-above 0.1
+      featurekit predict photos/ models/gender--* --probabilities --output out.parquet
     """
-    from featurekit import trained_model as library
+    from featurekit import readings as library
+    from featurekit import trained_model
     from featurekit._unused import unused_of_predict
 
     _workspace(context)
-    if output and output.suffix not in (".csv", ".json", ".parquet"):
-        raise WorkspaceError(f"--output must end in .csv, .json or .parquet. Got '{output.name}' instead.")
-    paths = _photographs(inputs or [])
-    if sample_portrait:
-        paths.append(_sample_portrait())
+    if output:
+        library.check_output(output)
+    asked = _asked(inputs or [])
+    paths = [*asked.photographs, *([_sample_portrait()] if sample_portrait else [])]
     if not paths:
         raise WorkspaceError("No photographs given. Example: featurekit predict photo.jpg FOLDER/")
-    models = [library.TrainedModel.load(folder) for folder in model or []] or library.off_the_shelf_models()
-    for note in unused_of_predict(models, sets=sets, abstain_above=abstain_above):
+    if draw:
+        library.check_drawings(draw, paths, "--draw")
+    models = _models([*(model or []), *asked.models]) or trained_model.off_the_shelf_models()
+    for note in unused_of_predict(
+        models, sets=sets, abstain_above=abstain_above, probabilities=probabilities
+    ):
         typer.echo(f"note: {note}", err=True)
-    with _progress("reading", unit="photographs") as progress:
-        readings = list(
-            library.read_photographs(
+    collected = library.Collected(models, len(paths), output, room=sets, probabilities=probabilities)
+    with _kept_in_part(collected):
+        with _progress("reading", unit="photographs") as progress:
+            for readings in trained_model.read_each(
                 paths,
                 models,
                 choose=faces,
@@ -1040,23 +1069,108 @@ def predict(
                 threads=threads,
                 risk=abstain_above,
                 progress=progress,
-            )
-        )
-    table = library.readings_table(readings, models, room=sets)
-    _table(list(table.columns), [[_cell(value) for value in row] for row in table.to_numpy().tolist()])
+            ):
+                collected.add(readings)
+        table = collected.table()
+        if output:
+            collected.write(table)
+    _print_readings(table)
+    for column, meaning in library.legend(models, probabilities=probabilities):
+        typer.echo(one_line(f"column {column}: {meaning}"))
     if output:
-        library.write_readings(table, output)
-        typer.echo(f"Wrote {output}")
+        typer.echo(one_line(f"Wrote {output}"))
     if draw:
-        for picture in library.draw_readings(readings, draw):
-            typer.echo(f"Drew {picture}")
-    _end_with([(reading.path, reading.message) for reading in readings if reading.face.status != "ok"])
+        for picture in library.draw_readings(collected.readings, models, draw):
+            typer.echo(one_line(f"Drew {picture}"))
+    _end_with([(one.path, one.message) for one in collected.readings if one.face.status != "ok"])
+
+
+def _asked(inputs: Sequence[Path], *, asks_one: bool = False) -> "Asked":
+    """Return what was named as photographs, and say what became of a name that is none or stands twice.
+
+    Args:
+        inputs: what was named.
+        asks_one: whether there is a model already, and no other can be asked.
+    """
+    from featurekit.readings import look_up
+
+    asked = look_up(inputs)
+    for note in asked.left_out:
+        typer.echo(one_line(f"warning: {note}"), err=True)
+    for folder in asked.models:
+        if asks_one:
+            raise WorkspaceError(
+                f"{folder} is a second model, and one is explained at a time. Name it by itself:"
+                f" featurekit explain {folder} PHOTOGRAPH"
+            )
+        typer.echo(one_line(f"{folder} is a model: it is asked too, as with --model {folder}"), err=True)
+    if asked.repeated:
+        n, first = len(asked.repeated), asked.repeated[0]
+        what = f"'{first}' is named twice" if n == 1 else f"{n:,} photographs are named twice ('{first}', …)"
+        typer.echo(one_line(f"warning: {what}; each photograph is read once"), err=True)
+    return asked
+
+
+def _models(folders: Sequence[Path]) -> "list[TrainedModel]":
+    """Load models, or say what to type for a folder that holds several."""
+    from featurekit.readings import as_options, models_in
+    from featurekit.trained_model import TrainedModel
+
+    for folder in folders:
+        if inside := models_in(folder):
+            raise WorkspaceError(
+                f"{folder} is not a model but a folder of {len(inside)}. Name those that are meant:"
+                f" {as_options(inside)}"
+            )
+    return [TrainedModel.load(folder) for folder in folders]
+
+
+def _one_model(folder: Path, command: str) -> "TrainedModel":
+    """Load a model, or say what to type for a folder that holds several; command: with {} for the model."""
+    from featurekit.readings import models_in
+    from featurekit.trained_model import TrainedModel
+
+    if inside := models_in(folder):
+        names = ", ".join(one.name for one in inside)
+        raise WorkspaceError(
+            f"{folder} is not a model but a folder of {len(inside)} ({names}). Name one of them:"
+            f" {command.format(inside[0])}"
+        )
+    return TrainedModel.load(folder)
+
+
+@contextmanager
+def _kept_in_part(collected: "Collected") -> Iterator[None]:
+    """Where reading ends early, write what was read, or print it, and say how much of all it is."""
+    try:
+        yield
+    except BaseException as end:
+        said = f"{collected.how_many} were read"
+        try:
+            kept = collected.keep()
+        except FeaturekitError as error:
+            said, kept = f"{said}. {error} They are printed here instead", None
+        if kept:
+            said += f", and are in {kept}"
+        elif collected.n_read:
+            _print_readings(collected.table())
+        if isinstance(end, _Stopped):
+            end.remark = f"{said}; the same command reads all photographs again"
+        elif collected.n_read or not isinstance(end, FeaturekitError):
+            typer.echo(one_line(said), err=True)
+        raise
+
+
+def _print_readings(table: "DataFrame") -> None:
+    _table(list(table.columns), [[_cell(value) for value in row] for row in table.to_numpy().tolist()])
 
 
 def _end_with(bad: Sequence[tuple[Path, str]]) -> None:
     """Say which photographs were not read and why; exit code 1 if there are any."""
     for path, message in bad[:SHOWN]:
-        typer.echo(one_line(f"error: {path}: {message}"), err=True)
+        name = readable_name(str(path))
+        named = message if str(path) in message else f"{name}: {message}"
+        typer.echo(one_line(f"error: {named}"), err=True)
     if len(bad) > SHOWN:
         typer.echo(f"error: … and {len(bad) - SHOWN} more", err=True)
     if bad:
@@ -1096,37 +1210,55 @@ def explain(
       featurekit explain models/gender--dlib_age--svm photos/ --average --output maps
     """
     from featurekit import explain as library
-    from featurekit.trained_model import TrainedModel
+    from featurekit.readings import check_drawings
 
     _workspace(context)
-    fitted = TrainedModel.load(model)
-    paths = _photographs(inputs or [])
+    fitted = _one_model(model, "featurekit explain {} PHOTOGRAPH")
+    asked = _asked(inputs or [], asks_one=True)
+    paths = asked.photographs
     if not paths:
         raise WorkspaceError("No photographs given. Example: featurekit explain MODEL photo.jpg FOLDER/")
+    check_drawings(output, paths, "--output")
     rows, losses, bad = [], [], []
     means = library.MeanMaps()
-    with _progress("explaining", unit="photographs") as progress:
-        for one in library.explain_photographs(
-            paths,
-            fitted,
-            how=how,
-            choose=faces,
-            device=device,
-            threads=threads,
-            seed=seed,
-            progress=progress,
-        ):
-            if isinstance(one, library.Unexplained):
-                bad.append((one.path, one.message))
-                continue
-            losses.append(one.loss)
-            if average:
-                means.add(one)
-            else:
-                drawn = library.draw_explanation(one, output)
-                rows.append([str(one.path), str(one.number), one.said, library.WAYS[one.how], str(drawn)])
-    if rows:
-        _table(["photograph", "face", "answer", "how", "file"], rows)
+    done = 0
+
+    def explained(n: float, total: int) -> None:
+        nonlocal done
+        done = round(n)
+        progress(n, total)
+
+    try:
+        with _progress("explaining", unit="photographs") as progress:
+            for one in library.explain_photographs(
+                paths,
+                fitted,
+                how=how,
+                choose=faces,
+                device=device,
+                threads=threads,
+                seed=seed,
+                progress=explained,
+            ):
+                if isinstance(one, library.Unexplained):
+                    bad.append((one.path, one.message))
+                    continue
+                losses.append(one.loss)
+                if average:
+                    means.add(one)
+                else:
+                    drawn = library.draw_explanation(one, output)
+                    name = readable_name(str(one.path))
+                    rows.append(
+                        [name, str(one.number), one.said, library.WAYS[one.how], readable_name(str(drawn))]
+                    )
+    except _Stopped as stopped:
+        stopped.remark = f"{done:,} of {len(paths):,} photographs were explained"
+        raise
+    finally:
+        # Also where an error or somebody ended it: the maps until then are drawn.
+        if rows:
+            _table(["photograph", "face", "answer", "how", "file"], rows)
     if losses and average:
         maps = means.maps()
         *files, sheet = library.draw_mean_maps(maps, output)
@@ -1159,12 +1291,11 @@ def export(
     Example: featurekit export models/gender--finetuned_cnn gender.onnx
     """
     from featurekit.export import N_PICTURES, export_onnx
-    from featurekit.trained_model import TrainedModel
 
     _workspace(context)
-    if file.suffix != ".onnx":
+    if file.suffix.lower() != ".onnx":
         raise WorkspaceError(f"FILE must end in .onnx. Got '{file.name}' instead.")
-    done = export_onnx(TrainedModel.load(model), file)
+    done = export_onnx(_one_model(model, f"featurekit export {{}} {file}"), file)
     typer.echo(f"Wrote {done.path}, {done.n_bytes / 1e6:,.1f} MB.")
     typer.echo(f"It takes pixels, uint8 (n, {done.side}, {done.side}, 3), RGB, and gives {done.gives}.")
     typer.echo("Where the face must lie in the pixels is said in the file's metadata: landmarks.")
@@ -1172,23 +1303,6 @@ def export(
         f"ONNX Runtime answers as the network does, to within {done.difference:.1g}, and as"
         f" featurekit predict does, to within {done.from_predict:.1g} ({N_PICTURES} made-up pictures)."
     )
-
-
-def _photographs(inputs: Sequence[Path]) -> list[Path]:
-    from featurekit.datasets import find_pictures
-
-    paths: list[Path] = []
-    for path in inputs:
-        if path.is_dir():
-            found = find_pictures(path)
-            paths += [path / name for name in found.table["image_path"]]
-            if found.note:
-                typer.echo(one_line(f"warning: {path}: {found.note}"), err=True)
-        elif not path.exists():
-            raise WorkspaceError(f"There is no file or folder {path}.")
-        else:
-            paths.append(path)
-    return paths
 
 
 def _sample_portrait() -> Path:
@@ -1416,9 +1530,10 @@ def cache_export(
     Example: featurekit cache export dlib_age vectors.parquet
     """
     from featurekit.backbones import split_feature
-    from featurekit.embeddings import export_embeddings, load_embeddings
+    from featurekit.embeddings import check_export, export_embeddings, load_embeddings
     from featurekit.store import Store
 
+    check_export(path)
     workspace = _workspace(context)
     manifest, ledger = _manifest(workspace), _ledger(workspace)
     backbone, layer = split_feature(features)
@@ -1429,7 +1544,8 @@ def cache_export(
         )
     embeddings = load_embeddings(manifest, [recipe], ledger.settings, Store(workspace.cache))
     for written in export_embeddings(embeddings, path):
-        typer.echo(f"Wrote {written}: {len(embeddings.rows):,} faces × {embeddings.vectors.shape[1]} numbers")
+        size = f"{len(embeddings.rows):,} faces × {embeddings.vectors.shape[1]} numbers"
+        typer.echo(one_line(f"Wrote {written}: {size}"))
 
 
 # ---------------------------------------------------------------- what the commands share
@@ -1625,6 +1741,7 @@ class _Stopped(BaseException):
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
+        self.remark = "the same command goes on from here"  # a command that does not says what it kept
 
 
 @contextmanager
@@ -1660,11 +1777,15 @@ def main() -> None:
     # torch makes this folder, for networks that it compiles, as it is imported: name one that is there.
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", os.sep)
     _keep_lines_of_examples(app)
+    # A name or label that the terminal's encoding lacks is written out; it must not end a command.
+    if isinstance(sys.stdout, TextIOWrapper):
+        codecs.register_error("featurekit", write_out)
+        sys.stdout.reconfigure(errors="featurekit")
     try:
         with _told_to_stop():
             app()
     except _Stopped as stopped:
-        typer.echo("stopped: the same command goes on from here", err=True)
+        typer.echo(one_line(f"stopped: {stopped.remark}"), err=True)
         sys.stdout.flush()
         # A thread that trains a network would be waited for; what it has learned is in its last checkpoint.
         os._exit(128 + stopped.number)

@@ -25,6 +25,7 @@ from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from featurekit import weights
@@ -35,7 +36,7 @@ from featurekit.detectors import DETECTORS
 from featurekit.engines import Session, resolve, usable_cores
 from featurekit.errors import EmbeddingError, EngineError, ManifestError, WorkspaceError
 from featurekit.faces import BROKEN, STATUSES, CropKind, Face, FaceSettings, open_finder
-from featurekit.manifest import Manifest
+from featurekit.manifest import Manifest, csv_of
 from featurekit.store import Shelf, Store, recipe_key
 from featurekit.workspace import whole_file, write_text
 
@@ -448,9 +449,10 @@ def export_embeddings(embeddings: Embeddings, path: Path) -> list[Path]:
         path: .parquet (columns face_id and vectors) or .npy (vectors; the ids go to a .csv beside).
 
     Raises:
-        EmbeddingError: another ending.
+        EmbeddingError: another ending, or a folder.
     """
-    if path.suffix == ".parquet":
+    check_export(path)
+    if path.suffix.lower() == ".parquet":
         import pyarrow as pa
         from pyarrow import parquet
 
@@ -459,13 +461,19 @@ def export_embeddings(embeddings: Embeddings, path: Path) -> list[Path]:
         with whole_file(path) as file:
             parquet.write_table(pa.table({"face_id": embeddings.face_ids, "vectors": vectors}), file)
         return [path]
-    if path.suffix == ".npy":
-        with whole_file(path) as file:
-            np.save(file, embeddings.vectors, allow_pickle=False)
-        ids = path.with_suffix(".csv")
-        write_text(ids, "\n".join(["face_id", *embeddings.face_ids]) + "\n")
-        return [path, ids]
-    raise EmbeddingError(f"Vectors are written as .parquet or .npy. Got '{path.name}' instead.")
+    with whole_file(path) as file:
+        np.save(file, embeddings.vectors, allow_pickle=False)
+    ids = path.with_suffix(".csv")
+    write_text(ids, csv_of(pd.DataFrame({"face_id": embeddings.face_ids})))
+    return [path, ids]
+
+
+def check_export(path: Path) -> None:
+    """Raise EmbeddingError unless vectors can be written to a file of this name."""
+    if path.is_dir():
+        raise EmbeddingError(f"{path} is a folder. Name a file in it: {path / 'vectors.parquet'}")
+    if path.suffix.lower() not in (".parquet", ".npy"):
+        raise EmbeddingError(f"Vectors are written as .parquet or .npy. Got '{path.name}' instead.")
 
 
 def _pictures_to_read(keys: NDArray[np.uint8], faces: Shelf, shelves: Sequence[Shelf]) -> NDArray[np.intp]:

@@ -31,13 +31,13 @@ from featurekit.classifiers._heads import Head
 from featurekit.detectors._frame import import_cv2
 from featurekit.embeddings import OpenBackbone, Progress, open_networks
 from featurekit.engines import usable_cores
-from featurekit.errors import ImageError, ModelError, TargetError, UnknownNameError
+from featurekit.errors import FeaturekitError, ImageError, ModelError, TargetError, UnknownNameError
 from featurekit.faces import STATUS_MEANINGS, TEMPLATES, CropKind, open_finder, see_faces, similarity
 from featurekit.images import read_bytes
 from featurekit.registry import unknown
-from featurekit.trained_model import TrainedModel
+from featurekit.trained_model import TrainedModel, Unexpected, in_reading_order
 from featurekit.weights import home
-from featurekit.workspace import whole_file
+from featurekit.workspace import fresh_name, whole_file
 
 if TYPE_CHECKING:
     import torch
@@ -170,16 +170,14 @@ def explain_photographs(
     finder = open_finder(model.settings, threads=threads)
     settings = replace(model.settings, choose=choose)
     names: set[str] = set()
+    unexpected = Unexpected()
     n_explained = 0
-    for done, path in enumerate(paths, start=1):
-        try:
-            data = read_bytes(path)
-            seen, _ = see_faces(data, finder, settings, reader.kinds)
-        except ImageError as error:
-            yield Unexplained(path, str(error))
-            seen = []
-        seen.sort(key=lambda one: float(one.face.box[0]) if one.face.status == "ok" else float("inf"))
-        for number, one in enumerate(seen, start=1):
+
+    def look(path: Path) -> Iterator[Explanation | Unexplained]:
+        nonlocal n_explained
+        data = read_bytes(path)
+        seen, _ = see_faces(data, finder, settings, reader.kinds)
+        for number, one in enumerate(in_reading_order(seen), start=1):
             if one.face.status != "ok":
                 yield Unexplained(path, STATUS_MEANINGS[one.face.status])
                 continue
@@ -190,10 +188,11 @@ def explain_photographs(
             heat = make_heat(one.crops, best)
             chance = np.random.default_rng([seed, n_explained])
             n_explained += 1
+            stem = path.stem if number == 1 else f"{path.stem}-{number}"
             yield Explanation(
                 path=path,
                 number=number,
-                name=_fresh_name(path.stem if number == 1 else f"{path.stem}-{number}", names),
+                name=fresh_name(stem, ".png", names).removesuffix(".png"),
                 answer="years" if model.target.is_regression else model.target.classes[best],
                 value=float(said[best]),
                 how=how,
@@ -201,6 +200,19 @@ def explain_photographs(
                 heat=_scaled(heat, SIDE),
                 loss=_check(reader, one.crops, best, heat, chance),
             )
+
+    for done, path in enumerate(paths, start=1):
+        try:
+            found = list(look(path))
+            unexpected.n_read += 1
+        except ImageError as error:
+            found = [Unexplained(path, str(error))]
+            unexpected.n_read += 1
+        except FeaturekitError:
+            raise
+        except Exception as error:
+            found = [Unexplained(path, unexpected.told(error))]
+        yield from found
         if progress:
             progress(done, len(paths))
 
@@ -209,13 +221,6 @@ def median_loss(losses: Sequence[Loss]) -> Loss:
     """Return the medians over faces, of which there must be one at least."""
     important, random = np.median(np.array(losses), axis=0)
     return Loss(float(important), float(random))
-
-
-def _fresh_name(name: str, taken: set[str]) -> str:
-    while name in taken:
-        name += "_"
-    taken.add(name)
-    return name
 
 
 class _Reader:
@@ -559,11 +564,11 @@ def draw_mean_maps(maps: Sequence[MeanMap], folder: Path) -> list[Path]:
 
     notes = [f"{WAYS[one.how]}, mean of {one.n_faces:,} faces" for one in maps]
     drawings = [_drawn(one.face, one.heat, one.group, note) for one, note in zip(maps, notes, strict=True)]
-    names: set[str] = {"sheet"}
+    names = {"sheet.png"}
     written = []
     for one, drawing in zip(maps, drawings, strict=True):
-        name = _fresh_name("mean-" + re.sub(r"[^\w-]+", "-", one.group), names)
-        written.append(_write(drawing, folder / f"{name}.png"))
+        name = fresh_name("mean-" + re.sub(r"[^\w-]+", "-", one.group), ".png", names)
+        written.append(_write(drawing, folder / name))
     width, height = PICTURE
     across = min(len(drawings), _PER_ROW)
     down = -(-len(drawings) // across)

@@ -46,6 +46,7 @@ STATUS_MEANINGS: Mapping[str, str] = {
     "unsupported_format": "the picture is of a kind that is not read",
     "bad_path": "the path cannot be a file's",
     "not_extracted": "nobody has looked at the picture yet",
+    "failed": "reading the picture raised an error that featurekit does not know",
 }
 STATUSES = tuple(STATUS_MEANINGS)
 # Those of pictures that are there and cannot be read.

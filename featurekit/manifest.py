@@ -328,14 +328,10 @@ class Manifest:
     def save(self, path: Path) -> None:
         """Write the table as CSV and, beside it, its root and tally as JSON."""
         info = {"root": str(self.root), **self.info}
-        table = _each_text(self.table, no_formula)
-        text = table.to_csv(index=False)
-        if "\r" in text:  # pandas quotes a line feed but not a carriage return, and reads it as a new row
-            text = table.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC)
         # Both appear once both are written: a full disk leaves what was there before.
         with whole_file(path) as file, whole_file(path.with_suffix(".json")) as beside:
             beside.write((json.dumps(info, indent=2, default=str) + "\n").encode())
-            file.write(text.encode())
+            file.write(csv_of(self.table).encode())
 
     @classmethod
     def load(cls, path: Path) -> "Manifest":
@@ -358,6 +354,15 @@ class Manifest:
         except (ValueError, KeyError, TypeError, RecursionError, pd.errors.ParserError) as error:
             raise ManifestError(f"{path} is not a manifest of featurekit: {error}") from error
         return cls(table, Path(root), info)
+
+
+def csv_of(table: pd.DataFrame, separator: str = ",") -> str:
+    """Return a table as CSV that stays a row a row, and that no spreadsheet takes for formulas."""
+    table = _each_text(table, no_formula)
+    text = table.to_csv(index=False, sep=separator)
+    if "\r" in text:  # pandas quotes a line feed but not a carriage return, and reads it as a new row
+        text = table.to_csv(index=False, sep=separator, quoting=csv.QUOTE_NONNUMERIC)
+    return text
 
 
 def _each_text(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:

@@ -7,6 +7,9 @@ and must still be readable for what they are.
 
 import re
 
+# What stands for a letter that no text file can hold, and the backslashes that would be taken for it.
+_UNWRITABLE = re.compile(r"[\ud800-\udfff]|\\(?=\\|[\ud800-\udfff]|x[89a-f][0-9a-f]|ud[89a-f][0-9a-f]{2})")
+_WRITTEN = re.compile(r"\\(\\|x[89a-f][0-9a-f]|ud[89a-f][0-9a-f]{2})")
 _MARKDOWN = re.compile(r"[\\`*\[\]<>|~&]|(?<![^\W_])_|_(?![^\W_])")
 _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 # What a spreadsheet takes for the start of a formula.
@@ -45,7 +48,44 @@ def _is_hidden(code: int) -> bool:
 
 
 def _written_out(letter: str) -> str:
+    if "\udc80" <= letter <= "\udcff":  # how Python holds a byte of a file name that is not UTF-8
+        return f"\\x{ord(letter) - 0xDC00:02x}"
     return letter.encode("unicode_escape", "backslashreplace").decode("ascii")
+
+
+def write_out(error: UnicodeError) -> tuple[str, int]:
+    """Write letters out that an encoding lacks; a handler of errors for codecs.register_error()."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(_written_out, error.object[error.start : error.end])), error.end
+
+
+def readable_name(name: str) -> str:
+    r"""Return a file name as any text file, table and terminal can hold it; two names stay two.
+
+    A byte that is not UTF-8 is written as a backslash, x and two digits. A backslash stays as it is, unless
+    it would then be read as the start of such a byte: it is doubled there.
+
+    >>> readable_name("caf\udce9.jpg"), readable_name(r"\xe9"), readable_name(r"a\b.jpg")
+    ('caf\\xe9.jpg', '\\\\xe9', 'a\\b.jpg')
+    """
+    return _UNWRITABLE.sub(lambda found: _written_out(found[0]) if found[0] != "\\" else "\\\\", name)
+
+
+def name_as_it_was(text: str) -> str:
+    r"""Return the file name that readable_name() was given; os.fsencode() gives its bytes.
+
+    >>> name_as_it_was(r"caf\xe9.jpg") == "caf\udce9.jpg", name_as_it_was(r"\\xe9")
+    (True, '\\xe9')
+    """
+
+    def read(found: re.Match[str]) -> str:
+        what = found[1]
+        if what == "\\":
+            return what
+        return chr(0xDC00 + int(what[1:], 16)) if what[0] == "x" else chr(int(what[2:], 16) | 0xD000)
+
+    return _WRITTEN.sub(read, text)
 
 
 def words_of(name: str) -> list[str]:

@@ -10,9 +10,10 @@ of its own recipe and refuses all others.
 
 import io
 import json
+import os
 import struct
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -20,10 +21,10 @@ from typing import Any, NamedTuple
 from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from featurekit._bundle import SKOPS, TENSORS, read_bundle, write_bundle
+from featurekit._bundle import SKOPS, SUMS, TENSORS, read_bundle, write_bundle
+from featurekit._columns import Columns, name_columns
 from featurekit.backbones import split_feature
 from featurekit.calibration import Calibration, apply_temperature
 from featurekit.classifiers import CLASSIFIERS, Classifier, ClassifierKind
@@ -48,12 +49,9 @@ from featurekit.faces import (
     open_finder,
     see_faces,
 )
-from featurekit.images import read_bytes, read_image
+from featurekit.images import read_bytes
 from featurekit.manifest import AGE, AGE_GROUP, GENDER, Target
-from featurekit.text import no_formula
-from featurekit.workspace import whole_file
 
-DECLINED = "unsure"  # stands in the place of an answer
 # Photographs that go through the models together.
 BATCH = 32
 
@@ -128,6 +126,7 @@ class TrainedModel:
         training: data set, synthetic or not, faces, subjects, notes of the fit.
         weights: name, sha256 and the three licences of each weight file that took part.
         calibration: what it may promise beyond its answer, as found on its folds; None for nothing.
+        folder: where it was loaded from; None where it was not.
     """
 
     name: str
@@ -139,6 +138,12 @@ class TrainedModel:
     training: Mapping[str, Any]
     weights: tuple[Mapping[str, Any], ...]
     calibration: Calibration | None = None
+    folder: Path | None = None
+
+    @property
+    def place(self) -> Path:
+        """Its folder, or its name for a model that lies nowhere."""
+        return self.folder or Path(self.name)
 
     def predict(self, vectors: NDArray[Any], recipes: Sequence[Recipe]) -> NDArray[np.float64]:
         """Return class probabilities, shape (n, n_classes), or years, shape (n, 1).
@@ -246,6 +251,7 @@ class TrainedModel:
                 training=content["training"],
                 weights=tuple(content["weights"]),
                 calibration=Calibration.from_json(content["calibration"]) if content["calibration"] else None,
+                folder=folder,
             )
             model.settings.recipe()  # which asks for its detector
             _check_answers(model, kind)
@@ -471,9 +477,11 @@ class Reading:
         number: of the face on it, from 1, left to right; 0 without a face.
         face: its status, box, landmarks and confidence.
         message: for a picture that cannot be read, what is wrong.
-        answers: target → class → probability, calibrated where the model can, or target → {"years": years}.
-        declined: targets that the model is not sure enough of to answer.
-        room: target → classes, or first and last year, that hold the truth as often as the model promises.
+        answers: model → class → probability, calibrated where the model can, or model → {"years": years}.
+            Here and below a model goes by the column of its answer (see columns_of), which is the target's
+            name where no other model reads it.
+        declined: models that are not sure enough to answer.
+        room: model → classes, or first and last year, that hold the truth as often as the model promises.
     """
 
     path: Path
@@ -483,6 +491,27 @@ class Reading:
     answers: Mapping[str, Mapping[str, float]]
     declined: frozenset[str] = frozenset()
     room: Mapping[str, tuple[str, ...] | tuple[float, float]] = field(default_factory=dict)
+
+
+def columns_of(models: Sequence[TrainedModel]) -> list[Columns]:
+    """Return what the columns of each model are called in a table of the answers of all.
+
+    Raises:
+        ModelError: two are the same model.
+    """
+    known: dict[bytes, TrainedModel] = {}
+    for model in models:
+        # The list of hashes is the model's identity: a copy in another folder gives the same answers.
+        content = (model.folder / SUMS).read_bytes() if model.folder else model.name.encode()
+        other = known.setdefault(content, model)
+        if other is not model:
+            what = (
+                f"{model.place} is given twice"
+                if os.path.realpath(other.place) == os.path.realpath(model.place)
+                else f"{other.place} and {model.place} hold the same model"
+            )
+            raise ModelError(f"{what}. Name each model once.")
+    return name_columns([model.target for model in models], [model.place.absolute() for model in models])
 
 
 def read_photographs(
@@ -513,8 +542,34 @@ def read_photographs(
         One reading a face, or one for a photograph without; in the order of the photographs.
 
     Raises:
-        ModelError: a model was fitted on vectors of another recipe than this version makes.
+        ModelError: a model was fitted on vectors of another recipe than this version makes, or stands twice.
+        Exception: of any kind, where reading fails with every photograph; see Unexpected.
     """
+    for readings in read_each(
+        paths,
+        models,
+        choose=choose,
+        device=device,
+        precision=precision,
+        threads=threads,
+        risk=risk,
+        progress=progress,
+    ):
+        yield from readings
+
+
+def read_each(
+    paths: Sequence[Path],
+    models: Sequence[TrainedModel],
+    *,
+    choose: str = "all",
+    device: str = "auto",
+    precision: str = "auto",
+    threads: int = 0,
+    risk: float | None = None,
+    progress: Progress | None = None,
+) -> Iterator[list[Reading]]:
+    """Do what read_photographs() does, and yield the readings of one photograph after the other."""
     threads = threads or usable_cores()
     settings = models[0].settings
     for model in models:
@@ -523,7 +578,10 @@ def read_photographs(
                 f"{models[0].name} and {model.name} find faces differently; ask them one by one."
             )
         model.check_version(device, precision)
-    surest = {model.name: _least_confidence(model, risk) for model in models}
+    asked = [
+        _Asked(model, columns.answer, _least_confidence(model, risk))
+        for model, columns in zip(models, columns_of(models), strict=True)
+    ]
     recipes = {recipe.feature: recipe for model in models for recipe in model.recipes}
     for model in models:
         if any(recipes[recipe.feature] != recipe for recipe in model.recipes):
@@ -533,38 +591,128 @@ def read_photographs(
     networks = open_networks(list(recipes.values()), threads)
     settings = replace(settings, choose=choose)
     finder = open_finder(settings, threads=threads)
-
     kinds = list(dict.fromkeys(network.crop for network in networks))
+    unexpected = Unexpected()
 
-    def look(path: Path) -> tuple[list[Seen], str]:
+    def look(path: Path) -> _Looked:
         try:
             seen, _ = see_faces(read_bytes(path), finder, settings, kinds)
         except ImageError as error:
-            return [Seen(Face(error.status))], str(error)
-        seen.sort(key=lambda one: float(one.face.box[0]) if one.face.status == "ok" else float("inf"))
-        return seen, ""
+            return _Looked([Seen(Face(error.status))], str(error))
+        except FeaturekitError:
+            raise
+        except Exception as error:
+            return _Looked([], error=error)
+        return _Looked(in_reading_order(seen))
+
+    def ask(looked: Sequence[_Looked]) -> list[_Said]:
+        crops = [one.crops for photograph in looked for one in photograph.seen if one.face.status == "ok"]
+        return _answers(crops, networks, asked) if crops else []
 
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(paths), BATCH):
             batch = paths[start : start + BATCH]
             looked = list(pool.map(look, batch))
-            crops = [one.crops for seen, _ in looked for one in seen if one.face.status == "ok"]
-            answers = iter(_answers(crops, networks, models, surest) if crops else [])
-            for path, (seen, message) in zip(batch, looked, strict=True):
-                for number, face in enumerate((one.face for one in seen), start=1):
-                    found = face.status == "ok"
-                    said = next(answers) if found else _Said({}, set(), {})
-                    yield Reading(
-                        path=path,
-                        number=number if found else 0,
-                        face=face,
-                        message=message or ("" if found else STATUS_MEANINGS[face.status]),
-                        answers=said.answers,
-                        declined=frozenset(said.declined),
-                        room=said.room,
-                    )
+            try:
+                said = iter(ask(looked))
+            except FeaturekitError:
+                raise
+            except Exception:
+                # One photograph must not cost the others of its batch their answers.
+                looked, said = _one_by_one(looked, ask)
+            unexpected.n_read += sum(one.error is None for one in looked)
+            for path, one in zip(batch, looked, strict=True):
+                if one.error:
+                    message = unexpected.told(one.error)
+                    yield [Reading(path=path, number=0, face=Face("failed"), message=message, answers={})]
+                else:
+                    yield [
+                        _reading(path, number, face.face, one.message, said)
+                        for number, face in enumerate(one.seen, start=1)
+                    ]
             if progress:
                 progress(min(start + BATCH, len(paths)), len(paths))
+
+
+class Unexpected:
+    """Tells a photograph that reading fails with from reading that fails with every photograph.
+
+    The first costs its own row. The second is a fault of the program, and is not hidden in a table of them.
+
+    Attributes:
+        n_read: photographs that were read, or for which there is a known reason why not.
+    """
+
+    MOST = 3  # photographs, the first ones of all, that may fail
+
+    def __init__(self) -> None:
+        self.n_read = 0
+        self._n_failed = 0
+
+    def told(self, error: Exception) -> str:
+        """Return what is said of a photograph, or raise its error where nothing else was ever read."""
+        self._n_failed += 1
+        if not self.n_read and self._n_failed >= self.MOST:
+            raise error
+        where = error.__traceback__
+        while where and where.tb_next:
+            where = where.tb_next
+        place = f" ({Path(where.tb_frame.f_code.co_filename).name}:{where.tb_lineno})" if where else ""
+        said = f"{type(error).__name__}: {error}".rstrip(": ")
+        return f"reading it raised an error that featurekit does not know: {said}{place}"
+
+
+def in_reading_order(seen: Sequence[Seen]) -> list[Seen]:
+    """Return the faces of a photograph from left to right, those that are none last."""
+    return sorted(seen, key=lambda one: float(one.face.box[0]) if one.face.status == "ok" else float("inf"))
+
+
+class _Looked(NamedTuple):
+    """What was found on one photograph: faces, what is wrong with it, or the error that looking raised."""
+
+    seen: list[Seen]
+    message: str = ""
+    error: Exception | None = None
+
+
+def _one_by_one(
+    looked: Sequence[_Looked], ask: Callable[[Sequence[_Looked]], list["_Said"]]
+) -> tuple[list[_Looked], Iterator["_Said"]]:
+    """Ask about each photograph by itself; one that raises an error becomes one with an error."""
+    kept: list[_Looked] = []
+    said: list[_Said] = []
+    for one in looked:
+        try:
+            said += ask([one])
+            kept.append(one)
+        except FeaturekitError:
+            raise
+        except Exception as error:
+            kept.append(_Looked([], error=error))
+    return kept, iter(said)
+
+
+def _reading(path: Path, number: int, face: Face, message: str, answers: Iterator["_Said"]) -> Reading:
+    """Return the reading of one face; answers: of the faces found, of which it takes the next."""
+    found = face.status == "ok"
+    said = next(answers) if found else _Said({}, set(), {})
+    return Reading(
+        path=path,
+        number=number if found else 0,
+        face=face,
+        message=message or ("" if found else STATUS_MEANINGS[face.status]),
+        answers=said.answers,
+        declined=frozenset(said.declined),
+        room=said.room,
+    )
+
+
+class _Asked(NamedTuple):
+    """A model, the name that its answers go by, and from which confidence on it may answer."""
+
+    model: TrainedModel
+    name: str
+    surest: float
 
 
 class _Said(NamedTuple):
@@ -595,18 +743,17 @@ def _least_confidence(model: TrainedModel, risk: float | None) -> float:
 def _answers(
     crops: Sequence[Mapping[CropKind, NDArray[np.uint8]]],
     networks: Sequence[OpenBackbone],
-    models: Sequence[TrainedModel],
-    surest: Mapping[str, float],
+    asked: Sequence[_Asked],
 ) -> list[_Said]:
-    """Return what the models say of each face; surest: from which confidence on each may answer."""
+    """Return what the models say of each face."""
     vectors = {}
     for network in networks:
         vectors.update(network.vectors(np.stack([crop[network.crop] for crop in crops])))
     said = [_Said({}, set(), {}) for _ in crops]
-    for model in models:
+    for model, name, surest in asked:
         joined = np.hstack([vectors[recipe.feature] for recipe in model.recipes])
         found = model.predict(joined, model.recipes)
-        name, known = model.target.name, model.calibration
+        known = model.calibration
         columns = ("years",) if model.target.is_regression else model.target.classes
         shown = found
         if known and known.sets:
@@ -618,112 +765,6 @@ def _answers(
                 one.room[name] = (float(first), float(last))
         for one, row, own in zip(said, shown, found, strict=True):
             one.answers[name] = dict(zip(columns, map(float, row), strict=True))
-            if not model.target.is_regression and own.max() < surest[model.name]:
+            if not model.target.is_regression and own.max() < surest:
                 one.declined.add(name)
     return said
-
-
-def readings_table(
-    readings: Sequence[Reading], models: Sequence[TrainedModel], *, room: bool = False
-) -> pd.DataFrame:
-    """Return readings as a table: one row a face, the likeliest answer and its probability a target.
-
-    Args:
-        readings: of faces.
-        models: who read them.
-        room: whether a column tells which classes, or two which years, the true ones are likely among;
-            empty for a model that cannot say.
-    """
-    rows = []
-    for reading in readings:
-        face = reading.face
-        row: dict[str, Any] = {
-            "photograph": str(reading.path),
-            "face": reading.number,
-            "status": face.status,
-            "confidence": face.confidence,
-        }
-        for model in models:
-            target, answer = model.target, reading.answers.get(model.target.name)
-            among = reading.room.get(target.name, ())
-            if target.is_regression:
-                row[target.name] = answer["years"] if answer else float("nan")
-                if room:
-                    first, last = among or (float("nan"), float("nan"))
-                    row |= {f"{target.name}_from": first, f"{target.name}_to": last}
-                continue
-            best = max(answer, key=lambda name: answer[name]) if answer else ""
-            row[target.name] = DECLINED if target.name in reading.declined else best
-            row[f"{target.name}_probability"] = answer[best] if answer else float("nan")
-            if room:
-                row[f"{target.name}_among"] = " | ".join(map(str, among))
-        row |= dict(zip(("x1", "y1", "x2", "y2"), map(float, face.box), strict=True))
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def write_readings(table: pd.DataFrame, path: Path) -> None:
-    """Write a table of readings; its ending decides the format: .csv, .json or .parquet."""
-    with whole_file(path) as file:
-        if path.suffix == ".parquet":
-            table.to_parquet(file, index=False)
-        elif path.suffix == ".json":
-            file.write((table.to_json(orient="records", indent=2) + "\n").encode())
-        else:
-            # File names come from anywhere, and a spreadsheet would run one that begins like a formula.
-            names = table["photograph"].map(no_formula)
-            file.write(table.assign(photograph=names).to_csv(index=False).encode())
-
-
-def draw_readings(readings: Sequence[Reading], folder: Path) -> list[Path]:
-    """Write a copy of each photograph with a face, boxes and answers drawn on it; return the copies."""
-    from PIL import Image, ImageDraw, ImageFont
-
-    drawn = []
-    by_picture: dict[Path, list[Reading]] = {}
-    for reading in readings:
-        if reading.face.status == "ok":
-            by_picture.setdefault(reading.path, []).append(reading)
-    names: set[str] = set()
-    for path, faces in by_picture.items():
-        picture = Image.fromarray(read_image(path))
-        pen = ImageDraw.Draw(picture)
-        # Lines and letters grow with the picture, so that they can be read when it is shown whole.
-        unit = max(max(picture.size) / 400, 1.0)
-        font = ImageFont.load_default(size=round(11 * unit))
-        for reading in faces:
-            box = [float(value) for value in reading.face.box]
-            pen.rectangle(box, outline=(255, 255, 255), width=round(3 * unit))
-            pen.rectangle(box, outline=(20, 90, 200), width=round(1.5 * unit))
-            text = _caption(reading)
-            # Below the face where there is room, else inside.
-            left, top, right, bottom = pen.textbbox((box[0], box[3] + 2 * unit), text, font=font)
-            lift = max(bottom + 3 * unit - picture.size[1], 0)
-            shift = max(right + 3 * unit - picture.size[0], 0)
-            x, y = left - shift, top - lift
-            edge = 2 * unit
-            pen.rectangle(
-                (x - edge, y - edge, right - shift + edge, bottom - lift + edge), fill=(20, 90, 200)
-            )
-            pen.text((x, y), text, fill=(255, 255, 255), font=font, anchor="la")
-        name = path.stem
-        while f"{name}.png" in names:
-            name += "_"
-        names.add(f"{name}.png")
-        with whole_file(folder / f"{name}.png") as file:
-            picture.save(file, "PNG")
-        drawn.append(folder / f"{name}.png")
-    return drawn
-
-
-def _caption(reading: Reading) -> str:
-    parts = []
-    for target, answer in reading.answers.items():
-        best = max(answer, key=lambda name: answer[name])
-        if target in reading.declined:
-            parts.append(f"{target.replace('_', ' ')}: {DECLINED}")
-        elif target == AGE.name:
-            parts.append(f"{answer['years']:.0f} years")
-        else:
-            parts.append(f"{best} {100 * answer[best]:.0f} %")
-    return "\n".join(parts)

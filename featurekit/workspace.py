@@ -18,10 +18,13 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from featurekit.errors import WorkspaceError
+
+LONGEST_NAME = 255  # bytes of a file's name, on nearly every disk
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,11 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     Raises:
         WorkspaceError: the folder cannot be written, or the disk is full.
     """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    ending = f".{os.getpid()}-{threading.get_ident()}.tmp"
+    name = path.name
+    if len(os.fsencode(f".{name}{ending}")) > LONGEST_NAME:  # the file's own name may fill what is allowed
+        name = sha256(os.fsencode(name)).hexdigest()
+    unfinished = path.with_name(f".{name}{ending}")
     try:
         make_folder(path.parent)
         with unfinished.open("wb") as file:
@@ -77,6 +84,24 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):  # the error above says more
             unfinished.unlink()
+
+
+def fresh_name(stem: str, ending: str, taken: set[str]) -> str:
+    """Return a file name made of a stem that no file of one call has yet, and remember it.
+
+    Two names that differ only by case are one file on many disks. A stem may be too long to have anything
+    added to it, and is cut.
+
+    Args:
+        stem: what the file is called after.
+        ending: of the name, with its dot.
+        taken: the names given before, in small letters.
+    """
+    stem = os.fsdecode(os.fsencode(stem)[: LONGEST_NAME - 32])
+    while (name := f"{stem}{ending}").casefold() in taken:
+        stem += "_"
+    taken.add(name.casefold())
+    return name
 
 
 def make_folder(folder: Path, mode: int = 0o777) -> None:

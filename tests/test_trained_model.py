@@ -18,15 +18,9 @@ from featurekit.datasets import prepare
 from featurekit.embeddings import enter, extract, load_embeddings, make_recipes
 from featurekit.errors import ModelError
 from featurekit.faces import default_settings
+from featurekit.readings import draw_readings, readings_table, write_readings
 from featurekit.store import Store
-from featurekit.trained_model import (
-    TrainedModel,
-    draw_readings,
-    off_the_shelf_models,
-    read_photographs,
-    readings_table,
-    write_readings,
-)
+from featurekit.trained_model import TrainedModel, off_the_shelf_models, read_photographs
 
 COLUMNS = {"image_path": "file", "subject_id": "person", "age": "years", "gender": "sex"}
 FITTED = [
@@ -205,7 +199,7 @@ def test_every_photograph_gets_a_line(world, tmp_path, portraits):
     for name in ("out.csv", "out.json", "out.parquet"):
         write_readings(table, tmp_path / name)
         assert (tmp_path / name).stat().st_size > 0
-    assert len(draw_readings(readings, tmp_path / "drawn")) == 2
+    assert len(draw_readings(readings, [model], tmp_path / "drawn")) == 2
 
 
 @pytest.mark.parametrize("name", ["=1+1.png", "@x.png", "-2.png", "+3.png"])
@@ -233,7 +227,7 @@ def test_every_face_of_a_photograph_is_read_from_left_to_right(tmp_path):
         assert set(reading.answers) == {"gender", "age_group", "age"}
         assert reading.answers["gender"]["female"] > 0.9
         assert 25 < reading.answers["age"]["years"] < 60
-    with Image.open(draw_readings(readings, tmp_path / "drawn")[0]) as picture:
+    with Image.open(draw_readings(readings, models, tmp_path / "drawn")[0]) as picture:
         assert picture.size == (1024, 512)
 
 
