@@ -877,7 +877,7 @@ def _print_checked(one: "Checked") -> None:
 def _report_changes(workspace: Workspace, manifest: "Manifest", names: tuple[str, str]) -> None:
     """Write what changed between two comparisons of a workspace."""
     from featurekit.benchmark import some_runs
-    from featurekit.evidence import compare_runs
+    from featurekit.evidence import compare_runs, relabelled
     from featurekit.report import write_changes
 
     before, after = (workspace.report(name) for name in names)
@@ -886,7 +886,10 @@ def _report_changes(workspace: Workspace, manifest: "Manifest", names: tuple[str
     shared = {run.name: run.seen(manifest).target(run.target) for run in later if run.name in both}
     differences = compare_runs(before, after, shared)
     folder = workspace.report(f"{names[1]}-against-{names[0]}")
-    page = write_changes(folder, earlier, later, names, differences)
+    apart = relabelled(before, after, list(shared))
+    for name, why in apart.items():
+        typer.echo(f"warning: {name} is set apart: {why}. Fit it again: featurekit fit", err=True)
+    page = write_changes(folder, earlier, later, names, differences, apart)
     for name, found in differences.items():
         what = "differs beyond chance" if found.is_shown else "no evidence of a difference"
         typer.echo(f"{name}: {what}")

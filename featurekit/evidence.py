@@ -388,17 +388,14 @@ def compare_runs(
 
     Returns:
         Name of the run → the difference, a gain above 0 where the later one is better; p-values are adjusted
-        for all of them together. Without runs whose predictions are not at hand, or of no common face.
+        for all of them together. Without runs whose predictions are not at hand, of no common face, or that
+        relabelled() names.
     """
     found, persons = {}, []
+    apart = relabelled(before, after, list(runs))
     for name, target in runs.items():
-        paths = [folder / "predictions" / f"{name}.parquet" for folder in (after, before)]
-        if not all(path.is_file() and _says_who_is_who(path) for path in paths):
-            continue
-        tables = dict(zip(("after", "before"), map(pd.read_parquet, paths), strict=True))
-        common = _common(tables, "face_id")
-        # Labels may have been corrected in between: each answer is measured by those of its time.
-        if len(common["after"]):
+        common = _of_both(before, after, name)
+        if name not in apart and common is not None and len(common["after"]):
             found[name] = _differences(target, common, seed)[0]
             gains = _errors(target, common["before"]) - _errors(target, common["after"])
             persons.append((common["after"][["face_id", "subject"]], gains))
@@ -407,6 +404,40 @@ def compare_runs(
         name: replace(one, adjusted=float(p), limit=tested.limit)
         for (name, one), p in zip(found.items(), tested.adjusted, strict=True)
     }
+
+
+def relabelled(before: Path, after: Path, names: Sequence[str]) -> dict[str, str]:
+    """Return which runs of two comparisons were scored on other labels or persons, and what differs.
+
+    The later run would look better or worse because its labels are others, not because the model is.
+
+    Args:
+        before: folder of the earlier one.
+        after: of the later one.
+        names: of runs that both have.
+    """
+    apart = {}
+    for name in names:
+        common = _of_both(before, after, name)
+        if common is None:
+            continue
+        n = len(common["after"])
+        changed = int((common["after"]["true"] != common["before"]["true"]).sum())
+        pairs = np.stack([common[side]["subject"].to_numpy() for side in ("after", "before")], axis=1)
+        n_subjects = {len(np.unique(column)) for column in pairs.T} | {len(np.unique(pairs, axis=0))}
+        if changed:
+            apart[name] = f"labels of {changed:,} of its {n:,} common faces have changed in between"
+        elif len(n_subjects) > 1:
+            apart[name] = "who is the same subject has changed in between"
+    return apart
+
+
+def _of_both(before: Path, after: Path, name: str) -> dict[str, pd.DataFrame] | None:
+    """Return the later and the earlier predictions of a run for the faces of both; None where they lack."""
+    paths = [folder / "predictions" / f"{name}.parquet" for folder in (after, before)]
+    if not all(path.is_file() and _says_who_is_who(path) for path in paths):
+        return None
+    return _common(dict(zip(("after", "before"), map(pd.read_parquet, paths), strict=True)), "face_id")
 
 
 def _same_persons(

@@ -47,9 +47,9 @@ def test_a_run_from_before_a_label_was_corrected_is_set_apart_in_the_report(feat
     assert f"gender--mean_color--logistic_regression is set apart: {why}" in errors
     assert "logistic_regression" not in output
     page = (corrected / "reports" / "table" / "report.md").read_text()
-    ranking = page.split("## Gender")[1].split("## Runs that cannot be compared")[0]
-    assert "logistic" not in ranking
-    assert why in page
+    ranking, apart = page.split("These runs stand in no ranking")[0].rsplit("**Table", 1)
+    assert "logistic" not in ranking.split("## Gender")[1]
+    assert f"logistic\\_regression | {why}" in apart
 
 
 def test_it_is_averaged_with_none_from_after(featurekit, corrected):
@@ -62,6 +62,18 @@ def test_it_is_averaged_with_none_from_after(featurekit, corrected):
 def test_the_audit_leaves_it_out(featurekit, corrected):
     _, _, errors = featurekit("audit", "--no-pictures")
     assert "gender--mean_color--logistic_regression is left out: labels of its target have changed" in errors
+
+
+def test_two_comparisons_with_other_labels_are_not_compared(featurekit, corrected):
+    fitted = ("fit", "--model", "logistic_regression", "--target", "gender", "--name", "later")
+    assert featurekit(*fitted)[0] == 0
+    code, output, errors = featurekit("report", "--compare", "table", "later")
+    assert code == 0, errors
+    name = "gender--mean_color--logistic_regression"
+    assert f"{name} is set apart: labels of 1 of its 24 common faces have changed in between" in errors
+    assert name not in output
+    page = (corrected / "reports" / "later-against-table" / "report.md").read_text()
+    assert "set apart, because labels of 1 of its 24 common faces have changed" in page
 
 
 def test_fitted_again_it_stands_beside_the_others(featurekit, corrected):

@@ -172,6 +172,7 @@ def write_changes(
     after: Sequence[Run],
     names: tuple[str, str],
     differences: Mapping[str, Difference],
+    apart: Mapping[str, str] | None = None,
 ) -> Path:
     """Write what changed between two comparisons as report.html and report.md; return the former's path.
 
@@ -181,11 +182,12 @@ def write_changes(
         after: of the later one.
         names: of the comparisons.
         differences: from featurekit.evidence.compare_runs().
+        apart: from featurekit.evidence.relabelled().
 
     Raises:
         WorkspaceError: they have no run in common, or the folder cannot be written.
     """
-    return _write(folder, compose_changes(before, after, names, differences))
+    return _write(folder, compose_changes(before, after, names, differences, apart))
 
 
 def _write(folder: Path, page: Page) -> Path:

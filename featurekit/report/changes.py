@@ -25,6 +25,7 @@ def compose_changes(
     after: Sequence[Run],
     names: tuple[str, str],
     differences: Mapping[str, Difference],
+    apart: Mapping[str, str] | None = None,
 ) -> Page:
     """Return the page on two comparisons.
 
@@ -34,6 +35,7 @@ def compose_changes(
         names: of the comparisons.
         differences: name of a run → how the later one compares with the earlier one (gain above 0: the later
             one is better); without those whose predictions are not at hand.
+        apart: name of a run that cannot be compared → why, from featurekit.evidence.relabelled().
 
     Raises:
         WorkspaceError: they have no run in common.
@@ -46,7 +48,7 @@ def compose_changes(
         )
     is_synthetic = any(bool(run.dataset.get("synthetic")) for run in (*before, *after))
     sections = [
-        Section("Verdict", (Points(_verdict(old, new, shared, differences)),)),
+        Section("Verdict", (Points(_verdict(old, new, shared, names, differences, apart or {})),)),
         Section("Scores", tuple(_scores(old, new, shared, names, differences))),
         Section("What else changed", tuple(_surroundings(old, new, shared, names))),
     ]
@@ -60,18 +62,28 @@ def _verdict(
     old: Mapping[str, Run],
     new: Mapping[str, Run],
     shared: Sequence[str],
+    names: tuple[str, str],
     differences: Mapping[str, Difference],
+    apart: Mapping[str, str],
 ) -> tuple[tuple[str, str], ...]:
     shown = [name for name in shared if name in differences and differences[name].is_shown]
     better = sum(differences[name].gain > 0 for name in shown)
     tested = sum(name in differences for name in shared)
     score = f"{len(shown)} of {tested} runs whose predictions are at hand differ beyond chance"
     score += f": {better} are better, {len(shown) - better} worse." if shown else "."
-    if tested < len(shared):
-        score += f" Of {len(shared) - tested} more runs nothing can be said: their predictions are not here."
+    unknown = len(shared) - tested - len(apart)
+    if unknown:
+        score += f" Of {unknown} more runs nothing can be said: their predictions are not here."
     same = sum(old[name].scores == new[name].scores for name in shared)
     items = [
         ("Scores:", score),
+        *(
+            (
+                f"{old[name].classifier_name} on {old[name].features}, {old[name].target}:",
+                f"set apart, because {why}. Fit it again in {names[0]} and {names[1]} on the same labels.",
+            )
+            for name, why in apart.items()
+        ),
         ("Equal:", f"{same} of {len(shared)} runs have the same scores to the last digit."),
     ]
     changed = list(dict.fromkeys(what for name in shared for what in _changed(old[name], new[name])))
