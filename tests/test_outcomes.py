@@ -110,7 +110,9 @@ def test_a_comparison_is_reported_again_from_what_it_keeps(featurekit, work, tmp
 
 
 def a_run(name, on, created="2026-01-01", folds="f"):
-    return SimpleNamespace(name=name, target="gender", created=created, folds={"sha256": folds}, scored_on=on)
+    return SimpleNamespace(
+        name=name, target="gender", created=created, folds={"sha256": folds}, scored_on=on, left_out={}
+    )
 
 
 ON = {"rows": "r", "labels": "l", "subjects": "s"}
@@ -157,3 +159,15 @@ def test_the_order_of_rows_scored_makes_no_difference_and_each_of_them_does(tmp_
     found = scored_on(manifest, GENDER, np.array([0, 1, 4]))
     assert found == scored_on(manifest, GENDER, np.array([4, 0, 1]))
     assert found["rows"] != scored_on(manifest, GENDER, np.array([0, 1, 5]))["rows"]
+
+
+def test_runs_that_tell_other_classes_apart_are_not_compared():
+    on = {"rows": "r", "labels": "l", "subjects": "s"}
+    older = SimpleNamespace(
+        name="older", target="gender", created="1", folds={"sha256": "f"}, scored_on=on, left_out={}
+    )
+    newer = SimpleNamespace(
+        name="newer", target="gender", created="2", folds={"sha256": "f"}, left_out={"male": 3}
+    )
+    newer.scored_on = {**on, "labels": "fewer"}
+    assert set_apart([older, newer]) == {"older": "it tells other classes apart"}
