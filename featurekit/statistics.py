@@ -24,6 +24,7 @@ FEWEST_BLOCKS = 10
 # A candidate that is so many standard errors outside the margin is not one that chance lets in.
 CLEARLY_WORSE = 3.0
 _AT_ONCE = 20_000_000  # numbers of one piece of a large product
+_IN_CACHE = 200_000  # numbers that a processor keeps at hand
 _LAST_BITS = 1e-9  # of a sum; what two sums differ by less than is how they were added up
 
 
@@ -271,19 +272,23 @@ def _step_down(
         highest = np.full(n_flips, -np.inf)
         order = np.argsort(real, kind="stable")
         # From the least significant pair on, each is compared with the highest of those up to itself.
-        for number in order.tolist():
-            i, j = pairs[members[number]]
-            t = turned[i] - turned[j]
-            t /= scale[number]
+        for start, end in _pieces(len(order), n_flips, _IN_CACHE):
+            block = order[start:end]
+            first, second = places[members[block]].T
+            t = turned[first] - turned[second]
+            t /= scale[block, None]
             if is_two_sided:
                 np.abs(t, out=t)
-            threshold = real[number] - room
-            as_far = np.count_nonzero(t >= threshold)
-            p_values[members[number]] = (as_far + 1) / (n_flips + 1)
-            if is_two_sided or real[number] > -CLEARLY_WORSE:
-                np.maximum(highest, t, out=highest)
-            as_far = max(as_far, np.count_nonzero(highest >= threshold))
-            adjusted[members[number]] = (as_far + 1) / (n_flips + 1)
+            threshold = real[block, None] - room
+            as_far = np.count_nonzero(t >= threshold, axis=1)
+            if not is_two_sided:
+                t[real[block] <= -CLEARLY_WORSE] = -np.inf
+            np.maximum(t[0], highest, out=t[0])
+            np.maximum.accumulate(t, axis=0, out=t)
+            highest = t[-1].copy()
+            as_high = np.maximum(as_far, np.count_nonzero(t >= threshold, axis=1))
+            p_values[members[block]] = (as_far + 1) / (n_flips + 1)
+            adjusted[members[block]] = (as_high + 1) / (n_flips + 1)
         # A pair is never more sure than one that is more significant.
         downward = members[order[::-1]]
         adjusted[downward] = np.maximum.accumulate(adjusted[downward])
@@ -588,7 +593,7 @@ def per_subject(columns: NDArray[np.float64], subjects: NDArray[np.str_]) -> NDA
     return np.ascontiguousarray(np.stack(sums, axis=1))
 
 
-def _pieces(n: int, width: int) -> Iterator[tuple[int, int]]:
+def _pieces(n: int, width: int, at_once: int | None = None) -> Iterator[tuple[int, int]]:
     """Yield where pieces of n rows of so many numbers start and end, so that each fits into memory."""
-    size = max(_AT_ONCE // max(width, 1), 1)
+    size = max((at_once or _AT_ONCE) // max(width, 1), 1)
     yield from ((start, min(start + size, n)) for start in range(0, n, size))

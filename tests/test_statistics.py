@@ -96,6 +96,7 @@ def test_pieces_that_fit_into_memory_draw_the_same_persons(monkeypatch, at_once)
 
     whole = everything()
     monkeypatch.setattr(statistics, "_AT_ONCE", at_once)
+    monkeypatch.setattr(statistics, "_IN_CACHE", at_once)
     assert all(np.array_equal(one, other) for one, other in zip(everything(), whole, strict=True))
 
 
