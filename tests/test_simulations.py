@@ -79,8 +79,9 @@ def holm(p_values):
 def of_endless_flips(of_each, pairs):
     """Return the p-values of single sign-flip tests in the limit of infinitely many flips, shape (n_pairs,).
 
-    A sum of differences d with random signs has variance Σ d² and excess kurtosis -2 Σ d⁴ / (Σ d²)²; from
-    these its tail is known (Edgeworth). It is below that of the normal distribution, to Holm's favour.
+    A sum of differences d with random signs has variance Σ d² and excess kurtosis -2 Σ d⁴ / (Σ d²)². With
+    both, the normal distribution gives its tail to a few per cent (Cornish & Fisher); that was compared with
+    many flips below, and down to p = 1e-8 with importance sampling.
     """
     i, j = np.array(pairs).T
     sums, powers = of_each.sum(axis=0), {1: of_each, 2: of_each**2, 3: of_each**3}
@@ -89,16 +90,14 @@ def of_endless_flips(of_each, pairs):
     squares = second[i] + second[j] - 2 * products[1, 1][i, j]
     mixed = 6 * products[2, 2][i, j] - 4 * (products[1, 3][i, j] + products[1, 3][j, i])
     t = np.abs(sums[i] - sums[j]) / np.sqrt(squares)
-    kurtosis = -2 * (fourth[i] + fourth[j] + mixed) / squares**2
-    tail = norm.sf(t) + norm.pdf(t) * kurtosis / 24 * (t**3 - 3 * t)
-    return 2 * np.clip(np.minimum(tail, norm.sf(t)), 0, 1)
+    return 2 * norm.sf(t + (fourth[i] + fourth[j] + mixed) / squares**2 / 12 * (t**3 - 3 * t))
 
 
 EFFECTS = (0.01, 0.02, 0.05)
 
 
 @pytest.fixture(
-    scope="module", params=[(2, 100, 999), (12, 20, 999), (60, 5, 499)], ids=lambda of: f"{of[0]}"
+    scope="module", params=[(2, 100, 999), (12, 20, 999), (60, 5, 299)], ids=lambda of: f"{of[0]}"
 )
 def found(request, counts):
     """What the tests say of so many models.
@@ -148,13 +147,14 @@ def test_as_many_differences_are_shown_as_holm_would_show(found, effect):
 
 
 def test_the_limit_of_infinitely_many_flips_is_what_many_flips_approach(counts):
-    rng = np.random.default_rng(0)
-    losses = simulated(counts, [0.0, 0.0, 0.01, 0.02, 0.03], rng, 1)[0]
-    pairs = [(0, other) for other in range(1, 5)]
-    found = sign_flip(losses, pairs, seed=0, n_flips=200_000).p_values
+    losses = simulated(counts, [0.0] * 5 + [0.015] * 5, np.random.default_rng(0), 1)[0]
+    pairs = list(combinations(range(10), 2))
+    found = sign_flip(losses, pairs, seed=0, n_flips=100_000).p_values
     limit = of_endless_flips(losses, pairs)
-    assert (np.diff(np.sort(found)) > 0).all()  # from one that is nothing to one that is far out
-    assert found == pytest.approx(limit, rel=0.1, abs=1e-4)
+    often = limit > 0.001  # by chance, a hundred flips are 30 % off at most
+    assert found[often] == pytest.approx(limit[often], rel=0.3)
+    assert np.abs(np.log(found[often] / limit[often])).mean() < 0.05
+    assert limit.min() < 1e-4
 
 
 def test_35_points_among_60_models_are_shown_at_the_limit(counts):

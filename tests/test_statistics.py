@@ -96,6 +96,7 @@ def test_pieces_that_fit_into_memory_draw_the_same_persons(monkeypatch, at_once)
 
     whole = everything()
     monkeypatch.setattr(statistics, "_AT_ONCE", at_once)
+    monkeypatch.setattr(statistics, "_IN_CACHE", at_once)
     assert all(np.array_equal(one, other) for one, other in zip(everything(), whole, strict=True))
 
 
@@ -140,13 +141,22 @@ def every_sign(monkeypatch, n):
     return 2 * patterns - 1
 
 
-def by_definition(real, flipped):
+def studentized(d, signs):
+    """T of each comparison under each pattern of signs, with tails made alike by its kurtosis."""
+    squares = (d**2).sum(axis=0)
+    t = signs @ d / np.sqrt(squares)
+    return t + (d**4).sum(axis=0) / squares**2 / 12 * (t**3 - 3 * t)
+
+
+def by_definition(d, signs, size=np.abs):
     """Step-down p-values, written down as they are defined.
 
     Args:
-        real: T of each comparison, shape (n,).
-        flipped: T under each pattern of signs, shape (n_patterns, n).
+        d: differences of each comparison on each person, shape (n_subjects, n).
+        signs: every pattern of signs, shape (n_patterns, n_subjects).
+        size: whether they are two-sided.
     """
+    real, *flipped = size(studentized(d, np.concatenate([np.ones((1, len(d))), signs])))
     adjusted, so_far = [0.0] * len(real), 0.0
     for one in sorted(range(len(real)), key=lambda number: -real[number]):
         others = [other for other in range(len(real)) if real[other] <= real[one]]
@@ -161,11 +171,9 @@ def test_a_family_is_adjusted_as_all_patterns_of_signs_say(monkeypatch, seed):
     losses = np.random.default_rng(seed).normal([0.0, 0.0, 0.5, 1.5], 1, (8, 4))
     signs, pairs = every_sign(monkeypatch, 8), list(combinations(range(4), 2))
     d = np.stack([losses[:, i] - losses[:, j] for i, j in pairs], axis=1)
-    scale = np.sqrt((d**2).sum(axis=0))
-    real, flipped = np.abs(d.sum(axis=0)) / scale, np.abs(signs @ d) / scale
     found = sign_flip(losses, pairs, seed=0, n_flips=2**8)
-    assert found.adjusted.tolist() == pytest.approx(by_definition(real, flipped))
-    alone = ((flipped >= real - 1e-9).sum(axis=0) + 1) / (2**8 + 1)
+    assert found.adjusted.tolist() == pytest.approx(by_definition(d, signs))
+    alone = ((np.abs(signs @ d) >= np.abs(d.sum(axis=0)) - 1e-9).sum(axis=0) + 1) / (2**8 + 1)
     assert found.p_values.tolist() == pytest.approx(alone.tolist())
 
 
@@ -195,7 +203,7 @@ def test_a_pair_is_never_more_sure_than_a_more_significant_one():
     pairs = list(combinations(range(9), 2))
     found = sign_flip(losses, pairs, seed=0, n_flips=999)
     d = np.stack([losses[:, i] - losses[:, j] for i, j in pairs], axis=1)
-    order = np.argsort(-np.abs(d.sum(axis=0)) / np.sqrt((d**2).sum(axis=0)))
+    order = np.argsort(-np.abs(studentized(d, np.ones((1, 40))))[0])
     assert (np.diff(found.adjusted[order]) >= 0).all()
     assert (found.adjusted >= found.p_values).all()
     assert 0.001 == found.limit <= found.p_values.min()
@@ -255,8 +263,7 @@ def test_candidates_are_adjusted_as_all_patterns_of_signs_say(monkeypatch):
     for best in range(4):
         asked = [j for j in (0, 1) if j != best]
         d = np.stack([0.5 * counts - losses[:, j] + losses[:, best] for j in asked], axis=1)
-        scale = np.sqrt((d**2).sum(axis=0))
-        adjusted = by_definition(d.sum(axis=0) / scale, signs @ d / scale)
+        adjusted = by_definition(d, signs, size=np.asarray)
         expected[asked] = np.maximum(expected[asked], adjusted)
     found = non_inferior(losses, counts, [0, 1], margin=0.5, seed=0, n_flips=2**8)
     assert found.adjusted.tolist() == pytest.approx(expected.tolist())
