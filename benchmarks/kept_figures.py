@@ -1,0 +1,214 @@
+"""Write README's results from the kept report, and docs/history.md from its table: no figure there is typed.
+
+    python benchmarks/kept_figures.py            # write both
+    python benchmarks/kept_figures.py --check    # exit code 1 if either is not what is stored
+
+tests/test_kept_report.py runs the check.
+"""
+
+import csv
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from featurekit.audit import Audit
+from featurekit.benchmark import Run, load_runs
+from featurekit.evidence import Evidence
+from featurekit.report.made_by import made_by
+from featurekit.report.tables import SCORES, best_first, p_value, score_kind, signed
+from featurekit.report.verdict import answer
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "reports" / "utkface-builtin"
+BEGIN, END = "<!-- results: python benchmarks/kept_figures.py -->", "<!-- end of results -->"
+SIX = "dlib_age+dlib_age:middle+dlib_gender+mobilenet_v2+mobilenet_v2:middle+dlib_face"
+FIVE = SIX.removesuffix("+dlib_face")
+THREE = "dlib_age+dlib_gender+dlib_face"
+BUILTIN = "dlib_age+dlib_gender+mobilenet_v2"
+# What a set of features is called where there is no room for its parts.
+NAMES = {SIX: "all six", FIVE: "the five builtin ones", THREE: "dlib's three", BUILTIN: "three builtin ones"}
+COLUMNS = (("age_group", "exact"), ("age_group", "one_off"), ("gender", "exact"), ("age", "mae_years"))
+TARGETS = {"age_group": "age groups", "gender": "gender", "age": "age"}
+
+
+def results(folder: Path = FOLDER) -> str:
+    """Return the results of a kept comparison as Markdown: the table, the first screen, differences, commands."""
+    runs, evidence = load_runs(folder), Evidence.load(folder)
+    assert evidence is not None
+    lines = [
+        _intro(runs),
+        "",
+        *_table(runs),
+        "",
+        *_first_screen(runs, evidence),
+        "",
+        *_differences(runs, evidence),
+    ]
+    commands = made_by(runs, runs, folder.name, Audit.load(folder))
+    return "\n".join([*lines, "", *_hardware(runs), "", *(f"    {line}" for line in commands)])
+
+
+def _intro(runs: Sequence[Run]) -> str:
+    dataset = runs[0].dataset
+    n_used = dataset["n_rows"] - sum(dataset["tally"].values())
+    tested = {run.target: run.n_tested for run in runs}
+    n_folds = runs[0].folds["number"]
+    return (
+        f"{dataset['n_rows']:,} face chips of UTKFace (half of the set, as published: duplicates, contradictions and"
+        f" malformed names included), the builtin networks and `dlib_face` on each face and its mirror image,"
+        f" {n_folds} folds, seed {runs[0].seed}; mean ± standard deviation over the folds. {n_used:,} rows are"
+        f" usable; {max(tested.values()):,} of them have a face that was found, and {tested['age_group']:,} of"
+        " these an age inside one of Adience's eight groups. "
+        + "; ".join(f"*{name}*: `{features}`" for features, name in NAMES.items())
+        + ". The whole report, with intervals, tests, confusion matrices, cost, weights and their licences:"
+        " [reports/utkface-builtin/report.md](reports/utkface-builtin/report.md)."
+    )
+
+
+def _features(run: Run) -> str:
+    if run.is_baseline and run.classifier == "majority":
+        return "none"
+    if run.is_baseline:
+        return "the networks' own heads"
+    return NAMES.get(run.features, run.features)
+
+
+def _table(runs: Sequence[Run]) -> list[str]:
+    """Return a row for each model that reads every target, the best at age groups first."""
+    by_model: dict[tuple[str, str], dict[str, Run]] = {}
+    for run in runs:
+        by_model.setdefault((_features(run), run.classifier_name), {})[run.target] = run
+    first = best_first([run for run in runs if run.target == "age_group"])
+    order = [(_features(run), run.classifier_name) for run in first]
+    titles = [
+        f"{TARGETS[target]}, {SCORES[name].title.lower()} {SCORES[name].unit}" for target, name in COLUMNS
+    ]
+    lines = [f"| features | classifier | {' | '.join(titles)} |", "| --- " * (2 + len(COLUMNS)) + "|"]
+    for model in order:
+        cells = []
+        for target, name in COLUMNS:
+            run, kind = by_model[model].get(target), score_kind(name)
+            score = run.scores[name] if run else None
+            cells.append(f"{kind.format(score['mean'])} ± {kind.format(score['spread'])}" if score else "–")
+        lines.append(f"| {model[0]} | {model[1]} | {' | '.join(cells)} |")
+    return lines
+
+
+def _first_screen(runs: Sequence[Run], evidence: Evidence) -> list[str]:
+    lines = ["For age groups, the first screen of the report says:", ""]
+    of_target = best_first([run for run in runs if run.target == "age_group"])
+    for what, said in answer(of_target, evidence.targets["age_group"]):
+        for features, name in NAMES.items():
+            said = said.replace(f"on {features}", f"on {name}")
+        lines.append(f"- **{what}.** {said}")
+    return lines
+
+
+def _differences(runs: Sequence[Run], evidence: Evidence) -> list[str]:
+    """Return what was asked of pairs of models, each with its interval and its p-value."""
+    cnn = "multitask_cnn (epochs 6)"
+    lines = [
+        "Differences, each with its 95 % interval over subjects and a p-value for all pairs of its target:",
+        "",
+    ]
+    for what, first, second in (
+        ("`dlib_face` beside the five others, for the SVM", (SIX, "svm"), (FIVE, "svm")),
+        ("the SVM against XGBoost on `dlib_age`", ("dlib_age", "svm"), ("dlib_age", "xgboost")),
+        ("`dlib_age` trained further against the SVM on its vectors", ("dlib_age", cnn), ("dlib_age", "svm")),
+        (
+            "the mean of the SVM on all six and that network against the SVM alone",
+            (SIX, "ensemble"),
+            (SIX, "svm"),
+        ),
+    ):
+        parts = []
+        for target, of in evidence.targets.items():
+            found = of.between(_name(runs, target, *first), _name(runs, target, *second))
+            assert found is not None
+            kind = score_kind(of.score)
+            gain, low, high = (signed(kind, value) for value in (found.gain, found.low, found.high))
+            unit = "points" if kind.unit == "%" else "years nearer"
+            parts.append(
+                f"{TARGETS[target]} {gain} {unit} ({low} to {high}; {p_value(found.adjusted, found.limit)})"
+            )
+        lines.append(f"- {what[0].upper()}{what[1:]}: {', '.join(parts)}.")
+    return lines
+
+
+def _name(runs: Sequence[Run], target: str, features: str, classifier: str) -> str:
+    """Return the name of the one run that is meant; an ensemble is meant by what its name begins with."""
+    named = [
+        run.name
+        for run in runs
+        if run.target == target
+        and run.features == features
+        and (run.classifier_name == classifier or run.classifier_name.startswith(f"{classifier} of"))
+    ]
+    assert len(named) == 1, (target, features, classifier, named)
+    return named[0]
+
+
+def _hardware(runs: Sequence[Run]) -> list[str]:
+    machines = {f"{run.hardware['cores']} cores of an {run.hardware['processor']}" for run in runs}
+    memory = {run.hardware["memory_gb"] for run in runs}
+    days = sorted({run.created[:10] for run in runs})
+    precisions = {one["precision"] for run in runs for one in run.hardware["got"].values()}
+    return [
+        f"Made on {' to '.join(dict.fromkeys((days[0], days[-1])))} on {' and '.join(sorted(machines))},"
+        f" {' or '.join(map(str, sorted(memory)))} GB, without a GPU, in {' and '.join(sorted(precisions))}, while"
+        " other work ran beside it: times are upper bounds. By:"
+    ]
+
+
+def history() -> str:
+    """Return docs/history.md: scores whose per-face outcomes were not kept, so that nothing of them can be tested."""
+    with (ROOT / "docs" / "history.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    lines = [
+        "# Earlier scores on UTKFace",
+        "",
+        "These runs were scored on the same photographs and folds as the kept report, by earlier versions of"
+        " featurekit, some on other machines. Their answers on each face were not kept, so no interval and no test"
+        " can be computed for them any more; they stand in no ranking. They come back into the report when they are"
+        " fitted again. Mean ± standard deviation over five folds, from `docs/history.csv`, where the command, the day"
+        " and the hardware of each stand.",
+        "",
+        "| target | features | classifier | score | mean ± std | device |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in rows:
+        kind = score_kind(row["score"])
+        score = (
+            f"{kind.format(float(row['mean']))} ± {kind.format(float(row['standard_deviation']))} {kind.unit}"
+        )
+        features = NAMES.get(row["features"], row["features"])
+        name = kind.title.lower() if kind.unit == "%" else kind.title
+        cells = (row["target"], features, row["classifier"], name, score, row["device"].partition(":")[0])
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", *(f"*{name}*: `{features}`." for features, name in NAMES.items())]
+    return "\n".join(lines) + "\n"
+
+
+def with_results(readme: str) -> str:
+    """Return README with the results that are stored now."""
+    before, _, rest = readme.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n\n{results()}\n\n{END}{after}"
+
+
+def main() -> None:
+    """Write README and docs/history.md, or look whether they are what is stored."""
+    readme, page = ROOT / "README.md", ROOT / "docs" / "history.md"
+    wanted = {readme: with_results(readme.read_text(encoding="utf-8")), page: history()}
+    stale = [path for path, text in wanted.items() if not path.is_file() or path.read_text("utf-8") != text]
+    if "--check" in sys.argv[1:]:
+        for path in stale:
+            print(f"{path.relative_to(ROOT)} is not what is stored. Next: python benchmarks/kept_figures.py")
+        sys.exit(bool(stale))
+    for path in stale:
+        path.write_text(wanted[path], encoding="utf-8")
+        print(f"Wrote {path.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
