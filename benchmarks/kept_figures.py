@@ -32,7 +32,7 @@ TARGETS = {"age_group": "age groups", "gender": "gender", "age": "age"}
 
 
 def results(folder: Path = FOLDER) -> str:
-    """Return the results of a kept comparison as Markdown: the table, the first screen, differences, commands."""
+    """Return the results of a kept comparison as Markdown: table, first screen, differences, commands."""
     runs, evidence = load_runs(folder), Evidence.load(folder)
     assert evidence is not None
     lines = [
@@ -54,11 +54,11 @@ def _intro(runs: Sequence[Run]) -> str:
     tested = {run.target: run.n_tested for run in runs}
     n_folds = runs[0].folds["number"]
     return (
-        f"{dataset['n_rows']:,} face chips of UTKFace (half of the set, as published: duplicates, contradictions and"
-        f" malformed names included), the builtin networks and `dlib_face` on each face and its mirror image,"
-        f" {n_folds} folds, seed {runs[0].seed}; mean ± standard deviation over the folds. {n_used:,} rows are"
-        f" usable; {max(tested.values()):,} of them have a face that was found, and {tested['age_group']:,} of"
-        " these an age inside one of Adience's eight groups. "
+        f"{dataset['n_rows']:,} face chips of UTKFace (half of the set, as published: duplicates,"
+        " contradictions and malformed names included), the builtin networks and `dlib_face` on each face and"
+        f" its mirror image, {n_folds} folds, seed {runs[0].seed}; mean ± standard deviation over the folds."
+        f" {n_used:,} rows are usable; {max(tested.values()):,} of them have a face that was found, and"
+        f" {tested['age_group']:,} of these an age inside one of Adience's eight groups. "
         + "; ".join(f"*{name}*: `{features}`" for features, name in NAMES.items())
         + ". The whole report, with intervals, tests, confusion matrices, cost, weights and their licences:"
         " [reports/utkface-builtin/report.md](reports/utkface-builtin/report.md)."
@@ -155,23 +155,23 @@ def _hardware(runs: Sequence[Run]) -> list[str]:
     precisions = {one["precision"] for run in runs for one in run.hardware["got"].values()}
     return [
         f"Made on {' to '.join(dict.fromkeys((days[0], days[-1])))} on {' and '.join(sorted(machines))},"
-        f" {' or '.join(map(str, sorted(memory)))} GB, without a GPU, in {' and '.join(sorted(precisions))}, while"
-        " other work ran beside it: times are upper bounds. By:"
+        f" {' or '.join(map(str, sorted(memory)))} GB, without a GPU, in {' and '.join(sorted(precisions))},"
+        " while other work ran beside it: times are upper bounds. By:"
     ]
 
 
 def history() -> str:
-    """Return docs/history.md: scores whose per-face outcomes were not kept, so that nothing of them can be tested."""
+    """Return docs/history.md: scores whose outcomes were not kept, so that nothing of them can be tested."""
     with (ROOT / "docs" / "history.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     lines = [
         "# Earlier scores on UTKFace",
         "",
         "These runs were scored on the same photographs and folds as the kept report, by earlier versions of"
-        " featurekit, some on other machines. Their answers on each face were not kept, so no interval and no test"
-        " can be computed for them any more; they stand in no ranking. They come back into the report when they are"
-        " fitted again. Mean ± standard deviation over five folds, from `docs/history.csv`, where the command, the day"
-        " and the hardware of each stand.",
+        " featurekit, some on other machines. Their answers on each face were not kept, so no interval and no"
+        " test can be computed for them any more; they stand in no ranking. They come back into the report"
+        " when they are fitted again. Mean ± standard deviation over five folds, from `docs/history.csv`,"
+        " where the command, the day and the hardware of each stand.",
         "",
         "| target | features | classifier | score | mean ± std | device |",
         "| --- | --- | --- | --- | --- | --- |",

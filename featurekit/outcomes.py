@@ -52,7 +52,7 @@ def collect(folder: Path, names: Sequence[str], manifest: Manifest | None = None
 
     Args:
         folder: of the comparison.
-        names: of its runs; whose outcomes were kept under another name is forgotten.
+        names: of runs of it; outcomes of what is no run of the comparison any more are removed.
         manifest: whose faces; None where only what was kept is at hand.
 
     Returns:
@@ -85,7 +85,8 @@ def collect(folder: Path, names: Sequence[str], manifest: Manifest | None = None
     if labels is None:
         return Outcomes({}, pd.DataFrame())
     for path in known:
-        if path.stem not in tables and path != faces:
+        is_run = (folder / "runs" / f"{path.stem}.json").is_file()  # one that is set apart keeps its own
+        if path.stem not in tables and path != faces and not is_run:
             path.unlink()
     return Outcomes(tables, labels)
 

@@ -53,6 +53,18 @@ def test_a_run_from_before_a_label_was_corrected_is_set_apart_in_the_report(feat
     assert why in apart
 
 
+def test_a_run_that_is_set_apart_keeps_its_outcomes(featurekit, corrected):
+    assert featurekit("report")[0] == 0
+    kept = corrected / "reports" / "table" / "outcomes"
+    before = {path.stem for path in kept.iterdir()}
+    correct(corrected, "gender", 3, other(Manifest.load(corrected / "manifest.csv").table["gender"][3]))
+    assert featurekit("report")[0] == 0
+    assert before < {path.stem for path in kept.iterdir()}
+    correct(corrected, "gender", 3, other(Manifest.load(corrected / "manifest.csv").table["gender"][3]))
+    assert featurekit("report")[0] == 0
+    assert "gender--mean_color--logistic_regression" in {path.stem for path in kept.iterdir()}
+
+
 def test_it_is_averaged_with_none_from_after(featurekit, corrected):
     code, _, errors = featurekit("ensemble", "*--logistic_regression", "*--random_forest")
     assert code == 1
