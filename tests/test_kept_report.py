@@ -1,4 +1,4 @@
-"""The report on UTKFace that is kept in reports/: all that it says can be computed again from its outcomes."""
+"""The report on UTKFace that is kept in reports/: all it says can be computed again from its outcomes."""
 
 import json
 import re
