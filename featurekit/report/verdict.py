@@ -171,5 +171,6 @@ def _broken(evidence: TargetEvidence) -> str:
 def _held(column: str, one: Coverage) -> str:
     value, between = one.value or 0.0, one.between
     ends = f" ({100 * between.low:.1f} to {100 * between.high:.1f})" if between else ""
-    whose = {"": one.label, "age_band": f"ages {one.label}"}.get(column, f"{words(column)} {one.label}")
+    age = f"age {one.label}" if one.label.isdigit() else f"ages {one.label}"
+    whose = {"": one.label, "age_band": age}.get(column, f"{words(column)} {one.label}")
     return f"{100 * value:.1f} %{ends} of {whose}"
