@@ -54,7 +54,7 @@ from featurekit.statistics import (
 from featurekit.timing import CLEARLY, milliseconds, timed_on
 from featurekit.workspace import read_facts, write_facts
 
-VERSION = 6
+VERSION = 7
 MOST_COMBINED = 6  # labels of a column of the user's own that is combined with gender and age group
 LIMITS = (13, 18, 21, 25)  # years at which something is decided by age
 ALPHA = 0.05
