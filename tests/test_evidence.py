@@ -383,9 +383,9 @@ def trades(folder, manifest, *runs, **margins):
 
 
 GOOD, TWIN, BAD = (
-    a_run("good", "gender", milliseconds=20.0),
-    a_run("twin", "gender", milliseconds=10.0),
-    a_run("bad", "gender", milliseconds=5.0),
+    a_run("good", "gender", mean=0.9, milliseconds=20.0),
+    a_run("twin", "gender", mean=0.9, milliseconds=10.0),
+    a_run("bad", "gender", mean=0.7, milliseconds=5.0),
 )
 
 
@@ -405,7 +405,7 @@ def test_no_evidence_of_a_difference_is_no_reason_to_recommend_a_model(folder, m
     """Three of a hundred subjects more are misread, p 0.03 for the pair: it may lose five points as well."""
     gender, subject = manifest.table["gender"].to_numpy(), np.arange(N) // 2
     write(folder, "near", manifest, GENDER, misread(gender, (subject % 10 == 0) | (subject % 50 == 1)))
-    near = a_run("near", "gender", milliseconds=5.0)
+    near = a_run("near", "gender", mean=0.88, milliseconds=5.0)
     found = gather(folder, [GOOD, near], manifest).targets["gender"]
     assert not found.between("good", "near").is_shown
     [trade] = found.trades
@@ -418,10 +418,10 @@ def test_no_evidence_of_a_difference_is_no_reason_to_recommend_a_model(folder, m
 @pytest.mark.parametrize(
     "other",
     [
-        a_run("twin", "gender", milliseconds=17.0),  # a busy machine makes as much of one time
-        a_run("twin", "gender", milliseconds=10.0, processor="another"),
-        a_run("twin", "gender", milliseconds=None),
-        a_run("twin", "gender", milliseconds=10.0, is_baseline=True),
+        a_run("twin", "gender", mean=0.9, milliseconds=17.0),  # a busy machine makes as much of one time
+        a_run("twin", "gender", mean=0.9, milliseconds=10.0, processor="another"),
+        a_run("twin", "gender", mean=0.9, milliseconds=None),
+        a_run("twin", "gender", mean=0.9, milliseconds=10.0, is_baseline=True),
     ],
 )
 def test_what_is_not_clearly_cheaper_on_the_same_machine_is_no_trade(folder, manifest, other):
@@ -433,7 +433,7 @@ def test_years_have_a_margin_of_their_own(folder, manifest):
     noise = np.random.default_rng(0).normal(0, 0.2, N)
     write(folder, "slow", manifest, target, years + 5)
     write(folder, "quick", manifest, target, years + 5.1 + noise)
-    runs = a_run("slow", "age"), a_run("quick", "age", milliseconds=5.0)
+    runs = a_run("slow", "age", mean=5.0), a_run("quick", "age", mean=5.1, milliseconds=5.0)
     for margin, is_within in ((0.1, False), (0.2, True)):
         found = gather(folder, runs, manifest, margin_years=margin).targets["age"]
         assert found.margin == margin
