@@ -52,14 +52,14 @@ def _intro(runs: Sequence[Run]) -> str:
     dataset = runs[0].dataset
     n_used = dataset["n_rows"] - sum(dataset["tally"].values())
     tested = {run.target: run.n_tested for run in runs}
-    n_folds = runs[0].folds["number"]
+    n_folds, used = runs[0].folds["number"], {run.features for run in runs}
     return (
         f"{dataset['n_rows']:,} face chips of UTKFace (half of the set, as published: duplicates,"
         " contradictions and malformed names included), the builtin networks and `dlib_face` on each face and"
         f" its mirror image, {n_folds} folds, seed {runs[0].seed}; mean ± standard deviation over the folds."
         f" {n_used:,} rows are usable; {max(tested.values()):,} of them have a face that was found, and"
         f" {tested['age_group']:,} of these an age inside one of Adience's eight groups. "
-        + "; ".join(f"*{name}*: `{features}`" for features, name in NAMES.items())
+        + "; ".join(f"*{name}*: `{features}`" for features, name in NAMES.items() if features in used)
         + ". The whole report, with intervals, tests, confusion matrices, cost, weights and their licences:"
         " [reports/utkface-builtin/report.md](reports/utkface-builtin/report.md)."
     )
