@@ -569,6 +569,16 @@ def _near_duplicates(given: _Given, threads: int) -> Finding:
     if not has_picture.any():
         return _lacking(name, "No usable row has a picture that can be read.", "Next: featurekit prepare.")
     n_faces = int(has_picture.sum())
+    root = given.manifest.root
+    if not any((root / path).exists() for path in given.manifest.table["image_path"][has_picture]):
+        return Finding(
+            name=name,
+            severity="warning",
+            count=0,
+            of=n_faces,
+            what=f"Nothing was looked at: none of the {n_faces:,} photographs is below {root} any more.",
+            advice="Put the folder back, or run featurekit prepare on its new place.",
+        )
     keys, n_pictures, n_unseen, n_cut, n_compared, n_alike = _alike(given, has_picture, threads)
     concerned, across = keys != "", _across(keys, given.numbers)
     n_groups, n_across = len(np.unique(keys[concerned])), len(np.unique(keys[across]))

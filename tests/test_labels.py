@@ -435,7 +435,8 @@ def test_a_bad_cell_is_missing_for_its_target_and_named_with_its_value(featureki
     for line in (
         "warning: row 2, age: 'thirty' is not a number of years; write it in digits, e.g. 31 or 31.5",
         "warning: row 5, age: '31,5' is not a number of years; write 31.5",
-        "warning: row 3, sex: '5' is not female or male (or f, m, woman, man, ...)",
+        "warning: row 3, sex: '5' is not female or male (or f, m, woman, man, ...); codes mean one thing here"
+        " and another there: write f and m instead of them",
         "warning: row 4, age: '250' is not an age from 0 to 116;"
         " leave the cell empty if the age is not known",
         "warning: row 6, box: 'left' is not x1 y1 x2 y2 in pixels with x1 < x2 and y1 < y2",

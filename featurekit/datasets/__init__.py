@@ -35,7 +35,7 @@ from featurekit.datasets._find import check_folder as check_folder
 from featurekit.datasets._find import find_pictures as find_pictures
 from featurekit.datasets._find import part_of as part_of
 from featurekit.datasets._labels import Changes, clean_labels, clean_subjects, notes_of_missing, shortened
-from featurekit.datasets._names import look_alikes, notes_of
+from featurekit.datasets._names import look_alikes, notes_of, notes_of_misplaced
 from featurekit.errors import ManifestError
 from featurekit.manifest import COLUMNS, MAX_AGE, REASONS, Manifest, age_group_of, label_names
 from featurekit.registry import Registry, unknown
@@ -257,7 +257,12 @@ def clean(
         contents[renamed], file_reasons[renamed] = _read_files(
             table["image_path"][renamed], raw.root, content_of or sha256_of_file, None
         )
-    notes = [*raw.notes, *notes_of(same, others)]
+    astray = np.isin(file_reasons, ["missing_file", "outside_root"])
+    notes = [
+        *raw.notes,
+        *notes_of(same, others),
+        *notes_of_misplaced(table["image_path"][astray], raw.root),
+    ]
     table["content"] = contents
     for reason in sorted(set(file_reasons) - {""}):
         object_to(file_reasons == reason, reason)
@@ -275,6 +280,8 @@ def clean(
     for label, known in is_known.items():
         conflicting |= table[label].where(known).loc[alike.index].groupby(alike).transform("nunique") > 1
     reasons[alike.index[conflicting]] = "conflicting_labels"
+    if note := _named_again(table["image_path"][alike.index[conflicting]]):
+        notes.append(note)
     best_first = alike.loc[
         n_known[alike.index[~conflicting]].sort_values(ascending=False, kind="stable").index
     ]
@@ -410,6 +417,24 @@ def _told_name(column: str, label: str) -> str:
     return (
         f"The label column '{column}' is called '{label}' from here on: featurekit's own tables and files"
         f" cannot have that name. Next: featurekit fit --target '{label}'"
+    )
+
+
+def _named_again(paths: "pd.Series[str]") -> str:
+    """Say that rows of other labels name one photograph, "" where none do.
+
+    Args:
+        paths: of the rows that contradict others.
+    """
+    again = paths[paths.duplicated(keep=False)]
+    if not len(again):
+        return ""
+    first = [int(row) + 1 for row in again.index[again == again.iloc[0]]]
+    return (
+        f"Photographs that several rows name with other labels: {again.nunique():,} (first: rows"
+        f" {', '.join(map(str, first[:4]))}{', …' if len(first) > 4 else ''}); none of those rows is used. If"
+        " several raters labelled them, write one row a photograph, with the mean age or the most frequent"
+        " label."
     )
 
 

@@ -6,7 +6,7 @@ data set; what is not read is answered with what to type instead.
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,16 +16,28 @@ from featurekit.errors import ManifestError
 from featurekit.manifest import AGE_GROUP, GENDER, GENDER3, MAX_AGE
 
 # Words for a gender, in small letters; numbers mean one thing here and the other there, so they are none.
+# Of other languages those that mean nothing else anywhere: "w" and "h" may be anything.
 _GENDERS = {
-    **dict.fromkeys(("f", "female", "females", "woman", "women", "girl", "girls"), "female"),
-    **dict.fromkeys(("m", "male", "males", "man", "men", "boy", "boys"), "male"),
+    **dict.fromkeys(("f", "f.", "female", "females", "woman", "women", "girl", "girls"), "female"),
+    **dict.fromkeys(("m", "m.", "male", "males", "man", "men", "boy", "boys"), "male"),
+    **dict.fromkeys(("weiblich", "frau", "frauen", "vrouw", "kvinna", "kvinde", "kobieta"), "female"),
+    **dict.fromkeys(("männlich", "mann", "männer", "mężczyzna"), "male"),
+    **dict.fromkeys(("femme", "femmes", "féminin", "mujer", "mujeres", "femenino", "femenina"), "female"),
+    **dict.fromkeys(("homme", "hommes", "masculin", "hombre", "hombres", "masculino"), "male"),
+    **dict.fromkeys(("mulher", "feminino", "feminina", "donna", "donne", "femmina", "femminile"), "female"),
+    **dict.fromkeys(("homem", "uomo", "uomini", "maschio", "maschile"), "male"),
 }
+# Letters beside which an "m" is a woman: hombre or varón and mujer, homem and mulher.
+_BESIDE_WOMEN = ("h", "v")
 # What stands for an unknown gender; in another column it may be anybody.
 _NO_GENDER = "u"
 # What stands in a cell that says nothing, in small letters; an empty cell always does.
 MISSING_WORDS = frozenset(
     (
         *("-", "--", "?", "??", ".", "#n/a", "<na>", "n/a", "n.a.", "na", "nan", "nat", "none", "null"),
+        # What Excel and Google Sheets write where a formula has failed, or is not ready.
+        *("#value!", "#ref!", "#div/0!", "#name?", "#num!", "#null!", "#error!", "#spill!", "#calc!"),
+        *("#getting_data", "loading..."),
         *("missing", "not available", "not known", "not sure", "undefined", "unk", "unknown", "unsure"),
     )
 )
@@ -36,6 +48,20 @@ GENDER_WORDS = f"{' or '.join(GENDER.classes)} (or f, m, woman, man, ...)"
 AGE_GROUPS = ", ".join(AGE_GROUP.classes)
 
 _NUMBER = r"(\d+(?:[.,]\d+)?)"
+# What spreadsheets make of 4-6 in the languages of Europe: 4-Jun, 08. Dez, Oct-12.
+_MONTH = (
+    r"(?:jan|feb|f[eé]v|m[aä]r|mrz|apr|avr|abr|ma[iyjg]|jun|juin|giu|jul|juil|lug|aug|ao[uû]|ago"
+    r"|sep|set|o[ckt]t|nov|d[eéi][czs])"
+)
+_DAY_AND_MONTH = rf"\d{{1,2}}[-./ ]+{_MONTH}[^\W\d]*\.?"
+_MONTH_AND_DAY = rf"{_MONTH}[^\W\d]*[-./ ]+\d{{1,2}}"
+_MADE_A_DATE = re.compile(
+    rf"{_DAY_AND_MONTH}|{_MONTH_AND_DAY}"
+    r"|\d{4}-\d{2}-\d{2}(?:[t ]00:00(?::00)?)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}"
+)
+_DATE_OF_A_GROUP = (
+    "a spreadsheet made a date of a group such as 4-6 or 8-12: format the column as text and write the group"
+)
 _PARTS_OF_A_YEAR = {"month": 12, "mo": 12, "week": 52, "wk": 52, "day": 365}
 
 
@@ -260,6 +286,8 @@ def no_years(text: str) -> str:
     if found := re.fullmatch(rf"{_NUMBER}\s*-?\s*(month|mo|week|wk|day)s?\.?(?:[ -]olds?)?", word):
         years = float(found[1].replace(",", ".")) / _PARTS_OF_A_YEAR[found[2]]
         return f"{said}; write {round(years, 2):g}"
+    if re.fullmatch(rf"{_DAY_AND_MONTH}|{_MONTH_AND_DAY}", word):
+        return f"{said}; {_DATE_OF_A_GROUP}"
     if re.match(r"\d{4}[-./]\d{1,2}[-./]\d{1,2}\b|\d{1,2}[-./]\d{1,2}[-./](\d{4}|\d{2})\b", word):
         return f"{said} but a date; write the age in years on the day of the photograph"
     if _range_of(word) or re.fullmatch(r"\d+\s*[+]|(?:over|under|above|below|[<>≤≥]=?)\s*\d+", word):
@@ -275,16 +303,53 @@ def impossible_years(years: float) -> str:
 
     >>> impossible_years(1984)
     'is not an age from 0 to 116 but a year; write the age in years at the time of the photograph'
+    >>> impossible_years(999)
+    'is not an age from 0 to 116; if it means that the age is not known: -o missing=+999'
     """
     said = f"is not an age from 0 to {MAX_AGE}"
     if 1850 <= years <= 2100:
         return f"{said} but a year; write the age in years at the time of the photograph"
+    if re.fullmatch(r"-\d|-?9{2,}|-?8{2,}", f"{years:.10g}"):  # the usual codes
+        return f"{said}; if it means that the age is not known: -o missing=+{years:.10g}"
     return f"{said}; leave the cell empty if the age is not known"
 
 
+def no_gender(text: str) -> str:
+    """Return what is wrong with a text that is no gender, and what to type.
+
+    >>> no_gender("2").partition("; ")[2]
+    'codes mean one thing here and another there: write f and m instead of them'
+    """
+    said = f"is not {GENDER_WORDS}"
+    if re.fullmatch(r"-?\d+(\.0+)?", text.strip()):
+        return f"{said}; codes mean one thing here and another there: write f and m instead of them"
+    return (
+        f"{said}; write one of these, or keep the column's words as a label of your own:"
+        " --column gender= -o labels=COLUMN"
+    )
+
+
+def m_is_a_woman(cells: Collection[str]) -> str:
+    """Return the letter beside which "m" may stand for women in a column of genders, "" where it does not.
+
+    >>> m_is_a_woman(["H", "M"]), m_is_a_woman(["F", "M"]), m_is_a_woman(["W", "M"])
+    ('H', '', '')
+    """
+    words = {folded(cell).rstrip("."): cell for cell in cells}
+    if "m" not in words or any(_GENDERS.get(word) == "female" for word in words):
+        return ""
+    return next((words[letter] for letter in _BESIDE_WOMEN if letter in words), "")
+
+
 def no_age_group(text: str) -> str:
-    """Return what is wrong with a text that is no age group, and what to type."""
+    """Return what is wrong with a text that is no age group, and what to type.
+
+    >>> no_age_group("08. Dec").partition("; ")[2]
+    'a spreadsheet made a date of a group such as 4-6 or 8-12: format the column as text and write the group'
+    """
     said = f"is not one of {AGE_GROUPS}"
+    if _MADE_A_DATE.fullmatch(folded(text)):
+        return f"{said}; {_DATE_OF_A_GROUP}"
     if read_years(text) is not None:
         return f"{said}; for years: --column age=COLUMN"
     return f"{said}; to keep other groups as a label of your own: -o labels=COLUMN"

@@ -27,6 +27,9 @@ _RAW = "raw files of cameras, to be exported as JPEG"
 _UNREADABLE = "files that cannot be opened"
 _OUTSIDE = "links to files outside the folder"
 _HIDDEN = "hidden files and folders"
+_SYSTEM = "folders that systems and network drives make for themselves"
+# Names in small letters. What lies in them are copies, thumbnails and what was deleted.
+_SYSTEM_FOLDERS = ("@eadir", "__macosx", "$recycle.bin", "#recycle", "@recycle", "#snapshot", "lost+found")
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,8 @@ def part_of(folder: Path, name: str) -> Path:
 def find_pictures(folder: Path) -> Found:
     """Return every photograph below a folder, by content, and what else lies there.
 
-    Hidden files and folders are left out. Links are followed, but not to a folder outside and not to
-    nothing: those are one row each.
+    Hidden files and folders are left out, and folders such as @eaDir and __MACOSX. Links are followed, but
+    not to a folder outside and not to nothing: those are one row each.
 
     Raises:
         ManifestError: the folder is not there, cannot be read, or has no photograph in it.
@@ -111,6 +114,8 @@ class _Search:
                 name = os.fsencode(entry.name).decode("utf-8", "backslashreplace")
                 if name.startswith("."):
                     self._leave_out(prefix + name, _HIDDEN)
+                elif name.lower() in _SYSTEM_FOLDERS and entry.is_dir(follow_symlinks=False):
+                    self._leave_out(prefix + name, _SYSTEM)
                 elif here.joinpath(entry.name).is_dir() if entry.is_symlink() else entry.is_dir():
                     if entry.is_symlink() and leads_out(here / entry.name, self._folder):
                         self.rows.append((prefix + name, "outside_root"))
@@ -160,7 +165,7 @@ class _Search:
     def note(self) -> str:
         """Say what was left out, with an example of each reason."""
         parts = []
-        for why in (_NO_PHOTOGRAPH, _RAW, _UNREADABLE, _OUTSIDE, _HIDDEN):
+        for why in (_NO_PHOTOGRAPH, _RAW, _UNREADABLE, _OUTSIDE, _HIDDEN, _SYSTEM):
             if not (kinds := self.left_out.get(why)):
                 continue
             said = [f"for example '{self._examples[why]}'"]

@@ -7,7 +7,7 @@ counted, and told in a sentence of its own.
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -68,8 +68,8 @@ def clean_labels(
 ) -> "pd.Series[str]":
     """Return the labels of a column of the data set's own, "" where one is missing.
 
-    Labels that differ only by case, spaces or the way Unicode writes them are one label, spelled as it is
-    most often.
+    Labels that differ only by case, spaces, the way Unicode writes them or the ".0" behind a whole number
+    are one label, spelled as it is most often.
 
     Args:
         cells: what the data set says.
@@ -85,12 +85,7 @@ def clean_labels(
     n_rows = Counter[str]()
     for cell, n in kept[kept != ""].value_counts(sort=False).items():
         n_rows[str(cell)] += int(n)
-    spellings: dict[str, Counter[str]] = {}
-    for cell, n in n_rows.items():
-        spellings.setdefault(folded(cell), Counter())[_fit_for_a_class(spelled(cell))] += n
-    # Of equally frequent spellings Counter gives the one that came first.
-    chosen = {word: found.most_common(1)[0][0] for word, found in spellings.items()}
-    new = {cell: chosen[folded(cell)] for cell in n_rows}
+    new = _one_spelling(n_rows, lambda cell: _fit_for_a_class(spelled(cell)))
     changed = {cell: label for cell, label in new.items() if cell.strip() != label}
     if changed:
         changes.respelled[column] = changed
@@ -104,6 +99,9 @@ def clean_subjects(
 ) -> "pd.Series[str]":
     """Return the subject of each row, "" where it is not known: such a row is a subject of its own.
 
+    Subjects whose names differ as little as one label's spellings may are one person: two that are taken for
+    one make the folds a little coarser, one that is taken for two stands on both sides of a fold.
+
     Args:
         cells: what the data set says.
         column: of the subjects, in the data set.
@@ -114,10 +112,21 @@ def clean_subjects(
     read = {
         cell: "" if cell in missing else unicodedata.normalize("NFC", cell).strip() for cell in cells.unique()
     }
-    subjects = cells.map(read)
+    written = cells.map(read)
+    n_rows = Counter(str(cell) for cell in written if cell)
+    subjects = written.map({**_one_spelling(n_rows, str), "": ""})
     known = subjects[subjects != ""]
     if not len(known):
         return subjects
+    if (subjects != written).any():
+        _tell_joined(written, subjects, column, changes)
+    if len(known) < len(subjects) and _looks_merged(subjects):
+        changes.notes.append(
+            f"{column}: {len(subjects) - len(known):,} rows without a subject stand below"
+            " one that has a subject, and no subject is named twice: so are merged cells of a spreadsheet"
+            " exported. If they mean the person above, write that subject into every row; now each such row"
+            " is a person of its own."
+        )
     if len(known) < len(subjects):
         changes.counts["rows without a subject, each a subject of its own"] = len(subjects) - len(known)
     for subject, n in known.value_counts().items():
@@ -158,6 +167,57 @@ def _genders(cells: "pd.Series[str]", column: str, missing: Missing, changes: Ch
     for row in cells.index[cells.map(lambda cell: read[cell] is None).astype(bool)]:
         changes.bad_cells.append(BadCell(int(row), column, GENDER3.name, cells[row], problem))
     return cells.map(lambda cell: read[cell] or "")
+
+
+def _one_spelling(n_rows: Mapping[str, int], spell: Callable[[str], str]) -> dict[str, str]:
+    """Return cell → the most frequent spelling of those cells that mean the same.
+
+    Args:
+        n_rows: cell → rows that hold it.
+        spell: cell → how it would be written if it were alone.
+    """
+    spellings: dict[str, Counter[str]] = {}
+    for cell, n in n_rows.items():
+        spellings.setdefault(_meaning(cell), Counter())[spell(cell)] += n
+    # Of equally frequent spellings Counter gives the one that came first.
+    chosen = {word: found.most_common(1)[0][0] for word, found in spellings.items()}
+    return {cell: chosen[_meaning(cell)] for cell in n_rows}
+
+
+def _meaning(cell: str) -> str:
+    """Return what spellings of one label, or of one person, have in common.
+
+    Spreadsheets and pandas write a whole number as 3 in one file and as 3.0 in another; 003 is kept apart.
+
+    >>> _meaning(" Brown "), _meaning("3.0"), _meaning("003"), _meaning("3.10")
+    ('brown', '3', '003', '3.10')
+    """
+    word = folded(cell)
+    whole = re.fullmatch(r"([+-]?\d+)\.0+", word)
+    return whole[1] if whole else word
+
+
+def _tell_joined(
+    written: "pd.Series[str]", subjects: "pd.Series[str]", column: str, changes: Changes
+) -> None:
+    """Say which rows' subjects were joined: by row, because a note outlives a person who is purged."""
+    moved = written[written != subjects].drop_duplicates()
+    shown = [
+        f"row {int(row) + 1} is the person of row {int(written.index[written == subjects[row]][0]) + 1}"
+        for row in moved.index[:3]
+    ]
+    more = f", and {len(moved) - 3} more" if len(moved) > 3 else ""
+    changes.counts[f"{column}: subjects spelled otherwise"] = int((written != subjects).sum())
+    changes.notes.append(
+        f"{column}: subjects that differ only by case, spaces or the .0 behind a number are one person:"
+        f" {', '.join(shown)}{more}."
+    )
+
+
+def _looks_merged(subjects: "pd.Series[str]") -> bool:
+    """Whether empty cells look like the lower parts of merged ones: each subject once, the first on top."""
+    known = subjects[subjects != ""]
+    return bool(subjects.iloc[0]) and len(known) > 1 and known.is_unique
 
 
 def _fit_for_a_class(label: str) -> str:

@@ -7,6 +7,7 @@ is only named to the user.
 """
 
 import os
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
@@ -19,6 +20,10 @@ from featurekit.workspace import leads_out
 _SHOWN = 3
 # Folders in folders that a name is looked for in.
 _DEEPEST = 50
+# Paths, and folders, that are tried to find out where the others lie.
+_TRIED = 50
+# https://, s3://, file:///, but not C:/.
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.I)
 # Stands for a folder that is not there, under whatever name: no folder has this one.
 _NOWHERE = "\0"
 
@@ -100,6 +105,67 @@ def notes_of(same: Mapping[str, str], others: Mapping[str, str]) -> list[str]:
             " Correct the names where these are meant."
         )
     return notes
+
+
+def notes_of_misplaced(paths: Iterable[str], root: Path) -> list[str]:
+    """Say where the files of paths probably lie, and what to type: the paths are another machine's, say.
+
+    Args:
+        paths: no file is there, or they lead out of root.
+        root: nothing outside of it is looked at.
+    """
+    astray = [path for path in dict.fromkeys(paths) if path and "\0" not in path]
+    web = [path for path in astray if _ADDRESS.match(path)]
+    notes = []
+    if web:
+        notes.append(
+            f"Paths that are web addresses: {len(web):,} (first: '{web[0]}'). Only files are read: download"
+            " the photographs, and write their paths below the folder."
+        )
+    for path in [path for path in astray if not _ADDRESS.match(path)][:_TRIED]:
+        if ".." in path.split("/") or path.count("/") > _DEEPEST:
+            continue
+        if note := _beginning_too_much(path, astray, root) or _folder_too_high(path, root):
+            return [*notes, note]
+    return notes
+
+
+def _beginning_too_much(path: str, paths: Iterable[str], root: Path) -> str:
+    """Say that the paths are right but for their beginning, "" where that does not help."""
+    parts = path.split("/")
+    for cut in range(1, len(parts)):
+        rest = "/".join(parts[cut:])
+        if rest and _is_inside(rest, root):
+            beginning = path.removesuffix(rest)
+            n = sum(one.startswith(beginning) for one in paths)
+            above = (
+                f", or give the folder above: --root '{root.parent}'" if beginning == f"{root.name}/" else ""
+            )
+            return (
+                f"Paths that begin with '{beginning}', and are there without it: {n:,} ('{rest}' for"
+                f" '{path}'). Remove that beginning from the table{above}."
+            )
+    return ""
+
+
+def _folder_too_high(path: str, root: Path) -> str:
+    """Say that the paths are right for one folder inside, "" for none or several."""
+    if path.startswith("/"):
+        return ""
+    try:
+        inside = [name for name in sorted(os.listdir(root))[:_TRIED] if _is_inside(f"{name}/{path}", root)]  # noqa: PTH208 — names, not paths
+    except OSError:
+        return ""
+    if len(inside) != 1:
+        return ""
+    return f"'{path}' is in the folder '{inside[0]}'. Give that folder: --root '{root / inside[0]}'"
+
+
+def _is_inside(path: str, root: Path) -> bool:
+    try:
+        return not leads_out(root / path, root) and (root / path).is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 def _composed(name: str) -> str:

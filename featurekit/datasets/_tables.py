@@ -29,6 +29,8 @@ _NAMED_SEPARATORS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "
 # Rows from which the separator is found out, and that are named in a message.
 _LOOKED_AT, _SHOWN = 200, 3
 
+_FROM_PYTHON = "Export the table as CSV there, or in Python: pandas.{read}('{{path}}').to_csv('table.csv')"
+_FROM_R = "In R: write.csv(readRDS('{path}'), 'table.csv', row.names = FALSE); for .RData, load() it first."
 # First bytes of what is no text → what it is, and what to type.
 _OTHER_FILES = (
     (b"\x1f\x8b", "compressed (gzip)", "Unpack it: gunzip -k '{path}'"),
@@ -40,7 +42,21 @@ _OTHER_FILES = (
     (b"ARROW1", "an Arrow file", "Save it as Parquet or CSV."),
     (b"FEA1", "a Feather file", "Save it as Parquet or CSV."),
     (b"SQLite format 3", "a SQLite database", "Export the table as CSV."),
+    (b"$FL2", "a file of SPSS", _FROM_PYTHON.format(read="read_spss")),
+    (b"$FL3", "a file of SPSS", _FROM_PYTHON.format(read="read_spss")),
+    (b"<stata_dta>", "a file of Stata", _FROM_PYTHON.format(read="read_stata")),
+    (b"\0" * 12 + b"\xc2\xea\x81\x60", "a file of SAS", _FROM_PYTHON.format(read="read_sas")),
+    (b"HEADER RECORD*******LIBRARY HEADER", "a file of SAS", _FROM_PYTHON.format(read="read_sas")),
+    (b"%PDF-", "a PDF", "Export the table as CSV from the program that made it."),
+    (b"{\\rtf", "a rich text document", "Save it as plain text: in TextEdit, Format, Make Plain Text."),
+    (
+        b"version https://git-lfs.github.com/spec",
+        "a pointer of Git LFS that stands for the table",
+        "Fetch the table itself: git lfs pull",
+    ),
 )
+# A page that a web server gave instead of the file.
+_PAGE = re.compile(rb"\s*(?:<!doctype html|<html|<head)", re.I)
 # Those are zip archives, too.
 _SPREADSHEETS = (".xlsx", ".xlsm", ".xltx", ".xlsb", ".ods", ".numbers")
 # A letter beyond ASCII as UTF-8 writes it.
@@ -89,10 +105,11 @@ def read_table(
     except OSError as error:
         raise ManifestError(f"{path} cannot be read as a table: {error.strerror or error}") from error
     ending = path.suffix.lower()
+    if not data.startswith(b"PAR1"):
+        _refuse_other_files(data, path, ending)
     if data.startswith(b"PAR1") or ending in (".parquet", ".pq"):
         table = _read_parquet(data, path, known)
     else:
-        _refuse_other_files(data, path, ending)
         text, notes = _decoded(data, path, encoding)
         start = text.lstrip()[:1]
         if start == "{" and ending not in (".csv", ".tsv", ".txt"):
@@ -114,9 +131,16 @@ def _refuse_other_files(data: bytes, path: Path, ending: str) -> None:
             f"{path} is a spreadsheet, not a table of text. Save it as CSV (in Excel: Save As, CSV UTF-8) and"
             " give that file."
         )
+    if ending in (".rds", ".rda", ".rdata"):  # mostly compressed
+        raise ManifestError(f"{path} is a file of R, not a table of text. {_FROM_R.format(path=path)}")
     for signature, what, remedy in _OTHER_FILES:
         if data.startswith(signature):
             raise ManifestError(f"{path} is {what}, not a table of text. {remedy.format(path=path)}")
+    if _PAGE.match(data):
+        raise ManifestError(
+            f"{path} is a web page (HTML), not a table of text: a server may have sent a page to sign in"
+            " instead of the file. Open it in a browser, and save or export the table as CSV."
+        )
 
 
 def _decoded(data: bytes, path: Path, encoding: str) -> tuple[str, list[str]]:
@@ -221,13 +245,31 @@ def _read_text(text: str, path: Path, separator: str, known: Collection[str], no
     if len(bad) > len(rows) / 2:
         raise ManifestError(
             f"{path} cannot be read as a table: {len(bad):,} of its {len(rows):,} rows have another number of"
-            f" cells than the first line ({next(iter(bad.values()))}). Cells that hold a separator need"
-            " quotes; another separator is said with -o separator=';'"
+            f" cells than the first line ({next(iter(bad.values()))}). {_remedy(text, between, names, path)}"
         )
     if bad:
         notes.append(_ragged(bad))
     table = pd.DataFrame(rows, columns=names, dtype=object)
     return TextTable(table, bad, tuple(notes), n_empty, decimal_comma=between != ",")
+
+
+def _remedy(text: str, separator: str, names: Sequence[str], path: Path) -> str:
+    """Return what to type where the first line has not as many cells as most rows."""
+    rows = [(line, row) for line, row in _records(text, separator, path) if "".join(row).strip()]
+    usual = Counter(len(row) for _, row in rows[1:]).most_common(1)[0][0]
+    # R's write.table() gives the names of its rows no name.
+    if usual == len(names) + 1 and len(names) > 1 and all(len(row) == usual for _, row in rows[1:]):
+        return (
+            "Every row has one cell more than the first line, as R writes names of rows. Write the table with"
+            " row.names = FALSE, or put a name for that column before the others."
+        )
+    # A title that a spreadsheet exports has empty cells behind it.
+    full = [(line, row) for line, row in rows if len(row) == usual and all(map(str.strip, row))]
+    if usual > len(names) and full and not any(map(_looks_like_data, full[0][1])):
+        line, row = full[0]
+        head = ", ".join(cell.strip() for cell in row)
+        return f"The names of the columns seem to stand in line {line} ({head}): delete what is above it."
+    return "Cells that hold a separator need quotes; another separator is said with -o separator=';'"
 
 
 def _ragged(bad: Mapping[int, str]) -> str:
@@ -283,7 +325,7 @@ def _separator_of(text: str, likely: str) -> str:
 def _names(names: Sequence[str], path: Path, known: Collection[str], *, is_text: bool) -> list[str]:
     """Return the names of the columns, or refuse those that leave open which is meant."""
     stripped = [str(name).strip() for name in names]
-    looks_like_data = [name for name in stripped if Path(name.replace("\\", "/")).suffix.lower() in ENDINGS]
+    looks_like_data = [name for name in stripped if _names_a_picture(name)]
     if is_text and looks_like_data:
         raise ManifestError(
             f"The first line of {path} looks like data ('{looks_like_data[0]}'), not like names of columns."
@@ -303,6 +345,14 @@ def _names(names: Sequence[str], path: Path, known: Collection[str], *, is_text:
             )
         seen[key] = number
     return [name or f"column {number + 1}" for number, name in enumerate(stripped)]
+
+
+def _names_a_picture(cell: str) -> bool:
+    return Path(cell.strip().replace("\\", "/")).suffix.lower() in ENDINGS
+
+
+def _looks_like_data(cell: str) -> bool:
+    return _names_a_picture(cell) or bool(re.fullmatch(r"\s*[-+]?[\d.,]+\s*", cell))
 
 
 def _read_parquet(data: bytes, path: Path, known: Collection[str]) -> TextTable:

@@ -23,6 +23,11 @@ _EXPECTED = {
     "age": "a number of years",
 }
 
+# What the parts of a data set are called, in small letters.
+_PARTS = ("train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval", "holdout")
+# Folders that a message lists.
+_SHOWN = 8
+
 
 @dataset(
     "image_folder",
@@ -62,11 +67,10 @@ def image_folder(
     folders = table["image_path"].map(lambda image: image.partition("/")[0] if "/" in image else "")
     names = sorted(set(folders) - {""})
     if not names:
-        raise ManifestError(
-            f"{path} has no class folders. Sort the pictures into folders named after labels."
-        )
+        raise ManifestError(f"{path} has no class folders. {_remedy_for_one(path, missing)}")
+    _check_parts(names, table["image_path"], path)
     if target == "auto":
-        target = _target_of(names, path, missing)
+        target = _target_of(names, table["image_path"], path, missing)
     labels = {"": ""}
     for name in names:
         label = _read_label(name, target, missing)
@@ -80,6 +84,8 @@ def image_folder(
         count_missing(folders, "the folder's name", missing, said)
     counts = dict(found.counts)
     notes = [note for note in (found.note,) if note]
+    if len(names) == 1 and (deeper := _one_deeper(table["image_path"], path)):
+        notes.append(f"All photographs are of one class, '{names[0]}'. {deeper}")
     if found.empty:
         notes.append(f"Class folders without a photograph: {', '.join(found.empty)}.")
     if subject_regex:
@@ -114,6 +120,43 @@ def _check_links(table: pd.DataFrame, path: Path) -> None:
             )
 
 
+def _remedy_for_one(path: Path, missing: Missing) -> str:
+    """Return what to type where the photographs lie in the folder itself."""
+    if any(_read_label(path.name, target, missing) for target in ("gender", "age_group")):
+        return f"'{path.name}' looks like one of them: give the folder that it lies in, '{path.parent}'"
+    return (
+        "Sort the pictures into folders named after labels, or write a table of their names and labels:"
+        " featurekit prepare table."
+    )
+
+
+def _check_parts(names: list[str], images: "pd.Series[str]", path: Path) -> None:
+    """Refuse folders called train and test, with the class folders in them: their names are no labels."""
+    below = _folders_below(images)
+    if below and all(name.lower() in _PARTS for name in names):
+        raise ManifestError(
+            f"The folders of {path} are parts of a data set ({', '.join(names)}), not labels; the folders"
+            f" below them are: {_listed(below)}. Give one part, '{path / names[0]}', or move the photographs"
+            " of all parts into one folder a class; featurekit makes its own splits."
+        )
+
+
+def _one_deeper(images: "pd.Series[str]", path: Path) -> str:
+    """Return what to type where the class folders may lie one folder deeper, "" where there is none."""
+    below = _folders_below(images)
+    folder = path / str(images.iloc[0]).partition("/")[0]
+    return f"If the folders below it are the classes ({_listed(below)}), give it: '{folder}'" if below else ""
+
+
+def _folders_below(images: "pd.Series[str]") -> list[str]:
+    """Return the names of the folders in the class folders."""
+    return sorted({image.split("/")[1] for image in images if image.count("/") > 1})
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+
+
 def _read_label(name: str, target: str, missing: Missing) -> str | None:
     """Return the label that a folder's name writes, None where it is no label of the target."""
     if target == "gender":
@@ -127,15 +170,15 @@ def _read_label(name: str, target: str, missing: Missing) -> str | None:
     return name
 
 
-def _target_of(names: list[str], path: Path, missing: Missing) -> str:
+def _target_of(names: list[str], images: "pd.Series[str]", path: Path, missing: Missing) -> str:
     """Return the one target that every folder's name is a label of."""
     for target in ("gender", "age_group"):
         if all(_read_label(name, target, missing) is not None for name in names):
             return target
-    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    deeper = f" {_one_deeper(images, path)}" if len(names) == 1 else ""
     raise ManifestError(
-        f"The folders of {path} are neither genders nor age groups: {shown}."
-        " Say what they are: target=age for years, or a word of your own."
+        f"The folders of {path} are neither genders nor age groups: {_listed(names)}."
+        f" Say what they are: target=age for years, or a word of your own.{deeper}".rstrip()
     )
 
 

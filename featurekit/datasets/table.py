@@ -14,14 +14,16 @@ from typing import Any
 
 import pandas as pd
 
-from featurekit.datasets import RawRows, check_folder, dataset, one_of, unique_ids
+from featurekit.datasets import RawRows, check_folder, dataset, is_in_range, one_of, unique_ids
 from featurekit.datasets._cells import (
-    GENDER_WORDS,
     USUAL,
     BadCell,
     Missing,
+    impossible_years,
+    m_is_a_woman,
     no_age_group,
     no_box,
+    no_gender,
     no_years,
     read_age_group,
     read_box,
@@ -34,10 +36,13 @@ from featurekit.datasets._tables import read_table
 from featurekit.errors import ManifestError
 from featurekit.manifest import COLUMNS, age_group_of, label_names
 from featurekit.registry import unknown
+from featurekit.text import words_of
 
 _CORNERS = ("x1", "y1", "x2", "y2")
 # 31,5 where the comma is not what stands between cells.
 _DECIMAL_COMMA = re.compile(r"^([+-]?\d*),(\d+)$")
+# Rows among which the names of the columns are looked for, where they are not in the first line.
+_HEAD = 10
 _SIDES = ("x", "y", "width", "height")
 _MAPPABLE = (*(column for column in COLUMNS if column not in ("content", "reason")), *_CORNERS, *_SIDES)
 
@@ -110,9 +115,11 @@ def table(
     if "subject_id" in used:
         rows["subject_id"] = cells[used["subject_id"]].str.strip()  # clean() looks for missing words
     if "age" in used:
+        _check_unit(used["age"], path)
         years = reader.read("age", partial(_years_or_group, missing=missing), no_years)
         groups = years.map(lambda one: one if isinstance(one, str) else "")
         rows["age"] = years.where(groups == "").astype(float)
+        _check_ages(rows["age"], groups, used["age"], path)
         # An impossible age is in no group; clean() tells its row.
         rows["age_group"] = groups.where(groups != "", rows["age"].map(age_group_of))
     if "age_group" in used:
@@ -120,7 +127,12 @@ def table(
         rows["age_group"] = given.where(given != "", rows["age_group"]) if "age_group" in rows else given
     if "gender" in used:
         read = partial(read_gender, missing=missing)
-        rows["gender"] = reader.read("gender", read, lambda _: f"is not {GENDER_WORDS}").fillna("")
+        if letter := m_is_a_woman(set(cells[used["gender"]].str.strip())):
+            raise ManifestError(
+                f"Column '{used['gender']}' of {path} holds '{letter}' and 'M': in Spanish and Portuguese"
+                " that M is a woman. Write f and m, or the whole words."
+            )
+        rows["gender"] = reader.read("gender", read, no_gender).fillna("")
     if "official_fold" in used:
         read_number = partial(read_fold, missing=missing)
         folds = reader.read("official_fold", read_number, lambda _: "is not a fold's number from 0")
@@ -220,6 +232,28 @@ def _years_or_group(cell: str, missing: Missing) -> float | str | None:
     return read_age_group(cell, missing)
 
 
+def _check_unit(column: str, path: Path) -> None:
+    """Refuse a column whose name says that it is an age in another unit than years."""
+    words = words_of(column)
+    unit = next((word for word in words if re.fullmatch("months?|weeks?|days", word)), "")
+    if unit and not {"year", "years", "birth"} & set(words):
+        per_year = {"month": "12", "week": "52.18", "day": "365.25"}[unit.rstrip("s")]
+        raise ManifestError(
+            f"Column '{column}' of {path} counts {unit.rstrip('s')}s, by its name, and an age is read in"
+            f" years. Write a column of years (divide by {per_year}), or rename the column if it holds years."
+        )
+
+
+def _check_ages(ages: "pd.Series[float]", groups: "pd.Series[str]", column: str, path: Path) -> None:
+    """Refuse a column of ages that nobody has, e.g. of years of birth; of some, clean() tells the rows."""
+    known = ages[ages.notna()]
+    if len(known) and not (groups != "").any() and not is_in_range(known).any():
+        raise ManifestError(
+            f"Column '{column}' of {path} holds not one age: '{known.iloc[0]:.10g}'"
+            f" {impossible_years(known.iloc[0])}. To leave the column out: --column age="
+        )
+
+
 def _label_columns(labels: Sequence[str], cells: pd.DataFrame, path: Path) -> list[str]:
     """Return the columns of the table that are asked for as labels, each once."""
     if isinstance(labels, str):
@@ -306,8 +340,23 @@ def _check_box(used: dict[str, str], mapped: Mapping[str, str], path: Path, *, s
 def _known_column(name: str, cells: pd.DataFrame, path: Path) -> str:
     """Return the name of a column, or refuse one that the table does not have."""
     if name not in cells:
-        raise ManifestError(unknown(f"column of {path.name}", name, list(cells.columns)))
+        said = unknown(f"column of {path.name}", name, list(cells.columns))
+        raise ManifestError(f"{said}{_where_it_is(name, cells)}")
     return name
+
+
+def _where_it_is(name: str, cells: pd.DataFrame) -> str:
+    """Say where the name of a column stands instead of the first line, and what to type; "" for nowhere."""
+    head = cells.head(_HEAD)
+    for row in range(len(head)):
+        if name in [cell.strip() for cell in head.iloc[row]]:
+            return (
+                f" Row {row + 1} below the first line has a cell '{name}': if that row names the columns,"
+                " delete the lines above it."
+            )
+    if cells.shape[1] == 1 and name in re.split(r"\s+", str(cells.columns[0])):
+        return " All cells of a row were read as one; if spaces stand between them: -o separator=space"
+    return ""
 
 
 def _relative(cell: str, roots: Sequence[str]) -> str:
