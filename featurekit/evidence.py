@@ -33,7 +33,7 @@ from featurekit.calibration import (
 from featurekit.errors import WorkspaceError
 from featurekit.manifest import TARGETS, Manifest, Target
 from featurekit.metrics import cells_of, from_counts, log_losses, ranked_probabilities
-from featurekit.outcomes import MOST_LABELS, Outcomes, collect, hash_of
+from featurekit.outcomes import MOST_LABELS, Outcomes, collect, hash_of, read_predictions
 from featurekit.statistics import (
     FEWEST,
     Interval,
@@ -437,7 +437,7 @@ def _of_both(before: Path, after: Path, name: str) -> dict[str, pd.DataFrame] | 
     paths = [folder / "predictions" / f"{name}.parquet" for folder in (after, before)]
     if not all(path.is_file() and _says_who_is_who(path) for path in paths):
         return None
-    return _common(dict(zip(("after", "before"), map(pd.read_parquet, paths), strict=True)), "face_id")
+    return _common(dict(zip(("after", "before"), map(read_predictions, paths), strict=True)), "face_id")
 
 
 def _same_persons(

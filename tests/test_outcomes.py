@@ -124,7 +124,13 @@ def test_a_comparison_is_reported_again_from_what_it_keeps(featurekit, work, tmp
 
 def a_run(name, on, created="2026-01-01", folds="f"):
     return SimpleNamespace(
-        name=name, target="gender", created=created, folds={"sha256": folds}, scored_on=on, left_out={}
+        name=name,
+        target="gender",
+        created=created,
+        folds={"sha256": folds},
+        scored_on=on,
+        left_out={},
+        parameters={},
     )
 
 
