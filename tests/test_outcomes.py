@@ -43,7 +43,7 @@ def corrected(featurekit, work):
 def test_a_run_from_before_a_label_was_corrected_is_set_apart_in_the_report(featurekit, corrected):
     code, output, errors = featurekit("report")
     assert code == 0, errors
-    why = "labels of its target have changed since"
+    why = "faces or labels of its target have changed since"
     assert f"gender--mean_color--logistic_regression is set apart: {why}" in errors
     assert "logistic_regression" not in output
     page = (corrected / "reports" / "table" / "report.md").read_text()
@@ -68,13 +68,13 @@ def test_a_run_that_is_set_apart_keeps_its_outcomes(featurekit, corrected):
 def test_it_is_averaged_with_none_from_after(featurekit, corrected):
     code, _, errors = featurekit("ensemble", "*--logistic_regression", "*--random_forest")
     assert code == 1
-    assert "gender--mean_color--logistic_regression: labels of its target have changed since" in errors
+    assert "gender--mean_color--logistic_regression: faces or labels of its target have changed since" in errors
     assert "featurekit fit" in errors
 
 
 def test_the_audit_leaves_it_out(featurekit, corrected):
     _, _, errors = featurekit("audit", "--no-pictures")
-    assert "gender--mean_color--logistic_regression is left out: labels of its target have changed" in errors
+    assert "gender--mean_color--logistic_regression is left out: faces or labels of its target have changed" in errors
 
 
 def test_two_comparisons_with_other_labels_are_not_compared(featurekit, corrected):
