@@ -154,6 +154,13 @@ def test_predictions_that_were_cut_off_are_named_with_what_to_do(featurekit, wor
     refused(featurekit(*command), f"{path} holds no predictions", "Delete it, and fit again.")
 
 
+def test_predictions_that_were_cut_off_are_named_where_two_comparisons_are_compared(featurekit, workspace):
+    path = workspace.report("later") / "predictions" / f"{REGRESSION}.parquet"
+    shutil.copytree(workspace.report("table"), workspace.report("later"))
+    path.write_bytes(path.read_bytes()[:200])
+    refused(featurekit("report", "--compare", "table", "later"), f"{path} holds no predictions", "Delete it")
+
+
 def test_an_ensemble_of_a_run_without_predictions_says_which_to_fit_again(featurekit, workspace):
     (workspace.report("table") / "predictions" / f"{BAYES}.parquet").unlink()
     refused(
