@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from featurekit import __version__
 from featurekit._ready import RARE, LeftOut, check_networks, make_ready
 from featurekit._replaced import forget, how_to_have_back, replaced_folders, set_aside
-from featurekit.backbones import BACKBONES, split_feature
+from featurekit.backbones import BACKBONES, Backbone, split_feature
 from featurekit.calibration import MISSED, Calibration, calibrate_classes, calibrate_years
 from featurekit.classifiers import (
     CLASSIFIERS,
@@ -64,7 +64,7 @@ from featurekit.metrics import (
     score_all_rows,
     summarize,
 )
-from featurekit.outcomes import scored_on, set_apart
+from featurekit.outcomes import read_predictions, scored_on, set_apart
 from featurekit.registry import unknown
 from featurekit.store import Store
 from featurekit.trained_model import TrainedModel, spread_out
@@ -199,8 +199,11 @@ class Run:
                 content[name] = tuple(content.get(name, ()))
             content["confusion"] = tuple(tuple(row) for row in content["confusion"])
             return cls(**content)
-        except (ValueError, KeyError, TypeError) as error:
-            raise WorkspaceError(f"{path} is not a run of this version of featurekit: {error}") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise WorkspaceError(
+                f"{path} is not a run of this version of featurekit ({error}). Delete it, and fit it again:"
+                " featurekit fit."
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -641,7 +644,7 @@ def _networks(kind: ClassifierKind, features: Sequence[str] | None, join: bool) 
         return [(PIXELS,)]
     sets = []
     for text in features or ["+".join(kind.starts_from)]:
-        parts = [split_feature(part) for part in text.split("+")]
+        parts = _parts(text)
         # An inner layer is no end to train from, and what has no weights learns nothing.
         if all(backbone.load and layer == backbone.default_layer for backbone, layer in parts):
             sets.append(tuple(f"{backbone.name}:{layer}" for backbone, layer in parts))
@@ -650,6 +653,18 @@ def _networks(kind: ClassifierKind, features: Sequence[str] | None, join: bool) 
             f"{kind.name} trains networks up to their default layers; {', '.join(features or [])} names none."
         )
     return [tuple(dict.fromkeys(part for parts in sets for part in parts))] if join else sets
+
+
+def _parts(text: str) -> list[tuple[Backbone, str]]:
+    """Return the networks and layers that are joined by "+"."""
+    parts = [split_feature(part) for part in text.split("+")]
+    for place, (backbone, layer) in enumerate(parts):
+        if (backbone, layer) in parts[:place]:
+            raise UnknownNameError(
+                f"{backbone.name}:{layer} is joined with itself in '{text}': the same numbers twice say"
+                " nothing more. Name it once."
+            )
+    return parts
 
 
 def _feature_sets(ledger: Ledger, features: Sequence[str] | None, join: bool) -> list[tuple[str, ...]]:
@@ -664,8 +679,7 @@ def _feature_sets(ledger: Ledger, features: Sequence[str] | None, join: bool) ->
     else:
         sets = []
         for text in features:
-            parts = [split_feature(part) for part in text.split("+")]
-            sets.append(tuple(f"{backbone.name}:{layer}" for backbone, layer in parts))
+            sets.append(tuple(f"{backbone.name}:{layer}" for backbone, layer in _parts(text)))
         if join:
             sets = [tuple(dict.fromkeys(part for parts in sets for part in parts))]
     for part in dict.fromkeys(part for parts in sets for part in parts):
@@ -869,6 +883,15 @@ class Comparison:
             FeaturekitError: a plan cannot be run.
         """
         found = statuses == STATUSES.index("ok")
+        usable = self.manifest.table["reason"].to_numpy(dtype=str) == ""
+        unseen = np.flatnonzero(usable & (statuses == STATUSES.index("not_extracted")))
+        if len(unseen) and say:
+            n, first = len(unseen), self.manifest.table["image_path"].iloc[unseen[0]]
+            what = f"'{first}' has" if n == 1 else f"{n:,} photographs ('{first}', …) have"
+            say(
+                f"{what} not been looked at since featurekit prepare: no part is taken in any fit. Next:"
+                " featurekit extract, then this again."
+            )
         names = list(dict.fromkeys(one.target.name for one in plans))
         manifest, left_out = make_ready(
             self.manifest, self.folds, found, names, rare=rare, skip=skip, say=say
@@ -1094,7 +1117,7 @@ class Comparison:
         """Average runs whose target, folds and classes are the same."""
         names = [run.name for run in runs]
         target = self.manifest.target(runs[0].target)
-        tables = [pd.read_parquet(self.folder / "predictions" / f"{name}.parquet") for name in names]
+        tables = [read_predictions(self.folder / "predictions" / f"{name}.parquet") for name in names]
         if any(not table[["face_id", "fold"]].equals(tables[0][["face_id", "fold"]]) for table in tables):
             raise WorkspaceError(f"{', '.join(names)} did not read the same faces. Fit them again together.")
         position = {face_id: row for row, face_id in enumerate(self.manifest.table["face_id"].astype(str))}
@@ -1242,8 +1265,23 @@ def _heaviest(weights: NDArray[np.float64], runs: Sequence[Run]) -> list[tuple[f
 
 
 def load_runs(folder: Path) -> list[Run]:
-    """Return every run of a comparison, by name."""
-    return [Run.load(path) for path in sorted((folder / "runs").glob("*.json"))]
+    """Return every run of a comparison, by name.
+
+    Raises:
+        WorkspaceError: a file is no run, or two files hold the same one.
+    """
+    found: dict[str, Path] = {}
+    runs = []
+    for path in sorted((folder / "runs").glob("*.json")):
+        run = Run.load(path)
+        if run.name in found:
+            raise WorkspaceError(
+                f"{found[run.name].name} and {path.name} in {path.parent} both hold the run {run.name}, which"
+                " would be ranked twice. Delete the one that is a copy."
+            )
+        found[run.name] = path
+        runs.append(run)
+    return runs
 
 
 def some_runs(folder: Path) -> list[Run]:

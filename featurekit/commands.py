@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from pandas import DataFrame
 
+    from featurekit.benchmark import Run
     from featurekit.classifiers import ClassifierKind
     from featurekit.datasets import Dataset
     from featurekit.embeddings import Extraction, Ledger
@@ -65,7 +66,19 @@ SHOWN = 10
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda; cuda without a usable GPU is an error.")]
 Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16.")]
 Threads = Annotated[
-    int, typer.Option(help="How many threads; 0 for one a core. Results do not depend on it.")
+    int, typer.Option(help="How many threads; 0 for one a core. Results do not depend on it.", min=0)
+]
+LARGEST_SEED = 2**32 - 1  # that scikit-learn takes
+
+
+def _name_of_comparison(name: str | None) -> str | None:
+    """Refuse a name that no comparison can have, also an empty one, which would mean the default."""
+    return name if name is None else Workspace(Path()).report(name).name
+
+
+ComparisonName = Annotated[
+    str | None,
+    typer.Option(help="Name of the comparison. Default: the data set's.", callback=_name_of_comparison),
 ]
 
 
@@ -416,9 +429,11 @@ def fit(
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(help="What chance comes from. Default: the comparison's seed, else 0."),
+        typer.Option(
+            help="What chance comes from. Default: the comparison's seed, else 0.", min=0, max=LARGEST_SEED
+        ),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the comparison. Default: the data set's.")] = None,
+    name: ComparisonName = None,
     new_folds: Annotated[
         bool,
         typer.Option(
@@ -585,7 +600,7 @@ def ensemble(
         list[str],
         typer.Argument(help="Name of a run below reports/<name>/runs, * for any letters; at least two."),
     ],
-    name: Annotated[str | None, typer.Option(help="Name of the comparison. Default: the data set's.")] = None,
+    name: ComparisonName = None,
     weighted: Annotated[
         bool,
         typer.Option(
@@ -630,7 +645,7 @@ def ensemble(
 @app.command()
 def report(
     context: typer.Context,
-    name: Annotated[str | None, typer.Option(help="Name of the comparison. Default: the data set's.")] = None,
+    name: ComparisonName = None,
     compare: Annotated[
         tuple[str, str] | None,
         typer.Option(
@@ -690,6 +705,11 @@ def report(
         for option, margin in (("--margin-points", margin_points), ("--margin-years", margin_years)):
             if margin is not None:
                 raise WorkspaceError(f"A report on what changed recommends no model. Leave out {option}.")
+        if compare[0] == compare[1]:
+            raise WorkspaceError(
+                f"--compare names {compare[0]} twice, and nothing has changed since itself."
+                " Name an earlier and a later one: --compare EARLIER LATER."
+            )
         _report_changes(workspace, _manifest(workspace), compare)
         return
     name = name or _manifest(workspace).name
@@ -710,7 +730,12 @@ def report(
         tested = {run for one in evidence.targets.values() for run in one.estimates}
         apart |= {run.name: NO_OUTCOMES for run in compared if run.name not in tested}
     for run, why in apart.items():
-        typer.echo(f"warning: {run} is set apart: {why}. Fit it again: featurekit fit", err=True)
+        typer.echo(f"warning: {run} is set apart: {why}. {_again(run, runs)}", err=True)
+    if len(apart) == len(runs):
+        typer.echo(
+            "warning: the report ranks nothing: every run is set apart. All runs are kept.",
+            err=True,
+        )
     errors = None
     if faces == "thumb":
         if manifest is None:
@@ -726,7 +751,7 @@ def report(
 @app.command("audit")
 def audit_data(
     context: typer.Context,
-    name: Annotated[str | None, typer.Option(help="Name of the comparison. Default: the data set's.")] = None,
+    name: ComparisonName = None,
     features: Annotated[
         str | None,
         typer.Option(
@@ -738,7 +763,9 @@ def audit_data(
         bool, typer.Option("--pictures/--no-pictures", help="Read the pictures, to find near duplicates.")
     ] = True,
     strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 if a finding is an error.")] = False,
-    seed: Annotated[int | None, typer.Option(help="What chance comes from. Default: 0.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="What chance comes from. Default: 0.", min=0, max=LARGEST_SEED)
+    ] = None,
     threads: Threads = 0,
 ) -> None:
     """Look for what makes scores better or worse than they are: leaks between folds, and wrong labels.
@@ -751,14 +778,12 @@ def audit_data(
       featurekit audit
       featurekit audit --features dlib_age+mobilenet_v2 --no-pictures --strict
     """
-    import pandas as pd
-
     from featurekit import audit as library
     from featurekit.benchmark import Comparison, load_runs
     from featurekit.embeddings import Ledger
     from featurekit.errors import FoldError
     from featurekit.folds import make_fold_set
-    from featurekit.outcomes import set_apart
+    from featurekit.outcomes import read_predictions, set_apart
     from featurekit.store import Store
 
     workspace = _workspace(context)
@@ -790,11 +815,11 @@ def audit_data(
     runs = load_runs(folder)
     apart = set_apart(runs, manifest)
     for run, why in apart.items():
-        typer.echo(f"warning: {run} is left out: {why}. Fit it again: featurekit fit", err=True)
+        typer.echo(f"warning: {run} is left out: {why}. {_again(run, runs)}", err=True)
     paths = {
         run.name: folder / "predictions" / f"{run.name}.parquet" for run in runs if run.name not in apart
     }
-    predictions = {run: pd.read_parquet(path) for run, path in paths.items() if path.is_file()}
+    predictions = {run: read_predictions(path) for run, path in paths.items() if path.is_file()}
     with _progress("auditing", unit="pieces") as progress:
         audit = library.audit(
             manifest,
@@ -823,9 +848,11 @@ def audit_data(
 @app.command("verify-run")
 def verify_run(
     context: typer.Context,
-    name: Annotated[str | None, typer.Option(help="Name of the comparison. Default: the data set's.")] = None,
+    name: ComparisonName = None,
     n: Annotated[int, typer.Option("--n", help="How many faces are looked at.")] = 16,
-    seed: Annotated[int | None, typer.Option(help="Which faces they are. Default: 0.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Which faces they are. Default: 0.", min=0, max=LARGEST_SEED)
+    ] = None,
 ) -> None:
     """Compute some vectors of an old comparison again: are they the same to the last bit?
 
@@ -853,6 +880,13 @@ def verify_run(
     if not found.is_equal:
         raise typer.Exit(1)
     typer.echo("Photographs, recipes, weights, versions and hardware are those of the runs.")
+
+
+def _again(name: str, runs: "Sequence[Run]") -> str:
+    """Return what to type to have a run again that is set apart."""
+    run = next(run for run in runs if run.name == name)
+    members = run.parameters.get("members")
+    return f"Average its members again: {run.command}" if members else "Fit it again: featurekit fit"
 
 
 def _print_checked(one: "Checked") -> None:
@@ -899,7 +933,7 @@ def _report_changes(workspace: Workspace, manifest: "Manifest", names: tuple[str
 @app.command("log-mlflow")
 def log_mlflow(
     context: typer.Context,
-    name: Annotated[str | None, typer.Option(help="Name of the comparison. Default: the data set's.")] = None,
+    name: ComparisonName = None,
     to: Annotated[
         str | None,
         typer.Option(
@@ -1199,7 +1233,10 @@ def explain(
         ),
     ] = False,
     faces: Annotated[str, typer.Option(help="Which faces of a photograph: all, center, largest.")] = "all",
-    seed: Annotated[int, typer.Option(help="What the random tenths of the check come from.")] = 0,
+    seed: Annotated[
+        int,
+        typer.Option(help="What the random tenths of the check come from.", min=0, max=LARGEST_SEED),
+    ] = 0,
     device: Device = "auto",
     threads: Threads = 0,
 ) -> None:
@@ -1459,7 +1496,8 @@ def cache_purge(
     """Remove a person from the whole workspace, and check that nothing is left.
 
     Takes their rows from the manifest, the cache (faces, vectors, crops, hashes), the folds, the predictions
-    and the audit, and deletes report pages that show faces. The photographs are not touched. What has
+    and the audit, and deletes report pages that show faces and outcomes, which featurekit report makes again
+    from the predictions that are left. The photographs are not touched. What has
     learned from the faces cannot forget them, and is named. Nothing else may run in the workspace meanwhile;
     a purge that was killed is run again.
 

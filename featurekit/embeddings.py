@@ -474,6 +474,27 @@ def check_export(path: Path) -> None:
         raise EmbeddingError(f"{path} is a folder. Name a file in it: {path / 'vectors.parquet'}")
     if path.suffix.lower() not in (".parquet", ".npy"):
         raise EmbeddingError(f"Vectors are written as .parquet or .npy. Got '{path.name}' instead.")
+    taken = path if path.suffix.lower() == ".parquet" else path.with_suffix(".csv")
+    if not _holds_export(taken):
+        raise EmbeddingError(
+            f"{taken} is there, and holds no exported vectors{' or their ids' if taken != path else ''}: it"
+            " would be lost. Name another file, or move it away first."
+        )
+
+
+def _holds_export(path: Path) -> bool:
+    """Whether a file is not there, or is one that export_embeddings() writes."""
+    if not path.is_file():
+        return True
+    if path.suffix == ".csv":
+        with path.open("rb") as file:
+            return file.read(200).split(b"\n")[0].strip() == b"face_id"
+    from pyarrow import parquet
+
+    try:
+        return list(parquet.read_schema(path).names) == ["face_id", "vectors"]
+    except (OSError, ValueError):
+        return False
 
 
 def _pictures_to_read(keys: NDArray[np.uint8], faces: Shelf, shelves: Sequence[Shelf]) -> NDArray[np.intp]:

@@ -33,7 +33,7 @@ from featurekit.calibration import (
 from featurekit.errors import WorkspaceError
 from featurekit.manifest import TARGETS, Manifest, Target
 from featurekit.metrics import cells_of, from_counts, log_losses, ranked_probabilities
-from featurekit.outcomes import MOST_LABELS, Outcomes, collect, hash_of
+from featurekit.outcomes import MOST_LABELS, Outcomes, collect, hash_of, read_predictions
 from featurekit.statistics import (
     FEWEST,
     Interval,
@@ -435,9 +435,12 @@ def relabelled(before: Path, after: Path, names: Sequence[str]) -> dict[str, str
 def _of_both(before: Path, after: Path, name: str) -> dict[str, pd.DataFrame] | None:
     """Return the later and the earlier predictions of a run for the faces of both; None where they lack."""
     paths = [folder / "predictions" / f"{name}.parquet" for folder in (after, before)]
-    if not all(path.is_file() and _says_who_is_who(path) for path in paths):
+    if not all(path.is_file() for path in paths):
         return None
-    return _common(dict(zip(("after", "before"), map(pd.read_parquet, paths), strict=True)), "face_id")
+    later, earlier = map(read_predictions, paths)
+    if "subject" not in later or "subject" not in earlier:  # written by an older version
+        return None
+    return _common({"after": later, "before": earlier}, "face_id")
 
 
 def _same_persons(
@@ -475,13 +478,6 @@ def _common(tables: Mapping[str, pd.DataFrame], key: str = "row") -> dict[str, p
         name: table[table[key].isin(shared)].sort_values(key, ignore_index=True)
         for name, table in tables.items()
     }
-
-
-def _says_who_is_who(path: Path) -> bool:
-    """Whether predictions name a subject for each face, which an older version did not."""
-    from pyarrow import parquet
-
-    return "subject" in parquet.read_schema(path).names
 
 
 def _of_target(

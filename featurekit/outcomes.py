@@ -65,22 +65,22 @@ def collect(folder: Path, names: Sequence[str], manifest: Manifest | None = None
     known = sorted(kept.glob("*.parquet"))
     for name in names:
         path = kept / f"{name}.parquet"
-        before = _read(path) if path.is_file() else None
+        before = read_outcomes(path) if path.is_file() else None
         table = before
         if manifest is not None:
             found = _from_predictions(folder / "predictions" / f"{name}.parquet", manifest)
             if found is not None:
                 table, is_own = found, True
                 if before is None or hash_of(before) != hash_of(found):
-                    _write(path, found)
+                    write_outcomes(path, found)
         if table is not None:
             tables[name] = table
     faces = kept / "faces.parquet"
-    labels = _read(faces).set_index("row") if faces.is_file() else None
+    labels = read_outcomes(faces).set_index("row") if faces.is_file() else None
     if manifest is not None and is_own:
         own = _labels_of(manifest, tables)
         if labels is None or not own.equals(labels):
-            _write(faces, own.reset_index())
+            write_outcomes(faces, own.reset_index())
         labels = own
     if labels is None:
         return Outcomes({}, pd.DataFrame())
@@ -110,15 +110,30 @@ def hash_of(table: pd.DataFrame) -> str:
     return found.hexdigest()
 
 
+def read_predictions(path: Path) -> pd.DataFrame:
+    """Return what a run said of each face that it was tested on.
+
+    Raises:
+        WorkspaceError: the file is not there, or holds something else.
+    """
+    try:
+        table = pd.read_parquet(path)
+        table["face_id"]
+    except FileNotFoundError as error:
+        raise WorkspaceError(
+            f"The predictions of {path.stem} are not in {path.parent}. Fit it again: featurekit fit."
+        ) from error
+    except (OSError, ValueError, KeyError) as error:
+        raise WorkspaceError(f"{path} holds no predictions ({error}). Delete it, and fit again.") from error
+    return table
+
+
 def _from_predictions(path: Path, manifest: Manifest) -> pd.DataFrame | None:
     """Return the outcomes that predictions hold; None where there are none, or they are of other rows."""
     if not path.is_file():
         return None
-    try:
-        table = pd.read_parquet(path)
-        rows = pd.Index(manifest.table["face_id"]).get_indexer(pd.Index(table["face_id"]))
-    except (OSError, ValueError, KeyError) as error:
-        raise WorkspaceError(f"{path} holds no predictions ({error}). Delete it, and fit again.") from error
+    table = read_predictions(path)
+    rows = pd.Index(manifest.table["face_id"]).get_indexer(pd.Index(table["face_id"]))
     if "subject" not in table or (rows < 0).any():  # written by an older version, or before another prepare
         return None
     columns: dict[str, Any] = {
@@ -160,7 +175,8 @@ def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return rounded
 
 
-def _write(path: Path, table: pd.DataFrame) -> None:
+def write_outcomes(path: Path, table: pd.DataFrame) -> None:
+    """Write one table of outcomes; the same one is the same bytes."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -180,7 +196,12 @@ def _write(path: Path, table: pd.DataFrame) -> None:
         )
 
 
-def _read(path: Path) -> pd.DataFrame:
+def read_outcomes(path: Path) -> pd.DataFrame:
+    """Return what write_outcomes() wrote.
+
+    Raises:
+        WorkspaceError: the file holds something else.
+    """
     try:
         table = pd.read_parquet(path)
         table["row"]
@@ -222,6 +243,10 @@ class Scored(Protocol):
     def scored_on(self) -> Mapping[str, str]:
         """Hashes that the function scored_on returned."""
 
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """Of an ensemble, the names of its "members"."""
+
 
 def scored_on(manifest: Manifest, target: Target, rows: NDArray[np.intp]) -> dict[str, str]:
     """Return hashes of what a run learns from and is scored on; runs that agree in them can be compared.
@@ -239,10 +264,15 @@ def scored_on(manifest: Manifest, target: Target, rows: NDArray[np.intp]) -> dic
     labelled = np.flatnonzero(manifest.labelled(target))
     labels = manifest.table[target.name].astype(str).to_numpy(dtype=str)[labelled]
     return {
-        "rows": _hash([ids[np.sort(rows)].tolist()]),
+        "rows": hash_of_rows(ids[np.sort(rows)]),
         "labels": _hash([ids[labelled].tolist(), labels.tolist()]),
         "subjects": _hash([ids[labelled].tolist(), manifest.subjects[labelled].tolist()]),
     }
+
+
+def hash_of_rows(face_ids: NDArray[np.str_]) -> str:
+    """Return the hash that scored_on() gives for the faces scored, in the order of the manifest."""
+    return _hash([face_ids.tolist()])
 
 
 def _hash(lists: Sequence[Sequence[str]]) -> str:
@@ -281,6 +311,14 @@ def set_apart(runs: Sequence[Scored], manifest: Manifest | None = None) -> dict[
                 why = " and ".join(differs)
             else:
                 why = "an older version fitted it, which did not note what it was scored on"
+            if not why:
+                # What stands beside the mean now may be something else than what was averaged.
+                later = [
+                    one.name
+                    for one in mine
+                    if one.name in run.parameters.get("members", ()) and one.created > run.created
+                ]
+                why = f"{', '.join(later)} {_FITTED_SINCE}" if later else ""
             if why:
                 apart[run.name] = why
     return apart
@@ -288,10 +326,11 @@ def set_apart(runs: Sequence[Scored], manifest: Manifest | None = None) -> dict[
 
 # Of a run that is set apart where the others have outcomes.
 NO_OUTCOMES = "its predictions are not here"
+_FITTED_SINCE = "was fitted again since it was averaged"
 _DIFFERS = {
     "split": "it was scored on another split",
     "classes": "it tells other classes apart",
-    "labels": "labels of its target have changed since",
+    "labels": "faces or labels of its target have changed since",
     "subjects": "subjects have changed since",
     "rows": "it was scored on other faces",
 }

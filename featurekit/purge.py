@@ -1,7 +1,8 @@
 """Remove a person from a workspace, everywhere, and look whether anything is left.
 
 A person is known by rows of the manifest, by the hashes of photographs, and by face
-ids: in the cache, the folds, the predictions and the audit. Each such place can say
+ids: in the cache, the folds, the predictions and the audit; and by row numbers in
+the outcomes. Each such place can say
 how much of the person it holds, which is read from the disk anew every time, and can
 let go of it. So a list of places is at once what would go, what goes, and the check
 that it is gone.
@@ -25,12 +26,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featurekit import _forget_outcomes
 from featurekit._replaced import all_replaced_folders
 from featurekit.embeddings import row_keys
 from featurekit.errors import ManifestError, UnknownNameError, WorkspaceError
 from featurekit.faces import FaceSettings
 from featurekit.folds import FoldSet
 from featurekit.manifest import Manifest
+from featurekit.outcomes import read_predictions
 from featurekit.registry import unknown
 from featurekit.report.gallery import shows_people
 from featurekit.store import FileIndex, ShelfInfo, Store
@@ -321,6 +324,8 @@ def _places(workspace: Workspace, traces: Traces) -> list[Place]:
     manifest, store = Manifest.load(workspace.manifest), Store(workspace.cache)
     gone, own = set(traces.face_ids), _own_keys(manifest, traces)
     keys = np.frombuffer(bytes.fromhex("".join(sorted(own))), np.uint8).reshape(-1, 32)
+    folders = sorted(path for path in (workspace.root / "reports").glob("*") if path.is_dir())
+    comparisons = [part for folder in folders for part in (folder, *all_replaced_folders(folder))]
     places = [
         # First, because it is refused where somebody still writes.
         Place(
@@ -328,6 +333,16 @@ def _places(workspace: Workspace, traces: Traces) -> list[Place]:
             "unfinished files",
             lambda: len(_unfinished(workspace)),
             lambda: _remove_unfinished(workspace),
+        ),
+        # These are told by row numbers of the manifest as it still is.
+        *(
+            Place(
+                f"{folder.relative_to(workspace.root).as_posix()}/outcomes",
+                "files",
+                partial(_forget_outcomes.count, folder, gone, manifest),
+                partial(_forget_outcomes.remove, folder, gone, manifest),
+            )
+            for folder in comparisons
         ),
         Place(
             workspace.manifest.name,
@@ -362,9 +377,8 @@ def _places(workspace: Workspace, traces: Traces) -> list[Place]:
                 partial(_remove_from_index, index, files, contents),
             )
         )
-    for folder in sorted(path for path in (workspace.root / "reports").glob("*") if path.is_dir()):
-        for part in (folder, *all_replaced_folders(folder)):
-            places += _places_of_comparison(part, gone, part.relative_to(workspace.root).as_posix())
+    for folder in comparisons:
+        places += _places_of_comparison(folder, gone, folder.relative_to(workspace.root).as_posix())
     return places
 
 
@@ -425,16 +439,7 @@ def _remove_from_folds(folder: Path, gone: set[str]) -> None:
 
 
 def _predictions(folder: Path) -> dict[Path, pd.DataFrame]:
-    tables = {}
-    for path in sorted(folder.glob("predictions/*.parquet")):
-        try:
-            tables[path] = pd.read_parquet(path)
-            tables[path]["face_id"]
-        except (OSError, ValueError, KeyError) as error:
-            raise WorkspaceError(
-                f"{path} holds no predictions ({error}). Delete it, and fit again."
-            ) from error
-    return tables
+    return {path: read_predictions(path) for path in sorted(folder.glob("predictions/*.parquet"))}
 
 
 def _count_in_predictions(folder: Path, gone: set[str]) -> int:

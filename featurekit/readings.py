@@ -28,6 +28,7 @@ from featurekit.workspace import fresh_name, whole_file
 DECLINED = "unsure"  # stands in the place of an answer
 ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
 PARTIAL = ".partial"
+_FIRST = ("photograph", "face", "status")  # columns of every table of readings
 # Seconds between two writings of the part that has been read, for a process that is killed and cannot write.
 KEEP_EVERY = 60
 
@@ -229,6 +230,30 @@ def check_output(path: Path) -> None:
         remedy = " A spreadsheet opens .csv." if ending in (".xlsx", ".xls", ".ods") else ""
         raise WorkspaceError(f"--output must end in {kinds}. Got '{path.name}' instead.{remedy}")
     check_folder_for(path)
+    if not _holds_readings(path):
+        raise WorkspaceError(
+            f"{path} is there, and is no table of predictions: it would be lost. Name another file, or"
+            " move it away first."
+        )
+
+
+def _holds_readings(path: Path) -> bool:
+    """Whether a file is not there, is empty, or begins as write_readings() lets one begin."""
+    ending = path.suffix.lower()
+    if not path.is_file() or not path.stat().st_size:
+        return True
+    if ending == ".parquet":
+        from pyarrow import parquet
+
+        try:
+            return list(parquet.read_schema(path).names[:3]) == list(_FIRST)
+        except (OSError, ValueError):
+            return False
+    with path.open("rb") as file:
+        start = file.read(200).decode(errors="replace").lstrip("\ufeff[{ \r\n")
+    if ending in (".csv", ".tsv"):
+        return start.startswith(("\t" if ending == ".tsv" else ",").join(_FIRST))
+    return start.startswith(f'"{_FIRST[0]}":') or start == "]"
 
 
 def check_folder_for(path: Path) -> None:

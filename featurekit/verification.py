@@ -31,6 +31,7 @@ from featurekit.engines import usable_cores
 from featurekit.errors import FeaturekitError, StoreError, WorkspaceError
 from featurekit.faces import FaceSettings, open_finder
 from featurekit.manifest import Manifest
+from featurekit.outcomes import read_predictions
 from featurekit.store import Store, recipe_key
 
 
@@ -184,9 +185,7 @@ def verify_run(
 
 def _faces_of(folder: Path, n: int, seed: int | None) -> list[str]:
     """Return some of the faces that the runs of a comparison were scored on."""
-    tables = [
-        pd.read_parquet(path, columns=["face_id"]) for path in sorted(folder.glob("predictions/*.parquet"))
-    ]
+    tables = [read_predictions(path)[["face_id"]] for path in sorted(folder.glob("predictions/*.parquet"))]
     if not tables:
         raise WorkspaceError(
             f"No predictions are in {folder}, so that it is not known which faces took part. Fit again:"

@@ -53,8 +53,21 @@ class Workspace:
         return self.root / "models"
 
     def report(self, name: str) -> Path:
-        """Folder of the comparison called name."""
-        return self.root / "reports" / name
+        """Folder of the comparison called name.
+
+        Raises:
+            WorkspaceError: no folder below reports/ can be called so.
+        """
+        # One folder below reports/ and no other: whatever looks for comparisons looks there, purge first.
+        if name in ("", ".", "..") or name.startswith(".") or any(sign in name for sign in "/\\"):
+            why = "it must be the name of one folder below reports/: not empty, no / or \\, no point in front"
+        elif not name.isprintable():
+            why = "it has signs that cannot be printed"
+        elif len(os.fsencode(name)) > LONGEST_NAME:
+            why = f"it has more than {LONGEST_NAME} bytes"
+        else:
+            return self.root / "reports" / name
+        raise WorkspaceError(f"No comparison can be called {name[:60]!r}: {why}. Example: --name faces-2026")
 
 
 @contextmanager

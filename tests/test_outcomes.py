@@ -43,7 +43,7 @@ def corrected(featurekit, work):
 def test_a_run_from_before_a_label_was_corrected_is_set_apart_in_the_report(featurekit, corrected):
     code, output, errors = featurekit("report")
     assert code == 0, errors
-    why = "labels of its target have changed since"
+    why = "faces or labels of its target have changed since"
     assert f"gender--mean_color--logistic_regression is set apart: {why}" in errors
     assert "logistic_regression" not in output
     page = (corrected / "reports" / "table" / "report.md").read_text()
@@ -68,13 +68,18 @@ def test_a_run_that_is_set_apart_keeps_its_outcomes(featurekit, corrected):
 def test_it_is_averaged_with_none_from_after(featurekit, corrected):
     code, _, errors = featurekit("ensemble", "*--logistic_regression", "*--random_forest")
     assert code == 1
-    assert "gender--mean_color--logistic_regression: labels of its target have changed since" in errors
+    assert (
+        "gender--mean_color--logistic_regression: faces or labels of its target have changed since" in errors
+    )
     assert "featurekit fit" in errors
 
 
 def test_the_audit_leaves_it_out(featurekit, corrected):
     _, _, errors = featurekit("audit", "--no-pictures")
-    assert "gender--mean_color--logistic_regression is left out: labels of its target have changed" in errors
+    assert (
+        "gender--mean_color--logistic_regression is left out: faces or labels of its target have changed"
+        in errors
+    )
 
 
 def test_two_comparisons_with_other_labels_are_not_compared(featurekit, corrected):
@@ -124,7 +129,13 @@ def test_a_comparison_is_reported_again_from_what_it_keeps(featurekit, work, tmp
 
 def a_run(name, on, created="2026-01-01", folds="f"):
     return SimpleNamespace(
-        name=name, target="gender", created=created, folds={"sha256": folds}, scored_on=on, left_out={}
+        name=name,
+        target="gender",
+        created=created,
+        folds={"sha256": folds},
+        scored_on=on,
+        left_out={},
+        parameters={},
     )
 
 
@@ -177,10 +188,16 @@ def test_the_order_of_rows_scored_makes_no_difference_and_each_of_them_does(tmp_
 def test_runs_that_tell_other_classes_apart_are_not_compared():
     on = {"rows": "r", "labels": "l", "subjects": "s"}
     older = SimpleNamespace(
-        name="older", target="gender", created="1", folds={"sha256": "f"}, scored_on=on, left_out={}
+        name="older",
+        target="gender",
+        created="1",
+        folds={"sha256": "f"},
+        scored_on=on,
+        left_out={},
+        parameters={},
     )
     newer = SimpleNamespace(
-        name="newer", target="gender", created="2", folds={"sha256": "f"}, left_out={"male": 3}
+        name="newer", target="gender", created="2", folds={"sha256": "f"}, left_out={"male": 3}, parameters={}
     )
     newer.scored_on = {**on, "labels": "fewer"}
     assert set_apart([older, newer]) == {"older": "it tells other classes apart"}

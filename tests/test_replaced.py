@@ -271,7 +271,7 @@ def test_audit_explain_export_and_predict_that_are_refused_write_nothing(feature
     model = workspace.models / "gender--mean_color--logistic_regression"
     photo = portraits / "photos" / "s1_0.png"
     out = workspace.root / "out.csv"
-    out.write_text("mine\n")
+    out.write_text("photograph,face,status\nmine\n")
     before = everything_in(workspace.root)
     one_line(featurekit("audit", "--features", "dlib_age"), "has not been extracted")
     one_line(featurekit("explain", model, photo, "--how", "gradcam", "--output", workspace.root), "")

@@ -23,6 +23,7 @@ from featurekit.embeddings import make_recipes, row_keys, settings_of
 from featurekit.errors import WorkspaceError
 from featurekit.evidence import Evidence
 from featurekit.manifest import Manifest, Target
+from featurekit.outcomes import read_predictions
 from featurekit.store import Store
 
 FACES = ("none", "thumb")  # how a page can show faces
@@ -117,7 +118,7 @@ def find_errors(
             )
         run = by_name[known[name].sliced]
         target = run.seen(manifest).target(name)
-        found[name] = _errors(run, target, pd.read_parquet(path), manifest, store)
+        found[name] = _errors(run, target, read_predictions(path), manifest, store)
     n_missing = sum(one.n_missing for one in found.values())
     if n_missing and not any(one.subjects for one in found.values()):
         raise WorkspaceError(
