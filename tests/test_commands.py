@@ -384,7 +384,10 @@ def test_a_data_set_with_one_kind_of_label_has_its_report(featurekit, portraits,
         code, _, errors = featurekit(*command)
         assert code == 0, errors
     models = sorted((tmp_path / "work" / "models").iterdir())
-    code, output, _ = featurekit("predict", portraits / "photos", "--sets", "--model", models[0])
+    code, _, errors = featurekit("predict", portraits / "photos", "--sets", "--model", models[0])
+    assert code == 1  # twelve persons are too few for a promise
+    assert "--sets has no effect" in errors
+    code, output, _ = featurekit("predict", portraits / "photos", "--model", models[0])
     assert code == 0
     assert output.count("\tok\t") == 24
 

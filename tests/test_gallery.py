@@ -26,7 +26,7 @@ def fit(featurekit, prepare_table):
         code, _, errors = featurekit("extract", *names, "--detector", "whole_image")
         assert code == 0, errors
         targets = ("--target", "gender", "--target", "age")
-        options = ("--model", "majority", "--features", "mean_color", "--folds", "4", "--no-models")
+        options = ("--model", "majority", "--folds", "4", "--no-models")
         code, _, errors = featurekit("fit", *options, *targets)
         assert code == 0, errors
 
