@@ -50,8 +50,18 @@ def fitted(world, tmp_path, model, target):
     return run, tmp_path / "models" / run.name
 
 
-@pytest.mark.parametrize("target", ["gender", "age_group", "age"])
-@pytest.mark.parametrize("name", FITTED)
+# What takes seconds to fit is tried on every target where there is time.
+LONG = {"mlp", "random_forest"}
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        pytest.param(name, target, marks=[pytest.mark.slow] if name in LONG and target != "age" else [])
+        for name in FITTED
+        for target in ("gender", "age_group", "age")
+    ],
+)
 def test_a_saved_model_answers_as_it_did_before(name, target, world, tmp_path):
     manifest, ledger, store = world
     run, folder = fitted(world, tmp_path, name, target)

@@ -18,7 +18,7 @@ from featurekit.backbones import BACKBONES
 from featurekit.errors import EngineError, UnknownNameError, WeightsError
 from featurekit.faces import TEMPLATES
 
-LARGE = {"vgg19", "resnet101", "resnet152"}  # the same loader as their smaller siblings
+LARGE = {"vgg16", "vgg19", "resnet34", "resnet101", "resnet152"}  # the same loader as their siblings
 NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in BACKBONES.names()]
 
 
