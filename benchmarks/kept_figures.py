@@ -15,7 +15,7 @@ from featurekit.audit import Audit
 from featurekit.benchmark import Run, load_runs
 from featurekit.evidence import Evidence
 from featurekit.report.made_by import made_by
-from featurekit.report.tables import SCORES, best_first, p_value, score_kind, signed
+from featurekit.report.tables import best_first, p_value, score_kind, signed
 from featurekit.report.verdict import answer
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -80,9 +80,11 @@ def _table(runs: Sequence[Run]) -> list[str]:
         by_model.setdefault((_features(run), run.classifier_name), {})[run.target] = run
     first = best_first([run for run in runs if run.target == "age_group"])
     order = [(_features(run), run.classifier_name) for run in first]
-    titles = [
-        f"{TARGETS[target]}, {SCORES[name].title.lower()} {SCORES[name].unit}" for target, name in COLUMNS
-    ]
+    titles = []
+    for target, name in COLUMNS:
+        kind = score_kind(name)
+        what = f"{kind.title.lower()} {kind.unit}" if kind.unit == "%" else f"{kind.title} in {kind.unit}"
+        titles.append(f"{TARGETS[target]}, {what}")
     lines = [f"| features | classifier | {' | '.join(titles)} |", "| --- " * (2 + len(COLUMNS)) + "|"]
     for model in order:
         cells = []
@@ -108,7 +110,8 @@ def _differences(runs: Sequence[Run], evidence: Evidence) -> list[str]:
     """Return what was asked of pairs of models, each with its interval and its p-value."""
     cnn = "multitask_cnn (epochs 6)"
     lines = [
-        "Differences, each with its 95 % interval over subjects and a p-value for all pairs of its target:",
+        "Differences, each with its 95 % interval over subjects and a p-value for all pairs of its target; above"
+        " 0 the first one is better, which for age means nearer:",
         "",
     ]
     for what, first, second in (
@@ -127,7 +130,7 @@ def _differences(runs: Sequence[Run], evidence: Evidence) -> list[str]:
             assert found is not None
             kind = score_kind(of.score)
             gain, low, high = (signed(kind, value) for value in (found.gain, found.low, found.high))
-            unit = "points" if kind.unit == "%" else "years nearer"
+            unit = "points" if kind.unit == "%" else "years"
             parts.append(
                 f"{TARGETS[target]} {gain} {unit} ({low} to {high}; {p_value(found.adjusted, found.limit)})"
             )
