@@ -110,8 +110,8 @@ def _differences(runs: Sequence[Run], evidence: Evidence) -> list[str]:
     """Return what was asked of pairs of models, each with its interval and its p-value."""
     cnn = "multitask_cnn (epochs 6)"
     lines = [
-        "Differences, each with its 95 % interval over subjects and a p-value for all pairs of its target; above"
-        " 0 the first one is better, which for age means nearer:",
+        "Differences, each with its 95 % interval over subjects and a p-value for all pairs of its target;"
+        " above 0 the first one is better, which for age means nearer:",
         "",
     ]
     for what, first, second in (
