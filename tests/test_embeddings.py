@@ -197,6 +197,7 @@ print(kills, finished, most)
 """
 
 
+@pytest.mark.slow
 def test_fifty_kills_of_an_extraction_lose_no_row_and_a_shard_of_work_at_most(tmp_path):
     """In a process of its own, which can be copied: it has no threads until it extracts."""
     photos, n = tmp_path / "photos", 160

@@ -438,6 +438,7 @@ class Kill:
         return counted
 
 
+@pytest.mark.slow
 def test_a_purge_that_was_killed_anywhere_loses_nothing_of_others_and_is_run_again(
     workspace, tmp_path, monkeypatch
 ):

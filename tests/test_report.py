@@ -1297,7 +1297,7 @@ def test_made_by_lists_each_command_once_in_an_order_that_runs():
         command="featurekit ensemble '*--svm' '*--mlp'",
         created="2026-01-03T00:00:00Z",
     )
-    lines = made_by_of(render_markdown([both, also, first, second], "utkface", None, make_audit()))
+    lines = made_by_of(render_markdown([both, also, first, second], "utkface", None, make_audit(), apart={}))
     assert lines == [
         "featurekit prepare utkface PATH",
         "featurekit extract --backbone dlib_age:pooled",

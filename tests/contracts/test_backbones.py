@@ -18,7 +18,7 @@ from featurekit.backbones import BACKBONES
 from featurekit.errors import EngineError, UnknownNameError, WeightsError
 from featurekit.faces import TEMPLATES
 
-LARGE = {"vgg16", "vgg19", "resnet34", "resnet101", "resnet152"}  # the same loader as their siblings
+LARGE = {"vgg16", "vgg19", "inception_v3", "resnet34", "resnet101", "resnet152"}  # the same loader as others
 NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in BACKBONES.names()]
 
 
@@ -174,6 +174,7 @@ def test_a_weight_file_that_is_a_pickle_is_not_run(tmp_path):
     assert not (tmp_path / "pwned").exists()
 
 
+@pytest.mark.slow
 def test_resnet_and_vgg_equal_torchvision_without_its_last_layer(tmp_path):
     import torch
     import torchvision
