@@ -171,6 +171,7 @@ def test_official_folds_win(world, tmp_path):
     assert run.folds["number"] == 2
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_scores_for_any_number_of_threads(world, tmp_path):
     manifest, ledger, store = world
     runs = []

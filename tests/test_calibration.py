@@ -209,6 +209,7 @@ def errors_of(n_persons, n_draws, *, over, faces=(1,)):
     return found
 
 
+@pytest.mark.slow
 def test_the_correction_takes_away_part_of_what_chance_adds():
     perfect = errors_of(150, 60, over=0.0, faces=(1, 1, 6))
     plain, value = (np.mean([getattr(one, name) for one in perfect]) for name in ("plain", "value"))

@@ -534,6 +534,7 @@ def test_an_extraction_that_is_told_to_stop_keeps_what_it_has_and_says_how_to_go
     assert 0 < n_read < 300  # the rest had been kept
 
 
+@pytest.mark.slow
 def test_a_training_that_is_told_to_stop_ends_at_once_and_keeps_its_last_epoch(
     featurekit, prepared, tmp_path
 ):

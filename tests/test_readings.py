@@ -349,6 +349,7 @@ def test_what_cannot_be_read_has_its_message_whatever_it_is_called(featurekit, m
     assert row.message
 
 
+@pytest.mark.slow
 def test_a_terminal_that_lacks_the_letters_shows_them_written_out(models, odd_names):
     command = [sys.executable, ROOT / "cli.py", "predict", odd_names, "--model", models[0]]
     done = subprocess.run(

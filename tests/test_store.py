@@ -718,6 +718,7 @@ print(kills)
 """
 
 
+@pytest.mark.slow
 def test_a_kill_before_in_and_after_every_call_loses_nothing(tmp_path):
     """In a process of its own, which can be copied: it has no threads."""
     own = (Disk, a_life, what_stands, assert_holds, assert_stands, live)

@@ -18,7 +18,8 @@ from featurekit.backbones import BACKBONES
 from featurekit.errors import EngineError, UnknownNameError, WeightsError
 from featurekit.faces import TEMPLATES
 
-LARGE = {"vgg16", "vgg19", "inception_v3", "resnet34", "resnet101", "resnet152"}  # the same loader as others
+# Large ones, which are loaded as others are.
+LARGE = {"vgg16", "vgg19", "inception_v3", "resnet34", "resnet101", "resnet152"}
 NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in BACKBONES.names()]
 
 
