@@ -262,10 +262,11 @@ def scored_on(manifest: Manifest, target: Target, rows: NDArray[np.intp]) -> dic
     """
     ids = manifest.table["face_id"].to_numpy(dtype=str)
     labelled = np.flatnonzero(manifest.labelled(target))
-    labels = manifest.table[target.name].astype(str).to_numpy(dtype=str)[labelled]
+    # Not to_numpy(dtype=str), which cuts every text to its first letter where one is missing.
+    labels = list(map(str, manifest.table[target.name].iloc[labelled]))
     return {
         "rows": hash_of_rows(ids[np.sort(rows)]),
-        "labels": _hash([ids[labelled].tolist(), labels.tolist()]),
+        "labels": _hash([ids[labelled].tolist(), labels]),
         "subjects": _hash([ids[labelled].tolist(), manifest.subjects[labelled].tolist()]),
     }
 

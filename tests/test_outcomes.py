@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurekit.manifest import GENDER, Manifest
+from featurekit.manifest import AGE, GENDER, Manifest
 from featurekit.outcomes import scored_on, set_apart
 
 
@@ -201,3 +201,12 @@ def test_runs_that_tell_other_classes_apart_are_not_compared():
     )
     newer.scored_on = {**on, "labels": "fewer"}
     assert set_apart([older, newer]) == {"older": "it tells other classes apart"}
+
+
+@pytest.mark.parametrize(("before", "after"), [(10.0, 19.0), (10.0, 10.5), (100.0, 101.0)])
+def test_any_other_age_is_another_label_also_where_ages_are_missing(manifest, before, after):
+    hashes = set()
+    for age in (before, after):
+        manifest.table.loc[[0, 1], "age"] = [age, np.nan]
+        hashes.add(scored_on(manifest, AGE, np.array([0]))["labels"])
+    assert len(hashes) == 2
