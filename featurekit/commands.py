@@ -682,9 +682,10 @@ def report(
     from featurekit.audit import Audit
     from featurekit.benchmark import some_runs
     from featurekit.evidence import MARGIN_POINTS, MARGIN_YEARS, gather
-    from featurekit.outcomes import NO_OUTCOMES, set_apart
+    from featurekit.outcomes import set_apart
     from featurekit.registry import unknown
     from featurekit.report import write_report
+    from featurekit.report.apart import apart_from
     from featurekit.report.gallery import FACES, find_errors
     from featurekit.store import Store
 
@@ -726,9 +727,7 @@ def report(
             margin_years=MARGIN_YEARS if margin_years is None else margin_years,
             progress=progress,
         )
-    if evidence:
-        tested = {run for one in evidence.targets.values() for run in one.estimates}
-        apart |= {run.name: NO_OUTCOMES for run in compared if run.name not in tested}
+    apart = apart_from(runs, evidence, apart)
     for run, why in apart.items():
         typer.echo(f"warning: {run} is set apart: {why}. {_again(run, runs)}", err=True)
     if len(apart) == len(runs):
@@ -886,7 +885,7 @@ def _again(name: str, runs: "Sequence[Run]") -> str:
     """Return what to type to have a run again that is set apart."""
     run = next(run for run in runs if run.name == name)
     members = run.parameters.get("members")
-    return f"Average its members again: {run.command}" if members else "Fit it again: featurekit fit"
+    return f"{'Average its members' if members else 'Fit it'} again: {run.command or 'featurekit fit'}"
 
 
 def _print_checked(one: "Checked") -> None:
