@@ -1,5 +1,5 @@
 """Run featurekit from a checkout: python cli.py --help."""
 
-from featurekit.commands import main
+from featurekit.cli.app import main
 
 main()

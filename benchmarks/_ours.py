@@ -18,10 +18,10 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(CHECKOUT))  # so that it runs from a checkout that is not installed
 
 if TYPE_CHECKING:
-    from featurekit.embeddings import Extraction
-    from featurekit.faces import FaceSettings
-    from featurekit.manifest import Manifest
-    from featurekit.store import Store
+    from featurekit.cache.store import Store
+    from featurekit.data.manifest import Manifest
+    from featurekit.embeddings.extractor import Extraction
+    from featurekit.faces.find import FaceSettings
 
 
 def serve(work: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> None:
@@ -57,10 +57,10 @@ def extracted(
         The manifest, what extract() did, the store, the settings, and the answer so far: seconds
         without opening, n, versions and notes.
     """
-    from featurekit import embeddings
-    from featurekit.datasets import prepare
-    from featurekit.faces import default_settings
-    from featurekit.store import Store
+    from featurekit.cache.store import Store
+    from featurekit.data.datasets import prepare
+    from featurekit.embeddings import extractor as embeddings
+    from featurekit.faces.find import default_settings
 
     manifest = prepare("utkface", Path(job["folder"]))
     settings = default_settings(detector, detector_weights=detector_weights)

@@ -23,10 +23,10 @@ import _side_by_side as harness
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.benchmark import processor
-from featurekit.classifiers._augmentation import NOTHING, Augmentation, Change, changed
-from featurekit.detectors._frame import import_cv2
-from featurekit.images import read_image
+from featurekit.estimators._augmentation import NOTHING, Augmentation, Change, changed
+from featurekit.evaluation.cross_validation import processor
+from featurekit.faces.detectors._frame import import_cv2
+from featurekit.faces.images import read_image
 
 KEPT, GIVEN = 160, 128  # sides: of the faces that an extraction keeps, and of what a network is given
 

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from a c
 from _hostile_pictures import mutated, pictures
 
 from featurekit.errors import ImageError
-from featurekit.images import decode
+from featurekit.faces.images import decode
 
 ALLOWED_MB = 20
 

@@ -1,6 +1,6 @@
 """That no file makes the decoder raise anything but an ImageError, hang or crash: fuzzing led by coverage.
 
-atheris changes files so that they reach ever more lines of featurekit.images and of
+atheris changes files so that they reach ever more lines of featurekit.faces.images and of
 Pillow's readers, from the pictures of a folder, or from made-up ones. What ends a
 decoding in any other way than with pixels or an ImageError, takes over 10 seconds or
 too much memory is a finding: the file is kept, and the exit code is 1.
@@ -69,7 +69,7 @@ def main() -> int:
         )
     print(f"{len(found)} findings ({versions}; fuzzer ended with {code})")
     for path in found:
-        print(f"{path}: featurekit.images.decode(open({str(path)!r}, 'rb').read()) shows why")
+        print(f"{path}: featurekit.faces.images.decode(open({str(path)!r}, 'rb').read()) shows why")
     return 1 if code or found or not tries else 0
 
 
@@ -93,7 +93,7 @@ def fuzz() -> None:
     """Be the process that is fuzzed; ends with it."""
     import atheris
 
-    with atheris.instrument_imports(include=["featurekit.images", "PIL"]):
+    with atheris.instrument_imports(include=["featurekit.faces.images", "PIL"]):
         import PIL.BmpImagePlugin
         import PIL.GifImagePlugin
         import PIL.JpegImagePlugin
@@ -101,7 +101,7 @@ def fuzz() -> None:
         import PIL.TiffImagePlugin
         import PIL.WebPImagePlugin  # noqa: F401
 
-        from featurekit.images import STATUSES, decode
+        from featurekit.faces.images import STATUSES, decode
     from _hostile_pictures import PNG, mend_checksums
 
     from featurekit.errors import ImageError

@@ -51,7 +51,7 @@ def search(
     threads: int,
 ) -> NDArray[np.float64]:
     """Return featurekit's scores, shape (n_gamma, n_C, n_folds)."""
-    from featurekit.classifiers._kernels import grid_search_svc
+    from featurekit.estimators._kernels import grid_search_svc
 
     scores: NDArray[np.float64] = grid_search_svc(
         X, y, C=C, gamma=gammas, folds=folds, class_weight=None, threads=threads
@@ -89,10 +89,10 @@ def made_up(n: int, dim: int) -> tuple[NDArray[np.float64], NDArray[np.intp], ND
 
 def from_workspace(folder: Path, n: int) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.intp]]:
     """Return dlib_age's vectors of a workspace, their age groups and their persons' numbers."""
-    from featurekit.embeddings import Ledger, load_embeddings
-    from featurekit.manifest import AGE_GROUP, Manifest
-    from featurekit.store import Store
-    from featurekit.workspace import Workspace
+    from featurekit.cache.store import Store
+    from featurekit.data.manifest import AGE_GROUP, Manifest
+    from featurekit.embeddings.extractor import Ledger, load_embeddings
+    from featurekit.project import Workspace
 
     workspace = Workspace(folder)
     manifest, ledger = Manifest.load(workspace.manifest), Ledger.load(workspace.cache / "extracted.json")

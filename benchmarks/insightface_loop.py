@@ -40,8 +40,8 @@ def work(job: Mapping[str, Any]) -> dict[str, Any]:
 
 def network_file(backbone: str, scratch: Path) -> Path:
     """Return the backbone as an ONNX file."""
-    from featurekit import weights
-    from featurekit.backbones import BACKBONES
+    from featurekit.networks import weights
+    from featurekit.networks.backbones import BACKBONES
 
     kind = BACKBONES[backbone]
     assert kind.weights is not None
@@ -66,7 +66,7 @@ def network_file(backbone: str, scratch: Path) -> Path:
 
 def case_of(backbone: str, folder: Path, scratch: Path, options: argparse.Namespace) -> harness.Case:
     """Return the comparison with one embedding network."""
-    from featurekit.backbones import BACKBONES
+    from featurekit.networks.backbones import BACKBONES
 
     kind = BACKBONES[backbone]
     files = sorted(folder.iterdir())

@@ -11,9 +11,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from featurekit.audit import Audit
-from featurekit.benchmark import Run, load_runs
-from featurekit.evidence import Evidence
+from featurekit.checks.audit import Audit
+from featurekit.evaluation.comparison import Evidence
+from featurekit.evaluation.cross_validation import Run, load_runs
 from featurekit.report.made_by import made_by
 from featurekit.report.tables import best_first, p_value, score_kind, signed
 from featurekit.report.verdict import answer

@@ -25,12 +25,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from a checkout that is not installed
 
-from featurekit.datasets import prepare
-from featurekit.embeddings import extract, make_recipes, open_networks
-from featurekit.faces import align, default_settings, find_face, open_finder
-from featurekit.images import decode
-from featurekit.manifest import Manifest
-from featurekit.store import Store
+from featurekit.cache.store import Store
+from featurekit.data.datasets import prepare
+from featurekit.data.manifest import Manifest
+from featurekit.embeddings.extractor import extract, make_recipes, open_networks
+from featurekit.faces.find import align, default_settings, find_face, open_finder
+from featurekit.faces.images import decode
 
 
 def timed(work: Callable[[Any], Any], items: Sequence[Any], together: Any) -> tuple[float, list[Any]]:

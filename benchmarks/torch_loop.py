@@ -37,9 +37,9 @@ SIDE = 224
 
 def work(job: Mapping[str, Any]) -> dict[str, Any]:
     """Embed whole pictures through featurekit's decoder and engine."""
-    from featurekit.backbones import BACKBONES
     from featurekit.errors import EngineError
-    from featurekit.images import read_image
+    from featurekit.faces.images import read_image
+    from featurekit.networks.backbones import BACKBONES
 
     kind, threads = BACKBONES[job["network"]], int(job["threads"])
     if job["precision"] == "bf16" and not {"amx_bf16", "avx512_bf16"} & set(harness.hardware()["flags"]):

@@ -34,13 +34,13 @@ HELD_OUT = 5  # every fifth face
 
 def work(job: Mapping[str, Any]) -> dict[str, Any]:
     """Train on the faces of job["folder"] as featurekit does."""
-    from featurekit.classifiers import CLASSIFIERS, fresh
-    from featurekit.classifiers import _cnn as library
-    from featurekit.classifiers._heads import head_for
-    from featurekit.classifiers._training import Faces, Schedule, achieved, train
-    from featurekit.embeddings import load_embeddings
-    from featurekit.engines import resolve
-    from featurekit.manifest import AGE, GENDER
+    from featurekit.data.manifest import AGE, GENDER
+    from featurekit.embeddings.extractor import load_embeddings
+    from featurekit.estimators import CLASSIFIERS, fresh
+    from featurekit.estimators import _cnn as library
+    from featurekit.estimators._heads import head_for
+    from featurekit.estimators._training import Faces, Schedule, achieved, train
+    from featurekit.networks.engines import resolve
 
     manifest, extraction, store, settings, answer = _ours.extracted(job, ["pixels"])
     recipes = list(extraction.recipes.values())
@@ -127,7 +127,7 @@ def judge(sides: Mapping[str, harness.Measured]) -> list[harness.Verdict]:
 
 def case_of(folder: Path, options: argparse.Namespace) -> harness.Case:
     """Return the comparison."""
-    from featurekit import weights
+    from featurekit.networks import weights
 
     files = sorted(folder.iterdir())
     job = {

@@ -28,10 +28,10 @@ BACKBONES = ("dlib_age", "dlib_gender", "mobilenet_v2")
 
 def work(job: Mapping[str, Any]) -> dict[str, Any]:
     """Extract once more, as a process or through the library."""
-    from featurekit.embeddings import Ledger, extract, make_recipes
-    from featurekit.manifest import Manifest
-    from featurekit.store import Store
-    from featurekit.workspace import Workspace
+    from featurekit.cache.store import Store
+    from featurekit.data.manifest import Manifest
+    from featurekit.embeddings.extractor import Ledger, extract, make_recipes
+    from featurekit.project import Workspace
 
     workspace = Workspace(Path(job["workspace"]))
     manifest = Manifest.load(workspace.manifest)
@@ -110,7 +110,7 @@ def prepare_workspace(options: argparse.Namespace, folder: Path) -> Path:
 
 def main() -> int:
     """Run the comparison."""
-    from featurekit.manifest import Manifest
+    from featurekit.data.manifest import Manifest
 
     options = parse()
     with tempfile.TemporaryDirectory(prefix="featurekit-warm.") as scratch:

@@ -124,7 +124,7 @@ def parse() -> argparse.Namespace:
 
 def main() -> int:
     """Run the comparison."""
-    from featurekit import weights
+    from featurekit.networks import weights
 
     options = parse()
     files = {

@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from a checkout that is not installed
 
-from featurekit import weights
-from featurekit.detectors import DETECTORS, Detection
-from featurekit.detectors._frame import intersection_over_union
-from featurekit.images import read_image
+from featurekit.faces.detectors import DETECTORS, Detection
+from featurekit.faces.detectors._frame import intersection_over_union
+from featurekit.faces.images import read_image
+from featurekit.networks import weights
 
 MIN_HEIGHT = 50
 MIN_OVERLAP = 0.5

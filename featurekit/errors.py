@@ -47,7 +47,7 @@ class ImageError(FeaturekitError):
     """One picture that cannot be read.
 
     Attributes:
-        status: what becomes of its row, e.g. "truncated"; see featurekit.images.
+        status: what becomes of its row, e.g. "truncated"; see featurekit.faces.images.
     """
 
     def __init__(self, status: str, message: str) -> None:

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from featurekit import weights
+from featurekit.networks import weights
 
 if TYPE_CHECKING:
-    from featurekit.embeddings import Recipe
-    from featurekit.faces import FaceSettings
-    from featurekit.manifest import Manifest
+    from featurekit.data.manifest import Manifest
+    from featurekit.embeddings.extractor import Recipe
+    from featurekit.faces.find import FaceSettings
 
 ROOT = Path(__file__).parents[1]
 
@@ -33,7 +33,7 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def adience_subjects(real_data: Path) -> NDArray[np.str_]:
     """The persons of Adience's 19,000 photographs, at hand or not; some have hundreds."""
-    from featurekit.datasets import prepare
+    from featurekit.data.datasets import prepare
 
     manifest = prepare("adience", real_data / "adience")
     return manifest.subjects[manifest.table["reason"].isin(["", "missing_file"])]
@@ -59,7 +59,7 @@ def _needs(request: pytest.FixtureRequest) -> None:
 @pytest.fixture(scope="session")
 def made_up_dlib_file() -> Callable[..., bytes]:
     """Write a file as dlib's of its face recognition network, with random weights."""
-    from featurekit.backbones.dlib_face import _BLOCKS
+    from featurekit.networks.backbones.dlib_face import _BLOCKS
 
     def whole_number(value: int) -> bytes:
         n_bytes = max((value.bit_length() + 7) // 8, 1)
@@ -100,7 +100,7 @@ def featurekit(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., tuple[int | str, str, str]]:
     """Run a command in the workspace tmp_path/work and return (exit code, output, errors)."""
-    from featurekit import commands
+    from featurekit.cli import app as commands
 
     def run(*arguments: object) -> tuple[int | str, str, str]:
         monkeypatch.setattr(sys, "argv", ["featurekit", "-w", str(tmp_path / "work"), *map(str, arguments)])
@@ -289,7 +289,7 @@ def prepared(prepare_table: Callable[[], None], portraits: Path) -> Path:
 @pytest.fixture
 def manifest(portraits: Path) -> "Manifest":
     """The made-up pictures' manifest."""
-    from featurekit.datasets import prepare
+    from featurekit.data.datasets import prepare
 
     columns = {"image_path": "file", "subject_id": "person", "age": "years", "gender": "sex"}
     return prepare("table", portraits / "people.csv", root=portraits / "photos", columns=columns)
@@ -298,7 +298,7 @@ def manifest(portraits: Path) -> "Manifest":
 @pytest.fixture
 def settings() -> "FaceSettings":
     """The made-up pictures are faces as they are."""
-    from featurekit.faces import default_settings
+    from featurekit.faces.find import default_settings
 
     return default_settings("whole_image")
 
@@ -306,7 +306,7 @@ def settings() -> "FaceSettings":
 @pytest.fixture
 def recipes(settings: "FaceSettings") -> "dict[str, Recipe]":
     """What the simplest backbone makes of them."""
-    from featurekit.embeddings import make_recipes
+    from featurekit.embeddings.extractor import make_recipes
 
     return make_recipes(["mean_color"], settings, device="cpu")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from featurekit.datasets import DATASETS, prepare
+from featurekit.data.datasets import DATASETS, prepare
 from featurekit.errors import ManifestError
 
 HEADER = (

@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from featurekit import audit as library
-from featurekit.audit import Audit, audit
-from featurekit.datasets import prepare
-from featurekit.embeddings import Embeddings
+from featurekit.checks import audit as library
+from featurekit.checks.audit import Audit, audit
+from featurekit.data.datasets import prepare
+from featurekit.data.manifest import AGE_GROUP, COLUMNS, GENDER, Manifest
+from featurekit.data.splits import FoldSet, make_fold_set
+from featurekit.embeddings.extractor import Embeddings
 from featurekit.errors import FoldError, WorkspaceError
-from featurekit.folds import FoldSet, make_fold_set
-from featurekit.manifest import AGE_GROUP, COLUMNS, GENDER, Manifest
 
 N = 400  # faces, two of each subject
 CHECKS = (

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import beta, binomtest, norm
 
-from featurekit.age_ranges import YearRanges, fit_year_ranges
-from featurekit.calibration import (
+from featurekit.evaluation.scores import log_losses
+from featurekit.uncertainty.calibration import (
     FEWEST,
     TEMPERATURES,
     Abstention,
@@ -29,7 +29,7 @@ from featurekit.calibration import (
     risk_coverage,
     rounds,
 )
-from featurekit.metrics import log_losses
+from featurekit.uncertainty.year_ranges import YearRanges, fit_year_ranges
 
 K = 4
 

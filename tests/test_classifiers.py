@@ -8,15 +8,15 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
-from featurekit.classifiers import CLASSIFIERS, check_training_labels
-from featurekit.classifiers._estimator import block_scaling
-from featurekit.classifiers._kernels import fit_pairs, pair_weights, rbf_kernel, votes
-from featurekit.classifiers.off_the_shelf import YEARS
-from featurekit.classifiers.svm import SVM, SVMRegressor, fit_linear
-from featurekit.classifiers.xgboost import XGBoost
+from featurekit.data.manifest import AGE, AGE_GROUP, GENDER
+from featurekit.data.splits import subject_exclusive_folds
 from featurekit.errors import EngineError, TargetError
-from featurekit.folds import subject_exclusive_folds
-from featurekit.manifest import AGE, AGE_GROUP, GENDER
+from featurekit.estimators import CLASSIFIERS, check_training_labels
+from featurekit.estimators._estimator import block_scaling
+from featurekit.estimators._kernels import fit_pairs, pair_weights, rbf_kernel, votes
+from featurekit.estimators.off_the_shelf import YEARS
+from featurekit.estimators.svm import SVM, SVMRegressor, fit_linear
+from featurekit.estimators.xgboost import XGBoost
 
 
 def clouds(n: int = 120, n_classes: int = 3, dim: int = 6, apart: float = 2.0, seed: int = 0):
@@ -117,7 +117,7 @@ def test_the_kernel_is_scikit_learns_and_does_not_depend_on_tiles_or_threads(mon
     whole = rbf_kernel(vectors, None, 0.3)
     assert whole == pytest.approx(expected(vectors, gamma=0.3))
     assert rbf_kernel(vectors, vectors[:9], 0.3) == pytest.approx(expected(vectors, vectors[:9], gamma=0.3))
-    monkeypatch.setattr("featurekit.classifiers._kernels.TILE", 16)
+    monkeypatch.setattr("featurekit.estimators._kernels.TILE", 16)
     tiled = rbf_kernel(vectors, None, 0.3)
     assert tiled == pytest.approx(whole)
     assert (rbf_kernel(vectors, None, 0.3, threads=2) == tiled).all()
@@ -336,7 +336,7 @@ def test_what_cuml_solved_answers_as_svm_does_where_there_is_no_cuml(target, par
     """Without a GPU at hand, cuML itself was not run: its stand-in is scikit-learn."""
     import skops.io
 
-    from featurekit.trained_model import TRUSTED_TYPES
+    from featurekit.inference.model import TRUSTED_TYPES
 
     X, y, people = clouds(n=240, n_classes=len(target.classes) or 4, dim=8)
     labels = 20.0 * y + 5 if target.is_regression else y
@@ -431,7 +431,7 @@ def test_a_solver_nobody_knows_is_refused():
 
 @pytest.mark.parametrize("is_here", [True, False])
 def test_what_a_classifier_needs_is_listed(is_here, monkeypatch, capsys):
-    from featurekit.commands import list_members
+    from featurekit.cli.app import list_members
 
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object() if is_here else None)
     list_members("models")

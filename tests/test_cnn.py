@@ -13,16 +13,16 @@ from torch import nn  # noqa: TID253
 from torchvision.transforms import InterpolationMode  # noqa: TID253
 from torchvision.transforms.v2.functional import rotate  # noqa: TID253
 
-from featurekit.classifiers import Crops, _cnn, _training
-from featurekit.classifiers._augmentation import NOTHING, Augmentation, _part, changed, changed_together
-from featurekit.classifiers._cnn import CNN, VIEWS, as_crops
-from featurekit.classifiers._heads import OLDEST, Head, class_weights, head_for, heads_module
-from featurekit.classifiers._training import PARTS, Faces, Schedule, parts_of
-from featurekit.classifiers.levi_hassner import levi_hassner
-from featurekit.classifiers.residual_attention import residual_attention
-from featurekit.classifiers.wide_gabor import KERNEL, ORIENTATIONS, WAVELENGTHS, gabor_kernels, wide_gabor
+from featurekit.data.manifest import AGE, AGE_GROUP, GENDER, Target
 from featurekit.errors import EngineError, ModelError
-from featurekit.manifest import AGE, AGE_GROUP, GENDER, Target
+from featurekit.estimators import Crops, _cnn, _training
+from featurekit.estimators._augmentation import NOTHING, Augmentation, _part, changed, changed_together
+from featurekit.estimators._cnn import CNN, VIEWS, as_crops
+from featurekit.estimators._heads import OLDEST, Head, class_weights, head_for, heads_module
+from featurekit.estimators._training import PARTS, Faces, Schedule, parts_of
+from featurekit.estimators.levi_hassner import levi_hassner
+from featurekit.estimators.residual_attention import residual_attention
+from featurekit.estimators.wide_gabor import KERNEL, ORIENTATIONS, WAVELENGTHS, gabor_kernels, wide_gabor
 
 SIDE = 16
 

@@ -31,7 +31,7 @@ FIT = ("fit", "--model", "logistic_regression", "--target", "gender", "--folds",
 
 def test_the_time_left_goes_by_what_takes_long(monkeypatch):
     """Fifteen floors are fitted in a second, and then each network takes minutes."""
-    from featurekit.commands import _Progress
+    from featurekit.cli.app import _Progress
 
     clock, shown = [0.0], []
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
@@ -66,7 +66,7 @@ def test_help_answers_in_under_half_a_second():
 def every_command():
     import typer
 
-    from featurekit.commands import app
+    from featurekit.cli.app import app
 
     def walk(command, path):
         for name, sub in getattr(command, "commands", {}).items():
@@ -462,7 +462,7 @@ def test_a_disk_or_drive_that_refuses_is_one_line_wherever_it_is_met(
     def refuse(path):
         raise error
 
-    monkeypatch.setattr("featurekit.manifest.Manifest.load", refuse)
+    monkeypatch.setattr("featurekit.data.manifest.Manifest.load", refuse)
     code, _, errors = featurekit("extract", "--backbone", "mean_color")
     assert code == 1
     assert errors == f"error: Cannot go on: {said}.\n"
@@ -473,7 +473,7 @@ def test_a_bug_keeps_its_traceback(featurekit, extracted, monkeypatch, error):
     def fail(path):
         raise error
 
-    monkeypatch.setattr("featurekit.manifest.Manifest.load", fail)
+    monkeypatch.setattr("featurekit.data.manifest.Manifest.load", fail)
     with pytest.raises(type(error)):
         featurekit("extract", "--backbone", "mean_color")
 
@@ -482,7 +482,7 @@ def test_a_bug_keeps_its_traceback(featurekit, extracted, monkeypatch, error):
 STARTER = """
 import sys
 from featurekit import embeddings
-from featurekit.commands import main
+from featurekit.cli.app import main
 embeddings.SHARD_ROWS = 4
 main()
 """

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featurekit.datasets import (
+from featurekit.data.datasets import (
     DATASETS,
     RawRows,
     clean,
@@ -19,9 +19,9 @@ from featurekit.datasets import (
     sha256_of_file,
     unique_ids,
 )
-from featurekit.datasets._names import look_alikes
+from featurekit.data.datasets._names import look_alikes
+from featurekit.data.manifest import COLUMNS, REASONS
 from featurekit.errors import ManifestError, UnknownNameError
-from featurekit.manifest import COLUMNS, REASONS
 
 
 def pictures(folder, **contents):

@@ -6,13 +6,13 @@ import zipfile
 import numpy as np
 import pytest
 
-from featurekit.detectors import DETECTORS
-from featurekit.detectors._frame import detections, fit_frame, intersection_over_union
-from featurekit.detectors.centerface import CenterFace, any_size
-from featurekit.detectors.insightface_scrfd import detection_network, open_scrfd
-from featurekit.detectors.yunet import _OUTPUTS, YuNet
-from featurekit.engines import Achieved, Session
 from featurekit.errors import EngineError, WeightsError
+from featurekit.faces.detectors import DETECTORS
+from featurekit.faces.detectors._frame import detections, fit_frame, intersection_over_union
+from featurekit.faces.detectors.centerface import CenterFace, any_size
+from featurekit.faces.detectors.insightface_scrfd import detection_network, open_scrfd
+from featurekit.faces.detectors.yunet import _OUTPUTS, YuNet
+from featurekit.networks.engines import Achieved, Session
 
 
 def test_a_frame_keeps_the_shape_of_the_picture_and_is_black_beside_it() -> None:

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from featurekit import weights
-from featurekit.backbones import BACKBONES
-from featurekit.backbones.dlib_face import _BLOCKS, _enlargement
-from featurekit.engines import open_session
 from featurekit.errors import WeightsError
+from featurekit.networks import weights
+from featurekit.networks.backbones import BACKBONES
+from featurekit.networks.backbones.dlib_face import _BLOCKS, _enlargement
+from featurekit.networks.engines import open_session
 
 LAYERS = ("pooled", "embedding")
 # Of picture(), by dlib 20.0.1: face_recognition_model_v1(file).compute_face_descriptor(picture()).
@@ -59,7 +59,7 @@ def test_its_weights_are_as_large_as_an_optimizer_expects_and_its_answers_the_sa
     assert len(convolutions) == 29
     for weight in convolutions:
         assert 0.7 <= weight.square().mean().sqrt() / np.sqrt(2 / weight[0].numel()) <= 1.42
-    monkeypatch.setattr("featurekit.backbones.dlib_face._enlargement", lambda weight: np.float32(1))
+    monkeypatch.setattr("featurekit.networks.backbones.dlib_face._enlargement", lambda weight: np.float32(1))
     as_they_are = BACKBONES["dlib_face"].trainable(file)
     with torch.no_grad():
         assert torch.equal(network(pixels)[0], as_they_are(pixels)[0])

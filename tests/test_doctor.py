@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from featurekit import doctor, weights
-from featurekit.weights import Archive, Licences, WeightsEntry
+from featurekit.networks import weights
+from featurekit.networks.weights import Archive, Licences, WeightsEntry
+from featurekit.ops import doctor
 
 no_gpu = pytest.mark.skipif(doctor.has_gpu(), reason="this machine has a GPU")
 TELLING = "onnxruntime/capi/build_and_package_info.py"

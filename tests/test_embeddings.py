@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from featurekit import backbones
-from featurekit import embeddings as library
-from featurekit.backbones import BACKBONES, Backbone
-from featurekit.datasets import prepare
-from featurekit.embeddings import (
+from featurekit.cache.store import Store
+from featurekit.data.datasets import prepare
+from featurekit.embeddings import extractor as library
+from featurekit.embeddings.extractor import (
     Embeddings,
     Ledger,
     enter,
@@ -24,7 +23,8 @@ from featurekit.embeddings import (
     open_networks,
 )
 from featurekit.errors import EmbeddingError, UnknownNameError, WeightsError, WorkspaceError
-from featurekit.store import Store
+from featurekit.networks import backbones
+from featurekit.networks.backbones import BACKBONES, Backbone
 
 COLUMNS = {"image_path": "file", "subject_id": "person", "age": "years", "gender": "sex"}
 
@@ -137,10 +137,10 @@ from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin
 from PIL import PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 import safetensors.numpy, simplejpeg
 from featurekit import embeddings
-from featurekit.embeddings import extract, make_recipes, row_keys
-from featurekit.faces import default_settings
-from featurekit.manifest import Manifest
-from featurekit.store import Store
+from featurekit.embeddings.extractor import extract, make_recipes, row_keys
+from featurekit.faces.find import default_settings
+from featurekit.data.manifest import Manifest
+from featurekit.cache.store import Store
 
 SHARD, THREADS, KILLS = 16, 2, int(sys.argv[2])
 embeddings.SHARD_ROWS = SHARD

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from featurekit.engines import (
+from featurekit.errors import EngineError
+from featurekit.networks.engines import (
     ENGINES,
     Network,
     Normalization,
@@ -16,7 +17,6 @@ from featurekit.engines import (
     open_session,
     resolve,
 )
-from featurekit.errors import EngineError
 
 NORMALIZATION = Normalization((100.0, 110.0, 120.0), (50.0, 60.0, 70.0))
 
@@ -248,7 +248,7 @@ def test_a_precision_that_an_engine_lacks_is_an_error(onnx_network):
 
 @pytest.mark.parametrize(("amx", "precision"), [(True, "bf16"), (False, "fp32")])
 def test_a_cpu_runs_in_bf16_by_itself_only_where_it_multiplies_whole_matrices(monkeypatch, amx, precision):
-    monkeypatch.setattr("featurekit.engines.has_amx", lambda: amx)
+    monkeypatch.setattr("featurekit.networks.engines.has_amx", lambda: amx)
     assert resolve("cpu", "auto") == ("cpu", precision)
     assert resolve("cpu", "fp32") == ("cpu", "fp32")
 
@@ -282,7 +282,7 @@ import socket, sys
 def refuse(*a, **k): raise SystemExit("a socket was opened")
 socket.socket.connect = refuse
 socket.create_connection = refuse
-from featurekit.engines.openvino import import_openvino
+from featurekit.networks.engines.openvino import import_openvino
 import_openvino().Core()
 assert sys.modules["openvino_telemetry"] is None
 """
@@ -300,7 +300,7 @@ def test_memory_that_is_freed_is_used_again_without_asking_the_kernel(where):
     code = f"""
 import resource, threading
 import torch
-from featurekit.engines.torch import keep_memory
+from featurekit.networks.engines.torch import keep_memory
 keep_memory()
 def run():
     fresh = lambda: [torch.zeros(12_000_000), torch.zeros(3_000_000)]
@@ -321,7 +321,7 @@ def test_the_most_memory_is_that_since_one_began_to_watch():
     # In a process of its own, whose heap has no room left over.
     code = """
 import numpy as np
-from featurekit.engines import watch_memory
+from featurekit.networks.engines import watch_memory
 before = np.ones(40_000_000)  # 320 MB
 del before
 most = watch_memory()

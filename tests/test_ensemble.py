@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from featurekit.ensemble import fold_weights
+from featurekit.evaluation.ensemble import fold_weights
 
 N = 600
 FOLDS = np.arange(N) % 3

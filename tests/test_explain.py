@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from featurekit.classifiers import finetuned_cnn
-from featurekit.classifiers._cnn import CNN
-from featurekit.classifiers._heads import head_for
-from featurekit.embeddings import make_recipes
+from featurekit.data.manifest import AGE, AGE_GROUP, GENDER
+from featurekit.embeddings.extractor import make_recipes
 from featurekit.errors import ModelError, TargetError, UnknownNameError
-from featurekit.explain import (
+from featurekit.estimators import finetuned_cnn
+from featurekit.estimators._cnn import CNN
+from featurekit.estimators._heads import head_for
+from featurekit.faces.find import TEMPLATES, default_settings
+from featurekit.inference.explain import (
     CELLS,
     MIN_FACES,
     PICTURE,
@@ -27,10 +29,8 @@ from featurekit.explain import (
     median_loss,
     replaced,
 )
-from featurekit.export import export_onnx
-from featurekit.faces import TEMPLATES, default_settings
-from featurekit.manifest import AGE, AGE_GROUP, GENDER
-from featurekit.trained_model import TrainedModel
+from featurekit.inference.export import export_onnx
+from featurekit.inference.model import TrainedModel
 
 MAP = 8  # cells of a side of the tiny network's feature map
 CORNER = 3  # cells of it, each way, that the network looks at: the upper left
@@ -215,7 +215,7 @@ def test_what_is_covered_is_the_same_place_of_the_face_in_every_crop(landmark):
 
 
 def test_the_answer_is_the_one_that_predict_gives(photographs):
-    from featurekit.trained_model import read_photographs
+    from featurekit.inference.model import read_photographs
 
     model = as_model(tiny_cnn())
     readings = read_photographs(photographs, [model], threads=1)
@@ -277,7 +277,7 @@ def test_networks_trained_as_one_have_a_map_each_on_their_part_of_the_face(photo
 def test_a_network_made_from_an_onnx_file_shows_its_last_feature_map(photographs):
     import torch
 
-    from featurekit.engines._onnx_module import torch_module
+    from featurekit.networks.engines._onnx_module import torch_module
 
     def body(cnn):
         class FromFile(torch.nn.Module):
@@ -522,7 +522,7 @@ def test_a_classical_model_cannot_be_exported(tmp_path):
 
 
 def test_a_file_that_answers_otherwise_is_not_written(tmp_path, monkeypatch):
-    from featurekit import export
+    from featurekit.inference import export
 
     monkeypatch.setattr(export, "_run", lambda data, pixels: np.full((len(pixels), 2), 0.5, np.float32))
     with pytest.raises(ModelError, match="nothing was written"):

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from featurekit import images, weights
-from featurekit.detectors import DETECTORS, Detection, FaceFinder
 from featurekit.errors import UnknownNameError, WeightsError
-from featurekit.faces import (
+from featurekit.faces import images
+from featurekit.faces.detectors import DETECTORS, Detection, FaceFinder
+from featurekit.faces.find import (
     STATUS_MEANINGS,
     STATUSES,
     TEMPLATES,
@@ -30,6 +30,7 @@ from featurekit.faces import (
     see_faces,
     similarity,
 )
+from featurekit.networks import weights
 
 # A face as a detector gives it, 100 × 140 pixels, its box's corner at (0, 0).
 MARKS = np.array([[30, 50], [70, 50], [50, 75], [35, 105], [65, 105]], np.float32)
@@ -53,7 +54,7 @@ class Marker:
 
     def __call__(self, pixels: NDArray[np.uint8], size: int) -> list[Detection]:
         """Return the box around the red pixels of each shade."""
-        from featurekit.detectors._frame import detections, fit_frame
+        from featurekit.faces.detectors._frame import detections, fit_frame
 
         self.sizes.append(size)
         frame, scale = fit_frame(pixels, size)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featurekit.errors import FoldError
-from featurekit.folds import (
+from featurekit.data.manifest import AGE_GROUP, Manifest, age_group_of
+from featurekit.data.splits import (
     Fold,
     FoldSet,
     check_folds,
@@ -18,7 +18,7 @@ from featurekit.folds import (
     official_folds,
     subject_exclusive_folds,
 )
-from featurekit.manifest import AGE_GROUP, Manifest, age_group_of
+from featurekit.errors import FoldError
 
 
 def rows(*numbers: int):

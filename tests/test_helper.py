@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from featurekit import _helper
-from featurekit import embeddings as library
-from featurekit._helper import Helper, HelperDiedError
-from featurekit._looking import Looker, Task, unpacked
-from featurekit.datasets import prepare
-from featurekit.embeddings import extract, load_embeddings, make_recipes
+from featurekit.cache.store import Store
+from featurekit.data.datasets import prepare
+from featurekit.embeddings import extractor as library
+from featurekit.embeddings import pool as _helper
+from featurekit.embeddings.extractor import extract, load_embeddings, make_recipes
+from featurekit.embeddings.pool import Helper, HelperDiedError
+from featurekit.embeddings.worker import Looker, Task, unpacked
 from featurekit.errors import EngineError, WeightsError
-from featurekit.faces import Face, default_settings
-from featurekit.store import Store
+from featurekit.faces.find import Face, default_settings
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def job(manifest, settings, recipes):
 
 @pytest.fixture
 def helper(job):
-    one = Helper("featurekit.embeddings:look_for_another", job)
+    one = Helper("featurekit.embeddings.extractor:look_for_another", job)
     one.ready()
     yield one
     one.close()
@@ -86,7 +86,7 @@ def test_helpers_give_the_bits_that_threads_give_on_photographs(real_data, tmp_p
 
 def test_what_needs_many_faces_at_once_gets_the_crops_that_a_helper_cut(manifest, job, settings):
     kept = [("dlib", 32), ("imagenet", 48)]
-    helper = Helper("featurekit.embeddings:look_for_another", {**job, "recipes": [], "kept": kept})
+    helper = Helper("featurekit.embeddings.extractor:look_for_another", {**job, "recipes": [], "kept": kept})
     helper.ready()
     tasks = tasks_of(manifest, [0, 5])
     looked, seconds = unpacked(helper.ask([task.to_json() for task in tasks], seconds=60))
@@ -120,7 +120,7 @@ def test_a_known_face_survives_the_pipe_to_the_last_bit():
 def test_what_a_helper_raises_on_purpose_is_raised_here(job, tmp_path, monkeypatch):
     monkeypatch.setenv("FEATUREKIT_HOME", str(tmp_path))
     recipe = {**job["recipes"][0], "backbone": "dlib_age", "layer": "pooled"}
-    helper = Helper("featurekit.embeddings:look_for_another", {**job, "recipes": [recipe]})
+    helper = Helper("featurekit.embeddings.extractor:look_for_another", {**job, "recipes": [recipe]})
     with pytest.raises(WeightsError, match="weights fetch builtin"):
         helper.ready()
     helper.close()
@@ -230,8 +230,8 @@ def test_a_stopped_extraction_keeps_what_helpers_computed_and_leaves_none_behind
 def test_helpers_end_when_the_process_they_work_for_is_killed(job, tmp_path):
     script = (
         "import json, sys, time\n"
-        "from featurekit._helper import Helper\n"
-        "helper = Helper('featurekit.embeddings:look_for_another', json.loads(sys.argv[1]))\n"
+        "from featurekit.embeddings.pool import Helper\n"
+        "helper = Helper('featurekit.embeddings.extractor:look_for_another', json.loads(sys.argv[1]))\n"
         "helper.ready(); print(helper._process.pid, flush=True); time.sleep(600)\n"
     )
     owner = subprocess.Popen(
@@ -259,7 +259,7 @@ def test_only_featurekits_own_functions_are_run():
 
 
 def test_members_that_a_program_registered_itself_stay_in_its_process(settings, monkeypatch):
-    from featurekit.backbones import BACKBONES, Backbone
+    from featurekit.networks.backbones import BACKBONES, Backbone
 
     member = Backbone(
         name="own", about="a test's", layers={"all": 3}, input_size=32, template="dlib", compute=lambda c: c

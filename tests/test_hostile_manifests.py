@@ -16,9 +16,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from featurekit import commands
-from featurekit.datasets import DATASETS
-from featurekit.manifest import REASONS, Manifest
+from featurekit.cli import app as commands
+from featurekit.data.datasets import DATASETS
+from featurekit.data.manifest import REASONS, Manifest
 
 # What a row names, from a root that holds good.png, and beside which outside/secret.csv lies.
 ROWS = {

@@ -22,15 +22,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from featurekit import _bundle, weights
-from featurekit.classifiers import CLASSIFIERS, ClassifierKind
-from featurekit.classifiers._cnn import CNN
-from featurekit.classifiers._heads import head_for
-from featurekit.embeddings import Recipe, make_recipes
+from featurekit.data.manifest import AGE, GENDER
+from featurekit.embeddings.extractor import Recipe, make_recipes
 from featurekit.errors import ModelError
-from featurekit.faces import FaceSettings, default_settings
-from featurekit.manifest import AGE, GENDER
-from featurekit.trained_model import TRUSTED_TYPES, TrainedModel
+from featurekit.estimators import CLASSIFIERS, ClassifierKind
+from featurekit.estimators._cnn import CNN
+from featurekit.estimators._heads import head_for
+from featurekit.faces.find import FaceSettings, default_settings
+from featurekit.inference import archive as _bundle
+from featurekit.inference.model import TRUSTED_TYPES, TrainedModel
+from featurekit.networks import weights
 
 
 class Payload:
@@ -662,7 +663,7 @@ def test_what_could_not_be_loaded_is_not_saved(genuine, tmp_path):
 
 def test_what_the_watch_would_see(place, tmp_path, harmless, monkeypatch):
     # Each wall of the tests above, seen to fall: a test that cannot fail is none.
-    from featurekit import commands
+    from featurekit.cli import app as commands
 
     def do(what: Callable[[], object]) -> None:
         monkeypatch.setattr(commands, "main", what)
@@ -862,7 +863,7 @@ def test_a_pickle_that_had_the_right_hash_would_not_run(as_torch_does, place):
     # As if somebody had found a file of the same hash.
     import torch
 
-    from featurekit.backbones._torchvision import torchvision_network
+    from featurekit.networks.backbones._torchvision import torchvision_network
 
     data = place.pickled
     if as_torch_does:

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from featurekit import images
 from featurekit.errors import ImageError
-from featurekit.images import decode
+from featurekit.faces import images
+from featurekit.faces.images import decode
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -62,7 +62,7 @@ DECODE_DAMAGED = """
     sys.path.insert(0, sys.argv[1])
     from _hostile_pictures import mutated
     from featurekit.errors import ImageError
-    from featurekit.images import STATUSES, decode
+    from featurekit.faces.images import STATUSES, decode
     became = Counter()
     for number in range(int(sys.argv[3])):
         what, data = mutated(int(sys.argv[2]), number)
@@ -248,7 +248,7 @@ MEASURE = """
     sys.path.insert(0, sys.argv[1])
     from _hostile_pictures import pictures
     from featurekit.errors import ImageError
-    from featurekit.images import decode
+    from featurekit.faces.images import decode
 
     def peak():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from featurekit import images
 from featurekit.errors import ImageError, MissingDecoderError
-from featurekit.images import DECODING, STATUSES, decode, read_image, reduction
+from featurekit.faces import images
+from featurekit.faces.images import DECODING, STATUSES, decode, read_image, reduction
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 

@@ -19,8 +19,8 @@ from typing import NamedTuple
 import pytest
 from PIL import Image
 
-from featurekit import weights
-from featurekit.commands import app
+from featurekit.cli.app import app
+from featurekit.networks import weights
 
 ROOT = Path(__file__).parents[1]
 CACHE = Path("home", ".cache", "featurekit")
@@ -285,7 +285,7 @@ def test_no_command_uses_the_network_or_writes_where_it_was_not_told(run, witnes
 
 @pytest.mark.slow
 def test_nor_do_the_processes_that_help_with_many_pictures(run, witness, tmp_path):
-    from featurekit.embeddings import HELPERS_FROM
+    from featurekit.embeddings.extractor import HELPERS_FROM
 
     (tmp_path / "crowd").mkdir()
     for number in range(HELPERS_FROM):

@@ -11,16 +11,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurekit.audit import Audit
-from featurekit.benchmark import load_runs
-from featurekit.calibration import MISSED, cross_fitted_ranges
-from featurekit.datasets import DATASETS
-from featurekit.evidence import Evidence
-from featurekit.outcomes import set_apart
+from featurekit.checks.audit import Audit
+from featurekit.data.datasets import DATASETS
+from featurekit.evaluation.comparison import Evidence
+from featurekit.evaluation.cross_validation import load_runs
+from featurekit.evaluation.outcomes import set_apart
+from featurekit.networks.weights import WEIGHTS
 from featurekit.report import render_html, render_markdown
 from featurekit.report.tables import best_first
 from featurekit.report.verdict import answer
-from featurekit.weights import WEIGHTS
+from featurekit.uncertainty.calibration import MISSED, cross_fitted_ranges
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "reports" / "utkface-builtin"

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurekit.datasets import Missing, RawRows, clean, prepare
+from featurekit.data.datasets import Missing, RawRows, clean, prepare
+from featurekit.data.manifest import COLUMNS, MAX_NAME, REASONS, Manifest, label_names
 from featurekit.errors import ManifestError, TargetError
-from featurekit.manifest import COLUMNS, MAX_NAME, REASONS, Manifest, label_names
 
 
 def table_in(folder, **columns):

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from featurekit.data.manifest import AGE, AGE_GROUP, COLUMNS, GENDER, MAX_AGE, Manifest, age_group_of
 from featurekit.errors import ManifestError, TargetError
-from featurekit.manifest import AGE, AGE_GROUP, COLUMNS, GENDER, MAX_AGE, Manifest, age_group_of
 
 
 def manifest_of(tmp_path, **columns):

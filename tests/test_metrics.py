@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from featurekit.manifest import AGE, AGE_GROUP, GENDER
-from featurekit.metrics import (
+from featurekit.data.manifest import AGE, AGE_GROUP, GENDER
+from featurekit.evaluation.scores import (
     NO_FACE,
     balanced_accuracy,
     counts_of,

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurekit.manifest import AGE, GENDER, Manifest
-from featurekit.outcomes import scored_on, set_apart
+from featurekit.data.manifest import AGE, GENDER, Manifest
+from featurekit.evaluation.outcomes import scored_on, set_apart
 
 
 @pytest.fixture

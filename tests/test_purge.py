@@ -13,13 +13,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from featurekit import purge as library
-from featurekit.embeddings import Ledger, extract, load_embeddings, make_recipes, row_keys
+from featurekit.cache.store import FileIndex, Store
+from featurekit.data.manifest import Manifest
+from featurekit.embeddings.extractor import Ledger, extract, load_embeddings, make_recipes, row_keys
 from featurekit.errors import ManifestError, StoreError, UnknownNameError, WorkspaceError
-from featurekit.manifest import Manifest
-from featurekit.purge import find_traces, look, purge
-from featurekit.store import FileIndex, Store
-from featurekit.workspace import Workspace, write_text
+from featurekit.ops import purge as library
+from featurekit.ops.purge import find_traces, look, purge
+from featurekit.project import Workspace, write_text
 
 FIT = ("fit", "--model", "logistic_regression", "--target", "gender", "--folds", "4", "--no-models")
 MINE = [f"s3_{picture}.png" for picture in range(3)]

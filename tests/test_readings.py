@@ -17,18 +17,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from featurekit import readings as library
-from featurekit import trained_model
-from featurekit._columns import BEFORE, BEHIND, name_columns
-from featurekit.benchmark import Comparison, Run, _name, plan
-from featurekit.datasets import prepare
-from featurekit.embeddings import enter, extract, make_recipes
+from featurekit.cache.store import Store
+from featurekit.data.datasets import prepare
+from featurekit.data.manifest import AGE, GENDER, Target
+from featurekit.embeddings.extractor import enter, extract, make_recipes
 from featurekit.errors import ModelError, WorkspaceError
-from featurekit.faces import default_settings
-from featurekit.manifest import AGE, GENDER, Target
-from featurekit.store import Store
+from featurekit.evaluation.cross_validation import Comparison, Run, _name, plan
+from featurekit.faces.find import default_settings
+from featurekit.inference import model as trained_model
+from featurekit.inference import predict as library
+from featurekit.inference.columns import BEFORE, BEHIND, name_columns
+from featurekit.inference.model import BATCH, TrainedModel, read_photographs
 from featurekit.text import name_as_it_was, readable_name
-from featurekit.trained_model import BATCH, TrainedModel, read_photographs
 
 ROOT = Path(__file__).parents[1]
 NAMES_OF_MODELS = (
@@ -455,7 +455,7 @@ def slowly(crops, *others):
     return asks(crops, *others)
 asked = []
 trained_model._answers = slowly
-from featurekit.commands import main
+from featurekit.cli.app import main
 main()
 """
 
@@ -535,7 +535,7 @@ def test_a_fault_with_every_photograph_keeps_its_traceback(models, portraits, mo
 def test_explain_goes_on_after_a_photograph_that_it_fails_with(
     featurekit, models, portraits, tmp_path, monkeypatch
 ):
-    from featurekit import explain
+    from featurekit.inference import explain
 
     whole, asked = explain._check, []
 

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from featurekit import _bundle, _replaced, benchmark
-from featurekit._replaced import all_replaced_folders, how_to_have_back, replaced_folders, set_aside
-from featurekit.benchmark import load_runs
-from featurekit.manifest import Manifest
-from featurekit.purge import find_traces, look, purge
-from featurekit.workspace import Workspace, write_text
+from featurekit.data.manifest import Manifest
+from featurekit.evaluation import cross_validation as benchmark
+from featurekit.evaluation import replaced as _replaced
+from featurekit.evaluation.cross_validation import load_runs
+from featurekit.evaluation.replaced import all_replaced_folders, how_to_have_back, replaced_folders, set_aside
+from featurekit.inference import archive as _bundle
+from featurekit.ops.purge import find_traces, look, purge
+from featurekit.project import Workspace, write_text
 
 ROOT = Path(__file__).parents[1]
 FIT = ("fit", "--model", "logistic_regression", "--target", "gender")
@@ -84,7 +86,7 @@ def test_new_folds_with_vectors_that_are_missing_or_a_package_that_is_not_here_c
 ):
     from dataclasses import replace
 
-    from featurekit.classifiers import CLASSIFIERS
+    from featurekit.estimators import CLASSIFIERS
 
     needy = replace(CLASSIFIERS["svm"], name="needy", needs="no_such_package")
     monkeypatch.setitem(CLASSIFIERS._members, "needy", needy)
@@ -246,7 +248,7 @@ def test_a_data_set_that_cannot_be_prepared_leaves_the_manifest_as_it_was(
     def full(self, *_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("featurekit.workspace.os.fsync", full)
+    monkeypatch.setattr("featurekit.project.os.fsync", full)
     with pytest.raises(benchmark.WorkspaceError, match="No space left"):
         manifest.save(workspace.manifest)
     assert everything_in(workspace.root) == before

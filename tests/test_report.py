@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from featurekit.audit import Audit, Finding
-from featurekit.benchmark import Run, _hardware_of_all
-from featurekit.calibration import Bin, CalibrationError, Coverage
+from featurekit.checks.audit import Audit, Finding
+from featurekit.data.manifest import REASONS
 from featurekit.errors import WorkspaceError
-from featurekit.evidence import (
+from featurekit.evaluation.comparison import (
     Confidence,
     Difference,
     Estimate,
@@ -27,7 +26,8 @@ from featurekit.evidence import (
     TargetEvidence,
     Trade,
 )
-from featurekit.manifest import REASONS
+from featurekit.evaluation.cross_validation import Run, _hardware_of_all
+from featurekit.evaluation.timing import timed_on
 from featurekit.report import render_html, render_markdown, write_changes, write_report
 from featurekit.report.cost import front_table, pareto_front
 from featurekit.report.figures import Point, Spot, confidence_plot, cost_plot, dot_plot
@@ -41,9 +41,9 @@ from featurekit.report.tables import (
     scores_table,
     timed_alike,
 )
-from featurekit.statistics import Interval, Ranks
 from featurekit.text import markdown, visible
-from featurekit.timing import timed_on
+from featurekit.uncertainty.calibration import Bin, CalibrationError, Coverage
+from featurekit.uncertainty.resampling import Interval, Ranks
 
 AGE_GROUPS = ("0-2", "4-6", "8-12", "15-20", "25-32", "38-43", "48-53", "60-100")
 FEATURES = ("dlib_age", "mobilenet_v2", "dlib_age+dlib_gender+mobilenet_v2")

@@ -13,7 +13,7 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import norm
 from threadpoolctl import threadpool_limits
 
-from featurekit.statistics import non_inferior, sign_flip
+from featurekit.uncertainty.resampling import non_inferior, sign_flip
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_data]
 

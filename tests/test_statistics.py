@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from featurekit import statistics
-from featurekit.statistics import (
+from featurekit.uncertainty import resampling as statistics
+from featurekit.uncertainty.resampling import (
     bootstrap,
     corrected_t,
     effective_subjects,

@@ -23,10 +23,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from featurekit import store as store_module
+from featurekit.cache import store as store_module
+from featurekit.cache.store import FileIndex, Store, recipe_key
 from featurekit.errors import FeaturekitError, StoreError, WorkspaceError
-from featurekit.store import FileIndex, Store, recipe_key
-from featurekit.workspace import whole_file
+from featurekit.project import whole_file
 
 RECIPE = {"backbone": "mean_color", "layer": "mean", "faces": {"size": [320, 640], "threshold": 0.4}}
 
@@ -279,7 +279,7 @@ def test_reading_a_large_shelf_needs_little_memory_beside_the_answer(root):
         import resource, sys
         import numpy as np
         from pathlib import Path
-        from featurekit.store import Store
+        from featurekit.cache.store import Store
         keys = np.random.default_rng(0).integers(0, 256, (8000, 32), dtype=np.uint8)
         shelf = Store(Path(sys.argv[1])).shelf("embeddings", {"large": True})
         for start in range(0, len(keys), 1000):
@@ -362,7 +362,7 @@ def run_python(code, *arguments):
 WRITER = """
 import sys
 from pathlib import Path
-from featurekit.store import Store
+from featurekit.cache.store import Store
 shelf = Store(Path(sys.argv[1])).shelf("embeddings", RECIPE)
 start, stop, size = map(int, sys.argv[2:5])
 print("ready", flush=True)
@@ -469,7 +469,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(root, shelf):
         import resource, sys
         from pathlib import Path
         from featurekit.errors import FeaturekitError
-        from featurekit.store import Store
+        from featurekit.cache.store import Store
         shelf = Store(Path(sys.argv[1])).shelf("embeddings", RECIPE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
         numbers = range(100, 400)
@@ -678,7 +678,7 @@ KILLER = """
 import os, signal, sys
 from pathlib import Path
 from featurekit.errors import FeaturekitError
-from featurekit.store import Store
+from featurekit.cache.store import Store
 
 folder = Path(sys.argv[1])
 _, calls, error = live(folder / "whole")

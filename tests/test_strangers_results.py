@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from featurekit._replaced import set_aside
-from featurekit.benchmark import load_runs
-from featurekit.evidence import Evidence, gather
-from featurekit.manifest import Manifest
-from featurekit.workspace import Workspace
+from featurekit.data.manifest import Manifest
+from featurekit.evaluation.comparison import Evidence, gather
+from featurekit.evaluation.cross_validation import load_runs
+from featurekit.evaluation.replaced import set_aside
+from featurekit.project import Workspace
 
 FIT = ("fit", "--target", "gender", "--model", "logistic_regression")
 REGRESSION, FLOOR = "gender--mean_color--logistic_regression", "gender--mean_color--majority"

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from featurekit.datasets import prepare
-from featurekit.datasets.synthetic import HEADER, write_synthetic
+from featurekit.data.datasets import prepare
+from featurekit.data.datasets.synthetic import HEADER, write_synthetic
+from featurekit.data.manifest import AGE_GROUP
 from featurekit.errors import ManifestError
-from featurekit.manifest import AGE_GROUP
 
 
 def bytes_of(folder):
@@ -189,9 +189,9 @@ def test_the_builtin_detector_finds_them_and_the_labels_can_be_learned(tmp_path)
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
 
-    from featurekit.embeddings import extract, load_embeddings, make_recipes
-    from featurekit.faces import default_settings
-    from featurekit.store import Store
+    from featurekit.cache.store import Store
+    from featurekit.embeddings.extractor import extract, load_embeddings, make_recipes
+    from featurekit.faces.find import default_settings
 
     manifest = prepare("synthetic", tmp_path / "pictures")
     assert manifest.table["subject_id"].nunique() == 60

@@ -14,8 +14,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from featurekit.benchmark import Run
-from featurekit.tracking import log_comparison, parameters_of, plain_name, points_of
+from featurekit.evaluation.cross_validation import Run
+from featurekit.ops.mlflow import log_comparison, parameters_of, plain_name, points_of
 
 # MLflow uses what SQLAlchemy is about to drop; that is theirs to mend.
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")
@@ -453,7 +453,7 @@ sys.addaudithook(
 import threading
 from pathlib import Path
 
-from featurekit.tracking import log_comparison
+from featurekit.ops.mlflow import log_comparison
 
 log_comparison(Path(sys.argv[1]), sys.argv[2])
 from mlflow.telemetry import get_telemetry_client

@@ -9,18 +9,18 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from featurekit.age_ranges import YearRanges
-from featurekit.benchmark import Comparison, plan
-from featurekit.calibration import Abstention, Calibration, ClassSets, Step
-from featurekit.classifiers import CLASSIFIERS, ClassifierKind
-from featurekit.classifiers._cnn import CNN
-from featurekit.datasets import prepare
-from featurekit.embeddings import enter, extract, load_embeddings, make_recipes
+from featurekit.cache.store import Store
+from featurekit.data.datasets import prepare
+from featurekit.embeddings.extractor import enter, extract, load_embeddings, make_recipes
 from featurekit.errors import ModelError
-from featurekit.faces import default_settings
-from featurekit.readings import draw_readings, readings_table, write_readings
-from featurekit.store import Store
-from featurekit.trained_model import TrainedModel, off_the_shelf_models, read_photographs
+from featurekit.estimators import CLASSIFIERS, ClassifierKind
+from featurekit.estimators._cnn import CNN
+from featurekit.evaluation.cross_validation import Comparison, plan
+from featurekit.faces.find import default_settings
+from featurekit.inference.model import TrainedModel, off_the_shelf_models, read_photographs
+from featurekit.inference.predict import draw_readings, readings_table, write_readings
+from featurekit.uncertainty.calibration import Abstention, Calibration, ClassSets, Step
+from featurekit.uncertainty.year_ranges import YearRanges
 
 COLUMNS = {"image_path": "file", "subject_id": "person", "age": "years", "gender": "sex"}
 FITTED = [

@@ -6,15 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from featurekit.classifiers import CLASSIFIERS, ClassifierKind
-from featurekit.classifiers._estimator import one_blas_thread
-from featurekit.classifiers._kernels import Distances, grid_search_svc, rbf_kernel, search_bytes
-from featurekit.classifiers.logistic_regression import ridge_answers
-from featurekit.classifiers.svm import SVM, SVMRegressor
+from featurekit.data.manifest import AGE, AGE_GROUP, GENDER
+from featurekit.data.splits import Fold
 from featurekit.errors import EngineError
-from featurekit.folds import Fold
-from featurekit.manifest import AGE, AGE_GROUP, GENDER
-from featurekit.tuning import inner_folds, search
+from featurekit.estimators import CLASSIFIERS, ClassifierKind
+from featurekit.estimators._estimator import one_blas_thread
+from featurekit.estimators._kernels import Distances, grid_search_svc, rbf_kernel, search_bytes
+from featurekit.estimators.logistic_regression import ridge_answers
+from featurekit.estimators.svm import SVM, SVMRegressor
+from featurekit.evaluation.tuning import inner_folds, search
 
 
 def clouds(n: int = 120, n_classes: int = 2, dim: int = 10, apart: float = 1.5, seed: int = 0):

@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
-from featurekit.benchmark import load_runs
-from featurekit.workspace import Workspace
+from featurekit.evaluation.cross_validation import load_runs
+from featurekit.project import Workspace
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +198,7 @@ def test_sets_and_unsure_answers_of_models_that_cannot_give_them_are_refused(
 
 
 def test_every_network_that_a_gpu_could_run_may_be_asked_for_it():
-    from featurekit._unused import unused_of_extract
+    from featurekit.evaluation.unused_options import unused_of_extract
 
     notes = unused_of_extract(
         ["mobilenet_v2", "mean_color"],

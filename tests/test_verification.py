@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from featurekit import benchmark, verification
-from featurekit.backbones import BACKBONES, Backbone
-from featurekit.embeddings import Ledger, Recipe, row_keys
+from featurekit.cache.store import Store
+from featurekit.data.manifest import Manifest
+from featurekit.embeddings.extractor import Ledger, Recipe, row_keys
 from featurekit.errors import WeightsError, WorkspaceError
-from featurekit.manifest import Manifest
-from featurekit.store import Store
-from featurekit.verification import verify_run
-from featurekit.workspace import Workspace
+from featurekit.evaluation import cross_validation as benchmark
+from featurekit.networks.backbones import BACKBONES, Backbone
+from featurekit.ops import verify as verification
+from featurekit.ops.verify import verify_run
+from featurekit.project import Workspace
 
 FIT = ("fit", "--model", "logistic_regression", "--target", "gender", "--folds", "4", "--no-models")
 EXTRACT = ("extract", "--backbone", "mean_color", "--detector", "whole_image")

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from featurekit import weights
-from featurekit.backbones import BACKBONES
-from featurekit.detectors import DETECTORS
 from featurekit.errors import UnknownNameError, WeightsError, WorkspaceError
-from featurekit.weights import Archive, Licences, WeightsEntry
+from featurekit.faces.detectors import DETECTORS
+from featurekit.networks import weights
+from featurekit.networks.backbones import BACKBONES
+from featurekit.networks.weights import Archive, Licences, WeightsEntry
 
 ROOT = Path(__file__).parents[1]
 TINY = b"a tiny network" * 1000

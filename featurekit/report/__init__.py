@@ -16,15 +16,15 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from featurekit import __version__
-from featurekit.audit import Audit
-from featurekit.benchmark import Run
-from featurekit.evidence import Difference, Evidence
+from featurekit.checks.audit import Audit
+from featurekit.evaluation.comparison import Difference, Evidence
+from featurekit.evaluation.cross_validation import Run
+from featurekit.project import write_text
 from featurekit.report.changes import compose_changes
 from featurekit.report.gallery import SIDE, Errors
 from featurekit.report.page import SYNTHETIC, Answers, Code, Figure, Gallery, Page, Points, Text, compose
 from featurekit.report.tables import FOUND, Cell, Column, Table
 from featurekit.text import markdown, visible
-from featurekit.workspace import write_text
 
 
 def render_html(
@@ -181,8 +181,8 @@ def write_changes(
         before: runs of the earlier one.
         after: of the later one.
         names: of the comparisons.
-        differences: from featurekit.evidence.compare_runs().
-        apart: from featurekit.evidence.relabelled().
+        differences: from featurekit.evaluation.comparison.compare_runs().
+        apart: from featurekit.evaluation.comparison.relabelled().
 
     Raises:
         WorkspaceError: they have no run in common, or the folder cannot be written.

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from featurekit.benchmark import Run
-from featurekit.evidence import TargetEvidence
+from featurekit.evaluation.comparison import TargetEvidence
+from featurekit.evaluation.cross_validation import Run
+from featurekit.evaluation.timing import timed_on
 from featurekit.report.tables import machine_of, words
-from featurekit.timing import timed_on
 
 
 def caveats(

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from featurekit.benchmark import Run
 from featurekit.errors import WorkspaceError
-from featurekit.evidence import ALPHA, Difference
+from featurekit.evaluation.comparison import ALPHA, Difference
+from featurekit.evaluation.cross_validation import Run
 from featurekit.report.page import Block, Page, Points, Section, Text, numbered, target_title
 from featurekit.report.tables import (
     ABSENT,
@@ -35,7 +35,7 @@ def compose_changes(
         names: of the comparisons.
         differences: name of a run → how the later one compares with the earlier one (gain above 0: the later
             one is better); without those whose predictions are not at hand.
-        apart: name of a run that cannot be compared → why, from featurekit.evidence.relabelled().
+        apart: name of a run that cannot be compared → why, from evaluation.comparison.relabelled().
 
     Raises:
         WorkspaceError: they have no run in common.

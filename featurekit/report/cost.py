@@ -6,8 +6,9 @@ the best model; wherever a run was timed on another one, its times are left blan
 
 from collections.abc import Sequence
 
-from featurekit.benchmark import Run
-from featurekit.evidence import TargetEvidence, Trade
+from featurekit.evaluation.comparison import TargetEvidence, Trade
+from featurekit.evaluation.cross_validation import Run
+from featurekit.evaluation.timing import milliseconds
 from featurekit.report.tables import (
     Cell,
     Column,
@@ -24,7 +25,6 @@ from featurekit.report.tables import (
     time_words,
     timed_alike,
 )
-from featurekit.timing import milliseconds
 
 
 def pareto_front(runs: Sequence[Run]) -> list[Run]:

@@ -15,16 +15,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurekit._looking import Looker, Task, face_from
-from featurekit.backbones import split_feature
-from featurekit.benchmark import PIXELS, Run
-from featurekit.detectors import Detection
-from featurekit.embeddings import make_recipes, row_keys, settings_of
+from featurekit.cache.store import Store
+from featurekit.data.manifest import Manifest, Target
+from featurekit.embeddings.extractor import make_recipes, row_keys, settings_of
+from featurekit.embeddings.worker import Looker, Task, face_from
 from featurekit.errors import WorkspaceError
-from featurekit.evidence import Evidence
-from featurekit.manifest import Manifest, Target
-from featurekit.outcomes import read_predictions
-from featurekit.store import Store
+from featurekit.evaluation.comparison import Evidence
+from featurekit.evaluation.cross_validation import PIXELS, Run
+from featurekit.evaluation.outcomes import read_predictions
+from featurekit.faces.detectors import Detection
+from featurekit.networks.backbones import split_feature
 
 FACES = ("none", "thumb")  # how a page can show faces
 MOST_SUBJECTS, MOST_FACES = 24, 4  # of a target, and of a subject

@@ -3,8 +3,8 @@
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
-from featurekit.audit import Audit
-from featurekit.benchmark import Run
+from featurekit.checks.audit import Audit
+from featurekit.evaluation.cross_validation import Run
 
 # Stands for what a page must not tell: where somebody's photographs lie.
 PATH = "PATH"

@@ -10,10 +10,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from featurekit.audit import Audit
-from featurekit.benchmark import Run
+from featurekit.checks.audit import Audit
 from featurekit.errors import WorkspaceError
-from featurekit.evidence import SHARES, Confidence, Evidence, TargetEvidence
+from featurekit.evaluation.comparison import SHARES, Confidence, Evidence, TargetEvidence
+from featurekit.evaluation.cross_validation import Run
+from featurekit.evaluation.timing import milliseconds
 from featurekit.report.anchors import anchors_table, is_comparable
 from featurekit.report.apart import apart_from, apart_table
 from featurekit.report.caveats import caveats
@@ -64,7 +65,6 @@ from featurekit.report.tables import (
 )
 from featurekit.report.terms import dataset_terms, weights_terms
 from featurekit.report.verdict import answer, score_word
-from featurekit.timing import milliseconds
 
 SYNTHETIC = "synthetic: made-up portraits"
 _TARGET_TITLES = {

@@ -1,6 +1,6 @@
 """For whom the best model fails: the table of all slices, and the worst of them in a sentence."""
 
-from featurekit.evidence import ALPHA, Slice, TargetEvidence
+from featurekit.evaluation.comparison import ALPHA, Slice, TargetEvidence
 from featurekit.report.tables import (
     ABSENT,
     Cell,
@@ -14,7 +14,7 @@ from featurekit.report.tables import (
     signed,
     words,
 )
-from featurekit.statistics import FEWEST
+from featurekit.uncertainty.resampling import FEWEST
 
 
 def slices_table(evidence: TargetEvidence, caption: str) -> Table | None:

@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from featurekit.audit import Audit
-from featurekit.benchmark import Run
-from featurekit.calibration import MISSED, CalibrationError
-from featurekit.evidence import SHARES, Confidence, Difference, Estimate, TargetEvidence
-from featurekit.faces import STATUS_MEANINGS
-from featurekit.manifest import REASONS
-from featurekit.store import recipe_key
-from featurekit.timing import timed_on
+from featurekit.cache.store import recipe_key
+from featurekit.checks.audit import Audit
+from featurekit.data.manifest import REASONS
+from featurekit.evaluation.comparison import SHARES, Confidence, Difference, Estimate, TargetEvidence
+from featurekit.evaluation.cross_validation import Run
+from featurekit.evaluation.timing import timed_on
+from featurekit.faces.find import STATUS_MEANINGS
+from featurekit.uncertainty.calibration import MISSED, CalibrationError
 
 ABSENT = "—"
 # What scores are given on unless a heading says otherwise.
@@ -40,7 +40,7 @@ class ScoreKind:
     """How a score is shown.
 
     Attributes:
-        name: what featurekit.metrics calls it.
+        name: what featurekit.evaluation.scores calls it.
         title: what the column is called.
         unit: "%" for shares, which are kept between 0 and 1; "groups" or "years"; "" where unknown.
         meaning: what it is, in words.

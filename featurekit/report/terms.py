@@ -8,8 +8,8 @@ datasets` say; the run's own words stand only for what no table knows.
 from collections.abc import Mapping
 from typing import Any
 
-from featurekit import weights
-from featurekit.datasets import DATASETS
+from featurekit.data.datasets import DATASETS
+from featurekit.networks import weights
 
 
 def weights_terms(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from featurekit.benchmark import Run
-from featurekit.calibration import MISSED, Coverage
-from featurekit.evidence import TargetEvidence, Trade
+from featurekit.evaluation.comparison import TargetEvidence, Trade
+from featurekit.evaluation.cross_validation import Run
+from featurekit.evaluation.timing import milliseconds
 from featurekit.report.cost import margin_words
 from featurekit.report.slices import worst_in_words
 from featurekit.report.tables import (
@@ -18,7 +18,7 @@ from featurekit.report.tables import (
     time_words,
     words,
 )
-from featurekit.timing import milliseconds
+from featurekit.uncertainty.calibration import MISSED, Coverage
 
 _BROKEN_NAMED = 2  # broken promises that are written out; the others are counted
 

@@ -13,10 +13,10 @@ from threading import Event
 import numpy as np
 import pytest
 
-from featurekit import weights
-from featurekit.backbones import BACKBONES
 from featurekit.errors import EngineError, UnknownNameError, WeightsError
-from featurekit.faces import TEMPLATES
+from featurekit.faces.find import TEMPLATES
+from featurekit.networks import weights
+from featurekit.networks.backbones import BACKBONES
 
 # Large ones, which are loaded as others are.
 LARGE = {"vgg16", "vgg19", "inception_v3", "resnet34", "resnet101", "resnet152"}
@@ -26,7 +26,7 @@ NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name f
 @pytest.fixture(autouse=True)
 def keep_no_made_up_network(monkeypatch):
     """Leave nothing of the large networks that are filled by chance here in the user's home."""
-    monkeypatch.setattr("featurekit.engines.openvino._KEPT_BYTES", 20 * 2**20)
+    monkeypatch.setattr("featurekit.networks.engines.openvino._KEPT_BYTES", 20 * 2**20)
 
 
 def state_file(name, path):

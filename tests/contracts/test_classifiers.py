@@ -8,9 +8,9 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from featurekit.classifiers import CLASSIFIERS, candidates
-from featurekit.manifest import AGE, AGE_GROUP, GENDER, Target
-from featurekit.tuning import search
+from featurekit.data.manifest import AGE, AGE_GROUP, GENDER, Target
+from featurekit.estimators import CLASSIFIERS, candidates
+from featurekit.evaluation.tuning import search
 
 TARGETS = {target.name: target for target in (GENDER, AGE_GROUP, AGE)}
 # Those that read crops have contracts of their own: test_cnns.py.
@@ -188,7 +188,7 @@ def test_its_summary_and_parameters_are_plain(name, target):
 def test_it_can_be_saved_without_pickle(name, target):
     import skops.io
 
-    from featurekit.trained_model import TRUSTED_TYPES
+    from featurekit.inference.model import TRUSTED_TYPES
 
     target = TARGETS[target]
     classifier, (X, _, _) = fitted(name, target), faces(name, target)
@@ -224,7 +224,7 @@ def test_its_grid_is_small_and_contains_its_defaults(name, target):
 
 @pytest.mark.parametrize(("name", "target"), TUNABLE)
 def test_it_can_be_searched_and_fitted_with_what_was_found(name, target, monkeypatch):
-    monkeypatch.setattr("featurekit.classifiers.mlp.LEAST_STEPS", 200)
+    monkeypatch.setattr("featurekit.estimators.mlp.LEAST_STEPS", 200)
     target = TARGETS[target]
     kind, (X, y, people) = CLASSIFIERS[name], faces(name, target)
     tried = candidates(kind.grid(target))

@@ -11,8 +11,8 @@ from functools import cache
 import numpy as np
 import pytest
 
-from featurekit.classifiers import CLASSIFIERS, fresh
-from featurekit.manifest import AGE, AGE_GROUP, GENDER, Target
+from featurekit.data.manifest import AGE, AGE_GROUP, GENDER, Target
+from featurekit.estimators import CLASSIFIERS, fresh
 
 TARGETS = {target.name: target for target in (GENDER, AGE_GROUP, AGE)}
 # What the two kinds of faces are called in each target.

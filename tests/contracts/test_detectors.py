@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from featurekit import weights
-from featurekit.detectors import DETECTORS, Detection, FaceFinder
+from featurekit.faces.detectors import DETECTORS, Detection, FaceFinder
+from featurekit.networks import weights
 
 SEARCHING = [detector.name for detector in DETECTORS if detector.weights]
 MODELS = Path(os.environ.get("FEATUREKIT_TEST_DATA", "../shared/data")).parent / "models"

@@ -1,0 +1,369 @@
+"""What one cell of a data set says: a year, a gender, a box, or that it is not known.
+
+Tables write the same thing in many ways. What is read is read the same way in every column and every
+data set; what is not read is answered with what to type instead.
+"""
+
+import re
+import unicodedata
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from featurekit.data.manifest import AGE_GROUP, GENDER, GENDER3, MAX_AGE
+from featurekit.errors import ManifestError
+
+# Words for a gender, in small letters; numbers mean one thing here and the other there, so they are none.
+# Of other languages those that mean nothing else anywhere: "w" and "h" may be anything.
+_GENDERS = {
+    **dict.fromkeys(("f", "f.", "female", "females", "woman", "women", "girl", "girls"), "female"),
+    **dict.fromkeys(("m", "m.", "male", "males", "man", "men", "boy", "boys"), "male"),
+    **dict.fromkeys(("weiblich", "frau", "frauen", "vrouw", "kvinna", "kvinde", "kobieta"), "female"),
+    **dict.fromkeys(("männlich", "mann", "männer", "mężczyzna"), "male"),
+    **dict.fromkeys(("femme", "femmes", "féminin", "mujer", "mujeres", "femenino", "femenina"), "female"),
+    **dict.fromkeys(("homme", "hommes", "masculin", "hombre", "hombres", "masculino"), "male"),
+    **dict.fromkeys(("mulher", "feminino", "feminina", "donna", "donne", "femmina", "femminile"), "female"),
+    **dict.fromkeys(("homem", "uomo", "uomini", "maschio", "maschile"), "male"),
+}
+# Letters beside which an "m" is a woman: hombre or varón and mujer, homem and mulher.
+_BESIDE_WOMEN = ("h", "v")
+# What stands for an unknown gender; in another column it may be anybody.
+_NO_GENDER = "u"
+# What stands in a cell that says nothing, in small letters; an empty cell always does.
+MISSING_WORDS = frozenset(
+    (
+        *("-", "--", "?", "??", ".", "#n/a", "<na>", "n/a", "n.a.", "na", "nan", "nat", "none", "null"),
+        # What Excel and Google Sheets write where a formula has failed, or is not ready.
+        *("#value!", "#ref!", "#div/0!", "#name?", "#num!", "#null!", "#error!", "#spill!", "#calc!"),
+        *("#getting_data", "loading..."),
+        *("missing", "not available", "not known", "not sure", "undefined", "unk", "unknown", "unsure"),
+    )
+)
+
+# What a number of years is read for where it can be read and nobody is that old.
+POSSIBLE_AGE = f"age from 0 to {MAX_AGE}"
+GENDER_WORDS = f"{' or '.join(GENDER.classes)} (or f, m, woman, man, ...)"
+AGE_GROUPS = ", ".join(AGE_GROUP.classes)
+
+_NUMBER = r"(\d+(?:[.,]\d+)?)"
+# What spreadsheets make of 4-6 in the languages of Europe: 4-Jun, 08. Dez, Oct-12.
+_MONTH = (
+    r"(?:jan|feb|f[eé]v|m[aä]r|mrz|apr|avr|abr|ma[iyjg]|jun|juin|giu|jul|juil|lug|aug|ao[uû]|ago"
+    r"|sep|set|o[ckt]t|nov|d[eéi][czs])"
+)
+_DAY_AND_MONTH = rf"\d{{1,2}}[-./ ]+{_MONTH}[^\W\d]*\.?"
+_MONTH_AND_DAY = rf"{_MONTH}[^\W\d]*[-./ ]+\d{{1,2}}"
+_MADE_A_DATE = re.compile(
+    rf"{_DAY_AND_MONTH}|{_MONTH_AND_DAY}"
+    r"|\d{4}-\d{2}-\d{2}(?:[t ]00:00(?::00)?)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}"
+)
+_DATE_OF_A_GROUP = (
+    "a spreadsheet made a date of a group such as 4-6 or 8-12: format the column as text and write the group"
+)
+_PARTS_OF_A_YEAR = {"month": 12, "mo": 12, "week": 52, "wk": 52, "day": 365}
+
+
+class BadCell(NamedTuple):
+    """A cell that cannot be read, and is taken as missing.
+
+    Attributes:
+        row: number of its row, from 0.
+        column: what the data set calls its column.
+        target: the manifest's column that it was read for, or POSSIBLE_AGE.
+        value: what it says.
+        problem: what it is not, and what to type, as the end of a sentence: "is not a number of years".
+    """
+
+    row: int
+    column: str
+    target: str
+    value: str
+    problem: str
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Which cells say that something is not known: empty ones, and those that hold a word of a list.
+
+    Attributes:
+        words: as folded() writes them.
+    """
+
+    words: frozenset[str] = MISSING_WORDS
+
+    def __contains__(self, cell: str) -> bool:
+        word = folded(cell)
+        return not word or word in self.words
+
+    @classmethod
+    def of(cls, option: str | Sequence[str]) -> "Missing":
+        """Return what the option "missing" says.
+
+        Args:
+            option: words as a sequence or separated by commas: they replace the usual list. Each with
+                a plus or a minus in front: they are added to it or taken from it. None at all: only
+                an empty cell is missing.
+
+        Raises:
+            ManifestError: some words have such a sign and some have none, or one taken away was not there.
+
+        >>> sorted(Missing.of("x, Y").words), "x" in Missing.of("+x"), "None" in Missing.of("-none")
+        (['x', 'y'], True, False)
+        """
+        given = [word.strip() for word in (option.split(",") if isinstance(option, str) else option)]
+        given = [word for word in given if word]
+        signed = [word for word in given if len(word) > 1 and word[0] in "+-" and word != "--"]
+        if not signed:
+            return cls(frozenset(map(folded, given)))
+        if len(signed) < len(given):
+            plain = next(word for word in given if word not in signed)
+            raise ManifestError(
+                f"missing={','.join(given)} both replaces the list of missing words ('{plain}') and changes"
+                f" it ('{signed[0]}'). Put + or - before every word, or before none."
+            )
+        added = {folded(word[1:]) for word in signed if word[0] == "+"}
+        removed = {folded(word[1:]) for word in signed if word[0] == "-"}
+        if strange := sorted(removed - MISSING_WORDS):
+            raise ManifestError(
+                f"'{strange[0]}' is no missing word, so missing=-{strange[0]} has no effect. The words are:"
+                f" {', '.join(sorted(MISSING_WORDS))}. To add '-{strange[0]}' to them: missing=+-{strange[0]}"
+            )
+        return cls(MISSING_WORDS - removed | added)
+
+    def option(self, *, add: str = "", remove: str = "") -> str:
+        """Return what to type for this list with a word added or taken away.
+
+        >>> Missing().option(remove="none"), Missing(frozenset("x")).option(add="0")
+        ('-o missing=-none', '-o missing=0,x')
+        """
+        words = (self.words | {add}) - {remove, ""}
+        changes = [f"+{word}" for word in sorted(words - MISSING_WORDS)]
+        changes += [f"-{word}" for word in sorted(MISSING_WORDS - words)]
+        said = ",".join(changes if len(changes) <= len(words) else sorted(words))
+        return f"-o 'missing={said}'" if set(said) & set(" ?<>#'*&;|()") else f"-o missing={said}"
+
+
+USUAL = Missing()
+
+
+def spelled(text: str) -> str:
+    r"""Return a text composed (NFC), with one space wherever there is space inside and none around it.
+
+    >>> spelled(" dark\n brown "), len(spelled("e\u0301"))
+    ('dark brown', 1)
+    """
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def folded(text: str) -> str:
+    r"""Return what texts have in common that differ only by case, spaces, or how Unicode writes them.
+
+    >>> folded(" BROWN\u200b"), folded("STRASSE") == folded("Straße")
+    ('brown', True)
+    """
+    seen = "".join(letter for letter in text if unicodedata.category(letter) != "Cf")
+    return spelled(unicodedata.normalize("NFC", seen).casefold())
+
+
+# ---------------------------------------------------------------- reading
+
+
+def read_gender(text: str, missing: Missing = USUAL) -> str | None:
+    """Return "female" or "male", "" for a word that says it is not known, None for any other word.
+
+    >>> read_gender("Woman"), read_gender("unknown"), read_gender("2")
+    ('female', '', None)
+    """
+    word = folded(text)
+    return _GENDERS.get(word, "" if word == _NO_GENDER or text in missing else None)
+
+
+def read_gender3(text: str, missing: Missing = USUAL) -> str | None:
+    """Return one of gender3's classes, of which "undefined" is one; else as read_gender().
+
+    >>> read_gender3("Woman"), read_gender3("u"), read_gender3("unknown"), read_gender3("2")
+    ('female', 'undefined', '', None)
+    """
+    return GENDER3.classes[-1] if folded(text) in (_NO_GENDER, "undefined") else read_gender(text, missing)
+
+
+def read_age_group(text: str, missing: Missing = USUAL) -> str | None:
+    """Return the age group that a text writes, "" where it says it is not known, None for any other text.
+
+    >>> read_age_group("(25, 32)"), read_age_group("over 60"), read_age_group("None"), read_age_group("27-33")
+    ('25-32', '60-100', '', None)
+    """
+    if text in missing:
+        return ""
+    word = folded(text)
+    years = _range_of(word)
+    last = re.fullmatch(
+        r"60\s*[+-]|(?:over|above|from|>=?|≥)\s*60|60 (?:and|or) (?:over|older|above|more)", word
+    )
+    written = f"{years[0]}-{years[1]}" if years else AGE_GROUP.classes[-1] if last else ""
+    return written if written in AGE_GROUP.classes else None
+
+
+def read_years(text: str, missing: Missing = USUAL) -> float | None:
+    """Return a number of years, NaN where the text says that it is not known, None for any other text.
+
+    >>> read_years("31.5"), read_years("n/a"), read_years("thirty"), read_years("1e1")
+    (31.5, nan, None, None)
+    """
+    if text in missing:
+        return float("nan")
+    # float() would also take "1e3", "infinity" and "1_0".
+    return float(text) if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)", text.strip()) else None
+
+
+def read_fold(text: str, missing: Missing = USUAL) -> int | None:
+    """Return a fold's number from 0, -1 for none, None for a text that is no such number.
+
+    >>> read_fold("2"), read_fold("2.0"), read_fold("nan"), read_fold("test")
+    (2, 2, -1, None)
+    """
+    if text in missing or text.strip() in ("-1", "-1.0"):
+        return -1
+    return int(found[1]) if (found := re.fullmatch(r"([0-9]+)(\.0*)?", text.strip())) else None
+
+
+def read_box(text: str, missing: Missing = USUAL, *, sized: bool = False) -> str | None:
+    """Return a box as the manifest writes its corners, "" for none, None for what is no box.
+
+    Args:
+        text: four numbers of pixels.
+        missing: words that say there is none.
+        sized: whether they are x, y, width and height instead of two corners.
+
+    >>> read_box("[5, 5, 20, 30.5]"), read_box("5 5 20 30.5", sized=True), read_box("9 9 4 4"), read_box("-")
+    ('5 5 20 30.5', '5 5 25 35.5', None, '')
+    """
+    if text in missing:
+        return ""
+    numbers = _four_numbers(text)
+    if numbers is None:
+        return None
+    x1, y1, x2, y2 = numbers
+    if sized:
+        x2, y2 = x1 + x2, y1 + y2
+    if x1 >= x2 or y1 >= y2:
+        return None
+    return " ".join(f"{corner:.10g}" for corner in (x1, y1, x2, y2))
+
+
+def _four_numbers(text: str) -> list[float] | None:
+    parts = re.split(r"[\s,;]+", text.strip("[]() "))
+    numbers = [read_years(part, Missing(frozenset())) for part in parts]
+    found = [number for number in numbers if number is not None and np.isfinite(number)]
+    return found if len(parts) == len(found) == 4 else None
+
+
+def _range_of(word: str) -> tuple[int, int] | None:
+    """Return the first and the last year of a range such as "25-32", "(25, 32)" or "25 to 32 years"."""
+    years = re.fullmatch(r"[(\[]?\s*(\d+)\s*(?:[-–—_,]|\bto\b)\s*(\d+)\s*[)\]]?(?:\s*(?:years|yrs))?", word)
+    return (int(years[1]), int(years[2])) if years else None
+
+
+# ---------------------------------------------------------------- what to type instead
+
+
+def no_years(text: str) -> str:
+    """Return what is wrong with a text that is no age in years, and what to type.
+
+    >>> no_years("31,5")
+    'is not a number of years; write 31.5'
+    >>> no_years("18 months")
+    'is not a number of years; write 1.5'
+    """
+    word = folded(text)
+    said = "is not a number of years"
+    if re.fullmatch(r"\d+,\d+", word):
+        return f"{said}; write {word.replace(',', '.')}"
+    if found := re.fullmatch(rf"{_NUMBER}\s*-?\s*(?:y|yr|yrs|year|years)\.?(?:[ -]olds?)?", word):
+        return f"{said}; write {found[1].replace(',', '.')}"
+    if found := re.fullmatch(rf"{_NUMBER}\s*-?\s*(month|mo|week|wk|day)s?\.?(?:[ -]olds?)?", word):
+        years = float(found[1].replace(",", ".")) / _PARTS_OF_A_YEAR[found[2]]
+        return f"{said}; write {round(years, 2):g}"
+    if re.fullmatch(rf"{_DAY_AND_MONTH}|{_MONTH_AND_DAY}", word):
+        return f"{said}; {_DATE_OF_A_GROUP}"
+    if re.match(r"\d{4}[-./]\d{1,2}[-./]\d{1,2}\b|\d{1,2}[-./]\d{1,2}[-./](\d{4}|\d{2})\b", word):
+        return f"{said} but a date; write the age in years on the day of the photograph"
+    if _range_of(word) or re.fullmatch(r"\d+\s*[+]|(?:over|under|above|below|[<>≤≥]=?)\s*\d+", word):
+        return (
+            f"{said}, and none of the age groups {AGE_GROUPS}; write years or one of the groups, or keep such"
+            " ranges as a label of your own: --column age= -o labels=COLUMN"
+        )
+    return f"{said}; write it in digits, e.g. 31 or 31.5"
+
+
+def impossible_years(years: float) -> str:
+    """Return what is wrong with an age that nobody has, and what to type.
+
+    >>> impossible_years(1984)
+    'is not an age from 0 to 116 but a year; write the age in years at the time of the photograph'
+    >>> impossible_years(999)
+    'is not an age from 0 to 116; if it means that the age is not known: -o missing=+999'
+    """
+    said = f"is not an age from 0 to {MAX_AGE}"
+    if 1850 <= years <= 2100:
+        return f"{said} but a year; write the age in years at the time of the photograph"
+    if re.fullmatch(r"-\d|-?9{2,}|-?8{2,}", f"{years:.10g}"):  # the usual codes
+        return f"{said}; if it means that the age is not known: -o missing=+{years:.10g}"
+    return f"{said}; leave the cell empty if the age is not known"
+
+
+def no_gender(text: str) -> str:
+    """Return what is wrong with a text that is no gender, and what to type.
+
+    >>> no_gender("2").partition("; ")[2]
+    'codes mean one thing here and another there: write f and m instead of them'
+    """
+    said = f"is not {GENDER_WORDS}"
+    if re.fullmatch(r"-?\d+(\.0+)?", text.strip()):
+        return f"{said}; codes mean one thing here and another there: write f and m instead of them"
+    return (
+        f"{said}; write one of these, or keep the column's words as a label of your own:"
+        " --column gender= -o labels=COLUMN"
+    )
+
+
+def m_is_a_woman(cells: Collection[str]) -> str:
+    """Return the letter beside which "m" may stand for women in a column of genders, "" where it does not.
+
+    >>> m_is_a_woman(["H", "M"]), m_is_a_woman(["F", "M"]), m_is_a_woman(["W", "M"])
+    ('H', '', '')
+    """
+    words = {folded(cell).rstrip("."): cell for cell in cells}
+    if "m" not in words or any(_GENDERS.get(word) == "female" for word in words):
+        return ""
+    return next((words[letter] for letter in _BESIDE_WOMEN if letter in words), "")
+
+
+def no_age_group(text: str) -> str:
+    """Return what is wrong with a text that is no age group, and what to type.
+
+    >>> no_age_group("08. Dec").partition("; ")[2]
+    'a spreadsheet made a date of a group such as 4-6 or 8-12: format the column as text and write the group'
+    """
+    said = f"is not one of {AGE_GROUPS}"
+    if _MADE_A_DATE.fullmatch(folded(text)):
+        return f"{said}; {_DATE_OF_A_GROUP}"
+    if read_years(text) is not None:
+        return f"{said}; for years: --column age=COLUMN"
+    return f"{said}; to keep other groups as a label of your own: -o labels=COLUMN"
+
+
+def no_box(text: str, *, sized: bool) -> str:
+    """Return what is wrong with a text that is no box, and what to type.
+
+    >>> no_box("100 80 60 60", sized=False)
+    'is not x1 y1 x2 y2 in pixels with x1 < x2 and y1 < y2; for x, y, width and height: -o box=xywh'
+    """
+    if sized:
+        return "is not x y width height in pixels with a width and a height above 0"
+    said = "is not x1 y1 x2 y2 in pixels with x1 < x2 and y1 < y2"
+    numbers = _four_numbers(text)
+    could_be_sized = numbers is not None and numbers[2] > 0 and numbers[3] > 0
+    return f"{said}; for x, y, width and height: -o box=xywh" if could_be_sized else said

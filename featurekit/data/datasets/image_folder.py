@@ -1,0 +1,197 @@
+"""Pictures sorted into folders that are named after what they show.
+
+``PATH/female/anna.jpg`` is the layout most people already have. The first folder
+below PATH is the label; what lies deeper in it has the same one.
+"""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+
+from featurekit.data.datasets import RawRows, dataset, find_pictures, read_age_group, read_gender
+from featurekit.data.datasets._cells import AGE_GROUPS, GENDER_WORDS, USUAL, Missing
+from featurekit.data.datasets._labels import count_missing
+from featurekit.data.manifest import label_names
+from featurekit.errors import ManifestError
+
+# What a folder may be called, for each target that has a say in it.
+_EXPECTED = {
+    "gender": GENDER_WORDS,
+    "age_group": f"one of {AGE_GROUPS}",
+    "age": "a number of years",
+}
+
+# What the parts of a data set are called, in small letters.
+_PARTS = ("train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval", "holdout")
+# Folders that a message lists.
+_SHOWN = 8
+
+
+@dataset(
+    "image_folder",
+    about="folders named after a gender, an age group, an age or any label, with the pictures in them",
+    licence="as the pictures' owner says",
+)
+def image_folder(
+    path: Path, *, target: str = "auto", subject_regex: str = "", missing: Missing = USUAL
+) -> RawRows:
+    r"""Return every picture below the folder, labelled with the name of its class folder.
+
+    Args:
+        path: the folder with the class folders. A picture beside them has no label.
+        target: what the folders are named after: "gender", "age_group", "age" (years), or any other
+            word, which becomes a label column of that name, or of a safe one (see
+            featurekit.data.manifest.label_names); "auto" finds out which of the first two (folders called 0
+            and 1 could be anything).
+        subject_regex: where in the file name the person is, e.g. ``^(\w+?)_``: the group called
+            "subject", or else the first group. A name that it does not match is its own subject.
+        missing: which folders' names say that the label is not known.
+
+    Raises:
+        ManifestError: a folder's name is no such label, the target is empty, or the regular expression
+            is none or never matches.
+    """
+    if not target.strip():
+        raise ManifestError(f"target cannot be '{target}': gender, age_group, age, or a word of your own.")
+    called = {}
+    if target.strip().lower() in (*_EXPECTED, "auto"):
+        target = target.strip().lower()
+    else:
+        called = {(safe := label_names([target])[target]): target}
+        target = safe
+    found = find_pictures(path)
+    table = found.table
+    _check_links(table, path)
+    folders = table["image_path"].map(lambda image: image.partition("/")[0] if "/" in image else "")
+    names = sorted(set(folders) - {""})
+    if not names:
+        raise ManifestError(f"{path} has no class folders. {_remedy_for_one(path, missing)}")
+    _check_parts(names, table["image_path"], path)
+    if target == "auto":
+        target = _target_of(names, table["image_path"], path, missing)
+    labels = {"": ""}
+    for name in names:
+        label = _read_label(name, target, missing)
+        if label is None:
+            raise ManifestError(f"Folder '{name}' of {path} is no {target}: {_EXPECTED[target]}.")
+        labels[name] = label
+    column = folders.map(labels)
+    table[target] = pd.to_numeric(column) if target == "age" else column
+    said: Counter[tuple[str, str]] = Counter()
+    if target in _EXPECTED:
+        count_missing(folders, "the folder's name", missing, said)
+    counts = dict(found.counts)
+    notes = [note for note in (found.note,) if note]
+    if len(names) == 1 and (deeper := _one_deeper(table["image_path"], path)):
+        notes.append(f"All photographs are of one class, '{names[0]}'. {deeper}")
+    if found.empty:
+        notes.append(f"Class folders without a photograph: {', '.join(found.empty)}.")
+    if subject_regex:
+        table["subject_id"] = _subjects(table["image_path"], subject_regex)
+        counts["file names without a subject"] = int((table["subject_id"] == "").sum())
+    return RawRows(
+        table,
+        path,
+        labels=tuple(dict.fromkeys((*_EXPECTED, target))),
+        counts=counts,
+        missing=said,
+        called=called,
+        notes=notes,
+    )
+
+
+def _check_links(table: pd.DataFrame, path: Path) -> None:
+    """Refuse a class folder that is a link to nothing, or to what lies outside: its class would be gone."""
+    beside = ~table["image_path"].str.contains("/", regex=False)
+    for name, reason in table.loc[beside, ["image_path", "reason"]].itertuples(index=False):
+        link = path / name
+        if reason == "outside_root":
+            raise ManifestError(
+                f"Folder '{name}' of {path} is a link to {link.readlink()}, outside the data set's folder,"
+                " and is not followed; its class would be missing. Copy all with what the links lead to:"
+                f" cp -RL '{path}' COPY"
+            )
+        if not link.suffix and link.is_symlink() and not link.exists():
+            raise ManifestError(
+                f"Folder '{name}' of {path} is a link to {link.readlink()}, which is not there. Repair the"
+                " link, or remove it."
+            )
+
+
+def _remedy_for_one(path: Path, missing: Missing) -> str:
+    """Return what to type where the photographs lie in the folder itself."""
+    if any(_read_label(path.name, target, missing) for target in ("gender", "age_group")):
+        return f"'{path.name}' looks like one of them: give the folder that it lies in, '{path.parent}'"
+    return (
+        "Sort the pictures into folders named after labels, or write a table of their names and labels:"
+        " featurekit prepare table."
+    )
+
+
+def _check_parts(names: list[str], images: "pd.Series[str]", path: Path) -> None:
+    """Refuse folders called train and test, with the class folders in them: their names are no labels."""
+    below = _folders_below(images)
+    if below and all(name.lower() in _PARTS for name in names):
+        raise ManifestError(
+            f"The folders of {path} are parts of a data set ({', '.join(names)}), not labels; the folders"
+            f" below them are: {_listed(below)}. Give one part, '{path / names[0]}', or move the photographs"
+            " of all parts into one folder a class; featurekit makes its own splits."
+        )
+
+
+def _one_deeper(images: "pd.Series[str]", path: Path) -> str:
+    """Return what to type where the class folders may lie one folder deeper, "" where there is none."""
+    below = _folders_below(images)
+    folder = path / str(images.iloc[0]).partition("/")[0]
+    return f"If the folders below it are the classes ({_listed(below)}), give it: '{folder}'" if below else ""
+
+
+def _folders_below(images: "pd.Series[str]") -> list[str]:
+    """Return the names of the folders in the class folders."""
+    return sorted({image.split("/")[1] for image in images if image.count("/") > 1})
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+
+
+def _read_label(name: str, target: str, missing: Missing) -> str | None:
+    """Return the label that a folder's name writes, None where it is no label of the target."""
+    if target == "gender":
+        return read_gender(name, missing)
+    if target == "age_group":
+        return read_age_group(name, missing)
+    if target == "age":
+        if name in missing:
+            return ""
+        return name if re.fullmatch(r"\d+(\.\d+)?", name) else None
+    return name
+
+
+def _target_of(names: list[str], images: "pd.Series[str]", path: Path, missing: Missing) -> str:
+    """Return the one target that every folder's name is a label of."""
+    for target in ("gender", "age_group"):
+        if all(_read_label(name, target, missing) is not None for name in names):
+            return target
+    deeper = f" {_one_deeper(images, path)}" if len(names) == 1 else ""
+    raise ManifestError(
+        f"The folders of {path} are neither genders nor age groups: {_listed(names)}."
+        f" Say what they are: target=age for years, or a word of your own.{deeper}".rstrip()
+    )
+
+
+def _subjects(images: "pd.Series[str]", regex: str) -> list[str]:
+    """Return the person that each file name gives, "" where it gives none."""
+    try:
+        pattern = re.compile(regex)
+    except re.error as error:
+        raise ManifestError(f"subject_regex '{regex}' is no regular expression: {error}.") from error
+    if not pattern.groups:
+        raise ManifestError(f"subject_regex '{regex}' has no group (in parentheses) for the person.")
+    group = "subject" if "subject" in pattern.groupindex else 1
+    found = [pattern.search(image.rpartition("/")[2]) for image in images]
+    if not any(found):
+        raise ManifestError(f"subject_regex '{regex}' matches no file name (first: '{images.iloc[0]}').")
+    return [(match[group] or "") if match else "" for match in found]

@@ -1,0 +1,365 @@
+"""A CSV, Parquet or JSON Lines file with one row a face, whatever its columns are called.
+
+Everything else a user may have can be brought into this form, so it is the way
+in for data sets that featurekit has no reader for.
+"""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from featurekit.data.datasets import RawRows, check_folder, dataset, is_in_range, one_of, unique_ids
+from featurekit.data.datasets._cells import (
+    USUAL,
+    BadCell,
+    Missing,
+    impossible_years,
+    m_is_a_woman,
+    no_age_group,
+    no_box,
+    no_gender,
+    no_years,
+    read_age_group,
+    read_box,
+    read_fold,
+    read_gender,
+    read_years,
+)
+from featurekit.data.datasets._labels import count_missing
+from featurekit.data.datasets._tables import read_table
+from featurekit.data.manifest import COLUMNS, age_group_of, label_names
+from featurekit.errors import ManifestError
+from featurekit.registry import unknown
+from featurekit.text import words_of
+
+_CORNERS = ("x1", "y1", "x2", "y2")
+# 31,5 where the comma is not what stands between cells.
+_DECIMAL_COMMA = re.compile(r"^([+-]?\d*),(\d+)$")
+# Rows among which the names of the columns are looked for, where they are not in the first line.
+_HEAD = 10
+_SIDES = ("x", "y", "width", "height")
+_MAPPABLE = (*(column for column in COLUMNS if column not in ("content", "reason")), *_CORNERS, *_SIDES)
+
+
+@dataset(
+    "table",
+    about="a CSV, Parquet or JSON Lines file with one row a face, and a mapping of its columns",
+    licence="as the pictures' owner says",
+)
+def table(
+    path: Path,
+    *,
+    columns: Mapping[str, str] | None = None,
+    root: Path | str | None = None,
+    labels: Sequence[str] = (),
+    separator: str = "",
+    encoding: str = "",
+    box: str = "corners",
+    missing: Missing = USUAL,
+) -> RawRows:
+    r"""Return every row of a table.
+
+    A cell that cannot be read (an age that is no number, an unknown gender, a box without area) is missing,
+    and is counted; its row can be used for its other labels. A column in which nothing can be read is
+    refused. An age may be one of the age groups, e.g. ``25-32`` or ``60+``; then it is no number of years.
+
+    Args:
+        path: a CSV, TSV, Parquet or JSON Lines file.
+        columns: column of the manifest → column of the table, e.g. ``{"image_path": "file"}``; instead of
+            "box" also its corners "x1", "y1", "x2", "y2", or "x", "y", "width", "height". A column that is
+            not mapped is used where the table has one of the same name that is not mapped to another;
+            mapped to "", it is not used.
+        root: folder that the paths are relative to; the table's own folder if None.
+        labels: further columns of the table to keep as labels, as a sequence or separated by commas; one
+            that holds a comma in double quotes. A name that cannot be kept is changed to a safe one; see
+            featurekit.data.manifest.label_names.
+        separator: what is between the cells of a text file, e.g. ";" or "tab"; found out if "".
+        encoding: of a text file, e.g. "cp1251"; if "", UTF-8 or what the file's first bytes say, and else
+            Windows-1252, which is said.
+        box: what the four numbers of a box are: "corners" (x1, y1, x2, y2) or "xywh" (x, y, width, height).
+        missing: which cells say that something is not known.
+
+    Raises:
+        ManifestError: the file cannot be read, a column is not in it, none names the pictures, or
+            a column holds something else than it should.
+    """
+    sized = one_of("box", box, ("corners", "xywh")) == "xywh"
+    known = [column for column in _MAPPABLE if sized or column not in _SIDES]
+    read_cells = read_table(path, separator=separator, encoding=encoding, known=known)
+    cells = read_cells.cells
+    folder = Path(root) if root is not None else path.parent
+    check_folder(folder)
+    written_roots = (f"{folder.absolute()}/", f"{folder.resolve()}/")
+    folder = folder.resolve()
+    own = _label_columns(labels, cells, path)
+    used = _used_columns(columns or {}, own, cells, path, sized=sized)
+    numbers = cells.copy()
+    if read_cells.decimal_comma:
+        for column in used.keys() & {"age", *_CORNERS, *_SIDES}:
+            numbers[used[column]] = cells[used[column]].str.replace(_DECIMAL_COMMA, r"\1.\2", regex=True)
+    reader = _Reader(numbers, used, missing, path)
+
+    rows = pd.DataFrame(index=cells.index)
+    rows["image_path"] = reader.text("image_path").map(lambda cell: _relative(cell, written_roots))
+    names = rows["image_path"]
+    if "face_id" in used:
+        given = reader.text("face_id")
+        names = given.where(given != "", names)
+    rows["face_id"] = unique_ids(names.tolist())
+    if "subject_id" in used:
+        rows["subject_id"] = cells[used["subject_id"]].str.strip()  # clean() looks for missing words
+    if "age" in used:
+        _check_unit(used["age"], path)
+        years = reader.read("age", partial(_years_or_group, missing=missing), no_years)
+        groups = years.map(lambda one: one if isinstance(one, str) else "")
+        rows["age"] = years.where(groups == "").astype(float)
+        _check_ages(rows["age"], groups, used["age"], path)
+        # An impossible age is in no group; clean() tells its row.
+        rows["age_group"] = groups.where(groups != "", rows["age"].map(age_group_of))
+    if "age_group" in used:
+        given = reader.read("age_group", partial(read_age_group, missing=missing), no_age_group).fillna("")
+        rows["age_group"] = given.where(given != "", rows["age_group"]) if "age_group" in rows else given
+    if "gender" in used:
+        read = partial(read_gender, missing=missing)
+        if letter := m_is_a_woman(set(cells[used["gender"]].str.strip())):
+            raise ManifestError(
+                f"Column '{used['gender']}' of {path} holds '{letter}' and 'M': in Spanish and Portuguese"
+                " that M is a woman. Write f and m, or the whole words."
+            )
+        rows["gender"] = reader.read("gender", read, no_gender).fillna("")
+    if "official_fold" in used:
+        read_number = partial(read_fold, missing=missing)
+        folds = reader.read("official_fold", read_number, lambda _: "is not a fold's number from 0")
+        rows["official_fold"] = folds.fillna(-1).astype(int)
+    parts = [one for one in (*_CORNERS, *_SIDES) if one in used]
+    if parts or "box" in used:
+        read_pixels = partial(read_box, missing=missing, sized=sized)
+        rows["box"] = reader.read("box", read_pixels, partial(no_box, sized=sized), parts).fillna("")
+    safe = label_names(own)
+    for column in own:
+        rows[safe[column]] = cells[column].str.strip()
+    rows["reason"] = ["bad_value" if row in read_cells.bad else "" for row in range(len(rows))]
+    counts = {
+        "rows with too few or too many cells": len(read_cells.bad),
+        "rows of empty cells, left out": read_cells.n_empty,
+    }
+    return RawRows(
+        rows,
+        folder,
+        labels=("age", "age_group", "gender", *safe.values()),
+        counts={what: n for what, n in counts.items() if n},
+        bad_cells=reader.bad_cells,
+        missing=reader.said,
+        called={**used, **{safe[column]: column for column in own}},
+        notes=read_cells.notes,
+    )
+
+
+class _Reader:
+    """Reads columns of a table, and remembers what it could not read.
+
+    Args:
+        cells: every cell as text.
+        used: column of the manifest → column of the table; a box of four columns stands under their names.
+        missing: which cells say that something is not known.
+        path: of the table, for messages.
+    """
+
+    def __init__(self, cells: pd.DataFrame, used: dict[str, str], missing: Missing, path: Path) -> None:
+        self._cells, self._used, self._missing, self._path = cells, used, missing, path
+        self.bad_cells: list[BadCell] = []
+        self.said: Counter[tuple[str, str]] = Counter()
+
+    def text(self, column: str) -> "pd.Series[str]":
+        """Return the cells of a column of the manifest, "" where they say that it is not known."""
+        cells = self._cells[self._used[column]].str.strip()
+        count_missing(cells, self._used[column], self._missing, self.said)
+        says_nothing = {cell for cell in cells.unique() if cell in self._missing}
+        return cells.where(~cells.isin(says_nothing), "")
+
+    def joined(self, columns: Sequence[str]) -> "pd.Series[str]":
+        """Return the cells of several columns of the manifest side by side, "" where all are not known."""
+        return pd.DataFrame({one: self.text(one) for one in columns}).agg(" ".join, axis=1).str.strip()
+
+    def read(
+        self,
+        column: str,
+        parse: Callable[[str], object],
+        problem: Callable[[str], str],
+        parts: Sequence[str] = (),
+    ) -> "pd.Series[Any]":
+        """Return what the cells of a column of the manifest say, None for what cannot be read.
+
+        Args:
+            column: of the manifest.
+            parse: cell → value, None for what cannot be read.
+            problem: cell → what it is not, and what to type, as the end of a sentence.
+            parts: columns that it is joined from, if it is in several.
+
+        Raises:
+            ManifestError: not one cell can be read.
+        """
+        name = ", ".join(self._used[one] for one in parts or (column,))
+        cells = self.joined(parts) if parts else self._cells[name].str.strip()
+        if not parts:
+            count_missing(cells, name, self._missing, self.said)
+        values = {cell: parse(cell) for cell in cells.unique()}
+        unreadable = cells.map(lambda cell: values[cell] is None).astype(bool)
+        if unreadable.any() and all(value is None or cell in self._missing for cell, value in values.items()):
+            first = cells[unreadable].iloc[0]
+            raise ManifestError(
+                f"Column '{name}' of {self._path} cannot be read as {column}: '{first}'"
+                f" {problem(first).replace('COLUMN', name)}. To leave the column out: --column {column}="
+            )
+        for row in cells.index[unreadable]:
+            said = problem(cells[row]).replace("COLUMN", name)
+            self.bad_cells.append(BadCell(int(row), name, column, cells[row], said))
+        return cells.map(lambda cell: values[cell])
+
+
+def _years_or_group(cell: str, missing: Missing) -> float | str | None:
+    """Return an age in years, or the age group that a cell of ages writes; None for neither."""
+    years = read_years(cell, missing)
+    # "25,32" is rather a number with a decimal comma than a group.
+    if years is not None or re.fullmatch(r"\d+,\d+", cell):
+        return years
+    return read_age_group(cell, missing)
+
+
+def _check_unit(column: str, path: Path) -> None:
+    """Refuse a column whose name says that it is an age in another unit than years."""
+    words = words_of(column)
+    unit = next((word for word in words if re.fullmatch("months?|weeks?|days", word)), "")
+    if unit and not {"year", "years", "birth"} & set(words):
+        per_year = {"month": "12", "week": "52.18", "day": "365.25"}[unit.rstrip("s")]
+        raise ManifestError(
+            f"Column '{column}' of {path} counts {unit.rstrip('s')}s, by its name, and an age is read in"
+            f" years. Write a column of years (divide by {per_year}), or rename the column if it holds years."
+        )
+
+
+def _check_ages(ages: "pd.Series[float]", groups: "pd.Series[str]", column: str, path: Path) -> None:
+    """Refuse a column of ages that nobody has, e.g. of years of birth; of some, clean() tells the rows."""
+    known = ages[ages.notna()]
+    if len(known) and not (groups != "").any() and not is_in_range(known).any():
+        raise ManifestError(
+            f"Column '{column}' of {path} holds not one age: '{known.iloc[0]:.10g}'"
+            f" {impossible_years(known.iloc[0])}. To leave the column out: --column age="
+        )
+
+
+def _label_columns(labels: Sequence[str], cells: pd.DataFrame, path: Path) -> list[str]:
+    """Return the columns of the table that are asked for as labels, each once."""
+    if isinstance(labels, str):
+        try:
+            wanted = [labels] if labels in cells else next(csv.reader([labels], skipinitialspace=True), [])
+        except csv.Error:  # a line break in a name
+            wanted = labels.split(",")
+    else:
+        wanted = list(labels)
+    stripped = [label if label in cells else label.strip() for label in wanted]
+    return list(dict.fromkeys(_known_column(label, cells, path) for label in stripped if label))
+
+
+def _used_columns(
+    columns: Mapping[str, str], own: Sequence[str], cells: pd.DataFrame, path: Path, *, sized: bool
+) -> dict[str, str]:
+    """Return the column of the table behind each column of the manifest that it fills.
+
+    Where a box is in four columns, they stand under their own names.
+
+    Args:
+        columns: those that are mapped; one that is mapped to "" is not filled.
+        own: columns that are asked for as labels.
+        cells: the table.
+        path: where it lies.
+        sized: whether a box is x, y, width and height.
+
+    Raises:
+        ManifestError: a column is not there, none names the pictures, an age or a gender would also be a
+            label, or a box is not whole.
+    """
+    for column in columns:
+        if column not in _MAPPABLE:
+            raise ManifestError(unknown("column of the manifest", column, list(_MAPPABLE)))
+    mapped = {column: _known_column(name, cells, path) for column, name in columns.items() if name}
+    # What is said of a column wins over what its name says.
+    used = {
+        column: column
+        for column in _MAPPABLE
+        if column in cells and column not in columns and column not in mapped.values()
+    } | mapped
+    if "image_path" not in used:
+        raise ManifestError(
+            f"No column of {path} is known to name the pictures. Map one: columns image_path=NAME."
+            f" It has: {', '.join(cells.columns)}."
+        )
+    for column in ("age", "age_group", "gender"):
+        if column not in columns and used.get(column) in own:
+            raise ManifestError(
+                f"Column '{column}' of {path} is read as {column} already: leave it out of labels. To take"
+                f" its words as classes of your own: --column {column}= -o labels={column}"
+            )
+    _check_box(used, mapped, path, sized=sized)
+    return used
+
+
+def _check_box(used: dict[str, str], mapped: Mapping[str, str], path: Path, *, sized: bool) -> None:
+    """Keep the columns of one box in used: one column, or four of the kind that is asked for.
+
+    Raises:
+        ManifestError: some of the four are mapped and some are not there, those of the other kind are
+            mapped, or there is no box that could be x, y, width and height.
+    """
+    parts, others = (_SIDES, _CORNERS) if sized else (_CORNERS, _SIDES)
+    kind = "x, y, width and height" if sized else "corners"
+    if strange := [part for part in others if part in mapped]:
+        raise ManifestError(
+            f"--column {strange[0]}= is not read where boxes are {kind}. Say what they are:"
+            f" -o box={'corners' if sized else 'xywh'}"
+        )
+    given = [part for part in parts if part in mapped]
+    if given and not all(part in used for part in parts):
+        raise ManifestError(f"A box needs all of {', '.join(parts)}; only {', '.join(given)} are mapped.")
+    is_in_four = all(part in used for part in parts) and (bool(given) or "box" not in mapped)
+    if sized and not is_in_four and "box" not in used:
+        raise ManifestError(
+            f"-o box=xywh has no effect: no column of {path} is a box. Map one, --column box=NAME, or four:"
+            f" {' '.join(f'--column {part}=NAME' for part in _SIDES)}"
+        )
+    for part in ("box", *others) if is_in_four else (*parts, *others):
+        used.pop(part, None)
+
+
+def _known_column(name: str, cells: pd.DataFrame, path: Path) -> str:
+    """Return the name of a column, or refuse one that the table does not have."""
+    if name not in cells:
+        said = unknown(f"column of {path.name}", name, list(cells.columns))
+        raise ManifestError(f"{said}{_where_it_is(name, cells)}")
+    return name
+
+
+def _where_it_is(name: str, cells: pd.DataFrame) -> str:
+    """Say where the name of a column stands instead of the first line, and what to type; "" for nowhere."""
+    head = cells.head(_HEAD)
+    for row in range(len(head)):
+        if name in [cell.strip() for cell in head.iloc[row]]:
+            return (
+                f" Row {row + 1} below the first line has a cell '{name}': if that row names the columns,"
+                " delete the lines above it."
+            )
+    if cells.shape[1] == 1 and name in re.split(r"\s+", str(cells.columns[0])):
+        return " All cells of a row were read as one; if spaces stand between them: -o separator=space"
+    return ""
+
+
+def _relative(cell: str, roots: Sequence[str]) -> str:
+    """Return a cell's path with forward slashes, without the root where it starts with it."""
+    path = cell.replace("\\", "/")
+    return next((path.removeprefix(root) for root in roots if path.startswith(root)), path)

@@ -1,0 +1,377 @@
+"""Who is on which photograph, how old, which gender.
+
+The manifest is the table everything else is joined to: one row for every row a
+data set names, usable or with the reason why not. Its order is *the* order;
+nothing downstream sorts it again.
+"""
+
+import csv
+import hashlib
+import json
+import math
+import re
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featurekit.errors import ManifestError, TargetError
+from featurekit.project import whole_file
+from featurekit.registry import unknown
+from featurekit.text import FORMULA, as_it_was, no_formula, words_of
+
+# Columns every manifest has, in this order; any further column is a label of the user's own.
+COLUMNS = (
+    "face_id",  # unique
+    "image_path",  # relative to the manifest's root, with forward slashes; "" where the row names none
+    "subject_id",  # the person; rows without one are their own subject
+    "age",  # years, float; NaN where unknown
+    "age_group",  # one of AGE_GROUP.classes, or ""
+    "gender",  # "female", "male", or ""
+    "official_fold",  # the data set's own fold from 0, or -1
+    "box",  # "x1 y1 x2 y2" in pixels of the upright picture, or ""
+    "content",  # sha256 of the file's bytes, or "" where it could not be read
+    "reason",  # why the row is not used, or ""
+)
+
+# Columns of the tables that `predict` and `fit` write: a target called so would overwrite one of them.
+_WRITTEN = (
+    *("photograph", "face", "status", "confidence", "x1", "y1", "x2", "y2", "message"),
+    *("subject", "fold", "true", "predicted"),
+)
+# What those tables put behind a target's name, and before the name of a class.
+_BEHIND = ("_probability", "_among", "_from", "_to")
+_BEFORE = "p_"
+# The longest name of a label, in bytes: the names of runs and models are made of several, and of a
+# file's name no system takes more than 255.
+MAX_NAME = 60
+
+# Every reason a row may be unusable for, and what it means to a reader. A row has one: the first of
+# these that holds. What the data set itself says twice comes first, then the file, without which the
+# labels are of no use, then the labels, and last what a row is beside others.
+REASONS: dict[str, str] = {
+    "repeated_row": "the data set names the same face twice",
+    "bad_path": "the path is not one that a file can have",
+    "outside_root": "the path leads out of the data set's folder",
+    "missing_file": "the file is not there",
+    "unreadable": "the file is there but cannot be read",
+    "unparsable_name": "the file name does not give the labels",
+    "bad_value": "a cell of the data set's table cannot be read",
+    "impossible_age": "the age is below 0 or above 116",
+    "no_label": "nothing to learn from: no usable age, gender or other label",
+    "conflicting_labels": "the same bytes as another row with other labels",
+    "duplicate": "the same bytes as another row with the same labels",
+}
+MAX_AGE = 116
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is to be predicted: a column of the manifest and its classes.
+
+    Attributes:
+        name: the column.
+        classes: labels in natural order; empty for a target in years.
+        ordered: whether neighbours in that order are near each other.
+        years: first and last year of each class, where classes are age ranges.
+    """
+
+    name: str
+    classes: tuple[str, ...] = ()
+    ordered: bool = False
+    years: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether the target is a number of years instead of a class."""
+        return not self.classes
+
+    def encode(self, labels: Sequence[str]) -> NDArray[np.intp]:
+        """Return the class number of each label; an unknown label is refused.
+
+        Raises:
+            TargetError: a label is none of the classes.
+        """
+        numbers = {label: number for number, label in enumerate(self.classes)}
+        strange = sorted(set(labels) - set(self.classes))
+        if strange:
+            raise TargetError(f"{self.name} has labels {strange}, but only {list(self.classes)} are allowed.")
+        return np.array([numbers[label] for label in labels], dtype=np.intp)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Target":
+        """Return the target whose fields were written as JSON, where a tuple is a list.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is something else, or a known target with other classes.
+        """
+        years = tuple((int(first), int(last)) for first, last in content["years"])
+        target = cls(content["name"], tuple(content["classes"]), content["ordered"], years)
+        if TARGETS.get(target.name, target) != target:
+            raise ValueError(f"{target.name} has other classes than here.")
+        if not target.is_regression and len(set(target.classes)) != len(target.classes):
+            raise ValueError(f"{target.name} has two classes of the same name.")
+        return target
+
+
+GENDER = Target("gender", ("female", "male"))
+GENDER3 = Target("gender3", ("female", "male", "undefined"))
+AGE = Target("age", ordered=True)
+# Adience's eight groups, in years; neighbours in this order count as "one off".
+AGE_GROUP = Target(
+    "age_group",
+    ("0-2", "4-6", "8-12", "15-20", "25-32", "38-43", "48-53", "60-100"),
+    ordered=True,
+    years=((0, 2), (4, 6), (8, 12), (15, 20), (25, 32), (38, 43), (48, 53), (60, 100)),
+)
+TARGETS = {target.name: target for target in (GENDER, GENDER3, AGE_GROUP, AGE)}
+# Their names mean one thing; "Gender3" beside "gender3" would be one file on half of all systems.
+_STANDARD = frozenset(TARGETS)
+
+
+def names_ethnicity(column: str) -> bool:
+    """Whether a column is called like labels of the ethnicity that somebody is taken to have.
+
+    >>> [names_ethnicity(name) for name in ("race", "perceivedEthnicity", "ethnic_group", "trace", "gender")]
+    [True, True, True, False, False]
+    """
+    named = re.compile("race|racial|ethnic|ethnicit(y|ies)|nationality|caste|tribe")
+    return any(named.fullmatch(word) for word in words_of(column))
+
+
+def label_names(columns: Iterable[str]) -> dict[str, str]:
+    """Return what each label column is called in a manifest: as it is, or by a name that is safe.
+
+    Runs, models and files are called after a label, and so are columns of tables. A name is kept if it is
+    at most 60 bytes of letters, digits, spaces, underscores, dots and single hyphens, and neither begins
+    nor ends with a dot, a hyphen or a space. Other signs become an underscore, and a long name is cut.
+    "_label" is put behind a name that the manifest, or a table that `predict` or `fit` writes, has for a
+    column of its own, whatever its case; "label_" before one that begins like a class's probability
+    (p_female). Names that differ only by case get a number.
+
+    >>> label_names(["mood", "hair/colour", "Photograph", "p_female", "Mood"])
+    {'mood': 'mood', 'hair/colour': 'hair_colour', 'Photograph': 'Photograph_label', \
+'p_female': 'label_p_female', 'Mood': 'Mood_2'}
+    """
+    asked = list(dict.fromkeys(columns))
+    taken: set[str] = set()
+    names: dict[str, str] = {}
+    # Names that are good as they are come first: none of them has to give way to one that was made.
+    for column in sorted(asked, key=lambda column: _safe_name(column) != column):
+        name, number = _safe_name(column), 1
+        while name.casefold() in taken:
+            number += 1
+            name = f"{_safe_name(column)}_{number}"
+        taken.add(name.casefold())
+        names[column] = name
+    return {column: names[column] for column in asked}
+
+
+def _safe_name(column: str) -> str:
+    """Return the name that a label column would have if it were alone."""
+    name = unicodedata.normalize("NFC", column)
+    good = "".join(
+        letter if letter in "_. -" or unicodedata.category(letter)[0] in "LMN" else "\0" for letter in name
+    )
+    name = re.sub("[ _]*\0[\0 _]*", "_", good)
+    name = re.sub(r"-{2,}", "-", re.sub(r" {2,}", " ", name))
+    name = name.strip(" .-_" if "\0" in good else " .-") or "label"
+    if len(name.encode()) > MAX_NAME:
+        start = name.encode()[: MAX_NAME - 9].decode(errors="ignore")
+        name = f"{start}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    word = name.casefold()
+    if word in {*COLUMNS, *_WRITTEN} or word.endswith(_BEHIND) or (word in _STANDARD and word != name):
+        name += "_label"
+    return f"label_{name}" if word.startswith(_BEFORE) else name
+
+
+# A column of the user's own with more different numbers than this is a measurement, no code of a class.
+MOST_CODES = 20
+
+
+def is_measured(values: Iterable[str]) -> bool:
+    """Whether the values of a column are measured numbers rather than names, or codes, of classes.
+
+    Nine of ten are numbers, and some are no whole numbers or there are more than MOST_CODES of them.
+
+    >>> is_measured(["19.8", "23.1", ""]), is_measured(["0", "1", "2"]), is_measured(["1.0", "2.0", "cat"])
+    (True, False, False)
+    """
+    words = {value for value in values if value != ""}
+    numbers = [number for number in map(_number, words) if number is not None]
+    if not numbers or len(numbers) < 0.9 * len(words):
+        return False
+    return len(set(numbers)) > MOST_CODES or not all(number.is_integer() for number in numbers)
+
+
+def _number(text: str) -> float | None:
+    """Return the number that a text writes, None where it writes none."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def age_group_of(years: float) -> str:
+    """Return the age group that an age lies in, or "" between the groups.
+
+    Adience's groups leave gaps (3, 7, 13-14, 21-24, ...) on purpose: its faces are
+    labelled with a group only where the group is certain. Data sets that give
+    years keep the gaps, so that "exact" and "one off" mean the same everywhere;
+    everyone past 60 is in the last group.
+
+    >>> age_group_of(28), age_group_of(23), age_group_of(105), age_group_of(float("nan"))
+    ('25-32', '', '60-100', '')
+    """
+    for label, (first, last) in zip(AGE_GROUP.classes, AGE_GROUP.years, strict=True):
+        if first <= years < last + 1 or (label == AGE_GROUP.classes[-1] and years >= first):
+            return label
+    return ""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Every row of a data set, usable or with its reason.
+
+    Attributes:
+        table: one row a face, columns COLUMNS and then labels of the user's own.
+        root: folder that image_path is relative to.
+        info: where it came from: "dataset", its options, "synthetic", "licence", and the tally of
+            what was wrong with the data.
+    """
+
+    table: pd.DataFrame
+    root: Path
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        missing = [column for column in COLUMNS if column not in self.table]
+        if missing:
+            raise ManifestError(f"The manifest lacks the columns {missing}.")
+        if not len(self.table):
+            raise ManifestError("The manifest has no rows.")
+        repeated = self.table["face_id"][self.table["face_id"].duplicated()]
+        if len(repeated):
+            raise ManifestError(f"face_id {repeated.iloc[0]} occurs twice; ids must be unique.")
+        strange = sorted(set(self.table["reason"]) - set(REASONS) - {""})
+        if strange:
+            raise ManifestError(f"Unknown reasons {strange}. Known: {', '.join(REASONS)}.")
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def name(self) -> str:
+        """The data set's name, e.g. "utkface"."""
+        return str(self.info.get("dataset", "manifest"))
+
+    @property
+    def usable(self) -> NDArray[np.bool_]:
+        """Which rows may be trained and tested on, shape (n_rows,)."""
+        return np.asarray(self.table["reason"] == "")
+
+    @property
+    def subjects(self) -> NDArray[np.str_]:
+        """Person of each row, shape (n_rows,); a row without one is its own subject."""
+        known = self.table["subject_id"].to_numpy(dtype=str)
+        return np.where(known == "", "row:" + self.table["face_id"].to_numpy(dtype=str), known)
+
+    def target(self, name: str) -> Target:
+        """Return the target called name: a known one, or the classes of a column of the user's own.
+
+        Raises:
+            UnknownNameError: neither a target nor a label column is called so.
+        """
+        if name in TARGETS and name in self.table:
+            return TARGETS[name]
+        extra = [column for column in self.table.columns if column not in COLUMNS]
+        if name not in extra:
+            known = sorted({*extra, *(target for target in TARGETS if target in self.table)})
+            raise TargetError(unknown("target", name, known))
+        return Target(name, tuple(sorted(set(self.table.loc[self.usable, name].astype(str)) - {""})))
+
+    def target_to_fit(self, name: str) -> Target:
+        """Return the target called name, whose name files and columns can be called by; see label_names().
+
+        Raises:
+            UnknownNameError: neither a target nor a label column is called so.
+            TargetError: the manifest was written by an older version, which kept such a name.
+        """
+        target = self.target(name)
+        safe = label_names(column for column in self.table.columns if column not in COLUMNS).get(name, name)
+        if safe != name:
+            raise TargetError(
+                f"No target can be called '{name}': a file, or a column of another table, has that name. Run"
+                f" featurekit prepare again; it calls the column '{safe}'."
+            )
+        return target
+
+    def labelled(self, target: Target) -> NDArray[np.bool_]:
+        """Which usable rows have a label of the target, shape (n_rows,)."""
+        column = self.table[target.name]
+        has_label = column.notna() if target.is_regression else column.isin(target.classes)
+        return np.asarray(self.usable & has_label)
+
+    def without(self, column: str, labels: Collection[str]) -> "Manifest":
+        """Return the manifest in which some labels of a column count as missing."""
+        if not labels:
+            return self
+        kept = self.table[column].where(~self.table[column].isin(list(labels)), "")
+        return replace(self, table=self.table.assign(**{column: kept}))
+
+    def save(self, path: Path) -> None:
+        """Write the table as CSV and, beside it, its root and tally as JSON."""
+        info = {"root": str(self.root), **self.info}
+        # Both appear once both are written: a full disk leaves what was there before.
+        with whole_file(path) as file, whole_file(path.with_suffix(".json")) as beside:
+            beside.write((json.dumps(info, indent=2, default=str) + "\n").encode())
+            file.write(csv_of(self.table).encode())
+
+    @classmethod
+    def load(cls, path: Path) -> "Manifest":
+        """Read a manifest that save() wrote.
+
+        Raises:
+            ManifestError: the file is not there or is no manifest.
+        """
+        beside = path.with_suffix(".json")
+        if not path.is_file() or not beside.is_file():
+            raise ManifestError(f"No manifest at {path}. Make one: featurekit prepare DATASET PATH")
+        try:
+            table = _each_text(pd.read_csv(path, dtype=str, keep_default_na=False), as_it_was)
+            info = json.loads(beside.read_text())
+            table["age"] = pd.to_numeric(table["age"], errors="raise")
+            table["official_fold"] = table["official_fold"].astype(int)
+            root = info.pop("root")
+            if not isinstance(root, str) or "\0" in root:
+                raise ValueError(f"{root!r} is no folder.")
+        except (ValueError, KeyError, TypeError, RecursionError, pd.errors.ParserError) as error:
+            raise ManifestError(f"{path} is not a manifest of featurekit: {error}") from error
+        return cls(table, Path(root), info)
+
+
+def csv_of(table: pd.DataFrame, separator: str = ",") -> str:
+    """Return a table as CSV that stays a row a row, and that no spreadsheet takes for formulas."""
+    table = _each_text(table, no_formula)
+    text = table.to_csv(index=False, sep=separator)
+    if "\r" in text:  # pandas quotes a line feed but not a carriage return, and reads it as a new row
+        text = table.to_csv(index=False, sep=separator, quoting=csv.QUOTE_NONNUMERIC)
+    return text
+
+
+def _each_text(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
+    """Return the table with its texts, and its columns' names, changed where a quote or a formula starts."""
+    changed = {}
+    for name, column in table.items():
+        if pd.api.types.is_string_dtype(column):
+            starts = column.str.startswith(("'", *FORMULA)).fillna(False).to_numpy(bool)
+            if starts.any():
+                column = column.mask(starts, column.where(starts).map(change, na_action="ignore"))
+        changed[change(str(name))] = column
+    return pd.DataFrame(changed)

@@ -1,0 +1,1 @@
+"""From photographs to vectors, each computed once."""

@@ -1,0 +1,235 @@
+"""Look at one picture: decode it, find its face, cut it out, and run what takes one face at a time.
+
+The same work whether a thread of this process does it or a helper, which is told its tasks as JSON and
+answers with columns.
+"""
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit.embeddings.pool import Message
+from featurekit.errors import ImageError, MissingDecoderError
+from featurekit.faces.detectors import FaceFinder
+from featurekit.faces.find import STATUSES, CropKind, Face, FaceSettings, see_faces
+from featurekit.project import leads_out, read_plain
+
+_MAX_BYTES = 2**40  # to find out whether a file is the one it was; what is too large to decode is said later
+
+
+class Clock:
+    """Adds up the seconds that threads, or helpers, spend in the parts of their work."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._adding = threading.Lock()
+
+    @contextmanager
+    def __call__(self, part: str) -> Iterator[None]:
+        """Count the time inside for a part."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.add({part: time.perf_counter() - started})
+
+    def add(self, seconds: Mapping[str, float]) -> None:
+        """Count seconds by part."""
+        with self._adding:
+            for part, spent in seconds.items():
+                self.seconds[part] = self.seconds.get(part, 0.0) + spent
+
+
+class Embedder(Protocol):
+    """A network that reads faces; featurekit.embeddings.extractor.OpenBackbone is one."""
+
+    @property
+    def name(self) -> str:
+        """Of the backbone."""
+
+    @property
+    def crop(self) -> CropKind:
+        """What it wants cut out."""
+
+    def vectors(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        """Return feature → vectors (n, dim) of crops (n, s, s, 3)."""
+
+
+class Task(NamedTuple):
+    """A picture to look at: the row's number, path, content hash and box, and the face if it is known."""
+
+    row: int
+    path: str
+    content: str
+    box: str
+    known: Face | None
+
+    def to_json(self) -> list[Any]:
+        """Return it as plain JSON values."""
+        face = self.known
+        known: dict[str, Any] | None = None
+        if face is not None:
+            known = {**vars(face), "box": face.box.tolist(), "landmarks": face.landmarks.tolist()}
+        return [self.row, self.path, self.content, self.box, known]
+
+    @classmethod
+    def from_json(cls, content: Sequence[Any]) -> "Task":
+        """Return what to_json() wrote."""
+        row, path, sha256_of_file, box, known = content
+        if known is not None:
+            places = {name: np.array(known[name], np.float32) for name in ("box", "landmarks")}
+            known = Face(**{**known, **places})
+        return cls(row, path, sha256_of_file, box, known)
+
+
+@dataclass
+class Looked:
+    """What became of one picture.
+
+    Attributes:
+        row: its row's number.
+        face: what was found, or why there is no face.
+        detected: whether a detector looked at it.
+        why: what is wrong with a picture that was not looked at.
+        size: the picture's width and height in pixels.
+        aligned_by: see featurekit.faces.find.align().
+        vectors: feature → vector, of the networks that take one face at a time.
+        crops: of a face, for the networks that take many.
+    """
+
+    row: int
+    face: Face
+    detected: bool = False
+    why: str = ""
+    size: tuple[int, int] = (0, 0)
+    aligned_by: str = ""
+    vectors: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    crops: Mapping[CropKind, NDArray[np.uint8]] = field(default_factory=dict)
+
+
+class Looker:
+    """Looks at pictures; several threads may share one.
+
+    Args:
+        root: what the tasks' paths are relative to.
+        settings: which face is meant.
+        finder: the detector.
+        networks: what reads each face at once.
+        kept: what is cut out for networks that read it later.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        settings: FaceSettings,
+        finder: FaceFinder,
+        networks: Sequence[Embedder],
+        kept: Sequence[CropKind],
+    ) -> None:
+        self._root, self._settings, self._finder = root, settings, finder
+        self._networks, self._kept = networks, kept
+        self._kinds = list(dict.fromkeys([*(network.crop for network in networks), *kept]))
+        self.clock = Clock()
+
+    def __call__(self, task: Task) -> Looked:
+        """Look at one picture."""
+        with self.clock("read"):
+            path = self._root / task.path
+            try:
+                # The manifest may have been edited, and a file been replaced by a link, since it was made.
+                if leads_out(path, self._root):
+                    return Looked(task.row, Face("not_extracted"), why="leads out of the data set's folder")
+                data = read_plain(path, _MAX_BYTES)
+            except (OSError, ValueError) as error:
+                why = error.strerror if isinstance(error, OSError) else error
+                return Looked(task.row, Face("not_extracted"), why=f"{why}")
+            if sha256(data).hexdigest() != task.content:
+                return Looked(task.row, Face("not_extracted"), why="changed since `featurekit prepare`")
+        box = np.array(task.box.split(), np.float32) if task.box else None
+        try:
+            seen, size = see_faces(
+                data, self._finder, self._settings, self._kinds, box=box, known=task.known, clock=self.clock
+            )
+        except MissingDecoderError as error:  # the next pass may be able to
+            return Looked(task.row, Face("not_extracted"), why=str(error))
+        except ImageError as error:
+            return Looked(task.row, Face(error.status))
+        one = seen[0]
+        looked = Looked(task.row, one.face, task.known is None, "", size, one.aligned_by)
+        if one.face.status == "ok":
+            for network in self._networks:
+                with self.clock(network.name):
+                    of_one = network.vectors(one.crops[network.crop][None])
+                looked.vectors |= {feature: vectors[0] for feature, vectors in of_one.items()}
+            looked.crops = {kind: one.crops[kind] for kind in self._kept}
+        return looked
+
+    def answer(self, tasks: Sequence[Sequence[Any]]) -> Message:
+        """Look at several pictures for another process; see unpacked()."""
+        looked = [self(Task.from_json(task)) for task in tasks]
+        seconds, self.clock.seconds = self.clock.seconds, {}
+        faces = [one for one in looked if one.face.status == "ok"]
+        columns = {f"face {name}": column for name, column in face_columns(looked).items()}
+        for feature in faces[0].vectors if faces else ():
+            columns[f"vectors {feature}"] = np.stack([one.vectors[feature] for one in faces])
+        for kind in self._kept if faces else ():
+            columns[f"crops {kind[0]} {kind[1]}"] = np.stack([one.crops[kind] for one in faces])
+        rows = [[one.row, one.detected, one.why, one.aligned_by] for one in looked]
+        return {"rows": rows, "seconds": seconds}, columns
+
+
+def unpacked(message: Message) -> tuple[list[Looked], dict[str, float]]:
+    """Return what Looker.answer() packed: what became of each picture, and the seconds by part."""
+    content, columns = message
+    faces = {name.removeprefix("face "): column for name, column in columns.items() if name[:5] == "face "}
+    looked = []
+    n_faces = 0
+    for number, (row, detected, why, aligned_by) in enumerate(content["rows"]):
+        width, height = map(int, faces["size"][number])
+        one = Looked(row, face_from(faces, number), detected, why, (width, height), aligned_by)
+        if one.face.status == "ok":
+            crops = {}
+            for name, column in columns.items():
+                what, *which = name.split(" ")
+                if what == "vectors":
+                    one.vectors[" ".join(which)] = column[n_faces]
+                elif what == "crops":
+                    crops[which[0], int(which[1])] = column[n_faces]
+            one.crops = crops
+            n_faces += 1
+        looked.append(one)
+    return looked, content["seconds"]
+
+
+def face_columns(looked: Sequence[Looked]) -> dict[str, NDArray[Any]]:
+    """Return faces as columns, one row a picture; size is the picture's width and height in pixels."""
+    faces = [one.face for one in looked]
+    return {
+        "status": np.array([STATUSES.index(face.status) for face in faces], np.uint8),
+        "box": np.stack([face.box for face in faces]).astype(np.float32),
+        "landmarks": np.stack([face.landmarks for face in faces]).astype(np.float32),
+        "confidence": np.array([face.confidence for face in faces], np.float32),
+        "n_found": np.array([face.n_found for face in faces], np.int32),
+        "attempt": np.array([face.attempt for face in faces], np.int8),
+        "size": np.array([one.size for one in looked], np.int32),
+    }
+
+
+def face_from(columns: Mapping[str, NDArray[Any]], row: int) -> Face:
+    """Return one row of face_columns() as a face."""
+    return Face(
+        status=STATUSES[int(columns["status"][row])],
+        box=columns["box"][row],
+        landmarks=columns["landmarks"][row],
+        confidence=float(columns["confidence"][row]),
+        n_found=int(columns["n_found"][row]),
+        attempt=int(columns["attempt"][row]),
+    )

@@ -1,0 +1,404 @@
+"""Networks trained end to end, as one more classifier: they read the faces themselves.
+
+A new one is a file beside this: a function that makes the network up to its
+features, and a registered one that says how it is trained. Heads, training,
+checkpoints and reading faces are here and the same for all.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from hashlib import sha256
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit.data.manifest import AGE, AGE_GROUP, GENDER, Target
+from featurekit.data.splits import subject_exclusive_folds
+from featurekit.errors import FoldError, ModelError
+from featurekit.estimators import Crops
+from featurekit.estimators._augmentation import NOTHING, Augmentation, Change
+from featurekit.estimators._estimator import Allowed, Estimator, Within
+from featurekit.estimators._heads import Head, head_for, heads_module
+from featurekit.estimators._training import (
+    Faces,
+    Schedule,
+    Watch,
+    achieved,
+    evaluate,
+    torch_threads,
+    train,
+    with_own_chance,
+)
+from featurekit.networks.engines import resolve
+
+if TYPE_CHECKING:
+    import torch
+
+_drawing = Lock()
+
+TOGETHER = (AGE.name, AGE_GROUP.name, GENDER.name)
+MAX_SIDE = 1024  # of the pictures that a saved network is given, in pixels
+HELD_OUT = 10  # a tenth of the subjects decides which epoch is kept
+# Raise when the same faces and parameters come to train another network: checkpoints then go unused.
+TRAINING_VERSION = 2
+
+# Ten views: four corners and the middle of a part of the crop, and their mirror images.
+_TEN_SIDE = 0.875
+VIEWS: Mapping[int, Sequence[Change]] = {
+    1: (NOTHING,),
+    2: (NOTHING, NOTHING._replace(is_flipped=True)),
+    10: tuple(
+        NOTHING._replace(is_flipped=is_flipped, box=(top, left, _TEN_SIDE, _TEN_SIDE))
+        for is_flipped in (False, True)
+        for top, left in ((0.0, 0.0), (0.0, 0.125), (0.125, 0.0), (0.125, 0.125), (0.0625, 0.0625))
+    ),
+}
+
+
+@dataclass(eq=False, kw_only=True)
+class CNN(Estimator):
+    """A network trained end to end on faces, of one target or of several together.
+
+    How long it trains is chosen on held-out subjects: the weights kept are those of the epoch that read
+    them with the least loss.
+
+    Attributes:
+        target: what it is asked for.
+        make_body: this → the network up to its features, pixels (n, 3, side, side) of 0 to 255 → (n, dim),
+            with the attribute `dim`.
+        side: of the pictures it is given, in pixels.
+        networks: names of the backbones that it starts from; empty where it starts from nothing.
+        ages: how ordered classes are read: as "classes", or "ordered".
+        gender_to_age: whether the age heads see what the gender head says; they learn together.
+        dropout: share of the features left out at random while it learns.
+        views: of each face that are averaged when it is read: 1, 2 (and its mirror image), or 10.
+        device: "auto", "cpu" or "cuda".
+        precision: "auto", "fp32" or "bf16".
+        epochs, batch_size, learning_rate, decay, weight_decay, warm_up, head_epochs, last_epochs,
+            smoothing, mixup, balance, patience: see Schedule.
+        augment: whether faces are changed while it learns.
+        flip, rotation, zoom, jitter, erasing: see Augmentation.
+    """
+
+    allowed: ClassVar[Allowed] = {
+        "side": Within(8, MAX_SIDE),
+        "ages": ("classes", "ordered"),
+        "dropout": Within(0, 0.99),
+        "views": tuple(VIEWS),
+        "device": ("auto", "cpu", "cuda"),
+        "precision": ("auto", "fp32", "bf16"),
+        "epochs": Within(1),
+        "batch_size": Within(2),
+        "warm_up": Within(0, 1),
+        "smoothing": Within(0, 1),
+        "balance": ("none", "loss", "sampler"),
+        "patience": Within(1),
+        "rotation": Within(0, 180),
+        "zoom": Within(0, 0.99),
+        "jitter": Within(0, 1),
+        "erasing": Within(0, 1),
+    }
+
+    target: Target
+    make_body: Callable[["CNN"], "torch.nn.Module"]
+    side: int = 128
+    networks: tuple[str, ...] = ()
+    ages: Literal["classes", "ordered"] = "classes"
+    gender_to_age: bool = False
+    dropout: float = 0.2
+    views: int = 2
+    device: str = "auto"
+    precision: str = "auto"
+    epochs: int = 12
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    decay: float = 0.7
+    weight_decay: float = 0.02
+    warm_up: float = 0.1
+    head_epochs: int = 1
+    last_epochs: int = 0
+    smoothing: float = 0.05
+    mixup: float = 0.0
+    balance: Literal["none", "loss", "sampler"] = "none"
+    patience: int = 8
+    augment: bool = True
+    flip: bool = Augmentation.flip
+    rotation: float = Augmentation.rotation
+    zoom: float = Augmentation.zoom
+    jitter: float = Augmentation.jitter
+    erasing: float = Augmentation.erasing
+
+    # Told by whoever fits it; no parameters, for they change nothing of what is asked.
+    also: Mapping[Target, NDArray[Any]] = field(default_factory=dict, repr=False)
+    checkpoints: Path | None = field(default=None, repr=False)
+    watch: Watch | None = field(default=None, repr=False)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return what decides the training, as plain values."""
+        aside = ("target", "make_body", "also", "checkpoints", "watch", "feature_blocks")
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in aside}
+
+    def fit(self, X: Crops | NDArray[Any], y: NDArray[Any], *, groups: NDArray[np.str_]) -> Self:
+        """Learn from faces, class numbers or years, and persons.
+
+        Args:
+            X: faces, or uint8 of shape (n, s, s, 3) or (n, s · s · 3).
+            y: class numbers, -1 for a face without one, or years, NaN without; shape (n,).
+            groups: the person on each face, shape (n,).
+
+        Raises:
+            EngineError: the device or the precision cannot be had.
+            ModelError: the training came to nothing; the message says what to try.
+            WeightsError: the weight file of a network that it starts from is missing.
+        """
+        crops, rows = _pixels_and_rows(X)
+        device, precision = resolve(self.device, self.precision)
+        # Their order decides the sum of their losses, and must not depend on which was asked for.
+        labels = {self.target: y, **self.also}
+        targets = sorted(labels, key=lambda target: target.name)
+        self.heads_ = tuple(head_for(target, ages=self.ages) for target in targets)
+        known = y[np.isfinite(y)] if self.target.is_regression else y[y >= 0]
+        if not self.target.is_regression:
+            self.classes_ = np.unique(known)
+        faces = Faces(
+            crops=crops,
+            rows=rows,
+            labels={target.name: _as_labels(target, labels[target]) for target in targets},
+        )
+        self.summary_: dict[str, Any] = {"notes": []}
+        held_out = None
+        try:
+            fold = subject_exclusive_folds(_strata(labels), groups, n_folds=HELD_OUT, seed=self.seed)[0]
+        except FoldError as error:
+            self.summary_["notes"].append(f"The last epoch was kept, not the best: {error}")
+        else:
+            faces, held_out = faces.some(fold.train), faces.some(fold.test)
+        checkpoint = None
+        if self.checkpoints is not None:
+            checkpoint = self.checkpoints / f"{self._key(faces, held_out, device, precision)}.safetensors"
+        self.network_ = self._fresh_network()
+        n_weights = sum(weight.numel() for weight in self.network_.parameters())
+        at = train(
+            self.network_,
+            self.heads_,
+            faces,
+            held_out,
+            Schedule(**{one.name: getattr(self, one.name) for one in fields(Schedule)}),
+            self._augmentation(),
+            side=self.side,
+            seed=self.seed,
+            device=device,
+            precision=precision,
+            threads=self.threads,
+            balanced_by=self.target.name,
+            checkpoint=checkpoint,
+            watch=self.watch,
+        )
+        self._runs_in = precision
+        got = achieved(self.network_, precision)
+        self.seconds_ = at.seconds
+        self.training_ = {
+            "epochs": at.epoch,
+            "best_epoch": at.best_epoch,
+            "seconds": at.seconds,
+            "faces": len(faces),
+            "held_out_faces": 0 if held_out is None else len(held_out),
+            "engine": got.engine,
+            "device": got.device,
+            "precision": got.precision,
+            "history": at.history,
+        }
+        best, last = (at.history[epoch - 1]["stage"] for epoch in (at.best_epoch, at.epoch))
+        if best == "heads" and last != "heads":
+            self.summary_["notes"].append(
+                f"Epoch {at.best_epoch}, in which only the heads learned, was never bettered: the learning"
+                f" rate may be too high for this network ({self.learning_rate:g})."
+            )
+        self.summary_ |= {"weights_learned": n_weights, "precision": precision, "device": got.device}
+        if len(targets) > 1:
+            self.summary_["notes"].append(
+                f"One network for {', '.join(target.name for target in targets)}, which learn together"
+                f" from all {len(rows):,} faces with a label of any."
+            )
+        return self
+
+    def _augmentation(self) -> Augmentation | None:
+        if not self.augment:
+            return None
+        return Augmentation(**{one.name: getattr(self, one.name) for one in fields(Augmentation)})
+
+    def _fresh_network(self) -> "torch.nn.Module":
+        """Return the network before it has learned anything, the same for the same seed."""
+        import torch
+
+        # torch draws the first weights from a generator that threads share.
+        with _drawing, torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            body: Any = self.make_body(self)
+            heads = heads_module(
+                body.dim, self.heads_, dropout=self.dropout, gender_to_age=self.gender_to_age
+            )
+
+        class Network(torch.nn.Module):
+            """Pixels → name of the target → outputs."""
+
+            def __init__(self) -> None:
+                super().__init__()
+                self.body, self.heads = body, heads
+
+            def forward(self, pixels: torch.Tensor) -> Mapping[str, torch.Tensor]:
+                found: Mapping[str, torch.Tensor] = self.heads(self.body(pixels))
+                return found
+
+        return with_own_chance(Network())
+
+    def _key(self, faces: Faces, held_out: Faces | None, device: str, precision: str) -> str:
+        """Return what no two different trainings share: parameters, faces, labels, versions."""
+        import torch
+
+        own = {**self.get_params(), "device": device, "precision": precision}
+        del own["threads"]  # another number of them changes the last bits of a sum, and nothing else
+        made_by = f"{self.make_body.__module__}.{self.make_body.__qualname__}"
+        heads = [[head.kind, *vars(head.target).values()] for head in self.heads_]
+        content: list[Any] = [TRAINING_VERSION, made_by, heads, own, torch.__version__]
+        if self.balance == "sampler":
+            content.append(self.target.name)
+        digest = sha256(json.dumps(content, sort_keys=True, default=str).encode())
+        for part in (faces, held_out):
+            if part is not None:
+                for row in part.rows:
+                    digest.update(np.ascontiguousarray(faces.crops[row]).data)
+                for name in sorted(part.labels):
+                    digest.update(name.encode() + np.ascontiguousarray(part.labels[name]).tobytes())
+        return digest.hexdigest()[:32]
+
+    def predict_proba(self, X: Crops | NDArray[Any]) -> NDArray[np.float64]:
+        """Return the probability of each class of classes_, shape (n, n_classes)."""
+        shares = self._ask(X)[:, self.classes_]
+        probabilities: NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
+        return probabilities
+
+    def predict(self, X: Crops | NDArray[Any]) -> NDArray[Any]:
+        """Return the most probable class number, or the years, of each row, shape (n,)."""
+        if self.target.is_regression:
+            return self._ask(X)
+        numbers: NDArray[np.intp] = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return numbers
+
+    def _ask(self, X: Crops | NDArray[Any]) -> NDArray[np.float64]:
+        """Return the mean answer over the views of each face."""
+        crops, rows = _pixels_and_rows(X)
+        head = next(head for head in self.heads_ if head.target == self.target)
+        device = next(self.network_.parameters()).device.type
+        views = VIEWS[self.views]
+        answers = np.zeros((len(rows), *(() if head.kind == "years" else (len(self.target.classes),))))
+        with torch_threads(self.threads):
+            for start, outputs in evaluate(
+                self.network_, crops, rows, self.side, device, self._runs_in, views
+            ):
+                said = head.answer(outputs[self.target.name]).cpu().numpy()
+                answers[start : start + len(said)] += said / len(views)
+        return answers
+
+    def to_tensors(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return what was learned: plain JSON values and arrays; see from_tensors()."""
+        facts = {
+            "parameters": self.get_params(),
+            "heads": [{"kind": head.kind, **vars(head.target)} for head in self.heads_],
+            "classes": self.classes_.tolist() if not self.target.is_regression else None,
+            "precision": self._runs_in,
+        }
+        tensors = {
+            name: tensor.detach().cpu().contiguous().numpy()
+            for name, tensor in self.network_.state_dict().items()
+        }
+        return facts, tensors
+
+    def from_tensors(self, facts: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Self:
+        """Become what to_tensors() was asked of, on this machine's processor.
+
+        Raises:
+            ModelError: the tensors or the parameters are not those of this network.
+        """
+        import torch
+
+        strange = sorted(facts["parameters"].keys() - self.get_params().keys())
+        if strange:
+            raise ModelError(f"A network of this kind has no parameter {strange[0]}.")
+        # Device and threads were those of the machine that it was trained on.
+        aside = ("device", "threads")
+        own = {name: value for name, value in facts["parameters"].items() if name not in aside}
+        if isinstance(own.get("networks"), list) and all(isinstance(one, str) for one in own["networks"]):
+            own["networks"] = tuple(own["networks"])
+        self.set_params(**own)
+        self.heads_ = tuple(Head(Target.from_json(head), head["kind"]) for head in facts["heads"])
+        if facts["classes"] is not None:
+            self.classes_ = np.array(facts["classes"], np.intp)
+        if not all(np.isfinite(array).all() for array in tensors.values()):
+            raise ModelError("A tensor holds what is no number.")
+        self.network_ = self._fresh_network()
+        try:
+            self.network_.load_state_dict({name: torch.tensor(array) for name, array in tensors.items()})
+        except RuntimeError as error:
+            raise ModelError(f"The tensors are not those of this network: {error}") from error
+        # As in training: with another order in memory, sums are rounded otherwise.
+        self.network_.to(memory_format=torch.channels_last)
+        self.network_.requires_grad_(False).eval()
+        self._runs_in = facts["precision"]
+        self.summary_ = {"notes": []}
+        return self
+
+
+def _pixels_and_rows(X: Crops | NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
+    """Return pixels, shape (n_all, s, s, 3), and the numbers of the faces that are meant."""
+    if isinstance(X, Crops):
+        return as_crops(X.pixels), X.rows
+    return as_crops(X), np.arange(len(X))
+
+
+def as_crops(X: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return faces as uint8 of shape (n, s, s, 3); they may come as one row each.
+
+    Raises:
+        ValueError: they are no square crops of bytes.
+    """
+    if X.dtype != np.uint8:
+        raise ValueError(f"A network reads the faces themselves, as uint8, not {X.dtype}.")
+    if X.ndim == 2:
+        side = round((X.shape[1] / 3) ** 0.5)
+        if side * side * 3 != X.shape[1]:
+            raise ValueError(f"{X.shape[1]} numbers are no square crop in three colours.")
+        return X.reshape(len(X), side, side, 3)
+    if X.ndim != 4 or X.shape[1] != X.shape[2] or X.shape[3] != 3:
+        raise ValueError(f"Faces of shape {X.shape[1:]} are no square crops in three colours.")
+    return X
+
+
+def _as_labels(target: Target, values: NDArray[Any]) -> NDArray[Any]:
+    return values.astype(np.float32 if target.is_regression else np.int64)
+
+
+def _strata(labels: Mapping[Target, NDArray[Any]]) -> NDArray[np.intp]:
+    """Return a class for each face that held-out subjects should have their share of."""
+    joint = np.zeros(len(next(iter(labels.values()))), np.intp)
+    for target in sorted(labels, key=lambda target: target.name):
+        values = labels[target]
+        if target.is_regression:
+            values = np.digitize(np.nan_to_num(values, nan=-1.0), [0, 3, 13, 20, 30, 45, 60])
+        joint = joint * 64 + values.astype(np.intp) + 1
+    codes: NDArray[np.intp] = np.unique(joint, return_inverse=True)[1]
+    # What is too rare to be held out evenly counts as one.
+    counts = np.bincount(codes)
+    rare = counts < 2 * HELD_OUT
+    if rare.all():
+        return np.zeros(len(codes), np.intp)
+    return np.where(rare[codes], counts.argmax(), codes)
+
+
+def together(target: Target) -> Sequence[str]:
+    """Return the names of the targets that a network learns with one: what one learns helps the others."""
+    return [name for name in TOGETHER if name != target.name] if target.name in TOGETHER else []

@@ -1,0 +1,126 @@
+"""Pretrained networks whose classifiers are replaced, trained further on the faces at hand.
+
+Several networks can be trained as one: their features are joined, and each gets
+the part of the face that it wants, and networks for faces the size they were made for.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from featurekit.data.manifest import Target
+from featurekit.estimators import Classifier, classifier
+from featurekit.estimators._cnn import CNN, together
+from featurekit.faces.find import TEMPLATES, similarity
+from featurekit.networks import weights
+from featurekit.networks.backbones import BACKBONES, Backbone
+
+if TYPE_CHECKING:
+    import torch
+
+DEFAULT = ("dlib_age", "mobilenet_v2")
+
+
+def pretrained(cnn: CNN) -> "torch.nn.Module":
+    """Return the networks of cnn.networks, up to their features, as one."""
+    import torch
+    from torch.nn import functional
+
+    backbones = [BACKBONES[name] for name in cnn.networks]
+
+    class Pretrained(torch.nn.Module):
+        """Pixels (n, 3, side, side) of 0 to 255 → the networks' features side by side."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.dim = sum(one.layers[one.default_layer] for one in backbones)
+            self.bodies = torch.nn.ModuleList(
+                one.trainable(weights.read(one.weights or "")) for one in backbones
+            )
+            self.views = [_view(one, cnn.side) for one in backbones]
+            for number, one in enumerate(backbones):
+                facts = (("mean", one.normalization.mean), ("scale", one.normalization.scale))
+                for name, values in facts:
+                    tensor = torch.tensor(values).view(1, 3, 1, 1)
+                    self.register_buffer(f"{name}_{number}", tensor, persistent=False)
+
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            features = []
+            for number, body in enumerate(self.bodies):
+                rows, columns, side = self.views[number]
+                own: Any = pixels[:, :, rows, columns]
+                if own.shape[-1] != side or own.shape[-2] != side:
+                    own = functional.interpolate(own, (side, side), mode="bilinear", antialias=True)
+                own = (own - getattr(self, f"mean_{number}")) / getattr(self, f"scale_{number}")
+                if backbones[number].normalization.bgr:
+                    own = own[:, [2, 1, 0]]
+                features.append(body(own.contiguous(memory_format=torch.channels_last))[0])
+            return torch.cat(features, dim=1) if len(features) > 1 else features[0]
+
+    return Pretrained()
+
+
+def _view(backbone: Backbone, side: int) -> tuple[slice, slice, int]:
+    """Return the rows and columns of the face that a network is given, and the side they are brought to."""
+    turn, shift = similarity(TEMPLATES["imagenet"], TEMPLATES[backbone.template])
+    first, last = -shift / turn.real, (1 + 1j - shift) / turn.real
+    edges = [min(max(round(side * part), 0), side) for part in (first.imag, last.imag, first.real, last.real)]
+    own = min(edges[1] - edges[0], edges[3] - edges[2])
+    # Networks for faces were made for one size; those for things read any, and a smaller one sooner.
+    wanted = min(backbone.input_size, own) if backbone.template == "imagenet" else backbone.input_size
+    return slice(edges[0], edges[1]), slice(edges[2], edges[3]), wanted
+
+
+def _cnn(target: Target, seed: int, threads: int, **parameters: Any) -> CNN:
+    return CNN(
+        target=target,
+        make_body=pretrained,
+        networks=DEFAULT,
+        seed=seed,
+        threads=threads,
+        **parameters,
+    )
+
+
+@classifier(
+    "finetuned_cnn",
+    about="pretrained networks with their classifiers replaced, trained end to end on one target",
+    reads="crops",
+    starts_from=DEFAULT,
+)
+def make_finetuned_cnn(target: Target, seed: int, threads: int) -> Classifier:
+    """Return pretrained networks to be trained on one target."""
+    return _cnn(target, seed, threads)
+
+
+@classifier(
+    "multitask_cnn",
+    about="the same, one network for age, age group and gender: what one learns helps the others",
+    reads="crops",
+    starts_from=DEFAULT,
+    also=together,
+)
+def make_multitask_cnn(target: Target, seed: int, threads: int) -> Classifier:
+    """Return pretrained networks to be trained on all targets together."""
+    return _cnn(target, seed, threads)
+
+
+@classifier(
+    "gender_to_age_cnn",
+    about="the same, and the age heads see what the gender head says",
+    reads="crops",
+    starts_from=DEFAULT,
+    also=together,
+)
+def make_gender_to_age_cnn(target: Target, seed: int, threads: int) -> Classifier:
+    """Return pretrained networks whose gender head feeds the age heads."""
+    return _cnn(target, seed, threads, gender_to_age=True)
+
+
+@classifier(
+    "ordered_cnn",
+    about="finetuned_cnn with age groups as ordered classes (CORAL): a threshold between neighbours",
+    reads="crops",
+    starts_from=DEFAULT,
+)
+def make_ordered_cnn(target: Target, seed: int, threads: int) -> Classifier:
+    """Return pretrained networks that read ordered classes by thresholds."""
+    return _cnn(target, seed, threads, ages="ordered")

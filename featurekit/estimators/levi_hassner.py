@@ -1,0 +1,118 @@
+"""The small network that age and gender on Adience are measured against since 2015."""
+
+from typing import TYPE_CHECKING
+
+from featurekit.data.manifest import Target
+from featurekit.estimators import Classifier, classifier
+from featurekit.estimators._cnn import CNN, together
+
+if TYPE_CHECKING:
+    import torch
+
+SIDE = 227
+FEATURES = 512
+
+
+def levi_hassner(cnn: CNN) -> "torch.nn.Module":
+    """Return the three-convolution network of Levi & Hassner 2015, up to its second dense layer.
+
+    The layers are theirs: 96 filters of 7 × 7 at every fourth pixel, 256 of 5 × 5 and 384 of 3 × 3, each
+    with ReLU and a maximum over 3 × 3, the first two with local response normalization; two dense layers
+    of 512. Dropout stands after each dense layer: after the second it is that of the heads.
+
+    What differs: they leave pixels at their scale of 0 to 255 and draw every weight with a spread of
+    0.01. Here pixels are brought to a spread of about 1, for which 0.01 would leave features of a
+    hundredth, the same for every face; so weights are drawn as He et al. 2015 do, which keeps the spread
+    from layer to layer. AdamW with a rate that rises and falls takes the place of SGD in two steps of
+    rate.
+    """
+    import torch
+    from torch import nn
+
+    class Normalization(nn.Module):
+        """Local response normalization over five channels, torch's formula.
+
+        The sum over neighbouring channels is a 1 × 1 convolution, which is quicker than torch's own pooling.
+        """
+
+        band: torch.Tensor
+
+        def __init__(self, channels: int) -> None:
+            super().__init__()
+            number = torch.arange(channels)
+            band = ((number[:, None] - number).abs() <= 2).float() * (1e-4 / 5)
+            self.register_buffer("band", band[:, :, None, None], persistent=False)
+
+        def forward(self, maps: torch.Tensor) -> torch.Tensor:
+            root = (nn.functional.conv2d(maps * maps, self.band) + 1).rsqrt()
+            return maps * root * root.sqrt()  # (1 + sum) to the power of -0.75
+
+    class LeviHassner(nn.Module):
+        """Pixels (n, 3, side, side) of 0 to 255 → features (n, 512)."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.dim = FEATURES
+            self.maps = nn.Sequential(
+                nn.Conv2d(3, 96, 7, stride=4),
+                nn.ReLU(),
+                nn.MaxPool2d(3, 2, ceil_mode=True),
+                Normalization(96),
+                nn.Conv2d(96, 256, 5, padding=2),
+                nn.ReLU(),
+                nn.MaxPool2d(3, 2, ceil_mode=True),
+                Normalization(256),
+                nn.Conv2d(256, 384, 3, padding=1),
+                nn.ReLU(),
+                nn.MaxPool2d(3, 2, ceil_mode=True),
+                nn.Flatten(),
+            )
+            with torch.no_grad():
+                n_numbers = self.maps(torch.zeros(1, 3, cnn.side, cnn.side)).shape[1]
+            self.dense = nn.Sequential(
+                nn.Linear(n_numbers, FEATURES),
+                nn.ReLU(),
+                nn.Dropout(cnn.dropout),
+                nn.Linear(FEATURES, FEATURES),
+                nn.ReLU(),
+            )
+            for layer in self.modules():
+                if isinstance(layer, nn.Conv2d | nn.Linear):
+                    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                    assert layer.bias is not None
+                    nn.init.zeros_(layer.bias)
+
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            features: torch.Tensor = self.dense(self.maps((pixels - 127.5) / 64))
+            return features
+
+    return LeviHassner()
+
+
+@classifier(
+    "levi_hassner",
+    about=f"three convolutions, two dense layers, {SIDE}×{SIDE}, trained from nothing (Levi & Hassner 2015);"
+    " --set views=10 over-samples as they do",
+    reads="crops",
+    also=together,
+)
+def make_levi_hassner(target: Target, seed: int, threads: int) -> Classifier:
+    """Return the network to be trained from nothing.
+
+    It reads a face once; their over-sampling, the mean over ten parts of it, is views=10.
+    """
+    return CNN(
+        target=target,
+        make_body=levi_hassner,
+        side=SIDE,
+        views=1,
+        dropout=0.5,
+        epochs=40,
+        head_epochs=0,
+        decay=1.0,
+        # Without batch normalization, AdamW's usual 1e-3 is more than it stands.
+        learning_rate=3e-4,
+        weight_decay=0.05,
+        seed=seed,
+        threads=threads,
+    )

@@ -1,0 +1,131 @@
+"""A wide, shallow network that is given the responses of Gabor filters beside the pixels.
+
+Wrinkles are lines of known width. A network trained from nothing on a few
+thousand faces is spared finding the filters for them.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit.data.manifest import Target
+from featurekit.estimators import Classifier, classifier
+from featurekit.estimators._cnn import CNN, together
+
+if TYPE_CHECKING:
+    import torch
+
+SIDE = 96
+WAVELENGTHS = (4.0, 6.0, 8.0)  # pixels, across the stripes
+ORIENTATIONS = 6
+PHASES = (0.0, np.pi / 2)  # lines, and edges
+WIDTH = 0.5  # standard deviation across the stripes, in wavelengths
+ASPECT = 0.5  # of the standard deviation across the stripes to that along them
+KERNEL = 17  # pixels
+FEATURES = 256
+
+
+def gabor_kernels() -> NDArray[np.float32]:
+    """Return the filters, each without a mean and of length 1.
+
+    Returns:
+        Shape (n_filters, KERNEL, KERNEL), the phases changing first, then the orientations. The first
+        orientation has upright stripes; each next one is turned by 180° / ORIENTATIONS.
+
+    >>> gabor_kernels().shape
+    (36, 17, 17)
+    """
+    down, right = np.mgrid[:KERNEL, :KERNEL] - KERNEL // 2
+    kernels = []
+    for wavelength in WAVELENGTHS:
+        spread = WIDTH * wavelength
+        for angle in np.pi * np.arange(ORIENTATIONS) / ORIENTATIONS:
+            across = right * np.cos(angle) + down * np.sin(angle)
+            along = down * np.cos(angle) - right * np.sin(angle)
+            window = np.exp(-(across**2 + (ASPECT * along) ** 2) / (2 * spread**2))
+            for phase in PHASES:
+                kernel = window * np.cos(2 * np.pi * across / wavelength + phase)
+                # Evenly lit skin is to say nothing.
+                kernel -= window * (kernel.sum() / window.sum())
+                kernels.append(kernel / np.linalg.norm(kernel))
+    return np.array(kernels, np.float32)
+
+
+def wide_gabor(cnn: CNN) -> "torch.nn.Module":
+    """Return wide convolutions on the pixels and on Gabor responses, joined before a dense layer.
+
+    After Hosseini et al. 2018, "Age and gender classification using wide convolutional neural network and
+    Gabor filter": fixed filters whose responses the network learns to weigh, and few layers of many
+    channels.
+
+    What differs: they have twelve filters of one wavelength, 2 pixels, in six orientations, and feed the
+    responses to the network as its input; here are three longer wavelengths, because crops that were
+    brought to one size hold little at 2 pixels, at each of them lines and edges (their phases, 0 and π,
+    are one filter and its negative, which a convolution makes itself), and pixels and responses have
+    convolutions of their own before they meet. Batch normalization makes it trainable from nothing.
+    """
+    import torch
+    from torch import nn
+    from torch.nn import functional
+
+    def convolution(n_inputs: int, n_outputs: int, size: int) -> nn.Sequential:
+        layer = nn.Conv2d(n_inputs, n_outputs, size, stride=2, padding=size // 2, bias=False)
+        nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+        return nn.Sequential(layer, nn.BatchNorm2d(n_outputs), nn.ReLU())
+
+    class WideGabor(nn.Module):
+        """Pixels (n, 3, side, side) of 0 to 255 → features (n, 256)."""
+
+        kernels: torch.Tensor
+        grey: torch.Tensor
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.dim = FEATURES
+            kernels = torch.tensor(gabor_kernels())
+            self.register_buffer("kernels", kernels[:, None])
+            self.register_buffer("grey", torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1))
+            self.of_pixels = nn.Sequential(
+                convolution(3, 64, 5), nn.MaxPool2d(3, 2, padding=1), convolution(64, 160, 3)
+            )
+            self.of_responses = nn.Sequential(
+                nn.BatchNorm2d(len(kernels)), convolution(len(kernels), 64, 3), convolution(64, 160, 3)
+            )
+            # Where something is on a face matters: nine parts of it, not one mean.
+            self.parts = nn.Sequential(nn.AdaptiveAvgPool2d(3), nn.Flatten(), nn.Dropout(cnn.dropout))
+            self.dense = nn.Sequential(nn.Linear(9 * 2 * 160, FEATURES), nn.ReLU())
+
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            pixels = (pixels - 127.5) / 64
+            grey = (pixels * self.grey).sum(1, keepdim=True)
+            responses = functional.conv2d(grey, self.kernels, stride=2, padding=KERNEL // 2)
+            maps = torch.cat([self.of_pixels(pixels), self.of_responses(responses)], dim=1)
+            features: torch.Tensor = self.dense(self.parts(maps))
+            return features
+
+    return WideGabor()
+
+
+@classifier(
+    "wide_gabor",
+    about=f"wide, shallow network on the pixels and on Gabor responses, {SIDE}×{SIDE}, trained from nothing"
+    " (after Hosseini et al. 2018)",
+    reads="crops",
+    also=together,
+)
+def make_wide_gabor(target: Target, seed: int, threads: int) -> Classifier:
+    """Return the network to be trained from nothing."""
+    return CNN(
+        target=target,
+        make_body=wide_gabor,
+        side=SIDE,
+        dropout=0.3,
+        epochs=40,
+        head_epochs=0,
+        decay=1.0,
+        learning_rate=1e-3,
+        weight_decay=0.05,
+        seed=seed,
+        threads=threads,
+    )

@@ -1,0 +1,1 @@
+"""Cross-validation of estimators, and what can be said of the scores."""

@@ -1,0 +1,337 @@
+"""What the statistics of a comparison are made of: of each face its row, its labels and every model's answer.
+
+The predictions of a run name faces, and stay where they were made. Outcomes name
+nobody: a face is the number of its row in the manifest, a subject is a number too.
+They are small, so that a comparison can be kept with them, and every interval, test
+and slice of its report can be computed anew, anywhere and at any time.
+
+    outcomes/faces.parquet      row, and the labels that faces are sliced by
+    outcomes/<run>.parquet      row, subject, fold, true, predicted, p_<class>…
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featurekit.data.manifest import COLUMNS, Manifest, Target
+from featurekit.errors import WorkspaceError
+from featurekit.project import make_folder, whole_file
+
+MOST_LABELS = 24  # of a column that faces are sliced by
+# Of a probability's 24 binary digits so many are kept: exact to 1 in 30,000, in half the size on the disk.
+_DIGITS = 14
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What the models of a comparison said of the faces they had not seen.
+
+    Attributes:
+        tables: name of a run → row, subject, fold, true, predicted and p_<class> of each face it was scored
+            on; years and probabilities are float64.
+        labels: row number → labels of the columns that faces are sliced by, and "age"; "" and NaN for none.
+    """
+
+    tables: Mapping[str, pd.DataFrame]
+    labels: pd.DataFrame
+
+    def of_faces(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return the labels of the faces of a table, in its order."""
+        return self.labels.loc[table["row"]]
+
+
+def collect(folder: Path, names: Sequence[str], manifest: Manifest | None = None) -> Outcomes:
+    """Return the outcomes of some runs, and keep them in the folder: from predictions, or as they were kept.
+
+    Args:
+        folder: of the comparison.
+        names: of runs of it; outcomes of what is no run of the comparison any more are removed.
+        manifest: whose faces; None where only what was kept is at hand.
+
+    Returns:
+        Outcomes of the runs that have any: predictions are read where they are here and name subjects.
+
+    Raises:
+        WorkspaceError: a file holds something else.
+    """
+    tables, kept, is_own = {}, folder / "outcomes", False
+    known = sorted(kept.glob("*.parquet"))
+    for name in names:
+        path = kept / f"{name}.parquet"
+        before = read_outcomes(path) if path.is_file() else None
+        table = before
+        if manifest is not None:
+            found = _from_predictions(folder / "predictions" / f"{name}.parquet", manifest)
+            if found is not None:
+                table, is_own = found, True
+                if before is None or hash_of(before) != hash_of(found):
+                    write_outcomes(path, found)
+        if table is not None:
+            tables[name] = table
+    faces = kept / "faces.parquet"
+    labels = read_outcomes(faces).set_index("row") if faces.is_file() else None
+    if manifest is not None and is_own:
+        own = _labels_of(manifest, tables)
+        if labels is None or not own.equals(labels):
+            write_outcomes(faces, own.reset_index())
+        labels = own
+    if labels is None:
+        return Outcomes({}, pd.DataFrame())
+    for path in known:
+        is_run = (folder / "runs" / f"{path.stem}.json").is_file()  # one that is set apart keeps its own
+        if path.stem not in tables and path != faces and not is_run:
+            path.unlink()
+    return Outcomes(tables, labels)
+
+
+def is_sliced_by(name: str, values: "pd.Series[Any]") -> bool:
+    """Whether a column is one of labels: the known ones, or few enough of the user's own."""
+    if name in COLUMNS:
+        return name in ("gender", "age_group")
+    return 2 <= values.astype(str).nunique() <= MOST_LABELS
+
+
+def hash_of(table: pd.DataFrame) -> str:
+    """Return a hash of everything that a table of outcomes says."""
+    found = sha256()
+    for name, values in table.items():
+        found.update(f"{name}\n".encode())
+        if values.dtype.kind in "if":
+            found.update(np.ascontiguousarray(values.to_numpy(float)).tobytes())
+        else:
+            found.update("\n".join(map(str, values)).encode())
+    return found.hexdigest()
+
+
+def read_predictions(path: Path) -> pd.DataFrame:
+    """Return what a run said of each face that it was tested on.
+
+    Raises:
+        WorkspaceError: the file is not there, or holds something else.
+    """
+    try:
+        table = pd.read_parquet(path)
+        table["face_id"]
+    except FileNotFoundError as error:
+        raise WorkspaceError(
+            f"The predictions of {path.stem} are not in {path.parent}. Fit it again: featurekit fit."
+        ) from error
+    except (OSError, ValueError, KeyError) as error:
+        raise WorkspaceError(f"{path} holds no predictions ({error}). Delete it, and fit again.") from error
+    return table
+
+
+def _from_predictions(path: Path, manifest: Manifest) -> pd.DataFrame | None:
+    """Return the outcomes that predictions hold; None where there are none, or they are of other rows."""
+    if not path.is_file():
+        return None
+    table = read_predictions(path)
+    rows = pd.Index(manifest.table["face_id"]).get_indexer(pd.Index(table["face_id"]))
+    if "subject" not in table or (rows < 0).any():  # written by an older version, or before another prepare
+        return None
+    columns: dict[str, Any] = {
+        "row": rows.astype(np.int32),
+        "subject": table["subject"].to_numpy(np.int32),
+        "fold": table["fold"].to_numpy(np.int16),
+    }
+    for name in ("true", "predicted"):
+        values: pd.Series[Any] = table[name]
+        # Years; a class that is called like a number is still a word.
+        columns[name] = _single(values.to_numpy()) if values.dtype.kind in "if" else values.astype(str)
+    for column in map(str, table.columns):
+        if column.startswith("p_"):
+            columns[column] = _rounded(table[column].to_numpy(float))
+    return pd.DataFrame(columns)
+
+
+def _labels_of(manifest: Manifest, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the labels of every face that some run was scored on, by row number."""
+    rows = np.unique(np.concatenate([table["row"].to_numpy() for table in tables.values()]))
+    whole = manifest.table
+    names = [str(name) for name in whole.columns if is_sliced_by(str(name), whole[name].iloc[rows])]
+    labels: dict[str, NDArray[Any]] = {
+        name: whole[name].iloc[rows].fillna("").astype(str).to_numpy(dtype=object) for name in names
+    }
+    labels["age"] = _single(whole["age"].iloc[rows].to_numpy(float))
+    return pd.DataFrame(labels, index=pd.Index(rows, name="row"))
+
+
+def _single(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Return numbers as they are kept: in single precision."""
+    return values.astype(np.float32).astype(np.float64)
+
+
+def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return probabilities with _DIGITS binary digits."""
+    mantissa, exponent = np.frexp(values)
+    rounded: NDArray[np.float64] = np.ldexp(np.round(np.ldexp(mantissa, _DIGITS)), exponent - _DIGITS)
+    return rounded
+
+
+def write_outcomes(path: Path, table: pd.DataFrame) -> None:
+    """Write one table of outcomes; the same one is the same bytes."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    single = {name: np.float32 for name, values in table.items() if values.dtype.kind == "f"}
+    # Without pandas' own metadata, so that the same outcomes are the same bytes.
+    content = pa.Table.from_pandas(table.astype(single), preserve_index=False).replace_schema_metadata(None)
+    words = [name for name, values in table.items() if values.dtype.kind not in "if"]
+    make_folder(path.parent)
+    with whole_file(path) as file:
+        parquet.write_table(
+            content,
+            file,
+            compression="zstd",
+            compression_level=19,
+            use_dictionary=words,
+            column_encoding={str(name): "BYTE_STREAM_SPLIT" for name in single},
+        )
+
+
+def read_outcomes(path: Path) -> pd.DataFrame:
+    """Return what write_outcomes() wrote.
+
+    Raises:
+        WorkspaceError: the file holds something else.
+    """
+    try:
+        table = pd.read_parquet(path)
+        table["row"]
+    except (OSError, ValueError, KeyError) as error:
+        raise WorkspaceError(
+            f"{path} holds no outcomes ({error}). Delete it, and run featurekit report again."
+        ) from error
+    numbers = {name: np.float64 for name, values in table.items() if values.dtype.kind == "f"}
+    return table.astype(numbers)
+
+
+# ---------------------------------------------------------------- what a run was scored on
+
+
+class Scored(Protocol):
+    """What has to be known of a run to say whether it may stand beside others."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def target(self) -> str:
+        """What it reads."""
+
+    @property
+    def created(self) -> str:
+        """When it was made, ISO 8601."""
+
+    @property
+    def folds(self) -> Mapping[str, Any]:
+        """The split it was scored on, with its sha256."""
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """Classes that it does not tell apart → rows that have them."""
+
+    @property
+    def scored_on(self) -> Mapping[str, str]:
+        """Hashes that the function scored_on returned."""
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """Of an ensemble, the names of its "members"."""
+
+
+def scored_on(manifest: Manifest, target: Target, rows: NDArray[np.intp]) -> dict[str, str]:
+    """Return hashes of what a run learns from and is scored on; runs that agree in them can be compared.
+
+    Args:
+        manifest: whose faces.
+        target: what is read.
+        rows: row numbers that are scored, shape (n,).
+
+    Returns:
+        "rows": of the faces scored; "labels": of all rows with a label of the target; "subjects": of the
+        persons on these.
+    """
+    ids = manifest.table["face_id"].to_numpy(dtype=str)
+    labelled = np.flatnonzero(manifest.labelled(target))
+    # Not to_numpy(dtype=str), which cuts every text to its first letter where one is missing.
+    labels = list(map(str, manifest.table[target.name].iloc[labelled]))
+    return {
+        "rows": hash_of_rows(ids[np.sort(rows)]),
+        "labels": _hash([ids[labelled].tolist(), labels]),
+        "subjects": _hash([ids[labelled].tolist(), manifest.subjects[labelled].tolist()]),
+    }
+
+
+def hash_of_rows(face_ids: NDArray[np.str_]) -> str:
+    """Return the hash that scored_on() gives for the faces scored, in the order of the manifest."""
+    return _hash([face_ids.tolist()])
+
+
+def _hash(lists: Sequence[Sequence[str]]) -> str:
+    return sha256(json.dumps(lists).encode()).hexdigest()
+
+
+def set_apart(runs: Sequence[Scored], manifest: Manifest | None = None) -> dict[str, str]:
+    """Return which runs cannot stand beside the others of their target, and why.
+
+    Labels and subjects count as the manifest has them now; where there is none, and for the split and the
+    rows, the newest run of a target says what the others have to agree with.
+
+    Args:
+        runs: of a comparison.
+        manifest: whose faces, as they are now.
+
+    Returns:
+        Name of the run → what differs, in words; empty where all agree.
+    """
+    apart = {}
+    for target in dict.fromkeys(run.target for run in runs):
+        mine = [run for run in runs if run.target == target]
+        newest = max(mine, key=lambda run: (run.created, run.name))
+        classes = {run.name: ", ".join(sorted(run.left_out)) for run in mine}
+        wanted = {"split": newest.folds.get("sha256"), **newest.scored_on, "classes": classes[newest.name]}
+        if manifest is not None and newest.scored_on:
+            seen = manifest.without(target, newest.left_out)
+            now = scored_on(seen, seen.target(target), np.zeros(0, np.intp))
+            wanted |= {what: now[what] for what in ("labels", "subjects")}
+        for run in mine:
+            has = {"split": run.folds.get("sha256"), **run.scored_on, "classes": classes[run.name]}
+            if has["classes"] != wanted["classes"]:  # which changes the labels that are left, too
+                has["labels"], has["subjects"] = (wanted.get(what, "") for what in ("labels", "subjects"))
+            differs = [_DIFFERS[what] for what in _DIFFERS if has.get(what) != wanted.get(what)]
+            if run.scored_on or not newest.scored_on:
+                why = " and ".join(differs)
+            else:
+                why = "an older version fitted it, which did not note what it was scored on"
+            if not why:
+                # What stands beside the mean now may be something else than what was averaged.
+                later = [
+                    one.name
+                    for one in mine
+                    if one.name in run.parameters.get("members", ()) and one.created > run.created
+                ]
+                why = f"{', '.join(later)} {_FITTED_SINCE}" if later else ""
+            if why:
+                apart[run.name] = why
+    return apart
+
+
+# Of a run that is set apart where the others have outcomes.
+NO_OUTCOMES = "its predictions are not here"
+_FITTED_SINCE = "was fitted again since it was averaged"
+_DIFFERS = {
+    "split": "it was scored on another split",
+    "classes": "it tells other classes apart",
+    "labels": "faces or labels of its target have changed since",
+    "subjects": "subjects have changed since",
+    "rows": "it was scored on other faces",
+}

@@ -1,0 +1,181 @@
+"""What a comparison can learn, looked at before anything is fitted or replaced.
+
+A class whose faces all lie in one fold cannot be learned by the models that are tested there. It is left out
+of its target in all folds, so that every model of the comparison tells the same classes apart. Which classes
+these are is decided by the folds, the labels, and which faces were found: the same for every fit.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit.data.manifest import Manifest, Target
+from featurekit.data.splits import FoldSet
+from featurekit.errors import FeaturekitError, FoldError, TargetError
+from featurekit.estimators import check_training_labels
+from featurekit.networks import weights
+from featurekit.networks.backbones import BACKBONES
+
+# What may be done with a class that cannot be in every training part.
+RARE = ("leave-out", "refuse")
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A class that is not learned, because not every training part can have it.
+
+    Attributes:
+        target: name of the target.
+        label: the class.
+        n_rows: usable rows that have it; they are not scored.
+        n_subjects: persons on them.
+        fold: the first fold whose training part has no face of it.
+    """
+
+    target: str
+    label: str
+    n_rows: int
+    n_subjects: int
+    fold: int
+
+    @property
+    def sentence(self) -> str:
+        """What a reader of the scores must know."""
+        rows = f"{self.n_rows:,} row{'s' if self.n_rows > 1 else ''}"
+        subjects = f"{self.n_subjects:,} subject{'s' if self.n_subjects > 1 else ''}"
+        return (
+            f"Class {self.label} is left out of {self.target}: too few subjects have it, and the training"
+            f" part of fold {self.fold} has none of them. Its {rows} of {subjects}"
+            f" {'is' if self.n_rows == 1 else 'are'} not scored for"
+            f" {self.target}."
+        )
+
+
+def leave_out_rare(
+    manifest: Manifest, folds: FoldSet, found: NDArray[np.bool_], name: str, *, rare: str = RARE[0]
+) -> tuple[Manifest, tuple[LeftOut, ...]]:
+    """Return the manifest without the labels of classes that not every training part can have, and these.
+
+    Args:
+        manifest: whose labels.
+        folds: who is tested when.
+        found: whether a face was found on each row, shape (n_rows,).
+        name: of the target.
+        rare: "leave-out", or "refuse" to raise an error instead.
+
+    Raises:
+        FoldError: there is such a class, and it is to be refused.
+    """
+    target = manifest.target(name)
+    if target.is_regression:
+        return manifest, ()
+    labelled = manifest.labelled(target)
+    labels = manifest.table[name].to_numpy(dtype=str)
+    rows = np.flatnonzero(labelled & found)
+    absent = folds.untrained(rows, labels[rows], manifest.subjects[rows])
+    if absent and rare == "refuse":
+        label, fold = next(iter(absent.items()))
+        raise FoldError(
+            f"Fold {fold} trains on no face of class {label} of {name}: too few subjects have it. Use fewer"
+            " folds or more subjects, or leave such classes out: --rare leave-out."
+        )
+    left_out = []
+    for label, fold in absent.items():
+        theirs = labelled & (labels == label)
+        n_subjects = len(np.unique(manifest.subjects[theirs]))
+        left_out.append(LeftOut(name, label, int(theirs.sum()), n_subjects, fold))
+    return manifest.without(name, absent), tuple(left_out)
+
+
+def check_target(manifest: Manifest, folds: FoldSet, found: NDArray[np.bool_], target: Target) -> None:
+    """Raise an error unless every fold has faces to learn the target from and a face to be scored on.
+
+    Args:
+        manifest: whose labels, without those of classes that are left out.
+        folds: who is tested when.
+        found: whether a face was found on each row, shape (n_rows,).
+        target: as the manifest has it.
+
+    Raises:
+        FoldError: a fold tests, or trains on, no face with a label.
+        TargetError: there are not two classes to tell apart, or all years are equal.
+    """
+    rows = np.flatnonzero(manifest.labelled(target) & found)
+    if not len(rows):
+        raise TargetError(f"No face that was found has a label of {target.name} that can be learned.")
+    labels = manifest.table[target.name].to_numpy(dtype=float if target.is_regression else str)[rows]
+    y = labels if target.is_regression else target.encode(list(labels))
+    for fold in folds.folds(rows, labels, manifest.subjects[rows]):
+        check_training_labels(target, y[fold.train])
+
+
+def make_ready(
+    manifest: Manifest,
+    folds: FoldSet,
+    found: NDArray[np.bool_],
+    names: Sequence[str],
+    *,
+    rare: str = RARE[0],
+    skip: bool = False,
+    say: Callable[[str], None] | None = None,
+) -> tuple[Manifest, dict[str, tuple[LeftOut, ...]]]:
+    """Return the manifest as the targets are learned from it, and what is left out of each that can be.
+
+    Args:
+        manifest: whose labels.
+        folds: who is tested when.
+        found: whether a face was found on each row, shape (n_rows,).
+        names: of the targets.
+        rare: what is done with a class that not every training part can have; one of RARE.
+        skip: whether a target that cannot be learned is passed over where another can.
+        say: called with what is left out, a sentence each.
+
+    Raises:
+        FoldError, TargetError: a target cannot be learned.
+    """
+    left_out: dict[str, tuple[LeftOut, ...]] = {}
+    first: FeaturekitError | None = None
+    for name in names:
+        try:
+            seen, classes = leave_out_rare(manifest, folds, found, name, rare=rare)
+            _check_classes_are_left(seen, name, classes)
+            check_target(seen, folds, found, seen.target(name))
+        except (FoldError, TargetError) as error:
+            if not skip or rare == "refuse":
+                raise
+            first = first or error
+            if say:
+                say(f"{name} is not fitted: {error}")
+            continue
+        manifest, left_out[name] = seen, classes
+        for one in classes:
+            if say:
+                say(one.sentence)
+    if first and not left_out:
+        raise first
+    return manifest, left_out
+
+
+def check_networks(names: Sequence[str]) -> None:
+    """Raise WeightsError unless the weights of networks that are trained further are here."""
+    for name in names:
+        file = BACKBONES[name].weights
+        if file and not weights.present(file):
+            weights.read(file)  # says what is missing and how to get it
+
+
+def _check_classes_are_left(manifest: Manifest, name: str, left_out: Sequence[LeftOut]) -> None:
+    """Raise TargetError where leaving classes out has left less than two to tell apart."""
+    target = manifest.target(name)
+    if target.is_regression or not left_out:
+        return
+    n_left = len(set(manifest.table.loc[manifest.labelled(target), name]))
+    if n_left < 2:
+        there = "no class" if n_left == 0 else "one class"
+        shown = ", ".join(one.label for one in left_out[:3]) + (", …" if len(left_out) > 3 else "")
+        raise TargetError(
+            f"{name} cannot be learned: {there} is left without those that too few subjects have ({shown})."
+            " Use fewer folds, more subjects, or group the labels into fewer classes."
+        )

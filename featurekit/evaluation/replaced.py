@@ -1,0 +1,121 @@
+"""Keep what a comparison on new folds takes the place of, until that has ended well.
+
+What is replaced lies in reports/<name>/replaced-<UTC time>/ as it lay in reports/<name>/, with the fitted
+models of its runs below models/. It is complete before anything is taken away: files are linked there under
+a name that says "unfinished", the folder is renamed, and only then the files go from where they were, the
+folds last. Whoever stops the program in between loses nothing.
+"""
+
+import os
+import shlex
+import shutil
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from featurekit.errors import WorkspaceError
+from featurekit.project import is_running, make_folder, sync_folder, writer_of
+
+# What a comparison consists of, below its folder; the folds last, because runs without folds mean nothing.
+OF_A_COMPARISON = (
+    "runs/*.json",
+    "predictions/*.parquet",
+    "outcomes/*",
+    "evidence.json",
+    "audit.json",
+    "audit_rows.csv",
+    "report.html",
+    "report.md",
+    "folds.json",
+)
+REPLACED = "replaced-"
+
+
+def replaced_folders(folder: Path) -> list[Path]:
+    """Return the folders that hold what was replaced in a comparison, the oldest first."""
+    return sorted(path for path in folder.glob(f"{REPLACED}*") if path.is_dir())
+
+
+def all_replaced_folders(folder: Path) -> list[Path]:
+    """Return replaced_folders() and those that somebody began to fill and did not finish."""
+    begun = sorted(path for path in folder.glob(f".{REPLACED}*.tmp") if path.is_dir())
+    return [*replaced_folders(folder), *begun]
+
+
+def set_aside(folder: Path, models: Path | None = None) -> Path | None:
+    """Move what a comparison consists of into a folder of its own, and return that; None for nothing to move.
+
+    Args:
+        folder: of the comparison.
+        models: where the fitted models of its runs are, which are kept too but stay where they are; None to
+            keep none.
+
+    Raises:
+        WorkspaceError: a file cannot be moved; everything is where it was.
+    """
+    files = [path for pattern in OF_A_COMPARISON for path in sorted(folder.glob(pattern)) if path.is_file()]
+    if not files:
+        return None
+    for left in folder.glob(f".{REPLACED}*.tmp"):
+        writer = writer_of(left)
+        if writer is None or not is_running(writer):
+            shutil.rmtree(left)
+    time = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S.%fZ")
+    replaced = folder / f"{REPLACED}{time}"
+    begun = folder / f".{replaced.name}.{os.getpid()}.tmp"
+    try:
+        for path in files:
+            _link(path, begun / path.relative_to(folder))
+        for run in folder.glob("runs/*.json") if models else ():
+            of_run = models / run.stem if models else Path()
+            for path in sorted(of_run.iterdir()) if of_run.is_dir() else ():
+                _link(path, begun / "models" / run.stem / path.name)
+        begun.rename(replaced)
+        sync_folder(folder)
+    except OSError as error:
+        shutil.rmtree(begun, ignore_errors=True)
+        raise WorkspaceError(
+            f"Cannot keep what is to be replaced in {replaced}: {error.strerror}."
+        ) from error
+    for path in files:
+        path.unlink()
+    return replaced
+
+
+def how_to_have_back(replaced: Path, models: Path) -> str:
+    """Return a line for a shell that puts back what was replaced; what is there now is kept beside it.
+
+    Args:
+        replaced: from set_aside().
+        models: where the fitted models of a workspace are.
+    """
+    folder = replaced.parent
+    instead = folder.with_name(f"{folder.name}-{replaced.name.replace(REPLACED, 'instead-', 1)}")
+    steps = [_shell("mv", folder, instead), _shell("mv", instead / replaced.name, folder)]
+    if (replaced / "models").is_dir():
+        # Not cp, which refuses a file that is linked in both places.
+        out, back = (
+            _shell("tar", "-C", folder / "models", "-cf", "-", "."),
+            _shell("tar", "-C", models, "-xf", "-"),
+        )
+        steps += [f"{out} | {back}", _shell("rm", "-r", folder / "models")]
+    return " && ".join(steps)
+
+
+def forget(replaced: Iterable[Path]) -> None:
+    """Delete what was replaced."""
+    for folder in replaced:
+        shutil.rmtree(folder)
+
+
+def _shell(*words: object) -> str:
+    return shlex.join(map(str, words))
+
+
+def _link(path: Path, there: Path) -> None:
+    """Make a file appear under a second name; copy it where the disk knows no links."""
+    make_folder(there.parent)
+    try:
+        os.link(path, there, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(path, there, follow_symlinks=False)

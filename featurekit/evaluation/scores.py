@@ -1,0 +1,297 @@
+"""What a score means.
+
+Every score is a small pure function. Those of classes are functions of counts, of
+how many faces of each true class were read as each class in natural order, and
+take many such tables at once: that is how intervals are found. A class that no
+tested face has is left out of averages over classes; it cannot be found again.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit.data.manifest import Target
+
+# What a classifier is said to have answered for a face that nobody found.
+NO_FACE = -1
+
+
+def score(
+    target: Target, y_true: NDArray[Any], y_pred: NDArray[Any], proba: NDArray[np.float64] | None = None
+) -> dict[str, float]:
+    """Return the scores that fit a target: "exact", "one_off", "mae_years", ...
+
+    Args:
+        target: what the numbers mean.
+        y_true: class numbers or years, shape (n,).
+        y_pred: the same, as predicted.
+        proba: probability of each class of the target, shape (n, n_classes); gives "log_loss", "roc_auc"
+            and, where classes have an order, "ranked_probability".
+
+    Raises:
+        ValueError: there is nothing to score, or a prediction is missing.
+    """
+    if not len(y_true) or len(y_true) != len(y_pred):
+        raise ValueError(f"{len(y_pred)} predictions for {len(y_true)} faces.")
+    if target.is_regression:
+        if not np.isfinite(y_pred).all():
+            raise ValueError(f"Row {np.flatnonzero(~np.isfinite(y_pred))[0]} has no predicted years.")
+        return {"mae_years": mean_absolute_error(y_true, y_pred)}
+    if (y_pred < 0).any():
+        raise ValueError(f"Row {np.flatnonzero(y_pred < 0)[0]} has no predicted class.")
+    counts = counts_of(y_true, y_pred, len(target.classes))
+    scores = {name: float(value) for name, value in from_counts(counts, ordered=target.ordered).items()}
+    if proba is not None:
+        scores["log_loss"] = float(log_losses(y_true, proba).mean())
+        if target.ordered:
+            scores["ranked_probability"] = float(ranked_probabilities(y_true, proba).mean())
+        scores["roc_auc"] = roc_auc(y_true, proba)
+    return scores
+
+
+def score_all_rows(target: Target, y_true: NDArray[np.intp], y_pred: NDArray[np.intp]) -> dict[str, float]:
+    """Return the scores of every labelled row, where a face that was not found is a wrong answer.
+
+    How far off such an answer is cannot be said, so nothing is given in groups, and nothing for years.
+
+    >>> from featurekit.data.manifest import AGE_GROUP
+    >>> score_all_rows(AGE_GROUP, np.array([0, 0, 1]), np.array([NO_FACE, 0, 1]))["one_off"]
+    0.6666666666666666
+
+    Args:
+        target: what the numbers mean.
+        y_true: class numbers, shape (n,).
+        y_pred: the same, as predicted; NO_FACE where no face was found.
+
+    Raises:
+        ValueError: there is nothing to score.
+    """
+    if target.is_regression:
+        return {}
+    found = y_pred != NO_FACE
+    # Outside of the classes, and more than one off from each of them.
+    wrong = np.where(found, y_pred, len(target.classes) + 1)
+    scores = score(target, y_true, wrong)
+    return {name: value for name, value in scores.items() if name not in ("mae_groups", "quadratic_kappa")}
+
+
+def summarize(per_fold: Sequence[Mapping[str, float]]) -> dict[str, dict[str, Any]]:
+    """Return mean, spread (standard deviation over the folds) and the folds' values of every score.
+
+    >>> summarize([{"exact": 0.5}, {"exact": 0.7}])["exact"]["mean"]
+    0.6
+
+    Args:
+        per_fold: the scores of each fold.
+
+    Returns:
+        score → {"mean", "spread", "folds"}; None stands for a fold that lacks the score or has NaN.
+    """
+    summary: dict[str, dict[str, Any]] = {}
+    for name in dict.fromkeys(name for scores in per_fold for name in scores):
+        values = [float(scores.get(name, np.nan)) for scores in per_fold]
+        known = [value for value in values if np.isfinite(value)]
+        summary[name] = {
+            "mean": float(np.mean(known)) if known else None,
+            "spread": float(np.std(known)) if known else None,
+            "folds": [value if np.isfinite(value) else None for value in values],
+        }
+    return summary
+
+
+def counts_of(y_true: NDArray[np.intp], y_pred: NDArray[np.intp], n_classes: int) -> NDArray[np.float64]:
+    """Return how many faces of each class were read as each, shape (n_classes, n_classes + 1).
+
+    The last column counts answers that are none of the classes.
+
+    >>> counts_of(np.array([0, 0, 1]), np.array([0, 1, NO_FACE]), 2)
+    array([[1., 1., 0.],
+           [0., 0., 1.]])
+    """
+    cells = cells_of(y_true, y_pred, n_classes)
+    counts = np.bincount(cells, minlength=n_classes * (n_classes + 1))
+    return counts.reshape(n_classes, n_classes + 1).astype(np.float64)
+
+
+def cells_of(y_true: NDArray[np.intp], y_pred: NDArray[np.intp], n_classes: int) -> NDArray[np.intp]:
+    """Return the number of the cell of counts_of() that each face is counted in, shape (n,)."""
+    inside = (y_pred >= 0) & (y_pred < n_classes)
+    cells: NDArray[np.intp] = y_true * (n_classes + 1) + np.where(inside, y_pred, n_classes)
+    return cells
+
+
+def from_counts(counts: NDArray[np.float64], *, ordered: bool) -> dict[str, NDArray[np.float64]]:
+    """Return the scores that counts decide, each of shape (...).
+
+    Args:
+        counts: shape (..., n_classes, n_classes + 1), see counts_of().
+        ordered: whether classes have neighbours; how far off an answer outside of the classes is cannot be
+            said, so that nothing is given in groups where there is one.
+    """
+    scores = {"exact": exact_accuracy(counts)}
+    if ordered:
+        scores["one_off"] = one_off_accuracy(counts)
+    scores["balanced_accuracy"] = balanced_accuracy(counts)
+    scores["macro_f1"] = macro_f1(counts)
+    if ordered and not counts[..., -1].any():
+        scores["mae_groups"] = mae_groups(counts)
+        scores["quadratic_kappa"] = quadratic_kappa(counts)
+    return scores
+
+
+def exact_accuracy(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the share of faces given their own class.
+
+    >>> float(exact_accuracy(counts_of(np.array([0, 1, 5, 2]), np.array([1, 1, 3, 2]), 6)))
+    0.5
+    """
+    return _share_within(counts, 0)
+
+
+def one_off_accuracy(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the share of faces given their own age group or a neighbouring one.
+
+    >>> float(one_off_accuracy(counts_of(np.array([0, 1, 5]), np.array([1, 1, 3]), 6)))
+    0.6666666666666666
+    """
+    return _share_within(counts, 1)
+
+
+def _share_within(counts: NDArray[np.float64], distance: int) -> NDArray[np.float64]:
+    near = _distances(counts) <= distance
+    return _ratio((counts[..., :-1] * near).sum((-2, -1)), counts.sum((-2, -1)))
+
+
+def balanced_accuracy(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean recall of the classes that the faces have.
+
+    >>> float(balanced_accuracy(counts_of(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 0]), 2)))
+    0.5
+    """
+    recall = recalls(counts)
+    return _ratio(np.nansum(recall, axis=-1), np.isfinite(recall).sum(-1).astype(np.float64))
+
+
+def recalls(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the share of each class that was found again, shape (..., n_classes); NaN where no face has it.
+
+    >>> recalls(counts_of(np.array([0, 0, 1]), np.array([0, 1, 1]), 3))
+    array([0.5, 1. , nan])
+    """
+    return _ratio(_hits(counts), counts.sum(-1))
+
+
+def macro_f1(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean F1 of the classes that the faces have or were given.
+
+    >>> float(macro_f1(counts_of(np.array([0, 0, 1]), np.array([0, 1, 1]), 3)))
+    0.6666666666666666
+    """
+    both = counts.sum(-1) + counts[..., :-1].sum(-2)
+    f1 = np.nan_to_num(_ratio(2 * _hits(counts), both))
+    return _ratio(f1.sum(-1), (both > 0).sum(-1).astype(np.float64))
+
+
+def mae_groups(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how many groups an answer is off on average.
+
+    >>> float(mae_groups(counts_of(np.array([0, 1, 5]), np.array([1, 1, 3]), 6)))
+    1.0
+    """
+    return _ratio((counts[..., :-1] * _distances(counts)).sum((-2, -1)), counts.sum((-2, -1)))
+
+
+def quadratic_kappa(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the agreement beyond chance, where an answer is the worse the farther it is off (Cohen 1968).
+
+    1 is perfect, 0 what answers drawn from the same shares would reach; NaN where all faces have one class
+    and were read as it.
+
+    >>> float(quadratic_kappa(counts_of(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]), 2)))
+    0.5
+    """
+    inside, weights = counts[..., :-1], _distances(counts) ** 2
+    by_chance = inside.sum(-1)[..., :, None] * inside.sum(-2)[..., None, :]
+    expected = _ratio((by_chance * weights).sum((-2, -1)), inside.sum((-2, -1)))
+    kappa: NDArray[np.float64] = 1 - _ratio((inside * weights).sum((-2, -1)), expected)
+    return kappa
+
+
+def _hits(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.diagonal(counts, axis1=-2, axis2=-1)
+
+
+def _distances(counts: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return how many groups lie between a true and a read class, shape (n_classes, n_classes)."""
+    numbers = np.arange(counts.shape[-2])
+    distances: NDArray[np.intp] = np.abs(numbers[:, None] - numbers)
+    return distances
+
+
+def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return part / whole, NaN where whole is 0."""
+    ratio = np.full(np.shape(part), np.nan)
+    np.divide(part, whole, out=ratio, where=np.asarray(whole) > 0)
+    return ratio
+
+
+def mean_absolute_error(y_true: NDArray[Any], y_pred: NDArray[Any]) -> float:
+    """Return how far off the answers are on average, in years.
+
+    >>> mean_absolute_error(np.array([20.0, 30.0]), np.array([22.0, 25.0]))
+    3.5
+    """
+    return float(np.mean(np.abs(y_true - y_pred)))
+
+
+def log_losses(y_true: NDArray[np.intp], proba: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return −log of the probability that each face's own class was given, in nats, shape (n,).
+
+    A probability of 0 counts as one in a million: one sure mistake must not outweigh all other faces.
+
+    >>> log_losses(np.array([0, 1]), np.array([[0.5, 0.5], [0.75, 0.25]])).round(3)
+    array([0.693, 1.386])
+    """
+    own = proba[np.arange(len(y_true)), y_true]
+    losses: NDArray[np.float64] = -np.log(np.clip(own, 1e-6, 1))
+    return losses
+
+
+def ranked_probabilities(y_true: NDArray[np.intp], proba: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the ranked probability score of each face, shape (n,): 0 is best, 1 is surely the far end.
+
+    The mean over the thresholds between classes of the squared error of the probability to lie above it
+    (Epstein 1969, normalized): unlike the log loss, a probability that lies near the truth is a smaller
+    mistake than one far off.
+
+    >>> ranked_probabilities(np.array([0, 0]), np.array([[0.5, 0.5, 0.0], [0.5, 0.0, 0.5]]))
+    array([0.125, 0.25 ])
+    """
+    n_classes = proba.shape[1]
+    is_up_to = y_true[:, None] <= np.arange(n_classes - 1)
+    errors = (proba.cumsum(axis=1)[:, :-1] - is_up_to) ** 2
+    scores: NDArray[np.float64] = errors.mean(axis=1)
+    return scores
+
+
+def roc_auc(y_true: NDArray[np.intp], proba: NDArray[np.float64]) -> float:
+    """Return how often a face of a class is given more of it than a face of another class, 0.5 by chance.
+
+    Of more than two classes the mean over those that occur, each against all others; NaN where only one
+    class occurs.
+
+    >>> roc_auc(np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]]))
+    1.0
+    """
+    from scipy.stats import rankdata
+
+    areas = []
+    for number in range(1 if proba.shape[1] == 2 else 0, proba.shape[1]):
+        own = y_true == number
+        n_own, n_other = int(own.sum()), int((~own).sum())
+        if n_own and n_other:
+            above = rankdata(proba[:, number])[own].sum() - n_own * (n_own + 1) / 2
+            areas.append(above / (n_own * n_other))
+    return float(np.mean(areas)) if areas else float("nan")

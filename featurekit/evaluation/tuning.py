@@ -1,0 +1,155 @@
+"""Choose a classifier's parameters on folds inside the training part.
+
+A search is part of the fit: what it learns it learns from the faces that the fit
+may see, and its own folds never share a person either. So a tuned score is as
+honest as an untuned one: the faces it is measured on took no part in the choice.
+
+Which parameters are tried is the classifier's own business (its grid). One that
+can share work between candidates does so (Searcher); any other is fitted for each.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit.data.manifest import Target
+from featurekit.data.splits import Fold, subject_exclusive_folds
+from featurekit.errors import FoldError
+from featurekit.estimators import (
+    ClassifierKind,
+    Searcher,
+    candidates,
+    fresh,
+    held_out_score,
+)
+
+INNER_FOLDS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """What a search found.
+
+    Attributes:
+        candidates: the parameters that were tried, the simpler ones first.
+        scores: share of right answers of each candidate on each inner fold, or for years minus the mean
+            absolute error, shape (n_candidates, n_folds).
+        best: the parameters to fit with; empty where nothing was searched.
+        seconds: that it took.
+        notes: what was decided aloud, a sentence each.
+    """
+
+    candidates: tuple[Mapping[str, Any], ...]
+    scores: NDArray[np.float64]
+    best: Mapping[str, Any]
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+    @property
+    def score(self) -> float | None:
+        """Mean score of the best candidate on the inner folds; None where nothing was searched."""
+        return float(self.scores.mean(axis=1).max()) if self.scores.size else None
+
+
+def search(
+    kind: ClassifierKind,
+    target: Target,
+    X: NDArray[np.float32],
+    y: NDArray[Any],
+    groups: NDArray[np.str_],
+    *,
+    blocks: tuple[int, ...] = (),
+    seed: int = 0,
+    threads: int = 1,
+    grid: Mapping[str, Sequence[Any]] | None = None,
+    n_folds: int = INNER_FOLDS,
+    memory_limit: int | None = None,
+) -> Search:
+    """Try every combination of a grid on inner folds and say which reads the held-out faces best.
+
+    Args:
+        kind: which classifier.
+        target: what y means.
+        X: vectors of the training part, shape (n, dim).
+        y: class numbers, or years, shape (n,).
+        groups: person on each row, shape (n,).
+        blocks: lengths of the parts of a joined vector.
+        seed: what chance comes from.
+        threads: how many it may use; the choice does not depend on them.
+        grid: parameter → values; None for the classifier's own.
+        n_folds: how many inner folds.
+        memory_limit: bytes that kernel matrices may take; None for half of what is free.
+
+    Returns:
+        What was found. The highest mean wins, of equal ones the earlier candidate. A classifier without a
+        grid, and faces of too few subjects for inner folds, keep the default parameters.
+    """
+    started = time.perf_counter()
+    if grid is None:
+        grid = kind.grid(target) if kind.grid else {}
+    tried = candidates(grid) if grid else []
+    nothing = Search(candidates=(), scores=np.zeros((0, 0)), best={}, seconds=0.0)
+    if not tried:
+        return nothing
+    try:
+        folds = inner_folds(target, y, groups, n_folds=n_folds, seed=seed)
+    except FoldError as error:
+        return replace(nothing, notes=(f"Not tuned: the default parameters were used. {error}",))
+
+    def unfitted() -> Any:
+        classifier = fresh(kind, target, blocks=blocks, seed=seed, threads=threads)
+        return limit_memory(classifier, memory_limit)
+
+    shared: Any = unfitted()
+    notes: tuple[str, ...] = ()
+    scores = None
+    if isinstance(shared, Searcher):
+        scores = shared.search_scores(X, y, folds=folds, candidates=tried)
+    if scores is None:
+        if isinstance(shared, Searcher):
+            notes = (f"{kind.name} was tuned by fitting each candidate by itself: they could share nothing.",)
+        scores = np.array(
+            [
+                [_fit_and_score(unfitted().set_params(**one), X, y, groups, fold) for fold in folds]
+                for one in tried
+            ]
+        )
+    return Search(
+        candidates=tuple(tried),
+        scores=scores,
+        best=tried[int(scores.mean(axis=1).argmax())],
+        seconds=time.perf_counter() - started,
+        notes=notes,
+    )
+
+
+def inner_folds(
+    target: Target, y: NDArray[Any], groups: NDArray[np.str_], *, n_folds: int = INNER_FOLDS, seed: int = 0
+) -> list[Fold]:
+    """Return folds of a training part that share no person; years are spread over them by fifths.
+
+    Raises:
+        FoldError: too few subjects, or too few of a class.
+    """
+    labels = y
+    if target.is_regression:
+        labels = np.searchsorted(np.unique(np.quantile(y, [0.2, 0.4, 0.6, 0.8])), y)
+    return subject_exclusive_folds(labels, groups, n_folds=n_folds, seed=seed)
+
+
+def limit_memory(classifier: Any, n_bytes: int | None) -> Any:
+    """Tell a classifier that keeps kernel matrices how much memory they may take; return it."""
+    if n_bytes is not None and hasattr(classifier, "memory_limit"):
+        classifier.memory_limit = n_bytes
+    return classifier
+
+
+def _fit_and_score(
+    classifier: Any, X: NDArray[np.float32], y: NDArray[Any], groups: NDArray[np.str_], fold: Fold
+) -> float:
+    classifier.fit(X[fold.train], y[fold.train], groups=groups[fold.train])
+    return held_out_score(y[fold.test], classifier.predict(X[fold.test]))

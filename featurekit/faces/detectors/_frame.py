@@ -1,0 +1,116 @@
+"""What every network that looks for faces needs: a square frame, and one box a face.
+
+Coordinates are continuous here: the picture's upper left corner is (0, 0), the
+middle of its first pixel (0.5, 0.5). So a point of a frame becomes a point of
+the picture by a division, and a picture of twice the size has boxes of exactly
+twice the size.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit.faces.detectors import Detection
+
+
+def import_cv2() -> Any:
+    """Return OpenCV, kept to one thread: featurekit runs one picture a thread instead."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    return cv2
+
+
+def fit_frame(pixels: NDArray[np.uint8], size: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Scale a picture until its longer side is size, in the upper left corner of a black square.
+
+    Returns:
+        The frame (size, size, 3), and how many of its pixels one pixel of the picture became, (x, y);
+        the two differ by rounding only.
+    """
+    cv2 = import_cv2()
+    height, width = pixels.shape[:2]
+    scale = size / max(height, width)
+    inner = (max(1, round(width * scale)), max(1, round(height * scale)))
+    frame = np.zeros((size, size, 3), np.uint8)
+    if inner == (width, height):
+        frame[:height, :width] = pixels
+    else:
+        # Bilinear sampling drops pixels of what is more than twice as large: whole blocks are averaged first.
+        # (INTER_AREA does both in one, and takes four times as long.)
+        block = max(int(1 / scale), 1)
+        x, y = block * inner[0] / width, block * inner[1] / height
+        matrix = np.array([[1 / x, 0, 0.5 / x - 0.5], [0, 1 / y, 0.5 / y - 0.5]])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        frame[: inner[1], : inner[0]] = cv2.warpAffine(
+            by_blocks(pixels, block), matrix, inner, flags=flags, borderMode=cv2.BORDER_REPLICATE
+        )
+    return frame, np.array([inner[0] / width, inner[1] / height], np.float32)
+
+
+def by_blocks(pixels: NDArray[np.uint8], block: int) -> NDArray[np.uint8]:
+    """Return a picture whose pixels are the means of blocks of pixels: none is dropped, nothing is shifted.
+
+    What the picture lacks of the last blocks is filled with its edge.
+    """
+    cv2 = import_cv2()
+    if block == 1:
+        return np.ascontiguousarray(pixels)
+    high, wide = -pixels.shape[0] % block, -pixels.shape[1] % block
+    whole = cv2.copyMakeBorder(pixels, 0, high, 0, wide, cv2.BORDER_REPLICATE) if high or wide else pixels
+    blocks = (whole.shape[1] // block, whole.shape[0] // block)
+    reduced: NDArray[np.uint8] = cv2.resize(np.ascontiguousarray(whole), blocks, interpolation=cv2.INTER_AREA)
+    return reduced
+
+
+def detections(
+    boxes: NDArray[np.float32],
+    landmarks: NDArray[np.float32],
+    confidences: NDArray[np.float32],
+    scale: NDArray[np.float32],
+    *,
+    overlap: float,
+) -> list[Detection]:
+    """Return one detection a face, most confident first, in pixels of the picture.
+
+    Args:
+        boxes: x1, y1, x2, y2 in the frame, shape (n, 4).
+        landmarks: in the frame, shape (n, 5, 2).
+        confidences: shape (n,).
+        scale: what fit_frame() returned.
+        overlap: of two boxes that share more than this of their union, the less confident goes.
+    """
+    return [
+        Detection(
+            (boxes[row] / np.tile(scale, 2)).astype(np.float32),
+            (landmarks[row] / scale).astype(np.float32),
+            float(np.clip(confidences[row], 0.0, 1.0)),
+        )
+        for row in _suppress(boxes, confidences, overlap)
+    ]
+
+
+def _suppress(boxes: NDArray[np.float32], confidences: NDArray[np.float32], overlap: float) -> list[int]:
+    """Greedy non-maximum suppression; ties go to the earlier row."""
+    left = np.argsort(-confidences, kind="stable")
+    kept = []
+    while len(left):
+        best, left = left[0], left[1:]
+        kept.append(int(best))
+        left = left[intersection_over_union(boxes[best], boxes[left]) <= overlap]
+    return kept
+
+
+def intersection_over_union(box: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return what each of boxes (n, 4) shares with box (4,), as a part of their union.
+
+    >>> intersection_over_union(np.float32([0, 0, 2, 2]), np.float32([[1, 0, 3, 2], [5, 5, 6, 6]]))
+    array([0.33333333, 0.        ])
+    """
+    one, many = box.astype(np.float64), boxes.astype(np.float64)
+    low, high = np.maximum(one[:2], many[:, :2]), np.minimum(one[2:], many[:, 2:])
+    shared = np.prod(np.maximum(high - low, 0.0), axis=1)
+    union = np.prod(one[2:] - one[:2]) + np.prod(many[:, 2:] - many[:, :2], axis=1) - shared
+    shares: NDArray[np.float64] = shared / np.maximum(union, 1e-9)
+    return shares

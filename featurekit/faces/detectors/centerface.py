@@ -1,0 +1,91 @@
+"""CenterFace, the builtin detector: one small network that needs no anchors and gives five landmarks."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit.errors import EngineError
+from featurekit.faces.detectors import DETECTORS, Detection, Detector
+from featurekit.faces.detectors._frame import detections, fit_frame
+from featurekit.networks.engines import Network, Session, open_session
+from featurekit.networks.engines._onnx import parse_alone
+
+# threshold: least confidence of a face; overlap: of two boxes that share more, one goes.
+SETTINGS: Mapping[str, Any] = {"threshold": 0.35, "overlap": 0.3}
+
+# heat map (1), log size (2: height, width), offset (2: y, x), landmarks (10: y, x in turn); a cell of all
+# of them covers 4 × 4 pixels.
+_OUTPUTS = ("537", "538", "539", "540")
+_STRIDE = 4
+
+
+class CenterFace:
+    """CenterFace, ready to run."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __call__(self, pixels: NDArray[np.uint8], size: int) -> list[Detection]:
+        """Return every face, most confident first, in pixels of the picture."""
+        frame, scale = fit_frame(pixels, size)
+        heat, extent, offset, points = (output[0] for output in self._session(frame[None]))
+        row, column = np.nonzero(heat[0] > SETTINGS["threshold"])
+        height, width = np.exp(extent[:, row, column]) * _STRIDE
+        x = (column + offset[1, row, column] + 0.5) * _STRIDE - width / 2
+        y = (row + offset[0, row, column] + 0.5) * _STRIDE - height / 2
+        # Landmarks are measured from the box's corner, in box sizes.
+        marks = points[:, row, column].reshape(5, 2, -1)
+        landmarks = np.stack([marks[:, 1] * width + x, marks[:, 0] * height + y], axis=-1)
+        return detections(
+            np.stack([x, y, x + width, y + height], axis=1).astype(np.float32),
+            landmarks.transpose(1, 0, 2).astype(np.float32),
+            heat[0, row, column],
+            scale,
+            overlap=SETTINGS["overlap"],
+        )
+
+
+def any_size(model_bytes: bytes) -> bytes:
+    """Return the network without the input size and the output shapes its file declares.
+
+    The file says 10 × 3 × 32 × 32, and outputs that do not follow from it; the network itself is fully
+    convolutional and takes any multiple of 32.
+
+    Raises:
+        EngineError: it takes no pictures, or is none that parse_alone() takes.
+    """
+    model = parse_alone(model_bytes)
+    stored = {tensor.name for tensor in model.graph.initializer}
+    for value in model.graph.input:
+        if value.name not in stored:
+            sides = value.type.tensor_type.shape.dim
+            if len(sides) != 4:
+                raise EngineError("The ONNX file takes no pictures; it is not CenterFace's.")
+            for axis, free in ((0, "n"), (2, "height"), (3, "width")):
+                sides[axis].dim_param = free
+    for value in model.graph.output:
+        value.type.tensor_type.ClearField("shape")
+    return bytes(model.SerializeToString())
+
+
+def open_centerface(weights: bytes, device: str, precision: str, threads: int) -> CenterFace:
+    """Make CenterFace ready to run.
+
+    Raises:
+        EngineError: the device or the precision cannot be had.
+    """
+    network = Network(name="centerface", outputs=_OUTPUTS, onnx=any_size(weights))
+    return CenterFace(open_session(network, device=device, precision=precision, threads=threads))
+
+
+DETECTORS.add(
+    Detector(
+        "centerface",
+        "builtin: small, free and quick, five landmarks (MIT)",
+        "centerface",
+        open_centerface,
+        SETTINGS,
+    )
+)

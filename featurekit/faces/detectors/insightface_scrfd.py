@@ -1,0 +1,159 @@
+"""SCRFD, insightface's detector, in any of its sizes.
+
+insightface does the network and its arithmetic; the frame is ours, as for every
+detector. Its own app.FaceAnalysis is not used: it looks for packs below HOME,
+goes to the network for an absent one, prints, and runs two sizes where none is
+given.
+"""
+
+import io
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit.errors import EngineError, WeightsError
+from featurekit.faces.detectors import DETECTORS, Detection, Detector
+from featurekit.faces.detectors._frame import detections, fit_frame
+from featurekit.networks.engines import cuda_is_usable
+from featurekit.networks.engines._onnx import parse_alone
+
+SETTINGS: Mapping[str, Any] = {"threshold": 0.5, "overlap": 0.4}
+
+# Of a detector inside a pack; insightface's largest has 17 MB.
+MAX_BYTES = 256 * 2**20
+
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+class InsightFaceSCRFD:
+    """An SCRFD file opened through insightface."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def __call__(self, pixels: NDArray[np.uint8], size: int) -> list[Detection]:
+        """Return every face, most confident first, in pixels of the picture."""
+        frame, scale = fit_frame(pixels, size)
+        # A square frame of the very size is what insightface leaves as it is.
+        boxes, landmarks = self._model.detect(
+            np.ascontiguousarray(frame[:, :, ::-1]), input_size=(size, size)
+        )
+        if landmarks is None:  # files without "_kps" give boxes only
+            landmarks = np.full((len(boxes), 5, 2), np.nan, np.float32)
+        return detections(
+            boxes[:, :4],
+            landmarks,
+            boxes[:, 4],
+            scale,
+            overlap=1.0,  # insightface has done it
+        )
+
+
+def open_scrfd(weights: bytes, device: str, precision: str, threads: int) -> InsightFaceSCRFD:
+    """Open an SCRFD network from the bytes of its ONNX file, or of an insightface pack's zip file.
+
+    It runs on one thread on a CPU, so that its numbers do not depend on the threads.
+
+    Raises:
+        WeightsError: the bytes are no SCRFD network, or none that parse_alone() takes.
+        EngineError: the device or the precision cannot be had.
+    """
+    import onnxruntime
+    from insightface.model_zoo import get_model
+    from onnxruntime.capi.onnxruntime_pybind11_state import (
+        Fail,
+        InvalidArgument,
+        InvalidGraph,
+        InvalidProtobuf,
+    )
+
+    if device == "auto":
+        device = "cuda" if cuda_is_usable() else "cpu"
+    if precision == "bf16":
+        raise EngineError("insightface runs SCRFD in fp32 only. Use --precision fp32.")
+    network = detection_network(weights)
+    try:
+        parse_alone(network)
+    except EngineError as error:
+        raise WeightsError(f"insightface cannot open the SCRFD file: {error}") from error
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = 1
+    with TemporaryDirectory() as folder:
+        # get_model() reads a file and decides by its ending; it goes nowhere else for a path that exists.
+        file = Path(folder) / "scrfd.onnx"
+        file.write_bytes(network)
+        try:
+            model = get_model(
+                str(file),
+                providers=[_PROVIDERS[device]],
+                sess_options=options,
+                static_shape_sessions=False,  # else it reads the file again for every size
+            )
+        except (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, RuntimeError, ValueError) as error:
+            raise WeightsError(
+                f"insightface cannot open the SCRFD file: {str(error).splitlines()[0]}"
+            ) from error
+        if getattr(model, "taskname", "") != "detection":
+            raise WeightsError(
+                "The file is no SCRFD network. Give one of insightface's det_*.onnx or scrfd_*.onnx."
+            )
+        got = model.session.get_providers()[0]
+        if got != _PROVIDERS[device]:
+            raise EngineError(
+                f"Asked for {device}, but ONNX Runtime gives {got}. Look at `featurekit doctor`."
+            )
+        # Not -1 for a CPU: that would open the session once more, with every provider there is.
+        model.prepare(0, det_thresh=SETTINGS["threshold"], nms_thresh=SETTINGS["overlap"])
+    return InsightFaceSCRFD(model)
+
+
+def detection_network(data: bytes) -> bytes:
+    """Return the detector's ONNX bytes out of an insightface pack's zip file; other bytes as they are.
+
+    Raises:
+        WeightsError: the zip file holds no detector, or several.
+    """
+    if not data.startswith(b"PK"):
+        return data
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as pack:
+            member = pack.getinfo(_only_detector(pack.namelist()))
+            if member.file_size > MAX_BYTES:
+                raise WeightsError(
+                    f"{member.filename} in the insightface pack unpacks to {member.file_size:,} bytes;"
+                    f" at most {MAX_BYTES:,} are read."
+                )
+            return pack.read(member)
+    # A RuntimeError says that it has a password.
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, zlib.error) as error:
+        raise WeightsError(f"The insightface pack cannot be unpacked: {error}.") from error
+
+
+def _only_detector(names: list[str]) -> str:
+    found = sorted(
+        name for name in names if Path(name).match("det_*.onnx") or Path(name).match("scrfd_*.onnx")
+    )
+    if len(found) != 1:
+        raise WeightsError(
+            f"Expected one det_*.onnx or scrfd_*.onnx in the insightface pack, found {found or 'none'};"
+            " give the file itself."
+        )
+    return found[0]
+
+
+DETECTORS.add(
+    Detector(
+        "insightface_scrfd",
+        "SCRFD through insightface, five landmarks; its files are for non-commercial research",
+        "scrfd_500m_bnkps",
+        open_scrfd,
+        SETTINGS,
+    )
+)

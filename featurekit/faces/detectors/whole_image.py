@@ -1,0 +1,23 @@
+"""No detection: the picture is the face, for crops that somebody else has cut."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit.faces.detectors import DETECTORS, Detection, Detector
+
+
+def whole_image(pixels: NDArray[np.uint8], size: int) -> list[Detection]:
+    """Return the picture itself as one face without landmarks, whatever the size looked at."""
+    height, width = pixels.shape[:2]
+    box = np.array([0, 0, width, height], np.float32)
+    return [Detection(box, np.full((5, 2), np.nan, np.float32), 1.0)]
+
+
+DETECTORS.add(
+    Detector(
+        "whole_image",
+        "no detection: the picture is the face; no landmarks",
+        None,
+        lambda weights, device, precision, threads: whole_image,
+    )
+)

@@ -1,0 +1,267 @@
+"""A network trained end to end as one ONNX file, for programs that know nothing of featurekit.
+
+The file holds all that a prediction does once a face is cut out: it takes the cut,
+as bytes, and gives probabilities, or years. Where the face must lie in it, what the
+answers are called and whose weights they are stands in the file's metadata.
+"""
+
+import io
+import json
+import math
+import warnings
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit import __version__
+from featurekit.errors import ModelError
+from featurekit.estimators._augmentation import Change
+from featurekit.estimators._cnn import CNN, VIEWS
+from featurekit.faces.find import TEMPLATES
+from featurekit.inference.model import TrainedModel
+from featurekit.project import whole_file
+
+if TYPE_CHECKING:
+    import torch
+
+OPSET = 18
+# How far ONNX Runtime's probabilities may be from the network's own; of years, a hundredth part of it.
+TOLERANCE = 1e-4
+N_PICTURES = 4  # that are asked of both
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """A network as an ONNX file.
+
+    Attributes:
+        path: the file.
+        n_bytes: its size.
+        side: of the faces that it takes, in pixels.
+        answers: names of its columns; empty for years.
+        difference: largest one between ONNX Runtime's answers and the network's, over N_PICTURES made-up
+            pictures; at most TOLERANCE, for years 100 × TOLERANCE.
+        from_predict: the same, between ONNX Runtime's answers and those of `TrainedModel.predict()`, which
+            computes in the model's own precision.
+    """
+
+    path: Path
+    n_bytes: int
+    side: int
+    answers: tuple[str, ...]
+    difference: float
+    from_predict: float
+
+    @property
+    def gives(self) -> str:
+        """Its output in words."""
+        if not self.answers:
+            return "years (n,)"
+        return f"probabilities (n, {len(self.answers)}): {', '.join(self.answers)}"
+
+
+def export_onnx(model: TrainedModel, path: Path) -> Exported:
+    """Write a network as an ONNX file, after ONNX Runtime has given the same answers.
+
+    Its input is "pixels", uint8, shape (n, side, side, 3), RGB; its output "probabilities", float32, shape
+    (n, n_classes), or "years", shape (n,).
+
+    Args:
+        model: a network trained end to end.
+        path: the file to write.
+
+    Raises:
+        ModelError: the model is of another kind, or ONNX Runtime answers otherwise.
+        WorkspaceError: the file cannot be written.
+    """
+    import torch
+
+    cnn = model.estimator
+    if not isinstance(cnn, CNN):
+        raise ModelError(
+            f"{model.name} is {model.classifier} on vectors: only networks trained end to end can be exported"
+            " as ONNX. Fit one (featurekit list models), or read photographs with: featurekit predict"
+        )
+    side = model.recipes[0].input_size
+    whole = _whole(cnn, side)
+    pixels = _made_up(side)
+    # Asked before it is exported: else the making of a resize's weights would be exported with it.
+    with torch.no_grad():
+        expected = whole(torch.tensor(pixels)).numpy()
+    output = "years" if model.target.is_regression else "probabilities"
+    data = _with_facts(_traced(whole, pixels[:2], output), model)
+    got = _run(data, pixels)
+    difference = float(np.abs(got - expected).max())
+    if not difference <= TOLERANCE * (100 if model.target.is_regression else 1):
+        raise ModelError(
+            f"ONNX Runtime's answers differ from those of {model.name} by up to {difference:.1g}: nothing was"
+            f" written. Another version of torch ({torch.__version__} here) may export it rightly."
+        )
+    own = model.predict(pixels.reshape(len(pixels), -1), model.recipes)
+    with whole_file(path) as file:
+        file.write(data)
+    return Exported(
+        path=path,
+        n_bytes=len(data),
+        side=side,
+        answers=model.target.classes,
+        difference=difference,
+        from_predict=float(np.abs(got - own.reshape(got.shape)).max()),
+    )
+
+
+def _whole(cnn: CNN, side: int) -> "torch.nn.Module":
+    """Return all that a prediction does with faces: uint8 (n, side, side, 3) → mean answers of all views."""
+    import torch
+    from torch.nn import functional
+    from torch.overrides import TorchFunctionMode
+
+    class ByMatrices(TorchFunctionMode):
+        """Does an antialiased resize as products of matrices: torch's exporter knows those only."""
+
+        def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            facts = kwargs or {}
+            if function is functional.interpolate and facts.get("antialias"):
+                pixels, (height, width) = args[0], facts["size"]
+                rows = _weights(int(pixels.shape[-2]), height).float()
+                return rows @ pixels @ _weights(int(pixels.shape[-1]), width).float().T
+            return function(*args, **facts)
+
+    head = next(head for head in cnn.heads_ if head.target == cnn.target)
+    views = [_matrices(view, side, cnn.side) for view in VIEWS[cnn.views]]
+    network = deepcopy(cnn.network_).cpu().float().eval()
+
+    class Whole(torch.nn.Module):
+        """The faces as they were cut out → what the model says."""
+
+        is_known: torch.Tensor
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+            for number, (rows, columns) in enumerate(views):
+                self.register_buffer(f"rows_{number}", rows)
+                self.register_buffer(f"columns_{number}", columns)
+            if head.kind != "years":
+                is_known = torch.zeros(len(head.target.classes))
+                is_known[torch.tensor(cnn.classes_)] = 1  # a class that training had none of is no answer
+                self.register_buffer("is_known", is_known)
+
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            faces = pixels.permute(0, 3, 1, 2).float()
+            answers = []
+            for number in range(len(views)):
+                # Rounded after either product, as torch does to bytes.
+                narrow = (faces @ getattr(self, f"columns_{number}").T + 0.5).floor()
+                view = (getattr(self, f"rows_{number}") @ narrow + 0.5).floor()
+                with ByMatrices():
+                    outputs = self.network(view)[head.target.name]
+                answers.append(head.answer(outputs))
+            answer = torch.stack(answers).mean(dim=0)
+            if head.kind == "years":
+                return answer
+            shares: torch.Tensor = answer * self.is_known
+            return shares / shares.sum(dim=1, keepdim=True)
+
+    return Whole().eval()
+
+
+def _matrices(view: Change, length: int, side: int) -> "tuple[torch.Tensor, torch.Tensor]":
+    """Return what pictures are multiplied by from the left, and from the right transposed, to be a view."""
+    import torch
+
+    top, left, height, width = (round(length * part) for part in view.box)
+    rows, columns = torch.zeros(side, length), torch.zeros(side, length)
+    rows[:, top : top + height] = _of_bytes(_weights(height, side))
+    columns[:, left : left + width] = _of_bytes(_weights(width, side))
+    return rows, columns.flip(1) if view.is_flipped else columns
+
+
+@cache
+def _weights(length: int, side: int) -> "torch.Tensor":
+    """Return the weights of an antialiased resize of one axis, float64, shape (side, length)."""
+    import torch
+    from torch.nn import functional
+
+    one = torch.eye(length, dtype=torch.float64)[None, None]
+    return functional.interpolate(one, (side, length), mode="bilinear", antialias=True)[0, 0]
+
+
+def _of_bytes(weights: "torch.Tensor") -> "torch.Tensor":
+    """Return weights as torch rounds them to resize bytes: the largest fills 15 bits."""
+    unit = 2.0 ** min(math.floor(math.log2((2**15 - 0.5) / float(weights.max()))), 22)
+    return ((weights * unit + 0.5).floor() / unit).float()
+
+
+def _traced(whole: "torch.nn.Module", pixels: NDArray[np.uint8], output: str) -> bytes:
+    """Return a network as the bytes of an ONNX file that takes any number of faces."""
+    import torch
+
+    file = io.BytesIO()
+    with warnings.catch_warnings(), torch.no_grad():
+        # The newer exporter needs a package more; the older one says so, and that sizes become constants.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]  # it is there
+        warnings.filterwarnings("ignore", "Constant folding", UserWarning)
+        torch.onnx.export(
+            whole,
+            (torch.tensor(pixels),),
+            file,  # type: ignore[arg-type]  # a file opened for writing will do
+            input_names=["pixels"],
+            output_names=[output],
+            dynamic_axes={"pixels": {0: "n"}, output: {0: "n"}},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    return file.getvalue()
+
+
+def _with_facts(data: bytes, model: TrainedModel) -> bytes:
+    """Return an ONNX file that says what it is, how a face must lie in it, and whose weights it holds."""
+    import onnx
+
+    recipe = model.recipes[0]
+    content = onnx.load_model_from_string(data)
+    facts = {
+        "model": model.name,
+        "target": model.target.name,
+        "classes": model.target.classes,
+        "years": model.target.years,
+        "pixels": "uint8 RGB, 0 to 255, the face upright; black where the photograph ends",
+        "landmarks": {
+            "order": ["left eye", "right eye", "nose tip", "left mouth corner", "right mouth corner"],
+            "unit": "parts of the side, x right, y down, from the upper left corner; left is as seen",
+            "places": TEMPLATES[recipe.template].round(6).tolist(),
+        },
+        "training": {name: model.training.get(name) for name in ("dataset", "n_faces", "n_subjects", "seed")},
+        "weights": [dict(weight) for weight in model.weights],
+        "made_by": f"featurekit {__version__}",
+    }
+    onnx.helper.set_model_props(
+        content,
+        {name: value if isinstance(value, str) else json.dumps(value) for name, value in facts.items()},
+    )
+    onnx.checker.check_model(content)
+    return bytes(content.SerializeToString())
+
+
+def _run(data: bytes, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    answers: NDArray[np.float32] = session.run(None, {"pixels": pixels})[0]
+    return answers
+
+
+def _made_up(side: int) -> NDArray[np.uint8]:
+    """Return pictures of patches and of noise, shape (N_PICTURES, side, side, 3)."""
+    rng = np.random.default_rng(0)
+    patches = rng.integers(0, 256, (N_PICTURES, 8, 8, 3))
+    large = patches.repeat(-(-side // 8), axis=1).repeat(-(-side // 8), axis=2)[:, :side, :side]
+    noise = rng.normal(0, 25, large.shape)
+    return np.clip(large + noise, 0, 255).astype(np.uint8)

@@ -1,0 +1,1 @@
+"""Pretrained networks: which there are, what runs them, and where their weights come from."""

@@ -1,0 +1,144 @@
+"""Networks whose classifier layers are removed, and what else turns a face into a vector.
+
+A backbone is one file here: facts in the decorator, the network in the function.
+Its vectors are named ``backbone`` (its default layer) or ``backbone:layer``.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit.errors import EngineError, UnknownNameError
+from featurekit.networks.engines import AS_IT_IS, Achieved, Network, Normalization, Session, open_session
+from featurekit.networks.engines._onnx_module import torch_module
+from featurekit.registry import Registry, unknown
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backbone:
+    """One way to turn a face into vectors.
+
+    Attributes:
+        name: what users call it.
+        about: one line for `featurekit list backbones`.
+        layers: layer → length of its vector; the first is the default, read where none is named.
+        heads: further layers that every extraction keeps because they cost nothing, e.g. the
+            network's own probabilities.
+        input_size: side of the square crop it wants, in pixels.
+        template: where it wants the landmarks; a name of featurekit.faces.find.TEMPLATES.
+        normalization: what it wants done to the pixels first.
+        weights: its entry in the table of weights; None where it has nothing to learn.
+        load: (weights file's bytes, layers) → network, whose input size and normalization are
+            those above; or None, and
+        compute: crops (n, s, s, 3) → vectors of the default layer.
+        is_picture: whether its vector is the crop itself, as bytes: what classifiers that read crops read.
+        recognizes: layers that were trained to tell people apart, the best one first: in these the audit
+            looks for the same person on both sides of a split.
+    """
+
+    name: str
+    about: str
+    layers: Mapping[str, int]
+    input_size: int
+    template: str
+    normalization: Normalization = AS_IT_IS
+    weights: str | None = None
+    heads: tuple[str, ...] = ()
+    load: Callable[[bytes, Sequence[str]], Network] | None = None
+    compute: Callable[[NDArray[np.uint8]], NDArray[Any]] | None = None
+    is_picture: bool = False
+    recognizes: tuple[str, ...] = ()
+
+    @property
+    def default_layer(self) -> str:
+        """The layer that the backbone's own name stands for."""
+        return next(iter(self.layers))
+
+    def check_layer(self, layer: str) -> str:
+        """Return the layer, or refuse one that the backbone does not have."""
+        if layer not in self.layers:
+            raise UnknownNameError(unknown(f"layer of {self.name}", layer, list(self.layers)))
+        return layer
+
+    def open(
+        self, weights: bytes, layers: Sequence[str], *, device: str, precision: str, threads: int = 0
+    ) -> Session:
+        """Make the backbone ready to run: crops in, one array of vectors a layer out.
+
+        Raises:
+            EngineError: the device or the precision cannot be had.
+        """
+        if self.load is None:
+            assert self.compute is not None
+            return _Computed(self.compute)
+        network = replace(
+            self.load(weights, layers),
+            input_size=self.input_size,
+            normalization=self.normalization,
+            identity=f"{self.name} {sha256(weights).hexdigest()} {' '.join(layers)}",
+        )
+        return open_session(network, device=device, precision=precision, threads=threads)
+
+    def trainable(self, weights: bytes) -> "torch.nn.Module":
+        """Return the network up to its default layer as a torch module that can be trained further.
+
+        It takes pixels as `normalization` leaves them, (n, 3, s, s), and returns a tuple with one tensor,
+        (n, length of the layer).
+
+        Raises:
+            EngineError: it has nothing to learn, or is made of what cannot be trained.
+        """
+        if self.load is None:
+            raise EngineError(f"{self.name} has nothing to learn: it cannot be fine-tuned.")
+        network = self.load(weights, [self.default_layer])
+        if network.module is not None:
+            return network.module()
+        assert network.onnx is not None
+        return torch_module(network.onnx, network.outputs)
+
+
+class _Computed:
+    """A backbone that is a plain function of the pixels."""
+
+    achieved = Achieved("numpy", "cpu", "fp32")
+    batch = 1
+
+    def __init__(self, compute: Callable[[NDArray[np.uint8]], NDArray[Any]]) -> None:
+        self._compute = compute
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> list[NDArray[Any]]:
+        return [self._compute(pixels)]
+
+
+BACKBONES: Registry[Backbone] = Registry("backbone", "featurekit.networks.backbones")
+
+
+def backbone(name: str, **facts: Any) -> Callable[[Callable[[bytes, Sequence[str]], Network]], Backbone]:
+    """Register the decorated function, (weights file's bytes, layers) → network, as a backbone."""
+
+    def register(load: Callable[[bytes, Sequence[str]], Network]) -> Backbone:
+        return BACKBONES.add(Backbone(name=name, load=load, **facts))
+
+    return register
+
+
+def split_feature(feature: str) -> tuple[Backbone, str]:
+    """Return the backbone and the layer that a feature name stands for.
+
+    >>> backbone, layer = split_feature("mean_color")
+    >>> backbone.name, layer
+    ('mean_color', 'mean')
+
+    Raises:
+        UnknownNameError: nobody registered the backbone, or it has no such layer.
+    """
+    name, _, layer = feature.partition(":")
+    found = BACKBONES[name]
+    return found, found.check_layer(layer or found.default_layer)

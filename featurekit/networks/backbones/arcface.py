@@ -1,0 +1,32 @@
+"""ArcFace networks of insightface's packs: trained to tell people apart."""
+
+from collections.abc import Sequence
+
+from featurekit.networks.backbones import backbone
+from featurekit.networks.engines import Network, Normalization
+
+
+@backbone(
+    "arcface",
+    about="ArcFace ResNet-50 of insightface's buffalo_l (w600k_r50), 112×112: 512 numbers",
+    layers={"embedding": 512},
+    input_size=112,
+    template="arcface",
+    normalization=Normalization((127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
+    weights="arcface",
+    recognizes=("embedding",),
+)
+def arcface(weights: bytes, layers: Sequence[str]) -> Network:
+    """Return the recognition network, read at its own output."""
+    return Network(
+        name="arcface",
+        onnx=weights,
+        outputs=(_last_tensor(weights),) * len(layers),
+    )
+
+
+def _last_tensor(weights: bytes) -> str:
+    """Return the name of the network's own output, which differs from pack to pack."""
+    import onnx
+
+    return str(onnx.load_model_from_string(weights).graph.output[0].name)

@@ -1,0 +1,26 @@
+"""The face itself, as networks that are trained end to end read it: no picture is opened again for them."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit.networks.backbones import BACKBONES, Backbone
+
+SIDE = 160  # pixels: more than the networks read, so that a part of the crop can be enlarged
+
+
+def pixels(crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the crops themselves, shape (n, side · side · 3)."""
+    return crops.reshape(len(crops), -1)
+
+
+BACKBONES.add(
+    Backbone(
+        name="pixels",
+        about=f"the face itself, {SIDE}×{SIDE}: what networks trained end to end read (75 KB a face)",
+        layers={"rgb": SIDE * SIDE * 3},
+        input_size=SIDE,
+        template="imagenet",
+        compute=pixels,
+        is_picture=True,
+    )
+)

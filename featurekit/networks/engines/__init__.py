@@ -1,0 +1,221 @@
+"""Run a network on a device at a precision, and say what was really got.
+
+A *network* is data: bytes or a torch module with its input size, normalization
+and layers. An *engine* turns it into a session, a function from uint8 pixels to
+one float32 array a layer. Nothing of torch, OpenVINO or ONNX Runtime leaks out.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit.errors import EngineError
+from featurekit.registry import Registry
+
+if TYPE_CHECKING:
+    import torch
+
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("auto", "fp32", "bf16")
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """What a network wants done to RGB values of 0 to 255: (rgb - mean) / scale, channel by channel.
+
+    Attributes:
+        mean: taken away, in the order red, green, blue.
+        scale: divided by, in the same order.
+        bgr: whether the network wants blue first.
+    """
+
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    bgr: bool = False
+
+
+AS_IT_IS = Normalization()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A network as data.
+
+    Attributes:
+        name: whose it is, for messages.
+        outputs: what to read, in this order: names of ONNX tensors (inner ones too), or one name
+            for each array the torch module returns.
+        normalization: what it wants done to the pixels first.
+        onnx: the network as an ONNX file's bytes, or
+        module: a function that makes it as a torch module: (n, 3, s, s) → a tuple with one array for
+            each output.
+        input_size: side of its square input in pixels; None where any multiple of 32 will do.
+        identity: what decides the network, e.g. the hash of its weights and its layers: an engine may keep
+            what it made of a network under this; "" to keep nothing.
+    """
+
+    name: str
+    outputs: tuple[str, ...]
+    normalization: Normalization = AS_IT_IS
+    onnx: bytes | None = None
+    module: "Callable[[], torch.nn.Module] | None" = None
+    input_size: int | None = None
+    identity: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.onnx is None) == (self.module is None):
+            raise ValueError(f"{self.name} must be either ONNX bytes or a torch module.")
+
+
+@dataclass(frozen=True)
+class Achieved:
+    """What a session runs on, read back from the engine, never from what was asked for.
+
+    Attributes:
+        engine: its name and version, e.g. "openvino 2026.4".
+        device: e.g. "cpu" or "cuda: NVIDIA H200".
+        precision: "fp32" or "bf16".
+    """
+
+    engine: str
+    device: str
+    precision: str
+
+
+class Session(Protocol):
+    """A network ready to run."""
+
+    @property
+    def achieved(self) -> Achieved:
+        """What it runs on."""
+
+    @property
+    def batch(self) -> int:
+        """How many pictures a call should bring; 1: each thread had better call for itself."""
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """Return one array a layer for pixels of shape (n, s, s, 3), red first.
+
+        On a CPU a row depends on its own pixels alone: not on the batch, the order or the threads.
+        """
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One way to run networks.
+
+    Attributes:
+        name: what users call it.
+        open: (network, device, precision, threads) → session; raises EngineError.
+    """
+
+    name: str
+    open: Callable[[Network, str, str, int], Session]
+
+
+ENGINES: Registry[Engine] = Registry("engine", "featurekit.networks.engines")
+
+
+def open_session(
+    network: Network, *, device: str = "auto", precision: str = "auto", engine: str = "auto", threads: int = 0
+) -> Session:
+    """Make a network ready to run.
+
+    Args:
+        network: what to run.
+        device: "cpu", "cuda", or "auto": a GPU where torch can use one.
+        precision: "fp32", "bf16", or "auto": see resolve().
+        engine: a name of ENGINES, or "auto": OpenVINO on a CPU; on a GPU torch, or ONNX
+            Runtime for ONNX files.
+        threads: how many to use; 0 for one a core.
+
+    Raises:
+        EngineError: the device or the precision cannot be had; never a quiet substitute.
+    """
+    device, precision = resolve(device, precision)
+    if engine == "auto":
+        engine = "openvino" if device == "cpu" else "torch" if network.module else "onnxruntime"
+    return ENGINES[engine].open(network, device, precision, threads)
+
+
+def resolve(device: str, precision: str) -> tuple[str, str]:
+    """Return the device and the precision that "auto" stands for here, before anything is loaded.
+
+    The precision is bf16 on a GPU and on a processor with AMX, else fp32: with AVX-512's bf16 alone, where
+    benchmarks/precision.py saw no score move by more than 0.002, the networks take longer than in fp32.
+
+    Raises:
+        EngineError: a word that is no device or no precision, or a GPU is asked for and cannot be used.
+    """
+    for name, value, allowed in (("device", device, DEVICES), ("precision", precision, PRECISIONS)):
+        if value not in allowed:
+            raise EngineError(f"{name} must be one of {', '.join(allowed)}. Got '{value}' instead.")
+    if device == "auto":
+        device = "cuda" if cuda_is_usable() else "cpu"
+    elif device == "cuda" and not cuda_is_usable():
+        raise EngineError(
+            "Asked for cuda, but torch finds no GPU it can use."
+            " Look at `featurekit doctor`, or use --device cpu."
+        )
+    if precision == "auto":
+        precision = "fp32" if device == "cpu" and not has_amx() else "bf16"
+    return device, precision
+
+
+def has_amx() -> bool:
+    """Whether the processor multiplies matrices of bf16 as a whole (AMX)."""
+    info = Path("/proc/cpuinfo")
+    return info.is_file() and "amx_bf16" in info.read_text().split()
+
+
+def cuda_is_usable() -> bool:
+    """Whether torch can run something on a GPU here."""
+    if not Path("/dev/nvidiactl").exists() and shutil.which("nvidia-smi") is None:
+        return False  # no driver: spare the seconds that importing torch takes
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def available_memory() -> int:
+    """How many bytes could be taken now without anything being swapped out."""
+    info = Path("/proc/meminfo")
+    if info.is_file():
+        facts = dict(line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
+        if "MemAvailable" in facts:
+            return int(facts["MemAvailable"].split()[0]) * 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def watch_memory() -> Callable[[], int | None]:
+    """Return what says how many bytes this process held at most since now, or None where nobody knows.
+
+    Linux keeps the highest count until it is told to forget it.
+    """
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return lambda: None
+
+    def most() -> int | None:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        found = [int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")]
+        return found[0] if found else None
+
+    return most
+
+
+def stack_rows(rows: Sequence[Sequence[NDArray[Any]]]) -> list[NDArray[np.float32]]:
+    """Turn one list of outputs a row into one array an output."""
+    return [np.stack(column).astype(np.float32, copy=False) for column in zip(*rows, strict=True)]

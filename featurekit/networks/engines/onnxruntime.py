@@ -1,0 +1,91 @@
+"""ONNX Runtime: the reference on a CPU, and the engine for ONNX files on a GPU."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit.errors import EngineError
+from featurekit.networks.engines import ENGINES, Achieved, Engine, Network, stack_rows
+from featurekit.networks.engines._onnx import with_outputs
+
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+class OnnxRuntimeSession:
+    """A network in ONNX Runtime; one picture a run, so that a row depends on its own pixels alone."""
+
+    batch = 1
+
+    def __init__(self, network: Network, device: str, threads: int) -> None:
+        import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as errors
+
+        assert network.onnx is not None
+        if _PROVIDERS[device] not in onnxruntime.get_available_providers():
+            raise EngineError(f"Asked for {device}, but this onnxruntime is built without it. {_REPAIR}")
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # it warns of what it places on the CPU by design
+        options.intra_op_num_threads = 1 if device == "cpu" else threads
+        if device == "cuda":
+            # Without this a network runs on the CPU although CUDA was asked for.
+            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        try:
+            self._session = onnxruntime.InferenceSession(
+                with_outputs(network.onnx, network.outputs), options, providers=[_PROVIDERS[device]]
+            )
+        except (
+            errors.Fail,
+            errors.EPFail,
+            errors.InvalidGraph,
+            errors.RuntimeException,
+            ValueError,
+        ) as error:
+            raise EngineError(f"ONNX Runtime cannot use {device}: {_first_line(error)}. {_REPAIR}") from error
+        got = self._session.get_providers()[0]
+        if got != _PROVIDERS[device]:
+            raise EngineError(f"Asked for {device}, but ONNX Runtime gives {got}. {_REPAIR}")
+        self._version = onnxruntime.__version__
+        self._device = device
+        self._normalization = network.normalization
+        self._input = self._session.get_inputs()[0].name
+
+    @property
+    def achieved(self) -> Achieved:
+        """What it runs on, read back from the session."""
+        return Achieved(f"onnxruntime {self._version}", self._device, "fp32")
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """Return one array an output."""
+        order = slice(None, None, -1 if self._normalization.bgr else 1)
+        mean = np.array(self._normalization.mean, np.float32)
+        scale = np.array(self._normalization.scale, np.float32)
+        rows: list[Any] = []
+        for picture in pixels:
+            normalized = ((picture.astype(np.float32) - mean) / scale)[:, :, order]
+            feed = {self._input: np.ascontiguousarray(normalized.transpose(2, 0, 1)[None])}
+            rows.append([output[0] for output in self._session.run(None, feed)])
+        return stack_rows(rows)
+
+
+_REPAIR = "Look at `featurekit doctor`, or use --device cpu."
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
+
+
+def open_onnxruntime(network: Network, device: str, precision: str, threads: int) -> OnnxRuntimeSession:
+    """Open a network in ONNX Runtime.
+
+    Raises:
+        EngineError: no GPU can be used though one was asked for, or bf16, or a torch module.
+    """
+    if network.onnx is None:
+        raise EngineError(f"The engine onnxruntime runs ONNX files; {network.name} is a torch module.")
+    if precision == "bf16" and device == "cpu":
+        raise EngineError("The engine onnxruntime runs in fp32. Use --precision fp32.")
+    return OnnxRuntimeSession(network, device, threads)
+
+
+ENGINES.add(Engine("onnxruntime", open_onnxruntime))

@@ -1,0 +1,126 @@
+"""PyTorch, the engine for torch modules on a GPU."""
+
+import ctypes
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit.errors import EngineError
+from featurekit.networks.engines import ENGINES, Achieved, Engine, Network
+
+if TYPE_CHECKING:
+    import torch
+
+
+GPU_BATCH = 256
+
+# Numbers of malloc.h.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
+
+
+def keep_memory() -> None:
+    """Let this process keep the memory that it frees, and use it again; call it before threads are made.
+
+    A training step frees as many large arrays as it makes. glibc hands each back to the kernel and asks for
+    fresh pages in the next step, all zeroed anew. Each thread's own heap takes no array of more than 32 MB,
+    so all threads share one. Elsewhere than on glibc this does
+    nothing.
+    """
+    if sys.platform != "linux":
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:  # musl has none
+        for option, value in ((_ARENA_MAX, 1), (_MMAP_THRESHOLD, 1 << 30), (_TRIM_THRESHOLD, (1 << 31) - 1)):
+            mallopt(option, value)
+
+
+class TorchSession:
+    """A torch module in evaluation mode.
+
+    On a CPU one picture a call goes through it, so that a row depends on its own pixels. On a GPU the
+    next pictures are on their way while the last are computed, and a batch that does not fit into the
+    GPU's memory is halved for good.
+    """
+
+    def __init__(self, network: Network, device: str, precision: str) -> None:
+        import torch
+
+        assert network.module is not None
+        self._device = torch.device(device)
+        self._bf16 = precision == "bf16"
+        self.batch = 1 if device == "cpu" else GPU_BATCH
+        # eval() freezes dropout and batch-norm statistics.
+        self._module = network.module().eval().to(self._device)
+        self._module.to(memory_format=torch.channels_last)
+        self._name, self._normalization = network.name, network.normalization
+
+    @property
+    def achieved(self) -> Achieved:
+        """What it runs on, read back from where the parameters are."""
+        import torch
+
+        device = next(self._module.parameters()).device
+        name = f"cuda: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
+        return Achieved(f"torch {torch.__version__}", name, "bf16" if self._bf16 else "fp32")
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """Return one array an output.
+
+        Raises:
+            EngineError: not even one picture fits into the GPU's memory.
+        """
+        import torch
+
+        parts: list[list[NDArray[np.float32]]] = []
+        done, under_way = 0, None
+        with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
+            while done < len(pixels):
+                try:
+                    started = self._start(pixels[done : done + self.batch])
+                except torch.OutOfMemoryError as error:
+                    if self.batch == 1:
+                        raise EngineError(
+                            f"{self._name} does not fit into the memory of the GPU. Close what else runs"
+                            " on it, or use --device cpu."
+                        ) from error
+                    self.batch //= 2
+                    torch.cuda.empty_cache()
+                    continue
+                if under_way is not None:
+                    parts.append([output.float().cpu().numpy() for output in under_way])
+                under_way, done = started, done + self.batch
+            if under_way is not None:
+                parts.append([output.float().cpu().numpy() for output in under_way])
+        return [np.concatenate(column) for column in zip(*parts, strict=True)]
+
+    def _start(self, pixels: NDArray[np.uint8]) -> "Sequence[torch.Tensor]":
+        """Send pictures to the device and through the network; on a GPU, do not wait for the answer."""
+        import torch
+
+        batch = torch.tensor(pixels)
+        if self._device.type == "cuda":
+            batch = batch.pin_memory().to(self._device, non_blocking=True)
+        mean = torch.tensor(self._normalization.mean, device=self._device)
+        scale = torch.tensor(self._normalization.scale, device=self._device)
+        values = ((batch.float() - mean) / scale).permute(0, 3, 1, 2)
+        if self._normalization.bgr:
+            values = values[:, [2, 1, 0]]
+        outputs: Sequence[torch.Tensor] = self._module(values.contiguous(memory_format=torch.channels_last))
+        return outputs
+
+
+def open_torch(network: Network, device: str, precision: str, threads: int) -> TorchSession:
+    """Move a torch module to a device.
+
+    Raises:
+        EngineError: the network is an ONNX file.
+    """
+    if network.module is None:
+        raise EngineError(f"The engine torch runs torch modules; {network.name} is an ONNX file.")
+    return TorchSession(network, device, precision)
+
+
+ENGINES.add(Engine("torch", open_torch))

@@ -1,0 +1,1 @@
+"""Looking after a project: the machine, forgetting somebody, computing again, other programs."""

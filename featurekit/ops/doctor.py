@@ -1,0 +1,413 @@
+"""What this machine can do, and what is wrong with the installation.
+
+Libraries say that they use a GPU and run on the CPU, two packages overwrite each
+other in silence, a container may use fewer cores than it sees. So nothing here
+is believed: every check runs something small and reads back where it ran. Each
+problem comes with the command that repairs it.
+"""
+
+import base64
+import hashlib
+import importlib
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import shutil
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import featurekit
+from featurekit.networks import weights
+from featurekit.networks.engines import usable_cores
+
+Status = Literal["ok", "warning", "problem"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        topic: what was looked at, e.g. "torch".
+        status: "ok", "warning" (works, but not as well as it could) or "problem".
+        message: what was found.
+        repair: what to do about it; "" where there is nothing to do.
+    """
+
+    topic: str
+    status: Status
+    message: str
+    repair: str = ""
+
+
+# Module → distribution, of what decides numbers; openvino has a check of its own.
+LIBRARIES = {
+    "numpy": "numpy",
+    "pandas": "pandas",
+    "cv2": "opencv-python",
+    "PIL": "pillow",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "xgboost": "xgboost",
+    "torch": "torch",
+    "torchvision": "torchvision",
+    "onnx": "onnx",
+    "onnxruntime": "onnxruntime",
+    "insightface": "insightface",
+}
+
+ENOUGH_BYTES = 5_000_000_000
+_NO_GPU = "no GPU: runs on the CPU"
+_ONNXRUNTIME_REPAIR = "pip uninstall -y onnxruntime onnxruntime-gpu && pip install --no-deps onnxruntime-gpu"
+# What a library raises when it is there but cannot be imported: a missing system library, files of
+# two versions mixed, another numpy than it was built for.
+_IMPORT_ERRORS = (ImportError, OSError, AttributeError, RuntimeError, ValueError)
+
+
+def diagnose(workspace: Path | None = None) -> list[Finding]:
+    """Look at everything featurekit depends on; takes some seconds.
+
+    Args:
+        workspace: folder whose disk the cache goes to; the current one by default.
+    """
+    libraries = [check_library(module, name) for module, name in LIBRARIES.items()]
+    broken = {finding.topic for finding in libraries if finding.status == "problem"}
+    gpu = has_gpu()
+    return [
+        check_python(),
+        *libraries,
+        check_onnxruntime_packages(),
+        check_openvino(),
+        *([] if "torch" in broken else [check_torch_cuda(gpu)]),
+        *([] if {"onnx", "onnxruntime"} & broken else [check_onnxruntime_cuda(gpu)]),
+        *([] if "xgboost" in broken else [check_xgboost_cuda(gpu)]),
+        check_processor(),
+        check_threads(),
+        check_weights(),
+        *check_disk([workspace or Path.cwd(), weights.home()]),
+    ]
+
+
+def check_python() -> Finding:
+    """Say which Python runs which featurekit on which system."""
+    version = f"{platform.python_version()}, featurekit {featurekit.__version__}, {platform.platform()}"
+    return Finding("python", "ok", version)
+
+
+def check_library(module: str, distribution: str) -> Finding:
+    """Import a library, and say its version or why it cannot be imported."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what a library says of its own future is not for the user
+            imported = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        missing = error.name or module
+        if missing.split(".")[0] == module:
+            return Finding(module, "problem", "not installed", f"pip install {distribution}")
+        return Finding(module, "problem", f"needs {missing}, which is missing", f"pip install {missing}")
+    except _IMPORT_ERRORS as error:
+        return _cannot_import(module, distribution, error)
+    return Finding(module, "ok", str(getattr(imported, "__version__", "version not known")))
+
+
+def _cannot_import(module: str, distribution: str, error: Exception) -> Finding:
+    system = re.search(r"(lib[\w.+-]+\.so[\w.]*): cannot open", str(error))
+    if system:
+        repair = f"Install the system package that has {system[1]}"
+        if system[1].startswith("libGL"):
+            repair += ", on Debian: apt-get install libgl1 libglib2.0-0"
+    else:
+        repair = f"pip install --force-reinstall --no-deps {distribution}"
+    return Finding(module, "problem", f"cannot be imported: {_first_line(error)}", repair)
+
+
+def check_onnxruntime_packages(folders: Sequence[Path] | None = None) -> Finding:
+    """Say which onnxruntime packages there are and which of them owns the module.
+
+    onnxruntime and onnxruntime-gpu both write to the folder onnxruntime; the one that
+    was installed last wins, and pip is content.
+
+    Args:
+        folders: where to look for packages; Python's own search path by default.
+    """
+    topic = "onnxruntime packages"
+    search = sys.path if folders is None else [str(folder) for folder in folders]
+    packages: dict[str, importlib.metadata.Distribution] = {}
+    for found in importlib.metadata.distributions(path=search):
+        name = (found.metadata["Name"] or "").lower()
+        # onnxruntime-extensions and -genai have folders of their own; the first on the path is imported.
+        if name.startswith("onnxruntime") and (found.files is None or _telling_file(found)):
+            packages.setdefault(name, found)
+    if not packages:
+        return Finding(topic, "problem", "none is installed", "pip install onnxruntime")
+    listed = ", ".join(f"{name} {found.version}" for name, found in sorted(packages.items()))
+    owners = [name for name, found in packages.items() if _owns_module(found)]
+    with_gpu = "onnxruntime-gpu" in packages
+    if len(owners) != 1:
+        message = f"{listed}; which of them the module onnxruntime is of cannot be told from its files"
+        again = f"pip install --force-reinstall --no-deps {min(packages)}"
+        return Finding(topic, "problem", message, _ONNXRUNTIME_REPAIR if with_gpu else again)
+    capi = Path(str(packages[owners[0]].locate_file("onnxruntime/capi")))
+    has_cuda = any(capi.glob("*onnxruntime_providers_cuda*"))
+    message = f"{listed}; the module is that of {owners[0]}, {'with' if has_cuda else 'without'} CUDA"
+    if with_gpu and not has_cuda:
+        return Finding(topic, "problem", message, _ONNXRUNTIME_REPAIR)
+    if len(packages) > 1:
+        # Two that share a folder work until one of them is updated.
+        return Finding(topic, "warning", message, _ONNXRUNTIME_REPAIR)
+    return Finding(topic, "ok", message)
+
+
+# It names its package, so it differs between packages that otherwise share their files.
+_TELLING_FILE = "onnxruntime/capi/build_and_package_info.py"
+
+
+def _telling_file(package: importlib.metadata.Distribution) -> importlib.metadata.PackagePath | None:
+    """Return the telling file as the package recorded it, or None where it has none."""
+    return next((file for file in package.files or [] if file.as_posix() == _TELLING_FILE), None)
+
+
+def _owns_module(package: importlib.metadata.Distribution) -> bool:
+    """Whether the telling file on the disk is the one that the package brought."""
+    file = _telling_file(package)
+    if file is None or file.hash is None:
+        return False
+    try:
+        data = Path(str(package.locate_file(file))).read_bytes()
+    except OSError:
+        return False
+    digest = hashlib.new(file.hash.mode, data).digest()
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=") == file.hash.value
+
+
+def check_openvino() -> Finding:
+    """Ask OpenVINO which devices it has; without CPU nothing here runs."""
+    from featurekit.networks.engines.openvino import import_openvino
+
+    try:
+        openvino = import_openvino()
+        devices = list(openvino.Core().available_devices)
+    except _IMPORT_ERRORS as error:
+        return _cannot_import("openvino", "openvino", error)
+    message = f"{openvino.__version__.split('-')[0]}, devices {', '.join(devices) or 'none'}"
+    if "CPU" not in devices:
+        repair = "pip install --force-reinstall --no-deps openvino"
+        return Finding("openvino", "problem", message, repair)
+    return Finding("openvino", "ok", message)
+
+
+def has_gpu(root: Path = Path("/"), environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether the system shows an NVIDIA GPU that nobody hid, whatever the libraries make of it."""
+    if environ.get("CUDA_VISIBLE_DEVICES", "0") in ("", "-1"):
+        return False
+    return any((root / "dev").glob("nvidia[0-9]*")) or (root / "dev/dxg").exists()
+
+
+def check_torch_cuda(gpu: bool) -> Finding:
+    """Add two numbers on the GPU with torch."""
+    import torch
+
+    topic = "torch on CUDA"
+    # Without a driver torch may warn; the finding says it in one line.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        available = torch.cuda.is_available()
+    if not available:
+        built = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "built without CUDA"
+        repair = "Check the driver with nvidia-smi, then install the torch that fits it: pip install torch"
+        return _not_cuda(topic, gpu, f"a GPU, but torch ({built}) cannot use it", repair)
+    try:
+        total = float(torch.ones(2, device="cuda").sum().item())
+    except RuntimeError as error:
+        repair = "Restart the driver or free the GPU's memory; see nvidia-smi"
+        return Finding(topic, "problem", f"fails when used: {_first_line(error)}", repair)
+    if total != 2.0:
+        return Finding(topic, "problem", f"1 + 1 gives {total}", "Use --device cpu; the GPU is faulty")
+    return Finding(topic, "ok", f"runs on {torch.cuda.get_device_name()}")
+
+
+def check_onnxruntime_cuda(gpu: bool) -> Finding:
+    """Open a network of two nodes in ONNX Runtime and read back where it runs."""
+    import numpy as np
+    import onnxruntime
+    from onnxruntime.capi import onnxruntime_pybind11_state as errors
+
+    topic = "onnxruntime on CUDA"
+    cuda, cpu = "CUDAExecutionProvider", "CPUExecutionProvider"
+    # The list only says what it was built for; asking for more than that is a warning.
+    built = cuda in onnxruntime.get_available_providers()
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # it writes to the terminal what the finding says
+    try:
+        session = onnxruntime.InferenceSession(
+            _two_nodes(), options, providers=[cuda, cpu] if built else [cpu]
+        )
+        result = session.run(None, {"x": np.array([-1.0, 2.0], np.float32)})[0]
+        got = session.get_providers()[0]
+    except (errors.Fail, errors.EPFail, errors.RuntimeException, RuntimeError, ValueError) as error:
+        if built:
+            return _not_cuda(topic, gpu, f"cannot use the GPU: {_first_line(error)}", _ONNXRUNTIME_REPAIR)
+        repair = "pip install --force-reinstall onnxruntime"
+        return Finding(topic, "problem", f"fails even on the CPU: {_first_line(error)}", repair)
+    if list(result) != [0.0, 1.0]:
+        return Finding(topic, "problem", f"computes {list(result)} instead of [0, 1]", _ONNXRUNTIME_REPAIR)
+    if got == cuda:
+        return Finding(topic, "ok", "runs on the GPU")
+    what = "cannot use the GPU (CUDA or cuDNN libraries missing)" if built else "is built without CUDA"
+    return _not_cuda(topic, gpu, f"a GPU, but this onnxruntime {what}", _ONNXRUNTIME_REPAIR, "warning")
+
+
+def _two_nodes() -> bytes:
+    """Return an ONNX network whose numbers are exact everywhere: sign(relu(x))."""
+    from onnx import TensorProto, helper
+
+    nodes = [helper.make_node("Relu", ["x"], ["h"]), helper.make_node("Sign", ["h"], ["y"])]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [2]) for name in ("x", "y")]
+    graph = helper.make_graph(nodes, "two_nodes", ends[:1], ends[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    return bytes(model.SerializeToString())
+
+
+def check_xgboost_cuda(gpu: bool) -> Finding:
+    """Fit four rows with XGBoost on the GPU and read back where it was done."""
+    import numpy as np
+    import xgboost
+
+    topic = "xgboost on CUDA"
+    rows = xgboost.DMatrix(np.arange(4.0).reshape(4, 1), label=np.array([0, 0, 1, 1]))
+    parameters = {"device": "cuda", "max_depth": 1, "verbosity": 0}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it warns and goes on with the CPU: that is what is read back
+            booster = xgboost.train(parameters, rows, num_boost_round=1)
+            config: dict[str, Any] = json.loads(booster.save_config())
+    except xgboost.core.XGBoostError as error:
+        return _not_cuda(topic, gpu, f"cannot use the GPU: {_first_line(error)}", "pip install xgboost")
+    device = str(config["learner"]["generic_param"]["device"])
+    if device.startswith("cuda"):
+        return Finding(topic, "ok", f"runs on {device}")
+    message = f"a GPU, but xgboost trained on {device}"
+    return _not_cuda(topic, gpu, message, "pip install --force-reinstall --no-deps xgboost")
+
+
+def _not_cuda(topic: str, gpu: bool, message: str, repair: str, status: Status = "problem") -> Finding:
+    """Return what it means that CUDA was not got: nothing, where there is no GPU."""
+    return Finding(topic, status, message, repair) if gpu else Finding(topic, "ok", _NO_GPU)
+
+
+def check_processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> Finding:
+    """Say whether the processor computes in bf16, and in which way."""
+    try:
+        text = cpuinfo.read_text()
+    except OSError:
+        return Finding("processor", "ok", f"{platform.machine()}; whether it computes in bf16 is not known")
+    model = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    flags = re.search(r"^flags\s*:\s*(.+)$", text, re.MULTILINE)
+    name = model[1].strip() if model else platform.machine()
+    if flags is None:
+        return Finding("processor", "ok", f"{name}; whether it computes in bf16 is not known")
+    known = set(flags[1].split())
+    if "amx_bf16" in known:
+        what = "AMX: networks run in bf16, several times faster than in fp32"
+    elif "avx512_bf16" in known:
+        what = "AVX-512 bf16 without AMX: networks run in fp32, which is faster"
+    else:
+        what = "no bf16: networks run in fp32"
+    return Finding("processor", "ok", f"{name}; {what}")
+
+
+def check_threads(
+    environ: Mapping[str, str] = os.environ, cgroup: Path = Path("/sys/fs/cgroup"), cores: int | None = None
+) -> Finding:
+    """Compare the cores that are seen with those that may be used.
+
+    Args:
+        environ: environment variables.
+        cgroup: folder in which the system states a container's limit.
+        cores: how many cores are seen; those of this process by default.
+    """
+    cores = cores or usable_cores()
+    limit = _cgroup_cores(cgroup)
+    allowed = min(cores, max(1, round(limit))) if limit else cores
+    chosen = environ.get("OMP_NUM_THREADS", "")
+    message = f"{cores} cores" + (f", of which the container may use {limit:g}" if limit else "")
+    message += f", OMP_NUM_THREADS={chosen}" if chosen else ""
+    repair = f"export OMP_NUM_THREADS={allowed}"
+    if chosen:
+        # OpenMP allows one number a nesting level: "4,2".
+        first = chosen.split(",")[0].strip()
+        if not first.isdigit() or int(first) == 0:
+            return Finding("threads", "warning", f"{message}: that is not a number of threads", repair)
+        if int(first) > allowed:
+            return Finding("threads", "warning", f"{message}: more threads than cores slow it down", repair)
+        return Finding("threads", "ok", message)
+    if allowed < cores:
+        return Finding("threads", "warning", f"{message}: one thread for each core seen is too many", repair)
+    return Finding("threads", "ok", message)
+
+
+def _cgroup_cores(cgroup: Path) -> float | None:
+    """Return how many cores a container may use, or None without a limit."""
+    try:
+        if (cgroup / "cpu.max").exists():
+            quota, period = (cgroup / "cpu.max").read_text().split()
+        else:
+            quota = (cgroup / "cpu/cpu.cfs_quota_us").read_text().strip()
+            period = (cgroup / "cpu/cpu.cfs_period_us").read_text().strip()
+        return None if quota in ("max", "-1") else int(quota) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):
+        return None
+
+
+def check_weights() -> Finding:
+    """Hash the weight files that are there; the builtin ones should be."""
+    states = dict(weights.verify())
+    damaged = [name for name, state in states.items() if state == "damaged"]
+    missing = [
+        name for name, state in states.items() if state == "missing" and weights.WEIGHTS[name].is_builtin
+    ]
+    present = [name for name, state in states.items() if state == "ok"]
+    where = f"in {weights.home() / 'weights'}"
+    if damaged:
+        commands = [
+            f"featurekit weights fetch {'builtin' if weights.WEIGHTS[name].is_builtin else name}"
+            for name in damaged
+        ]
+        repair = " && ".join(dict.fromkeys(commands))
+        return Finding("weights", "problem", f"damaged {where}: {', '.join(damaged)}", repair)
+    if missing:
+        message = f"builtin weights missing {where}: {', '.join(missing)}"
+        return Finding("weights", "problem", message, "featurekit weights fetch builtin")
+    return Finding("weights", "ok", f"{', '.join(present)} {where}")
+
+
+def check_disk(folders: Sequence[Path], enough: int = ENOUGH_BYTES) -> list[Finding]:
+    """Say how much room there is, one finding for each disk that the folders lie on.
+
+    Args:
+        folders: they need not exist yet.
+        enough: bytes below which it becomes a warning.
+    """
+    findings: dict[int, Finding] = {}
+    for folder in folders:
+        folder = folder.absolute()
+        there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+        free = shutil.disk_usage(there).free
+        message = f"{free / 1e9:.1f} GB free for {folder}"
+        finding = Finding("disk", "ok", message)
+        if free < enough:
+            repair = "Free some room, or work in another folder (--workspace) or home (FEATUREKIT_HOME)"
+            finding = Finding("disk", "warning", f"only {message}", repair)
+        findings.setdefault(there.stat().st_dev, finding)
+    return list(findings.values())
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,341 @@
+"""Write a comparison to an MLflow store: a run of MLflow for each run, nested in one with the report.
+
+What is in the store already is known by what it holds, not by its name, so that
+writing again adds only what is new, and a writing that was killed goes on. Names
+and values are cut to what MLflow takes; the run itself, whole, lies beside them
+as run.json.
+"""
+
+import json
+import math
+import os
+import re
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from featurekit.errors import EngineError, StoreError
+from featurekit.evaluation.cross_validation import Run, some_runs
+from featurekit.report.gallery import shows_people
+from featurekit.text import markdown, visible
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run as MlflowRun
+
+# What MLflow takes, in characters and of each at once; newer servers take tags of 8,000.
+LONGEST_NAME, LONGEST_VALUE, LONGEST_TAG = 250, 6000, 5000
+MOST_METRICS, MOST_PARAMETERS = 1000, 100
+
+REPORT_FILES = ("report.html", "report.md", "evidence.json")
+CONTENT = "featurekit.sha256"  # the tag that says what an MLflow run holds
+
+# Called with the runs that are done, and how many there are.
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Logged:
+    """What is in the store now.
+
+    Attributes:
+        store: its address, without a password.
+        experiment: name of the experiment.
+        new: names of the runs that were written.
+        known: names of those that were there already.
+        files: those of the report that were written, because they were not there or had changed.
+        missing: those of the report that the comparison does not have.
+        withheld: those that show photographs of people, which no store is given.
+    """
+
+    store: str
+    experiment: str
+    new: tuple[str, ...]
+    known: tuple[str, ...]
+    files: tuple[str, ...]
+    missing: tuple[str, ...]
+    withheld: tuple[str, ...]
+
+
+class Point(NamedTuple):
+    """One value of a metric; what has one value only has it at step 0."""
+
+    name: str
+    value: float
+    step: int
+
+
+def log_comparison(
+    folder: Path, store: str, experiment: str | None = None, *, progress: Progress | None = None
+) -> Logged:
+    """Write the runs and the report of a comparison to an MLflow store, but for what is there already.
+
+    Args:
+        folder: of the comparison.
+        store: MLflow's tracking URI; a server's address is reached over the network.
+        experiment: name of the experiment, which is made if need be; None for the data set's name.
+        progress: told how far it is.
+
+    Raises:
+        WorkspaceError: the comparison has no run.
+        EngineError: MLflow is not installed.
+        StoreError: the store cannot be reached or written.
+    """
+    runs = some_runs(folder)
+    texts = [path.read_text() for path in sorted((folder / "runs").glob("*.json"))]
+    report = [folder / name for name in REPORT_FILES if (folder / name).is_file()]
+    experiment = experiment or str(runs[0].dataset["name"])
+    with _mlflow(store):
+        client = _open(store)
+        place = _experiment(client, experiment, _database(store))
+        parent = _parent(client, place, folder.name, runs)
+        there = _nested(client, place, parent)
+        new, known = [], []
+        for done, (run, text) in enumerate(zip(runs, texts, strict=True), start=1):
+            content = sha256(text.encode()).hexdigest()
+            found = there.get(content)
+            if found and found.info.status == "FINISHED":
+                known.append(run.name)
+            else:
+                # A killed writing left it unfinished; what it wrote can be written again.
+                made = found or _create(client, place, parent, run, content)
+                _write(client, made.info.run_id, run, text)
+                new.append(run.name)
+            if progress:
+                progress(done, len(runs))
+        files = [path.name for path in report if not shows_people(path) and _write_file(client, parent, path)]
+        client.set_terminated(parent.info.run_id, end_time=max(map(_milliseconds, runs)))
+    return Logged(
+        store=_without_password(store),
+        experiment=experiment,
+        new=tuple(new),
+        known=tuple(known),
+        files=tuple(files),
+        missing=tuple(name for name in REPORT_FILES if folder / name not in report),
+        withheld=tuple(path.name for path in report if shows_people(path)),
+    )
+
+
+def parameters_of(run: Run) -> dict[str, str]:
+    """Return what a run was made of and with, under names and in words that MLflow takes."""
+    got = list(run.hardware["got"].values())
+    facts: dict[str, Any] = {
+        "target": run.target,
+        "features": run.features,
+        "classifier": run.classifier,
+        "tuned": run.tuned,
+        "variation": ", ".join(f"{name}={value}" for name, value in run.variation.items()),
+        "seed": run.seed,
+        "dataset": run.dataset["name"],
+        "folds": run.folds["sha256"],
+        "n_folds": run.folds["number"],
+        "weights": ", ".join(f"{one['name']} {one['sha256'][:12]}" for one in run.weights),
+    }
+    for name in ("engine", "device", "precision"):
+        facts[name] = ", ".join(dict.fromkeys(str(one[name]) for one in got))
+    # A classifier has a seed and a device of its own.
+    facts |= {f"parameters.{plain_name(name)}": value for name, value in run.parameters.items()}
+    return {name: _cut(str(value), LONGEST_VALUE) for name, value in facts.items() if value != ""}
+
+
+def points_of(run: Run) -> list[Point]:
+    """Return the scores of a run, how it learned and what it cost, without what is no finite number.
+
+    The name of a score has its mean over the folds, name_std the spread and by_fold/name each fold as a
+    step. training/name has an epoch as a step: the mean over the folds that were still trained then.
+    """
+    points = []
+    for group, scores in (("", run.scores), ("all_rows/", run.scores_all_rows)):
+        for name, score in scores.items():
+            points += [(f"{group}{name}", score["mean"], 0), (f"{group}{name}_std", score["spread"], 0)]
+            points += [(f"{group}by_fold/{name}", value, fold) for fold, value in enumerate(score["folds"])]
+    recalls = zip(run.classes, run.recall, strict=True)
+    points += [(f"recall/{plain_name(label)}", share, 0) for label, share in recalls]
+    points += [(f"seconds/{what}", seconds, 0) for what, seconds in run.seconds.items()]
+    points += [(name, getattr(run, name), 0) for name in ("n_tested", "n_labelled", "n_subjects")]
+    points += [("bytes_on_disk", run.bytes_on_disk, 0)] if run.bytes_on_disk else []
+    histories = [fold["history"] for fold in run.training]
+    for epoch in range(max(map(len, histories), default=0)):
+        lines = [history[epoch] for history in histories if epoch < len(history)]
+        for name in dict.fromkeys(name for line in lines for name in line):
+            values = [line[name] for line in lines if _is_finite(line.get(name))]
+            points += [(f"training/{plain_name(name)}", fmean(values), epoch + 1)] if values else []
+    return [Point(name, float(value), step) for name, value, step in points if _is_finite(value)]
+
+
+def plain_name(text: str) -> str:
+    """Return a label or another's name as a part of a name that MLflow takes; two stay two.
+
+    >>> plain_name("60-100"), plain_name("../5 < 6")
+    ('60-100', '.._5 _ 6-f9c85824')
+    """
+    # Dots alone would be a folder to MLflow, which takes names for paths.
+    plain = re.sub(r"[^\w. -]|^\.*$", "_", text)[: LONGEST_NAME - 50]
+    content = text.encode(errors="surrogatepass")
+    return plain if plain == text else f"{plain}-{sha256(content).hexdigest()[:8]}"
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _cut(text: str, longest: int) -> str:
+    """Return the text without letters that no database takes, and no longer than it takes."""
+    text = visible(text)
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def _milliseconds(run: Run) -> int:
+    """Return when a run was made, as MLflow counts time."""
+    return int(datetime.fromisoformat(run.created).timestamp() * 1000)
+
+
+@contextmanager
+def _mlflow(store: str) -> Iterator[None]:
+    """Make MLflow ready to be imported, and turn what goes wrong with it into one line without a password."""
+    missing = [name for name in ("mlflow", "sqlalchemy", "alembic") if find_spec(name) is None]
+    if missing:
+        raise EngineError(
+            f"log-mlflow needs {missing[0]}, which is not here: pip install 'featurekit[mlflow]'."
+        )
+    # Read while it is imported; without it MLflow tells its makers what it is used for.
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    # A server that is not there is asked again for four minutes as it comes; with this, for a quarter of one.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+    from alembic.util import CommandError
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, CommandError, sqlite3.Error, OSError, ImportError) as error:
+        why = _without_password(str(error).strip().partition("\n")[0])
+        raise StoreError(f"Cannot write to the MLflow store {_without_password(store)}: {why}") from error
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"//[^/@\s]*@", "//***@", text)
+
+
+def _database(store: str) -> Path | None:
+    """Return the file of a SQLite store, or None for a store of another kind."""
+    kind, sign, path = store.partition(":///")
+    return Path(path.partition("?")[0]) if sign and kind.startswith("sqlite") else None
+
+
+def _open(store: str) -> "MlflowClient":
+    import logging
+
+    from mlflow import MlflowClient
+
+    logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # what it logs as an error it also raises
+    database = _database(store)
+    if database:
+        # MLflow would ask a file that cannot be opened ten times over, for two minutes.
+        database.parent.mkdir(parents=True, exist_ok=True)
+        sqlite3.connect(database).close()
+    return MlflowClient(tracking_uri=store)
+
+
+def _experiment(client: "MlflowClient", name: str, database: Path | None) -> str:
+    """Return the id of the experiment, which is made if it is not there."""
+    found = client.get_experiment_by_name(name)
+    if found:
+        return str(found.experiment_id)
+    # Beside the database: MLflow's own choice is the folder that one happens to be in.
+    files = (database.parent / "mlruns" / plain_name(name)).absolute().as_uri() if database else None
+    return client.create_experiment(name, artifact_location=files)
+
+
+def _parent(client: "MlflowClient", place: str, name: str, runs: Sequence[Run]) -> "MlflowRun":
+    """Return the MLflow run of the comparison; on other folds it is another comparison."""
+    content = sha256(json.dumps([name, runs[0].folds["sha256"]]).encode()).hexdigest()
+    found = client.search_runs([place], f"tags.`{CONTENT}` = '{content}'", max_results=1)
+    if found:
+        return found[0]
+    parent = client.create_run(
+        place,
+        start_time=min(map(_milliseconds, runs)),
+        run_name=_cut(name, LONGEST_NAME),
+        tags={
+            CONTENT: content,
+            "featurekit.comparison": _cut(name, LONGEST_TAG),
+            "featurekit.synthetic": str(runs[0].dataset["synthetic"]),
+            "mlflow.source.name": "featurekit",
+            "mlflow.note.content": "A comparison of featurekit, its runs nested in it."
+            " The report is among the artifacts: report.html.",
+        },
+    )
+    shared = parameters_of(runs[0])
+    for fact in ("dataset", "folds", "n_folds"):
+        client.log_param(parent.info.run_id, fact, shared[fact])
+    return parent
+
+
+def _nested(client: "MlflowClient", place: str, parent: "MlflowRun") -> dict[str, "MlflowRun"]:
+    """Return what is nested in the comparison already, by what it holds."""
+    found: dict[str, MlflowRun] = {}
+    token: str | None = None
+    while True:
+        page = client.search_runs(
+            [place], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'", page_token=token
+        )
+        found |= {one.data.tags[CONTENT]: one for one in page if CONTENT in one.data.tags}
+        token = page.token
+        if not token:
+            return found
+
+
+def _create(client: "MlflowClient", place: str, parent: "MlflowRun", run: Run, content: str) -> "MlflowRun":
+    tags = {
+        "featurekit.version": run.versions["featurekit"],
+        "featurekit.command": run.command,
+        "featurekit.created": run.created,
+        "featurekit.baseline": str(run.is_baseline),
+        "featurekit.synthetic": str(run.dataset["synthetic"]),
+        "mlflow.source.name": "featurekit",
+    }
+    return client.create_run(
+        place,
+        start_time=_milliseconds(run),
+        run_name=_cut(run.name, LONGEST_NAME),
+        tags={
+            CONTENT: content,
+            "mlflow.parentRunId": parent.info.run_id,
+            "mlflow.note.content": "\n\n".join(map(markdown, run.notes))[:LONGEST_TAG],
+            **{name: _cut(value, LONGEST_TAG) for name, value in tags.items()},
+        },
+    )
+
+
+def _write(client: "MlflowClient", run_id: str, run: Run, text: str) -> None:
+    """Write all of a run and close it, last: what is not closed is not whole."""
+    from mlflow.entities import Metric, Param
+
+    created = _milliseconds(run)
+    parameters = [Param(name, value) for name, value in parameters_of(run).items()]
+    metrics = [Metric(point.name, point.value, created, point.step) for point in points_of(run)]
+    for start in range(0, len(parameters), MOST_PARAMETERS):
+        client.log_batch(run_id, params=parameters[start : start + MOST_PARAMETERS])
+    for start in range(0, len(metrics), MOST_METRICS):
+        client.log_batch(run_id, metrics=metrics[start : start + MOST_METRICS])
+    client.log_text(run_id, text, "run.json")
+    # When it began is not known: folds may have run side by side. What it took is in seconds/fit.
+    client.set_terminated(run_id, end_time=created)
+
+
+def _write_file(client: "MlflowClient", parent: "MlflowRun", path: Path) -> bool:
+    """Write a file of the report unless the same is there; return whether it was written."""
+    tag, content = f"{CONTENT}.{path.name}", sha256(path.read_bytes()).hexdigest()
+    if parent.data.tags.get(tag) == content:
+        return False
+    client.log_artifact(parent.info.run_id, str(path))
+    client.set_tag(parent.info.run_id, tag, content)
+    return True
