@@ -3,7 +3,7 @@
     python benchmarks/kept_figures.py            # write both
     python benchmarks/kept_figures.py --check    # exit code 1 if either is not what is stored
 
-tests/test_kept_report.py runs the check.
+tests/report/test_kept_report.py runs the check.
 """
 
 import csv

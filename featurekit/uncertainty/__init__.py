@@ -1,1 +1,1 @@
-"""How sure a number or an answer is: intervals, tests, calibration, prediction sets; no faces, only numbers."""
+"""How sure a number or an answer is: intervals, tests, calibration, prediction sets. It knows no faces."""

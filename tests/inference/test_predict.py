@@ -30,7 +30,7 @@ from featurekit.inference.columns import BEFORE, BEHIND, name_columns
 from featurekit.inference.model import BATCH, TrainedModel, read_photographs
 from featurekit.text import name_as_it_was, readable_name
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NAMES_OF_MODELS = (
     "gender--mean_color--logistic_regression",
     "gender--mean_color--random_forest",
@@ -511,7 +511,7 @@ def test_a_photograph_that_reading_fails_with_costs_its_own_row(
 
     monkeypatch.setattr(trained_model, stage, fails)
     result = featurekit("predict", bad.parent, "--model", models[0], "--output", tmp_path / "out.csv")
-    one_line(result, "s3_1.png", "ZeroDivisionError: a matrix without an inverse (test_readings.py:")
+    one_line(result, "s3_1.png", "ZeroDivisionError: a matrix without an inverse (test_predict.py:")
     table = pd.read_csv(tmp_path / "out.csv", keep_default_na=False)
     assert len(table) == 24
     assert table["status"].value_counts().to_dict() == {"ok": 23, "failed": 1}

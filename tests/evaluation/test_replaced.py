@@ -18,7 +18,7 @@ from featurekit.inference import archive as _bundle
 from featurekit.ops.purge import find_traces, look, purge
 from featurekit.project import Workspace, write_text
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FIT = ("fit", "--model", "logistic_regression", "--target", "gender")
 
 

@@ -20,7 +20,7 @@ from featurekit.ops.mlflow import log_comparison, parameters_of, plain_name, poi
 # MLflow uses what SQLAlchemy is about to drop; that is theirs to mend.
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SVM, CNN = "gender--dlib_age--svm", "gender--pixels--levi_hassner"
 TRAINING = tuple(
     {"epochs": len(losses), "history": [{"loss": loss, "held_out_loss": loss + 1} for loss in losses]}

@@ -22,7 +22,7 @@ from featurekit.networks import weights
 from featurekit.networks.backbones import BACKBONES
 from featurekit.networks.weights import Archive, Licences, WeightsEntry
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TINY = b"a tiny network" * 1000
 BIG = bytes(range(256)) * 20_000  # more than one block, so that a cut falls inside
 LICENCES = Licences("MIT", "CC0-1.0", "made up")

@@ -20,7 +20,7 @@ from featurekit.errors import ImageError
 from featurekit.faces import images
 from featurekit.faces.images import decode
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 def _load(name: str) -> ModuleType:

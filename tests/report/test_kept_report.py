@@ -22,7 +22,7 @@ from featurekit.report.tables import best_first
 from featurekit.report.verdict import answer
 from featurekit.uncertainty.calibration import MISSED, cross_fitted_ranges
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "reports" / "utkface-builtin"
 
 
