@@ -6,6 +6,7 @@ and must still be readable for what they are.
 """
 
 import re
+from collections.abc import Sequence
 
 # What stands for a letter that no text file can hold, and the backslashes that would be taken for it.
 _UNWRITABLE = re.compile(r"[\ud800-\udfff]|\\(?=\\|[\ud800-\udfff]|x[89a-f][0-9a-f]|ud[89a-f][0-9a-f]{2})")
@@ -133,3 +134,28 @@ def as_it_was(cell: str) -> str:
     ('=1+1', "'=1+1", "'tis 1")
     """
     return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(FORMULA) else cell
+
+
+def counted(n: int, one: str, many: str) -> str:
+    """Return a number with its noun.
+
+    >>> counted(1, "person", "persons"), counted(1200, "person", "persons")
+    ('1 person', '1,200 persons')
+    """
+    return f"{n:,} {one if n == 1 else many}"
+
+
+def first_few(names: Sequence[str], most: int = 3) -> str:
+    """Return a few names, and how many more there are.
+
+    >>> first_few(["a", "b"]), first_few(["a", "b", "c", "d", "e"])
+    ('a, b', 'a, b, c and 2 more')
+    """
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of what an error says that says anything, else what kind of error it is."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

@@ -13,7 +13,7 @@ UTKFace; each says so where it stands.
 
 import csv
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from io import StringIO
@@ -35,13 +35,12 @@ from featurekit.evaluation.cross_validation import Fitting, cross_validate
 from featurekit.faces.images import decode, read_bytes, reduction
 from featurekit.networks.backbones import split_feature
 from featurekit.networks.engines import usable_cores
+from featurekit.progress import Progress
 from featurekit.project import leads_out, read_facts, write_facts, write_text
-from featurekit.text import no_formula, words_of
+from featurekit.text import counted, no_formula, words_of
 
 VERSION = 1
 Severity = Literal["ok", "note", "warning", "error"]
-# Called with the pieces of a check that are done, and how many there are; each slow check counts anew.
-Progress = Callable[[int, int], None]
 
 # --- near duplicates. A picture becomes a square of this many grey pixels,
 _SIDE = 32
@@ -343,7 +342,7 @@ def _subjects(given: _Given) -> Finding:
             severity="error" if made else "warning",
             count=n_crossing,
             of=n_subjects,
-            what=f"{_some(n_crossing, 'person', 'persons')} of {n_subjects:,}, on {crossing.sum():,} faces,"
+            what=f"{counted(n_crossing, 'person', 'persons')} of {n_subjects:,}, on {crossing.sum():,} faces,"
             f" {'is' if n_crossing == 1 else 'are'} tested in more than one fold.",
             advice="Deal the folds anew: featurekit fit --new-folds."
             if made
@@ -477,8 +476,8 @@ def _exact_duplicates(given: _Given) -> Finding:
     else:
         what = (
             f"{n_repeated:,} of {n_rows:,} rows ({n_repeated / n_rows:.1%}) stand in"
-            f" {_some(n_groups, 'group', 'groups')} of identical files; {left.sum():,} of them are used, "
-            + (f"and {_some(n_across, 'group is', 'groups are')} in several folds." if n_across else "")
+            f" {counted(n_groups, 'group', 'groups')} of identical files; {left.sum():,} of them are used, "
+            + (f"and {counted(n_across, 'group is', 'groups are')} in several folds." if n_across else "")
             + ("" if n_across or not doubled.any() else "several of one group, none in two folds.")
             + ("" if doubled.any() else "one of a group.")
         )
@@ -587,7 +586,7 @@ def _near_duplicates(given: _Given, threads: int) -> Finding:
     }
     said = ", ".join(f"{n:,} by {label.replace('_', ' ')}" for label, n in differing.items() if n)
     what = [
-        f"{concerned.sum():,} of {n_faces:,} faces stand in {_some(n_groups, 'group', 'groups')} of"
+        f"{concerned.sum():,} of {n_faces:,} faces stand in {counted(n_groups, 'group', 'groups')} of"
         " near duplicates: the same photograph in another encoding, size or colour."
         if n_groups
         else f"No two of {n_pictures - n_unseen:,} pictures are near duplicates."
@@ -602,7 +601,7 @@ def _near_duplicates(given: _Given, threads: int) -> Finding:
         what.append(f"Groups whose labels differ: {said}.")
     if n_unseen:
         what.append(
-            f"{_some(n_unseen, 'picture', 'pictures')} could not be compared: unreadable, or too plain."
+            f"{counted(n_unseen, 'picture', 'pictures')} could not be compared: unreadable, or too plain."
         )
     if n_cut:
         what.append(
@@ -1178,15 +1177,3 @@ def _some_persons(subjects: NDArray[np.str_], seed: int) -> NDArray[np.intp]:
     drawn = np.random.default_rng(seed).permutation(len(counts))
     chosen = drawn[np.cumsum(counts[drawn]) <= MOST_FITTED]
     return np.flatnonzero(np.isin(codes, chosen))
-
-
-# ---------------------------------------------------------------- words and files
-
-
-def _some(n: int, one: str, many: str) -> str:
-    """Return a number with its noun.
-
-    >>> _some(1, "person", "persons"), _some(1200, "person", "persons")
-    ('1 person', '1,200 persons')
-    """
-    return f"{n:,} {one if n == 1 else many}"

@@ -25,7 +25,7 @@ import typer
 from featurekit import __version__
 from featurekit.errors import FeaturekitError, ManifestError, WorkspaceError
 from featurekit.project import Workspace
-from featurekit.text import one_line, readable_name, write_out
+from featurekit.text import first_few, one_line, readable_name, write_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -900,7 +900,7 @@ def _print_checked(one: "Checked") -> None:
             typer.echo(f"{one.feature} of {differing.face_id}: differs by up to {apart}")
     for why in dict.fromkeys(differing.why for differing in one.differing if differing.why):
         theirs = [differing.face_id for differing in one.differing if differing.why == why]
-        typer.echo(f"{one.feature} of {_some(theirs)}: {why}")
+        typer.echo(f"{one.feature} of {first_few(theirs)}: {why}")
     for line in one.changes:
         typer.echo(f"{one.feature}, recipe: {line}")
     for line in one.damaged:
@@ -1534,8 +1534,8 @@ def _print_what_stays(purged: "Purged", *, dry_run: bool) -> None:
         )
     if purged.shared:
         typer.echo(
-            f"What is remembered of {_some(purged.shared)} stays: another row of the manifest has the same"
-            " file and needs it."
+            f"What is remembered of {first_few(purged.shared)} stays: another row of the manifest has the"
+            " same file and needs it."
         )
     if purged.learned:
         there = ", ".join(f"{name} ({n:,})" for name, n in purged.learned.items())
@@ -1553,10 +1553,6 @@ def _print_what_stays(purged: "Purged", *, dry_run: bool) -> None:
         "The photographs themselves are not touched; while they lie there, featurekit prepare finds them"
         " again. Nor is anything outside the workspace: exported vectors, predictions, maps, MLflow."
     )
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
 
 
 @cache_app.command("export")

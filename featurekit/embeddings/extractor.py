@@ -31,13 +31,14 @@ from numpy.typing import NDArray
 from featurekit.cache.store import Shelf, Store, recipe_key
 from featurekit.data.manifest import Manifest, csv_of
 from featurekit.embeddings.pool import Helper, HelperDiedError, Message
-from featurekit.embeddings.worker import Clock, Looked, Looker, Task, face_columns, face_from, unpacked
+from featurekit.embeddings.worker import Looked, Looker, Task, face_columns, face_from, unpacked
 from featurekit.errors import EmbeddingError, EngineError, ManifestError, WorkspaceError
 from featurekit.faces.detectors import DETECTORS
 from featurekit.faces.find import BROKEN, STATUSES, CropKind, Face, FaceSettings, open_finder
 from featurekit.networks import weights
 from featurekit.networks.backbones import BACKBONES, split_feature
 from featurekit.networks.engines import Session, resolve, usable_cores
+from featurekit.progress import Clock, Progress
 from featurekit.project import whole_file, write_text
 
 # Raise whenever this module starts to compute different numbers: old cache files then go unused.
@@ -53,7 +54,6 @@ _SMALL_NETWORKS = 64 * 2**20
 _CHUNK, _PATIENCE = 8, 120.0
 # Pictures that may end their helper before it is no longer the pictures' fault.
 _MOST_DEATHS = 20
-Progress = Callable[[float, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)

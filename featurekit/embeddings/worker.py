@@ -4,10 +4,7 @@ The same work whether a thread of this process does it or a helper, which is tol
 answers with columns.
 """
 
-import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -20,32 +17,10 @@ from featurekit.embeddings.pool import Message
 from featurekit.errors import ImageError, MissingDecoderError
 from featurekit.faces.detectors import FaceFinder
 from featurekit.faces.find import STATUSES, CropKind, Face, FaceSettings, see_faces
+from featurekit.progress import Clock
 from featurekit.project import leads_out, read_plain
 
 _MAX_BYTES = 2**40  # to find out whether a file is the one it was; what is too large to decode is said later
-
-
-class Clock:
-    """Adds up the seconds that threads, or helpers, spend in the parts of their work."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._adding = threading.Lock()
-
-    @contextmanager
-    def __call__(self, part: str) -> Iterator[None]:
-        """Count the time inside for a part."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.add({part: time.perf_counter() - started})
-
-    def add(self, seconds: Mapping[str, float]) -> None:
-        """Count seconds by part."""
-        with self._adding:
-            for part, spent in seconds.items():
-                self.seconds[part] = self.seconds.get(part, 0.0) + spent
 
 
 class Embedder(Protocol):

@@ -22,6 +22,7 @@ from featurekit.evaluation.cross_validation import Run
 from featurekit.evaluation.outcomes import MOST_LABELS, Outcomes, collect, hash_of, read_predictions
 from featurekit.evaluation.scores import cells_of, from_counts, log_losses, ranked_probabilities
 from featurekit.evaluation.timing import CLEARLY, milliseconds, timed_on
+from featurekit.progress import Progress
 from featurekit.project import read_facts, write_facts
 from featurekit.uncertainty.calibration import (
     MISSED,
@@ -61,9 +62,6 @@ ALPHA = 0.05
 # What a cheaper model may lose against the best: points of accuracy, and years.
 MARGIN_POINTS, MARGIN_YEARS = 1.0, 0.1
 SHARES = tuple(number / 20 for number in range(1, 21))  # of faces that are answered, the surest first
-
-# Called with the pieces of work that are done, and how many there are.
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,6 @@ from featurekit.data.splits import Fold, FoldSet, make_fold_set
 from featurekit.embeddings.extractor import (
     Embeddings,
     Ledger,
-    Progress,
     check_extracted,
     describe_weights,
     load_embeddings,
@@ -67,6 +66,7 @@ from featurekit.inference.model import TrainedModel, spread_out
 from featurekit.networks.backbones import BACKBONES, Backbone, split_feature
 from featurekit.networks.engines import available_memory, resolve, usable_cores, watch_memory
 from featurekit.networks.engines.torch import keep_memory
+from featurekit.progress import Progress
 from featurekit.project import whole_file, write_text
 from featurekit.registry import unknown
 from featurekit.uncertainty.calibration import MISSED, Calibration, calibrate_classes, calibrate_years

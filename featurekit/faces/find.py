@@ -13,10 +13,9 @@ cut out instead, and the face is marked with "box".
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +25,7 @@ from featurekit.faces import images
 from featurekit.faces.detectors import DETECTORS, Detection, FaceFinder
 from featurekit.faces.detectors._frame import by_blocks, fit_frame, import_cv2, intersection_over_union
 from featurekit.networks import weights
+from featurekit.progress import Clock
 from featurekit.registry import unknown
 
 # Raise whenever this module starts to find other faces or to cut them out differently.
@@ -379,17 +379,6 @@ class Seen:
     aligned_by: str = ""
 
 
-class Clock(Protocol):
-    """Adds up what the parts of the work take."""
-
-    def __call__(self, part: str) -> AbstractContextManager[None]:
-        """Return a context whose time counts for this part."""
-
-
-def _no_clock(part: str) -> AbstractContextManager[None]:
-    return nullcontext()
-
-
 def see_faces(
     data: bytes,
     finder: FaceFinder,
@@ -398,7 +387,7 @@ def see_faces(
     *,
     box: NDArray[np.float32] | None = None,
     known: Face | None = None,
-    clock: Clock = _no_clock,
+    clock: Clock | None = None,
 ) -> tuple[list[Seen], tuple[int, int]]:
     """Decode a photograph, find the faces that are meant, and cut them out for each kind of network.
 
@@ -419,6 +408,7 @@ def see_faces(
         ImageError: it cannot be decoded.
     """
     factor = images.reduction(data)
+    clock = clock or Clock()
     with clock("decode"):
         pixels = images.decode(data, factor=factor)
     size = (factor * pixels.shape[1], factor * pixels.shape[0])

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.embeddings.extractor import OpenBackbone, Progress, open_networks
+from featurekit.embeddings.extractor import OpenBackbone, open_networks
 from featurekit.errors import FeaturekitError, ImageError, ModelError, TargetError, UnknownNameError
 from featurekit.estimators._augmentation import NOTHING, changed
 from featurekit.estimators._cnn import CNN
@@ -36,6 +36,7 @@ from featurekit.faces.images import read_bytes
 from featurekit.inference.model import TrainedModel, Unexpected, in_reading_order
 from featurekit.networks.engines import usable_cores
 from featurekit.networks.weights import home
+from featurekit.progress import Progress
 from featurekit.project import fresh_name, whole_file
 from featurekit.registry import unknown
 

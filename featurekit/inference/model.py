@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 from featurekit.data.manifest import AGE, AGE_GROUP, GENDER, Target
 from featurekit.embeddings.extractor import (
     OpenBackbone,
-    Progress,
     Recipe,
     describe_weights,
     make_recipes,
@@ -50,6 +49,7 @@ from featurekit.inference.archive import SKOPS, SUMS, TENSORS, read_bundle, writ
 from featurekit.inference.columns import Columns, name_columns
 from featurekit.networks.backbones import split_feature
 from featurekit.networks.engines import usable_cores
+from featurekit.progress import Progress
 from featurekit.uncertainty.calibration import Calibration, apply_temperature
 
 # Photographs that go through the models together.

@@ -31,11 +31,9 @@ from urllib.parse import urlsplit
 import platformdirs
 
 from featurekit.errors import UnknownNameError, WeightsError
+from featurekit.progress import Progress
 from featurekit.project import read_plain, sync_folder, whole_file
 from featurekit.registry import unknown
-
-# (bytes done, bytes in all; 0 where the server does not say)
-Progress = Callable[[int, int], None]
 
 MAX_BYTES = 4 * 2**30  # of a weight file; the largest of the table has 0.6 GB
 _BLOCK = 1 << 20

@@ -25,6 +25,7 @@ from typing import Any, Literal
 import featurekit
 from featurekit.networks import weights
 from featurekit.networks.engines import usable_cores
+from featurekit.text import first_line
 
 Status = Literal["ok", "warning", "problem"]
 
@@ -124,7 +125,7 @@ def _cannot_import(module: str, distribution: str, error: Exception) -> Finding:
             repair += ", on Debian: apt-get install libgl1 libglib2.0-0"
     else:
         repair = f"pip install --force-reinstall --no-deps {distribution}"
-    return Finding(module, "problem", f"cannot be imported: {_first_line(error)}", repair)
+    return Finding(module, "problem", f"cannot be imported: {first_line(error)}", repair)
 
 
 def check_onnxruntime_packages(folders: Sequence[Path] | None = None) -> Finding:
@@ -226,7 +227,7 @@ def check_torch_cuda(gpu: bool) -> Finding:
         total = float(torch.ones(2, device="cuda").sum().item())
     except RuntimeError as error:
         repair = "Restart the driver or free the GPU's memory; see nvidia-smi"
-        return Finding(topic, "problem", f"fails when used: {_first_line(error)}", repair)
+        return Finding(topic, "problem", f"fails when used: {first_line(error)}", repair)
     if total != 2.0:
         return Finding(topic, "problem", f"1 + 1 gives {total}", "Use --device cpu; the GPU is faulty")
     return Finding(topic, "ok", f"runs on {torch.cuda.get_device_name()}")
@@ -252,9 +253,9 @@ def check_onnxruntime_cuda(gpu: bool) -> Finding:
         got = session.get_providers()[0]
     except (errors.Fail, errors.EPFail, errors.RuntimeException, RuntimeError, ValueError) as error:
         if built:
-            return _not_cuda(topic, gpu, f"cannot use the GPU: {_first_line(error)}", _ONNXRUNTIME_REPAIR)
+            return _not_cuda(topic, gpu, f"cannot use the GPU: {first_line(error)}", _ONNXRUNTIME_REPAIR)
         repair = "pip install --force-reinstall onnxruntime"
-        return Finding(topic, "problem", f"fails even on the CPU: {_first_line(error)}", repair)
+        return Finding(topic, "problem", f"fails even on the CPU: {first_line(error)}", repair)
     if list(result) != [0.0, 1.0]:
         return Finding(topic, "problem", f"computes {list(result)} instead of [0, 1]", _ONNXRUNTIME_REPAIR)
     if got == cuda:
@@ -288,7 +289,7 @@ def check_xgboost_cuda(gpu: bool) -> Finding:
             booster = xgboost.train(parameters, rows, num_boost_round=1)
             config: dict[str, Any] = json.loads(booster.save_config())
     except xgboost.core.XGBoostError as error:
-        return _not_cuda(topic, gpu, f"cannot use the GPU: {_first_line(error)}", "pip install xgboost")
+        return _not_cuda(topic, gpu, f"cannot use the GPU: {first_line(error)}", "pip install xgboost")
     device = str(config["learner"]["generic_param"]["device"])
     if device.startswith("cuda"):
         return Finding(topic, "ok", f"runs on {device}")
@@ -406,8 +407,3 @@ def check_disk(folders: Sequence[Path], enough: int = ENOUGH_BYTES) -> list[Find
             finding = Finding("disk", "warning", f"only {message}", repair)
         findings.setdefault(there.stat().st_dev, finding)
     return list(findings.values())
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__

@@ -11,7 +11,7 @@ import math
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from featurekit.errors import EngineError, StoreError
 from featurekit.evaluation.cross_validation import Run, some_runs
+from featurekit.progress import Progress
 from featurekit.report.gallery import shows_people
 from featurekit.text import markdown, visible
 
@@ -36,9 +37,6 @@ MOST_METRICS, MOST_PARAMETERS = 1000, 100
 
 REPORT_FILES = ("report.html", "report.md", "evidence.json")
 CONTENT = "featurekit.sha256"  # the tag that says what an MLflow run holds
-
-# Called with the runs that are done, and how many there are.
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,6 @@ from featurekit.cache.store import Store, recipe_key
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.extractor import (
     OpenBackbone,
-    Progress,
     Recipe,
     make_recipes,
     open_networks,
@@ -33,6 +32,7 @@ from featurekit.evaluation.cross_validation import Run, processor, some_runs, ve
 from featurekit.evaluation.outcomes import read_predictions
 from featurekit.faces.find import FaceSettings, open_finder
 from featurekit.networks.engines import usable_cores
+from featurekit.progress import Progress
 
 
 @dataclass(frozen=True)

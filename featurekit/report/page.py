@@ -65,6 +65,7 @@ from featurekit.report.tables import (
 )
 from featurekit.report.terms import dataset_terms, weights_terms
 from featurekit.report.verdict import answer, score_word
+from featurekit.text import first_few
 
 SYNTHETIC = "synthetic: made-up portraits"
 _TARGET_TITLES = {
@@ -312,7 +313,7 @@ def _target_blocks(name: str, runs: Sequence[Run], evidence: TargetEvidence | No
     counts = {(run.n_tested, run.n_subjects) for run in runs}
     n_tested, n_subjects = max(counts)
     few = f"{n_tested:,} faces of {n_subjects:,} subjects"
-    about = f"{len(classes)} classes ({_listed(classes)}); " if classes else "In years; "
+    about = f"{len(classes)} classes ({first_few(classes, 11)}); " if classes else "In years; "
     without = "it" if n_tested == n_subjects else "its subject"
     about += f"{few}, each scored by a model that was fitted without {without}."
     if len(counts) > 1:
@@ -433,10 +434,6 @@ def _knowing(confidence: Confidence, caption: str) -> Figure:
         " often it is wrong when it answers only the faces that it is surest of."
     )
     return Figure(caption, note, wide, narrow)
-
-
-def _listed(classes: Sequence[str]) -> str:
-    return ", ".join(classes if len(classes) <= 12 else [*classes[:11], "…"])
 
 
 def _plot(runs: Sequence[Run], caption: str, evidence: TargetEvidence | None) -> Figure | None:

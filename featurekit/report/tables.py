@@ -18,6 +18,7 @@ from featurekit.evaluation.comparison import SHARES, Confidence, Difference, Est
 from featurekit.evaluation.cross_validation import Run
 from featurekit.evaluation.timing import timed_on
 from featurekit.faces.find import STATUS_MEANINGS
+from featurekit.text import first_few
 from featurekit.uncertainty.calibration import MISSED, CalibrationError
 
 ABSENT = "—"
@@ -824,15 +825,9 @@ def facts_table(facts: Sequence[tuple[str, Mapping[str, Any]]], caption: str, **
         if len(owners) == 1:
             text = next(iter(owners))
         else:
-            text = "; ".join(f"{value} ({_some(names)})" for value, names in owners.items())
+            text = "; ".join(f"{value} ({first_few(names)})" for value, names in owners.items())
         rows.append((Cell(name.replace(".", " · ")), Cell(text)))
     return Table(caption, (Column("What"), Column("Value", is_code=True)), tuple(rows), **layout)
-
-
-def _some(names: Sequence[str]) -> str:
-    """Return a few names, and how many more there are."""
-    few = ", ".join(names[:3])
-    return few if len(names) <= 3 else f"{few} and {len(names) - 3} more"
 
 
 def recipes_table(recipes: Sequence[Mapping[str, Any]], caption: str) -> Table:

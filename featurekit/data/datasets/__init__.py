@@ -44,6 +44,7 @@ from featurekit.data.datasets._labels import (
 from featurekit.data.datasets._names import look_alikes, notes_of, notes_of_misplaced
 from featurekit.data.manifest import COLUMNS, MAX_AGE, REASONS, Manifest, age_group_of, label_names
 from featurekit.errors import ManifestError
+from featurekit.progress import Progress
 from featurekit.registry import Registry, unknown
 
 # Anything else that the system says of a file: it is there and cannot be read.
@@ -54,8 +55,6 @@ _REASON_OF = {
 
 # Of the cells of a column that cannot be read, so many are kept in manifest.json; all are counted.
 KEPT_CELLS = 100
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from featurekit.data.datasets._cells import AGE_GROUPS, GENDER_WORDS, USUAL, Mis
 from featurekit.data.datasets._labels import count_missing
 from featurekit.data.manifest import label_names
 from featurekit.errors import ManifestError
+from featurekit.text import first_few
 
 # What a folder may be called, for each target that has a say in it.
 _EXPECTED = {
@@ -136,8 +137,8 @@ def _check_parts(names: list[str], images: "pd.Series[str]", path: Path) -> None
     if below and all(name.lower() in _PARTS for name in names):
         raise ManifestError(
             f"The folders of {path} are parts of a data set ({', '.join(names)}), not labels; the folders"
-            f" below them are: {_listed(below)}. Give one part, '{path / names[0]}', or move the photographs"
-            " of all parts into one folder a class; featurekit makes its own splits."
+            f" below them are: {first_few(below, _SHOWN)}. Give one part, '{path / names[0]}', or move"
+            " the photographs of all parts into one folder a class; featurekit makes its own splits."
         )
 
 
@@ -145,16 +146,16 @@ def _one_deeper(images: "pd.Series[str]", path: Path) -> str:
     """Return what to type where the class folders may lie one folder deeper, "" where there is none."""
     below = _folders_below(images)
     folder = path / str(images.iloc[0]).partition("/")[0]
-    return f"If the folders below it are the classes ({_listed(below)}), give it: '{folder}'" if below else ""
+    return (
+        f"If the folders below it are the classes ({first_few(below, _SHOWN)}), give it: '{folder}'"
+        if below
+        else ""
+    )
 
 
 def _folders_below(images: "pd.Series[str]") -> list[str]:
     """Return the names of the folders in the class folders."""
     return sorted({image.split("/")[1] for image in images if image.count("/") > 1})
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
 
 
 def _read_label(name: str, target: str, missing: Missing) -> str | None:
@@ -177,7 +178,7 @@ def _target_of(names: list[str], images: "pd.Series[str]", path: Path, missing: 
             return target
     deeper = f" {_one_deeper(images, path)}" if len(names) == 1 else ""
     raise ManifestError(
-        f"The folders of {path} are neither genders nor age groups: {_listed(names)}."
+        f"The folders of {path} are neither genders nor age groups: {first_few(names, _SHOWN)}."
         f" Say what they are: target=age for years, or a word of your own.{deeper}".rstrip()
     )
 

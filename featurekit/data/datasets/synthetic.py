@@ -24,10 +24,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.data.datasets import Progress, RawRows, dataset
+from featurekit.data.datasets import RawRows, dataset
 from featurekit.data.datasets.adience import LAYOUTS, N_FOLDS, adience
 from featurekit.data.manifest import AGE_GROUP, GENDER
 from featurekit.errors import ManifestError
+from featurekit.progress import Progress
 from featurekit.project import sync_folder
 
 HEADER = [

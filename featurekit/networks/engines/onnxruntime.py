@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from featurekit.errors import EngineError
 from featurekit.networks.engines import ENGINES, Achieved, Engine, Network, stack_rows
 from featurekit.networks.engines._onnx import with_outputs
+from featurekit.text import first_line
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -41,7 +42,7 @@ class OnnxRuntimeSession:
             errors.RuntimeException,
             ValueError,
         ) as error:
-            raise EngineError(f"ONNX Runtime cannot use {device}: {_first_line(error)}. {_REPAIR}") from error
+            raise EngineError(f"ONNX Runtime cannot use {device}: {first_line(error)}. {_REPAIR}") from error
         got = self._session.get_providers()[0]
         if got != _PROVIDERS[device]:
             raise EngineError(f"Asked for {device}, but ONNX Runtime gives {got}. {_REPAIR}")
@@ -69,10 +70,6 @@ class OnnxRuntimeSession:
 
 
 _REPAIR = "Look at `featurekit doctor`, or use --device cpu."
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
 
 
 def open_onnxruntime(network: Network, device: str, precision: str, threads: int) -> OnnxRuntimeSession:
