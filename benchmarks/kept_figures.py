@@ -158,8 +158,8 @@ def _hardware(runs: Sequence[Run]) -> list[str]:
     precisions = {one["precision"] for run in runs for one in run.hardware["got"].values()}
     return [
         f"Made on {' to '.join(dict.fromkeys((days[0], days[-1])))} on {' and '.join(sorted(machines))},"
-        f" {' or '.join(map(str, sorted(memory)))} GB, without a GPU, in {' and '.join(sorted(precisions))},"
-        " while other work ran beside it: times are upper bounds. By:"
+        f" {' or '.join(map(str, sorted(memory)))} GB, without a GPU,"
+        f" in {' and '.join(sorted(precisions))}. By:"
     ]
 
 

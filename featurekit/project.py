@@ -52,6 +52,23 @@ class Workspace:
         """Fitted models, one folder each."""
         return self.root / "models"
 
+    def model(self, path: Path) -> Path:
+        """Folder of a model that was named: that path, else the same path or name in this workspace.
+
+        Raises:
+            WorkspaceError: there is none.
+        """
+        for folder in (path, self.root / path, self.models / path):
+            if folder.exists():
+                return folder
+        there = sorted(one.name for one in self.models.iterdir()) if self.models.is_dir() else []
+        shown = ", ".join(there[:5]) + (f" and {len(there) - 5} more" if len(there) > 5 else "")
+        raise WorkspaceError(
+            f"There is no model {path}"
+            + (f", and none of that name in {self.models}, which has {shown}." if there else ".")
+            + ("" if there else f" Fit one: featurekit fit. It is saved in {self.models}.")
+        )
+
     def report(self, name: str) -> Path:
         """Folder of the comparison called name.
 

@@ -881,11 +881,12 @@ def verify_run(
     typer.echo("Photographs, recipes, weights, versions and hardware are those of the runs.")
 
 
-def _again(name: str, runs: "Sequence[Run]") -> str:
-    """Return what to type to have a run again that is set apart."""
+def _again(name: str, runs: "Sequence[Run]", where: str = "") -> str:
+    """Return what to type to have a run again that is set apart; where: in which comparisons."""
     run = next(run for run in runs if run.name == name)
     members = run.parameters.get("members")
-    return f"{'Average its members' if members else 'Fit it'} again: {run.command or 'featurekit fit'}"
+    command = run.command or f"featurekit fit --target {run.target}"
+    return f"{'Average its members' if members else 'Fit it'} again{where}: {command}"
 
 
 def _print_checked(one: "Checked") -> None:
@@ -921,7 +922,8 @@ def _report_changes(workspace: Workspace, manifest: "Manifest", names: tuple[str
     folder = workspace.report(f"{names[1]}-against-{names[0]}")
     apart = relabelled(before, after, list(shared))
     for name, why in apart.items():
-        typer.echo(f"warning: {name} is set apart: {why}. Fit it again: featurekit fit", err=True)
+        again = _again(name, later, f" in {names[0]} and in {names[1]}")
+        typer.echo(f"warning: {name} is set apart: {why}. {again}", err=True)
     page = write_changes(folder, earlier, later, names, differences, apart)
     for name, found in differences.items():
         what = "differs beyond chance" if found.is_shown else "no evidence of a difference"
@@ -1079,7 +1081,7 @@ def predict(
     from featurekit.inference import model as trained_model
     from featurekit.inference import predict as library
 
-    _workspace(context)
+    workspace = _workspace(context)
     if output:
         library.check_output(output)
     asked = _asked(inputs or [])
@@ -1088,7 +1090,8 @@ def predict(
         raise WorkspaceError("No photographs given. Example: featurekit predict photo.jpg FOLDER/")
     if draw:
         library.check_drawings(draw, paths, "--draw")
-    models = _models([*(model or []), *asked.models]) or trained_model.off_the_shelf_models()
+    named = [workspace.model(folder) for folder in model or []]
+    models = _models([*named, *asked.models]) or trained_model.off_the_shelf_models()
     for note in unused_of_predict(
         models, sets=sets, abstain_above=abstain_above, probabilities=probabilities
     ):
@@ -1251,8 +1254,7 @@ def explain(
     from featurekit.inference import explain as library
     from featurekit.inference.predict import check_drawings
 
-    _workspace(context)
-    fitted = _one_model(model, "featurekit explain {} PHOTOGRAPH")
+    fitted = _one_model(_workspace(context).model(model), "featurekit explain {} PHOTOGRAPH")
     asked = _asked(inputs or [], asks_one=True)
     paths = asked.photographs
     if not paths:
@@ -1331,10 +1333,10 @@ def export(
     """
     from featurekit.inference.export import N_PICTURES, export_onnx
 
-    _workspace(context)
+    folder = _workspace(context).model(model)
     if file.suffix.lower() != ".onnx":
         raise WorkspaceError(f"FILE must end in .onnx. Got '{file.name}' instead.")
-    done = export_onnx(_one_model(model, f"featurekit export {{}} {file}"), file)
+    done = export_onnx(_one_model(folder, f"featurekit export {{}} {file}"), file)
     typer.echo(f"Wrote {done.path}, {done.n_bytes / 1e6:,.1f} MB.")
     typer.echo(f"It takes pixels, uint8 (n, {done.side}, {done.side}, 3), RGB, and gives {done.gives}.")
     typer.echo("Where the face must lie in the pixels is said in the file's metadata: landmarks.")

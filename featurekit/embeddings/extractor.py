@@ -44,8 +44,9 @@ from featurekit.project import whole_file, write_text
 # Raise whenever this module starts to compute different numbers: old cache files then go unused.
 EXTRACTION_VERSION = 2
 
-# A shard is written after so many pictures or so many seconds; a kill costs no more than that.
-SHARD_ROWS, SHARD_SECONDS = 512, 20.0
+# A shard is written after so many pictures or so many seconds; a kill costs no more than that. The first one
+# is written early and the others twice as late each, so that a few hundred pictures are not lost either.
+SHARD_ROWS, SHARD_SECONDS, _FIRST_SHARD_SECONDS = 512, 20.0, 2.0
 # Pictures from which on helper processes are worth their start,
 HELPERS_FROM = 400
 # weight files, in bytes, up to which a copy for each helper is cheap and the work between networks counts,
@@ -617,6 +618,7 @@ class _Pass:
         chunk, look = (_CHUNK, self._ask) if self._all_helpers else (1, self._look)
         under_way = (8 * self._threads + batch * (batch > 1)) // chunk + self._threads
         flushed = time.monotonic()
+        wait = _FIRST_SHARD_SECONDS
         done = 0
         with ThreadPoolExecutor(self._threads) as pool:
             rows = iter(todo)
@@ -637,9 +639,10 @@ class _Pass:
                             progress(done, len(todo))
                     if len(self._looked) - self._embedded >= batch:
                         self._embed()
-                    if len(self._looked) >= SHARD_ROWS or time.monotonic() - flushed > SHARD_SECONDS:
+                    if len(self._looked) >= SHARD_ROWS or time.monotonic() - flushed > wait:
                         self.flush()
                         flushed = time.monotonic()
+                        wait = min(2 * wait, SHARD_SECONDS)
             finally:
                 for future in waiting:
                     future.cancel()

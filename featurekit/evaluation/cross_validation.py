@@ -1117,7 +1117,11 @@ class Comparison:
         """Average runs whose target, folds and classes are the same."""
         names = [run.name for run in runs]
         target = self.manifest.target(runs[0].target)
-        tables = [read_predictions(self.folder / "predictions" / f"{name}.parquet") for name in names]
+        predictions = self.folder / "predictions"
+        tables = [
+            read_predictions(predictions / f"{run.name}.parquet", run.command or "featurekit fit")
+            for run in runs
+        ]
         if any(not table[["face_id", "fold"]].equals(tables[0][["face_id", "fold"]]) for table in tables):
             raise WorkspaceError(f"{', '.join(names)} did not read the same faces. Fit them again together.")
         position = {face_id: row for row, face_id in enumerate(self.manifest.table["face_id"].astype(str))}

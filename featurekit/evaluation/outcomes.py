@@ -110,8 +110,12 @@ def hash_of(table: pd.DataFrame) -> str:
     return found.hexdigest()
 
 
-def read_predictions(path: Path) -> pd.DataFrame:
+def read_predictions(path: Path, again: str = "featurekit fit") -> pd.DataFrame:
     """Return what a run said of each face that it was tested on.
+
+    Args:
+        path: of a run's predictions.
+        again: the command that makes them anew.
 
     Raises:
         WorkspaceError: the file is not there, or holds something else.
@@ -121,7 +125,7 @@ def read_predictions(path: Path) -> pd.DataFrame:
         table["face_id"]
     except FileNotFoundError as error:
         raise WorkspaceError(
-            f"The predictions of {path.stem} are not in {path.parent}. Fit it again: featurekit fit."
+            f"The predictions of {path.stem} are not in {path.parent}. Fit it again: {again}"
         ) from error
     except (OSError, ValueError, KeyError) as error:
         raise WorkspaceError(f"{path} holds no predictions ({error}). Delete it, and fit again.") from error

@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -125,6 +127,24 @@ def test_an_extraction_that_was_stopped_goes_on_where_it_stopped(
     assert second.n_read == 12
     expected = vectors_after(extract, manifest, recipes, settings, Store(tmp_path / "uninterrupted"))
     np.testing.assert_array_equal(vectors_of(manifest, recipes, settings, store).vectors, expected)
+
+
+def test_the_first_vectors_are_kept_after_two_seconds_and_the_others_half_as_often_each(
+    manifest, recipes, settings, store, monkeypatch
+):
+    ticks = iter(range(1000))  # a second passes each time that the clock is asked
+    clock = SimpleNamespace(monotonic=lambda: float(next(ticks)), perf_counter=time.perf_counter)
+    monkeypatch.setattr(library, "time", clock)
+    faces, kept = Store(store.root), []
+
+    def look(done, total):
+        kept.append(len(faces.shelf("faces", settings.recipe())))
+
+    extract(manifest, recipes, settings, store, threads=1, progress=look)
+    steps = [done for done in range(1, len(kept)) if kept[done] > kept[done - 1]]
+    assert steps
+    assert steps[0] <= 4
+    assert len(steps) <= 4
 
 
 KILLER = """

@@ -1,6 +1,7 @@
 """A class that not every training part can have is left out aloud, and stops no target."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from featurekit.cache.store import Store
+from featurekit.checks.audit import vectors_for
 from featurekit.data.datasets import prepare
 from featurekit.data.manifest import Manifest, is_measured
 from featurekit.data.splits import make_fold_set, subject_exclusive_folds
@@ -236,6 +238,19 @@ def test_a_network_that_lacks_a_face_and_is_read_is_named_before_anything_is_fit
     with pytest.raises(WorkspaceError, match=r"1 of 24 faces have no vector of pixels:rgb yet\. Finish: "):
         comparison.run(plans, ledger, store, models_folder=None, threads=1)
     assert not (tmp_path / "report").exists()
+
+
+def test_a_network_that_lacks_a_face_does_not_keep_the_audit_from_looking_in_another(world):
+    manifest, ledger, store = world
+    settings, asked = default_settings("whole_image"), {"device": "cpu", "precision": "auto"}
+    fewer = Manifest(manifest.table.iloc[:-1], manifest.root, manifest.info)
+    first = make_recipes(["dlib_age"], settings, device="cpu")
+    partly = enter(None, extract(fewer, first, settings, store), settings, asked)
+    both = replace(ledger, recipes={**partly.recipes, **ledger.recipes})
+    found = vectors_for(manifest, both, store)
+    assert [recipe.backbone for recipe in found.recipes] == ["mean_color"]
+    with pytest.raises(WorkspaceError, match=r"1 of 24 faces have no vector of dlib_age:"):
+        vectors_for(manifest, both, store, "dlib_age")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -577,6 +578,18 @@ def test_a_folder_of_models_is_answered_with_what_to_type(featurekit, models, po
     first = sorted(folder.iterdir())[0]
     remedy = f"{'--model' if where in ('--model', 'photographs') else f'featurekit {where}'} {first}"
     one_line(featurekit(*asked), "a folder of ", remedy)
+
+
+def test_a_model_is_looked_for_in_the_workspace_too(featurekit, models, portraits, tmp_path):
+    photo, folder = portraits / "photos" / "s1_0.png", tmp_path / "work" / "models"
+    shutil.copytree(models[0], folder / "mine")
+    for named in ("models/mine", "mine"):
+        code, _, errors = featurekit("predict", photo, "--model", named)
+        assert code == 0, errors
+    said = f"There is no model yours, and none of that name in {folder}, which has mine."
+    one_line(featurekit("predict", photo, "--model", "yours"), said)
+    one_line(featurekit("explain", "yours", photo), said)
+    one_line(featurekit("export", "yours", tmp_path / "m.onnx"), said)
 
 
 def test_a_second_model_is_not_explained_in_silence(featurekit, models, portraits):

@@ -163,6 +163,24 @@ def test_ranges_hold_people_of_every_age_and_are_hardly_wider_than_before(runs, 
     assert np.ptp(ranges, axis=1).mean() < 1.1 * np.ptp(before, axis=1).mean()
 
 
+@pytest.mark.slow
+def test_ranges_hold_people_of_every_age_for_every_model(runs):
+    trained = [run for run in runs if run.target == "age" and not run.is_baseline]
+    assert len(trained) > 10
+    for run in trained:
+        table = pd.read_parquet(FOLDER / "outcomes" / f"{run.name}.parquet")
+        years, true = (table[name].to_numpy(float) for name in ("predicted", "true"))
+        folds, subjects = table["fold"].to_numpy(np.intp), table["subject"].to_numpy()
+        ranges = cross_fitted_ranges(years, true, folds, subjects, alpha=MISSED)
+        held = (ranges[:, 0] <= true) & (true <= ranges[:, 1])
+        band = np.digitize(true, BANDS["age groups and what lies between"])
+        large = [number for number in np.unique(band) if (band == number).sum() >= 100]
+        below = [number for number in large if held[band == number].mean() < 0.85]
+        assert len(below) <= 1, (run.name, below)
+        width = np.ptp(ranges, axis=1).mean() / np.ptp(as_before(years, true, folds), axis=1).mean()
+        assert width < 1.1, (run.name, width)
+
+
 # ---------------------------------------------------------------- the first screen
 
 
