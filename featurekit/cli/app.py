@@ -222,7 +222,7 @@ def prepare(
       featurekit prepare table people.csv --column image_path=file --column age=years --root photos
       featurekit prepare table people.csv -o labels=beard,hair -o missing=-none -o box=xywh
     """
-    from featurekit.cache.store import FileIndex
+    from featurekit.cache.file_index import FileIndex
     from featurekit.data.datasets import DATASETS
     from featurekit.data.datasets import prepare as prepare_dataset
 

@@ -28,7 +28,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurekit.cache.store import Shelf, Store, recipe_key
+from featurekit.cache.keys import recipe_key
+from featurekit.cache.shelf import Shelf
+from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest, csv_of
 from featurekit.embeddings.pool import Helper, HelperDiedError, Message
 from featurekit.embeddings.worker import Looked, Looker, Task, face_columns, face_from, unpacked

@@ -26,7 +26,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurekit.cache.store import FileIndex, ShelfInfo, Store
+from featurekit.cache.file_index import FileIndex
+from featurekit.cache.store import ShelfInfo, Store
 from featurekit.data.manifest import Manifest
 from featurekit.data.splits import FoldSet
 from featurekit.embeddings.extractor import row_keys

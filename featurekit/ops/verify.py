@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurekit.cache.store import Store, recipe_key
+from featurekit.cache.keys import recipe_key
+from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.extractor import (
     OpenBackbone,

@@ -13,7 +13,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from featurekit.cache.store import FileIndex, Store
+from featurekit.cache.file_index import FileIndex
+from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.extractor import Ledger, extract, load_embeddings, make_recipes, row_keys
 from featurekit.errors import ManifestError, StoreError, UnknownNameError, WorkspaceError
