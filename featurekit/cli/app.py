@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
     from featurekit.data.datasets import Dataset
     from featurekit.data.manifest import Manifest
-    from featurekit.embeddings.extractor import Extraction, Ledger
+    from featurekit.embeddings.extractor import Extraction
+    from featurekit.embeddings.index import Ledger
     from featurekit.estimators import ClassifierKind
     from featurekit.evaluation.cross_validation import Run
     from featurekit.inference.model import TrainedModel
@@ -327,7 +328,9 @@ def extract(
       featurekit extract --detector insightface_scrfd --detector-weights scrfd_10g.onnx
     """
     from featurekit.cache.store import Store
-    from featurekit.embeddings import extractor as library
+    from featurekit.embeddings.extractor import extract as extract_vectors
+    from featurekit.embeddings.index import Ledger, enter
+    from featurekit.embeddings.recipe import make_recipes
     from featurekit.evaluation.unused_options import unused_of_extract
     from featurekit.faces.find import default_settings
 
@@ -343,14 +346,14 @@ def extract(
         names, detector, choose=choose, device=device, precision=precision, mirrored=mirror
     ):
         typer.echo(f"note: {note}", err=True)
-    recipes = library.make_recipes(names, settings, device=device, precision=precision, mirrored=mirror)
+    recipes = make_recipes(names, settings, device=device, precision=precision, mirrored=mirror)
     with _progress("extracting", unit="pictures") as progress:
-        extraction = library.extract(
+        extraction = extract_vectors(
             manifest, recipes, settings, Store(workspace.cache), threads=threads, progress=progress
         )
     ledger_path = workspace.cache / "extracted.json"
     asked = {"device": device, "precision": precision}
-    ledger = library.enter(library.Ledger.load(ledger_path), extraction, settings, asked)
+    ledger = enter(Ledger.load(ledger_path), extraction, settings, asked)
     ledger.save(ledger_path)
 
     from featurekit.faces.find import STATUS_MEANINGS
@@ -780,7 +783,7 @@ def audit_data(
     from featurekit.cache.store import Store
     from featurekit.checks import audit as library
     from featurekit.data.splits import make_fold_set
-    from featurekit.embeddings.extractor import Ledger
+    from featurekit.embeddings.index import Ledger
     from featurekit.errors import FoldError
     from featurekit.evaluation.cross_validation import Comparison, load_runs
     from featurekit.evaluation.outcomes import read_predictions, set_apart
@@ -1566,7 +1569,8 @@ def cache_export(
     Example: featurekit cache export dlib_age vectors.parquet
     """
     from featurekit.cache.store import Store
-    from featurekit.embeddings.extractor import check_export, export_embeddings, load_embeddings
+    from featurekit.embeddings.export import check_export, export_embeddings
+    from featurekit.embeddings.vectors import load_embeddings
     from featurekit.networks.backbones import split_feature
 
     check_export(path)
@@ -1604,7 +1608,7 @@ def _manifest(workspace: Workspace) -> "Manifest":
 
 
 def _ledger(workspace: Workspace) -> "Ledger":
-    from featurekit.embeddings.extractor import Ledger
+    from featurekit.embeddings.index import Ledger
 
     ledger = Ledger.load(workspace.cache / "extracted.json")
     if ledger is None:

@@ -30,7 +30,7 @@ from featurekit.cache.file_index import FileIndex
 from featurekit.cache.store import ShelfInfo, Store
 from featurekit.data.manifest import Manifest
 from featurekit.data.splits import FoldSet
-from featurekit.embeddings.extractor import row_keys
+from featurekit.embeddings.recipe import row_keys
 from featurekit.errors import ManifestError, UnknownNameError, WorkspaceError
 from featurekit.evaluation.outcomes import read_predictions
 from featurekit.evaluation.replaced import all_replaced_folders

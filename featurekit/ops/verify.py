@@ -19,14 +19,8 @@ from numpy.typing import NDArray
 from featurekit.cache.keys import recipe_key
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
-from featurekit.embeddings.extractor import (
-    OpenBackbone,
-    Recipe,
-    make_recipes,
-    open_networks,
-    row_keys,
-    settings_of,
-)
+from featurekit.embeddings.open_networks import OpenBackbone, open_networks
+from featurekit.embeddings.recipe import Recipe, make_recipes, row_keys, settings_of
 from featurekit.embeddings.worker import Looked, Looker, Task
 from featurekit.errors import FeaturekitError, StoreError, WorkspaceError
 from featurekit.evaluation.cross_validation import Run, processor, some_runs, versions

@@ -16,7 +16,10 @@ import pytest
 from featurekit.cache.file_index import FileIndex
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
-from featurekit.embeddings.extractor import Ledger, extract, load_embeddings, make_recipes, row_keys
+from featurekit.embeddings.extractor import extract
+from featurekit.embeddings.index import Ledger
+from featurekit.embeddings.recipe import make_recipes, row_keys
+from featurekit.embeddings.vectors import load_embeddings
 from featurekit.errors import ManifestError, StoreError, UnknownNameError, WorkspaceError
 from featurekit.ops import purge as library
 from featurekit.ops.purge import find_traces, look, purge
