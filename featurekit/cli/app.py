@@ -1508,14 +1508,15 @@ def cache_purge(
       featurekit cache purge --subject s0 --subject s1
       featurekit cache purge --image photos/s0_1.png
     """
-    from featurekit.ops import purge as library
+    from featurekit.ops.purge import look, purge
+    from featurekit.ops.traces import find_traces
 
     workspace = _workspace(context)
     _manifest(workspace)
     if not subject and not image:
         raise WorkspaceError("Nobody was named. Name a person with --subject, or a photograph with --image.")
-    traces = library.find_traces(workspace, subject or [], image or [])
-    purged = (library.look if dry_run else library.purge)(workspace, traces)
+    traces = find_traces(workspace, subject or [], image or [])
+    purged = (look if dry_run else purge)(workspace, traces)
     what = "would be removed" if dry_run else "removed"
     _table(["where", what, "of"], [[place, f"{n:,}", unit] for place, n, unit in purged.places])
     _print_what_stays(purged, dry_run=dry_run)
