@@ -1426,12 +1426,12 @@ def doctor() -> None:
     from featurekit.ops.doctor import diagnose
 
     findings = diagnose()
-    signs = {"ok": "ok", "warning": "warning", "problem": "PROBLEM"}
-    _table(["topic", "", "finding"], [[f.topic, signs[f.status], f.message] for f in findings])
+    signs = {"ok": "ok", "warning": "warning", "error": "PROBLEM"}
+    _table(["topic", "", "finding"], [[f.name, signs[f.severity], f.what] for f in findings])
     for finding in findings:
-        if finding.repair and finding.status != "ok":
-            typer.echo(f"{finding.topic}: {finding.repair}")
-    if any(finding.status == "problem" for finding in findings):
+        if finding.advice and finding.severity != "ok":
+            typer.echo(f"{finding.name}: {finding.advice}")
+    if any(finding.severity == "error" for finding in findings):
         raise typer.Exit(1)
 
 
