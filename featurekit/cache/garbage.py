@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from featurekit.cache.shard import DamagedError, open_shard
-from featurekit.cache.storage import entries, signatures
+from featurekit.cache.quarantine import QUARANTINE
+from featurekit.cache.shard import ENDING, DamagedError, open_shard
+from featurekit.cache.storage import FolderStorage, entries
 from featurekit.errors import StoreError
 from featurekit.project import is_running, is_unfinished, writer_of
 
@@ -40,10 +41,13 @@ def alone(root: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def collect(root: Path, folders: Sequence[Path], dropped: Collection[str]) -> list[tuple[Path, int]]:
+def collect(
+    storage: FolderStorage, root: Path, folders: Sequence[Path], dropped: Collection[str]
+) -> list[tuple[Path, int]]:
     """Remove leftovers, quarantine and repeated shards, and some whole shelves.
 
     Args:
+        storage: where the shards lie.
         root: folder of the store.
         folders: of its shelves.
         dropped: names of the folders to remove whole.
@@ -57,8 +61,8 @@ def collect(root: Path, folders: Sequence[Path], dropped: Collection[str]) -> li
             removed += _remove_tree(folder)
             continue
         removed += [_remove(path) for path in _unfinished(folder) if _is_left(path)]
-        removed += _remove_tree(folder / "quarantine")
-        removed += [_remove(path) for path in _redundant(folder)]
+        removed += _remove_tree(folder / QUARANTINE)
+        removed += [_remove(path) for path in _redundant(storage, folder)]
     return removed
 
 
@@ -79,12 +83,12 @@ def _is_left(path: Path) -> bool:
     return not is_running(writer) or quiet > 86400
 
 
-def _redundant(folder: Path) -> list[Path]:
+def _redundant(storage: FolderStorage, folder: Path) -> list[Path]:
     """Return shards of a shelf that can go since every row of theirs stays in another, smallest first."""
     shards = []
-    for path, _ in sorted(signatures(folder).items(), key=lambda item: (item[1][0], item[0])):
+    for path, _ in sorted(storage.list(folder, ENDING).items(), key=lambda item: (item[1][0], item[0])):
         try:
-            shards.append(open_shard(path, folder.parent.name, folder.name))
+            shards.append(open_shard(storage, path, folder.parent.name, folder.name))
         except (DamagedError, FileNotFoundError):
             continue
     if len(shards) < 2:

@@ -1,11 +1,14 @@
 """Put damaged files aside, where they are served to nobody."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from featurekit.cache.shard import DamagedError
-from featurekit.cache.storage import make_private_folder
+from featurekit.cache.storage import Storage
 from featurekit.errors import StoreError
+
+# Name of the folder beside a damaged file that it is moved to.
+QUARANTINE = "quarantine"
 
 
 @dataclass(frozen=True)
@@ -21,12 +24,8 @@ class Damage:
     why: str
 
 
-def put_aside(path: Path, why: DamagedError) -> Damage:
+def put_aside(storage: Storage, path: Path, why: str) -> Damage:
     """Move a file to where nobody reads it; where that cannot be done it is left and still not served."""
-    aside = path.parent / "quarantine" / path.name
-    try:
-        make_private_folder(aside.parent)
-        path.replace(aside)
-    except (OSError, StoreError):
-        pass
-    return Damage(path, str(why))
+    with suppress(OSError, StoreError):
+        storage.move(path, path.parent / QUARANTINE / path.name)
+    return Damage(path, why)

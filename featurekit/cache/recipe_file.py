@@ -10,20 +10,23 @@ from typing import Any
 
 from featurekit.cache.keys import recipe_key
 from featurekit.cache.shard import Shard
-from featurekit.cache.storage import private_file
+from featurekit.cache.storage import Storage
 from featurekit.errors import StoreError
 
-
-def write_recipe(folder: Path, recipe: Mapping[str, Any]) -> None:
-    """Write recipe.json into the folder of a shelf."""
-    with private_file(folder / "recipe.json") as file:
-        file.write(json.dumps(recipe, indent=2, sort_keys=True).encode() + b"\n")
+RECIPE_FILE = "recipe.json"
 
 
-def wrong_recipe(folder: Path, key: str) -> str:
+def write_recipe(storage: Storage, folder: Path, recipe: Mapping[str, Any]) -> None:
+    """Write recipe.json into the folder of a shelf, where it is not there."""
+    if not storage.exists(folder / RECIPE_FILE):
+        text = json.dumps(recipe, indent=2, sort_keys=True)
+        storage.put(folder / RECIPE_FILE, text.encode() + b"\n")
+
+
+def wrong_recipe(storage: Storage, folder: Path, key: str) -> str:
     """Return what is wrong with a folder's recipe.json, "" where nothing is or where it is not there."""
     try:
-        found = recipe_key(json.loads((folder / "recipe.json").read_bytes()))
+        found = recipe_key(json.loads(storage.read(folder / RECIPE_FILE)))
     except FileNotFoundError:
         return ""
     except OSError as error:
@@ -33,11 +36,11 @@ def wrong_recipe(folder: Path, key: str) -> str:
     return "" if found.startswith(key) else f"is of another recipe ({found[:16]})"
 
 
-def recipe_of(folder: Path, shards: Sequence[Shard]) -> Mapping[str, Any]:
+def recipe_of(storage: Storage, folder: Path, shards: Sequence[Shard]) -> Mapping[str, Any]:
     """Return the recipe of a folder from whatever still says it."""
     if shards:
         return shards[0].recipe
-    if wrong_recipe(folder, folder.name) or not (folder / "recipe.json").exists():
+    if wrong_recipe(storage, folder, folder.name) or not storage.exists(folder / RECIPE_FILE):
         return {}
-    recipe: dict[str, Any] = json.loads((folder / "recipe.json").read_bytes())
+    recipe: dict[str, Any] = json.loads(storage.read(folder / RECIPE_FILE))
     return recipe

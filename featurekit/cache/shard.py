@@ -6,7 +6,6 @@ has to be right.
 
 import errno
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -17,11 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.cache.keys import canonical, recipe_key
-from featurekit.cache.storage import Signature, hash_of, private_file, signature_of
+from featurekit.cache.storage import Signature, Storage, hash_of
 from featurekit.errors import StoreError
 
 # Raise when the layout of a shard changes: older shards are then damaged to this version and recomputed.
 STORE_VERSION = 1
+
+# How the name of a shard ends.
+ENDING = ".safetensors"
 
 # Name of the column that holds the keys of the rows.
 ROW_KEY = "row_key"
@@ -86,10 +88,11 @@ class Shard:
     columns: Mapping[str, Column]
 
 
-def open_shard(path: Path, kind: str, key: str, *, hashed: bool = True) -> Shard:
+def open_shard(storage: Storage, path: Path, kind: str, key: str, *, hashed: bool = True) -> Shard:
     """Look at a shard: its hash, whose it is, its keys and columns.
 
     Args:
+        storage: where it lies.
         path: the shard.
         kind: of its shelf.
         key: of its shelf's recipe, or the beginning of it.
@@ -101,8 +104,7 @@ def open_shard(path: Path, kind: str, key: str, *, hashed: bool = True) -> Shard
         DamagedError: it is not what it says.
     """
     try:
-        with path.open("rb", buffering=0) as file:
-            signature = signature_of(os.fstat(file.fileno()))
+        with storage.open(path) as (file, signature):
             if hashed and hash_of(file) != path.stem:
                 raise DamagedError("is not what was written: its hash is not its name")
             file.seek(0)
@@ -111,7 +113,7 @@ def open_shard(path: Path, kind: str, key: str, *, hashed: bool = True) -> Shard
             if len(start) < 8 or length > signature[0]:
                 raise DamagedError("is no safetensors file")
             header = start + file.read(length)
-            shard = parse_shard(path, signature, header, signature[0], file)
+            shard = _parse_shard(path, signature, header, signature[0], file)
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -124,7 +126,7 @@ def open_shard(path: Path, kind: str, key: str, *, hashed: bool = True) -> Shard
     return shard
 
 
-def parse_shard(
+def _parse_shard(
     path: Path, signature: Signature, header: bytes, size: int, file: IO[bytes] | None = None
 ) -> Shard:
     """Return what a shard says about itself.
@@ -167,23 +169,27 @@ def parse_shard(
 
 
 def write_shard(
+    storage: Storage,
     folder: Path,
     kind: str,
     recipe: Mapping[str, Any],
     keys: NDArray[np.bytes_],
     columns: Mapping[str, NDArray[Any]],
-) -> tuple[Path, bytes]:
-    """Write one shard of rows whole; return where it is, and its bytes."""
+) -> Shard:
+    """Write one shard of rows whole, and return what it says.
+
+    Raises:
+        WorkspaceError: the disk is full or cannot be written.
+    """
     from safetensors.numpy import save
 
     tensors = {**columns, ROW_KEY: keys.view(np.uint8).reshape(-1, 32)}
     said = {"version": STORE_VERSION, "kind": kind, "recipe": recipe}
     # One entry: with several, safetensors writes them in an order that changes from run to run.
     data = save(tensors, {"featurekit": canonical(said)})
-    path = folder / f"{sha256(data).hexdigest()}.safetensors"
-    with private_file(path) as file:
-        file.write(data)
-    return path, data
+    path = folder / f"{sha256(data).hexdigest()}{ENDING}"
+    signature = storage.put(path, data)
+    return _parse_shard(path, signature, data, len(data))
 
 
 def read_rows(

@@ -13,15 +13,15 @@ from featurekit.cache.quarantine import Damage, put_aside
 from featurekit.cache.recipe_file import write_recipe
 from featurekit.cache.shard import (
     DTYPES,
+    ENDING,
     ROW_KEY,
     DamagedError,
     Shard,
     open_shard,
-    parse_shard,
     read_rows,
     write_shard,
 )
-from featurekit.cache.storage import in_one_line, make_private_folder, signature_of, signatures
+from featurekit.cache.storage import Storage, in_one_line
 from featurekit.errors import StoreError
 
 # What to do about a shelf that cannot be used, with its key.
@@ -38,15 +38,23 @@ class Shelf:
         folder: where its shards are; it need not exist yet.
         kind: e.g. "embeddings".
         recipe: what the rows are made by.
+        storage: what holds the folder.
         read_only: whether a damaged shard is left where it is; its rows are not served all the same.
     """
 
     def __init__(
-        self, folder: Path, kind: str, recipe: Mapping[str, Any], *, read_only: bool = False
+        self,
+        folder: Path,
+        kind: str,
+        recipe: Mapping[str, Any],
+        storage: Storage,
+        *,
+        read_only: bool = False,
     ) -> None:
         self.folder = folder
         self.kind = kind
         self.read_only = read_only
+        self._storage = storage
         self.recipe = dict(recipe)
         self.key = recipe_key(recipe)
         self._damaged: list[Damage] = []
@@ -104,11 +112,8 @@ class Shelf:
             tensors = {
                 name: np.ascontiguousarray(np.asarray(values)[fresh]) for name, values in columns.items()
             }
-            make_private_folder(self.folder)
-            if not (self.folder / "recipe.json").exists():
-                write_recipe(self.folder, self.recipe)
-            path, data = write_shard(self.folder, self.kind, self.recipe, keys[fresh], tensors)
-            self._add([parse_shard(path, signature_of(path.stat()), data, len(data))])
+            write_recipe(self._storage, self.folder, self.recipe)
+            self._add([write_shard(self._storage, self.folder, self.kind, self.recipe, keys[fresh], tensors)])
 
     @in_one_line
     def read(self, row_keys: RowKeys, columns: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
@@ -141,18 +146,21 @@ class Shelf:
     def refresh(self) -> None:
         """See what other writers have added or removed since."""
         with self._lock:
-            found = signatures(self.folder)
+            found = self._storage.list(self.folder, ENDING)
             if any(found.get(shard.path) != shard.signature for shard in self._shards):
                 self._forget()
             known = {shard.path for shard in self._shards}
             fresh = []
             for path in sorted(found.keys() - known):
                 try:
-                    fresh.append(open_shard(path, self.kind, self.key))
+                    fresh.append(open_shard(self._storage, path, self.kind, self.key))
                 except FileNotFoundError:  # collected by somebody else in this moment
                     continue
                 except DamagedError as damage:
-                    found_so = Damage(path, str(damage)) if self.read_only else put_aside(path, damage)
+                    if self.read_only:
+                        found_so = Damage(path, str(damage))
+                    else:
+                        found_so = put_aside(self._storage, path, str(damage))
                     if found_so not in self._damaged:
                         self._damaged.append(found_so)
             self._add(fresh)
@@ -232,7 +240,7 @@ class Shelf:
             if not len(positions):
                 continue
             shard = shards[shard_of[positions[0]]]
-            with shard.path.open("rb", buffering=0) as file:
+            with self._storage.open(shard.path) as (file, _):
                 for name in names:
                     column = shard.columns.get(name)
                     if column is None or (column.dtype, column.shape) != known[name]:

@@ -30,11 +30,11 @@ from numpy.typing import NDArray
 from featurekit.cache.forget import forget_rows
 from featurekit.cache.garbage import alone, collect
 from featurekit.cache.keys import RowKeys, as_keys, recipe_key
-from featurekit.cache.quarantine import Damage, put_aside
-from featurekit.cache.recipe_file import recipe_of, write_recipe, wrong_recipe
-from featurekit.cache.shard import DamagedError, Shard, open_shard
+from featurekit.cache.quarantine import QUARANTINE, Damage, put_aside
+from featurekit.cache.recipe_file import RECIPE_FILE, recipe_of, write_recipe, wrong_recipe
+from featurekit.cache.shard import ENDING, DamagedError, Shard, open_shard
 from featurekit.cache.shelf import Shelf
-from featurekit.cache.storage import entries, in_one_line, signatures
+from featurekit.cache.storage import FolderStorage, entries, in_one_line
 from featurekit.errors import StoreError
 
 
@@ -100,6 +100,7 @@ class Store:
     def __init__(self, root: Path, *, read_only: bool = False) -> None:
         self.root = root
         self.read_only = read_only
+        self._storage = FolderStorage()
         self._shelves: dict[Path, Shelf] = {}
 
     @in_one_line
@@ -117,13 +118,13 @@ class Store:
             raise StoreError(f"'{kind}' cannot name a kind of shelf: small letters, digits and _ only.")
         key = recipe_key(recipe)
         folder = self.root / kind / key[:16]
-        wrong = wrong_recipe(folder, key)
+        wrong = wrong_recipe(self._storage, folder, key)
         if wrong:
-            raise StoreError(f"{folder / 'recipe.json'} {wrong}. Repair it: featurekit cache verify")
+            raise StoreError(f"{folder / RECIPE_FILE} {wrong}. Repair it: featurekit cache verify")
         if folder in self._shelves:
             self._shelves[folder].refresh()
         else:
-            self._shelves[folder] = Shelf(folder, kind, recipe, read_only=self.read_only)
+            self._shelves[folder] = Shelf(folder, kind, recipe, self._storage, read_only=self.read_only)
         return self._shelves[folder]
 
     @in_one_line
@@ -131,23 +132,24 @@ class Store:
         """Return what is there, by kind and key; only verify() sees damage inside a shard."""
         infos = []
         for folder in self._folders():
-            shards, damaged = [], len(entries(folder / "quarantine"))
-            for path in sorted(signatures(folder)):
+            kind, key = folder.parent.name, folder.name
+            shards, damaged = [], len(entries(folder / QUARANTINE))
+            for path in sorted(self._storage.list(folder, ENDING)):
                 try:
-                    shards.append(open_shard(path, folder.parent.name, folder.name, hashed=False))
+                    shards.append(open_shard(self._storage, path, kind, key, hashed=False))
                 except FileNotFoundError:
                     continue
                 except DamagedError:
                     damaged += 1
             keys = np.concatenate([np.zeros(0, "S32"), *(shard.keys for shard in shards)])
             info = ShelfInfo(
-                kind=folder.parent.name,
-                key=folder.name,
-                recipe=recipe_of(folder, shards),
+                kind=kind,
+                key=key,
+                recipe=recipe_of(self._storage, folder, shards),
                 rows=len(np.unique(keys)),
                 shards=len(shards),
                 bytes=sum(shard.signature[0] for shard in shards),
-                damaged=damaged + bool(wrong_recipe(folder, folder.name)),
+                damaged=damaged + bool(wrong_recipe(self._storage, folder, key)),
             )
             infos.append(info)
         return infos
@@ -160,19 +162,19 @@ class Store:
         """
         n_shards, n_bytes, damaged = 0, 0, []
         for folder in self._folders():
-            wrong = wrong_recipe(folder, folder.name)
+            wrong = wrong_recipe(self._storage, folder, folder.name)
             if wrong:
-                damaged.append(put_aside(folder / "recipe.json", DamagedError(wrong)))
+                damaged.append(put_aside(self._storage, folder / RECIPE_FILE, wrong))
             shards = []
-            for path in sorted(signatures(folder)):
+            for path in sorted(self._storage.list(folder, ENDING)):
                 try:
-                    shards.append(open_shard(path, folder.parent.name, folder.name))
+                    shards.append(open_shard(self._storage, path, folder.parent.name, folder.name))
                 except FileNotFoundError:
                     continue
                 except DamagedError as damage:
-                    damaged.append(put_aside(path, damage))
-            if shards and not (folder / "recipe.json").exists():
-                write_recipe(folder, shards[0].recipe)
+                    damaged.append(put_aside(self._storage, path, str(damage)))
+            if shards:
+                write_recipe(self._storage, folder, shards[0].recipe)
             n_shards += len(shards)
             n_bytes += sum(shard.signature[0] for shard in shards)
         return Verified(n_shards, n_bytes, tuple(damaged))
@@ -201,7 +203,7 @@ class Store:
         if keep is not None:
             dropped |= known - {key[:16] for key in keep}
         with alone(self.root):
-            removed = collect(self.root, folders, dropped)
+            removed = collect(self._storage, self.root, folders, dropped)
         return Freed(tuple(path for path, _ in removed), sum(size for _, size in removed))
 
     @in_one_line
@@ -231,7 +233,7 @@ class Store:
         gone = as_keys(row_keys)
         with alone(self.root):
             for shard in self._shards_of(shelf):
-                forget_rows(shard, gone)
+                forget_rows(self._storage, shard, gone)
 
     @in_one_line
     def clear_quarantine(self) -> None:
@@ -243,12 +245,12 @@ class Store:
     @in_one_line
     def quarantines(self) -> list[Path]:
         """Return the folders that hold damaged files."""
-        return [folder / "quarantine" for folder in self._folders() if (folder / "quarantine").is_dir()]
+        return [folder / QUARANTINE for folder in self._folders() if (folder / QUARANTINE).is_dir()]
 
     def _shards_of(self, shelf: ShelfInfo) -> "Iterator[Shard]":
-        for path in sorted(signatures(self.root / shelf.kind / shelf.key)):
+        for path in sorted(self._storage.list(self.root / shelf.kind / shelf.key, ENDING)):
             try:
-                yield open_shard(path, shelf.kind, shelf.key, hashed=False)
+                yield open_shard(self._storage, path, shelf.kind, shelf.key, hashed=False)
             except FileNotFoundError:
                 continue
             except DamagedError as damage:
