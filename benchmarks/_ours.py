@@ -59,14 +59,15 @@ def extracted(
     """
     from featurekit.cache.store import Store
     from featurekit.data.datasets import prepare
-    from featurekit.embeddings import extractor as embeddings
+    from featurekit.embeddings.extractor import extract
+    from featurekit.embeddings.recipe import make_recipes
     from featurekit.faces.find import default_settings
 
     manifest = prepare("utkface", Path(job["folder"]))
     settings = default_settings(detector, detector_weights=detector_weights)
-    recipes = embeddings.make_recipes(features, settings, device="cpu", precision=precision)
+    recipes = make_recipes(features, settings, device="cpu", precision=precision)
     store = Store(Path(job["scratch"]) / "cache")
-    extraction = embeddings.extract(manifest, recipes, settings, store, threads=int(job["threads"]))
+    extraction = extract(manifest, recipes, settings, store, threads=int(job["threads"]))
     found = extraction.statuses.get("ok", 0)
     ran = ", ".join(f"{name} {got['precision']}" for name, got in extraction.achieved.items())
     answer = {

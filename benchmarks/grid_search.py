@@ -91,7 +91,8 @@ def from_workspace(folder: Path, n: int) -> tuple[NDArray[np.float64], NDArray[n
     """Return dlib_age's vectors of a workspace, their age groups and their persons' numbers."""
     from featurekit.cache.store import Store
     from featurekit.data.manifest import AGE_GROUP, Manifest
-    from featurekit.embeddings.extractor import Ledger, load_embeddings
+    from featurekit.embeddings.index import Ledger
+    from featurekit.embeddings.vectors import load_embeddings
     from featurekit.project import Workspace
 
     workspace = Workspace(folder)

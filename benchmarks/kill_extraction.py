@@ -29,7 +29,9 @@ import numpy as np
 CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(CHECKOUT))  # so that it runs from a checkout that is not installed
 
-from featurekit.cache.store import ROW_KEY, Shelf, Store  # noqa: E402
+from featurekit.cache.shard import ROW_KEY  # noqa: E402
+from featurekit.cache.shelf import Shelf  # noqa: E402
+from featurekit.cache.store import Store  # noqa: E402
 
 BLOCK_ROWS = 4096
 

@@ -21,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from a c
 
 from featurekit.cache.store import Store
 from featurekit.data.datasets import prepare
-from featurekit.embeddings.extractor import extract, make_recipes
+from featurekit.embeddings.extractor import extract
+from featurekit.embeddings.recipe import make_recipes
 from featurekit.faces.find import default_settings
 
 SIZE = (8000, 6000)

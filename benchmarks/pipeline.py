@@ -28,7 +28,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from a c
 from featurekit.cache.store import Store
 from featurekit.data.datasets import prepare
 from featurekit.data.manifest import Manifest
-from featurekit.embeddings.extractor import extract, make_recipes, open_networks
+from featurekit.embeddings.extractor import extract
+from featurekit.embeddings.open_networks import open_networks
+from featurekit.embeddings.recipe import make_recipes
 from featurekit.faces.find import align, default_settings, find_face, open_finder
 from featurekit.faces.images import decode
 

@@ -35,7 +35,7 @@ HELD_OUT = 5  # every fifth face
 def work(job: Mapping[str, Any]) -> dict[str, Any]:
     """Train on the faces of job["folder"] as featurekit does."""
     from featurekit.data.manifest import AGE, GENDER
-    from featurekit.embeddings.extractor import load_embeddings
+    from featurekit.embeddings.vectors import load_embeddings
     from featurekit.estimators import CLASSIFIERS, fresh
     from featurekit.estimators import _cnn as library
     from featurekit.estimators._heads import head_for

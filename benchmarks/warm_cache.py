@@ -30,7 +30,9 @@ def work(job: Mapping[str, Any]) -> dict[str, Any]:
     """Extract once more, as a process or through the library."""
     from featurekit.cache.store import Store
     from featurekit.data.manifest import Manifest
-    from featurekit.embeddings.extractor import Ledger, extract, make_recipes
+    from featurekit.embeddings.extractor import extract
+    from featurekit.embeddings.index import Ledger
+    from featurekit.embeddings.recipe import make_recipes
     from featurekit.project import Workspace
 
     workspace = Workspace(Path(job["workspace"]))

@@ -15,7 +15,7 @@ from featurekit.networks import weights
 
 if TYPE_CHECKING:
     from featurekit.data.manifest import Manifest
-    from featurekit.embeddings.extractor import Recipe
+    from featurekit.embeddings.recipe import Recipe
     from featurekit.faces.find import FaceSettings
 
 ROOT = Path(__file__).parents[1]
@@ -306,7 +306,7 @@ def settings() -> "FaceSettings":
 @pytest.fixture
 def recipes(settings: "FaceSettings") -> "dict[str, Recipe]":
     """What the simplest backbone makes of them."""
-    from featurekit.embeddings.extractor import make_recipes
+    from featurekit.embeddings.recipe import make_recipes
 
     return make_recipes(["mean_color"], settings, device="cpu")
 

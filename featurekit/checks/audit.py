@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 from featurekit.cache.store import Store
 from featurekit.data.manifest import AGE_GROUP, COLUMNS, GENDER, TARGETS, Manifest, Target
 from featurekit.data.splits import Fold, FoldSet
-from featurekit.embeddings.extractor import Embeddings, Ledger, load_embeddings
+from featurekit.embeddings.index import Ledger
+from featurekit.embeddings.vectors import Embeddings, load_embeddings
 from featurekit.errors import FoldError, ImageError, TargetError, WorkspaceError
 from featurekit.estimators import CLASSIFIERS
 from featurekit.estimators._estimator import one_blas_thread

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
     from featurekit.data.datasets import Dataset
     from featurekit.data.manifest import Manifest
-    from featurekit.embeddings.extractor import Extraction, Ledger
+    from featurekit.embeddings.extractor import Extraction
+    from featurekit.embeddings.index import Ledger
     from featurekit.estimators import ClassifierKind
     from featurekit.evaluation.cross_validation import Run
     from featurekit.inference.model import TrainedModel
@@ -222,7 +223,7 @@ def prepare(
       featurekit prepare table people.csv --column image_path=file --column age=years --root photos
       featurekit prepare table people.csv -o labels=beard,hair -o missing=-none -o box=xywh
     """
-    from featurekit.cache.store import FileIndex
+    from featurekit.cache.file_index import FileIndex
     from featurekit.data.datasets import DATASETS
     from featurekit.data.datasets import prepare as prepare_dataset
 
@@ -327,7 +328,9 @@ def extract(
       featurekit extract --detector insightface_scrfd --detector-weights scrfd_10g.onnx
     """
     from featurekit.cache.store import Store
-    from featurekit.embeddings import extractor as library
+    from featurekit.embeddings.extractor import extract as extract_vectors
+    from featurekit.embeddings.index import Ledger, enter
+    from featurekit.embeddings.recipe import make_recipes
     from featurekit.evaluation.unused_options import unused_of_extract
     from featurekit.faces.find import default_settings
 
@@ -343,14 +346,14 @@ def extract(
         names, detector, choose=choose, device=device, precision=precision, mirrored=mirror
     ):
         typer.echo(f"note: {note}", err=True)
-    recipes = library.make_recipes(names, settings, device=device, precision=precision, mirrored=mirror)
+    recipes = make_recipes(names, settings, device=device, precision=precision, mirrored=mirror)
     with _progress("extracting", unit="pictures") as progress:
-        extraction = library.extract(
+        extraction = extract_vectors(
             manifest, recipes, settings, Store(workspace.cache), threads=threads, progress=progress
         )
     ledger_path = workspace.cache / "extracted.json"
     asked = {"device": device, "precision": precision}
-    ledger = library.enter(library.Ledger.load(ledger_path), extraction, settings, asked)
+    ledger = enter(Ledger.load(ledger_path), extraction, settings, asked)
     ledger.save(ledger_path)
 
     from featurekit.faces.find import STATUS_MEANINGS
@@ -780,7 +783,7 @@ def audit_data(
     from featurekit.cache.store import Store
     from featurekit.checks import audit as library
     from featurekit.data.splits import make_fold_set
-    from featurekit.embeddings.extractor import Ledger
+    from featurekit.embeddings.index import Ledger
     from featurekit.errors import FoldError
     from featurekit.evaluation.cross_validation import Comparison, load_runs
     from featurekit.evaluation.outcomes import read_predictions, set_apart
@@ -1425,12 +1428,12 @@ def doctor() -> None:
     from featurekit.ops.doctor import diagnose
 
     findings = diagnose()
-    signs = {"ok": "ok", "warning": "warning", "problem": "PROBLEM"}
-    _table(["topic", "", "finding"], [[f.topic, signs[f.status], f.message] for f in findings])
+    signs = {"ok": "ok", "warning": "warning", "error": "PROBLEM"}
+    _table(["topic", "", "finding"], [[f.name, signs[f.severity], f.what] for f in findings])
     for finding in findings:
-        if finding.repair and finding.status != "ok":
-            typer.echo(f"{finding.topic}: {finding.repair}")
-    if any(finding.status == "problem" for finding in findings):
+        if finding.advice and finding.severity != "ok":
+            typer.echo(f"{finding.name}: {finding.advice}")
+    if any(finding.severity == "error" for finding in findings):
         raise typer.Exit(1)
 
 
@@ -1507,14 +1510,15 @@ def cache_purge(
       featurekit cache purge --subject s0 --subject s1
       featurekit cache purge --image photos/s0_1.png
     """
-    from featurekit.ops import purge as library
+    from featurekit.ops.purge import look, purge
+    from featurekit.ops.traces import find_traces
 
     workspace = _workspace(context)
     _manifest(workspace)
     if not subject and not image:
         raise WorkspaceError("Nobody was named. Name a person with --subject, or a photograph with --image.")
-    traces = library.find_traces(workspace, subject or [], image or [])
-    purged = (library.look if dry_run else library.purge)(workspace, traces)
+    traces = find_traces(workspace, subject or [], image or [])
+    purged = (look if dry_run else purge)(workspace, traces)
     what = "would be removed" if dry_run else "removed"
     _table(["where", what, "of"], [[place, f"{n:,}", unit] for place, n, unit in purged.places])
     _print_what_stays(purged, dry_run=dry_run)
@@ -1568,7 +1572,8 @@ def cache_export(
     Example: featurekit cache export dlib_age vectors.parquet
     """
     from featurekit.cache.store import Store
-    from featurekit.embeddings.extractor import check_export, export_embeddings, load_embeddings
+    from featurekit.embeddings.export import check_export, export_embeddings
+    from featurekit.embeddings.vectors import load_embeddings
     from featurekit.networks.backbones import split_feature
 
     check_export(path)
@@ -1606,7 +1611,7 @@ def _manifest(workspace: Workspace) -> "Manifest":
 
 
 def _ledger(workspace: Workspace) -> "Ledger":
-    from featurekit.embeddings.extractor import Ledger
+    from featurekit.embeddings.index import Ledger
 
     ledger = Ledger.load(workspace.cache / "extracted.json")
     if ledger is None:

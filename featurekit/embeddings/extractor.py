@@ -12,120 +12,34 @@ costs nothing, a killed run goes on where it stopped, and a second run opens no
 picture at all.
 """
 
-import json
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from hashlib import sha256
 from itertools import islice
-from pathlib import Path
-from queue import SimpleQueue
-from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from featurekit.cache.store import Shelf, Store, recipe_key
-from featurekit.data.manifest import Manifest, csv_of
-from featurekit.embeddings.pool import Helper, HelperDiedError, Message
-from featurekit.embeddings.worker import Looked, Looker, Task, face_columns, face_from, unpacked
-from featurekit.errors import EmbeddingError, EngineError, ManifestError, WorkspaceError
-from featurekit.faces.detectors import DETECTORS
-from featurekit.faces.find import BROKEN, STATUSES, CropKind, Face, FaceSettings, open_finder
-from featurekit.networks import weights
-from featurekit.networks.backbones import BACKBONES, split_feature
-from featurekit.networks.engines import Session, resolve, usable_cores
-from featurekit.progress import Clock, Progress
-from featurekit.project import whole_file, write_text
-
-# Raise whenever this module starts to compute different numbers: old cache files then go unused.
-EXTRACTION_VERSION = 2
+from featurekit.cache.shelf import Shelf
+from featurekit.cache.store import Store
+from featurekit.data.manifest import Manifest
+from featurekit.embeddings.open_networks import open_networks
+from featurekit.embeddings.pool import CHUNK, HelperPool, fit_for_helpers
+from featurekit.embeddings.recipe import Recipe, row_keys
+from featurekit.embeddings.vectors import row_statuses
+from featurekit.embeddings.worker import Looked, Looker, Task, face_columns, face_from
+from featurekit.errors import ManifestError
+from featurekit.faces.find import BROKEN, STATUSES, Face, FaceSettings, open_finder
+from featurekit.networks.engines import usable_cores
+from featurekit.progress import Progress
 
 # A shard is written after so many pictures or so many seconds; a kill costs no more than that. The first one
 # is written early and the others twice as late each, so that a few hundred pictures are not lost either.
 SHARD_ROWS, SHARD_SECONDS, _FIRST_SHARD_SECONDS = 512, 20.0, 2.0
-# Pictures from which on helper processes are worth their start,
+# Pictures from which on helper processes are worth their start.
 HELPERS_FROM = 400
-# weight files, in bytes, up to which a copy for each helper is cheap and the work between networks counts,
-_SMALL_NETWORKS = 64 * 2**20
-# pictures that a helper is given at once, and seconds after which it counts as stuck.
-_CHUNK, _PATIENCE = 8, 120.0
-# Pictures that may end their helper before it is no longer the pictures' fault.
-_MOST_DEATHS = 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """Everything that decides the numbers. Change one part and it is another embedding.
-
-    Attributes:
-        faces: how the picture was decoded and the face found (FaceSettings.recipe()).
-        backbone: name of the network.
-        layer: where it was read.
-        weights: sha256 of its weight file, "" where it has none.
-        input_size: side of the crop, in pixels.
-        template: where the landmarks were put.
-        normalization: what was done to the pixels first.
-        mirrored: whether the vectors are the mean of the crop's and its mirror image's.
-        precision: "fp32" or "bf16".
-        engine: class of engine, whose members agree to the last bit: "cpu" or "cuda".
-        extraction_version: version of this module's arithmetic.
-    """
-
-    faces: Mapping[str, Any]
-    backbone: str
-    layer: str
-    weights: str
-    input_size: int
-    template: str
-    normalization: Mapping[str, Any]
-    precision: str
-    engine: str
-    mirrored: bool = False
-    extraction_version: int = EXTRACTION_VERSION
-
-    @property
-    def key(self) -> str:
-        """A name that two different recipes never share."""
-        return recipe_key(asdict(self))
-
-    @property
-    def feature(self) -> str:
-        """Name of the vectors, e.g. "dlib_age:pooled"."""
-        return f"{self.backbone}:{self.layer}"
-
-
-@dataclass(frozen=True)
-class Embeddings:
-    """One vector per face found, in the order of the manifest.
-
-    Attributes:
-        rows: row numbers in the manifest, shape (n_faces,), increasing.
-        face_ids: shape (n_faces,).
-        vectors: float32, or uint8 for pixels, shape (n_faces, dim), every number finite.
-        blocks: length of each part where several backbones are joined; their sum is dim.
-        recipes: what each part was made from.
-    """
-
-    rows: NDArray[np.intp]
-    face_ids: NDArray[np.str_]
-    vectors: NDArray[Any]
-    blocks: tuple[int, ...]
-    recipes: tuple[Recipe, ...]
-
-    def __post_init__(self) -> None:
-        if not len(self.rows) == len(self.face_ids) == len(self.vectors):
-            raise EmbeddingError(f"{len(self.vectors)} vectors for {len(self.face_ids)} faces.")
-        if sum(self.blocks) != self.vectors.shape[1]:
-            raise EmbeddingError(f"Parts of {self.blocks} numbers do not make {self.vectors.shape[1]}.")
-        if self.vectors.dtype.kind != "f":
-            return
-        finite = np.isfinite(self.vectors).all(axis=1)
-        if not finite.all():
-            raise EmbeddingError(f"The vector of {self.face_ids[np.argmin(finite)]} is not finite.")
 
 
 @dataclass(frozen=True)
@@ -167,130 +81,6 @@ class Extraction:
         return {name: self.seconds * self.parts.get(name, 0.0) / busy for name in self.achieved}
 
 
-def make_recipes(
-    features: Sequence[str],
-    settings: FaceSettings,
-    *,
-    device: str = "auto",
-    precision: str = "auto",
-    mirrored: bool = False,
-) -> dict[str, Recipe]:
-    """Return the recipe of each feature and of the heads that come with its backbone.
-
-    Args:
-        features: "backbone" or "backbone:layer".
-        settings: how faces are found.
-        device: "auto", "cpu" or "cuda".
-        precision: "auto", "fp32" or "bf16".
-        mirrored: whether the vectors are the mean of the crop's and its mirror image's.
-
-    Returns:
-        "backbone:layer" → recipe, in the order asked.
-
-    Raises:
-        UnknownNameError: no such backbone or layer.
-        WeightsError: a weight file is missing; the message says which and how to get it.
-    """
-    device, precision = resolve(device, precision)
-    recipes: dict[str, Recipe] = {}
-    for feature in features:
-        backbone, layer = split_feature(feature)
-        if backbone.weights and not weights.present(backbone.weights):
-            weights.read(backbone.weights)  # says what is missing and how to get it
-        for name in dict.fromkeys((layer, *backbone.heads)):
-            recipe = Recipe(
-                faces=settings.recipe(),
-                backbone=backbone.name,
-                layer=name,
-                weights=weights.sha256_of(backbone.weights) if backbone.weights else "",
-                input_size=backbone.input_size,
-                template=backbone.template,
-                # As JSON gives it back, lists for tuples, so that a recipe equals itself when it is read.
-                normalization=json.loads(json.dumps(asdict(backbone.normalization))),
-                precision=precision if backbone.weights else "fp32",
-                engine=device if backbone.weights else "cpu",
-                mirrored=mirrored and not backbone.is_picture,
-            )
-            recipes.setdefault(recipe.feature, recipe)
-    return recipes
-
-
-@dataclass(frozen=True)
-class OpenBackbone:
-    """A backbone that is ready to run.
-
-    Attributes:
-        name: of the backbone.
-        layers: what is read.
-        crop: what it wants cut out.
-        session: crops in, one array a layer out.
-        mirrored: whether the mirror images are read too, and the mean of both is given.
-    """
-
-    name: str
-    layers: tuple[str, ...]
-    crop: CropKind
-    session: Session
-    mirrored: bool
-
-    def vectors(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        """Return "backbone:layer" → vectors (n, dim) of crops (n, s, s, 3)."""
-        outputs = self.session(crops)
-        if self.mirrored:
-            others = self.session(np.ascontiguousarray(crops[:, :, ::-1]))
-            outputs = [(one + other) * np.float32(0.5) for one, other in zip(outputs, others, strict=True)]
-        return {f"{self.name}:{layer}": out for layer, out in zip(self.layers, outputs, strict=True)}
-
-
-def open_networks(recipes: Sequence[Recipe], threads: int) -> list[OpenBackbone]:
-    """Make each backbone that the recipes need ready to run, once, with all its layers.
-
-    Raises:
-        WeightsError: a weight file is missing or is not the one it should be.
-        EngineError: a device or precision cannot be had.
-    """
-    networks = []
-    for name in dict.fromkeys(recipe.backbone for recipe in recipes):
-        own = [recipe for recipe in recipes if recipe.backbone == name]
-        backbone, layers = BACKBONES[name], tuple(recipe.layer for recipe in own)
-        data = weights.read(backbone.weights) if backbone.weights else b""
-        session = backbone.open(
-            data, layers, device=own[0].engine, precision=own[0].precision, threads=threads
-        )
-        crop = (backbone.template, backbone.input_size)
-        networks.append(OpenBackbone(name, layers, crop, session, own[0].mirrored))
-    return networks
-
-
-def describe_weights(
-    recipes: Sequence[Recipe], settings: FaceSettings, trained: Sequence[str] = ()
-) -> list[dict[str, Any]]:
-    """Return name, file, sha256, source and the three licences of every weight file that took part.
-
-    Args:
-        recipes: of the vectors.
-        settings: how the faces were found.
-        trained: names of further backbones, that a network trained end to end started from.
-    """
-    detector = [weights.describe_by_hash(settings.weights_sha256)] if settings.weights_sha256 else []
-    names = [BACKBONES[name].weights for name in (*(recipe.backbone for recipe in recipes), *trained)]
-    return detector + [weights.describe(name) for name in dict.fromkeys(names) if name]
-
-
-def row_keys(manifest: Manifest, settings: FaceSettings) -> NDArray[np.uint8]:
-    """Return what a row's face is remembered by, shape (n_rows, 32); zeros for a row without a picture.
-
-    It is the picture's content, and the box where the box decides which face is meant.
-    """
-    keys = np.zeros((len(manifest), 32), np.uint8)
-    boxes = manifest.table["box"] if settings.choose == "box" else [""] * len(manifest)
-    for row, (content, box) in enumerate(zip(manifest.table["content"], boxes, strict=True)):
-        if content:
-            key = bytes.fromhex(content)
-            keys[row] = np.frombuffer(sha256(key + box.encode()).digest() if box else key, np.uint8)
-    return keys
-
-
 def extract(
     manifest: Manifest,
     recipes: Mapping[str, Recipe],
@@ -316,12 +106,7 @@ def extract(
         WorkspaceError: the cache cannot be written.
     """
     started = time.perf_counter()
-    if settings.choose == "box" and not (manifest.table["box"] != "").any():
-        raise ManifestError(
-            "--choose box needs boxes, and the manifest's column 'box' is empty. Say which column of your"
-            " table holds them as x1 y1 x2 y2 in pixels: featurekit prepare table FILE --column box=NAME (or"
-            " four columns: --column x1=NAME --column y1=NAME --column x2=NAME --column y2=NAME)."
-        )
+    _check_boxes(manifest, settings)
     keys = row_keys(manifest, settings)
     faces = store.shelf("faces", settings.recipe())
     shelves = {recipe.feature: store.shelf("embeddings", asdict(recipe)) for recipe in recipes.values()}
@@ -329,7 +114,7 @@ def extract(
     threads = threads or usable_cores()
     one_pass = None
     if len(todo):
-        helpers = len(todo) >= HELPERS_FROM and threads > 1 and _fit_for_helpers(recipes, settings)
+        helpers = len(todo) >= HELPERS_FROM and threads > 1 and fit_for_helpers(recipes, settings)
         one_pass = _Pass(manifest, keys, recipes, settings, faces, shelves, threads, helpers=helpers)
         try:
             one_pass.run(todo, progress)
@@ -354,148 +139,14 @@ def extract(
     )
 
 
-def row_statuses(manifest: Manifest, keys: NDArray[np.uint8], faces: Shelf) -> NDArray[np.uint8]:
-    """Return the status of every row as its number in STATUSES, shape (n_rows,)."""
-    numbers = {status: number for number, status in enumerate(STATUSES)}
-    statuses = np.full(len(manifest), numbers["not_extracted"], np.uint8)
-    has_picture = keys.any(axis=1)
-    # Only a row whose file could not be read when the manifest was made has no picture.
-    for row in np.flatnonzero(~has_picture):
-        reason = manifest.table["reason"].iloc[row]
-        statuses[row] = numbers.get(reason, numbers["missing_file"])
-    pictures = np.flatnonzero(has_picture)
-    known = np.delete(pictures, faces.missing(keys[pictures]))
-    if len(known):
-        statuses[known] = faces.read(keys[known], ["status"])["status"]
-    return statuses
-
-
-def load_embeddings(
-    manifest: Manifest, recipes: Sequence[Recipe], settings: FaceSettings, store: Store
-) -> Embeddings:
-    """Return the vectors of every face found, joined over recipes.
-
-    Args:
-        manifest: whose rows.
-        recipes: parts to join side by side, in this order.
-        settings: how the faces were found; the same as in the recipes.
-        store: where the vectors are remembered.
-
-    Raises:
-        WorkspaceError: nothing was extracted by one of these recipes.
-    """
-    keys = row_keys(manifest, settings)
-    statuses = row_statuses(manifest, keys, store.shelf("faces", settings.recipe()))
-    rows = np.flatnonzero(statuses == STATUSES.index("ok"))
-    parts = []
-    for recipe in recipes:
-        _check_vectors(recipe, keys[rows], store)
-        parts.append(store.shelf("embeddings", asdict(recipe)).read(keys[rows], ["vectors"])["vectors"])
-    return Embeddings(
-        rows=rows,
-        face_ids=manifest.table["face_id"].to_numpy(dtype=str)[rows],
-        vectors=np.hstack(parts) if len(parts) > 1 else parts[0],
-        blocks=tuple(part.shape[1] for part in parts),
-        recipes=tuple(recipes),
-    )
-
-
-def without_vectors(manifest: Manifest, recipes: Sequence[Recipe], statuses: NDArray[np.uint8]) -> Embeddings:
-    """Return the faces found with a zero for a vector: what a classifier is given that looks at none.
-
-    Args:
-        manifest: whose rows.
-        recipes: what the vectors would have been made from.
-        statuses: from row_statuses().
-    """
-    rows = np.flatnonzero(statuses == STATUSES.index("ok"))
-    face_ids = manifest.table["face_id"].to_numpy(dtype=str)[rows]
-    return Embeddings(rows, face_ids, np.zeros((len(rows), 1), np.float32), (1,), tuple(recipes))
-
-
-def check_extracted(
-    manifest: Manifest, recipe: Recipe, settings: FaceSettings, statuses: NDArray[np.uint8], store: Store
-) -> None:
-    """Raise WorkspaceError unless every face found has a vector by this recipe.
-
-    Args:
-        manifest: whose rows.
-        recipe: what the vectors are made from.
-        settings: how the faces were found.
-        statuses: from row_statuses().
-        store: where the vectors are remembered.
-    """
-    keys = row_keys(manifest, settings)
-    _check_vectors(recipe, keys[statuses == STATUSES.index("ok")], store)
-
-
-def _check_vectors(recipe: Recipe, keys: NDArray[np.uint8], store: Store) -> None:
-    n_missing = len(store.shelf("embeddings", asdict(recipe)).missing(keys))
-    if n_missing == len(keys):
-        raise WorkspaceError(
-            f"No vectors of {recipe.feature} yet. Make them: featurekit extract --backbone {recipe.backbone}"
+def _check_boxes(manifest: Manifest, settings: FaceSettings) -> None:
+    """Raise ManifestError where a box must say which face is meant, and no row has one."""
+    if settings.choose == "box" and not (manifest.table["box"] != "").any():
+        raise ManifestError(
+            "--choose box needs boxes, and the manifest's column 'box' is empty. Say which column of your"
+            " table holds them as x1 y1 x2 y2 in pixels: featurekit prepare table FILE --column box=NAME (or"
+            " four columns: --column x1=NAME --column y1=NAME --column x2=NAME --column y2=NAME)."
         )
-    if n_missing:
-        raise WorkspaceError(
-            f"{n_missing} of {len(keys)} faces have no vector of {recipe.feature} yet."
-            f" Finish: featurekit extract --backbone {recipe.backbone}"
-        )
-
-
-def export_embeddings(embeddings: Embeddings, path: Path) -> list[Path]:
-    """Write vectors for other programs and return the files written.
-
-    Args:
-        embeddings: what to write.
-        path: .parquet (columns face_id and vectors) or .npy (vectors; the ids go to a .csv beside).
-
-    Raises:
-        EmbeddingError: another ending, or a folder.
-    """
-    check_export(path)
-    if path.suffix.lower() == ".parquet":
-        import pyarrow as pa
-        from pyarrow import parquet
-
-        numbers = pa.array(embeddings.vectors.ravel())
-        vectors = pa.FixedSizeListArray.from_arrays(numbers, embeddings.vectors.shape[1])
-        with whole_file(path) as file:
-            parquet.write_table(pa.table({"face_id": embeddings.face_ids, "vectors": vectors}), file)
-        return [path]
-    with whole_file(path) as file:
-        np.save(file, embeddings.vectors, allow_pickle=False)
-    ids = path.with_suffix(".csv")
-    write_text(ids, csv_of(pd.DataFrame({"face_id": embeddings.face_ids})))
-    return [path, ids]
-
-
-def check_export(path: Path) -> None:
-    """Raise EmbeddingError unless vectors can be written to a file of this name."""
-    if path.is_dir():
-        raise EmbeddingError(f"{path} is a folder. Name a file in it: {path / 'vectors.parquet'}")
-    if path.suffix.lower() not in (".parquet", ".npy"):
-        raise EmbeddingError(f"Vectors are written as .parquet or .npy. Got '{path.name}' instead.")
-    taken = path if path.suffix.lower() == ".parquet" else path.with_suffix(".csv")
-    if not _holds_export(taken):
-        raise EmbeddingError(
-            f"{taken} is there, and holds no exported vectors{' or their ids' if taken != path else ''}: it"
-            " would be lost. Name another file, or move it away first."
-        )
-
-
-def _holds_export(path: Path) -> bool:
-    """Whether a file is not there, or is one that export_embeddings() writes."""
-    if not path.is_file():
-        return True
-    if path.suffix == ".csv":
-        with path.open("rb") as file:
-            return file.read(200).split(b"\n")[0].strip() == b"face_id"
-    from pyarrow import parquet
-
-    try:
-        return list(parquet.read_schema(path).names) == ["face_id", "vectors"]
-    except (OSError, ValueError):
-        return False
 
 
 def _pictures_to_read(keys: NDArray[np.uint8], faces: Shelf, shelves: Sequence[Shelf]) -> NDArray[np.intp]:
@@ -515,35 +166,6 @@ def _pictures_to_read(keys: NDArray[np.uint8], faces: Shelf, shelves: Sequence[S
         for shelf in shelves:
             missing[with_face[shelf.missing(keys[pictures[with_face]])]] = True
     return pictures[missing]
-
-
-def _fit_for_helpers(recipes: Mapping[str, Recipe], settings: FaceSettings) -> bool:
-    """Whether helper processes can do the work, and are quicker at it than threads."""
-    backbones = [BACKBONES[name] for name in dict.fromkeys(recipe.backbone for recipe in recipes.values())]
-    # A helper knows the members that come with featurekit, and none that a program has registered by itself.
-    makers: list[Any] = [backbone.load or backbone.compute for backbone in backbones]
-    makers.append(DETECTORS[settings.detector].open)
-    # What runs on a GPU stays in this process.
-    theirs = {recipe.backbone for recipe in recipes.values() if recipe.engine == "cpu"}
-    sizes = [
-        weights.path_of(one.weights).stat().st_size for one in backbones if one.weights and one.name in theirs
-    ]
-    return sum(sizes) <= _SMALL_NETWORKS and all(
-        getattr(maker, "__module__", "").startswith("featurekit.") for maker in makers
-    )
-
-
-def look_for_another(job: Mapping[str, Any]) -> tuple[Any, Callable[[Any], Message]]:
-    """Be a helper of an extraction: open what it reads with, return what was got and what answers."""
-    settings = settings_from(job["settings"])
-    finder = open_finder(settings, threads=1)
-    networks = open_networks([Recipe(**recipe) for recipe in job["recipes"]], threads=1)
-    side = settings.attempts[0][0]
-    # Compiled here for the frame that nearly every picture takes.
-    finder(np.zeros((side, side, 3), np.uint8), side)
-    kept = [(template, int(size)) for template, size in job["kept"]]
-    looker = Looker(Path(job["root"]), settings, finder, networks, kept)
-    return {network.name: asdict(network.session.achieved) for network in networks}, looker.answer
 
 
 class _Pass:
@@ -566,38 +188,25 @@ class _Pass:
             manifest.table[name].to_list() for name in ("face_id", "image_path", "content", "box")
         )
         self._faces, self._shelves = faces, shelves
-        self._helpers: SimpleQueue[Helper] = SimpleQueue()
-        self._all_helpers: list[Helper] = []
-        self._deaths = 0
+        self._pool: HelperPool | None = None
         theirs = [recipe for recipe in recipes.values() if helpers and recipe.engine == "cpu"]
         ours = [recipe for recipe in recipes.values() if recipe not in theirs]
-        self._job = {
-            "root": str(manifest.root.resolve()),
-            "settings": asdict(settings),
-            "recipes": [asdict(recipe) for recipe in theirs],
-            "kept": list(dict.fromkeys((recipe.template, recipe.input_size) for recipe in ours)),
-        }
         self.achieved: dict[str, dict[str, str]] = {}
-        self.clock = Clock()
         try:
             if helpers:  # they open what is theirs while this process opens what is ours
-                for _ in range(threads):
-                    self._all_helpers.append(self._start_helper())
+                kept = list(dict.fromkeys((recipe.template, recipe.input_size) for recipe in ours))
+                self._pool = HelperPool(manifest.root, settings, theirs, kept, threads)
             networks = open_networks(ours, threads)
-            for helper in self._all_helpers:
-                self.achieved |= helper.ready()
-                self._helpers.put(helper)
-        except HelperDiedError as error:
-            self.close()
-            raise EngineError(
-                f"A process that reads pictures {error} before it was ready; use --threads 1."
-            ) from error
+            if self._pool:
+                self.achieved = self._pool.ready()
         except BaseException:
             self.close()
             raise
         self.achieved |= {network.name: asdict(network.session.achieved) for network in networks}
         self._later = networks
-        if not helpers:
+        if self._pool:
+            self.clock = self._pool.clock
+        else:
             # What takes one picture at a time is run by the thread that looks at it.
             alone = [network for network in networks if network.session.batch == 1]
             self._later = [network for network in networks if network.session.batch > 1]
@@ -615,7 +224,7 @@ class _Pass:
         """Look at each of these rows' pictures."""
         known = self._known_faces(todo)
         batch = max((network.session.batch for network in self._later), default=1)
-        chunk, look = (_CHUNK, self._ask) if self._all_helpers else (1, self._look)
+        chunk, look = (CHUNK, self._pool.look) if self._pool else (1, self._look)
         under_way = (8 * self._threads + batch * (batch > 1)) // chunk + self._threads
         flushed = time.monotonic()
         wait = _FIRST_SHARD_SECONDS
@@ -662,50 +271,10 @@ class _Pass:
         """Look at pictures in this thread."""
         return [self._looker(task) for task in tasks]
 
-    def _ask(self, tasks: Sequence[Task]) -> list[Looked]:
-        """Let a helper look at pictures; one that ends its helper counts as undecodable."""
-        helper = self._helpers.get()
-        try:
-            return self._answered(helper, tasks)
-        except HelperDiedError:
-            helper = self._next_helper(helper)
-            found = []
-            for task in tasks:  # one by one, to learn which it was
-                try:
-                    found += self._answered(helper, [task])
-                except HelperDiedError as error:
-                    found.append(Looked(task.row, Face("undecodable")))
-                    self._deaths += 1
-                    if self._deaths > _MOST_DEATHS:
-                        raise EngineError(
-                            f"{self._deaths} pictures ended the process that read them (the last one"
-                            f" {error}). Look at `featurekit doctor`, or use --threads 1."
-                        ) from error
-                    helper = self._next_helper(helper)
-            return found
-        finally:
-            self._helpers.put(helper)
-
-    def _answered(self, helper: Helper, tasks: Sequence[Task]) -> list[Looked]:
-        looked, seconds = unpacked(helper.ask([task.to_json() for task in tasks], seconds=_PATIENCE))
-        self.clock.add(seconds)
-        return looked
-
-    def _start_helper(self) -> Helper:
-        return Helper("featurekit.embeddings.extractor:look_for_another", self._job)
-
-    def _next_helper(self, dead: Helper) -> Helper:
-        """Return a helper in the place of one that has died."""
-        dead.close()
-        helper = self._start_helper()
-        self._all_helpers.append(helper)
-        helper.ready()
-        return helper
-
     def close(self) -> None:
         """End the helpers."""
-        for helper in self._all_helpers:
-            helper.close()
+        if self._pool:
+            self._pool.close()
 
     def _embed(self) -> None:
         """Send the crops that wait through the networks that take many at a time."""
@@ -740,88 +309,3 @@ class _Pass:
                     shelf.append(keys, {"vectors": vectors, "by_landmarks": by})
         self._looked.clear()
         self._embedded = 0
-
-
-@dataclass(frozen=True)
-class Ledger:
-    """What has been extracted in a workspace, so that later steps need not be told again.
-
-    Attributes:
-        settings: how the faces were found.
-        recipes: "backbone:layer" → recipe, in the order first extracted.
-        costs: "shared" and each network → {"seconds", "pictures"}, summed over every pass.
-        achieved: network → engine, device and precision, read back when it last ran.
-        asked: the device and precision that were asked for.
-    """
-
-    settings: FaceSettings
-    recipes: Mapping[str, Recipe]
-    costs: Mapping[str, Mapping[str, float]]
-    achieved: Mapping[str, Mapping[str, str]]
-    asked: Mapping[str, str]
-
-    @classmethod
-    def load(cls, path: Path) -> "Ledger | None":
-        """Read what save() wrote; None where nothing has been extracted."""
-        if not path.is_file():
-            return None
-        content = json.loads(path.read_text())
-        return cls(
-            settings=settings_from(content["settings"]),
-            recipes={name: Recipe(**recipe) for name, recipe in content["recipes"].items()},
-            costs=content["costs"],
-            achieved=content["achieved"],
-            asked=content["asked"],
-        )
-
-    def save(self, path: Path) -> None:
-        """Write it as JSON, whole."""
-        write_text(path, json.dumps(asdict(self), indent=2) + "\n")
-
-    def seconds(self, features: Sequence[str]) -> float:
-        """Return the seconds that a feature set's vectors took, what all networks share included once."""
-        networks = {feature.partition(":")[0] for feature in features}
-        return sum(self.costs.get(name, {}).get("seconds", 0.0) for name in ("shared", *sorted(networks)))
-
-
-def settings_from(content: Mapping[str, Any]) -> FaceSettings:
-    """Return the settings whose fields were written as JSON, where a tuple is a list."""
-    attempts = tuple((int(size), float(border)) for size, border in content["attempts"])
-    return FaceSettings(**{**content, "attempts": attempts})
-
-
-def settings_of(faces: Mapping[str, Any]) -> FaceSettings:
-    """Return the settings that a recipe of faces was made by, as FaceSettings.recipe() says it."""
-    content = {name: faces[name] for name in ("detector", "attempts", "choose", "min_face")}
-    return settings_from({**content, "weights_sha256": faces["detector_weights"]})
-
-
-def enter(
-    ledger: Ledger | None, extraction: Extraction, settings: FaceSettings, asked: Mapping[str, str]
-) -> Ledger:
-    """Return the ledger with one more extraction in it; other settings open a new one."""
-    if ledger is None or ledger.settings != settings:
-        ledger = Ledger(settings, {}, {}, {}, asked)
-    costs = {name: dict(cost) for name, cost in ledger.costs.items()}
-    for feature, recipe in extraction.recipes.items():
-        if ledger.recipes.get(feature, recipe) != recipe:
-            costs.pop(recipe.backbone, None)  # what other vectors of that name took
-    spent = extraction.network_seconds
-    if extraction.n_detected or not any(spent.values()):
-        spent["shared"] = extraction.seconds - sum(spent.values())
-    else:
-        # Every face was known: the pictures were read again for these networks alone.
-        whole = sum(spent.values())
-        spent = {name: extraction.seconds * seconds / whole for name, seconds in spent.items()}
-    if extraction.n_read:
-        for name, seconds in spent.items():
-            cost = costs.setdefault(name, {"seconds": 0.0, "pictures": 0})
-            cost["seconds"] += seconds
-            cost["pictures"] += extraction.n_read
-    return Ledger(
-        settings,
-        {**ledger.recipes, **extraction.recipes},
-        costs,
-        {**ledger.achieved, **extraction.achieved},
-        asked,
-    )

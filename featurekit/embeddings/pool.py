@@ -1,195 +1,179 @@
-"""A process that works for this one, and is asked over a pipe.
+"""The helper processes of one extraction: started together, asked in turn, replaced when one dies.
 
-Threads share one interpreter, and what a photograph needs between its networks is many short calls: threads
-wait for each other there, processes do not. And a process can be lost: a picture on which a decoder crashes
-or never ends costs that picture, not the run.
-
-A helper is started by itself and told by name what to do, so that it never runs the caller's own script a
-second time, as multiprocessing would. What is said is JSON and safetensors; nothing is pickled. It ends
-with the process that it works for, however that one ends.
+Each looks at pictures as a thread would (featurekit.embeddings.worker), and is told what to work with in
+one job, which is written and read here.
 """
 
-import json
-import os
-import selectors
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from importlib import import_module
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
+from queue import SimpleQueue
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from featurekit import errors
+from featurekit.embeddings.helper import Helper, HelperDiedError, Message
+from featurekit.embeddings.open_networks import open_networks
+from featurekit.embeddings.recipe import Recipe, settings_from
+from featurekit.embeddings.worker import Looked, Looker, Task, unpacked
+from featurekit.errors import EngineError
+from featurekit.faces.detectors import DETECTORS
+from featurekit.faces.find import CropKind, Face, FaceSettings, open_finder
+from featurekit.networks import weights
+from featurekit.networks.backbones import BACKBONES
+from featurekit.progress import Clock
 
-# What is said in one go: a JSON value and arrays by name.
-Message = tuple[Any, Mapping[str, NDArray[Any]]]
+# Pictures that a helper is given at once.
+CHUNK = 8
+# Weight files, in bytes, up to which a copy for each helper is cheap and the work between networks counts.
+_SMALL_NETWORKS = 64 * 2**20
+# Seconds after which a helper counts as stuck.
+_PATIENCE = 120.0
+# Pictures that may end their helper before it is no longer the pictures' fault.
+_MOST_DEATHS = 20
 
-_COMMAND = "import sys; from featurekit.embeddings.pool import serve; serve(sys.argv[1])"
-_LENGTHS = np.dtype("<u8")
+
+def fit_for_helpers(recipes: Mapping[str, Recipe], settings: FaceSettings) -> bool:
+    """Whether helper processes can do the work, and are quicker at it than threads."""
+    backbones = [BACKBONES[name] for name in dict.fromkeys(recipe.backbone for recipe in recipes.values())]
+    # A helper knows the members that come with featurekit, and none that a program has registered by itself.
+    makers: list[Any] = [backbone.load or backbone.compute for backbone in backbones]
+    makers.append(DETECTORS[settings.detector].open)
+    # What runs on a GPU stays in this process.
+    theirs = {recipe.backbone for recipe in recipes.values() if recipe.engine == "cpu"}
+    sizes = [
+        weights.path_of(one.weights).stat().st_size for one in backbones if one.weights and one.name in theirs
+    ]
+    return sum(sizes) <= _SMALL_NETWORKS and all(
+        getattr(maker, "__module__", "").startswith("featurekit.") for maker in makers
+    )
 
 
-class HelperDiedError(Exception):
-    """A helper ended, or took too long and was ended, before it had answered."""
+class HelperPool:
+    """Helpers that do the same job; several threads may ask them at once.
 
-
-class Helper:
-    """A process that answers questions, one at a time.
+    They start with it, and open what they work with while this process goes on: see ready().
 
     Args:
-        function: "module:function" of featurekit; given the job in the other process it returns what
-            there is to say when it is ready, and a function from question to answer.
-        job: plain JSON values.
+        root: what the pictures' paths are relative to.
+        settings: how faces are found.
+        recipes: of the vectors that the helpers compute.
+        kept: what they cut out for networks that this process runs.
+        n_helpers: how many.
+
+    Attributes:
+        clock: the seconds that the helpers spent, by part.
+
+    Raises:
+        EngineError: one ended at once.
     """
 
-    def __init__(self, function: str, job: Any) -> None:
-        package = str(Path(__file__).resolve().parents[2])
-        own = os.environ.get("PYTHONPATH")
-        self._process = subprocess.Popen(  # nosec B603  # this Python, and no word of anybody else's
-            # -P: a file in the current folder must not stand in for a module of the same name.
-            [sys.executable, "-P", "-c", _COMMAND, function],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-            env={
-                **os.environ,
-                "PYTHONPATH": os.pathsep.join([package, own] if own else [package]),
-                "OPENBLAS_NUM_THREADS": "1",  # matrix products are not its work
-            },
-        )
-        self._say((job, {}))
+    def __init__(
+        self,
+        root: Path,
+        settings: FaceSettings,
+        recipes: Sequence[Recipe],
+        kept: Sequence[CropKind],
+        n_helpers: int,
+    ) -> None:
+        self._job = {
+            "root": str(root.resolve()),
+            "settings": asdict(settings),
+            "recipes": [asdict(recipe) for recipe in recipes],
+            "kept": list(kept),
+        }
+        self.clock = Clock()
+        self._all: list[Helper] = []
+        self._free: SimpleQueue[Helper] = SimpleQueue()
+        self._deaths = 0
+        try:
+            for _ in range(n_helpers):
+                self._all.append(self._start())
+        except HelperDiedError as error:
+            self.close()
+            raise _not_ready(error) from error
+        except BaseException:
+            self.close()
+            raise
 
-    def ready(self, *, seconds: float = 600) -> Any:
-        """Return what the helper says when it is ready.
+    def ready(self) -> dict[str, dict[str, str]]:
+        """Wait until every helper can be asked; return the engine, device and precision of each network.
 
         Raises:
-            FeaturekitError: what the function raised in the other process.
-            HelperDiedError: it ended, or took longer.
+            FeaturekitError: what a helper cannot open.
+            EngineError: a helper ended before.
         """
-        return self._answer(seconds)[0]
+        achieved: dict[str, dict[str, str]] = {}
+        try:
+            for helper in self._all:
+                achieved |= helper.ready()
+                self._free.put(helper)
+        except HelperDiedError as error:
+            raise _not_ready(error) from error
+        return achieved
 
-    def ask(self, question: Any, *, seconds: float) -> Message:
-        """Return the answer to a question of plain JSON values.
+    def look(self, tasks: Sequence[Task]) -> list[Looked]:
+        """Let a helper look at pictures; one that ends its helper counts as undecodable.
 
         Raises:
-            HelperDiedError: the helper ended, or took longer and was ended.
+            EngineError: so many pictures ended their helper that it is not their fault.
         """
-        self._say((question, {}))
-        return self._answer(seconds)
+        helper = self._free.get()
+        try:
+            return self._answered(helper, tasks)
+        except HelperDiedError:
+            helper = self._next(helper)
+            found = []
+            for task in tasks:  # one by one, to learn which it was
+                try:
+                    found += self._answered(helper, [task])
+                except HelperDiedError as error:
+                    found.append(Looked(task.row, Face("undecodable")))
+                    self._deaths += 1
+                    if self._deaths > _MOST_DEATHS:
+                        raise EngineError(
+                            f"{self._deaths} pictures ended the process that read them (the last one"
+                            f" {error}). Look at `featurekit doctor`, or use --threads 1."
+                        ) from error
+                    helper = self._next(helper)
+            return found
+        finally:
+            self._free.put(helper)
 
     def close(self) -> None:
-        """End the process."""
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with suppress(OSError):
-                    pipe.close()
-        self._process.kill()
-        self._process.wait()
+        """End the helpers."""
+        for helper in self._all:
+            helper.close()
 
-    def _say(self, message: Message) -> None:
-        assert self._process.stdin is not None
-        try:
-            _write(self._process.stdin, message)
-        except OSError as error:
-            raise HelperDiedError(self._how_it_ended()) from error
+    def _answered(self, helper: Helper, tasks: Sequence[Task]) -> list[Looked]:
+        looked, seconds = unpacked(helper.ask([task.to_json() for task in tasks], seconds=_PATIENCE))
+        self.clock.add(seconds)
+        return looked
 
-    def _answer(self, seconds: float) -> Message:
-        assert self._process.stdout is not None
-        deadline = time.monotonic() + seconds
-        message = _read(self._process.stdout, deadline)
-        if message is None:
-            raise HelperDiedError(self._how_it_ended())
-        value, arrays = message
-        if isinstance(value, dict) and "error" in value:
-            kind, text = value["error"]
-            raise getattr(errors, kind)(text)
-        return value, arrays
+    def _start(self) -> Helper:
+        return Helper("featurekit.embeddings.pool:look_for_another", self._job)
 
-    def _how_it_ended(self) -> str:
-        """Return how the process ended; one that has not is ended."""
-        try:
-            code = self._process.wait(timeout=1)  # the pipe can close a moment before the process has ended
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-            return "took too long"
-        if code >= 0:
-            return f"ended with {code}"
-        with suppress(ValueError):
-            return f"ended by {signal.Signals(-code).name}"
-        return f"ended by signal {-code}"
+    def _next(self, dead: Helper) -> Helper:
+        """Return a helper in the place of one that has died."""
+        dead.close()
+        helper = self._start()
+        self._all.append(helper)
+        helper.ready()
+        return helper
 
 
-def serve(function: str) -> None:
-    """Be a helper: answer questions from standard input until it closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the asking process's to handle
-    answers = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)  # what a library prints must not stand among the answers
-    questions = os.fdopen(os.dup(0), "rb", buffering=0)
-    first = _read(questions)
-    if first is None:
-        return
-    module, _, name = function.partition(":")
-    try:
-        ready, answer = _resolve(module, name)(first[0])
-    except errors.FeaturekitError as error:
-        _write(answers, ({"error": [type(error).__name__, str(error)]}, {}))
-        return
-    _write(answers, (ready, {}))
-    while (question := _read(questions)) is not None:
-        try:
-            _write(answers, answer(question[0]))
-        except BrokenPipeError:
-            return  # nobody is there any more
+def _not_ready(error: HelperDiedError) -> EngineError:
+    return EngineError(f"A process that reads pictures {error} before it was ready; use --threads 1.")
 
 
-def _resolve(module: str, name: str) -> Callable[[Any], tuple[Any, Callable[[Any], Message]]]:
-    if module.partition(".")[0] != "featurekit":
-        raise ValueError(f"A helper runs functions of featurekit. Got {module}:{name} instead.")
-    found: Callable[[Any], tuple[Any, Callable[[Any], Message]]] = getattr(import_module(module), name)
-    return found
-
-
-def _write(pipe: Any, message: Message) -> None:
-    """Write a message: the lengths of its two parts, then the parts."""
-    from safetensors.numpy import save
-
-    value, arrays = message
-    text = json.dumps(value).encode()
-    data = save({name: np.ascontiguousarray(array) for name, array in arrays.items()}) if arrays else b""
-    rest = memoryview(np.array([len(text), len(data)], _LENGTHS).tobytes() + text + data)
-    while rest:
-        rest = rest[pipe.write(rest) :]
-
-
-def _read(pipe: IO[bytes], deadline: float | None = None) -> Message | None:
-    """Read a message; None where the pipe closes, or the deadline passes, before its end."""
-    from safetensors.numpy import load
-
-    head = _read_exactly(pipe, 2 * _LENGTHS.itemsize, deadline)
-    if head is None:
-        return None
-    n_text, n_data = map(int, np.frombuffer(head, _LENGTHS))
-    body = _read_exactly(pipe, n_text + n_data, deadline)
-    if body is None:
-        return None
-    return json.loads(body[:n_text]), load(bytes(body[n_text:])) if n_data else {}
-
-
-def _read_exactly(pipe: IO[bytes], n_bytes: int, deadline: float | None) -> bytearray | None:
-    found = bytearray()
-    with selectors.DefaultSelector() as ready:
-        ready.register(pipe, selectors.EVENT_READ)
-        while len(found) < n_bytes:
-            if deadline is not None and not ready.select(max(deadline - time.monotonic(), 0)):
-                return None
-            part = os.read(pipe.fileno(), n_bytes - len(found))
-            if not part:
-                return None
-            found += part
-    return found
+def look_for_another(job: Mapping[str, Any]) -> tuple[Any, Callable[[Any], Message]]:
+    """Be a helper of an extraction: open what it reads with, return what was got and what answers."""
+    settings = settings_from(job["settings"])
+    finder = open_finder(settings, threads=1)
+    networks = open_networks([Recipe(**recipe) for recipe in job["recipes"]], threads=1)
+    side = settings.attempts[0][0]
+    # Compiled here for the frame that nearly every picture takes.
+    finder(np.zeros((side, side, 3), np.uint8), side)
+    kept = [(template, int(size)) for template, size in job["kept"]]
+    looker = Looker(Path(job["root"]), settings, finder, networks, kept)
+    return {network.name: asdict(network.session.achieved) for network in networks}, looker.answer

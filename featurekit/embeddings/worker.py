@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.embeddings.pool import Message
+from featurekit.embeddings.helper import Message
 from featurekit.errors import ImageError, MissingDecoderError
 from featurekit.faces.detectors import FaceFinder
 from featurekit.faces.find import STATUSES, CropKind, Face, FaceSettings, see_faces
@@ -24,7 +24,7 @@ _MAX_BYTES = 2**40  # to find out whether a file is the one it was; what is too 
 
 
 class Embedder(Protocol):
-    """A network that reads faces; featurekit.embeddings.extractor.OpenBackbone is one."""
+    """A network that reads faces; featurekit.embeddings.open_networks.OpenBackbone is one."""
 
     @property
     def name(self) -> str:

@@ -28,13 +28,12 @@ from featurekit import __version__
 from featurekit.cache.store import Store
 from featurekit.data.manifest import TARGETS, Manifest, Target, is_measured, names_ethnicity
 from featurekit.data.splits import Fold, FoldSet, make_fold_set
-from featurekit.embeddings.extractor import (
+from featurekit.embeddings.index import Ledger
+from featurekit.embeddings.recipe import describe_weights, row_keys
+from featurekit.embeddings.vectors import (
     Embeddings,
-    Ledger,
     check_extracted,
-    describe_weights,
     load_embeddings,
-    row_keys,
     row_statuses,
     without_vectors,
 )

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.embeddings.extractor import OpenBackbone, open_networks
+from featurekit.embeddings.open_networks import OpenBackbone, open_networks
 from featurekit.errors import FeaturekitError, ImageError, ModelError, TargetError, UnknownNameError
 from featurekit.estimators._augmentation import NOTHING, changed
 from featurekit.estimators._cnn import CNN

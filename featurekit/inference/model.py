@@ -24,14 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.data.manifest import AGE, AGE_GROUP, GENDER, Target
-from featurekit.embeddings.extractor import (
-    OpenBackbone,
-    Recipe,
-    describe_weights,
-    make_recipes,
-    open_networks,
-    settings_from,
-)
+from featurekit.embeddings.open_networks import OpenBackbone, open_networks
+from featurekit.embeddings.recipe import Recipe, describe_weights, make_recipes, settings_from
 from featurekit.errors import FeaturekitError, ImageError, ModelError
 from featurekit.estimators import CLASSIFIERS, Classifier, ClassifierKind
 from featurekit.faces.find import (

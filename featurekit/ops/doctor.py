@@ -18,34 +18,14 @@ import shutil
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import featurekit
+from featurekit.findings import Finding, Severity
 from featurekit.networks import weights
 from featurekit.networks.engines import usable_cores
 from featurekit.text import first_line
-
-Status = Literal["ok", "warning", "problem"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at.
-
-    Attributes:
-        topic: what was looked at, e.g. "torch".
-        status: "ok", "warning" (works, but not as well as it could) or "problem".
-        message: what was found.
-        repair: what to do about it; "" where there is nothing to do.
-    """
-
-    topic: str
-    status: Status
-    message: str
-    repair: str = ""
-
 
 # Module → distribution, of what decides numbers; openvino has a check of its own.
 LIBRARIES = {
@@ -78,7 +58,7 @@ def diagnose(workspace: Path | None = None) -> list[Finding]:
         workspace: folder whose disk the cache goes to; the current one by default.
     """
     libraries = [check_library(module, name) for module, name in LIBRARIES.items()]
-    broken = {finding.topic for finding in libraries if finding.status == "problem"}
+    broken = {finding.name for finding in libraries if finding.severity == "error"}
     gpu = has_gpu()
     return [
         check_python(),
@@ -95,10 +75,14 @@ def diagnose(workspace: Path | None = None) -> list[Finding]:
     ]
 
 
+def _found(name: str, severity: Severity, what: str, advice: str = "") -> Finding:
+    return Finding(name=name, severity=severity, count=0, of=0, what=what, advice=advice)
+
+
 def check_python() -> Finding:
     """Say which Python runs which featurekit on which system."""
     version = f"{platform.python_version()}, featurekit {featurekit.__version__}, {platform.platform()}"
-    return Finding("python", "ok", version)
+    return _found("python", "ok", version)
 
 
 def check_library(module: str, distribution: str) -> Finding:
@@ -110,11 +94,11 @@ def check_library(module: str, distribution: str) -> Finding:
     except ModuleNotFoundError as error:
         missing = error.name or module
         if missing.split(".")[0] == module:
-            return Finding(module, "problem", "not installed", f"pip install {distribution}")
-        return Finding(module, "problem", f"needs {missing}, which is missing", f"pip install {missing}")
+            return _found(module, "error", "not installed", f"pip install {distribution}")
+        return _found(module, "error", f"needs {missing}, which is missing", f"pip install {missing}")
     except _IMPORT_ERRORS as error:
         return _cannot_import(module, distribution, error)
-    return Finding(module, "ok", str(getattr(imported, "__version__", "version not known")))
+    return _found(module, "ok", str(getattr(imported, "__version__", "version not known")))
 
 
 def _cannot_import(module: str, distribution: str, error: Exception) -> Finding:
@@ -125,7 +109,7 @@ def _cannot_import(module: str, distribution: str, error: Exception) -> Finding:
             repair += ", on Debian: apt-get install libgl1 libglib2.0-0"
     else:
         repair = f"pip install --force-reinstall --no-deps {distribution}"
-    return Finding(module, "problem", f"cannot be imported: {first_line(error)}", repair)
+    return _found(module, "error", f"cannot be imported: {first_line(error)}", repair)
 
 
 def check_onnxruntime_packages(folders: Sequence[Path] | None = None) -> Finding:
@@ -146,23 +130,23 @@ def check_onnxruntime_packages(folders: Sequence[Path] | None = None) -> Finding
         if name.startswith("onnxruntime") and (found.files is None or _telling_file(found)):
             packages.setdefault(name, found)
     if not packages:
-        return Finding(topic, "problem", "none is installed", "pip install onnxruntime")
+        return _found(topic, "error", "none is installed", "pip install onnxruntime")
     listed = ", ".join(f"{name} {found.version}" for name, found in sorted(packages.items()))
     owners = [name for name, found in packages.items() if _owns_module(found)]
     with_gpu = "onnxruntime-gpu" in packages
     if len(owners) != 1:
         message = f"{listed}; which of them the module onnxruntime is of cannot be told from its files"
         again = f"pip install --force-reinstall --no-deps {min(packages)}"
-        return Finding(topic, "problem", message, _ONNXRUNTIME_REPAIR if with_gpu else again)
+        return _found(topic, "error", message, _ONNXRUNTIME_REPAIR if with_gpu else again)
     capi = Path(str(packages[owners[0]].locate_file("onnxruntime/capi")))
     has_cuda = any(capi.glob("*onnxruntime_providers_cuda*"))
     message = f"{listed}; the module is that of {owners[0]}, {'with' if has_cuda else 'without'} CUDA"
     if with_gpu and not has_cuda:
-        return Finding(topic, "problem", message, _ONNXRUNTIME_REPAIR)
+        return _found(topic, "error", message, _ONNXRUNTIME_REPAIR)
     if len(packages) > 1:
         # Two that share a folder work until one of them is updated.
-        return Finding(topic, "warning", message, _ONNXRUNTIME_REPAIR)
-    return Finding(topic, "ok", message)
+        return _found(topic, "warning", message, _ONNXRUNTIME_REPAIR)
+    return _found(topic, "ok", message)
 
 
 # It names its package, so it differs between packages that otherwise share their files.
@@ -199,8 +183,8 @@ def check_openvino() -> Finding:
     message = f"{openvino.__version__.split('-')[0]}, devices {', '.join(devices) or 'none'}"
     if "CPU" not in devices:
         repair = "pip install --force-reinstall --no-deps openvino"
-        return Finding("openvino", "problem", message, repair)
-    return Finding("openvino", "ok", message)
+        return _found("openvino", "error", message, repair)
+    return _found("openvino", "ok", message)
 
 
 def has_gpu(root: Path = Path("/"), environ: Mapping[str, str] = os.environ) -> bool:
@@ -227,10 +211,10 @@ def check_torch_cuda(gpu: bool) -> Finding:
         total = float(torch.ones(2, device="cuda").sum().item())
     except RuntimeError as error:
         repair = "Restart the driver or free the GPU's memory; see nvidia-smi"
-        return Finding(topic, "problem", f"fails when used: {first_line(error)}", repair)
+        return _found(topic, "error", f"fails when used: {first_line(error)}", repair)
     if total != 2.0:
-        return Finding(topic, "problem", f"1 + 1 gives {total}", "Use --device cpu; the GPU is faulty")
-    return Finding(topic, "ok", f"runs on {torch.cuda.get_device_name()}")
+        return _found(topic, "error", f"1 + 1 gives {total}", "Use --device cpu; the GPU is faulty")
+    return _found(topic, "ok", f"runs on {torch.cuda.get_device_name()}")
 
 
 def check_onnxruntime_cuda(gpu: bool) -> Finding:
@@ -255,11 +239,11 @@ def check_onnxruntime_cuda(gpu: bool) -> Finding:
         if built:
             return _not_cuda(topic, gpu, f"cannot use the GPU: {first_line(error)}", _ONNXRUNTIME_REPAIR)
         repair = "pip install --force-reinstall onnxruntime"
-        return Finding(topic, "problem", f"fails even on the CPU: {first_line(error)}", repair)
+        return _found(topic, "error", f"fails even on the CPU: {first_line(error)}", repair)
     if list(result) != [0.0, 1.0]:
-        return Finding(topic, "problem", f"computes {list(result)} instead of [0, 1]", _ONNXRUNTIME_REPAIR)
+        return _found(topic, "error", f"computes {list(result)} instead of [0, 1]", _ONNXRUNTIME_REPAIR)
     if got == cuda:
-        return Finding(topic, "ok", "runs on the GPU")
+        return _found(topic, "ok", "runs on the GPU")
     what = "cannot use the GPU (CUDA or cuDNN libraries missing)" if built else "is built without CUDA"
     return _not_cuda(topic, gpu, f"a GPU, but this onnxruntime {what}", _ONNXRUNTIME_REPAIR, "warning")
 
@@ -292,14 +276,14 @@ def check_xgboost_cuda(gpu: bool) -> Finding:
         return _not_cuda(topic, gpu, f"cannot use the GPU: {first_line(error)}", "pip install xgboost")
     device = str(config["learner"]["generic_param"]["device"])
     if device.startswith("cuda"):
-        return Finding(topic, "ok", f"runs on {device}")
+        return _found(topic, "ok", f"runs on {device}")
     message = f"a GPU, but xgboost trained on {device}"
     return _not_cuda(topic, gpu, message, "pip install --force-reinstall --no-deps xgboost")
 
 
-def _not_cuda(topic: str, gpu: bool, message: str, repair: str, status: Status = "problem") -> Finding:
+def _not_cuda(topic: str, gpu: bool, message: str, repair: str, severity: Severity = "error") -> Finding:
     """Return what it means that CUDA was not got: nothing, where there is no GPU."""
-    return Finding(topic, status, message, repair) if gpu else Finding(topic, "ok", _NO_GPU)
+    return _found(topic, severity, message, repair) if gpu else _found(topic, "ok", _NO_GPU)
 
 
 def check_processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> Finding:
@@ -307,12 +291,12 @@ def check_processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> Finding:
     try:
         text = cpuinfo.read_text()
     except OSError:
-        return Finding("processor", "ok", f"{platform.machine()}; whether it computes in bf16 is not known")
+        return _found("processor", "ok", f"{platform.machine()}; whether it computes in bf16 is not known")
     model = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
     flags = re.search(r"^flags\s*:\s*(.+)$", text, re.MULTILINE)
     name = model[1].strip() if model else platform.machine()
     if flags is None:
-        return Finding("processor", "ok", f"{name}; whether it computes in bf16 is not known")
+        return _found("processor", "ok", f"{name}; whether it computes in bf16 is not known")
     known = set(flags[1].split())
     if "amx_bf16" in known:
         what = "AMX: networks run in bf16, several times faster than in fp32"
@@ -320,7 +304,7 @@ def check_processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> Finding:
         what = "AVX-512 bf16 without AMX: networks run in fp32, which is faster"
     else:
         what = "no bf16: networks run in fp32"
-    return Finding("processor", "ok", f"{name}; {what}")
+    return _found("processor", "ok", f"{name}; {what}")
 
 
 def check_threads(
@@ -344,13 +328,13 @@ def check_threads(
         # OpenMP allows one number a nesting level: "4,2".
         first = chosen.split(",")[0].strip()
         if not first.isdigit() or int(first) == 0:
-            return Finding("threads", "warning", f"{message}: that is not a number of threads", repair)
+            return _found("threads", "warning", f"{message}: that is not a number of threads", repair)
         if int(first) > allowed:
-            return Finding("threads", "warning", f"{message}: more threads than cores slow it down", repair)
-        return Finding("threads", "ok", message)
+            return _found("threads", "warning", f"{message}: more threads than cores slow it down", repair)
+        return _found("threads", "ok", message)
     if allowed < cores:
-        return Finding("threads", "warning", f"{message}: one thread for each core seen is too many", repair)
-    return Finding("threads", "ok", message)
+        return _found("threads", "warning", f"{message}: one thread for each core seen is too many", repair)
+    return _found("threads", "ok", message)
 
 
 def _cgroup_cores(cgroup: Path) -> float | None:
@@ -381,11 +365,11 @@ def check_weights() -> Finding:
             for name in damaged
         ]
         repair = " && ".join(dict.fromkeys(commands))
-        return Finding("weights", "problem", f"damaged {where}: {', '.join(damaged)}", repair)
+        return _found("weights", "error", f"damaged {where}: {', '.join(damaged)}", repair)
     if missing:
         message = f"builtin weights missing {where}: {', '.join(missing)}"
-        return Finding("weights", "problem", message, "featurekit weights fetch builtin")
-    return Finding("weights", "ok", f"{', '.join(present)} {where}")
+        return _found("weights", "error", message, "featurekit weights fetch builtin")
+    return _found("weights", "ok", f"{', '.join(present)} {where}")
 
 
 def check_disk(folders: Sequence[Path], enough: int = ENOUGH_BYTES) -> list[Finding]:
@@ -401,9 +385,9 @@ def check_disk(folders: Sequence[Path], enough: int = ENOUGH_BYTES) -> list[Find
         there = next(parent for parent in (folder, *folder.parents) if parent.exists())
         free = shutil.disk_usage(there).free
         message = f"{free / 1e9:.1f} GB free for {folder}"
-        finding = Finding("disk", "ok", message)
+        finding = _found("disk", "ok", message)
         if free < enough:
             repair = "Free some room, or work in another folder (--workspace) or home (FEATUREKIT_HOME)"
-            finding = Finding("disk", "warning", f"only {message}", repair)
+            finding = _found("disk", "warning", f"only {message}", repair)
         findings.setdefault(there.stat().st_dev, finding)
     return list(findings.values())

@@ -16,16 +16,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurekit.cache.store import Store, recipe_key
+from featurekit.cache.keys import recipe_key
+from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
-from featurekit.embeddings.extractor import (
-    OpenBackbone,
-    Recipe,
-    make_recipes,
-    open_networks,
-    row_keys,
-    settings_of,
-)
+from featurekit.embeddings.open_networks import OpenBackbone, open_networks
+from featurekit.embeddings.recipe import Recipe, make_recipes, row_keys, settings_of
 from featurekit.embeddings.worker import Looked, Looker, Task
 from featurekit.errors import FeaturekitError, StoreError, WorkspaceError
 from featurekit.evaluation.cross_validation import Run, processor, some_runs, versions
@@ -138,9 +133,7 @@ def verify_run(
     if n < 1:
         raise WorkspaceError(f"At least one face must be looked at. Got {n} instead.")
     face_ids = _faces_of(folder, n, seed)
-    rows = pd.Index(manifest.table["face_id"]).get_indexer(pd.Index(face_ids))
-    photographs = {face_ids[i]: "is not in the manifest any more" for i in np.flatnonzero(rows < 0)}
-    rows = rows[rows >= 0]
+    rows, photographs = _rows_of(face_ids, manifest)
     jobs = _jobs(runs)
     store = Store(cache, read_only=True)
     groups = list(_together(jobs))
@@ -163,18 +156,10 @@ def verify_run(
             done += 1
             if progress:
                 progress(done, len(rows) * len(groups))
+        photographs |= _unread(looked, manifest)
         readable = [one for one in looked if one.face.status != "not_extracted"]
-        photographs |= {
-            str(manifest.table["face_id"].iloc[one.row]): one.why
-            for one in looked
-            if one.face.status == "not_extracted"
-        }
         keys = row_keys(manifest, settings)
-        for i in numbers:
-            try:
-                checked[i] = _compare(jobs[i], readable, manifest, keys, store)
-            except StoreError as error:
-                checked[i] = _nothing(jobs[i], str(error))
+        checked |= {i: _compared(jobs[i], readable, manifest, keys, store) for i in numbers}
     return Verification(
         n_faces=len(face_ids),
         photographs=tuple(sorted(photographs.items())),
@@ -199,6 +184,22 @@ def _faces_of(folder: Path, n: int, seed: int | None) -> list[str]:
         )
     chosen = np.random.default_rng(seed or 0).choice(len(known), min(n, len(known)), replace=False)
     return [known[i] for i in sorted(chosen)]
+
+
+def _rows_of(face_ids: list[str], manifest: Manifest) -> tuple[NDArray[np.intp], dict[str, str]]:
+    """Return the rows of the faces that are in the manifest, and what is to be said of the others."""
+    rows = pd.Index(manifest.table["face_id"]).get_indexer(pd.Index(face_ids))
+    absent = {face_ids[i]: "is not in the manifest any more" for i in np.flatnonzero(rows < 0)}
+    return rows[rows >= 0], absent
+
+
+def _unread(looked: Sequence[Looked], manifest: Manifest) -> dict[str, str]:
+    """Return why each photograph was not read that was not, by face_id."""
+    return {
+        str(manifest.table["face_id"].iloc[one.row]): one.why
+        for one in looked
+        if one.face.status == "not_extracted"
+    }
 
 
 def _jobs(runs: Sequence[Run]) -> list[_Job]:
@@ -261,6 +262,16 @@ def _look(looker: Looker, manifest: Manifest, row: int) -> Looked:
     """Look at one photograph as if for the first time."""
     path, content, box = (manifest.table[name].iloc[row] for name in ("image_path", "content", "box"))
     return looker(Task(row, path, content, box, None))
+
+
+def _compared(
+    job: _Job, looked: Sequence[Looked], manifest: Manifest, keys: NDArray[np.uint8], store: Store
+) -> Checked:
+    """Return what is not as it is remembered, or why that cannot be read."""
+    try:
+        return _compare(job, looked, manifest, keys, store)
+    except StoreError as error:
+        return _nothing(job, str(error))
 
 
 def _compare(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest, Target
-from featurekit.embeddings.extractor import make_recipes, row_keys, settings_of
+from featurekit.embeddings.recipe import make_recipes, row_keys, settings_of
 from featurekit.embeddings.worker import Looker, Task, face_from
 from featurekit.errors import WorkspaceError
 from featurekit.evaluation.comparison import Evidence

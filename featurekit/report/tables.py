@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from featurekit.cache.store import recipe_key
+from featurekit.cache.keys import recipe_key
 from featurekit.checks.audit import Audit
 from featurekit.data.manifest import REASONS
 from featurekit.evaluation.comparison import SHARES, Confidence, Difference, Estimate, TargetEvidence

@@ -16,7 +16,7 @@ from featurekit.checks.audit import Audit, audit
 from featurekit.data.datasets import prepare
 from featurekit.data.manifest import AGE_GROUP, COLUMNS, GENDER, Manifest
 from featurekit.data.splits import FoldSet, make_fold_set
-from featurekit.embeddings.extractor import Embeddings
+from featurekit.embeddings.vectors import Embeddings
 from featurekit.errors import FoldError, WorkspaceError
 
 N = 400  # faces, two of each subject

@@ -481,9 +481,9 @@ def test_a_bug_keeps_its_traceback(featurekit, extracted, monkeypatch, error):
 # Shards of four rows, so that the first is there long before the last.
 STARTER = """
 import sys
-from featurekit import embeddings
 from featurekit.cli.app import main
-embeddings.SHARD_ROWS = 4
+from featurekit.embeddings import extractor
+extractor.SHARD_ROWS = 4
 main()
 """
 

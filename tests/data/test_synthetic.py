@@ -190,7 +190,9 @@ def test_the_builtin_detector_finds_them_and_the_labels_can_be_learned(tmp_path)
     from sklearn.svm import SVC
 
     from featurekit.cache.store import Store
-    from featurekit.embeddings.extractor import extract, load_embeddings, make_recipes
+    from featurekit.embeddings.extractor import extract
+    from featurekit.embeddings.recipe import make_recipes
+    from featurekit.embeddings.vectors import load_embeddings
     from featurekit.faces.find import default_settings
 
     manifest = prepare("synthetic", tmp_path / "pictures")

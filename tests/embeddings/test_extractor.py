@@ -1,11 +1,9 @@
 """Embeddings: computed once, for every face, whatever stops or repeats the work."""
 
-import json
 import os
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,41 +13,13 @@ from PIL import Image
 from featurekit.cache.store import Store
 from featurekit.data.datasets import prepare
 from featurekit.embeddings import extractor as library
-from featurekit.embeddings.extractor import (
-    Embeddings,
-    Ledger,
-    enter,
-    extract,
-    load_embeddings,
-    make_recipes,
-    open_networks,
-)
-from featurekit.errors import EmbeddingError, UnknownNameError, WeightsError, WorkspaceError
+from featurekit.embeddings.extractor import extract
+from featurekit.embeddings.index import enter
+from featurekit.embeddings.recipe import make_recipes
+from featurekit.embeddings.vectors import load_embeddings
 from featurekit.networks import backbones
-from featurekit.networks.backbones import BACKBONES, Backbone
 
 COLUMNS = {"image_path": "file", "subject_id": "person", "age": "years", "gender": "sex"}
-
-
-@pytest.fixture
-def store(tmp_path):
-    return Store(tmp_path / "cache")
-
-
-@pytest.fixture
-def corner_color(monkeypatch):
-    """A second backbone: the colour of the upper left corner, at another size of crop."""
-    member = Backbone(
-        name="corner_color",
-        about="a test's own",
-        layers={"corner": 3},
-        input_size=32,
-        template="dlib",
-        compute=lambda crops: crops[:, 0, 0].astype(np.float32),
-    )
-    BACKBONES.names()
-    monkeypatch.setitem(BACKBONES._members, member.name, member)
-    return member.name
 
 
 def vectors_of(manifest, recipes, settings, store):
@@ -156,14 +126,15 @@ import PIL.Image  # before the copies are made, which are killed too soon to imp
 from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin
 from PIL import PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 import safetensors.numpy, simplejpeg
-from featurekit import embeddings
-from featurekit.embeddings.extractor import extract, make_recipes, row_keys
+from featurekit.embeddings import extractor
+from featurekit.embeddings.extractor import extract
+from featurekit.embeddings.recipe import make_recipes, row_keys
 from featurekit.faces.find import default_settings
 from featurekit.data.manifest import Manifest
 from featurekit.cache.store import Store
 
 SHARD, THREADS, KILLS = 16, 2, int(sys.argv[2])
-embeddings.SHARD_ROWS = SHARD
+extractor.SHARD_ROWS = SHARD
 folder, chance = Path(sys.argv[1]), random.Random(0)
 manifest, settings = Manifest.load(folder / "manifest.csv"), default_settings("whole_image")
 recipes = make_recipes(["mean_color"], settings)
@@ -294,121 +265,7 @@ def test_a_picture_that_changed_after_prepare_is_named_and_not_used(manifest, re
     ]
 
 
-@pytest.mark.parametrize(
-    "part",
-    [
-        "faces",
-        "backbone",
-        "layer",
-        "weights",
-        "input_size",
-        "template",
-        "normalization",
-        "precision",
-        "engine",
-        "mirrored",
-        "extraction_version",
-    ],
-)
-def test_every_part_of_the_recipe_changes_the_key(recipes, part):
-    recipe = next(iter(recipes.values()))
-    value = {"changed": 1} if part in ("faces", "normalization") else "changed"
-    assert replace(recipe, **{part: value}).key != recipe.key
-
-
-def test_a_mirrored_vector_is_the_mean_of_a_face_and_its_mirror_image(corner_color, settings):
-    crops = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
-    vectors = {}
-    for mirrored in (False, True):
-        recipes = make_recipes([corner_color], settings, device="cpu", mirrored=mirrored)
-        (network,) = open_networks(list(recipes.values()), threads=1)
-        vectors[mirrored] = network.vectors(crops)["corner_color:corner"]
-    np.testing.assert_array_equal(vectors[False], crops[:, 0, 0])
-    np.testing.assert_allclose(vectors[True], (crops[:, 0, 0].astype(float) + crops[:, 0, -1]) / 2)
-
-
 def test_mirrored_vectors_are_not_taken_for_plain_ones(manifest, settings, store):
     for mirrored in (False, True):
         recipes = make_recipes(["mean_color"], settings, device="cpu", mirrored=mirrored)
         assert extract(manifest, recipes, settings, store).n_read == 24
-
-
-def test_every_part_of_finding_faces_changes_the_key(recipes, settings):
-    key = next(iter(recipes.values())).key
-    for change in ({"choose": "largest"}, {"min_face": 99}, {"attempts": ((64, 0.5),)}):
-        other = make_recipes(["mean_color"], replace(settings, **change), device="cpu")
-        assert next(iter(other.values())).key != key
-
-
-def test_a_backbone_without_its_file_names_the_file_and_the_repair(settings, tmp_path, monkeypatch):
-    monkeypatch.setenv("FEATUREKIT_HOME", str(tmp_path))
-    with pytest.raises(WeightsError, match=r"resnet50.*\.pth.*weights add"):
-        make_recipes(["resnet50"], settings, device="cpu")
-
-
-def test_an_unknown_backbone_is_met_with_a_suggestion(settings):
-    with pytest.raises(UnknownNameError, match=r"Unknown backbone 'mean_colour'\. Did you mean 'mean_color'"):
-        make_recipes(["mean_colour"], settings)
-
-
-def test_vectors_that_were_never_extracted_name_the_step(manifest, recipes, settings, store):
-    with pytest.raises(WorkspaceError, match="featurekit extract --backbone mean_color"):
-        vectors_of(manifest, recipes, settings, store)
-
-
-def test_embeddings_refuse_a_row_that_nobody_wrote():
-    vectors = np.array([[1.0], [np.nan]], np.float32)
-    with pytest.raises(EmbeddingError, match="The vector of b is not finite"):
-        Embeddings(np.arange(2), np.array(["a", "b"]), vectors, (1,), ())
-
-
-def test_the_ledger_adds_up_what_a_network_cost_and_forgets_other_settings(
-    manifest, recipes, settings, store, tmp_path
-):
-    extraction = extract(manifest, recipes, settings, store)
-    asked = {"device": "cpu", "precision": "auto"}
-    ledger = enter(None, extraction, settings, asked)
-    ledger.save(tmp_path / "extracted.json")
-    loaded = Ledger.load(tmp_path / "extracted.json")
-    assert loaded == ledger
-    assert loaded.costs["mean_color"]["pictures"] == 24
-    cached = extract(manifest, recipes, settings, store)
-    assert enter(loaded, cached, settings, asked).costs == ledger.costs  # a cached run costs nothing
-    other = replace(settings, choose="largest")
-    assert enter(loaded, replace(cached, recipes={}), other, asked).recipes == {}
-
-
-def test_the_ledger_counts_only_what_the_present_vectors_cost(manifest, recipes, settings, store):
-    asked = {"device": "cpu", "precision": "auto"}
-    ledger = enter(None, extract(manifest, recipes, settings, store), settings, asked)
-    shared = ledger.costs["shared"]
-    mirrored = make_recipes(["mean_color"], settings, device="cpu", mirrored=True)
-    second = extract(manifest, mirrored, settings, store)
-    ledger = enter(ledger, second, settings, asked)
-    assert ledger.costs["mean_color"]["pictures"] == 24  # not those of the plain vectors
-    # It found no face: all its time was for the network's sake, none for everybody's.
-    assert ledger.costs["mean_color"]["seconds"] == pytest.approx(second.seconds)
-    assert ledger.costs["shared"] == shared
-
-
-def test_vectors_are_exported_in_the_manifests_order(manifest, recipes, settings, store, tmp_path):
-    import pandas as pd
-
-    extract(manifest, recipes, settings, store)
-    embeddings = vectors_of(manifest, recipes, settings, store)
-    library.export_embeddings(embeddings, tmp_path / "v.parquet")
-    table = pd.read_parquet(tmp_path / "v.parquet")
-    assert list(table["face_id"]) == list(manifest.table["face_id"])
-    np.testing.assert_array_equal(np.stack(table["vectors"]), embeddings.vectors)
-    library.export_embeddings(embeddings, tmp_path / "v.npy")
-    np.testing.assert_array_equal(np.load(tmp_path / "v.npy"), embeddings.vectors)
-    assert (tmp_path / "v.csv").read_text().splitlines()[1:] == list(manifest.table["face_id"])
-    with pytest.raises(EmbeddingError, match=r"\.parquet or \.npy"):
-        library.export_embeddings(embeddings, tmp_path / "v.txt")
-
-
-def test_the_recipe_survives_json(recipes):
-    from dataclasses import asdict
-
-    recipe = next(iter(recipes.values()))
-    assert library.Recipe(**json.loads(json.dumps(asdict(recipe)))).key == recipe.key

@@ -11,7 +11,10 @@ from featurekit.cache.store import Store
 from featurekit.data.datasets import prepare
 from featurekit.data.manifest import AGE, GENDER
 from featurekit.data.splits import Fold
-from featurekit.embeddings.extractor import enter, extract, load_embeddings, make_recipes
+from featurekit.embeddings.extractor import extract
+from featurekit.embeddings.index import enter
+from featurekit.embeddings.recipe import make_recipes
+from featurekit.embeddings.vectors import load_embeddings
 from featurekit.errors import EngineError, FoldError, TargetError, UnknownNameError, WorkspaceError
 from featurekit.estimators import CLASSIFIERS, ClassifierKind
 from featurekit.evaluation import cross_validation as benchmark

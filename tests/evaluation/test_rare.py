@@ -13,7 +13,9 @@ from featurekit.checks.audit import vectors_for
 from featurekit.data.datasets import prepare
 from featurekit.data.manifest import Manifest, is_measured
 from featurekit.data.splits import make_fold_set, subject_exclusive_folds
-from featurekit.embeddings.extractor import enter, extract, make_recipes
+from featurekit.embeddings.extractor import extract
+from featurekit.embeddings.index import enter
+from featurekit.embeddings.recipe import make_recipes
 from featurekit.errors import FoldError, TargetError, WorkspaceError
 from featurekit.evaluation.cross_validation import Comparison, Run, load_runs, plan
 from featurekit.evaluation.outcomes import set_apart

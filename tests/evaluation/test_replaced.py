@@ -15,7 +15,8 @@ from featurekit.evaluation import replaced as _replaced
 from featurekit.evaluation.cross_validation import load_runs
 from featurekit.evaluation.replaced import all_replaced_folders, how_to_have_back, replaced_folders, set_aside
 from featurekit.inference import archive as _bundle
-from featurekit.ops.purge import find_traces, look, purge
+from featurekit.ops.purge import look, purge
+from featurekit.ops.traces import find_traces
 from featurekit.project import Workspace, write_text
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from featurekit.data.manifest import AGE, AGE_GROUP, GENDER
-from featurekit.embeddings.extractor import make_recipes
+from featurekit.embeddings.recipe import make_recipes
 from featurekit.errors import ModelError, TargetError, UnknownNameError
 from featurekit.estimators import finetuned_cnn
 from featurekit.estimators._cnn import CNN

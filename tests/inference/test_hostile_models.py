@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 
 from featurekit.data.manifest import AGE, GENDER
-from featurekit.embeddings.extractor import Recipe, make_recipes
+from featurekit.embeddings.recipe import Recipe, make_recipes
 from featurekit.errors import ModelError
 from featurekit.estimators import CLASSIFIERS, ClassifierKind
 from featurekit.estimators._cnn import CNN

@@ -11,7 +11,10 @@ from PIL import Image
 
 from featurekit.cache.store import Store
 from featurekit.data.datasets import prepare
-from featurekit.embeddings.extractor import enter, extract, load_embeddings, make_recipes
+from featurekit.embeddings.extractor import extract
+from featurekit.embeddings.index import enter
+from featurekit.embeddings.recipe import make_recipes
+from featurekit.embeddings.vectors import load_embeddings
 from featurekit.errors import ModelError
 from featurekit.estimators import CLASSIFIERS, ClassifierKind
 from featurekit.estimators._cnn import CNN

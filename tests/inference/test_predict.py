@@ -21,7 +21,9 @@ from PIL import Image
 from featurekit.cache.store import Store
 from featurekit.data.datasets import prepare
 from featurekit.data.manifest import AGE, GENDER, Target
-from featurekit.embeddings.extractor import enter, extract, make_recipes
+from featurekit.embeddings.extractor import extract
+from featurekit.embeddings.index import enter
+from featurekit.embeddings.recipe import make_recipes
 from featurekit.errors import ModelError, WorkspaceError
 from featurekit.evaluation.cross_validation import Comparison, Run, _name, plan
 from featurekit.faces.find import default_settings

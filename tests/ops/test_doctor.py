@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from featurekit.findings import Finding
 from featurekit.networks import weights
 from featurekit.networks.weights import Archive, Licences, WeightsEntry
 from featurekit.ops import doctor
@@ -44,13 +45,13 @@ def install(folder, package, *, cuda=False, record=True):
 def test_one_onnxruntime_is_in_order(tmp_path):
     install(tmp_path, "onnxruntime")
     finding = doctor.check_onnxruntime_packages([tmp_path])
-    assert finding.status == "ok"
-    assert finding.message == "onnxruntime 1.32.0; the module is that of onnxruntime, without CUDA"
+    assert finding.severity == "ok"
+    assert finding.what == "onnxruntime 1.32.0; the module is that of onnxruntime, without CUDA"
 
 
 def test_no_onnxruntime_is_a_problem(tmp_path):
     finding = doctor.check_onnxruntime_packages([tmp_path])
-    assert (finding.status, finding.repair) == ("problem", "pip install onnxruntime")
+    assert (finding.severity, finding.advice) == ("error", "pip install onnxruntime")
 
 
 def test_the_cpu_package_over_the_gpu_package_is_told_from_the_files(tmp_path):
@@ -58,10 +59,10 @@ def test_the_cpu_package_over_the_gpu_package_is_told_from_the_files(tmp_path):
     (tmp_path / "onnxruntime/capi/libonnxruntime_providers_cuda.so").unlink()
     install(tmp_path, "onnxruntime")
     finding = doctor.check_onnxruntime_packages([tmp_path])
-    assert finding.status == "problem"
-    assert "onnxruntime 1.32.0, onnxruntime-gpu 1.32.0" in finding.message
-    assert "the module is that of onnxruntime, without CUDA" in finding.message
-    assert finding.repair == (
+    assert finding.severity == "error"
+    assert "onnxruntime 1.32.0, onnxruntime-gpu 1.32.0" in finding.what
+    assert "the module is that of onnxruntime, without CUDA" in finding.what
+    assert finding.advice == (
         "pip uninstall -y onnxruntime onnxruntime-gpu && pip install --no-deps onnxruntime-gpu"
     )
 
@@ -70,16 +71,16 @@ def test_the_gpu_package_over_the_cpu_package_works_but_is_warned_of(tmp_path):
     install(tmp_path, "onnxruntime")
     install(tmp_path, "onnxruntime-gpu", cuda=True)
     finding = doctor.check_onnxruntime_packages([tmp_path])
-    assert finding.status == "warning"
-    assert "the module is that of onnxruntime-gpu, with CUDA" in finding.message
-    assert "uninstall" in finding.repair
+    assert finding.severity == "warning"
+    assert "the module is that of onnxruntime-gpu, with CUDA" in finding.what
+    assert "uninstall" in finding.advice
 
 
 def test_a_gpu_package_that_lost_its_cuda_library_is_a_problem(tmp_path):
     install(tmp_path, "onnxruntime-gpu")
     finding = doctor.check_onnxruntime_packages([tmp_path])
-    assert finding.status == "problem"
-    assert "without CUDA" in finding.message
+    assert finding.severity == "error"
+    assert "without CUDA" in finding.what
 
 
 @pytest.mark.parametrize("ill", ["overwritten", "deleted", "no record"])
@@ -90,8 +91,8 @@ def test_a_module_that_is_nobodys_is_a_problem(tmp_path, ill):
     if ill == "deleted":
         (tmp_path / TELLING).unlink()
     finding = doctor.check_onnxruntime_packages([tmp_path])
-    assert finding.status == "problem"
-    assert finding.repair == "pip install --force-reinstall --no-deps onnxruntime"
+    assert finding.severity == "error"
+    assert finding.advice == "pip install --force-reinstall --no-deps onnxruntime"
 
 
 def test_packages_that_only_sound_like_onnxruntime_do_not_count(tmp_path):
@@ -100,7 +101,7 @@ def test_packages_that_only_sound_like_onnxruntime_do_not_count(tmp_path):
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: onnxruntime-extensions\nVersion: 0.15\n")
     (about / "RECORD").write_text("onnxruntime_extensions/__init__.py,,\n")
-    assert doctor.check_onnxruntime_packages([tmp_path]).status == "ok"
+    assert doctor.check_onnxruntime_packages([tmp_path]).severity == "ok"
 
 
 # ---- libraries
@@ -125,19 +126,19 @@ def module(tmp_path, monkeypatch):
 def test_a_library_tells_its_version(module):
     module("sound_library", "import warnings\nwarnings.warn('old')\n__version__ = '1.2'")
     finding = doctor.check_library("sound_library", "sound-library")
-    assert finding == doctor.Finding("sound_library", "ok", "1.2")
+    assert finding == Finding(name="sound_library", severity="ok", count=0, of=0, what="1.2")
 
 
 def test_a_missing_library_comes_with_its_install_command():
     finding = doctor.check_library("absent_library", "absent-library")
-    assert (finding.status, finding.message) == ("problem", "not installed")
-    assert finding.repair == "pip install absent-library"
+    assert (finding.severity, finding.what) == ("error", "not installed")
+    assert finding.advice == "pip install absent-library"
 
 
 def test_a_library_that_lacks_another_names_that_one(module):
     module("needy_library", "import absent_library.part")
     finding = doctor.check_library("needy_library", "needy-library")
-    assert (finding.message, finding.repair) == (
+    assert (finding.what, finding.advice) == (
         "needs absent_library, which is missing",
         "pip install absent_library",
     )
@@ -158,9 +159,9 @@ def test_a_library_that_lacks_another_names_that_one(module):
 def test_a_library_that_cannot_be_imported_says_why(module, code, repair):
     module("broken_library", code)
     finding = doctor.check_library("broken_library", "broken-library")
-    assert finding.status == "problem"
-    assert finding.message.startswith("cannot be imported: ")
-    assert repair in finding.repair
+    assert finding.severity == "error"
+    assert finding.what.startswith("cannot be imported: ")
+    assert repair in finding.advice
 
 
 # ---- GPUs
@@ -170,16 +171,16 @@ def test_a_library_that_cannot_be_imported_says_why(module, code, repair):
 @pytest.mark.parametrize("check", ["check_torch_cuda", "check_onnxruntime_cuda", "check_xgboost_cuda"])
 def test_a_machine_without_a_gpu_is_in_order(check):
     finding = getattr(doctor, check)(False)
-    assert (finding.status, finding.message) == ("ok", "no GPU: runs on the CPU")
+    assert (finding.severity, finding.what) == ("ok", "no GPU: runs on the CPU")
 
 
 @no_gpu
 @pytest.mark.parametrize("check", ["check_torch_cuda", "check_onnxruntime_cuda", "check_xgboost_cuda"])
 def test_a_gpu_that_a_library_cannot_use_comes_with_a_repair(check):
     finding = getattr(doctor, check)(True)
-    assert finding.status in ("problem", "warning")
-    assert "GPU" in finding.message
-    assert "pip" in finding.repair
+    assert finding.severity in ("error", "warning")
+    assert "GPU" in finding.what
+    assert "pip" in finding.advice
 
 
 def test_a_gpu_is_seen_by_its_device(tmp_path):
@@ -209,13 +210,13 @@ def test_bf16_is_read_from_the_processors_flags(tmp_path, flags, said):
     lines += f"flags\t\t: {flags}\n" if flags else ""
     (tmp_path / "cpuinfo").write_text(lines * 2)
     finding = doctor.check_processor(tmp_path / "cpuinfo")
-    assert finding.status == "ok"
-    assert finding.message.startswith("Made Up 9000; ")
-    assert said in finding.message
+    assert finding.severity == "ok"
+    assert finding.what.startswith("Made Up 9000; ")
+    assert said in finding.what
 
 
 def test_a_system_without_cpuinfo_is_not_guessed_at(tmp_path):
-    assert "not known" in doctor.check_processor(tmp_path / "absent").message
+    assert "not known" in doctor.check_processor(tmp_path / "absent").what
 
 
 @pytest.mark.parametrize(
@@ -240,24 +241,24 @@ def test_threads_are_compared_with_what_may_be_used(tmp_path, chosen, quota, sta
         (tmp_path / "cpu.max").write_text(f"{quota}\n")
     environ = {"OMP_NUM_THREADS": chosen} if chosen else {}
     finding = doctor.check_threads(environ, tmp_path, cores=8)
-    assert (finding.status, finding.repair) == (status, repair)
-    assert finding.message.startswith("8 cores")
+    assert (finding.severity, finding.advice) == (status, repair)
+    assert finding.what.startswith("8 cores")
 
 
 def test_an_older_containers_limit_is_read_too(tmp_path):
     (tmp_path / "cpu").mkdir()
     (tmp_path / "cpu/cpu.cfs_quota_us").write_text("300000\n")
     (tmp_path / "cpu/cpu.cfs_period_us").write_text("100000\n")
-    assert doctor.check_threads({}, tmp_path, cores=8).repair == "export OMP_NUM_THREADS=3"
+    assert doctor.check_threads({}, tmp_path, cores=8).advice == "export OMP_NUM_THREADS=3"
     (tmp_path / "cpu/cpu.cfs_quota_us").write_text("-1\n")
-    assert doctor.check_threads({}, tmp_path, cores=8).status == "ok"
+    assert doctor.check_threads({}, tmp_path, cores=8).severity == "ok"
 
 
 def test_a_full_disk_is_warned_of_once_a_disk(tmp_path):
     folders = [tmp_path / "not/there/yet", tmp_path]
-    assert [finding.status for finding in doctor.check_disk(folders, enough=0)] == ["ok"]
+    assert [finding.severity for finding in doctor.check_disk(folders, enough=0)] == ["ok"]
     findings = doctor.check_disk(folders, enough=10**18)
-    assert [finding.status for finding in findings] == ["warning"]
+    assert [finding.severity for finding in findings] == ["warning"]
     assert "FEATUREKIT_HOME" in findings[0].repair
 
 
@@ -283,10 +284,10 @@ def table(monkeypatch, home):
     [
         (b"right", None, "ok", ""),
         (b"right", b"right", "ok", ""),
-        (None, None, "problem", "featurekit weights fetch builtin"),
-        (b"wrong", None, "problem", "featurekit weights fetch builtin"),
-        (b"right", b"wrong", "problem", "featurekit weights fetch other"),
-        (b"wrong", b"wrong", "problem", "featurekit weights fetch builtin && featurekit weights fetch other"),
+        (None, None, "error", "featurekit weights fetch builtin"),
+        (b"wrong", None, "error", "featurekit weights fetch builtin"),
+        (b"right", b"wrong", "error", "featurekit weights fetch other"),
+        (b"wrong", b"wrong", "error", "featurekit weights fetch builtin && featurekit weights fetch other"),
     ],
 )
 def test_weights_are_hashed_and_the_builtin_ones_missed(table, free, other, status, repair):
@@ -294,7 +295,7 @@ def test_weights_are_hashed_and_the_builtin_ones_missed(table, free, other, stat
         if data is not None:
             weights.path_of(name).write_bytes(data)
     finding = doctor.check_weights()
-    assert (finding.status, finding.repair) == (status, repair)
+    assert (finding.severity, finding.advice) == (status, repair)
 
 
 # ---- all of it
@@ -303,12 +304,12 @@ def test_weights_are_hashed_and_the_builtin_ones_missed(table, free, other, stat
 @pytest.mark.slow
 def test_every_problem_comes_with_its_repair_and_every_topic_once(tmp_path):
     findings = doctor.diagnose(tmp_path)
-    topics = [finding.topic for finding in findings if finding.topic != "disk"]
+    topics = [finding.name for finding in findings if finding.name != "disk"]
     assert len(set(topics)) == len(topics)
     expected = {"python", "torch", "openvino", "onnxruntime packages", "torch on CUDA", "onnxruntime on CUDA"}
     assert expected | {"xgboost on CUDA", "processor", "threads", "weights"} <= set(topics)
-    assert all(finding.repair for finding in findings if finding.status != "ok")
-    assert all(finding.message and "\n" not in finding.message for finding in findings)
+    assert all(finding.advice for finding in findings if finding.severity != "ok")
+    assert all(finding.what and "\n" not in finding.what for finding in findings)
     # The home folder of this test is empty.
-    assert next(finding for finding in findings if finding.topic == "weights").status == "problem"
+    assert next(finding for finding in findings if finding.name == "weights").severity == "error"
     assert Path(weights.home()).exists() is False

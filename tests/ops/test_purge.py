@@ -13,12 +13,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from featurekit.cache.store import FileIndex, Store
+from featurekit.cache.file_index import FileIndex
+from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
-from featurekit.embeddings.extractor import Ledger, extract, load_embeddings, make_recipes, row_keys
+from featurekit.embeddings.extractor import extract
+from featurekit.embeddings.index import Ledger
+from featurekit.embeddings.recipe import make_recipes, row_keys
+from featurekit.embeddings.vectors import load_embeddings
 from featurekit.errors import ManifestError, StoreError, UnknownNameError, WorkspaceError
-from featurekit.ops import purge as library
-from featurekit.ops.purge import find_traces, look, purge
+from featurekit.ops import _forget_comparison
+from featurekit.ops.purge import look, purge
+from featurekit.ops.traces import find_traces
 from featurekit.project import Workspace, write_text
 
 FIT = ("fit", "--model", "logistic_regression", "--target", "gender", "--folds", "4", "--no-models")
@@ -474,7 +479,7 @@ def test_a_purge_that_was_killed_anywhere_loses_nothing_of_others_and_is_run_aga
 
 def test_a_killed_purge_is_finished_by_the_next_one_of_somebody_else(workspace, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(library, "_remove_from_predictions", lambda folder, gone: 1 / 0)
+        patched.setattr(_forget_comparison, "remove_from_predictions", lambda folder, gone: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             purge(workspace, find_traces(workspace, ["s3"], []))
     assert any(set(MINE) & set(table["face_id"]) for table in predictions_of(workspace).values())

@@ -10,7 +10,8 @@ from PIL import Image
 
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
-from featurekit.embeddings.extractor import Ledger, Recipe, row_keys
+from featurekit.embeddings.index import Ledger
+from featurekit.embeddings.recipe import Recipe, row_keys
 from featurekit.errors import WeightsError, WorkspaceError
 from featurekit.evaluation import cross_validation as benchmark
 from featurekit.networks.backbones import BACKBONES, Backbone

@@ -1,0 +1,230 @@
+"""Remember each photograph's hash, so that a file which has not changed is not read again."""
+
+import errno
+import os
+import sqlite3
+import stat
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from featurekit.cache.storage import hash_of, make_private_folder, signature_of
+from featurekit.errors import StoreError
+
+
+class FileIndex:
+    """Remembers the hash of each file's bytes, so that an unchanged file need not be read.
+
+    It is a convenience in a SQLite file: whatever happens to that file (damaged, locked,
+    read-only), the hashes are computed again and nothing else. A wrong hash would be a
+    wrong face, so a file is trusted only if its size, both times and its inode are what
+    they were, and was left in peace for two seconds before it was read: within that time
+    a clock may be too coarse to show another change.
+
+    Use it as a context, or call close(), to keep what was learned.
+
+    Args:
+        path: the SQLite file; made when it is not there.
+    """
+
+    PEACE = 2 * 10**9  # nanoseconds
+    BATCH = 2000  # files remembered in one transaction
+    PATIENCE = 5.0  # seconds to wait for another process that writes
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.RLock()
+        self._fresh: dict[bytes, tuple[str, str]] = {}
+        self._database: sqlite3.Connection | None = None
+        try:
+            make_private_folder(path.parent)
+            self._database = self._open()
+        except sqlite3.OperationalError:  # locked or read-only: somebody else's good file
+            return
+        except sqlite3.DatabaseError:
+            self._start_again()
+        except (StoreError, OSError):  # no place to write
+            return
+
+    def __enter__(self) -> "FileIndex":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def known(self, path: Path) -> str | None:
+        """Return the hash of a file that has not changed since it was hashed, else None."""
+        try:
+            status = path.stat()
+        except OSError:
+            return None
+        name, signature = os.fsencode(path.absolute()), _said(status)
+        with self._lock:
+            if name in self._fresh:
+                remembered, content = self._fresh[name]
+                return content if remembered == signature else None
+            try:
+                row = (
+                    self._database
+                    and self._database.execute(
+                        "SELECT signature, sha256, seal FROM files_1 WHERE path = ?", (name,)
+                    ).fetchone()
+                )
+            except sqlite3.Error as error:
+                self._give_up(error)
+                return None
+        if not row or row[0] != signature or row[2] != _seal(name, row[0], row[1]):
+            return None
+        return str(row[1])
+
+    def remember(self, path: Path, status: os.stat_result, sha256: str) -> None:
+        """Remember the hash of a file that was read just now.
+
+        Args:
+            path: the file.
+            status: what stat said before it was read.
+            sha256: of its bytes, in hex.
+        """
+        if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < self.PEACE:
+            return
+        try:
+            if _said(path.stat()) != _said(status):
+                return  # it changed while it was read
+        except OSError:
+            return
+        with self._lock:
+            self._fresh[os.fsencode(path.absolute())] = (_said(status), sha256)
+            if self._database and len(self._fresh) >= self.BATCH:
+                self._commit()
+
+    def content_of(self, path: Path) -> str:
+        """Return the sha256 of a file's bytes in hex, read only where it is not known.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        known = self.known(path)
+        if known is not None:
+            return known
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe would never end
+            raise OSError(errno.EINVAL, "Not a regular file", str(path))
+        with path.open("rb", buffering=0) as file:
+            content = hash_of(file)
+        self.remember(path, status, content)
+        return content
+
+    def named(self, paths: Sequence[Path], contents: Sequence[str]) -> int:
+        """Return how many files are remembered that lie at these paths, or have one of these hashes.
+
+        Raises:
+            StoreError: another process has the index, or it cannot be read.
+        """
+        with self._given(paths, contents) as database:
+            found = database.execute("SELECT count(*) FROM files_1 WHERE path IN given OR sha256 IN given")
+            return int(found.fetchone()[0])
+
+    def forget(self, paths: Sequence[Path], contents: Sequence[str]) -> None:
+        """Remove files by path or by hash, so that no byte of theirs stays in the index.
+
+        Raises:
+            StoreError: another process has the index, or it cannot be written.
+        """
+        with self._given(paths, contents) as database:
+            # What went earlier may still lie in free pages, which VACUUM leaves behind; what goes now is
+            # overwritten with zeros. In this order a kill in between leaves rows to be found again.
+            database.execute("VACUUM")
+            database.execute("PRAGMA secure_delete = ON")
+            with database:
+                database.execute("DELETE FROM files_1 WHERE path IN given OR sha256 IN given")
+
+    @contextmanager
+    def _given(self, paths: Sequence[Path], contents: Sequence[str]) -> Iterator[sqlite3.Connection]:
+        """Open the index with these names in a table beside it, which is never written to the disk."""
+        names = [(os.fsencode(path.absolute()),) for path in paths] + [(content,) for content in contents]
+        with self._lock:
+            if self._database:
+                self._commit()
+            try:
+                if self._database is None:
+                    raise sqlite3.OperationalError("it is in use, or is not ours to write")
+                self._database.execute("PRAGMA temp_store = MEMORY")
+                self._database.execute("CREATE TEMP TABLE IF NOT EXISTS given (name PRIMARY KEY)")
+                with self._database:
+                    self._database.execute("DELETE FROM given")
+                    self._database.executemany("INSERT OR IGNORE INTO given VALUES (?)", names)
+                yield self._database
+            except sqlite3.Error as error:
+                raise StoreError(
+                    f"Cannot change {self._path}: {error}. End whatever else runs in this workspace, or"
+                    " delete the file: it is made again."
+                ) from error
+
+    def close(self) -> None:
+        """Write what was learned and let go of the file."""
+        with self._lock:
+            if self._database:
+                self._commit()
+            if self._database:
+                self._database.close()
+                self._database = None
+
+    def _open(self) -> sqlite3.Connection:
+        # SQLite gives its journal the permissions of the file.
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+        database = sqlite3.connect(self._path, timeout=self.PATIENCE, check_same_thread=False)
+        try:
+            database.execute(
+                "CREATE TABLE IF NOT EXISTS files_1"
+                " (path BLOB PRIMARY KEY, signature TEXT, sha256 TEXT, seal BLOB) WITHOUT ROWID"
+            )
+            database.execute("SELECT signature, sha256, seal FROM files_1 LIMIT 1").fetchone()
+            database.commit()
+        except sqlite3.Error:
+            database.close()
+            raise
+        return database
+
+    def _start_again(self) -> None:
+        """Put a new file in the place of one that is no index."""
+        try:
+            for end in ("", "-journal", "-wal", "-shm"):
+                self._path.with_name(self._path.name + end).unlink(missing_ok=True)
+            self._database = self._open()
+        except (sqlite3.Error, OSError):
+            self._database = None
+
+    def _commit(self) -> None:
+        assert self._database
+        rows = [
+            (name, signature, content, _seal(name, signature, content))
+            for name, (signature, content) in self._fresh.items()
+        ]
+        try:
+            with self._database:
+                self._database.executemany("INSERT OR REPLACE INTO files_1 VALUES (?, ?, ?, ?)", rows)
+            self._fresh.clear()
+        except sqlite3.Error as error:
+            self._give_up(error)
+
+    def _give_up(self, error: sqlite3.Error) -> None:
+        """Go on with a new file where this one is malformed, in memory where it is locked or read-only."""
+        database, self._database = self._database, None
+        if database:
+            database.close()
+        if not isinstance(error, sqlite3.OperationalError):
+            self._start_again()
+
+
+def _said(status: os.stat_result) -> str:
+    # As text: SQLite's integers end at 2**63, some file systems' inodes do not.
+    return " ".join(map(str, signature_of(status)))
+
+
+def _seal(name: bytes, signature: Any, content: Any) -> bytes:
+    """Return a check of one row of the index: SQLite does not notice a flipped bit in a value."""
+    return blake2b(repr((name, signature, content)).encode(), digest_size=8).digest()

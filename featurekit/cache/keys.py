@@ -1,0 +1,68 @@
+"""What recipes and rows are known by: hashes of what they were made from."""
+
+import json
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit.errors import StoreError
+
+RowKeys = Sequence[bytes] | NDArray[np.uint8]
+
+
+def recipe_key(recipe: Mapping[str, Any]) -> str:
+    """Return the sha256 of a recipe: equal for equal recipes, whatever the order of their parts.
+
+    >>> recipe_key({"a": 1, "b": (2, 3)}) == recipe_key({"b": [2, 3], "a": 1})
+    True
+
+    Raises:
+        StoreError: a part is not plain JSON (text, numbers, lists, mappings), or not a finite number.
+    """
+    return sha256(canonical(recipe).encode()).hexdigest()
+
+
+def canonical(recipe: Mapping[str, Any]) -> str:
+    """Return a recipe as the one JSON text that its equals have too.
+
+    Raises:
+        StoreError: a part is not plain JSON, or not a finite number.
+    """
+    _refuse_other_than_json(recipe, "recipe")
+    return json.dumps(recipe, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _refuse_other_than_json(part: Any, where: str) -> None:
+    # json.dumps turns the keys 1, True and None into text, so two recipes could share a key.
+    if isinstance(part, Mapping):
+        for name, value in part.items():
+            if not isinstance(name, str):
+                raise StoreError(f"{where} has the key {name}, but keys must be text.")
+            _refuse_other_than_json(value, f"{where}.{name}")
+    elif isinstance(part, (list, tuple)):
+        for number, value in enumerate(part):
+            _refuse_other_than_json(value, f"{where}[{number}]")
+    elif isinstance(part, float) and not np.isfinite(part):
+        raise StoreError(f"{where} is {part}, but a recipe must have finite numbers.")
+    elif part is not None and type(part) not in (str, int, float, bool):
+        raise StoreError(f"{where} is a {type(part).__name__}, but a recipe must be plain JSON.")
+
+
+def as_keys(row_keys: RowKeys) -> NDArray[np.bytes_]:
+    """Return keys as an array of 32 bytes each, shape (n_rows,)."""
+    if not isinstance(row_keys, np.ndarray):
+        if any(len(key) != 32 for key in row_keys):
+            raise StoreError("A row key must have 32 bytes.")
+        row_keys = np.frombuffer(b"".join(row_keys), np.uint8).reshape(-1, 32)
+    if row_keys.dtype != np.uint8 or row_keys.ndim != 2 or row_keys.shape[1] != 32:
+        raise StoreError(f"Row keys must be uint8 (n_rows, 32), not {row_keys.dtype} {row_keys.shape}.")
+    return np.ascontiguousarray(row_keys).view("S32").ravel()
+
+
+def hex_of(key: np.bytes_) -> str:
+    """Return the key of a row in hex."""
+    # numpy drops zeros at the end of a scalar of bytes.
+    return bytes(key).ljust(32, b"\0").hex()

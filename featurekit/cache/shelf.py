@@ -1,0 +1,256 @@
+"""One shelf: the rows that one recipe has made, wherever in its shards they stand."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit.cache.keys import RowKeys, as_keys, hex_of, recipe_key
+from featurekit.cache.quarantine import Damage, put_aside
+from featurekit.cache.recipe_file import write_recipe
+from featurekit.cache.shard import (
+    DTYPES,
+    ENDING,
+    ROW_KEY,
+    DamagedError,
+    Shard,
+    open_shard,
+    read_rows,
+    write_shard,
+)
+from featurekit.cache.storage import Storage, in_one_line
+from featurekit.errors import StoreError
+
+# What to do about a shelf that cannot be used, with its key.
+_REMOVE = "Remove it: featurekit cache gc --drop {key}"
+
+
+class Shelf:
+    """All rows made by one recipe.
+
+    Made by Store.shelf(). The first look at a shard in a process hashes it; a damaged
+    one goes to quarantine and its rows count as missing, so that they are computed again.
+
+    Args:
+        folder: where its shards are; it need not exist yet.
+        kind: e.g. "embeddings".
+        recipe: what the rows are made by.
+        storage: what holds the folder.
+        read_only: whether a damaged shard is left where it is; its rows are not served all the same.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        kind: str,
+        recipe: Mapping[str, Any],
+        storage: Storage,
+        *,
+        read_only: bool = False,
+    ) -> None:
+        self.folder = folder
+        self.kind = kind
+        self.read_only = read_only
+        self._storage = storage
+        self.recipe = dict(recipe)
+        self.key = recipe_key(recipe)
+        self._damaged: list[Damage] = []
+        self._lock = threading.RLock()
+        self._forget()
+        self.refresh()
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    @property
+    def damaged(self) -> tuple[Damage, ...]:
+        """The files that this process found damaged here, and moved away."""
+        return tuple(self._damaged)
+
+    def rows(self) -> NDArray[np.uint8]:
+        """Return the key of every row, shape (n_rows, 32), shard by shard: the quickest order to read."""
+        order = np.lexsort((self._row_of, self._shard_of))
+        return self._keys[order].view(np.uint8).reshape(-1, 32)
+
+    def columns(self) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
+        """Return the dtype and the shape of one row of each column; empty where the shelf is empty."""
+        if not self._shards:
+            return {}
+        return {name: (column.dtype, column.shape) for name, column in self._shards[0].columns.items()}
+
+    def missing(self, row_keys: RowKeys) -> NDArray[np.intp]:
+        """Return which of these rows are not there, as increasing numbers into row_keys."""
+        return np.flatnonzero(self._find(as_keys(row_keys)) < 0)
+
+    @in_one_line
+    def append(self, row_keys: RowKeys, columns: Mapping[str, NDArray[Any]]) -> None:
+        """Write one shard of rows; it is on the disk when this returns.
+
+        A row that is there already is not written again: what the same recipe makes of
+        the same picture is equal to the last bit.
+
+        Args:
+            row_keys: shape (n_rows, 32).
+            columns: name → one value a row, shape (n_rows, ...); the same columns, dtypes and
+                shapes every time.
+
+        Raises:
+            StoreError: the columns are not those of the shelf, or not one value a row.
+            WorkspaceError: the disk is full or cannot be written; nothing is lost then but these rows.
+        """
+        keys = as_keys(row_keys)
+        self._check_columns(len(keys), columns)
+        with self._lock:
+            _, first = np.unique(keys, return_index=True)
+            fresh = np.sort(first)
+            fresh = fresh[self._find(keys[fresh]) < 0]
+            if not len(fresh):
+                return
+            tensors = {
+                name: np.ascontiguousarray(np.asarray(values)[fresh]) for name, values in columns.items()
+            }
+            write_recipe(self._storage, self.folder, self.recipe)
+            self._add([write_shard(self._storage, self.folder, self.kind, self.recipe, keys[fresh], tensors)])
+
+    @in_one_line
+    def read(self, row_keys: RowKeys, columns: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
+        """Return columns of rows in the order asked; a row may be asked for twice.
+
+        Beside the answer itself a few megabytes of memory are used, whatever the size of the shelf.
+
+        Args:
+            row_keys: shape (n_rows, 32).
+            columns: which; all where None.
+
+        Returns:
+            name → shape (n_rows, ...).
+
+        Raises:
+            StoreError: a row or a column is not there, or shards disagree about a column.
+        """
+        keys = as_keys(row_keys)
+        for _ in range(3):
+            try:
+                return self._gather(keys, columns)
+            except (DamagedError, FileNotFoundError):
+                # A shard went away or was damaged after it had been looked at; its rows may stand elsewhere.
+                self.refresh()
+            except OSError as error:
+                raise StoreError(f"Cannot read {self.folder}: {error.strerror or error}.") from error
+        raise StoreError(f"The shards of {self.folder} change while they are read. Try again.")
+
+    @in_one_line
+    def refresh(self) -> None:
+        """See what other writers have added or removed since."""
+        with self._lock:
+            found = self._storage.list(self.folder, ENDING)
+            if any(found.get(shard.path) != shard.signature for shard in self._shards):
+                self._forget()
+            known = {shard.path for shard in self._shards}
+            fresh = []
+            for path in sorted(found.keys() - known):
+                try:
+                    fresh.append(open_shard(self._storage, path, self.kind, self.key))
+                except FileNotFoundError:  # collected by somebody else in this moment
+                    continue
+                except DamagedError as damage:
+                    if self.read_only:
+                        found_so = Damage(path, str(damage))
+                    else:
+                        found_so = put_aside(self._storage, path, str(damage))
+                    if found_so not in self._damaged:
+                        self._damaged.append(found_so)
+            self._add(fresh)
+
+    def _forget(self) -> None:
+        self._shards: list[Shard] = []
+        # Sorted keys, and where each one's row is: number into _shards, row in that shard.
+        self._keys = np.zeros(0, "S32")
+        self._shard_of = np.zeros(0, np.intp)
+        self._row_of = np.zeros(0, np.intp)
+
+    def _add(self, shards: "Sequence[Shard]") -> None:
+        """Put shards into the index; of a row that stands in several, the first serves."""
+        if not shards:
+            return
+        sizes = [len(shard.keys) for shard in shards]
+        keys, first = np.unique(np.concatenate([shard.keys for shard in shards]), return_index=True)
+        shard_of = np.repeat(np.arange(len(shards)) + len(self._shards), sizes)[first]
+        row_of = np.concatenate([np.arange(size) for size in sizes])[first]
+        fresh = self._find(keys) < 0
+        at = np.searchsorted(self._keys, keys[fresh])
+        with self._lock:
+            self._shards = [*self._shards, *shards]
+            self._shard_of = np.insert(self._shard_of, at, shard_of[fresh])
+            self._row_of = np.insert(self._row_of, at, row_of[fresh])
+            self._keys = np.insert(self._keys, at, keys[fresh])
+
+    def _find(self, keys: NDArray[np.bytes_]) -> NDArray[np.intp]:
+        """Return the position of each key in the index, or -1."""
+        with self._lock:
+            if not len(self._keys):
+                return np.full(len(keys), -1, np.intp)
+            at = np.searchsorted(self._keys, keys)
+            at[at == len(self._keys)] = 0
+            return np.where(self._keys[at] == keys, at, -1)
+
+    def _check_columns(self, n_rows: int, columns: Mapping[str, NDArray[Any]]) -> None:
+        for name, values in columns.items():
+            array = np.asarray(values)
+            if name == ROW_KEY:
+                raise StoreError(f"A column must not be called {ROW_KEY}.")
+            if array.dtype.newbyteorder("<") not in DTYPES.values():
+                raise StoreError(
+                    f"Column {name} is {array.dtype}, but must hold numbers of 8 to 64 bits or booleans."
+                )
+            if array.ndim == 0 or len(array) != n_rows:
+                raise StoreError(f"Column {name} has shape {array.shape} for {n_rows} rows.")
+        theirs = self.columns()
+        ours = {
+            name: (np.asarray(values).dtype.newbyteorder("<"), np.shape(values)[1:])
+            for name, values in columns.items()
+        }
+        if theirs and ours != theirs:
+            raise StoreError(
+                f"The columns {_describe(ours)} are not those of {self.folder}: {_describe(theirs)}."
+                f" {_REMOVE.format(key=self.folder.name)}"
+            )
+
+    def _gather(self, keys: NDArray[np.bytes_], columns: Sequence[str] | None) -> dict[str, NDArray[Any]]:
+        with self._lock:
+            at = self._find(keys)
+            if (at < 0).any():
+                row = int(np.argmax(at < 0))
+                raise StoreError(
+                    f"Row {row} ({hex_of(keys[row])}) is not on the shelf {self.folder}"
+                    f" ({np.count_nonzero(at < 0)} of {len(at)} are not). Extract again."
+                )
+            shard_of, row_of, shards = self._shard_of[at], self._row_of[at], self._shards
+            known = self.columns()
+        names = list(known) if columns is None else list(columns)
+        strange = sorted(set(names) - set(known))
+        if strange:
+            raise StoreError(f"No columns {strange} on the shelf {self.folder}. Known: {sorted(known)}.")
+        answer = {name: np.empty((len(keys), *known[name][1]), known[name][0]) for name in names}
+        order = np.lexsort((row_of, shard_of))
+        for positions in np.split(order, np.flatnonzero(np.diff(shard_of[order])) + 1):
+            if not len(positions):
+                continue
+            shard = shards[shard_of[positions[0]]]
+            with self._storage.open(shard.path) as (file, _):
+                for name in names:
+                    column = shard.columns.get(name)
+                    if column is None or (column.dtype, column.shape) != known[name]:
+                        raise StoreError(
+                            f"Column {name} of {shard.path} is not that of {shards[0].path.name}."
+                            f" {_REMOVE.format(key=self.folder.name)}"
+                        )
+                    read_rows(file, column, row_of[positions], answer[name], positions)
+        return answer
+
+
+def _describe(columns: Mapping[str, tuple[np.dtype[Any], tuple[int, ...]]]) -> str:
+    return ", ".join(f"{name} {dtype} {shape}" for name, (dtype, shape) in sorted(columns.items())) or "none"

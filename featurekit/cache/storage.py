@@ -1,0 +1,181 @@
+"""Where the files of shelves lie, and all that has to be asked of such a place.
+
+A shelf writes files whole, lists them, reads parts of them and puts damaged ones aside, and asks for nothing
+else: whatever can do that may hold one. Today that is a folder of this machine.
+
+The files describe people's faces: folders are made for the user alone (0700), and so are files (0600).
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import wraps
+from hashlib import sha256
+from pathlib import Path
+from typing import IO, ParamSpec, Protocol, TypeVar
+
+from featurekit.errors import StoreError
+from featurekit.project import make_folder, sync_folder, whole_file
+
+_Given = ParamSpec("_Given")
+_Answer = TypeVar("_Answer")
+
+# Size first, then whatever changes when a file is written again; of a file on a disk its times and inode.
+Signature = tuple[int, ...]
+
+
+class Storage(Protocol):
+    """A place for files that are written once and whole, and read in parts.
+
+    A path is a name here: only the storage knows whether there is a disk behind it. Nobody writes other bytes
+    under a path that is there, since files are named by what is in them. What a storage cannot do is an
+    OSError or a FeaturekitError.
+    """
+
+    def put(self, path: Path, data: bytes) -> Signature:
+        """Write a file; it stands fast when this returns, and is not seen before it is whole.
+
+        A file that is there has the same bytes, unless it is damaged: it may be left, or written again.
+        """
+
+    def exists(self, path: Path) -> bool:
+        """Whether there is a file of this name."""
+
+    def read(self, path: Path) -> bytes:
+        """Return a small file.
+
+        Raises:
+            FileNotFoundError: it is not there.
+        """
+
+    def open(self, path: Path) -> AbstractContextManager[tuple[IO[bytes], Signature]]:
+        """Open a file, to seek and read any part of it, and say its signature.
+
+        Raises:
+            FileNotFoundError: it is not there.
+        """
+
+    def list(self, folder: Path, ending: str) -> dict[Path, Signature]:
+        """Return the whole files right in a folder whose names end so; none where there is no folder."""
+
+    def move(self, path: Path, to: Path) -> None:
+        """Give a file another name, also in another folder."""
+
+    def delete(self, path: Path) -> None:
+        """Remove a file; it is gone for good when this returns.
+
+        Raises:
+            FileNotFoundError: it is not there.
+        """
+
+
+class FolderStorage:
+    """A Storage whose paths are those of this machine's disk."""
+
+    def put(self, path: Path, data: bytes) -> Signature:
+        """Write a file beside, flush it to the disk and rename it; the folder is made where it is missing.
+
+        Raises:
+            StoreError: the folder cannot be made.
+            WorkspaceError: the disk is full or cannot be written.
+        """
+        make_private_folder(path.parent)
+        with whole_file(path) as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.write(data)
+        return signature_of(path.stat())
+
+    def exists(self, path: Path) -> bool:
+        """Whether there is a file of this name."""
+        return path.exists()
+
+    def read(self, path: Path) -> bytes:
+        """Return a small file."""
+        return path.read_bytes()
+
+    @contextmanager
+    def open(self, path: Path) -> Iterator[tuple[IO[bytes], Signature]]:
+        """Open a file without a buffer, to read any part of it, and say its signature."""
+        with path.open("rb", buffering=0) as file:
+            yield file, signature_of(os.fstat(file.fileno()))
+
+    def list(self, folder: Path, ending: str) -> dict[Path, Signature]:
+        """Return the whole files right in a folder whose names end so; none where there is no folder.
+
+        Raises:
+            StoreError: the folder cannot be read.
+        """
+        found = {}
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.name.endswith(ending) and not entry.name.startswith("."):
+                        try:
+                            found[folder / entry.name] = signature_of(entry.stat())
+                        except FileNotFoundError:
+                            continue
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise StoreError(f"Cannot read {folder}: {error.strerror or error}.") from error
+        return found
+
+    def move(self, path: Path, to: Path) -> None:
+        """Rename a file; the folder is made where it is missing."""
+        make_private_folder(to.parent)
+        path.replace(to)
+
+    def delete(self, path: Path) -> None:
+        """Remove a file, so that a power cut does not bring it back."""
+        path.unlink()
+        sync_folder(path.parent)
+
+
+def in_one_line(function: Callable[_Given, _Answer]) -> Callable[_Given, _Answer]:
+    """Return the function, for which whatever the operating system refuses is a StoreError."""
+
+    @wraps(function)
+    def told(*given: _Given.args, **named: _Given.kwargs) -> _Answer:
+        try:
+            return function(*given, **named)
+        except OSError as error:
+            raise StoreError(
+                f"Cannot use {error.filename or 'the cache'}: {error.strerror or error}."
+            ) from error
+
+    return told
+
+
+def signature_of(status: os.stat_result) -> Signature:
+    """Return the signature of a file of which stat said this."""
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
+def entries(folder: Path) -> list[Path]:
+    """Return what is in a folder, by name; nothing where there is none.
+
+    Path.glob() would find nothing in a folder that may not be read either, and who is to be forgotten could
+    be in there.
+    """
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def hash_of(file: IO[bytes]) -> str:
+    """Return the sha256 of a file's bytes, in hex."""
+    digest = sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder, and those above it that are not there, for the user alone."""
+    try:
+        make_folder(folder, 0o700)
+        if not folder.is_dir():
+            raise StoreError(f"{folder} is not a folder. Move it away or choose another place.")
+    except OSError as error:
+        raise StoreError(f"Cannot make {folder}: {error.strerror or error}.") from error

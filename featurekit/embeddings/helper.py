@@ -1,0 +1,195 @@
+"""A process that works for this one, and is asked over a pipe.
+
+Threads share one interpreter, and what a photograph needs between its networks is many short calls: threads
+wait for each other there, processes do not. And a process can be lost: a picture on which a decoder crashes
+or never ends costs that picture, not the run.
+
+A helper is started by itself and told by name what to do, so that it never runs the caller's own script a
+second time, as multiprocessing would. What is said is JSON and safetensors; nothing is pickled. It ends
+with the process that it works for, however that one ends.
+"""
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit import errors
+
+# What is said in one go: a JSON value and arrays by name.
+Message = tuple[Any, Mapping[str, NDArray[Any]]]
+
+_COMMAND = "import sys; from featurekit.embeddings.helper import serve; serve(sys.argv[1])"
+_LENGTHS = np.dtype("<u8")
+
+
+class HelperDiedError(Exception):
+    """A helper ended, or took too long and was ended, before it had answered."""
+
+
+class Helper:
+    """A process that answers questions, one at a time.
+
+    Args:
+        function: "module:function" of featurekit; given the job in the other process it returns what
+            there is to say when it is ready, and a function from question to answer.
+        job: plain JSON values.
+    """
+
+    def __init__(self, function: str, job: Any) -> None:
+        package = str(Path(__file__).resolve().parents[2])
+        own = os.environ.get("PYTHONPATH")
+        self._process = subprocess.Popen(  # nosec B603  # this Python, and no word of anybody else's
+            # -P: a file in the current folder must not stand in for a module of the same name.
+            [sys.executable, "-P", "-c", _COMMAND, function],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join([package, own] if own else [package]),
+                "OPENBLAS_NUM_THREADS": "1",  # matrix products are not its work
+            },
+        )
+        self._say((job, {}))
+
+    def ready(self, *, seconds: float = 600) -> Any:
+        """Return what the helper says when it is ready.
+
+        Raises:
+            FeaturekitError: what the function raised in the other process.
+            HelperDiedError: it ended, or took longer.
+        """
+        return self._answer(seconds)[0]
+
+    def ask(self, question: Any, *, seconds: float) -> Message:
+        """Return the answer to a question of plain JSON values.
+
+        Raises:
+            HelperDiedError: the helper ended, or took longer and was ended.
+        """
+        self._say((question, {}))
+        return self._answer(seconds)
+
+    def close(self) -> None:
+        """End the process."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+        self._process.kill()
+        self._process.wait()
+
+    def _say(self, message: Message) -> None:
+        assert self._process.stdin is not None
+        try:
+            _write(self._process.stdin, message)
+        except OSError as error:
+            raise HelperDiedError(self._how_it_ended()) from error
+
+    def _answer(self, seconds: float) -> Message:
+        assert self._process.stdout is not None
+        deadline = time.monotonic() + seconds
+        message = _read(self._process.stdout, deadline)
+        if message is None:
+            raise HelperDiedError(self._how_it_ended())
+        value, arrays = message
+        if isinstance(value, dict) and "error" in value:
+            kind, text = value["error"]
+            raise getattr(errors, kind)(text)
+        return value, arrays
+
+    def _how_it_ended(self) -> str:
+        """Return how the process ended; one that has not is ended."""
+        try:
+            code = self._process.wait(timeout=1)  # the pipe can close a moment before the process has ended
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            return "took too long"
+        if code >= 0:
+            return f"ended with {code}"
+        with suppress(ValueError):
+            return f"ended by {signal.Signals(-code).name}"
+        return f"ended by signal {-code}"
+
+
+def serve(function: str) -> None:
+    """Be a helper: answer questions from standard input until it closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the asking process's to handle
+    answers = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)  # what a library prints must not stand among the answers
+    questions = os.fdopen(os.dup(0), "rb", buffering=0)
+    first = _read(questions)
+    if first is None:
+        return
+    module, _, name = function.partition(":")
+    try:
+        ready, answer = _resolve(module, name)(first[0])
+    except errors.FeaturekitError as error:
+        _write(answers, ({"error": [type(error).__name__, str(error)]}, {}))
+        return
+    _write(answers, (ready, {}))
+    while (question := _read(questions)) is not None:
+        try:
+            _write(answers, answer(question[0]))
+        except BrokenPipeError:
+            return  # nobody is there any more
+
+
+def _resolve(module: str, name: str) -> Callable[[Any], tuple[Any, Callable[[Any], Message]]]:
+    if module.partition(".")[0] != "featurekit":
+        raise ValueError(f"A helper runs functions of featurekit. Got {module}:{name} instead.")
+    found: Callable[[Any], tuple[Any, Callable[[Any], Message]]] = getattr(import_module(module), name)
+    return found
+
+
+def _write(pipe: Any, message: Message) -> None:
+    """Write a message: the lengths of its two parts, then the parts."""
+    from safetensors.numpy import save
+
+    value, arrays = message
+    text = json.dumps(value).encode()
+    data = save({name: np.ascontiguousarray(array) for name, array in arrays.items()}) if arrays else b""
+    rest = memoryview(np.array([len(text), len(data)], _LENGTHS).tobytes() + text + data)
+    while rest:
+        rest = rest[pipe.write(rest) :]
+
+
+def _read(pipe: IO[bytes], deadline: float | None = None) -> Message | None:
+    """Read a message; None where the pipe closes, or the deadline passes, before its end."""
+    from safetensors.numpy import load
+
+    head = _read_exactly(pipe, 2 * _LENGTHS.itemsize, deadline)
+    if head is None:
+        return None
+    n_text, n_data = map(int, np.frombuffer(head, _LENGTHS))
+    body = _read_exactly(pipe, n_text + n_data, deadline)
+    if body is None:
+        return None
+    return json.loads(body[:n_text]), load(bytes(body[n_text:])) if n_data else {}
+
+
+def _read_exactly(pipe: IO[bytes], n_bytes: int, deadline: float | None) -> bytearray | None:
+    found = bytearray()
+    with selectors.DefaultSelector() as ready:
+        ready.register(pipe, selectors.EVENT_READ)
+        while len(found) < n_bytes:
+            if deadline is not None and not ready.select(max(deadline - time.monotonic(), 0)):
+                return None
+            part = os.read(pipe.fileno(), n_bytes - len(found))
+            if not part:
+                return None
+            found += part
+    return found

@@ -1,0 +1,84 @@
+"""The index of a workspace: what has been extracted, how, and what it cost."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from featurekit.embeddings.extractor import Extraction
+from featurekit.embeddings.recipe import Recipe, settings_from
+from featurekit.faces.find import FaceSettings
+from featurekit.project import write_text
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What has been extracted in a workspace, so that later steps need not be told again.
+
+    Attributes:
+        settings: how the faces were found.
+        recipes: "backbone:layer" → recipe, in the order first extracted.
+        costs: "shared" and each network → {"seconds", "pictures"}, summed over every pass.
+        achieved: network → engine, device and precision, read back when it last ran.
+        asked: the device and precision that were asked for.
+    """
+
+    settings: FaceSettings
+    recipes: Mapping[str, Recipe]
+    costs: Mapping[str, Mapping[str, float]]
+    achieved: Mapping[str, Mapping[str, str]]
+    asked: Mapping[str, str]
+
+    @classmethod
+    def load(cls, path: Path) -> "Ledger | None":
+        """Read what save() wrote; None where nothing has been extracted."""
+        if not path.is_file():
+            return None
+        content = json.loads(path.read_text())
+        return cls(
+            settings=settings_from(content["settings"]),
+            recipes={name: Recipe(**recipe) for name, recipe in content["recipes"].items()},
+            costs=content["costs"],
+            achieved=content["achieved"],
+            asked=content["asked"],
+        )
+
+    def save(self, path: Path) -> None:
+        """Write it as JSON, whole."""
+        write_text(path, json.dumps(asdict(self), indent=2) + "\n")
+
+    def seconds(self, features: Sequence[str]) -> float:
+        """Return the seconds that a feature set's vectors took, what all networks share included once."""
+        networks = {feature.partition(":")[0] for feature in features}
+        return sum(self.costs.get(name, {}).get("seconds", 0.0) for name in ("shared", *sorted(networks)))
+
+
+def enter(
+    ledger: Ledger | None, extraction: Extraction, settings: FaceSettings, asked: Mapping[str, str]
+) -> Ledger:
+    """Return the ledger with one more extraction in it; other settings open a new one."""
+    if ledger is None or ledger.settings != settings:
+        ledger = Ledger(settings, {}, {}, {}, asked)
+    costs = {name: dict(cost) for name, cost in ledger.costs.items()}
+    for feature, recipe in extraction.recipes.items():
+        if ledger.recipes.get(feature, recipe) != recipe:
+            costs.pop(recipe.backbone, None)  # what other vectors of that name took
+    spent = extraction.network_seconds
+    if extraction.n_detected or not any(spent.values()):
+        spent["shared"] = extraction.seconds - sum(spent.values())
+    else:
+        # Every face was known: the pictures were read again for these networks alone.
+        whole = sum(spent.values())
+        spent = {name: extraction.seconds * seconds / whole for name, seconds in spent.items()}
+    if extraction.n_read:
+        for name, seconds in spent.items():
+            cost = costs.setdefault(name, {"seconds": 0.0, "pictures": 0})
+            cost["seconds"] += seconds
+            cost["pictures"] += extraction.n_read
+    return Ledger(
+        settings,
+        {**ledger.recipes, **extraction.recipes},
+        costs,
+        {**ledger.achieved, **extraction.achieved},
+        asked,
+    )

@@ -1,0 +1,133 @@
+"""The vectors of the faces found, read back in the manifest's order and joined over networks."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit.cache.shelf import Shelf
+from featurekit.cache.store import Store
+from featurekit.data.manifest import Manifest
+from featurekit.embeddings.recipe import Recipe, row_keys
+from featurekit.errors import EmbeddingError, WorkspaceError
+from featurekit.faces.find import STATUSES, FaceSettings
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """One vector per face found, in the order of the manifest.
+
+    Attributes:
+        rows: row numbers in the manifest, shape (n_faces,), increasing.
+        face_ids: shape (n_faces,).
+        vectors: float32, or uint8 for pixels, shape (n_faces, dim), every number finite.
+        blocks: length of each part where several backbones are joined; their sum is dim.
+        recipes: what each part was made from.
+    """
+
+    rows: NDArray[np.intp]
+    face_ids: NDArray[np.str_]
+    vectors: NDArray[Any]
+    blocks: tuple[int, ...]
+    recipes: tuple[Recipe, ...]
+
+    def __post_init__(self) -> None:
+        if not len(self.rows) == len(self.face_ids) == len(self.vectors):
+            raise EmbeddingError(f"{len(self.vectors)} vectors for {len(self.face_ids)} faces.")
+        if sum(self.blocks) != self.vectors.shape[1]:
+            raise EmbeddingError(f"Parts of {self.blocks} numbers do not make {self.vectors.shape[1]}.")
+        if self.vectors.dtype.kind != "f":
+            return
+        finite = np.isfinite(self.vectors).all(axis=1)
+        if not finite.all():
+            raise EmbeddingError(f"The vector of {self.face_ids[np.argmin(finite)]} is not finite.")
+
+
+def row_statuses(manifest: Manifest, keys: NDArray[np.uint8], faces: Shelf) -> NDArray[np.uint8]:
+    """Return the status of every row as its number in STATUSES, shape (n_rows,)."""
+    numbers = {status: number for number, status in enumerate(STATUSES)}
+    statuses = np.full(len(manifest), numbers["not_extracted"], np.uint8)
+    has_picture = keys.any(axis=1)
+    # Only a row whose file could not be read when the manifest was made has no picture.
+    for row in np.flatnonzero(~has_picture):
+        reason = manifest.table["reason"].iloc[row]
+        statuses[row] = numbers.get(reason, numbers["missing_file"])
+    pictures = np.flatnonzero(has_picture)
+    known = np.delete(pictures, faces.missing(keys[pictures]))
+    if len(known):
+        statuses[known] = faces.read(keys[known], ["status"])["status"]
+    return statuses
+
+
+def load_embeddings(
+    manifest: Manifest, recipes: Sequence[Recipe], settings: FaceSettings, store: Store
+) -> Embeddings:
+    """Return the vectors of every face found, joined over recipes.
+
+    Args:
+        manifest: whose rows.
+        recipes: parts to join side by side, in this order.
+        settings: how the faces were found; the same as in the recipes.
+        store: where the vectors are remembered.
+
+    Raises:
+        WorkspaceError: nothing was extracted by one of these recipes.
+    """
+    keys = row_keys(manifest, settings)
+    statuses = row_statuses(manifest, keys, store.shelf("faces", settings.recipe()))
+    rows = np.flatnonzero(statuses == STATUSES.index("ok"))
+    parts = []
+    for recipe in recipes:
+        _check_vectors(recipe, keys[rows], store)
+        parts.append(store.shelf("embeddings", asdict(recipe)).read(keys[rows], ["vectors"])["vectors"])
+    return Embeddings(
+        rows=rows,
+        face_ids=manifest.table["face_id"].to_numpy(dtype=str)[rows],
+        vectors=np.hstack(parts) if len(parts) > 1 else parts[0],
+        blocks=tuple(part.shape[1] for part in parts),
+        recipes=tuple(recipes),
+    )
+
+
+def without_vectors(manifest: Manifest, recipes: Sequence[Recipe], statuses: NDArray[np.uint8]) -> Embeddings:
+    """Return the faces found with a zero for a vector: what a classifier is given that looks at none.
+
+    Args:
+        manifest: whose rows.
+        recipes: what the vectors would have been made from.
+        statuses: from row_statuses().
+    """
+    rows = np.flatnonzero(statuses == STATUSES.index("ok"))
+    face_ids = manifest.table["face_id"].to_numpy(dtype=str)[rows]
+    return Embeddings(rows, face_ids, np.zeros((len(rows), 1), np.float32), (1,), tuple(recipes))
+
+
+def check_extracted(
+    manifest: Manifest, recipe: Recipe, settings: FaceSettings, statuses: NDArray[np.uint8], store: Store
+) -> None:
+    """Raise WorkspaceError unless every face found has a vector by this recipe.
+
+    Args:
+        manifest: whose rows.
+        recipe: what the vectors are made from.
+        settings: how the faces were found.
+        statuses: from row_statuses().
+        store: where the vectors are remembered.
+    """
+    keys = row_keys(manifest, settings)
+    _check_vectors(recipe, keys[statuses == STATUSES.index("ok")], store)
+
+
+def _check_vectors(recipe: Recipe, keys: NDArray[np.uint8], store: Store) -> None:
+    n_missing = len(store.shelf("embeddings", asdict(recipe)).missing(keys))
+    if n_missing == len(keys):
+        raise WorkspaceError(
+            f"No vectors of {recipe.feature} yet. Make them: featurekit extract --backbone {recipe.backbone}"
+        )
+    if n_missing:
+        raise WorkspaceError(
+            f"{n_missing} of {len(keys)} faces have no vector of {recipe.feature} yet."
+            f" Finish: featurekit extract --backbone {recipe.backbone}"
+        )

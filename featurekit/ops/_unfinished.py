@@ -1,0 +1,43 @@
+"""What lies below the folders of a workspace, and what killed writers have left there."""
+
+import os
+from pathlib import Path
+
+from featurekit.errors import WorkspaceError
+from featurekit.project import Workspace, is_running, is_unfinished, writer_of
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Return every file below a folder.
+
+    Raises:
+        WorkspaceError: a folder cannot be looked into; Path.rglob() would pass over it.
+    """
+
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise WorkspaceError(
+                f"Cannot look into {error.filename}: {error.strerror or error}. Whoever is in there would not"
+                " be forgotten: make it readable, or delete it."
+            ) from error
+
+    return sorted(Path(where, name) for where, _, names in os.walk(folder, onerror=refuse) for name in names)
+
+
+def unfinished(workspace: Workspace) -> list[Path]:
+    """Return the files that somebody has begun to write."""
+    found = list(workspace.root.iterdir())
+    for folder in (workspace.cache, workspace.root / "reports"):
+        found += files_below(folder)
+    return sorted(path for path in found if is_unfinished(path))
+
+
+def remove_unfinished(workspace: Workspace) -> None:
+    for path in unfinished(workspace):
+        writer = writer_of(path)
+        if writer not in (None, os.getpid()) and is_running(writer):
+            raise WorkspaceError(
+                f"Process {writer} is writing {path}. End it, and run the purge again; if it is another"
+                " program, delete the file."
+            )
+        path.unlink(missing_ok=True)

@@ -1,0 +1,247 @@
+"""Whatever holds shelves keeps the promises of featurekit.cache.storage.Storage.
+
+They are tried on the folder that featurekit uses, and on a double that keeps everything in memory: a shelf
+works over both, so it asks a storage for nothing that only a disk can do.
+"""
+
+import io
+from contextlib import contextmanager
+from hashlib import sha256
+from itertools import count
+
+import numpy as np
+import pytest
+
+from featurekit.cache.shelf import Shelf
+from featurekit.cache.storage import FolderStorage, Storage
+from featurekit.errors import StoreError
+
+RECIPE = {"backbone": "mean_color", "layer": "mean"}
+
+
+class MemoryStorage:
+    """Files by name, as a bucket has them: no folders, and a file that is there is never written again."""
+
+    def __init__(self):
+        self._files, self._versions = {}, count()
+
+    def put(self, path, data):
+        if path not in self._files:
+            self.replace(path, data)
+        return self._signature(path)
+
+    def replace(self, path, data):
+        """Let a file have other bytes, as no writer does."""
+        self._files[path] = bytes(data), next(self._versions)
+
+    def exists(self, path):
+        return path in self._files
+
+    def read(self, path):
+        return self._of(path)[0]
+
+    @contextmanager
+    def open(self, path):
+        yield io.BytesIO(self._of(path)[0]), self._signature(path)
+
+    def list(self, folder, ending):
+        return {
+            path: self._signature(path)
+            for path in self._files
+            if path.parent == folder and path.name.endswith(ending)
+        }
+
+    def move(self, path, to):
+        self._files[to] = self._of(path)
+        del self._files[path]
+
+    def delete(self, path):
+        self._of(path)
+        del self._files[path]
+
+    def _of(self, path):
+        if path not in self._files:
+            raise FileNotFoundError(path)
+        return self._files[path]
+
+    def _signature(self, path):
+        data, version = self._of(path)
+        return len(data), version
+
+
+class ReplacingFolderStorage(FolderStorage):
+    """A folder in which a test may let a file have other bytes, as no writer does."""
+
+    def replace(self, path, data):
+        path.write_bytes(data)
+
+
+@pytest.fixture(params=[ReplacingFolderStorage, MemoryStorage])
+def storage(request) -> Storage:
+    return request.param()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder that nobody has made."""
+    return tmp_path / "cache" / "embeddings" / "0123456789abcdef"
+
+
+# ---------------------------------------------------------------- files
+
+
+def test_what_was_put_is_read_whole_and_in_any_part(storage, folder):
+    data = bytes(range(256)) * 5000
+    storage.put(folder / "a.x", data)
+    assert storage.read(folder / "a.x") == data
+    with storage.open(folder / "a.x") as (file, _):
+        for start, size in ((0, 8), (1_000_000, 300), (len(data) - 3, 3), (5, 0)):
+            file.seek(start)
+            assert file.read(size) == data[start : start + size]
+        buffer = bytearray(1000)
+        file.seek(777)
+        assert file.readinto(buffer) == 1000
+        assert buffer == data[777:1777]
+
+
+def test_a_part_behind_the_end_is_shorter_than_asked(storage, folder):
+    storage.put(folder / "a.x", b"0123456789")
+    with storage.open(folder / "a.x") as (file, _):
+        file.seek(7)
+        assert file.read(100) == b"789"
+        file.seek(7)
+        assert file.readinto(bytearray(100)) == 3
+        file.seek(50)
+        assert file.read(1) == b""
+
+
+def test_a_file_has_one_signature_wherever_it_is_asked_for(storage, folder):
+    signature = storage.put(folder / "a.x", b"0123")
+    assert signature[0] == 4
+    assert storage.list(folder, ".x") == {folder / "a.x": signature}
+    with storage.open(folder / "a.x") as (_, again):
+        assert again == signature
+
+
+def test_a_file_that_was_written_again_has_another_signature(storage, folder):
+    storage.put(folder / "a.x", b"0123")
+    before = storage.list(folder, ".x")
+    storage.replace(folder / "a.x", b"01234")
+    assert storage.list(folder, ".x") != before
+
+
+def test_putting_the_same_file_twice_leaves_one(storage, folder):
+    for _ in range(2):
+        storage.put(folder / "a.x", b"0123")
+    assert list(storage.list(folder, ".x")) == [folder / "a.x"]
+    assert storage.read(folder / "a.x") == b"0123"
+
+
+def test_a_list_has_the_files_of_one_folder_and_one_ending(storage, folder):
+    for name in ("a.x", "b.x", "c.y", "deeper/d.x"):
+        storage.put(folder / name, name.encode())
+    assert set(storage.list(folder, ".x")) == {folder / "a.x", folder / "b.x"}
+    assert set(storage.list(folder / "deeper", ".x")) == {folder / "deeper/d.x"}
+    assert set(storage.list(folder, "c.y")) == {folder / "c.y"}
+
+
+def test_where_there_is_no_folder_there_is_no_file(storage, folder):
+    assert storage.list(folder, ".x") == {}
+    assert not storage.exists(folder / "a.x")
+
+
+@pytest.mark.parametrize("ask", ["read", "delete"])
+def test_a_file_that_is_not_there_is_told_by_its_error(storage, folder, ask):
+    with pytest.raises(FileNotFoundError):
+        getattr(storage, ask)(folder / "a.x")
+
+
+def test_opening_a_file_that_is_not_there_is_told_by_its_error(storage, folder):
+    with pytest.raises(FileNotFoundError), storage.open(folder / "a.x"):
+        pass
+
+
+def test_a_deleted_file_is_gone_and_no_other(storage, folder):
+    storage.put(folder / "a.x", b"a")
+    storage.put(folder / "b.x", b"b")
+    storage.delete(folder / "a.x")
+    assert not storage.exists(folder / "a.x")
+    assert list(storage.list(folder, ".x")) == [folder / "b.x"]
+
+
+def test_a_moved_file_is_there_under_its_new_name_alone(storage, folder):
+    storage.put(folder / "a.x", b"a")
+    storage.move(folder / "a.x", folder / "aside" / "a.x")
+    assert storage.list(folder, ".x") == {}
+    assert storage.read(folder / "aside" / "a.x") == b"a"
+
+
+# ---------------------------------------------------------------- a shelf over them
+
+
+def keys_of(*numbers):
+    digests = [sha256(str(number).encode()).digest() for number in numbers]
+    return np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32)
+
+
+def vectors_of(*numbers):
+    return np.array(numbers, np.float32)[:, None] + np.arange(3, dtype=np.float32)
+
+
+@pytest.fixture
+def shelf(storage, folder):
+    """A shelf of five rows in two shards."""
+    shelf = Shelf(folder, "embeddings", RECIPE, storage)
+    for numbers in ((0, 1, 2), (3, 4)):
+        shelf.append(keys_of(*numbers), {"vectors": vectors_of(*numbers)})
+    return shelf
+
+
+def test_rows_come_back_in_any_order_also_to_another_process(storage, folder, shelf):
+    for one in (shelf, Shelf(folder, "embeddings", RECIPE, storage)):
+        got = one.read(keys_of(4, 0, 0, 2))["vectors"]
+        np.testing.assert_array_equal(got, vectors_of(4, 0, 0, 2))
+        assert one.missing(keys_of(1, 7)).tolist() == [1]
+
+
+def test_another_writers_rows_are_seen_after_refresh(storage, folder, shelf):
+    other = Shelf(folder, "embeddings", RECIPE, storage)
+    other.append(keys_of(9), {"vectors": vectors_of(9)})
+    assert shelf.missing(keys_of(9)).tolist() == [0]
+    shelf.refresh()
+    np.testing.assert_array_equal(shelf.read(keys_of(9))["vectors"], vectors_of(9))
+
+
+def test_a_damaged_shard_is_put_aside_and_its_rows_can_be_written_again(storage, folder, shelf):
+    path = sorted(storage.list(folder, ".safetensors"))[0]
+    data = bytearray(storage.read(path))
+    data[-1] ^= 1
+    storage.replace(path, data)
+    fresh = Shelf(folder, "embeddings", RECIPE, storage)
+    assert [damage.path for damage in fresh.damaged] == [path]
+    assert storage.read(folder / "quarantine" / path.name) == data
+    absent = fresh.missing(keys_of(*range(5)))
+    assert 0 < len(absent) < 5
+    with pytest.raises(StoreError, match="not on the shelf"):
+        fresh.read(keys_of(*range(5)))
+    fresh.append(keys_of(*range(5)), {"vectors": vectors_of(*range(5))})
+    np.testing.assert_array_equal(fresh.read(keys_of(*range(5)))["vectors"], vectors_of(*range(5)))
+
+
+def test_one_who_only_looks_moves_nothing(storage, folder, shelf):
+    path = sorted(storage.list(folder, ".safetensors"))[0]
+    storage.replace(path, b"no shard")
+    fresh = Shelf(folder, "embeddings", RECIPE, storage, read_only=True)
+    assert [damage.path for damage in fresh.damaged] == [path]
+    assert storage.read(path) == b"no shard"
+
+
+def test_both_hold_the_same_files(tmp_path, folder):
+    """What a shelf writes is decided by its rows and its recipe, not by what it is written to."""
+    found = []
+    for storage in (FolderStorage(), MemoryStorage()):
+        shelf = Shelf(folder, "embeddings", RECIPE, storage)
+        shelf.append(keys_of(1, 2), {"vectors": vectors_of(1, 2)})
+        found.append({path.name: storage.read(path) for path in storage.list(folder, "")})
+    assert found[0] == found[1]
+    assert len(found[0]) == 2

@@ -1,0 +1,36 @@
+"""What looks at one picture: the same here and on the other side of a pipe."""
+
+import numpy as np
+
+from featurekit.embeddings.helper import Helper
+from featurekit.embeddings.worker import Looker, Task, unpacked
+from featurekit.faces.find import Face, open_finder
+
+
+def tasks_of(manifest, rows):
+    table = manifest.table
+    return [Task(row, table["image_path"][row], table["content"][row], "", None) for row in rows]
+
+
+def test_what_needs_many_faces_at_once_gets_the_crops_that_a_helper_cut(manifest, job, settings):
+    kept = [("dlib", 32), ("imagenet", 48)]
+    helper = Helper("featurekit.embeddings.pool:look_for_another", {**job, "recipes": [], "kept": kept})
+    helper.ready()
+    tasks = tasks_of(manifest, [0, 5])
+    looked, seconds = unpacked(helper.ask([task.to_json() for task in tasks], seconds=60))
+    helper.close()
+    here = Looker(manifest.root, settings, open_finder(settings), [], kept)
+    for one, task in zip(looked, tasks, strict=True):
+        for kind in kept:
+            np.testing.assert_array_equal(one.crops[kind], here(task).crops[kind])
+    assert seconds["decode"] > 0
+
+
+def test_a_known_face_survives_the_pipe_to_the_last_bit():
+    box = np.array([1 / 3, 2, 3, 4], np.float32)
+    face = Face("ok", box, np.full((5, 2), np.nan, np.float32), float(np.float32(0.1)), 2, 1)
+    back = Task.from_json(Task(7, "ä\udcff.jpg", "00", "1 2 3 4", face).to_json())
+    assert (back.row, back.path, back.box) == (7, "ä\udcff.jpg", "1 2 3 4")
+    np.testing.assert_array_equal(back.known.box, box)
+    assert back.known.box.dtype == np.float32
+    assert (back.known.confidence, back.known.n_found, back.known.attempt) == (face.confidence, 2, 1)
