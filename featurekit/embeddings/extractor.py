@@ -33,8 +33,11 @@ from featurekit.data.manifest import Manifest, csv_of
 from featurekit.embeddings.pool import Helper, HelperDiedError, Message
 from featurekit.embeddings.worker import Looked, Looker, Task, face_columns, face_from, unpacked
 from featurekit.errors import EmbeddingError, EngineError, ManifestError, WorkspaceError
+from featurekit.faces.align import CropKind
 from featurekit.faces.detectors import DETECTORS
-from featurekit.faces.find import BROKEN, STATUSES, CropKind, Face, FaceSettings, open_finder
+from featurekit.faces.face import BROKEN, STATUSES, Face
+from featurekit.faces.find import open_finder
+from featurekit.faces.settings import FaceSettings
 from featurekit.networks import weights
 from featurekit.networks.backbones import BACKBONES, split_feature
 from featurekit.networks.engines import Session, resolve, usable_cores

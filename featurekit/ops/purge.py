@@ -33,7 +33,7 @@ from featurekit.embeddings.extractor import row_keys
 from featurekit.errors import ManifestError, UnknownNameError, WorkspaceError
 from featurekit.evaluation.outcomes import read_predictions
 from featurekit.evaluation.replaced import all_replaced_folders
-from featurekit.faces.find import FaceSettings
+from featurekit.faces.settings import FaceSettings
 from featurekit.ops import _forget_outcomes
 from featurekit.project import (
     Workspace,

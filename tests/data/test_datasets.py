@@ -10,17 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featurekit.data.datasets import (
-    DATASETS,
-    RawRows,
-    clean,
-    find_pictures,
-    prepare,
-    sha256_of_file,
-    unique_ids,
-)
-from featurekit.data.datasets._names import look_alikes
+from featurekit.data._content import sha256_of_file
+from featurekit.data._names import look_alikes
+from featurekit.data.cleaning import clean
+from featurekit.data.datasets import DATASETS, RawRows, unique_ids
+from featurekit.data.find import find_pictures
 from featurekit.data.manifest import COLUMNS, REASONS
+from featurekit.data.prepare import prepare
 from featurekit.errors import ManifestError, UnknownNameError
 
 

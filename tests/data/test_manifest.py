@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from featurekit.data.manifest import AGE, AGE_GROUP, COLUMNS, GENDER, MAX_AGE, Manifest, age_group_of
+from featurekit.data.manifest import COLUMNS, Manifest
+from featurekit.data.targets import AGE, AGE_GROUP, GENDER, MAX_AGE, age_group_of
 from featurekit.errors import ManifestError, TargetError
 
 

@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 
 from featurekit.cache.store import Store
-from featurekit.data.datasets import prepare
+from featurekit.data.prepare import prepare
 from featurekit.embeddings import extractor as library
 from featurekit.embeddings import pool as _helper
 from featurekit.embeddings.extractor import extract, load_embeddings, make_recipes
 from featurekit.embeddings.pool import Helper, HelperDiedError
 from featurekit.embeddings.worker import Looker, Task, unpacked
 from featurekit.errors import EngineError, WeightsError
-from featurekit.faces.find import Face, default_settings
+from featurekit.faces.face import Face
+from featurekit.faces.settings import default_settings
 
 
 @pytest.fixture

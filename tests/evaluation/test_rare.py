@@ -8,14 +8,14 @@ import pytest
 from PIL import Image
 
 from featurekit.cache.store import Store
-from featurekit.data.datasets import prepare
 from featurekit.data.manifest import Manifest, is_measured
+from featurekit.data.prepare import prepare
 from featurekit.data.splits import make_fold_set, subject_exclusive_folds
 from featurekit.embeddings.extractor import enter, extract, make_recipes
 from featurekit.errors import FoldError, TargetError, WorkspaceError
 from featurekit.evaluation.cross_validation import Comparison, Run, load_runs, plan
 from featurekit.evaluation.outcomes import set_apart
-from featurekit.faces.find import default_settings
+from featurekit.faces.settings import default_settings
 
 
 def write_people(folder, people):

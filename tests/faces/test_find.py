@@ -15,22 +15,13 @@ from PIL import Image
 
 from featurekit.errors import UnknownNameError, WeightsError
 from featurekit.faces import images
+from featurekit.faces.align import TEMPLATES, align, similarity
 from featurekit.faces.detectors import DETECTORS, Detection, FaceFinder
-from featurekit.faces.find import (
-    STATUS_MEANINGS,
-    STATUSES,
-    TEMPLATES,
-    Face,
-    FaceSettings,
-    align,
-    default_settings,
-    find_face,
-    find_faces,
-    open_finder,
-    see_faces,
-    similarity,
-)
-from featurekit.networks import weights
+from featurekit.faces.face import STATUS_MEANINGS, STATUSES, Face
+from featurekit.faces.find import find_face, find_faces, open_finder
+from featurekit.faces.see import see_faces
+from featurekit.faces.settings import FaceSettings, default_settings
+from featurekit.networks import weights, weights_table
 
 # A face as a detector gives it, 100 × 140 pixels, its box's corner at (0, 0).
 MARKS = np.array([[30, 50], [70, 50], [50, 75], [35, 105], [65, 105]], np.float32)
@@ -354,7 +345,7 @@ def test_a_detector_reads_a_file_of_the_users_which_is_kept_by_its_hash(tmp_path
 
 def test_another_file_of_the_table_is_named_and_a_detector_without_weights_takes_none(tmp_path) -> None:
     settings = default_settings("insightface_scrfd", detector_weights="scrfd_10g")
-    assert settings.weights_sha256 == weights.WEIGHTS["scrfd_10g"].sha256
+    assert settings.weights_sha256 == weights_table.WEIGHTS["scrfd_10g"].sha256
     with pytest.raises(WeightsError, match="no weights to choose"):
         default_settings("whole_image", detector_weights="scrfd_10g")
     with pytest.raises(WeightsError, match="Cannot read"):

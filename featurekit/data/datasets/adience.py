@@ -13,18 +13,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from featurekit.data.datasets import (
-    RawRows,
-    check_folder,
-    dataset,
-    one_of,
-    part_of,
-    read_age_group,
-    unique_ids,
-)
-from featurekit.data.datasets._cells import USUAL, BadCell, Missing
-from featurekit.data.datasets._labels import count_missing
-from featurekit.data.manifest import age_group_of
+from featurekit.data.cells import USUAL, BadCell, Missing, count_missing, read_age_group
+from featurekit.data.datasets import RawRows, dataset, one_of, unique_ids
+from featurekit.data.find import check_folder, part_of
+from featurekit.data.targets import age_group_of
 from featurekit.errors import ManifestError
 
 N_FOLDS = 5

@@ -10,9 +10,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from featurekit.data.datasets import RawRows, dataset, find_pictures, read_age_group, read_gender
-from featurekit.data.datasets._cells import AGE_GROUPS, GENDER_WORDS, USUAL, Missing
-from featurekit.data.datasets._labels import count_missing
+from featurekit.data.cells import (
+    AGE_GROUPS,
+    GENDER_WORDS,
+    USUAL,
+    Missing,
+    count_missing,
+    read_age_group,
+    read_gender,
+)
+from featurekit.data.datasets import RawRows, dataset
+from featurekit.data.find import find_pictures
 from featurekit.data.manifest import label_names
 from featurekit.errors import ManifestError
 from featurekit.text import first_few

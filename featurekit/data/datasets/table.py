@@ -14,12 +14,13 @@ from typing import Any
 
 import pandas as pd
 
-from featurekit.data.datasets import RawRows, check_folder, dataset, is_in_range, one_of, unique_ids
-from featurekit.data.datasets._cells import (
+from featurekit.data.cells import (
     USUAL,
     BadCell,
     Missing,
+    count_missing,
     impossible_years,
+    is_in_range,
     m_is_a_woman,
     no_age_group,
     no_box,
@@ -31,9 +32,11 @@ from featurekit.data.datasets._cells import (
     read_gender,
     read_years,
 )
-from featurekit.data.datasets._labels import count_missing
+from featurekit.data.datasets import RawRows, dataset, one_of, unique_ids
 from featurekit.data.datasets._tables import read_table
-from featurekit.data.manifest import COLUMNS, age_group_of, label_names
+from featurekit.data.find import check_folder
+from featurekit.data.manifest import COLUMNS, label_names
+from featurekit.data.targets import age_group_of
 from featurekit.errors import ManifestError
 from featurekit.registry import unknown
 from featurekit.text import words_of
