@@ -53,51 +53,87 @@ def step_down(
         n_flips: how often all signs are drawn.
         is_two_sided: whether the sign of a difference makes no difference.
     """
-    n_pairs = len(pairs)
     places = np.array(pairs, np.intp).reshape(-1, 2)
-    family = np.zeros(n_pairs, np.intp) if families is None else np.asarray(families, np.intp)
+    family = np.zeros(len(pairs), np.intp) if families is None else np.asarray(families, np.intp)
     columns = np.ascontiguousarray(of_each.T)
     turned = _flipped_sums(columns, seed=seed, n_flips=n_flips)
-    # What is equal but for the last bits of a sum counts as equal; no T exceeds the root of the persons.
-    room = _LAST_BITS * np.sqrt(max(len(of_each), 1))
-    p_values, adjusted = np.ones(n_pairs), np.ones(n_pairs)
+    p_values, adjusted = np.ones(len(pairs)), np.ones(len(pairs))
     for one in np.unique(family):
         members = np.flatnonzero(family == one)
-        real, scale, bend = _studentized(columns, places[members])
-        if is_two_sided:
-            real = np.abs(real)
-        elif counts is not None:
-            corrected = [
-                _less_skewness(float(t), columns[i] - columns[j], counts)
-                for t, (i, j) in zip(real, places[members], strict=True)
-            ]
-            real = np.array(corrected)
-        real = _alike(real, bend)
-        highest = np.full(n_flips, -np.inf)
-        order = np.argsort(real, kind="stable")
-        # From the least significant pair on, each is compared with the highest of those up to itself.
-        for start, end in pieces(len(order), n_flips, _IN_CACHE):
-            block = order[start:end]
-            first, second = places[members[block]].T
-            t = turned[first] - turned[second]
-            t /= scale[block, None]
-            if is_two_sided:
-                np.abs(t, out=t)
-            t = _alike(t, bend[block, None])
-            threshold = real[block, None] - room
-            as_far = np.count_nonzero(t >= threshold, axis=1)
-            if not is_two_sided:
-                t[real[block] <= -CLEARLY_WORSE] = -np.inf
-            np.maximum(t[0], highest, out=t[0])
-            np.maximum.accumulate(t, axis=0, out=t)
-            highest = t[-1].copy()
-            as_high = np.maximum(as_far, np.count_nonzero(t >= threshold, axis=1))
-            p_values[members[block]] = (as_far + 1) / (n_flips + 1)
-            adjusted[members[block]] = (as_high + 1) / (n_flips + 1)
-        # A pair is never more sure than one that is more significant.
-        downward = members[order[::-1]]
-        adjusted[downward] = np.maximum.accumulate(adjusted[downward])
+        p_values[members], adjusted[members] = _of_family(
+            columns, turned, places[members], counts=counts, is_two_sided=is_two_sided
+        )
     return FlipTest(p_values, adjusted, 1 / (n_flips + 1))
+
+
+def _of_family(
+    columns: NDArray[np.float64],
+    turned: NDArray[np.float64],
+    places: NDArray[np.intp],
+    *,
+    counts: NDArray[np.float64] | None,
+    is_two_sided: bool,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the p-values of one family's pairs, each by itself and adjusted.
+
+    Args:
+        columns: shape (n_columns, n_subjects).
+        turned: their sums over persons whose signs were drawn at random, shape (n_columns, n_flips).
+        places: two columns of each pair, shape (n_pairs, 2).
+        counts: see step_down().
+        is_two_sided: see step_down().
+    """
+    n_flips = turned.shape[1]
+    real, scale, bend = _studentized(columns, places)
+    if is_two_sided:
+        real = np.abs(real)
+    elif counts is not None:
+        corrected = [
+            _less_skewness(float(t), columns[i] - columns[j], counts)
+            for t, (i, j) in zip(real, places, strict=True)
+        ]
+        real = np.array(corrected)
+    real = _alike(real, bend)
+    # What is equal but for the last bits of a sum counts as equal; no T exceeds the root of the persons.
+    room = _LAST_BITS * np.sqrt(max(columns.shape[1], 1))
+    p_values, adjusted = np.ones(len(places)), np.ones(len(places))
+    highest = np.full(n_flips, -np.inf)
+    order = np.argsort(real, kind="stable")
+    # From the least significant pair on, each is compared with the highest of those up to itself.
+    for start, end in pieces(len(order), n_flips, _IN_CACHE):
+        block = order[start:end]
+        t = _of_flips(turned, places[block], scale[block], bend[block], is_two_sided=is_two_sided)
+        threshold = real[block, None] - room
+        as_far = np.count_nonzero(t >= threshold, axis=1)
+        if not is_two_sided:
+            t[real[block] <= -CLEARLY_WORSE] = -np.inf
+        np.maximum(t[0], highest, out=t[0])
+        np.maximum.accumulate(t, axis=0, out=t)
+        highest = t[-1].copy()
+        as_high = np.maximum(as_far, np.count_nonzero(t >= threshold, axis=1))
+        p_values[block] = (as_far + 1) / (n_flips + 1)
+        adjusted[block] = (as_high + 1) / (n_flips + 1)
+    # A pair is never more sure than one that is more significant.
+    downward = order[::-1]
+    adjusted[downward] = np.maximum.accumulate(adjusted[downward])
+    return p_values, adjusted
+
+
+def _of_flips(
+    turned: NDArray[np.float64],
+    places: NDArray[np.intp],
+    scale: NDArray[np.float64],
+    bend: NDArray[np.float64],
+    *,
+    is_two_sided: bool,
+) -> NDArray[np.float64]:
+    """Return T of each pair in each flip, shape (n_pairs, n_flips)."""
+    first, second = places.T
+    t = turned[first] - turned[second]
+    t /= scale[:, None]
+    if is_two_sided:
+        np.abs(t, out=t)
+    return _alike(t, bend[:, None])
 
 
 def _studentized(

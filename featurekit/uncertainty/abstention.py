@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from featurekit.uncertainty._checks import check_lengths
 from featurekit.uncertainty.intervals import LEVEL, exact_interval
 from featurekit.uncertainty.subjects import effective_subjects, per_subject, standard_errors
-from featurekit.uncertainty.temperature import _LEAST
 
+_LAST_BITS = 1e-12  # of a share; what two differ by less than is how they were added up
 STEPS = 50  # confidences that are tried for declining to answer
 _SEEN = 10  # wrong answers that should be seen at a wanted risk, before it can be told from a lower one
 
@@ -33,7 +33,7 @@ class RiskCoverage:
 
     def risk_at(self, coverage: float) -> float:
         """Return the share of wrong answers among the surest faces, of at least this share of all."""
-        index = int(np.searchsorted(self.coverage, coverage - _LEAST))
+        index = int(np.searchsorted(self.coverage, coverage - _LAST_BITS))
         return float(self.risk[min(index, len(self.risk) - 1)])
 
     def coverage_at(self, risk: float) -> float:
@@ -41,7 +41,7 @@ class RiskCoverage:
 
         Found on the faces that it is told of: no promise for others, see abstention().
         """
-        possible = self.coverage[self.risk <= risk + _LEAST]
+        possible = self.coverage[self.risk <= risk + _LAST_BITS]
         return float(possible.max()) if len(possible) else 0.0
 
 

@@ -84,7 +84,7 @@ def calibrate_classes(
         y: class numbers, shape (n,).
         subjects: person on each face, shape (n,).
         missed: share of faces, of each class, whose set may lack the truth.
-        ordered: see class_scores().
+        ordered: see conformal.class_scores().
     """
     if len(np.unique(subjects)) < FEWEST:
         return None

@@ -1,13 +1,14 @@
 """Answers of several classes that hold the truth as often as was asked for."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.uncertainty._checks import check_classes, check_lengths
-from featurekit.uncertainty.cross_fitting import rounds
+from featurekit.uncertainty.cross_fitting import on_others
 
 MISSED = 0.1  # share of faces whose answer of several classes, or of a range of years, may lack the truth
 
@@ -29,7 +30,7 @@ def conformal_threshold(scores: NDArray[np.float64], alpha: float, subjects: NDA
     photographs would decide for all.
 
     The promise is about all persons together. Among those of one age group fewer may be covered: see
-    coverage_by().
+    coverage.coverage_by().
 
     Args:
         scores: how strange the true answer looked, of faces that the model had not seen, shape (n,).
@@ -158,7 +159,8 @@ def cross_fitted_sets(
     """Return which classes each face may have, by what was found on other persons, shape (n, n_classes).
 
     The promise of conformal_threshold() is for the faces of one model. Here every fold has its own, and that
-    they are alike is all there is to say that it holds still; so look whether it does, with coverage_by().
+    they are alike is all there is to say that it holds still; so look whether it does, with
+    coverage.coverage_by().
 
     Args:
         probabilities: of each class, by a model that had not seen the person, shape (n, n_classes).
@@ -172,16 +174,6 @@ def cross_fitted_sets(
     Raises:
         ValueError: nobody is left to learn from for a fold.
     """
-    check_lengths(probabilities, y, folds, subjects)
+    fit = partial(fit_class_sets, alpha=alpha, ordered=ordered, per_class=per_class)
     sets = np.zeros(probabilities.shape, bool)
-    for _, here, others in rounds(folds, subjects):
-        fitted = fit_class_sets(
-            probabilities[others],
-            y[others],
-            subjects[others],
-            alpha=alpha,
-            ordered=ordered,
-            per_class=per_class,
-        )
-        sets[here] = fitted.of(probabilities[here])
-    return sets
+    return on_others(probabilities, y, folds, subjects, fit=fit, answer=ClassSets.of, into=sets)[0]

@@ -46,9 +46,10 @@ def coverage_by(
 ) -> list[Coverage]:
     """Return how often answers hold the truth for the faces of each label, the labels in increasing order.
 
-    Persons count alike, as in what conformal_threshold() promises, each with the mean over her faces of the
-    label. The interval is exact for a share (Clopper & Pearson 1934) of as many independent faces as tell as
-    much as these persons do; unlike one from persons drawn anew it has a width also where all are covered.
+    Persons count alike, as in what conformal.conformal_threshold() promises, each with the mean over her
+    faces of the label. The interval is exact for a share (Clopper & Pearson 1934) of as many independent
+    faces as tell as much as these persons do; unlike one from persons drawn anew it has a width also where
+    all are covered.
 
     Args:
         labels: of each face, shape (n,).

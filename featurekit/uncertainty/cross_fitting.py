@@ -9,13 +9,16 @@ is fitted for it. To be rid of that, every model would have to be trained again
 without the fold.
 """
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.uncertainty._checks import check_lengths
+
+Fitted = TypeVar("Fitted")
+Answer = TypeVar("Answer", bound=np.generic)
 
 
 class Round(NamedTuple):
@@ -50,3 +53,38 @@ def rounds(folds: NDArray[np.intp], subjects: NDArray[Any]) -> Iterator[Round]:
         if not others.any():
             raise ValueError(f"Fold {fold} holds every person: nobody is left to fit anything on.")
         yield Round(int(fold), here, others)
+
+
+def on_others(
+    read: NDArray[np.float64],
+    y: NDArray[Any],
+    folds: NDArray[np.intp],
+    subjects: NDArray[Any],
+    *,
+    fit: Callable[[NDArray[np.float64], NDArray[Any], NDArray[Any]], Fitted],
+    answer: Callable[[Fitted, NDArray[np.float64]], NDArray[Answer]],
+    into: NDArray[Answer],
+) -> tuple[NDArray[Answer], dict[int, Fitted]]:
+    """Fit something for each fold on the faces of others, and let it answer for the fold's own.
+
+    Args:
+        read: what models said that had not seen the person, shape (n, ...).
+        y: the truth, shape (n,).
+        folds: in which each face was tested, shape (n,).
+        subjects: person on each face, shape (n,).
+        fit: (what was said, the truth, the persons) → what is fitted.
+        answer: (what was fitted, what was said) → an answer for each face, shape (m, ...).
+        into: where the answers are written, shape (n, ...).
+
+    Returns:
+        The answers, and what was fitted for each fold.
+
+    Raises:
+        ValueError: nobody is left to learn from for a fold.
+    """
+    check_lengths(read, y, folds, subjects)
+    fitted = {}
+    for fold, here, others in rounds(folds, subjects):
+        fitted[fold] = fit(read[others], y[others], subjects[others])
+        into[here] = answer(fitted[fold], read[here])
+    return into, fitted

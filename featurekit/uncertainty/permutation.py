@@ -43,46 +43,74 @@ def slice_gaps(
     inside = members.astype(np.float64)
     n_inside = inside.sum(axis=0)
     gaps = inside.T @ losses / n_inside - (1 - inside).T @ losses / (len(losses) - n_inside)
-    codes = np.unique(subjects, return_inverse=True)[1]
-    sizes = np.bincount(codes).astype(np.float64)
-    n_subjects = len(sizes)
-    residuals = losses - losses.mean()
-    sums = per_subject(residuals[:, None], subjects)[:, 0]
-    shares = per_subject(inside, subjects) / sizes[:, None]
-    apart = inside - shares[codes]
-    within = per_subject(apart * residuals[:, None], subjects)
-    squares, within_squares = _expected_squares(losses, sums, sizes, apart, within)
-    # Subjects of one membership stand together, so that a sum for each membership is enough.
-    shares, kinds = np.unique(shares, axis=0, return_inverse=True)
-    kinds = kinds.reshape(-1)
-    of_each = np.stack([sums, sizes, squares])[:, np.argsort(kinds, kind="stable")]
-    starts = np.searchsorted(np.sort(kinds), np.arange(len(shares)))
-    # Where subjects differ in their sums only, no exchange changes the standard errors.
-    n_changing = 1 if np.ptp(of_each[1:], axis=1).max() == 0 else 3
+    exchange = _Exchange(losses, subjects, inside)
+    drawn = exchange.drawn(np.random.default_rng(seed), n_permutations)
+    return gaps, _maxima_stepped_down(exchange.real, drawn)
 
-    def statistics(
-        added: NDArray[np.float64], differences: NDArray[np.float64], errors: NDArray[np.float64] | None
+
+class _Exchange:
+    """The statistic of each slice, as it is and after subjects exchanged their memberships.
+
+    Args:
+        losses: what is lost on each face, shape (n,).
+        subjects: person on each face, shape (n,).
+        inside: 1 where a face belongs to a slice, shape (n, n_slices).
+
+    Attributes:
+        real: the statistics as they are, shape (n_slices,).
+    """
+
+    def __init__(
+        self, losses: NDArray[np.float64], subjects: NDArray[Any], inside: NDArray[np.float64]
+    ) -> None:
+        codes = np.unique(subjects, return_inverse=True)[1]
+        sizes = np.bincount(codes).astype(np.float64)
+        residuals = losses - losses.mean()
+        sums = per_subject(residuals[:, None], subjects)[:, 0]
+        shares = per_subject(inside, subjects) / sizes[:, None]
+        apart = inside - shares[codes]
+        self._within = per_subject(apart * residuals[:, None], subjects)
+        squares, self._within_squares = _expected_squares(losses, sums, sizes, apart, self._within)
+        self._n_faces = len(losses)
+        # Subjects of one membership stand together, so that a sum for each membership is enough.
+        self._shares, kinds = np.unique(shares, axis=0, return_inverse=True)
+        kinds = kinds.reshape(-1)
+        self._of_each = np.stack([sums, sizes, squares])[:, np.argsort(kinds, kind="stable")]
+        self._starts = np.searchsorted(np.sort(kinds), np.arange(len(self._shares)))
+        whole = np.add.reduceat(self._of_each, self._starts, axis=1)[:, None]
+        real, self._errors = self._statistics(whole, self._within.sum(axis=0)[None], None)
+        self.real = real[0]
+
+    def drawn(self, rng: np.random.Generator, n_permutations: int) -> NDArray[np.float64]:
+        """Return the statistics of so many exchanges, shape (n_permutations, n_slices)."""
+        n_subjects = self._of_each.shape[1]
+        # Where subjects differ in their sums only, no exchange changes the standard errors.
+        is_fixed = np.ptp(self._of_each[1:], axis=1).max() == 0
+        changing = self._of_each[: 1 if is_fixed else 3]
+        mixed = self._within[np.any(self._within != 0, axis=1)]
+        drawn = np.empty((n_permutations, len(self.real)))
+        for start, end in pieces(n_permutations, 5 * n_subjects):
+            places = np.tile(np.arange(n_subjects, dtype=np.int32), (end - start, 1))
+            rng.permuted(places, axis=1, out=places)
+            added = np.stack([np.add.reduceat(one[places], self._starts, axis=1) for one in changing])
+            signs = rng.integers(0, 2, (end - start, len(mixed)), dtype=np.int8) * 2.0 - 1.0
+            drawn[start:end] = self._statistics(added, signs @ mixed, self._errors if is_fixed else None)[0]
+        return drawn
+
+    def _statistics(
+        self,
+        added: NDArray[np.float64],
+        differences: NDArray[np.float64],
+        errors: NDArray[np.float64] | None,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return statistics and squared standard errors, of sums, sizes and squares of each membership."""
+        shares = self._shares
         if errors is None:
-            part = added[1] @ shares / len(losses)
+            part = added[1] @ shares / self._n_faces
             errors = added[2] @ shares**2 - 2 * part * (added[2] @ shares)
-            errors = errors + part**2 * added[2].sum(axis=-1, keepdims=True) + within_squares
+            errors = errors + part**2 * added[2].sum(axis=-1, keepdims=True) + self._within_squares
             errors = np.maximum(errors, 1e-12)
         return np.abs(added[0] @ shares + differences) / np.sqrt(errors), errors
-
-    whole = np.add.reduceat(of_each, starts, axis=1)[:, None]
-    real, fixed = statistics(whole, within.sum(axis=0)[None], None)
-    rng = np.random.default_rng(seed)
-    mixed = within[np.any(within != 0, axis=1)]
-    drawn = np.empty((n_permutations, len(gaps)))
-    for start, end in pieces(n_permutations, 5 * n_subjects):
-        places = np.tile(np.arange(n_subjects, dtype=np.int32), (end - start, 1))
-        rng.permuted(places, axis=1, out=places)
-        added = np.stack([np.add.reduceat(one[places], starts, axis=1) for one in of_each[:n_changing]])
-        signs = rng.integers(0, 2, (end - start, len(mixed)), dtype=np.int8) * 2.0 - 1.0
-        drawn[start:end] = statistics(added, signs @ mixed, fixed if n_changing == 1 else None)[0]
-    return gaps, _maxima_stepped_down(real[0], drawn)
 
 
 def _expected_squares(

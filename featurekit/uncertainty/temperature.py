@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.uncertainty._checks import check_classes, check_lengths
-from featurekit.uncertainty.cross_fitting import rounds
+from featurekit.uncertainty._checks import check_classes
+from featurekit.uncertainty.cross_fitting import on_others
 
 TEMPERATURES = (0.05, 1000.0)  # between which one is looked for
 _LEAST = 1e-12  # what a probability of 0 counts as, where its logarithm is taken
@@ -69,7 +69,7 @@ def cross_fitted(
 ) -> tuple[NDArray[np.float64], dict[int, float]]:
     """Return what the models would have said at a temperature that was fitted on other persons.
 
-    See the top of this module for what little of a fold reaches its own temperature.
+    See cross_fitting.py for what little of a fold reaches its own temperature.
 
     Args:
         probabilities: of each class, by a model that had not seen the person, shape (n, n_classes).
@@ -83,10 +83,12 @@ def cross_fitted(
     Raises:
         ValueError: nobody is left to learn from for a fold.
     """
-    check_lengths(probabilities, y, folds, subjects)
-    calibrated = np.full(probabilities.shape, np.nan)
-    temperatures = {}
-    for fold, here, others in rounds(folds, subjects):
-        temperatures[fold] = fit_temperature(probabilities[others], y[others])
-        calibrated[here] = apply_temperature(probabilities[here], temperatures[fold])
-    return calibrated, temperatures
+    return on_others(
+        probabilities,
+        y,
+        folds,
+        subjects,
+        fit=lambda said, y, _: fit_temperature(said, y),
+        answer=lambda temperature, said: apply_temperature(said, temperature),
+        into=np.full(probabilities.shape, np.nan),
+    )
