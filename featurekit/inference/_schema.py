@@ -7,7 +7,10 @@ from typing import Any
 
 from featurekit.data.targets import MAX_AGE
 
-SCHEMA = 3
+# Raise whenever what is written changes, or the names of types do that a file of skops holds: what an older
+# version wrote is then refused in one line.
+SCHEMA = 4
+
 _MAX_CLASSES = 10_000
 # (value, where it stands) → nothing, or ValueError.
 _Check = Callable[[Any, str], None]

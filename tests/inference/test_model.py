@@ -2,6 +2,7 @@
 
 import zipfile
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from featurekit.estimators import CLASSIFIERS, ClassifierKind
 from featurekit.estimators._cnn import CNN
 from featurekit.evaluation.cross_validation import Comparison, plan
 from featurekit.faces.settings import default_settings
+from featurekit.inference._schema import SCHEMA
 from featurekit.inference.draw import draw_readings
 from featurekit.inference.model import TrainedModel
 from featurekit.inference.off_the_shelf import off_the_shelf_models
@@ -118,6 +120,19 @@ def test_a_model_that_was_edited_is_refused(world, tmp_path):
     (folder / "model.skops").write_bytes(bytes(data))
     with pytest.raises(ModelError, match="is not the file that SHA256SUMS was written for"):
         TrainedModel.load(folder)
+
+
+def test_a_model_of_the_schema_before_is_refused_in_one_line(world, tmp_path):
+    _, folder = fitted(world, tmp_path, "logistic_regression", "gender")
+    content, sums = folder / "model.json", folder / "SHA256SUMS"
+    now = content.read_bytes()
+    before = now.replace(f'"schema": {SCHEMA}'.encode(), f'"schema": {SCHEMA - 1}'.encode())
+    assert before != now
+    content.write_bytes(before)
+    sums.write_text(sums.read_text().replace(sha256(now).hexdigest(), sha256(before).hexdigest()))
+    with pytest.raises(ModelError) as refused:
+        TrainedModel.load(folder)
+    assert str(refused.value) == f"{folder} is a model of another version of featurekit. Fit it again."
 
 
 def calibrated(model, **known):
