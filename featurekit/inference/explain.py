@@ -22,7 +22,7 @@ from featurekit.estimators._cnn import CNN
 from featurekit.faces.face import STATUS_MEANINGS
 from featurekit.faces.find import open_finder
 from featurekit.faces.images import read_bytes
-from featurekit.faces.see import see_faces
+from featurekit.faces.see import Seen, see_faces
 from featurekit.inference._covering import (
     SIDE,
     TEMPLATE,
@@ -130,46 +130,11 @@ def explain_photographs(
     if how not in ("auto", *WAYS):
         raise UnknownNameError(unknown("way to look", how, ["auto", *WAYS]))
     model.check_version(device)
-    threads = threads or usable_cores()
-    reader = Reader(model, open_networks(model.recipes, threads))
-    how, make_heat = _way(reader, how)
-    finder = open_finder(model.settings, threads=threads)
-    settings = replace(model.settings, choose=choose)
-    names: set[str] = set()
+    looker = _Looker(model, how, choose=choose, threads=threads or usable_cores(), seed=seed)
     unexpected = Unexpected()
-    n_explained = 0
-
-    def look(path: Path) -> Iterator[Explanation | Unexplained]:
-        nonlocal n_explained
-        data = read_bytes(path)
-        seen, _ = see_faces(data, finder, settings, reader.kinds)
-        for number, one in enumerate(in_reading_order(seen), start=1):
-            if one.face.status != "ok":
-                yield Unexplained(path, STATUS_MEANINGS[one.face.status])
-                continue
-            # Cut out by itself: a larger cut beside them would change what the networks are given.
-            shown = see_faces(data, finder, settings, [(TEMPLATE, SIDE)], known=one.face)[0][0]
-            said = reader({kind: crop[None] for kind, crop in one.crops.items()})[0]
-            best = int(said.argmax())
-            heat = make_heat(one.crops, best)
-            chance = np.random.default_rng([seed, n_explained])
-            n_explained += 1
-            stem = path.stem if number == 1 else f"{path.stem}-{number}"
-            yield Explanation(
-                path=path,
-                number=number,
-                name=fresh_name(stem, ".png", names).removesuffix(".png"),
-                answer="years" if model.target.is_regression else model.target.classes[best],
-                value=float(said[best]),
-                how=how,
-                face=shown.crops[TEMPLATE, SIDE],
-                heat=scaled_to(heat, SIDE),
-                loss=check(reader, one.crops, best, heat, chance),
-            )
-
     for done, path in enumerate(paths, start=1):
         try:
-            found = list(look(path))
+            found = list(looker.look(path))
             unexpected.n_read += 1
         except ImageError as error:
             found = [Unexplained(path, str(error))]
@@ -181,6 +146,53 @@ def explain_photographs(
         yield from found
         if progress:
             progress(done, len(paths))
+
+
+class _Looker:
+    """Finds the faces on photographs, one after the other, and explains the answer for each."""
+
+    def __init__(self, model: TrainedModel, how: str, *, choose: str, threads: int, seed: int) -> None:
+        self._model = model
+        self._reader = Reader(model, open_networks(model.recipes, threads))
+        self._how, self._make_heat = _way(self._reader, how)
+        self._finder = open_finder(model.settings, threads=threads)
+        self._settings = replace(model.settings, choose=choose)
+        self._seed = seed
+        self._names: set[str] = set()
+        self._n_explained = 0
+
+    def look(self, path: Path) -> Iterator[Explanation | Unexplained]:
+        """Explain the answer for each face on a photograph."""
+        data = read_bytes(path)
+        seen, _ = see_faces(data, self._finder, self._settings, self._reader.kinds)
+        for number, one in enumerate(in_reading_order(seen), start=1):
+            if one.face.status != "ok":
+                yield Unexplained(path, STATUS_MEANINGS[one.face.status])
+            else:
+                yield self._explained(path, data, number, one)
+
+    def _explained(self, path: Path, data: bytes, number: int, one: Seen) -> Explanation:
+        # Cut out by itself: a larger cut beside them would change what the networks are given.
+        cut = [(TEMPLATE, SIDE)]
+        shown = see_faces(data, self._finder, self._settings, cut, known=one.face)[0][0]
+        said = self._reader({kind: crop[None] for kind, crop in one.crops.items()})[0]
+        best = int(said.argmax())
+        heat = self._make_heat(one.crops, best)
+        chance = np.random.default_rng([self._seed, self._n_explained])
+        self._n_explained += 1
+        stem = path.stem if number == 1 else f"{path.stem}-{number}"
+        target = self._model.target
+        return Explanation(
+            path=path,
+            number=number,
+            name=fresh_name(stem, ".png", self._names).removesuffix(".png"),
+            answer="years" if target.is_regression else target.classes[best],
+            value=float(said[best]),
+            how=self._how,
+            face=shown.crops[TEMPLATE, SIDE],
+            heat=scaled_to(heat, SIDE),
+            loss=check(self._reader, one.crops, best, heat, chance),
+        )
 
 
 def median_loss(losses: Sequence[Loss]) -> Loss:

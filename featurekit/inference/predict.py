@@ -9,13 +9,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.embeddings.extractor import OpenBackbone, open_networks
+from featurekit.embeddings.extractor import OpenBackbone, Recipe, open_networks
 from featurekit.errors import FeaturekitError, ImageError, ModelError
 from featurekit.faces.align import CropKind
+from featurekit.faces.detectors import FaceFinder
 from featurekit.faces.face import STATUS_MEANINGS, Face
 from featurekit.faces.find import open_finder
 from featurekit.faces.images import read_bytes
 from featurekit.faces.see import Seen, see_faces
+from featurekit.faces.settings import FaceSettings
 from featurekit.inference.columns import columns_of
 from featurekit.inference.model import TrainedModel
 from featurekit.networks.engines import usable_cores
@@ -108,39 +110,16 @@ def read_each(
 ) -> Iterator[list[Reading]]:
     """Do what read_photographs() does, and yield the readings of one photograph after the other."""
     threads = threads or usable_cores()
-    settings = models[0].settings
-    for model in models:
-        if replace(model.settings, choose=settings.choose) != settings:
-            raise ModelError(
-                f"{models[0].name} and {model.name} find faces differently; ask them one by one."
-            )
-        model.check_version(device, precision)
+    settings = _common_settings(models, device, precision)
     asked = [
         _Asked(model, columns.answer, _least_confidence(model, risk))
         for model, columns in zip(models, columns_of(models), strict=True)
     ]
-    recipes = {recipe.feature: recipe for model in models for recipe in model.recipes}
-    for model in models:
-        if any(recipes[recipe.feature] != recipe for recipe in model.recipes):
-            raise ModelError(
-                f"{model.name} and another model make other vectors of the same name; ask them one by one."
-            )
-    networks = open_networks(list(recipes.values()), threads)
+    networks = open_networks(_recipes_of(models), threads)
     settings = replace(settings, choose=choose)
     finder = open_finder(settings, threads=threads)
     kinds = list(dict.fromkeys(network.crop for network in networks))
     unexpected = Unexpected()
-
-    def look(path: Path) -> _Looked:
-        try:
-            seen, _ = see_faces(read_bytes(path), finder, settings, kinds)
-        except ImageError as error:
-            return _Looked([Seen(Face(error.status))], str(error))
-        except FeaturekitError:
-            raise
-        except Exception as error:
-            return _Looked([], error=error)
-        return _Looked(in_reading_order(seen))
 
     def ask(looked: Sequence[_Looked]) -> list[_Said]:
         crops = [one.crops for photograph in looked for one in photograph.seen if one.face.status == "ok"]
@@ -149,26 +128,87 @@ def read_each(
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(paths), BATCH):
             batch = paths[start : start + BATCH]
-            looked = list(pool.map(look, batch))
-            try:
-                said = iter(ask(looked))
-            except FeaturekitError:
-                raise
-            except Exception:
-                # One photograph must not cost the others of its batch their answers.
-                looked, said = _one_by_one(looked, ask)
-            unexpected.n_read += sum(one.error is None for one in looked)
-            for path, one in zip(batch, looked, strict=True):
-                if one.error:
-                    message = unexpected.told(one.error)
-                    yield [Reading(path=path, number=0, face=Face("failed"), message=message, answers={})]
-                else:
-                    yield [
-                        _reading(path, number, face.face, one.message, said)
-                        for number, face in enumerate(one.seen, start=1)
-                    ]
+            looked = list(pool.map(lambda path: _look(path, finder, settings, kinds), batch))
+            yield from _read_batch(batch, looked, ask, unexpected)
             if progress:
                 progress(min(start + BATCH, len(paths)), len(paths))
+
+
+def _common_settings(models: Sequence[TrainedModel], device: str, precision: str) -> FaceSettings:
+    """Return how all models find faces.
+
+    Raises:
+        ModelError: they do so in different ways, or one reads vectors that this version does not make.
+    """
+    settings = models[0].settings
+    for model in models:
+        if replace(model.settings, choose=settings.choose) != settings:
+            raise ModelError(
+                f"{models[0].name} and {model.name} find faces differently; ask them one by one."
+            )
+        model.check_version(device, precision)
+    return settings
+
+
+def _recipes_of(models: Sequence[TrainedModel]) -> list[Recipe]:
+    """Return the recipes of all models, each once.
+
+    Raises:
+        ModelError: two of them call other vectors by the same name.
+    """
+    recipes = {recipe.feature: recipe for model in models for recipe in model.recipes}
+    for model in models:
+        if any(recipes[recipe.feature] != recipe for recipe in model.recipes):
+            raise ModelError(
+                f"{model.name} and another model make other vectors of the same name; ask them one by one."
+            )
+    return list(recipes.values())
+
+
+def _look(path: Path, finder: FaceFinder, settings: FaceSettings, kinds: Sequence[CropKind]) -> "_Looked":
+    """Find the faces on a photograph; what is wrong with it, or the error that looking raised, is kept."""
+    try:
+        seen, _ = see_faces(read_bytes(path), finder, settings, kinds)
+    except ImageError as error:
+        return _Looked([Seen(Face(error.status))], str(error))
+    except FeaturekitError:
+        raise
+    except Exception as error:
+        return _Looked([], error=error)
+    return _Looked(in_reading_order(seen))
+
+
+def _read_batch(
+    paths: Sequence[Path],
+    looked: list["_Looked"],
+    ask: Callable[[Sequence["_Looked"]], list["_Said"]],
+    unexpected: "Unexpected",
+) -> Iterator[list[Reading]]:
+    """Yield the readings of each photograph of a batch.
+
+    Args:
+        paths: the photographs.
+        looked: what was found on each.
+        ask: lets the models answer for all faces that were found.
+        unexpected: told of photographs that were read, and of errors.
+    """
+    try:
+        said = iter(ask(looked))
+    except FeaturekitError:
+        raise
+    except Exception:
+        # One photograph must not cost the others of its batch their answers.
+        looked, said = _one_by_one(looked, ask)
+    unexpected.n_read += sum(one.error is None for one in looked)
+    for path, one in zip(paths, looked, strict=True):
+        if one.error:
+            message = unexpected.told(one.error)
+            yield [Reading(path=path, number=0, face=Face("failed"), message=message, answers={})]
+        else:
+            yield [
+                _reading(path, number, face.face, one.message, said)
+                for number, face in enumerate(one.seen, start=1)
+            ]
 
 
 class Unexpected:
