@@ -5,7 +5,8 @@ A data set's own reader says what it knows of each row and leaves the judgement
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -74,84 +75,165 @@ def clean(
     table["subject_id"] = clean_subjects(
         table["subject_id"], called.get("subject_id", "subject_id"), missing, changes
     )
-    precedence = {reason: number for number, reason in enumerate((*REASONS, ""))}
-    reasons = table["reason"].to_numpy(dtype=object)
+    reasons = _Reasons(table["reason"])
+    notes = [
+        *raw.notes,
+        *_look_at_files(table, raw.root, content_of or sha256_of_file, progress, reasons),
+    ]
+    is_known = _judge_labels(table, labels, called.get("age", "age"), changes, reasons.object_to)
+    pictures = _judge_pictures(table, is_known, reasons)
+    if note := _named_again(table["image_path"][pictures.alike.index[pictures.conflicting]]):
+        notes.append(note)
+    table["reason"] = reasons.of_rows.astype(str)
+    joined = join_subjects(table["subject_id"], table["face_id"], pictures.number)
+    n_joined = int(((table["subject_id"] != "") & (table["subject_id"] != joined)).sum())
+    table["subject_id"] = joined
+    tally = _tally(Manifest(table, raw.root), pictures, n_joined) | dict(raw.counts) | changes.tally()
+    info = {**raw.info, "tally": tally, "missing_words": sorted(missing.words)}
+    told = _to_be_told(changes, own, missing, notes, table["face_id"])
+    return Manifest(table, raw.root, info | {what: value for what, value in told.items() if value})
 
-    def object_to(rows: NDArray[np.bool_], reason: str) -> None:
+
+class _Reasons:
+    """Why each row is not used: of several reasons the first of REASONS.
+
+    Args:
+        given: the reasons that the data set's reader has found, "" for none.
+
+    Attributes:
+        of_rows: "" where there is none, shape (n_rows,).
+    """
+
+    _PRECEDENCE: Mapping[str, int] = {reason: number for number, reason in enumerate((*REASONS, ""))}
+
+    def __init__(self, given: "pd.Series[str]") -> None:
+        self.of_rows = given.to_numpy(dtype=object)
+
+    def object_to(self, rows: NDArray[np.bool_], reason: str) -> None:
+        """Give rows a reason, unless they have one that comes before it."""
         for row in np.flatnonzero(rows):
-            reasons[row] = min(reasons[row], reason, key=precedence.__getitem__)
+            self.of_rows[row] = min(self.of_rows[row], reason, key=self._PRECEDENCE.__getitem__)
 
-    contents, file_reasons = read_files(table["image_path"], raw.root, content_of or sha256_of_file, progress)
+
+def _look_at_files(
+    table: pd.DataFrame,
+    root: Path,
+    content_of: Callable[[Path], str],
+    progress: Progress | None,
+    reasons: _Reasons,
+) -> list[str]:
+    """Fill in the content of each row's file, object to rows without one, and return what to tell of them.
+
+    Args:
+        table: the rows; a path in another spelling than its file's gets the file's.
+        root: folder that the paths are relative to.
+        content_of: sha256 of a file's bytes in hexadecimal, or OSError.
+        progress: called with (files read, files to read).
+        reasons: of the rows.
+    """
+    contents, found = read_files(table["image_path"], root, content_of, progress)
     # A file may be there under another spelling of the same name.
-    is_missing = file_reasons == "missing_file"
-    same, others = look_alikes(table["image_path"][is_missing], raw.root)
+    is_missing = found == "missing_file"
+    same, others = look_alikes(table["image_path"][is_missing], root)
     if same:
         renamed = is_missing & table["image_path"].isin(same).to_numpy(bool)
         table.loc[renamed, "image_path"] = table["image_path"][renamed].map(same)
-        contents[renamed], file_reasons[renamed] = read_files(
-            table["image_path"][renamed], raw.root, content_of or sha256_of_file, None
-        )
-    astray = np.isin(file_reasons, ["missing_file", "outside_root"])
-    notes = [
-        *raw.notes,
-        *notes_of(same, others),
-        *notes_of_misplaced(table["image_path"][astray], raw.root),
-    ]
+        contents[renamed], found[renamed] = read_files(table["image_path"][renamed], root, content_of, None)
+    astray = np.isin(found, ["missing_file", "outside_root"])
+    notes = [*notes_of(same, others), *notes_of_misplaced(table["image_path"][astray], root)]
     table["content"] = contents
-    for reason in sorted(set(file_reasons) - {""}):
-        object_to(file_reasons == reason, reason)
+    for reason in sorted(set(found) - {""}):
+        reasons.object_to(found == reason, reason)
+    return notes
 
-    is_known = _judge_labels(table, labels, called.get("age", "age"), changes, object_to)
-    n_known = sum((known.astype(int) for known in is_known.values()), pd.Series(0, index=table.index))
 
+@dataclass(frozen=True)
+class _Pictures:
+    """Which rows show the same picture.
+
+    Attributes:
+        number: of each row's picture, -1 where it has none.
+        alike: the same, of the rows that could be used and share a picture with another one.
+        conflicting: which of those have other labels than others of their picture.
+    """
+
+    number: "pd.Series[int]"
+    alike: "pd.Series[int]"
+    conflicting: "pd.Series[bool]"
+
+
+def _judge_pictures(
+    table: pd.DataFrame, is_known: Mapping[str, "pd.Series[bool]"], reasons: _Reasons
+) -> _Pictures:
+    """Object to rows of one picture that contradict each other, and to all but one of those that do not.
+
+    Args:
+        table: the rows, with the content of their files.
+        is_known: label → which rows have it.
+        reasons: of the rows.
+    """
     # The same photograph with another box is another face.
-    has_content = contents != ""
-    picture = pd.Series(-1, index=table.index)
-    picture[has_content] = pd.factorize(table["content"][has_content] + " " + table["box"][has_content])[0]
-    alike = picture[(reasons == "") & has_content]
+    has_content = (table["content"] != "").to_numpy(bool)
+    number = pd.Series(-1, index=table.index)
+    number[has_content] = pd.factorize(table["content"][has_content] + " " + table["box"][has_content])[0]
+    alike = number[(reasons.of_rows == "") & has_content]
     alike = alike[alike.duplicated(keep=False)]
     conflicting = pd.Series(False, index=alike.index)
     for label, known in is_known.items():
         conflicting |= table[label].where(known).loc[alike.index].groupby(alike).transform("nunique") > 1
-    reasons[alike.index[conflicting]] = "conflicting_labels"
-    if note := _named_again(table["image_path"][alike.index[conflicting]]):
-        notes.append(note)
+    reasons.of_rows[alike.index[conflicting]] = "conflicting_labels"
+    n_known = sum((known.astype(int) for known in is_known.values()), pd.Series(0, index=table.index))
     best_first = alike.loc[
         n_known[alike.index[~conflicting]].sort_values(ascending=False, kind="stable").index
     ]
-    reasons[best_first.index[best_first.duplicated()]] = "duplicate"
+    reasons.of_rows[best_first.index[best_first.duplicated()]] = "duplicate"
+    return _Pictures(number, alike, conflicting)
 
-    table["reason"] = reasons.astype(str)
-    joined = join_subjects(table["subject_id"], table["face_id"], picture)
-    n_joined = int(((table["subject_id"] != "") & (table["subject_id"] != joined)).sum())
-    table["subject_id"] = joined
-    manifest = Manifest(table, raw.root)
-    tally = {
+
+def _tally(manifest: Manifest, pictures: _Pictures, n_joined: int) -> dict[str, int]:
+    """Return what was counted, in words → rows."""
+    table = manifest.table
+    return {
         "rows": len(table),
         "usable": int(manifest.usable.sum()),
         "subjects": len(set(manifest.subjects)),
         **{reason: n for reason in REASONS if (n := int((table["reason"] == reason).sum()))},
         "ages between the age groups": int((is_in_range(table["age"]) & (table["age_group"] == "")).sum()),
-        "groups of identical files": alike.nunique(),
-        "groups of identical files with conflicting labels": alike[conflicting].nunique(),
+        "groups of identical files": pictures.alike.nunique(),
+        "groups of identical files with conflicting labels": pictures.alike[pictures.conflicting].nunique(),
         "rows whose subject was joined with another": n_joined,
-        **raw.counts,
-        **changes.tally(),
     }
-    told = {
-        "label_names": {label: column for label, column in own.items() if label != column},
+
+
+def _to_be_told(
+    changes: Changes,
+    own: Mapping[str, str],
+    missing: Missing,
+    notes: Sequence[str],
+    face_ids: "pd.Series[str]",
+) -> dict[str, Any]:
+    """Return what manifest.json says of the changes, and the notes for whoever prepares the data set.
+
+    Args:
+        changes: what was changed.
+        own: label of the data set's own → its column.
+        missing: which cells say that something is not known.
+        notes: what else is to be told.
+        face_ids: of the rows.
+    """
+    renamed = {label: column for label, column in own.items() if label != column}
+    return {
+        "label_names": renamed,
         "respelled_labels": changes.respelled,
         "n_bad_cells": len(changes.bad_cells),
-        "bad_cells": _some_of_each_column(changes.bad_cells, table["face_id"]),
+        "bad_cells": _some_of_each_column(changes.bad_cells, face_ids),
         "notes": [
             *notes,
-            *(_told_name(column, label) for label, column in own.items() if label != column),
+            *(_told_name(column, label) for label, column in renamed.items()),
             *notes_of_missing(changes.missing, list(own.values()), missing),
             *changes.notes,
         ],
     }
-    info = {**raw.info, "tally": tally, "missing_words": sorted(missing.words)}
-    return Manifest(table, raw.root, info | {what: value for what, value in told.items() if value})
 
 
 def _judge_labels(

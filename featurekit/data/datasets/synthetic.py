@@ -117,49 +117,13 @@ def write_synthetic(
     Raises:
         ManifestError: the folder is in use or cannot be written, or the numbers are too small.
     """
-    if n_subjects < 2 * len(AGE_GROUP.classes):
-        raise ManifestError(
-            f"{n_subjects} synthetic subjects are too few: two of each age group, "
-            f"{2 * len(AGE_GROUP.classes)} in all, are the least."
-        )
-    if n_pictures < 1:
-        raise ManifestError(f"{n_pictures} pictures a subject are too few: ask for at least 1.")
-    if seed < 0:
-        raise ManifestError(f"The seed must not be negative. Got {seed}.")
+    _check_numbers(n_subjects, n_pictures, seed)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise ManifestError(f"{path} is in use. Name a new folder for the synthetic pictures.")
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         unfinished.mkdir(parents=True)
-        rows: list[list[list[str]]] = [[] for _ in range(N_FOLDS)]
-        # Subjects of one age group follow each other here: dealing them out in turn puts the group in
-        # as many folds as it has subjects for.
-        dealt = sorted(range(n_subjects), key=lambda number: (labels_of(number), number))
-        fold_of = {number: place % N_FOLDS for place, number in enumerate(dealt)}
-        for number in range(n_subjects):
-            subject = draw_subject(seed, number)
-            painting = paint(subject, np.random.default_rng([seed, number, 1]))
-            for picture in range(n_pictures):
-                rng = np.random.default_rng([seed, number, 2 + picture])
-                jpeg, box, yaw = photograph(painting, subject, rng)
-                user, original = f"synthetic{number:04d}", f"s{number:04d}_{picture}.jpg"
-                names = {"user_id": user, "face_id": number + 1, "original_image": original}
-                _write(unfinished / LAYOUTS["faces"].format_map(names), jpeg)
-                years = "({}, {})".format(*AGE_GROUP.years[subject.group])
-                row = [
-                    user,
-                    original,
-                    number + 1,
-                    years,
-                    GENDER.classes[subject.gender][0],
-                    *box,
-                    0,
-                    yaw,
-                    100,
-                ]
-                rows[fold_of[number]].append([str(value) for value in row])
-                if progress is not None:
-                    progress(number * n_pictures + picture + 1, n_subjects * n_pictures)
+        rows = _write_pictures(unfinished, n_subjects, n_pictures, seed, progress)
         for fold, lines in enumerate(rows):
             text = "".join("\t".join(line) + "\n" for line in [HEADER, *lines])
             _write(unfinished / f"fold_{fold}_data.txt", text.encode())
@@ -172,6 +136,46 @@ def write_synthetic(
         raise ManifestError(f"Cannot write {path}: {error.strerror or error}.") from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _check_numbers(n_subjects: int, n_pictures: int, seed: int) -> None:
+    """Raise ManifestError unless a data set can be made from the numbers."""
+    if n_subjects < 2 * len(AGE_GROUP.classes):
+        raise ManifestError(
+            f"{n_subjects} synthetic subjects are too few: two of each age group, "
+            f"{2 * len(AGE_GROUP.classes)} in all, are the least."
+        )
+    if n_pictures < 1:
+        raise ManifestError(f"{n_pictures} pictures a subject are too few: ask for at least 1.")
+    if seed < 0:
+        raise ManifestError(f"The seed must not be negative. Got {seed}.")
+
+
+def _write_pictures(
+    folder: Path, n_subjects: int, n_pictures: int, seed: int, progress: Progress | None
+) -> list[list[list[str]]]:
+    """Write every picture, and return the rows of each fold file."""
+    rows: list[list[list[str]]] = [[] for _ in range(N_FOLDS)]
+    # Subjects of one age group follow each other here: dealing them out in turn puts the group in
+    # as many folds as it has subjects for.
+    dealt = sorted(range(n_subjects), key=lambda number: (labels_of(number), number))
+    fold_of = {number: place % N_FOLDS for place, number in enumerate(dealt)}
+    for number in range(n_subjects):
+        subject = draw_subject(seed, number)
+        painting = paint(subject, np.random.default_rng([seed, number, 1]))
+        for picture in range(n_pictures):
+            rng = np.random.default_rng([seed, number, 2 + picture])
+            jpeg, box, yaw = photograph(painting, subject, rng)
+            user, original = f"synthetic{number:04d}", f"s{number:04d}_{picture}.jpg"
+            names = {"user_id": user, "face_id": number + 1, "original_image": original}
+            _write(folder / LAYOUTS["faces"].format_map(names), jpeg)
+            years = "({}, {})".format(*AGE_GROUP.years[subject.group])
+            gender = GENDER.classes[subject.gender][0]
+            row = [user, original, number + 1, years, gender, *box, 0, yaw, 100]
+            rows[fold_of[number]].append([str(value) for value in row])
+            if progress is not None:
+                progress(number * n_pictures + picture + 1, n_subjects * n_pictures)
+    return rows
 
 
 def _write(path: Path, content: bytes) -> None:
