@@ -39,6 +39,7 @@ COLUMNS = (
     "content",  # sha256 of the file's bytes, or "" where it could not be read
     "reason",  # why the row is not used, or ""
 )
+
 # Columns of the tables that `predict` and `fit` write: a target called so would overwrite one of them.
 _WRITTEN = (
     *("photograph", "face", "status", "confidence", "x1", "y1", "x2", "y2", "message"),
@@ -50,6 +51,7 @@ _BEFORE = "p_"
 # The longest name of a label, in bytes: the names of runs and models are made of several, and of a
 # file's name no system takes more than 255.
 MAX_NAME = 60
+
 # Every reason a row may be unusable for, and what it means to a reader. A row has one: the first of
 # these that holds. What the data set itself says twice comes first, then the file, without which the
 # labels are of no use, then the labels, and last what a row is beside others.

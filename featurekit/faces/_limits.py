@@ -18,6 +18,7 @@ _JPEG_WORK = 1_500_000_000
 _RUN_LENGTHS = 2**23
 _TILE_PIXELS = 2**22
 _PARTS = 2**18
+
 # A JPEG's markers; what stands alone (restarts, the file's begin) is passed over.
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 _ONE_PASS = (0xC0, 0xC1, 0xC9)
@@ -33,6 +34,7 @@ _PNG_EXIF = (b"XML:com.adobe.xmp", b"Raw profile type exif")
 
 
 def check_size(size: tuple[int, int], max_pixels: int) -> None:
+    """Refuse a picture of no pixel, or of more than are decoded."""
     width, height = size
     if width < 1 or height < 1:
         raise ImageError("undecodable", f"The picture says that it has {width} × {height} pixels.")

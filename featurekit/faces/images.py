@@ -38,11 +38,13 @@ from featurekit.faces._limits import (
 
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 256 * 1024 * 1024
+
 # The longer side of a JPEG that is decoded smaller stays at least this: twice what the largest frame holds
 # that a detector looks at.
 REDUCED_SIDE = 1280
 # The reductions that a JPEG's blocks of 8 × 8 offer, strongest first.
 FACTORS = (8, 4, 2)
+
 # Part of the Recipe: everything that decides which pixels come out of the same bytes.
 DECODING: dict[str, Any] = {
     "decoder": "simplejpeg, pillow",
@@ -67,7 +69,9 @@ STATUSES = (
     "unsupported_format",
     "bad_path",
 )
+
 _FORMATS = ", ".join(DECODED)
+
 # Where Pillow's reader of each kind is.
 _READERS = {
     "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),
@@ -81,6 +85,7 @@ _READERS = {
 }
 # What to type where a reader is not installed.
 _INSTALL = {"HEIC": "pip install 'featurekit[heif]'", "AVIF": "pip install --upgrade pillow"}
+
 # What Pillow's readers have been seen to raise on broken files. Their errors are
 # not of one tree, and a bug in this module must not pass for a broken file, so
 # only Pillow's own calls stand inside the try blocks.
@@ -98,8 +103,10 @@ _BROKEN = (
     struct.error,
     zlib.error,
 )
+
 # A name that no file system takes, rather than a file that is not there.
 _NO_SUCH_NAME = (errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP, errno.EILSEQ)
+
 # EXIF orientation → what makes the stored rows upright.
 _UPRIGHT: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
     2: lambda a: a[:, ::-1],

@@ -17,6 +17,7 @@ from featurekit.inference.model import TrainedModel
 
 # The cut that maps are shown over, and its side in pixels.
 TEMPLATE, SIDE = "imagenet", 224
+
 # The shown cut is divided into so many cells each way: what is covered or blurred is made of them.
 CELLS = 48
 # The square that is slid over it, and how far from one place to the next.
@@ -25,6 +26,7 @@ _GREY = 127
 # The check: share of the cells that is blurred, with what standard deviation in parts of the side, how often
 # the tenth is drawn at random, and the side of the blocks that it is then made of.
 _SHARE, _BLUR, _DRAWS, _BLOCK = 0.1, 0.06, 5, 8
+
 # A face as each network is given it, once or changed in n ways: uint8, shape (s, s, 3) or (n, s, s, 3).
 FaceCrops = Mapping[CropKind, NDArray[np.uint8]]
 # A crop → what takes its place where it is replaced.

@@ -12,6 +12,7 @@ from featurekit.data.targets import MAX_AGE
 SCHEMA = 4
 
 _MAX_CLASSES = 10_000
+
 # (value, where it stands) → nothing, or ValueError.
 _Check = Callable[[Any, str], None]
 

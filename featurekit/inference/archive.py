@@ -22,6 +22,7 @@ from featurekit.project import make_folder, read_plain, sync_folder, whole_file,
 
 SKOPS, TENSORS = "model.skops", "model.safetensors"
 CONTENT, CARD, SUMS = "model.json", "README.md", "SHA256SUMS"
+
 # A network of the largest that can be trained further has 0.6 GB.
 _MAX_BYTES = {SKOPS: 4 * 2**30, TENSORS: 4 * 2**30, CONTENT: 4 * 2**20, CARD: 2**20, SUMS: 2**12}
 

@@ -130,6 +130,7 @@ _BUFFALO_S = Archive(
     url=f"{_INSIGHTFACE_RELEASE}/buffalo_s.zip",
     sha256="d85a87f503f691807cd8bb97128bdf7a0660326cd9cd02657127fa978bab8b5e",
 )
+
 _WIDER = "WIDER FACE: CC BY-NC-ND 4.0, non-commercial research"
 _TORCHVISION = Licences("BSD-3-Clause", "BSD-3-Clause", "ImageNet-1k: non-commercial research and education")
 _RESEARCH_ONLY = "non-commercial research only (insightface)"

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 CANVAS = 512
 # Eye centres in skimage.data.astronaut(), as centerface finds them at 512 pixels.
 EYES = ((203.15, 101.68), (247.01, 104.51))
+
 Floats = NDArray[np.float32]
 Points = Sequence[tuple[float, float]]
+
 # Outlines read off the upright portrait by eye.
 FACE: Points = (
     (174, 200), (168, 222), (167, 250), (170, 275), (174, 295), (180, 322), (194, 350), (215, 368),
@@ -139,6 +141,7 @@ FURROWS: Sequence[Points] = (
     ((192, 254), (212, 262), (232, 256)),
     ((280, 256), (300, 262), (320, 254)),
 )
+
 # Points that carry the shape of the head: x, y and how far each lies before the plane of the ears, in pixels
 # of the canvas. The ring of fixed points keeps the shoulders and the border where they are.
 SHAPE = {
