@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from featurekit.cache.store import Store
     from featurekit.data.manifest import Manifest
     from featurekit.embeddings.extractor import Extraction
-    from featurekit.faces.find import FaceSettings
+    from featurekit.faces.settings import FaceSettings
 
 
 def serve(work: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> None:
@@ -58,10 +58,10 @@ def extracted(
         without opening, n, versions and notes.
     """
     from featurekit.cache.store import Store
-    from featurekit.data.datasets import prepare
+    from featurekit.data.prepare import prepare
     from featurekit.embeddings.extractor import extract
     from featurekit.embeddings.recipe import make_recipes
-    from featurekit.faces.find import default_settings
+    from featurekit.faces.settings import default_settings
 
     manifest = prepare("utkface", Path(job["folder"]))
     settings = default_settings(detector, detector_weights=detector_weights)

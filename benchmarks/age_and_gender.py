@@ -26,7 +26,7 @@ LIMIT = 2000
 
 def work(job: Mapping[str, Any]) -> dict[str, Any]:
     """Extract with both networks and read age and gender from their heads."""
-    from featurekit.data.manifest import AGE, GENDER
+    from featurekit.data.targets import AGE, GENDER
     from featurekit.embeddings.vectors import load_embeddings
     from featurekit.estimators.off_the_shelf import HEADS, OffTheShelf
 

@@ -90,7 +90,8 @@ def made_up(n: int, dim: int) -> tuple[NDArray[np.float64], NDArray[np.intp], ND
 def from_workspace(folder: Path, n: int) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.intp]]:
     """Return dlib_age's vectors of a workspace, their age groups and their persons' numbers."""
     from featurekit.cache.store import Store
-    from featurekit.data.manifest import AGE_GROUP, Manifest
+    from featurekit.data.manifest import Manifest
+    from featurekit.data.targets import AGE_GROUP
     from featurekit.embeddings.index import Ledger
     from featurekit.embeddings.vectors import load_embeddings
     from featurekit.project import Workspace

@@ -20,10 +20,10 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from a checkout that is not installed
 
 from featurekit.cache.store import Store
-from featurekit.data.datasets import prepare
+from featurekit.data.prepare import prepare
 from featurekit.embeddings.extractor import extract
 from featurekit.embeddings.recipe import make_recipes
-from featurekit.faces.find import default_settings
+from featurekit.faces.settings import default_settings
 
 SIZE = (8000, 6000)
 

@@ -26,13 +26,15 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from a checkout that is not installed
 
 from featurekit.cache.store import Store
-from featurekit.data.datasets import prepare
 from featurekit.data.manifest import Manifest
+from featurekit.data.prepare import prepare
 from featurekit.embeddings.extractor import extract
 from featurekit.embeddings.open_networks import open_networks
 from featurekit.embeddings.recipe import make_recipes
-from featurekit.faces.find import align, default_settings, find_face, open_finder
+from featurekit.faces.align import align
+from featurekit.faces.find import find_face, open_finder
 from featurekit.faces.images import decode
+from featurekit.faces.settings import default_settings
 
 
 def timed(work: Callable[[Any], Any], items: Sequence[Any], together: Any) -> tuple[float, list[Any]]:

@@ -34,7 +34,7 @@ HELD_OUT = 5  # every fifth face
 
 def work(job: Mapping[str, Any]) -> dict[str, Any]:
     """Train on the faces of job["folder"] as featurekit does."""
-    from featurekit.data.manifest import AGE, GENDER
+    from featurekit.data.targets import AGE, GENDER
     from featurekit.embeddings.vectors import load_embeddings
     from featurekit.estimators import CLASSIFIERS, fresh
     from featurekit.estimators import _cnn as library

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from featurekit.networks import weights
+from featurekit.networks import weights, weights_table
 
 if TYPE_CHECKING:
     from featurekit.data.manifest import Manifest
     from featurekit.embeddings.recipe import Recipe
-    from featurekit.faces.find import FaceSettings
+    from featurekit.faces.settings import FaceSettings
 
 ROOT = Path(__file__).parents[1]
 
@@ -33,7 +33,7 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def adience_subjects(real_data: Path) -> NDArray[np.str_]:
     """The persons of Adience's 19,000 photographs, at hand or not; some have hundreds."""
-    from featurekit.data.datasets import prepare
+    from featurekit.data.prepare import prepare
 
     manifest = prepare("adience", real_data / "adience")
     return manifest.subjects[manifest.table["reason"].isin(["", "missing_file"])]
@@ -42,7 +42,7 @@ def adience_subjects(real_data: Path) -> NDArray[np.str_]:
 @pytest.fixture
 def builtin_weights() -> None:
     """The test is skipped where the builtin weights have not been fetched."""
-    absent = [entry.name for entry in weights.WEIGHTS.values() if entry.is_builtin]
+    absent = [entry.name for entry in weights_table.WEIGHTS.values() if entry.is_builtin]
     absent = [name for name in absent if not weights.present(name)]
     if absent:
         pytest.skip(f"the weights of {', '.join(absent)} are absent: featurekit weights fetch builtin")
@@ -289,7 +289,7 @@ def prepared(prepare_table: Callable[[], None], portraits: Path) -> Path:
 @pytest.fixture
 def manifest(portraits: Path) -> "Manifest":
     """The made-up pictures' manifest."""
-    from featurekit.data.datasets import prepare
+    from featurekit.data.prepare import prepare
 
     columns = {"image_path": "file", "subject_id": "person", "age": "years", "gender": "sex"}
     return prepare("table", portraits / "people.csv", root=portraits / "photos", columns=columns)
@@ -298,7 +298,7 @@ def manifest(portraits: Path) -> "Manifest":
 @pytest.fixture
 def settings() -> "FaceSettings":
     """The made-up pictures are faces as they are."""
-    from featurekit.faces.find import default_settings
+    from featurekit.faces.settings import default_settings
 
     return default_settings("whole_image")
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from featurekit.data.manifest import AGE, GENDER
+from featurekit.data.targets import AGE, GENDER
 from featurekit.errors import EngineError
 from featurekit.estimators import CLASSIFIERS, fresh
 from featurekit.estimators._augmentation import NOTHING, Augmentation, changed_together

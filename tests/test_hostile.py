@@ -121,7 +121,7 @@ def test_fifty_hostile_names_and_labels_are_text(comparison):
 
 
 def test_what_a_table_holds_is_read_back_letter_for_letter(comparison):
-    from featurekit.data.datasets._cells import spelled
+    from featurekit.data.cells import spelled
     from featurekit.data.manifest import Manifest
 
     manifest = Manifest.load(comparison / "manifest.csv")

@@ -25,8 +25,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurekit.cache.store import Store
-from featurekit.data.manifest import AGE_GROUP, COLUMNS, GENDER, TARGETS, Manifest, Target
+from featurekit.data.manifest import COLUMNS, Manifest
 from featurekit.data.splits import Fold, FoldSet
+from featurekit.data.targets import AGE_GROUP, GENDER, TARGETS, Target
 from featurekit.embeddings.index import Ledger
 from featurekit.embeddings.vectors import Embeddings, load_embeddings
 from featurekit.errors import FoldError, ImageError, TargetError, WorkspaceError

@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     from featurekit.embeddings.index import Ledger
     from featurekit.estimators import ClassifierKind
     from featurekit.evaluation.cross_validation import Run
+    from featurekit.inference.inputs import Asked
     from featurekit.inference.model import TrainedModel
-    from featurekit.inference.predict import Asked, Collected
+    from featurekit.inference.output import Collected
     from featurekit.ops.purge import Purged
     from featurekit.ops.verify import Checked
 
@@ -114,7 +115,7 @@ def weights_list() -> None:
 
     Example: featurekit weights list
     """
-    from featurekit.networks import weights
+    from featurekit.networks import weights, weights_table
 
     rows = [
         [
@@ -125,7 +126,7 @@ def weights_list() -> None:
             f"\ntraining data: {entry.licences.training_data}",
             f"{entry.file_name}\n{entry.source}",
         ]
-        for entry in weights.WEIGHTS.values()
+        for entry in weights_table.WEIGHTS.values()
     ]
     _table(["name", "", "what it is", "licences", "file and source"], rows)
     typer.echo(f"Weight files are kept in {weights.home() / 'weights'}")
@@ -139,11 +140,11 @@ def weights_fetch(
 
     Example: featurekit weights fetch builtin
     """
-    from featurekit.networks import weights
+    from featurekit.networks import weights_fetching
 
     for name in names:
         with _progress(f"fetching {name}", unit="bytes") as progress:
-            fetched = weights.fetch(name, progress)
+            fetched = weights_fetching.fetch(name, progress)
         got = ", ".join(entry.name for entry in fetched) or "already here"
         typer.echo(f"{name}: {got}; every hash is right")
 
@@ -157,9 +158,9 @@ def weights_add(
 
     Example: featurekit weights add ~/Downloads/resnet50-0676ba61.pth
     """
-    from featurekit.networks import weights
+    from featurekit.networks import weights_fetching
 
-    for entry in weights.add(file, name):
+    for entry in weights_fetching.add(file, name):
         typer.echo(f"{entry.name}: added {entry.file_name}")
 
 
@@ -225,7 +226,7 @@ def prepare(
     """
     from featurekit.cache.file_index import FileIndex
     from featurekit.data.datasets import DATASETS
-    from featurekit.data.datasets import prepare as prepare_dataset
+    from featurekit.data.prepare import prepare as prepare_dataset
 
     workspace = _workspace(context)
     options: dict[str, Any] = _pairs(option, "--option")
@@ -332,7 +333,7 @@ def extract(
     from featurekit.embeddings.index import Ledger, enter
     from featurekit.embeddings.recipe import make_recipes
     from featurekit.evaluation.unused_options import unused_of_extract
-    from featurekit.faces.find import default_settings
+    from featurekit.faces.settings import default_settings
 
     workspace = _workspace(context)
     manifest = _manifest(workspace)
@@ -356,7 +357,7 @@ def extract(
     ledger = enter(Ledger.load(ledger_path), extraction, settings, asked)
     ledger.save(ledger_path)
 
-    from featurekit.faces.find import STATUS_MEANINGS
+    from featurekit.faces.face import STATUS_MEANINGS
 
     _table(
         ["status", "rows", "meaning"],
@@ -1081,28 +1082,31 @@ def predict(
       featurekit predict photos/ models/gender--* --probabilities --output out.parquet
     """
     from featurekit.evaluation.unused_options import unused_of_predict
-    from featurekit.inference import model as trained_model
-    from featurekit.inference import predict as library
+    from featurekit.inference.draw import check_drawings, draw_readings
+    from featurekit.inference.off_the_shelf import off_the_shelf_models
+    from featurekit.inference.output import Collected, check_output
+    from featurekit.inference.predict import read_each
+    from featurekit.inference.table import legend
 
     workspace = _workspace(context)
     if output:
-        library.check_output(output)
+        check_output(output)
     asked = _asked(inputs or [])
     paths = [*asked.photographs, *([_sample_portrait()] if sample_portrait else [])]
     if not paths:
         raise WorkspaceError("No photographs given. Example: featurekit predict photo.jpg FOLDER/")
     if draw:
-        library.check_drawings(draw, paths, "--draw")
+        check_drawings(draw, paths, "--draw")
     named = [workspace.model(folder) for folder in model or []]
-    models = _models([*named, *asked.models]) or trained_model.off_the_shelf_models()
+    models = _models([*named, *asked.models]) or off_the_shelf_models()
     for note in unused_of_predict(
         models, sets=sets, abstain_above=abstain_above, probabilities=probabilities
     ):
         typer.echo(f"note: {note}", err=True)
-    collected = library.Collected(models, len(paths), output, room=sets, probabilities=probabilities)
+    collected = Collected(models, len(paths), output, room=sets, probabilities=probabilities)
     with _kept_in_part(collected):
         with _progress("reading", unit="photographs") as progress:
-            for readings in trained_model.read_each(
+            for readings in read_each(
                 paths,
                 models,
                 choose=faces,
@@ -1117,12 +1121,12 @@ def predict(
         if output:
             collected.write(table)
     _print_readings(table)
-    for column, meaning in library.legend(models, probabilities=probabilities):
+    for column, meaning in legend(models, probabilities=probabilities):
         typer.echo(one_line(f"column {column}: {meaning}"))
     if output:
         typer.echo(one_line(f"Wrote {output}"))
     if draw:
-        for picture in library.draw_readings(collected.readings, models, draw):
+        for picture in draw_readings(collected.readings, models, draw):
             typer.echo(one_line(f"Drew {picture}"))
     _end_with([(one.path, one.message) for one in collected.readings if one.face.status != "ok"])
 
@@ -1134,7 +1138,7 @@ def _asked(inputs: Sequence[Path], *, asks_one: bool = False) -> "Asked":
         inputs: what was named.
         asks_one: whether there is a model already, and no other can be asked.
     """
-    from featurekit.inference.predict import look_up
+    from featurekit.inference.inputs import look_up
 
     asked = look_up(inputs)
     for note in asked.left_out:
@@ -1155,8 +1159,8 @@ def _asked(inputs: Sequence[Path], *, asks_one: bool = False) -> "Asked":
 
 def _models(folders: Sequence[Path]) -> "list[TrainedModel]":
     """Load models, or say what to type for a folder that holds several."""
+    from featurekit.inference.inputs import as_options, models_in
     from featurekit.inference.model import TrainedModel
-    from featurekit.inference.predict import as_options, models_in
 
     for folder in folders:
         if inside := models_in(folder):
@@ -1169,8 +1173,8 @@ def _models(folders: Sequence[Path]) -> "list[TrainedModel]":
 
 def _one_model(folder: Path, command: str) -> "TrainedModel":
     """Load a model, or say what to type for a folder that holds several; command: with {} for the model."""
+    from featurekit.inference.inputs import models_in
     from featurekit.inference.model import TrainedModel
-    from featurekit.inference.predict import models_in
 
     if inside := models_in(folder):
         names = ", ".join(one.name for one in inside)
@@ -1255,7 +1259,9 @@ def explain(
       featurekit explain models/gender--dlib_age--svm photos/ --average --output maps
     """
     from featurekit.inference import explain as library
-    from featurekit.inference.predict import check_drawings
+    from featurekit.inference.draw import check_drawings
+    from featurekit.inference.draw_maps import draw_explanation, draw_mean_maps
+    from featurekit.inference.mean_maps import MeanMaps
 
     fitted = _one_model(_workspace(context).model(model), "featurekit explain {} PHOTOGRAPH")
     asked = _asked(inputs or [], asks_one=True)
@@ -1264,7 +1270,7 @@ def explain(
         raise WorkspaceError("No photographs given. Example: featurekit explain MODEL photo.jpg FOLDER/")
     check_drawings(output, paths, "--output")
     rows, losses, bad = [], [], []
-    means = library.MeanMaps()
+    means = MeanMaps()
     done = 0
 
     def explained(n: float, total: int) -> None:
@@ -1291,7 +1297,7 @@ def explain(
                 if average:
                     means.add(one)
                 else:
-                    drawn = library.draw_explanation(one, output)
+                    drawn = draw_explanation(one, output)
                     name = readable_name(str(one.path))
                     rows.append(
                         [name, str(one.number), one.said, library.WAYS[one.how], readable_name(str(drawn))]
@@ -1305,7 +1311,7 @@ def explain(
             _table(["photograph", "face", "answer", "how", "file"], rows)
     if losses and average:
         maps = means.maps()
-        *files, sheet = library.draw_mean_maps(maps, output)
+        *files, sheet = draw_mean_maps(maps, output)
         rows = [
             [each.group, f"{each.n_faces:,}", library.WAYS[each.how], str(file)]
             for each, file in zip(maps, files, strict=True)

@@ -11,7 +11,7 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featurekit.data.targets import TARGETS, Target
 from featurekit.errors import ManifestError, TargetError
 from featurekit.project import whole_file
 from featurekit.registry import unknown
@@ -67,69 +68,6 @@ REASONS: dict[str, str] = {
     "conflicting_labels": "the same bytes as another row with other labels",
     "duplicate": "the same bytes as another row with the same labels",
 }
-MAX_AGE = 116
-
-
-@dataclass(frozen=True)
-class Target:
-    """What is to be predicted: a column of the manifest and its classes.
-
-    Attributes:
-        name: the column.
-        classes: labels in natural order; empty for a target in years.
-        ordered: whether neighbours in that order are near each other.
-        years: first and last year of each class, where classes are age ranges.
-    """
-
-    name: str
-    classes: tuple[str, ...] = ()
-    ordered: bool = False
-    years: tuple[tuple[int, int], ...] = ()
-
-    @property
-    def is_regression(self) -> bool:
-        """Whether the target is a number of years instead of a class."""
-        return not self.classes
-
-    def encode(self, labels: Sequence[str]) -> NDArray[np.intp]:
-        """Return the class number of each label; an unknown label is refused.
-
-        Raises:
-            TargetError: a label is none of the classes.
-        """
-        numbers = {label: number for number, label in enumerate(self.classes)}
-        strange = sorted(set(labels) - set(self.classes))
-        if strange:
-            raise TargetError(f"{self.name} has labels {strange}, but only {list(self.classes)} are allowed.")
-        return np.array([numbers[label] for label in labels], dtype=np.intp)
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "Target":
-        """Return the target whose fields were written as JSON, where a tuple is a list.
-
-        Raises:
-            KeyError, TypeError, ValueError: it is something else, or a known target with other classes.
-        """
-        years = tuple((int(first), int(last)) for first, last in content["years"])
-        target = cls(content["name"], tuple(content["classes"]), content["ordered"], years)
-        if TARGETS.get(target.name, target) != target:
-            raise ValueError(f"{target.name} has other classes than here.")
-        if not target.is_regression and len(set(target.classes)) != len(target.classes):
-            raise ValueError(f"{target.name} has two classes of the same name.")
-        return target
-
-
-GENDER = Target("gender", ("female", "male"))
-GENDER3 = Target("gender3", ("female", "male", "undefined"))
-AGE = Target("age", ordered=True)
-# Adience's eight groups, in years; neighbours in this order count as "one off".
-AGE_GROUP = Target(
-    "age_group",
-    ("0-2", "4-6", "8-12", "15-20", "25-32", "38-43", "48-53", "60-100"),
-    ordered=True,
-    years=((0, 2), (4, 6), (8, 12), (15, 20), (25, 32), (38, 43), (48, 53), (60, 100)),
-)
-TARGETS = {target.name: target for target in (GENDER, GENDER3, AGE_GROUP, AGE)}
 # Their names mean one thing; "Gender3" beside "gender3" would be one file on half of all systems.
 _STANDARD = frozenset(TARGETS)
 
@@ -216,23 +154,6 @@ def _number(text: str) -> float | None:
     except ValueError:
         return None
     return number if math.isfinite(number) else None
-
-
-def age_group_of(years: float) -> str:
-    """Return the age group that an age lies in, or "" between the groups.
-
-    Adience's groups leave gaps (3, 7, 13-14, 21-24, ...) on purpose: its faces are
-    labelled with a group only where the group is certain. Data sets that give
-    years keep the gaps, so that "exact" and "one off" mean the same everywhere;
-    everyone past 60 is in the last group.
-
-    >>> age_group_of(28), age_group_of(23), age_group_of(105), age_group_of(float("nan"))
-    ('25-32', '', '60-100', '')
-    """
-    for label, (first, last) in zip(AGE_GROUP.classes, AGE_GROUP.years, strict=True):
-        if first <= years < last + 1 or (label == AGE_GROUP.classes[-1] and years >= first):
-            return label
-    return ""
 
 
 @dataclass(frozen=True)

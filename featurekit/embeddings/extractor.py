@@ -31,7 +31,9 @@ from featurekit.embeddings.recipe import Recipe, row_keys
 from featurekit.embeddings.vectors import row_statuses
 from featurekit.embeddings.worker import Looked, Looker, Task, face_columns, face_from
 from featurekit.errors import ManifestError
-from featurekit.faces.find import BROKEN, STATUSES, Face, FaceSettings, open_finder
+from featurekit.faces.face import BROKEN, STATUSES, Face
+from featurekit.faces.find import open_finder
+from featurekit.faces.settings import FaceSettings
 from featurekit.networks.engines import usable_cores
 from featurekit.progress import Progress
 

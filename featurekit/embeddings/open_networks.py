@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.embeddings.recipe import Recipe
-from featurekit.faces.find import CropKind
+from featurekit.faces.align import CropKind
 from featurekit.networks import weights
 from featurekit.networks.backbones import BACKBONES
 from featurekit.networks.engines import Session

@@ -17,8 +17,11 @@ from featurekit.embeddings.open_networks import open_networks
 from featurekit.embeddings.recipe import Recipe, settings_from
 from featurekit.embeddings.worker import Looked, Looker, Task, unpacked
 from featurekit.errors import EngineError
+from featurekit.faces.align import CropKind
 from featurekit.faces.detectors import DETECTORS
-from featurekit.faces.find import CropKind, Face, FaceSettings, open_finder
+from featurekit.faces.face import Face
+from featurekit.faces.find import open_finder
+from featurekit.faces.settings import FaceSettings
 from featurekit.networks import weights
 from featurekit.networks.backbones import BACKBONES
 from featurekit.progress import Clock

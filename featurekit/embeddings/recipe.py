@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from featurekit.cache.keys import recipe_key
 from featurekit.data.manifest import Manifest
-from featurekit.faces.find import FaceSettings
+from featurekit.faces.settings import FaceSettings
 from featurekit.networks import weights
 from featurekit.networks.backbones import BACKBONES, split_feature
 from featurekit.networks.engines import resolve

@@ -12,7 +12,8 @@ from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.recipe import Recipe, row_keys
 from featurekit.errors import EmbeddingError, WorkspaceError
-from featurekit.faces.find import STATUSES, FaceSettings
+from featurekit.faces.face import STATUSES
+from featurekit.faces.settings import FaceSettings
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,11 @@ from numpy.typing import NDArray
 
 from featurekit.embeddings.helper import Message
 from featurekit.errors import ImageError, MissingDecoderError
+from featurekit.faces.align import CropKind
 from featurekit.faces.detectors import FaceFinder
-from featurekit.faces.find import STATUSES, CropKind, Face, FaceSettings, see_faces
+from featurekit.faces.face import STATUSES, Face
+from featurekit.faces.see import see_faces
+from featurekit.faces.settings import FaceSettings
 from featurekit.progress import Clock
 from featurekit.project import leads_out, read_plain
 
@@ -75,7 +78,7 @@ class Looked:
         detected: whether a detector looked at it.
         why: what is wrong with a picture that was not looked at.
         size: the picture's width and height in pixels.
-        aligned_by: see featurekit.faces.find.align().
+        aligned_by: see featurekit.faces.align.align().
         vectors: feature → vector, of the networks that take one face at a time.
         crops: of a face, for the networks that take many.
     """

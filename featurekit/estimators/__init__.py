@@ -15,8 +15,8 @@ from typing import Any, Literal, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.data.manifest import Target
 from featurekit.data.splits import Fold
+from featurekit.data.targets import Target
 from featurekit.errors import TargetError
 from featurekit.registry import Registry
 

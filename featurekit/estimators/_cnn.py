@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.data.manifest import AGE, AGE_GROUP, GENDER, Target
 from featurekit.data.splits import subject_exclusive_folds
+from featurekit.data.targets import AGE, AGE_GROUP, GENDER, Target
 from featurekit.errors import FoldError, ModelError
 from featurekit.estimators import Crops
 from featurekit.estimators._augmentation import NOTHING, Augmentation, Change

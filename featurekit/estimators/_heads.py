@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from featurekit.data.manifest import Target
+from featurekit.data.targets import Target
 
 if TYPE_CHECKING:
     import torch

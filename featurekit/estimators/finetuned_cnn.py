@@ -6,10 +6,10 @@ the part of the face that it wants, and networks for faces the size they were ma
 
 from typing import TYPE_CHECKING, Any
 
-from featurekit.data.manifest import Target
+from featurekit.data.targets import Target
 from featurekit.estimators import Classifier, classifier
 from featurekit.estimators._cnn import CNN, together
-from featurekit.faces.find import TEMPLATES, similarity
+from featurekit.faces.align import TEMPLATES, similarity
 from featurekit.networks import weights
 from featurekit.networks.backbones import BACKBONES, Backbone
 

@@ -1,6 +1,6 @@
 """The floor: the same answer for every face, whatever it looks like."""
 
-from featurekit.data.manifest import Target
+from featurekit.data.targets import Target
 from featurekit.estimators import Classifier, classifier
 from featurekit.estimators._scikit import Scikit
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from featurekit.data.manifest import Target
+from featurekit.data.targets import Target
 from featurekit.estimators import Classifier, classifier
 from featurekit.estimators._scikit import Scikit
 

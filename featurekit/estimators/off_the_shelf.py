@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.data.manifest import AGE, AGE_GROUP, GENDER, Target, age_group_of
+from featurekit.data.targets import AGE, AGE_GROUP, GENDER, Target, age_group_of
 from featurekit.errors import TargetError
 from featurekit.estimators import Classifier, classifier
 from featurekit.estimators._estimator import Estimator

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from featurekit.data.manifest import Target
+from featurekit.data.targets import Target
 from featurekit.estimators import Classifier, classifier
 from featurekit.estimators._cnn import CNN, together
 

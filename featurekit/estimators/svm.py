@@ -34,8 +34,8 @@ from typing import Any, ClassVar, NamedTuple, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.data.manifest import Target
 from featurekit.data.splits import Fold, subject_exclusive_folds
+from featurekit.data.targets import Target
 from featurekit.errors import FoldError
 from featurekit.estimators import Classifier, classifier, held_out_score
 from featurekit.estimators._estimator import (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.data.manifest import Target
+from featurekit.data.targets import Target
 from featurekit.estimators import Classifier, classifier
 from featurekit.estimators._cnn import CNN, together
 

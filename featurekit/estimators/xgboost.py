@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.data.manifest import Target
 from featurekit.data.splits import Fold, subject_exclusive_folds
+from featurekit.data.targets import Target
 from featurekit.errors import EngineError, FoldError
 from featurekit.estimators import Classifier, classifier, held_out_score
 from featurekit.estimators._estimator import (

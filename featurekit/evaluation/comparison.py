@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurekit.data.manifest import TARGETS, Manifest, Target
+from featurekit.data.manifest import Manifest
+from featurekit.data.targets import TARGETS, Target
 from featurekit.errors import WorkspaceError
 from featurekit.evaluation.cross_validation import Run
 from featurekit.evaluation.outcomes import MOST_LABELS, Outcomes, collect, hash_of, read_predictions
@@ -24,36 +25,18 @@ from featurekit.evaluation.scores import cells_of, from_counts, log_losses, rank
 from featurekit.evaluation.timing import CLEARLY, milliseconds, timed_on
 from featurekit.progress import Progress
 from featurekit.project import read_facts, write_facts
-from featurekit.uncertainty.calibration import (
-    MISSED,
-    Bin,
-    CalibrationError,
-    Coverage,
-    coverage_by,
-    cross_fitted,
-    cross_fitted_ranges,
-    cross_fitted_sets,
-    expected_calibration_error,
-    reliability,
-    risk_coverage,
-)
-from featurekit.uncertainty.resampling import (
-    FEWEST,
-    Interval,
-    Ranks,
-    bootstrap,
-    corrected_t,
-    effective_subjects,
-    interval,
-    mcnemar,
-    non_inferior,
-    per_subject,
-    ranks,
-    resampled_sums,
-    side_by_side,
-    sign_flip,
-    slice_gaps,
-)
+from featurekit.uncertainty.abstention import risk_coverage
+from featurekit.uncertainty.conformal import MISSED, cross_fitted_sets
+from featurekit.uncertainty.coverage import Coverage, coverage_by
+from featurekit.uncertainty.intervals import FEWEST, Interval, bootstrap, interval, resampled_sums
+from featurekit.uncertainty.non_inferiority import non_inferior
+from featurekit.uncertainty.paired_tests import Ranks, corrected_t, mcnemar, ranks
+from featurekit.uncertainty.permutation import slice_gaps
+from featurekit.uncertainty.reliability import Bin, CalibrationError, expected_calibration_error, reliability
+from featurekit.uncertainty.sign_flips import side_by_side, sign_flip
+from featurekit.uncertainty.subjects import effective_subjects, per_subject
+from featurekit.uncertainty.temperature import cross_fitted
+from featurekit.uncertainty.year_ranges import cross_fitted_ranges
 
 VERSION = 7
 MOST_COMBINED = 6  # labels of a column of the user's own that is combined with gender and age group

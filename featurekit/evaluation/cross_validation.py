@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 
 from featurekit import __version__
 from featurekit.cache.store import Store
-from featurekit.data.manifest import TARGETS, Manifest, Target, is_measured, names_ethnicity
+from featurekit.data.manifest import Manifest, is_measured, names_ethnicity
 from featurekit.data.splits import Fold, FoldSet, make_fold_set
+from featurekit.data.targets import TARGETS, Target
 from featurekit.embeddings.index import Ledger
 from featurekit.embeddings.recipe import describe_weights, row_keys
 from featurekit.embeddings.vectors import (
@@ -60,7 +61,7 @@ from featurekit.evaluation.scores import (
     summarize,
 )
 from featurekit.evaluation.tuning import Search, limit_memory, search
-from featurekit.faces.find import STATUSES
+from featurekit.faces.face import STATUSES
 from featurekit.inference.model import TrainedModel, spread_out
 from featurekit.networks.backbones import BACKBONES, Backbone, split_feature
 from featurekit.networks.engines import available_memory, resolve, usable_cores, watch_memory
@@ -68,7 +69,8 @@ from featurekit.networks.engines.torch import keep_memory
 from featurekit.progress import Progress
 from featurekit.project import whole_file, write_text
 from featurekit.registry import unknown
-from featurekit.uncertainty.calibration import MISSED, Calibration, calibrate_classes, calibrate_years
+from featurekit.uncertainty.calibration import Calibration, calibrate_classes, calibrate_years
+from featurekit.uncertainty.conformal import MISSED
 
 # What classifiers that read crops read.
 PIXELS = "pixels:rgb"

@@ -20,7 +20,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurekit.data.manifest import COLUMNS, Manifest, Target
+from featurekit.data.manifest import COLUMNS, Manifest
+from featurekit.data.targets import Target
 from featurekit.errors import WorkspaceError
 from featurekit.project import make_folder, whole_file
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.data.manifest import Manifest, Target
+from featurekit.data.manifest import Manifest
 from featurekit.data.splits import FoldSet
+from featurekit.data.targets import Target
 from featurekit.errors import FeaturekitError, FoldError, TargetError
 from featurekit.estimators import check_training_labels
 from featurekit.networks import weights

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.data.manifest import Target
+from featurekit.data.targets import Target
 
 # What a classifier is said to have answered for a face that nobody found.
 NO_FACE = -1

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.data.manifest import Target
 from featurekit.data.splits import Fold, subject_exclusive_folds
+from featurekit.data.targets import Target
 from featurekit.errors import FoldError
 from featurekit.estimators import (
     ClassifierKind,

@@ -7,6 +7,7 @@ reads a target its columns are called after the target; where several do, after 
 """
 
 import keyword
+import os
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from featurekit.data.manifest import Target
+from featurekit.data.targets import Target
+from featurekit.errors import ModelError
+from featurekit.inference.archive import SUMS
+from featurekit.inference.model import TrainedModel
 
 # The columns of a table of answers that are not a model's.
 BEFORE = ("photograph", "face", "status", "confidence")
@@ -136,3 +140,24 @@ def _plain(text: str) -> str:
         text = "_".join(text.split())
     # Underscores in front would be private, and are renamed by DataFrame.itertuples().
     return text[:_LONGEST].strip("_") or "label"
+
+
+def columns_of(models: Sequence[TrainedModel]) -> list[Columns]:
+    """Return what the columns of each model are called in a table of the answers of all.
+
+    Raises:
+        ModelError: two are the same model.
+    """
+    known: dict[bytes, TrainedModel] = {}
+    for model in models:
+        # The list of hashes is the model's identity: a copy in another folder gives the same answers.
+        content = (model.folder / SUMS).read_bytes() if model.folder else model.name.encode()
+        other = known.setdefault(content, model)
+        if other is not model:
+            what = (
+                f"{model.place} is given twice"
+                if os.path.realpath(other.place) == os.path.realpath(model.place)
+                else f"{other.place} and {model.place} hold the same model"
+            )
+            raise ModelError(f"{what}. Name each model once.")
+    return name_columns([model.target for model in models], [model.place.absolute() for model in models])

@@ -22,7 +22,7 @@ from featurekit import __version__
 from featurekit.errors import ModelError
 from featurekit.estimators._augmentation import Change
 from featurekit.estimators._cnn import CNN, VIEWS
-from featurekit.faces.find import TEMPLATES
+from featurekit.faces.align import TEMPLATES
 from featurekit.inference.model import TrainedModel
 from featurekit.project import whole_file
 

@@ -1,433 +1,348 @@
-"""What becomes of the answers for new photographs: a table, a file, drawings.
+"""Find the faces on photographs and let models read them: one pass serves all models."""
 
-A table is written whole. Where reading ends before its end, by an error or because somebody stops it, what
-was read until then becomes a whole table too, beside, under a name that says that it is a part.
-"""
-
-import os
-import shlex
-import time
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import pandas as pd
+import numpy as np
+from numpy.typing import NDArray
 
-from featurekit.data.datasets import find_pictures
-from featurekit.data.manifest import csv_of
-from featurekit.errors import ManifestError, WorkspaceError
-from featurekit.faces.images import read_image
-from featurekit.inference.archive import CONTENT
-from featurekit.inference.columns import BEFORE, BEHIND
-from featurekit.inference.model import Reading, TrainedModel, columns_of
-from featurekit.project import fresh_name, whole_file
-from featurekit.text import name_as_it_was, readable_name
+from featurekit.embeddings.open_networks import OpenBackbone, open_networks
+from featurekit.embeddings.recipe import Recipe
+from featurekit.errors import FeaturekitError, ImageError, ModelError
+from featurekit.faces.align import CropKind
+from featurekit.faces.detectors import FaceFinder
+from featurekit.faces.face import STATUS_MEANINGS, Face
+from featurekit.faces.find import open_finder
+from featurekit.faces.images import read_bytes
+from featurekit.faces.see import Seen, see_faces
+from featurekit.faces.settings import FaceSettings
+from featurekit.inference.columns import columns_of
+from featurekit.inference.model import TrainedModel
+from featurekit.networks.engines import usable_cores
+from featurekit.progress import Progress
+from featurekit.uncertainty.temperature import apply_temperature
 
-DECLINED = "unsure"  # stands in the place of an answer
-ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
-PARTIAL = ".partial"
-_FIRST = ("photograph", "face", "status")  # columns of every table of readings
-# Seconds between two writings of the part that has been read, for a process that is killed and cannot write.
-KEEP_EVERY = 60
+# Photographs that go through the models together.
+BATCH = 32
 
 
-# ---------------------------------------------------------------- what is to be read
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What was named on a command line.
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What models say of one face on a photograph, or why there is none.
 
     Attributes:
-        photographs: each once, in the order named.
-        models: folders of models that stood among the photographs.
-        repeated: photographs that were named more than once, each time that they were after the first.
-        left_out: what of each folder is no photograph, a sentence each.
+        path: the photograph.
+        number: of the face on it, from 1, left to right; 0 without a face.
+        face: its status, box, landmarks and confidence.
+        message: for a picture that cannot be read, what is wrong.
+        answers: model → class → probability, calibrated where the model can, or model → {"years": years}.
+            Here and below a model goes by the column of its answer (see columns_of), which is the target's
+            name where no other model reads it.
+        declined: models that are not sure enough to answer.
+        room: model → classes, or first and last year, that hold the truth as often as the model promises.
     """
 
-    photographs: tuple[Path, ...]
-    models: tuple[Path, ...]
-    repeated: tuple[Path, ...]
-    left_out: tuple[str, ...] = ()
+    path: Path
+    number: int
+    face: Face
+    message: str = ""
+    answers: Mapping[str, Mapping[str, float]]
+    declined: frozenset[str] = frozenset()
+    room: Mapping[str, tuple[str, ...] | tuple[float, float]] = field(default_factory=dict)
 
 
-def look_up(inputs: Sequence[Path]) -> Asked:
-    """Return the photographs that paths of files and folders name, and the models that stand among them.
-
-    A file is the same wherever its folder is reached from; two links to it in a folder are two photographs.
-
-    Raises:
-        WorkspaceError: a path is not there, or is a folder of models.
-        ManifestError: a folder has no photograph in it.
-    """
-    found: dict[str, Path] = {}
-    models, repeated, left_out = [], [], []
-    for path in inputs:
-        if is_model(path):
-            models.append(path)
-            continue
-        photographs, note = _photographs(path)
-        left_out += [f"{path}: {note}"] if note else []
-        for photograph in photographs:
-            key = os.path.join(os.path.realpath(photograph.parent), photograph.name)  # noqa: PTH118 — as above
-            if key in found:
-                repeated.append(photograph)
-            found.setdefault(key, photograph)
-    return Asked(tuple(found.values()), tuple(models), tuple(repeated), tuple(left_out))
-
-
-def is_model(folder: Path) -> bool:
-    """Whether a path is a model's folder."""
-    return (folder / CONTENT).is_file()
-
-
-def models_in(folder: Path) -> list[Path]:
-    """Return the models that a folder holds, for a folder that is no model itself."""
-    if is_model(folder) or not folder.is_dir():
-        return []
-    return sorted(one for one in folder.iterdir() if is_model(one))
-
-
-def as_options(models: Sequence[Path]) -> str:
-    """Return what to type for these models.
-
-    >>> as_options([Path("models/a"), Path("my models/b")])
-    "--model models/a --model 'my models/b'"
-    """
-    return " ".join(f"--model {shlex.quote(str(one))}" for one in models)
-
-
-def _photographs(path: Path) -> tuple[list[Path], str]:
-    """Return the photographs that a path names, and what else lies there in one sentence, or ""."""
-    if not path.is_dir():
-        if not path.exists():
-            raise WorkspaceError(f"There is no file or folder {path}.")
-        return [path], ""
-    try:
-        found = find_pictures(path)
-    except ManifestError:
-        if inside := models_in(path):
-            raise WorkspaceError(
-                f"{path} is a folder of models, not of photographs. To ask them: {as_options(inside)}"
-            ) from None
-        raise
-    table = found.table
-    return [
-        _real_path(path, name, is_text=reason != "bad_path")
-        for name, reason in zip(table["image_path"], table["reason"], strict=True)
-    ], found.note
-
-
-def _real_path(folder: Path, name: str, *, is_text: bool) -> Path:
-    """Return the file that find_pictures() calls by a name, in which bytes may be written out.
-
-    Args:
-        folder: what the name is relative to.
-        name: with forward slashes.
-        is_text: whether the file's own name, without its folders, is text.
-    """
-    if is_text and (folder / name).exists():
-        return folder / name
-    *parents, last = name.split("/")
-    for number, part in enumerate((*parents, last)):
-        is_last = number == len(parents)
-        # A name that only looks as if bytes were written out comes last where bytes are meant.
-        named = [one for one in os.listdir(folder) if part in (one, *_written(one))]  # noqa: PTH208 — names
-        named.sort(key=lambda one: (one == part) if is_last and not is_text else (one != part))
-        folder = folder / (named[0] if named else name_as_it_was(part))
-    return folder
-
-
-def _written(name: str) -> tuple[str, str]:
-    return readable_name(name), os.fsencode(name).decode("utf-8", "backslashreplace")
-
-
-# ---------------------------------------------------------------- the table
-
-
-def readings_table(
-    readings: Sequence[Reading],
+def read_photographs(
+    paths: Sequence[Path],
     models: Sequence[TrainedModel],
     *,
-    room: bool = False,
-    probabilities: bool = False,
-) -> pd.DataFrame:
-    """Return readings as a table: one row a face, the likeliest answer and its probability a model.
-
-    What each model's columns are called says columns_of(). The table's attrs["models"], which a Parquet file
-    keeps, has the folder of the model that each answer is of.
-
-    Args:
-        readings: of faces.
-        models: who read them.
-        room: whether a column tells which classes, or two which years, the true ones are likely among;
-            empty for a model that cannot say.
-        probabilities: whether there is a column for the probability of each class.
-    """
-    named = list(zip(models, columns_of(models), strict=True))
-    rows = []
-    for reading in readings:
-        face = reading.face
-        before = (str(reading.path), reading.number, face.status, face.confidence)
-        row: dict[str, Any] = dict(zip(BEFORE, before, strict=True))
-        for model, columns in named:
-            answer = reading.answers.get(columns.answer)
-            among = reading.room.get(columns.answer, ())
-            if model.target.is_regression:
-                row[columns.answer] = answer["years"] if answer else float("nan")
-                if room:
-                    row |= zip(columns.years, among or (float("nan"), float("nan")), strict=True)
-                continue
-            best = max(answer, key=lambda name: answer[name]) if answer else ""
-            row[columns.answer] = DECLINED if columns.answer in reading.declined else best
-            row[columns.probability] = answer[best] if answer else float("nan")
-            if room:
-                row[columns.among] = " | ".join(map(str, among))
-            if probabilities:
-                for column, label in zip(columns.classes, model.target.classes, strict=True):
-                    row[column] = answer[label] if answer else float("nan")
-        row |= zip(BEHIND, (*map(float, face.box), reading.message), strict=True)
-        # Names, labels and messages may hold what neither a text file nor a DataFrame can.
-        rows.append(
-            {name: readable_name(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
-        )
-    table = pd.DataFrame(rows)
-    table.attrs["models"] = {columns.answer: readable_name(str(model.place)) for model, columns in named}
-    return table
-
-
-def legend(models: Sequence[TrainedModel], *, probabilities: bool = False) -> list[tuple[str, str]]:
-    """Return in words what columns are of which model, where their names do not say it.
-
-    That is where several models read one target, or where a target or a label cannot be a column's name.
+    choose: str = "all",
+    device: str = "auto",
+    precision: str = "auto",
+    threads: int = 0,
+    risk: float | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Reading]:
+    """Find the faces on photographs and let every model read them; one pass serves all models.
 
     Args:
-        models: who read.
-        probabilities: whether there is a column for each class.
+        paths: photographs.
+        models: whose answers; all must find faces with the same detector.
+        choose: which faces of a photograph; "all" or a name of featurekit.faces.settings.CHOICES.
+        device: "auto", "cpu" or "cuda".
+        precision: "fp32", "bf16", or "auto": each model's own.
+        threads: how many; 0 for one a core.
+        risk: share of the answers that may be wrong: a model declines faces that it is not sure enough of;
+            None to answer all. Models of years answer all.
+        progress: called with (photographs done, photographs to do).
+
+    Yields:
+        One reading a face, or one for a photograph without; in the order of the photographs.
+
+    Raises:
+        ModelError: a model was fitted on vectors of another recipe than this version makes, or stands twice.
+        Exception: of any kind, where reading fails with every photograph; see Unexpected.
     """
-    said = []
-    several = len({model.target.name for model in models}) < len(models)
-    for model, columns in zip(models, columns_of(models), strict=True):
-        target = model.target
-        if several or columns.answer != target.name:
-            said.append((columns.answer, f"{target.name}, read by {model.place}"))
-        if probabilities:
-            for column, label in zip(columns.classes, target.classes, strict=True):
-                if column != f"{columns.answer}_p_{label}":
-                    said.append((column, f"the probability of '{label}'"))
-    return said
+    for readings in read_each(
+        paths,
+        models,
+        choose=choose,
+        device=device,
+        precision=precision,
+        threads=threads,
+        risk=risk,
+        progress=progress,
+    ):
+        yield from readings
 
 
-def check_output(path: Path) -> None:
-    """Raise WorkspaceError unless a table can be written there, so that nothing is read in vain."""
-    if path.is_dir():
-        raise WorkspaceError(f"{path} is a folder. Name a file in it: --output {path / 'predictions.csv'}")
-    ending = path.suffix.lower()
-    if ending not in ENDINGS:
-        kinds = f"{', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}"
-        remedy = " A spreadsheet opens .csv." if ending in (".xlsx", ".xls", ".ods") else ""
-        raise WorkspaceError(f"--output must end in {kinds}. Got '{path.name}' instead.{remedy}")
-    check_folder_for(path)
-    if not _holds_readings(path):
-        raise WorkspaceError(
-            f"{path} is there, and is no table of predictions: it would be lost. Name another file, or"
-            " move it away first."
-        )
+def read_each(
+    paths: Sequence[Path],
+    models: Sequence[TrainedModel],
+    *,
+    choose: str = "all",
+    device: str = "auto",
+    precision: str = "auto",
+    threads: int = 0,
+    risk: float | None = None,
+    progress: Progress | None = None,
+) -> Iterator[list[Reading]]:
+    """Do what read_photographs() does, and yield the readings of one photograph after the other."""
+    threads = threads or usable_cores()
+    settings = _common_settings(models, device, precision)
+    asked = [
+        _Asked(model, columns.answer, _least_confidence(model, risk))
+        for model, columns in zip(models, columns_of(models), strict=True)
+    ]
+    networks = open_networks(_recipes_of(models), threads)
+    settings = replace(settings, choose=choose)
+    finder = open_finder(settings, threads=threads)
+    kinds = list(dict.fromkeys(network.crop for network in networks))
+    unexpected = Unexpected()
+
+    def ask(looked: Sequence[_Looked]) -> list[_Said]:
+        crops = [one.crops for photograph in looked for one in photograph.seen if one.face.status == "ok"]
+        return _answers(crops, networks, asked) if crops else []
+
+    with ThreadPoolExecutor(threads) as pool:
+        for start in range(0, len(paths), BATCH):
+            batch = paths[start : start + BATCH]
+            looked = list(pool.map(lambda path: _look(path, finder, settings, kinds), batch))
+            yield from _read_batch(batch, looked, ask, unexpected)
+            if progress:
+                progress(min(start + BATCH, len(paths)), len(paths))
 
 
-def _holds_readings(path: Path) -> bool:
-    """Whether a file is not there, is empty, or begins as write_readings() lets one begin."""
-    ending = path.suffix.lower()
-    if not path.is_file() or not path.stat().st_size:
-        return True
-    if ending == ".parquet":
-        from pyarrow import parquet
+def _common_settings(models: Sequence[TrainedModel], device: str, precision: str) -> FaceSettings:
+    """Return how all models find faces.
 
-        try:
-            return list(parquet.read_schema(path).names[:3]) == list(_FIRST)
-        except (OSError, ValueError):
-            return False
-    with path.open("rb") as file:
-        start = file.read(200).decode(errors="replace").lstrip("\ufeff[{ \r\n")
-    if ending in (".csv", ".tsv"):
-        return start.startswith(("\t" if ending == ".tsv" else ",").join(_FIRST))
-    return start.startswith(f'"{_FIRST[0]}":') or start == "]"
+    Raises:
+        ModelError: they do so in different ways, or one reads vectors that this version does not make.
+    """
+    settings = models[0].settings
+    for model in models:
+        if replace(model.settings, choose=settings.choose) != settings:
+            raise ModelError(
+                f"{models[0].name} and {model.name} find faces differently; ask them one by one."
+            )
+        model.check_version(device, precision)
+    return settings
 
 
-def check_folder_for(path: Path) -> None:
-    """Raise WorkspaceError unless the folder that a file is to lie in is there, or can be made."""
-    above = next((one for one in path.absolute().parents if one.exists() or one.is_symlink()), None)
-    if above is None or not above.is_dir():
-        raise WorkspaceError(f"Cannot write {path}: {above} is not a folder.")
-    if not os.access(above, os.W_OK | os.X_OK):
-        raise WorkspaceError(f"Cannot write {path}: nothing may be written in {above}.")
+def _recipes_of(models: Sequence[TrainedModel]) -> list[Recipe]:
+    """Return the recipes of all models, each once.
+
+    Raises:
+        ModelError: two of them call other vectors by the same name.
+    """
+    recipes = {recipe.feature: recipe for model in models for recipe in model.recipes}
+    for model in models:
+        if any(recipes[recipe.feature] != recipe for recipe in model.recipes):
+            raise ModelError(
+                f"{model.name} and another model make other vectors of the same name; ask them one by one."
+            )
+    return list(recipes.values())
 
 
-def check_drawings(folder: Path, photographs: Sequence[Path], option: str) -> None:
-    """Raise WorkspaceError where drawings cannot go to a folder, or could take photographs' places.
+def _look(path: Path, finder: FaceFinder, settings: FaceSettings, kinds: Sequence[CropKind]) -> "_Looked":
+    """Find the faces on a photograph; what is wrong with it, or the error that looking raised, is kept."""
+    try:
+        seen, _ = see_faces(read_bytes(path), finder, settings, kinds)
+    except ImageError as error:
+        return _Looked([Seen(Face(error.status))], str(error))
+    except FeaturekitError:
+        raise
+    except Exception as error:
+        return _Looked([], error=error)
+    return _Looked(in_reading_order(seen))
+
+
+def _read_batch(
+    paths: Sequence[Path],
+    looked: list["_Looked"],
+    ask: Callable[[Sequence["_Looked"]], list["_Said"]],
+    unexpected: "Unexpected",
+) -> Iterator[list[Reading]]:
+    """Yield the readings of each photograph of a batch.
 
     Args:
-        folder: where they are to go.
-        photographs: what is drawn on.
-        option: that names the folder.
+        paths: the photographs.
+        looked: what was found on each.
+        ask: lets the models answer for all faces that were found.
+        unexpected: told of photographs that were read, and of errors.
     """
-    check_folder_for(folder / "drawing.png")
-    theirs = {os.path.realpath(one) for one in {photograph.parent for photograph in photographs}}
-    if os.path.realpath(folder) in theirs:
-        raise WorkspaceError(
-            f"{folder} is where the photographs lie, and a drawing could take the place of one."
-            f" Name another folder: {option} {folder / 'drawn'}"
-        )
-
-
-def write_readings(table: pd.DataFrame, path: Path) -> None:
-    """Write a table of readings; its ending, of any case, decides the format: one of ENDINGS.
-
-    A name that ends in PARTIAL is of the format that the name without it has.
-    """
-    ending = Path(path.name.removesuffix(PARTIAL)).suffix.lower()
-    with whole_file(path) as file:
-        if ending == ".parquet":
-            table.to_parquet(file, index=False)
-        elif ending == ".json":
-            file.write((table.to_json(orient="records", indent=2) + "\n").encode())
-        elif ending == ".jsonl":
-            file.write(table.to_json(orient="records", lines=True).encode())
+    try:
+        said = iter(ask(looked))
+    except FeaturekitError:
+        raise
+    except Exception:
+        # One photograph must not cost the others of its batch their answers.
+        looked, said = _one_by_one(looked, ask)
+    unexpected.n_read += sum(one.error is None for one in looked)
+    for path, one in zip(paths, looked, strict=True):
+        if one.error:
+            message = unexpected.told(one.error)
+            yield [Reading(path=path, number=0, face=Face("failed"), message=message, answers={})]
         else:
-            file.write(csv_of(table, "\t" if ending == ".tsv" else ",").encode())
+            yield [
+                _reading(path, number, face.face, one.message, said)
+                for number, face in enumerate(one.seen, start=1)
+            ]
 
 
-class Collected:
-    """Readings as they come, of which nothing is lost where they end too early.
+class Unexpected:
+    """Tells a photograph that reading fails with from reading that fails with every photograph.
 
-    Args:
-        models: who read.
-        n_photographs: that are to be read.
-        output: the file that the table goes to; None for none.
-        options: of readings_table().
+    The first costs its own row. The second is a fault of the program, and is not hidden in a table of them.
+
+    Attributes:
+        n_read: photographs that were read, or for which there is a known reason why not.
     """
 
-    def __init__(
-        self,
-        models: Sequence[TrainedModel],
-        n_photographs: int,
-        output: Path | None = None,
-        **options: bool,
-    ) -> None:
-        self.readings: list[Reading] = []
+    MOST = 3  # photographs, the first ones of all, that may fail
+
+    def __init__(self) -> None:
         self.n_read = 0
-        self._models, self._n_photographs, self._output = models, n_photographs, output
-        self._options = options
-        self._pause, self._kept = float(KEEP_EVERY), time.monotonic()
+        self._n_failed = 0
 
-    @property
-    def how_many(self) -> str:
-        """How many photographs of how many were read, in words."""
-        return f"{self.n_read:,} of {self._n_photographs:,} photographs"
-
-    def add(self, readings: Sequence[Reading]) -> None:
-        """Add all readings of a photograph."""
-        self.readings += readings
-        self.n_read += 1
-        started = time.monotonic()
-        if started - self._kept >= self._pause:
-            self.keep()
-            self._kept = time.monotonic()
-            # A table of very many rows takes long to write: most of the time is for reading.
-            self._pause = max(KEEP_EVERY, 20 * (self._kept - started))
-
-    def table(self) -> pd.DataFrame:
-        """Return what was read as a table."""
-        return readings_table(self.readings, self._models, **self._options)
-
-    def keep(self) -> Path | None:
-        """Write what was read as a part of the table, and return its file; None where there is none to write.
-
-        Raises:
-            WorkspaceError: it cannot be written.
-        """
-        if not self._output or not self.n_read:
-            return None
-        path = _partial(self._output)
-        write_readings(self.table(), path)
-        return path
-
-    def write(self, table: pd.DataFrame) -> None:
-        """Write the whole table, and remove what an earlier run kept in part."""
-        assert self._output is not None
-        write_readings(table, self._output)
-        with suppress(OSError):
-            _partial(self._output).unlink()
+    def told(self, error: Exception) -> str:
+        """Return what is said of a photograph, or raise its error where nothing else was ever read."""
+        self._n_failed += 1
+        if not self.n_read and self._n_failed >= self.MOST:
+            raise error
+        where = error.__traceback__
+        while where and where.tb_next:
+            where = where.tb_next
+        place = f" ({Path(where.tb_frame.f_code.co_filename).name}:{where.tb_lineno})" if where else ""
+        said = f"{type(error).__name__}: {error}".rstrip(": ")
+        return f"reading it raised an error that featurekit does not know: {said}{place}"
 
 
-def _partial(path: Path) -> Path:
-    return path.with_name(path.name + PARTIAL)
+def in_reading_order(seen: Sequence[Seen]) -> list[Seen]:
+    """Return the faces of a photograph from left to right, those that are none last."""
+    return sorted(seen, key=lambda one: float(one.face.box[0]) if one.face.status == "ok" else float("inf"))
 
 
-# ---------------------------------------------------------------- drawings
+class _Looked(NamedTuple):
+    """What was found on one photograph: faces, what is wrong with it, or the error that looking raised."""
+
+    seen: list[Seen]
+    message: str = ""
+    error: Exception | None = None
 
 
-def draw_readings(readings: Sequence[Reading], models: Sequence[TrainedModel], folder: Path) -> list[Path]:
-    """Write a copy of each photograph with a face, boxes and answers drawn on it; return the copies."""
-    from PIL import Image, ImageDraw, ImageFont
-
-    drawn = []
-    by_picture: dict[Path, list[Reading]] = {}
-    for reading in readings:
-        if reading.face.status == "ok":
-            by_picture.setdefault(reading.path, []).append(reading)
-    names: set[str] = set()
-    captions = _Captions(models)
-    for path, faces in by_picture.items():
-        picture = Image.fromarray(read_image(path))
-        pen = ImageDraw.Draw(picture)
-        # Lines and letters grow with the picture, so that they can be read when it is shown whole.
-        unit = max(max(picture.size) / 400, 1.0)
-        font = ImageFont.load_default(size=round(11 * unit))
-        for reading in faces:
-            box = [float(value) for value in reading.face.box]
-            pen.rectangle(box, outline=(255, 255, 255), width=round(3 * unit))
-            pen.rectangle(box, outline=(20, 90, 200), width=round(1.5 * unit))
-            text = captions.of(reading)
-            # Below the face where there is room, else inside.
-            left, top, right, bottom = pen.textbbox((box[0], box[3] + 2 * unit), text, font=font)
-            lift = max(bottom + 3 * unit - picture.size[1], 0)
-            shift = max(right + 3 * unit - picture.size[0], 0)
-            x, y = left - shift, top - lift
-            edge = 2 * unit
-            pen.rectangle(
-                (x - edge, y - edge, right - shift + edge, bottom - lift + edge), fill=(20, 90, 200)
-            )
-            pen.text((x, y), text, fill=(255, 255, 255), font=font, anchor="la")
-        file_name = fresh_name(path.stem, ".png", names)
-        with whole_file(folder / file_name) as file:
-            picture.save(file, "PNG")
-        drawn.append(folder / file_name)
-    return drawn
+def _one_by_one(
+    looked: Sequence[_Looked], ask: Callable[[Sequence[_Looked]], list["_Said"]]
+) -> tuple[list[_Looked], Iterator["_Said"]]:
+    """Ask about each photograph by itself; one that raises an error becomes one with an error."""
+    kept: list[_Looked] = []
+    said: list[_Said] = []
+    for one in looked:
+        try:
+            said += ask([one])
+            kept.append(one)
+        except FeaturekitError:
+            raise
+        except Exception as error:
+            kept.append(_Looked([], error=error))
+    return kept, iter(said)
 
 
-class _Captions:
-    """What is written beside a face: a line a model, which is named where several read the same target."""
+def _reading(path: Path, number: int, face: Face, message: str, answers: Iterator["_Said"]) -> Reading:
+    """Return the reading of one face; answers: of the faces found, of which it takes the next."""
+    found = face.status == "ok"
+    said = next(answers) if found else _Said({}, set(), {})
+    return Reading(
+        path=path,
+        number=number if found else 0,
+        face=face,
+        message=message or ("" if found else STATUS_MEANINGS[face.status]),
+        answers=said.answers,
+        declined=frozenset(said.declined),
+        room=said.room,
+    )
 
-    def __init__(self, models: Sequence[TrainedModel]) -> None:
-        targets = [model.target.name for model in models]
-        self._models = {
-            columns.answer: (model.target, targets.count(model.target.name) > 1)
-            for model, columns in zip(models, columns_of(models), strict=True)
-        }
 
-    def of(self, reading: Reading) -> str:
-        """Return the lines for a face."""
-        lines = []
-        for name, answer in reading.answers.items():
-            target, is_one_of_several = self._models[name]
-            best = max(answer, key=lambda label: answer[label])
-            said = (
-                f"{answer[best]:.0f} years" if target.is_regression else f"{best} {100 * answer[best]:.0f} %"
-            )
-            if name in reading.declined:
-                said = DECLINED if is_one_of_several else f"{target.name.replace('_', ' ')}: {DECLINED}"
-            lines.append(f"{name}: {said}" if is_one_of_several else said)
-        return "\n".join(lines)
+class _Asked(NamedTuple):
+    """A model, the name that its answers go by, and from which confidence on it may answer."""
+
+    model: TrainedModel
+    name: str
+    surest: float
+
+
+class _Said(NamedTuple):
+    """What the models say of one face; see Reading."""
+
+    answers: dict[str, dict[str, float]]
+    declined: set[str]
+    room: dict[str, tuple[str, ...] | tuple[float, float]]
+
+
+def _least_confidence(model: TrainedModel, risk: float | None) -> float:
+    """Return from which confidence on a model may answer.
+
+    Raises:
+        ModelError: it was saved without what is needed to say.
+    """
+    if risk is None or model.target.is_regression:
+        return 0.0
+    if model.calibration is None or model.calibration.abstention is None:
+        raise ModelError(
+            f"{model.name} does not know how sure it may be: it was fitted on too few subjects, by an older"
+            " version, or is off the shelf. Fit it again, or leave --abstain-above out."
+        )
+    threshold = model.calibration.abstention.threshold_for(risk)
+    return float("inf") if threshold is None else threshold
+
+
+def _answers(
+    crops: Sequence[Mapping[CropKind, NDArray[np.uint8]]],
+    networks: Sequence[OpenBackbone],
+    asked: Sequence[_Asked],
+) -> list[_Said]:
+    """Return what the models say of each face."""
+    vectors = {}
+    for network in networks:
+        vectors.update(network.vectors(np.stack([crop[network.crop] for crop in crops])))
+    said = [_Said({}, set(), {}) for _ in crops]
+    for model, name, surest in asked:
+        joined = np.hstack([vectors[recipe.feature] for recipe in model.recipes])
+        found = model.predict(joined, model.recipes)
+        known = model.calibration
+        columns = ("years",) if model.target.is_regression else model.target.classes
+        shown = found
+        if known and known.sets:
+            shown = apply_temperature(found, known.temperature)
+            for one, row in zip(said, known.sets.of(found), strict=True):
+                one.room[name] = tuple(label for label, inside in zip(columns, row, strict=True) if inside)
+        elif known and known.ranges:
+            for one, (first, last) in zip(said, known.ranges.of(found[:, 0]), strict=True):
+                one.room[name] = (float(first), float(last))
+        for one, row, own in zip(said, shown, found, strict=True):
+            one.answers[name] = dict(zip(columns, map(float, row), strict=True))
+            if not model.target.is_regression and own.max() < surest:
+                one.declined.add(name)
+    return said

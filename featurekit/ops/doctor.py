@@ -23,7 +23,7 @@ from typing import Any
 
 import featurekit
 from featurekit.findings import Finding, Severity
-from featurekit.networks import weights
+from featurekit.networks import weights, weights_table
 from featurekit.networks.engines import usable_cores
 from featurekit.text import first_line
 
@@ -355,13 +355,15 @@ def check_weights() -> Finding:
     states = dict(weights.verify())
     damaged = [name for name, state in states.items() if state == "damaged"]
     missing = [
-        name for name, state in states.items() if state == "missing" and weights.WEIGHTS[name].is_builtin
+        name
+        for name, state in states.items()
+        if state == "missing" and weights_table.WEIGHTS[name].is_builtin
     ]
     present = [name for name, state in states.items() if state == "ok"]
     where = f"in {weights.home() / 'weights'}"
     if damaged:
         commands = [
-            f"featurekit weights fetch {'builtin' if weights.WEIGHTS[name].is_builtin else name}"
+            f"featurekit weights fetch {'builtin' if weights_table.WEIGHTS[name].is_builtin else name}"
             for name in damaged
         ]
         repair = " && ".join(dict.fromkeys(commands))

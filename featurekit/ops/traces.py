@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.recipe import row_keys
 from featurekit.errors import ManifestError, UnknownNameError
-from featurekit.faces.find import FaceSettings
+from featurekit.faces.settings import FaceSettings
 from featurekit.project import Workspace, read_facts
 from featurekit.registry import unknown
 

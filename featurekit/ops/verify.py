@@ -25,7 +25,8 @@ from featurekit.embeddings.worker import Looked, Looker, Task
 from featurekit.errors import FeaturekitError, StoreError, WorkspaceError
 from featurekit.evaluation.cross_validation import Run, processor, some_runs, versions
 from featurekit.evaluation.outcomes import read_predictions
-from featurekit.faces.find import FaceSettings, open_finder
+from featurekit.faces.find import open_finder
+from featurekit.faces.settings import FaceSettings
 from featurekit.networks.engines import usable_cores
 from featurekit.progress import Progress
 

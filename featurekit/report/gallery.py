@@ -16,7 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurekit.cache.store import Store
-from featurekit.data.manifest import Manifest, Target
+from featurekit.data.manifest import Manifest
+from featurekit.data.targets import Target
 from featurekit.embeddings.recipe import make_recipes, row_keys, settings_of
 from featurekit.embeddings.worker import Looker, Task, face_from
 from featurekit.errors import WorkspaceError

@@ -14,7 +14,7 @@ from featurekit.report.tables import (
     signed,
     words,
 )
-from featurekit.uncertainty.resampling import FEWEST
+from featurekit.uncertainty.intervals import FEWEST
 
 
 def slices_table(evidence: TargetEvidence, caption: str) -> Table | None:

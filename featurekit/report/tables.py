@@ -17,9 +17,10 @@ from featurekit.data.manifest import REASONS
 from featurekit.evaluation.comparison import SHARES, Confidence, Difference, Estimate, TargetEvidence
 from featurekit.evaluation.cross_validation import Run
 from featurekit.evaluation.timing import timed_on
-from featurekit.faces.find import STATUS_MEANINGS
+from featurekit.faces.face import STATUS_MEANINGS
 from featurekit.text import first_few
-from featurekit.uncertainty.calibration import MISSED, CalibrationError
+from featurekit.uncertainty.conformal import MISSED
+from featurekit.uncertainty.reliability import CalibrationError
 
 ABSENT = "—"
 # What scores are given on unless a heading says otherwise.

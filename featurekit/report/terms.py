@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from featurekit.data.datasets import DATASETS
-from featurekit.networks import weights
+from featurekit.networks import weights_table
 
 
 def weights_terms(entry: Mapping[str, Any]) -> dict[str, Any]:
     """Return a run's entry of a weight file with the licences of the table, where this file stands in it."""
-    known = weights.WEIGHTS.get(str(entry.get("name", "")))
+    known = weights_table.WEIGHTS.get(str(entry.get("name", "")))
     # A file of that name with other bytes is another file.
     if known is None or not str(entry.get("sha256", "")).startswith(known.sha256):
         return dict(entry)

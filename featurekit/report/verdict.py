@@ -18,7 +18,8 @@ from featurekit.report.tables import (
     time_words,
     words,
 )
-from featurekit.uncertainty.calibration import MISSED, Coverage
+from featurekit.uncertainty.conformal import MISSED
+from featurekit.uncertainty.coverage import Coverage
 
 _BROKEN_NAMED = 2  # broken promises that are written out; the others are counted
 

@@ -15,9 +15,13 @@ a reading mostly belongs to others.
 """
 
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from featurekit.uncertainty.cross_fitting import on_others
 
 # People of neighbouring ages tell what people of an age are like: their weights fall off with this standard
 # deviation in years, which grows with the age as people of 60 and 62 differ less than children of 2 and 4.
@@ -75,7 +79,7 @@ def fit_year_ranges(
     """Return how to answer with ranges of years that hold the true ones, but for a share alpha of each age.
 
     Each person counts for one, with equal parts for each face. One more person, of whom nothing is known,
-    counts as the worst there can be, as in conformal_threshold().
+    counts as the worst there can be, as in conformal.conformal_threshold().
 
     Args:
         years: read from faces that the model had not seen, shape (n,).
@@ -106,6 +110,33 @@ def fit_year_ranges(
                 narrowest, split = mass, below_share
         lowest[number], highest[number] = around.between(split * missed, 1 - (1 - split) * missed)
     return YearRanges(int(grid[0]), tuple(lowest.tolist()), tuple(highest.tolist()))
+
+
+def cross_fitted_ranges(
+    years: NDArray[np.float64],
+    y: NDArray[np.float64],
+    folds: NDArray[np.intp],
+    subjects: NDArray[Any],
+    *,
+    alpha: float,
+) -> NDArray[np.float64]:
+    """Return between which completed years each face may be, by what was found on others, shape (n, 2).
+
+    What conformal.cross_fitted_sets() says of its promise holds here too.
+
+    Args:
+        years: read by a model that had not seen the person, shape (n,).
+        y: the true ones.
+        folds: in which each face was tested, shape (n,).
+        subjects: person on each face, shape (n,).
+        alpha: share that may be missed, of people of each age.
+
+    Raises:
+        ValueError: nobody is left to learn from for a fold.
+    """
+    fit = partial(fit_year_ranges, alpha=alpha)
+    ranges = np.full((len(years), 2), np.nan)
+    return on_others(years, y, folds, subjects, fit=fit, answer=YearRanges.of, into=ranges)[0]
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from PIL import Image
 
 from featurekit.checks import audit as library
 from featurekit.checks.audit import Audit, audit
-from featurekit.data.datasets import prepare
-from featurekit.data.manifest import AGE_GROUP, COLUMNS, GENDER, Manifest
+from featurekit.data.manifest import COLUMNS, Manifest
+from featurekit.data.prepare import prepare
 from featurekit.data.splits import FoldSet, make_fold_set
+from featurekit.data.targets import AGE_GROUP, GENDER
 from featurekit.embeddings.vectors import Embeddings
 from featurekit.errors import FoldError, WorkspaceError
 

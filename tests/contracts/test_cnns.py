@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from featurekit.data.manifest import AGE, AGE_GROUP, GENDER, Target
+from featurekit.data.targets import AGE, AGE_GROUP, GENDER, Target
 from featurekit.estimators import CLASSIFIERS, fresh
 
 TARGETS = {target.name: target for target in (GENDER, AGE_GROUP, AGE)}

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from featurekit.data.manifest import AGE, AGE_GROUP, GENDER, Target
+from featurekit.data.targets import AGE, AGE_GROUP, GENDER, Target
 from featurekit.estimators import CLASSIFIERS, candidates
 from featurekit.evaluation.tuning import search
 
@@ -188,7 +188,7 @@ def test_its_summary_and_parameters_are_plain(name, target):
 def test_it_can_be_saved_without_pickle(name, target):
     import skops.io
 
-    from featurekit.inference.model import TRUSTED_TYPES
+    from featurekit.inference.learned import TRUSTED_TYPES
 
     target = TARGETS[target]
     classifier, (X, _, _) = fitted(name, target), faces(name, target)

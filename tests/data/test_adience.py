@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from featurekit.data.datasets import DATASETS, prepare
+from featurekit.data.datasets import DATASETS
+from featurekit.data.prepare import prepare
 from featurekit.errors import ManifestError
 
 HEADER = (

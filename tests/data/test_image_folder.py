@@ -6,7 +6,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from featurekit.data.datasets import prepare
+from featurekit.data.prepare import prepare
 from featurekit.errors import ManifestError
 
 

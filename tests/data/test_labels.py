@@ -7,8 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurekit.data.datasets import Missing, RawRows, clean, prepare
+from featurekit.data.cells import Missing
+from featurekit.data.cleaning import clean
+from featurekit.data.datasets import RawRows
 from featurekit.data.manifest import COLUMNS, MAX_NAME, REASONS, Manifest, label_names
+from featurekit.data.prepare import prepare
 from featurekit.errors import ManifestError, TargetError
 
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from featurekit.data.manifest import AGE, AGE_GROUP, COLUMNS, GENDER, MAX_AGE, Manifest, age_group_of
+from featurekit.data.manifest import COLUMNS, Manifest
+from featurekit.data.targets import AGE, GENDER
 from featurekit.errors import ManifestError, TargetError
 
 
@@ -101,33 +102,3 @@ def test_a_column_of_the_users_own_is_a_target(tmp_path):
     assert manifest.target("mood").classes == ("glad", "sad")
     with pytest.raises(TargetError, match=re.escape("Unknown target 'modo'. Did you mean 'mood'?")):
         manifest.target("modo")
-
-
-def test_an_unknown_label_is_refused_by_name():
-    message = "gender has labels ['man'], but only ['female', 'male'] are allowed."
-    with pytest.raises(TargetError, match=re.escape(message)):
-        GENDER.encode(["female", "man"])
-
-
-@pytest.mark.parametrize(
-    ("years", "group"),
-    [
-        (0, "0-2"),
-        (2.99, "0-2"),
-        (3, ""),
-        (12.5, "8-12"),
-        (13, ""),
-        (32, "25-32"),
-        (60, "60-100"),
-        (116, "60-100"),
-    ],
-)
-def test_an_age_between_two_groups_has_none(years, group):
-    assert age_group_of(years) == group
-
-
-def test_every_age_is_in_one_group_or_none():
-    for years in range(MAX_AGE + 1):
-        assert age_group_of(years) in {*AGE_GROUP.classes, ""}
-        inside = [first <= years <= last for first, last in AGE_GROUP.years]
-        assert (age_group_of(years) != "") == (any(inside) or years > 100)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featurekit.data.manifest import AGE_GROUP, Manifest, age_group_of
+from featurekit.data.manifest import Manifest
 from featurekit.data.splits import (
     Fold,
     FoldSet,
@@ -18,6 +18,7 @@ from featurekit.data.splits import (
     official_folds,
     subject_exclusive_folds,
 )
+from featurekit.data.targets import AGE_GROUP, age_group_of
 from featurekit.errors import FoldError
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from featurekit.data.datasets import prepare
 from featurekit.data.datasets.synthetic import HEADER, write_synthetic
-from featurekit.data.manifest import AGE_GROUP
+from featurekit.data.prepare import prepare
+from featurekit.data.targets import AGE_GROUP
 from featurekit.errors import ManifestError
 
 
@@ -193,7 +193,7 @@ def test_the_builtin_detector_finds_them_and_the_labels_can_be_learned(tmp_path)
     from featurekit.embeddings.extractor import extract
     from featurekit.embeddings.recipe import make_recipes
     from featurekit.embeddings.vectors import load_embeddings
-    from featurekit.faces.find import default_settings
+    from featurekit.faces.settings import default_settings
 
     manifest = prepare("synthetic", tmp_path / "pictures")
     assert manifest.table["subject_id"].nunique() == 60

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurekit.data.datasets import prepare
+from featurekit.data.prepare import prepare
 from featurekit.errors import ManifestError
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from featurekit.data.datasets import prepare
+from featurekit.data.prepare import prepare
 
 
 def reading_of(folder, *names):

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from featurekit.cache.store import Store
-from featurekit.data.datasets import prepare
+from featurekit.data.prepare import prepare
 from featurekit.embeddings import extractor as library
 from featurekit.embeddings.extractor import extract
 from featurekit.embeddings.index import enter

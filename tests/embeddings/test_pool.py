@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from featurekit.cache.store import Store
-from featurekit.data.datasets import prepare
+from featurekit.data.prepare import prepare
 from featurekit.embeddings import extractor, pool
 from featurekit.embeddings.extractor import extract
 from featurekit.embeddings.helper import Helper
 from featurekit.embeddings.recipe import make_recipes
 from featurekit.embeddings.vectors import load_embeddings
 from featurekit.errors import EngineError
-from featurekit.faces.find import default_settings
+from featurekit.faces.settings import default_settings
 
 
 @pytest.fixture

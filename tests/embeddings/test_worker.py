@@ -4,7 +4,8 @@ import numpy as np
 
 from featurekit.embeddings.helper import Helper
 from featurekit.embeddings.worker import Looker, Task, unpacked
-from featurekit.faces.find import Face, open_finder
+from featurekit.faces.face import Face
+from featurekit.faces.find import open_finder
 
 
 def tasks_of(manifest, rows):

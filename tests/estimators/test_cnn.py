@@ -13,7 +13,7 @@ from torch import nn  # noqa: TID253
 from torchvision.transforms import InterpolationMode  # noqa: TID253
 from torchvision.transforms.v2.functional import rotate  # noqa: TID253
 
-from featurekit.data.manifest import AGE, AGE_GROUP, GENDER, Target
+from featurekit.data.targets import AGE, AGE_GROUP, GENDER, Target
 from featurekit.errors import EngineError, ModelError
 from featurekit.estimators import Crops, _cnn, _training
 from featurekit.estimators._augmentation import NOTHING, Augmentation, _part, changed, changed_together

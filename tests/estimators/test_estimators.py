@@ -8,8 +8,8 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
-from featurekit.data.manifest import AGE, AGE_GROUP, GENDER
 from featurekit.data.splits import subject_exclusive_folds
+from featurekit.data.targets import AGE, AGE_GROUP, GENDER
 from featurekit.errors import EngineError, TargetError
 from featurekit.estimators import CLASSIFIERS, check_training_labels
 from featurekit.estimators._estimator import block_scaling
@@ -336,7 +336,7 @@ def test_what_cuml_solved_answers_as_svm_does_where_there_is_no_cuml(target, par
     """Without a GPU at hand, cuML itself was not run: its stand-in is scikit-learn."""
     import skops.io
 
-    from featurekit.inference.model import TRUSTED_TYPES
+    from featurekit.inference.learned import TRUSTED_TYPES
 
     X, y, people = clouds(n=240, n_classes=len(target.classes) or 4, dim=8)
     labels = 20.0 * y + 5 if target.is_regression else y

@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurekit.data.manifest import AGE_GROUP, COLUMNS, GENDER, TARGETS, Manifest
+from featurekit.data.manifest import COLUMNS, Manifest
+from featurekit.data.targets import AGE_GROUP, GENDER, TARGETS
 from featurekit.errors import WorkspaceError
 from featurekit.evaluation import comparison as evidence
 from featurekit.evaluation.comparison import FEWEST, Estimate, Evidence, compare_runs, gather
 from featurekit.evaluation.scores import score
-from featurekit.uncertainty.calibration import Coverage
+from featurekit.uncertainty.coverage import Coverage
 
 N = 400  # faces, two of each subject
 GROUPS = ("0-2", "25-32", "60-100")

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from featurekit.cache.store import Store
-from featurekit.data.datasets import prepare
-from featurekit.data.manifest import AGE, GENDER
+from featurekit.data.prepare import prepare
 from featurekit.data.splits import Fold
+from featurekit.data.targets import AGE, GENDER
 from featurekit.embeddings.extractor import extract
 from featurekit.embeddings.index import enter
 from featurekit.embeddings.recipe import make_recipes
@@ -19,7 +19,7 @@ from featurekit.errors import EngineError, FoldError, TargetError, UnknownNameEr
 from featurekit.estimators import CLASSIFIERS, ClassifierKind
 from featurekit.evaluation import cross_validation as benchmark
 from featurekit.evaluation.cross_validation import Comparison, Fitting, Run, cross_validate, load_runs, plan
-from featurekit.faces.find import default_settings
+from featurekit.faces.settings import default_settings
 
 COLUMNS = {"image_path": "file", "subject_id": "person", "age": "years", "gender": "sex"}
 SPLIT = [
@@ -69,7 +69,7 @@ def test_a_fold_is_fitted_on_its_training_rows_alone():
 
 def test_a_class_that_no_training_face_has_gets_probability_zero():
     X = np.arange(12, dtype=np.float32)[:, None]
-    from featurekit.data.manifest import AGE_GROUP
+    from featurekit.data.targets import AGE_GROUP
 
     y = np.array([0, 3] * 3 + [0, 7] * 3)
     out = cross_validate(SPY, AGE_GROUP, X, y, np.arange(12).astype(str), SPLIT)

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurekit.data.manifest import AGE, GENDER, Manifest
+from featurekit.data.manifest import Manifest
+from featurekit.data.targets import AGE, GENDER
 from featurekit.evaluation.outcomes import scored_on, set_apart
 
 

@@ -10,8 +10,8 @@ from PIL import Image
 
 from featurekit.cache.store import Store
 from featurekit.checks.audit import vectors_for
-from featurekit.data.datasets import prepare
 from featurekit.data.manifest import Manifest, is_measured
+from featurekit.data.prepare import prepare
 from featurekit.data.splits import make_fold_set, subject_exclusive_folds
 from featurekit.embeddings.extractor import extract
 from featurekit.embeddings.index import enter
@@ -19,7 +19,7 @@ from featurekit.embeddings.recipe import make_recipes
 from featurekit.errors import FoldError, TargetError, WorkspaceError
 from featurekit.evaluation.cross_validation import Comparison, Run, load_runs, plan
 from featurekit.evaluation.outcomes import set_apart
-from featurekit.faces.find import default_settings
+from featurekit.faces.settings import default_settings
 
 
 def write_people(folder, people):

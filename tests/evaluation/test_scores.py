@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from featurekit.data.manifest import AGE, AGE_GROUP, GENDER
+from featurekit.data.targets import AGE, AGE_GROUP, GENDER
 from featurekit.evaluation.scores import (
     NO_FACE,
     balanced_accuracy,

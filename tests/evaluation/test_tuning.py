@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from featurekit.data.manifest import AGE, AGE_GROUP, GENDER
 from featurekit.data.splits import Fold
+from featurekit.data.targets import AGE, AGE_GROUP, GENDER
 from featurekit.errors import EngineError
 from featurekit.estimators import CLASSIFIERS, ClassifierKind
 from featurekit.estimators._estimator import one_blas_thread

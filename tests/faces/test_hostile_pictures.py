@@ -17,7 +17,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from featurekit.errors import ImageError
-from featurekit.faces import images
+from featurekit.faces import _limits, images
 from featurekit.faces.images import decode
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -305,10 +305,10 @@ def test_a_bomb_takes_neither_time_nor_memory(
 def test_the_passes_of_a_jpeg_are_counted_and_not_what_looks_like_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(images, "_JPEG_WORK", 31 * 24 * 12)
+    monkeypatch.setattr(_limits, "_JPEG_WORK", 31 * 24 * 12)
     once, progressive = made_up.pictures()["JPEG"], made_up.pictures()["progressive JPEG"]
-    assert images._jpeg_passes(once) == 1
-    assert images._jpeg_passes(progressive) == 10
+    assert _limits._jpeg_passes(once) == 1
+    assert _limits._jpeg_passes(progressive) == 10
     alike = b"\xff\xda" * 100
     comment = b"\xff\xfe" + (len(alike) + 2).to_bytes(2) + alike
     for data in (once, progressive):
@@ -324,7 +324,7 @@ def test_a_jpeg_that_sends_its_colors_one_by_one_has_a_pass_for_each() -> None:
     once = made_up.pictures()["JPEG"]
     scan = once.index(b"\xff\xda")
     one_color = b"\xff\xda\0\x08\1\1\0\0\x3f\0"
-    assert images._jpeg_passes(once[:scan] + one_color * 7 + b"\xff\xd9") == 7
+    assert _limits._jpeg_passes(once[:scan] + one_color * 7 + b"\xff\xd9") == 7
 
 
 def test_a_bmp_in_run_lengths_of_a_fair_size_is_read() -> None:
@@ -336,7 +336,7 @@ def test_a_bmp_in_run_lengths_of_a_fair_size_is_read() -> None:
 
 
 def test_a_png_of_too_many_parts_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "_PARTS", 20)
+    monkeypatch.setattr(_limits, "_PARTS", 20)
     assert decode(png_with(before=png_chunk(b"teSt", b"") * 10)).shape == (4, 4, 3)
     assert status_of(png_with(before=png_chunk(b"teSt", b"") * 20))[0] == "too_large"
 

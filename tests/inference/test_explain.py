@@ -6,30 +6,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from featurekit.data.manifest import AGE, AGE_GROUP, GENDER
+from featurekit.data.targets import AGE, AGE_GROUP, GENDER
 from featurekit.embeddings.recipe import make_recipes
 from featurekit.errors import ModelError, TargetError, UnknownNameError
 from featurekit.estimators import finetuned_cnn
 from featurekit.estimators._cnn import CNN
 from featurekit.estimators._heads import head_for
-from featurekit.faces.find import TEMPLATES, default_settings
-from featurekit.inference.explain import (
-    CELLS,
-    MIN_FACES,
-    PICTURE,
-    SIDE,
-    Explanation,
-    Loss,
-    MeanMaps,
-    Unexplained,
-    _last_maps,
-    draw_explanation,
-    draw_mean_maps,
-    explain_photographs,
-    median_loss,
-    replaced,
-)
+from featurekit.faces.align import TEMPLATES
+from featurekit.faces.settings import default_settings
+from featurekit.inference._covering import CELLS, SIDE, Loss, replaced
+from featurekit.inference._maps_of_networks import last_maps
+from featurekit.inference.draw_maps import PICTURE, draw_explanation, draw_mean_maps
+from featurekit.inference.explain import Explanation, Unexplained, explain_photographs, median_loss
 from featurekit.inference.export import export_onnx
+from featurekit.inference.mean_maps import MIN_FACES, MeanMaps
 from featurekit.inference.model import TrainedModel
 
 MAP = 8  # cells of a side of the tiny network's feature map
@@ -143,7 +133,7 @@ def test_a_last_map_too_coarse_to_say_where_gives_way_to_the_one_before_it():
 
     for cells, chosen in (((16, 4, 2, 1), 1), ((16, 4, 3), 2), ((2, 2), 1), ((16,), 0)):
         cnn = tiny_cnn(body=lambda cnn, cells=cells: Narrowing(cells))
-        assert _last_maps(cnn)[0].layer is cnn.network_.body.maps[chosen]
+        assert last_maps(cnn)[0].layer is cnn.network_.body.maps[chosen]
 
 
 @pytest.mark.parametrize("how", ["gradcam", "occlusion"])
@@ -215,7 +205,7 @@ def test_what_is_covered_is_the_same_place_of_the_face_in_every_crop(landmark):
 
 
 def test_the_answer_is_the_one_that_predict_gives(photographs):
-    from featurekit.inference.model import read_photographs
+    from featurekit.inference.predict import read_photographs
 
     model = as_model(tiny_cnn())
     readings = read_photographs(photographs, [model], threads=1)

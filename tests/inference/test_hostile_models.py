@@ -22,15 +22,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from featurekit.data.manifest import AGE, GENDER
+from featurekit.data.targets import AGE, GENDER
 from featurekit.embeddings.recipe import Recipe, make_recipes
 from featurekit.errors import ModelError
 from featurekit.estimators import CLASSIFIERS, ClassifierKind
 from featurekit.estimators._cnn import CNN
 from featurekit.estimators._heads import head_for
-from featurekit.faces.find import FaceSettings, default_settings
-from featurekit.inference import archive as _bundle
-from featurekit.inference.model import TRUSTED_TYPES, TrainedModel
+from featurekit.faces.settings import FaceSettings, default_settings
+from featurekit.inference import _schema
+from featurekit.inference.learned import TRUSTED_TYPES
+from featurekit.inference.model import TrainedModel
 from featurekit.networks import weights
 
 
@@ -648,8 +649,8 @@ def test_the_list_of_hashes_is_one_that_other_programs_read(genuine):
 
 
 def test_the_schema_knows_every_field():
-    assert _bundle._SETTINGS.keys() == {field.name for field in fields(FaceSettings)}
-    assert _bundle._RECIPE.keys() == {field.name for field in fields(Recipe)}
+    assert _schema._SETTINGS.keys() == {field.name for field in fields(FaceSettings)}
+    assert _schema._RECIPE.keys() == {field.name for field in fields(Recipe)}
 
 
 def test_what_could_not_be_loaded_is_not_saved(genuine, tmp_path):

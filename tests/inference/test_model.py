@@ -2,6 +2,7 @@
 
 import zipfile
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from featurekit.cache.store import Store
-from featurekit.data.datasets import prepare
+from featurekit.data.prepare import prepare
 from featurekit.embeddings.extractor import extract
 from featurekit.embeddings.index import enter
 from featurekit.embeddings.recipe import make_recipes
@@ -19,10 +20,17 @@ from featurekit.errors import ModelError
 from featurekit.estimators import CLASSIFIERS, ClassifierKind
 from featurekit.estimators._cnn import CNN
 from featurekit.evaluation.cross_validation import Comparison, plan
-from featurekit.faces.find import default_settings
-from featurekit.inference.model import TrainedModel, off_the_shelf_models, read_photographs
-from featurekit.inference.predict import draw_readings, readings_table, write_readings
-from featurekit.uncertainty.calibration import Abstention, Calibration, ClassSets, Step
+from featurekit.faces.settings import default_settings
+from featurekit.inference._schema import SCHEMA
+from featurekit.inference.draw import draw_readings
+from featurekit.inference.model import TrainedModel
+from featurekit.inference.off_the_shelf import off_the_shelf_models
+from featurekit.inference.output import write_readings
+from featurekit.inference.predict import read_photographs
+from featurekit.inference.table import readings_table
+from featurekit.uncertainty.abstention import Abstention, Step
+from featurekit.uncertainty.calibration import Calibration
+from featurekit.uncertainty.conformal import ClassSets
 from featurekit.uncertainty.year_ranges import YearRanges
 
 COLUMNS = {"image_path": "file", "subject_id": "person", "age": "years", "gender": "sex"}
@@ -115,6 +123,19 @@ def test_a_model_that_was_edited_is_refused(world, tmp_path):
     (folder / "model.skops").write_bytes(bytes(data))
     with pytest.raises(ModelError, match="is not the file that SHA256SUMS was written for"):
         TrainedModel.load(folder)
+
+
+def test_a_model_of_the_schema_before_is_refused_in_one_line(world, tmp_path):
+    _, folder = fitted(world, tmp_path, "logistic_regression", "gender")
+    content, sums = folder / "model.json", folder / "SHA256SUMS"
+    now = content.read_bytes()
+    before = now.replace(f'"schema": {SCHEMA}'.encode(), f'"schema": {SCHEMA - 1}'.encode())
+    assert before != now
+    content.write_bytes(before)
+    sums.write_text(sums.read_text().replace(sha256(now).hexdigest(), sha256(before).hexdigest()))
+    with pytest.raises(ModelError) as refused:
+        TrainedModel.load(folder)
+    assert str(refused.value) == f"{folder} is a model of another version of featurekit. Fit it again."
 
 
 def calibrated(model, **known):

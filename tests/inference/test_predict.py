@@ -14,23 +14,26 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from featurekit.cache.store import Store
-from featurekit.data.datasets import prepare
-from featurekit.data.manifest import AGE, GENDER, Target
+from featurekit.data.prepare import prepare
+from featurekit.data.targets import AGE, GENDER, Target
 from featurekit.embeddings.extractor import extract
 from featurekit.embeddings.index import enter
 from featurekit.embeddings.recipe import make_recipes
 from featurekit.errors import ModelError, WorkspaceError
 from featurekit.evaluation.cross_validation import Comparison, Run, _name, plan
-from featurekit.faces.find import default_settings
-from featurekit.inference import model as trained_model
-from featurekit.inference import predict as library
-from featurekit.inference.columns import BEFORE, BEHIND, name_columns
-from featurekit.inference.model import BATCH, TrainedModel, read_photographs
+from featurekit.faces.settings import default_settings
+from featurekit.inference import draw, predict
+from featurekit.inference.columns import BEFORE, BEHIND, columns_of, name_columns
+from featurekit.inference.draw import draw_readings
+from featurekit.inference.model import TrainedModel
+from featurekit.inference.output import Collected
+from featurekit.inference.predict import BATCH, read_photographs
+from featurekit.inference.table import legend, readings_table
 from featurekit.text import name_as_it_was, readable_name
 
 ROOT = Path(__file__).parents[2]
@@ -179,7 +182,7 @@ def test_no_target_overwrites_a_column_of_predict_s_own_or_cannot_be_queried(mod
     [model] = with_targets(models[0], (Target(name, ("a", "b")), [0.2, 0.8]))
     photo = portraits / "photos" / "s1_0.png"
     readings = list(read_photographs([photo], [model], threads=1))
-    table = library.readings_table(readings, [model], room=True, probabilities=True)
+    table = readings_table(readings, [model], room=True, probabilities=True)
     assert table["status"].tolist() == ["ok"]
     assert table["photograph"].tolist() == [str(photo)]
     assert set(BEFORE) | set(BEHIND) <= set(table.columns)
@@ -192,46 +195,11 @@ def test_labels_that_look_alike_have_columns_of_their_own(models, portraits):
     classes = ("a b", "a/b", "A_B", "probability", "2")
     [model] = with_targets(models[0], (Target("mood", classes), [0.1, 0.2, 0.3, 0.05, 0.35]))
     readings = list(read_photographs([portraits / "photos" / "s1_0.png"], [model], threads=1))
-    row = library.readings_table(readings, [model], probabilities=True).iloc[0]
+    row = readings_table(readings, [model], probabilities=True).iloc[0]
     named = ["mood_p_a_b", "mood_p_a_b_2", "mood_p_A_B_3", "mood_p_probability", "mood_p_2"]
     assert [row[one] for one in named] == [0.1, 0.2, 0.3, 0.05, 0.35]
-    said = library.legend([model], probabilities=True)
+    said = legend([model], probabilities=True)
     assert ("mood_p_a_b_2", "the probability of 'a/b'") in said
-
-
-@settings(max_examples=150, deadline=None)
-@given(
-    st.lists(
-        st.tuples(
-            st.sampled_from(
-                ["gender", "status", "a b", "a/b", "", "x", "gender_probability", "Gender", "x_p_b"]
-            ),
-            st.lists(st.text(max_size=4), min_size=2, max_size=4, unique=True),
-            st.sampled_from(
-                ["models/a-b", "models/a.b", "july/a", "june/a", "july/gender", "é/\udcff", "x/B"]
-            ),
-        ),
-        min_size=1,
-        max_size=6,
-        unique_by=lambda one: one[2],
-    )
-)
-def test_all_columns_are_names_and_no_two_are_alike(asked):
-    targets = [Target(name, tuple(classes)) for name, classes, _ in asked]
-    folders = [Path("/") / folder for *_, folder in asked]
-    made = name_columns(targets, folders)
-    assert made == name_columns(targets, folders)
-    every = [*BEFORE, *BEHIND, *(name for columns in made for name in columns.all())]
-    assert all(name.isidentifier() for name in every)
-    assert len({name.casefold() for name in every}) == len(every)
-    for columns, target in zip(made, targets, strict=True):
-        assert len(columns.classes) == len(target.classes)
-
-
-def test_folders_of_the_same_name_are_told_apart_by_those_above_them():
-    folders = [Path("/june/svm"), Path("/july/svm"), Path("/july/gender_forest")]
-    names = [columns.answer for columns in name_columns([GENDER] * 3, folders)]
-    assert names == ["gender_june_svm", "gender_july_svm", "gender_forest"]
 
 
 def test_options_without_an_effect_are_refused(featurekit, models, portraits):
@@ -249,11 +217,11 @@ def test_drawings_name_the_model_and_photographs_of_one_name_have_a_drawing_each
     loaded = [TrainedModel.load(folder) for folder in models]
     paths = [tmp_path / "a" / "face.png", tmp_path / "b" / "face.png", tmp_path / "c" / "FACE.png"]
     readings = list(read_photographs(paths, loaded, threads=1))
-    said = library._Captions(loaded).of(readings[0]).splitlines()
+    said = draw._Captions(loaded).of(readings[0]).splitlines()
     assert said[0].startswith("gender_mean_color_logistic_regression: female")
     assert said[1].startswith("gender_mean_color_random_forest: female")
     assert said[2].endswith(" years")
-    drawn = library.draw_readings(readings, loaded, tmp_path / "drawn")
+    drawn = draw_readings(readings, loaded, tmp_path / "drawn")
     assert [path.name for path in drawn] == ["face.png", "face_.png", "FACE__.png"]
     assert len({path.name.casefold() for path in (tmp_path / "drawn").iterdir()}) == 3
 
@@ -398,14 +366,14 @@ def test_at_a_fault_of_the_program_what_was_read_is_kept(
     featurekit, models, portraits, tmp_path, monkeypatch, ending
 ):
     folder, out = many(portraits, BATCH + 8), tmp_path / f"out.{ending}"
-    asks = trained_model._answers
+    asks = predict._answers
 
     def ends(crops, *others):
         if len(crops) < BATCH:
             raise WorkspaceError("The drive is gone.")
         return asks(crops, *others)
 
-    monkeypatch.setattr(trained_model, "_answers", ends)
+    monkeypatch.setattr(predict, "_answers", ends)
     asked = ("predict", folder, "--model", models[0], "--output", out)
     result = featurekit(*asked)
     one_line(result, "The drive is gone.")
@@ -448,8 +416,8 @@ def test_a_full_disk_leaves_the_part_or_prints_it(featurekit, models, portraits,
 
 SLOW = """
 import sys, time
-from featurekit import trained_model
-asks = trained_model._answers
+from featurekit.inference import predict
+asks = predict._answers
 def slowly(crops, *others):
     if asked:
         print("waiting", flush=True)
@@ -457,7 +425,7 @@ def slowly(crops, *others):
     asked.append(1)
     return asks(crops, *others)
 asked = []
-trained_model._answers = slowly
+predict._answers = slowly
 from featurekit.cli.app import main
 main()
 """
@@ -483,7 +451,7 @@ def test_at_a_signal_what_was_read_is_a_whole_table(models, portraits, tmp_path,
 def test_a_process_that_is_killed_has_kept_what_it_had_read_before(models, portraits, tmp_path, monkeypatch):
     model = TrainedModel.load(models[0])
     paths = sorted((portraits / "photos").iterdir())
-    collected = library.Collected([model], len(paths), tmp_path / "out.csv")
+    collected = Collected([model], len(paths), tmp_path / "out.csv")
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     collected._kept = 0.0
@@ -500,7 +468,7 @@ def test_a_photograph_that_reading_fails_with_costs_its_own_row(
 ):
     bad = portraits / "photos" / "s3_1.png"
     Image.new("RGB", (40, 48), (1, 2, 3)).save(bad)
-    whole = getattr(trained_model, stage)
+    whole = getattr(predict, stage)
 
     def fails(first, *others):
         is_bad = (
@@ -512,7 +480,7 @@ def test_a_photograph_that_reading_fails_with_costs_its_own_row(
             raise ZeroDivisionError("a matrix without an inverse")
         return whole(first, *others)
 
-    monkeypatch.setattr(trained_model, stage, fails)
+    monkeypatch.setattr(predict, stage, fails)
     result = featurekit("predict", bad.parent, "--model", models[0], "--output", tmp_path / "out.csv")
     one_line(result, "s3_1.png", "ZeroDivisionError: a matrix without an inverse (test_predict.py:")
     table = pd.read_csv(tmp_path / "out.csv", keep_default_na=False)
@@ -529,7 +497,7 @@ def test_a_fault_with_every_photograph_keeps_its_traceback(models, portraits, mo
     def fails(*_):
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(trained_model, stage, fails)
+    monkeypatch.setattr(predict, stage, fails)
     model = TrainedModel.load(models[0])
     with pytest.raises(ZeroDivisionError, match="a bug"):
         list(read_photographs(sorted((portraits / "photos").iterdir()), [model], threads=1))
@@ -540,7 +508,7 @@ def test_explain_goes_on_after_a_photograph_that_it_fails_with(
 ):
     from featurekit.inference import explain
 
-    whole, asked = explain._check, []
+    whole, asked = explain.check, []
 
     def fails(*arguments):
         asked.append(1)
@@ -548,7 +516,7 @@ def test_explain_goes_on_after_a_photograph_that_it_fails_with(
             raise ZeroDivisionError("no map")
         return whole(*arguments)
 
-    monkeypatch.setattr(explain, "_check", fails)
+    monkeypatch.setattr(explain, "check", fails)
     photos = [portraits / "photos" / f"s{number}_0.png" for number in range(3)]
     result = featurekit("explain", models[0], *photos, "--output", tmp_path / "maps")
     one_line(result, "s1_0.png", "ZeroDivisionError: no map")
@@ -650,7 +618,7 @@ def test_years_have_no_column_of_classes():
 def test_two_models_that_only_share_a_name_are_two(models):
     model = TrainedModel.load(models[0])
     with pytest.raises(ModelError, match="is given twice"):
-        trained_model.columns_of([model, replace(model)])
+        columns_of([model, replace(model)])
 
 
 def test_feature_sets_that_differ_by_a_point_have_folders_of_their_own():

@@ -16,11 +16,12 @@ from featurekit.data.datasets import DATASETS
 from featurekit.evaluation.comparison import Evidence
 from featurekit.evaluation.cross_validation import load_runs
 from featurekit.evaluation.outcomes import set_apart
-from featurekit.networks.weights import WEIGHTS
+from featurekit.networks.weights_table import WEIGHTS
 from featurekit.report import render_html, render_markdown
 from featurekit.report.tables import best_first
 from featurekit.report.verdict import answer
-from featurekit.uncertainty.calibration import MISSED, cross_fitted_ranges
+from featurekit.uncertainty.conformal import MISSED
+from featurekit.uncertainty.year_ranges import cross_fitted_ranges
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "reports" / "utkface-builtin"

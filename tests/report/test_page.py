@@ -42,8 +42,10 @@ from featurekit.report.tables import (
     timed_alike,
 )
 from featurekit.text import markdown, visible
-from featurekit.uncertainty.calibration import Bin, CalibrationError, Coverage
-from featurekit.uncertainty.resampling import Interval, Ranks
+from featurekit.uncertainty.coverage import Coverage
+from featurekit.uncertainty.intervals import Interval
+from featurekit.uncertainty.paired_tests import Ranks
+from featurekit.uncertainty.reliability import Bin, CalibrationError
 
 AGE_GROUPS = ("0-2", "4-6", "8-12", "15-20", "25-32", "38-43", "48-53", "60-100")
 FEATURES = ("dlib_age", "mobilenet_v2", "dlib_age+dlib_gender+mobilenet_v2")

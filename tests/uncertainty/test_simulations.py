@@ -13,7 +13,8 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import norm
 from threadpoolctl import threadpool_limits
 
-from featurekit.uncertainty.resampling import non_inferior, sign_flip
+from featurekit.uncertainty.non_inferiority import non_inferior
+from featurekit.uncertainty.sign_flips import sign_flip
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_data]
 

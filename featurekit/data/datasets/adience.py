@@ -8,23 +8,16 @@ is in two folds, so these folds are the ones to compare on.
 import csv
 import re
 from collections import Counter
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
 import pandas as pd
 
-from featurekit.data.datasets import (
-    RawRows,
-    check_folder,
-    dataset,
-    one_of,
-    part_of,
-    read_age_group,
-    unique_ids,
-)
-from featurekit.data.datasets._cells import USUAL, BadCell, Missing
-from featurekit.data.datasets._labels import count_missing
-from featurekit.data.manifest import age_group_of
+from featurekit.data.cells import USUAL, BadCell, Missing, count_missing, read_age_group
+from featurekit.data.datasets import RawRows, dataset, one_of, unique_ids
+from featurekit.data.find import check_folder, part_of
+from featurekit.data.targets import age_group_of
 from featurekit.errors import ManifestError
 
 N_FOLDS = 5
@@ -72,52 +65,14 @@ def adience(
     one_of("layout", layout, ("auto", *LAYOUTS))
     one_of("subset", subset, tuple(_FOLD_FILES))
     check_folder(path)
-    rows = pd.concat(
-        [_read_fold(part_of(path, _FOLD_FILES[subset].format(fold)), fold) for fold in range(N_FOLDS)],
-        ignore_index=True,
-    )
-    there = [name for name in LAYOUTS if (path / name).is_dir()]
-    if not there or layout not in ("auto", *there):
-        wanted = "'faces' or 'aligned'" if layout == "auto" else f"'{layout}'"
-        raise ManifestError(
-            f"{path} has no folder {wanted} with Adience's pictures. Unpack it beside the fold files."
-        )
-    pattern = LAYOUTS[there[0] if layout == "auto" else layout]
-
-    said: Counter[tuple[str, str]] = Counter()
-    for column in _COLUMNS:
-        if column not in ("gender", "face_id"):  # of which the first is looked at below, the other by clean()
-            count_missing(rows[column], column, missing, said)
-    said.pop(("age", "none"), None)  # as the fold files write it, counted as "without an age"
+    names = [_FOLD_FILES[subset].format(fold) for fold in range(N_FOLDS)]
+    folds = [_read_fold(part_of(path, name), fold) for fold, name in enumerate(names)]
+    rows = pd.concat(folds, ignore_index=True)
+    pattern = _pattern_of_pictures(path, layout)
     genders = {text: text if text in ("f", "m", "u") else "" for text in rows["gender"].unique()}
     is_bad = rows["gender"].map(lambda text: not genders[text] and text not in missing)
-    count_missing(rows["gender"][rows["gender"].map(genders) == ""], "gender", missing, said)
-    says_nothing = rows[["user_id", "original_image", "face_id"]].map(cache(missing.__contains__))
-
-    keys = rows["user_id"] + "/" + rows["face_id"] + "." + rows["original_image"]
-    images = [
-        pattern.format(user_id=user, face_id=face, original_image=photograph)
-        for user, face, photograph in zip(
-            rows["user_id"], rows["face_id"], rows["original_image"], strict=True
-        )
-    ]
-    is_named = ~says_nothing.any(axis=1)
     age_groups = {text: _age_group(text, protocol) for text in rows["age"].unique()}
-    table = pd.DataFrame(
-        {
-            "face_id": unique_ids(keys.tolist()),
-            "image_path": pd.Series(images).where(is_named, ""),
-            "subject_id": rows["face_id"],  # numbered over the whole data set, not by album
-            "age_group": rows["age"].map(age_groups),
-            "gender": rows["gender"].map({"f": "female", "m": "male"}).fillna(""),
-            "official_fold": rows["fold"],
-            "reason": "",
-            "gender3": rows["gender"].map({"f": "female", "m": "male", "u": "undefined"}).fillna(""),
-            "user": rows["user_id"].mask(says_nothing["user_id"], ""),
-        }
-    )
-    table.loc[keys.duplicated() & is_named, "reason"] = "repeated_row"
-    table.loc[~is_named, "reason"] = "bad_path"
+    table = _table(rows, pattern, age_groups, missing)
     says_age = ~rows["age"].map(cache(missing.__contains__))
     has_group = table["age_group"] != ""
     counts = {
@@ -138,9 +93,73 @@ def adience(
             BadCell(int(row), "gender", "gender", rows["gender"][row], "is not f, m or u")
             for row in rows.index[is_bad]
         ],
-        missing=said,
+        missing=_said_to_be_missing(rows, rows["gender"].map(genders) == "", missing),
         called={"subject_id": "face_id"},
     )
+
+
+def _pattern_of_pictures(path: Path, layout: str) -> str:
+    """Return how the pictures of a layout are called, or of the one that is there.
+
+    Raises:
+        ManifestError: its folder is not there.
+    """
+    there = [name for name in LAYOUTS if (path / name).is_dir()]
+    if not there or layout not in ("auto", *there):
+        wanted = "'faces' or 'aligned'" if layout == "auto" else f"'{layout}'"
+        raise ManifestError(
+            f"{path} has no folder {wanted} with Adience's pictures. Unpack it beside the fold files."
+        )
+    return LAYOUTS[there[0] if layout == "auto" else layout]
+
+
+def _table(rows: pd.DataFrame, pattern: str, age_groups: Mapping[str, str], missing: Missing) -> pd.DataFrame:
+    """Return the rows of the fold files with the columns of a manifest.
+
+    Args:
+        rows: as the fold files write them.
+        pattern: how pictures are called.
+        age_groups: age of the fold files → the group that it stands for, or "".
+        missing: which cells say that something is not known.
+    """
+    says_nothing = rows[["user_id", "original_image", "face_id"]].map(cache(missing.__contains__))
+    is_named = ~says_nothing.any(axis=1)
+    keys = rows["user_id"] + "/" + rows["face_id"] + "." + rows["original_image"]
+    images = [
+        pattern.format(user_id=user, face_id=face, original_image=photograph)
+        for user, face, photograph in zip(
+            rows["user_id"], rows["face_id"], rows["original_image"], strict=True
+        )
+    ]
+    table = pd.DataFrame(
+        {
+            "face_id": unique_ids(keys.tolist()),
+            "image_path": pd.Series(images).where(is_named, ""),
+            "subject_id": rows["face_id"],  # numbered over the whole data set, not by album
+            "age_group": rows["age"].map(age_groups),
+            "gender": rows["gender"].map({"f": "female", "m": "male"}).fillna(""),
+            "official_fold": rows["fold"],
+            "reason": "",
+            "gender3": rows["gender"].map({"f": "female", "m": "male", "u": "undefined"}).fillna(""),
+            "user": rows["user_id"].mask(says_nothing["user_id"], ""),
+        }
+    )
+    table.loc[keys.duplicated() & is_named, "reason"] = "repeated_row"
+    table.loc[~is_named, "reason"] = "bad_path"
+    return table
+
+
+def _said_to_be_missing(
+    rows: pd.DataFrame, has_no_gender: "pd.Series[bool]", missing: Missing
+) -> Counter[tuple[str, str]]:
+    """Return (column, word) → rows that say so and are taken as missing."""
+    said: Counter[tuple[str, str]] = Counter()
+    for column in _COLUMNS:
+        if column not in ("gender", "face_id"):  # of which the first is looked at below, the other by clean()
+            count_missing(rows[column], column, missing, said)
+    said.pop(("age", "none"), None)  # as the fold files write it, counted as "without an age"
+    count_missing(rows["gender"][has_no_gender], "gender", missing, said)
+    return said
 
 
 def _read_fold(file: Path, fold: int) -> pd.DataFrame:

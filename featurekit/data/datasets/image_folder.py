@@ -10,9 +10,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from featurekit.data.datasets import RawRows, dataset, find_pictures, read_age_group, read_gender
-from featurekit.data.datasets._cells import AGE_GROUPS, GENDER_WORDS, USUAL, Missing
-from featurekit.data.datasets._labels import count_missing
+from featurekit.data.cells import (
+    AGE_GROUPS,
+    GENDER_WORDS,
+    USUAL,
+    Missing,
+    count_missing,
+    read_age_group,
+    read_gender,
+)
+from featurekit.data.datasets import RawRows, dataset
+from featurekit.data.find import find_pictures
 from featurekit.data.manifest import label_names
 from featurekit.errors import ManifestError
 from featurekit.text import first_few
@@ -56,12 +64,7 @@ def image_folder(
     """
     if not target.strip():
         raise ManifestError(f"target cannot be '{target}': gender, age_group, age, or a word of your own.")
-    called = {}
-    if target.strip().lower() in (*_EXPECTED, "auto"):
-        target = target.strip().lower()
-    else:
-        called = {(safe := label_names([target])[target]): target}
-        target = safe
+    target, called = _name_of(target)
     found = find_pictures(path)
     table = found.table
     _check_links(table, path)
@@ -72,13 +75,7 @@ def image_folder(
     _check_parts(names, table["image_path"], path)
     if target == "auto":
         target = _target_of(names, table["image_path"], path, missing)
-    labels = {"": ""}
-    for name in names:
-        label = _read_label(name, target, missing)
-        if label is None:
-            raise ManifestError(f"Folder '{name}' of {path} is no {target}: {_EXPECTED[target]}.")
-        labels[name] = label
-    column = folders.map(labels)
+    column = folders.map({"": "", **_labels_of(names, target, path, missing)})
     table[target] = pd.to_numeric(column) if target == "age" else column
     said: Counter[tuple[str, str]] = Counter()
     if target in _EXPECTED:
@@ -101,6 +98,29 @@ def image_folder(
         called=called,
         notes=notes,
     )
+
+
+def _name_of(target: str) -> tuple[str, dict[str, str]]:
+    """Return what the label column is called, and what the user calls it where that is something else."""
+    if target.strip().lower() in (*_EXPECTED, "auto"):
+        return target.strip().lower(), {}
+    safe = label_names([target])[target]
+    return safe, {safe: target}
+
+
+def _labels_of(names: list[str], target: str, path: Path, missing: Missing) -> dict[str, str]:
+    """Return class folder → label.
+
+    Raises:
+        ManifestError: a folder's name is no label of the target.
+    """
+    labels = {}
+    for name in names:
+        label = _read_label(name, target, missing)
+        if label is None:
+            raise ManifestError(f"Folder '{name}' of {path} is no {target}: {_EXPECTED[target]}.")
+        labels[name] = label
+    return labels
 
 
 def _check_links(table: pd.DataFrame, path: Path) -> None:

@@ -14,12 +14,13 @@ from typing import Any
 
 import pandas as pd
 
-from featurekit.data.datasets import RawRows, check_folder, dataset, is_in_range, one_of, unique_ids
-from featurekit.data.datasets._cells import (
+from featurekit.data.cells import (
     USUAL,
     BadCell,
     Missing,
+    count_missing,
     impossible_years,
+    is_in_range,
     m_is_a_woman,
     no_age_group,
     no_box,
@@ -31,9 +32,11 @@ from featurekit.data.datasets._cells import (
     read_gender,
     read_years,
 )
-from featurekit.data.datasets._labels import count_missing
-from featurekit.data.datasets._tables import read_table
-from featurekit.data.manifest import COLUMNS, age_group_of, label_names
+from featurekit.data.datasets import RawRows, dataset, one_of, unique_ids
+from featurekit.data.datasets._tables import TextTable, read_table
+from featurekit.data.find import check_folder
+from featurekit.data.manifest import COLUMNS, label_names
+from featurekit.data.targets import age_group_of
 from featurekit.errors import ManifestError
 from featurekit.registry import unknown
 from featurekit.text import words_of
@@ -91,20 +94,58 @@ def table(
     """
     sized = one_of("box", box, ("corners", "xywh")) == "xywh"
     known = [column for column in _MAPPABLE if sized or column not in _SIDES]
-    read_cells = read_table(path, separator=separator, encoding=encoding, known=known)
-    cells = read_cells.cells
+    text = read_table(path, separator=separator, encoding=encoding, known=known)
     folder = Path(root) if root is not None else path.parent
     check_folder(folder)
-    written_roots = (f"{folder.absolute()}/", f"{folder.resolve()}/")
-    folder = folder.resolve()
-    own = _label_columns(labels, cells, path)
-    used = _used_columns(columns or {}, own, cells, path, sized=sized)
-    numbers = cells.copy()
-    if read_cells.decimal_comma:
-        for column in used.keys() & {"age", *_CORNERS, *_SIDES}:
-            numbers[used[column]] = cells[used[column]].str.replace(_DECIMAL_COMMA, r"\1.\2", regex=True)
-    reader = _Reader(numbers, used, missing, path)
+    own = _label_columns(labels, text.cells, path)
+    used = _used_columns(columns or {}, own, text.cells, path, sized=sized)
+    reader = _Reader(_with_decimal_points(text, used), used, missing, path)
+    rows = _rows(reader, text.cells, folder, own, sized=sized)
+    rows["reason"] = ["bad_value" if row in text.bad else "" for row in range(len(rows))]
+    safe = label_names(own)
+    return RawRows(
+        rows,
+        folder.resolve(),
+        labels=("age", "age_group", "gender", *safe.values()),
+        counts=_counts(text),
+        bad_cells=reader.bad_cells,
+        missing=reader.said,
+        called={**used, **{label: column for column, label in safe.items()}},
+        notes=text.notes,
+    )
 
+
+def _with_decimal_points(text: TextTable, used: Mapping[str, str]) -> pd.DataFrame:
+    """Return the cells, with a point in the numbers of a table that writes a comma."""
+    numbers = text.cells.copy()
+    if text.decimal_comma:
+        for column in used.keys() & {"age", *_CORNERS, *_SIDES}:
+            numbers[used[column]] = text.cells[used[column]].str.replace(_DECIMAL_COMMA, r"\1.\2", regex=True)
+    return numbers
+
+
+def _counts(text: TextTable) -> dict[str, int]:
+    counts = {
+        "rows with too few or too many cells": len(text.bad),
+        "rows of empty cells, left out": text.n_empty,
+    }
+    return {what: n for what, n in counts.items() if n}
+
+
+def _rows(
+    reader: "_Reader", cells: pd.DataFrame, folder: Path, own: Sequence[str], *, sized: bool
+) -> pd.DataFrame:
+    """Return the rows with the columns of a manifest that the table fills, and labels of its own.
+
+    Args:
+        reader: of the table.
+        cells: as they are written.
+        folder: that the paths are relative to.
+        own: columns that are asked for as labels.
+        sized: whether a box is x, y, width and height.
+    """
+    used, missing = reader.used, reader.missing
+    written_roots = (f"{folder.absolute()}/", f"{folder.resolve()}/")
     rows = pd.DataFrame(index=cells.index)
     rows["image_path"] = reader.text("image_path").map(lambda cell: _relative(cell, written_roots))
     names = rows["image_path"]
@@ -115,24 +156,12 @@ def table(
     if "subject_id" in used:
         rows["subject_id"] = cells[used["subject_id"]].str.strip()  # clean() looks for missing words
     if "age" in used:
-        _check_unit(used["age"], path)
-        years = reader.read("age", partial(_years_or_group, missing=missing), no_years)
-        groups = years.map(lambda one: one if isinstance(one, str) else "")
-        rows["age"] = years.where(groups == "").astype(float)
-        _check_ages(rows["age"], groups, used["age"], path)
-        # An impossible age is in no group; clean() tells its row.
-        rows["age_group"] = groups.where(groups != "", rows["age"].map(age_group_of))
+        rows["age"], rows["age_group"] = _ages(reader)
     if "age_group" in used:
         given = reader.read("age_group", partial(read_age_group, missing=missing), no_age_group).fillna("")
         rows["age_group"] = given.where(given != "", rows["age_group"]) if "age_group" in rows else given
     if "gender" in used:
-        read = partial(read_gender, missing=missing)
-        if letter := m_is_a_woman(set(cells[used["gender"]].str.strip())):
-            raise ManifestError(
-                f"Column '{used['gender']}' of {path} holds '{letter}' and 'M': in Spanish and Portuguese"
-                " that M is a woman. Write f and m, or the whole words."
-            )
-        rows["gender"] = reader.read("gender", read, no_gender).fillna("")
+        rows["gender"] = _genders(reader, cells[used["gender"]])
     if "official_fold" in used:
         read_number = partial(read_fold, missing=missing)
         folds = reader.read("official_fold", read_number, lambda _: "is not a fold's number from 0")
@@ -141,24 +170,35 @@ def table(
     if parts or "box" in used:
         read_pixels = partial(read_box, missing=missing, sized=sized)
         rows["box"] = reader.read("box", read_pixels, partial(no_box, sized=sized), parts).fillna("")
-    safe = label_names(own)
-    for column in own:
-        rows[safe[column]] = cells[column].str.strip()
-    rows["reason"] = ["bad_value" if row in read_cells.bad else "" for row in range(len(rows))]
-    counts = {
-        "rows with too few or too many cells": len(read_cells.bad),
-        "rows of empty cells, left out": read_cells.n_empty,
-    }
-    return RawRows(
-        rows,
-        folder,
-        labels=("age", "age_group", "gender", *safe.values()),
-        counts={what: n for what, n in counts.items() if n},
-        bad_cells=reader.bad_cells,
-        missing=reader.said,
-        called={**used, **{safe[column]: column for column in own}},
-        notes=read_cells.notes,
-    )
+    for column, label in label_names(own).items():
+        rows[label] = cells[column].str.strip()
+    return rows
+
+
+def _ages(reader: "_Reader") -> tuple["pd.Series[float]", "pd.Series[str]"]:
+    """Return the years of a column of ages, and the groups that it writes or that they lie in."""
+    _check_unit(reader.used["age"], reader.path)
+    years = reader.read("age", partial(_years_or_group, missing=reader.missing), no_years)
+    groups = years.map(lambda one: one if isinstance(one, str) else "")
+    ages = years.where(groups == "").astype(float)
+    _check_ages(ages, groups, reader.used["age"], reader.path)
+    # An impossible age is in no group; clean() tells its row.
+    return ages, groups.where(groups != "", ages.map(age_group_of))
+
+
+def _genders(reader: "_Reader", cells: "pd.Series[str]") -> "pd.Series[str]":
+    """Return the genders of a column, "" where one is not known.
+
+    Raises:
+        ManifestError: its letters are those of a language in which an m is a woman.
+    """
+    if letter := m_is_a_woman(set(cells.str.strip())):
+        raise ManifestError(
+            f"Column '{reader.used['gender']}' of {reader.path} holds '{letter}' and 'M': in Spanish and"
+            " Portuguese that M is a woman. Write f and m, or the whole words."
+        )
+    read = partial(read_gender, missing=reader.missing)
+    return reader.read("gender", read, no_gender).fillna("")
 
 
 class _Reader:
@@ -172,15 +212,15 @@ class _Reader:
     """
 
     def __init__(self, cells: pd.DataFrame, used: dict[str, str], missing: Missing, path: Path) -> None:
-        self._cells, self._used, self._missing, self._path = cells, used, missing, path
+        self._cells, self.used, self.missing, self.path = cells, used, missing, path
         self.bad_cells: list[BadCell] = []
         self.said: Counter[tuple[str, str]] = Counter()
 
     def text(self, column: str) -> "pd.Series[str]":
         """Return the cells of a column of the manifest, "" where they say that it is not known."""
-        cells = self._cells[self._used[column]].str.strip()
-        count_missing(cells, self._used[column], self._missing, self.said)
-        says_nothing = {cell for cell in cells.unique() if cell in self._missing}
+        cells = self._cells[self.used[column]].str.strip()
+        count_missing(cells, self.used[column], self.missing, self.said)
+        says_nothing = {cell for cell in cells.unique() if cell in self.missing}
         return cells.where(~cells.isin(says_nothing), "")
 
     def joined(self, columns: Sequence[str]) -> "pd.Series[str]":
@@ -205,16 +245,16 @@ class _Reader:
         Raises:
             ManifestError: not one cell can be read.
         """
-        name = ", ".join(self._used[one] for one in parts or (column,))
+        name = ", ".join(self.used[one] for one in parts or (column,))
         cells = self.joined(parts) if parts else self._cells[name].str.strip()
         if not parts:
-            count_missing(cells, name, self._missing, self.said)
+            count_missing(cells, name, self.missing, self.said)
         values = {cell: parse(cell) for cell in cells.unique()}
         unreadable = cells.map(lambda cell: values[cell] is None).astype(bool)
-        if unreadable.any() and all(value is None or cell in self._missing for cell, value in values.items()):
+        if unreadable.any() and all(value is None or cell in self.missing for cell, value in values.items()):
             first = cells[unreadable].iloc[0]
             raise ManifestError(
-                f"Column '{name}' of {self._path} cannot be read as {column}: '{first}'"
+                f"Column '{name}' of {self.path} cannot be read as {column}: '{first}'"
                 f" {problem(first).replace('COLUMN', name)}. To leave the column out: --column {column}="
             )
         for row in cells.index[unreadable]:

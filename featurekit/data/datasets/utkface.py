@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from featurekit.data.datasets import RawRows, dataset, find_pictures, part_of
+from featurekit.data.datasets import RawRows, dataset
+from featurekit.data.find import find_pictures, part_of
 
 # The full pattern or nothing: in 61_1_20170109142408075.jpg.chip.jpg a field is missing, and nobody can say
 # whether the 1 is a gender. A space or a missing dot before "jpg" leaves no doubt about the fields, nor does

@@ -32,7 +32,7 @@ class Backbone:
         heads: further layers that every extraction keeps because they cost nothing, e.g. the
             network's own probabilities.
         input_size: side of the square crop it wants, in pixels.
-        template: where it wants the landmarks; a name of featurekit.faces.find.TEMPLATES.
+        template: where it wants the landmarks; a name of featurekit.faces.align.TEMPLATES.
         normalization: what it wants done to the pixels first.
         weights: its entry in the table of weights; None where it has nothing to learn.
         load: (weights file's bytes, layers) → network, whose input size and normalization are

@@ -1,7 +1,7 @@
 """dlib's face recognition network: trained on three million faces to tell people apart."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,6 +49,38 @@ def _build(weights: bytes, layers: Sequence[str]) -> "torch.nn.Module":
     from torch.nn import functional
 
     tensors = _tensors(weights)
+    step, block = _parts(tensors)
+
+    class Recognition(nn.Module):
+        """Pixels (n, 3, 150, 150) → the layers wanted."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = step(3, 32, 7, 2)
+            widths = [32, *(width for width, _ in _BLOCKS)]
+            self.blocks = nn.Sequential(
+                *(block(widths[number], *facts) for number, facts in enumerate(_BLOCKS))
+            )
+            if "embedding" in layers:
+                matrix = torch.tensor(_next(tensors, 256 * 128)).view(256, 128)
+                self.embedding = nn.Linear(256, 128, bias=False)
+                self.embedding.load_state_dict({"weight": matrix.T.contiguous()})
+
+        def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            found = functional.max_pool2d(functional.relu(self.first(pixels)), 3, 2)
+            pooled = self.blocks(found).mean(dim=(2, 3))
+            return tuple(pooled if layer == "pooled" else self.embedding(pooled) for layer in layers)
+
+    return Recognition().eval()
+
+
+def _parts(
+    tensors: Iterator[NDArray[np.float32]],
+) -> "tuple[Callable[..., torch.nn.Module], Callable[..., torch.nn.Module]]":
+    """Return what makes a step, and a block of two, each with the next weights of the file."""
+    import torch
+    from torch import nn
+    from torch.nn import functional
 
     class Step(nn.Module):
         """A convolution, and a factor and an offset a channel, which its normalization became."""
@@ -86,27 +118,7 @@ def _build(weights: bytes, layers: Sequence[str]) -> "torch.nn.Module":
             found = self.second(functional.relu(self.first(found)))
             return functional.relu(_sum(found, around))
 
-    class Recognition(nn.Module):
-        """Pixels (n, 3, 150, 150) → the layers wanted."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.first = Step(3, 32, 7, 2)
-            widths = [32, *(width for width, _ in _BLOCKS)]
-            self.blocks = nn.Sequential(
-                *(Block(widths[number], *block) for number, block in enumerate(_BLOCKS))
-            )
-            if "embedding" in layers:
-                matrix = torch.tensor(_next(tensors, 256 * 128)).view(256, 128)
-                self.embedding = nn.Linear(256, 128, bias=False)
-                self.embedding.load_state_dict({"weight": matrix.T.contiguous()})
-
-        def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            found = functional.max_pool2d(functional.relu(self.first(pixels)), 3, 2)
-            pooled = self.blocks(found).mean(dim=(2, 3))
-            return tuple(pooled if layer == "pooled" else self.embedding(pooled) for layer in layers)
-
-    return Recognition().eval()
+    return Step, Block
 
 
 def _enlargement(weight: NDArray[np.float32]) -> np.float32:

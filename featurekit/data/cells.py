@@ -6,13 +6,15 @@ data set; what is not read is answered with what to type instead.
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
-from featurekit.data.manifest import AGE_GROUP, GENDER, GENDER3, MAX_AGE
+from featurekit.data.targets import AGE_GROUP, GENDER, GENDER3, MAX_AGE
 from featurekit.errors import ManifestError
 
 # Words for a gender, in small letters; numbers mean one thing here and the other there, so they are none.
@@ -146,6 +148,15 @@ class Missing:
 
 
 USUAL = Missing()
+
+
+def count_missing(
+    cells: "pd.Series[str]", column: str, missing: Missing, found: Counter[tuple[str, str]]
+) -> None:
+    """Count the cells that hold a missing word, an empty one not among them."""
+    for cell, n in cells.value_counts().items():
+        if (word := folded(str(cell))) and str(cell) in missing:
+            found[column, word] += int(n)
 
 
 def spelled(text: str) -> str:
@@ -296,6 +307,11 @@ def no_years(text: str) -> str:
             " ranges as a label of your own: --column age= -o labels=COLUMN"
         )
     return f"{said}; write it in digits, e.g. 31 or 31.5"
+
+
+def is_in_range(ages: "pd.Series[float]") -> "pd.Series[bool]":
+    """Whether each number of years is an age that somebody may have."""
+    return ages.between(0, MAX_AGE)
 
 
 def impossible_years(years: float) -> str:

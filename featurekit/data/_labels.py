@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from featurekit.data.datasets._cells import BadCell, Missing, folded, read_gender3, spelled
-from featurekit.data.manifest import GENDER, GENDER3
+from featurekit.data.cells import BadCell, Missing, count_missing, folded, read_gender3, spelled
+from featurekit.data.targets import GENDER, GENDER3
 
 # A class is a word or a few; a longer text would fill a page of the report, and is cut.
 MAX_LABEL = 100
@@ -52,15 +52,6 @@ class Changes:
             **self.counts,
             **Counter(f"cells of {cell.column} that are no {cell.target}" for cell in self.bad_cells),
         }
-
-
-def count_missing(
-    cells: "pd.Series[str]", column: str, missing: Missing, found: Counter[tuple[str, str]]
-) -> None:
-    """Count the cells that hold a missing word, an empty one not among them."""
-    for cell, n in cells.value_counts().items():
-        if (word := folded(str(cell))) and str(cell) in missing:
-            found[column, word] += int(n)
 
 
 def clean_labels(

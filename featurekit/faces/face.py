@@ -1,0 +1,71 @@
+"""What becomes of one picture, or of one face on it: a box, landmarks, and always one status."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Every status a row can end in and what it means to a reader. The store keeps them
+# as numbers: append, never reorder.
+STATUS_MEANINGS: Mapping[str, str] = {
+    "ok": "a face was found",
+    "no_face": "no face was found",
+    "many_faces": "several faces were found where one was expected",
+    "too_small": "the face is too small to read anything from",
+    "missing_file": "the file is not there",
+    "unreadable": "the file may not be read",
+    "empty_file": "the file is empty",
+    "undecodable": "the file is no picture, or a broken one",
+    "truncated": "the file ends before its picture does",
+    "too_large": "the picture is larger than the limit",
+    "unsupported_format": "the picture is of a kind that is not read",
+    "bad_path": "the path cannot be a file's",
+    "not_extracted": "nobody has looked at the picture yet",
+    "failed": "reading the picture raised an error that featurekit does not know",
+}
+STATUSES = tuple(STATUS_MEANINGS)
+# Those of pictures that are there and cannot be read.
+BROKEN = ("empty_file", "undecodable", "truncated", "too_large", "unsupported_format")
+
+
+def _nowhere() -> NDArray[np.float32]:
+    return np.full(4, np.nan, np.float32)
+
+
+def _no_landmarks() -> NDArray[np.float32]:
+    return np.full((5, 2), np.nan, np.float32)
+
+
+@dataclass(frozen=True)
+class Face:
+    """What became of one picture, or of one face on it.
+
+    Attributes:
+        status: one of STATUSES.
+        box: x1, y1, x2, y2 in pixels of the upright picture, its upper left corner at (0, 0); float32,
+            shape (4,); NaN without a face; may reach beyond the picture.
+        landmarks: left eye, right eye, nose tip, left and right mouth corner as seen; float32, shape
+            (5, 2); NaN where there are none.
+        confidence: the detector's, between 0 and 1; 0 without a face.
+        n_found: faces that the detector found on the picture.
+        attempt: number of the attempt that found it, or -1.
+    """
+
+    status: str
+    box: NDArray[np.float32] = field(default_factory=_nowhere)
+    landmarks: NDArray[np.float32] = field(default_factory=_no_landmarks)
+    confidence: float = 0.0
+    n_found: int = 0
+    attempt: int = -1
+
+
+def middle_of(box: NDArray[np.floating[Any]]) -> complex:
+    """Return the middle of a box, x + iy."""
+    return complex(box[0] + box[2], box[1] + box[3]) / 2
+
+
+def shorter_side(box: NDArray[np.floating[Any]]) -> float:
+    """Return the shorter side of a box."""
+    return float((box[2:] - box[:2]).min())

@@ -1,0 +1,94 @@
+"""The one pass over a photograph: decode it, find the faces that are meant, cut them out.
+
+A large photograph is decoded no larger than finding faces on it takes, and once
+more, larger, only where the face found would be enlarged.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit.faces import images
+from featurekit.faces.align import CropKind, place, warp
+from featurekit.faces.detectors import FaceFinder
+from featurekit.faces.face import Face
+from featurekit.faces.find import find_faces
+from featurekit.faces.settings import FaceSettings
+from featurekit.progress import Clock
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A face and what was cut out of its photograph for each kind of network.
+
+    Attributes:
+        face: where it is, or why there is none.
+        crops: uint8, shape (side, side, 3); empty without a face.
+        aligned_by: what they were cut out by, "landmarks" or "box", see align(); "" without a face.
+    """
+
+    face: Face
+    crops: Mapping[CropKind, NDArray[np.uint8]] = field(default_factory=dict)
+    aligned_by: str = ""
+
+
+def see_faces(
+    data: bytes,
+    finder: FaceFinder,
+    settings: FaceSettings,
+    kinds: Collection[CropKind],
+    *,
+    box: NDArray[np.float32] | None = None,
+    known: Face | None = None,
+    clock: Clock | None = None,
+) -> tuple[list[Seen], tuple[int, int]]:
+    """Decode a photograph, find the faces that are meant, and cut them out for each kind of network.
+
+    Args:
+        data: the file's bytes.
+        finder: the detector, from open_finder().
+        settings: which faces are meant.
+        kinds: what to cut out.
+        box: the manifest's box, for choose "box".
+        known: the face, where an earlier look has found it; nothing is looked for then.
+        clock: told what is done: "decode", "detect", "align".
+
+    Returns:
+        At least one face, if only to say why there is none, and the photograph's width and height, rounded
+        up to a multiple of 2, 4 or 8 where it was decoded smaller.
+
+    Raises:
+        ImageError: it cannot be decoded.
+    """
+    factor = images.reduction(data)
+    clock = clock or Clock()
+    with clock("decode"):
+        pixels = images.decode(data, factor=factor)
+    size = (factor * pixels.shape[1], factor * pixels.shape[0])
+    with clock("detect"):
+        faces = [known] if known else find_faces(pixels, finder, settings, box, factor=factor)
+    seen = []
+    for face in faces:
+        if face.status != "ok":
+            seen.append(Seen(face))
+            continue
+        with clock("align"):
+            aligned_by, placed = place(face.landmarks, face.box, {name for name, _ in kinds}, *size)
+        wanted = min((_factor_for(placed[name][0] * side) for name, side in kinds), default=factor)
+        if wanted < factor:
+            with clock("decode"):
+                pixels, factor = images.decode(data, factor=wanted), wanted
+        crops = {}
+        with clock("align"):
+            for name, side in kinds:
+                turn, shift = placed[name]
+                crops[name, side] = warp(pixels, factor * turn * side, shift * side, side)
+        seen.append(Seen(face, crops, aligned_by))
+    return seen, size
+
+
+def _factor_for(turn: complex) -> int:
+    """Return how much smaller than the photograph the pixels may be that a crop is taken from."""
+    return next((factor for factor in images.FACTORS if factor * abs(turn) <= 1), 1)

@@ -1,0 +1,86 @@
+"""Which face is meant, and how it is looked for: everything that decides which faces come out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from featurekit.errors import UnknownNameError, WeightsError
+from featurekit.faces import images
+from featurekit.faces.detectors import DETECTORS
+from featurekit.networks import weights, weights_table
+from featurekit.registry import unknown
+
+# Raise whenever featurekit.faces starts to find other faces or to cut them out differently.
+FACES_VERSION = 3
+
+CHOICES = ("center", "largest", "box", "only", "all")
+
+# (side of the frame in pixels, border on each side as a part of the picture's longer side)
+ATTEMPTS = ((96, 0.1), (320, 0.25), (640, 0.1), (640, 0.5))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaceSettings:
+    """Everything that decides which face comes out of a picture.
+
+    Attributes:
+        detector: a name of DETECTORS.
+        weights_sha256: hash of the detector's weight file; "" where it has none.
+        attempts: (side of the frame in pixels, border on each side as a part of the picture's longer
+            side), in the order tried.
+        choose: which of several faces: "center" is the one nearest to the picture's middle, "largest",
+            "box" the one that the manifest's box shows, "only" none (many_faces), "all" every one.
+        min_face: shorter side of the smallest box that is used, in pixels of the picture.
+    """
+
+    detector: str = "centerface"
+    weights_sha256: str = ""
+    attempts: tuple[tuple[int, float], ...] = ATTEMPTS
+    choose: str = "center"
+    min_face: int = 16
+
+    def __post_init__(self) -> None:
+        if self.choose not in CHOICES:
+            raise UnknownNameError(unknown("way to choose a face", self.choose, list(CHOICES)))
+        if not self.attempts or any(size < 32 or size % 32 or border < 0 for size, border in self.attempts):
+            raise ValueError(
+                f"attempts must be (multiple of 32, border ≥ 0) each. Got {self.attempts} instead."
+            )
+
+    def recipe(self) -> dict[str, Any]:
+        """Return everything that decides which face and landmarks come out, as plain JSON values."""
+        return {
+            "decoding": dict(images.DECODING),
+            "detector": self.detector,
+            "detector_settings": dict(DETECTORS[self.detector].settings),
+            "detector_weights": self.weights_sha256,
+            "attempts": [list(attempt) for attempt in self.attempts],
+            "choose": self.choose,
+            "min_face": self.min_face,
+            "faces_version": FACES_VERSION,
+        }
+
+
+def default_settings(
+    detector: str = "centerface", choose: str = "center", detector_weights: str | Path | None = None
+) -> FaceSettings:
+    """Return the settings to use a detector with, its weight file's hash filled in.
+
+    Args:
+        detector: a name of DETECTORS.
+        choose: which of several faces.
+        detector_weights: another file for the detector: a name of the table of weights, or a file of the
+            user's, which is copied into featurekit's home; None for the detector's own.
+
+    Raises:
+        UnknownNameError: no such detector, or no such way to choose.
+        WeightsError: the detector has no use for weights, or the file cannot be read.
+    """
+    own = DETECTORS[detector].weights
+    if own is None:  # nothing is looked for, so nothing is gained by looking again
+        if detector_weights:
+            raise WeightsError(f"The detector {detector} has no weights to choose.")
+        return FaceSettings(detector=detector, choose=choose, attempts=((32, 0.0),))
+    name = str(detector_weights or own)
+    sha256 = weights.sha256_of(name) if name in weights_table.WEIGHTS else weights.adopt(Path(name))
+    return FaceSettings(detector=detector, choose=choose, weights_sha256=sha256)

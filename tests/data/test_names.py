@@ -1,0 +1,80 @@
+"""A name in another spelling is the same file; a near match is only named."""
+
+import unicodedata
+
+import pandas as pd
+import pytest
+
+from featurekit.data._content import sha256_of_file
+from featurekit.data._names import look_alikes
+from featurekit.data.cleaning import clean
+from featurekit.data.datasets import RawRows
+
+
+def pictures(folder, **contents):
+    """Write files whose bytes are the given words, a.jpg and so on; nothing here decodes them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        (folder / f"{name}.jpg").write_bytes(content.encode())
+
+
+def judged(folder, **columns):
+    """The manifest that clean() makes of rows with these columns."""
+    return clean(RawRows(pd.DataFrame(columns), folder))
+
+
+def reasons_of(folder, **columns):
+    return judged(folder, **columns).table["reason"].tolist()
+
+
+@pytest.mark.parametrize("name", ["Zoë/André.jpg", "Łukasz/ñandú.jpg", "が/ハ\u3099.jpg"])
+@pytest.mark.parametrize(("in_table", "on_disk"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_name_in_another_form_of_unicode_is_the_same_file(name, in_table, on_disk, tmp_path):
+    there, named = unicodedata.normalize(on_disk, name), unicodedata.normalize(in_table, name)
+    (tmp_path / there).parent.mkdir()
+    (tmp_path / there).write_text("picture")
+    manifest = judged(tmp_path, image_path=[named], age=[30])
+    assert manifest.table["reason"].tolist() == [""]
+    assert manifest.table["image_path"].tolist() == [there]
+    assert manifest.table["content"].iloc[0] == sha256_of_file(tmp_path / there)
+    if there != named:
+        assert manifest.info["notes"][0].startswith(
+            "Files whose names have another form of Unicode on the disk"
+        )
+
+
+def test_of_two_files_that_look_alike_none_is_guessed(tmp_path):
+    for name in ("e\u0301\u0323.jpg", "\u1eb9\u0301.jpg"):
+        (tmp_path / name).write_text(name)
+    assert reasons_of(tmp_path, image_path=["\u00e9\u0323.jpg"], age=[30]) == ["missing_file"]
+
+
+@pytest.mark.parametrize(
+    ("named", "there"),
+    [("IMG.JPG", "IMG.jpg"), ("a/b.jpg", "A/B.jpg"), ("one.jpeg", "one.JPG"), ("two", "two.png")],
+)
+def test_a_near_match_of_a_missing_file_is_named_and_not_taken(named, there, tmp_path):
+    (tmp_path / there).parent.mkdir(exist_ok=True)
+    (tmp_path / there).write_text("picture")
+    manifest = judged(tmp_path, image_path=[named], age=[30])
+    assert manifest.table["reason"].tolist() == ["missing_file"]
+    assert manifest.info["notes"] == [
+        f"Files that are not there, and one of nearly the same name is: 1 ('{there}' for '{named}')."
+        " Correct the names where these are meant."
+    ]
+
+
+@pytest.mark.parametrize("name", ["gone.jpg", "x/" * 900 + "y.jpg", "link.jpg", "a.jpg/b.jpg"])
+def test_a_missing_file_without_a_near_match_is_not_talked_about(name, tmp_path):
+    pictures(tmp_path, a="one")
+    (tmp_path / "link.jpg").symlink_to("nothing")
+    manifest = judged(tmp_path, image_path=[name], age=[30])
+    assert manifest.table["reason"].tolist() == ["missing_file"]
+    assert "notes" not in manifest.info
+
+
+def test_no_name_is_looked_for_outside_the_folder(tmp_path):
+    pictures(tmp_path / "secret", IMG="one")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "link").symlink_to(tmp_path / "secret")
+    assert look_alikes(["../secret/img.jpg", "link/img.jpg", "LINK/IMG.jpg"], tmp_path / "data") == ({}, {})

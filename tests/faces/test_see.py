@@ -1,0 +1,88 @@
+"""A photograph is decoded once, and again only where a crop would be enlarged."""
+
+import io
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from featurekit.faces import images
+from featurekit.faces.align import align
+from featurekit.faces.detectors import Detection, FaceFinder
+from featurekit.faces.face import Face
+from featurekit.faces.see import see_faces
+from featurekit.faces.settings import FaceSettings
+
+# A face as a detector gives it, 100 × 140 pixels, its box's corner at (0, 0).
+MARKS = np.array([[30, 50], [70, 50], [50, 75], [35, 105], [65, 105]], np.float32)
+
+
+def face_at(x: float, y: float, width: float = 100, confidence: float = 0.9) -> Detection:
+    """Return a face whose box's upper left corner is at (x, y)."""
+    scale = np.float32(width / 100)
+    corner = np.array([x, y], np.float32)
+    box = np.array([x, y, x + width, y + 1.4 * width], np.float32)
+    return Detection(box, MARKS * scale + corner, confidence)
+
+
+def picture(*boxes: tuple[int, int, int, int], width: int = 400, height: int = 300) -> NDArray[np.uint8]:
+    """Return a picture with a red rectangle for each box x1, y1, x2, y2, the first the reddest."""
+    pixels = np.full((height, width, 3), 128, np.uint8)
+    for (x1, y1, x2, y2), shade in zip(boxes, (250, 230, 210), strict=False):
+        pixels[y1:y2, x1:x2] = shade, 0, 0
+    return pixels
+
+
+SETTINGS = FaceSettings()
+
+
+def photograph(width: int, height: int, **options: object) -> bytes:
+    """Return a JPEG whose colours rise to the right and downwards."""
+    x, y = np.meshgrid(np.linspace(0, 255, width), np.linspace(0, 255, height))
+    file = io.BytesIO()
+    Image.fromarray(np.dstack([x, y, x]).astype(np.uint8)).save(file, "JPEG", quality=95, **options)
+    return file.getvalue()
+
+
+def one_face(x: float, y: float, width: float) -> FaceFinder:
+    """Return a detector that sees one face, at a place given in parts of the picture without border."""
+
+    def find(pixels: NDArray[np.uint8], size: int) -> list[Detection]:
+        inside = np.flatnonzero(pixels.any(axis=2).any(axis=0))
+        start, side = inside[0], np.ptp(inside) + 1
+        return [face_at(start + x * side, start + y * side, width * side)]
+
+    return find
+
+
+@pytest.mark.parametrize(("part", "expected"), [(0.3, [4]), (0.05, [4, 1])])
+def test_a_large_photograph_is_decoded_small_and_again_only_where_the_face_would_be_enlarged(
+    part: float, expected: list[int], monkeypatch
+) -> None:
+    data = photograph(5600, 4200)
+    factors = []
+    decode = images.decode
+
+    def recorded(data: bytes, *, factor: int = 1) -> NDArray[np.uint8]:
+        factors.append(factor)
+        return decode(data, factor=factor)
+
+    monkeypatch.setattr(images, "decode", recorded)
+    (seen,), size = see_faces(data, one_face(0.4, 0.3, part), SETTINGS, [("dlib", 224)])
+    assert factors == expected
+    assert size == (5600, 4200)
+    crop = seen.crops["dlib", 224]
+    whole, _ = align(decode(data), seen.face.landmarks, seen.face.box, "dlib", 224)
+    assert np.abs(crop.astype(int) - whole).max() <= 3
+
+
+def test_a_face_that_is_known_is_not_looked_for_again() -> None:
+    def never(pixels: NDArray[np.uint8], size: int) -> list[Detection]:
+        raise AssertionError
+
+    found = face_at(40, 30, 100)
+    known = Face("ok", found.box, found.landmarks, 0.9, 1, 0)
+    (seen,), _ = see_faces(photograph(200, 200), never, SETTINGS, [("dlib", 64)], known=known)
+    assert seen.face is known
+    assert seen.aligned_by == "landmarks"

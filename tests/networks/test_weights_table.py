@@ -1,0 +1,67 @@
+"""The table of weights: every entry is complete, and what needs weights finds them in it."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from featurekit.errors import UnknownNameError
+from featurekit.faces.detectors import DETECTORS
+from featurekit.networks import weights, weights_fetching, weights_table
+from featurekit.networks.backbones import BACKBONES
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    folder = tmp_path / "home"
+    monkeypatch.setenv("FEATUREKIT_HOME", str(folder))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    return folder
+
+
+def test_every_entry_is_complete():
+    for name, entry in weights_table.WEIGHTS.items():
+        assert entry.name == name
+        assert len(entry.sha256) in (8, 64)
+        assert set(entry.sha256) <= set("0123456789abcdef")
+        assert entry.size > 0
+        assert entry.about
+        assert all((entry.licences.code, entry.licences.weights, entry.licences.training_data))
+        assert entry.source
+        assert [bool(entry.url), bool(entry.archive), bool(entry.page)].count(True) == 1
+        assert bool(entry.archive) == bool(entry.member)
+        assert not entry.url or entry.url.startswith("https://")
+
+
+def test_no_two_entries_share_a_file_or_a_hash():
+    entries = list(weights_table.WEIGHTS.values())
+    assert len({entry.file_name for entry in entries}) == len(entries)
+    assert len({entry.sha256[:8] for entry in entries}) == len(entries)
+
+
+def test_what_is_builtin_comes_through_pip_alone():
+    builtin = [entry for entry in weights_table.WEIGHTS.values() if entry.is_builtin]
+    assert {entry.name for entry in builtin} == {"dlib_age", "dlib_gender", "mobilenet_v2", "centerface"}
+    assert all(entry.archive.requirement and "==" in entry.archive.requirement for entry in builtin)
+
+
+def test_torchvision_names_the_same_files():
+    sources = Path(importlib.util.find_spec("torchvision").origin).parent / "models"
+    published = "".join((sources / f"{name}.py").read_text() for name in ("resnet", "vgg", "inception"))
+    ours = [entry for entry in weights_table.WEIGHTS.values() if "pytorch.org" in entry.url]
+    assert len(ours) == 8
+    for entry in ours:
+        assert f'url="{entry.url}"' in published
+        assert entry.file_name.endswith(f"-{entry.sha256[:8]}.pth")
+
+
+def test_every_backbone_and_detector_finds_its_weights_in_the_table():
+    wanted = {member.weights for registry in (BACKBONES, DETECTORS) for member in registry}
+    assert wanted - {None} <= set(weights_table.WEIGHTS)
+
+
+def test_an_unknown_name_is_answered_with_the_one_that_was_meant():
+    with pytest.raises(UnknownNameError, match="Did you mean 'resnet50'"):
+        weights.read("resnet05")
+    with pytest.raises(UnknownNameError, match="Did you mean 'buffalo_l'"):
+        weights_fetching.fetch("bufalo_l")
