@@ -33,10 +33,10 @@ from featurekit.estimators import CLASSIFIERS
 from featurekit.estimators._estimator import one_blas_thread
 from featurekit.evaluation.cross_validation import Fitting, cross_validate
 from featurekit.faces.images import decode, read_bytes, reduction
+from featurekit.files import leads_out, read_facts, write_facts, write_text
 from featurekit.networks.backbones import split_feature
 from featurekit.networks.engines import usable_cores
 from featurekit.progress import Progress
-from featurekit.project import leads_out, read_facts, write_facts, write_text
 from featurekit.text import counted, no_formula, words_of
 
 VERSION = 1

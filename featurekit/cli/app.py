@@ -24,7 +24,7 @@ import typer
 
 from featurekit import __version__
 from featurekit.errors import FeaturekitError, ManifestError, WorkspaceError
-from featurekit.project import Workspace
+from featurekit.project import Project
 from featurekit.text import first_few, one_line, readable_name, write_out
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ LARGEST_SEED = 2**32 - 1  # that scikit-learn takes
 
 def _name_of_comparison(name: str | None) -> str | None:
     """Refuse a name that no comparison can have, also an empty one, which would mean the default."""
-    return name if name is None else Workspace(Path()).report(name).name
+    return name if name is None else Project(Path()).report(name).name
 
 
 ComparisonName = Annotated[
@@ -86,7 +86,7 @@ ComparisonName = Annotated[
 class _State:
     """What the options before the command say."""
 
-    workspace: Workspace
+    workspace: Project
 
 
 @app.callback(invoke_without_command=True)
@@ -101,7 +101,7 @@ def _options(
     if version:
         typer.echo(f"featurekit {__version__}")
         raise typer.Exit
-    context.obj = _State(Workspace(workspace))
+    context.obj = _State(Project(workspace))
 
 
 # ---------------------------------------------------------------- weights
@@ -907,7 +907,7 @@ def _print_checked(one: "Checked") -> None:
         typer.echo(f"{one.feature}, cache: {line}")
 
 
-def _report_changes(workspace: Workspace, manifest: "Manifest", names: tuple[str, str]) -> None:
+def _report_changes(workspace: Project, manifest: "Manifest", names: tuple[str, str]) -> None:
     """Write what changed between two comparisons of a workspace."""
     from featurekit.evaluation.comparison import compare_runs, relabelled
     from featurekit.evaluation.cross_validation import some_runs
@@ -1587,12 +1587,12 @@ def cache_export(
 # ---------------------------------------------------------------- what the commands share
 
 
-def _workspace(context: typer.Context) -> Workspace:
+def _workspace(context: typer.Context) -> Project:
     state: _State = context.obj
     return state.workspace
 
 
-def _manifest(workspace: Workspace) -> "Manifest":
+def _manifest(workspace: Project) -> "Manifest":
     from featurekit.data.manifest import Manifest
 
     if not workspace.manifest.is_file():
@@ -1603,7 +1603,7 @@ def _manifest(workspace: Workspace) -> "Manifest":
     return Manifest.load(workspace.manifest)
 
 
-def _ledger(workspace: Workspace) -> "Ledger":
+def _ledger(workspace: Project) -> "Ledger":
     from featurekit.embeddings.extractor import Ledger
 
     ledger = Ledger.load(workspace.cache / "extracted.json")

@@ -22,8 +22,8 @@ from featurekit.evaluation.cross_validation import Run
 from featurekit.evaluation.outcomes import MOST_LABELS, Outcomes, collect, hash_of, read_predictions
 from featurekit.evaluation.scores import cells_of, from_counts, log_losses, ranked_probabilities
 from featurekit.evaluation.timing import CLEARLY, milliseconds, timed_on
+from featurekit.files import read_facts, write_facts
 from featurekit.progress import Progress
-from featurekit.project import read_facts, write_facts
 from featurekit.uncertainty.calibration import (
     MISSED,
     Bin,

@@ -62,12 +62,12 @@ from featurekit.evaluation.scores import (
 )
 from featurekit.evaluation.tuning import Search, limit_memory, search
 from featurekit.faces.find import STATUSES
+from featurekit.files import whole_file, write_text
 from featurekit.inference.model import TrainedModel, spread_out
 from featurekit.networks.backbones import BACKBONES, Backbone, split_feature
 from featurekit.networks.engines import available_memory, resolve, usable_cores, watch_memory
 from featurekit.networks.engines.torch import keep_memory
 from featurekit.progress import Progress
-from featurekit.project import whole_file, write_text
 from featurekit.registry import unknown
 from featurekit.uncertainty.calibration import MISSED, Calibration, calibrate_classes, calibrate_years
 

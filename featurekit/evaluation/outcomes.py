@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from featurekit.data.manifest import COLUMNS, Manifest, Target
 from featurekit.errors import WorkspaceError
-from featurekit.project import make_folder, whole_file
+from featurekit.files import make_folder, whole_file
 
 MOST_LABELS = 24  # of a column that faces are sliced by
 # Of a probability's 24 binary digits so many are kept: exact to 1 in 30,000, in half the size on the disk.

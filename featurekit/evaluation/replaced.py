@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from featurekit.errors import WorkspaceError
-from featurekit.project import is_running, make_folder, sync_folder, writer_of
+from featurekit.files import is_running, make_folder, sync_folder, writer_of
 
 # What a comparison consists of, below its folder; the folds last, because runs without folds mean nothing.
 OF_A_COMPARISON = (

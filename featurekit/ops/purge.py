@@ -34,9 +34,7 @@ from featurekit.errors import ManifestError, UnknownNameError, WorkspaceError
 from featurekit.evaluation.outcomes import read_predictions
 from featurekit.evaluation.replaced import all_replaced_folders
 from featurekit.faces.find import FaceSettings
-from featurekit.ops import _forget_outcomes
-from featurekit.project import (
-    Workspace,
+from featurekit.files import (
     is_running,
     is_unfinished,
     read_facts,
@@ -45,6 +43,8 @@ from featurekit.project import (
     write_text,
     writer_of,
 )
+from featurekit.ops import _forget_outcomes
+from featurekit.project import Project
 from featurekit.registry import unknown
 from featurekit.report.gallery import shows_people
 from featurekit.text import as_it_was
@@ -132,7 +132,7 @@ class Purged:
     strangers: int
 
 
-def find_traces(workspace: Workspace, subjects: Sequence[str], images: Sequence[str]) -> Traces:
+def find_traces(workspace: Project, subjects: Sequence[str], images: Sequence[str]) -> Traces:
     """Return what persons and photographs are known by, with those of a purge that was not finished.
 
     Args:
@@ -181,7 +181,7 @@ def find_traces(workspace: Workspace, subjects: Sequence[str], images: Sequence[
     return traces
 
 
-def look(workspace: Workspace, traces: Traces) -> Purged:
+def look(workspace: Project, traces: Traces) -> Purged:
     """Return what a purge would remove; nothing is changed.
 
     Raises:
@@ -218,7 +218,7 @@ def look(workspace: Workspace, traces: Traces) -> Purged:
     )
 
 
-def purge(workspace: Workspace, traces: Traces) -> Purged:
+def purge(workspace: Project, traces: Traces) -> Purged:
     """Remove all that somebody is known by, read everything anew, and return what was removed.
 
     Nothing else may run in the workspace meanwhile: it could write again what it remembers.
@@ -241,7 +241,7 @@ def purge(workspace: Workspace, traces: Traces) -> Purged:
     return found
 
 
-def what_is_left(workspace: Workspace, traces: Traces) -> list[str]:
+def what_is_left(workspace: Project, traces: Traces) -> list[str]:
     """Read everything anew and return, a line each, what there still is of somebody."""
     damaged = Store(workspace.cache).verify().damaged
     left = [f"{damage.path}, which is damaged" for damage in damaged]
@@ -319,7 +319,7 @@ def _remembered(store: Store) -> set[str]:
     return {bytes(key).hex() for shelf in store.shelves() for key in store.keys_on(shelf)}
 
 
-def _places(workspace: Workspace, traces: Traces) -> list[Place]:
+def _places(workspace: Project, traces: Traces) -> list[Place]:
     """Return every place that may hold something of somebody, in the order it is to be removed."""
     manifest, store = Manifest.load(workspace.manifest), Store(workspace.cache)
     gone, own = set(traces.face_ids), _own_keys(manifest, traces)
@@ -489,7 +489,7 @@ def _remove_pages(folder: Path, gone: set[str]) -> None:
 # ---------------------------------------------------------------- what killed writers have left
 
 
-def _unfinished(workspace: Workspace) -> list[Path]:
+def _unfinished(workspace: Project) -> list[Path]:
     """Return the files that somebody has begun to write."""
     found = list(workspace.root.iterdir())
     for folder in (workspace.cache, workspace.root / "reports"):
@@ -497,7 +497,7 @@ def _unfinished(workspace: Workspace) -> list[Path]:
     return sorted(path for path in found if is_unfinished(path))
 
 
-def _remove_unfinished(workspace: Workspace) -> None:
+def _remove_unfinished(workspace: Project) -> None:
     for path in _unfinished(workspace):
         writer = writer_of(path)
         if writer not in (None, os.getpid()) and is_running(writer):

@@ -19,7 +19,7 @@ from featurekit import __version__
 from featurekit.checks.audit import Audit
 from featurekit.evaluation.comparison import Difference, Evidence
 from featurekit.evaluation.cross_validation import Run
-from featurekit.project import write_text
+from featurekit.files import write_text
 from featurekit.report.changes import compose_changes
 from featurekit.report.gallery import SIDE, Errors
 from featurekit.report.page import SYNTHETIC, Answers, Code, Figure, Gallery, Page, Points, Text, compose

@@ -14,9 +14,10 @@ from featurekit.evaluation import cross_validation as benchmark
 from featurekit.evaluation import replaced as _replaced
 from featurekit.evaluation.cross_validation import load_runs
 from featurekit.evaluation.replaced import all_replaced_folders, how_to_have_back, replaced_folders, set_aside
+from featurekit.files import write_text
 from featurekit.inference import archive as _bundle
 from featurekit.ops.purge import find_traces, look, purge
-from featurekit.project import Workspace, write_text
+from featurekit.project import Project
 
 ROOT = Path(__file__).parents[2]
 FIT = ("fit", "--model", "logistic_regression", "--target", "gender")
@@ -38,9 +39,9 @@ def workspace(kept, featurekit, request, tmp_path):
         assert featurekit("report")[0] == 0
         assert featurekit("audit", "--no-pictures")[0] == 0
         shutil.copytree(tmp_path / "work", kept)
-        return Workspace(tmp_path / "work")
+        return Project(tmp_path / "work")
     shutil.copytree(kept, tmp_path / "work")
-    return Workspace(tmp_path / "work")
+    return Project(tmp_path / "work")
 
 
 def everything_in(*folders):
@@ -248,7 +249,7 @@ def test_a_data_set_that_cannot_be_prepared_leaves_the_manifest_as_it_was(
     def full(self, *_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("featurekit.project.os.fsync", full)
+    monkeypatch.setattr("featurekit.files.os.fsync", full)
     with pytest.raises(benchmark.WorkspaceError, match="No space left"):
         manifest.save(workspace.manifest)
     assert everything_in(workspace.root) == before

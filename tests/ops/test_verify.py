@@ -16,7 +16,7 @@ from featurekit.evaluation import cross_validation as benchmark
 from featurekit.networks.backbones import BACKBONES, Backbone
 from featurekit.ops import verify as verification
 from featurekit.ops.verify import verify_run
-from featurekit.project import Workspace
+from featurekit.project import Project
 
 FIT = ("fit", "--model", "logistic_regression", "--target", "gender", "--folds", "4", "--no-models")
 EXTRACT = ("extract", "--backbone", "mean_color", "--detector", "whole_image")
@@ -44,7 +44,7 @@ def workspace(kept, featurekit, request, tmp_path):
         beside = tmp_path / "work" / "manifest.json"
         content = json.loads(beside.read_text())
         beside.write_text(json.dumps(content | {"root": str(tmp_path / "photos")}))
-    return Workspace(tmp_path / "work")
+    return Project(tmp_path / "work")
 
 
 def verified(workspace, **options):
