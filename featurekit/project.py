@@ -28,7 +28,7 @@ from pathlib import Path
 from featurekit.errors import WorkspaceError
 from featurekit.files import LONGEST_NAME
 
-_REPLACED = "replaced-"
+REPLACED = "replaced-"
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ class ComparisonFolder:
 
     def replaced(self, time: str) -> Path:
         """Where what is replaced at a time is put."""
-        return self.root / f"{_REPLACED}{time}"
+        return self.root / f"{REPLACED}{time}"
 
     def all_runs(self) -> list[Path]:
         """Return the files of all runs, by name."""
@@ -206,13 +206,17 @@ class ComparisonFolder:
         """Return the files of all outcomes, and the one of the faces' labels, by name."""
         return sorted(self.outcomes.glob("*.parquet"))
 
-    def all_replaced(self) -> list[Path]:
+    def replaced_folders(self) -> list[Path]:
         """Return the folders that hold what was replaced, the oldest first."""
-        return sorted(path for path in self.root.glob(f"{_REPLACED}*") if path.is_dir())
+        return sorted(path for path in self.root.glob(f"{REPLACED}*") if path.is_dir())
 
-    def begun_replacing(self) -> list[Path]:
-        """Return the folders that somebody began to fill with what is replaced, and did not finish."""
-        return sorted(path for path in self.root.glob(f".{_REPLACED}*.tmp") if path.is_dir())
+    def all_replaced_folders(self) -> list[Path]:
+        """Return replaced_folders() and those that somebody began to fill and did not finish."""
+        return [*self.replaced_folders(), *self.unfinished_replaced()]
+
+    def unfinished_replaced(self) -> list[Path]:
+        """Return the folders that somebody began to fill with what is replaced, and has not finished."""
+        return sorted(path for path in self.root.glob(f".{REPLACED}*.tmp") if path.is_dir())
 
     def files(self) -> list[Path]:
         """Return what the comparison consists of; the folds last, because runs without folds mean nothing."""

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from featurekit.data.manifest import Manifest
-from featurekit.evaluation.comparison import Evidence, gather
-from featurekit.evaluation.cross_validation import load_runs
+from featurekit.evaluation.evidence import Evidence, gather
 from featurekit.evaluation.replaced import set_aside
+from featurekit.evaluation.results import load_runs
 from featurekit.project import Project
 
 FIT = ("fit", "--target", "gender", "--model", "logistic_regression")

@@ -31,7 +31,8 @@ from featurekit.embeddings.extractor import Embeddings, Ledger, load_embeddings
 from featurekit.errors import FoldError, ImageError, TargetError, WorkspaceError
 from featurekit.estimators import CLASSIFIERS
 from featurekit.estimators._estimator import one_blas_thread
-from featurekit.evaluation.cross_validation import Fitting, cross_validate
+from featurekit.evaluation.cross_validation import cross_validate
+from featurekit.evaluation.fitting import Fitting
 from featurekit.faces.images import decode, read_bytes, reduction
 from featurekit.files import leads_out, read_facts, write_facts, write_text
 from featurekit.networks.backbones import split_feature

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from featurekit.data.manifest import Manifest
     from featurekit.embeddings.extractor import Extraction, Ledger
     from featurekit.estimators import ClassifierKind
-    from featurekit.evaluation.cross_validation import Run
+    from featurekit.evaluation.results import Run
     from featurekit.inference.model import TrainedModel
     from featurekit.inference.predict import Asked, Collected
     from featurekit.ops.purge import Purged
@@ -490,7 +490,8 @@ def fit(
       featurekit fit --model multitask_cnn --features mobilenet_v2 --epochs 6,12
     """
     from featurekit.cache.store import Store
-    from featurekit.evaluation import cross_validation as benchmark
+    from featurekit.evaluation.comparison import Comparison
+    from featurekit.evaluation.planning import plan
     from featurekit.evaluation.readiness import RARE
     from featurekit.evaluation.unused_options import unused_options
     from featurekit.registry import unknown
@@ -500,11 +501,11 @@ def fit(
         raise WorkspaceError(unknown("way to treat rare classes", rare, list(RARE)))
     manifest = _manifest(workspace)
     ledger = _ledger(workspace)
-    comparison = benchmark.Comparison.open(
+    comparison = Comparison.open(
         workspace.report(name or manifest.name), manifest, n_folds=folds, seed=seed, new_folds=new_folds
     )
     variations = _variations(epochs, batch_size, set_)
-    plans = benchmark.plan(
+    plans = plan(
         manifest,
         ledger,
         models=model or ["svm"],
@@ -552,13 +553,14 @@ def fit(
 @contextmanager
 def _kept_if_it_fails(folder: Path, models: Path) -> Iterator[None]:
     """Say, where a fit fails or is stopped, where the runs are that it has replaced."""
-    from featurekit.evaluation.replaced import how_to_have_back, replaced_folders
+    from featurekit.evaluation.replaced import how_to_have_back
+    from featurekit.project import ComparisonFolder
 
-    before = replaced_folders(folder)
+    before = ComparisonFolder(folder).replaced_folders()
     try:
         yield
     except BaseException:
-        for replaced in replaced_folders(folder):
+        for replaced in ComparisonFolder(folder).replaced_folders():
             if replaced not in before:
                 typer.echo(
                     f"What this fit was to replace is in {replaced}. To have it back:"
@@ -566,7 +568,7 @@ def _kept_if_it_fails(folder: Path, models: Path) -> Iterator[None]:
                     err=True,
                 )
         raise
-    for replaced in replaced_folders(folder):
+    for replaced in ComparisonFolder(folder).replaced_folders():
         typer.echo(
             f"note: {replaced} still holds what was replaced by a fit that did not end. To have it back:"
             f" {how_to_have_back(replaced, models)}",
@@ -616,7 +618,9 @@ def ensemble(
     """
     from fnmatch import fnmatchcase
 
-    from featurekit.evaluation.cross_validation import Comparison, load_runs
+    from featurekit.evaluation.comparison import Comparison
+    from featurekit.evaluation.ensemble import combine
+    from featurekit.evaluation.results import load_runs
 
     workspace = _workspace(context)
     manifest = _manifest(workspace)
@@ -637,7 +641,7 @@ def ensemble(
         known = ", ".join(run.name for run in runs) or "none"
         raise WorkspaceError(f"There is no target with a run for each of {', '.join(member)}. Runs: {known}.")
     comparison = Comparison.open(folder, manifest)
-    made = [comparison.combine(members, weighted=weighted, command=_command_line()) for members in wanted]
+    made = [combine(comparison, members, weighted=weighted, command=_command_line()) for members in wanted]
     _print_runs(made)
     typer.echo(f"Runs are in {folder / 'runs'}. Now: featurekit report")
 
@@ -681,9 +685,9 @@ def report(
     """
     from featurekit.cache.store import Store
     from featurekit.checks.audit import Audit
-    from featurekit.evaluation.comparison import MARGIN_POINTS, MARGIN_YEARS, gather
-    from featurekit.evaluation.cross_validation import some_runs
-    from featurekit.evaluation.outcomes import set_apart
+    from featurekit.evaluation.comparable import set_apart
+    from featurekit.evaluation.evidence import MARGIN_POINTS, MARGIN_YEARS, gather
+    from featurekit.evaluation.results import some_runs
     from featurekit.registry import unknown
     from featurekit.report import write_report
     from featurekit.report.apart import apart_from
@@ -782,8 +786,10 @@ def audit_data(
     from featurekit.data.splits import make_fold_set
     from featurekit.embeddings.extractor import Ledger
     from featurekit.errors import FoldError
-    from featurekit.evaluation.cross_validation import Comparison, load_runs
-    from featurekit.evaluation.outcomes import read_predictions, set_apart
+    from featurekit.evaluation.comparable import set_apart
+    from featurekit.evaluation.comparison import Comparison
+    from featurekit.evaluation.outcomes import read_predictions
+    from featurekit.evaluation.results import load_runs
 
     workspace = _workspace(context)
     manifest = _manifest(workspace)
@@ -909,8 +915,8 @@ def _print_checked(one: "Checked") -> None:
 
 def _report_changes(workspace: Project, manifest: "Manifest", names: tuple[str, str]) -> None:
     """Write what changed between two comparisons of a workspace."""
-    from featurekit.evaluation.comparison import compare_runs, relabelled
-    from featurekit.evaluation.cross_validation import some_runs
+    from featurekit.evaluation.changes import compare_runs, relabelled
+    from featurekit.evaluation.results import some_runs
     from featurekit.report import write_changes
 
     before, after = (workspace.report(name) for name in names)

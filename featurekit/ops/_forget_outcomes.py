@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 
 from featurekit.data.manifest import Manifest
-from featurekit.evaluation.cross_validation import load_runs
-from featurekit.evaluation.outcomes import hash_of_rows, read_outcomes, write_outcomes
+from featurekit.evaluation.comparable import hash_of_rows
+from featurekit.evaluation.outcomes import read_outcomes, write_outcomes
+from featurekit.evaluation.results import load_runs
 
 
 def count(folder: Path, gone: Collection[str], manifest: Manifest) -> int:

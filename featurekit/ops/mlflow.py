@@ -22,7 +22,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from featurekit.errors import EngineError, StoreError
-from featurekit.evaluation.cross_validation import Run, some_runs
+from featurekit.evaluation.results import Run, some_runs
 from featurekit.progress import Progress
 from featurekit.report.gallery import shows_people
 from featurekit.text import markdown, visible

@@ -32,7 +32,6 @@ from featurekit.data.splits import FoldSet
 from featurekit.embeddings.extractor import row_keys
 from featurekit.errors import ManifestError, UnknownNameError, WorkspaceError
 from featurekit.evaluation.outcomes import read_predictions
-from featurekit.evaluation.replaced import all_replaced_folders
 from featurekit.faces.find import FaceSettings
 from featurekit.files import (
     is_running,
@@ -44,7 +43,7 @@ from featurekit.files import (
     writer_of,
 )
 from featurekit.ops import _forget_outcomes
-from featurekit.project import Project
+from featurekit.project import ComparisonFolder, Project
 from featurekit.registry import unknown
 from featurekit.report.gallery import shows_people
 from featurekit.text import as_it_was
@@ -325,7 +324,9 @@ def _places(workspace: Project, traces: Traces) -> list[Place]:
     gone, own = set(traces.face_ids), _own_keys(manifest, traces)
     keys = np.frombuffer(bytes.fromhex("".join(sorted(own))), np.uint8).reshape(-1, 32)
     folders = sorted(path for path in (workspace.root / "reports").glob("*") if path.is_dir())
-    comparisons = [part for folder in folders for part in (folder, *all_replaced_folders(folder))]
+    comparisons = [
+        part for folder in folders for part in (folder, *ComparisonFolder(folder).all_replaced_folders())
+    ]
     places = [
         # First, because it is refused where somebody still writes.
         Place(

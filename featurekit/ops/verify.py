@@ -28,8 +28,9 @@ from featurekit.embeddings.extractor import (
 )
 from featurekit.embeddings.worker import Looked, Looker, Task
 from featurekit.errors import FeaturekitError, StoreError, WorkspaceError
-from featurekit.evaluation.cross_validation import Run, processor, some_runs, versions
 from featurekit.evaluation.outcomes import read_predictions
+from featurekit.evaluation.provenance import processor, versions
+from featurekit.evaluation.results import Run, some_runs
 from featurekit.faces.find import FaceSettings, open_finder
 from featurekit.networks.engines import usable_cores
 from featurekit.progress import Progress

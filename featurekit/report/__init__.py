@@ -17,8 +17,9 @@ from markupsafe import Markup
 
 from featurekit import __version__
 from featurekit.checks.audit import Audit
-from featurekit.evaluation.comparison import Difference, Evidence
-from featurekit.evaluation.cross_validation import Run
+from featurekit.evaluation.differences import Difference
+from featurekit.evaluation.evidence import Evidence
+from featurekit.evaluation.results import Run
 from featurekit.files import write_text
 from featurekit.report.changes import compose_changes
 from featurekit.report.gallery import SIDE, Errors
@@ -181,8 +182,8 @@ def write_changes(
         before: runs of the earlier one.
         after: of the later one.
         names: of the comparisons.
-        differences: from featurekit.evaluation.comparison.compare_runs().
-        apart: from featurekit.evaluation.comparison.relabelled().
+        differences: from featurekit.evaluation.changes.compare_runs().
+        apart: from featurekit.evaluation.changes.relabelled().
 
     Raises:
         WorkspaceError: they have no run in common, or the folder cannot be written.

@@ -20,9 +20,10 @@ from featurekit.data.manifest import Manifest, Target
 from featurekit.embeddings.extractor import make_recipes, row_keys, settings_of
 from featurekit.embeddings.worker import Looker, Task, face_from
 from featurekit.errors import WorkspaceError
-from featurekit.evaluation.comparison import Evidence
-from featurekit.evaluation.cross_validation import PIXELS, Run
+from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.outcomes import read_predictions
+from featurekit.evaluation.planning import PIXELS
+from featurekit.evaluation.results import Run
 from featurekit.faces.detectors import Detection
 from featurekit.networks.backbones import split_feature
 

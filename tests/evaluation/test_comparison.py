@@ -8,10 +8,13 @@ import pytest
 
 from featurekit.data.manifest import AGE_GROUP, COLUMNS, GENDER, TARGETS, Manifest
 from featurekit.errors import WorkspaceError
-from featurekit.evaluation import comparison as evidence
-from featurekit.evaluation.comparison import FEWEST, Estimate, Evidence, compare_runs, gather
+from featurekit.evaluation import confidence, evidence
+from featurekit.evaluation.changes import compare_runs
+from featurekit.evaluation.estimates import Estimate
+from featurekit.evaluation.evidence import Evidence, gather
 from featurekit.evaluation.scores import score
 from featurekit.uncertainty.calibration import Coverage
+from featurekit.uncertainty.resampling import FEWEST
 
 N = 400  # faces, two of each subject
 GROUPS = ("0-2", "25-32", "60-100")
@@ -311,14 +314,14 @@ def test_ranges_of_years_are_as_wide_as_the_errors(folder, manifest):
 def test_a_broken_promise_is_found_for_whom_it_is_broken_and_for_nobody_else():
     rows = [("", 0.6, 0.02), ("hat", 0.2, 0.5), ("gender", 0.4, 0.001), ("gender", 0.9, None)]
     found = [(name, Coverage("x", 99, 99, value, None, 1.0, p)) for name, value, p in rows]
-    adjusted = [one.p_value for _, one in evidence._adjusted(found)]
+    adjusted = [one.p_value for _, one in confidence._adjusted(found)]
     assert adjusted == pytest.approx([0.04, 0.5, 0.003, None])
 
 
 def test_every_age_is_in_a_band():
     ages = np.array([0, 2.9, 3, 7.5, 20, 59.9, 60, 79, 80, 116, np.nan])
     bands = ["0-2", "0-2", "3", "7", "15-20", "54-59", "60-69", "70-79", "80 and older", "80 and older", ""]
-    assert evidence._age_bands(ages).tolist() == bands
+    assert confidence._age_bands(ages).tolist() == bands
 
 
 def test_models_are_compared_on_the_faces_that_both_have_read(folder, manifest):

@@ -14,9 +14,15 @@ from featurekit.data.splits import Fold
 from featurekit.embeddings.extractor import enter, extract, load_embeddings, make_recipes
 from featurekit.errors import EngineError, FoldError, TargetError, UnknownNameError, WorkspaceError
 from featurekit.estimators import CLASSIFIERS, ClassifierKind
-from featurekit.evaluation import cross_validation as benchmark
-from featurekit.evaluation.cross_validation import Comparison, Fitting, Run, cross_validate, load_runs, plan
+from featurekit.evaluation import memory
+from featurekit.evaluation.comparison import Comparison
+from featurekit.evaluation.cross_validation import cross_validate
+from featurekit.evaluation.ensemble import combine
+from featurekit.evaluation.fitting import Fitting
+from featurekit.evaluation.planning import plan
+from featurekit.evaluation.results import Run, load_runs
 from featurekit.faces.find import default_settings
+from featurekit.inference.model import spread_out
 
 COLUMNS = {"image_path": "file", "subject_id": "person", "age": "years", "gender": "sex"}
 SPLIT = [
@@ -233,7 +239,7 @@ def test_every_baseline_is_run_on_one_feature_set_only(world):
 
 
 def test_probabilities_are_spread_over_all_classes():
-    spread = benchmark.spread_out(np.array([[0.25, 0.75]]), np.array([1, 3]), 5)
+    spread = spread_out(np.array([[0.25, 0.75]]), np.array([1, 3]), 5)
     np.testing.assert_array_equal(spread, [[0, 0.25, 0, 0.75, 0]])
 
 
@@ -314,7 +320,7 @@ def test_a_tuned_fold_is_fitted_with_what_its_search_chose():
 def test_folds_whose_kernels_do_not_fit_into_memory_together_run_one_by_one(monkeypatch):
     X, y, subjects = people()
     svm = CLASSIFIERS["svm"].make(GENDER, 0, 1)
-    monkeypatch.setattr(benchmark, "available_memory", lambda: 3 * svm.bytes_needed(120, searching=False))
+    monkeypatch.setattr(memory, "available_memory", lambda: 3 * svm.bytes_needed(120, searching=False))
     said = []
     given = (CLASSIFIERS["svm"], GENDER, X, y, subjects, four_folds(), Fitting(threads=2))
     together = cross_validate(*given, jobs=2, say=said.append)
@@ -565,7 +571,7 @@ def test_how_far_a_long_fit_is_counts(pictures, crops, tmp_path):
 def test_an_ensemble_is_the_mean_of_what_its_members_said(world, tmp_path):
     runs = compare(world, tmp_path / "report", models=["svm", "logistic_regression"])
     comparison = Comparison.open(tmp_path / "report", world[0], n_folds=4)
-    both = comparison.combine(runs[:2])
+    both = combine(comparison, runs[:2])
     assert both.classifier_name == "ensemble of svm and logistic_regression"
     assert both.features == "mean_color"
     one, two, mean = (
@@ -582,7 +588,7 @@ def test_an_ensemble_is_the_mean_of_what_its_members_said(world, tmp_path):
 
 def test_an_ensemble_of_years_is_the_mean_of_the_years(world, tmp_path):
     runs = compare(world, tmp_path / "report", models=["svm", "logistic_regression"], targets=["age"])
-    both = Comparison.open(tmp_path / "report", world[0], n_folds=4).combine(runs[:2])
+    both = combine(Comparison.open(tmp_path / "report", world[0], n_folds=4), runs[:2])
     assert both.confusion == ()
     assert "mae_years" in both.scores
 
@@ -590,7 +596,7 @@ def test_an_ensemble_of_years_is_the_mean_of_the_years(world, tmp_path):
 def test_a_weighted_ensemble_says_what_its_members_count_for(world, tmp_path):
     runs = compare(world, tmp_path / "report", models=["svm"])
     comparison = Comparison.open(tmp_path / "report", world[0], n_folds=4)
-    both = comparison.combine(runs[:2], weighted=True)  # with the floor, which says the same of everybody
+    both = combine(comparison, runs[:2], weighted=True)  # with the floor, which says the same of everybody
     assert both.classifier_name == "weighted ensemble of svm and majority"
     weights = np.array(both.parameters["weights"])
     assert weights.shape == (4, 2)
@@ -609,10 +615,10 @@ def test_an_ensemble_takes_two_runs_of_one_target_and_the_same_folds(world, tmp_
     runs = compare(world, tmp_path / "report", targets=["gender", "age"])
     comparison = Comparison.open(tmp_path / "report", world[0], n_folds=4)
     with pytest.raises(WorkspaceError, match="at least two runs of one target"):
-        comparison.combine([run for run in runs if run.classifier == "majority"])
+        combine(comparison, [run for run in runs if run.classifier == "majority"])
     gender = [run for run in runs if run.target == "gender"]
     with pytest.raises(WorkspaceError, match="at least two"):
-        comparison.combine([gender[0], gender[0]])
+        combine(comparison, [gender[0], gender[0]])
     strange = replace(gender[1], folds={**gender[1].folds, "sha256": "other"})
     with pytest.raises(WorkspaceError, match="other folds"):
-        comparison.combine([gender[0], strange])
+        combine(comparison, [gender[0], strange])

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from featurekit.evaluation.cross_validation import load_runs
+from featurekit.evaluation.results import load_runs
 from featurekit.project import Project
 
 
