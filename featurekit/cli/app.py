@@ -24,7 +24,7 @@ import typer
 
 from featurekit import __version__
 from featurekit.errors import FeaturekitError, ManifestError, WorkspaceError
-from featurekit.project import Project
+from featurekit.project import ComparisonFolder, Project
 from featurekit.text import first_few, one_line, readable_name, write_out
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ def prepare(
         options["columns"] = _pairs(column, "--column")
     if root:
         options["root"] = root
-    index = FileIndex(workspace.cache / "files.sqlite")
+    index = FileIndex(workspace.file_index)
     with index as files, _progress("reading") as progress:
         manifest = prepare_dataset(dataset, path, content_of=files.content_of, progress=progress, **options)
     manifest.save(workspace.manifest)
@@ -348,7 +348,7 @@ def extract(
         extraction = library.extract(
             manifest, recipes, settings, Store(workspace.cache), threads=threads, progress=progress
         )
-    ledger_path = workspace.cache / "extracted.json"
+    ledger_path = workspace.extracted
     asked = {"device": device, "precision": precision}
     ledger = library.enter(library.Ledger.load(ledger_path), extraction, settings, asked)
     ledger.save(ledger_path)
@@ -538,7 +538,7 @@ def fit(
             tune=tune,
             jobs=jobs,
             device=None if device == "auto" else device,
-            checkpoints=workspace.cache / "training",
+            checkpoints=workspace.checkpoints,
             command=_command_line(),
             rare=rare,
             skip=target is None,
@@ -547,7 +547,7 @@ def fit(
             watch=progress.tell,
         )
     _print_runs(runs)
-    typer.echo(f"Runs are in {comparison.folder / 'runs'}. Now: featurekit report")
+    typer.echo(f"Runs are in {ComparisonFolder(comparison.folder).runs}. Now: featurekit report")
 
 
 @contextmanager
@@ -643,7 +643,7 @@ def ensemble(
     comparison = Comparison.open(folder, manifest)
     made = [combine(comparison, members, weighted=weighted, command=_command_line()) for members in wanted]
     _print_runs(made)
-    typer.echo(f"Runs are in {folder / 'runs'}. Now: featurekit report")
+    typer.echo(f"Runs are in {ComparisonFolder(folder).runs}. Now: featurekit report")
 
 
 @app.command()
@@ -696,7 +696,8 @@ def report(
     workspace = _workspace(context)
     # A comparison that came with its outcomes, but without its split, is not of this workspace's manifest.
     kept = workspace.report(name) if name else None
-    is_kept = kept is not None and (kept / "outcomes").is_dir() and not (kept / "folds.json").is_file()
+    files = ComparisonFolder(kept) if kept else None
+    is_kept = files is not None and files.outcomes.is_dir() and not files.folds.is_file()
     manifest = None if is_kept else _manifest(workspace)
     if faces not in FACES:
         raise WorkspaceError(unknown("way to show faces", faces, list(FACES)))
@@ -795,8 +796,9 @@ def audit_data(
     manifest = _manifest(workspace)
     name = name or manifest.name
     folder = workspace.report(name)
+    kept = ComparisonFolder(folder)
     try:
-        if (folder / "folds.json").is_file():
+        if kept.folds.is_file():
             folds = Comparison.open(folder, manifest).folds
         else:
             folds = make_fold_set(name, manifest)
@@ -810,7 +812,7 @@ def audit_data(
             " out."
         )
     embeddings = library.vectors_for(
-        manifest, Ledger.load(workspace.cache / "extracted.json"), Store(workspace.cache), features
+        manifest, Ledger.load(workspace.extracted), Store(workspace.cache), features
     )
     if seed is not None and embeddings is None:
         raise WorkspaceError(
@@ -821,9 +823,7 @@ def audit_data(
     apart = set_apart(runs, manifest)
     for run, why in apart.items():
         typer.echo(f"warning: {run} is left out: {why}. {_again(run, runs)}", err=True)
-    paths = {
-        run.name: folder / "predictions" / f"{run.name}.parquet" for run in runs if run.name not in apart
-    }
+    paths = {run.name: kept.prediction(run.name) for run in runs if run.name not in apart}
     predictions = {run: read_predictions(path) for run, path in paths.items() if path.is_file()}
     with _progress("auditing", unit="pieces") as progress:
         audit = library.audit(
@@ -845,7 +845,7 @@ def audit_data(
             for one in audit.findings
         ],
     )
-    typer.echo(f"Wrote {folder / 'audit.json'} and, with the faces concerned, {folder / 'audit_rows.csv'}")
+    typer.echo(f"Wrote {kept.audit} and, with the faces concerned, {kept.audit_rows}")
     if strict and any(one.severity == "error" for one in audit.findings):
         raise typer.Exit(1)
 
@@ -971,7 +971,7 @@ def log_mlflow(
 
     workspace = _workspace(context)
     folder = workspace.report(name or _manifest(workspace).name)
-    store = to or f"sqlite:///{workspace.root / 'mlflow.db'}"
+    store = to or f"sqlite:///{workspace.mlflow}"
     with _progress("logging", unit="runs") as progress:
         logged = log_comparison(folder, store, experiment, progress=progress)
     typer.echo(
@@ -1612,7 +1612,7 @@ def _manifest(workspace: Project) -> "Manifest":
 def _ledger(workspace: Project) -> "Ledger":
     from featurekit.embeddings.extractor import Ledger
 
-    ledger = Ledger.load(workspace.cache / "extracted.json")
+    ledger = Ledger.load(workspace.extracted)
     if ledger is None:
         raise WorkspaceError(f"Nothing has been extracted in {workspace.root} yet. Next: featurekit extract")
     return ledger

@@ -144,7 +144,7 @@ def find_traces(workspace: Project, subjects: Sequence[str], images: Sequence[st
         ManifestError: there is no manifest, or nobody else is in it.
     """
     manifest = Manifest.load(workspace.manifest)
-    content = read_facts(workspace.root / "purge.json", VERSION)
+    content = read_facts(workspace.purge, VERSION)
     begun = Traces(**{name: tuple(values) for name, values in (content or {}).items()})
     asked, chosen = [], np.zeros(len(manifest), bool)
     for name in subjects:
@@ -186,7 +186,7 @@ def look(workspace: Project, traces: Traces) -> Purged:
     Raises:
         FeaturekitError: a file cannot be read; the message says what to do.
     """
-    for folder in (workspace.cache, workspace.models, workspace.root / "reports"):
+    for folder in (workspace.cache, workspace.models, workspace.reports):
         _files_below(folder)  # refuses what cannot be looked into
     manifest, store = Manifest.load(workspace.manifest), Store(workspace.cache)
     counted = ((place.name, place.count(), place.unit) for place in _places(workspace, traces))
@@ -228,7 +228,7 @@ def purge(workspace: Project, traces: Traces) -> Purged:
     # Damaged shards may hold anybody: they are put aside, and go with the rest.
     Store(workspace.cache).verify()
     found = look(workspace, traces)
-    unfinished = workspace.root / "purge.json"
+    unfinished = workspace.purge
     write_facts(unfinished, VERSION, asdict(traces))
     for place in _places(workspace, traces):
         if place.count():
@@ -323,7 +323,7 @@ def _places(workspace: Project, traces: Traces) -> list[Place]:
     manifest, store = Manifest.load(workspace.manifest), Store(workspace.cache)
     gone, own = set(traces.face_ids), _own_keys(manifest, traces)
     keys = np.frombuffer(bytes.fromhex("".join(sorted(own))), np.uint8).reshape(-1, 32)
-    folders = sorted(path for path in (workspace.root / "reports").glob("*") if path.is_dir())
+    folders = workspace.comparisons()
     comparisons = [
         part for folder in folders for part in (folder, *ComparisonFolder(folder).all_replaced_folders())
     ]
@@ -363,7 +363,7 @@ def _places(workspace: Project, traces: Traces) -> list[Place]:
             )
         )
     places.append(Place("cache", "damaged shards", partial(_count_damaged, store), store.clear_quarantine))
-    index = workspace.cache / "files.sqlite"
+    index = workspace.file_index
     if index.is_file():
         still_named = {
             _file(manifest, path) for path in manifest.table["image_path"][_others(manifest, traces)]
@@ -428,19 +428,20 @@ def _remove_from_index(path: Path, files: Sequence[Path], contents: Sequence[str
 
 
 def _count_in_folds(folder: Path, gone: set[str]) -> int:
-    path = folder / "folds.json"
+    path = ComparisonFolder(folder).folds
     return int(np.isin(FoldSet.load(path).face_ids, list(gone)).sum()) if path.is_file() else 0
 
 
 def _remove_from_folds(folder: Path, gone: set[str]) -> None:
     """Leave everybody else in the fold they are in."""
-    folds = FoldSet.load(folder / "folds.json")
+    path = ComparisonFolder(folder).folds
+    folds = FoldSet.load(path)
     stay = ~np.isin(folds.face_ids, list(gone))
-    replace(folds, face_ids=folds.face_ids[stay], numbers=folds.numbers[stay]).save(folder / "folds.json")
+    replace(folds, face_ids=folds.face_ids[stay], numbers=folds.numbers[stay]).save(path)
 
 
 def _predictions(folder: Path) -> dict[Path, pd.DataFrame]:
-    return {path: read_predictions(path) for path in sorted(folder.glob("predictions/*.parquet"))}
+    return {path: read_predictions(path) for path in ComparisonFolder(folder).all_predictions()}
 
 
 def _count_in_predictions(folder: Path, gone: set[str]) -> int:
@@ -456,7 +457,7 @@ def _remove_from_predictions(folder: Path, gone: set[str]) -> None:
 
 
 def _audit_rows(folder: Path) -> list[list[str]]:
-    path = folder / "audit_rows.csv"
+    path = ComparisonFolder(folder).audit_rows
     return list(csv.reader(StringIO(path.read_text(), newline=""))) if path.is_file() else []
 
 
@@ -470,7 +471,7 @@ def _remove_from_audit(folder: Path, gone: set[str]) -> None:
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(head)
     writer.writerows(row for row in rows if row and as_it_was(row[-1]) not in gone)
-    write_text(folder / "audit_rows.csv", table.getvalue())
+    write_text(ComparisonFolder(folder).audit_rows, table.getvalue())
 
 
 def _pages(folder: Path) -> list[Path]:
@@ -493,7 +494,7 @@ def _remove_pages(folder: Path, gone: set[str]) -> None:
 def _unfinished(workspace: Project) -> list[Path]:
     """Return the files that somebody has begun to write."""
     found = list(workspace.root.iterdir())
-    for folder in (workspace.cache, workspace.root / "reports"):
+    for folder in (workspace.cache, workspace.reports):
         found += _files_below(folder)
     return sorted(path for path in found if is_unfinished(path))
 

@@ -21,6 +21,7 @@ from featurekit.evaluation.differences import Difference
 from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.results import Run
 from featurekit.files import write_text
+from featurekit.project import ComparisonFolder
 from featurekit.report.changes import compose_changes
 from featurekit.report.gallery import SIDE, Errors
 from featurekit.report.page import SYNTHETIC, Answers, Code, Figure, Gallery, Page, Points, Text, compose
@@ -192,9 +193,10 @@ def write_changes(
 
 
 def _write(folder: Path, page: Page) -> Path:
-    write_text(folder / "report.md", _markdown(page))
-    write_text(folder / "report.html", _html(page))
-    return folder / "report.html"
+    files = ComparisonFolder(folder)
+    write_text(files.markdown, _markdown(page))
+    write_text(files.page, _html(page))
+    return files.page
 
 
 def _part(name: str) -> str:
