@@ -41,7 +41,7 @@ MARGIN_POINTS, MARGIN_YEARS = 1.0, 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class TargetEvidence:
-    """All of this for one target.
+    """What is known of one target beyond the means of its runs.
 
     Attributes:
         score: the one that is compared and sliced: "exact" or "mae_years".
