@@ -94,9 +94,9 @@ def from_workspace(folder: Path, n: int) -> tuple[NDArray[np.float64], NDArray[n
     from featurekit.data.targets import AGE_GROUP
     from featurekit.embeddings.index import Ledger
     from featurekit.embeddings.vectors import load_embeddings
-    from featurekit.project import Workspace
+    from featurekit.project import Project
 
-    workspace = Workspace(folder)
+    workspace = Project(folder)
     manifest, ledger = Manifest.load(workspace.manifest), Ledger.load(workspace.cache / "extracted.json")
     if ledger is None or "dlib_age:pooled" not in ledger.recipes:
         sys.exit(f"{folder} holds no vectors of dlib_age: featurekit extract --backbone dlib_age")

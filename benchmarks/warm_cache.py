@@ -33,9 +33,9 @@ def work(job: Mapping[str, Any]) -> dict[str, Any]:
     from featurekit.embeddings.extractor import extract
     from featurekit.embeddings.index import Ledger
     from featurekit.embeddings.recipe import make_recipes
-    from featurekit.project import Workspace
+    from featurekit.project import Project
 
-    workspace = Workspace(Path(job["workspace"]))
+    workspace = Project(Path(job["workspace"]))
     manifest = Manifest.load(workspace.manifest)
     if job["as_process"]:
         words = [word for name in BACKBONES for word in ("--backbone", name)]

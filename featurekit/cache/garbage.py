@@ -14,7 +14,7 @@ from featurekit.cache.quarantine import QUARANTINE
 from featurekit.cache.shard import ENDING, DamagedError, open_shard
 from featurekit.cache.storage import FolderStorage, entries
 from featurekit.errors import StoreError
-from featurekit.project import is_running, is_unfinished, writer_of
+from featurekit.files import is_running, is_unfinished, writer_of
 
 # An unfinished file is written without a pause; untouched for so many seconds, it has been left.
 # It is the only sign of life of a writer on another machine.

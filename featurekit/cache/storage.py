@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, ParamSpec, Protocol, TypeVar
 
 from featurekit.errors import StoreError
-from featurekit.project import make_folder, sync_folder, whole_file
+from featurekit.files import make_folder, sync_folder, whole_file
 
 _Given = ParamSpec("_Given")
 _Answer = TypeVar("_Answer")

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from featurekit.data._dealing import OUTSIDE, deal
 from featurekit.data.manifest import COLUMNS, Manifest, is_measured
 from featurekit.errors import FoldError
-from featurekit.project import write_text
+from featurekit.files import write_text
 
 SCHEMA = 1
 # A label column of the user's own with more classes than this is not stratified by together with the others:

@@ -8,7 +8,7 @@ import pandas as pd
 from featurekit.data.manifest import csv_of
 from featurekit.embeddings.vectors import Embeddings
 from featurekit.errors import EmbeddingError
-from featurekit.project import whole_file, write_text
+from featurekit.files import whole_file, write_text
 
 
 def export_embeddings(embeddings: Embeddings, path: Path) -> list[Path]:

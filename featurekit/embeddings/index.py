@@ -8,7 +8,7 @@ from pathlib import Path
 from featurekit.embeddings.extractor import Extraction
 from featurekit.embeddings.recipe import Recipe, settings_from
 from featurekit.faces.settings import FaceSettings
-from featurekit.project import write_text
+from featurekit.files import write_text
 
 
 @dataclass(frozen=True)

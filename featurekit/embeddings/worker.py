@@ -20,8 +20,8 @@ from featurekit.faces.detectors import FaceFinder
 from featurekit.faces.face import STATUSES, Face
 from featurekit.faces.see import see_faces
 from featurekit.faces.settings import FaceSettings
+from featurekit.files import leads_out, read_plain
 from featurekit.progress import Clock
-from featurekit.project import leads_out, read_plain
 
 _MAX_BYTES = 2**40  # to find out whether a file is the one it was; what is too large to decode is said later
 

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from featurekit.errors import EngineError, ModelError
 from featurekit.estimators._augmentation import NOTHING, Augmentation, Change, changed, changed_together
 from featurekit.estimators._heads import Head, class_weights
+from featurekit.files import whole_file
 from featurekit.networks.engines import Achieved
-from featurekit.project import whole_file
 
 if TYPE_CHECKING:
     import torch

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from featurekit.errors import ModelError
+from featurekit.files import make_folder, read_plain, sync_folder, whole_file, write_text
 from featurekit.inference._schema import MODEL, SCHEMA
-from featurekit.project import make_folder, read_plain, sync_folder, whole_file, write_text
 
 SKOPS, TENSORS = "model.skops", "model.safetensors"
 CONTENT, CARD, SUMS = "model.json", "README.md", "SHA256SUMS"

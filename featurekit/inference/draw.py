@@ -6,12 +6,12 @@ from pathlib import Path
 
 from featurekit.errors import WorkspaceError
 from featurekit.faces.images import read_image
+from featurekit.files import fresh_name, whole_file
 from featurekit.inference.columns import columns_of
 from featurekit.inference.model import TrainedModel
 from featurekit.inference.output import check_folder_for
 from featurekit.inference.predict import Reading
 from featurekit.inference.table import DECLINED
-from featurekit.project import fresh_name, whole_file
 
 
 def check_drawings(folder: Path, photographs: Sequence[Path], option: str) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.faces.detectors._frame import import_cv2
+from featurekit.files import fresh_name, whole_file
 from featurekit.inference.explain import WAYS, Explanation
 from featurekit.inference.mean_maps import MeanMap, as_rgb, grey_of
-from featurekit.project import fresh_name, whole_file
 
 if TYPE_CHECKING:
     from PIL import Image

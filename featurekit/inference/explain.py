@@ -23,6 +23,7 @@ from featurekit.faces.face import STATUS_MEANINGS
 from featurekit.faces.find import open_finder
 from featurekit.faces.images import read_bytes
 from featurekit.faces.see import Seen, see_faces
+from featurekit.files import fresh_name
 from featurekit.inference._covering import (
     SIDE,
     TEMPLATE,
@@ -38,7 +39,6 @@ from featurekit.inference.model import TrainedModel
 from featurekit.inference.predict import Unexpected, in_reading_order
 from featurekit.networks.engines import usable_cores
 from featurekit.progress import Progress
-from featurekit.project import fresh_name
 from featurekit.registry import unknown
 
 # Every way to look, as a caption names it.

@@ -23,8 +23,8 @@ from featurekit.errors import ModelError
 from featurekit.estimators._augmentation import Change
 from featurekit.estimators._cnn import CNN, VIEWS
 from featurekit.faces.align import TEMPLATES
+from featurekit.files import whole_file
 from featurekit.inference.model import TrainedModel
-from featurekit.project import whole_file
 
 if TYPE_CHECKING:
     import torch

@@ -14,10 +14,10 @@ import pandas as pd
 
 from featurekit.data.manifest import csv_of
 from featurekit.errors import WorkspaceError
+from featurekit.files import whole_file
 from featurekit.inference.model import TrainedModel
 from featurekit.inference.predict import Reading
 from featurekit.inference.table import readings_table
-from featurekit.project import whole_file
 
 ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
 PARTIAL = ".partial"

@@ -15,9 +15,9 @@ from typing import Any
 import platformdirs
 
 from featurekit.errors import WeightsError
+from featurekit.files import read_plain, whole_file
 from featurekit.networks import weights_table
 from featurekit.networks.weights_table import WeightsEntry, entry_of, expected, name_of
-from featurekit.project import read_plain, whole_file
 
 MAX_BYTES = 4 * 2**30  # of a weight file; the largest of the table has 0.6 GB
 

@@ -24,11 +24,11 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from featurekit.errors import WeightsError
+from featurekit.files import sync_folder, whole_file
 from featurekit.networks import weights_table
 from featurekit.networks.weights import home, path_of, sha256_of_file, status_of
 from featurekit.networks.weights_table import WeightsEntry, entries_of, expected, file_names
 from featurekit.progress import Progress
-from featurekit.project import sync_folder, whole_file
 
 _BLOCK = 1 << 20
 _TIMEOUT_S = 60.0

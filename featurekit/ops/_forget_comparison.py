@@ -13,26 +13,28 @@ import pandas as pd
 
 from featurekit.data.splits import FoldSet
 from featurekit.evaluation.outcomes import read_predictions
-from featurekit.project import whole_file, write_text
+from featurekit.files import whole_file, write_text
+from featurekit.project import ComparisonFolder
 from featurekit.report.gallery import shows_people
 from featurekit.text import as_it_was
 
 
 def count_in_folds(folder: Path, gone: set[str]) -> int:
     """Return how many rows of the folds are theirs."""
-    path = folder / "folds.json"
+    path = ComparisonFolder(folder).folds
     return int(np.isin(FoldSet.load(path).face_ids, list(gone)).sum()) if path.is_file() else 0
 
 
 def remove_from_folds(folder: Path, gone: set[str]) -> None:
     """Leave everybody else in the fold they are in."""
-    folds = FoldSet.load(folder / "folds.json")
+    path = ComparisonFolder(folder).folds
+    folds = FoldSet.load(path)
     stay = ~np.isin(folds.face_ids, list(gone))
-    replace(folds, face_ids=folds.face_ids[stay], numbers=folds.numbers[stay]).save(folder / "folds.json")
+    replace(folds, face_ids=folds.face_ids[stay], numbers=folds.numbers[stay]).save(path)
 
 
 def _predictions(folder: Path) -> dict[Path, pd.DataFrame]:
-    return {path: read_predictions(path) for path in sorted(folder.glob("predictions/*.parquet"))}
+    return {path: read_predictions(path) for path in ComparisonFolder(folder).all_predictions()}
 
 
 def count_in_predictions(folder: Path, gone: set[str]) -> int:
@@ -50,7 +52,7 @@ def remove_from_predictions(folder: Path, gone: set[str]) -> None:
 
 
 def _audit_rows(folder: Path) -> list[list[str]]:
-    path = folder / "audit_rows.csv"
+    path = ComparisonFolder(folder).audit_rows
     return list(csv.reader(StringIO(path.read_text(), newline=""))) if path.is_file() else []
 
 
@@ -66,7 +68,7 @@ def remove_from_audit(folder: Path, gone: set[str]) -> None:
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(head)
     writer.writerows(row for row in rows if row and as_it_was(row[-1]) not in gone)
-    write_text(folder / "audit_rows.csv", table.getvalue())
+    write_text(ComparisonFolder(folder).audit_rows, table.getvalue())
 
 
 def _pages(folder: Path) -> list[Path]:

@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 from featurekit.errors import WorkspaceError
-from featurekit.project import Workspace, is_running, is_unfinished, writer_of
+from featurekit.files import is_running, is_unfinished, writer_of
+from featurekit.project import Project
 
 
 def files_below(folder: Path) -> list[Path]:
@@ -24,15 +25,15 @@ def files_below(folder: Path) -> list[Path]:
     return sorted(Path(where, name) for where, _, names in os.walk(folder, onerror=refuse) for name in names)
 
 
-def unfinished(workspace: Workspace) -> list[Path]:
+def unfinished(workspace: Project) -> list[Path]:
     """Return the files that somebody has begun to write."""
     found = list(workspace.root.iterdir())
-    for folder in (workspace.cache, workspace.root / "reports"):
+    for folder in (workspace.cache, workspace.reports):
         found += files_below(folder)
     return sorted(path for path in found if is_unfinished(path))
 
 
-def remove_unfinished(workspace: Workspace) -> None:
+def remove_unfinished(workspace: Project) -> None:
     for path in unfinished(workspace):
         writer = writer_of(path)
         if writer not in (None, os.getpid()) and is_running(writer):

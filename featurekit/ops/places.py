@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from featurekit.cache.file_index import FileIndex
 from featurekit.cache.store import ShelfInfo, Store
 from featurekit.data.manifest import Manifest
-from featurekit.evaluation.replaced import all_replaced_folders
 from featurekit.ops import _forget_comparison as comparison
 from featurekit.ops import _forget_outcomes
 from featurekit.ops._unfinished import remove_unfinished, unfinished
 from featurekit.ops.traces import Traces, file_of, own_keys, rows_of_others
-from featurekit.project import Workspace
+from featurekit.project import ComparisonFolder, Project
 
 
 @dataclass(frozen=True)
@@ -36,15 +35,15 @@ class Place:
     remove: Callable[[], None]
 
 
-def places_of(workspace: Workspace, traces: Traces) -> list[Place]:
+def places_of(workspace: Project, traces: Traces) -> list[Place]:
     """Return every place that may hold something of somebody, in the order it is to be removed."""
     manifest = Manifest.load(workspace.manifest)
     gone = set(traces.face_ids)
-    folders = sorted(path for path in (workspace.root / "reports").glob("*") if path.is_dir())
+    folders = workspace.comparisons()
     comparisons = {
         part: part.relative_to(workspace.root).as_posix()
         for folder in folders
-        for part in (folder, *all_replaced_folders(folder))
+        for part in (folder, *ComparisonFolder(folder).all_replaced_folders())
     }
     places = [
         # First, because it is refused where somebody still writes.
@@ -77,7 +76,7 @@ def places_of(workspace: Workspace, traces: Traces) -> list[Place]:
     return places
 
 
-def _places_of_cache(workspace: Workspace, traces: Traces, manifest: Manifest) -> list[Place]:
+def _places_of_cache(workspace: Project, traces: Traces, manifest: Manifest) -> list[Place]:
     """Return the places below cache/, told by the manifest as it was before anybody was taken out."""
     store = Store(workspace.cache)
     own = own_keys(manifest, traces)
@@ -94,7 +93,7 @@ def _places_of_cache(workspace: Workspace, traces: Traces, manifest: Manifest) -
             )
         )
     places.append(Place("cache", "damaged shards", partial(_count_damaged, store), store.clear_quarantine))
-    index = workspace.cache / "files.sqlite"
+    index = workspace.file_index
     if index.is_file():
         still_named = {
             file_of(manifest, path) for path in manifest.table["image_path"][rows_of_others(manifest, traces)]

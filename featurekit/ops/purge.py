@@ -22,10 +22,11 @@ import numpy as np
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.errors import WorkspaceError
+from featurekit.files import write_facts
 from featurekit.ops._unfinished import files_below
 from featurekit.ops.places import places_of
 from featurekit.ops.traces import VERSION, Traces, keys_of, own_keys, rows_of_others
-from featurekit.project import Workspace, write_facts
+from featurekit.project import Project
 
 # What keeps what it has learned, and files below a workspace that say so.
 LEARNED = {
@@ -61,13 +62,13 @@ class Purged:
     strangers: int
 
 
-def look(workspace: Workspace, traces: Traces) -> Purged:
+def look(workspace: Project, traces: Traces) -> Purged:
     """Return what a purge would remove; nothing is changed.
 
     Raises:
         FeaturekitError: a file cannot be read; the message says what to do.
     """
-    for folder in (workspace.cache, workspace.models, workspace.root / "reports"):
+    for folder in (workspace.cache, workspace.models, workspace.reports):
         files_below(folder)  # refuses what cannot be looked into
     manifest, store = Manifest.load(workspace.manifest), Store(workspace.cache)
     counted = ((place.name, place.count(), place.unit) for place in places_of(workspace, traces))
@@ -98,7 +99,7 @@ def look(workspace: Workspace, traces: Traces) -> Purged:
     )
 
 
-def purge(workspace: Workspace, traces: Traces) -> Purged:
+def purge(workspace: Project, traces: Traces) -> Purged:
     """Remove all that somebody is known by, read everything anew, and return what was removed.
 
     Nothing else may run in the workspace meanwhile: it could write again what it remembers.
@@ -109,7 +110,7 @@ def purge(workspace: Workspace, traces: Traces) -> Purged:
     # Damaged shards may hold anybody: they are put aside, and go with the rest.
     Store(workspace.cache).verify()
     found = look(workspace, traces)
-    unfinished = workspace.root / "purge.json"
+    unfinished = workspace.purge
     write_facts(unfinished, VERSION, asdict(traces))
     for place in places_of(workspace, traces):
         if place.count():
@@ -121,7 +122,7 @@ def purge(workspace: Workspace, traces: Traces) -> Purged:
     return found
 
 
-def what_is_left(workspace: Workspace, traces: Traces) -> list[str]:
+def what_is_left(workspace: Project, traces: Traces) -> list[str]:
     """Read everything anew and return, a line each, what there still is of somebody."""
     damaged = Store(workspace.cache).verify().damaged
     left = [f"{damage.path}, which is damaged" for damage in damaged]

@@ -12,7 +12,8 @@ from featurekit.data.manifest import Manifest
 from featurekit.embeddings.recipe import row_keys
 from featurekit.errors import ManifestError, UnknownNameError
 from featurekit.faces.settings import FaceSettings
-from featurekit.project import Workspace, read_facts
+from featurekit.files import read_facts
+from featurekit.project import Project
 from featurekit.registry import unknown
 
 # Raise when purge.json holds other things.
@@ -48,7 +49,7 @@ class Traces:
         return ", ".join(self.asked)
 
 
-def find_traces(workspace: Workspace, subjects: Sequence[str], images: Sequence[str]) -> Traces:
+def find_traces(workspace: Project, subjects: Sequence[str], images: Sequence[str]) -> Traces:
     """Return what persons and photographs are known by, with those of a purge that was not finished.
 
     Args:
@@ -61,7 +62,7 @@ def find_traces(workspace: Workspace, subjects: Sequence[str], images: Sequence[
         ManifestError: there is no manifest, or nobody else is in it.
     """
     manifest = Manifest.load(workspace.manifest)
-    content = read_facts(workspace.root / "purge.json", VERSION)
+    content = read_facts(workspace.purge, VERSION)
     begun = Traces(**{name: tuple(values) for name, values in (content or {}).items()})
     asked, chosen = [], np.zeros(len(manifest), bool)
     for name in subjects:

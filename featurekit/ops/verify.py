@@ -23,12 +23,14 @@ from featurekit.embeddings.open_networks import OpenBackbone, open_networks
 from featurekit.embeddings.recipe import Recipe, make_recipes, row_keys, settings_of
 from featurekit.embeddings.worker import Looked, Looker, Task
 from featurekit.errors import FeaturekitError, StoreError, WorkspaceError
-from featurekit.evaluation.cross_validation import Run, processor, some_runs, versions
 from featurekit.evaluation.outcomes import read_predictions
+from featurekit.evaluation.provenance import processor, versions
+from featurekit.evaluation.results import Run, some_runs
 from featurekit.faces.find import open_finder
 from featurekit.faces.settings import FaceSettings
 from featurekit.networks.engines import usable_cores
 from featurekit.progress import Progress
+from featurekit.project import ComparisonFolder
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,7 @@ def verify_run(
 
 def _faces_of(folder: Path, n: int, seed: int | None) -> list[str]:
     """Return some of the faces that the runs of a comparison were scored on."""
-    tables = [read_predictions(path)[["face_id"]] for path in sorted(folder.glob("predictions/*.parquet"))]
+    tables = [read_predictions(path)[["face_id"]] for path in ComparisonFolder(folder).all_predictions()]
     if not tables:
         raise WorkspaceError(
             f"No predictions are in {folder}, so that it is not known which faces took part. Fit again:"

@@ -27,7 +27,7 @@ from featurekit.cache.file_index import FileIndex
 from featurekit.cache.keys import recipe_key
 from featurekit.cache.store import Store
 from featurekit.errors import FeaturekitError, StoreError, WorkspaceError
-from featurekit.project import whole_file
+from featurekit.files import whole_file
 
 RECIPE = {"backbone": "mean_color", "layer": "mean", "faces": {"size": [320, 640], "threshold": 0.4}}
 

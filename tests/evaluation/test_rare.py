@@ -17,8 +17,10 @@ from featurekit.embeddings.extractor import extract
 from featurekit.embeddings.index import enter
 from featurekit.embeddings.recipe import make_recipes
 from featurekit.errors import FoldError, TargetError, WorkspaceError
-from featurekit.evaluation.cross_validation import Comparison, Run, load_runs, plan
-from featurekit.evaluation.outcomes import set_apart
+from featurekit.evaluation.comparable import set_apart
+from featurekit.evaluation.comparison import Comparison
+from featurekit.evaluation.planning import plan
+from featurekit.evaluation.results import Run, load_runs
 from featurekit.faces.settings import default_settings
 
 

@@ -19,7 +19,8 @@ from featurekit.embeddings.vectors import load_embeddings
 from featurekit.errors import ModelError
 from featurekit.estimators import CLASSIFIERS, ClassifierKind
 from featurekit.estimators._cnn import CNN
-from featurekit.evaluation.cross_validation import Comparison, plan
+from featurekit.evaluation.comparison import Comparison
+from featurekit.evaluation.planning import plan
 from featurekit.faces.settings import default_settings
 from featurekit.inference._schema import SCHEMA
 from featurekit.inference.draw import draw_readings

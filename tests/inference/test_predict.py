@@ -25,7 +25,10 @@ from featurekit.embeddings.extractor import extract
 from featurekit.embeddings.index import enter
 from featurekit.embeddings.recipe import make_recipes
 from featurekit.errors import ModelError, WorkspaceError
-from featurekit.evaluation.cross_validation import Comparison, Run, _name, plan
+from featurekit.evaluation.comparison import Comparison
+from featurekit.evaluation.ensemble import combine
+from featurekit.evaluation.planning import plan
+from featurekit.evaluation.results import Run, run_name
 from featurekit.faces.settings import default_settings
 from featurekit.inference import draw, predict
 from featurekit.inference.columns import BEFORE, BEHIND, columns_of, name_columns
@@ -623,11 +626,11 @@ def test_two_models_that_only_share_a_name_are_two(models):
 
 def test_feature_sets_that_differ_by_a_point_have_folders_of_their_own():
     names = {
-        _name("gender", features, "svm", tuned=False, variation={})
+        run_name("gender", features, "svm", tuned=False, variation={})
         for features in ("net:a.b", "net.a:b", "net.a.b", "net:a:b")
     }
     assert len(names) == 4
-    assert _name("age", "dlib_age:fc7+mobilenet_v2", "svm", tuned=False, variation={}) == (
+    assert run_name("age", "dlib_age:fc7+mobilenet_v2", "svm", tuned=False, variation={}) == (
         "age--dlib_age.fc7+mobilenet_v2--svm"
     )
 
@@ -641,7 +644,7 @@ def test_ensembles_of_other_members_are_kept_beside_each_other(saved):
     joined = replace(other, features="mean_color+mean_color")
     predictions = root / "report" / "predictions"
     (predictions / f"{joined.name}.parquet").write_bytes((predictions / f"{other.name}.parquet").read_bytes())
-    made = [comparison.combine(members) for members in ([one, other], [one, joined], [one, other])]
+    made = [combine(comparison, members) for members in ([one, other], [one, joined], [one, other])]
     assert (
         made[0].name
         == made[2].name

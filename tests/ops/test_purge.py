@@ -21,10 +21,11 @@ from featurekit.embeddings.index import Ledger
 from featurekit.embeddings.recipe import make_recipes, row_keys
 from featurekit.embeddings.vectors import load_embeddings
 from featurekit.errors import ManifestError, StoreError, UnknownNameError, WorkspaceError
+from featurekit.files import write_text
 from featurekit.ops import _forget_comparison
 from featurekit.ops.purge import look, purge
 from featurekit.ops.traces import find_traces
-from featurekit.project import Workspace, write_text
+from featurekit.project import Project
 
 FIT = ("fit", "--model", "logistic_regression", "--target", "gender", "--folds", "4", "--no-models")
 MINE = [f"s3_{picture}.png" for picture in range(3)]
@@ -41,7 +42,7 @@ def workspace(kept, featurekit, request, tmp_path, monkeypatch):
     """Eight made-up people whose faces, vectors and crops are remembered, and one comparison."""
     if kept.exists():
         shutil.copytree(kept, tmp_path / "work")
-        return Workspace(tmp_path / "work")
+        return Project(tmp_path / "work")
     monkeypatch.setattr(FileIndex, "PEACE", 0)  # the photographs are new
     request.getfixturevalue("prepare_table")()
     for backbone in ("mean_color", "pixels"):
@@ -55,7 +56,7 @@ def workspace(kept, featurekit, request, tmp_path, monkeypatch):
         "finding,face_id\nlabel_suspects,s3_1.png\nlabel_suspects,s4_0.png\n",
     )
     shutil.copytree(folder, kept)
-    return Workspace(folder)
+    return Project(folder)
 
 
 def photographs_of(workspace):
@@ -456,7 +457,7 @@ def test_a_purge_that_was_killed_anywhere_loses_nothing_of_others_and_is_run_aga
     (workspace.report("table") / "report.html").write_text("<img>")
     killed = 0
     while True:
-        copy = Workspace(tmp_path / f"copy{killed}")
+        copy = Project(tmp_path / f"copy{killed}")
         shutil.copytree(workspace.root, copy.root)
         with monkeypatch.context() as patched:
             Kill(patched, after=killed)

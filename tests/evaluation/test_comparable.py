@@ -8,7 +8,7 @@ import pytest
 
 from featurekit.data.manifest import Manifest
 from featurekit.data.targets import AGE, GENDER
-from featurekit.evaluation.outcomes import scored_on, set_apart
+from featurekit.evaluation.comparable import scored_on, set_apart
 
 
 @pytest.fixture
