@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from featurekit.checks.audit import Audit, Finding
+from featurekit.checks.audit import Audit
+from featurekit.checks.base import Finding
 from featurekit.data.manifest import REASONS
 from featurekit.errors import WorkspaceError
 from featurekit.evaluation.comparison import (
