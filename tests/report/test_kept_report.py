@@ -17,9 +17,11 @@ from featurekit.evaluation.comparison import Evidence
 from featurekit.evaluation.cross_validation import load_runs
 from featurekit.evaluation.outcomes import set_apart
 from featurekit.networks.weights import WEIGHTS
-from featurekit.report import render_html, render_markdown
-from featurekit.report.tables import best_first
-from featurekit.report.verdict import answer
+from featurekit.report.html import render_html
+from featurekit.report.markdown import render_markdown
+from featurekit.report.page import compose
+from featurekit.report.sections.verdict import answer
+from featurekit.report.select import best_first
 from featurekit.uncertainty.calibration import MISSED, cross_fitted_ranges
 
 ROOT = Path(__file__).parents[2]
@@ -56,9 +58,9 @@ def test_the_history_says_what_is_stored(figures):
 
 
 def test_the_kept_pages_say_what_is_stored(runs):
-    what = (runs, FOLDER.name, Evidence.load(FOLDER), Audit.load(FOLDER))
-    assert render_markdown(*what) == (FOLDER / "report.md").read_text(encoding="utf-8")
-    assert render_html(*what) == (FOLDER / "report.html").read_text(encoding="utf-8")
+    page = compose(runs, FOLDER.name, Evidence.load(FOLDER), Audit.load(FOLDER))
+    assert render_markdown(page) == (FOLDER / "report.md").read_text(encoding="utf-8")
+    assert render_html(page) == (FOLDER / "report.html").read_text(encoding="utf-8")
 
 
 def nearly(stored, found):
