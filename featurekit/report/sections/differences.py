@@ -24,7 +24,6 @@ def blocks(of: Ranked) -> list[Block]:
     found = (
         differences_table(of.runs, f"{of.title}: which differences are shown", of.evidence),
         opinions_table(of.runs, f"{of.title}: what other tests say of the best model", of.evidence),
-        ranks_table(of.runs, f"{of.title}: mean ranks over the folds", of.evidence),
     )
     return [table for table in found if table]
 
@@ -84,7 +83,7 @@ def _difference_cell(kind: ScoreKind, found: Difference) -> Cell:
 
 
 def opinions_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence) -> Table | None:
-    """Return what each test says of the best model against each other one."""
+    """Return what both tests say of the best model against each other one."""
     kind = score_kind(evidence.score)
     shown, _ = _compared(runs, evidence)
     best = next((run for run in shown if not run.is_baseline), None)
@@ -98,9 +97,6 @@ def opinions_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence) 
         Column("Subjects", others=("for this pair alone",), is_number=True),
         Column("Folds", is_number=True),
     ]
-    of_photographs = [pair for _, pair in found if pair.by_photographs is not None]
-    if of_photographs:
-        columns.append(Column("Photographs", others=("only the best", "only the other"), is_number=True))
     rows = []
     for run, pair in found:
         ends = tuple(round(end * kind.scale, 6) for end in (pair.low, pair.high))
@@ -120,63 +116,11 @@ def opinions_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence) 
             ),
             Cell("—") if pair.by_folds is None else Cell(p_value(pair.by_folds), pair.by_folds),
         ]
-        if of_photographs:
-            if pair.by_photographs is None or pair.only_first is None or pair.only_second is None:
-                cells.append(Cell("—"))
-            else:
-                cells.append(
-                    Cell(
-                        p_value(pair.by_photographs),
-                        pair.by_photographs,
-                        count=f"{pair.only_first:,} against {pair.only_second:,}",
-                        others=(float(pair.only_first), float(pair.only_second)),
-                    )
-                )
         rows.append(tuple(cells))
     note = (
-        f"How much better {model_name(best)} is, with the 95 % interval over subjects, and p-values of"
-        f" {'three' if of_photographs else 'two'} tests. Subjects: the test that this page goes by,"
-        f" {HOW_TESTED}. Folds: the t-test corrected for folds that share training faces (Nadeau and Bengio),"
-        " for the pair alone; with few folds it sees large differences only."
+        f"How much better {model_name(best)} is, with the 95 % interval over subjects, and p-values of two"
+        f" tests. Subjects: the test that this page goes by, {HOW_TESTED}. Folds: the t-test corrected for"
+        " folds that share training faces (Nadeau and Bengio), for the pair alone; with few folds it sees"
+        " large differences only."
     )
-    if of_photographs:
-        note += (
-            " Photographs: McNemar's test on those that one of the two alone reads rightly, for the pair"
-            " alone."
-        )
-        if evidence.n_subjects < evidence.n_faces:
-            note += (
-                f" Do not go by it: it takes the {evidence.n_faces:,} photographs of"
-                f" {evidence.n_subjects:,} persons for independent, which makes its p-values too small."
-            )
     return Table(caption, tuple(columns), tuple(rows), note, is_folded=True)
-
-
-def ranks_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence) -> Table | None:
-    """Return the mean ranks over the folds, the best first, or None of fewer folds than tell them apart."""
-    if evidence.ranks is None:
-        return None
-    names = {run.name: run for run in runs}
-    columns = (
-        Column("Model"),
-        Column("Mean rank", is_number=True),
-        Column("Behind the best", is_number=True),
-    )
-    first, between = evidence.ranks.mean[0], evidence.ranks.critical_difference
-    rows = []
-    for name, mean in zip(evidence.ranked, evidence.ranks.mean, strict=True):
-        if name in names:
-            behind = mean - first
-            is_shown = behind > between
-            cells = (
-                Cell(model_name(names[name]), tag=role(names[name])),
-                Cell(f"{mean:.2f}", round(mean, 6)),
-                Cell(f"{behind:.2f}", round(behind, 6), is_strong=is_shown),
-            )
-            rows.append(cells)
-    note = (
-        f"Rank 1 is the best of a fold. Mean ranks that differ by less than {between:.2f} are no evidence of"
-        " a difference (Nemenyi); bold ones differ from the best by more. Friedman's test that all are"
-        f" equal: {p_value(evidence.ranks.p_value)}. Folds share training faces: a second opinion, no more."
-    )
-    return Table(caption, columns, tuple(rows), note, is_folded=True)
