@@ -32,6 +32,7 @@ from featurekit.report.sections import (
 from featurekit.report.sections import audit as audited
 from featurekit.report.sections.apart import apart_table
 from featurekit.report.select import Ranked, apart_from, best_first, target_title, targets_of
+from featurekit.text import counted
 
 # The sections on one target, in the order they are read.
 _OF_TARGET = (ranking, differences, cost, training, classes, slices, ages, calibration)
@@ -117,7 +118,7 @@ def _facts(runs: Sequence[Run], n_apart: int, n_targets: int) -> tuple[str, ...]
     n_folds = sorted({str(run.folds.get("number", "?")) for run in runs})
     facts = [", ".join(datasets)]
     facts += [f"{n_rows:,} rows"] if n_rows else []
-    facts += [f"{' or '.join(n_folds)} folds", f"{len(runs)} run{'s' if len(runs) > 1 else ''}"]
+    facts += [f"{' or '.join(n_folds)} folds", counted(len(runs), "run", "runs")]
     facts += [f"{n_apart} of them set apart"] if n_apart else []
     facts += [f"{n_targets} targets"] if n_targets > 1 else []
     return tuple(facts)

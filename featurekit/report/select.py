@@ -10,6 +10,7 @@ from featurekit.evaluation.outcomes import NO_OUTCOMES, set_apart
 from featurekit.evaluation.score_kinds import SCORES, ScoreKind, score_kind
 from featurekit.evaluation.timing import timed_on
 from featurekit.report.cells import finite
+from featurekit.text import counted
 
 Value = TypeVar("Value")
 _TARGET_TITLES = {
@@ -109,7 +110,7 @@ def elsewhere_note(runs: Sequence[Run], machine: str) -> str:
     n_elsewhere = sum(timed_on(run) != machine for run in runs)
     if not n_elsewhere:
         return ""
-    them = "1 run that was" if n_elsewhere == 1 else f"{n_elsewhere} runs that were"
+    them = counted(n_elsewhere, "run that was", "runs that were")
     of = f" ({machine})" if machine else ""
     return f" Blank times: {them} timed on another machine than the best model's{of}."
 

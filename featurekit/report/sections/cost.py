@@ -14,6 +14,7 @@ from featurekit.report.cells import count_cell, p_value, seconds_cell, size_cell
 from featurekit.report.model import Block, Cell, Column, Figure, Table
 from featurekit.report.select import Ranked, best_first, headline, machine_of, mean_of, timed_alike
 from featurekit.report.svg import Spot, cost_plot
+from featurekit.text import counted
 
 
 def blocks(of: Ranked) -> list[Block]:
@@ -98,8 +99,8 @@ def front_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | No
         note += " Memory: what the process held at most while the folds were fitted, the vectors included."
     n_elsewhere = sum(not run.is_baseline for run in runs) - len(timed_alike(runs))
     if n_elsewhere:
-        them = "model that was" if n_elsewhere == 1 else "models that were"
-        note += f" Left out: {n_elsewhere} {them} timed on another machine than the best model's."
+        them = counted(n_elsewhere, "model that was", "models that were")
+        note += f" Left out: {them} timed on another machine than the best model's."
     return Table(caption, tuple(columns), tuple(rows), note, n_names=3)
 
 

@@ -12,6 +12,7 @@ from featurekit.report.sections.cost import margin_words
 from featurekit.report.sections.differences import HOW_TESTED
 from featurekit.report.sections.slices import worst_in_words
 from featurekit.report.select import Ranked, distinct, headline, mean_of, role
+from featurekit.text import counted
 from featurekit.uncertainty.calibration import MISSED, Coverage
 
 _BROKEN_NAMED = 2  # broken promises that are written out; the others are counted
@@ -198,8 +199,8 @@ def _broken(evidence: TargetEvidence) -> str:
     held = [_held(column, one) for column, one in broken[:_BROKEN_NAMED]]
     text = f"{what} promise {100 * (1 - MISSED):.0f} % and hold {' and '.join(held)}"
     if len(broken) > _BROKEN_NAMED:
-        n_more = len(broken) - _BROKEN_NAMED
-        text += f"; {n_more} more group{'' if n_more == 1 else 's'} less than promised"
+        others = counted(len(broken) - _BROKEN_NAMED, "more group", "more groups")
+        text += f"; {others} less than promised"
     return f"{text}."
 
 
