@@ -14,9 +14,11 @@ from pathlib import Path
 from featurekit.checks.audit import Audit
 from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.results import Run, load_runs
-from featurekit.report.made_by import made_by
-from featurekit.report.tables import best_first, p_value, score_kind, signed
-from featurekit.report.verdict import answer
+from featurekit.evaluation.score_kinds import score_kind, signed
+from featurekit.report.cells import p_value
+from featurekit.report.sections.made_by import made_by
+from featurekit.report.sections.verdict import answer
+from featurekit.report.select import best_first
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "reports" / "utkface-builtin"

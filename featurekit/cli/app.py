@@ -693,9 +693,9 @@ def report(
     from featurekit.evaluation.evidence import MARGIN_POINTS, MARGIN_YEARS, gather
     from featurekit.evaluation.results import some_runs
     from featurekit.registry import unknown
-    from featurekit.report import write_report
-    from featurekit.report.apart import apart_from
     from featurekit.report.gallery import FACES, find_errors
+    from featurekit.report.select import apart_from
+    from featurekit.report.write import write_report
 
     workspace = _workspace(context)
     # A comparison that came with its outcomes, but without its split, is not of this workspace's manifest.
@@ -922,7 +922,7 @@ def _report_changes(workspace: Project, manifest: "Manifest", names: tuple[str, 
     """Write what changed between two comparisons of a workspace."""
     from featurekit.evaluation.changes import compare_runs, relabelled
     from featurekit.evaluation.results import some_runs
-    from featurekit.report import write_changes
+    from featurekit.report.write import write_changes
 
     before, after = (workspace.report(name) for name in names)
     earlier, later = some_runs(before), some_runs(after)
@@ -1000,7 +1000,8 @@ def log_mlflow(
 
 def _print_runs(runs: Sequence[Any]) -> None:
     """Print one line a run, best first within a target."""
-    from featurekit.report.tables import best_first, score_kind
+    from featurekit.evaluation.score_kinds import score_kind
+    from featurekit.report.select import best_first
 
     for target in dict.fromkeys(run.target for run in runs):
         ranked = best_first([run for run in runs if run.target == target])

@@ -21,7 +21,6 @@ from featurekit.faces.see import Seen, see_faces
 from featurekit.faces.settings import FaceSettings
 from featurekit.inference.columns import columns_of
 from featurekit.inference.model import TrainedModel
-from featurekit.inference.predict import Reading
 from featurekit.networks.engines import usable_cores
 from featurekit.progress import Progress
 from featurekit.uncertainty.temperature import apply_temperature

@@ -6,18 +6,11 @@ from typing import Any
 from featurekit.errors import WorkspaceError
 from featurekit.evaluation.differences import ALPHA, Difference
 from featurekit.evaluation.results import Run
-from featurekit.report.page import Block, Page, Points, Section, Text, numbered, target_title
-from featurekit.report.tables import (
-    ABSENT,
-    Cell,
-    Column,
-    Table,
-    best_first,
-    flatten,
-    headline,
-    mean_of,
-    p_value,
-)
+from featurekit.evaluation.score_kinds import signed
+from featurekit.report.cells import ABSENT, flatten, p_value
+from featurekit.report.model import Block, Cell, Column, Page, Points, Section, Table, Text
+from featurekit.report.page import numbered
+from featurekit.report.select import best_first, headline, mean_of, target_title
 
 
 def compose_changes(
@@ -122,13 +115,12 @@ def _scores(
     for target in dict.fromkeys(old[name].target for name in shared):
         runs = best_first([new[name] for name in shared if new[name].target == target])
         kind = headline(runs)
-        unit = "points" if kind.unit == "%" else kind.unit
         columns = (
             Column("Features", is_code=True),
             Column("Classifier", is_code=True),
             Column(names[0], kind.unit, is_number=True),
             Column(names[1], kind.unit, is_number=True),
-            Column("Better by", unit, others=("from", "to", "p"), is_number=True),
+            Column("Better by", kind.unit_of_difference, others=("from", "to", "p"), is_number=True),
         )
         rows = []
         for run in runs:
@@ -143,11 +135,9 @@ def _scores(
                 cells.append(Cell(ABSENT))
             else:
                 gain, low, high = (value * kind.scale for value in (found.gain, found.low, found.high))
-                digits = kind.format(abs(found.gain))
-                sign = "" if not float(digits) else "+" if gain > 0 else "−"
                 cells.append(
                     Cell(
-                        sign + digits,
+                        signed(kind, found.gain),
                         round(gain, 6),
                         count=p_value(found.adjusted, found.limit),
                         others=(round(low, 6), round(high, 6), found.adjusted),

@@ -28,49 +28,13 @@ from featurekit.evaluation.results import Run
 from featurekit.faces.detectors import Detection
 from featurekit.networks.backbones import split_feature
 from featurekit.project import ComparisonFolder
+from featurekit.report.model import SIDE, Subject, WrongFace
 
 FACES = ("none", "thumb")  # how a page can show faces
 MOST_SUBJECTS, MOST_FACES = 24, 4  # of a target, and of a subject
 OFF = 0.5  # years from which on an age counts as read wrong
-SIDE = 72  # pixels of a thumbnail
 _QUALITY = 80  # of its JPEG: three targets stay below a megabyte
 _MARGIN = 0.11  # of the crop's side, left off on each: a face so small is told better without hair and wall
-
-
-@dataclass(frozen=True)
-class WrongFace:
-    """One face that was read wrong.
-
-    Attributes:
-        file: its picture, as the manifest calls it.
-        true: its label.
-        read: what was read.
-        how_wrong: how sure the model was, or the years it is off.
-        jpeg: the face, SIDE × SIDE pixels.
-    """
-
-    file: str
-    true: str
-    read: str
-    how_wrong: str
-    jpeg: bytes
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A person, with the faces that are shown, the worst first.
-
-    Attributes:
-        name: as the data set calls them; "" where it does not say who is who.
-        n_faces: that were read.
-        n_wrong: of these.
-        faces: at least one.
-    """
-
-    name: str
-    n_faces: int
-    n_wrong: int
-    faces: tuple[WrongFace, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

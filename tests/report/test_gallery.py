@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from featurekit.report.gallery import MOST_FACES, MOST_SUBJECTS, SIDE, worst_first
+from featurekit.report.gallery import MOST_FACES, MOST_SUBJECTS, worst_first
+from featurekit.report.model import SIDE
 
 POLICY = re.compile(r'http-equiv="Content-Security-Policy" content="([^"]*)"')
 HOSTILE = "<img src=x onerror=alert(1)>\u202e&amp;"

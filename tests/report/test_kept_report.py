@@ -17,9 +17,11 @@ from featurekit.evaluation.comparable import set_apart
 from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.results import load_runs
 from featurekit.networks.weights_table import WEIGHTS
-from featurekit.report import render_html, render_markdown
-from featurekit.report.tables import best_first
-from featurekit.report.verdict import answer
+from featurekit.report.html import render_html
+from featurekit.report.markdown import render_markdown
+from featurekit.report.page import compose
+from featurekit.report.sections.verdict import answer
+from featurekit.report.select import best_first
 from featurekit.uncertainty.conformal import MISSED
 from featurekit.uncertainty.year_ranges import cross_fitted_ranges
 
@@ -57,9 +59,9 @@ def test_the_history_says_what_is_stored(figures):
 
 
 def test_the_kept_pages_say_what_is_stored(runs):
-    what = (runs, FOLDER.name, Evidence.load(FOLDER), Audit.load(FOLDER))
-    assert render_markdown(*what) == (FOLDER / "report.md").read_text(encoding="utf-8")
-    assert render_html(*what) == (FOLDER / "report.html").read_text(encoding="utf-8")
+    page = compose(runs, FOLDER.name, Evidence.load(FOLDER), Audit.load(FOLDER))
+    assert render_markdown(page) == (FOLDER / "report.md").read_text(encoding="utf-8")
+    assert render_html(page) == (FOLDER / "report.html").read_text(encoding="utf-8")
 
 
 def nearly(stored, found):

@@ -2,21 +2,18 @@
 
 from featurekit.evaluation.differences import ALPHA
 from featurekit.evaluation.evidence import TargetEvidence
+from featurekit.evaluation.score_kinds import ScoreKind, score_kind, signed
 from featurekit.evaluation.slices import Slice
-from featurekit.report.tables import (
-    ABSENT,
-    Cell,
-    Column,
-    ScoreKind,
-    Table,
-    count_cell,
-    in_range,
-    p_value,
-    score_kind,
-    signed,
-    words,
-)
+from featurekit.report.cells import ABSENT, count_cell, in_range, p_value, words
+from featurekit.report.model import Block, Cell, Column, Table
+from featurekit.report.select import Ranked
 from featurekit.uncertainty.intervals import FEWEST
+
+
+def blocks(of: Ranked) -> list[Block]:
+    """Return how the best model reads faces of each label."""
+    table = slices_table(of.evidence, f"{of.title}: for whom {of.whose} fails") if of.evidence else None
+    return [table] if table else []
 
 
 def slices_table(evidence: TargetEvidence, caption: str) -> Table | None:
@@ -27,7 +24,7 @@ def slices_table(evidence: TargetEvidence, caption: str) -> Table | None:
     columns = (
         Column("Faces with"),
         Column(kind.title, kind.unit, others=("from", "to"), is_number=True),
-        Column("Against all other faces", _unit(kind), others=("p",), is_number=True),
+        Column("Against all other faces", kind.unit_of_difference, others=("p",), is_number=True),
         Column("Faces", is_number=True),
         Column("Subjects", is_number=True),
     )
@@ -81,11 +78,7 @@ def _described(kind: ScoreKind, one: Slice) -> str:
     text = f"{value}{unit} ({low} to {high}) of {one.n_subjects:,} subjects"
     if one.gap is None or one.gap_p is None:
         return f"{text}; the gap to all other faces is not tested"
-    far = f"{kind.format(abs(one.gap))} {_unit(kind)}".strip()
+    far = f"{kind.format(abs(one.gap))} {kind.unit_of_difference}".strip()
     shown = "" if one.gap_p <= ALPHA else "no evidence of a difference, "
     text += f", {far} {'worse' if one.gap < 0 else 'better'} than all others"
     return f"{text} ({shown}{p_value(one.gap_p)})"
-
-
-def _unit(kind: ScoreKind) -> str:
-    return "points" if kind.unit == "%" else kind.unit

@@ -7,28 +7,8 @@ compared with each other, and one table of the others.
 
 from collections.abc import Mapping, Sequence
 
-from featurekit.evaluation.comparable import NO_OUTCOMES, set_apart
-from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.results import Run
-from featurekit.report.tables import Cell, Column, Table
-
-
-def apart_from(
-    runs: Sequence[Run], evidence: Evidence | None, apart: Mapping[str, str] | None = None
-) -> dict[str, str]:
-    """Return the runs that are set apart, each with the reason.
-
-    Args:
-        runs: all of them.
-        evidence: what is known beyond their scores; None where nothing was tested.
-        apart: name of a run → why it cannot be compared; None to find that out from the runs.
-    """
-    found = dict(set_apart(runs) if apart is None else apart)
-    known = evidence.targets if evidence else {}
-    for run in runs:
-        if run.name not in found and run.target in known and run.name not in known[run.target].estimates:
-            found[run.name] = NO_OUTCOMES
-    return found
+from featurekit.report.model import Cell, Column, Table
 
 
 def apart_table(runs: Sequence[Run], reasons: Mapping[str, str], caption: str) -> Table:

@@ -4,25 +4,68 @@ from collections.abc import Sequence
 
 from featurekit.evaluation.evidence import TargetEvidence
 from featurekit.evaluation.results import Run
+from featurekit.evaluation.score_kinds import ScoreKind, score_kind, score_word, signed
 from featurekit.evaluation.timing import milliseconds
 from featurekit.evaluation.trades import Trade
-from featurekit.report.cost import margin_words
-from featurekit.report.slices import worst_in_words
-from featurekit.report.tables import (
-    ScoreKind,
-    headline,
-    mean_of,
-    p_value,
-    role,
-    score_kind,
-    signed,
-    time_words,
-    words,
-)
+from featurekit.report.cells import p_value, time_words, words
+from featurekit.report.model import Answers, Block, Text
+from featurekit.report.sections.cost import margin_words
+from featurekit.report.sections.differences import HOW_TESTED
+from featurekit.report.sections.slices import worst_in_words
+from featurekit.report.select import Ranked, distinct, headline, mean_of, role
+from featurekit.text import counted
 from featurekit.uncertainty.conformal import MISSED
 from featurekit.uncertainty.coverage import Coverage
 
 _BROKEN_NAMED = 2  # broken promises that are written out; the others are counted
+
+
+def blocks(ranked: Sequence[Ranked], *, is_synthetic: bool) -> list[Block]:
+    """Return the first screen: what there is to say of each target, and how it was tested.
+
+    Args:
+        ranked: the targets; none where no run can be compared.
+        is_synthetic: whether the portraits are made up.
+    """
+    found: list[Block] = []
+    if is_synthetic:
+        synthetic = (
+            "The portraits are synthetic (made up): these numbers show that the software works and say"
+            " nothing about real faces."
+        )
+        found.append(Text(synthetic, is_caution=True))
+    found.append(Answers(tuple((of.title, answer(of.runs, of.evidence)) for of in ranked)))
+    found.append(Text(_how_sure(ranked)))
+    for of in ranked:
+        if len(distinct(run.dataset.get("name") for run in of.runs)) > 1:
+            mixed = (
+                f"{of.title}: the runs were scored on different data sets, so they cannot be"
+                " compared. Run them again with one set of folds: featurekit fit --new-folds"
+            )
+            found.append(Text(mixed, is_caution=True))
+    return found
+
+
+def _how_sure(ranked: Sequence[Ranked]) -> str:
+    """Say how the models were compared, and which targets could not be tested."""
+    if not ranked:
+        return "No run can be compared: the sections below say why, and what to do."
+    said = []
+    tested = [of for of in ranked if of.evidence]
+    if tested:
+        said.append(
+            f"Intervals are 95 % intervals over subjects. Models are compared subject by subject:"
+            f" {HOW_TESTED}. No evidence of a difference does not mean that two models are equal."
+        )
+    untested = [of.title for of in ranked if not of.evidence]
+    if untested:
+        whose = f" of {', '.join(untested)}" if tested else ""
+        said.append(
+            f"The predictions{whose} are not at hand, so that nothing was tested: whether"
+            " the difference between the first two is chance is not known. ± is the standard deviation over"
+            " the folds, which is not a confidence interval."
+        )
+    return " ".join(said)
 
 
 def answer(runs: Sequence[Run], evidence: TargetEvidence | None) -> tuple[tuple[str, str], ...]:
@@ -68,12 +111,6 @@ def _shown(run: Run, name: str, evidence: TargetEvidence | None = None) -> str:
     return f"{kind.format(mean)}{around}{unit} {score_word(kind)}"
 
 
-def score_word(kind: ScoreKind) -> str:
-    """Return what a score is called within a sentence."""
-    names = {"exact": "exact accuracy", "one_off": "one off", "mae_years": "mean absolute error"}
-    return names.get(kind.name, kind.title)
-
-
 def _against(best: Run, runs: Sequence[Run], kind: ScoreKind, evidence: TargetEvidence | None) -> str:
     """Say how far the best model is from the floor and the model as it is sold, and whether it is shown."""
     mean = mean_of(best, kind.name)
@@ -99,8 +136,7 @@ def _difference(kind: ScoreKind, gain: float) -> str:
 
 
 def _amount(kind: ScoreKind, gain: float) -> str:
-    unit = "points" if kind.unit == "%" else kind.unit
-    return f"{kind.format(abs(gain))} {unit}".strip()
+    return f"{kind.format(abs(gain))} {kind.unit_of_difference}".strip()
 
 
 def _second(best: Run, trained: Sequence[Run], kind: ScoreKind, evidence: TargetEvidence | None) -> str:
@@ -139,10 +175,10 @@ def _cheapest(best: Run, trained: Sequence[Run], kind: ScoreKind, evidence: Targ
                 f" {_instead(trade)} for a face."
             )
     trade = min(trades, key=lambda one: (one.p_value, one.loss))
-    unit = "points" if kind.unit == "%" else kind.unit
     return (
         f"{names[trade.name]}: {_instead(trade)} would"
-        f" cost {_loss(kind, trade.loss)} {unit} ({_loss(kind, trade.low)} to {_loss(kind, trade.high)}),"
+        f" cost {_loss(kind, trade.loss)} {kind.unit_of_difference}"
+        f" ({_loss(kind, trade.low)} to {_loss(kind, trade.high)}),"
         f" which is not shown to be within the margin of {margin}. No cheaper model is."
     )
 
@@ -165,8 +201,8 @@ def _broken(evidence: TargetEvidence) -> str:
     held = [_held(column, one) for column, one in broken[:_BROKEN_NAMED]]
     text = f"{what} promise {100 * (1 - MISSED):.0f} % and hold {' and '.join(held)}"
     if len(broken) > _BROKEN_NAMED:
-        n_more = len(broken) - _BROKEN_NAMED
-        text += f"; {n_more} more group{'' if n_more == 1 else 's'} less than promised"
+        others = counted(len(broken) - _BROKEN_NAMED, "more group", "more groups")
+        text += f"; {others} less than promised"
     return f"{text}."
 
 

@@ -8,24 +8,22 @@ from collections.abc import Sequence
 
 from featurekit.evaluation.evidence import TargetEvidence
 from featurekit.evaluation.results import Run
+from featurekit.evaluation.score_kinds import ScoreKind, score_word, signed
 from featurekit.evaluation.timing import milliseconds
 from featurekit.evaluation.trades import Trade
-from featurekit.report.tables import (
-    Cell,
-    Column,
-    ScoreKind,
-    Table,
-    best_first,
-    count_cell,
-    headline,
-    mean_of,
-    p_value,
-    seconds_cell,
-    signed,
-    size_cell,
-    time_words,
-    timed_alike,
-)
+from featurekit.report.cells import count_cell, p_value, seconds_cell, size_cell, time_words
+from featurekit.report.model import Block, Cell, Column, Figure, Table
+from featurekit.report.select import Ranked, best_first, headline, machine_of, mean_of, timed_alike
+from featurekit.report.svg import Spot, cost_plot
+from featurekit.text import counted
+
+
+def blocks(of: Ranked) -> list[Block]:
+    """Return the scores against the times, and the models that no other beats in both."""
+    plot = _plot(of.runs, f"{of.title}: {score_word(headline(of.runs))} against time")
+    if plot is None:
+        return []
+    return [plot, front_table(of.runs, f"{of.title}: what the models of the front cost", of.evidence)]
 
 
 def pareto_front(runs: Sequence[Run]) -> list[Run]:
@@ -63,8 +61,9 @@ def front_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | No
     if is_memory_known:
         columns.append(Column("Memory", is_number=True, is_time=True, copied_unit="bytes"))
     if trades:
-        unit = "points" if kind.unit == "%" else kind.unit
-        columns.append(Column("Loss against the best", unit, others=("low", "high"), is_number=True))
+        columns.append(
+            Column("Loss against the best", kind.unit_of_difference, others=("low", "high"), is_number=True)
+        )
         columns.append(Column(f"Within {margin_words(kind, evidence)}", others=("p",)))
     rows = []
     for number, run in enumerate(front, start=1):
@@ -101,8 +100,8 @@ def front_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | No
         note += " Memory: what the process held at most while the folds were fitted, the vectors included."
     n_elsewhere = sum(not run.is_baseline for run in runs) - len(timed_alike(runs))
     if n_elsewhere:
-        them = "model that was" if n_elsewhere == 1 else "models that were"
-        note += f" Left out: {n_elsewhere} {them} timed on another machine than the best model's."
+        them = counted(n_elsewhere, "model that was", "models that were")
+        note += f" Left out: {them} timed on another machine than the best model's."
     return Table(caption, tuple(columns), tuple(rows), note, n_names=3)
 
 
@@ -131,3 +130,34 @@ def margin_words(kind: ScoreKind, evidence: TargetEvidence | None) -> str:
     if kind.unit != "%":
         return f"{margin:g} {kind.unit}"
     return f"{margin:g} point{'' if margin == 1 else 's'}"
+
+
+def _plot(runs: Sequence[Run], caption: str) -> Figure | None:
+    """Return score against time; None where fewer than three trained models have both."""
+    kind = headline(runs)
+    front = [run.name for run in pareto_front(runs)]
+    spots = []
+    for run in timed_alike(runs):
+        mean, time = mean_of(run, kind.name), milliseconds(run)
+        if mean is not None and time:
+            mark = str(front.index(run.name) + 1) if run.name in front else ""
+            spots.append(Spot(time, mean * kind.scale, mark))
+    if len(spots) < 3:
+        return None
+    spots.sort(key=lambda spot: spot.time)
+    limit = 100.0 if kind.unit == "%" else float("inf")
+    axis = f"{kind.title}, {kind.unit}" if kind.unit else kind.title
+    summary = f"{caption}. {len(spots)} trained models; the table below has those of the front."
+    wide, narrow = (
+        cost_plot(spots, axis=axis, limit=limit, is_narrow=is_narrow, summary=summary)
+        for is_narrow in (False, True)
+    )
+    note = (
+        "Each dot is a trained model. The filled ones with a number, those of the table below, are the front:"
+        " no other is both quicker and better."
+    )
+    machine = machine_of(runs)
+    note += f" Times are those of the best model's machine{f' ({machine})' if machine else ''}."
+    n_elsewhere = sum(not run.is_baseline for run in runs) - len(timed_alike(runs))
+    note += f" Left out: {n_elsewhere} timed on another." if n_elsewhere else ""
+    return Figure(caption, note, wide, narrow)

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from featurekit.evaluation.results import Run
-from featurekit.report.tables import ABSENT, Cell, Column, Table, best_first, mean_of
+from featurekit.report.cells import ABSENT
+from featurekit.report.model import Cell, Column, Section, Table
+from featurekit.report.select import Ranked, best_first, mean_of
 
 YES = "yes"
 FACES = {"age_group": 17_424, "gender": 17_603}  # of the published protocol
@@ -82,6 +84,14 @@ ADIENCE = (
         "beta.hyper.ai, arXiv 2403.12483",
     ),
 )
+
+
+def sections(ranked: Sequence[Ranked], runs: Sequence[Run]) -> list[Section]:
+    """Return published results where they passed the same test, else nothing."""
+    if not is_comparable(runs):
+        return []
+    by_target = {of.name: of.runs for of in ranked}
+    return [Section("Published results", (anchors_table(by_target, "Adience: results of others"),))]
 
 
 def is_comparable(runs: Sequence[Run]) -> bool:

@@ -1,0 +1,143 @@
+"""What a check is, what it is given, and what it finds.
+
+A check is one file here. It registers itself when it is imported, and is then part of
+every audit: nothing else is edited. It says how many, out of how many, how bad that is
+and what to do; where it lacks something, it says what to run first.
+
+The thresholds of the checks were set by looking at what they find among the face chips
+of UTKFace; each says so where it stands.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featurekit.data.manifest import Manifest
+from featurekit.data.splits import FoldSet
+from featurekit.embeddings.vectors import Embeddings
+from featurekit.progress import Progress
+from featurekit.registry import Registry
+
+Severity = Literal["ok", "note", "warning", "error"]
+NO_FOLDS = "Next: featurekit fit, which deals folds."
+AT_ONCE = 20_000_000  # numbers of one piece of a large product
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What one check has found.
+
+    Attributes:
+        name: of the check, e.g. "near_duplicates"; the same in every version.
+        severity: "ok", "note" (good to know), "warning" (look at it before scores are believed) or "error"
+            (scores cannot be believed).
+        count: how many, what of is said in what.
+        of: out of how many.
+        what: the same as a sentence.
+        advice: what to do, a sentence; "" where nothing.
+        details: row of a table → column → number; shares are between 0 and 1.
+        rows: face_id of each row concerned; rows that belong together follow each other.
+    """
+
+    name: str
+    severity: Severity
+    count: int
+    of: int
+    what: str
+    advice: str = ""
+    details: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    rows: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What every check is given.
+
+    Attributes:
+        manifest: whose faces.
+        folds: who is tested when; None where no folds have been dealt.
+        embeddings: vectors that tell faces apart; None where nothing has been extracted.
+        predictions: name of each run → what it said of every tested face.
+        pictures: whether the pictures may be read.
+        seed: what chance comes from.
+        threads: how many read pictures.
+        progress: told how far a slow check is.
+        face_ids: of every row.
+        numbers: fold in which each usable row is tested, -1 for all others and without folds.
+    """
+
+    manifest: Manifest
+    folds: FoldSet | None
+    embeddings: Embeddings | None
+    predictions: Mapping[str, pd.DataFrame]
+    pictures: bool
+    seed: int
+    threads: int
+    progress: Progress | None
+    face_ids: NDArray[np.str_]
+    numbers: NDArray[np.intp]
+
+    def ids(self, rows: NDArray[Any]) -> tuple[str, ...]:
+        """Return the face_id of rows, given by number or by mask."""
+        return tuple(map(str, self.face_ids[rows]))
+
+    def ids_by(self, keys: NDArray[np.str_], which: NDArray[np.bool_]) -> tuple[str, ...]:
+        """Return the face_id of the rows of a mask, those with one key behind each other."""
+        rows = np.flatnonzero(which)
+        return self.ids(rows[np.argsort(keys[rows], kind="stable")])
+
+    def column(self, name: str) -> NDArray[np.str_]:
+        """Return a column of the manifest as text, "" for what is not known."""
+        values = self.manifest.table[name]
+        text = values.where(values.notna(), "").astype(str).to_numpy(dtype=str)
+        return np.where(text == "nan", "", text)
+
+    def across(self, keys: NDArray[np.str_]) -> NDArray[np.bool_]:
+        """Return whether what each row is of is tested in more than one fold; "" is nothing."""
+        inside = (self.numbers >= 0) & (keys != "")
+        found = np.zeros(len(keys), bool)
+        if inside.any():
+            per_row = pd.Series(self.numbers[inside]).groupby(keys[inside]).transform("nunique")
+            found[inside] = np.asarray(per_row > 1)
+        return found
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that makes scores better or worse than they are.
+
+    Attributes:
+        name: its code, which its finding has too; the same in every version.
+        title: what it looks for, in a few words.
+        severity: the gravest that its finding can be.
+        order: where its finding stands among the others, the lowest first.
+        look: what looks for it.
+    """
+
+    name: str
+    title: str
+    severity: Severity
+    order: int
+    look: Callable[[Given], Finding]
+
+
+CHECKS: Registry[Check] = Registry("check", "featurekit.checks")
+
+
+def lacking(name: str, what: str, advice: str) -> Finding:
+    """Return the finding of a check that cannot be made: what it lacks, and what to run first."""
+    return Finding(name=name, severity="note", count=0, of=0, what=what, advice=advice)
+
+
+def feature_name(embeddings: Embeddings) -> str:
+    """Return what the vectors are, "network:layer" joined by "+"."""
+    return "+".join(recipe.feature for recipe in embeddings.recipes)
+
+
+def in_pieces(rows: NDArray[np.intp], size: int) -> Iterator[NDArray[np.intp]]:
+    """Return the rows in pieces of a size, the last one may be smaller."""
+    yield from (rows[start : start + size] for start in range(0, len(rows), size))

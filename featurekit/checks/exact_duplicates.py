@@ -1,0 +1,48 @@
+"""Files with the same bytes."""
+
+import numpy as np
+import pandas as pd
+
+from featurekit.checks._identical import identical
+from featurekit.checks.base import CHECKS, Check, Finding, Given, Severity
+from featurekit.text import counted
+
+NAME = "exact_duplicates"
+
+
+def look(given: Given) -> Finding:
+    """Look for files with the same bytes."""
+    keys, repeated = identical(given)
+    usable = given.manifest.usable
+    n_rows = int((given.manifest.table["content"] != "").sum())
+    n_groups, n_repeated = len(np.unique(keys[repeated])), int(repeated.sum())
+    left = repeated & usable
+    doubled = left.copy()
+    doubled[left] = pd.Series(keys[left]).duplicated(keep=False).to_numpy()
+    n_across = len(np.unique(keys[given.across(np.where(left, keys, ""))]))
+    severity: Severity = "error" if n_across else "warning" if doubled.any() else "note" if n_groups else "ok"
+    if not n_groups:
+        what = f"No two of {n_rows:,} files are identical."
+    else:
+        what = (
+            f"{n_repeated:,} of {n_rows:,} rows ({n_repeated / n_rows:.1%}) stand in"
+            f" {counted(n_groups, 'group', 'groups')} of identical files; {left.sum():,} of them are used, "
+            + (f"and {counted(n_across, 'group is', 'groups are')} in several folds." if n_across else "")
+            + ("" if n_across or not doubled.any() else "several of one group, none in two folds.")
+            + ("" if doubled.any() else "one of a group.")
+        )
+    return Finding(
+        name=NAME,
+        severity=severity,
+        count=n_repeated,
+        of=n_rows,
+        what=what,
+        advice="Run featurekit prepare again, which keeps one of them, and featurekit fit --new-folds."
+        if doubled.any()
+        else "",
+        details={"groups": {"all": float(n_groups), "across folds": float(n_across)}} if n_groups else {},
+        rows=given.ids_by(keys, repeated),
+    )
+
+
+CHECKS.add(Check(NAME, "identical files", "error", 30, look))

@@ -1,0 +1,63 @@
+"""Users, photographs, families, … that are tested in more than one fold."""
+
+import numpy as np
+import pandas as pd
+
+from featurekit.checks._columns import columns_of, names_identity
+from featurekit.checks.base import CHECKS, NO_FOLDS, Check, Finding, Given, lacking
+
+NAME = "identities_across_folds"
+
+
+def look(given: Given) -> Finding:
+    """Look for users, photographs, families, … that are tested in more than one fold."""
+    usable = given.manifest.usable
+    columns = {
+        column: given.column(column) for column in columns_of(given.manifest) if names_identity(column)
+    }
+    content = given.manifest.table["content"].to_numpy(dtype=str)
+    if pd.Series(content[usable & (content != "")]).duplicated().any():
+        columns["photograph (content)"] = content  # several faces of one file, told apart by their boxes
+    columns = {
+        column: ids for column, ids in columns.items() if len(np.unique(ids[usable & (ids != "")])) > 1
+    }
+    if not columns:
+        return Finding(
+            name=NAME,
+            severity="ok",
+            count=0,
+            of=int(usable.sum()),
+            what="The manifest has no further column that names users, photographs or the like.",
+        )
+    listed = ", ".join(columns)
+    if given.folds is None:
+        return lacking(NAME, f"The manifest names {listed}, and there are no folds yet.", NO_FOLDS)
+    details, concerned = {}, np.zeros(len(usable), bool)
+    for column, ids in columns.items():
+        crossing = given.across(ids)
+        details[column] = {
+            "shared": float(len(np.unique(ids[crossing]))),
+            "of": float(len(np.unique(ids[usable & (ids != "")]))),
+            "faces": float(crossing.sum()),
+        }
+        concerned |= crossing
+    said = "; ".join(
+        f"{column}: {one['shared']:,.0f} of {one['of']:,.0f}, on {one['faces']:,.0f} faces"
+        for column, one in details.items()
+    )
+    return Finding(
+        name=NAME,
+        severity="warning" if concerned.any() else "ok",
+        count=int(concerned.sum()),
+        of=int(usable.sum()),
+        what=f"Tested in more than one fold are {said}.",
+        advice="Faces of one album or photograph have light, place and often family in common; if that should"
+        " not be learned, name that column as the subject_id and prepare again."
+        if concerned.any()
+        else "",
+        details=details,
+        rows=given.ids(concerned),
+    )
+
+
+CHECKS.add(Check(NAME, "users, photographs and the like on both sides", "warning", 20, look))

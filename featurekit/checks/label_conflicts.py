@@ -1,0 +1,55 @@
+"""Identical files with different labels."""
+
+import numpy as np
+import pandas as pd
+
+from featurekit.checks._identical import identical
+from featurekit.checks.base import CHECKS, Check, Finding, Given
+
+NAME = "label_conflicts"
+_LABELS = ("age", "age_group", "gender")
+
+
+def look(given: Given) -> Finding:
+    """Look for identical files with different labels."""
+    keys, repeated = identical(given)
+    rows = np.flatnonzero(repeated)
+    groups = pd.Series(keys[rows])
+    judged = given.manifest.table["reason"].to_numpy(dtype=str)[rows] == "conflicting_labels"
+    conflicting, used, details = judged.copy(), np.zeros(len(rows), bool), {}
+    for label in _LABELS:
+        values = pd.Series(given.column(label)[rows])
+        different = np.asarray(values.where(values != "").groupby(groups).transform("nunique") > 1)
+        usable = given.manifest.usable[rows]
+        among_used = values.where(usable & (values != ""))
+        used |= np.asarray(among_used.groupby(groups).transform("nunique") > 1)
+        conflicting |= different
+        if n := groups[different].nunique():
+            details[label] = {"groups": float(n)}
+    n_groups, n_conflicting = groups.nunique(), groups[conflicting].nunique()
+    said = ", ".join(f"{one['groups']:.0f} in {label}" for label, one in details.items())
+    what = f"The labels of {n_groups:,} groups of identical files agree."
+    if not n_groups:
+        what = "No two files are identical, so that no labels contradict each other there."
+    elif n_conflicting:
+        what = (
+            f"In {n_conflicting:,} of {n_groups:,} groups of identical files"
+            f" ({n_conflicting / n_groups:.0%}) labels differ{f' ({said})' if said else ''}; "
+            + ("such rows are used." if used.any() else "none of these rows is used.")
+        )
+    return Finding(
+        name=NAME,
+        severity="error" if used.any() else "warning" if n_conflicting else "ok",
+        count=n_conflicting,
+        of=n_groups,
+        what=what,
+        advice=("Run featurekit prepare again, which leaves them out. " if used.any() else "")
+        + "Labels that differ for the same bytes show how reliable others are: correct them at the source."
+        if n_conflicting
+        else "",
+        details=details,
+        rows=given.ids(rows[np.flatnonzero(conflicting)[np.argsort(groups[conflicting], kind="stable")]]),
+    )
+
+
+CHECKS.add(Check(NAME, "identical files with different labels", "error", 40, look))

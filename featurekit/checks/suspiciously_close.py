@@ -1,0 +1,141 @@
+"""Tested faces that a training face is much closer to than strangers are."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featurekit.checks._columns import target_of
+from featurekit.checks.base import CHECKS, NO_FOLDS, Check, Finding, Given, feature_name, lacking
+from featurekit.checks.near_neighbours import CLOSE, NEIGHBOUR, nearest, unit_vectors
+from featurekit.data.splits import Fold
+
+NAME = "suspiciously_close"
+# In vectors of few numbers everybody has somebody near.
+FEWEST_NUMBERS = 64
+FEWEST_FACES = 3 * NEIGHBOUR  # to learn from, so that the NEIGHBOURth is still a stranger
+MOST_TESTED = 20_000  # faces whose nearest is looked for; of more these are drawn
+_MANY_CLOSE = 0.005  # share from which on the finding is a warning
+
+
+def look(given: Given) -> Finding:
+    """Look for tested faces that a training face is much closer to than strangers are."""
+    embeddings = given.embeddings
+    if given.folds is None:
+        return lacking(NAME, "Without folds there is no training face to be close to.", NO_FOLDS)
+    if embeddings is None:
+        return lacking(
+            NAME, "No vectors are at hand to look for close faces in.", "Next: featurekit extract."
+        )
+    of = feature_name(embeddings)
+    if embeddings.vectors.dtype.kind != "f" or embeddings.vectors.shape[1] < FEWEST_NUMBERS:
+        return lacking(
+            NAME,
+            f"{of} does not tell faces apart: it takes at least {FEWEST_NUMBERS} numbers of a network.",
+            "Next: featurekit extract --backbone dlib_age, and audit --features dlib_age.",
+        )
+    here = np.flatnonzero(given.numbers[embeddings.rows] >= 0)
+    rows = embeddings.rows[here]
+    folds = _folds(given, rows)
+    if not folds or min(len(fold.train) for fold in folds) < FEWEST_FACES:
+        return lacking(
+            NAME,
+            f"{len(rows):,} faces are too few to say what distance is usual.",
+            f"It takes {FEWEST_FACES} to learn from in every fold.",
+        )
+    is_tested = _some(len(rows), given.seed)
+    ratio = nearest(unit_vectors(embeddings, here), folds, is_tested, given.progress)
+    close = np.flatnonzero(ratio < CLOSE)
+    n_tested = int(is_tested.sum())
+    share = len(close) / n_tested
+    drawn = f", drawn from {len(rows):,}," if n_tested < len(rows) else ""
+    scores = _scores_without(given, set(given.ids(rows[close]))) if len(close) else {}
+    told = _largest_change(scores)
+    return Finding(
+        name=NAME,
+        severity="warning" if share >= _MANY_CLOSE else "note" if len(close) else "ok",
+        count=len(close),
+        of=n_tested,
+        what=f"{len(close):,} of {n_tested:,} tested faces{drawn} ({share:.1%}) are suspiciously close to a"
+        f" training face: less than {CLOSE:g} times as far, in {of}, as their {NEIGHBOUR}th nearest."
+        + (f" {told}" if told else ""),
+        advice=_advice(share, of, has_predictions=bool(given.predictions)),
+        details=scores,
+        rows=given.ids(rows[close[np.argsort(ratio[close], kind="stable")]]),
+    )
+
+
+def _folds(given: Given, rows: NDArray[np.intp]) -> list[Fold]:
+    """Return who is tested when, and learned from, as positions among the rows."""
+    numbers, subjects = given.numbers[rows], given.manifest.subjects[rows]
+    found = []
+    for number in np.unique(numbers):
+        test, others = np.flatnonzero(numbers == number), np.flatnonzero(numbers != number)
+        # As featurekit fits: nobody who is tested is learned from.
+        found.append(Fold(others[~np.isin(subjects[others], subjects[test])], test))
+    return found
+
+
+def _some(n_faces: int, seed: int) -> NDArray[np.bool_]:
+    """Return whose nearest is looked for, shape (n_faces,): of more than MOST_TESTED some are drawn."""
+    found = np.ones(n_faces, bool)
+    if n_faces > MOST_TESTED:
+        found[:] = False
+        found[np.random.default_rng(seed).choice(np.arange(n_faces), MOST_TESTED, replace=False)] = True
+    return found
+
+
+def _advice(share: float, of: str, *, has_predictions: bool) -> str:
+    if share > 0.5:
+        return (
+            f"Either nearly everybody is on both sides, or {of} does not tell faces apart: look with a"
+            " face-recognition network."
+        )
+    if not share:
+        return ""
+    advice = "The same person or photograph is likely on both sides: name persons (subject_id) if you can."
+    return (
+        advice
+        if has_predictions
+        else f"{advice} Next: featurekit fit, to learn what scores are without them."
+    )
+
+
+def _scores_without(given: Given, close: set[str]) -> dict[str, dict[str, float]]:
+    """Return run → its mean score over folds, of all faces and without the close ones."""
+    found = {}
+    for run in sorted(given.predictions):
+        table = given.predictions[run]
+        target = target_of(given.manifest, run)
+        if target is None:
+            continue
+        if target.is_regression:
+            kind, values = "mae_years", (table["true"] - table["predicted"]).abs().to_numpy(float)
+        else:
+            kind, values = "exact", (table["true"] == table["predicted"]).to_numpy(float)
+        left = ~table["face_id"].isin(close).to_numpy()
+        fold = table["fold"].to_numpy()
+        if left.any():
+            means = [
+                pd.Series(values[which]).groupby(fold[which]).mean().mean() for which in (left | True, left)
+            ]
+            found[run] = {kind: float(means[0]), f"{kind} without": float(means[1])}
+    return found
+
+
+def _largest_change(scores: Mapping[str, Mapping[str, float]]) -> str:
+    """Return a sentence on the run of each kind of score that loses most without the close faces."""
+    said = []
+    for kind, better, form in (("exact", 1, "{:.2%}"), ("mae_years", -1, "{:.2f} years")):
+        lost = {
+            run: better * (one[kind] - one[f"{kind} without"]) for run, one in scores.items() if kind in one
+        }
+        if lost:
+            run = max(sorted(lost), key=lambda run: lost[run])
+            whole, without = scores[run][kind], scores[run][f"{kind} without"]
+            said.append(f"{run} scores {form.format(without)} instead of {form.format(whole)}")
+    return f"Without them {' and '.join(said)}: no run loses more." if said else ""
+
+
+CHECKS.add(Check(NAME, "faces too close to a training face", "warning", 60, look))

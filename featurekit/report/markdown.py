@@ -1,0 +1,72 @@
+"""The page as Markdown: the same tables and sentences, without the figures."""
+
+from collections.abc import Sequence
+
+from featurekit.report.model import (
+    FOUND,
+    SYNTHETIC,
+    Answers,
+    Cell,
+    Code,
+    Column,
+    Gallery,
+    Page,
+    Points,
+    Table,
+    Text,
+)
+from featurekit.text import markdown, visible
+
+
+def render_markdown(page: Page) -> str:
+    """Return a page as Markdown, which never shows a face. The same page gives the same bytes."""
+    lines = [f"# {markdown(page.title)}{f' ({SYNTHETIC})' if page.is_synthetic else ''}", ""]
+    lines += [markdown(" · ".join(page.facts)), ""]
+    for section in page.sections:
+        lines += [f"## {markdown(section.title)}", ""]
+        for block in section.blocks:
+            if isinstance(block, Table):
+                lines += _table(block)
+            elif isinstance(block, Answers):
+                for name, of in block.items:
+                    lines.append(f"- **{markdown(name)}**")
+                    lines += [f"    - {markdown(what)}: {markdown(text)}" for what, text in of]
+            elif isinstance(block, Points):
+                lines += [f"- **{markdown(head)}** {markdown(text)}" for head, text in block.items]
+            elif isinstance(block, Code):
+                lines += [f"    {visible(line)}" for line in block.lines]
+            elif isinstance(block, Gallery):
+                lines.append(f"{markdown(block.caption)}. Only report.html shows them.")
+            elif isinstance(block, Text):
+                lines.append(
+                    f"**Caution:** {markdown(block.text)}" if block.is_caution else markdown(block.text)
+                )
+            else:
+                continue  # a figure's numbers stand in the table beside it
+            lines.append("")
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _table(table: Table) -> list[str]:
+    columns = table.columns
+    lines = [f"**{markdown(table.caption)}**", ""]
+    lines.append(_row([_heading(column) for column in columns]))
+    lines.append(_row(["---:" if column.is_number else "---" for column in columns]))
+    lines += [_row([_cell(cell) for cell in row]) for row in table.rows]
+    return [*lines, "", markdown(table.note)] if table.note else lines
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _heading(column: Column) -> str:
+    group = f" ({column.group})" if column.group and column.group != FOUND else ""
+    return markdown(column.heading + group)
+
+
+def _cell(cell: Cell) -> str:
+    text = markdown(f"{cell.text} {cell.spread}" if cell.spread else cell.text)
+    text += f" ({markdown(cell.count)})" if cell.count else ""
+    text += f" ({markdown(cell.tag)})" if cell.tag else ""
+    return f"**{text}**" if cell.is_strong else text

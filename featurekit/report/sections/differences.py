@@ -1,0 +1,127 @@
+"""Which differences between models are shown, and which are not."""
+
+from collections.abc import Sequence
+
+from featurekit.evaluation.differences import Difference
+from featurekit.evaluation.evidence import TargetEvidence
+from featurekit.evaluation.results import Run
+from featurekit.evaluation.score_kinds import ScoreKind, score_kind, signed
+from featurekit.report.cells import count_cell, p_value
+from featurekit.report.model import Block, Cell, Column, Table
+from featurekit.report.select import Ranked, best_first, model_name, role
+
+# How every difference between two models is tested, in words.
+HOW_TESTED = (
+    "the signs of whole subjects' differences are turned over at random, and the p-values hold for all pairs"
+    " of models of the target together (step-down max-T)"
+)
+N_COMPARED = 8  # trained models that are compared with each other in a table
+
+
+def blocks(of: Ranked) -> list[Block]:
+    """Return the differences between the models; nothing where none was tested."""
+    if of.evidence is None:
+        return []
+    found = (
+        differences_table(of.runs, f"{of.title}: which differences are shown", of.evidence),
+        opinions_table(of.runs, f"{of.title}: what other tests say of the best model", of.evidence),
+    )
+    return [table for table in found if table]
+
+
+def _compared(runs: Sequence[Run], evidence: TargetEvidence) -> tuple[list[Run], bool]:
+    """Return the runs that are compared, best first, and whether that is all of them.
+
+    Of more than N_COMPARED they are the best trained ones, and the baselines with them.
+    """
+    ordered = [run for run in best_first(runs) if run.name in evidence.estimates]
+    trained = [run for run in ordered if not run.is_baseline]
+    kept = {run.name for run in [*trained[:N_COMPARED], *(run for run in ordered if run.is_baseline)]}
+    shown = [run for run in ordered if run.name in kept]
+    return shown, len(shown) == len(ordered)
+
+
+def differences_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence) -> Table | None:
+    """Return by how much each of the best models is better than each other one, and whether that is shown."""
+    kind = score_kind(evidence.score)
+    shown, are_all = _compared(runs, evidence)
+    if len(shown) < 2:
+        return None
+    columns = [Column("No.", is_number=True), Column("Better by"), *_against(shown, kind.unit_of_difference)]
+    rows = []
+    for number, run in enumerate(shown, start=1):
+        cells = [count_cell(number), Cell(model_name(run), tag=role(run))]
+        for other in shown:
+            found = evidence.between(run.name, other.name)
+            cells.append(Cell("·") if found is None else _difference_cell(kind, found))
+        rows.append(tuple(cells))
+    note = (
+        "How much better the model of the row is than the model of the column, in"
+        f" {kind.unit_of_difference}, and the p-value of the difference: {HOW_TESTED}."
+        " Bold: there is evidence of a difference (p ≤ 0.05). Otherwise there is"
+        " no evidence of one, which does not mean that the two are equal."
+    )
+    if not are_all:
+        note += f" Shown are the best {N_COMPARED} trained models; every pair stands in evidence.json."
+    return Table(caption, tuple(columns), tuple(rows), note, n_names=2)
+
+
+def _against(shown: Sequence[Run], unit: str) -> list[Column]:
+    return [
+        Column(f"than {number}", copied_unit=unit, others=("p",), is_number=True)
+        for number in range(1, len(shown) + 1)
+    ]
+
+
+def _difference_cell(kind: ScoreKind, found: Difference) -> Cell:
+    return Cell(
+        signed(kind, found.gain),
+        round(found.gain * kind.scale, 6),
+        count=p_value(found.adjusted, found.limit),
+        others=(found.adjusted,),
+        is_strong=found.is_shown,
+    )
+
+
+def opinions_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence) -> Table | None:
+    """Return what both tests say of the best model against each other one."""
+    kind = score_kind(evidence.score)
+    shown, _ = _compared(runs, evidence)
+    best = next((run for run in shown if not run.is_baseline), None)
+    pairs = [(run, evidence.between(best.name, run.name)) for run in shown] if best else []
+    found = [(run, pair) for run, pair in pairs if pair is not None]
+    if best is None or not found:
+        return None
+    columns = [
+        Column("Against"),
+        Column("Better by", kind.unit_of_difference, others=("low", "high"), is_number=True),
+        Column("Subjects", others=("for this pair alone",), is_number=True),
+        Column("Folds", is_number=True),
+    ]
+    rows = []
+    for run, pair in found:
+        ends = tuple(round(end * kind.scale, 6) for end in (pair.low, pair.high))
+        cells = [
+            Cell(model_name(run), tag=role(run)),
+            Cell(
+                signed(kind, pair.gain),
+                round(pair.gain * kind.scale, 6),
+                count=f"{signed(kind, pair.low)} to {signed(kind, pair.high)}",
+                others=ends,
+            ),
+            Cell(
+                p_value(pair.adjusted, pair.limit),
+                pair.adjusted,
+                others=(pair.p_value,),
+                is_strong=pair.is_shown,
+            ),
+            Cell("—") if pair.by_folds is None else Cell(p_value(pair.by_folds), pair.by_folds),
+        ]
+        rows.append(tuple(cells))
+    note = (
+        f"How much better {model_name(best)} is, with the 95 % interval over subjects, and p-values of two"
+        f" tests. Subjects: the test that this page goes by, {HOW_TESTED}. Folds: the t-test corrected for"
+        " folds that share training faces (Nadeau and Bengio), for the pair alone; with few folds it sees"
+        " large differences only."
+    )
+    return Table(caption, tuple(columns), tuple(rows), note, is_folded=True)

@@ -1,0 +1,213 @@
+"""All models of a target, best first, with their scores and what they cost."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from featurekit.evaluation.estimates import Estimate
+from featurekit.evaluation.evidence import TargetEvidence
+from featurekit.evaluation.results import Run
+from featurekit.evaluation.score_kinds import SCORES, ScoreKind, score_kind, score_word
+from featurekit.evaluation.timing import timed_on
+from featurekit.report.cells import ABSENT, count_cell, finite, in_range, seconds_cell, size_cell
+from featurekit.report.model import FOUND, Block, Cell, Column, Figure, Table, Text
+from featurekit.report.select import (
+    Ranked,
+    best_first,
+    elsewhere_note,
+    headline,
+    machine_of,
+    mean_of,
+    model_name,
+    role,
+)
+from featurekit.report.svg import Point, dot_plot
+from featurekit.text import first_few
+
+_ON_ALL_ROWS = ("exact", "one_off")  # scores that are shown on all rows too
+_MAX_POINTS = 24  # models that are drawn
+
+
+def blocks(of: Ranked) -> list[Block]:
+    """Return what is compared, the table of scores, and the scores as a figure."""
+    about = Text(_about(of))
+    table = scores_table(of.runs, f"{of.title}: all models, best first", of.evidence)
+    plot = _plot(of.runs, f"{of.title}: {score_word(headline(of.runs))} of all models", of.evidence)
+    return [about, table, plot] if plot else [about, table]
+
+
+def _about(of: Ranked) -> str:
+    classes = of.runs[0].classes
+    counts = {(run.n_tested, run.n_subjects) for run in of.runs}
+    n_tested, n_subjects = max(counts)
+    few = f"{n_tested:,} faces of {n_subjects:,} subjects"
+    about = f"{len(classes)} classes ({first_few(classes, 11)}); " if classes else "In years; "
+    without = "it" if n_tested == n_subjects else "its subject"
+    about += f"{few}, each scored by a model that was fitted without {without}."
+    if len(counts) > 1:
+        about += " Not every run was scored on as many faces: see the column Faces."
+    evidence = of.evidence
+    if evidence and evidence.n_faces > evidence.n_subjects:
+        about += (
+            " Several faces of one subject do not count as several subjects: by the numbers of faces, all"
+            f" tell as much as {evidence.effective_subjects:,.0f} subjects with equally many faces would"
+            " (Kish)."
+        )
+    return about
+
+
+def scores_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | None) -> Table:
+    """Return the table of one target, best run first; with intervals where there is evidence."""
+    ordered, machine = best_first(runs), machine_of(runs)
+    # A score that most runs lack (they were made before it was known) would be a column of gaps.
+    found = [
+        kind
+        for kind in _score_kinds(run.scores for run in runs)
+        if 2 * sum(kind.name in run.scores for run in runs) >= len(runs) or kind == headline(runs)
+    ]
+    everywhere = [k for k in _score_kinds(run.scores_all_rows for run in runs) if k.name in _ON_ALL_ROWS]
+    n_tested = sorted({run.n_tested for run in runs})
+    estimates = evidence.estimates if evidence else {}
+    sure = {name for of_run in estimates.values() for name in of_run}
+    columns = [Column("Features", is_code=True), Column("Classifier", is_code=True)]
+    columns += [
+        Column(
+            kind.title,
+            kind.unit,
+            others=("from", "to") if group == FOUND and kind.name in sure else ("spread",),
+            group=group,
+            is_number=True,
+        )
+        for group, kinds in ((FOUND, found), ("on all rows", everywhere))
+        for kind in kinds
+    ]
+    if len(n_tested) > 1:
+        columns.append(Column("Faces", is_number=True))
+    columns += [
+        Column("Extract", group="seconds", is_number=True, is_time=True),
+        Column("Fit", group="seconds", is_number=True, is_time=True),
+        Column("Predict", "per 1,000", group="seconds", is_number=True, is_time=True),
+        Column("Size", is_number=True, copied_unit="bytes"),
+    ]
+    rows = []
+    for run in ordered:
+        cells = [Cell(run.features), Cell(run.classifier_name, tag=role(run))]
+        for kinds, on_all in ((found, False), (everywhere, True)):
+            for kind in kinds:
+                best = _best(ordered, kind, on_all)
+                between = None if on_all else estimates.get(run.name, {}).get(kind.name)
+                cells.append(_score_cell(run, kind, on_all, best, between))
+        if len(n_tested) > 1:
+            cells.append(count_cell(run.n_tested))
+        seconds = run.seconds if timed_on(run) == machine else {}
+        predict = finite(seconds.get("predict"))
+        per_thousand = predict / run.n_tested * 1000 if predict is not None and run.n_tested else None
+        cells += [
+            seconds_cell(seconds.get("extract")),
+            seconds_cell(seconds.get("fit")),
+            seconds_cell(per_thousand),
+            size_cell(run.bytes_on_disk),
+        ]
+        rows.append(tuple(cells))
+    note = _scores_note(found, everywhere, are_sure=bool(sure)) + elsewhere_note(runs, machine)
+    return Table(caption, tuple(columns), tuple(rows), note, n_names=2, is_sortable=True)
+
+
+def _score_kinds(scores: Any) -> list[ScoreKind]:
+    """Return the kinds of every score that occurs: known ones in their order, then the others by name."""
+    names = {name for one in scores for name in one}
+    return [SCORES[name] for name in SCORES if name in names] + [
+        score_kind(name) for name in sorted(names - set(SCORES))
+    ]
+
+
+def _score_cell(
+    run: Run, kind: ScoreKind, on_all_rows: bool, best: float | None, between: Estimate | None
+) -> Cell:
+    score = (run.scores_all_rows if on_all_rows else run.scores).get(kind.name, {})
+    mean, spread = finite(score.get("mean")), finite(score.get("spread"))
+    if mean is None:
+        return Cell(ABSENT)
+    cell = Cell(
+        kind.format(mean), round(mean * kind.scale, 6), is_strong=not run.is_baseline and mean == best
+    )
+    if between is not None:
+        return replace(cell, **in_range(kind, between))
+    if spread is None:
+        return cell
+    return replace(cell, spread=f"± {kind.format(spread)}", others=(round(spread * kind.scale, 6),))
+
+
+def _best(runs: Sequence[Run], kind: ScoreKind, on_all_rows: bool) -> float | None:
+    """Return the best mean among the trained models."""
+    scores = [(run.scores_all_rows if on_all_rows else run.scores) for run in runs if not run.is_baseline]
+    means = [finite(one.get(kind.name, {}).get("mean")) for one in scores]
+    known = [mean for mean in means if mean is not None]
+    return kind.best(known) if kind.best and known else None
+
+
+def _scores_note(found: Sequence[ScoreKind], everywhere: Sequence[ScoreKind], *, are_sure: bool) -> str:
+    words = [f"{kind.title}: {kind.meaning}." for kind in found if kind.meaning]
+    if are_sure:
+        words.append(
+            "Small numbers below: the 95 % interval, from drawing subjects anew with all their faces; what"
+            " stands above is the mean over the folds."
+        )
+    words.append("± is the standard deviation over the folds. The best of the trained models is set in bold.")
+    if everywhere:
+        words.append("On all rows, a labelled row in which no face was found counts as read wrongly.")
+    words.append(
+        "Extract: seconds for all pictures, shared by every model that reads the same features."
+        " Fit: all folds together, with the search of a tuned run. Predict: for 1,000 faces, from their"
+        " vectors. Size: the classifier as saved."
+    )
+    return " ".join(words)
+
+
+def _plot(runs: Sequence[Run], caption: str, evidence: TargetEvidence | None) -> Figure | None:
+    kind = headline(runs)
+    estimates = {name: of.get(kind.name) for name, of in evidence.estimates.items()} if evidence else {}
+    # Bars are all of one kind: intervals where there are any, else standard deviations.
+    are_intervals = any(estimates.get(run.name) for run in runs)
+    scored: list[Run] = []
+    other: list[Run] = []
+    for run in runs:
+        if mean_of(run, kind.name) is not None:
+            (other if are_intervals and not estimates.get(run.name) else scored).append(run)
+    if not scored:
+        return None
+    # Of many models the best are drawn, and whatever they are to beat.
+    first = {run.name for run in scored[:_MAX_POINTS]}
+    drawn = [run for run in scored if run.name in first or role(run)]
+    if len(drawn) < len(scored):
+        caption += f", the best {_MAX_POINTS} of {len(scored)} runs and the baselines"
+    points = []
+    for run in drawn:
+        mean = mean_of(run, kind.name)
+        assert mean is not None
+        estimate = estimates.get(run.name)
+        spread = run.scores[kind.name].get("spread") or 0.0
+        low, high = (estimate.low, estimate.high) if estimate else (mean - spread, mean + spread)
+        shown = kind.format(mean) + (f" ± {kind.format(spread)}" if spread else "")
+        if estimate:
+            shown = f"{kind.format(mean)} ({kind.format(low)}–{kind.format(high)})"
+        ends = (low * kind.scale, high * kind.scale)
+        points.append(Point(model_name(run), mean * kind.scale, *ends, shown, role(run)))
+    axis = f"{kind.title}, {kind.unit}" if kind.unit else kind.title
+    better = "less is better" if kind.best is min else "more is better" if kind.best else ""
+    axis += f" ({better})" if better else ""
+    limit = 100.0 if kind.unit == "%" else float("inf")
+    summary = (
+        f"Dot plot of {axis}. Best: {points[0].label}, {points[0].shown}. The table above has every number."
+    )
+    wide, narrow = (
+        dot_plot(points, axis=axis, limit=limit, is_narrow=is_narrow, summary=summary)
+        for is_narrow in (False, True)
+    )
+    lines = "95 % intervals over subjects" if are_intervals else "standard deviations over the folds"
+    note = f"Means over the folds; the bars are {lines}. Filled circles are trained models."
+    if any(role(run) for run in drawn):
+        note += " Hollow marks are baselines, and the upright lines stand where they do."
+    if other:
+        note += f" Left out, for want of an interval: {', '.join(map(model_name, other))}."
+    return Figure(caption, note, wide, narrow)

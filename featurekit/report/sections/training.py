@@ -1,0 +1,138 @@
+"""How networks learned, and what their training took."""
+
+from collections.abc import Sequence
+
+from featurekit.evaluation.results import Run
+from featurekit.evaluation.score_kinds import score_kind
+from featurekit.evaluation.timing import timed_on
+from featurekit.report.cells import ABSENT, count_cell
+from featurekit.report.model import Block, Cell, Column, Figure, Table
+from featurekit.report.select import Ranked, elsewhere_note, machine_of, model_name
+from featurekit.report.svg import Panel, learning_curves
+
+_MAX_CURVES = 6  # networks whose training is drawn, for each target
+
+# What the history of a training says of an epoch, beside a score of each target.
+_OF_EPOCH = {"loss", "rate", "learning_rate", "stage"}
+
+
+def blocks(of: Ranked) -> list[Block]:
+    """Return the learning curves of the networks, and what their training took."""
+    networks = [run for run in of.runs if run.training]
+    if not networks:
+        return []
+    took = f"{of.title}: what training the networks took"
+    return [
+        _curves(networks, f"{of.title}: how the networks learned"),
+        trainings_table(networks, took, machine_of(of.runs)),
+    ]
+
+
+def _curves(runs: Sequence[Run], caption: str) -> Figure:
+    """Return the loss and the score of each epoch, means over the folds; runs are best first."""
+    if len(runs) > _MAX_CURVES:
+        caption += f", the best {_MAX_CURVES} of {len(runs)}"
+    panels = []
+    for run in runs[:_MAX_CURVES]:
+        kind = score_kind("exact" if run.classes else "mae_years")
+        kept = sum(one["best_epoch"] or one["epochs"] for one in run.training) / len(run.training)
+        score = f"{kind.title}, {kind.unit}" if run.classes else "MAE, years"
+        for what, name, scale, limit in (
+            ("Loss", "loss", 1.0, float("inf")),
+            (score, run.target, kind.scale, 100.0 if kind.unit == "%" else float("inf")),
+        ):
+            learned, held_out = _over_folds(run, name, scale), _over_folds(run, f"held_out_{name}", scale)
+            panels.append(Panel(f"{what}: {model_name(run)}", learned, held_out, kept, limit))
+    summary = f"{caption}. {len(panels)} line plots over the epochs; the table beside it has the numbers."
+    wide, narrow = (
+        learning_curves(panels, is_narrow=is_narrow, summary=summary) for is_narrow in (False, True)
+    )
+    drawn = runs[:_MAX_CURVES]
+    are_changed = all(run.parameters.get("augment") for run in drawn)
+    note = (
+        f"Means over the folds. Dashed: on the faces learned"
+        f" from,{' changed at random and' if are_changed else ''} in the middle of learning."
+    )
+    shares = [_held_out(run) for run in drawn]
+    if any(shares):
+        low, high = min(filter(None, shares)), max(shares)
+        part = f"{low:.0f}" if round(low) == round(high) else f"{low:.0f} to {high:.0f}"
+        note += (
+            f" Solid: on {part} % of the training part's faces, held out to choose the epoch; they are no"
+            " result."
+        )
+    note += " The upright line is the epoch whose weights were kept, the mean over the folds."
+    return Figure(caption, note, wide, narrow)
+
+
+def _held_out(run: Run) -> float:
+    """Return how many percent of a training part's faces were held out, over all folds."""
+    held_out = sum(one["held_out_faces"] for one in run.training)
+    return float(100 * held_out / (held_out + sum(one["faces"] for one in run.training)))
+
+
+def _over_folds(run: Run, name: str, scale: float) -> tuple[float, ...]:
+    """Return a number of every epoch that all folds came to, the mean over them; empty where it is absent."""
+    each = [[line[name] for line in one["history"] if name in line] for one in run.training]
+    return tuple(scale * sum(values) / len(values) for values in zip(*each, strict=False))
+
+
+def trainings_table(runs: Sequence[Run], caption: str, machine: str) -> Table:
+    """Return what training each network took; runs are those of one target, times those of one machine."""
+    columns = (
+        Column("Features", is_code=True),
+        Column("Classifier", is_code=True),
+        Column("Epochs"),
+        Column("Kept"),
+        Column("Learned from", "faces", is_number=True),
+        Column("Held out", "faces", is_number=True),
+        Column("Rate", "faces/s", is_number=True, is_time=True),
+        Column("All folds", "min", is_number=True, is_time=True),
+        Column("Ran on"),
+    )
+    rows = []
+    for run in runs:
+        of = run.training
+        rates = [line["rate"] for one in of for line in one["history"] if line.get("stage") == "all"]
+        rates = rates or [line["rate"] for one in of for line in one["history"]]
+        minutes = sum(one["seconds"] for one in of) / 60
+        got = dict.fromkeys(f"{one['engine']}, {one['device']}, {one['precision']}" for one in of)
+        rate = sorted(rates)[len(rates) // 2] if rates else None
+        is_here = timed_on(run) == machine
+        rows.append(
+            (
+                Cell(run.features),
+                Cell(run.classifier_name),
+                Cell(_listed_numbers([one["epochs"] for one in of])),
+                Cell(_listed_numbers([one["best_epoch"] for one in of])),
+                count_cell(round(sum(one["faces"] for one in of) / len(of))),
+                count_cell(round(sum(one["held_out_faces"] for one in of) / len(of))),
+                Cell(f"{rate:,.0f}", rate) if rate is not None and is_here else Cell(ABSENT),
+                Cell(f"{minutes:,.1f}", round(minutes, 6)) if is_here else Cell(ABSENT),
+                Cell("; ".join(got)),
+            )
+        )
+    note = (
+        "Faces are means over the folds, the rate is the median of the epochs in which the whole network"
+        " learned."
+    )
+    together = sorted({name for run in runs for name in learned_together(run)})
+    if together:
+        note += (
+            f" Networks that learn {', '.join(together)} together are trained once for all of them: their"
+            " minutes are those of that one training."
+        )
+    note += elsewhere_note(runs, machine)
+    return Table(caption, columns, tuple(rows), note, n_names=2)
+
+
+def learned_together(run: Run) -> tuple[str, ...]:
+    """Return the targets that a network learned at once, by its history; none where it learned one."""
+    names = {name for one in run.training for line in one["history"] for name in line}
+    targets = {name for name in names - _OF_EPOCH if not name.startswith("held_out_")}
+    return tuple(sorted(targets)) if len(targets) > 1 else ()
+
+
+def _listed_numbers(numbers: Sequence[int]) -> str:
+    """Return the numbers of the folds in words: one where all are equal."""
+    return str(numbers[0]) if len(set(numbers)) == 1 else ", ".join(map(str, numbers))

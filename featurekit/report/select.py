@@ -1,0 +1,148 @@
+"""Which runs stand on a page and in which order, and what they are called there."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from featurekit.evaluation.comparable import NO_OUTCOMES, set_apart
+from featurekit.evaluation.evidence import Evidence, TargetEvidence
+from featurekit.evaluation.results import Run
+from featurekit.evaluation.score_kinds import SCORES, ScoreKind, score_kind
+from featurekit.evaluation.timing import timed_on
+from featurekit.report.cells import finite
+from featurekit.text import counted
+
+Value = TypeVar("Value")
+_TARGET_TITLES = {
+    "age_group": "Age group",
+    "gender": "Gender",
+    "gender3": "Gender, three classes",
+    "age": "Age in years",
+}
+# The score that decides the order of a table: the first of these that there is.
+_HEADLINES = ("exact", "mae_years")
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The runs of one target that are compared with each other: what its sections are made from.
+
+    Attributes:
+        name: of the target.
+        runs: best first, at least one.
+        evidence: what is known beyond their scores; None where nothing was tested.
+    """
+
+    name: str
+    runs: Sequence[Run]
+    evidence: TargetEvidence | None
+
+    @property
+    def title(self) -> str:
+        """What the target is called in a heading."""
+        return target_title(self.name)
+
+    @property
+    def whose(self) -> str:
+        """What the best model is called, where something is told of that one only."""
+        assert self.evidence is not None
+        names = {run.name: run.classifier_name for run in self.runs}
+        return f"the best model ({names.get(self.evidence.sliced, self.evidence.sliced)})"
+
+
+def target_title(name: str) -> str:
+    """Return what a target is called in a heading."""
+    return _TARGET_TITLES.get(name, name)
+
+
+def headline(runs: Sequence[Run]) -> ScoreKind:
+    """Return the score that decides which run is best: the first known one that any run has."""
+    names = dict.fromkeys(name for run in runs for name in run.scores)
+    for name in (*_HEADLINES, *SCORES, *names):
+        if name in names:
+            return score_kind(name)
+    return SCORES["mae_years" if runs and not runs[0].classes else "exact"]
+
+
+def mean_of(run: Run, name: str) -> float | None:
+    """Return a run's mean score on the faces found, or None where there is none."""
+    return finite(run.scores.get(name, {}).get("mean"))
+
+
+def best_first(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs of one target in order: best headline score first, those without one last."""
+    kind = headline(runs)
+
+    def order(run: Run) -> tuple[bool, float, str]:
+        mean = mean_of(run, kind.name)
+        return mean is None, -kind.gain(mean, 0.0) if mean is not None else 0.0, run.name
+
+    return sorted(runs, key=order)
+
+
+def role(run: Run) -> str:
+    """Return what a run is in the comparison: "floor", "off-the-shelf", or "" for a trained model."""
+    if not run.is_baseline:
+        return ""
+    return "floor" if run.classifier == "majority" else "off-the-shelf"
+
+
+def model_name(run: Run) -> str:
+    """Return what a run is called where there is room for one name only."""
+    return f"{run.classifier_name} · {run.features}"
+
+
+def timed_alike(runs: Sequence[Run]) -> list[Run]:
+    """Return the trained models whose times can be compared: those of the best model's machine."""
+    machine = machine_of(runs)
+    return [run for run in runs if not run.is_baseline and timed_on(run) == machine]
+
+
+def machine_of(runs: Sequence[Run]) -> str:
+    """Return the machine that times are told of: that of the best trained model, or else of the best run."""
+    ordered = best_first(runs)
+    best = [run for run in ordered if not run.is_baseline] or ordered
+    return timed_on(best[0]) if best else ""
+
+
+def elsewhere_note(runs: Sequence[Run], machine: str) -> str:
+    """Return the line on the blank times of runs that were timed elsewhere; "" where there are none."""
+    n_elsewhere = sum(timed_on(run) != machine for run in runs)
+    if not n_elsewhere:
+        return ""
+    them = counted(n_elsewhere, "run that was", "runs that were")
+    of = f" ({machine})" if machine else ""
+    return f" Blank times: {them} timed on another machine than the best model's{of}."
+
+
+def apart_from(
+    runs: Sequence[Run], evidence: Evidence | None, apart: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return the runs that are set apart, each with the reason.
+
+    Args:
+        runs: all of them.
+        evidence: what is known beyond their scores; None where nothing was tested.
+        apart: name of a run → why it cannot be compared; None to find that out from the runs.
+    """
+    found = dict(set_apart(runs) if apart is None else apart)
+    known = evidence.targets if evidence else {}
+    for run in runs:
+        if run.name not in found and run.target in known and run.name not in known[run.target].estimates:
+            found[run.name] = NO_OUTCOMES
+    return found
+
+
+def targets_of(runs: Sequence[Run]) -> list[str]:
+    """Return the targets of some runs in the order in which a page has them."""
+    names = [name for name in _TARGET_TITLES if any(run.target == name for run in runs)]
+    return names + sorted({run.target for run in runs} - set(names))
+
+
+def distinct(values: Iterable[Value]) -> list[Value]:
+    """Return the different values in the order in which they come."""
+    found: list[Value] = []
+    for value in values:
+        if value not in found:
+            found.append(value)
+    return found

@@ -1,0 +1,80 @@
+"""A page as files: report.html and its twin report.md."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from featurekit.checks.audit import Audit
+from featurekit.evaluation.differences import Difference
+from featurekit.evaluation.evidence import Evidence
+from featurekit.evaluation.results import Run
+from featurekit.files import write_text
+from featurekit.project import ComparisonFolder
+from featurekit.report.changes import compose_changes
+from featurekit.report.gallery import Errors
+from featurekit.report.html import render_html
+from featurekit.report.markdown import render_markdown
+from featurekit.report.model import Page
+from featurekit.report.page import compose
+
+
+def write_report(
+    folder: Path,
+    runs: Sequence[Run],
+    title: str,
+    evidence: Evidence | None = None,
+    audit: Audit | None = None,
+    *,
+    errors: Mapping[str, Errors] | None = None,
+    apart: Mapping[str, str] | None = None,
+) -> Path:
+    """Write report.html and report.md into a folder and return the path of report.html.
+
+    Args:
+        folder: where to.
+        runs: what was compared; their order makes no difference.
+        title: heading of the report.
+        evidence: what the predictions say beyond the scores; None where they are not at hand.
+        audit: what was found wrong with the data; None where nobody looked.
+        errors: target → its worst errors, whose faces the HTML page shows; None for none.
+        apart: name of each run that cannot be compared with the others → why; None to find that out from
+            the runs.
+
+    Raises:
+        WorkspaceError: there is no run, or the folder cannot be written.
+    """
+    return write_page(folder, compose(runs, title, evidence, audit, errors=errors, apart=apart))
+
+
+def write_changes(
+    folder: Path,
+    before: Sequence[Run],
+    after: Sequence[Run],
+    names: tuple[str, str],
+    differences: Mapping[str, Difference],
+    apart: Mapping[str, str] | None = None,
+) -> Path:
+    """Write what changed between two comparisons as report.html and report.md; return the former's path.
+
+    Args:
+        folder: where to.
+        before: runs of the earlier one.
+        after: of the later one.
+        names: of the comparisons.
+        differences: from featurekit.evaluation.changes.compare_runs().
+        apart: from featurekit.evaluation.changes.relabelled().
+
+    Raises:
+        WorkspaceError: they have no run in common, or the folder cannot be written.
+    """
+    return write_page(folder, compose_changes(before, after, names, differences, apart))
+
+
+def write_page(folder: Path, page: Page) -> Path:
+    """Write a page as report.html and report.md into a folder and return the path of report.html.
+
+    Raises:
+        WorkspaceError: the folder cannot be written.
+    """
+    write_text(ComparisonFolder(folder).markdown, render_markdown(page))
+    write_text(ComparisonFolder(folder).page, render_html(page))
+    return ComparisonFolder(folder).page

@@ -1,0 +1,56 @@
+"""What cannot be compared is not ranked."""
+
+from tests.report.made_up import html_of, make_errors, make_evidence, make_run, markdown_of, rows_of, score
+
+
+def apart_of(text: str, heading: str) -> str:
+    """Return the last table of a section: of the runs that are set apart."""
+    return text.split(f"## {heading}\n")[1].split("\n## ")[0].split("runs that are set apart")[1]
+
+
+def test_a_run_without_evidence_is_never_called_best():
+    """The best score has a run whose predictions are not here; all that the page says is of the next one."""
+    tested = [
+        make_run(classifier=name, scores={"exact": score(mean)}) for name, mean in (("a", 0.8), ("b", 0.7))
+    ]
+    better = make_run(
+        classifier="untested", scores={"exact": score(0.99)}, command="featurekit fit --model x"
+    )
+    errors = {"gender": make_errors(tested[0])}
+    for text in (
+        markdown_of([*tested, better], "t", make_evidence(tested), errors=errors),
+        html_of([*tested, better], "t", make_evidence(tested), errors=errors).replace("<wbr>", ""),
+    ):
+        for caption in (
+            "Best: a on dlib_age",
+            "who was read as whom by a · dlib",
+            "for whom the best model (a) fails",
+            "confidence of the best model (a)",
+            "answers of the best model (a) that leave room",
+            "worst errors of the best model (a)",
+            "How much better a · dlib",
+        ):
+            assert caption in text.replace("<dt>Best</dt><dd>", "Best: ").replace("\\_", "_"), caption
+        assert text.count("untested") == 1
+    text = markdown_of([*tested, better], "t", make_evidence(tested))
+    assert [cells[1] for cells in rows_of(text, "Gender")] == ["a", "b"]
+    assert "| dlib_age | untested | its predictions are not here | featurekit fit --model x |" in apart_of(
+        text, "Gender"
+    )
+    assert "3 runs · 1 of them set apart" in text
+
+
+def test_a_target_of_which_nothing_can_be_compared_says_why():
+    runs = [make_run(), make_run("age")]
+    apart = {runs[0].name: "labels of its target have changed since"}
+    text = markdown_of(runs, "t", None, apart=apart)
+    assert "labels of its target have changed since" in apart_of(text, "Gender")
+    assert "**Gender**" not in text.split("## Age in years")[0]
+    assert "No run can be compared" in markdown_of(runs[:1], "t", None, apart=apart)
+    assert "<h2" in html_of(runs[:1], "t", None, apart=apart)
+
+
+def test_runs_of_different_folds_are_not_compared_in_silence():
+    other = make_run(classifier="mlp", folds={"number": 5, "kind": "made", "seed": 1, "sha256": "cd" * 32})
+    assert "cannot be compared" in markdown_of([make_run(), other], "t")
+    assert "cannot be compared" not in markdown_of([make_run(), make_run(classifier="mlp")], "t")

@@ -1,0 +1,53 @@
+"""What the numbers do not say."""
+
+import re
+
+from featurekit.evaluation.evidence import Evidence
+from featurekit.evaluation.results import Run
+from featurekit.evaluation.slices import Slice
+from tests.report.made_up import make_evidence, make_run, markdown_of, score
+
+
+def caveat(runs: list[Run], head: str, evidence: Evidence | None = None) -> str:
+    """Return what the page says last under a heading word; "" where it says nothing."""
+    last = markdown_of(runs, "t", evidence).split("## What the numbers do not say")[1]
+    found = re.search(rf"- \*\*{head}\*\* (.*)", last)
+    return found[1] if found else ""
+
+
+def test_days_and_machines_are_those_of_the_runs():
+    one_day = [make_run(), make_run(classifier="mlp")]
+    assert caveat(one_day, "Time.") == "The runs were made on 2026-01-02 on Example 3000."
+    later = make_run(
+        classifier="knn",
+        scores={"exact": score(0.5)},
+        created="2026-02-03T00:00:00Z",
+        hardware={"processor": "another"},
+    )
+    assert caveat([*one_day, later], "Time.") == (
+        "The runs were made on 2 days from 2026-01-02 to 2026-02-03 on 2 machines. Times are shown of one for"
+        " each target: Example 3000 (Gender)."
+    )
+    assert caveat([make_run(created="")], "Time.") == ""
+
+
+def test_what_faces_were_told_apart_by_is_read_from_the_evidence():
+    runs = [make_run(), make_run(classifier="mlp")]
+    assert "Differences between groups of people were not tested here." in caveat(runs, "Groups.")
+    assert "looked at by age group, gender, hat only" in caveat(runs, "Groups.", make_evidence(runs))
+    skin = Slice(columns=("skin_tone",), labels=("3",), n_faces=9, n_subjects=9, estimate=None)
+    said = caveat(runs, "Groups.", make_evidence(runs, slices=(skin,)))
+    assert "looked at by skin tone only" in said
+
+
+def test_what_holds_of_other_targets_only_is_not_said():
+    assert caveat([make_run("hat")], "Gender.") == caveat([make_run("hat")], "Apparent age.") == ""
+    assert "(female, male)" in caveat([make_run()], "Gender.")
+    assert caveat([make_run("age")], "Apparent age.") != ""
+    own = [make_run(n_subjects=1234), make_run("age")]
+    assert "counts as a subject of its own (Gender)." in caveat(own, "Subjects.")
+
+
+def test_subjects_that_nobody_named_are_a_caution():
+    assert "counts as a subject of its own" in markdown_of([make_run(n_subjects=1234)], "t")
+    assert "counts as a subject of its own" not in markdown_of([make_run()], "t")

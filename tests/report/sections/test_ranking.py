@@ -1,0 +1,123 @@
+"""The best model comes first, and every score has its interval or its spread."""
+
+import re
+from dataclasses import replace
+
+from featurekit.report.sections.ranking import scores_table
+from featurekit.report.select import best_first
+from tests.report.made_up import html_of, make_evidence, make_run, markdown_of, rows_of, score, trained_run
+
+
+def test_the_best_run_comes_first(runs):
+    for heading, wanted in (("Age group", True), ("Gender", True), ("Age in years", False)):
+        means = [float(cells[2].strip("*").split()[0]) for cells in rows_of(markdown_of(runs, "t"), heading)]
+        assert means == sorted(means, reverse=wanted)
+
+
+def test_a_run_without_the_score_comes_last_with_a_dash():
+    lost = make_run(classifier="mlp", scores={"exact": score(None, None), "macro_f1": score(float("nan"))})
+    worst = make_run(classifier="majority", scores={"exact": score(0.0)})
+    assert best_first([lost, worst]) == [worst, lost]
+    cells = rows_of(markdown_of([lost, worst], "t"), "Gender")
+    assert cells[1][1:4] == ["mlp", "—", "—"]
+    assert "nan" not in html_of([lost, worst], "t").lower()
+
+
+def test_a_score_is_given_with_its_spread_and_one_fold_has_none():
+    one_fold = make_run(scores={"exact": score(0.7, None)})
+    assert "80.0 ± 1.2" in markdown_of([make_run()], "t")
+    assert "| 70.0 |" in markdown_of([one_fold], "t").replace("**", "")
+
+
+def test_years_have_an_error_in_years_and_no_matrix():
+    text = markdown_of([make_run("age")], "t")
+    assert "MAE, years" in text
+    assert "6.25 ± 0.31 years mean absolute error" in text
+    assert "who was read as whom" not in text
+    assert "Age in years: recall of each class" not in text
+
+
+def test_a_score_that_most_runs_lack_is_no_column():
+    newer = make_run(scores={"exact": score(0.7), "roc_auc": score(0.95)})
+    older = [make_run(classifier=name) for name in ("mlp", "knn")]
+    assert "ROC-AUC" in markdown_of([newer, older[0]], "t")
+    assert "ROC-AUC" not in markdown_of([newer, *older], "t")
+
+
+def test_an_unknown_score_is_shown_under_its_own_name():
+    text = markdown_of([make_run(scores={"exact": score(0.7), "own_score": score(0.51234, 0.01)})], "t")
+    assert "own_score" in text
+    assert "0.512 ± 0.010" in text
+
+
+def test_baselines_are_marked_and_only_a_trained_model_is_set_in_bold():
+    runs = [
+        make_run(classifier="majority", scores={"exact": score(0.5)}),
+        make_run(classifier="off_the_shelf", scores={"exact": score(0.9)}),
+        make_run(classifier="svm", scores={"exact": score(0.8)}),
+    ]
+    rows = rows_of(markdown_of(runs, "t"), "Gender")
+    assert [cells[1] for cells in rows] == ["off_the_shelf (off-the-shelf)", "svm", "majority (floor)"]
+    assert [cells[2].startswith("**") for cells in rows] == [False, True, False]
+
+
+def test_intervals_take_the_place_of_the_spread_where_there_is_evidence():
+    runs = [make_run(), make_run(classifier="mlp", scores={"exact": score(0.78)})]
+    rows = rows_of(markdown_of(runs, "t", make_evidence(runs)), "Gender")
+    assert [cells[2].replace("*", "") for cells in rows] == ["80.0 (78.0–83.0)", "78.0 (76.0–81.0)"]
+
+
+def bars(page: str) -> list[str]:
+    """Return the numbers beside the dots of the first figure, and its note last."""
+    figure = page.split('<div class="plot wide">')[1].split("</figure>")[0]
+    wide, rest = figure.split("</svg>", 1)
+    numbers = re.findall(r'<text class="number"[^>]*>([^<]*)</text>', wide)
+    return [*numbers, rest.split('<p class="note">')[1].split("</p>")[0]]
+
+
+def test_the_bars_of_a_figure_are_all_of_one_kind():
+    runs = [make_run(classifier=name) for name in ("a", "b", "c")]
+    *spreads, note = bars(html_of(runs, "t"))
+    assert len(spreads) == 3
+    assert all("±" in one for one in spreads)
+    assert "the bars are standard deviations over the folds" in note
+    evidence = make_evidence(runs)
+    *ends, note = bars(html_of(runs, "t", evidence))
+    assert len(ends) == 3
+    assert all("–" in one for one in ends)
+    assert "the bars are 95 % intervals over subjects" in note
+    # One whose interval is of another score is named, not drawn.
+    known = evidence.targets["gender"]
+    lacking = replace(known, estimates={**known.estimates, runs[2].name: {}})
+    *ends, note = bars(html_of(runs, "t", replace(evidence, targets={"gender": lacking})))
+    assert len(ends) == 2
+    assert not any("±" in one for one in ends)
+    assert note.endswith("Left out, for want of an interval: c · dlib_age.")
+
+
+def test_prediction_time_is_for_a_thousand_faces():
+    run = make_run(n_tested=2000, n_labelled=2000, seconds={"fit": 1.0, "predict": 5.0})
+    cells = rows_of(markdown_of([run], "t"), "Gender")[0]
+    assert cells[-4:] == ["—", "1.00", "2.50", "3.5 MB"]
+
+
+def test_a_model_that_was_not_saved_has_no_size():
+    assert rows_of(markdown_of([make_run(bytes_on_disk=0)], "t"), "Gender")[0][-1] == "—"
+
+
+def test_a_table_names_where_its_columns_stand(runs):
+    table = scores_table([run for run in runs if run.target == "gender"], "c", None)
+    assert sum(span for _, span in table.groups) == len(table.columns)
+    assert [title for title, _ in table.groups if title] == ["on the faces found", "on all rows", "seconds"]
+
+
+def test_a_face_that_is_a_subject_of_its_own_is_not_said_to_have_one():
+    assert "fitted without it." in markdown_of([make_run(n_subjects=1234)], "t")
+    assert "fitted without its subject." in markdown_of([make_run()], "t")
+
+
+def test_a_changed_parameter_stands_beside_the_classifier():
+    runs = [trained_run(variation={"epochs": epochs}) for epochs in (20, 40)]
+    text = markdown_of(runs, "x")
+    assert "(epochs 20)" in text
+    assert "(epochs 40)" in text

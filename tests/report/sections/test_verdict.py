@@ -1,0 +1,182 @@
+"""What the first screen says of a target, and how sure that is."""
+
+import pytest
+
+from featurekit.evaluation.estimates import Estimate
+from featurekit.evaluation.results import Run
+from featurekit.evaluation.slices import Slice
+from featurekit.evaluation.trades import Trade
+from featurekit.text import markdown
+from featurekit.uncertainty.coverage import Coverage
+from featurekit.uncertainty.intervals import Interval
+from tests.report.made_up import make_evidence, make_run, markdown_of, score, trade
+
+
+@pytest.mark.parametrize(
+    ("exact", "words"),
+    [
+        (
+            0.8,
+            "30.0 points better than the floor (majority, 50.0 %) and 10.0 points worse than the",
+        ),
+        (0.5, "no better than the floor"),
+        (0.45, "5.0 points worse than the floor"),
+    ],
+)
+def test_the_verdict_says_how_far_the_best_is_from_floor_and_off_the_shelf(exact, words):
+    runs = [
+        make_run(classifier="majority", scores={"exact": score(0.5)}),
+        make_run(classifier="off_the_shelf", scores={"exact": score(0.9)}),
+        make_run(classifier="svm", scores={"exact": score(exact)}),
+        make_run(classifier="mlp", scores={"exact": score(exact - 0.02)}),
+    ]
+    text = markdown_of(runs, "t").split("## Gender")[0]
+    assert words in text
+    assert "Second is mlp on dlib_age, 2.0 points behind" in text
+    assert "whether the difference between the first two is chance is not known" in text
+
+
+@pytest.mark.parametrize(
+    ("p", "words"),
+    [
+        (0.4, "no evidence of a difference (p 0.40)"),
+        (0.0004, "a difference beyond chance (p 0.0004)"),
+        (1 / 20_001, "a difference beyond chance (p < 0.0001)"),
+    ],
+)
+def test_the_verdict_says_whether_the_best_is_shown_to_be_better(p, words):
+    runs = [make_run(), make_run(classifier="mlp", scores={"exact": score(0.78)})]
+    text = markdown_of(runs, "t", make_evidence(runs, p=p)).split("## Gender")[0]
+    assert f"Second is mlp on dlib_age, 2.0 points behind: {markdown(words)}" in text
+    assert "80.0 % exact accuracy (95 % interval 78.0 to 83.0)" in text
+    assert "Fails most: Faces with age group 0-2: 30.0 % (20.0 to 40.0) of 77 subjects" in text
+
+
+@pytest.mark.parametrize(("p", "is_said"), [(0.4, True), (0.001, False)])
+def test_the_verdict_says_where_the_best_is_not_shown_to_beat_the_floor(p, is_said):
+    runs = [make_run(), make_run(classifier="majority", scores={"exact": score(0.7)})]
+    text = markdown_of(runs, "t", make_evidence(runs, p=p)).split("## Gender")[0]
+    assert "10.0 points better than the floor (majority, 70.0 %" in text
+    assert ("70.0 %; no evidence of a difference: p 0.40)" in text) == is_said
+
+
+def cost_of(runs: list[Run], *trades: Trade, margin: float = 0.01) -> str:
+    """Return what the verdict says of the cost."""
+    text = markdown_of(runs, "t", make_evidence(runs, trades=trades, margin=margin))
+    return text.split("    - Cost: ")[1].split("\n")[0]
+
+
+def test_the_cheapest_model_within_the_margin_is_recommended():
+    _, mlp, knn = runs = [make_run(classifier=name) for name in ("a_svm", "mlp", "knn")]
+    within = cost_of(runs, trade(knn, 0.02, is_within=False), trade(mlp, 0.002, is_within=True, time=25))
+    assert within == (
+        "The cheapest model whose accuracy is within 1 point of the best is mlp on dlib_age: 25 ms instead of"
+        " 38 ms for a face."
+    )
+    assert "within 2.5 points of the best is knn" in cost_of(
+        runs, trade(knn, 0.02, is_within=True), margin=0.025
+    )
+
+
+def test_where_no_model_is_within_the_margin_the_nearest_is_shown_outside_it():
+    _, mlp, knn = runs = [make_run(classifier=name) for name in ("a_svm", "mlp", "knn")]
+    said = cost_of(runs, trade(knn, 0.05, is_within=False, p=1.0), trade(mlp, 0.009, is_within=False, p=0.4))
+    assert said == (
+        "mlp on dlib_age: 21 ms instead of 38 ms would cost 0.9 points (0.3 to 1.4), which is not shown to be"
+        " within the margin of 1 point. No cheaper model is."
+    )
+    # A cheaper model may have read more faces rightly, and still not be shown to be within the margin.
+    assert "would cost −0.2 points (−0.8 to 0.3)" in cost_of(runs, trade(mlp, -0.002, is_within=False))
+
+
+def test_a_margin_of_years_is_one_of_the_mean_absolute_error():
+    runs = [make_run("age", classifier=name) for name in ("a_svm", "mlp")]
+    said = cost_of(runs, trade(runs[1], 0.05, is_within=True), margin=0.1)
+    assert "whose mean absolute error is within 0.1 years of the best is mlp on dlib_age" in said
+    assert "0.04 to 0.05" not in said
+
+
+def test_where_nothing_takes_clearly_less_time_nothing_is_recommended():
+    runs = [make_run(classifier=name) for name in ("a_svm", "mlp")]
+    assert cost_of(runs).endswith("no trained model that was timed on the same machine takes clearly less.")
+    assert "not shown to be worse" not in markdown_of(runs, "t", make_evidence(runs))
+
+
+def test_fewer_years_of_error_are_better():
+    runs = [make_run("age", classifier="majority", scores={"mae_years": score(15.0)}), make_run("age")]
+    assert "8.75 years better than the floor" in markdown_of(runs, "t")
+
+
+def test_baselines_alone_make_a_report():
+    text = markdown_of([make_run(classifier="majority")], "t")
+    assert "No trained model has a score" in text
+
+
+def test_where_only_one_target_has_evidence_the_other_is_not_said_to_be_tested():
+    runs = [make_run(), make_run("age")]
+    text = markdown_of(runs, "t", make_evidence(runs[:1])).split("## Age in years")[0]
+    assert "The predictions of Age in years are not at hand" in text
+
+
+def test_the_verdict_names_the_worst_label_and_the_worst_two_and_whether_that_is_tested():
+    runs = [make_run(), make_run(classifier="mlp")]
+    text = markdown_of(runs, "t", make_evidence(runs)).replace("\\_", "_")
+    fails = text.split("Fails most: ")[1].split("\n")[0]
+    assert (
+        "Faces with age group 0-2: 30.0 % (20.0 to 40.0) of 77 subjects, 50.0 points worse than all others"
+        " (no evidence of a difference, p 0.20)."
+    ) in fails
+    assert "Two labels together: gender male, age group &lt;script&gt;" in fails
+    assert fails.endswith(
+        "10.0 % (5.0 to 20.0) of 39 subjects, 71.2 points worse than all others (p &lt; 0.0001)."
+    )
+    assert "| **−71.2 (p &lt; 0.0001)** | 40 | 39 |" in text
+    assert "| −50.0 (p 0.20) | 80 | 77 |" in text
+    assert "The 2 gaps are tested together" in text
+
+
+def test_a_gap_that_was_not_tested_is_said_to_be_untested():
+    runs = [make_run(), make_run(classifier="mlp")]
+    alone = Slice(
+        columns=("hat",), labels=("yes",), n_faces=80, n_subjects=77, estimate=Estimate(0.3, 0.2, 0.4)
+    )
+    text = markdown_of(runs, "t", make_evidence(runs, slices=(alone,)))
+    assert (
+        "Faces with hat yes: 30.0 % (20.0 to 40.0) of 77 subjects; the gap to all other faces is not" in text
+    )
+
+
+def test_a_broken_promise_stands_in_the_verdict():
+    runs = [make_run("age"), make_run("age", classifier="mlp")]
+    young = Coverage("15-20", 400, 390, 0.744, Interval(0.701, 0.783), 18.0, p_value=0.0001)
+    kept = Coverage("48-53", 400, 390, 0.88, Interval(0.85, 0.91), 20.0, p_value=0.2)
+    evidence = make_evidence(runs, coverage=(("age_band", young), ("age_band", kept)))
+    text = markdown_of(runs, "t", evidence)
+    assert (
+        "    - Broken promise: ranges promise 90 % and hold 74.4 % (70.1 to 78.3) of ages 15-20.\n"
+    ) in text.split("\n## ")[1]
+    assert "| **74.4 (70.1–78.3)** |" in text
+    assert "make up for" not in text
+    assert "Broken promise" not in markdown_of(runs, "t", make_evidence(runs, coverage=(("age_band", kept),)))
+
+
+def test_of_many_broken_promises_the_worst_are_named_and_the_others_counted():
+    runs = [make_run(), make_run(classifier="mlp")]
+    broken = tuple(
+        (
+            "age_group",
+            Coverage(label, 400, 390, value, Interval(value - 0.05, value + 0.05), 1.3, p_value=0.01),
+        )
+        for label, value in (("0-2", 0.8), ("4-6", 0.7), ("8-12", 0.75), ("15-20", 0.6))
+    )
+    text = markdown_of(runs, "t", make_evidence(runs, coverage=broken))
+    assert (
+        "sets of classes promise 90 % and hold 60.0 % (55.0 to 65.0) of age group 15-20 and 70.0 % (65.0 to"
+        " 75.0) of age group 4-6; 2 more groups less than promised."
+    ) in text
+
+
+def test_two_models_that_are_level_are_called_so():
+    runs = [make_run(classifier=name, scores={"exact": score(0.8)}) for name in ("svm", "mlp")]
+    assert "level with it" in markdown_of(runs, "x")
+    assert "0.0 points" not in markdown_of(runs, "x")

@@ -1,0 +1,227 @@
+"""What the page does in a browser: it sorts, filters and copies, and nothing leaves it."""
+
+import csv
+import io
+from dataclasses import replace
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+import pytest
+
+from featurekit.evaluation.estimates import Estimate
+from featurekit.evaluation.evidence import Evidence
+from featurekit.evaluation.results import Run
+from featurekit.evaluation.slices import Slice
+from featurekit.report.model import SIDE
+from featurekit.report.select import best_first
+from featurekit.report.write import write_report
+from featurekit.uncertainty.coverage import Coverage
+from featurekit.uncertainty.intervals import Interval
+from tests.report.made_up import (
+    COPY,
+    HOSTILE,
+    hostile_runs,
+    make_audit,
+    make_errors,
+    make_evidence,
+    make_run,
+    score,
+    trade,
+)
+
+
+def opened(browser: Any, folder: Path, runs: list[Run], title: str) -> tuple[Any, list[str]]:
+    """Open the report of some runs and return the page and what went wrong so far."""
+    path = write_report(folder, runs, title)
+    page = browser.new_page()
+    wrong: list[str] = []
+    page.on("console", lambda message: wrong.append(message.text))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("request", lambda request: wrong.append(request.url) if request.url != path.as_uri() else None)
+    # Whatever is copied is kept where the test can see it.
+    page.add_init_script(
+        "Object.defineProperty(navigator, 'clipboard',"
+        " {value: {writeText: async (text) => { window.copied = text; }}})"
+    )
+    page.goto(path.as_uri())
+    return page, wrong
+
+
+def first_table(page: Any) -> Any:
+    return page.locator("figure:has(table)").first
+
+
+def test_in_a_browser_sorting_works_and_nothing_leaves_the_page(browser, runs, tmp_path):
+    page, wrong = opened(browser, tmp_path, runs, "t")
+    table = first_table(page)
+    column = (
+        "[...document.querySelector('table').tBodies[0].rows].map(row => row.cells[COLUMN])"
+        ".map(cell => cell.dataset.value ?? cell.querySelector('bdi').textContent)"
+    )
+    table.get_by_role("button", name="Exact %").first.press("Enter")
+    down = [float(value) for value in page.evaluate(column.replace("COLUMN", "2"))]
+    assert down == sorted(down, reverse=True)
+    table.get_by_role("button", name="Exact %").first.press("Enter")
+    up = [float(value) for value in page.evaluate(column.replace("COLUMN", "2"))]
+    assert up == sorted(up)
+    assert table.locator("th[aria-sort]").count() == 1
+    table.get_by_role("button", name="Classifier").click()
+    names = page.evaluate(column.replace("COLUMN", "1"))
+    assert names == sorted(names)
+    assert wrong == []
+    page.close()
+
+
+def test_in_a_browser_a_copied_table_is_csv_without_formulas(browser, tmp_path):
+    page, wrong = opened(browser, tmp_path, [make_run(features="=cmd|' /C calc'!A0"), make_run()], "t")
+    first_table(page).get_by_role("button", name=COPY).click()
+    table = list(csv.DictReader(io.StringIO(page.evaluate("window.copied"), newline="")))
+    assert [row["Features"] for row in table] == ["'=cmd|' /C calc'!A0", "dlib_age"]
+    assert table[0]["Exact, % (on the faces found)"] == "80.0"
+    assert table[0]["Exact, % (on the faces found), spread"] == "1.23"
+    assert table[0]["Size, bytes"] == "3456789"
+    assert wrong == []
+    page.close()
+
+
+def test_in_a_browser_rows_are_filtered_by_words_and_the_copy_follows(browser, runs, tmp_path):
+    page, wrong = opened(browser, tmp_path, runs, "t")
+    table = first_table(page)
+    shown = table.locator("tbody tr:visible")
+    everything = shown.count()
+    filter_ = page.get_by_role("searchbox").first
+    filter_.fill("SVM gender")
+    assert [row.inner_text().split()[1] for row in shown.all()] == ["svm"]
+    page.get_by_role("button", name=COPY).first.click()
+    copied = list(csv.DictReader(io.StringIO(page.evaluate("window.copied"), newline="")))
+    assert [row["Classifier"] for row in copied] == ["svm"]
+    filter_.fill("no such model")
+    assert shown.count() == 0
+    assert page.locator("#said").inner_text() == f"0 of {everything} rows are shown."
+    filter_.fill("")
+    assert shown.count() == everything
+    assert wrong == []
+    page.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light")])
+def test_in_a_browser_nothing_keeps_anybody_from_reading(browser, tmp_path, width, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    runs = [make_run(), make_run(classifier="mlp", scores={"exact": score(0.78)}), make_run(classifier="knn")]
+    errors = {"gender": make_errors(runs[0])}
+    path = write_report(tmp_path, runs, "t", make_evidence(runs), make_audit(), errors=errors)
+    # The checker is a script of its own, which the page's policy rightly refuses.
+    context = browser.new_context(
+        viewport={"width": width, "height": 800}, color_scheme=scheme, bypass_csp=True
+    )
+    page = context.new_page()
+    page.goto(path.as_uri())
+    for details in page.locator("details").all():
+        details.evaluate("one => { one.open = true; }")
+    assert page.evaluate("[...document.images].map(one => one.naturalWidth)") == [SIDE] * 5
+    found = axe.Axe().run(page).response["violations"]
+    assert [(one["impact"], one["id"], one["nodes"][0]["target"]) for one in found] == []
+    context.close()
+
+
+def test_a_page_of_many_runs_is_small_and_soon_there(browser, runs, tmp_path):
+    targets = {}
+    for target in ("age", "age_group", "gender"):
+        targets |= make_evidence([run for run in runs if run.target == target]).targets
+    assert len(runs) >= 40
+    started = process_time()
+    path = write_report(tmp_path, runs, "t", Evidence(of={}, seed=0, targets=targets), make_audit())
+    assert process_time() - started < 2
+    assert path.stat().st_size < 5e6
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    assert page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd") < 2000
+    page.close()
+
+
+def test_on_paper_everything_is_unfolded_and_nothing_is_cut_off(browser, runs, tmp_path):
+    path = write_report(tmp_path, runs, "t", make_evidence([run for run in runs if run.target == "gender"]))
+    page = browser.new_page(viewport={"width": 1017, "height": 686})  # A4 across, less its margins
+    page.goto(path.as_uri())
+    page.emulate_media(media="print")
+    assert page.locator("details:not([open])").count() > 0
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("details:not([open])").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth") == 1017
+    assert page.get_by_role("button", name=COPY).count() == page.get_by_role("searchbox").count() == 0
+    page.close()
+
+
+def test_in_a_browser_hostile_text_runs_nothing(browser, tmp_path):
+    page, wrong = opened(browser, tmp_path, hostile_runs(), HOSTILE)
+    page.on("dialog", lambda dialog: wrong.append(dialog.message))
+    for button in page.get_by_role("button", name=COPY).all():
+        if button.is_visible():
+            button.click()
+    for details in page.locator("details").all():
+        details.locator("summary").click()
+    assert wrong == []
+    page.close()
+
+
+def test_in_a_browser_the_whole_verdict_of_three_targets_is_on_the_first_screen(browser, tmp_path):
+    """Long names, two slices, a trade outside the margin and two broken promises: as full as it gets."""
+    whole, known = [], {}
+    for target in ("age_group", "gender", "age"):
+        own = [
+            make_run(
+                target,
+                "dlib_age+dlib_age:middle+dlib_gender+mobilenet_v2+mobilenet_v2:middle+dlib_face",
+                name,
+                parameters={"members": ["one", "other"]} if " of " in name else {},
+                scores={"mae_years": score(4.7)}
+                if target == "age"
+                else {"exact": score(0.8), "one_off": score(0.9)},
+            )
+            for name in ("svm", "ensemble of svm and multitask_cnn (last epochs 9, learning rate 0.0005)")
+        ]
+        own += [make_run(target, classifier=name) for name in ("majority", "off_the_shelf")]
+        low = tuple(
+            ("age_band", Coverage(label, 400, 390, 0.744, Interval(0.701, 0.783), 18.0, p_value=0.001))
+            for label in ("15-20", "60-100", "0-2")
+        )
+        worst = Slice(
+            columns=("gender", "age_group"),
+            labels=("female", "38-43"),
+            n_faces=326,
+            n_subjects=326,
+            estimate=Estimate(0.233, 0.19, 0.279),
+            gap=-0.53,
+            gap_p=0.00005,
+        )
+        slices = (worst, replace(worst, columns=("age_group",), labels=("38-43",)))
+        outside = (trade(best_first(own)[1], 0.009, is_within=False),)
+        known |= make_evidence(own, coverage=low, slices=slices, trades=outside).targets
+        whole += own
+    path = write_report(tmp_path, whole, "utkface-builtin", Evidence(of={}, seed=0, targets=known))
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(path.as_uri())
+    assert page.locator(".answer").count() == 3
+    for answer in page.locator(".answer").all():
+        assert "Broken promise" in answer.inner_text()
+        box = answer.bounding_box()
+        assert box["y"] + box["height"] < 800
+    page.close()
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_in_a_browser_the_page_is_as_wide_as_the_screen(browser, runs, tmp_path, width):
+    page, _ = opened(browser, tmp_path, [*runs, *hostile_runs()], "t")
+    page.set_viewport_size({"width": width, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    # Every label of every visible plot is inside its picture.
+    cut_off = page.evaluate(
+        """() => [...document.querySelectorAll('svg text')].filter(text => {
+            const inner = text.getBoundingClientRect(), outer = text.closest('svg').getBoundingClientRect();
+            return outer.width && (inner.left < outer.left - 1 || inner.right > outer.right + 1
+                || inner.top < outer.top - 1 || inner.bottom > outer.bottom + 1);
+        }).map(text => text.textContent)"""
+    )
+    assert cut_off == []
+    page.close()

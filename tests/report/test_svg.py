@@ -1,0 +1,74 @@
+"""What is drawn stays inside its frame and covers nothing."""
+
+import re
+
+import pytest
+
+from featurekit.report.svg import Point, Spot, confidence_plot, cost_plot, dot_plot
+
+
+def test_no_number_in_the_plot_of_cost_lies_on_another_or_on_a_dot():
+    """Three models as quick as each other, within a point, are four marks and dots a finger apart."""
+    spots = [Spot(13.0, 74.0, "1"), Spot(13.1, 74.6, "2"), Spot(13.2, 74.8, "3"), Spot(90.0, 80.0, "4")]
+    drawn = cost_plot(spots, axis="Exact, %", limit=100.0, is_narrow=False, summary="s")
+    words = re.findall(r'<text[^>]* x="([\d.]+)" y="([\d.]+)"[^>]*>(\d)</text>', drawn)
+    assert sorted(mark for *_, mark in words) == ["1", "2", "3", "4"]
+    places = [(float(x), float(y) - 4) for x, y, _ in words]
+    dots = [
+        tuple(map(float, dot))
+        for dot in re.findall(r'<circle class="dot" cx="([\d.]+)" cy="([\d.]+)"', drawn)
+    ]
+    assert len(dots) == 4
+    for number, (x, y) in enumerate(places):
+        for other_x, other_y in [*dots, *places[:number]]:
+            assert abs(x - other_x) > 10 or abs(y - other_y) > 8
+
+
+@pytest.mark.parametrize("is_narrow", [False, True])
+def test_scores_against_time_stay_inside_their_frame(is_narrow):
+    spots = [Spot(0.02, 50.0, "1"), Spot(3.0, 71.5), Spot(40_000.0, 100.0, "2")]
+    svg = cost_plot(spots, axis="Exact, %", limit=100, is_narrow=is_narrow, summary="s")
+    width, height = map(float, re.findall(r'viewBox="0 0 (\d+) (\d+)"', svg)[0])
+    assert all(0 <= float(x) <= width for x in re.findall(r'(?:cx|x)="(-?[\d.]+)"', svg))
+    assert all(0 <= float(y) <= height for y in re.findall(r'(?:cy|y)="(-?[\d.]+)"', svg))
+    assert svg.count("<circle") == 3
+
+
+@pytest.mark.parametrize(
+    ("least", "most"), [(27.0, 39.0), (6.1, 7.1), (0.9, 1.2), (13.0, 90.0), (0.02, 40.0)]
+)
+def test_the_axis_of_times_says_what_they_are_also_where_all_are_alike(least, most):
+    spots = [Spot(least, 50.0, "1"), Spot(most, 60.0, "2")]
+    drawn = cost_plot(spots, axis="Exact, %", limit=100, is_narrow=False, summary="s")
+    below = float(re.findall(r'height="(\d+)"', drawn)[0]) - 30
+    words = re.findall(r'<text[^>]* x="([\d.]+)" y="([\d.]+)"[^>]*>([\d.]+)</text>', drawn)
+    times = [float(time) for _, y, time in words if below < float(y) < below + 10]
+    assert len(times) >= 2
+    assert times == sorted(set(times))
+    assert all(least / 1.3 < time < most * 1.3 for time in times)
+
+
+@pytest.mark.parametrize("is_narrow", [False, True])
+def test_a_confidence_plot_of_extreme_numbers_stays_inside_its_frame(is_narrow):
+    for bins, risks in (
+        ([(100.0, 100.0)], [(5.0, 0.0), (100.0, 0.0)]),
+        ([(0.0, 100.0), (100.0, 0.0)], [(100.0, 100.0)]),
+    ):
+        svg = confidence_plot(bins, risks, is_narrow=is_narrow, summary="s")
+        width = float(re.findall(r'viewBox="0 0 (\d+)', svg)[0])
+        assert all(0 <= float(x) <= width for x in re.findall(r'(?:cx|x)="(-?[\d.]+)"', svg))
+        assert "nan" not in svg
+
+
+@pytest.mark.parametrize("is_narrow", [False, True])
+@pytest.mark.parametrize(("mean", "spread"), [(0.0, 0.0), (100.0, 0.0), (50.0, 60.0), (3.2e-9, 1e-9)])
+def test_a_plot_of_extreme_numbers_stays_inside_its_frame(is_narrow, mean, spread):
+    points = [
+        Point("a" * 99, mean, mean - spread, mean + spread, "1.0"),
+        Point("b", mean, mean, mean, "1.0", "floor"),
+    ]
+    svg = dot_plot(points, axis="Exact, %", limit=100, is_narrow=is_narrow, summary="s")
+    width = float(re.findall(r'viewBox="0 0 (\d+)', svg)[0])
+    places = [float(x) for x in re.findall(r'(?:cx|x)="(-?[\d.]+)"', svg)]
+    assert places
+    assert all(0 <= x <= width for x in places)
