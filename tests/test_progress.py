@@ -1,5 +1,7 @@
 """How far something is: rates and times left that can be relied upon."""
 
+import math
+
 import pytest
 
 from featurekit.progress import Pace
@@ -20,3 +22,14 @@ def test_the_time_left_goes_by_what_takes_long():
     clock[0] += 10
     progress(1, 60)  # a new stage, which has taken no time yet
     assert shown[-1][1] <= 59 * 10
+
+
+def test_nothing_is_said_of_a_speed_that_nobody_knows_yet():
+    shown = []
+    progress = Pace(shown.append, "faces", clock=lambda: 0.0)
+    progress.tell("loading networks")
+    progress(0, 10)
+    [standing] = shown
+    assert standing.rate == ""
+    assert math.isnan(standing.seconds_left)
+    assert standing.doing == "loading networks"
