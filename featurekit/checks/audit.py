@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from featurekit.cache.store import Store
-from featurekit.checks.base import CHECKS, Check, Finding, Given, Severity, feature_name
+from featurekit.checks.base import CHECKS, Check, Given, feature_name
 from featurekit.data.manifest import Manifest
 from featurekit.data.splits import FoldSet
 from featurekit.embeddings.index import Ledger
@@ -25,6 +25,7 @@ from featurekit.embeddings.vectors import Embeddings, load_embeddings
 from featurekit.errors import WorkspaceError
 from featurekit.estimators._estimator import one_blas_thread
 from featurekit.files import read_facts, write_facts, write_text
+from featurekit.findings import Finding, Severity
 from featurekit.networks.backbones import split_feature
 from featurekit.networks.engines import usable_cores
 from featurekit.progress import Progress

@@ -9,8 +9,8 @@ of UTKFace; each says so where it stands.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,38 +19,12 @@ from numpy.typing import NDArray
 from featurekit.data.manifest import Manifest
 from featurekit.data.splits import FoldSet
 from featurekit.embeddings.vectors import Embeddings
+from featurekit.findings import Finding, Severity
 from featurekit.progress import Progress
 from featurekit.registry import Registry
 
-Severity = Literal["ok", "note", "warning", "error"]
 NO_FOLDS = "Next: featurekit fit, which deals folds."
 AT_ONCE = 20_000_000  # numbers of one piece of a large product
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """What one check has found.
-
-    Attributes:
-        name: of the check, e.g. "near_duplicates"; the same in every version.
-        severity: "ok", "note" (good to know), "warning" (look at it before scores are believed) or "error"
-            (scores cannot be believed).
-        count: how many, what of is said in what.
-        of: out of how many.
-        what: the same as a sentence.
-        advice: what to do, a sentence; "" where nothing.
-        details: row of a table → column → number; shares are between 0 and 1.
-        rows: face_id of each row concerned; rows that belong together follow each other.
-    """
-
-    name: str
-    severity: Severity
-    count: int
-    of: int
-    what: str
-    advice: str = ""
-    details: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    rows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

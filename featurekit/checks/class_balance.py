@@ -3,7 +3,8 @@
 import numpy as np
 
 from featurekit.checks._columns import class_targets
-from featurekit.checks.base import CHECKS, NO_FOLDS, Check, Finding, Given, lacking
+from featurekit.checks.base import CHECKS, NO_FOLDS, Check, Given, lacking
+from featurekit.findings import Finding
 
 NAME = "class_balance"
 FEWEST_TESTED = 5  # faces of a class in a test part

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from featurekit.checks._identical import identical
-from featurekit.checks.base import CHECKS, Check, Finding, Given, Severity
+from featurekit.checks.base import CHECKS, Check, Given
+from featurekit.findings import Finding, Severity
 from featurekit.text import counted
 
 NAME = "exact_duplicates"

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from featurekit.checks._columns import columns_of, names_identity
-from featurekit.checks.base import CHECKS, NO_FOLDS, Check, Finding, Given, lacking
+from featurekit.checks.base import CHECKS, NO_FOLDS, Check, Given, lacking
+from featurekit.findings import Finding
 
 NAME = "identities_across_folds"
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.checks.base import CHECKS, NO_FOLDS, Check, Finding, Given, feature_name, lacking
+from featurekit.checks.base import CHECKS, NO_FOLDS, Check, Given, feature_name, lacking
 from featurekit.data.splits import Fold
 from featurekit.data.targets import AGE_GROUP, GENDER, Target
 from featurekit.embeddings.vectors import Embeddings
@@ -13,6 +13,7 @@ from featurekit.errors import FoldError, TargetError
 from featurekit.estimators import CLASSIFIERS
 from featurekit.evaluation.cross_validation import cross_validate
 from featurekit.evaluation.fitting import Fitting
+from featurekit.findings import Finding
 
 NAME = "inflation"
 MOST_FITTED = 10_000  # faces for the comparison with a random split; of more whole persons are drawn

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from featurekit.checks._identical import identical
-from featurekit.checks.base import CHECKS, Check, Finding, Given
+from featurekit.checks.base import CHECKS, Check, Given
+from featurekit.findings import Finding
 
 NAME = "label_conflicts"
 _LABELS = ("age", "age_group", "gender")

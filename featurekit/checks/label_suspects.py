@@ -8,8 +8,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurekit.checks._columns import target_of
-from featurekit.checks.base import CHECKS, Check, Finding, Given, lacking
+from featurekit.checks.base import CHECKS, Check, Given, lacking
 from featurekit.data.targets import Target
+from featurekit.findings import Finding
 
 NAME = "label_suspects"
 _MANY_SUSPECT = 0.02  # share from which on the finding is a warning

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurekit.checks.base import CHECKS, NO_FOLDS, Check, Finding, Given, lacking
+from featurekit.checks.base import CHECKS, NO_FOLDS, Check, Given, lacking
 from featurekit.checks.image_hash import MOST_IN_COMMON, NEXT_ONLY, are_alike, candidates, look_at
+from featurekit.findings import Finding
 from featurekit.text import counted
 
 NAME = "near_duplicates"

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from featurekit.checks.base import CHECKS, NO_FOLDS, Check, Finding, Given, lacking
+from featurekit.checks.base import CHECKS, NO_FOLDS, Check, Given, lacking
+from featurekit.findings import Finding
 from featurekit.text import counted
 
 NAME = "subjects_across_folds"

@@ -7,9 +7,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurekit.checks._columns import target_of
-from featurekit.checks.base import CHECKS, NO_FOLDS, Check, Finding, Given, feature_name, lacking
+from featurekit.checks.base import CHECKS, NO_FOLDS, Check, Given, feature_name, lacking
 from featurekit.checks.near_neighbours import CLOSE, NEIGHBOUR, nearest, unit_vectors
 from featurekit.data.splits import Fold
+from featurekit.findings import Finding
 
 NAME = "suspiciously_close"
 # In vectors of few numbers everybody has somebody near.

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from featurekit.checks.audit import Audit, audit, in_order
-from featurekit.checks.base import CHECKS, Check, Finding, Severity
+from featurekit.checks.base import CHECKS, Check
 from featurekit.data.manifest import Manifest
 from featurekit.data.targets import AGE_GROUP, GENDER
+from featurekit.findings import Finding, Severity
 from tests.checks.made_up import N, a_table, changed, dealt, people, said, strangers, sure, vectors
 
 GRAVITY = get_args(Severity)  # from "ok" to "error"

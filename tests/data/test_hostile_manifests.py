@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from featurekit.cli import app as commands
+from featurekit.cli._output import SHOWN
 from featurekit.data.datasets import DATASETS
 from featurekit.data.manifest import REASONS, Manifest
 
@@ -187,7 +187,7 @@ def test_of_many_bad_rows_some_are_shown_and_the_others_counted(data, tmp_path, 
     code, _, errors = prepared(harmless, tmp_path / "faces.csv")
     lines = errors.splitlines()
     assert code == 0
-    assert len(lines) == commands.SHOWN + 1
+    assert len(lines) == SHOWN + 1
     # What is worst comes first, though it stands last.
     assert lines[0] == "warning: row 27, '../outside/secret.csv': the path leads out of the data set's folder"
     assert lines[1].startswith("warning: row 2, 'none0.png'")

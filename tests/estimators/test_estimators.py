@@ -431,7 +431,7 @@ def test_a_solver_nobody_knows_is_refused():
 
 @pytest.mark.parametrize("is_here", [True, False])
 def test_what_a_classifier_needs_is_listed(is_here, monkeypatch, capsys):
-    from featurekit.cli.app import list_members
+    from featurekit.cli.installation import list_members
 
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object() if is_here else None)
     list_members("models")

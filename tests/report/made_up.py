@@ -9,7 +9,6 @@ from typing import Any
 from PIL import Image
 
 from featurekit.checks.audit import Audit
-from featurekit.checks.base import Finding
 from featurekit.evaluation.confidence import Confidence
 from featurekit.evaluation.differences import Difference
 from featurekit.evaluation.estimates import Estimate
@@ -17,6 +16,7 @@ from featurekit.evaluation.evidence import Evidence, TargetEvidence
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.slices import Limit, Slice
 from featurekit.evaluation.trades import Trade
+from featurekit.findings import Finding
 from featurekit.report.gallery import Errors
 from featurekit.report.html import render_html
 from featurekit.report.markdown import render_markdown

@@ -1,0 +1,100 @@
+"""What is at hand of a comparison in a workspace for audit() to look at."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from featurekit.cache.store import Store
+from featurekit.checks.audit import vectors_for
+from featurekit.data.manifest import Manifest
+from featurekit.data.splits import FoldSet, make_fold_set
+from featurekit.embeddings.in_workspace import ledger_of
+from featurekit.embeddings.vectors import Embeddings
+from featurekit.errors import FoldError, WorkspaceError
+from featurekit.evaluation.again import how_to_run_again
+from featurekit.evaluation.comparable import set_apart
+from featurekit.evaluation.comparison import Comparison
+from featurekit.evaluation.outcomes import read_predictions
+from featurekit.evaluation.results import load_runs
+from featurekit.project import ComparisonFolder, Project
+
+
+@dataclass(frozen=True)
+class AtHand:
+    """What audit() looks at.
+
+    Attributes:
+        folds: those of the comparison, else those that a fit would deal; None where none can be dealt.
+        embeddings: vectors that tell faces apart; None where nothing has been extracted.
+        predictions: name of each run that is up to date → what it said of every tested face.
+    """
+
+    folds: FoldSet | None
+    embeddings: Embeddings | None
+    predictions: Mapping[str, pd.DataFrame]
+
+
+def look_up(
+    workspace: Project,
+    manifest: Manifest,
+    name: str,
+    *,
+    features: str | None = None,
+    pictures: bool = True,
+    seed: int | None = None,
+    threads: int = 0,
+    say: Callable[[str], None] = lambda _: None,
+) -> AtHand:
+    """Return what is at hand of a comparison, and refuse options of an audit that would have no effect.
+
+    Args:
+        workspace: where the comparison is, or would be.
+        manifest: whose faces.
+        name: of the comparison.
+        features: "backbone[:layer]", joined by "+", to find close faces in; None to choose.
+        pictures: whether the pictures will be read.
+        seed: what chance is to come from; None where nobody said.
+        threads: how many are to read pictures; 0 where nobody said.
+        say: is called with what is left out, a line each.
+
+    Raises:
+        WorkspaceError: an option has no effect, or features that were asked for have not been extracted.
+        UnknownNameError: no such backbone or layer.
+    """
+    folder = workspace.report(name)
+    folds = _folds(folder, manifest, say)
+    if threads and not pictures:
+        raise WorkspaceError(
+            "--threads has no effect with --no-pictures: only pictures are read by several threads. Leave it"
+            " out."
+        )
+    embeddings = vectors_for(manifest, ledger_of(workspace), Store(workspace.cache), features)
+    if seed is not None and embeddings is None:
+        raise WorkspaceError(
+            "--seed has no effect: chance has a part only in checks that need vectors, and there are none."
+            " Next: featurekit extract; or leave it out."
+        )
+    return AtHand(folds, embeddings, _predictions(folder, manifest, say))
+
+
+def _folds(folder: Path, manifest: Manifest, say: Callable[[str], None]) -> FoldSet | None:
+    try:
+        if ComparisonFolder(folder).folds.is_file():
+            return Comparison.open(folder, manifest).folds
+        folds = make_fold_set(folder.name, manifest)
+        say("No folds are saved yet: looking at those that featurekit fit would deal.")
+    except FoldError as error:
+        say(f"warning: no folds to look at: {error}")
+        return None
+    return folds
+
+
+def _predictions(folder: Path, manifest: Manifest, say: Callable[[str], None]) -> dict[str, pd.DataFrame]:
+    runs = load_runs(folder)
+    apart = set_apart(runs, manifest)
+    for run, why in apart.items():
+        say(f"warning: {run} is left out: {why}. {how_to_run_again(run, runs)}")
+    paths = {run.name: ComparisonFolder(folder).prediction(run.name) for run in runs if run.name not in apart}
+    return {run: read_predictions(path) for run, path in paths.items() if path.is_file()}

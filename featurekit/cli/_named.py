@@ -1,0 +1,81 @@
+"""The photographs and models that are named on a command line, and those of them that are refused."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from featurekit.cli._output import SHOWN
+from featurekit.errors import WorkspaceError
+from featurekit.text import one_line, readable_name
+
+if TYPE_CHECKING:
+    from featurekit.inference.inputs import Asked
+    from featurekit.inference.model import TrainedModel
+
+
+def look_up_inputs(inputs: Sequence[Path], *, asks_one: bool = False) -> "Asked":
+    """Return what was named as photographs, and say what became of a name that is none or stands twice.
+
+    Args:
+        inputs: what was named.
+        asks_one: whether there is a model already, and no other can be asked.
+    """
+    from featurekit.inference.inputs import look_up
+
+    asked = look_up(inputs)
+    for note in asked.left_out:
+        typer.echo(one_line(f"warning: {note}"), err=True)
+    for folder in asked.models:
+        if asks_one:
+            raise WorkspaceError(
+                f"{folder} is a second model, and one is explained at a time. Name it by itself:"
+                f" featurekit explain {folder} PHOTOGRAPH"
+            )
+        typer.echo(one_line(f"{folder} is a model: it is asked too, as with --model {folder}"), err=True)
+    if asked.repeated:
+        n, first = len(asked.repeated), asked.repeated[0]
+        what = f"'{first}' is named twice" if n == 1 else f"{n:,} photographs are named twice ('{first}', …)"
+        typer.echo(one_line(f"warning: {what}; each photograph is read once"), err=True)
+    return asked
+
+
+def load_models(folders: Sequence[Path]) -> "list[TrainedModel]":
+    """Load models, or say what to type for a folder that holds several."""
+    from featurekit.inference.inputs import as_options, models_in
+    from featurekit.inference.model import TrainedModel
+
+    for folder in folders:
+        if inside := models_in(folder):
+            raise WorkspaceError(
+                f"{folder} is not a model but a folder of {len(inside)}. Name those that are meant:"
+                f" {as_options(inside)}"
+            )
+    return [TrainedModel.load(folder) for folder in folders]
+
+
+def load_model(folder: Path, command: str) -> "TrainedModel":
+    """Load a model, or say what to type for a folder that holds several; command: with {} for the model."""
+    from featurekit.inference.inputs import models_in
+    from featurekit.inference.model import TrainedModel
+
+    if inside := models_in(folder):
+        names = ", ".join(one.name for one in inside)
+        raise WorkspaceError(
+            f"{folder} is not a model but a folder of {len(inside)} ({names}). Name one of them:"
+            f" {command.format(inside[0])}"
+        )
+    return TrainedModel.load(folder)
+
+
+def end_with(bad: Sequence[tuple[Path, str]]) -> None:
+    """Say which photographs were not read and why; exit code 1 if there are any."""
+    for path, message in bad[:SHOWN]:
+        name = readable_name(str(path))
+        named = message if str(path) in message else f"{name}: {message}"
+        typer.echo(one_line(f"error: {named}"), err=True)
+    if len(bad) > SHOWN:
+        typer.echo(f"error: … and {len(bad) - SHOWN} more", err=True)
+    if bad:
+        raise typer.Exit(1)

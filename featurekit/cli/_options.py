@@ -1,0 +1,55 @@
+"""Options that several commands have, and how options of the form name=value are read."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from featurekit.errors import ManifestError
+from featurekit.project import Project
+
+LARGEST_SEED = 2**32 - 1  # that scikit-learn takes
+
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda; cuda without a usable GPU is an error.")]
+Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16.")]
+Threads = Annotated[
+    int, typer.Option(help="How many threads; 0 for one a core. Results do not depend on it.", min=0)
+]
+Photographs = Annotated[list[Path] | None, typer.Argument(help="Photographs, and folders of photographs.")]
+WhichFaces = Annotated[str, typer.Option(help="Which faces of a photograph: all, center, largest.")]
+
+
+def _name_of_comparison(name: str | None) -> str | None:
+    """Refuse a name that no comparison can have, also an empty one, which would mean the default."""
+    return name if name is None else Project(Path()).report(name).name
+
+
+ComparisonName = Annotated[
+    str | None,
+    typer.Option(help="Name of the comparison. Default: the data set's.", callback=_name_of_comparison),
+]
+
+
+def pairs(texts: Sequence[str] | None, option: str) -> dict[str, Any]:
+    """Turn name=value texts into a dictionary."""
+    found: dict[str, Any] = {}
+    for text in texts or []:
+        name, sign, value = text.partition("=")
+        if not sign:
+            raise ManifestError(f"{option} wants name=value. Got '{text}' instead.")
+        if name in found:
+            raise ManifestError(
+                f"{option} {name}= is given twice: '{found[name]}' and '{value}'. Give it once."
+            )
+        found[name] = value
+    return found
+
+
+def as_value(text: str) -> Any:
+    """Return a number, true, false, or else the word itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

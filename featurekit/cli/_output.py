@@ -1,0 +1,79 @@
+"""What is printed: messages on one line each, tables, and the scores of runs."""
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from featurekit.text import one_line
+
+if TYPE_CHECKING:
+    from featurekit.evaluation.results import Run
+
+# Rows, or photographs, that a message is printed about; of the others their number.
+SHOWN = 10
+
+
+def tell(text: str) -> None:
+    """Say something beside the output."""
+    typer.echo(text, err=True)
+
+
+def note(text: str) -> None:
+    """Say what is good to know, beside the output."""
+    tell(f"note: {text}")
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:
+    """Print a table: drawn on a screen, plain tab-separated lines in a pipe."""
+    if not sys.stdout.isatty():
+        if title:
+            typer.echo(title)
+        for row in [head, *rows]:
+            typer.echo("\t".join(" / ".join(str(cell).splitlines()) for cell in row).rstrip())
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for name in head:
+        table.add_column(name, overflow="fold")  # an address that is cut short is of no use
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    Console().print(table)
+
+
+def as_cell(value: Any) -> str:
+    """Return a value as a table shows it."""
+    if isinstance(value, float):
+        return "" if value != value else f"{value:.2f}"
+    return one_line(str(value))
+
+
+def print_runs(runs: "Sequence[Run]") -> None:
+    """Print one line a run, best first within a target."""
+    from featurekit.evaluation.score_kinds import score_kind
+    from featurekit.report.select import best_first
+
+    for target in dict.fromkeys(run.target for run in runs):
+        ranked = best_first([run for run in runs if run.target == target])
+        kinds = [score_kind(name) for name in dict.fromkeys(name for run in ranked for name in run.scores)]
+        rows = [
+            [run.features, run.classifier_name, *(_score(kind, run.scores.get(kind.name)) for kind in kinds)]
+            for run in ranked
+        ]
+        made_up = " (SYNTHETIC: made-up portraits)" if ranked[0].dataset.get("synthetic") else ""
+        print_table(
+            ["features", "classifier", *(", ".join(filter(None, (kind.title, kind.unit))) for kind in kinds)],
+            rows,
+            title=target + made_up,
+        )
+
+
+def _score(kind: Any, score: Any) -> str:
+    if not score or score["mean"] is None:
+        return "-"
+    return f"{kind.format(score['mean'])} ± {kind.format(score['spread'])}"

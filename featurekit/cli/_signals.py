@@ -1,0 +1,41 @@
+"""Being told to stop: what was computed is kept, and the program says how to go on."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+
+class Stopped(BaseException):
+    """Somebody stopped the program; nothing but what must be tidied up may catch it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+        self.remark = "the same command goes on from here"  # a command that does not says what it kept
+
+
+@contextmanager
+def told_to_stop() -> Iterator[None]:
+    """Raise Stopped here at the first Ctrl-C or SIGTERM; the second ends the program at once."""
+    import signal
+    import threading
+
+    if threading.current_thread() is not threading.main_thread():  # the only one that may be told
+        yield
+        return
+
+    def stop(number: int, frame: object) -> None:
+        for one in before:
+            signal.signal(one, signal.SIG_DFL)
+        typer.echo("stopping: what was computed is being kept; once more stops at once", err=True)
+        raise Stopped(number)
+
+    before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+    for one in before:
+        signal.signal(one, stop)
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)

@@ -1,0 +1,181 @@
+"""featurekit explain and export: what a fitted model looks at, and its network for other programs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from featurekit.cli._named import end_with, load_model, look_up_inputs
+from featurekit.cli._options import LARGEST_SEED, Device, Photographs, Threads, WhichFaces
+from featurekit.cli._output import print_table
+from featurekit.cli._progress import progress_bar
+from featurekit.cli._signals import Stopped
+from featurekit.cli._workspace import workspace_of
+from featurekit.errors import WorkspaceError
+from featurekit.text import readable_name
+
+if TYPE_CHECKING:
+    from featurekit.inference._covering import Loss
+    from featurekit.inference.mean_maps import MeanMaps
+    from featurekit.inference.model import TrainedModel
+
+Maps = Annotated[Path, typer.Option("--output", "-o", help="Folder for the maps.")]
+How = Annotated[
+    str,
+    typer.Option(help="gradcam, attention, occlusion (any model); auto: the first of these it can."),
+]
+Average = Annotated[
+    bool,
+    typer.Option(
+        "--average", help="Only the mean map of each answer over its mean face, which may be shown."
+    ),
+]
+Seed = Annotated[
+    int,
+    typer.Option(help="What the random tenths of the check come from.", min=0, max=LARGEST_SEED),
+]
+
+
+def explain(
+    context: typer.Context,
+    model: Annotated[Path, typer.Argument(help="Folder below models/.")],
+    inputs: Photographs = None,
+    output: Maps = Path("explained"),
+    how: How = "auto",
+    average: Average = False,
+    faces: WhichFaces = "all",
+    seed: Seed = 0,
+    device: Device = "auto",
+    threads: Threads = 0,
+) -> None:
+    """Draw where a model looked: a map over each face of what its answer depends on.
+
+    A map over a single face shows a person: it is for your own eyes. For a report there is --average,
+    which refuses answers that fewer than ten faces have.
+
+    Examples:
+      featurekit explain models/gender--finetuned_cnn photo.jpg --output maps
+      featurekit explain models/gender--dlib_age--svm photos/ --average --output maps
+    """
+    from featurekit.inference.draw import check_drawings
+    from featurekit.inference.mean_maps import MeanMaps
+
+    fitted = load_model(workspace_of(context).model(model), "featurekit explain {} PHOTOGRAPH")
+    paths = look_up_inputs(inputs or [], asks_one=True).photographs
+    if not paths:
+        raise WorkspaceError("No photographs given. Example: featurekit explain MODEL photo.jpg FOLDER/")
+    check_drawings(output, paths, "--output")
+    means = MeanMaps() if average else None
+    asked = {"how": how, "choose": faces, "device": device, "threads": threads, "seed": seed}
+    losses, bad = _explained(paths, fitted, output, means, asked)
+    if losses and means is not None:
+        _print_means(means, output)
+    if losses:
+        _print_loss(losses, fitted)
+    end_with(bad)
+
+
+def _explained(
+    paths: Sequence[Path],
+    model: "TrainedModel",
+    output: Path,
+    means: "MeanMaps | None",
+    asked: dict[str, Any],
+) -> "tuple[list[Loss], list[tuple[Path, str]]]":
+    """Draw and list the map of each face, or add it to the means.
+
+    Args:
+        paths: photographs.
+        model: whose answers.
+        output: folder for the maps.
+        means: what to add to; None to draw every face.
+        asked: what else explain_photographs() is told.
+
+    Returns:
+        What blurring costs each answer, and the photographs that nothing can be said of, with the reason.
+    """
+    from featurekit.inference.draw_maps import draw_explanation
+    from featurekit.inference.explain import WAYS, Unexplained, explain_photographs
+
+    rows, losses, bad = [], [], []
+    done = 0
+
+    def explained(n: float, total: int) -> None:
+        nonlocal done
+        done = round(n)
+        progress(n, total)
+
+    try:
+        with progress_bar("explaining", unit="photographs") as progress:
+            for one in explain_photographs(paths, model, progress=explained, **asked):
+                if isinstance(one, Unexplained):
+                    bad.append((one.path, one.message))
+                    continue
+                losses.append(one.loss)
+                if means is not None:
+                    means.add(one)
+                else:
+                    drawn = draw_explanation(one, output)
+                    name = readable_name(str(one.path))
+                    rows.append([name, str(one.number), one.said, WAYS[one.how], readable_name(str(drawn))])
+    except Stopped as stopped:
+        stopped.remark = f"{done:,} of {len(paths):,} photographs were explained"
+        raise
+    finally:
+        # Also where an error or somebody ended it: the maps until then are drawn.
+        if rows:
+            print_table(["photograph", "face", "answer", "how", "file"], rows)
+    return losses, bad
+
+
+def _print_means(means: "MeanMaps", output: Path) -> None:
+    """Draw the mean maps and list them."""
+    from featurekit.inference.draw_maps import draw_mean_maps
+    from featurekit.inference.explain import WAYS
+
+    maps = means.maps()
+    *files, sheet = draw_mean_maps(maps, output)
+    rows = [
+        [each.group, f"{each.n_faces:,}", WAYS[each.how], str(file)]
+        for each, file in zip(maps, files, strict=True)
+    ]
+    print_table(["answer", "faces", "how", "file"], rows)
+    typer.echo(f"All side by side: {sheet}")
+    if means.refusal():
+        typer.echo(f"warning: {means.refusal()}", err=True)
+
+
+def _print_loss(losses: "Sequence[Loss]", model: "TrainedModel") -> None:
+    from featurekit.inference.explain import median_loss
+
+    unit = "years" if model.target.is_regression else "of its probability"
+    loss = median_loss(losses)
+    typer.echo(
+        "Blurring the tenth of a face that its map calls most important costs an answer"
+        f" {loss.important:.2f} {unit}, a random tenth {loss.random:.2f} (medians of {len(losses):,})."
+    )
+
+
+def export(
+    context: typer.Context,
+    model: Annotated[Path, typer.Argument(help="Folder below models/, of a network trained end to end.")],
+    file: Annotated[Path, typer.Argument(help="The .onnx file to write.")],
+) -> None:
+    """Write a network trained end to end as an ONNX file, and check it with ONNX Runtime.
+
+    Example: featurekit export models/gender--finetuned_cnn gender.onnx
+    """
+    from featurekit.inference.export import N_PICTURES, export_onnx
+
+    folder = workspace_of(context).model(model)
+    if file.suffix.lower() != ".onnx":
+        raise WorkspaceError(f"FILE must end in .onnx. Got '{file.name}' instead.")
+    done = export_onnx(load_model(folder, f"featurekit export {{}} {file}"), file)
+    typer.echo(f"Wrote {done.path}, {done.n_bytes / 1e6:,.1f} MB.")
+    typer.echo(f"It takes pixels, uint8 (n, {done.side}, {done.side}, 3), RGB, and gives {done.gives}.")
+    typer.echo("Where the face must lie in the pixels is said in the file's metadata: landmarks.")
+    typer.echo(
+        f"ONNX Runtime answers as the network does, to within {done.difference:.1g}, and as"
+        f" featurekit predict does, to within {done.from_predict:.1g} ({N_PICTURES} made-up pictures)."
+    )

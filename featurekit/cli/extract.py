@@ -1,0 +1,138 @@
+"""featurekit extract: every face is found, and its vectors are remembered."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from featurekit.cli._options import Device, Precision, Threads
+from featurekit.cli._output import SHOWN, note, print_table
+from featurekit.cli._progress import progress_bar
+from featurekit.cli._workspace import manifest_of, workspace_of
+from featurekit.errors import WorkspaceError
+from featurekit.text import one_line
+
+if TYPE_CHECKING:
+    from featurekit.embeddings.extractor import Extraction
+
+BackboneNames = Annotated[
+    list[str] | None,
+    typer.Option(help="Network, or network:layer; several at once. Default: the builtin ones."),
+]
+Layer = Annotated[str | None, typer.Option(help="Another layer of every backbone named.")]
+DetectorWeights = Annotated[
+    str | None,
+    typer.Option(help="Another file for the detector, e.g. scrfd_10g, an SCRFD file or its pack (zip)."),
+]
+Choose = Annotated[
+    str, typer.Option(help="Which of several faces: center, largest, box, or only (several: none).")
+]
+Mirror = Annotated[
+    bool,
+    typer.Option("--mirror", help="Read each face's mirror image too and keep the mean: better, slower."),
+]
+Profile = Annotated[
+    bool, typer.Option("--profile", help="Print where the time went, and how busy the threads were.")
+]
+
+
+def extract(
+    context: typer.Context,
+    backbone: BackboneNames = None,
+    layer: Layer = None,
+    detector: Annotated[str, typer.Option(help="How faces are found.")] = "centerface",
+    detector_weights: DetectorWeights = None,
+    choose: Choose = "center",
+    device: Device = "auto",
+    precision: Precision = "auto",
+    threads: Threads = 0,
+    mirror: Mirror = False,
+    profile: Profile = False,
+) -> None:
+    """Find every face and remember its vectors. Goes on where it was stopped.
+
+    Examples:
+      featurekit extract --backbone dlib_age --backbone mobilenet_v2
+      featurekit extract --mirror
+      featurekit extract --detector insightface_scrfd --detector-weights scrfd_10g.onnx
+    """
+    from featurekit.embeddings.in_workspace import extract_into, feature_names
+    from featurekit.evaluation.unused_options import unused_of_extract
+    from featurekit.faces.settings import default_settings
+
+    workspace = workspace_of(context)
+    manifest = manifest_of(workspace)
+    settings = default_settings(detector, choose, detector_weights)
+    names = feature_names(backbone, layer)
+    for text in unused_of_extract(
+        names, detector, choose=choose, device=device, precision=precision, mirrored=mirror
+    ):
+        note(text)
+    with progress_bar("extracting", unit="pictures") as progress:
+        extraction = extract_into(
+            workspace,
+            manifest,
+            names,
+            settings,
+            device=device,
+            precision=precision,
+            mirrored=mirror,
+            threads=threads,
+            progress=progress,
+        )
+    _print_extraction(extraction)
+    if profile:
+        _print_profile(extraction)
+    _print_unread(extraction)
+
+
+def _print_extraction(extraction: "Extraction") -> None:
+    """Print what became of the pictures, and what the networks ran on."""
+    from featurekit.faces.face import STATUS_MEANINGS
+
+    print_table(
+        ["status", "rows", "meaning"],
+        [[status, f"{n:,}", STATUS_MEANINGS[status]] for status, n in extraction.statuses.items()],
+    )
+    for name, got in extraction.achieved.items():
+        typer.echo(f"{name}: {got['engine']} on {got['device']} in {got['precision']}")
+    rate = f", {extraction.n_read / extraction.seconds:.0f}/s" if extraction.n_read else ""
+    typer.echo(f"Read {extraction.n_read:,} pictures in {extraction.seconds:.1f} s{rate}.")
+
+
+def _print_profile(extraction: "Extraction") -> None:
+    """Print what each part of an extraction took of the threads' time, and how much of it they worked."""
+    if not extraction.n_read:
+        typer.echo("Nothing had to be read: everything was remembered.")
+        return
+    whole, busy = extraction.threads * extraction.seconds, sum(extraction.parts.values())
+    rows = [
+        [part, f"{seconds:.1f}", f"{1000 * seconds / extraction.n_read:.2f}", f"{seconds / whole:.0%}"]
+        for part, seconds in extraction.parts.items()
+    ]
+    rows.append(["waiting, starting", f"{whole - busy:.1f}", "", f"{1 - busy / whole:.0%}"])
+    print_table(["part", "thread-seconds", "ms a picture", "of the threads' time"], rows)
+    # Without waiting, starting and writing, the same threads would have read this many.
+    limit = extraction.threads * extraction.n_read / (busy - extraction.parts.get("write", 0.0))
+    share = extraction.n_read / extraction.seconds / limit
+    typer.echo(
+        f"{share:.0%} of the {limit:,.0f}/s that {extraction.threads} threads without a pause would reach."
+    )
+
+
+def _print_unread(extraction: "Extraction") -> None:
+    """Say which pictures are broken, and which were not read and why; the latter end in an error."""
+    from featurekit.faces.face import STATUS_MEANINGS
+
+    for path, status in extraction.broken[:SHOWN]:
+        typer.echo(one_line(f"warning: '{path}' is {status}: {STATUS_MEANINGS[status]}"), err=True)
+    if len(extraction.broken) > SHOWN:
+        typer.echo(f"warning: … and {len(extraction.broken) - SHOWN} more", err=True)
+    for face_id, why in extraction.unread[:SHOWN]:
+        typer.echo(one_line(f"warning: {face_id} was not read: {why}"), err=True)
+    if len(extraction.unread) > SHOWN:
+        typer.echo(f"warning: … and {len(extraction.unread) - SHOWN} more", err=True)
+    if extraction.unread:
+        raise WorkspaceError(
+            f"{len(extraction.unread)} pictures were not read, for the reasons above; what was extracted is"
+            " kept. After changes to the photographs run `featurekit prepare` again, then this."
+        )

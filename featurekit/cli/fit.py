@@ -1,0 +1,213 @@
+"""featurekit fit and ensemble: classifiers are fitted and scored, and averaged."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from featurekit.cli._options import LARGEST_SEED, ComparisonName, Device, Threads, as_value, pairs
+from featurekit.cli._output import note, print_runs, tell
+from featurekit.cli._progress import progress_bar
+from featurekit.cli._workspace import command_line, manifest_of, workspace_of
+from featurekit.errors import WorkspaceError
+from featurekit.project import ComparisonFolder, Project
+
+if TYPE_CHECKING:
+    from featurekit.embeddings.index import Ledger
+    from featurekit.evaluation.comparison import Comparison
+    from featurekit.evaluation.planning import Plan
+    from featurekit.evaluation.results import Run
+
+Models = Annotated[
+    list[str] | None, typer.Option("--model", "-m", help="Classifier; several at once. Default: svm.")
+]
+Targets = Annotated[
+    list[str] | None,
+    typer.Option(help="gender, age_group, age, gender3 or a label column. Default: those with labels."),
+]
+Features = Annotated[
+    list[str] | None,
+    typer.Option(help="network[:layer], joined by +; several at once. Default: each one, and all joined."),
+]
+Join = Annotated[bool, typer.Option("--join", help="Only the features joined, not each alone.")]
+Folds = Annotated[
+    int | None,
+    typer.Option(
+        help="How many folds, where the data set has none of its own. Default: as many as the comparison"
+        " has, else 5."
+    ),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        help="What chance comes from. Default: the comparison's seed, else 0.", min=0, max=LARGEST_SEED
+    ),
+]
+NewFolds = Annotated[
+    bool,
+    typer.Option(
+        "--new-folds",
+        help="Make new folds and replace the comparison's runs, which are kept until this fit ends well.",
+    ),
+]
+Rare = Annotated[
+    str,
+    typer.Option(
+        help="What is done with a class that too few subjects have for every training part: leave-out,"
+        " of its target; or refuse."
+    ),
+]
+SaveModels = Annotated[
+    bool, typer.Option("--save-models/--no-models", help="Also fit on all faces, into models/.")
+]
+Tune = Annotated[
+    bool,
+    typer.Option(
+        "--tune",
+        help="Search for parameters on folds inside every training part; the run is called (tuned).",
+    ),
+]
+Jobs = Annotated[
+    int,
+    typer.Option(
+        help="Folds at once; 0 for as many as threads and memory allow. Results do not depend on it.",
+        min=0,
+    ),
+]
+Epochs = Annotated[
+    str | None, typer.Option(help="For networks trained end to end: 20, or 20,40 to compare them.")
+]
+BatchSize = Annotated[str | None, typer.Option(help="The same for the faces a step learns from.")]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="name=value[,value], another parameter of the classifiers; several."),
+]
+AllowEthnicity = Annotated[
+    bool,
+    typer.Option("--allow-ethnicity", help="Let a label column of ethnicities be a target; see README."),
+]
+Members = Annotated[
+    list[str],
+    typer.Argument(help="Name of a run below reports/<name>/runs, * for any letters; at least two."),
+]
+Weighted = Annotated[
+    bool,
+    typer.Option("--weighted", help="Better members count for more; learned on the other folds' answers."),
+]
+
+
+def fit(
+    context: typer.Context,
+    model: Models = None,
+    target: Targets = None,
+    features: Features = None,
+    join: Join = False,
+    folds: Folds = None,
+    seed: Seed = None,
+    name: ComparisonName = None,
+    new_folds: NewFolds = False,
+    rare: Rare = "leave-out",
+    save_models: SaveModels = True,
+    tune: Tune = False,
+    jobs: Jobs = 0,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    set_: Parameters = None,
+    allow_ethnicity: AllowEthnicity = False,
+    device: Device = "auto",
+    threads: Threads = 0,
+) -> None:
+    """Fit and score classifiers on folds that never share a person; fitted models go to models/.
+
+    Networks that are trained end to end (multitask_cnn, levi_hassner, …) read the faces that
+    `featurekit extract --backbone pixels` keeps, and go on where they were when they are killed.
+
+    Examples:
+      featurekit fit --model svm --model xgboost --target gender --target age_group
+      featurekit fit --model multitask_cnn --features mobilenet_v2 --epochs 6,12
+    """
+    from featurekit.embeddings.in_workspace import some_ledger_of
+    from featurekit.evaluation.comparison import Comparison
+    from featurekit.evaluation.planning import plan
+    from featurekit.evaluation.unused_options import unused_options
+
+    workspace = workspace_of(context)
+    _check_rare(rare)
+    manifest, ledger = manifest_of(workspace), some_ledger_of(workspace)
+    folder = workspace.report(name or manifest.name)
+    comparison = Comparison.open(folder, manifest, n_folds=folds, seed=seed, new_folds=new_folds)
+    asked: dict[str, Any] = {
+        "features": features,
+        "join": join,
+        "variations": _variations(epochs, batch_size, set_),
+        "ethnicity": allow_ethnicity,
+    }
+    plans = plan(manifest, ledger, models=model or ["svm"], targets=target, **asked)
+    for text in unused_options(plans, tune=tune, device=device, **asked):
+        note(text)
+    how: dict[str, Any] = {"threads": threads, "tune": tune, "jobs": jobs, "rare": rare}
+    how["skip"] = target is None
+    how["device"] = None if device == "auto" else device
+    how["models_folder"] = workspace.models if save_models else None
+    print_runs(_fitted(workspace, comparison, plans, ledger, how))
+    typer.echo(f"Runs are in {ComparisonFolder(folder).runs}. Now: featurekit report")
+
+
+def _check_rare(rare: str) -> None:
+    from featurekit.evaluation.readiness import RARE
+    from featurekit.registry import unknown
+
+    if rare not in RARE:
+        raise WorkspaceError(unknown("way to treat rare classes", rare, list(RARE)))
+
+
+def _variations(epochs: str | None, batch_size: str | None, others: list[str] | None) -> list[dict[str, Any]]:
+    """Return every combination of the values that parameters were given."""
+    from featurekit.estimators import candidates
+
+    given = pairs(others, "--set")
+    given |= {
+        name: text for name, text in (("epochs", epochs), ("batch_size", batch_size)) if text is not None
+    }
+    return candidates({name: [as_value(one) for one in text.split(",")] for name, text in given.items()})
+
+
+def _fitted(
+    workspace: Project, comparison: "Comparison", plans: "list[Plan]", ledger: "Ledger", how: dict[str, Any]
+) -> "list[Run]":
+    """Run plans under a bar; how: what else Comparison.run() is told."""
+    from featurekit.cache.store import Store
+    from featurekit.evaluation.again import saying_how_to_have_back
+
+    with (
+        saying_how_to_have_back(comparison.folder, workspace.models, tell),
+        progress_bar("fitting", unit="fits") as progress,
+    ):
+        return comparison.run(
+            plans,
+            ledger,
+            Store(workspace.cache),
+            checkpoints=workspace.checkpoints,
+            command=command_line(),
+            progress=progress,
+            say=note,
+            watch=progress.tell,
+            **how,
+        )
+
+
+def ensemble(
+    context: typer.Context, member: Members, name: ComparisonName = None, weighted: Weighted = False
+) -> None:
+    """Average what runs of a comparison said of each face, and score the mean beside them.
+
+    Each name has to mean one run of a target; the targets of which all do are combined.
+
+    Example: featurekit ensemble "*--svm" "*--multitask_cnn"
+    """
+    from featurekit.evaluation.members import make_ensembles
+
+    workspace = workspace_of(context)
+    manifest = manifest_of(workspace)
+    folder = workspace.report(name or manifest.name)
+    print_runs(make_ensembles(folder, manifest, member, weighted=weighted, command=command_line()))
+    typer.echo(f"Runs are in {ComparisonFolder(folder).runs}. Now: featurekit report")

@@ -1,0 +1,91 @@
+"""featurekit list and doctor: what there is to choose from, and what this machine lacks for it."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from featurekit.cli._output import print_table
+from featurekit.errors import WorkspaceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from featurekit.data.datasets import Dataset
+    from featurekit.estimators import ClassifierKind
+
+
+def list_members(
+    what: Annotated[
+        str | None, typer.Argument(help="backbones, models, detectors, datasets; all without.")
+    ] = None,
+) -> None:
+    """List what can be chosen.
+
+    Example: featurekit list backbones
+    """
+    from featurekit.data.datasets import DATASETS
+    from featurekit.estimators import CLASSIFIERS
+    from featurekit.faces.detectors import DETECTORS
+    from featurekit.networks.backbones import BACKBONES
+    from featurekit.registry import unknown
+
+    kinds: dict[str, Any] = {
+        "backbones": BACKBONES,
+        "models": CLASSIFIERS,
+        "detectors": DETECTORS,
+        "datasets": DATASETS,
+    }
+    if what and what not in kinds:
+        raise WorkspaceError(unknown("list", what, list(kinds)))
+    for kind in [what] if what else kinds:
+        head, rows = ["name", "what it is"], [[member.name, member.about] for member in kinds[kind]]
+        title, say = _MORE.get(kind, ("weights", _here))
+        head.append(title)
+        rows = [[*row, say(member)] for row, member in zip(rows, kinds[kind], strict=True)]
+        print_table(head, rows, title=kind)
+
+
+def _here(member: Any) -> str:
+    from featurekit.networks import weights
+
+    name = getattr(member, "weights", None)
+    if not name:
+        return "none needed"
+    return "here" if weights.present(name) else f"missing: featurekit weights fetch {name}"
+
+
+def _terms(dataset: "Dataset") -> str:
+    return dataset.licence
+
+
+def _needs(kind: "ClassifierKind") -> str:
+    from importlib.util import find_spec
+
+    if kind.needs is None:
+        return "nothing more"
+    is_here = find_spec(kind.needs) is not None
+    return kind.needs if is_here else f"{kind.needs}, missing: pip install 'featurekit[{kind.needs}]'"
+
+
+# What else is said of a member of each kind; of the others, where its weights are.
+_MORE: "dict[str, tuple[str, Callable[[Any], str]]]" = {
+    "models": ("needs", _needs),
+    "datasets": ("terms", _terms),
+}
+
+
+def doctor() -> None:
+    """Look at this machine: versions, GPU, onnxruntime, weights, disk; each problem with its repair.
+
+    Example: featurekit doctor
+    """
+    from featurekit.ops.doctor import diagnose
+
+    findings = diagnose()
+    signs = {"ok": "ok", "warning": "warning", "error": "PROBLEM"}
+    print_table(["topic", "", "finding"], [[f.name, signs[f.severity], f.what] for f in findings])
+    for finding in findings:
+        if finding.advice and finding.severity != "ok":
+            typer.echo(f"{finding.name}: {finding.advice}")
+    if any(finding.severity == "error" for finding in findings):
+        raise typer.Exit(1)

@@ -1,0 +1,187 @@
+"""featurekit predict: what fitted models say of new photographs."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from featurekit.cli._named import end_with, load_models, look_up_inputs
+from featurekit.cli._options import Device, Photographs, Precision, Threads, WhichFaces
+from featurekit.cli._output import as_cell, note, print_table
+from featurekit.cli._progress import progress_bar
+from featurekit.cli._signals import Stopped
+from featurekit.cli._workspace import workspace_of
+from featurekit.errors import FeaturekitError, WorkspaceError
+from featurekit.text import one_line
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from featurekit.inference.model import TrainedModel
+    from featurekit.inference.output import Collected
+
+ModelFolders = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help="Folder below models/; several at once, as --model A --model B or as A B among the"
+        " photographs. Default: off the shelf.",
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="Also write a .csv, .tsv, .json, .jsonl or .parquet file."),
+]
+Draw = Annotated[Path | None, typer.Option(help="Folder for copies with boxes and answers drawn.")]
+SamplePortrait = Annotated[
+    bool, typer.Option("--sample-portrait", help="Read the public-domain portrait of scikit-image.")
+]
+AbstainAbove = Annotated[
+    float | None,
+    typer.Option(
+        help="Share of wrong answers, e.g. 0.05: faces that a model is not sure enough of get 'unsure'.",
+        min=0.0,
+        max=1.0,
+    ),
+]
+Sets = Annotated[
+    bool,
+    typer.Option(
+        "--sets",
+        help="Also the classes, or years, that hold the truth for nine in ten faces like its own.",
+    ),
+]
+Probabilities = Annotated[
+    bool,
+    typer.Option("--probabilities", help="Also the probability of every class, in a column each."),
+]
+
+
+def predict(
+    context: typer.Context,
+    inputs: Photographs = None,
+    model: ModelFolders = None,
+    output: Output = None,
+    draw: Draw = None,
+    sample_portrait: SamplePortrait = False,
+    faces: WhichFaces = "all",
+    abstain_above: AbstainAbove = None,
+    sets: Sets = False,
+    probabilities: Probabilities = False,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    threads: Threads = 0,
+) -> None:
+    r"""Read new photographs with fitted models; every face on a photograph gets a line.
+
+    Where one model reads a target its columns are called after the target: gender, gender_probability. Where
+    several do, each has columns of its own, called after its folder, and a line says which are whose.
+
+    A file name that is not UTF-8 is written with its bytes as \xff, and a backslash before such digits
+    doubled; featurekit.text.name_as_it_was gives the name back. A photograph that is named twice is read
+    once. Where reading ends early, what was read until then is in OUTPUT.partial.
+
+    Examples:
+      featurekit predict photo.jpg holiday/ --model models/gender--dlib_age--svm --output out.csv
+      featurekit predict photo.jpg --model models/age_group--dlib_age--svm --sets --abstain-above 0.1
+      featurekit predict photos/ models/gender--* --probabilities --output out.parquet
+    """
+    from featurekit.inference.draw import check_drawings, draw_readings
+    from featurekit.inference.output import Collected, check_output
+    from featurekit.inference.table import legend
+
+    if output:
+        check_output(output)
+    named = [workspace_of(context).model(folder) for folder in model or []]
+    paths, folders = _named(inputs, named, sample_portrait)
+    if draw:
+        check_drawings(draw, paths, "--draw")
+    models = _models(folders, sets, abstain_above, probabilities)
+    collected = Collected(models, len(paths), output, room=sets, probabilities=probabilities)
+    how = {"choose": faces, "device": device, "precision": precision, "threads": threads}
+    with _kept_in_part(collected):
+        _read(paths, models, collected, risk=abstain_above, **how)
+        table = collected.table()
+        if output:
+            collected.write(table)
+    _print_readings(table)
+    for column, meaning in legend(models, probabilities=probabilities):
+        typer.echo(one_line(f"column {column}: {meaning}"))
+    if output:
+        typer.echo(one_line(f"Wrote {output}"))
+    if draw:
+        for picture in draw_readings(collected.readings, models, draw):
+            typer.echo(one_line(f"Drew {picture}"))
+    end_with([(one.path, one.message) for one in collected.readings if one.face.status != "ok"])
+
+
+def _named(
+    inputs: list[Path] | None, models: list[Path], sample_portrait: bool
+) -> tuple[list[Path], list[Path]]:
+    """Return the photographs that are to be read, and the folders of the models that are to be asked."""
+    asked = look_up_inputs(inputs or [])
+    paths = [*asked.photographs, *([_sample_portrait()] if sample_portrait else [])]
+    if not paths:
+        raise WorkspaceError("No photographs given. Example: featurekit predict photo.jpg FOLDER/")
+    return paths, [*models, *asked.models]
+
+
+def _sample_portrait() -> Path:
+    import skimage.data
+
+    return Path(skimage.data.__file__).parent / "astronaut.png"
+
+
+def _models(
+    folders: Sequence[Path], sets: bool, abstain_above: float | None, probabilities: bool
+) -> "list[TrainedModel]":
+    """Load the models, else those that come off the shelf, and say which of them options do not concern."""
+    from featurekit.evaluation.unused_options import unused_of_predict
+    from featurekit.inference.off_the_shelf import off_the_shelf_models
+
+    models = load_models(folders) or off_the_shelf_models()
+    for text in unused_of_predict(
+        models, sets=sets, abstain_above=abstain_above, probabilities=probabilities
+    ):
+        note(text)
+    return models
+
+
+def _read(
+    paths: Sequence[Path], models: "Sequence[TrainedModel]", collected: "Collected", **how: Any
+) -> None:
+    """Collect what models say of photographs, under a bar; how: what else read_each() is told."""
+    from featurekit.inference.predict import read_each
+
+    with progress_bar("reading", unit="photographs") as progress:
+        for readings in read_each(paths, models, progress=progress, **how):
+            collected.add(readings)
+
+
+@contextmanager
+def _kept_in_part(collected: "Collected") -> Iterator[None]:
+    """Where reading ends early, write what was read, or print it, and say how much of all it is."""
+    try:
+        yield
+    except BaseException as end:
+        said = f"{collected.how_many} were read"
+        try:
+            kept = collected.keep()
+        except FeaturekitError as error:
+            said, kept = f"{said}. {error} They are printed here instead", None
+        if kept:
+            said += f", and are in {kept}"
+        elif collected.n_read:
+            _print_readings(collected.table())
+        if isinstance(end, Stopped):
+            end.remark = f"{said}; the same command reads all photographs again"
+        elif collected.n_read or not isinstance(end, FeaturekitError):
+            typer.echo(one_line(said), err=True)
+        raise
+
+
+def _print_readings(table: "DataFrame") -> None:
+    print_table(list(table.columns), [[as_cell(value) for value in row] for row in table.to_numpy().tolist()])

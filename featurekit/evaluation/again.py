@@ -1,0 +1,50 @@
+"""What to type to have runs again: one that is set apart, and those that a fit was to replace."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from featurekit.evaluation.replaced import how_to_have_back
+from featurekit.evaluation.results import Run
+from featurekit.project import ComparisonFolder
+
+
+def how_to_run_again(name: str, runs: Sequence[Run], where: str = "") -> str:
+    """Return what to type to have a run again that is set apart.
+
+    Args:
+        name: of the run.
+        runs: of its comparison, it among them.
+        where: in which comparisons, as words that follow "again"; "" for its own.
+    """
+    run = next(run for run in runs if run.name == name)
+    members = run.parameters.get("members")
+    command = run.command or f"featurekit fit --target {run.target}"
+    return f"{'Average its members' if members else 'Fit it'} again{where}: {command}"
+
+
+@contextmanager
+def saying_how_to_have_back(folder: Path, models: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Say, where a fit fails or is stopped, where the runs are that it has replaced.
+
+    Args:
+        folder: of the comparison.
+        models: where the fitted models of the workspace are.
+        say: is called with a line for each folder that still holds something.
+    """
+    before = ComparisonFolder(folder).replaced_folders()
+    try:
+        yield
+    except BaseException:
+        for replaced in ComparisonFolder(folder).replaced_folders():
+            if replaced not in before:
+                say(
+                    f"What this fit was to replace is in {replaced}. To have it back:"
+                    f" {how_to_have_back(replaced, models)}"
+                )
+        raise
+    for replaced in ComparisonFolder(folder).replaced_folders():
+        say(
+            f"note: {replaced} still holds what was replaced by a fit that did not end. To have it back:"
+            f" {how_to_have_back(replaced, models)}"
+        )

@@ -1,0 +1,59 @@
+"""Which runs of a comparison an ensemble is made of: those that a user's patterns mean, target by target."""
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from featurekit.data.manifest import Manifest
+from featurekit.errors import WorkspaceError
+from featurekit.evaluation.comparison import Comparison
+from featurekit.evaluation.ensemble import combine
+from featurekit.evaluation.results import Run, load_runs
+
+
+def members_by_target(runs: Sequence[Run], names: Sequence[str]) -> list[list[Run]]:
+    """Return the runs that are meant, a list for each target of which every name means one.
+
+    Args:
+        runs: of a comparison.
+        names: of runs, with * for any letters.
+
+    Raises:
+        WorkspaceError: a name means several runs of a target, or there is no target of which each means one.
+    """
+    wanted = []
+    for target in dict.fromkeys(run.target for run in runs):
+        meant = [
+            [run for run in runs if run.target == target and fnmatchcase(run.name, one)] for one in names
+        ]
+        for one, found in zip(names, meant, strict=True):
+            if len(found) > 1:
+                several = ", ".join(run.name for run in found)
+                raise WorkspaceError(f"'{one}' means several runs of {target}: {several}. Name one of them.")
+        if all(meant):
+            wanted.append([found[0] for found in meant])
+    if not wanted:
+        known = ", ".join(run.name for run in runs) or "none"
+        raise WorkspaceError(f"There is no target with a run for each of {', '.join(names)}. Runs: {known}.")
+    return wanted
+
+
+def make_ensembles(
+    folder: Path, manifest: Manifest, names: Sequence[str], *, weighted: bool = False, command: str = ""
+) -> list[Run]:
+    """Average what runs of a comparison said of each face, save each mean as a run, and return these.
+
+    Args:
+        folder: of the comparison.
+        manifest: whose faces.
+        names: of the runs, with * for any letters; each means one run of a target.
+        weighted: whether the better ones count for more; else all count alike.
+        command: the command line, for the record.
+
+    Raises:
+        WorkspaceError: it is not clear which runs are meant, or they cannot be averaged.
+        FoldError: the comparison's folds are of other rows.
+    """
+    wanted = members_by_target(load_runs(folder), names)
+    comparison = Comparison.open(folder, manifest)
+    return [combine(comparison, members, weighted=weighted, command=command) for members in wanted]

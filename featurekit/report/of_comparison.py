@@ -1,0 +1,204 @@
+"""Write the report of a comparison as it lies in a workspace, or of what changed between two.
+
+weigh() is what takes time: it finds, or reads, the evidence on the runs that can be
+compared with each other. write() makes the page of it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from featurekit.cache.store import Store
+from featurekit.checks.audit import Audit
+from featurekit.data.manifest import Manifest
+from featurekit.errors import WorkspaceError
+from featurekit.evaluation.again import how_to_run_again
+from featurekit.evaluation.changes import compare_runs, relabelled
+from featurekit.evaluation.comparable import set_apart
+from featurekit.evaluation.differences import Difference
+from featurekit.evaluation.evidence import MARGIN_POINTS, MARGIN_YEARS, Evidence, gather
+from featurekit.evaluation.results import Run, some_runs
+from featurekit.progress import Progress
+from featurekit.project import ComparisonFolder, Project
+from featurekit.registry import unknown
+from featurekit.report.gallery import FACES, find_errors
+from featurekit.report.select import apart_from
+from featurekit.report.write import write_changes, write_report
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weighed:
+    """The runs of a comparison, and what is known of them beyond their scores.
+
+    Attributes:
+        folder: of the comparison.
+        manifest: whose faces; None where the comparison has only what it kept.
+        runs: all of them, by name.
+        compared: those that the evidence was looked for on.
+        evidence: None where no outcomes are at hand.
+        apart: name of each run that cannot be compared with the others → why.
+    """
+
+    folder: Path
+    manifest: Manifest | None
+    runs: tuple[Run, ...]
+    compared: tuple[Run, ...]
+    evidence: Evidence | None
+    apart: Mapping[str, str]
+
+    @property
+    def ranked(self) -> list[Run]:
+        """The runs that stand in the ranking."""
+        return [run for run in self.runs if run.name not in self.apart]
+
+    def warnings(self) -> list[str]:
+        """Return what a reader has to know of the ranking, a line each."""
+        lines = [
+            f"{name} is set apart: {why}. {how_to_run_again(name, self.runs)}"
+            for name, why in self.apart.items()
+        ]
+        if len(self.apart) == len(self.runs):
+            lines.append("the report ranks nothing: every run is set apart. All runs are kept.")
+        return lines
+
+
+@dataclass(frozen=True)
+class Written:
+    """A report that was written.
+
+    Attributes:
+        page: report.html; report.md lies beside it.
+        shows_faces: whether the page shows photographs of people.
+    """
+
+    page: Path
+    shows_faces: bool = False
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What changed between two comparisons.
+
+    Attributes:
+        page: report.html; report.md lies beside it.
+        differences: name of each run that both have → how they compare.
+    """
+
+    page: Path
+    differences: Mapping[str, Difference]
+
+
+def has_only_what_it_kept(folder: Path) -> bool:
+    """Whether a comparison came with its outcomes, but without its split.
+
+    Such a one is not of the manifest that lies in the workspace.
+    """
+    return ComparisonFolder(folder).outcomes.is_dir() and not ComparisonFolder(folder).folds.is_file()
+
+
+def check_faces(faces: str) -> None:
+    """Raise WorkspaceError unless faces is one of featurekit.report.gallery.FACES."""
+    if faces not in FACES:
+        raise WorkspaceError(unknown("way to show faces", faces, list(FACES)))
+
+
+def weigh(
+    folder: Path,
+    manifest: Manifest | None,
+    *,
+    margin_points: float | None = None,
+    margin_years: float | None = None,
+    progress: Progress | None = None,
+) -> Weighed:
+    """Find out which runs of a comparison can be compared with each other, and what is known of these.
+
+    Args:
+        folder: of the comparison.
+        manifest: whose faces; None where the comparison has only what it kept.
+        margin_points: points of accuracy that a cheaper model may lose against the best one; None for
+            MARGIN_POINTS.
+        margin_years: years that it may lose; None for MARGIN_YEARS.
+        progress: told how far it is.
+
+    Raises:
+        WorkspaceError: there is no run, a margin is not a number above 0, or a file holds something else.
+    """
+    runs = some_runs(folder)
+    apart = set_apart(runs, manifest)
+    compared = [run for run in runs if run.name not in apart]
+    evidence = gather(
+        folder,
+        compared,
+        manifest,
+        margin_points=MARGIN_POINTS if margin_points is None else margin_points,
+        margin_years=MARGIN_YEARS if margin_years is None else margin_years,
+        progress=progress,
+    )
+    return Weighed(
+        folder=folder,
+        manifest=manifest,
+        runs=tuple(runs),
+        compared=tuple(compared),
+        evidence=evidence,
+        apart=apart_from(runs, evidence, apart),
+    )
+
+
+def write(weighed: Weighed, store: Store, *, faces: str = "none") -> Written:
+    """Write the report of a comparison into its folder.
+
+    Args:
+        weighed: from weigh().
+        store: where it is remembered where the faces are.
+        faces: one of featurekit.report.gallery.FACES.
+
+    Raises:
+        WorkspaceError: faces are to be shown that are not at hand, or the folder cannot be written.
+    """
+    check_faces(faces)
+    folder, errors = weighed.folder, None
+    if faces == "thumb":
+        if weighed.manifest is None:
+            raise WorkspaceError("The photographs are not here: --faces thumb needs the manifest.")
+        errors = find_errors(folder, weighed.compared, weighed.evidence, weighed.manifest, store)
+    page = write_report(
+        folder,
+        weighed.runs,
+        folder.name,
+        weighed.evidence,
+        Audit.load(folder),
+        errors=errors,
+        apart=weighed.apart,
+    )
+    return Written(page, shows_faces=any(one.subjects for one in (errors or {}).values()))
+
+
+def write_changes_between(
+    workspace: Project,
+    manifest: Manifest,
+    names: tuple[str, str],
+    *,
+    say: Callable[[str], None] = lambda _: None,
+) -> Changes:
+    """Write what changed between two comparisons of a workspace into reports/LATER-against-EARLIER.
+
+    Args:
+        workspace: where both are.
+        manifest: whose faces.
+        names: of the earlier and of the later comparison.
+        say: is called with what a reader has to know of a run, a line each.
+
+    Raises:
+        WorkspaceError: one has no run, they have none in common, or the folder cannot be written.
+    """
+    before, after = (workspace.report(name) for name in names)
+    earlier, later = some_runs(before), some_runs(after)
+    both = {run.name for run in earlier} & {run.name for run in later}
+    shared = {run.name: run.seen(manifest).target(run.target) for run in later if run.name in both}
+    differences = compare_runs(before, after, shared)
+    folder = workspace.report(f"{names[1]}-against-{names[0]}")
+    apart = relabelled(before, after, list(shared))
+    for name, why in apart.items():
+        again = how_to_run_again(name, later, f" in {names[0]} and in {names[1]}")
+        say(f"{name} is set apart: {why}. {again}")
+    return Changes(write_changes(folder, earlier, later, names, differences, apart), differences)

@@ -1,0 +1,60 @@
+"""featurekit predict: one clear line for each mistake."""
+
+import json
+
+import pytest
+from PIL import Image
+
+FIT = ("fit", "--model", "logistic_regression", "--target", "gender", "--folds", "4")
+
+
+def test_a_model_that_knows_too_few_people_cannot_say_unsure(featurekit, one_line, extracted, tmp_path):
+    assert featurekit(*FIT)[0] == 0
+    model = tmp_path / "work" / "models" / "gender--mean_color--logistic_regression"
+    photo = extracted / "photos" / "s1_0.png"
+    asked = ("predict", photo, "--model", model, "--abstain-above", "0.05")
+    one_line(featurekit(*asked), "does not know how sure it may be", "leave --abstain-above out")
+    one_line(featurekit("predict", photo, "--model", model, "--sets"), "--sets has no effect", "leave it out")
+
+
+def test_an_unreadable_picture_in_predict(featurekit, one_line, extracted, tmp_path):
+    featurekit(*FIT)
+    (tmp_path / "broken.jpg").write_bytes(b"nonsense")
+    model = tmp_path / "work" / "models" / "gender--mean_color--logistic_regression"
+    good = extracted / "photos" / "s0_0.png"
+    result = featurekit("predict", tmp_path / "broken.jpg", good, "--model", model)
+    one_line(result, "broken.jpg")
+    assert "s0_0.png" in result[1]  # the good one has its answer all the same
+
+
+def test_a_photograph_that_is_not_there(featurekit, one_line, tmp_path):
+    one_line(featurekit("predict", tmp_path / "nowhere.jpg"), "nowhere.jpg")
+
+
+@pytest.mark.weights
+def test_no_face_in_predict(featurekit, one_line, tmp_path):
+    Image.new("RGB", (300, 300), (90, 120, 90)).save(tmp_path / "meadow.png")
+    one_line(featurekit("predict", tmp_path / "meadow.png"), "meadow.png", "no face was found")
+
+
+@pytest.mark.weights
+def test_the_sample_portrait_is_read_without_a_fitted_model(featurekit, tmp_path):
+    code, output, errors = featurekit("predict", "--sample-portrait", "--draw", tmp_path / "drawn")
+    assert code == 0, errors
+    assert "female" in output
+    assert (tmp_path / "drawn" / "astronaut.png").is_file()
+
+
+def test_a_model_of_another_recipe(featurekit, one_line, extracted, tmp_path, seal):
+    featurekit(*FIT)
+    model = tmp_path / "work" / "models" / "gender--mean_color--logistic_regression"
+    content = json.loads((model / "model.json").read_text())
+    content["recipes"][0]["extraction_version"] = 0
+    (model / "model.json").write_text(json.dumps(content))
+    seal(model)
+    result = featurekit("predict", extracted / "photos", "--model", model)
+    one_line(result, "another recipe", "extraction_version was 0")
+
+
+def test_a_folder_that_is_no_model(featurekit, one_line, extracted):
+    one_line(featurekit("predict", extracted / "photos", "--model", extracted), "not a fitted model")

@@ -1,0 +1,76 @@
+"""featurekit report: of a comparison, and of what changed between two."""
+
+import json
+
+import pytest
+
+FIT = ("fit", "--model", "logistic_regression", "--target", "gender", "--folds", "4")
+
+
+def test_the_report_repeats_byte_for_byte_but_for_times(featurekit, extracted, tmp_path):
+    reports = []
+    for _ in range(2):
+        assert featurekit(*FIT, "--new-folds")[0] == 0
+        run = (
+            tmp_path / "work" / "reports" / "table" / "runs" / "gender--mean_color--logistic_regression.json"
+        )
+        content = json.loads(run.read_text())
+        for cost_or_command in ("seconds", "peak_bytes", "created", "command"):
+            content.pop(cost_or_command)
+        reports.append(content)
+    assert reports[0] == reports[1]
+
+
+def test_the_margin_of_a_cheaper_model_is_an_option_of_the_report(featurekit, one_line, extracted, tmp_path):
+    assert featurekit(*FIT, "--no-models")[0] == 0
+    evidence = tmp_path / "work" / "reports" / "table" / "evidence.json"
+    for options, margin in ((), 0.01), (("--margin-points", "2.5"), 0.025):
+        code, _, errors = featurekit("report", *options)
+        assert code == 0, errors
+        assert json.loads(evidence.read_text())["targets"]["gender"]["margin"] == margin
+    one_line(
+        featurekit("report", "--margin-points", "0"), "The margin is 0 points. It must be a number above 0."
+    )
+    one_line(
+        featurekit("report", "--margin-years", "nan"), "The margin is nan years. It must be a number above"
+    )
+    one_line(
+        featurekit("report", "--compare", "june", "july", "--margin-years", "1"), "Leave out --margin-years"
+    )
+
+
+def test_two_comparisons_are_set_beside_each_other(featurekit, one_line, extracted, tmp_path):
+    for name in ("june", "july"):
+        code, _, errors = featurekit(*FIT, "--name", name, "--no-models")
+        assert code == 0, errors
+    code, output, errors = featurekit("report", "--compare", "june", "july")
+    assert code == 0, errors
+    assert "gender--mean_color--logistic_regression: no evidence of a difference" in output
+    page = (tmp_path / "work" / "reports" / "july-against-june" / "report.md").read_text()
+    assert "2 of 2 runs have the same scores to the last digit" in page
+    one_line(
+        featurekit("report", "--compare", "june", "august"), "There is no run in", "with runs: july, june"
+    )
+
+
+@pytest.mark.parametrize("labels", ["gender=sex", "age=years"])
+def test_a_data_set_with_one_kind_of_label_has_its_report(featurekit, portraits, tmp_path, labels):
+    columns = ("image_path=file", "subject_id=person", labels)
+    named = [word for column in columns for word in ("--column", column)]
+    where = (portraits / "people.csv", "--root", portraits / "photos")
+    for command in (
+        ("prepare", "table", *where, *named),
+        ("extract", "--backbone", "mean_color", "--detector", "whole_image"),
+        ("fit", "--model", "logistic_regression", "--folds", "4"),
+        ("audit",),
+        ("report",),
+    ):
+        code, _, errors = featurekit(*command)
+        assert code == 0, errors
+    models = sorted((tmp_path / "work" / "models").iterdir())
+    code, _, errors = featurekit("predict", portraits / "photos", "--sets", "--model", models[0])
+    assert code == 1  # twelve persons are too few for a promise
+    assert "--sets has no effect" in errors
+    code, output, _ = featurekit("predict", portraits / "photos", "--model", models[0])
+    assert code == 0
+    assert output.count("\tok\t") == 24

@@ -1,0 +1,64 @@
+"""A report of a comparison in a workspace: from a notebook as from the command line, and nothing printed."""
+
+import pytest
+
+from featurekit.cache.store import Store
+from featurekit.data.manifest import Manifest
+from featurekit.errors import WorkspaceError
+from featurekit.project import Project
+from featurekit.report.of_comparison import has_only_what_it_kept, weigh, write, write_changes_between
+
+FIT = ("fit", "--model", "logistic_regression", "--target", "gender", "--folds", "4", "--no-models")
+
+
+@pytest.fixture
+def workspace(featurekit, prepared, tmp_path):
+    assert featurekit("extract", "--backbone", "mean_color", "--detector", "whole_image")[0] == 0
+    for name in ("june", "july"):
+        code, _, errors = featurekit(*FIT, "--name", name)
+        assert code == 0, errors
+    return Project(tmp_path / "work")
+
+
+def test_the_page_is_that_of_the_command_line_and_nothing_is_printed(featurekit, workspace, capfd):
+    manifest, folder = Manifest.load(workspace.manifest), workspace.report("june")
+    told = []
+    weighed = weigh(folder, manifest, progress=lambda done, total: told.append((done, total)))
+    assert weighed.warnings() == []
+    assert len(weighed.ranked) == len(weighed.runs)
+    assert told[-1][0] == told[-1][1]
+    written = write(weighed, Store(workspace.cache))
+    assert not written.shows_faces
+    assert capfd.readouterr() == ("", "")
+    page = written.page.read_bytes()
+    assert featurekit("report", "--name", "june")[0] == 0
+    assert written.page.read_bytes() == page
+
+
+def test_an_unknown_way_to_show_faces_is_refused(workspace):
+    weighed = weigh(workspace.report("june"), Manifest.load(workspace.manifest))
+    with pytest.raises(WorkspaceError, match=r"Unknown way to show faces 'thumbs'\. Did you mean 'thumb'"):
+        write(weighed, Store(workspace.cache), faces="thumbs")
+
+
+def test_a_comparison_without_its_split_is_not_of_this_manifest(workspace):
+    folder = workspace.report("june")
+    weigh(folder, Manifest.load(workspace.manifest))
+    assert (folder / "outcomes").is_dir()
+    assert not has_only_what_it_kept(folder)
+    (folder / "folds.json").unlink()
+    assert has_only_what_it_kept(folder)
+    kept = weigh(folder, None)
+    assert kept.evidence is not None
+    with pytest.raises(WorkspaceError, match="The photographs are not here: --faces thumb needs"):
+        write(kept, Store(workspace.cache), faces="thumb")
+
+
+def test_changes_are_written_beside_both_and_what_cannot_be_compared_is_told(workspace, capfd):
+    said = []
+    manifest = Manifest.load(workspace.manifest)
+    changes = write_changes_between(workspace, manifest, ("june", "july"), say=said.append)
+    assert changes.page == workspace.report("july-against-june") / "report.html"
+    assert not any(one.is_shown for one in changes.differences.values())
+    assert said == []
+    assert capfd.readouterr() == ("", "")
