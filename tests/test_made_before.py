@@ -18,6 +18,7 @@ from featurekit.evaluation.results import load_runs
 
 BEFORE = Path(__file__).parent / "made_before"
 SVM = "gender--dlib_age--svm"
+HOW = ("--features", "dlib_age", "--threads", "1", "--no-models")
 
 
 @pytest.fixture
@@ -49,17 +50,8 @@ def test_an_extraction_of_before_is_not_computed_anew(featurekit, work):
 def test_a_fit_of_before_gives_the_same_scores_again(featurekit, work):
     folder = work / "reports" / "synthetic"
     before = {run.name: run for run in load_runs(folder)}
-    asked = (
-        "--target",
-        "gender",
-        "--model",
-        "svm",
-        "--model",
-        "logistic_regression",
-        "--features",
-        "dlib_age",
-    )
-    code, _, errors = featurekit("fit", *asked, "--threads", "1", "--no-models")
+    models = ("--model", "svm", "--model", "logistic_regression")
+    code, _, errors = featurekit("fit", "--target", "gender", *models, *HOW)
     assert code == 0, errors
     after = {run.name: run for run in load_runs(folder)}
     assert after.keys() == before.keys()

@@ -1,0 +1,141 @@
+"""A member of each kind is one file: put into a copy of the package it is listed, and keeps its contract."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+BACKBONE = (
+    "networks/backbones/variety.py",
+    '''"""How much each colour varies over a face."""
+
+from featurekit.networks.backbones import BACKBONES, Backbone
+
+
+def variety(crops):
+    """Return the standard deviation of red, green and blue between 0 and 1, shape (n, 3)."""
+    return (crops.astype("float64").std(axis=(1, 2)) / 255).astype("float32")
+
+
+BACKBONES.add(
+    Backbone(
+        name="newcomer",
+        about="how much each colour varies",
+        layers={"deviation": 3},
+        input_size=64,
+        template="dlib",
+        compute=variety,
+    )
+)
+''',
+)
+
+DATASET = (
+    "data/datasets/by_letter.py",
+    '''"""Pictures whose names begin with f or m."""
+
+from featurekit.data.datasets import RawRows, dataset
+from featurekit.data.find import find_pictures
+
+
+@dataset("newcomer", about="pictures whose names begin with f or m", licence="as their owner says")
+def by_letter(path):
+    """Return every picture below a folder."""
+    found = find_pictures(path)
+    table = found.table
+    first = [image.rpartition("/")[2][0] for image in table["image_path"]]
+    table["gender"] = [{"f": "female", "m": "male"}.get(letter, "") for letter in first]
+    return RawRows(table, path, counts=found.counts)
+''',
+)
+
+DETECTOR = (
+    "faces/detectors/middle.py",
+    '''"""The middle of the picture is the face."""
+
+import numpy as np
+
+from featurekit.faces.detectors import DETECTORS, Detection, Detector
+
+
+def middle(pixels, size):
+    """Return the middle half of the picture as one face without landmarks."""
+    height, width = pixels.shape[:2]
+    box = np.array([width / 4, height / 4, 3 * width / 4, 3 * height / 4], np.float32)
+    return [Detection(box, np.full((5, 2), np.nan, np.float32), 1.0)]
+
+
+DETECTORS.add(Detector("newcomer", "the middle of the picture", None, lambda *how: middle))
+''',
+)
+
+CHECK = (
+    "checks/newcomer.py",
+    '''"""Rows that nobody can use."""
+
+from featurekit.checks.base import CHECKS, Check
+from featurekit.findings import Finding
+
+
+def look(given):
+    """Count the rows that cannot be used."""
+    usable = given.manifest.usable
+    n = int((~usable).sum())
+    severity = "note" if n else "ok"
+    return Finding(name="newcomer", severity=severity, count=n, of=len(usable), what=f"{n} rows.")
+
+
+CHECKS.add(Check("newcomer", "rows that nobody can use", "note", 95, look))
+''',
+)
+
+MEMBERS = {
+    "backbone": (BACKBONE, ("list", "backbones"), "tests/contracts/test_backbones.py"),
+    "data set": (DATASET, ("list", "datasets"), "tests/contracts/test_datasets.py"),
+    "detector": (DETECTOR, ("list", "detectors"), "tests/contracts/test_detectors.py"),
+    "check": (CHECK, None, "tests/contracts/test_checks.py"),
+}
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """A copy of the package and of what its contract tests need, with one file more for each member."""
+    folder = tmp_path_factory.mktemp("copy")
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "featurekit", folder / "featurekit", ignore=ignored)
+    shutil.copytree(ROOT / "tests", folder / "tests", ignore=ignored)
+    shutil.copytree(ROOT / "reports" / "utkface-builtin", folder / "reports" / "utkface-builtin")
+    for name in ("cli.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
+    for (path, text), _, _ in MEMBERS.values():
+        file = folder / "featurekit" / path
+        assert not file.exists()
+        file.write_text(text, encoding="utf-8")
+    return folder
+
+
+def run(folder, *words):
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    environment.pop("PYTEST_ADDOPTS", None)
+    done = subprocess.run(
+        [sys.executable, *map(str, words)],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", MEMBERS)
+def test_a_member_is_one_file_and_keeps_the_contract_of_its_kind(copy, kind):
+    _, listed, contract = MEMBERS[kind]
+    if listed:
+        assert "newcomer" in run(copy, "cli.py", *listed)
+    output = run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0", contract, "-k", "newcomer")
+    assert "passed" in output
+    assert "failed" not in output
