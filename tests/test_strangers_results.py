@@ -164,7 +164,9 @@ def test_predictions_that_were_cut_off_are_named_where_two_comparisons_are_compa
 def test_an_ensemble_of_a_run_without_predictions_says_which_to_fit_again(featurekit, workspace):
     (workspace.report("table") / "predictions" / f"{BAYES}.parquet").unlink()
     refused(
-        featurekit("ensemble", REGRESSION, BAYES), f"The predictions of {BAYES} are not in", "featurekit fit."
+        featurekit("ensemble", REGRESSION, BAYES),
+        f"The predictions of {BAYES} are not in",
+        "Fit it again: featurekit fit --target gender --model logistic_regression --set penalty=9",
     )
 
 

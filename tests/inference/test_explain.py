@@ -573,12 +573,12 @@ def test_a_network_is_exported_and_the_check_said(featurekit, saved, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("explain", "nowhere", "00.png"), "not a fitted model"),
+        (("explain", "nowhere", "00.png"), "There is no model nowhere"),
         (("explain", "tiny", "meadow.jpg"), "There is no file"),
         (("explain", "tiny"), "No photographs given"),
         (("explain", "tiny", "broken.jpg"), "broken.jpg"),
         (("explain", "tiny", "00.png", "--how", "attention"), "masks of its own"),
-        (("export", "nowhere", "tiny.onnx"), "not a fitted model"),
+        (("export", "nowhere", "tiny.onnx"), "There is no model nowhere"),
         (("export", "tiny", "tiny.pt"), "must end in .onnx"),
     ],
 )
