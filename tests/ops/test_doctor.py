@@ -259,7 +259,7 @@ def test_a_full_disk_is_warned_of_once_a_disk(tmp_path):
     assert [finding.severity for finding in doctor.check_disk(folders, enough=0)] == ["ok"]
     findings = doctor.check_disk(folders, enough=10**18)
     assert [finding.severity for finding in findings] == ["warning"]
-    assert "FEATUREKIT_HOME" in findings[0].repair
+    assert "FEATUREKIT_HOME" in findings[0].advice
 
 
 # ---- weights
