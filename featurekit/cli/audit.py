@@ -83,7 +83,8 @@ def audit(
     folder = workspace.report(name)
     found.save(folder)
     _print_findings(found)
-    typer.echo(f"Wrote {folder / 'audit.json'} and, with the faces concerned, {folder / 'audit_rows.csv'}")
+    written, rows = folder / "audit.json", folder / "audit_rows.csv"
+    typer.echo(f"Wrote {written} and, with the faces concerned, {rows}")
     if strict and any(one.severity == "error" for one in found.findings):
         raise typer.Exit(1)
 
