@@ -56,7 +56,7 @@ def score_all_rows(target: Target, y_true: NDArray[np.intp], y_pred: NDArray[np.
 
     How far off such an answer is cannot be said, so nothing is given in groups, and nothing for years.
 
-    >>> from featurekit.data.manifest import AGE_GROUP
+    >>> from featurekit.data.targets import AGE_GROUP
     >>> score_all_rows(AGE_GROUP, np.array([0, 0, 1]), np.array([NO_FACE, 0, 1]))["one_off"]
     0.6666666666666666
 

@@ -16,11 +16,11 @@ from featurekit.evaluation.again import how_to_run_again, saying_how_to_have_bac
             "featurekit ensemble a b",
             "Average its members again: featurekit ensemble",
         ),
-        ({}, "", "Fit it again: featurekit fit"),
+        ({}, "", "Fit it again: featurekit fit --target gender"),
     ],
 )
 def test_a_run_is_made_again_by_the_command_that_made_it(parameters, command, said):
-    run = SimpleNamespace(name="one", parameters=parameters, command=command)
+    run = SimpleNamespace(name="one", target="gender", parameters=parameters, command=command)
     other = SimpleNamespace(name="other", parameters={}, command="featurekit fit --model mlp")
     assert how_to_run_again("one", [other, run]).startswith(said)
 
