@@ -28,7 +28,8 @@ def work(job: Mapping[str, Any]) -> dict[str, Any]:
     """Extract with both networks and read age and gender from their heads."""
     from featurekit.data.manifest import AGE, GENDER
     from featurekit.embeddings.extractor import load_embeddings
-    from featurekit.estimators.off_the_shelf import HEADS, OffTheShelf
+    from featurekit.estimators._dlib_heads import HEADS
+    from featurekit.estimators._off_the_shelf import OffTheShelf
 
     manifest, extraction, store, settings, answer = _ours.extracted(job, ["dlib_age", "dlib_gender"])
     readings: list[list[Any]] = []

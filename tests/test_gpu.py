@@ -8,7 +8,7 @@ import pytest
 from featurekit.data.manifest import AGE, GENDER
 from featurekit.errors import EngineError
 from featurekit.estimators import CLASSIFIERS, fresh
-from featurekit.estimators._augmentation import NOTHING, Augmentation, changed_together
+from featurekit.estimators._networks.augmentation import NOTHING, Augmentation, changed_together
 from featurekit.networks.backbones import BACKBONES
 from featurekit.networks.engines import cuda_is_usable
 from featurekit.networks.weights import read
@@ -142,7 +142,7 @@ def test_a_training_that_was_killed_goes_on_where_it_was(tmp_path, monkeypatch):
     class Killed(BaseException):
         """What a watcher raises where somebody presses Ctrl-C."""
 
-    monkeypatch.setattr("featurekit.estimators._training.SAVE_EVERY", {"cpu": 0.0, "cuda": 0.0})
+    monkeypatch.setattr("featurekit.estimators._networks.trainer.SAVE_EVERY", {"cpu": 0.0, "cuda": 0.0})
 
     def kill(text: str, share: float) -> None:
         if text.startswith("epoch 3 of"):

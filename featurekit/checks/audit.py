@@ -30,7 +30,7 @@ from featurekit.data.splits import Fold, FoldSet
 from featurekit.embeddings.extractor import Embeddings, Ledger, load_embeddings
 from featurekit.errors import FoldError, ImageError, TargetError, WorkspaceError
 from featurekit.estimators import CLASSIFIERS
-from featurekit.estimators._estimator import one_blas_thread
+from featurekit.estimators._threads import one_blas_thread
 from featurekit.evaluation.cross_validation import Fitting, cross_validate
 from featurekit.faces.images import decode, read_bytes, reduction
 from featurekit.networks.backbones import split_feature

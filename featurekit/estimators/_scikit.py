@@ -11,13 +11,9 @@ from numpy.typing import NDArray
 from featurekit.data.splits import Fold
 from featurekit.errors import ModelError
 from featurekit.estimators import held_out_score
-from featurekit.estimators._estimator import (
-    Estimator,
-    learn_years,
-    no_convergence_warnings,
-    one_blas_thread,
-    to_years,
-)
+from featurekit.estimators._estimator import Estimator
+from featurekit.estimators._scaling import learn_years, to_years
+from featurekit.estimators._threads import no_convergence_warnings, one_blas_thread
 
 
 @dataclass(eq=False, kw_only=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from featurekit.data.manifest import Target
 from featurekit.estimators import Classifier, classifier
-from featurekit.estimators._cnn import CNN, together
+from featurekit.estimators._networks.together import together
 from featurekit.faces.find import TEMPLATES, similarity
 from featurekit.networks import weights
 from featurekit.networks.backbones import BACKBONES, Backbone
@@ -16,10 +16,12 @@ from featurekit.networks.backbones import BACKBONES, Backbone
 if TYPE_CHECKING:
     import torch
 
+    from featurekit.estimators._networks.estimator import CNN
+
 DEFAULT = ("dlib_age", "mobilenet_v2")
 
 
-def pretrained(cnn: CNN) -> "torch.nn.Module":
+def pretrained(cnn: "CNN") -> "torch.nn.Module":
     """Return the networks of cnn.networks, up to their features, as one."""
     import torch
     from torch.nn import functional
@@ -69,7 +71,9 @@ def _view(backbone: Backbone, side: int) -> tuple[slice, slice, int]:
     return slice(edges[0], edges[1]), slice(edges[2], edges[3]), wanted
 
 
-def _cnn(target: Target, seed: int, threads: int, **parameters: Any) -> CNN:
+def _cnn(target: Target, seed: int, threads: int, **parameters: Any) -> "CNN":
+    from featurekit.estimators._networks.estimator import CNN
+
     return CNN(
         target=target,
         make_body=pretrained,

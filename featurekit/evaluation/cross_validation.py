@@ -47,7 +47,7 @@ from featurekit.estimators import (
     check_training_labels,
     fresh,
 )
-from featurekit.estimators._estimator import one_blas_thread
+from featurekit.estimators._threads import one_blas_thread
 from featurekit.evaluation.ensemble import fold_weights
 from featurekit.evaluation.outcomes import read_predictions, scored_on, set_apart
 from featurekit.evaluation.readiness import RARE, LeftOut, check_networks, make_ready

@@ -27,9 +27,9 @@ from numpy.typing import NDArray
 
 from featurekit.embeddings.extractor import OpenBackbone, open_networks
 from featurekit.errors import FeaturekitError, ImageError, ModelError, TargetError, UnknownNameError
-from featurekit.estimators._augmentation import NOTHING, changed
-from featurekit.estimators._cnn import CNN
-from featurekit.estimators._heads import Head
+from featurekit.estimators._networks.augmentation import NOTHING, changed
+from featurekit.estimators._networks.estimator import CNN
+from featurekit.estimators._networks.heads import Head
 from featurekit.faces.detectors._frame import import_cv2
 from featurekit.faces.find import STATUS_MEANINGS, TEMPLATES, CropKind, open_finder, see_faces, similarity
 from featurekit.faces.images import read_bytes

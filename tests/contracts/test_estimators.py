@@ -224,7 +224,7 @@ def test_its_grid_is_small_and_contains_its_defaults(name, target):
 
 @pytest.mark.parametrize(("name", "target"), TUNABLE)
 def test_it_can_be_searched_and_fitted_with_what_was_found(name, target, monkeypatch):
-    monkeypatch.setattr("featurekit.estimators.mlp.LEAST_STEPS", 200)
+    monkeypatch.setattr("featurekit.estimators._mlp.LEAST_STEPS", 200)
     target = TARGETS[target]
     kind, (X, y, people) = CLASSIFIERS[name], faces(name, target)
     tried = candidates(kind.grid(target))

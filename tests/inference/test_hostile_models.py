@@ -26,8 +26,8 @@ from featurekit.data.manifest import AGE, GENDER
 from featurekit.embeddings.extractor import Recipe, make_recipes
 from featurekit.errors import ModelError
 from featurekit.estimators import CLASSIFIERS, ClassifierKind
-from featurekit.estimators._cnn import CNN
-from featurekit.estimators._heads import head_for
+from featurekit.estimators._networks.estimator import CNN
+from featurekit.estimators._networks.heads import head_for
 from featurekit.faces.find import FaceSettings, default_settings
 from featurekit.inference import archive as _bundle
 from featurekit.inference.model import TRUSTED_TYPES, TrainedModel

@@ -14,7 +14,7 @@ from featurekit.data.datasets import prepare
 from featurekit.embeddings.extractor import enter, extract, load_embeddings, make_recipes
 from featurekit.errors import ModelError
 from featurekit.estimators import CLASSIFIERS, ClassifierKind
-from featurekit.estimators._cnn import CNN
+from featurekit.estimators._networks.estimator import CNN
 from featurekit.evaluation.cross_validation import Comparison, plan
 from featurekit.faces.find import default_settings
 from featurekit.inference.model import TrainedModel, off_the_shelf_models, read_photographs

@@ -1,62 +1,44 @@
 """Networks trained end to end, as one more classifier: they read the faces themselves.
 
-A new one is a file beside this: a function that makes the network up to its
+A new one is a file in featurekit/estimators: a function that makes the network up to its
 features, and a registered one that says how it is trained. Heads, training,
 checkpoints and reading faces are here and the same for all.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.data.manifest import AGE, AGE_GROUP, GENDER, Target
+from featurekit.data.manifest import Target
 from featurekit.data.splits import subject_exclusive_folds
 from featurekit.errors import FoldError, ModelError
 from featurekit.estimators import Crops
-from featurekit.estimators._augmentation import NOTHING, Augmentation, Change
-from featurekit.estimators._estimator import Allowed, Estimator, Within
-from featurekit.estimators._heads import Head, head_for, heads_module
-from featurekit.estimators._training import (
-    Faces,
-    Schedule,
-    Watch,
-    achieved,
-    evaluate,
-    torch_threads,
-    train,
-    with_own_chance,
-)
+from featurekit.estimators._estimator import Estimator
+from featurekit.estimators._networks.assembly import assembled
+from featurekit.estimators._networks.augmentation import Augmentation
+from featurekit.estimators._networks.checkpoint import Progress
+from featurekit.estimators._networks.crops import pixels_and_rows
+from featurekit.estimators._networks.heads import Head, head_for
+from featurekit.estimators._networks.reading import VIEWS, achieved, evaluate, torch_threads
+from featurekit.estimators._networks.sampler import Faces
+from featurekit.estimators._networks.schedule import Schedule
+from featurekit.estimators._networks.trainer import Setting, Watch, train
+from featurekit.estimators._parameters import Allowed, Within
 from featurekit.networks.engines import resolve
 
 if TYPE_CHECKING:
     import torch
 
-_drawing = Lock()
-
-TOGETHER = (AGE.name, AGE_GROUP.name, GENDER.name)
 MAX_SIDE = 1024  # of the pictures that a saved network is given, in pixels
 HELD_OUT = 10  # a tenth of the subjects decides which epoch is kept
 # Raise when the same faces and parameters come to train another network: checkpoints then go unused.
 TRAINING_VERSION = 2
-
-# Ten views: four corners and the middle of a part of the crop, and their mirror images.
-_TEN_SIDE = 0.875
-VIEWS: Mapping[int, Sequence[Change]] = {
-    1: (NOTHING,),
-    2: (NOTHING, NOTHING._replace(is_flipped=True)),
-    10: tuple(
-        NOTHING._replace(is_flipped=is_flipped, box=(top, left, _TEN_SIDE, _TEN_SIDE))
-        for is_flipped in (False, True)
-        for top, left in ((0.0, 0.0), (0.0, 0.125), (0.125, 0.0), (0.125, 0.125), (0.0625, 0.0625))
-    ),
-}
 
 
 @dataclass(eq=False, kw_only=True)
@@ -155,33 +137,13 @@ class CNN(Estimator):
             ModelError: the training came to nothing; the message says what to try.
             WeightsError: the weight file of a network that it starts from is missing.
         """
-        crops, rows = _pixels_and_rows(X)
         device, precision = resolve(self.device, self.precision)
-        # Their order decides the sum of their losses, and must not depend on which was asked for.
-        labels = {self.target: y, **self.also}
-        targets = sorted(labels, key=lambda target: target.name)
-        self.heads_ = tuple(head_for(target, ages=self.ages) for target in targets)
-        known = y[np.isfinite(y)] if self.target.is_regression else y[y >= 0]
-        if not self.target.is_regression:
-            self.classes_ = np.unique(known)
-        faces = Faces(
-            crops=crops,
-            rows=rows,
-            labels={target.name: _as_labels(target, labels[target]) for target in targets},
-        )
         self.summary_: dict[str, Any] = {"notes": []}
-        held_out = None
-        try:
-            fold = subject_exclusive_folds(_strata(labels), groups, n_folds=HELD_OUT, seed=self.seed)[0]
-        except FoldError as error:
-            self.summary_["notes"].append(f"The last epoch was kept, not the best: {error}")
-        else:
-            faces, held_out = faces.some(fold.train), faces.some(fold.test)
+        faces, held_out = self._faces(X, y, groups)
         checkpoint = None
         if self.checkpoints is not None:
             checkpoint = self.checkpoints / f"{self._key(faces, held_out, device, precision)}.safetensors"
         self.network_ = self._fresh_network()
-        n_weights = sum(weight.numel() for weight in self.network_.parameters())
         at = train(
             self.network_,
             self.heads_,
@@ -189,17 +151,47 @@ class CNN(Estimator):
             held_out,
             Schedule(**{one.name: getattr(self, one.name) for one in fields(Schedule)}),
             self._augmentation(),
-            side=self.side,
-            seed=self.seed,
-            device=device,
-            precision=precision,
-            threads=self.threads,
-            balanced_by=self.target.name,
-            checkpoint=checkpoint,
-            watch=self.watch,
+            Setting(
+                side=self.side,
+                seed=self.seed,
+                device=device,
+                precision=precision,
+                threads=self.threads,
+                balanced_by=self.target.name,
+                checkpoint=checkpoint,
+                watch=self.watch,
+            ),
         )
         self._runs_in = precision
-        got = achieved(self.network_, precision)
+        self._describe(at, faces, held_out)
+        return self
+
+    def _faces(
+        self, X: Crops | NDArray[Any], y: NDArray[Any], groups: NDArray[np.str_]
+    ) -> tuple[Faces, Faces | None]:
+        """Return the faces to learn from and those that choose the epoch; decide heads and classes."""
+        crops, rows = pixels_and_rows(X)
+        # Their order decides the sum of their losses, and must not depend on which was asked for.
+        labels = {self.target: y, **self.also}
+        targets = sorted(labels, key=lambda target: target.name)
+        self.heads_ = tuple(head_for(target, ages=self.ages) for target in targets)
+        if not self.target.is_regression:
+            self.classes_ = np.unique(y[y >= 0])
+        faces = Faces(
+            crops=crops,
+            rows=rows,
+            labels={target.name: _as_labels(target, labels[target]) for target in targets},
+        )
+        try:
+            fold = subject_exclusive_folds(_strata(labels), groups, n_folds=HELD_OUT, seed=self.seed)[0]
+        except FoldError as error:
+            self.summary_["notes"].append(f"The last epoch was kept, not the best: {error}")
+            return faces, None
+        return faces.some(fold.train), faces.some(fold.test)
+
+    def _describe(self, at: Progress, faces: Faces, held_out: Faces | None) -> None:
+        """Keep what a reader should know of the training."""
+        got = achieved(self.network_, self._runs_in)
         self.seconds_ = at.seconds
         self.training_ = {
             "epochs": at.epoch,
@@ -218,13 +210,14 @@ class CNN(Estimator):
                 f"Epoch {at.best_epoch}, in which only the heads learned, was never bettered: the learning"
                 f" rate may be too high for this network ({self.learning_rate:g})."
             )
-        self.summary_ |= {"weights_learned": n_weights, "precision": precision, "device": got.device}
-        if len(targets) > 1:
+        n_weights = sum(weight.numel() for weight in self.network_.parameters())
+        self.summary_ |= {"weights_learned": n_weights, "precision": self._runs_in, "device": got.device}
+        if len(self.heads_) > 1:
+            n_faces = len(faces) + (0 if held_out is None else len(held_out))
             self.summary_["notes"].append(
-                f"One network for {', '.join(target.name for target in targets)}, which learn together"
-                f" from all {len(rows):,} faces with a label of any."
+                f"One network for {', '.join(head.target.name for head in self.heads_)}, which learn together"
+                f" from all {n_faces:,} faces with a label of any."
             )
-        return self
 
     def _augmentation(self) -> Augmentation | None:
         if not self.augment:
@@ -233,28 +226,13 @@ class CNN(Estimator):
 
     def _fresh_network(self) -> "torch.nn.Module":
         """Return the network before it has learned anything, the same for the same seed."""
-        import torch
-
-        # torch draws the first weights from a generator that threads share.
-        with _drawing, torch.random.fork_rng():
-            torch.manual_seed(self.seed)
-            body: Any = self.make_body(self)
-            heads = heads_module(
-                body.dim, self.heads_, dropout=self.dropout, gender_to_age=self.gender_to_age
-            )
-
-        class Network(torch.nn.Module):
-            """Pixels → name of the target → outputs."""
-
-            def __init__(self) -> None:
-                super().__init__()
-                self.body, self.heads = body, heads
-
-            def forward(self, pixels: torch.Tensor) -> Mapping[str, torch.Tensor]:
-                found: Mapping[str, torch.Tensor] = self.heads(self.body(pixels))
-                return found
-
-        return with_own_chance(Network())
+        return assembled(
+            lambda: self.make_body(self),
+            self.heads_,
+            seed=self.seed,
+            dropout=self.dropout,
+            gender_to_age=self.gender_to_age,
+        )
 
     def _key(self, faces: Faces, held_out: Faces | None, device: str, precision: str) -> str:
         """Return what no two different trainings share: parameters, faces, labels, versions."""
@@ -291,7 +269,7 @@ class CNN(Estimator):
 
     def _ask(self, X: Crops | NDArray[Any]) -> NDArray[np.float64]:
         """Return the mean answer over the views of each face."""
-        crops, rows = _pixels_and_rows(X)
+        crops, rows = pixels_and_rows(X)
         head = next(head for head in self.heads_ if head.target == self.target)
         device = next(self.network_.parameters()).device.type
         views = VIEWS[self.views]
@@ -353,31 +331,6 @@ class CNN(Estimator):
         return self
 
 
-def _pixels_and_rows(X: Crops | NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
-    """Return pixels, shape (n_all, s, s, 3), and the numbers of the faces that are meant."""
-    if isinstance(X, Crops):
-        return as_crops(X.pixels), X.rows
-    return as_crops(X), np.arange(len(X))
-
-
-def as_crops(X: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return faces as uint8 of shape (n, s, s, 3); they may come as one row each.
-
-    Raises:
-        ValueError: they are no square crops of bytes.
-    """
-    if X.dtype != np.uint8:
-        raise ValueError(f"A network reads the faces themselves, as uint8, not {X.dtype}.")
-    if X.ndim == 2:
-        side = round((X.shape[1] / 3) ** 0.5)
-        if side * side * 3 != X.shape[1]:
-            raise ValueError(f"{X.shape[1]} numbers are no square crop in three colours.")
-        return X.reshape(len(X), side, side, 3)
-    if X.ndim != 4 or X.shape[1] != X.shape[2] or X.shape[3] != 3:
-        raise ValueError(f"Faces of shape {X.shape[1:]} are no square crops in three colours.")
-    return X
-
-
 def _as_labels(target: Target, values: NDArray[Any]) -> NDArray[Any]:
     return values.astype(np.float32 if target.is_regression else np.int64)
 
@@ -397,8 +350,3 @@ def _strata(labels: Mapping[Target, NDArray[Any]]) -> NDArray[np.intp]:
     if rare.all():
         return np.zeros(len(codes), np.intp)
     return np.where(rare[codes], counts.argmax(), codes)
-
-
-def together(target: Target) -> Sequence[str]:
-    """Return the names of the targets that a network learns with one: what one learns helps the others."""
-    return [name for name in TOGETHER if name != target.name] if target.name in TOGETHER else []

@@ -1,0 +1,62 @@
+"""The heads of dlib's networks as an estimator that learns nothing."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit.data.manifest import AGE, AGE_GROUP, GENDER, age_group_of
+from featurekit.estimators._dlib_heads import HEADS, YEARS
+from featurekit.estimators._estimator import Estimator
+
+
+@dataclass(eq=False, kw_only=True)
+class OffTheShelf(Estimator):
+    """Reads a target from the probabilities of dlib's heads; learns nothing.
+
+    Attributes:
+        target_name: "age", "age_group" or "gender".
+    """
+
+    target_name: str
+
+    def fit(self, X: NDArray[np.float32], y: NDArray[Any], *, groups: NDArray[np.str_]) -> Self:
+        """Learn nothing; the training faces are not looked at."""
+        if self.target_name != AGE.name:
+            known = AGE_GROUP if self.target_name == AGE_GROUP.name else GENDER
+            self.classes_ = np.arange(len(known.classes))
+        self.summary_: dict[str, Any] = {"notes": ["Nothing was fitted: the head came with the network."]}
+        return self
+
+    def predict_proba(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the probability of each class, shape (n, n_classes)."""
+        self._check(X)
+        shares = X.astype(np.float64)
+        if self.target_name == AGE_GROUP.name:
+            groups = np.array([age_group_of(years) for years in YEARS])
+            shares = np.stack([shares[:, groups == name].sum(axis=1) for name in AGE_GROUP.classes], axis=1)
+        total = shares.sum(axis=1, keepdims=True)
+        # All between the groups: nothing is known of the groups.
+        probabilities: NDArray[np.float64] = np.divide(
+            shares, total, out=np.full_like(shares, 1 / shares.shape[1]), where=total > 0
+        )
+        return probabilities
+
+    def predict(self, X: NDArray[np.float32]) -> NDArray[Any]:
+        """Return the most probable class number, or the expected years, shape (n,)."""
+        if self.target_name == AGE.name:
+            self._check(X)
+            shares = X.astype(np.float64)
+            years: NDArray[np.float64] = (shares * YEARS).sum(axis=1) / shares.sum(axis=1)
+            return years
+        numbers: NDArray[np.intp] = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return numbers
+
+    def _check(self, X: NDArray[np.float32]) -> None:
+        expected = len(GENDER.classes) if self.target_name == GENDER.name else len(YEARS)
+        if X.shape[1] != expected:
+            raise ValueError(
+                f"{self.target_name} is read from {expected} probabilities of {HEADS[self.target_name]},"
+                f" not from {X.shape[1]} numbers."
+            )
