@@ -10,10 +10,11 @@ from featurekit.data.manifest import AGE, AGE_GROUP, GENDER
 from featurekit.data.splits import Fold
 from featurekit.errors import EngineError
 from featurekit.estimators import CLASSIFIERS, ClassifierKind
-from featurekit.estimators._estimator import one_blas_thread
-from featurekit.estimators._kernels import Distances, grid_search_svc, rbf_kernel, search_bytes
-from featurekit.estimators.logistic_regression import ridge_answers
-from featurekit.estimators.svm import SVM, SVMRegressor
+from featurekit.estimators._linear import ridge_answers
+from featurekit.estimators._svm.classifier import SVM
+from featurekit.estimators._svm.kernels import Distances, rbf_kernel, search_bytes
+from featurekit.estimators._svm.regressor import SVMRegressor
+from featurekit.estimators._threads import one_blas_thread
 from featurekit.evaluation.tuning import inner_folds, search
 
 
@@ -135,50 +136,6 @@ def test_what_is_said_of_a_held_out_row_does_not_depend_on_the_other_held_out_ro
 
 
 # --- support vector machines
-
-
-def random_problem(seed: int):
-    """A data set with duplicated rows, its folds, and class weights of one of three kinds."""
-    from sklearn.model_selection import StratifiedKFold
-
-    rng = np.random.default_rng(seed)
-    n, n_classes, dim = int(rng.integers(90, 160)), 2 + seed % 7, int(rng.integers(3, 24))
-    y = rng.permutation(np.arange(n) % n_classes)
-    X = rng.normal(size=(n, dim)) + rng.normal(size=(n_classes, dim))[y] * rng.uniform(0.3, 1.2)
-    copied = rng.choice(n, n // 5, replace=False)
-    X[copied] = X[rng.choice(n, len(copied))]  # some with another label
-    weight = (None, "balanced", {c: float(rng.uniform(0.5, 4)) for c in range(n_classes)})[seed % 3]
-    folds = list(StratifiedKFold(3, shuffle=True, random_state=seed).split(X, y))
-    return X, y, folds, weight
-
-
-def check_against_scikit_learn(seed: int) -> None:
-    from sklearn.model_selection import GridSearchCV
-    from sklearn.svm import SVC
-
-    X, y, folds, weight = random_problem(seed)
-    costs, widths = [0.1, 1.0, 10.0], [factor / X.shape[1] for factor in (0.3, 1.0, 4.0)]
-    theirs = GridSearchCV(SVC(class_weight=weight), {"C": costs, "gamma": widths}, cv=folds, refit=False)
-    theirs.fit(X, y)
-    ours = grid_search_svc(
-        X, y, C=costs, gamma=widths, folds=[Fold(*fold) for fold in folds], class_weight=weight, threads=2
-    )
-    for i, tried in enumerate(theirs.cv_results_["params"]):
-        expected = [theirs.cv_results_[f"split{f}_test_score"][i] for f in range(len(folds))]
-        assert (ours[widths.index(tried["gamma"]), costs.index(tried["C"])] == expected).all()
-    cost, width = divmod(int(ours.mean(axis=2).T.ravel().argmax()), len(widths))
-    assert theirs.best_params_ == {"C": costs[cost], "gamma": widths[width]}
-
-
-@pytest.mark.parametrize("seed", range(7))
-def test_scores_and_choice_are_those_of_grid_search_cv(seed):
-    check_against_scikit_learn(seed)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(7, 27))
-def test_scores_and_choice_are_those_of_grid_search_cv_on_twenty_more(seed):
-    check_against_scikit_learn(seed)
 
 
 def test_a_kernel_from_kept_distances_is_the_kernel():
