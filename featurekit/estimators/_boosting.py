@@ -2,17 +2,18 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
+from joblib import Parallel, delayed
 from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin, RegressorMixin
 
 from featurekit.data.splits import Fold, subject_exclusive_folds
 from featurekit.errors import EngineError, FoldError
-from featurekit.estimators import held_out_score
+from featurekit.estimators import Resources, held_out_score
 from featurekit.estimators._estimator import Estimator
 from featurekit.estimators._parameters import Allowed, Within
 from featurekit.estimators._scaling import from_years, learn_years, to_years
@@ -29,12 +30,11 @@ FALLBACK_ROUNDS = 100
 THREADS = 1
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, repr=False, kw_only=True)
 class XGBoost(Estimator):
-    """Gradient-boosted trees on principal components.
+    """What the classifier and the regressor share: trees on principal components, their number found.
 
     Attributes:
-        is_regression: whether it gives years.
         components: numbers a vector is reduced to.
         max_rounds: trees a class at most.
         learning_rate: how much of each tree's correction is taken.
@@ -43,7 +43,6 @@ class XGBoost(Estimator):
         patience: rounds without an improvement on the held-out subjects before it stops.
         device: "cpu" or "cuda"; what XGBoost really used is read back.
         booster_: the fitted trees in XGBoost's UBJSON format.
-        classes_: class numbers seen in training, increasing; absent for years.
     """
 
     allowed: ClassVar[Allowed] = {
@@ -55,7 +54,6 @@ class XGBoost(Estimator):
         "patience": Within(1),
     }
 
-    is_regression: bool = False
     components: int = 128
     max_rounds: int = 400
     learning_rate: float = 0.1
@@ -64,17 +62,36 @@ class XGBoost(Estimator):
     patience: int = 20
     device: str = "cpu"
 
-    def fit(self, X: NDArray[np.float32], y: NDArray[Any], *, groups: NDArray[np.str_]) -> Self:
-        """Learn components, number of rounds and trees from vectors, class numbers or years, and persons."""
+    def _shown_facts(self) -> dict[str, Any]:
+        return {"is_regression": self.is_regression}
+
+    def use(self, resources: Resources) -> Self:
+        """Take threads and a device."""
+        if resources.device is not None:
+            self.device = resources.device
+        return super().use(resources)
+
+    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+        """Learn components, number of rounds and trees.
+
+        Args:
+            X: vectors, shape (n, dim).
+            y: labels of any kind, or years, shape (n,).
+            groups: the person on each row, shape (n,): some are held out; None for one a row.
+
+        Raises:
+            EngineError: the device cannot be had.
+        """
         import xgboost
 
+        X, y, groups = self._begin(X, y, groups)
         self.summary_: dict[str, Any] = {"notes": []}
         labels, codes = self._learn_labels(y)
         parameters = self._parameters()
         self.learn_scaling(X, self.components)
         reduced = self.scaled(X)
         try:
-            fold = subject_exclusive_folds(codes, groups, n_folds=HELD_OUT, seed=self.seed)[0]
+            fold = subject_exclusive_folds(codes, groups, n_folds=HELD_OUT, seed=self._seed)[0]
         except FoldError as error:
             rounds = FALLBACK_ROUNDS
             self.summary_["notes"].append(f"{rounds} rounds, not chosen on held-out subjects. {error}")
@@ -115,9 +132,11 @@ class XGBoost(Estimator):
         """
         if any({"components", "feature_blocks"} & set(candidate) for candidate in candidates):
             return None
+        X, y = self._search_inputs(X, y)
         scores = np.empty((len(candidates), len(folds)))
         for number, fold in enumerate(folds):
             reader = copy(self)
+            reader._draw_seed()
             labels, _ = reader._learn_labels(y[fold.train])
             reader.learn_scaling(X[fold.train], self.components)
             train, test = reader.scaled(X[fold.train]), reader.scaled(X[fold.test])
@@ -133,15 +152,18 @@ class XGBoost(Estimator):
                 data: tuple[NDArray[Any], ...] = (train, labels, test, of_test, y[fold.test]),
             ) -> float:
                 train, labels, test, of_test, true = data
-                one = copy(reader).set_params(**candidate)
+                one = copy(reader)
+                one.set_params(**candidate)
+                one.validate()
                 # Matrices of its own: training writes into them.
                 held_out = one._matrix(test, of_test)
                 booster = one._train_until_it_stops(one._matrix(train, labels), held_out)
                 said = booster.predict(held_out, iteration_range=(0, booster.best_iteration + 1))
                 return held_out_score(true, one._answers(said))
 
-            with ThreadPoolExecutor(max(self.threads, 1)) as pool:
-                scores[:, number] = list(pool.map(try_out, candidates))
+            scores[:, number] = Parallel(n_jobs=self._threads, require="sharedmem")(
+                delayed(try_out)(candidate) for candidate in candidates
+            )
         return scores
 
     def _learn_labels(self, y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
@@ -166,7 +188,7 @@ class XGBoost(Estimator):
             "max_depth": self.max_depth,
             "subsample": 0.8,
             "colsample_bytree": self.column_share,
-            "seed": self.seed,
+            "seed": self._seed,
             "nthread": THREADS,
             "verbosity": 0,
         }
@@ -183,18 +205,8 @@ class XGBoost(Estimator):
             verbose_eval=False,
         )
 
-    def predict_proba(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the probability of each class of classes_, shape (n, n_classes)."""
-        shares = self._ask(X)
-        probabilities: NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
-        return probabilities
-
-    def predict(self, X: NDArray[np.float32]) -> NDArray[Any]:
-        """Return the most probable class number, or the years, of each row, shape (n,)."""
-        return self._answers(self._ask(X) if self.is_regression else self.predict_proba(X))
-
     def _answers(self, said: NDArray[Any]) -> NDArray[Any]:
-        """Return numbers as years, or probabilities as class numbers."""
+        """Return numbers as years, or probabilities as labels."""
         if self.is_regression:
             return to_years(said, self.center_, self.unit_)
         numbers: NDArray[np.intp] = self.classes_[said.argmax(axis=1)]
@@ -228,12 +240,36 @@ class XGBoost(Estimator):
         booster.load_model(bytearray(self.booster_))
         return booster
 
-    def _ask(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
-        booster = self._booster()
-        answers: NDArray[np.float64] = booster.predict(self._matrix(self.scaled(X))).astype(np.float64)
+    def _ask(self, X: Any) -> NDArray[np.float64]:
+        numbers = self.scaled(self._asked(X))
+        answers: NDArray[np.float64] = self._booster().predict(self._matrix(numbers)).astype(np.float64)
         return answers
 
     def _matrix(self, reduced: NDArray[np.float32], labels: NDArray[Any] | None = None) -> "xgboost.DMatrix":
         import xgboost
 
         return xgboost.DMatrix(reduced, label=labels, nthread=THREADS)
+
+
+class XGBoostClassifier(ClassifierMixin, XGBoost):
+    """Gradient-boosted trees of classes."""
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the probability of each class of classes_, shape (n, n_classes)."""
+        shares = self._ask(X)
+        probabilities: NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
+        return probabilities
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the most probable label of each row, shape (n,)."""
+        return self._answers(self.predict_proba(X))
+
+
+class XGBoostRegressor(RegressorMixin, XGBoost):
+    """Gradient-boosted trees of years."""
+
+    is_regression: ClassVar[bool] = True
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """Return the years of each row, shape (n,)."""
+        return self._answers(self._ask(X))

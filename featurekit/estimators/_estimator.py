@@ -1,62 +1,162 @@
-"""What the classifiers of this folder share: parameters, scaling, principal components.
+"""What the estimators of this folder share: scikit-learn's contract, scaling, principal components.
 
-They keep scikit-learn's manner without inheriting from it, so that listing them
-does not import it. Everything they learn is a plain array, or an estimator of
-scikit-learn: they can be saved without pickle.
+Everything they learn is a plain array, or an estimator of scikit-learn: they can be
+saved without pickle. A constructor only stores; what is learned ends in "_".
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from joblib import effective_n_jobs
+from numpy.random import RandomState
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.decomposition import PCA
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, validate_data
 
-from featurekit.estimators._parameters import ANY, Allowed, check_parameter
+from featurekit.errors import ModelError, TargetError
+from featurekit.estimators import Resources
+from featurekit.estimators._parameters import ANY, SHOWN_AS, Allowed, Within, check_parameter, plain
 from featurekit.estimators._scaling import block_scaling, unit_lengths
 from featurekit.estimators._threads import one_blas_thread
 
 
-@dataclass(eq=False, kw_only=True)
-class Estimator:
-    """An estimator whose parameters are the fields of its dataclass; what it learns ends in "_".
+@dataclass(eq=False, repr=False, kw_only=True)
+class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
+    """An estimator whose parameters are the fields of its dataclass.
 
     Attributes:
-        seed: what chance comes from.
-        threads: how many it may use; the result does not depend on them.
+        random_state: what chance comes from: a whole number, numpy's RandomState, or None for numpy's own.
+        n_jobs: how many threads it may use, -1 for one a core; the result does not depend on them.
         feature_blocks: lengths of the parts of a joined vector, so that a long part does not drown a
             short one; None for a vector of one part.
+        is_regression: whether it gives years.
+        least_classes: that a classifier must be given.
         allowed: of some parameters, what they can be; of another number, whatever is not below 0.
+        n_features_in_: length of the vectors learned from.
+        classes_: labels seen in training, increasing; absent for years.
+        summary_: what a reader should know of the fit; plain JSON values.
     """
 
+    is_regression: ClassVar[bool] = False
+    least_classes: ClassVar[int] = 2
     allowed: ClassVar[Allowed] = {}
 
-    seed: int = 0
-    threads: int = 1
+    random_state: int | RandomState | None = 0
+    n_jobs: int | None = 1
     feature_blocks: tuple[int, ...] | None = None
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return what the constructor was given."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+    # ---------------------------------------------------------------- parameters
 
-    def set_params(self, **parameters: Any) -> Self:
-        """Change parameters by name.
+    def validate(self) -> None:
+        """Raise ModelError unless every parameter can have its value; nothing is learned."""
+        chance, n_jobs = plain(self.random_state), plain(self.n_jobs)
+        if not (chance is None or isinstance(chance, RandomState)):
+            check_parameter("random_state", chance, 0, Within(0, 2**32 - 1))
+        if n_jobs is not None:
+            check_parameter("n_jobs", n_jobs, 1, Within(-(2**31)))
+            if n_jobs == 0:
+                raise ModelError("n_jobs cannot be 0: it must be a number of threads, or -1 for one a core.")
+        for field in fields(self):
+            if field.name in self._checked_here():
+                value, usual = getattr(self, field.name), field.default
+                check_parameter(field.name, value, usual, self.allowed.get(field.name, ANY))
+
+    def _checked_here(self) -> set[str]:
+        """Return the parameters whose values are compared with what is allowed."""
+        return {one.name for one in fields(self) if one.default is not MISSING and one.name not in SHOWN_AS}
+
+    def shown_parameters(self) -> dict[str, Any]:
+        """Return what a report shows of the parameters, under the names that runs have always had."""
+        shown = {
+            SHOWN_AS.get(field.name, field.name): plain(getattr(self, field.name)) for field in fields(self)
+        }
+        common = {name: shown.pop(name) for name in ("seed", "threads", "feature_blocks")}
+        return {**common, **self._shown_facts(), **shown}
+
+    def _shown_facts(self) -> dict[str, Any]:
+        """Return what a report shows beside the parameters."""
+        return {}
+
+    # ---------------------------------------------------------------- what it may use
+
+    def use(self, resources: Resources) -> Self:
+        """Take what may be used, and return the estimator; what it learns does not depend on it."""
+        self.n_jobs = resources.threads
+        return self
+
+    def bytes_needed(self, n_rows: int, *, searching: bool) -> int:
+        """Return how much memory matrices of a fit, or a search, on so many rows take at once."""
+        return 0
+
+    @property
+    def _threads(self) -> int:
+        return max(int(effective_n_jobs(self.n_jobs)), 1)
+
+    def _draw_seed(self) -> int:
+        """Return the whole number that all chance of a fit comes from, and keep it for that fit."""
+        chance = plain(self.random_state)
+        if not isinstance(chance, int):
+            chance = int(check_random_state(chance).randint(2**31 - 1))
+        self._seed = chance
+        return chance
+
+    # ---------------------------------------------------------------- what it is given
+
+    def __sklearn_tags__(self) -> Any:
+        """Return what scikit-learn asks of an estimator."""
+        tags = super().__sklearn_tags__()
+        # The square root of years is what is learned.
+        tags.target_tags.positive_only = self.is_regression
+        return tags
+
+    def _begin(self, X: Any, y: Any, groups: Any) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[Any]]:
+        """Return vectors, labels and persons of a fit as arrays; decide seed and classes.
 
         Raises:
-            ModelError: one cannot have its value; nothing has changed then.
+            ValueError: something is missing, not finite, of another length, or there is nothing to tell
+                apart.
         """
-        own = self.get_params()
-        # numpy's numbers become Python's, which can be written down.
-        plain = {
-            name: value.item() if isinstance(value, np.generic) else value
-            for name, value in parameters.items()
-        }
-        for name, value in plain.items():
-            if name not in own:
-                raise ValueError(f"{type(self).__name__} has no parameter {name}.")
-            check_parameter(name, value, own[name], self.allowed.get(name, ANY))
-        for name, value in plain.items():
-            setattr(self, name, value)
-        return self
+        self.validate()
+        X, y = validate_data(self, X, y, dtype=np.float32, y_numeric=self.is_regression)
+        if self.is_regression:
+            y = y.astype(np.float64, copy=False)
+            if len(y) and y.min() < 0:
+                raise TargetError(f"{type(self).__name__} learns years, none below 0. Got {y.min():g}.")
+        else:
+            if y.dtype.kind == "f":
+                check_classification_targets(y)
+            self.classes_ = np.unique(y)
+            if len(self.classes_) < self.least_classes:
+                raise TargetError(
+                    f"y holds one class, {self.classes_[0]}: {type(self).__name__} needs at least two to tell"
+                    " apart."
+                )
+        groups = np.arange(len(X)) if groups is None else np.asarray(groups)
+        check_consistent_length(X, groups)
+        self._draw_seed()
+        return X, y, groups
+
+    def _search_inputs(self, X: Any, y: Any) -> tuple[NDArray[np.float32], NDArray[Any]]:
+        """Return vectors and numbers of a search as arrays; the estimator stays as it was."""
+        self.validate()
+        X = check_array(X, dtype=np.float32)
+        y = np.asarray(y, np.float64) if self.is_regression else np.unique(y, return_inverse=True)[1]
+        return X, y
+
+    def _asked(self, X: Any) -> NDArray[np.float32]:
+        """Return vectors to be read as an array.
+
+        Raises:
+            NotFittedError: nothing has been learned.
+            ValueError: they are of another length than those learned from, or not finite.
+        """
+        check_is_fitted(self)
+        vectors: NDArray[np.float32] = validate_data(self, X, dtype=np.float32, reset=False)
+        return vectors
 
     def check_learned(self, unfitted: Any) -> None:
         """Raise ValueError where libraries would take what was learned on trust, and break on it.
@@ -65,6 +165,8 @@ class Estimator:
             unfitted: the same classifier as it is made here.
         """
 
+    # ---------------------------------------------------------------- scaling
+
     def learn_scaling(self, X: NDArray[np.float32], components: int | None = None) -> None:
         """Learn how to bring vectors to a mean variance of 1, and their principal components.
 
@@ -72,8 +174,6 @@ class Estimator:
             X: vectors, shape (n, dim).
             components: numbers that a longer vector is reduced to; None to keep them all.
         """
-        from sklearn.decomposition import PCA
-
         unit = unit_lengths(X, self.feature_blocks)
         mean, factor = block_scaling(unit, self.feature_blocks)
         self.mean_ = mean.astype(np.float32)
@@ -82,7 +182,7 @@ class Estimator:
         if components is not None and X.shape[1] > components:
             n_components = min(components, len(X))
             with one_blas_thread():
-                pca = PCA(n_components, svd_solver="randomized", random_state=self.seed).fit(self.scaled(X))
+                pca = PCA(n_components, svd_solver="randomized", random_state=self._seed).fit(self.scaled(X))
             # Again a mean variance of 1; the components keep their proportions.
             spread = float(np.sqrt(pca.explained_variance_.mean())) or 1.0
             self.axes_ = (pca.components_ / spread).astype(np.float32)

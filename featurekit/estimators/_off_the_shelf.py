@@ -5,13 +5,15 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import ClassifierTags, RegressorTags
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from featurekit.data.manifest import AGE, AGE_GROUP, GENDER, age_group_of
 from featurekit.estimators._dlib_heads import HEADS, YEARS
 from featurekit.estimators._estimator import Estimator
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, repr=False, kw_only=True)
 class OffTheShelf(Estimator):
     """Reads a target from the probabilities of dlib's heads; learns nothing.
 
@@ -21,7 +23,16 @@ class OffTheShelf(Estimator):
 
     target_name: str
 
-    def fit(self, X: NDArray[np.float32], y: NDArray[Any], *, groups: NDArray[np.str_]) -> Self:
+    def __sklearn_tags__(self) -> Any:
+        """Return what scikit-learn asks of an estimator."""
+        tags = super().__sklearn_tags__()
+        if self.target_name == AGE.name:
+            tags.estimator_type, tags.regressor_tags = "regressor", RegressorTags()
+        else:
+            tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
+        return tags
+
+    def fit(self, X: Any, y: Any = None, groups: Any = None) -> Self:
         """Learn nothing; the training faces are not looked at."""
         if self.target_name != AGE.name:
             known = AGE_GROUP if self.target_name == AGE_GROUP.name else GENDER
@@ -29,10 +40,9 @@ class OffTheShelf(Estimator):
         self.summary_: dict[str, Any] = {"notes": ["Nothing was fitted: the head came with the network."]}
         return self
 
-    def predict_proba(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class, shape (n, n_classes)."""
-        self._check(X)
-        shares = X.astype(np.float64)
+        shares = self._check(X).astype(np.float64)
         if self.target_name == AGE_GROUP.name:
             groups = np.array([age_group_of(years) for years in YEARS])
             shares = np.stack([shares[:, groups == name].sum(axis=1) for name in AGE_GROUP.classes], axis=1)
@@ -43,20 +53,23 @@ class OffTheShelf(Estimator):
         )
         return probabilities
 
-    def predict(self, X: NDArray[np.float32]) -> NDArray[Any]:
+    def predict(self, X: Any) -> NDArray[Any]:
         """Return the most probable class number, or the expected years, shape (n,)."""
         if self.target_name == AGE.name:
-            self._check(X)
-            shares = X.astype(np.float64)
+            shares = self._check(X).astype(np.float64)
             years: NDArray[np.float64] = (shares * YEARS).sum(axis=1) / shares.sum(axis=1)
             return years
-        numbers: NDArray[np.intp] = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        best = self.predict_proba(X).argmax(axis=1)
+        numbers: NDArray[np.intp] = self.classes_[best]
         return numbers
 
-    def _check(self, X: NDArray[np.float32]) -> None:
+    def _check(self, X: Any) -> NDArray[np.float32]:
+        check_is_fitted(self)
+        X = check_array(X, dtype=np.float32)
         expected = len(GENDER.classes) if self.target_name == GENDER.name else len(YEARS)
         if X.shape[1] != expected:
             raise ValueError(
                 f"{self.target_name} is read from {expected} probabilities of {HEADS[self.target_name]},"
                 f" not from {X.shape[1]} numbers."
             )
+        return X

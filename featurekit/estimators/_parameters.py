@@ -1,7 +1,9 @@
-"""What values the parameters of an estimator can have."""
+"""What values the parameters of an estimator can have, and what they are called outside."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from featurekit.errors import ModelError
 
@@ -20,6 +22,8 @@ class Within(NamedTuple):
 Allowed = Mapping[str, Within | tuple[Any, ...]]
 # What a number can be of which nothing else is said.
 ANY = Within(0)
+# What the command line, runs and saved models have always called two parameters.
+SHOWN_AS = {"random_state": "seed", "n_jobs": "threads"}
 
 
 def check_parameter(name: str, value: Any, usual: Any, allowed: Within | tuple[Any, ...] = ANY) -> None:
@@ -27,8 +31,9 @@ def check_parameter(name: str, value: Any, usual: Any, allowed: Within | tuple[A
 
     Args:
         name: of the parameter.
-        value: that it is to have.
-        usual: the value that it has, of whose kind the new one must be; any will do where this is None.
+        value: that it is to have; a number may be numpy's.
+        usual: the value that it has by itself, of whose kind the new one must be; any will do where this is
+            None.
         allowed: the numbers, or the words, that it can be.
 
     Raises:
@@ -36,6 +41,7 @@ def check_parameter(name: str, value: Any, usual: Any, allowed: Within | tuple[A
     """
     if usual is None:
         return
+    value = plain(value)
     number = int if isinstance(usual, int) else (int, float)
     wanted, fits = "of another kind", type(value) is type(usual)
     if isinstance(usual, bool):
@@ -49,3 +55,8 @@ def check_parameter(name: str, value: Any, usual: Any, allowed: Within | tuple[A
         fits = fits and allowed.least <= value <= allowed.most
     if not fits:
         raise ModelError(f"{name} cannot be {str(value)[:40]}: it must be {wanted}.")
+
+
+def plain(value: Any) -> Any:
+    """Return a number of numpy's as Python's, which can be written down; anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value

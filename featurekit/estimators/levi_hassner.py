@@ -102,9 +102,10 @@ def _normalization(channels: int) -> "torch.nn.Module":
     about=f"three convolutions, two dense layers, {SIDE}×{SIDE}, trained from nothing (Levi & Hassner 2015);"
     " --set views=10 over-samples as they do",
     reads="crops",
+    uses_gpu=True,
     also=together,
 )
-def make_levi_hassner(target: Target, seed: int, threads: int) -> Classifier:
+def make_levi_hassner(target: Target, random_state: int, n_jobs: int) -> Classifier:
     """Return the network to be trained from nothing.
 
     It reads a face once; their over-sampling, the mean over ten parts of it, is views=10.
@@ -123,6 +124,6 @@ def make_levi_hassner(target: Target, seed: int, threads: int) -> Classifier:
         # Without batch normalization, AdamW's usual 1e-3 is more than it stands.
         learning_rate=3e-4,
         weight_decay=0.05,
-        seed=seed,
-        threads=threads,
+        random_state=random_state,
+        n_jobs=n_jobs,
     )

@@ -13,15 +13,20 @@ def grid(target: Target) -> Mapping[str, Sequence[Any]]:
 
 
 @classifier(
-    "logistic_regression", about="multinomial logistic regression; ridge regression for years", grid=grid
+    "logistic_regression",
+    about="multinomial logistic regression; ridge regression for years",
+    grid=grid,
+    trusted_types=(
+        "featurekit.estimators._linear.LinearClassifier",
+        "featurekit.estimators._linear.LinearRegressor",
+        "sklearn.linear_model._logistic.LogisticRegression",
+        "sklearn.linear_model._ridge.Ridge",
+    ),
 )
-def make_logistic_regression(target: Target, seed: int, threads: int) -> Classifier:
+def make_logistic_regression(target: Target, random_state: int, n_jobs: int) -> Classifier:
     """Return a logistic regression, or for years a ridge regression."""
-    from sklearn.linear_model import LogisticRegression, Ridge
+    from featurekit.estimators._linear import LinearClassifier, LinearRegressor
 
-    from featurekit.estimators._linear import Linear
-
-    # Strong penalties: a joined vector is as long as there are faces to learn from.
-    if target.is_regression:
-        return Linear(model=Ridge(), is_regression=True, penalty=1.0, seed=seed, threads=threads)
-    return Linear(model=LogisticRegression(max_iter=500), penalty=0.04, seed=seed, threads=threads)
+    linear: Any = LinearRegressor if target.is_regression else LinearClassifier
+    made: Classifier = linear(random_state=random_state, n_jobs=n_jobs)
+    return made

@@ -10,8 +10,6 @@ from typing import Any
 from featurekit.data.manifest import Target
 from featurekit.estimators import Classifier, classifier
 
-COMPONENTS = 256
-
 
 def grid(target: Target) -> Mapping[str, Sequence[Any]]:
     """Return the penalties worth trying, strong ones first."""
@@ -19,20 +17,23 @@ def grid(target: Target) -> Mapping[str, Sequence[Any]]:
 
 
 @classifier(
-    "mlp", about=f"neural network with one hidden layer on {COMPONENTS} principal components", grid=grid
+    "mlp",
+    about="neural network with one hidden layer on 256 principal components",
+    grid=grid,
+    trusted_types=(
+        "featurekit.estimators._mlp.MLPClassifier",
+        "featurekit.estimators._mlp.MLPRegressor",
+        "numpy.random.mtrand.RandomState",
+        "sklearn.neural_network._multilayer_perceptron.MLPClassifier",
+        "sklearn.neural_network._multilayer_perceptron.MLPRegressor",
+        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+        "sklearn.preprocessing._label.LabelBinarizer",
+    ),
 )
-def make_mlp(target: Target, seed: int, threads: int) -> Classifier:
+def make_mlp(target: Target, random_state: int, n_jobs: int) -> Classifier:
     """Return a network with one hidden layer."""
-    from sklearn.neural_network import MLPClassifier, MLPRegressor
+    from featurekit.estimators._mlp import MLPClassifier, MLPRegressor
 
-    from featurekit.estimators._mlp import MLP
-
-    kind = MLPRegressor if target.is_regression else MLPClassifier
-    model = kind(hidden_layer_sizes=(128,), alpha=10.0, learning_rate_init=3e-4, random_state=seed)
-    return MLP(
-        model=model,
-        is_regression=target.is_regression,
-        components=COMPONENTS,
-        seed=seed,
-        threads=threads,
-    )
+    network: Any = MLPRegressor if target.is_regression else MLPClassifier
+    made: Classifier = network(random_state=random_state, n_jobs=n_jobs)
+    return made

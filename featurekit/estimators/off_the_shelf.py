@@ -16,8 +16,9 @@ from featurekit.estimators._dlib_heads import HEADS, head_of
     about="the heads that come with dlib_age and dlib_gender; no training",
     features=head_of,
     is_baseline=True,
+    trusted_types=("featurekit.estimators._off_the_shelf.OffTheShelf",),
 )
-def make_off_the_shelf(target: Target, seed: int, threads: int) -> Classifier:
+def make_off_the_shelf(target: Target, random_state: int, n_jobs: int) -> Classifier:
     """Return the head that gives the target.
 
     Raises:
@@ -30,4 +31,4 @@ def make_off_the_shelf(target: Target, seed: int, threads: int) -> Classifier:
             f"off_the_shelf cannot read {target.name}: dlib's networks give {', '.join(HEADS)}."
             " Choose another model for it."
         )
-    return OffTheShelf(target_name=target.name, seed=seed, threads=threads)
+    return OffTheShelf(target_name=target.name, random_state=random_state, n_jobs=n_jobs)

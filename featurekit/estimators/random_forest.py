@@ -11,41 +11,35 @@ from typing import Any
 from featurekit.data.manifest import Target
 from featurekit.estimators import Classifier, classifier
 
-TREES = 200
-COMPONENTS = 128
-
 
 def grid(target: Target) -> Mapping[str, Sequence[Any]]:
     """Return the forests worth trying, shallow and small ones first."""
     # The last bits of accuracy are not worth a larger forest: this is the slowest search of all.
     return {
         "min_samples_leaf": (4, 2) if target.is_regression else (5, 2),
-        "n_estimators": (TREES // 4, TREES // 2, TREES),
+        "n_estimators": (50, 100, 200),
     }
 
 
 @classifier(
-    "random_forest", about=f"random forest of {TREES} trees on {COMPONENTS} principal components", grid=grid
+    "random_forest",
+    about="random forest of 200 trees on 128 principal components",
+    grid=grid,
+    trusted_types=(
+        "featurekit.estimators._forest.ForestClassifier",
+        "featurekit.estimators._forest.ForestRegressor",
+        "numpy.random.mtrand.RandomState",
+        "sklearn.ensemble._forest.RandomForestClassifier",
+        "sklearn.ensemble._forest.RandomForestRegressor",
+        "sklearn.tree._classes.DecisionTreeClassifier",
+        "sklearn.tree._classes.DecisionTreeRegressor",
+        "sklearn.tree._tree.Tree",
+    ),
 )
-def make_random_forest(target: Target, seed: int, threads: int) -> Classifier:
+def make_random_forest(target: Target, random_state: int, n_jobs: int) -> Classifier:
     """Return a random forest."""
-    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+    from featurekit.estimators._forest import ForestClassifier, ForestRegressor
 
-    from featurekit.estimators._forest import Forest
-
-    notes: tuple[str, ...] = ()
-    if target.is_regression:
-        model = RandomForestRegressor(TREES, max_features=0.25, min_samples_leaf=2)
-    else:
-        model = RandomForestClassifier(
-            TREES, max_features=0.25, min_samples_leaf=5, class_weight="balanced_subsample"
-        )
-        notes = ("Class weights balanced.",)
-    return Forest(
-        model=model.set_params(n_jobs=threads, random_state=seed),
-        is_regression=target.is_regression,
-        components=COMPONENTS,
-        notes=notes,
-        seed=seed,
-        threads=threads,
-    )
+    forest: Any = ForestRegressor if target.is_regression else ForestClassifier
+    made: Classifier = forest(random_state=random_state, n_jobs=n_jobs)
+    return made

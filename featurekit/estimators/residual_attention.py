@@ -119,9 +119,10 @@ def _convolution(n_inputs: int, n_outputs: int, size: int, stride: int = 1) -> "
     about=f"small residual network with channel and spatial attention (CBAM), {SIDE}×{SIDE}, trained from"
     " nothing; its attention can be drawn",
     reads="crops",
+    uses_gpu=True,
     also=together,
 )
-def make_residual_attention(target: Target, seed: int, threads: int) -> Classifier:
+def make_residual_attention(target: Target, random_state: int, n_jobs: int) -> Classifier:
     """Return the network to be trained from nothing."""
     from featurekit.estimators._networks.estimator import CNN
 
@@ -134,6 +135,6 @@ def make_residual_attention(target: Target, seed: int, threads: int) -> Classifi
         decay=1.0,
         learning_rate=2e-3,
         weight_decay=0.05,
-        seed=seed,
-        threads=threads,
+        random_state=random_state,
+        n_jobs=n_jobs,
     )

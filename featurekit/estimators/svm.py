@@ -30,6 +30,11 @@ from typing import Any
 from featurekit.data.manifest import Target
 from featurekit.estimators import Classifier, classifier
 
+TRUSTED = (
+    "featurekit.estimators._svm.classifier.SVM",
+    "featurekit.estimators._svm.regressor.SVMRegressor",
+)
+
 
 def grid(target: Target) -> Mapping[str, Sequence[Any]]:
     """Return the machines worth trying, soft and wide ones first."""
@@ -41,22 +46,29 @@ def grid(target: Target) -> Mapping[str, Sequence[Any]]:
     "svm",
     about="support vector machine with an RBF kernel; linear above 35,000 training faces",
     grid=grid,
+    trusted_types=TRUSTED,
 )
-def make_svm(target: Target, seed: int, threads: int) -> Classifier:
+def make_svm(target: Target, random_state: int, n_jobs: int) -> Classifier:
     """Return an SVM, or for years a support vector regressor."""
-    return _make(target, seed, threads)
+    return _make(target, random_state, n_jobs)
 
 
-@classifier("svm_cuml", about="the same machine, solved on a GPU by cuML", grid=grid, needs="cuml")
-def make_svm_cuml(target: Target, seed: int, threads: int) -> Classifier:
+@classifier(
+    "svm_cuml",
+    about="the same machine, solved on a GPU by cuML",
+    grid=grid,
+    needs="cuml",
+    trusted_types=TRUSTED,
+)
+def make_svm_cuml(target: Target, random_state: int, n_jobs: int) -> Classifier:
     """Return the SVM, or the regressor, that cuML solves."""
-    return _make(target, seed, threads, solver="cuml")
+    return _make(target, random_state, n_jobs, solver="cuml")
 
 
-def _make(target: Target, seed: int, threads: int, *, solver: str = "libsvm") -> Classifier:
+def _make(target: Target, random_state: int, n_jobs: int, *, solver: str = "libsvm") -> Classifier:
     from featurekit.estimators._svm.classifier import SVM
     from featurekit.estimators._svm.regressor import SVMRegressor
 
     machine: Any = SVMRegressor if target.is_regression else SVM
-    made: Classifier = machine(seed=seed, threads=threads, solver=solver)
+    made: Classifier = machine(random_state=random_state, n_jobs=n_jobs, solver=solver)
     return made

@@ -114,9 +114,10 @@ def wide_gabor(cnn: "CNN") -> "torch.nn.Module":
     about=f"wide, shallow network on the pixels and on Gabor responses, {SIDE}×{SIDE}, trained from nothing"
     " (after Hosseini et al. 2018)",
     reads="crops",
+    uses_gpu=True,
     also=together,
 )
-def make_wide_gabor(target: Target, seed: int, threads: int) -> Classifier:
+def make_wide_gabor(target: Target, random_state: int, n_jobs: int) -> Classifier:
     """Return the network to be trained from nothing."""
     from featurekit.estimators._networks.estimator import CNN
 
@@ -130,6 +131,6 @@ def make_wide_gabor(target: Target, seed: int, threads: int) -> Classifier:
         decay=1.0,
         learning_rate=1e-3,
         weight_decay=0.05,
-        seed=seed,
-        threads=threads,
+        random_state=random_state,
+        n_jobs=n_jobs,
     )

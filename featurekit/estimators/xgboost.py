@@ -21,9 +21,16 @@ def grid(target: Target) -> Mapping[str, Sequence[Any]]:
     "xgboost",
     about="gradient-boosted trees on 128 principal components, rounds chosen on held-out subjects",
     grid=grid,
+    uses_gpu=True,
+    trusted_types=(
+        "featurekit.estimators._boosting.XGBoostClassifier",
+        "featurekit.estimators._boosting.XGBoostRegressor",
+    ),
 )
-def make_xgboost(target: Target, seed: int, threads: int) -> Classifier:
+def make_xgboost(target: Target, random_state: int, n_jobs: int) -> Classifier:
     """Return gradient-boosted trees."""
-    from featurekit.estimators._boosting import XGBoost
+    from featurekit.estimators._boosting import XGBoostClassifier, XGBoostRegressor
 
-    return XGBoost(is_regression=target.is_regression, seed=seed, threads=threads)
+    boosting: Any = XGBoostRegressor if target.is_regression else XGBoostClassifier
+    made: Classifier = boosting(random_state=random_state, n_jobs=n_jobs)
+    return made

@@ -6,7 +6,7 @@ import pytest
 from featurekit.data.manifest import AGE, AGE_GROUP, GENDER
 from featurekit.errors import TargetError
 from featurekit.estimators import CLASSIFIERS, check_training_labels
-from featurekit.estimators._boosting import XGBoost
+from featurekit.estimators._boosting import XGBoostClassifier
 from featurekit.estimators._svm.classifier import SVM
 
 
@@ -50,22 +50,25 @@ def test_labels_that_differ_are_enough():
 
 def test_long_vectors_are_reduced_inside_and_short_ones_are_not():
     X, y, people = clouds(dim=10)
-    assert XGBoost(components=10, max_rounds=5).fit(X, y, groups=people).summary_.get("components") is None
-    reduced = XGBoost(components=4, max_rounds=5).fit(X, y, groups=people)
+    assert (
+        XGBoostClassifier(components=10, max_rounds=5).fit(X, y, groups=people).summary_.get("components")
+        is None
+    )
+    reduced = XGBoostClassifier(components=4, max_rounds=5).fit(X, y, groups=people)
     assert reduced.summary_["components"] == 4
     assert reduced.axes_.shape == (4, 10)
 
 
 def test_the_device_is_read_back_from_the_booster():
     X, y, people = clouds()
-    assert XGBoost(max_rounds=5).fit(X, y, groups=people).summary_["device"] == "cpu"
+    assert XGBoostClassifier(max_rounds=5).fit(X, y, groups=people).summary_["device"] == "cpu"
 
 
 def test_rounds_are_chosen_on_held_out_subjects_or_said_to_be_fixed():
     X, y, people = clouds(apart=0.5)
-    chosen = XGBoost(max_rounds=50, patience=3).fit(X, y, groups=people)
+    chosen = XGBoostClassifier(max_rounds=50, patience=3).fit(X, y, groups=people)
     assert chosen.summary_["rounds"] < 50
-    alone = XGBoost().fit(X, y, groups=np.full(len(X), "s0"))
+    alone = XGBoostClassifier().fit(X, y, groups=np.full(len(X), "s0"))
     assert alone.summary_["rounds"] == 100
     assert alone.summary_["notes"][0].startswith("100 rounds, not chosen on held-out subjects.")
 
@@ -85,7 +88,8 @@ def test_components_are_learned_in_the_training_part_alone():
     changed = X.copy()
     changed[150:] *= 1000
     once, again = (
-        XGBoost(max_rounds=5).fit(vectors[:150], y[:150], groups=people[:150]) for vectors in (X, changed)
+        XGBoostClassifier(max_rounds=5).fit(vectors[:150], y[:150], groups=people[:150])
+        for vectors in (X, changed)
     )
     assert (once.axes_ == again.axes_).all()
     assert once.booster_ == again.booster_
@@ -115,7 +119,7 @@ def test_parameters_can_be_read_and_set_by_name():
     svm = SVM(C=4.0)
     assert svm.get_params()["C"] == 4.0
     assert svm.set_params(C=5.0).C == 5.0
-    assert type(svm.set_params(seed=np.int64(3)).seed) is int
-    with pytest.raises(ValueError, match="SVM has no parameter c"):
+    assert type(svm.set_params(random_state=np.int64(3)).shown_parameters()["seed"]) is int
+    with pytest.raises(ValueError, match="Invalid parameter 'c' for estimator SVM"):
         svm.set_params(c=1)
-    assert CLASSIFIERS["mlp"].make(AGE, 0, 1).get_params()["model"] == "MLPRegressor"
+    assert CLASSIFIERS["mlp"].make(AGE, 0, 1).shown_parameters()["model"] == "MLPRegressor"

@@ -7,18 +7,19 @@ checkpoints and reading faces are here and the same for all.
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import ClassifierTags, RegressorTags
+from sklearn.utils.validation import check_is_fitted
 
 from featurekit.data.manifest import Target
 from featurekit.data.splits import subject_exclusive_folds
 from featurekit.errors import FoldError, ModelError
-from featurekit.estimators import Crops
+from featurekit.estimators import Crops, Resources
 from featurekit.estimators._estimator import Estimator
 from featurekit.estimators._networks.assembly import assembled
 from featurekit.estimators._networks.augmentation import Augmentation
@@ -28,8 +29,8 @@ from featurekit.estimators._networks.heads import Head, head_for
 from featurekit.estimators._networks.reading import VIEWS, achieved, evaluate, torch_threads
 from featurekit.estimators._networks.sampler import Faces
 from featurekit.estimators._networks.schedule import Schedule
-from featurekit.estimators._networks.trainer import Setting, Watch, train
-from featurekit.estimators._parameters import Allowed, Within
+from featurekit.estimators._networks.trainer import Setting, train
+from featurekit.estimators._parameters import SHOWN_AS, Allowed, Within
 from featurekit.networks.engines import resolve
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ HELD_OUT = 10  # a tenth of the subjects decides which epoch is kept
 TRAINING_VERSION = 2
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, repr=False, kw_only=True)
 class CNN(Estimator):
     """A network trained end to end on faces, of one target or of several together.
 
@@ -114,35 +115,73 @@ class CNN(Estimator):
     jitter: float = Augmentation.jitter
     erasing: float = Augmentation.erasing
 
-    # Told by whoever fits it; no parameters, for they change nothing of what is asked.
-    also: Mapping[Target, NDArray[Any]] = field(default_factory=dict, repr=False)
-    checkpoints: Path | None = field(default=None, repr=False)
-    watch: Watch | None = field(default=None, repr=False)
+    # What it may use; no parameter, for it changes nothing of what is asked.
+    _resources: ClassVar[Resources] = Resources()
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
+    def __sklearn_tags__(self) -> Any:
+        """Return what scikit-learn asks of an estimator."""
+        tags = super().__sklearn_tags__()
+        if self.target.is_regression:
+            tags.estimator_type, tags.regressor_tags = "regressor", RegressorTags()
+        else:
+            tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a pickle, or a copy, holds: the network as arrays, and nothing of whoever watches."""
+        state: dict[str, Any] = {**super().__getstate__()}
+        state.pop("_resources", None)
+        if "network_" in state:
+            state["network_"] = self._tensors()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Become what __getstate__() was asked of."""
+        super().__setstate__(state)
+        if "network_" in state:
+            self._load(state["network_"])
+
+    def shown_parameters(self) -> dict[str, Any]:
         """Return what decides the training, as plain values."""
-        aside = ("target", "make_body", "also", "checkpoints", "watch", "feature_blocks")
-        return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in aside}
+        aside = ("target", "make_body", "feature_blocks")
+        return {name: value for name, value in super().shown_parameters().items() if name not in aside}
 
-    def fit(self, X: Crops | NDArray[Any], y: NDArray[Any], *, groups: NDArray[np.str_]) -> Self:
+    def use(self, resources: Resources) -> Self:
+        """Take threads and a device, where checkpoints go, and who watches."""
+        self._resources = resources  # type: ignore[misc]  # its own, in the place of the class's
+        if resources.device is not None:
+            self.device = resources.device
+        return super().use(resources)
+
+    def fit(
+        self,
+        X: Crops | NDArray[Any],
+        y: NDArray[Any],
+        groups: Any = None,
+        *,
+        also: Mapping[Target, NDArray[Any]] | None = None,
+    ) -> Self:
         """Learn from faces, class numbers or years, and persons.
 
         Args:
             X: faces, or uint8 of shape (n, s, s, 3) or (n, s · s · 3).
             y: class numbers, -1 for a face without one, or years, NaN without; shape (n,).
-            groups: the person on each face, shape (n,).
+            groups: the person on each face, shape (n,): some are held out; None for one a face.
+            also: labels that are learned together with y, as y; None for none.
 
         Raises:
             EngineError: the device or the precision cannot be had.
             ModelError: the training came to nothing; the message says what to try.
             WeightsError: the weight file of a network that it starts from is missing.
         """
+        self.validate()
         device, precision = resolve(self.device, self.precision)
         self.summary_: dict[str, Any] = {"notes": []}
-        faces, held_out = self._faces(X, y, groups)
-        checkpoint = None
-        if self.checkpoints is not None:
-            checkpoint = self.checkpoints / f"{self._key(faces, held_out, device, precision)}.safetensors"
+        self._draw_seed()
+        faces, held_out = self._faces(X, {self.target: y, **(also or {})}, groups)
+        checkpoint = self._resources.checkpoints
+        if checkpoint is not None:
+            checkpoint = checkpoint / f"{self._key(faces, held_out, device, precision)}.safetensors"
         self.network_ = self._fresh_network()
         at = train(
             self.network_,
@@ -153,13 +192,13 @@ class CNN(Estimator):
             self._augmentation(),
             Setting(
                 side=self.side,
-                seed=self.seed,
+                seed=self._seed,
                 device=device,
                 precision=precision,
-                threads=self.threads,
+                threads=self._threads,
                 balanced_by=self.target.name,
                 checkpoint=checkpoint,
-                watch=self.watch,
+                watch=self._resources.progress,
             ),
         )
         self._runs_in = precision
@@ -167,23 +206,24 @@ class CNN(Estimator):
         return self
 
     def _faces(
-        self, X: Crops | NDArray[Any], y: NDArray[Any], groups: NDArray[np.str_]
+        self, X: Crops | NDArray[Any], labels: Mapping[Target, NDArray[Any]], groups: Any
     ) -> tuple[Faces, Faces | None]:
         """Return the faces to learn from and those that choose the epoch; decide heads and classes."""
         crops, rows = pixels_and_rows(X)
+        labels = {target: np.asarray(own) for target, own in labels.items()}
+        groups = np.arange(len(rows)) if groups is None else np.asarray(groups)
         # Their order decides the sum of their losses, and must not depend on which was asked for.
-        labels = {self.target: y, **self.also}
         targets = sorted(labels, key=lambda target: target.name)
         self.heads_ = tuple(head_for(target, ages=self.ages) for target in targets)
         if not self.target.is_regression:
-            self.classes_ = np.unique(y[y >= 0])
+            self.classes_ = np.unique(labels[self.target][labels[self.target] >= 0])
         faces = Faces(
             crops=crops,
             rows=rows,
             labels={target.name: _as_labels(target, labels[target]) for target in targets},
         )
         try:
-            fold = subject_exclusive_folds(_strata(labels), groups, n_folds=HELD_OUT, seed=self.seed)[0]
+            fold = subject_exclusive_folds(_strata(labels), groups, n_folds=HELD_OUT, seed=self._seed)[0]
         except FoldError as error:
             self.summary_["notes"].append(f"The last epoch was kept, not the best: {error}")
             return faces, None
@@ -226,10 +266,11 @@ class CNN(Estimator):
 
     def _fresh_network(self) -> "torch.nn.Module":
         """Return the network before it has learned anything, the same for the same seed."""
+        seed = self._seed if hasattr(self, "_seed") else self._draw_seed()
         return assembled(
             lambda: self.make_body(self),
             self.heads_,
-            seed=self.seed,
+            seed=seed,
             dropout=self.dropout,
             gender_to_age=self.gender_to_age,
         )
@@ -238,7 +279,7 @@ class CNN(Estimator):
         """Return what no two different trainings share: parameters, faces, labels, versions."""
         import torch
 
-        own = {**self.get_params(), "device": device, "precision": precision}
+        own = {**self.shown_parameters(), "seed": self._seed, "device": device, "precision": precision}
         del own["threads"]  # another number of them changes the last bits of a sum, and nothing else
         made_by = f"{self.make_body.__module__}.{self.make_body.__qualname__}"
         heads = [[head.kind, *vars(head.target).values()] for head in self.heads_]
@@ -264,17 +305,19 @@ class CNN(Estimator):
         """Return the most probable class number, or the years, of each row, shape (n,)."""
         if self.target.is_regression:
             return self._ask(X)
-        numbers: NDArray[np.intp] = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        best = self.predict_proba(X).argmax(axis=1)
+        numbers: NDArray[np.intp] = self.classes_[best]
         return numbers
 
     def _ask(self, X: Crops | NDArray[Any]) -> NDArray[np.float64]:
         """Return the mean answer over the views of each face."""
+        check_is_fitted(self)
         crops, rows = pixels_and_rows(X)
         head = next(head for head in self.heads_ if head.target == self.target)
         device = next(self.network_.parameters()).device.type
         views = VIEWS[self.views]
         answers = np.zeros((len(rows), *(() if head.kind == "years" else (len(self.target.classes),))))
-        with torch_threads(self.threads):
+        with torch_threads(self._threads):
             for start, outputs in evaluate(
                 self.network_, crops, rows, self.side, device, self._runs_in, views
             ):
@@ -285,16 +328,12 @@ class CNN(Estimator):
     def to_tensors(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return what was learned: plain JSON values and arrays; see from_tensors()."""
         facts = {
-            "parameters": self.get_params(),
+            "parameters": self.shown_parameters(),
             "heads": [{"kind": head.kind, **vars(head.target)} for head in self.heads_],
             "classes": self.classes_.tolist() if not self.target.is_regression else None,
             "precision": self._runs_in,
         }
-        tensors = {
-            name: tensor.detach().cpu().contiguous().numpy()
-            for name, tensor in self.network_.state_dict().items()
-        }
-        return facts, tensors
+        return facts, self._tensors()
 
     def from_tensors(self, facts: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Self:
         """Become what to_tensors() was asked of, on this machine's processor.
@@ -302,22 +341,43 @@ class CNN(Estimator):
         Raises:
             ModelError: the tensors or the parameters are not those of this network.
         """
-        import torch
-
-        strange = sorted(facts["parameters"].keys() - self.get_params().keys())
+        strange = sorted(facts["parameters"].keys() - self.shown_parameters().keys())
         if strange:
             raise ModelError(f"A network of this kind has no parameter {strange[0]}.")
         # Device and threads were those of the machine that it was trained on.
-        aside = ("device", "threads")
-        own = {name: value for name, value in facts["parameters"].items() if name not in aside}
+        aside, inside = ("device", "threads"), {shown: name for name, shown in SHOWN_AS.items()}
+        own = {
+            inside.get(name, name): value for name, value in facts["parameters"].items() if name not in aside
+        }
         if isinstance(own.get("networks"), list) and all(isinstance(one, str) for one in own["networks"]):
             own["networks"] = tuple(own["networks"])
         self.set_params(**own)
+        self.validate()
         self.heads_ = tuple(Head(Target.from_json(head), head["kind"]) for head in facts["heads"])
         if facts["classes"] is not None:
             self.classes_ = np.array(facts["classes"], np.intp)
         if not all(np.isfinite(array).all() for array in tensors.values()):
             raise ModelError("A tensor holds what is no number.")
+        self._load(tensors)
+        self._runs_in = facts["precision"]
+        self.summary_ = {"notes": []}
+        return self
+
+    def _tensors(self) -> dict[str, NDArray[Any]]:
+        """Return the weights of the network."""
+        return {
+            name: tensor.detach().cpu().contiguous().numpy()
+            for name, tensor in self.network_.state_dict().items()
+        }
+
+    def _load(self, tensors: Mapping[str, NDArray[Any]]) -> None:
+        """Make the network anew, of these weights, on the processor.
+
+        Raises:
+            ModelError: the tensors are not those of this network.
+        """
+        import torch
+
         self.network_ = self._fresh_network()
         try:
             self.network_.load_state_dict({name: torch.tensor(array) for name, array in tensors.items()})
@@ -326,9 +386,6 @@ class CNN(Estimator):
         # As in training: with another order in memory, sums are rounded otherwise.
         self.network_.to(memory_format=torch.channels_last)
         self.network_.requires_grad_(False).eval()
-        self._runs_in = facts["precision"]
-        self.summary_ = {"notes": []}
-        return self
 
 
 def _as_labels(target: Target, values: NDArray[Any]) -> NDArray[Any]:

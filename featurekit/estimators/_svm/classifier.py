@@ -1,12 +1,14 @@
 """A support vector classifier with probabilities."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
+from joblib import Parallel, delayed
 from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.linear_model import LogisticRegression
 
 from featurekit.data.splits import Fold, subject_exclusive_folds
 from featurekit.errors import FoldError
@@ -20,33 +22,40 @@ from featurekit.estimators._svm.pairs import fit_pairs, votes
 from featurekit.estimators._threads import one_blas_thread
 
 
-@dataclass(eq=False, kw_only=True)
-class SVM(KernelMachine):
+@dataclass(eq=False, repr=False, kw_only=True)
+class SVM(ClassifierMixin, KernelMachine):
     """A support vector classifier with probabilities.
 
     Attributes:
         C: how much an error costs.
-        classes_: class numbers seen in training, increasing.
+        classes_: labels seen in training, increasing.
         calibration_: weights of the decision values in each class's score, shape (n_classes, n_outputs).
         calibration_intercept_: shape (n_classes,).
     """
 
     C: float = 2.0
 
-    def fit(self, X: NDArray[np.float32], y: NDArray[np.intp], *, groups: NDArray[np.str_]) -> Self:
-        """Learn scaling, machine and probabilities from vectors, class numbers and persons.
+    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+        """Learn scaling, machine and probabilities.
+
+        Args:
+            X: vectors, shape (n, dim).
+            y: labels of any kind, shape (n,).
+            groups: the person on each row, shape (n,), that inner folds are made of; None for one a row.
 
         Raises:
             EngineError: the solver is cuML, and it is not here or finds no GPU.
         """
+        self.validate()
         solver = solver_facts(self.solver)
-        self.classes_, codes = np.unique(y, return_inverse=True)
+        X, y, groups = self._begin(X, y, groups)
+        codes = np.searchsorted(self.classes_, y)
         n_classes = len(self.classes_)
         with one_blas_thread():
             scaled, kernel = self._prepare(X, solver)
             inner = []
             try:
-                inner = subject_exclusive_folds(codes, groups, n_folds=INNER_FOLDS, seed=self.seed)
+                inner = subject_exclusive_folds(codes, groups, n_folds=INNER_FOLDS, seed=self._seed)
             except FoldError as error:
                 self.summary_["notes"].append(f"The probabilities are not calibrated. {error}")
 
@@ -60,8 +69,10 @@ class SVM(KernelMachine):
                 pairs = fit_pairs(among, codes[rows], C=self.C, gamma=gamma, solver=self.solver)
                 return Machine(rows[pairs.rows], pairs.weights, pairs.intercept)
 
-            with ThreadPoolExecutor(self.threads) as pool:
-                machine, *others = pool.map(learn, [np.arange(len(X)), *(fold.train for fold in inner)])
+            parts = [np.arange(len(X)), *(fold.train for fold in inner)]
+            machine, *others = Parallel(n_jobs=self._threads, require="sharedmem")(
+                delayed(learn)(rows) for rows in parts
+            )
             self.calibration_ = _plain_scores(n_classes, machine.weights.shape[1])
             self.calibration_intercept_ = np.zeros(n_classes)
             if inner:
@@ -82,14 +93,15 @@ class SVM(KernelMachine):
         )
         return self
 
-    def predict_proba(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class of classes_, shape (n, n_classes)."""
-        return softmax(self._decide(X) @ self.calibration_.T + self.calibration_intercept_)
+        return softmax(self._decide(self._asked(X)) @ self.calibration_.T + self.calibration_intercept_)
 
-    def predict(self, X: NDArray[np.float32]) -> NDArray[np.intp]:
-        """Return the most probable class number of each row, shape (n,)."""
-        numbers: NDArray[np.intp] = self.classes_[self.predict_proba(X).argmax(axis=1)]
-        return numbers
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the most probable label of each row, shape (n,)."""
+        best = self.predict_proba(X).argmax(axis=1)
+        labels: NDArray[Any] = self.classes_[best]
+        return labels
 
     def _trial(self, y: NDArray[np.intp], fold: Fold, *, is_linear: bool) -> tuple[Fold, Trial]:
         # Class by class: libsvm reads the kernel in that order, and finds each pair's rows side by side.
@@ -110,8 +122,6 @@ class SVM(KernelMachine):
 
     def _calibrate(self, decisions: NDArray[np.float64], codes: NDArray[np.intp]) -> None:
         """Learn the scores of the classes from decision values of faces that were held out."""
-        from sklearn.linear_model import LogisticRegression
-
         logistic = LogisticRegression(C=1.0, max_iter=2000, tol=1e-5).fit(decisions, codes)
         if len(logistic.coef_) == 1:  # of two classes, scikit-learn gives the second's score alone
             self.calibration_ = np.vstack([np.zeros_like(logistic.coef_), logistic.coef_])

@@ -8,10 +8,10 @@ The scores are those of scikit-learn's GridSearchCV(SVC()), to the last bit.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 
 import numpy as np
+from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from featurekit.data.splits import Fold
@@ -43,8 +43,7 @@ class Distances:
                 matrix[rows, columns] = tile
                 matrix[columns, rows] = tile.T
 
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(fill, [(i, j) for i in range(0, n, TILE) for j in range(i, n, TILE)]))
+        _each(fill, [(i, j) for i in range(0, n, TILE) for j in range(i, n, TILE)], threads)
         for matrix in self.parts:
             np.fill_diagonal(matrix, 0)
 
@@ -133,8 +132,7 @@ def rbf_kernel(
     corners = [
         (i, j) for i in range(0, len(first), TILE) for j in range(0, len(second), TILE) if not same or j >= i
     ]
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(fill, corners))
+    _each(fill, corners, threads)
     if same:
         np.fill_diagonal(kernel, 1.0)
     return kernel
@@ -213,8 +211,12 @@ def over_kernels(
         finally:
             buffers.put(buffer)
 
-    with ThreadPoolExecutor(n_workers) as pool:
-        list(pool.map(run, tasks))
+    _each(run, tasks, n_workers)
+
+
+def _each(work: Callable[[tuple[int, int]], None], tasks: Sequence[tuple[int, int]], threads: int) -> None:
+    """Do every task, so many at once; threads, for they write into what they share."""
+    Parallel(n_jobs=threads, require="sharedmem")(delayed(work)(task) for task in tasks)
 
 
 def matrix_bytes(n_rows: int) -> int:

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.data.splits import Fold
+from featurekit.estimators import Resources
 from featurekit.estimators._estimator import Estimator
 from featurekit.estimators._parameters import Allowed, Within
 from featurekit.estimators._scaling import block_scaling, unit_lengths
@@ -31,7 +32,7 @@ Trial = Callable[[NDArray[np.float64], NDArray[np.float64], float], float]
 LANDMARKS = 2000  # faces that an approximated kernel is made from
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, repr=False, kw_only=True)
 class KernelMachine(Estimator):
     """What the classifier and the regressor share: scaling, kernel, decision values, search.
 
@@ -59,15 +60,22 @@ class KernelMachine(Estimator):
     memory_limit: int | None = None
     solver: Solver = "libsvm"
 
+    def use(self, resources: Resources) -> Self:
+        """Take threads and memory."""
+        if resources.memory is not None:
+            self.memory_limit = resources.memory
+        return super().use(resources)
+
     def bytes_needed(self, n_rows: int, *, searching: bool) -> int:
         """Return how much memory the kernel matrices of a fit, or a search, on so many rows take."""
         if n_rows > self.gram_up_to:
             return 0
         if searching:
-            return self._search_bytes(n_rows, self.threads)
+            return self._search_bytes(n_rows, self._threads)
         # The whole matrix, and for each thread that of an inner training part.
         inner = (INNER_FOLDS - 1) / INNER_FOLDS
-        return int(matrix_bytes(n_rows) * (1 + self.threads * inner**2)) + self.threads * libsvm_bytes(n_rows)
+        threads = self._threads
+        return int(matrix_bytes(n_rows) * (1 + threads * inner**2)) + threads * libsvm_bytes(n_rows)
 
     def search_scores(
         self,
@@ -89,6 +97,7 @@ class KernelMachine(Estimator):
             EngineError: the solver is cuML, and it is not here or finds no GPU.
         """
         solver_facts(self.solver)
+        X, y = self._search_inputs(X, y)
         is_linear = len(X) > self.linear_above
         spare = self._memory_limit() - self._search_bytes(len(X), 1)
         if any(set(candidate) - {"C", "gamma"} for candidate in candidates) or (
@@ -102,6 +111,7 @@ class KernelMachine(Estimator):
         for number, fold in enumerate(folds):
             # What scales the vectors is learned from the fold's own training part.
             machine = copy(self)
+            machine._draw_seed()
             with one_blas_thread():
                 machine._learn_scaling(X[fold.train])
                 machine._try_out(X, y, fold, tried, scores[:, number], is_linear=is_linear, spare=spare)
@@ -133,8 +143,8 @@ class KernelMachine(Estimator):
             learn(0, 0, scaled[ordered.train], scaled[ordered.test])
             return
         more = spare // (self._search_bytes(len(X), 2) - self._search_bytes(len(X), 1))
-        distances = Distances(scaled, self.feature_blocks, threads=self.threads)
-        over_kernels(distances, [ordered], gammas, learn, threads=min(self.threads, 1 + more))
+        distances = Distances(scaled, self.feature_blocks, threads=self._threads)
+        over_kernels(distances, [ordered], gammas, learn, threads=min(self._threads, 1 + more))
 
     def _search_bytes(self, n_rows: int, threads: int) -> int:
         return search_bytes(n_rows, max(len(self.feature_blocks or ()), 1), threads)
@@ -182,7 +192,7 @@ class KernelMachine(Estimator):
         # more, are not counted: what is learned must not depend on them.
         if 2 * matrix_bytes(len(X)) > self._memory_limit():
             return scaled, self._approximate(scaled)
-        return scaled, rbf_kernel(scaled, None, self.gamma, self.parts_, threads=self.threads)
+        return scaled, rbf_kernel(scaled, None, self.gamma, self.parts_, threads=self._threads)
 
     def _say_linear(self, reason: str) -> None:
         """Note why the machine is linear, and what solves it."""
@@ -202,7 +212,7 @@ class KernelMachine(Estimator):
         their kernel. (scikit-learn's Nystroem knows no kernel that is a mean of several.)
         """
         n_landmarks = min(LANDMARKS, len(scaled))
-        chosen = np.random.default_rng(self.seed).choice(len(scaled), n_landmarks, replace=False)
+        chosen = np.random.default_rng(self._seed).choice(len(scaled), n_landmarks, replace=False)
         self.landmarks_ = np.sort(chosen)
         landmarks = scaled[self.landmarks_]
         values, axes = np.linalg.eigh(rbf_kernel(landmarks, None, self.gamma, self.parts_))
@@ -213,7 +223,7 @@ class KernelMachine(Estimator):
             f" kernel matrix of {len(scaled):,} training faces ({matrix_bytes(len(scaled)) / 1e9:.1f} GB)"
             " takes more memory than it may."
         )
-        nearness = rbf_kernel(scaled, landmarks, self.gamma, self.parts_, threads=self.threads)
+        nearness = rbf_kernel(scaled, landmarks, self.gamma, self.parts_, threads=self._threads)
         features: NDArray[np.float64] = nearness @ self._turn
         return features
 
@@ -245,6 +255,6 @@ class KernelMachine(Estimator):
             scaled = self._scale(X)
             if not self.is_linear_:
                 support = self._scale(self.support_vectors_)
-                scaled = rbf_kernel(scaled, support, self.gamma, self.parts_, threads=self.threads)
+                scaled = rbf_kernel(scaled, support, self.gamma, self.parts_, threads=self._threads)
             decisions: NDArray[np.float64] = scaled @ self.weights_ + self.intercept_
         return decisions

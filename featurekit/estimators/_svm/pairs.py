@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import config_context
+from sklearn.svm import SVC
 
 from featurekit.estimators._svm.kernels import CACHE_MB
 from featurekit.estimators._svm.on_gpu import Solver, fit_pairs_on_gpu
@@ -48,9 +50,6 @@ def fit_pairs(
     """
     if solver == "cuml":
         return Pairs(*fit_pairs_on_gpu(features, labels, C, gamma, class_weight))
-    from sklearn import config_context
-    from sklearn.svm import SVC
-
     svc = SVC(C=C, kernel="precomputed", class_weight=class_weight, cache_size=CACHE_MB)
     if gamma is not None:
         svc.set_params(kernel="rbf", gamma=gamma)

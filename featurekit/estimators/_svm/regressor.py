@@ -1,10 +1,13 @@
 """A support vector regressor for years."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import config_context
+from sklearn.base import RegressorMixin
+from sklearn.svm import SVR
 
 from featurekit.data.splits import Fold
 from featurekit.estimators import held_out_score
@@ -16,8 +19,8 @@ from featurekit.estimators._svm.on_gpu import TOLERANCE, solve_on_gpu, solver_fa
 from featurekit.estimators._threads import one_blas_thread
 
 
-@dataclass(eq=False, kw_only=True)
-class SVMRegressor(KernelMachine):
+@dataclass(eq=False, repr=False, kw_only=True)
+class SVMRegressor(RegressorMixin, KernelMachine):
     """A support vector regressor for years.
 
     It learns square roots of the years. Its answer is a median, which stays one when it is squared again.
@@ -28,16 +31,20 @@ class SVMRegressor(KernelMachine):
         center_, unit_: mean and standard deviation of the roots learned from.
     """
 
+    is_regression: ClassVar[bool] = True
+
     C: float = 1.0
     epsilon: float = 0.1
 
-    def fit(self, X: NDArray[np.float32], y: NDArray[np.float64], *, groups: NDArray[np.str_]) -> Self:
-        """Learn scaling and machine from vectors and years.
+    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+        """Learn scaling and machine from vectors (n, dim) and years (n,); the persons are not looked at.
 
         Raises:
             EngineError: the solver is cuML, and it is not here or finds no GPU.
         """
+        self.validate()
         solver = solver_facts(self.solver)
+        X, y, _ = self._begin(X, y, groups)
         targets, self.center_, self.unit_ = learn_years(y)
         with one_blas_thread():
             scaled, kernel = self._prepare(X, solver)
@@ -54,9 +61,9 @@ class SVMRegressor(KernelMachine):
         self._keep(machine, X)
         return self
 
-    def predict(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+    def predict(self, X: Any) -> NDArray[np.float64]:
         """Return the years of each row, shape (n,)."""
-        return to_years(self._decide(X)[:, 0], self.center_, self.unit_)
+        return to_years(self._decide(self._asked(X))[:, 0], self.center_, self.unit_)
 
     def _trial(self, y: NDArray[np.float64], fold: Fold, *, is_linear: bool) -> tuple[Fold, Trial]:
         targets, center, unit = learn_years(y[fold.train])
@@ -83,9 +90,6 @@ class SVMRegressor(KernelMachine):
             solved = cuml.svm.SVR(C=cost, epsilon=self.epsilon, kernel=kind, gamma=self.gamma, tol=TOLERANCE)
             rows, weights, constant = solve_on_gpu(solved, features, targets)
             return Machine(rows, weights[:, None], np.array([constant]))
-        from sklearn import config_context
-        from sklearn.svm import SVR
-
         svr = SVR(C=cost, epsilon=self.epsilon, kernel=kind, gamma=self.gamma, cache_size=CACHE_MB)
         with config_context(assume_finite=True):
             svr.fit(features, targets)

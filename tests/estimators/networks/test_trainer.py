@@ -10,7 +10,7 @@ from torch import nn  # noqa: TID253
 
 from featurekit.data.manifest import AGE, GENDER, Target
 from featurekit.errors import EngineError, ModelError
-from featurekit.estimators import Crops
+from featurekit.estimators import Crops, Resources
 from featurekit.estimators._networks import estimator, trainer
 from featurekit.estimators._networks.assembly import with_own_chance
 from featurekit.estimators._networks.augmentation import Augmentation, changed
@@ -83,9 +83,7 @@ def small(target: Target = GENDER, **parameters) -> CNN:
 
 def fit(cnn: CNN, **told) -> CNN:
     X, y, groups = people()
-    for name, value in told.items():
-        setattr(cnn, name, value)
-    return cnn.fit(X, y, groups=groups)
+    return cnn.use(Resources(**told)).fit(X, y, groups=groups)
 
 
 def weights(cnn: CNN) -> dict[str, np.ndarray]:
@@ -119,9 +117,9 @@ def test_a_network_that_only_became_worse_by_learning_says_so():
 
 
 def test_trainings_side_by_side_end_with_the_weights_of_one_alone():
-    alone = weights(fit(small(threads=1)))
+    alone = weights(fit(small(n_jobs=1)))
     with ThreadPoolExecutor(3) as pool:
-        trained = list(pool.map(lambda seed: weights(fit(small(threads=1, seed=seed))), (0, 1, 0)))
+        trained = list(pool.map(lambda seed: weights(fit(small(n_jobs=1, random_state=seed))), (0, 1, 0)))
     assert same(trained[0], alone)
     assert same(trained[2], alone)
     assert not same(trained[1], alone)
@@ -171,7 +169,7 @@ def dealt(monkeypatch):
 @pytest.mark.parametrize("seed", range(4))
 def test_who_chooses_the_epoch_is_never_learned_from(dealt, seed):
     X, y, groups = people()
-    cnn = small(epochs=1, seed=seed).fit(X, y, groups=groups)
+    cnn = small(epochs=1, random_state=seed).fit(X, y, groups=groups)
     [(faces, held_out)] = dealt
     assert len(held_out)
     assert not set(groups[faces.rows]) & set(groups[held_out.rows])
@@ -183,9 +181,7 @@ def test_labels_stay_with_their_faces(dealt):
     X, y, groups = people()
     years = np.where(y == 1, 60.0, 5.0)
     years[::5] = np.nan
-    cnn = small(epochs=1)
-    cnn.also = {AGE: years}
-    cnn.fit(X, y, groups=groups)
+    small(epochs=1).fit(X, y, groups=groups, also={AGE: years})
     for part in dealt[0]:
         assert (part.labels["gender"] == y[part.rows]).all()
         assert np.array_equal(part.labels["age"], years[part.rows].astype(np.float32), equal_nan=True)
@@ -332,10 +328,10 @@ def test_a_killed_training_ends_with_the_bits_of_one_that_was_not(tmp_path, how,
             raise Killed
 
     with pytest.raises(Killed):
-        fit(small(**KILLED[how]), checkpoints=tmp_path, watch=watch)
+        fit(small(**KILLED[how]), checkpoints=tmp_path, progress=watch)
     assert len(list(tmp_path.iterdir())) == 1
     told = []
-    resumed = fit(small(**KILLED[how]), checkpoints=tmp_path, watch=lambda text, share: told.append(text))
+    resumed = fit(small(**KILLED[how]), checkpoints=tmp_path, progress=lambda text, share: told.append(text))
     assert same(weights(resumed), weights(whole))
     assert [text.split(",")[0] for text in told] == [
         f"epoch {number} of {whole.epochs}" for number in range(epoch + 1, whole.training_["epochs"] + 1)
@@ -359,9 +355,9 @@ def test_a_training_that_is_killed_within_an_epoch_begins_that_epoch_again(tmp_p
             raise Killed
 
     with pytest.raises(Killed):
-        fit(small(), checkpoints=tmp_path, watch=watch)
+        fit(small(), checkpoints=tmp_path, progress=watch)
     shares = []
-    resumed = fit(small(), checkpoints=tmp_path, watch=lambda text, share: shares.append(share))
+    resumed = fit(small(), checkpoints=tmp_path, progress=lambda text, share: shares.append(share))
     assert 2 / 5 < shares[0] < 2.4 / 5
     assert same(weights(resumed), weights(whole))
 
@@ -382,15 +378,16 @@ def test_a_finished_training_is_not_trained_again(tmp_path, monkeypatch):
 @pytest.mark.parametrize("change", ["seed", "epochs", "learning_rate", "label", "face", "body"])
 def test_another_training_has_another_checkpoint(tmp_path, change):
     X, y, groups = people()
-    small(epochs=1, checkpoints=tmp_path).fit(X, y, groups=groups)
-    changes = {"seed": {"seed": 1}, "epochs": {"epochs": 2}, "learning_rate": {"learning_rate": 1e-4}}
+    small(epochs=1).use(Resources(checkpoints=tmp_path)).fit(X, y, groups=groups)
+    changes = {"seed": {"random_state": 1}, "epochs": {"epochs": 2}, "learning_rate": {"learning_rate": 1e-4}}
     if change == "label":
         y[0] = -1
     elif change == "face":
         X[0, 0, 0, 0] += 1
     elif change == "body":
         changes["body"] = {"make_body": wide_gabor}
-    small(**({"epochs": 1} | changes.get(change, {})), checkpoints=tmp_path).fit(X, y, groups=groups)
+    other = small(**({"epochs": 1} | changes.get(change, {})))
+    other.use(Resources(checkpoints=tmp_path)).fit(X, y, groups=groups)
     assert len(list(tmp_path.iterdir())) == 2
 
 
@@ -423,7 +420,7 @@ def test_a_checkpoint_that_cannot_be_read_is_put_aside_and_the_training_starts_a
     [path] = tmp_path.glob("*.safetensors")
     damage(path)
     told = []
-    anew = fit(small(), checkpoints=tmp_path, watch=lambda text, share: told.append(text))
+    anew = fit(small(), checkpoints=tmp_path, progress=lambda text, share: told.append(text))
     assert same(weights(anew), weights(whole))
     assert told[0].startswith(f"starting anew: {path.name} ")
     assert told[0].endswith(f"it is now {path.stem}.damaged")
@@ -685,6 +682,6 @@ def test_the_gabor_filters_stay_as_they_are_while_the_network_learns():
 
 def test_schedule_and_network_have_the_same_parameters():
     """Each field of Schedule and of Augmentation is a parameter that --set can change."""
-    parameters = small().get_params()
+    parameters = small().shown_parameters()
     assert {one.name for one in fields(Schedule)} <= set(parameters)
     assert {one.name: one.default for one in fields(Augmentation)}.items() <= parameters.items()

@@ -47,7 +47,7 @@ def check_against_scikit_learn(seed: int) -> None:
         {name.removeprefix("svc__"): value for name, value in one.items()}
         for one in theirs.cv_results_["params"]
     ] == tried
-    ours = SVM(threads=2).search_scores(X, y, folds=[Fold(*fold) for fold in folds], candidates=tried)
+    ours = SVM(n_jobs=2).search_scores(X, y, folds=[Fold(*fold) for fold in folds], candidates=tried)
     expected = [theirs.cv_results_[f"split{f}_test_score"] for f in range(len(folds))]
     assert (expected == ours.T).all()
     assert tried[int(ours.mean(axis=1).argmax())] == tried[theirs.best_index_]
