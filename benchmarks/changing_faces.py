@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.estimators._networks.augmentation import NOTHING, Augmentation, Change, changed
-from featurekit.evaluation.cross_validation import processor
+from featurekit.evaluation.provenance import processor
 from featurekit.faces.detectors._frame import import_cv2
 from featurekit.faces.images import read_image
 

@@ -95,9 +95,9 @@ def from_workspace(folder: Path, n: int) -> tuple[NDArray[np.float32], NDArray[n
     from featurekit.cache.store import Store
     from featurekit.data.manifest import AGE_GROUP, Manifest
     from featurekit.embeddings.extractor import Ledger, load_embeddings
-    from featurekit.project import Workspace
+    from featurekit.project import Project
 
-    workspace = Workspace(folder)
+    workspace = Project(folder)
     manifest, ledger = Manifest.load(workspace.manifest), Ledger.load(workspace.cache / "extracted.json")
     if ledger is None or "dlib_age:pooled" not in ledger.recipes:
         sys.exit(f"{folder} holds no vectors of dlib_age: featurekit extract --backbone dlib_age")

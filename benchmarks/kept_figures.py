@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from featurekit.checks.audit import Audit
-from featurekit.evaluation.comparison import Evidence
-from featurekit.evaluation.cross_validation import Run, load_runs
+from featurekit.evaluation.evidence import Evidence
+from featurekit.evaluation.results import Run, load_runs
 from featurekit.report.made_by import made_by
 from featurekit.report.tables import best_first, p_value, score_kind, signed
 from featurekit.report.verdict import answer

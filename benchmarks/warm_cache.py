@@ -31,9 +31,9 @@ def work(job: Mapping[str, Any]) -> dict[str, Any]:
     from featurekit.cache.store import Store
     from featurekit.data.manifest import Manifest
     from featurekit.embeddings.extractor import Ledger, extract, make_recipes
-    from featurekit.project import Workspace
+    from featurekit.project import Project
 
-    workspace = Workspace(Path(job["workspace"]))
+    workspace = Project(Path(job["workspace"]))
     manifest = Manifest.load(workspace.manifest)
     if job["as_process"]:
         words = [word for name in BACKBONES for word in ("--backbone", name)]

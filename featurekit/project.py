@@ -1,34 +1,38 @@
-"""Where a project's files live, and how a file gets there whole.
+"""Where a project's files lie: every path in a project is made here, and nowhere else.
 
-A workspace is the folder an analyst works in, by default the current one:
+A project is the folder an analyst works in, by default the current one:
 
     manifest.csv, manifest.json     what prepare found
-    cache/                          faces and embeddings, by recipe
+    cache/                          faces and embeddings, by recipe; extracted.json says which
     models/<name>/                  fitted models
-    reports/<name>/                 one comparison: folds.json, runs/, predictions/, report.html, report.md
+    reports/<name>/                 one comparison
     purge.json                      who is to be forgotten, while that is under way
+    mlflow.db                       what was logged where no other place was named
+
+and a comparison is a folder in it:
+
+    folds.json                      who is tested when
+    runs/<run>.json                 what came out, a file a run
+    predictions/<run>.parquet       what each run said of each face, by name
+    outcomes/<run>.parquet          the same by row number, and faces.parquet with the labels
+    evidence.json                   what the outcomes say together
+    audit.json, audit_rows.csv      what the checks found, and on which faces
+    report.html, report.md          the report
+    replaced-<UTC time>/            what a comparison on new folds took the place of, with its models
 """
 
-import errno
-import json
 import os
-import re
-import stat
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
-from typing import Any, BinaryIO
 
 from featurekit.errors import WorkspaceError
+from featurekit.files import LONGEST_NAME
 
-LONGEST_NAME = 255  # bytes of a file's name, on nearly every disk
+REPLACED = "replaced-"
 
 
 @dataclass(frozen=True)
-class Workspace:
+class Project:
     """The folder an analyst works in.
 
     Attributes:
@@ -39,7 +43,7 @@ class Workspace:
 
     @property
     def manifest(self) -> Path:
-        """The table of the data set."""
+        """The table of the data set; what is known of it as a whole lies beside it in manifest.json."""
         return self.root / "manifest.csv"
 
     @property
@@ -48,9 +52,39 @@ class Workspace:
         return self.root / "cache"
 
     @property
+    def extracted(self) -> Path:
+        """What has been extracted, and how."""
+        return self.cache / "extracted.json"
+
+    @property
+    def file_index(self) -> Path:
+        """Which photograph has which bytes."""
+        return self.cache / "files.sqlite"
+
+    @property
+    def checkpoints(self) -> Path:
+        """What a killed training goes on from."""
+        return self.cache / "training"
+
+    @property
     def models(self) -> Path:
         """Fitted models, one folder each."""
         return self.root / "models"
+
+    @property
+    def reports(self) -> Path:
+        """Comparisons, one folder each."""
+        return self.root / "reports"
+
+    @property
+    def purge(self) -> Path:
+        """Who is to be forgotten, while that is under way."""
+        return self.root / "purge.json"
+
+    @property
+    def mlflow(self) -> Path:
+        """The database that runs are logged to where no other place is named."""
+        return self.root / "mlflow.db"
 
     def report(self, name: str) -> Path:
         """Folder of the comparison called name.
@@ -66,162 +100,130 @@ class Workspace:
         elif len(os.fsencode(name)) > LONGEST_NAME:
             why = f"it has more than {LONGEST_NAME} bytes"
         else:
-            return self.root / "reports" / name
+            return self.reports / name
         raise WorkspaceError(f"No comparison can be called {name[:60]!r}: {why}. Example: --name faces-2026")
 
+    def comparisons(self) -> list[Path]:
+        """Return the folders of all comparisons, by name."""
+        return sorted(path for path in self.reports.glob("*") if path.is_dir())
 
-@contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a file for writing that appears under its name only when it is complete.
 
-    It is written beside, flushed to the disk and renamed; if the block raises, nothing appears.
+@dataclass(frozen=True)
+class ComparisonFolder:
+    """The files of one comparison, or of one that was replaced.
 
-    Raises:
-        WorkspaceError: the folder cannot be written, or the disk is full.
+    Attributes:
+        root: the folder; neither it nor anything in it need exist.
     """
-    ending = f".{os.getpid()}-{threading.get_ident()}.tmp"
-    name = path.name
-    if len(os.fsencode(f".{name}{ending}")) > LONGEST_NAME:  # the file's own name may fill what is allowed
-        name = sha256(os.fsencode(name)).hexdigest()
-    unfinished = path.with_name(f".{name}{ending}")
-    try:
-        make_folder(path.parent)
-        with unfinished.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-        sync_folder(path.parent)
-    except OSError as error:
-        raise WorkspaceError(f"Cannot write {path}: {error.strerror or error}.") from error
-    finally:
-        with suppress(OSError):  # the error above says more
-            unfinished.unlink()
 
+    root: Path
 
-def fresh_name(stem: str, ending: str, taken: set[str]) -> str:
-    """Return a file name made of a stem that no file of one call has yet, and remember it.
+    @property
+    def folds(self) -> Path:
+        """Who is tested when."""
+        return self.root / "folds.json"
 
-    Two names that differ only by case are one file on many disks. A stem may be too long to have anything
-    added to it, and is cut.
+    @property
+    def runs(self) -> Path:
+        """What came out, a file a run."""
+        return self.root / "runs"
 
-    Args:
-        stem: what the file is called after.
-        ending: of the name, with its dot.
-        taken: the names given before, in small letters.
-    """
-    stem = os.fsdecode(os.fsencode(stem)[: LONGEST_NAME - 32])
-    while (name := f"{stem}{ending}").casefold() in taken:
-        stem += "_"
-    taken.add(name.casefold())
-    return name
+    @property
+    def predictions(self) -> Path:
+        """What runs said of faces, by name."""
+        return self.root / "predictions"
 
+    @property
+    def outcomes(self) -> Path:
+        """What runs said of faces, by row number, and the faces' labels."""
+        return self.root / "outcomes"
 
-def make_folder(folder: Path, mode: int = 0o777) -> None:
-    """Make a folder, and those above it that are not there, so that they survive a power cut."""
-    for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
-        missing.mkdir(mode, exist_ok=True)
-        sync_folder(missing.parent)
+    @property
+    def faces(self) -> Path:
+        """The labels of the faces that outcomes are of."""
+        return self.outcomes / "faces.parquet"
 
+    @property
+    def evidence(self) -> Path:
+        """What the outcomes say together."""
+        return self.root / "evidence.json"
 
-def is_unfinished(path: Path) -> bool:
-    """Whether whole_file() has begun a file of this name, and not yet finished it."""
-    return path.name.startswith(".") and path.name.endswith(".tmp")
+    @property
+    def audit(self) -> Path:
+        """What the checks found."""
+        return self.root / "audit.json"
 
+    @property
+    def audit_rows(self) -> Path:
+        """On which faces the checks found it."""
+        return self.root / "audit_rows.csv"
 
-def writer_of(unfinished: Path) -> int | None:
-    """Return the process that whole_file() names in an unfinished file's name; None where it names none."""
-    found = re.search(r"\.(\d+)(?:-\d+)?\.tmp$", unfinished.name)
-    return int(found[1]) if found else None
+    @property
+    def page(self) -> Path:
+        """The report, to be looked at."""
+        return self.root / "report.html"
 
+    @property
+    def markdown(self) -> Path:
+        """The report, as text."""
+        return self.root / "report.md"
 
-def is_running(process: int) -> bool:
-    """Whether a process of this number is there, on this machine."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):  # another user's, or no number that a process can have
-        pass
-    return True
+    @property
+    def models(self) -> Path:
+        """Fitted models of what was replaced; those of a comparison itself are the project's."""
+        return self.root / "models"
 
+    @property
+    def project(self) -> Project:
+        """The project that the comparison belongs to."""
+        return Project(self.root.parents[1])
 
-def read_plain(path: Path, max_bytes: int, *, follow: bool = True) -> bytes:
-    """Return the bytes of a file that somebody else may have put there.
+    def run(self, name: str) -> Path:
+        """What came out of the run called name."""
+        return self.runs / f"{name}.json"
 
-    A pipe would never end, and opening a device may do anything.
+    def prediction(self, name: str) -> Path:
+        """What the run called name said of faces, by name."""
+        return self.predictions / f"{name}.parquet"
 
-    Args:
-        path: the file.
-        max_bytes: refuse a file of more.
-        follow: whether it may be a link.
+    def outcome(self, name: str) -> Path:
+        """What the run called name said of faces, by row number."""
+        return self.outcomes / f"{name}.parquet"
 
-    Raises:
-        OSError: it is not there, may not be read, is no plain file, or is larger.
-    """
-    how = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
-    if not stat.S_ISREG((path.stat() if follow else path.lstat()).st_mode):
-        raise OSError(errno.EINVAL, "it is not a plain file")
-    with os.fdopen(os.open(path, how), "rb") as file:
-        facts = os.fstat(file.fileno())
-        if not stat.S_ISREG(facts.st_mode):  # it has been exchanged since
-            raise OSError(errno.EINVAL, "it is not a plain file")
-        if facts.st_size > max_bytes:
-            raise OSError(errno.EFBIG, f"it has {facts.st_size:,} bytes, and at most {max_bytes:,} are read")
-        return file.read(facts.st_size)
+    def replaced(self, time: str) -> Path:
+        """Where what is replaced at a time is put."""
+        return self.root / f"{REPLACED}{time}"
 
+    def all_runs(self) -> list[Path]:
+        """Return the files of all runs, by name."""
+        return sorted(self.runs.glob("*.json"))
 
-def leads_out(path: Path, folder: Path) -> bool:
-    """Whether a path, once its links are followed, lies outside a folder.
+    def all_predictions(self) -> list[Path]:
+        """Return the files of all predictions, by name."""
+        return sorted(self.predictions.glob("*.parquet"))
 
-    Raises:
-        ValueError: no file can be called so.
-    """
-    # Path.resolve() would raise a RuntimeError for a link that leads to itself.
-    return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+    def all_outcomes(self) -> list[Path]:
+        """Return the files of all outcomes, and the one of the faces' labels, by name."""
+        return sorted(self.outcomes.glob("*.parquet"))
 
+    def replaced_folders(self) -> list[Path]:
+        """Return the folders that hold what was replaced, the oldest first."""
+        return sorted(path for path in self.root.glob(f"{REPLACED}*") if path.is_dir())
 
-def sync_folder(folder: Path) -> None:
-    """Make a rename in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    def all_replaced_folders(self) -> list[Path]:
+        """Return replaced_folders() and those that somebody began to fill and did not finish."""
+        return [*self.replaced_folders(), *self.unfinished_replaced()]
 
+    def unfinished_replaced(self) -> list[Path]:
+        """Return the folders that somebody began to fill with what is replaced, and has not finished."""
+        return sorted(path for path in self.root.glob(f".{REPLACED}*.tmp") if path.is_dir())
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole, in UTF-8."""
-    with whole_file(path) as file:
-        file.write(text.encode())
-
-
-def write_facts(path: Path, version: int, facts: Mapping[str, Any]) -> None:
-    """Write plain values as JSON, numbers with the digits that mean something."""
-    text = json.dumps(_short({"version": version, **facts}), indent=1, allow_nan=False, ensure_ascii=False)
-    write_text(path, text + "\n")
-
-
-def read_facts(path: Path, version: int) -> dict[str, Any] | None:
-    """Return what write_facts() wrote, or None where nothing was, or by another version.
-
-    Raises:
-        WorkspaceError: the file is no JSON of this kind.
-    """
-    if not path.is_file():
-        return None
-    try:
-        facts: dict[str, Any] = json.loads(path.read_text())
-        return facts if facts.pop("version") == version else None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise WorkspaceError(
-            f"{path} is damaged, or was not written by featurekit. Delete it, and it is made again."
-        ) from error
-
-
-def _short(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _short(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_short(one) for one in value]
-    return float(f"{value:.6g}") if isinstance(value, float) else value
+    def files(self) -> list[Path]:
+        """Return what the comparison consists of; the folds last, because runs without folds mean nothing."""
+        found = [
+            *self.all_runs(),
+            *self.all_predictions(),
+            *sorted(self.outcomes.glob("*")),
+            *(self.evidence, self.audit, self.audit_rows, self.page, self.markdown, self.folds),
+        ]
+        return [path for path in found if path.is_file()]

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from featurekit.data.manifest import Manifest
-from featurekit.evaluation.comparison import Evidence, gather
-from featurekit.evaluation.cross_validation import load_runs
+from featurekit.evaluation.evidence import Evidence, gather
 from featurekit.evaluation.replaced import set_aside
-from featurekit.project import Workspace
+from featurekit.evaluation.results import load_runs
+from featurekit.project import Project
 
 FIT = ("fit", "--target", "gender", "--model", "logistic_regression")
 REGRESSION, FLOOR = "gender--mean_color--logistic_regression", "gender--mean_color--majority"
@@ -41,9 +41,9 @@ def workspace(kept, featurekit, request, tmp_path):
         assert code == 0, errors
         assert featurekit("report")[0] == 0
         shutil.copytree(tmp_path / "work", kept)
-        return Workspace(tmp_path / "work")
+        return Project(tmp_path / "work")
     shutil.copytree(kept, tmp_path / "work")
-    return Workspace(tmp_path / "work")
+    return Project(tmp_path / "work")
 
 
 @pytest.fixture

@@ -39,14 +39,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.errors import StoreError
-from featurekit.project import (
-    is_running,
-    is_unfinished,
-    make_folder,
-    sync_folder,
-    whole_file,
-    writer_of,
-)
+from featurekit.files import is_running, is_unfinished, make_folder, sync_folder, whole_file, writer_of
 
 # Raise when the layout of a shard changes: older shards are then damaged to this version and recomputed.
 STORE_VERSION = 1

@@ -31,12 +31,14 @@ from featurekit.embeddings.extractor import Embeddings, Ledger, load_embeddings
 from featurekit.errors import FoldError, ImageError, TargetError, WorkspaceError
 from featurekit.estimators import CLASSIFIERS
 from featurekit.estimators._threads import one_blas_thread
-from featurekit.evaluation.cross_validation import Fitting, cross_validate
+from featurekit.evaluation.cross_validation import cross_validate
+from featurekit.evaluation.fitting import Fitting
 from featurekit.faces.images import decode, read_bytes, reduction
+from featurekit.files import leads_out, read_facts, write_facts, write_text
 from featurekit.networks.backbones import split_feature
 from featurekit.networks.engines import usable_cores
 from featurekit.progress import Progress
-from featurekit.project import leads_out, read_facts, write_facts, write_text
+from featurekit.project import ComparisonFolder
 from featurekit.text import counted, no_formula, words_of
 
 VERSION = 1
@@ -141,13 +143,14 @@ class Audit:
         facts = asdict(self)
         for one in facts["findings"]:
             del one["rows"]
-        write_facts(folder / "audit.json", VERSION, facts)
+        files = ComparisonFolder(folder)
+        write_facts(files.audit, VERSION, facts)
         table = StringIO()
         writer = csv.writer(table, lineterminator="\n")
         writer.writerow(("finding", "face_id"))
         for one in self.findings:
             writer.writerows((one.name, no_formula(face_id)) for face_id in one.rows)
-        write_text(folder / "audit_rows.csv", table.getvalue())
+        write_text(files.audit_rows, table.getvalue())
 
     @classmethod
     def load(cls, folder: Path) -> "Audit | None":
@@ -156,7 +159,7 @@ class Audit:
         Raises:
             WorkspaceError: the file is no audit.
         """
-        path = folder / "audit.json"
+        path = ComparisonFolder(folder).audit
         content = read_facts(path, VERSION)
         if content is None:
             return None

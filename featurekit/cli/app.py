@@ -24,7 +24,7 @@ import typer
 
 from featurekit import __version__
 from featurekit.errors import FeaturekitError, ManifestError, WorkspaceError
-from featurekit.project import Workspace
+from featurekit.project import ComparisonFolder, Project
 from featurekit.text import first_few, one_line, readable_name, write_out
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from featurekit.data.manifest import Manifest
     from featurekit.embeddings.extractor import Extraction, Ledger
     from featurekit.estimators import ClassifierKind
-    from featurekit.evaluation.cross_validation import Run
+    from featurekit.evaluation.results import Run
     from featurekit.inference.model import TrainedModel
     from featurekit.inference.predict import Asked, Collected
     from featurekit.ops.purge import Purged
@@ -73,7 +73,7 @@ LARGEST_SEED = 2**32 - 1  # that scikit-learn takes
 
 def _name_of_comparison(name: str | None) -> str | None:
     """Refuse a name that no comparison can have, also an empty one, which would mean the default."""
-    return name if name is None else Workspace(Path()).report(name).name
+    return name if name is None else Project(Path()).report(name).name
 
 
 ComparisonName = Annotated[
@@ -86,7 +86,7 @@ ComparisonName = Annotated[
 class _State:
     """What the options before the command say."""
 
-    workspace: Workspace
+    workspace: Project
 
 
 @app.callback(invoke_without_command=True)
@@ -101,7 +101,7 @@ def _options(
     if version:
         typer.echo(f"featurekit {__version__}")
         raise typer.Exit
-    context.obj = _State(Workspace(workspace))
+    context.obj = _State(Project(workspace))
 
 
 # ---------------------------------------------------------------- weights
@@ -238,7 +238,7 @@ def prepare(
         options["columns"] = _pairs(column, "--column")
     if root:
         options["root"] = root
-    index = FileIndex(workspace.cache / "files.sqlite")
+    index = FileIndex(workspace.file_index)
     with index as files, _progress("reading") as progress:
         manifest = prepare_dataset(dataset, path, content_of=files.content_of, progress=progress, **options)
     manifest.save(workspace.manifest)
@@ -348,7 +348,7 @@ def extract(
         extraction = library.extract(
             manifest, recipes, settings, Store(workspace.cache), threads=threads, progress=progress
         )
-    ledger_path = workspace.cache / "extracted.json"
+    ledger_path = workspace.extracted
     asked = {"device": device, "precision": precision}
     ledger = library.enter(library.Ledger.load(ledger_path), extraction, settings, asked)
     ledger.save(ledger_path)
@@ -490,7 +490,8 @@ def fit(
       featurekit fit --model multitask_cnn --features mobilenet_v2 --epochs 6,12
     """
     from featurekit.cache.store import Store
-    from featurekit.evaluation import cross_validation as benchmark
+    from featurekit.evaluation.comparison import Comparison
+    from featurekit.evaluation.planning import plan
     from featurekit.evaluation.readiness import RARE
     from featurekit.evaluation.unused_options import unused_options
     from featurekit.registry import unknown
@@ -500,11 +501,11 @@ def fit(
         raise WorkspaceError(unknown("way to treat rare classes", rare, list(RARE)))
     manifest = _manifest(workspace)
     ledger = _ledger(workspace)
-    comparison = benchmark.Comparison.open(
+    comparison = Comparison.open(
         workspace.report(name or manifest.name), manifest, n_folds=folds, seed=seed, new_folds=new_folds
     )
     variations = _variations(epochs, batch_size, set_)
-    plans = benchmark.plan(
+    plans = plan(
         manifest,
         ledger,
         models=model or ["svm"],
@@ -537,7 +538,7 @@ def fit(
             tune=tune,
             jobs=jobs,
             device=None if device == "auto" else device,
-            checkpoints=workspace.cache / "training",
+            checkpoints=workspace.checkpoints,
             command=_command_line(),
             rare=rare,
             skip=target is None,
@@ -546,19 +547,20 @@ def fit(
             watch=progress.tell,
         )
     _print_runs(runs)
-    typer.echo(f"Runs are in {comparison.folder / 'runs'}. Now: featurekit report")
+    typer.echo(f"Runs are in {ComparisonFolder(comparison.folder).runs}. Now: featurekit report")
 
 
 @contextmanager
 def _kept_if_it_fails(folder: Path, models: Path) -> Iterator[None]:
     """Say, where a fit fails or is stopped, where the runs are that it has replaced."""
-    from featurekit.evaluation.replaced import how_to_have_back, replaced_folders
+    from featurekit.evaluation.replaced import how_to_have_back
+    from featurekit.project import ComparisonFolder
 
-    before = replaced_folders(folder)
+    before = ComparisonFolder(folder).replaced_folders()
     try:
         yield
     except BaseException:
-        for replaced in replaced_folders(folder):
+        for replaced in ComparisonFolder(folder).replaced_folders():
             if replaced not in before:
                 typer.echo(
                     f"What this fit was to replace is in {replaced}. To have it back:"
@@ -566,7 +568,7 @@ def _kept_if_it_fails(folder: Path, models: Path) -> Iterator[None]:
                     err=True,
                 )
         raise
-    for replaced in replaced_folders(folder):
+    for replaced in ComparisonFolder(folder).replaced_folders():
         typer.echo(
             f"note: {replaced} still holds what was replaced by a fit that did not end. To have it back:"
             f" {how_to_have_back(replaced, models)}",
@@ -616,7 +618,9 @@ def ensemble(
     """
     from fnmatch import fnmatchcase
 
-    from featurekit.evaluation.cross_validation import Comparison, load_runs
+    from featurekit.evaluation.comparison import Comparison
+    from featurekit.evaluation.ensemble import combine
+    from featurekit.evaluation.results import load_runs
 
     workspace = _workspace(context)
     manifest = _manifest(workspace)
@@ -637,9 +641,9 @@ def ensemble(
         known = ", ".join(run.name for run in runs) or "none"
         raise WorkspaceError(f"There is no target with a run for each of {', '.join(member)}. Runs: {known}.")
     comparison = Comparison.open(folder, manifest)
-    made = [comparison.combine(members, weighted=weighted, command=_command_line()) for members in wanted]
+    made = [combine(comparison, members, weighted=weighted, command=_command_line()) for members in wanted]
     _print_runs(made)
-    typer.echo(f"Runs are in {folder / 'runs'}. Now: featurekit report")
+    typer.echo(f"Runs are in {ComparisonFolder(folder).runs}. Now: featurekit report")
 
 
 @app.command()
@@ -681,9 +685,9 @@ def report(
     """
     from featurekit.cache.store import Store
     from featurekit.checks.audit import Audit
-    from featurekit.evaluation.comparison import MARGIN_POINTS, MARGIN_YEARS, gather
-    from featurekit.evaluation.cross_validation import some_runs
-    from featurekit.evaluation.outcomes import set_apart
+    from featurekit.evaluation.comparable import set_apart
+    from featurekit.evaluation.evidence import MARGIN_POINTS, MARGIN_YEARS, gather
+    from featurekit.evaluation.results import some_runs
     from featurekit.registry import unknown
     from featurekit.report import write_report
     from featurekit.report.apart import apart_from
@@ -692,7 +696,8 @@ def report(
     workspace = _workspace(context)
     # A comparison that came with its outcomes, but without its split, is not of this workspace's manifest.
     kept = workspace.report(name) if name else None
-    is_kept = kept is not None and (kept / "outcomes").is_dir() and not (kept / "folds.json").is_file()
+    files = ComparisonFolder(kept) if kept else None
+    is_kept = files is not None and files.outcomes.is_dir() and not files.folds.is_file()
     manifest = None if is_kept else _manifest(workspace)
     if faces not in FACES:
         raise WorkspaceError(unknown("way to show faces", faces, list(FACES)))
@@ -782,15 +787,18 @@ def audit_data(
     from featurekit.data.splits import make_fold_set
     from featurekit.embeddings.extractor import Ledger
     from featurekit.errors import FoldError
-    from featurekit.evaluation.cross_validation import Comparison, load_runs
-    from featurekit.evaluation.outcomes import read_predictions, set_apart
+    from featurekit.evaluation.comparable import set_apart
+    from featurekit.evaluation.comparison import Comparison
+    from featurekit.evaluation.outcomes import read_predictions
+    from featurekit.evaluation.results import load_runs
 
     workspace = _workspace(context)
     manifest = _manifest(workspace)
     name = name or manifest.name
     folder = workspace.report(name)
+    kept = ComparisonFolder(folder)
     try:
-        if (folder / "folds.json").is_file():
+        if kept.folds.is_file():
             folds = Comparison.open(folder, manifest).folds
         else:
             folds = make_fold_set(name, manifest)
@@ -804,7 +812,7 @@ def audit_data(
             " out."
         )
     embeddings = library.vectors_for(
-        manifest, Ledger.load(workspace.cache / "extracted.json"), Store(workspace.cache), features
+        manifest, Ledger.load(workspace.extracted), Store(workspace.cache), features
     )
     if seed is not None and embeddings is None:
         raise WorkspaceError(
@@ -815,9 +823,7 @@ def audit_data(
     apart = set_apart(runs, manifest)
     for run, why in apart.items():
         typer.echo(f"warning: {run} is left out: {why}. {_again(run, runs)}", err=True)
-    paths = {
-        run.name: folder / "predictions" / f"{run.name}.parquet" for run in runs if run.name not in apart
-    }
+    paths = {run.name: kept.prediction(run.name) for run in runs if run.name not in apart}
     predictions = {run: read_predictions(path) for run, path in paths.items() if path.is_file()}
     with _progress("auditing", unit="pieces") as progress:
         audit = library.audit(
@@ -839,7 +845,7 @@ def audit_data(
             for one in audit.findings
         ],
     )
-    typer.echo(f"Wrote {folder / 'audit.json'} and, with the faces concerned, {folder / 'audit_rows.csv'}")
+    typer.echo(f"Wrote {kept.audit} and, with the faces concerned, {kept.audit_rows}")
     if strict and any(one.severity == "error" for one in audit.findings):
         raise typer.Exit(1)
 
@@ -907,10 +913,10 @@ def _print_checked(one: "Checked") -> None:
         typer.echo(f"{one.feature}, cache: {line}")
 
 
-def _report_changes(workspace: Workspace, manifest: "Manifest", names: tuple[str, str]) -> None:
+def _report_changes(workspace: Project, manifest: "Manifest", names: tuple[str, str]) -> None:
     """Write what changed between two comparisons of a workspace."""
-    from featurekit.evaluation.comparison import compare_runs, relabelled
-    from featurekit.evaluation.cross_validation import some_runs
+    from featurekit.evaluation.changes import compare_runs, relabelled
+    from featurekit.evaluation.results import some_runs
     from featurekit.report import write_changes
 
     before, after = (workspace.report(name) for name in names)
@@ -965,7 +971,7 @@ def log_mlflow(
 
     workspace = _workspace(context)
     folder = workspace.report(name or _manifest(workspace).name)
-    store = to or f"sqlite:///{workspace.root / 'mlflow.db'}"
+    store = to or f"sqlite:///{workspace.mlflow}"
     with _progress("logging", unit="runs") as progress:
         logged = log_comparison(folder, store, experiment, progress=progress)
     typer.echo(
@@ -1587,12 +1593,12 @@ def cache_export(
 # ---------------------------------------------------------------- what the commands share
 
 
-def _workspace(context: typer.Context) -> Workspace:
+def _workspace(context: typer.Context) -> Project:
     state: _State = context.obj
     return state.workspace
 
 
-def _manifest(workspace: Workspace) -> "Manifest":
+def _manifest(workspace: Project) -> "Manifest":
     from featurekit.data.manifest import Manifest
 
     if not workspace.manifest.is_file():
@@ -1603,10 +1609,10 @@ def _manifest(workspace: Workspace) -> "Manifest":
     return Manifest.load(workspace.manifest)
 
 
-def _ledger(workspace: Workspace) -> "Ledger":
+def _ledger(workspace: Project) -> "Ledger":
     from featurekit.embeddings.extractor import Ledger
 
-    ledger = Ledger.load(workspace.cache / "extracted.json")
+    ledger = Ledger.load(workspace.extracted)
     if ledger is None:
         raise WorkspaceError(f"Nothing has been extracted in {workspace.root} yet. Next: featurekit extract")
     return ledger

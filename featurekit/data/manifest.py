@@ -21,7 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurekit.errors import ManifestError, TargetError
-from featurekit.project import whole_file
+from featurekit.files import whole_file
 from featurekit.registry import unknown
 from featurekit.text import FORMULA, as_it_was, no_formula, words_of
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from featurekit.data.manifest import COLUMNS, Manifest, is_measured
 from featurekit.errors import FoldError
-from featurekit.project import write_text
+from featurekit.files import write_text
 
 SCHEMA = 1
 OUTSIDE = -1  # the fold of a row that is neither learned from nor tested

@@ -35,11 +35,11 @@ from featurekit.embeddings.worker import Looked, Looker, Task, face_columns, fac
 from featurekit.errors import EmbeddingError, EngineError, ManifestError, WorkspaceError
 from featurekit.faces.detectors import DETECTORS
 from featurekit.faces.find import BROKEN, STATUSES, CropKind, Face, FaceSettings, open_finder
+from featurekit.files import whole_file, write_text
 from featurekit.networks import weights
 from featurekit.networks.backbones import BACKBONES, split_feature
 from featurekit.networks.engines import Session, resolve, usable_cores
 from featurekit.progress import Clock, Progress
-from featurekit.project import whole_file, write_text
 
 # Raise whenever this module starts to compute different numbers: old cache files then go unused.
 EXTRACTION_VERSION = 2

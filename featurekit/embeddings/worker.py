@@ -17,8 +17,8 @@ from featurekit.embeddings.pool import Message
 from featurekit.errors import ImageError, MissingDecoderError
 from featurekit.faces.detectors import FaceFinder
 from featurekit.faces.find import STATUSES, CropKind, Face, FaceSettings, see_faces
+from featurekit.files import leads_out, read_plain
 from featurekit.progress import Clock
-from featurekit.project import leads_out, read_plain
 
 _MAX_BYTES = 2**40  # to find out whether a file is the one it was; what is too large to decode is said later
 

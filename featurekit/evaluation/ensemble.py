@@ -1,14 +1,28 @@
-"""How much each of several models counts when what they say is averaged.
+"""Average what several runs said of the same faces, and how much each of them counts.
 
 Weights are learned like everything else, on faces of other subjects than those they
 are used for: on what the models said, out of fold, in the other folds. A model that
 adds nothing gets a weight of 0.
 """
 
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from featurekit.data.manifest import Target
+from featurekit.errors import WorkspaceError
+from featurekit.evaluation.comparable import set_apart
+from featurekit.evaluation.comparison import Comparison
+from featurekit.evaluation.examples import labels_of, subject_numbers
+from featurekit.evaluation.out_of_fold import OutOfFold, confusion_of, predictions_of, scores_of
+from featurekit.evaluation.outcomes import read_predictions
+from featurekit.evaluation.provenance import hardware_of_all, now
+from featurekit.evaluation.results import Run
+from featurekit.project import ComparisonFolder
 
 STEPS = 500
 SMALLEST = 1e-12  # probability: below it a model would be forbidden for one sure mistake
@@ -64,3 +78,171 @@ def _of_years(said: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.f
     weights = nnls(np.vstack([errors, np.full((1, len(said)), heavy)]), np.append(np.zeros(len(y)), heavy))[0]
     total = float(weights.sum())
     return weights / total if total else np.full(len(said), 1 / len(said))
+
+
+def combine(comparison: Comparison, runs: Sequence[Run], *, weighted: bool = False, command: str = "") -> Run:
+    """Average what several runs said of the same faces, save the mean as a run of its own, and return it.
+
+    Every run has read every face without having learned from its subject, so the mean has too. Weights
+    are learned for each fold on what was said in the others, on no subject of its own.
+
+    Args:
+        comparison: whose runs.
+        runs: at least two of one target, of this comparison.
+        weighted: whether the better ones count for more; else all count alike.
+        command: the command line, for the record.
+
+    Raises:
+        WorkspaceError: runs of several targets or folds, or of other faces.
+    """
+    _check_can_be_averaged(comparison, runs)
+    manifest, folds = runs[0].seen(comparison.manifest), comparison.folds
+    said = _read(replace(comparison, manifest=manifest), runs)
+    weights = np.full((folds.n_folds, len(runs)), 1 / len(runs))
+    note = "The members weigh the same; nothing was learned to combine them."
+    if weighted:
+        weights = fold_weights(said.answers, said.y, said.fold, subject_numbers(manifest, said.rows))
+        shares = ", ".join(f"{mean:.2f} {run.classifier_name}" for mean, run in _heaviest(weights, runs))
+        note = f"Weights were learned for each fold on the answers in the others; mean: {shares}."
+    out = said.mean(weights, runs)
+    run = replace(
+        _record(runs, weighted),
+        parameters={
+            "members": [run.name for run in runs],
+            "weights": weights.round(4).tolist() if weighted else "equal",
+        },
+        notes=(note, *(note for note in runs[0].notes if " is left out of " in note)),
+        **scores_of(manifest, folds, said.target, said.rows, out),
+        **confusion_of(said.target, said.y, out.predicted),
+        command=command,
+        created=now(),
+    )
+    run = _with_a_name_of_its_own(run, runs, weighted, ComparisonFolder(comparison.folder))
+    run.save(comparison.folder, predictions_of(manifest, said.target, said.rows, said.y, out))
+    return run
+
+
+def _check_can_be_averaged(comparison: Comparison, runs: Sequence[Run]) -> None:
+    """Raise WorkspaceError unless runs read one target, on the folds and labels of the comparison."""
+    names = [run.name for run in runs]
+    if len(set(names)) < 2 or len({run.target for run in runs}) > 1:
+        raise WorkspaceError(
+            f"An ensemble takes at least two runs of one target. Got {', '.join(names) or 'none'}."
+        )
+    if any(run.folds.get("sha256") != comparison.folds.sha256 for run in runs):
+        raise WorkspaceError("The runs were scored on other folds than this comparison's. Fit them again.")
+    apart = set_apart(runs, comparison.manifest)
+    if apart:
+        which = "; ".join(f"{name}: {why}" for name, why in apart.items())
+        raise WorkspaceError(f"These runs cannot be averaged: {which}. Fit them again: featurekit fit.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Said:
+    """What several runs said of the same faces.
+
+    Attributes:
+        target: what they read.
+        rows: row numbers of the faces in the manifest, shape (n,).
+        y: class numbers or years, shape (n,).
+        fold: in which fold each face was tested, shape (n,).
+        answers: of each run, probabilities of shape (n, n_classes), or years of shape (n,).
+    """
+
+    target: Target
+    rows: NDArray[np.intp]
+    y: NDArray[Any]
+    fold: NDArray[np.intp]
+    answers: Sequence[NDArray[np.float64]]
+
+    def mean(self, weights: NDArray[np.float64], runs: Sequence[Run]) -> OutOfFold:
+        """Return the mean of the answers, with the weights that each run has in each fold."""
+        of_face = weights[self.fold].T
+        probabilities = np.full((len(self.rows), len(self.target.classes)), np.nan)
+        if self.target.is_regression:
+            predicted: NDArray[Any] = np.sum(of_face * np.array(self.answers), axis=0)
+        else:
+            probabilities = np.sum(of_face[:, :, None] * np.array(self.answers), axis=0)
+            predicted = probabilities.argmax(axis=1)
+        return OutOfFold(
+            self.fold,
+            predicted,
+            probabilities,
+            sum(run.seconds["fit"] for run in runs),
+            sum(run.seconds["predict"] for run in runs),
+            None,
+        )
+
+
+def _read(comparison: Comparison, runs: Sequence[Run]) -> _Said:
+    """Return what runs said, out of their predictions.
+
+    Raises:
+        WorkspaceError: they did not read the same faces, or predictions are not there.
+    """
+    files, manifest = ComparisonFolder(comparison.folder), comparison.manifest
+    target = manifest.target(runs[0].target)
+    tables = [read_predictions(files.prediction(run.name)) for run in runs]
+    if any(not table[["face_id", "fold"]].equals(tables[0][["face_id", "fold"]]) for table in tables):
+        names = ", ".join(run.name for run in runs)
+        raise WorkspaceError(f"{names} did not read the same faces. Fit them again together.")
+    position = {face_id: row for row, face_id in enumerate(manifest.table["face_id"].astype(str))}
+    rows = np.array([position[face_id] for face_id in tables[0]["face_id"]], np.intp)
+    columns = "predicted" if target.is_regression else [f"p_{name}" for name in target.classes]
+    return _Said(
+        target=target,
+        rows=rows,
+        y=labels_of(manifest, target, rows)[0],
+        fold=tables[0]["fold"].to_numpy(np.intp),
+        answers=[table[columns].to_numpy(float) for table in tables],
+    )
+
+
+def _record(runs: Sequence[Run], weighted: bool) -> Run:
+    """Return the first run with what is known of all of them together; its scores are still its own."""
+    recipes = {json.dumps(recipe, sort_keys=True): recipe for run in runs for recipe in run.recipes}
+    weight_files = {entry["sha256"]: entry for run in runs for entry in run.weights}
+    return replace(
+        runs[0],
+        features="+".join(dict.fromkeys(part for run in runs for part in run.features.split("+"))),
+        dim=0,
+        classifier=_called([run.classifier_name for run in runs], weighted),
+        is_baseline=False,
+        hardware=hardware_of_all(runs),
+        # What members share is extracted once, but which part that is, is not known here.
+        seconds={
+            "extract": max(run.seconds["extract"] for run in runs),
+            "fit": sum(run.seconds["fit"] for run in runs),
+            "predict": sum(run.seconds["predict"] for run in runs),
+        },
+        bytes_on_disk=sum(run.bytes_on_disk for run in runs),
+        recipes=tuple(recipes.values()),
+        weights=tuple(weight_files.values()),
+        tuned=False,
+        search=(),
+        variation={},
+        training=(),
+        peak_bytes=None,
+    )
+
+
+def _with_a_name_of_its_own(run: Run, runs: Sequence[Run], weighted: bool, files: ComparisonFolder) -> Run:
+    """Return the ensemble under a longer name where its own is taken by one of other runs: both are kept.
+
+    These are the same classifiers on the same features together.
+    """
+    there = files.run(run.name)
+    if not there.is_file() or Run.load(there).parameters.get("members") == run.parameters["members"]:
+        return run
+    each = [f"{one.classifier_name} on {one.features}" for one in runs]
+    return replace(run, classifier=_called(each, weighted))
+
+
+def _called(members: Sequence[str], weighted: bool) -> str:
+    return f"{'weighted ' if weighted else ''}ensemble of {' and '.join(members)}"
+
+
+def _heaviest(weights: NDArray[np.float64], runs: Sequence[Run]) -> list[tuple[float, Run]]:
+    """Return the mean weight of each run over the folds, the heaviest first."""
+    means = weights.mean(axis=0)
+    return [(float(means[i]), runs[i]) for i in np.argsort(-means, kind="stable")]

@@ -14,32 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from featurekit.errors import WorkspaceError
-from featurekit.project import is_running, make_folder, sync_folder, writer_of
-
-# What a comparison consists of, below its folder; the folds last, because runs without folds mean nothing.
-OF_A_COMPARISON = (
-    "runs/*.json",
-    "predictions/*.parquet",
-    "outcomes/*",
-    "evidence.json",
-    "audit.json",
-    "audit_rows.csv",
-    "report.html",
-    "report.md",
-    "folds.json",
-)
-REPLACED = "replaced-"
-
-
-def replaced_folders(folder: Path) -> list[Path]:
-    """Return the folders that hold what was replaced in a comparison, the oldest first."""
-    return sorted(path for path in folder.glob(f"{REPLACED}*") if path.is_dir())
-
-
-def all_replaced_folders(folder: Path) -> list[Path]:
-    """Return replaced_folders() and those that somebody began to fill and did not finish."""
-    begun = sorted(path for path in folder.glob(f".{REPLACED}*.tmp") if path.is_dir())
-    return [*replaced_folders(folder), *begun]
+from featurekit.files import is_running, make_folder, sync_folder, writer_of
+from featurekit.project import REPLACED, ComparisonFolder
 
 
 def set_aside(folder: Path, models: Path | None = None) -> Path | None:
@@ -53,23 +29,23 @@ def set_aside(folder: Path, models: Path | None = None) -> Path | None:
     Raises:
         WorkspaceError: a file cannot be moved; everything is where it was.
     """
-    files = [path for pattern in OF_A_COMPARISON for path in sorted(folder.glob(pattern)) if path.is_file()]
+    comparison = ComparisonFolder(folder)
+    files = comparison.files()
     if not files:
         return None
-    for left in folder.glob(f".{REPLACED}*.tmp"):
+    for left in comparison.unfinished_replaced():
         writer = writer_of(left)
         if writer is None or not is_running(writer):
             shutil.rmtree(left)
-    time = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S.%fZ")
-    replaced = folder / f"{REPLACED}{time}"
+    replaced = comparison.replaced(datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S.%fZ"))
     begun = folder / f".{replaced.name}.{os.getpid()}.tmp"
     try:
         for path in files:
             _link(path, begun / path.relative_to(folder))
-        for run in folder.glob("runs/*.json") if models else ():
+        for run in comparison.all_runs() if models else ():
             of_run = models / run.stem if models else Path()
             for path in sorted(of_run.iterdir()) if of_run.is_dir() else ():
-                _link(path, begun / "models" / run.stem / path.name)
+                _link(path, ComparisonFolder(begun).models / run.stem / path.name)
         begun.rename(replaced)
         sync_folder(folder)
     except OSError as error:
@@ -92,13 +68,14 @@ def how_to_have_back(replaced: Path, models: Path) -> str:
     folder = replaced.parent
     instead = folder.with_name(f"{folder.name}-{replaced.name.replace(REPLACED, 'instead-', 1)}")
     steps = [_shell("mv", folder, instead), _shell("mv", instead / replaced.name, folder)]
-    if (replaced / "models").is_dir():
+    if ComparisonFolder(replaced).models.is_dir():
+        theirs = ComparisonFolder(folder).models
         # Not cp, which refuses a file that is linked in both places.
         out, back = (
-            _shell("tar", "-C", folder / "models", "-cf", "-", "."),
+            _shell("tar", "-C", theirs, "-cf", "-", "."),
             _shell("tar", "-C", models, "-xf", "-"),
         )
-        steps += [f"{out} | {back}", _shell("rm", "-r", folder / "models")]
+        steps += [f"{out} | {back}", _shell("rm", "-r", theirs)]
     return " && ".join(steps)
 
 

@@ -2,7 +2,7 @@
 
 import math
 
-from featurekit.evaluation.cross_validation import Run
+from featurekit.evaluation.results import Run
 
 # A face's milliseconds are measured once, on machines where other work runs: less than this is no difference.
 CLEARLY = 1.25

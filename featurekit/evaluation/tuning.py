@@ -9,7 +9,7 @@ can share work between candidates does so (Searcher); any other is fitted for ea
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +26,7 @@ from featurekit.estimators import (
     fresh,
     held_out_score,
 )
+from featurekit.evaluation.memory import limit_memory
 
 INNER_FOLDS = 3
 
@@ -53,6 +54,11 @@ class Search:
     def score(self) -> float | None:
         """Mean score of the best candidate on the inner folds; None where nothing was searched."""
         return float(self.scores.mean(axis=1).max()) if self.scores.size else None
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What a run keeps of it: the parameters chosen, their score, and of how many."""
+        return {"parameters": dict(self.best), "score": self.score, "candidates": len(self.candidates)}
 
 
 def search(
@@ -104,20 +110,7 @@ def search(
         classifier = fresh(kind, target, blocks=blocks, seed=seed, threads=threads)
         return limit_memory(classifier, memory_limit)
 
-    shared: Any = unfitted()
-    notes: tuple[str, ...] = ()
-    scores = None
-    if isinstance(shared, Searcher):
-        scores = shared.search_scores(X, y, folds=folds, candidates=tried)
-    if scores is None:
-        if isinstance(shared, Searcher):
-            notes = (f"{kind.name} was tuned by fitting each candidate by itself: they could share nothing.",)
-        scores = np.array(
-            [
-                [_fit_and_score(unfitted().set_params(**one), X, y, groups, fold) for fold in folds]
-                for one in tried
-            ]
-        )
+    scores, notes = _scores(kind.name, unfitted, X, y, groups, folds, tried)
     return Search(
         candidates=tuple(tried),
         scores=scores,
@@ -125,6 +118,29 @@ def search(
         seconds=time.perf_counter() - started,
         notes=notes,
     )
+
+
+def _scores(
+    name: str,
+    unfitted: Callable[[], Any],
+    X: NDArray[np.float32],
+    y: NDArray[Any],
+    groups: NDArray[np.str_],
+    folds: Sequence[Fold],
+    tried: Sequence[Mapping[str, Any]],
+) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """Return the score of each candidate on each fold, shape (n_candidates, n_folds), and notes."""
+    shared = unfitted()
+    notes: tuple[str, ...] = ()
+    if isinstance(shared, Searcher):
+        scores = shared.search_scores(X, y, folds=folds, candidates=tried)
+        if scores is not None:
+            return scores, notes
+        notes = (f"{name} was tuned by fitting each candidate by itself: they could share nothing.",)
+    each = [
+        [_fit_and_score(unfitted().set_params(**one), X, y, groups, fold) for fold in folds] for one in tried
+    ]
+    return np.array(each), notes
 
 
 def inner_folds(
@@ -139,13 +155,6 @@ def inner_folds(
     if target.is_regression:
         labels = np.searchsorted(np.unique(np.quantile(y, [0.2, 0.4, 0.6, 0.8])), y)
     return subject_exclusive_folds(labels, groups, n_folds=n_folds, seed=seed)
-
-
-def limit_memory(classifier: Any, n_bytes: int | None) -> Any:
-    """Tell a classifier that keeps kernel matrices how much memory they may take; return it."""
-    if n_bytes is not None and hasattr(classifier, "memory_limit"):
-        classifier.memory_limit = n_bytes
-    return classifier
 
 
 def _fit_and_score(

@@ -9,7 +9,7 @@ from typing import Any
 
 from featurekit.data.manifest import names_ethnicity
 from featurekit.errors import EngineError, WorkspaceError
-from featurekit.evaluation.cross_validation import Plan
+from featurekit.evaluation.planning import Plan
 from featurekit.faces.detectors import DETECTORS
 from featurekit.inference.model import TrainedModel
 from featurekit.networks.backbones import split_feature
@@ -49,6 +49,26 @@ def unused_options(
             "--allow-ethnicity has no effect: no target is called like an ethnicity. Name the label column"
             " with --target, or leave the option out."
         )
+    notes = _of_features(asked, features, join)
+    if tune:
+        notes += _for_some(
+            asked,
+            [one for one in asked if one.kind.grid is not None and one.kind.grid(one.target)],
+            "--tune",
+            "has parameters that are searched for",
+            "Leave it out, or name a model that has, e.g. --model svm.",
+        )
+    if device != "auto":
+        notes += _of_device(asked, device)
+    for name in dict.fromkeys(name for changes in variations for name in changes):
+        without = _names([one for one in asked if one.kind.name not in _with(asked, name)])
+        if without:
+            notes.append(f"{without} is fitted once, as it comes: it has no parameter {name}.")
+    return notes
+
+
+def _of_features(asked: Sequence[Plan], features: Sequence[str] | None, join: bool) -> list[str]:
+    """Return which models --features and --join do not concern."""
     notes = []
     choose = [one for one in asked if _chooses_features(one)]
     if features is not None:
@@ -63,31 +83,21 @@ def unused_options(
     if join:
         _check_join(choose, features)
         notes += _for_some(asked, choose, "--join", "reads vectors of your choice", "Leave it out.")
-    if tune:
-        notes += _for_some(
-            asked,
-            [one for one in asked if one.kind.grid is not None and one.kind.grid(one.target)],
-            "--tune",
-            "has parameters that are searched for",
-            "Leave it out, or name a model that has, e.g. --model svm.",
-        )
-    if device != "auto":
-        able = [one for one in asked if hasattr(one.kind.make(one.target, 0, 1), "device")]
-        if device == "cpu":  # which is what the others use anyway
-            notes += [] if able else ["--device cpu changes nothing: these models use no other device."]
-        else:
-            notes += _for_some(
-                asked,
-                able,
-                f"--device {device}",
-                "can use a GPU",
-                "Leave it out, or name a network that is trained end to end, e.g. --model multitask_cnn.",
-            )
-    for name in dict.fromkeys(name for changes in variations for name in changes):
-        without = _names([one for one in asked if one.kind.name not in _with(asked, name)])
-        if without:
-            notes.append(f"{without} is fitted once, as it comes: it has no parameter {name}.")
     return notes
+
+
+def _of_device(asked: Sequence[Plan], device: str) -> list[str]:
+    """Return which models --device cpu, or cuda, does not concern."""
+    able = [one for one in asked if hasattr(one.kind.make(one.target, 0, 1), "device")]
+    if device == "cpu":  # which is what the others use anyway
+        return [] if able else ["--device cpu changes nothing: these models use no other device."]
+    return _for_some(
+        asked,
+        able,
+        f"--device {device}",
+        "can use a GPU",
+        "Leave it out, or name a network that is trained end to end, e.g. --model multitask_cnn.",
+    )
 
 
 def _chooses_features(one: Plan) -> bool:

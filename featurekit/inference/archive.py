@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from featurekit.data.manifest import MAX_AGE
 from featurekit.errors import ModelError
-from featurekit.project import make_folder, read_plain, sync_folder, whole_file, write_text
+from featurekit.files import make_folder, read_plain, sync_folder, whole_file, write_text
 
 SCHEMA = 3
 SKOPS, TENSORS = "model.skops", "model.safetensors"

@@ -33,11 +33,11 @@ from featurekit.estimators._networks.heads import Head
 from featurekit.faces.detectors._frame import import_cv2
 from featurekit.faces.find import STATUS_MEANINGS, TEMPLATES, CropKind, open_finder, see_faces, similarity
 from featurekit.faces.images import read_bytes
+from featurekit.files import fresh_name, whole_file
 from featurekit.inference.model import TrainedModel, Unexpected, in_reading_order
 from featurekit.networks.engines import usable_cores
 from featurekit.networks.weights import home
 from featurekit.progress import Progress
-from featurekit.project import fresh_name, whole_file
 from featurekit.registry import unknown
 
 if TYPE_CHECKING:

@@ -24,8 +24,8 @@ from featurekit.estimators._networks.augmentation import Change
 from featurekit.estimators._networks.estimator import CNN
 from featurekit.estimators._networks.reading import VIEWS
 from featurekit.faces.find import TEMPLATES
+from featurekit.files import whole_file
 from featurekit.inference.model import TrainedModel
-from featurekit.project import whole_file
 
 if TYPE_CHECKING:
     import torch

@@ -19,10 +19,10 @@ from featurekit.data.datasets import find_pictures
 from featurekit.data.manifest import csv_of
 from featurekit.errors import ManifestError, WorkspaceError
 from featurekit.faces.images import read_image
+from featurekit.files import fresh_name, whole_file
 from featurekit.inference.archive import CONTENT
 from featurekit.inference.columns import BEFORE, BEHIND
 from featurekit.inference.model import Reading, TrainedModel, columns_of
-from featurekit.project import fresh_name, whole_file
 from featurekit.text import name_as_it_was, readable_name
 
 DECLINED = "unsure"  # stands in the place of an answer

@@ -31,8 +31,8 @@ from urllib.parse import urlsplit
 import platformdirs
 
 from featurekit.errors import UnknownNameError, WeightsError
+from featurekit.files import read_plain, sync_folder, whole_file
 from featurekit.progress import Progress
-from featurekit.project import read_plain, sync_folder, whole_file
 from featurekit.registry import unknown
 
 MAX_BYTES = 4 * 2**30  # of a weight file; the largest of the table has 0.6 GB

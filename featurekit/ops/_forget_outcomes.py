@@ -14,8 +14,10 @@ import numpy as np
 import pandas as pd
 
 from featurekit.data.manifest import Manifest
-from featurekit.evaluation.cross_validation import load_runs
-from featurekit.evaluation.outcomes import hash_of_rows, read_outcomes, write_outcomes
+from featurekit.evaluation.comparable import hash_of_rows
+from featurekit.evaluation.outcomes import read_outcomes, write_outcomes
+from featurekit.evaluation.results import load_runs
+from featurekit.project import ComparisonFolder
 
 
 def count(folder: Path, gone: Collection[str], manifest: Manifest) -> int:
@@ -43,13 +45,15 @@ def remove(folder: Path, gone: Collection[str], manifest: Manifest) -> None:
 
 
 def _is_made_here(folder: Path) -> bool:
-    return (folder / "folds.json").is_file() or any(folder.glob("predictions/*.parquet"))
+    files = ComparisonFolder(folder)
+    return files.folds.is_file() or bool(files.all_predictions())
 
 
 def _whole(folder: Path) -> list[Path]:
     """Return the outcomes, and the evidence if there are any."""
-    there = sorted(folder.glob("outcomes/*.parquet"))
-    return [*there, *(path for path in [folder / "evidence.json"] if there and path.is_file())]
+    files = ComparisonFolder(folder)
+    there = files.all_outcomes()
+    return [*there, *(path for path in [files.evidence] if there and path.is_file())]
 
 
 def _without(folder: Path, gone: Collection[str], manifest: Manifest) -> dict[Path, pd.DataFrame | None]:
@@ -60,8 +64,9 @@ def _without(folder: Path, gone: Collection[str], manifest: Manifest) -> dict[Pa
     ids = manifest.table["face_id"].to_numpy(dtype=str)
     theirs = np.flatnonzero(np.isin(ids, list(gone)))
     remaining: dict[Path, pd.DataFrame | None] = {}
-    for run in load_runs(folder) if any(folder.glob("outcomes/*.parquet")) else ():
-        path = folder / "outcomes" / f"{run.name}.parquet"
+    files = ComparisonFolder(folder)
+    for run in load_runs(folder) if files.all_outcomes() else ():
+        path = files.outcome(run.name)
         if not path.is_file():
             continue
         table = read_outcomes(path)
@@ -70,12 +75,12 @@ def _without(folder: Path, gone: Collection[str], manifest: Manifest) -> dict[Pa
             stay = ~table["row"].isin(theirs)
             if not stay.all():
                 remaining[path] = table[stay]
-    faces = folder / "outcomes" / "faces.parquet"
+    faces = files.faces
     if not remaining:
         return {}
     first: dict[Path, pd.DataFrame | None] = {}
-    if (folder / "evidence.json").is_file():
-        first[folder / "evidence.json"] = None
+    if files.evidence.is_file():
+        first[files.evidence] = None
     if faces.is_file():
         labels = read_outcomes(faces)
         first[faces] = labels[~labels["row"].isin(theirs)]

@@ -22,8 +22,9 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from featurekit.errors import EngineError, StoreError
-from featurekit.evaluation.cross_validation import Run, some_runs
+from featurekit.evaluation.results import Run, some_runs
 from featurekit.progress import Progress
+from featurekit.project import ComparisonFolder
 from featurekit.report.gallery import shows_people
 from featurekit.text import markdown, visible
 
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 LONGEST_NAME, LONGEST_VALUE, LONGEST_TAG = 250, 6000, 5000
 MOST_METRICS, MOST_PARAMETERS = 1000, 100
 
-REPORT_FILES = ("report.html", "report.md", "evidence.json")
 CONTENT = "featurekit.sha256"  # the tag that says what an MLflow run holds
 
 
@@ -87,8 +87,10 @@ def log_comparison(
         StoreError: the store cannot be reached or written.
     """
     runs = some_runs(folder)
-    texts = [path.read_text() for path in sorted((folder / "runs").glob("*.json"))]
-    report = [folder / name for name in REPORT_FILES if (folder / name).is_file()]
+    kept = ComparisonFolder(folder)
+    texts = [path.read_text() for path in kept.all_runs()]
+    pages = (kept.page, kept.markdown, kept.evidence)
+    report = [path for path in pages if path.is_file()]
     experiment = experiment or str(runs[0].dataset["name"])
     with _mlflow(store):
         client = _open(store)
@@ -116,7 +118,7 @@ def log_comparison(
         new=tuple(new),
         known=tuple(known),
         files=tuple(files),
-        missing=tuple(name for name in REPORT_FILES if folder / name not in report),
+        missing=tuple(path.name for path in pages if path not in report),
         withheld=tuple(path.name for path in report if shows_people(path)),
     )
 

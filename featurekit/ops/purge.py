@@ -32,11 +32,8 @@ from featurekit.data.splits import FoldSet
 from featurekit.embeddings.extractor import row_keys
 from featurekit.errors import ManifestError, UnknownNameError, WorkspaceError
 from featurekit.evaluation.outcomes import read_predictions
-from featurekit.evaluation.replaced import all_replaced_folders
 from featurekit.faces.find import FaceSettings
-from featurekit.ops import _forget_outcomes
-from featurekit.project import (
-    Workspace,
+from featurekit.files import (
     is_running,
     is_unfinished,
     read_facts,
@@ -45,6 +42,8 @@ from featurekit.project import (
     write_text,
     writer_of,
 )
+from featurekit.ops import _forget_outcomes
+from featurekit.project import ComparisonFolder, Project
 from featurekit.registry import unknown
 from featurekit.report.gallery import shows_people
 from featurekit.text import as_it_was
@@ -132,7 +131,7 @@ class Purged:
     strangers: int
 
 
-def find_traces(workspace: Workspace, subjects: Sequence[str], images: Sequence[str]) -> Traces:
+def find_traces(workspace: Project, subjects: Sequence[str], images: Sequence[str]) -> Traces:
     """Return what persons and photographs are known by, with those of a purge that was not finished.
 
     Args:
@@ -145,7 +144,7 @@ def find_traces(workspace: Workspace, subjects: Sequence[str], images: Sequence[
         ManifestError: there is no manifest, or nobody else is in it.
     """
     manifest = Manifest.load(workspace.manifest)
-    content = read_facts(workspace.root / "purge.json", VERSION)
+    content = read_facts(workspace.purge, VERSION)
     begun = Traces(**{name: tuple(values) for name, values in (content or {}).items()})
     asked, chosen = [], np.zeros(len(manifest), bool)
     for name in subjects:
@@ -181,13 +180,13 @@ def find_traces(workspace: Workspace, subjects: Sequence[str], images: Sequence[
     return traces
 
 
-def look(workspace: Workspace, traces: Traces) -> Purged:
+def look(workspace: Project, traces: Traces) -> Purged:
     """Return what a purge would remove; nothing is changed.
 
     Raises:
         FeaturekitError: a file cannot be read; the message says what to do.
     """
-    for folder in (workspace.cache, workspace.models, workspace.root / "reports"):
+    for folder in (workspace.cache, workspace.models, workspace.reports):
         _files_below(folder)  # refuses what cannot be looked into
     manifest, store = Manifest.load(workspace.manifest), Store(workspace.cache)
     counted = ((place.name, place.count(), place.unit) for place in _places(workspace, traces))
@@ -218,7 +217,7 @@ def look(workspace: Workspace, traces: Traces) -> Purged:
     )
 
 
-def purge(workspace: Workspace, traces: Traces) -> Purged:
+def purge(workspace: Project, traces: Traces) -> Purged:
     """Remove all that somebody is known by, read everything anew, and return what was removed.
 
     Nothing else may run in the workspace meanwhile: it could write again what it remembers.
@@ -229,7 +228,7 @@ def purge(workspace: Workspace, traces: Traces) -> Purged:
     # Damaged shards may hold anybody: they are put aside, and go with the rest.
     Store(workspace.cache).verify()
     found = look(workspace, traces)
-    unfinished = workspace.root / "purge.json"
+    unfinished = workspace.purge
     write_facts(unfinished, VERSION, asdict(traces))
     for place in _places(workspace, traces):
         if place.count():
@@ -241,7 +240,7 @@ def purge(workspace: Workspace, traces: Traces) -> Purged:
     return found
 
 
-def what_is_left(workspace: Workspace, traces: Traces) -> list[str]:
+def what_is_left(workspace: Project, traces: Traces) -> list[str]:
     """Read everything anew and return, a line each, what there still is of somebody."""
     damaged = Store(workspace.cache).verify().damaged
     left = [f"{damage.path}, which is damaged" for damage in damaged]
@@ -319,13 +318,15 @@ def _remembered(store: Store) -> set[str]:
     return {bytes(key).hex() for shelf in store.shelves() for key in store.keys_on(shelf)}
 
 
-def _places(workspace: Workspace, traces: Traces) -> list[Place]:
+def _places(workspace: Project, traces: Traces) -> list[Place]:
     """Return every place that may hold something of somebody, in the order it is to be removed."""
     manifest, store = Manifest.load(workspace.manifest), Store(workspace.cache)
     gone, own = set(traces.face_ids), _own_keys(manifest, traces)
     keys = np.frombuffer(bytes.fromhex("".join(sorted(own))), np.uint8).reshape(-1, 32)
-    folders = sorted(path for path in (workspace.root / "reports").glob("*") if path.is_dir())
-    comparisons = [part for folder in folders for part in (folder, *all_replaced_folders(folder))]
+    folders = workspace.comparisons()
+    comparisons = [
+        part for folder in folders for part in (folder, *ComparisonFolder(folder).all_replaced_folders())
+    ]
     places = [
         # First, because it is refused where somebody still writes.
         Place(
@@ -362,7 +363,7 @@ def _places(workspace: Workspace, traces: Traces) -> list[Place]:
             )
         )
     places.append(Place("cache", "damaged shards", partial(_count_damaged, store), store.clear_quarantine))
-    index = workspace.cache / "files.sqlite"
+    index = workspace.file_index
     if index.is_file():
         still_named = {
             _file(manifest, path) for path in manifest.table["image_path"][_others(manifest, traces)]
@@ -427,19 +428,20 @@ def _remove_from_index(path: Path, files: Sequence[Path], contents: Sequence[str
 
 
 def _count_in_folds(folder: Path, gone: set[str]) -> int:
-    path = folder / "folds.json"
+    path = ComparisonFolder(folder).folds
     return int(np.isin(FoldSet.load(path).face_ids, list(gone)).sum()) if path.is_file() else 0
 
 
 def _remove_from_folds(folder: Path, gone: set[str]) -> None:
     """Leave everybody else in the fold they are in."""
-    folds = FoldSet.load(folder / "folds.json")
+    path = ComparisonFolder(folder).folds
+    folds = FoldSet.load(path)
     stay = ~np.isin(folds.face_ids, list(gone))
-    replace(folds, face_ids=folds.face_ids[stay], numbers=folds.numbers[stay]).save(folder / "folds.json")
+    replace(folds, face_ids=folds.face_ids[stay], numbers=folds.numbers[stay]).save(path)
 
 
 def _predictions(folder: Path) -> dict[Path, pd.DataFrame]:
-    return {path: read_predictions(path) for path in sorted(folder.glob("predictions/*.parquet"))}
+    return {path: read_predictions(path) for path in ComparisonFolder(folder).all_predictions()}
 
 
 def _count_in_predictions(folder: Path, gone: set[str]) -> int:
@@ -455,7 +457,7 @@ def _remove_from_predictions(folder: Path, gone: set[str]) -> None:
 
 
 def _audit_rows(folder: Path) -> list[list[str]]:
-    path = folder / "audit_rows.csv"
+    path = ComparisonFolder(folder).audit_rows
     return list(csv.reader(StringIO(path.read_text(), newline=""))) if path.is_file() else []
 
 
@@ -469,7 +471,7 @@ def _remove_from_audit(folder: Path, gone: set[str]) -> None:
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(head)
     writer.writerows(row for row in rows if row and as_it_was(row[-1]) not in gone)
-    write_text(folder / "audit_rows.csv", table.getvalue())
+    write_text(ComparisonFolder(folder).audit_rows, table.getvalue())
 
 
 def _pages(folder: Path) -> list[Path]:
@@ -489,15 +491,15 @@ def _remove_pages(folder: Path, gone: set[str]) -> None:
 # ---------------------------------------------------------------- what killed writers have left
 
 
-def _unfinished(workspace: Workspace) -> list[Path]:
+def _unfinished(workspace: Project) -> list[Path]:
     """Return the files that somebody has begun to write."""
     found = list(workspace.root.iterdir())
-    for folder in (workspace.cache, workspace.root / "reports"):
+    for folder in (workspace.cache, workspace.reports):
         found += _files_below(folder)
     return sorted(path for path in found if is_unfinished(path))
 
 
-def _remove_unfinished(workspace: Workspace) -> None:
+def _remove_unfinished(workspace: Project) -> None:
     for path in _unfinished(workspace):
         writer = writer_of(path)
         if writer not in (None, os.getpid()) and is_running(writer):

@@ -28,11 +28,13 @@ from featurekit.embeddings.extractor import (
 )
 from featurekit.embeddings.worker import Looked, Looker, Task
 from featurekit.errors import FeaturekitError, StoreError, WorkspaceError
-from featurekit.evaluation.cross_validation import Run, processor, some_runs, versions
 from featurekit.evaluation.outcomes import read_predictions
+from featurekit.evaluation.provenance import processor, versions
+from featurekit.evaluation.results import Run, some_runs
 from featurekit.faces.find import FaceSettings, open_finder
 from featurekit.networks.engines import usable_cores
 from featurekit.progress import Progress
+from featurekit.project import ComparisonFolder
 
 
 @dataclass(frozen=True)
@@ -185,7 +187,7 @@ def verify_run(
 
 def _faces_of(folder: Path, n: int, seed: int | None) -> list[str]:
     """Return some of the faces that the runs of a comparison were scored on."""
-    tables = [read_predictions(path)[["face_id"]] for path in sorted(folder.glob("predictions/*.parquet"))]
+    tables = [read_predictions(path)[["face_id"]] for path in ComparisonFolder(folder).all_predictions()]
     if not tables:
         raise WorkspaceError(
             f"No predictions are in {folder}, so that it is not known which faces took part. Fit again:"

@@ -17,9 +17,11 @@ from markupsafe import Markup
 
 from featurekit import __version__
 from featurekit.checks.audit import Audit
-from featurekit.evaluation.comparison import Difference, Evidence
-from featurekit.evaluation.cross_validation import Run
-from featurekit.project import write_text
+from featurekit.evaluation.differences import Difference
+from featurekit.evaluation.evidence import Evidence
+from featurekit.evaluation.results import Run
+from featurekit.files import write_text
+from featurekit.project import ComparisonFolder
 from featurekit.report.changes import compose_changes
 from featurekit.report.gallery import SIDE, Errors
 from featurekit.report.page import SYNTHETIC, Answers, Code, Figure, Gallery, Page, Points, Text, compose
@@ -181,8 +183,8 @@ def write_changes(
         before: runs of the earlier one.
         after: of the later one.
         names: of the comparisons.
-        differences: from featurekit.evaluation.comparison.compare_runs().
-        apart: from featurekit.evaluation.comparison.relabelled().
+        differences: from featurekit.evaluation.changes.compare_runs().
+        apart: from featurekit.evaluation.changes.relabelled().
 
     Raises:
         WorkspaceError: they have no run in common, or the folder cannot be written.
@@ -191,9 +193,10 @@ def write_changes(
 
 
 def _write(folder: Path, page: Page) -> Path:
-    write_text(folder / "report.md", _markdown(page))
-    write_text(folder / "report.html", _html(page))
-    return folder / "report.html"
+    files = ComparisonFolder(folder)
+    write_text(files.markdown, _markdown(page))
+    write_text(files.page, _html(page))
+    return files.page
 
 
 def _part(name: str) -> str:

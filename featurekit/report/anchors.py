@@ -7,7 +7,7 @@ folds, as the source gives it.
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from featurekit.evaluation.cross_validation import Run
+from featurekit.evaluation.results import Run
 from featurekit.report.tables import ABSENT, Cell, Column, Table, best_first, mean_of
 
 YES = "yes"

@@ -7,9 +7,9 @@ compared with each other, and one table of the others.
 
 from collections.abc import Mapping, Sequence
 
-from featurekit.evaluation.comparison import Evidence
-from featurekit.evaluation.cross_validation import Run
-from featurekit.evaluation.outcomes import NO_OUTCOMES, set_apart
+from featurekit.evaluation.comparable import NO_OUTCOMES, set_apart
+from featurekit.evaluation.evidence import Evidence
+from featurekit.evaluation.results import Run
 from featurekit.report.tables import Cell, Column, Table
 
 

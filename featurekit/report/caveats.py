@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from featurekit.evaluation.comparison import TargetEvidence
-from featurekit.evaluation.cross_validation import Run
+from featurekit.evaluation.evidence import TargetEvidence
+from featurekit.evaluation.results import Run
 from featurekit.evaluation.timing import timed_on
 from featurekit.report.tables import machine_of, words
 

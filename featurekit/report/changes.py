@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from featurekit.errors import WorkspaceError
-from featurekit.evaluation.comparison import ALPHA, Difference
-from featurekit.evaluation.cross_validation import Run
+from featurekit.evaluation.differences import ALPHA, Difference
+from featurekit.evaluation.results import Run
 from featurekit.report.page import Block, Page, Points, Section, Text, numbered, target_title
 from featurekit.report.tables import (
     ABSENT,

@@ -6,9 +6,10 @@ the best model; wherever a run was timed on another one, its times are left blan
 
 from collections.abc import Sequence
 
-from featurekit.evaluation.comparison import TargetEvidence, Trade
-from featurekit.evaluation.cross_validation import Run
+from featurekit.evaluation.evidence import TargetEvidence
+from featurekit.evaluation.results import Run
 from featurekit.evaluation.timing import milliseconds
+from featurekit.evaluation.trades import Trade
 from featurekit.report.tables import (
     Cell,
     Column,

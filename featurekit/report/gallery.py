@@ -20,11 +20,13 @@ from featurekit.data.manifest import Manifest, Target
 from featurekit.embeddings.extractor import make_recipes, row_keys, settings_of
 from featurekit.embeddings.worker import Looker, Task, face_from
 from featurekit.errors import WorkspaceError
-from featurekit.evaluation.comparison import Evidence
-from featurekit.evaluation.cross_validation import PIXELS, Run
+from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.outcomes import read_predictions
+from featurekit.evaluation.planning import PIXELS
+from featurekit.evaluation.results import Run
 from featurekit.faces.detectors import Detection
 from featurekit.networks.backbones import split_feature
+from featurekit.project import ComparisonFolder
 
 FACES = ("none", "thumb")  # how a page can show faces
 MOST_SUBJECTS, MOST_FACES = 24, 4  # of a target, and of a subject
@@ -110,7 +112,7 @@ def find_errors(
     by_name = {run.name: run for run in runs}
     found = {}
     for name in sorted({run.target for run in runs}):
-        path = folder / "predictions" / f"{known[name].sliced}.parquet" if name in known else None
+        path = ComparisonFolder(folder).prediction(known[name].sliced) if name in known else None
         if path is None or not path.is_file():
             raise WorkspaceError(
                 f"No predictions of {name} are here, so that no error can be shown. Make them:"

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
 from featurekit.checks.audit import Audit
-from featurekit.evaluation.cross_validation import Run
+from featurekit.evaluation.results import Run
 
 # Stands for what a page must not tell: where somebody's photographs lie.
 PATH = "PATH"

@@ -12,8 +12,9 @@ from markupsafe import Markup
 
 from featurekit.checks.audit import Audit
 from featurekit.errors import WorkspaceError
-from featurekit.evaluation.comparison import SHARES, Confidence, Evidence, TargetEvidence
-from featurekit.evaluation.cross_validation import Run
+from featurekit.evaluation.confidence import SHARES, Confidence
+from featurekit.evaluation.evidence import Evidence, TargetEvidence
+from featurekit.evaluation.results import Run
 from featurekit.evaluation.timing import milliseconds
 from featurekit.report.anchors import anchors_table, is_comparable
 from featurekit.report.apart import apart_from, apart_table

@@ -1,6 +1,8 @@
 """For whom the best model fails: the table of all slices, and the worst of them in a sentence."""
 
-from featurekit.evaluation.comparison import ALPHA, Slice, TargetEvidence
+from featurekit.evaluation.differences import ALPHA
+from featurekit.evaluation.evidence import TargetEvidence
+from featurekit.evaluation.slices import Slice
 from featurekit.report.tables import (
     ABSENT,
     Cell,

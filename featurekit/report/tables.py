@@ -14,8 +14,11 @@ from typing import Any
 from featurekit.cache.store import recipe_key
 from featurekit.checks.audit import Audit
 from featurekit.data.manifest import REASONS
-from featurekit.evaluation.comparison import SHARES, Confidence, Difference, Estimate, TargetEvidence
-from featurekit.evaluation.cross_validation import Run
+from featurekit.evaluation.confidence import SHARES, Confidence
+from featurekit.evaluation.differences import Difference
+from featurekit.evaluation.estimates import Estimate
+from featurekit.evaluation.evidence import TargetEvidence
+from featurekit.evaluation.results import Run
 from featurekit.evaluation.timing import timed_on
 from featurekit.faces.find import STATUS_MEANINGS
 from featurekit.text import first_few

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from featurekit.evaluation.comparison import TargetEvidence, Trade
-from featurekit.evaluation.cross_validation import Run
+from featurekit.evaluation.evidence import TargetEvidence
+from featurekit.evaluation.results import Run
 from featurekit.evaluation.timing import milliseconds
+from featurekit.evaluation.trades import Trade
 from featurekit.report.cost import margin_words
 from featurekit.report.slices import worst_in_words
 from featurekit.report.tables import (

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from featurekit.cache import store as store_module
 from featurekit.cache.store import FileIndex, Store, recipe_key
 from featurekit.errors import FeaturekitError, StoreError, WorkspaceError
-from featurekit.project import whole_file
+from featurekit.files import whole_file
 
 RECIPE = {"backbone": "mean_color", "layer": "mean", "faces": {"size": [320, 640], "threshold": 0.4}}
 

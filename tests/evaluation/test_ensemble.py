@@ -1,9 +1,15 @@
 """Weights of an ensemble: learned on other subjects, and of use."""
 
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 
-from featurekit.evaluation.ensemble import fold_weights
+from featurekit.errors import WorkspaceError
+from featurekit.evaluation.comparison import Comparison
+from featurekit.evaluation.ensemble import combine, fold_weights
+from featurekit.evaluation.results import Run
 
 N = 600
 FOLDS = np.arange(N) % 3
@@ -98,3 +104,59 @@ def test_where_nobody_else_is_left_all_count_alike():
     people = np.zeros(N, int)
     y = np.arange(N) % 2
     assert fold_weights([np.eye(2)[y]] * 4, y, FOLDS, people).tolist() == [[0.25] * 4] * 3
+
+
+def test_an_ensemble_is_the_mean_of_what_its_members_said(world, compare, tmp_path):
+    runs = compare(world, tmp_path / "report", models=["svm", "logistic_regression"])
+    comparison = Comparison.open(tmp_path / "report", world[0], n_folds=4)
+    both = combine(comparison, runs[:2])
+    assert both.classifier_name == "ensemble of svm and logistic_regression"
+    assert both.features == "mean_color"
+    one, two, mean = (
+        pd.read_parquet(tmp_path / "report" / "predictions" / f"{run.name}.parquet")
+        for run in (*runs[:2], both)
+    )
+    np.testing.assert_allclose(mean["p_female"], (one["p_female"] + two["p_female"]) / 2)
+    assert (mean["predicted"] == np.where(mean["p_female"] >= 0.5, "female", "male")).all()
+    share = float((mean["predicted"] == mean["true"]).groupby(mean["fold"]).mean().mean())
+    assert both.scores["exact"]["mean"] == pytest.approx(share)
+    assert both.seconds["fit"] == pytest.approx(sum(run.seconds["fit"] for run in runs[:2]))
+    assert Run.load(tmp_path / "report" / "runs" / f"{both.name}.json") == both
+
+
+def test_an_ensemble_of_years_is_the_mean_of_the_years(world, compare, tmp_path):
+    runs = compare(world, tmp_path / "report", models=["svm", "logistic_regression"], targets=["age"])
+    both = combine(Comparison.open(tmp_path / "report", world[0], n_folds=4), runs[:2])
+    assert both.confusion == ()
+    assert "mae_years" in both.scores
+
+
+def test_a_weighted_ensemble_says_what_its_members_count_for(world, compare, tmp_path):
+    runs = compare(world, tmp_path / "report", models=["svm"])
+    comparison = Comparison.open(tmp_path / "report", world[0], n_folds=4)
+    both = combine(comparison, runs[:2], weighted=True)  # with the floor, which says the same of everybody
+    assert both.classifier_name == "weighted ensemble of svm and majority"
+    weights = np.array(both.parameters["weights"])
+    assert weights.shape == (4, 2)
+    assert (weights[:, 0] > weights[:, 1]).all()
+    assert "svm, 0." in both.notes[0]
+    one, two, mixed = (
+        pd.read_parquet(tmp_path / "report" / "predictions" / f"{run.name}.parquet")
+        for run in (*runs[:2], both)
+    )
+    share = weights[mixed["fold"], 0]
+    expected = share * one["p_female"] + (1 - share) * two["p_female"]
+    np.testing.assert_allclose(mixed["p_female"], expected, atol=1e-4)
+
+
+def test_an_ensemble_takes_two_runs_of_one_target_and_the_same_folds(world, compare, tmp_path):
+    runs = compare(world, tmp_path / "report", targets=["gender", "age"])
+    comparison = Comparison.open(tmp_path / "report", world[0], n_folds=4)
+    with pytest.raises(WorkspaceError, match="at least two runs of one target"):
+        combine(comparison, [run for run in runs if run.classifier == "majority"])
+    gender = [run for run in runs if run.target == "gender"]
+    with pytest.raises(WorkspaceError, match="at least two"):
+        combine(comparison, [gender[0], gender[0]])
+    strange = replace(gender[1], folds={**gender[1].folds, "sha256": "other"})
+    with pytest.raises(WorkspaceError, match="other folds"):
+        combine(comparison, [gender[0], strange])

@@ -13,8 +13,10 @@ from featurekit.data.manifest import Manifest, is_measured
 from featurekit.data.splits import make_fold_set, subject_exclusive_folds
 from featurekit.embeddings.extractor import enter, extract, make_recipes
 from featurekit.errors import FoldError, TargetError, WorkspaceError
-from featurekit.evaluation.cross_validation import Comparison, Run, load_runs, plan
-from featurekit.evaluation.outcomes import set_apart
+from featurekit.evaluation.comparable import set_apart
+from featurekit.evaluation.comparison import Comparison
+from featurekit.evaluation.planning import plan
+from featurekit.evaluation.results import Run, load_runs
 from featurekit.faces.find import default_settings
 
 

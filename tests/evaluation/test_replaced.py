@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 
 from featurekit.data.manifest import Manifest
-from featurekit.evaluation import cross_validation as benchmark
+from featurekit.errors import FoldError, WorkspaceError
+from featurekit.evaluation import comparison
 from featurekit.evaluation import replaced as _replaced
-from featurekit.evaluation.cross_validation import load_runs
-from featurekit.evaluation.replaced import all_replaced_folders, how_to_have_back, replaced_folders, set_aside
+from featurekit.evaluation.replaced import how_to_have_back, set_aside
+from featurekit.evaluation.results import load_runs
+from featurekit.files import write_text
 from featurekit.inference import archive as _bundle
 from featurekit.ops.purge import find_traces, look, purge
-from featurekit.project import Workspace, write_text
+from featurekit.project import ComparisonFolder, Project
 
 ROOT = Path(__file__).parents[2]
 FIT = ("fit", "--model", "logistic_regression", "--target", "gender")
@@ -38,9 +40,9 @@ def workspace(kept, featurekit, request, tmp_path):
         assert featurekit("report")[0] == 0
         assert featurekit("audit", "--no-pictures")[0] == 0
         shutil.copytree(tmp_path / "work", kept)
-        return Workspace(tmp_path / "work")
+        return Project(tmp_path / "work")
     shutil.copytree(kept, tmp_path / "work")
-    return Workspace(tmp_path / "work")
+    return Project(tmp_path / "work")
 
 
 def everything_in(*folders):
@@ -104,7 +106,7 @@ def test_what_new_folds_replaced_is_gone_once_the_fit_has_ended_well(featurekit,
     code, _, errors = featurekit(*FIT, "--new-folds", "--folds", "2", "--seed", "5")
     assert code == 0, errors
     folder = workspace.report("table")
-    assert all_replaced_folders(folder) == []
+    assert ComparisonFolder(folder).all_replaced_folders() == []
     assert {run.folds["number"] for run in load_runs(folder)} == {2}
     assert {run.seed for run in load_runs(folder)} == {5}
     assert not (folder / "report.html").exists()
@@ -113,20 +115,20 @@ def test_what_new_folds_replaced_is_gone_once_the_fit_has_ended_well(featurekit,
 def test_a_fit_that_fails_half_way_says_where_what_it_replaced_is_and_a_shell_brings_it_back(
     featurekit, workspace, monkeypatch
 ):
-    folder, whole = workspace.report("table"), benchmark.cross_validate
+    folder, whole = workspace.report("table"), comparison.cross_validate
     before = everything_in(folder, workspace.models)
     n_fitted = []
 
     def fail_at_the_second(*arguments, **options):
         n_fitted.append(1)
         if len(n_fitted) == 2:
-            raise benchmark.FoldError("made to fail")
+            raise FoldError("made to fail")
         return whole(*arguments, **options)
 
-    monkeypatch.setattr(benchmark, "cross_validate", fail_at_the_second)
+    monkeypatch.setattr(comparison, "cross_validate", fail_at_the_second)
     result = featurekit(*FIT, "--new-folds", "--folds", "2")
     one_line(result, "made to fail")
-    [replaced] = replaced_folders(folder)
+    [replaced] = ComparisonFolder(folder).replaced_folders()
     assert str(replaced) in result[2]
     assert len(load_runs(folder)) == 1  # the half-made comparison: nothing replaced counts as a run of it
     line = next(line for line in result[2].splitlines() if line.startswith("What this fit was to replace"))
@@ -141,10 +143,11 @@ def test_a_fit_that_is_killed_loses_nothing(workspace):
     before = everything_in(folder)
     script = (
         "import os, signal, sys\n"
-        "from featurekit import benchmark, commands\n"
-        "benchmark.cross_validate = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "from featurekit.cli import app\n"
+        "from featurekit.evaluation import comparison\n"
+        "comparison.cross_validate = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)\n"
         f"sys.argv = ['featurekit', '-w', {str(workspace.root)!r}, *{[*FIT, '--new-folds']!r}]\n"
-        "commands.main()\n"
+        "app.main()\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
@@ -153,7 +156,7 @@ def test_a_fit_that_is_killed_loses_nothing(workspace):
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == -signal.SIGKILL
-    [replaced] = replaced_folders(folder)
+    [replaced] = ComparisonFolder(folder).replaced_folders()
     assert {
         path.relative_to(replaced): data
         for path, data in everything_in(replaced).items()
@@ -180,7 +183,7 @@ def test_whoever_stops_the_moving_half_way_finds_everything_in_one_place(workspa
 
     monkeypatch.setattr(_replaced.os, "link", no_links)
     monkeypatch.setattr(_replaced.shutil, "copy2", fill_the_disk)
-    with pytest.raises(benchmark.WorkspaceError, match=r"Cannot keep what is to be replaced .*No space left"):
+    with pytest.raises(WorkspaceError, match=r"Cannot keep what is to be replaced .*No space left"):
         set_aside(folder)
     assert everything_in(folder) == before
     monkeypatch.setattr(_replaced.shutil, "copy2", copy)
@@ -201,7 +204,7 @@ def test_a_comparison_without_runs_names_what_was_replaced_and_a_later_fit_too(
     assert f"{replaced} still holds what was replaced by a fit that did not end" in errors
     assert replaced.is_dir()
     assert featurekit(*FIT, "--new-folds")[0] == 0
-    assert replaced_folders(folder) == []
+    assert ComparisonFolder(folder).replaced_folders() == []
 
 
 def test_a_person_is_purged_from_what_was_replaced_too(featurekit, workspace):
@@ -248,8 +251,8 @@ def test_a_data_set_that_cannot_be_prepared_leaves_the_manifest_as_it_was(
     def full(self, *_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("featurekit.project.os.fsync", full)
-    with pytest.raises(benchmark.WorkspaceError, match="No space left"):
+    monkeypatch.setattr("featurekit.files.os.fsync", full)
+    with pytest.raises(WorkspaceError, match="No space left"):
         manifest.save(workspace.manifest)
     assert everything_in(workspace.root) == before
 
@@ -260,7 +263,7 @@ def test_a_model_that_cannot_be_saved_leaves_the_one_that_was_there(featurekit, 
 
     def full(path, text):
         if path.name == "SHA256SUMS":
-            raise benchmark.WorkspaceError(f"Cannot write {path}: No space left on device.")
+            raise WorkspaceError(f"Cannot write {path}: No space left on device.")
         whole(path, text)
 
     monkeypatch.setattr(_bundle, "write_text", full)

@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
-from featurekit.evaluation.cross_validation import load_runs
-from featurekit.project import Workspace
+from featurekit.evaluation.results import load_runs
+from featurekit.project import Project
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def workspace(kept, featurekit, request, tmp_path):
     if kept.exists():
         request.getfixturevalue("portraits")
         shutil.copytree(kept, tmp_path / "work")
-        return Workspace(tmp_path / "work")
+        return Project(tmp_path / "work")
     request.getfixturevalue("prepare_table")()
     extract = ("extract", "--backbone", "mean_color", "--backbone", "pixels", "--detector", "whole_image")
     assert featurekit(*extract)[0] == 0
@@ -28,7 +28,7 @@ def workspace(kept, featurekit, request, tmp_path):
     code, _, errors = featurekit(*fit)
     assert code == 0, errors
     shutil.copytree(tmp_path / "work", kept)
-    return Workspace(tmp_path / "work")
+    return Project(tmp_path / "work")
 
 
 def one_line(result, *parts):

@@ -15,7 +15,8 @@ from featurekit.embeddings.extractor import enter, extract, load_embeddings, mak
 from featurekit.errors import ModelError
 from featurekit.estimators import CLASSIFIERS, ClassifierKind
 from featurekit.estimators._networks.estimator import CNN
-from featurekit.evaluation.cross_validation import Comparison, plan
+from featurekit.evaluation.comparison import Comparison
+from featurekit.evaluation.planning import plan
 from featurekit.faces.find import default_settings
 from featurekit.inference.model import TrainedModel, off_the_shelf_models, read_photographs
 from featurekit.inference.predict import draw_readings, readings_table, write_readings

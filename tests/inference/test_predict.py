@@ -22,7 +22,10 @@ from featurekit.data.datasets import prepare
 from featurekit.data.manifest import AGE, GENDER, Target
 from featurekit.embeddings.extractor import enter, extract, make_recipes
 from featurekit.errors import ModelError, WorkspaceError
-from featurekit.evaluation.cross_validation import Comparison, Run, _name, plan
+from featurekit.evaluation.comparison import Comparison
+from featurekit.evaluation.ensemble import combine
+from featurekit.evaluation.planning import plan
+from featurekit.evaluation.results import Run, run_name
 from featurekit.faces.find import default_settings
 from featurekit.inference import model as trained_model
 from featurekit.inference import predict as library
@@ -640,11 +643,11 @@ def test_two_models_that_only_share_a_name_are_two(models):
 
 def test_feature_sets_that_differ_by_a_point_have_folders_of_their_own():
     names = {
-        _name("gender", features, "svm", tuned=False, variation={})
+        run_name("gender", features, "svm", tuned=False, variation={})
         for features in ("net:a.b", "net.a:b", "net.a.b", "net:a:b")
     }
     assert len(names) == 4
-    assert _name("age", "dlib_age:fc7+mobilenet_v2", "svm", tuned=False, variation={}) == (
+    assert run_name("age", "dlib_age:fc7+mobilenet_v2", "svm", tuned=False, variation={}) == (
         "age--dlib_age.fc7+mobilenet_v2--svm"
     )
 
@@ -658,7 +661,7 @@ def test_ensembles_of_other_members_are_kept_beside_each_other(saved):
     joined = replace(other, features="mean_color+mean_color")
     predictions = root / "report" / "predictions"
     (predictions / f"{joined.name}.parquet").write_bytes((predictions / f"{other.name}.parquet").read_bytes())
-    made = [comparison.combine(members) for members in ([one, other], [one, joined], [one, other])]
+    made = [combine(comparison, members) for members in ([one, other], [one, joined], [one, other])]
     assert (
         made[0].name
         == made[2].name

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from featurekit.evaluation.cross_validation import Run
+from featurekit.evaluation.results import Run
 from featurekit.ops.mlflow import log_comparison, parameters_of, plain_name, points_of
 
 # MLflow uses what SQLAlchemy is about to drop; that is theirs to mend.

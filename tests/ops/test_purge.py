@@ -17,9 +17,10 @@ from featurekit.cache.store import FileIndex, Store
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.extractor import Ledger, extract, load_embeddings, make_recipes, row_keys
 from featurekit.errors import ManifestError, StoreError, UnknownNameError, WorkspaceError
+from featurekit.files import write_text
 from featurekit.ops import purge as library
 from featurekit.ops.purge import find_traces, look, purge
-from featurekit.project import Workspace, write_text
+from featurekit.project import Project
 
 FIT = ("fit", "--model", "logistic_regression", "--target", "gender", "--folds", "4", "--no-models")
 MINE = [f"s3_{picture}.png" for picture in range(3)]
@@ -36,7 +37,7 @@ def workspace(kept, featurekit, request, tmp_path, monkeypatch):
     """Eight made-up people whose faces, vectors and crops are remembered, and one comparison."""
     if kept.exists():
         shutil.copytree(kept, tmp_path / "work")
-        return Workspace(tmp_path / "work")
+        return Project(tmp_path / "work")
     monkeypatch.setattr(FileIndex, "PEACE", 0)  # the photographs are new
     request.getfixturevalue("prepare_table")()
     for backbone in ("mean_color", "pixels"):
@@ -50,7 +51,7 @@ def workspace(kept, featurekit, request, tmp_path, monkeypatch):
         "finding,face_id\nlabel_suspects,s3_1.png\nlabel_suspects,s4_0.png\n",
     )
     shutil.copytree(folder, kept)
-    return Workspace(folder)
+    return Project(folder)
 
 
 def photographs_of(workspace):
@@ -451,7 +452,7 @@ def test_a_purge_that_was_killed_anywhere_loses_nothing_of_others_and_is_run_aga
     (workspace.report("table") / "report.html").write_text("<img>")
     killed = 0
     while True:
-        copy = Workspace(tmp_path / f"copy{killed}")
+        copy = Project(tmp_path / f"copy{killed}")
         shutil.copytree(workspace.root, copy.root)
         with monkeypatch.context() as patched:
             Kill(patched, after=killed)

@@ -12,11 +12,11 @@ from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.extractor import Ledger, Recipe, row_keys
 from featurekit.errors import WeightsError, WorkspaceError
-from featurekit.evaluation import cross_validation as benchmark
+from featurekit.evaluation.provenance import versions
 from featurekit.networks.backbones import BACKBONES, Backbone
 from featurekit.ops import verify as verification
 from featurekit.ops.verify import verify_run
-from featurekit.project import Workspace
+from featurekit.project import Project
 
 FIT = ("fit", "--model", "logistic_regression", "--target", "gender", "--folds", "4", "--no-models")
 EXTRACT = ("extract", "--backbone", "mean_color", "--detector", "whole_image")
@@ -44,7 +44,7 @@ def workspace(kept, featurekit, request, tmp_path):
         beside = tmp_path / "work" / "manifest.json"
         content = json.loads(beside.read_text())
         beside.write_text(json.dumps(content | {"root": str(tmp_path / "photos")}))
-    return Workspace(tmp_path / "work")
+    return Project(tmp_path / "work")
 
 
 def verified(workspace, **options):
@@ -286,7 +286,7 @@ def test_other_versions_hardware_and_engines_are_named(workspace, monkeypatch):
         content["hardware"]["got"]["mean_color"]["engine"] = "abacus 1"
 
     change_runs(workspace, older)
-    now = benchmark.versions()["numpy"]
+    now = versions()["numpy"]
     found = verified(workspace)
     assert f"numpy: 1.0 → {now}" in found.surroundings
     assert any(line.startswith("processor: Example 3000 → ") for line in found.surroundings)

@@ -13,9 +13,9 @@ import pytest
 
 from featurekit.checks.audit import Audit
 from featurekit.data.datasets import DATASETS
-from featurekit.evaluation.comparison import Evidence
-from featurekit.evaluation.cross_validation import load_runs
-from featurekit.evaluation.outcomes import set_apart
+from featurekit.evaluation.comparable import set_apart
+from featurekit.evaluation.evidence import Evidence
+from featurekit.evaluation.results import load_runs
 from featurekit.networks.weights import WEIGHTS
 from featurekit.report import render_html, render_markdown
 from featurekit.report.tables import best_first

@@ -16,18 +16,15 @@ from PIL import Image
 from featurekit.checks.audit import Audit, Finding
 from featurekit.data.manifest import REASONS
 from featurekit.errors import WorkspaceError
-from featurekit.evaluation.comparison import (
-    Confidence,
-    Difference,
-    Estimate,
-    Evidence,
-    Limit,
-    Slice,
-    TargetEvidence,
-    Trade,
-)
-from featurekit.evaluation.cross_validation import Run, _hardware_of_all
+from featurekit.evaluation.confidence import Confidence
+from featurekit.evaluation.differences import Difference
+from featurekit.evaluation.estimates import Estimate
+from featurekit.evaluation.evidence import Evidence, TargetEvidence
+from featurekit.evaluation.provenance import hardware_of_all
+from featurekit.evaluation.results import Run
+from featurekit.evaluation.slices import Limit, Slice
 from featurekit.evaluation.timing import timed_on
+from featurekit.evaluation.trades import Trade
 from featurekit.report import render_html, render_markdown, write_changes, write_report
 from featurekit.report.cost import front_table, pareto_front
 from featurekit.report.figures import Point, Spot, confidence_plot, cost_plot, dot_plot
@@ -508,7 +505,7 @@ def test_an_ensemble_was_timed_on_all_the_machines_of_its_members():
     on_cpu = make_run(hardware={**processor.hardware, "got": got})
 
     def together(*runs):
-        return timed_on(replace(runs[0], hardware=_hardware_of_all(runs)))
+        return timed_on(replace(runs[0], hardware=hardware_of_all(runs)))
 
     assert together(processor, processor) == timed_on(processor)
     for runs in ((on_gpu, on_cpu), (on_cpu, on_gpu)):

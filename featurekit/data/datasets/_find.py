@@ -16,7 +16,7 @@ import pandas as pd
 
 from featurekit.data.file_types import ENDINGS, HEAD, RAW_ENDINGS, is_photograph
 from featurekit.errors import ManifestError
-from featurekit.project import leads_out
+from featurekit.files import leads_out
 
 # Kinds of files that are listed in a message; of more, the others' number.
 _LISTED = 4

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from featurekit.data.file_types import ENDINGS
-from featurekit.project import leads_out
+from featurekit.files import leads_out
 
 # Rows that a message shows.
 _SHOWN = 3

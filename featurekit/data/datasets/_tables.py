@@ -19,7 +19,7 @@ import pandas as pd
 
 from featurekit.data.file_types import ENDINGS
 from featurekit.errors import ManifestError
-from featurekit.project import read_plain
+from featurekit.files import read_plain
 
 MAX_BYTES = 2**32
 

@@ -28,8 +28,8 @@ from featurekit.data.datasets import RawRows, dataset
 from featurekit.data.datasets.adience import LAYOUTS, N_FOLDS, adience
 from featurekit.data.manifest import AGE_GROUP, GENDER
 from featurekit.errors import ManifestError
+from featurekit.files import sync_folder
 from featurekit.progress import Progress
-from featurekit.project import sync_folder
 
 HEADER = [
     "user_id", "original_image", "face_id", "age", "gender", "x", "y", "dx", "dy",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from featurekit.project import whole_file
+from featurekit.files import whole_file
 
 if TYPE_CHECKING:
     import torch

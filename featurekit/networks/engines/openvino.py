@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.errors import EngineError, WorkspaceError
+from featurekit.files import whole_file
 from featurekit.networks.engines import (
     ENGINES,
     Achieved,
@@ -31,7 +32,6 @@ from featurekit.networks.engines import (
 )
 from featurekit.networks.engines._onnx import NO_WEIGHT, with_outputs
 from featurekit.networks.weights import home
-from featurekit.project import whole_file
 
 _PRECISION = {"fp32": "f32", "bf16": "bf16"}
 # Raise whenever a torch module is converted differently: what was kept then goes unused.

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from featurekit.data.manifest import AGE, GENDER, Manifest
-from featurekit.evaluation.outcomes import scored_on, set_apart
+from featurekit.evaluation.comparable import scored_on, set_apart
 
 
 @pytest.fixture

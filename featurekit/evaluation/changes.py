@@ -1,0 +1,112 @@
+"""How each run of a later comparison compares with the run of its name in an earlier one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featurekit.data.manifest import Target
+from featurekit.evaluation.differences import Difference, common_faces, differences_of
+from featurekit.evaluation.estimates import losses_of
+from featurekit.evaluation.outcomes import read_predictions
+from featurekit.project import ComparisonFolder
+from featurekit.uncertainty.resampling import side_by_side, sign_flip
+
+
+def compare_runs(
+    before: Path, after: Path, runs: Mapping[str, Target], *, seed: int = 0
+) -> dict[str, Difference]:
+    """Return how each run of a later comparison compares with the run of its name in an earlier one.
+
+    Args:
+        before: folder of the earlier one.
+        after: of the later one.
+        runs: name of each run that both have → its target.
+        seed: what chance comes from.
+
+    Returns:
+        Name of the run → the difference, a gain above 0 where the later one is better; p-values are adjusted
+        for all of them together. Without runs whose predictions are not at hand, of no common face, or that
+        relabelled() names.
+    """
+    found, persons = {}, []
+    apart = relabelled(before, after, list(runs))
+    for name, target in runs.items():
+        common = _of_both(before, after, name)
+        if name not in apart and common is not None and len(common["after"]):
+            found[name] = differences_of(target, common, seed)[0]
+            gains = losses_of(target, common["before"]) - losses_of(target, common["after"])
+            persons.append((common["after"][["face_id", "subject"]], gains))
+    tested = sign_flip(*side_by_side(_same_persons(persons)), seed=seed)
+    return {
+        name: replace(one, adjusted=float(p), limit=tested.limit)
+        for (name, one), p in zip(found.items(), tested.adjusted, strict=True)
+    }
+
+
+def relabelled(before: Path, after: Path, names: Sequence[str]) -> dict[str, str]:
+    """Return which runs of two comparisons were scored on other labels or persons, and what differs.
+
+    The later run would look better or worse because its labels are others, not because the model is.
+
+    Args:
+        before: folder of the earlier one.
+        after: of the later one.
+        names: of runs that both have.
+    """
+    apart = {}
+    for name in names:
+        common = _of_both(before, after, name)
+        if common is None:
+            continue
+        n = len(common["after"])
+        changed = int((common["after"]["true"] != common["before"]["true"]).sum())
+        pairs = np.stack([common[side]["subject"].to_numpy() for side in ("after", "before")], axis=1)
+        n_subjects = {len(np.unique(column)) for column in pairs.T} | {len(np.unique(pairs, axis=0))}
+        if changed:
+            apart[name] = f"labels of {changed:,} of its {n:,} common faces have changed in between"
+        elif len(n_subjects) > 1:
+            apart[name] = "who is the same subject has changed in between"
+    return apart
+
+
+def _of_both(before: Path, after: Path, name: str) -> dict[str, pd.DataFrame] | None:
+    """Return the later and the earlier predictions of a run for the faces of both; None where they lack."""
+    paths = [ComparisonFolder(folder).prediction(name) for folder in (after, before)]
+    if not all(path.is_file() for path in paths):
+        return None
+    later, earlier = map(read_predictions, paths)
+    if "subject" not in later or "subject" not in earlier:  # written by an older version
+        return None
+    return common_faces({"after": later, "before": earlier}, "face_id")
+
+
+def _same_persons(
+    members: Sequence[tuple[pd.DataFrame, NDArray[np.float64]]],
+) -> list[tuple[NDArray[np.intp], NDArray[np.float64]]]:
+    """Number the persons of several tables alike: those who share a face are the same.
+
+    The tables' own numbers are of the manifest that each run was fitted on, which may have changed since.
+
+    Args:
+        members: of each table, its columns face_id and subject, and a number on each face.
+
+    Returns:
+        Of each table, the person on each face, and the same number.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    if not members:
+        return []
+    faces = pd.concat([table for table, _ in members], keys=range(len(members)), names=["member", None])
+    subject = faces.groupby(["member", "subject"]).ngroup().to_numpy()
+    face = pd.factorize(faces["face_id"])[0] + subject.max() + 1
+    n_nodes = int(face.max()) + 1
+    links = coo_array((np.ones(len(face), bool), (subject, face)), shape=(n_nodes, n_nodes))
+    person = connected_components(links, directed=False)[1].astype(np.intp)[subject]
+    ends = np.cumsum([len(table) for table, _ in members])[:-1]
+    return [(own, values) for own, (_, values) in zip(np.split(person, ends), members, strict=True)]

@@ -1,0 +1,134 @@
+"""Which runs of a comparison may stand beside each other, and why the others are set apart.
+
+Runs can be compared where they learned from, and were scored on, the same faces, labels and subjects.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit.data.manifest import Manifest, Target
+
+# Of a run that is set apart where the others have outcomes.
+NO_OUTCOMES = "its predictions are not here"
+_FITTED_SINCE = "was fitted again since it was averaged"
+_DIFFERS = {
+    "split": "it was scored on another split",
+    "classes": "it tells other classes apart",
+    "labels": "faces or labels of its target have changed since",
+    "subjects": "subjects have changed since",
+    "rows": "it was scored on other faces",
+}
+
+
+class Scored(Protocol):
+    """What has to be known of a run to say whether it may stand beside others."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def target(self) -> str:
+        """What it reads."""
+
+    @property
+    def created(self) -> str:
+        """When it was made, ISO 8601."""
+
+    @property
+    def folds(self) -> Mapping[str, Any]:
+        """The split it was scored on, with its sha256."""
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """Classes that it does not tell apart → rows that have them."""
+
+    @property
+    def scored_on(self) -> Mapping[str, str]:
+        """Hashes that the function scored_on returned."""
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """Of an ensemble, the names of its "members"."""
+
+
+def scored_on(manifest: Manifest, target: Target, rows: NDArray[np.intp]) -> dict[str, str]:
+    """Return hashes of what a run learns from and is scored on; runs that agree in them can be compared.
+
+    Args:
+        manifest: whose faces.
+        target: what is read.
+        rows: row numbers that are scored, shape (n,).
+
+    Returns:
+        "rows": of the faces scored; "labels": of all rows with a label of the target; "subjects": of the
+        persons on these.
+    """
+    ids = manifest.table["face_id"].to_numpy(dtype=str)
+    labelled = np.flatnonzero(manifest.labelled(target))
+    # Not to_numpy(dtype=str), which cuts every text to its first letter where one is missing.
+    labels = list(map(str, manifest.table[target.name].iloc[labelled]))
+    return {
+        "rows": hash_of_rows(ids[np.sort(rows)]),
+        "labels": _hash([ids[labelled].tolist(), labels]),
+        "subjects": _hash([ids[labelled].tolist(), manifest.subjects[labelled].tolist()]),
+    }
+
+
+def hash_of_rows(face_ids: NDArray[np.str_]) -> str:
+    """Return the hash that scored_on() gives for the faces scored, in the order of the manifest."""
+    return _hash([face_ids.tolist()])
+
+
+def _hash(lists: Sequence[Sequence[str]]) -> str:
+    return sha256(json.dumps(lists).encode()).hexdigest()
+
+
+def set_apart(runs: Sequence[Scored], manifest: Manifest | None = None) -> dict[str, str]:
+    """Return which runs cannot stand beside the others of their target, and why.
+
+    Labels and subjects count as the manifest has them now; where there is none, and for the split and the
+    rows, the newest run of a target says what the others have to agree with.
+
+    Args:
+        runs: of a comparison.
+        manifest: whose faces, as they are now.
+
+    Returns:
+        Name of the run → what differs, in words; empty where all agree.
+    """
+    apart = {}
+    for target in dict.fromkeys(run.target for run in runs):
+        mine = [run for run in runs if run.target == target]
+        newest = max(mine, key=lambda run: (run.created, run.name))
+        classes = {run.name: ", ".join(sorted(run.left_out)) for run in mine}
+        wanted = {"split": newest.folds.get("sha256"), **newest.scored_on, "classes": classes[newest.name]}
+        if manifest is not None and newest.scored_on:
+            seen = manifest.without(target, newest.left_out)
+            now = scored_on(seen, seen.target(target), np.zeros(0, np.intp))
+            wanted |= {what: now[what] for what in ("labels", "subjects")}
+        for run in mine:
+            has = {"split": run.folds.get("sha256"), **run.scored_on, "classes": classes[run.name]}
+            if has["classes"] != wanted["classes"]:  # which changes the labels that are left, too
+                has["labels"], has["subjects"] = (wanted.get(what, "") for what in ("labels", "subjects"))
+            differs = [_DIFFERS[what] for what in _DIFFERS if has.get(what) != wanted.get(what)]
+            if run.scored_on or not newest.scored_on:
+                why = " and ".join(differs)
+            else:
+                why = "an older version fitted it, which did not note what it was scored on"
+            if not why:
+                # What stands beside the mean now may be something else than what was averaged.
+                later = [
+                    one.name
+                    for one in mine
+                    if one.name in run.parameters.get("members", ()) and one.created > run.created
+                ]
+                why = f"{', '.join(later)} {_FITTED_SINCE}" if later else ""
+            if why:
+                apart[run.name] = why
+    return apart

@@ -1,0 +1,128 @@
+"""How two models of one target compare on the faces that both have read, and how all rank."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featurekit.data.manifest import Target
+from featurekit.evaluation.estimates import losses_of
+from featurekit.uncertainty.resampling import (
+    Ranks,
+    corrected_t,
+    interval,
+    mcnemar,
+    per_subject,
+    ranks,
+    resampled_sums,
+    sign_flip,
+)
+
+ALPHA = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """How two models of one target compare on the faces that both have read.
+
+    Attributes:
+        first, second: names of the runs.
+        gain: by how much the first is the better one, negative where it is the worse; a share of faces, or
+            years.
+        low, high: between which values the gain lies.
+        p_value: of the sign-flip test over subjects.
+        adjusted: the same, for all pairs of the target together (step-down max-T).
+        limit: the smallest p-value that the test can give; one that is no larger may be far smaller in truth.
+        by_folds: p-value of Nadeau & Bengio's corrected t-test over the folds; None where it says nothing.
+        by_photographs: p-value of McNemar's test, which is too small where a person has several photographs;
+            None of years.
+        only_first, only_second: photographs that only one of the two read rightly; None of years.
+    """
+
+    first: str
+    second: str
+    gain: float
+    low: float
+    high: float
+    p_value: float
+    adjusted: float
+    limit: float
+    by_folds: float | None
+    by_photographs: float | None = None
+    only_first: int | None = None
+    only_second: int | None = None
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether there is evidence that the two differ."""
+        return self.adjusted <= ALPHA
+
+
+def differences_of(target: Target, tables: Mapping[str, pd.DataFrame], seed: int) -> tuple[Difference, ...]:
+    """Return how every two models compare, by name, on tables of the same faces."""
+    names = sorted(tables)
+    table = tables[names[0]]
+    subjects, folds = table["subject"].to_numpy(), table["fold"].to_numpy()
+    # What is lost on each face, so that less is better for years and classes alike.
+    losses = np.stack([losses_of(target, tables[name]) for name in names], axis=1)
+    pairs = list(combinations(range(len(names)), 2))
+    of_each = per_subject(np.concatenate([losses, np.ones((len(losses), 1))], axis=1), subjects)
+    tested = sign_flip(of_each[:, :-1], pairs, seed=seed)
+    sums = resampled_sums(of_each, seed=seed)
+    means = sums[:, :-1] / sums[:, -1:]
+    by_fold = _by_fold(losses, folds)
+    n_test = len(losses) / len(by_fold)
+    found = []
+    for number, (i, j) in enumerate(pairs):
+        between = interval(means[:, j] - means[:, i])
+        second_opinion = corrected_t(by_fold[:, j] - by_fold[:, i], len(losses) - n_test, n_test)
+        third = None if target.is_regression else mcnemar(losses[:, i] == 0, losses[:, j] == 0, subjects)
+        found.append(
+            Difference(
+                first=names[i],
+                second=names[j],
+                gain=float(losses[:, j].mean() - losses[:, i].mean()),
+                low=between.low,
+                high=between.high,
+                p_value=float(tested.p_values[number]),
+                adjusted=float(tested.adjusted[number]),
+                limit=tested.limit,
+                by_folds=second_opinion if np.isfinite(second_opinion) else None,
+                by_photographs=third.p_value if third else None,
+                only_first=third.only_first if third else None,
+                only_second=third.only_second if third else None,
+            )
+        )
+    return tuple(found)
+
+
+def ranks_over_folds(
+    target: Target, tables: Mapping[str, pd.DataFrame]
+) -> tuple[tuple[str, ...], Ranks | None]:
+    """Return the names in the order of their mean ranks over the folds, and these, where there are enough."""
+    names = sorted(tables)
+    folds = tables[names[0]]["fold"].to_numpy()
+    losses = np.stack([losses_of(target, tables[name]) for name in names], axis=1)
+    found = ranks(-_by_fold(losses, folds)) if len(losses) else None
+    if found is None:
+        return (), None
+    order = sorted(range(len(names)), key=found.mean.__getitem__)
+    return tuple(names[i] for i in order), replace(found, mean=tuple(found.mean[i] for i in order))
+
+
+def _by_fold(losses: NDArray[np.float64], folds: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the mean losses of each fold, shape (n_folds, n_models)."""
+    return np.stack([losses[folds == number].mean(axis=0) for number in np.unique(folds)])
+
+
+def common_faces(tables: Mapping[str, pd.DataFrame], key: str = "row") -> dict[str, pd.DataFrame]:
+    """Return the rows of the faces that all tables have, in one order."""
+    shared = set.intersection(*(set(table[key]) for table in tables.values()))
+    return {
+        name: table[table[key].isin(shared)].sort_values(key, ignore_index=True)
+        for name, table in tables.items()
+    }

@@ -1,0 +1,90 @@
+"""Scores on all faces together, and between which values they lie."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featurekit.data.manifest import Target
+from featurekit.evaluation.outcomes import MOST_LABELS
+from featurekit.evaluation.scores import cells_of, from_counts, log_losses, ranked_probabilities
+from featurekit.uncertainty.resampling import Interval, bootstrap, interval, per_subject, resampled_sums
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A score on all faces together and between which values it lies; shares are between 0 and 1."""
+
+    value: float
+    low: float
+    high: float
+
+
+def estimates_of(target: Target, table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
+    """Return every score of one run whose interval can be found from sums."""
+    subjects = table["subject"].to_numpy()
+    if target.is_regression:
+        errors = losses_of(target, table)
+        return {"mae_years": mean_of_faces(errors, subjects, seed)}
+    n_classes = len(target.classes)
+    true, proba, _ = classes_of(target, table)
+    said = target.encode(list(table["predicted"]))
+    found = {}
+    if n_classes > MOST_LABELS:
+        found["exact"] = mean_of_faces((true == said).astype(float), subjects, seed)
+    else:
+        codes, n_subjects = _codes(subjects)
+        cells = cells_of(true, said, n_classes)
+        kinds, cells = np.unique(cells, return_inverse=True)  # most mistakes are never made
+        of_each = np.bincount(codes * len(kinds) + cells, minlength=n_subjects * len(kinds))
+        sums = resampled_sums(of_each.reshape(n_subjects, len(kinds)).astype(float), seed=seed)
+
+        def counts(of_kinds: NDArray[np.float64]) -> NDArray[np.float64]:
+            whole = np.zeros((*of_kinds.shape[:-1], n_classes * (n_classes + 1)))
+            whole[..., kinds] = of_kinds
+            return whole.reshape(*of_kinds.shape[:-1], n_classes, n_classes + 1)
+
+        real = from_counts(counts(np.bincount(cells).astype(float)), ordered=target.ordered)
+        drawn = from_counts(counts(sums), ordered=target.ordered)
+        for name, value in real.items():
+            if np.isfinite(value):
+                found[name] = _estimate(float(value), interval(drawn[name]))
+    found["log_loss"] = mean_of_faces(log_losses(true, proba), subjects, seed)
+    if target.ordered:
+        found["ranked_probability"] = mean_of_faces(ranked_probabilities(true, proba), subjects, seed)
+    return found
+
+
+def losses_of(target: Target, table: pd.DataFrame) -> NDArray[np.float64]:
+    """Return what is lost on each face: years, or 1 for a wrong class."""
+    if target.is_regression:
+        lost = (table["true"] - table["predicted"]).abs()
+    else:
+        lost = table["true"] != table["predicted"]
+    return lost.to_numpy(float)
+
+
+def mean_of_faces(values: NDArray[np.float64], subjects: NDArray[Any], seed: int) -> Estimate:
+    """Return the mean over faces, with its interval over persons."""
+    of_each = per_subject(np.stack([values, np.ones(len(values))], axis=1), subjects)
+    found = bootstrap(of_each, lambda sums: sums[:, 0] / sums[:, 1], seed=seed)
+    return _estimate(float(values.mean()), found)
+
+
+def classes_of(
+    target: Target, table: pd.DataFrame
+) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[Any]]:
+    """Return the class numbers, the probabilities and the persons of a run's predictions."""
+    proba = table[[f"p_{label}" for label in target.classes]].to_numpy(float)
+    return target.encode(list(table["true"])), proba, table["subject"].to_numpy()
+
+
+def _estimate(value: float, between: Interval) -> Estimate:
+    return Estimate(value, between.low, between.high)
+
+
+def _codes(subjects: NDArray[Any]) -> tuple[NDArray[np.intp], int]:
+    codes = np.unique(subjects, return_inverse=True)[1]
+    return codes, int(codes.max()) + 1

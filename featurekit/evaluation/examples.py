@@ -1,0 +1,112 @@
+"""The faces that a classifier learns from and is scored on, with what the manifest says of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit.data.manifest import Manifest, Target
+from featurekit.data.splits import Fold, FoldSet
+from featurekit.embeddings.extractor import Embeddings
+from featurekit.estimators import Crops
+from featurekit.evaluation.planning import Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """The faces of one plan: those found that have a label of its target, or of one learned together with it.
+
+    Attributes:
+        target: what y means.
+        rows: their row numbers in the manifest, increasing, shape (n,).
+        X: their vectors, shape (n, dim), or Crops for a classifier that reads those.
+        y: class numbers, or years, shape (n,); -1 or NaN for a row that is only learned from for `also`.
+        labels: the same as the table has them, shape (n,); "" or NaN where there is none.
+        subjects: person on each row, shape (n,).
+        also: labels of the targets that are learned together with it.
+    """
+
+    target: Target
+    rows: NDArray[np.intp]
+    X: Any
+    y: NDArray[Any]
+    labels: NDArray[Any]
+    subjects: NDArray[np.str_]
+    also: Mapping[Target, NDArray[Any]]
+
+    def folds(self, folds: FoldSet) -> list[Fold]:
+        """Return the folds in numbers of these rows.
+
+        A face without a label of the target may be learned from, and is not scored.
+        """
+        known = is_known(self.y)
+        dealt = folds.folds(self.rows, self.labels, self.subjects)
+        return [Fold(fold.train, fold.test[known[fold.test]]) for fold in dealt]
+
+    def part(self, which: NDArray[np.bool_]) -> "Examples":
+        """Return those of some rows."""
+        return Examples(
+            target=self.target,
+            rows=self.rows[which],
+            X=self.X[which],
+            y=self.y[which],
+            labels=self.labels[which],
+            subjects=self.subjects[which],
+            also={other: values[which] for other, values in self.also.items()},
+        )
+
+
+def examples_of(manifest: Manifest, plan: Plan, embeddings: Embeddings) -> Examples:
+    """Return what a plan learns from, out of what was extracted for it.
+
+    Args:
+        manifest: whose labels, without those of classes that are left out.
+        plan: what is read, and with which classifier.
+        embeddings: of the plan's features.
+    """
+    kind, target = plan.kind, plan.target
+    together = [manifest.target(name) for name in (kind.also(target) if kind.also else ())]
+    others = [other for other in together if manifest.labelled(other).any()]
+    learnable = manifest.labelled(target)
+    for other in others:
+        learnable = learnable | manifest.labelled(other)
+    rows, positions, _ = np.intersect1d(embeddings.rows, np.flatnonzero(learnable), return_indices=True)
+    y, labels = labels_of(manifest, target, rows)
+    vectors = embeddings.vectors
+    return Examples(
+        target=target,
+        rows=rows,
+        # Crops are large, and are not copied.
+        X=Crops(vectors, positions) if kind.reads == "crops" else vectors[positions],
+        y=y,
+        labels=labels if target.is_regression else np.where(is_known(y), labels, ""),
+        subjects=manifest.subjects[rows],
+        also={other: labels_of(manifest, other, rows)[0] for other in others},
+    )
+
+
+def labels_of(
+    manifest: Manifest, target: Target, rows: NDArray[np.intp]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return class numbers (-1 for none) or years (NaN) of rows, and what the table says."""
+    labels = manifest.table[target.name].to_numpy(dtype=float if target.is_regression else str)[rows]
+    if target.is_regression:
+        return labels, labels
+    known = manifest.labelled(target)[rows]
+    numbers = np.full(len(rows), -1, dtype=np.intp)
+    numbers[known] = target.encode(list(labels[known]))
+    return numbers, labels
+
+
+def is_known(y: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whether each row has a label."""
+    known: NDArray[np.bool_] = np.isfinite(y) if y.dtype.kind == "f" else y >= 0
+    return known
+
+
+def subject_numbers(manifest: Manifest, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return a number for the person on each row, the same in all runs of the manifest."""
+    numbers: NDArray[np.intp] = np.unique(manifest.subjects, return_inverse=True)[1][rows]
+    return numbers

@@ -1,0 +1,91 @@
+"""The model that is fitted on all faces and saved, with the calibration that the folds taught."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from featurekit.data.manifest import Manifest
+from featurekit.data.splits import FoldSet
+from featurekit.embeddings.extractor import Recipe
+from featurekit.evaluation.examples import Examples
+from featurekit.evaluation.fitting import Fitting, fit_classifier
+from featurekit.evaluation.memory import may_take
+from featurekit.evaluation.out_of_fold import OutOfFold
+from featurekit.evaluation.planning import Plan
+from featurekit.faces.find import FaceSettings
+from featurekit.inference.model import TrainedModel
+from featurekit.uncertainty.calibration import MISSED, Calibration, calibrate_classes, calibrate_years
+
+
+def final_model(
+    name: str,
+    plan: Plan,
+    examples: Examples,
+    out: OutOfFold,
+    fitting: Fitting,
+    *,
+    manifest: Manifest,
+    folds: FoldSet,
+    settings: FaceSettings,
+    recipes: Sequence[Recipe],
+    weights: Sequence[Mapping[str, Any]],
+    notes: Sequence[str],
+) -> TrainedModel:
+    """Return a model fitted on all that some fold learned from or was scored on.
+
+    Args:
+        name: of the model.
+        plan: which classifier.
+        examples: its faces.
+        out: what the models of the folds said of them.
+        fitting: how it is fitted.
+        manifest: whose faces.
+        folds: who was tested when.
+        settings: how faces were found.
+        recipes: what the vectors were made from.
+        weights: the weight files that took part.
+        notes: what was decided aloud in the folds.
+    """
+    everything = examples.part(folds.numbers[examples.rows] >= 0)
+    final, found = fit_classifier(
+        plan.kind,
+        plan.target,
+        everything.X,
+        everything.y,
+        everything.subjects,
+        replace(fitting, memory_limit=may_take()),
+        also=everything.also,
+    )
+    chosen = ", ".join(f"{key}={value}" for key, value in found.best.items()) if found else ""
+    tested = out.fold >= 0
+    return TrainedModel(
+        name=name,
+        target=plan.target,
+        classifier=plan.kind.name,
+        estimator=final,
+        settings=settings,
+        recipes=tuple(recipes),
+        training={
+            "dataset": manifest.name,
+            "synthetic": bool(manifest.info.get("synthetic")),
+            "licence": manifest.info.get("licence", ""),
+            "n_faces": int(tested.sum()),
+            "n_subjects": len(np.unique(examples.subjects[tested])),
+            "seed": fitting.seed,
+            "notes": [*notes, *([f"Tuned on all its faces: {chosen}."] if chosen else [])],
+        },
+        weights=tuple(weights),
+        calibration=_calibration(examples, out),
+    )
+
+
+def _calibration(examples: Examples, out: OutOfFold) -> Calibration | None:
+    """Return what a model fitted on all faces may promise, as the models of the folds kept it."""
+    tested = out.fold >= 0
+    target, y, subjects = examples.target, examples.y[tested], examples.subjects[tested]
+    if target.is_regression:
+        return calibrate_years(out.predicted[tested], y, subjects, missed=MISSED)
+    proba = out.probabilities[tested]
+    return calibrate_classes(proba, y, subjects, missed=MISSED, ordered=target.ordered)

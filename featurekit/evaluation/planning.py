@@ -1,0 +1,278 @@
+"""Which combinations are to be fitted: targets × feature sets × classifiers × parameters.
+
+What cannot be fitted is refused here, in words, before anything is read.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Any
+
+from featurekit.data.manifest import TARGETS, Manifest, Target, is_measured, names_ethnicity
+from featurekit.embeddings.extractor import Ledger
+from featurekit.errors import EngineError, TargetError, UnknownNameError, WorkspaceError
+from featurekit.estimators import CLASSIFIERS, ClassifierKind, fresh
+from featurekit.evaluation.readiness import LeftOut
+from featurekit.networks.backbones import Backbone, split_feature
+from featurekit.registry import unknown
+
+# What classifiers that read crops read.
+PIXELS = "pixels:rgb"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One combination to be run.
+
+    Attributes:
+        target: what is read.
+        features: "backbone:layer" of each part, in the order they are joined; of networks that are trained
+            further, what they start from.
+        kind: with which classifier.
+        parameters: of the classifier, that are not as they come.
+        is_asked: whether somebody named the classifier; else it is one of the floors of every comparison.
+        left_out: classes of the target that cannot be learned on the comparison's folds.
+    """
+
+    target: Target
+    features: tuple[str, ...]
+    kind: ClassifierKind
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    is_asked: bool = True
+    left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """What must have been extracted."""
+        return (PIXELS,) if self.kind.reads == "crops" else self.features
+
+    @property
+    def looks_at_nothing(self) -> bool:
+        """Whether it is a floor that answers without a look at any vector."""
+        return self.kind.is_baseline and self.kind.reads == "embeddings" and self.kind.features is None
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Names of the networks that are trained further."""
+        if not self.kind.starts_from:
+            return ()
+        return tuple(feature.partition(":")[0] for feature in self.features)
+
+    @property
+    def feature_name(self) -> str:
+        """Name of the feature set, default layers left out: "dlib_age+mobilenet_v2"."""
+        parts = []
+        for feature in self.features:
+            backbone, layer = split_feature(feature)
+            parts.append(backbone.name if layer == backbone.default_layer else feature)
+        return "+".join(parts)
+
+
+def plan(
+    manifest: Manifest,
+    ledger: Ledger,
+    *,
+    models: Sequence[str],
+    targets: Sequence[str] | None = None,
+    features: Sequence[str] | None = None,
+    join: bool = False,
+    variations: Sequence[Mapping[str, Any]] = ({},),
+    ethnicity: bool = False,
+) -> list[Plan]:
+    """Return every combination that was asked for, with the floors that belong in each comparison.
+
+    Args:
+        manifest: whose labels.
+        ledger: what has been extracted.
+        models: names of classifiers.
+        targets: names of targets; None for age_group, gender and age where there are labels.
+        features: feature sets, parts joined by "+"; None for each default layer extracted and, where
+            there are several, all of them joined.
+        join: only the joined set, not each alone.
+        variations: parameters, each set of which is tried with every classifier that has them all; the
+            others are run once, as they come.
+        ethnicity: whether the ethnicity that somebody is taken to have may be a target.
+
+    Raises:
+        UnknownNameError: no such classifier, backbone, layer or parameter.
+        ModelError: a classifier's parameter cannot have its value.
+        TargetError: no such target, no face has a label of it, or it is one that has to be allowed.
+        WorkspaceError: features that have not been extracted.
+        EngineError: a classifier needs a package that is not here.
+    """
+    kinds = _kinds(models)
+    wanted = _targets(manifest, targets, ethnicity)
+    # Floors alone need no features of anybody's choice.
+    sets = _feature_sets(ledger, features, join) if any(_reads_features(kind) for kind in kinds) else []
+    pictures = any(kind.reads == "crops" for kind in kinds)
+    if pictures and PIXELS not in ledger.recipes:
+        raise WorkspaceError(
+            "Networks that are trained end to end read the faces themselves, which have not been kept."
+            " Next: featurekit extract --backbone pixels"
+        )
+    plans = []
+    for target in wanted:
+        for kind in kinds:
+            asked = kind.name in models
+            if kind.features is not None:
+                chosen = _own_features(kind, target, ledger, asked=asked)
+            elif kind.reads == "crops":
+                chosen = _networks(kind, features, join)
+            else:
+                # A floor looks at no vector: always the same one, so that it stands in a comparison once.
+                chosen = [(next(iter(ledger.recipes)),)] if kind.is_baseline else sets
+            fitting = _fitting_variations(kind, target, variations)
+            plans += [Plan(target, parts, kind, changes, asked) for parts in chosen for changes in fitting]
+    _check_all_are_used(plans, models, variations)
+    return plans
+
+
+def _kinds(models: Sequence[str]) -> list[ClassifierKind]:
+    """Return the classifiers that were asked for, then the floors that belong in each comparison."""
+    kinds = [CLASSIFIERS[name] for name in dict.fromkeys(models)]
+    for kind in kinds:  # before hours of fitting, not after
+        if kind.needs and find_spec(kind.needs) is None:
+            raise EngineError(
+                f"{kind.name} needs {kind.needs}, which is not here: pip install 'featurekit[{kind.needs}]'."
+            )
+    return kinds + [kind for kind in CLASSIFIERS if kind.is_baseline and kind not in kinds]
+
+
+def _targets(manifest: Manifest, names: Sequence[str] | None, ethnicity: bool) -> list[Target]:
+    """Return the targets to be read; where none is named, those of age and gender that have labels."""
+    if names is None:
+        found = [manifest.target(name) for name in ("age_group", "gender", "age")]
+        wanted = [target for target in found if manifest.labelled(target).any()]
+    else:
+        wanted = [manifest.target_to_fit(name) for name in dict.fromkeys(names)]
+    if not wanted:
+        raise TargetError("No usable row of the manifest has a label of age_group, gender or age.")
+    for target in wanted:
+        if names_ethnicity(target.name) and not ethnicity:
+            raise TargetError(
+                f"{target.name} is called like the ethnicity that others see in a face, which no model should"
+                " be made to read lightly. For how well faces of each label are read, the label is enough:"
+                " featurekit report has it. To fit a model that reads it, say so: --allow-ethnicity."
+            )
+        if not manifest.labelled(target).any():
+            raise TargetError(f"No usable row of the manifest has a label of {target.name}.")
+        if target.name not in TARGETS and is_measured(target.classes):
+            raise TargetError(
+                f"column {target.name} is numeric ({', '.join(target.classes[:2])}, …): it cannot be a class"
+                " yet. Group it into classes in the table (e.g. pandas.cut), or call it age if it is years."
+            )
+    return wanted
+
+
+def _own_features(
+    kind: ClassifierKind, target: Target, ledger: Ledger, *, asked: bool
+) -> list[tuple[str, ...]]:
+    """Return the one feature set that a classifier reads for a target, if there is one and it is here."""
+    own = kind.features(target) if kind.features is not None else None
+    if own and own in ledger.recipes:
+        return [(own,)]
+    if own and asked:
+        raise WorkspaceError(
+            f"{kind.name} reads {own}, which has not been extracted."
+            f" Next: featurekit extract --backbone {own.partition(':')[0]}"
+        )
+    if own is None and asked:
+        raise TargetError(f"{kind.name} cannot read the target {target.name}.")
+    return []
+
+
+def _check_all_are_used(
+    plans: Sequence[Plan], models: Sequence[str], variations: Sequence[Mapping[str, Any]]
+) -> None:
+    """Raise UnknownNameError where a parameter that was given is in no plan."""
+    unused = {name for changes in variations for name in changes}
+    unused -= {name for one in plans for name in one.parameters}
+    if not unused:
+        return
+    able = [one for one in plans if one.kind.name in models]
+    known = {name for one in able for name in _parameters(one.kind, one.target)}
+    if unused <= known:
+        raise UnknownNameError(
+            f"None of {', '.join(models)} has all of the parameters {', '.join(sorted(unused))}. Fit the"
+            " models apart, each with its own parameters."
+        )
+    unused -= known
+    raise UnknownNameError(unknown(f"parameter of {', '.join(models)}", min(unused), sorted(known)))
+
+
+def _reads_features(kind: ClassifierKind) -> bool:
+    """Whether a classifier reads vectors of the user's choice."""
+    return kind.reads == "embeddings" and kind.features is None and not kind.is_baseline
+
+
+def _fitting_variations(
+    kind: ClassifierKind, target: Target, variations: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """Return the variations that a classifier can be run in; only as it comes where it has none of them."""
+    if not any(variations) or (kind.features is not None and kind.features(target) is None):
+        return [{}]
+    own = _parameters(kind, target)
+    fitting = [changes for changes in variations if set(changes) <= set(own)]
+    for changes in fitting:
+        # A value that it cannot have is met before anything is fitted.
+        fresh(kind, target, parameters=changes, seed=0, threads=1)
+    return fitting or [{}]
+
+
+def _parameters(kind: ClassifierKind, target: Target) -> Mapping[str, Any]:
+    """Return the parameters that a classifier has as it comes."""
+    own: Mapping[str, Any] = getattr(kind.make(target, 0, 1), "get_params", dict)()
+    return own
+
+
+def _networks(kind: ClassifierKind, features: Sequence[str] | None, join: bool) -> list[tuple[str, ...]]:
+    """Return what a classifier that reads crops starts from: sets of networks, or the pixels alone."""
+    if not kind.starts_from:
+        return [(PIXELS,)]
+    sets = []
+    for text in features or ["+".join(kind.starts_from)]:
+        parts = _parts(text)
+        # An inner layer is no end to train from, and what has no weights learns nothing.
+        if all(backbone.load and layer == backbone.default_layer for backbone, layer in parts):
+            sets.append(tuple(f"{backbone.name}:{layer}" for backbone, layer in parts))
+    if not sets:
+        raise WorkspaceError(
+            f"{kind.name} trains networks up to their default layers; {', '.join(features or [])} names none."
+        )
+    return [tuple(dict.fromkeys(part for parts in sets for part in parts))] if join else sets
+
+
+def _parts(text: str) -> list[tuple[Backbone, str]]:
+    """Return the networks and layers that are joined by "+"."""
+    parts = [split_feature(part) for part in text.split("+")]
+    for place, (backbone, layer) in enumerate(parts):
+        if (backbone, layer) in parts[:place]:
+            raise UnknownNameError(
+                f"{backbone.name}:{layer} is joined with itself in '{text}': the same numbers twice say"
+                " nothing more. Name it once."
+            )
+    return parts
+
+
+def _feature_sets(ledger: Ledger, features: Sequence[str] | None, join: bool) -> list[tuple[str, ...]]:
+    if features is None:
+        # A head is read by the model it belongs to, and by others only when asked for.
+        heads = [f for f in ledger.recipes if split_feature(f)[1] in split_feature(f)[0].heads]
+        # Pixels are read by networks that are trained on them, and by others only when asked for.
+        single = [f for f in ledger.recipes if f not in heads and f != PIXELS]
+        sets: list[tuple[str, ...]] = [(f,) for f in single]
+        if len(single) > 1:
+            sets = [tuple(single)] if join else [*sets, tuple(single)]
+    else:
+        sets = []
+        for text in features:
+            sets.append(tuple(f"{backbone.name}:{layer}" for backbone, layer in _parts(text)))
+        if join:
+            sets = [tuple(dict.fromkeys(part for parts in sets for part in parts))]
+    for part in dict.fromkeys(part for parts in sets for part in parts):
+        if part not in ledger.recipes:
+            raise WorkspaceError(
+                f"{part} has not been extracted. Next: featurekit extract --backbone {part}."
+                f" Extracted: {', '.join(ledger.recipes)}."
+            )
+    return list(dict.fromkeys(sets))

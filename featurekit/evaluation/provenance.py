@@ -1,0 +1,166 @@
+"""What a run was made with: data set, split, networks, versions, hardware asked for and got."""
+
+import json
+import os
+import platform
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit import __version__
+from featurekit.data.manifest import Manifest
+from featurekit.data.splits import FoldSet
+from featurekit.embeddings.extractor import Ledger, Recipe
+from featurekit.estimators import Classifier
+from featurekit.evaluation.results import Run
+from featurekit.faces.find import STATUSES
+from featurekit.networks.engines import usable_cores
+
+
+def made_with(
+    manifest: Manifest,
+    folds: FoldSet,
+    ledger: Ledger,
+    *,
+    features: Sequence[str],
+    recipes: Sequence[Recipe],
+    weights: Sequence[Mapping[str, Any]],
+    statuses: NDArray[np.uint8],
+    threads: int,
+    trainings: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Return what a run keeps of all that it was made with.
+
+    Args:
+        manifest: whose faces.
+        folds: who was tested when.
+        ledger: what was extracted, by which engines.
+        features: what was read.
+        recipes: what the vectors were made from.
+        weights: the weight files that took part.
+        statuses: what became of each row of the manifest, shape (n_rows,).
+        threads: how many all folds together had.
+        trainings: how the network of each fold was trained.
+    """
+    return {
+        "recipes": tuple(asdict(recipe) for recipe in recipes),
+        "weights": tuple(weights),
+        "hardware": _hardware(ledger, features, threads, trainings),
+        "versions": versions(),
+        "folds": {
+            "number": folds.n_folds,
+            "kind": folds.kind,
+            "seed": folds.seed,
+            "sha256": folds.sha256,
+        },
+        "dataset": _dataset(manifest, statuses),
+        "created": now(),
+    }
+
+
+def now() -> str:
+    """Return the UTC time as runs keep it, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _dataset(manifest: Manifest, statuses: NDArray[np.uint8]) -> dict[str, Any]:
+    return {
+        "name": manifest.name,
+        "synthetic": bool(manifest.info.get("synthetic")),
+        "licence": manifest.info.get("licence", ""),
+        "n_rows": len(manifest),
+        "tally": _tally(manifest.table["reason"]),
+        # Not where the pictures lie, which is nobody's business.
+        "options": {k: v for k, v in manifest.info.get("options", {}).items() if k != "root"},
+        "counts": dict(manifest.info.get("tally", {})),
+        "statuses": _tally(np.array(STATUSES)[statuses]),
+    }
+
+
+def _tally(values: Any) -> dict[str, int]:
+    counts = Counter(str(value) for value in values)
+    return {name: counts[name] for name in sorted(counts) if name}
+
+
+def _hardware(
+    ledger: Ledger, features: Sequence[str], threads: int, trainings: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return what was asked for and what was got; the networks' part is read back from their engines."""
+    networks = sorted({feature.partition(":")[0] for feature in features})
+    got = {name: dict(ledger.achieved[name]) for name in networks if name in ledger.achieved}
+    if trainings:
+        got["training"] = {name: trainings[0][name] for name in ("engine", "device", "precision")}
+    return {
+        "asked": dict(ledger.asked),
+        "got": got,
+        "processor": processor(),
+        "cores": usable_cores(),
+        "threads": threads,
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9),
+    }
+
+
+def hardware_of_all(runs: Sequence[Run]) -> dict[str, Any]:
+    """Return the hardware of the first run, with every processor, engine and device that any of them had."""
+    got: dict[str, Any] = {}
+    for run in runs:
+        for name, one in run.hardware.get("got", {}).items():
+            got[name if got.get(name, one) == one else f"{name} of {run.name}"] = one
+    processors = dict.fromkeys(str(run.hardware.get("processor", "")) for run in runs)
+    return {**runs[0].hardware, "got": got, "processor": " and ".join(processors)}
+
+
+def processor() -> str:
+    """Return the processor's name and the instructions that decide how fast it multiplies."""
+    info = Path("/proc/cpuinfo")
+    if not info.is_file():
+        return platform.processor() or platform.machine()
+    facts = dict(line.partition(":")[::2] for line in info.read_text().splitlines() if ":" in line)
+    facts = {name.strip(): value.strip() for name, value in facts.items()}
+    flags = facts.get("flags", "").split()
+    known = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in flags]
+    return f"{facts.get('model name', platform.machine())} ({', '.join(known)})"
+
+
+_DECIDE_NUMBERS = (
+    "featurekit",
+    "numpy",
+    "onnxruntime",
+    "opencv-python",
+    "openvino",
+    "pillow",
+    "scikit-learn",
+    "scipy",
+    "torch",
+    "torchvision",
+    "xgboost",
+)
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of everything that decides numbers."""
+    found = {"python": platform.python_version()}
+    for name in _DECIDE_NUMBERS:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = __version__ if name == "featurekit" else "not installed"
+    return found
+
+
+def parameters_of(classifier: Classifier) -> dict[str, Any]:
+    """Return what the classifier was made with and what it decided, as plain JSON values."""
+    made: dict[str, Any] = getattr(classifier, "get_params", dict)()
+    decided = {name: value for name, value in classifier.summary_.items() if name != "notes"}
+    # How many threads it had changes nothing but the time; what a memory limit changes stands in the notes.
+    aside = ("threads", "target", "memory_limit")
+    values = {name: value for name, value in {**made, **decided}.items() if name not in aside}
+    content: dict[str, Any] = json.loads(json.dumps(values, default=str))
+    return content

@@ -1,0 +1,203 @@
+"""What came out of a comparison, run by run, as it is kept on the disk.
+
+One combination of target, features and classifier is a Run. Runs are what the
+report is derived from, at any time and without fitting anything again.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from featurekit.data.manifest import Manifest
+from featurekit.errors import WorkspaceError
+from featurekit.evaluation.replaced import how_to_have_back
+from featurekit.files import whole_file, write_text
+from featurekit.project import ComparisonFolder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One classifier on one feature set for one target, scored out of fold.
+
+    Attributes:
+        target: name of the target.
+        classes: its classes in natural order; empty for a target in years.
+        features: name of the feature set, e.g. "dlib_age" or "dlib_age+mobilenet_v2".
+        dim: length of its vectors.
+        classifier: name of the classifier.
+        is_baseline: whether it stands in the table as a floor.
+        parameters: the classifier's parameters, as fitted.
+        notes: what was decided aloud, a sentence each (e.g. linear kernel, class weights).
+        scores: score → {"mean", "spread", "folds"}, on the faces found; spread is the standard
+            deviation over folds; shares are between 0 and 1, MAE in years or groups.
+        scores_all_rows: the same, with every labelled row without a face counted as wrong (absent for years).
+        confusion: true × predicted counts over all folds, in the order of classes; empty for years.
+        recall: share of each class found again, in the order of classes, None where nobody has it; empty
+            for years.
+        n_tested: faces scored.
+        n_labelled: usable rows with a label.
+        n_subjects: persons among the faces scored.
+        seconds: "extract", "fit", "predict": of all folds together; extract is that of the recipes, and
+            fit includes the search.
+        bytes_on_disk: size of the model fitted on all faces; 0 where none was saved.
+        peak_bytes: memory that the process held at most while the folds were fitted and read, the vectors
+            included; None where the system does not say, or nothing was fitted.
+        recipes: the Recipe of each part of the feature set.
+        weights: name, sha256, and the three licences of each weight file that took part.
+        hardware: what was asked for and what was got (engine, device, precision, processor, cores, memory).
+        versions: of python, featurekit and each library that decides numbers.
+        folds: {"number", "kind" ("official" or "made"), "seed", "sha256"}.
+        scored_on: hashes of the "rows", "labels" and "subjects" that it learned from and was scored on; empty
+            where an older version fitted it. See featurekit.evaluation.comparable.set_apart().
+        dataset: {"name", "synthetic", "n_rows", "licence", "options" of prepare but "root", "tally": reason
+            → rows, "counts": what prepare counted, "statuses": status → rows}.
+        seed: what chance came from.
+        command: the command line that made it.
+        created: UTC time, ISO 8601.
+        tuned: whether its parameters were searched for, inside every training part anew.
+        search: of each fold {"parameters": those chosen, "score": their mean on the inner folds (share of
+            right answers; minus the mean absolute error in years), "candidates": how many were tried}.
+        variation: parameters that were not left as they come.
+        left_out: classes that are not learned, because not every training part can have them → usable rows
+            that have them, which count neither as labelled nor as tested.
+        training: of a network trained end to end, of each fold {"epochs", "best_epoch", "seconds", "faces",
+            "held_out_faces", "engine", "device", "precision", "history": a line an epoch}.
+    """
+
+    target: str
+    classes: tuple[str, ...]
+    features: str
+    dim: int
+    classifier: str
+    is_baseline: bool
+    parameters: Mapping[str, Any]
+    notes: tuple[str, ...]
+    scores: Mapping[str, Mapping[str, Any]]
+    scores_all_rows: Mapping[str, Mapping[str, Any]]
+    confusion: tuple[tuple[int, ...], ...]
+    recall: tuple[float | None, ...]
+    n_tested: int
+    n_labelled: int
+    n_subjects: int
+    seconds: Mapping[str, float]
+    bytes_on_disk: int
+    recipes: tuple[Mapping[str, Any], ...]
+    weights: tuple[Mapping[str, Any], ...]
+    hardware: Mapping[str, Any]
+    versions: Mapping[str, str]
+    folds: Mapping[str, Any]
+    dataset: Mapping[str, Any]
+    seed: int
+    command: str
+    created: str
+    tuned: bool = False
+    search: tuple[Mapping[str, Any], ...] = ()
+    variation: Mapping[str, Any] = field(default_factory=dict)
+    training: tuple[Mapping[str, Any], ...] = ()
+    peak_bytes: int | None = None
+    scored_on: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+    def seen(self, manifest: Manifest) -> Manifest:
+        """Return the manifest with the labels that the run was fitted and scored on."""
+        return manifest.without(self.target, self.left_out)
+
+    @property
+    def name(self) -> str:
+        """What its files are called; unique within a comparison."""
+        return run_name(self.target, self.features, self.classifier, self.tuned, self.variation)
+
+    @property
+    def classifier_name(self) -> str:
+        """What the classifier is called beside others: a tuned or changed one is another than as it comes."""
+        changes = [f"{name.replace('_', ' ')} {value}" for name, value in self.variation.items()]
+        changes += ["tuned"] if self.tuned else []
+        return f"{self.classifier} ({', '.join(changes)})" if changes else self.classifier
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain JSON values."""
+        return asdict(self)
+
+    def save(self, folder: Path, predictions: pd.DataFrame) -> None:
+        """Write the run to folder/runs/ as JSON and its predictions to folder/predictions/ as Parquet."""
+        files = ComparisonFolder(folder)
+        with whole_file(files.prediction(self.name)) as file:
+            predictions.to_parquet(file, index=False)
+        text = json.dumps(self.to_json(), indent=2, allow_nan=False)
+        write_text(files.run(self.name), text + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> "Run":
+        """Read what save() wrote.
+
+        Raises:
+            WorkspaceError: the file is not a run of this version.
+        """
+        try:
+            content = json.loads(path.read_text())
+            for name in ("classes", "notes", "recall", "recipes", "weights", "search", "training"):
+                content[name] = tuple(content.get(name, ()))
+            content["confusion"] = tuple(tuple(row) for row in content["confusion"])
+            return cls(**content)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise WorkspaceError(
+                f"{path} is not a run of this version of featurekit ({error}). Delete it, and fit it again:"
+                " featurekit fit."
+            ) from error
+
+
+def load_runs(folder: Path) -> list[Run]:
+    """Return every run of a comparison, by name.
+
+    Raises:
+        WorkspaceError: a file is no run, or two files hold the same one.
+    """
+    found: dict[str, Path] = {}
+    runs = []
+    for path in ComparisonFolder(folder).all_runs():
+        run = Run.load(path)
+        if run.name in found:
+            raise WorkspaceError(
+                f"{found[run.name].name} and {path.name} in {path.parent} both hold the run {run.name}, which"
+                " would be ranked twice. Delete the one that is a copy."
+            )
+        found[run.name] = path
+        runs.append(run)
+    return runs
+
+
+def some_runs(folder: Path) -> list[Run]:
+    """Return every run of a comparison that must have one, by name.
+
+    Raises:
+        WorkspaceError: it has none.
+    """
+    runs = load_runs(folder)
+    if not runs:
+        replaced = ComparisonFolder(folder).replaced_folders()
+        if replaced:
+            raise WorkspaceError(
+                f"There is no run in {folder}; what an earlier one replaced is in {replaced[-1]}. To have it"
+                f" back: {how_to_have_back(replaced[-1], ComparisonFolder(folder).project.models)}"
+            )
+        others = sorted(path for path in folder.parent.glob("*") if path.is_dir())
+        known = [path.name for path in others if ComparisonFolder(path).all_runs()]
+        raise WorkspaceError(
+            f"There is no run in {folder}. Next: featurekit fit --name {folder.name} --model svm."
+            f" Comparisons with runs: {', '.join(known) or 'none'}."
+        )
+    return runs
+
+
+def run_name(target: str, features: str, classifier: str, tuned: bool, variation: Mapping[str, Any]) -> str:
+    """Return what the files of a run are called; unique within a comparison."""
+    changes = "".join(f"--{name}-{value}" for name, value in variation.items())
+    classifier = re.sub(r"[^\w.-]+", "-", classifier).strip("-")
+    # No colon in a file's name; a point that was there already is doubled, so that two names stay two.
+    features = features.replace(".", "..").replace(":", ".")
+    return f"{target}--{features}--{classifier}{changes}{'--tuned' if tuned else ''}"
