@@ -35,7 +35,7 @@ def work(job: Mapping[str, Any]) -> dict[str, Any]:
     readings: list[list[Any]] = []
     for target in (AGE, GENDER):
         head = load_embeddings(manifest, [extraction.recipes[HEADS[target.name]]], settings, store)
-        reader = OffTheShelf(target_name=target.name, seed=0, threads=1)
+        reader = OffTheShelf(target_name=target.name, random_state=0, n_jobs=1)
         reader.fit(head.vectors, head.rows, groups=head.face_ids)
         read = reader.predict(head.vectors)
         readings.append([GENDER.classes[number] for number in read] if target is GENDER else read.tolist())

@@ -36,7 +36,7 @@ def work(job: Mapping[str, Any]) -> dict[str, Any]:
     """Train on the faces of job["folder"] as featurekit does."""
     from featurekit.data.manifest import AGE, GENDER
     from featurekit.embeddings.extractor import load_embeddings
-    from featurekit.estimators import CLASSIFIERS, fresh
+    from featurekit.estimators import CLASSIFIERS, Resources, fresh
     from featurekit.estimators._networks.crops import as_crops
     from featurekit.estimators._networks.heads import head_for
     from featurekit.estimators._networks.reading import achieved
@@ -58,7 +58,7 @@ def work(job: Mapping[str, Any]) -> dict[str, Any]:
         networks=("mobilenet_v2",),
         parameters={"erasing": 0.0},
         seed=job["round"],
-        threads=threads,
+        resources=Resources(threads=threads),
     )
     cnn.heads_ = (head_for(AGE), head_for(GENDER))
     network = cnn._fresh_network()
@@ -89,7 +89,7 @@ def work(job: Mapping[str, Any]) -> dict[str, Any]:
         cnn._augmentation(),
         Setting(
             side=cnn.side,
-            seed=cnn.seed,
+            seed=cnn.random_state,
             device=device,
             precision=precision,
             threads=threads,

@@ -25,7 +25,7 @@ from featurekit.estimators._threads import one_blas_thread
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
+class Estimator(BaseEstimator):
     """An estimator whose parameters are the fields of its dataclass.
 
     Attributes:

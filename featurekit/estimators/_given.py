@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from joblib import effective_n_jobs
 from numpy.typing import NDArray
 from sklearn.base import clone, is_classifier
 from sklearn.utils import ClassifierTags, RegressorTags, get_tags
@@ -94,13 +93,11 @@ class Given(Estimator):
         own = model.get_params()
         if "random_state" in own:
             model.set_params(random_state=self._draw_seed())
-        if "n_jobs" in own:
-            model.set_params(n_jobs=int(effective_n_jobs(self.n_jobs)))
         asks = "groups" in inspect.signature(model.fit).parameters
         more = {"groups": groups} if asks and groups is not None else {}
         with one_blas_thread(), no_convergence_warnings():
             model.fit(X, y, **more)
-        if "n_jobs" in own:
+        if own.get("n_jobs") is not None:
             model.set_params(n_jobs=None)
         self.model_ = model
         if is_classifier(model):
@@ -122,6 +119,7 @@ class Given(Estimator):
         """Return the probability of each class of classes_, shape (n, n_classes); 1 for a sure answer."""
         check_is_fitted(self)
         if not hasattr(self.model_, "predict_proba"):
-            return (self.predict(X)[:, None] == self.classes_).astype(np.float64)
+            sure: NDArray[np.float64] = (self.predict(X)[:, None] == self.classes_).astype(np.float64)
+            return sure
         with one_blas_thread():
             return np.asarray(self.model_.predict_proba(X), np.float64)

@@ -65,11 +65,11 @@ class OffTheShelf(Estimator):
 
     def _check(self, X: Any) -> NDArray[np.float32]:
         check_is_fitted(self)
-        X = check_array(X, dtype=np.float32)
+        vectors: NDArray[np.float32] = check_array(X, dtype=np.float32)
         expected = len(GENDER.classes) if self.target_name == GENDER.name else len(YEARS)
-        if X.shape[1] != expected:
+        if vectors.shape[1] != expected:
             raise ValueError(
                 f"{self.target_name} is read from {expected} probabilities of {HEADS[self.target_name]},"
-                f" not from {X.shape[1]} numbers."
+                f" not from {vectors.shape[1]} numbers."
             )
-        return X
+        return vectors

@@ -1,7 +1,7 @@
 """One fitted classifier with all it needs to read a new photograph.
 
 A model is a folder without pickle: model.skops holds the classifier and is only
-loaded through a constant list of allowed types, or model.safetensors holds the
+loaded through the list of types that the registered member declares, or model.safetensors holds the
 weights of a network that was trained end to end; either is loaded after every file
 matched its hash, and has to answer before anybody relies on it. model.json holds the
 recipe of its vectors, and README.md is its card; see _bundle.py. A model reads vectors
@@ -34,6 +34,7 @@ from featurekit.embeddings.extractor import (
 )
 from featurekit.errors import FeaturekitError, ImageError, ModelError
 from featurekit.estimators import CLASSIFIERS, Classifier, ClassifierKind
+from featurekit.estimators.given import kind_of_saved
 from featurekit.faces.find import (
     STATUS_MEANINGS,
     CropKind,
@@ -55,43 +56,6 @@ from featurekit.uncertainty.calibration import Calibration, apply_temperature
 # Photographs that go through the models together.
 BATCH = 32
 
-# Types that skops may build while it loads a model: those that our classifiers are made of, and not all that
-# skops trusts by itself. Never extended by what a file asks for.
-TRUSTED_TYPES: tuple[str, ...] = (
-    "builtins.bytes",
-    "builtins.dict",
-    "builtins.list",
-    "builtins.str",
-    "builtins.tuple",
-    "featurekit.estimators._scikit.Scikit",
-    "featurekit.estimators._linear.Linear",
-    "featurekit.estimators._mlp.MLP",
-    "featurekit.estimators._off_the_shelf.OffTheShelf",
-    "featurekit.estimators._forest.Forest",
-    "featurekit.estimators._svm.classifier.SVM",
-    "featurekit.estimators._svm.regressor.SVMRegressor",
-    "featurekit.estimators._boosting.XGBoost",
-    "numpy.bool",
-    "numpy.float32",
-    "numpy.float64",
-    "numpy.int32",
-    "numpy.int64",
-    "numpy.ndarray",
-    "numpy.random.mtrand.RandomState",
-    "sklearn.dummy.DummyClassifier",
-    "sklearn.dummy.DummyRegressor",
-    "sklearn.ensemble._forest.RandomForestClassifier",
-    "sklearn.ensemble._forest.RandomForestRegressor",
-    "sklearn.linear_model._logistic.LogisticRegression",
-    "sklearn.linear_model._ridge.Ridge",
-    "sklearn.neural_network._multilayer_perceptron.MLPClassifier",
-    "sklearn.neural_network._multilayer_perceptron.MLPRegressor",
-    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-    "sklearn.preprocessing._label.LabelBinarizer",
-    "sklearn.tree._classes.DecisionTreeClassifier",
-    "sklearn.tree._classes.DecisionTreeRegressor",
-    "sklearn.tree._tree.Tree",
-)
 # What a classifier made of a stranger's numbers has been seen to raise when it is put together or asked.
 _UNFIT = (
     ArithmeticError,
@@ -209,11 +173,9 @@ class TrainedModel:
             facts, tensors = estimator.to_tensors()
             data = save(tensors)
         else:
-            import skops.io
-
             file_name = SKOPS
-            data = skops.io.dumps(estimator)
-            strange = _strange_types(data)
+            data = _dumped(estimator, self.name)
+            strange = _strange_types(data, kind_of_saved(self.classifier))
             if strange:
                 raise ModelError(f"{self.name} holds types that no loader may build: {', '.join(strange)}.")
         content = {
@@ -239,7 +201,7 @@ class TrainedModel:
         """
         content, file_name, data = read_bundle(folder)
         try:
-            kind = CLASSIFIERS[content["classifier"]]
+            kind = kind_of_saved(content["classifier"])
             target = Target.from_json(content["target"])
             model = cls(
                 name=content["name"],
@@ -285,22 +247,39 @@ def _learned(
     import skops.io
     from skops.io.exceptions import UntrustedTypesFoundException
 
-    strange = _strange_types(data)
+    strange = _strange_types(data, kind)
     if strange:
         raise ModelError(f"{SKOPS} holds types that are not allowed: {', '.join(strange)}.")
     try:
-        estimator = skops.io.loads(data, trusted=list(TRUSTED_TYPES))
+        estimator = skops.io.loads(data, trusted=list(kind.may_hold))
     except UntrustedTypesFoundException as error:
         raise ModelError(f"{SKOPS} holds types that are not allowed: {error}") from error
     if type(estimator) is not type(unfitted):
         raise ModelError(f"{SKOPS} holds a {type(estimator).__name__}, which is no fitted {kind.name}.")
-    estimator.threads = unfitted.threads  # those of this machine
+    estimator.validate()
+    estimator.n_jobs = unfitted.n_jobs  # those of this machine
     estimator.check_learned(unfitted)
     return estimator
 
 
-def _strange_types(data: bytes) -> list[str]:
-    """Return the types that a file of skops names and that no model is made of.
+def _dumped(estimator: Any, name: str) -> bytes:
+    """Return a fitted classifier as skops keeps it.
+
+    Raises:
+        ModelError: skops knows no way to keep a part of it.
+    """
+    import skops.io
+    from skops.io.exceptions import UnsupportedTypeException
+
+    try:
+        data: bytes = skops.io.dumps(estimator)
+    except UnsupportedTypeException as error:
+        raise ModelError(f"{name} holds what skops cannot keep: {error}") from error
+    return data
+
+
+def _strange_types(data: bytes, kind: ClassifierKind) -> list[str]:
+    """Return the types that a file of skops names and that no such classifier is made of.
 
     Raises:
         ValueError: it is compressed, which skops is never asked for: a few bytes could unpack to anything.
@@ -319,7 +298,7 @@ def _strange_types(data: bytes) -> list[str]:
             parts += part.values()
         elif isinstance(part, list):
             parts += part
-    return sorted(found - set(TRUSTED_TYPES))
+    return sorted(found - set(kind.may_hold))
 
 
 def _check_answers(model: TrainedModel, kind: ClassifierKind) -> None:

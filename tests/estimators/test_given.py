@@ -84,7 +84,7 @@ def test_its_parameters_are_set_by_its_own_names():
         fresh(kind, GENDER, parameters={"n_neighbors": "many"}).validate()
 
 
-def test_chance_and_threads_are_told_where_it_takes_them():
+def test_chance_is_told_where_it_takes_it_and_threads_change_nothing():
     X, y, groups = people()
     kind = classifier_named("sklearn.ensemble.ExtraTreesClassifier")
     fits = [

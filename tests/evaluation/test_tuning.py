@@ -9,7 +9,8 @@ import pytest
 from featurekit.data.manifest import AGE, AGE_GROUP, GENDER
 from featurekit.data.splits import Fold
 from featurekit.errors import EngineError
-from featurekit.estimators import CLASSIFIERS, ClassifierKind
+from featurekit.estimators import CLASSIFIERS, ClassifierKind, Resources
+from featurekit.estimators._estimator import Estimator
 from featurekit.estimators._linear import ridge_answers
 from featurekit.estimators._svm.classifier import SVM
 from featurekit.estimators._svm.kernels import Distances, rbf_kernel, search_bytes
@@ -27,7 +28,7 @@ def clouds(n: int = 120, n_classes: int = 2, dim: int = 10, apart: float = 1.5, 
     return X.astype(np.float32), y, np.repeat([f"s{i}" for i in range(n // 2)], 2)
 
 
-class Nearest:
+class Nearest(Estimator):
     """Says the class of the nearest training row, or of a random one; remembers what it was fitted on."""
 
     seen: list = []  # noqa: RUF012  # shared on purpose: the test reads what every fit was given
@@ -35,11 +36,11 @@ class Nearest:
     def __init__(self):
         self.guess, self.summary_ = False, {"notes": []}
 
-    def set_params(self, guess):
+    def set_params(self, guess=False):
         self.guess = guess
         return self
 
-    def fit(self, X, y, *, groups):
+    def fit(self, X, y, groups=None):
         self.X, self.y, self.classes_ = X, y, np.unique(y)
         Nearest.seen.append((X.copy(), groups.copy()))
         return self
@@ -187,7 +188,9 @@ def test_where_the_machine_will_be_linear_the_linear_machine_is_searched(target)
 def test_threads_do_not_change_a_search():
     X, y, people = clouds(n_classes=8, apart=1)
     for name in ("svm", "xgboost"):
-        one, two = (search(CLASSIFIERS[name], AGE_GROUP, X, y, people, threads=n) for n in (1, 2))
+        one, two = (
+            search(CLASSIFIERS[name], AGE_GROUP, X, y, people, resources=Resources(threads=n)) for n in (1, 2)
+        )
         assert (one.scores == two.scores).all()
         assert one.best == two.best
 
@@ -208,7 +211,7 @@ def test_a_kernel_that_takes_too_much_memory_is_approximated_and_it_is_said():
 def test_a_search_without_memory_for_kernels_fits_each_candidate_and_says_so():
     X, y, people = clouds(n=160)
     grid = {"C": (0.5, 2.0)}
-    found = search(CLASSIFIERS["svm"], GENDER, X, y, people, grid=grid, memory_limit=10_000)
+    found = search(CLASSIFIERS["svm"], GENDER, X, y, people, grid=grid, resources=Resources(memory=10_000))
     assert SVM(memory_limit=10_000).search_scores(X, y, folds=[], candidates=[{"C": 2.0}]) is None
     assert found.scores.shape == (2, 3)
     assert found.scores.min() > 0.5
@@ -216,7 +219,7 @@ def test_a_search_without_memory_for_kernels_fits_each_candidate_and_says_so():
 
 
 def test_the_memory_of_a_search_is_foretold():
-    svm = SVM(threads=2, feature_blocks=(10, 20))
+    svm = SVM(n_jobs=2, feature_blocks=(10, 20))
     assert svm.bytes_needed(10_000, searching=True) == search_bytes(10_000, 2, 2)
     # Two parts' distances and a kernel for each thread, 800 MB each, beside what libsvm keeps.
     assert 3.2e9 < svm.bytes_needed(10_000, searching=True) < 4.1e9

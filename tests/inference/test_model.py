@@ -272,8 +272,8 @@ def tiny_cnn(portraits, monkeypatch):
             learning_rate=0.03,
             head_epochs=0,
             decay=1.0,
-            seed=seed,
-            threads=threads,
+            random_state=seed,
+            n_jobs=threads,
         )
 
     CLASSIFIERS.names()
