@@ -28,13 +28,14 @@ def work(job: Mapping[str, Any]) -> dict[str, Any]:
     """Extract with both networks and read age and gender from their heads."""
     from featurekit.data.targets import AGE, GENDER
     from featurekit.embeddings.vectors import load_embeddings
-    from featurekit.estimators.off_the_shelf import HEADS, OffTheShelf
+    from featurekit.estimators._dlib_heads import HEADS
+    from featurekit.estimators._off_the_shelf import OffTheShelf
 
     manifest, extraction, store, settings, answer = _ours.extracted(job, ["dlib_age", "dlib_gender"])
     readings: list[list[Any]] = []
     for target in (AGE, GENDER):
         head = load_embeddings(manifest, [extraction.recipes[HEADS[target.name]]], settings, store)
-        reader = OffTheShelf(target_name=target.name, seed=0, threads=1)
+        reader = OffTheShelf(target_name=target.name, random_state=0, n_jobs=1)
         reader.fit(head.vectors, head.rows, groups=head.face_ids)
         read = reader.predict(head.vectors)
         readings.append([GENDER.classes[number] for number in read] if target is GENDER else read.tolist())

@@ -23,7 +23,7 @@ import _side_by_side as harness
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.estimators._augmentation import NOTHING, Augmentation, Change, changed
+from featurekit.estimators._networks.augmentation import NOTHING, Augmentation, Change, changed
 from featurekit.evaluation.provenance import processor
 from featurekit.faces.detectors._frame import import_cv2
 from featurekit.faces.images import read_image

@@ -1,11 +1,12 @@
-"""featurekit's search for an SVM's parameters against GridSearchCV(SVC), plain and with scikit-learn-intelex.
+"""What `fit --tune` does for an SVM against GridSearchCV(SVC), plain and with scikit-learn-intelex.
 
     python benchmarks/grid_search.py                     # made-up data: n = 2,000, d = 512 and 2,048
     python benchmarks/grid_search.py --workspace PATH    # also the vectors of dlib_age in a workspace
 
 16 combinations (4 C × 4 gamma) × 5 folds that share no group. All sides get the same rows, folds and
-parameters and give the accuracy of every combination in every fold; those are compared number by number. The
-made-up data are eight overlapping classes of a fixed seed: they say nothing of faces.
+parameters, learn the same scaling in every training part, and give the accuracy of every combination in
+every fold; those are compared number by number. The made-up data are eight overlapping classes of a fixed
+seed: they say nothing of faces.
 """
 
 import argparse
@@ -31,7 +32,7 @@ INTELEX_ENVIRONMENT = harness.Environment(
 )
 OURS, PLAIN, INTELEX = "featurekit", "scikit-learn", "scikit-learn-intelex"
 C = [0.5, 2.0, 8.0, 32.0]
-WIDTHS = [0.25, 0.5, 1.0, 2.0]  # of gamma, in units of scikit-learn's "scale"
+WIDTHS = [0.25, 0.5, 1.0, 2.0]  # gamma, of vectors scaled to a total variance of 1
 N, DIMS, FOLDS, CLASSES = 2000, (512, 2048), 5, 8
 WANTED = {512: 10.0, 2048: 20.0}
 
@@ -44,19 +45,21 @@ class Split(NamedTuple):
 
 
 def search(
-    X: NDArray[np.float64],
+    X: NDArray[np.float32],
     y: NDArray[np.intp],
     gammas: list[float],
     folds: list[Split],
     threads: int,
 ) -> NDArray[np.float64]:
-    """Return featurekit's scores, shape (n_gamma, n_C, n_folds)."""
-    from featurekit.estimators._kernels import grid_search_svc
+    """Return the scores of the search that fit --tune makes, shape (n_gamma, n_C, n_folds)."""
+    from featurekit.data.targets import Target
+    from featurekit.estimators import CLASSIFIERS, candidates
 
-    scores: NDArray[np.float64] = grid_search_svc(
-        X, y, C=C, gamma=gammas, folds=folds, class_weight=None, threads=threads
-    )
-    return scores
+    target = Target("cloud", tuple(map(str, range(CLASSES))))
+    svm: Any = CLASSIFIERS["svm"].make(target, 0, threads)
+    tried = candidates({"gamma": gammas, "C": C})
+    scores: NDArray[np.float64] = svm.search_scores(X, y, folds=folds, candidates=tried)
+    return scores.reshape(len(gammas), len(C), len(folds))
 
 
 def work(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,16 +81,16 @@ def work(job: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def made_up(n: int, dim: int) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.intp]]:
+def made_up(n: int, dim: int) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp]]:
     """Return vectors, classes and groups (four rows each) of a fixed seed."""
     rng = np.random.default_rng(0)
     y = rng.integers(0, CLASSES, n)
     hidden = rng.normal(size=(CLASSES, 16))[y] + 1.5 * rng.normal(size=(n, 16))
     X = hidden @ rng.normal(size=(16, dim)) + 2.0 * rng.normal(size=(n, dim))
-    return X / X.std(), y, np.arange(n) // 4
+    return (X / X.std()).astype(np.float32), y, np.arange(n) // 4
 
 
-def from_workspace(folder: Path, n: int) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.intp]]:
+def from_workspace(folder: Path, n: int) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp]]:
     """Return dlib_age's vectors of a workspace, their age groups and their persons' numbers."""
     from featurekit.cache.store import Store
     from featurekit.data.manifest import Manifest
@@ -108,7 +111,7 @@ def from_workspace(folder: Path, n: int) -> tuple[NDArray[np.float64], NDArray[n
     persons = np.unique(manifest.table["subject_id"].iloc[found.rows[kept]].astype(str), return_inverse=True)[
         1
     ]
-    return found.vectors[kept].astype(np.float64), y, persons
+    return found.vectors[kept], y, persons
 
 
 def judge_with(wanted: float, gammas: Sequence[float]) -> harness.Judge:
@@ -146,7 +149,7 @@ def judge_with(wanted: float, gammas: Sequence[float]) -> harness.Judge:
 
 def case_of(
     title: str,
-    data: tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.intp]],
+    data: tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp]],
     wanted: float,
     path: Path,
 ) -> harness.Case:
@@ -158,12 +161,11 @@ def case_of(
     for number, (_, test) in enumerate(GroupKFold(FOLDS).split(X, y, groups)):
         fold[test] = number
     np.savez(path, X=X, y=y, fold=fold, allow_pickle=False)
-    gammas = [float(width / (X.shape[1] * X.var())) for width in WIDTHS]
-    job = {"data": str(path), "C": C, "gamma": gammas}
-    ours = harness.Side(name=OURS, about="grid_search_svc()", script=Path(__file__), job=job)
+    job = {"data": str(path), "C": C, "gamma": WIDTHS}
+    ours = harness.Side(name=OURS, about="the search of fit --tune", script=Path(__file__), job=job)
     plain = harness.Side(
         name=PLAIN,
-        about="GridSearchCV(SVC()), a process a thread",
+        about="GridSearchCV of scaling and SVC(), a process a thread",
         script=harness.BENCHMARKS / "rivals" / "grid_search_cv.py",
         job={**job, "intelex": False},
         environment=PLAIN_ENVIRONMENT,
@@ -176,7 +178,7 @@ def case_of(
         environment=INTELEX_ENVIRONMENT,
     )
     title = f"{title}: n = {len(y):,}, d = {X.shape[1]:,}, 16 combinations × {FOLDS} folds"
-    return harness.Case(title=title, unit="", sides=[ours, plain, intelex], judge=judge_with(wanted, gammas))
+    return harness.Case(title=title, unit="", sides=[ours, plain, intelex], judge=judge_with(wanted, WIDTHS))
 
 
 def parse() -> argparse.Namespace:

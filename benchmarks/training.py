@@ -36,16 +36,19 @@ def work(job: Mapping[str, Any]) -> dict[str, Any]:
     """Train on the faces of job["folder"] as featurekit does."""
     from featurekit.data.targets import AGE, GENDER
     from featurekit.embeddings.vectors import load_embeddings
-    from featurekit.estimators import CLASSIFIERS, fresh
-    from featurekit.estimators import _cnn as library
-    from featurekit.estimators._heads import head_for
-    from featurekit.estimators._training import Faces, Schedule, achieved, train
+    from featurekit.estimators import CLASSIFIERS, Resources, fresh
+    from featurekit.estimators._networks.crops import as_crops
+    from featurekit.estimators._networks.heads import head_for
+    from featurekit.estimators._networks.reading import achieved
+    from featurekit.estimators._networks.sampler import Faces
+    from featurekit.estimators._networks.schedule import Schedule
+    from featurekit.estimators._networks.trainer import Setting, train
     from featurekit.networks.engines import resolve
 
     manifest, extraction, store, settings, answer = _ours.extracted(job, ["pixels"])
     recipes = list(extraction.recipes.values())
     found = load_embeddings(manifest, recipes, settings, store)
-    crops = library.as_crops(found.vectors)
+    crops = as_crops(found.vectors)
     years = manifest.table["age"].to_numpy(np.float32)[found.rows]
     gender = GENDER.encode(list(manifest.table["gender"].iloc[found.rows])).astype(np.int64)
     threads = int(job["threads"])
@@ -55,7 +58,7 @@ def work(job: Mapping[str, Any]) -> dict[str, Any]:
         networks=("mobilenet_v2",),
         parameters={"erasing": 0.0},
         seed=job["round"],
-        threads=threads,
+        resources=Resources(threads=threads),
     )
     cnn.heads_ = (head_for(AGE), head_for(GENDER))
     network = cnn._fresh_network()
@@ -84,12 +87,14 @@ def work(job: Mapping[str, Any]) -> dict[str, Any]:
         everyone.some(np.flatnonzero(is_held_out)),
         schedule,
         cnn._augmentation(),
-        side=cnn.side,
-        seed=cnn.seed,
-        device=device,
-        precision=precision,
-        threads=threads,
-        watch=lambda text, share: ends.append(time.perf_counter()) if "held out" in text else None,
+        Setting(
+            side=cnn.side,
+            seed=cnn.random_state,
+            device=device,
+            precision=precision,
+            threads=threads,
+            watch=lambda text, share: ends.append(time.perf_counter()) if "held out" in text else None,
+        ),
     )
     got = achieved(network, precision)
     return {

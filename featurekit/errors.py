@@ -3,17 +3,18 @@
     FeaturekitError
     ├── WorkspaceError      a step whose earlier step has not been done, or a folder that cannot be used
     ├── ManifestError       a data set or manifest that cannot be used as it is
-    ├── UnknownNameError    a backbone, classifier, detector or data set nobody registered
-    ├── TargetError         labels that a target does not know, or too few of them
+    ├── UnknownNameError *  a backbone, classifier, detector or data set nobody registered
+    ├── TargetError *       labels that a target does not know, or too few of them
     ├── WeightsError        a weight file that is missing, unknown or not the one it should be
     ├── ImageError          one picture that cannot be read; carries the row's status
     │   └── MissingDecoderError  one that a library would decode which is not installed
     ├── EngineError         a device or precision that was asked for and not got
     ├── StoreError          a cache that cannot be written or is not what it says
-    ├── EmbeddingError      vectors that do not belong to the faces they are used for
-    ├── FoldError           folds that cannot be made, or that share a subject
-    └── ModelError          a fitted model that cannot be saved, loaded or used here
+    ├── EmbeddingError *    vectors that do not belong to the faces they are used for
+    ├── FoldError *         folds that cannot be made, or that share a subject
+    └── ModelError *        a parameter that cannot have its value, or a fitted model that cannot be used here
 
+Those with a star are ValueErrors too: something was given that cannot be taken, as scikit-learn says it.
 The command line prints these without a traceback. Any other exception is a bug
 and keeps its traceback.
 """
@@ -31,11 +32,11 @@ class ManifestError(FeaturekitError):
     """A data set or manifest that cannot be used as it is."""
 
 
-class UnknownNameError(FeaturekitError):
+class UnknownNameError(FeaturekitError, ValueError):
     """A backbone, classifier, detector or data set nobody registered."""
 
 
-class TargetError(FeaturekitError):
+class TargetError(FeaturekitError, ValueError):
     """Labels that a target does not know, or too few of them."""
 
 
@@ -75,13 +76,13 @@ class StoreError(FeaturekitError):
     """A cache, or a store of another, that cannot be reached or written, or is not what it says."""
 
 
-class EmbeddingError(FeaturekitError):
+class EmbeddingError(FeaturekitError, ValueError):
     """Vectors that do not belong to the faces they are used for."""
 
 
-class FoldError(FeaturekitError):
+class FoldError(FeaturekitError, ValueError):
     """Folds that cannot be made, or that share a subject."""
 
 
-class ModelError(FeaturekitError):
-    """A fitted model that cannot be saved, loaded or used here."""
+class ModelError(FeaturekitError, ValueError):
+    """A parameter that cannot have its value, or a fitted model that cannot be saved, loaded or used here."""

@@ -38,6 +38,7 @@ class Registry(Generic[Member]):
         self.kind = kind
         self._package = package
         self._members: dict[str, Member] = {}
+        self._aliases: dict[str, Member] = {}
         self._scanned = False
 
     def add(self, member: Member) -> Member:
@@ -47,13 +48,22 @@ class Registry(Generic[Member]):
         self._members[member.name] = member
         return member
 
+    def add_alias(self, member: Member) -> Member:
+        """Let an older name be understood; it is not listed."""
+        if member.name in self._members or member.name in self._aliases:
+            raise ValueError(f"Two {self.kind}s are called {member.name}.")
+        self._aliases[member.name] = member
+        return member
+
     def names(self) -> list[str]:
-        """Every name, in alphabetical order."""
+        """Every name that is listed, in alphabetical order."""
         self._scan()
         return sorted(self._members)
 
     def __getitem__(self, name: str) -> Member:
         self._scan()
+        if name in self._aliases:
+            return self._aliases[name]
         if name not in self._members:
             raise UnknownNameError(unknown(self.kind, name, self.names()))
         return self._members[name]

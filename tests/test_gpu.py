@@ -7,8 +7,8 @@ import pytest
 
 from featurekit.data.targets import AGE, GENDER
 from featurekit.errors import EngineError
-from featurekit.estimators import CLASSIFIERS, fresh
-from featurekit.estimators._augmentation import NOTHING, Augmentation, changed_together
+from featurekit.estimators import CLASSIFIERS, Resources, fresh
+from featurekit.estimators._networks.augmentation import NOTHING, Augmentation, changed_together
 from featurekit.networks.backbones import BACKBONES
 from featurekit.networks.engines import cuda_is_usable
 from featurekit.networks.weights import read
@@ -32,11 +32,9 @@ def trained(name: str = "residual_attention", *, seed: int = 0, told=None, **par
     X, y, age, groups = people()
     made = {"side": SIDE, "epochs": 6, "head_epochs": 0, "batch_size": 16, "device": "cuda"} | parameters
     networks = ("mobilenet_v2",) if CLASSIFIERS[name].starts_from else ()
-    cnn = fresh(CLASSIFIERS[name], GENDER, networks=networks, parameters=made, seed=seed, threads=2)
-    cnn.also = {AGE: age}
-    for key, value in (told or {}).items():
-        setattr(cnn, key, value)
-    return cnn.fit(X, y, groups=groups)
+    may_use = Resources(threads=2, **(told or {}))
+    cnn = fresh(CLASSIFIERS[name], GENDER, networks=networks, parameters=made, seed=seed, resources=may_use)
+    return cnn.fit(X, y, groups=groups, also={AGE: age})
 
 
 @contextmanager
@@ -118,7 +116,7 @@ def test_a_network_learns_on_the_gpu_and_reads_on_the_processor(name, precision)
     ours = cnn.predict_proba(X)
     facts, tensors = cnn.to_tensors()
     networks = ("mobilenet_v2",) if CLASSIFIERS[name].starts_from else ()
-    other = fresh(CLASSIFIERS[name], GENDER, networks=networks, parameters={}, seed=0, threads=2)
+    other = fresh(CLASSIFIERS[name], GENDER, networks=networks, resources=Resources(threads=2))
     theirs = other.from_tensors(facts | {"precision": "fp32"}, tensors).predict_proba(X)
     assert next(other.network_.parameters()).device.type == "cpu"
     assert np.abs(ours - theirs).max() < (0.1 if precision == "bf16" else 0.01)
@@ -142,7 +140,7 @@ def test_a_training_that_was_killed_goes_on_where_it_was(tmp_path, monkeypatch):
     class Killed(BaseException):
         """What a watcher raises where somebody presses Ctrl-C."""
 
-    monkeypatch.setattr("featurekit.estimators._training.SAVE_EVERY", {"cpu": 0.0, "cuda": 0.0})
+    monkeypatch.setattr("featurekit.estimators._networks.trainer.SAVE_EVERY", {"cpu": 0.0, "cuda": 0.0})
 
     def kill(text: str, share: float) -> None:
         if text.startswith("epoch 3 of"):
@@ -150,8 +148,8 @@ def test_a_training_that_was_killed_goes_on_where_it_was(tmp_path, monkeypatch):
 
     told = {"checkpoints": tmp_path}
     with pytest.raises(Killed):
-        trained(told=told | {"watch": kill})
+        trained(told=told | {"progress": kill})
     said: list[str] = []
-    cnn = trained(told=told | {"watch": lambda text, share: said.append(text)})
+    cnn = trained(told=told | {"progress": lambda text, share: said.append(text)})
     assert cnn.training_["epochs"] == 6
     assert said[0].startswith("epoch 4 of 6") or said[0].startswith("epoch 5 of 6")

@@ -23,7 +23,7 @@ from featurekit.data.splits import FoldSet
 from featurekit.embeddings.index import Ledger
 from featurekit.embeddings.vectors import Embeddings, load_embeddings
 from featurekit.errors import WorkspaceError
-from featurekit.estimators._estimator import one_blas_thread
+from featurekit.estimators._threads import one_blas_thread
 from featurekit.files import read_facts, write_facts, write_text
 from featurekit.findings import Finding, Severity
 from featurekit.networks.backbones import split_feature

@@ -3,12 +3,14 @@
 A classifier is one file here: a function that makes a fresh, unfitted estimator,
 decorated with what a reader of the report must know about it. Everything it
 learns (scaling, PCA, probabilities) it learns in fit(), from the rows it is
-given there.
+given there. Estimators are scikit-learn's: their classes are in modules with an
+underscore, which are imported when one is made, so that listing them is quick.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, Protocol, Self, runtime_checkable
 
@@ -18,9 +20,11 @@ from numpy.typing import NDArray
 from featurekit.data.splits import Fold
 from featurekit.data.targets import Target
 from featurekit.errors import TargetError
+from featurekit.estimators._parameters import SHOWN_AS
 from featurekit.registry import Registry
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+_INSIDE = {shown: name for name, shown in SHOWN_AS.items()}
 
 
 @dataclass(frozen=True)
@@ -43,30 +47,67 @@ class Crops:
         return Crops(self.pixels, self.rows[which])
 
 
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What an estimator may use; what it learns depends on none of it, but for the last bits of a GPU.
+
+    Attributes:
+        device: "auto", "cpu" or "cuda"; None for the estimator's own.
+        memory: bytes that kernel matrices may take; None for half of what is free.
+        threads: how many at once.
+        checkpoints: folder that one which can be killed half-way goes on from; None for none.
+        progress: told in a few words how one that takes long goes, and the share that is done.
+    """
+
+    device: str | None = None
+    memory: int | None = None
+    threads: int = 1
+    checkpoints: Path | None = None
+    progress: Callable[[str, float], None] | None = None
+
+
 class Classifier(Protocol):
-    """An estimator in scikit-learn's manner.
+    """An estimator of scikit-learn: get_params(), set_params() and clone() are as everywhere.
 
     One that has the parameter `feature_blocks` is told the lengths of the parts of a joined vector
     before it is fitted, so that a long part does not drown a short one. One that reads crops is given
-    faces, Crops or an array of them, in the place of vectors; it is told the `networks` it starts from,
-    the labels it learns `also` (target → labels), and where its `checkpoints` go.
+    faces, Crops or an array of them, in the place of vectors, has the parameter `networks` where it starts
+    from some, and its fit() takes the labels that it learns `also` (target → labels).
 
     Attributes:
-        classes_: class numbers seen in training, increasing; absent for a target in years.
+        classes_: labels seen in training, increasing; absent for a target in years.
         summary_: what a reader should know of the fit: kernel, number of trees, what was decided aloud;
             plain JSON values.
     """
 
-    classes_: NDArray[np.intp]
+    classes_: NDArray[Any]
     summary_: dict[str, Any]
 
-    def fit(self, X: NDArray[np.float32], y: NDArray[Any], *, groups: NDArray[np.str_]) -> Self:
-        """Learn from vectors (n, dim), class numbers or years (n,), and the person on each row (n,)."""
+    def validate(self) -> None:
+        """Raise ModelError unless every parameter can have its value; fit() asks it too."""
 
-    def predict(self, X: NDArray[np.float32]) -> NDArray[Any]:
-        """Return the class number, or the years, of each row, shape (n,)."""
+    def use(self, resources: Resources) -> Self:
+        """Take what may be used, and return the estimator."""
 
-    def predict_proba(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+    def bytes_needed(self, n_rows: int, *, searching: bool) -> int:
+        """Return how much memory matrices of a fit, or a search, on so many rows take; 0 for little."""
+
+    def shown_parameters(self) -> dict[str, Any]:
+        """Return what a report shows of the parameters."""
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters, by name."""
+
+    def set_params(self, **parameters: Any) -> Self:
+        """Change parameters by name; whether they can be so is asked by validate()."""
+
+    def fit(self, X: Any, y: NDArray[Any], groups: NDArray[Any] | None = None) -> Self:
+        """Learn from vectors (n, dim), labels or years (n,), and the person on each row (n,)."""
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the label, or the years, of each row, shape (n,)."""
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class of classes_, shape (n, n_classes); not for years."""
 
 
@@ -95,6 +136,22 @@ class Searcher(Protocol):
         """
 
 
+# What every fitted classifier may hold: values and arrays.
+PLAIN_TYPES = (
+    "builtins.bytes",
+    "builtins.dict",
+    "builtins.list",
+    "builtins.str",
+    "builtins.tuple",
+    "numpy.bool",
+    "numpy.float32",
+    "numpy.float64",
+    "numpy.int32",
+    "numpy.int64",
+    "numpy.ndarray",
+)
+
+
 @dataclass(frozen=True)
 class ClassifierKind:
     """One way to read a target from vectors.
@@ -102,7 +159,7 @@ class ClassifierKind:
     Attributes:
         name: what users call it.
         about: one line for `featurekit list models` and the report.
-        make: (target, seed, threads) → a fresh estimator; chance comes from the seed alone.
+        make: (target, random_state, n_jobs) → a fresh estimator.
         reads: "embeddings" or "crops".
         features: target name → the only features it reads, for a member that brings its own
             (off_the_shelf); None where any will do.
@@ -115,6 +172,12 @@ class ClassifierKind:
         starts_from: of one that reads crops and trains pretrained networks further, those it takes where
             none are named; empty for any other.
         also: target → names of the targets that are learned together with it.
+        uses_gpu: whether it computes on a GPU where it is given one.
+        trusted_types: what a fitted one is made of, beside plain values and arrays, by the dotted names of
+            the types: a saved model that holds anything else is not read. Empty for one that is kept as
+            tensors.
+        reads_target: target → whether it can be learned by it; None where any can.
+        is_given: whether it is a user's, and not a registered one.
     """
 
     name: str
@@ -127,6 +190,15 @@ class ClassifierKind:
     needs: str | None = None
     starts_from: tuple[str, ...] = ()
     also: Callable[[Target], Sequence[str]] | None = None
+    uses_gpu: bool = False
+    trusted_types: tuple[str, ...] = ()
+    reads_target: Callable[[Target], bool] | None = None
+    is_given: bool = False
+
+    @property
+    def may_hold(self) -> tuple[str, ...]:
+        """Types that a saved one may be made of; never extended by what a file asks for."""
+        return (*PLAIN_TYPES, *self.trusted_types)
 
 
 CLASSIFIERS: Registry[ClassifierKind] = Registry("classifier", "featurekit.estimators")
@@ -138,13 +210,25 @@ def classifier(
     """Register the decorated function as the classifier called name.
 
     >>> @classifier("coin", about="tosses a coin")        # doctest: +SKIP
-    ... def make_coin(target, seed, threads): ...
+    ... def make_coin(target, random_state, n_jobs): ...
     """
 
     def register(make: Callable[[Target, int, int], Classifier]) -> ClassifierKind:
         return CLASSIFIERS.add(ClassifierKind(name=name, about=about, make=make, **facts))
 
     return register
+
+
+def alias(name: str, *, of: ClassifierKind, about: str, **parameters: Any) -> ClassifierKind:
+    """Let an older name stand for a classifier with some of its parameters changed.
+
+    >>> alias("two_coins", of=make_coin, about="tosses two coins", n_coins=2)        # doctest: +SKIP
+    """
+
+    def make(target: Target, random_state: int, n_jobs: int) -> Classifier:
+        return of.make(target, random_state, n_jobs).set_params(**parameters)
+
+    return CLASSIFIERS.add_alias(replace(of, name=name, about=about, make=make))
 
 
 def fresh(
@@ -154,8 +238,8 @@ def fresh(
     blocks: tuple[int, ...] = (),
     networks: tuple[str, ...] = (),
     parameters: Mapping[str, Any] = NOTHING,
-    seed: int,
-    threads: int,
+    seed: int = 0,
+    resources: Resources | None = None,
 ) -> Classifier:
     """Return an unfitted classifier that knows what it will read, with some of its parameters changed.
 
@@ -164,19 +248,27 @@ def fresh(
         target: what it reads.
         blocks: lengths of the parts of a joined vector.
         networks: those that one which reads crops starts from.
-        parameters: that are not as they come.
+        parameters: that are not as they come, by the names that settable() gives.
         seed: what chance comes from.
-        threads: how many it may use.
+        resources: what it may use; None for one thread and its own device.
     """
-    classifier: Any = kind.make(target, seed, threads)
-    if len(blocks) > 1 and hasattr(classifier, "feature_blocks"):
-        classifier.feature_blocks = blocks
+    resources = resources or Resources()
+    classifier = kind.make(target, seed, resources.threads)
+    changes: dict[str, Any] = {}
+    if len(blocks) > 1:
+        changes["feature_blocks"] = blocks
     if networks and kind.starts_from:
-        classifier.networks = networks
-    if parameters:
-        classifier.set_params(**parameters)
-    made: Classifier = classifier
-    return made
+        changes["networks"] = networks
+    own = classifier.get_params()
+    changes |= {name if name in own else _INSIDE.get(name, name): parameters[name] for name in parameters}
+    return classifier.set_params(**changes).use(resources)
+
+
+def settable(kind: ClassifierKind, target: Target) -> list[str]:
+    """Return the names of the parameters that a user can set, as runs show them."""
+    classifier = kind.make(target, 0, 1)
+    own = classifier.get_params()
+    return [name for name in classifier.shown_parameters() if name in own or _INSIDE.get(name) in own]
 
 
 def candidates(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:

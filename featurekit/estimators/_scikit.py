@@ -1,89 +1,94 @@
-"""An estimator of scikit-learn as a classifier of featurekit."""
+"""An estimator of scikit-learn behind this folder's scaling and principal components."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field, fields
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin, RegressorMixin
 
 from featurekit.data.splits import Fold
 from featurekit.errors import ModelError
 from featurekit.estimators import held_out_score
-from featurekit.estimators._estimator import (
-    Estimator,
-    learn_years,
-    no_convergence_warnings,
-    one_blas_thread,
-    to_years,
-)
+from featurekit.estimators._estimator import Estimator
+from featurekit.estimators._parameters import plain
+from featurekit.estimators._scaling import learn_years, to_years
+from featurekit.estimators._threads import no_convergence_warnings, one_blas_thread
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, repr=False, kw_only=True)
 class Scikit(Estimator):
-    """An estimator of scikit-learn with its scaling.
+    """An estimator of scikit-learn with its scaling; a subclass says which, in make_model().
 
     Attributes:
-        model: the unfitted estimator.
-        is_regression: whether it gives years.
         is_scaled: whether vectors, and years, are scaled first.
         components: principal components that a longer vector is reduced to; None to keep all numbers.
         notes: what a reader should know of it.
-        model_: the fitted estimator.
-        classes_: class numbers seen in training, increasing; absent for years.
+        of_model: parameters that are those of scikit-learn's estimator.
+        model_: the fitted estimator of scikit-learn.
     """
 
-    model: Any
-    is_regression: bool = False
+    notes: ClassVar[tuple[str, ...]] = ()
+    of_model: ClassVar[tuple[str, ...]] = ()
+
     is_scaled: bool = True
     components: int | None = None
-    notes: tuple[str, ...] = field(default=())
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return what the constructor was given; of the model, its own parameters that were chosen."""
-        parameters = super().get_params(deep)
-        if deep:
-            plain = type(self.model)().get_params()
-            own = self.model.get_params()
-            parameters["model"] = type(self.model).__name__
-            parameters |= {name: own[name] for name in sorted(own) if own[name] != plain[name]}
-            # Already there as seed and threads.
-            for name in ("random_state", "n_jobs"):
-                parameters.pop(name, None)
-        return parameters
+    def make_model(self) -> Any:
+        """Return the unfitted estimator of scikit-learn."""
+        raise NotImplementedError
 
-    def set_params(self, **parameters: Any) -> Self:
-        """Change parameters by name: the estimator's own, else those of the model."""
-        from sklearn.base import clone
+    def fresh_model(self, n_faces: int) -> Any:
+        """Return the unfitted estimator of scikit-learn for so many faces to learn from."""
+        return self.make_model()
 
-        own = {one.name for one in fields(self)}
-        super().set_params(**{name: value for name, value in parameters.items() if name in own})
-        rest = {name: value for name, value in parameters.items() if name not in own}
-        if rest:
-            # A model of its own: copies of an estimator share theirs.
-            model = clone(self.model).set_params(**rest)
-            try:
-                model._validate_params()  # as its fit() does, hours later
-            except ValueError as error:
-                raise ModelError(str(error)) from error
-            self.model = model
-        return self
+    def validate(self) -> None:
+        """Raise ModelError unless every parameter can have its value, scikit-learn's too."""
+        super().validate()
+        try:
+            self.make_model()._validate_params()  # as its fit() does, hours later
+        except ValueError as error:
+            raise ModelError(str(error)) from error
+
+    def _checked_here(self) -> set[str]:
+        return super()._checked_here() - set(self.of_model)
+
+    def shown_parameters(self) -> dict[str, Any]:
+        """Return what a report shows: of scikit-learn's estimator, the parameters that are not its own."""
+        shown = super().shown_parameters()
+        common = {name: shown.pop(name) for name in ("seed", "threads", "feature_blocks")}
+        scaling = {name: shown.pop(name) for name in ("is_scaled", "components")}
+        model = self.make_model()
+        usual, given = type(model)().get_params(), model.get_params()
+        chosen = {name: plain(given[name]) for name in sorted(given) if given[name] != usual[name]}
+        # Already there as seed and threads.
+        for name in ("random_state", "n_jobs"):
+            chosen.pop(name, None)
+        return {
+            **common,
+            "model": type(model).__name__,
+            "is_regression": self.is_regression,
+            **scaling,
+            "notes": self.notes,
+            **{name: value for name, value in shown.items() if name not in self.of_model},
+            **chosen,
+        }
 
     def check_learned(self, unfitted: Any) -> None:
         """Raise ValueError unless the fitted estimator is of the kind that is fitted here."""
-        if type(self.model_) is not type(unfitted.model):
+        if type(self.model_) is not type(unfitted.make_model()):
             raise ValueError(f"a {type(self.model_).__name__} is not what it fits.")
         if self.model_.get_params().get("n_jobs") is not None:
             raise ValueError("it asks for processes of its own.")
 
-    def fit(self, X: NDArray[np.float32], y: NDArray[Any], *, groups: NDArray[np.str_]) -> Self:
-        """Learn from vectors and class numbers or years."""
+    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+        """Learn from vectors (n, dim), labels or years (n,); the persons are not looked at."""
+        X, y, _ = self._begin(X, y, groups)
         self.summary_: dict[str, Any] = {"notes": list(self.notes)}
         numbers, targets = self._learn_inputs(X, y)
         self.model_ = self._fit_model(self.fresh_model(len(X)), numbers, targets)
-        if not self.is_regression:
-            self.classes_ = self.model_.classes_
         return self
 
     def search_scores(
@@ -101,9 +106,11 @@ class Scikit(Estimator):
         """
         if any({"components", "is_scaled", "feature_blocks"} & set(candidate) for candidate in candidates):
             return None
+        X, y = self._search_inputs(X, y)
         scores = np.empty((len(candidates), len(folds)))
         for number, fold in enumerate(folds):
             reader = copy(self)
+            reader._draw_seed()
             reader.summary_ = {"notes": []}
             train, targets = reader._learn_inputs(X[fold.train], y[fold.train])
             test = reader._inputs(X[fold.test])
@@ -120,11 +127,18 @@ class Scikit(Estimator):
     ) -> Iterator[tuple[int, NDArray[Any]]]:
         """Yield the number of each candidate and what it says of the test rows; in any order."""
         for i, candidate in enumerate(candidates):
-            one = copy(self).set_params(**candidate)
+            one = self._with(candidate)
             model = self._fit_model(one.fresh_model(len(train)), train, targets)
             with one_blas_thread():
                 said = model.predict(test)
             yield i, self._answers(said)
+
+    def _with(self, candidate: Mapping[str, Any]) -> Self:
+        """Return a copy that has learned the same scaling, with other parameters."""
+        one = copy(self)
+        one.set_params(**candidate)
+        one.validate()
+        return one
 
     def _learn_inputs(
         self, X: NDArray[np.float32], y: NDArray[Any]
@@ -141,7 +155,7 @@ class Scikit(Estimator):
         return self.scaled(X) if self.is_scaled else X
 
     def _answers(self, said: NDArray[Any]) -> NDArray[Any]:
-        """Return what a model said as class numbers or years."""
+        """Return what a model said as labels or years."""
         return to_years(said, self.center_, self.unit_) if self.is_regression and self.is_scaled else said
 
     def _fit_model(self, model: Any, numbers: NDArray[np.float32], targets: NDArray[Any]) -> Any:
@@ -153,23 +167,32 @@ class Scikit(Estimator):
             model.set_params(n_jobs=None)
         return model
 
-    def fresh_model(self, n_faces: int) -> Any:
-        """Return an unfitted copy of the model for so many faces to learn from."""
-        from sklearn.base import clone
 
-        return clone(self.model)
+class ScikitClassifier(ClassifierMixin, Scikit):
+    """A classifier of scikit-learn."""
 
-    def predict_proba(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class of classes_, shape (n, n_classes)."""
+        numbers = self._inputs(self._asked(X))
         with one_blas_thread():
-            shares = np.asarray(self.model_.predict_proba(self._inputs(X)), np.float64)
+            shares = np.asarray(self.model_.predict_proba(numbers), np.float64)
         probabilities: NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
         return probabilities
 
-    def predict(self, X: NDArray[np.float32]) -> NDArray[Any]:
-        """Return the most probable class number, or the years, of each row, shape (n,)."""
-        if not self.is_regression:
-            numbers: NDArray[np.intp] = self.classes_[self.predict_proba(X).argmax(axis=1)]
-            return numbers
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the most probable label of each row, shape (n,)."""
+        best = self.predict_proba(X).argmax(axis=1)
+        labels: NDArray[Any] = self.classes_[best]
+        return labels
+
+
+class ScikitRegressor(RegressorMixin, Scikit):
+    """A regressor of scikit-learn, for years."""
+
+    is_regression: ClassVar[bool] = True
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """Return the years of each row, shape (n,)."""
+        numbers = self._inputs(self._asked(X))
         with one_blas_thread():
-            return self._answers(self.model_.predict(self._inputs(X)))
+            return self._answers(self.model_.predict(numbers))

@@ -7,8 +7,9 @@ the part of the face that it wants, and networks for faces the size they were ma
 from typing import TYPE_CHECKING, Any
 
 from featurekit.data.targets import Target
-from featurekit.estimators import Classifier, classifier
-from featurekit.estimators._cnn import CNN, together
+from featurekit.estimators import Classifier, alias, classifier
+from featurekit.estimators._networks.estimator import CNN
+from featurekit.estimators._networks.together import together
 from featurekit.faces.align import TEMPLATES, similarity
 from featurekit.networks import weights
 from featurekit.networks.backbones import BACKBONES, Backbone
@@ -16,10 +17,12 @@ from featurekit.networks.backbones import BACKBONES, Backbone
 if TYPE_CHECKING:
     import torch
 
+    from featurekit.estimators._networks.estimator import CNN
+
 DEFAULT = ("dlib_age", "mobilenet_v2")
 
 
-def pretrained(cnn: CNN) -> "torch.nn.Module":
+def pretrained(cnn: "CNN") -> "torch.nn.Module":
     """Return the networks of cnn.networks, up to their features, as one."""
     import torch
     from torch.nn import functional
@@ -69,58 +72,55 @@ def _view(backbone: Backbone, side: int) -> tuple[slice, slice, int]:
     return slice(edges[0], edges[1]), slice(edges[2], edges[3]), wanted
 
 
-def _cnn(target: Target, seed: int, threads: int, **parameters: Any) -> CNN:
+def _cnn(target: Target, random_state: int, n_jobs: int) -> "CNN":
+    from featurekit.estimators._networks.estimator import CNN
+
     return CNN(
         target=target,
         make_body=pretrained,
         networks=DEFAULT,
-        seed=seed,
-        threads=threads,
-        **parameters,
+        random_state=random_state,
+        n_jobs=n_jobs,
     )
 
 
 @classifier(
     "finetuned_cnn",
-    about="pretrained networks with their classifiers replaced, trained end to end on one target",
+    about="pretrained networks with their classifiers replaced, trained end to end on one target;"
+    " --set ages=ordered reads age groups by thresholds (CORAL)",
     reads="crops",
+    uses_gpu=True,
     starts_from=DEFAULT,
 )
-def make_finetuned_cnn(target: Target, seed: int, threads: int) -> Classifier:
+def make_finetuned_cnn(target: Target, random_state: int, n_jobs: int) -> Classifier:
     """Return pretrained networks to be trained on one target."""
-    return _cnn(target, seed, threads)
+    return _cnn(target, random_state, n_jobs)
 
 
 @classifier(
     "multitask_cnn",
-    about="the same, one network for age, age group and gender: what one learns helps the others",
+    about="the same, one network for age, age group and gender: what one learns helps the others;"
+    " --set gender_to_age=true shows the age heads what the gender head says",
     reads="crops",
+    uses_gpu=True,
     starts_from=DEFAULT,
     also=together,
 )
-def make_multitask_cnn(target: Target, seed: int, threads: int) -> Classifier:
+def make_multitask_cnn(target: Target, random_state: int, n_jobs: int) -> Classifier:
     """Return pretrained networks to be trained on all targets together."""
-    return _cnn(target, seed, threads)
+    return _cnn(target, random_state, n_jobs)
 
 
-@classifier(
+# Names from before these were parameters; commands and stored runs have them.
+alias(
     "gender_to_age_cnn",
+    of=make_multitask_cnn,
     about="the same, and the age heads see what the gender head says",
-    reads="crops",
-    starts_from=DEFAULT,
-    also=together,
+    gender_to_age=True,
 )
-def make_gender_to_age_cnn(target: Target, seed: int, threads: int) -> Classifier:
-    """Return pretrained networks whose gender head feeds the age heads."""
-    return _cnn(target, seed, threads, gender_to_age=True)
-
-
-@classifier(
+alias(
     "ordered_cnn",
+    of=make_finetuned_cnn,
     about="finetuned_cnn with age groups as ordered classes (CORAL): a threshold between neighbours",
-    reads="crops",
-    starts_from=DEFAULT,
+    ages="ordered",
 )
-def make_ordered_cnn(target: Target, seed: int, threads: int) -> Classifier:
-    """Return pretrained networks that read ordered classes by thresholds."""
-    return _cnn(target, seed, threads, ages="ordered")

@@ -4,16 +4,18 @@ from typing import TYPE_CHECKING
 
 from featurekit.data.targets import Target
 from featurekit.estimators import Classifier, classifier
-from featurekit.estimators._cnn import CNN, together
+from featurekit.estimators._networks.together import together
 
 if TYPE_CHECKING:
     import torch
+
+    from featurekit.estimators._networks.estimator import CNN
 
 SIDE = 227
 FEATURES = 512
 
 
-def levi_hassner(cnn: CNN) -> "torch.nn.Module":
+def levi_hassner(cnn: "CNN") -> "torch.nn.Module":
     """Return the three-convolution network of Levi & Hassner 2015, up to its second dense layer.
 
     The layers are theirs: 96 filters of 7 × 7 at every fourth pixel, 256 of 5 × 5 and 384 of 3 × 3, each
@@ -29,24 +31,6 @@ def levi_hassner(cnn: CNN) -> "torch.nn.Module":
     import torch
     from torch import nn
 
-    class Normalization(nn.Module):
-        """Local response normalization over five channels, torch's formula.
-
-        The sum over neighbouring channels is a 1 × 1 convolution, which is quicker than torch's own pooling.
-        """
-
-        band: torch.Tensor
-
-        def __init__(self, channels: int) -> None:
-            super().__init__()
-            number = torch.arange(channels)
-            band = ((number[:, None] - number).abs() <= 2).float() * (1e-4 / 5)
-            self.register_buffer("band", band[:, :, None, None], persistent=False)
-
-        def forward(self, maps: torch.Tensor) -> torch.Tensor:
-            root = (nn.functional.conv2d(maps * maps, self.band) + 1).rsqrt()
-            return maps * root * root.sqrt()  # (1 + sum) to the power of -0.75
-
     class LeviHassner(nn.Module):
         """Pixels (n, 3, side, side) of 0 to 255 → features (n, 512)."""
 
@@ -57,11 +41,11 @@ def levi_hassner(cnn: CNN) -> "torch.nn.Module":
                 nn.Conv2d(3, 96, 7, stride=4),
                 nn.ReLU(),
                 nn.MaxPool2d(3, 2, ceil_mode=True),
-                Normalization(96),
+                _normalization(96),
                 nn.Conv2d(96, 256, 5, padding=2),
                 nn.ReLU(),
                 nn.MaxPool2d(3, 2, ceil_mode=True),
-                Normalization(256),
+                _normalization(256),
                 nn.Conv2d(256, 384, 3, padding=1),
                 nn.ReLU(),
                 nn.MaxPool2d(3, 2, ceil_mode=True),
@@ -89,18 +73,45 @@ def levi_hassner(cnn: CNN) -> "torch.nn.Module":
     return LeviHassner()
 
 
+def _normalization(channels: int) -> "torch.nn.Module":
+    import torch
+
+    class Normalization(torch.nn.Module):
+        """Local response normalization over five channels, torch's formula.
+
+        The sum over neighbouring channels is a 1 × 1 convolution, which is quicker than torch's own pooling.
+        """
+
+        band: torch.Tensor
+
+        def __init__(self) -> None:
+            super().__init__()
+            number = torch.arange(channels)
+            band = ((number[:, None] - number).abs() <= 2).float() * (1e-4 / 5)
+            self.register_buffer("band", band[:, :, None, None], persistent=False)
+
+        def forward(self, maps: torch.Tensor) -> torch.Tensor:
+            root = (torch.nn.functional.conv2d(maps * maps, self.band) + 1).rsqrt()
+            return maps * root * root.sqrt()  # (1 + sum) to the power of -0.75
+
+    return Normalization()
+
+
 @classifier(
     "levi_hassner",
     about=f"three convolutions, two dense layers, {SIDE}×{SIDE}, trained from nothing (Levi & Hassner 2015);"
     " --set views=10 over-samples as they do",
     reads="crops",
+    uses_gpu=True,
     also=together,
 )
-def make_levi_hassner(target: Target, seed: int, threads: int) -> Classifier:
+def make_levi_hassner(target: Target, random_state: int, n_jobs: int) -> Classifier:
     """Return the network to be trained from nothing.
 
     It reads a face once; their over-sampling, the mean over ten parts of it, is views=10.
     """
+    from featurekit.estimators._networks.estimator import CNN
+
     return CNN(
         target=target,
         make_body=levi_hassner,
@@ -113,6 +124,6 @@ def make_levi_hassner(target: Target, seed: int, threads: int) -> Classifier:
         # Without batch normalization, AdamW's usual 1e-3 is more than it stands.
         learning_rate=3e-4,
         weight_decay=0.05,
-        seed=seed,
-        threads=threads,
+        random_state=random_state,
+        n_jobs=n_jobs,
     )

@@ -1,16 +1,26 @@
 """The floor: the same answer for every face, whatever it looks like."""
 
+from typing import Any
+
 from featurekit.data.targets import Target
 from featurekit.estimators import Classifier, classifier
-from featurekit.estimators._scikit import Scikit
 
 
-@classifier("majority", about="always the commonest class, or the median years: the floor", is_baseline=True)
-def make_majority(target: Target, seed: int, threads: int) -> Classifier:
+@classifier(
+    "majority",
+    about="always the commonest class, or the median years: the floor",
+    is_baseline=True,
+    trusted_types=(
+        "featurekit.estimators._floor.MajorityClassifier",
+        "featurekit.estimators._floor.MedianRegressor",
+        "sklearn.dummy.DummyClassifier",
+        "sklearn.dummy.DummyRegressor",
+    ),
+)
+def make_majority(target: Target, random_state: int, n_jobs: int) -> Classifier:
     """Return what knows the shares of the classes and nothing else."""
-    from sklearn.dummy import DummyClassifier, DummyRegressor
+    from featurekit.estimators._floor import MajorityClassifier, MedianRegressor
 
-    model = DummyRegressor(strategy="median") if target.is_regression else DummyClassifier(strategy="prior")
-    return Scikit(
-        model=model, is_regression=target.is_regression, is_scaled=False, seed=seed, threads=threads
-    )
+    floor: Any = MedianRegressor if target.is_regression else MajorityClassifier
+    made: Classifier = floor(random_state=random_state, n_jobs=n_jobs)
+    return made

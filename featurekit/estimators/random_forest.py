@@ -5,69 +5,11 @@ would see a few dull ones. Class weights are balanced: that raises the accuracy 
 small classes.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from copy import copy
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from featurekit.data.targets import Target
 from featurekit.estimators import Classifier, classifier
-from featurekit.estimators._estimator import check_tree
-from featurekit.estimators._scikit import Scikit
-
-TREES = 200
-COMPONENTS = 128
-
-
-@dataclass(eq=False, kw_only=True)
-class Forest(Scikit):
-    """A forest of scikit-learn, whose first trees are the whole of a smaller forest."""
-
-    def check_learned(self, unfitted: Any) -> None:
-        """Raise ValueError unless every tree can be climbed: scikit-learn looks at no number of its nodes."""
-        super().check_learned(unfitted)
-        for fitted in self.model_.estimators_:
-            tree = fitted.tree_
-            left, right = tree.children_left, tree.children_right
-            is_leaf = left == -1
-            n_inputs = len(self.axes_) or len(self.mean_)
-            check_tree(left, right, tree.feature, is_leaf, n_inputs)
-            if tree.n_features != n_inputs or tree.value.shape[:2] != (len(left), 1):
-                raise ValueError("a tree is of another size than its forest.")
-
-    def _try_out(
-        self,
-        candidates: Sequence[Mapping[str, Any]],
-        train: NDArray[np.float32],
-        targets: NDArray[Any],
-        test: NDArray[np.float32],
-    ) -> Iterator[tuple[int, NDArray[Any]]]:
-        """Grow one forest for all candidates that differ in the number of trees alone."""
-        grown: dict[str, list[int]] = {}
-        counts = [int(one.get("n_estimators", self.model.n_estimators)) for one in candidates]
-        for i, candidate in enumerate(candidates):
-            others = {name: value for name, value in candidate.items() if name != "n_estimators"}
-            grown.setdefault(repr(sorted(others.items())), []).append(i)
-        for numbers in grown.values():
-            most = max(counts[i] for i in numbers)
-            one = copy(self).set_params(**{**candidates[numbers[0]], "n_estimators": most})
-            forest = self._fit_model(one.fresh_model(len(train)), train, targets)
-            # In the trees' order, as the forest itself adds them up: another would round differently.
-            total: Any = 0.0
-            for n_trees, tree in enumerate(forest.estimators_, start=1):
-                total = total + (tree.predict(test) if self.is_regression else tree.predict_proba(test))
-                for i in numbers:
-                    if counts[i] == n_trees:
-                        said = total / n_trees
-                        yield (
-                            i,
-                            self._answers(
-                                said if self.is_regression else forest.classes_[said.argmax(axis=1)]
-                            ),
-                        )
 
 
 def grid(target: Target) -> Mapping[str, Sequence[Any]]:
@@ -75,30 +17,29 @@ def grid(target: Target) -> Mapping[str, Sequence[Any]]:
     # The last bits of accuracy are not worth a larger forest: this is the slowest search of all.
     return {
         "min_samples_leaf": (4, 2) if target.is_regression else (5, 2),
-        "n_estimators": (TREES // 4, TREES // 2, TREES),
+        "n_estimators": (50, 100, 200),
     }
 
 
 @classifier(
-    "random_forest", about=f"random forest of {TREES} trees on {COMPONENTS} principal components", grid=grid
+    "random_forest",
+    about="random forest of 200 trees on 128 principal components",
+    grid=grid,
+    trusted_types=(
+        "featurekit.estimators._forest.ForestClassifier",
+        "featurekit.estimators._forest.ForestRegressor",
+        "numpy.random.mtrand.RandomState",
+        "sklearn.ensemble._forest.RandomForestClassifier",
+        "sklearn.ensemble._forest.RandomForestRegressor",
+        "sklearn.tree._classes.DecisionTreeClassifier",
+        "sklearn.tree._classes.DecisionTreeRegressor",
+        "sklearn.tree._tree.Tree",
+    ),
 )
-def make_random_forest(target: Target, seed: int, threads: int) -> Classifier:
+def make_random_forest(target: Target, random_state: int, n_jobs: int) -> Classifier:
     """Return a random forest."""
-    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+    from featurekit.estimators._forest import ForestClassifier, ForestRegressor
 
-    notes: tuple[str, ...] = ()
-    if target.is_regression:
-        model = RandomForestRegressor(TREES, max_features=0.25, min_samples_leaf=2)
-    else:
-        model = RandomForestClassifier(
-            TREES, max_features=0.25, min_samples_leaf=5, class_weight="balanced_subsample"
-        )
-        notes = ("Class weights balanced.",)
-    return Forest(
-        model=model.set_params(n_jobs=threads, random_state=seed),
-        is_regression=target.is_regression,
-        components=COMPONENTS,
-        notes=notes,
-        seed=seed,
-        threads=threads,
-    )
+    forest: Any = ForestRegressor if target.is_regression else ForestClassifier
+    made: Classifier = forest(random_state=random_state, n_jobs=n_jobs)
+    return made

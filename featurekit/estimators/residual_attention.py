@@ -4,10 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 from featurekit.data.targets import Target
 from featurekit.estimators import Classifier, classifier
-from featurekit.estimators._cnn import CNN, together
+from featurekit.estimators._networks.together import together
 
 if TYPE_CHECKING:
     import torch
+
+    from featurekit.estimators._networks.estimator import CNN
 
 SIDE = 96
 STEM = 32
@@ -16,7 +18,7 @@ BLOCKS = 2  # in each stage
 SQUEEZED = 8  # part of the channels that the channel attention thinks in
 
 
-def residual_attention(cnn: CNN) -> "torch.nn.Module":
+def residual_attention(cnn: "CNN") -> "torch.nn.Module":
     """Return residual blocks with channel and spatial attention, as CBAM has them (Woo et al. 2018).
 
     In each block, what is added to the shortcut is first weighed channel by channel (a small network on
@@ -30,50 +32,20 @@ def residual_attention(cnn: CNN) -> "torch.nn.Module":
     import torch
     from torch import nn
 
-    def convolution(n_inputs: int, n_outputs: int, size: int, stride: int = 1) -> nn.Sequential:
-        layer = nn.Conv2d(n_inputs, n_outputs, size, stride, padding=size // 2, bias=False)
-        nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-        return nn.Sequential(layer, nn.BatchNorm2d(n_outputs))
-
-    class Block(nn.Module):
-        """Two convolutions and two attentions beside a shortcut."""
-
-        def __init__(self, n_inputs: int, n_outputs: int, stride: int) -> None:
-            super().__init__()
-            self.first = convolution(n_inputs, n_outputs, 3, stride)
-            self.second = convolution(n_outputs, n_outputs, 3)
-            self.channels = nn.Sequential(
-                nn.Linear(n_outputs, n_outputs // SQUEEZED),
-                nn.ReLU(),
-                nn.Linear(n_outputs // SQUEEZED, n_outputs),
-            )
-            self.places = nn.Conv2d(2, 1, 7, padding=3)
-            is_same = n_inputs == n_outputs and stride == 1
-            self.shortcut = nn.Identity() if is_same else convolution(n_inputs, n_outputs, 1, stride)
-
-        def forward(self, maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            """Return the block's maps, (n, n_outputs, h, w), and the weight of each place, (n, h, w)."""
-            own = self.second(self.first(maps).relu())
-            weights = self.channels(own.mean((2, 3))) + self.channels(own.amax((2, 3)))
-            own = own * weights.sigmoid()[:, :, None, None]
-            both = torch.cat([own.mean(1, keepdim=True), own.amax(1, keepdim=True)], dim=1)
-            places = self.places(both).sigmoid()
-            return (self.shortcut(maps) + own * places).relu(), places[:, 0]
-
     class ResidualAttention(nn.Module):
         """Pixels (n, 3, side, side) of 0 to 255 → features (n, 128)."""
 
         def __init__(self) -> None:
             super().__init__()
             self.dim = WIDTHS[-1]
-            self.stem = convolution(3, STEM, 3, stride=2)
+            self.stem = _convolution(3, STEM, 3, stride=2)
             self.pool = nn.MaxPool2d(3, 2, padding=1)
             self.stages = nn.ModuleList()
             n_inputs = STEM
             for number, width in enumerate(WIDTHS):
                 blocks = nn.ModuleList()
                 for place in range(BLOCKS):
-                    blocks.append(Block(n_inputs, width, 2 if number and not place else 1))
+                    blocks.append(_block(n_inputs, width, 2 if number and not place else 1))
                     n_inputs = width
                 self.stages.append(blocks)
 
@@ -102,15 +74,58 @@ def residual_attention(cnn: CNN) -> "torch.nn.Module":
     return ResidualAttention()
 
 
+def _block(n_inputs: int, n_outputs: int, stride: int) -> "torch.nn.Module":
+    import torch
+    from torch import nn
+
+    class Block(nn.Module):
+        """Two convolutions and two attentions beside a shortcut."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = _convolution(n_inputs, n_outputs, 3, stride)
+            self.second = _convolution(n_outputs, n_outputs, 3)
+            self.channels = nn.Sequential(
+                nn.Linear(n_outputs, n_outputs // SQUEEZED),
+                nn.ReLU(),
+                nn.Linear(n_outputs // SQUEEZED, n_outputs),
+            )
+            self.places = nn.Conv2d(2, 1, 7, padding=3)
+            is_same = n_inputs == n_outputs and stride == 1
+            self.shortcut = nn.Identity() if is_same else _convolution(n_inputs, n_outputs, 1, stride)
+
+        def forward(self, maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            """Return the block's maps, (n, n_outputs, h, w), and the weight of each place, (n, h, w)."""
+            own = self.second(self.first(maps).relu())
+            weights = self.channels(own.mean((2, 3))) + self.channels(own.amax((2, 3)))
+            own = own * weights.sigmoid()[:, :, None, None]
+            both = torch.cat([own.mean(1, keepdim=True), own.amax(1, keepdim=True)], dim=1)
+            places = self.places(both).sigmoid()
+            return (self.shortcut(maps) + own * places).relu(), places[:, 0]
+
+    return Block()
+
+
+def _convolution(n_inputs: int, n_outputs: int, size: int, stride: int = 1) -> "torch.nn.Sequential":
+    from torch import nn
+
+    layer = nn.Conv2d(n_inputs, n_outputs, size, stride, padding=size // 2, bias=False)
+    nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+    return nn.Sequential(layer, nn.BatchNorm2d(n_outputs))
+
+
 @classifier(
     "residual_attention",
     about=f"small residual network with channel and spatial attention (CBAM), {SIDE}×{SIDE}, trained from"
     " nothing; its attention can be drawn",
     reads="crops",
+    uses_gpu=True,
     also=together,
 )
-def make_residual_attention(target: Target, seed: int, threads: int) -> Classifier:
+def make_residual_attention(target: Target, random_state: int, n_jobs: int) -> Classifier:
     """Return the network to be trained from nothing."""
+    from featurekit.estimators._networks.estimator import CNN
+
     return CNN(
         target=target,
         make_body=residual_attention,
@@ -120,6 +135,6 @@ def make_residual_attention(target: Target, seed: int, threads: int) -> Classifi
         decay=1.0,
         learning_rate=2e-3,
         weight_decay=0.05,
-        seed=seed,
-        threads=threads,
+        random_state=random_state,
+        n_jobs=n_jobs,
     )

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from featurekit.data.targets import Target
 from featurekit.estimators import Classifier, classifier
-from featurekit.estimators._cnn import CNN, together
+from featurekit.estimators._networks.together import together
 
 if TYPE_CHECKING:
     import torch
+
+    from featurekit.estimators._networks.estimator import CNN
 
 SIDE = 96
 WAVELENGTHS = (4.0, 6.0, 8.0)  # pixels, across the stripes
@@ -52,7 +54,7 @@ def gabor_kernels() -> NDArray[np.float32]:
     return np.array(kernels, np.float32)
 
 
-def wide_gabor(cnn: CNN) -> "torch.nn.Module":
+def wide_gabor(cnn: "CNN") -> "torch.nn.Module":
     """Return wide convolutions on the pixels and on Gabor responses, joined before a dense layer.
 
     After Hosseini et al. 2018, "Age and gender classification using wide convolutional neural network and
@@ -112,10 +114,13 @@ def wide_gabor(cnn: CNN) -> "torch.nn.Module":
     about=f"wide, shallow network on the pixels and on Gabor responses, {SIDE}×{SIDE}, trained from nothing"
     " (after Hosseini et al. 2018)",
     reads="crops",
+    uses_gpu=True,
     also=together,
 )
-def make_wide_gabor(target: Target, seed: int, threads: int) -> Classifier:
+def make_wide_gabor(target: Target, random_state: int, n_jobs: int) -> Classifier:
     """Return the network to be trained from nothing."""
+    from featurekit.estimators._networks.estimator import CNN
+
     return CNN(
         target=target,
         make_body=wide_gabor,
@@ -126,6 +131,6 @@ def make_wide_gabor(target: Target, seed: int, threads: int) -> Classifier:
         decay=1.0,
         learning_rate=1e-3,
         weight_decay=0.05,
-        seed=seed,
-        threads=threads,
+        random_state=random_state,
+        n_jobs=n_jobs,
     )

@@ -20,7 +20,8 @@ from featurekit.embeddings.vectors import (
     row_statuses,
     without_vectors,
 )
-from featurekit.errors import WorkspaceError
+from featurekit.errors import ModelError, WorkspaceError
+from featurekit.estimators import Resources
 from featurekit.evaluation.comparable import scored_on
 from featurekit.evaluation.cross_validation import cross_validate
 from featurekit.evaluation.examples import Examples, examples_of
@@ -33,6 +34,7 @@ from featurekit.evaluation.readiness import RARE, check_networks, make_ready
 from featurekit.evaluation.replaced import forget, how_to_have_back, set_aside
 from featurekit.evaluation.results import Run
 from featurekit.faces.face import STATUSES
+from featurekit.inference.model import TrainedModel
 from featurekit.networks.backbones import BACKBONES
 from featurekit.networks.engines import resolve, usable_cores, watch_memory
 from featurekit.networks.engines.torch import keep_memory
@@ -201,7 +203,8 @@ class Comparison:
         ready, plans = self._made_ready(plans, shared, rare=rare, skip=skip, device=device)
         ready._begin(models_folder, say)
         count = _Count(len(plans) * (self.folds.n_folds + (models_folder is not None)), progress, watch)
-        fitting = Fitting(device=device, threads=threads, tune=tune, checkpoints=checkpoints)
+        may_use = Resources(device=device, threads=threads, checkpoints=checkpoints, progress=count.part_done)
+        fitting = Fitting(seed=self.seed, tune=tune, resources=may_use)
         runs = ready._run_all(plans, shared, fitting, count)
         if self.replaces:
             forget(ComparisonFolder(self.folder).replaced_folders())
@@ -302,8 +305,6 @@ class Comparison:
                 blocks=loaded[1].blocks,
                 networks=one.networks,
                 parameters=one.parameters,
-                seed=self.seed,
-                watch=count.part_done,
             )
             done[i] = self._run_one(one, loaded[1], shared, own, count.fit_done)
         return [done[i] for i in range(len(plans))]
@@ -341,7 +342,7 @@ class Comparison:
             say=shared.say,
             done=fit_done,
         )
-        run = self._record(one, embeddings, examples, out, shared, fitting.threads, most_memory())
+        run = self._record(one, embeddings, examples, out, shared, fitting.resources.threads, most_memory())
         if shared.models is not None:
             model = final_model(
                 run.name,
@@ -356,7 +357,7 @@ class Comparison:
                 weights=run.weights,
                 notes=run.notes,
             )
-            run = replace(run, bytes_on_disk=model.save(shared.models / run.name), created=now())
+            run = replace(_saved(run, one, model, shared.models), created=now())
             fit_done()
         run.save(self.folder, predictions_of(self.manifest, one.target, examples.rows, examples.y, out))
         return run
@@ -428,3 +429,16 @@ class Comparison:
                 " person; each is left out of the training part of every fold that tests it.",
             )
         return notes + tuple(rare.sentence for rare in one.left_out)
+
+
+def _saved(run: Run, one: Plan, model: TrainedModel, models: Path) -> Run:
+    """Save the model of a run; return the run with its size, or with the reason why it was not saved."""
+    why = f"a file of a {one.kind.name} could not be read again safely."
+    if one.kind.trusted_types or not one.kind.is_given:
+        try:
+            return replace(run, bytes_on_disk=model.save(models / run.name))
+        except ModelError as error:
+            if not one.kind.is_given:
+                raise
+            why = str(error)
+    return replace(run, notes=(*run.notes, f"The model was not saved: {why}"))

@@ -13,10 +13,10 @@ from featurekit.data.splits import Fold
 from featurekit.data.targets import Target
 from featurekit.errors import FoldError
 from featurekit.estimators import Classifier, ClassifierKind, check_training_labels
-from featurekit.estimators._estimator import one_blas_thread
+from featurekit.estimators._threads import one_blas_thread
 from featurekit.evaluation.examples import is_known
 from featurekit.evaluation.fitting import Fitting, fit_classifier
-from featurekit.evaluation.memory import may_take, side_by_side
+from featurekit.evaluation.memory import side_by_side
 from featurekit.evaluation.out_of_fold import OutOfFold
 from featurekit.evaluation.tuning import Search
 from featurekit.inference.model import spread_out
@@ -102,17 +102,16 @@ def _share(
     say: Callable[[str], None] | None,
 ) -> tuple[int, Fitting]:
     """Return how many folds run at once, and how each is fitted with its share of threads and memory."""
-    limit = may_take()
-    jobs, threads = side_by_side(
+    jobs, resources = side_by_side(
         fitting.fresh(kind, target),
         max(len(fold.train) for fold in folds),
+        fitting.resources,
         # A GPU has one network at a time.
         jobs=1 if _trains_on_gpu(kind, fitting) else min(jobs, len(folds)),
-        limit=limit,
         tune=fitting.tune and kind.grid is not None,
         say=say,
     )
-    return jobs, replace(fitting, threads=threads, memory_limit=limit)
+    return jobs, replace(fitting, resources=resources)
 
 
 def _run_fold(
@@ -173,4 +172,4 @@ def _together(
 
 
 def _trains_on_gpu(kind: ClassifierKind, fitting: Fitting) -> bool:
-    return kind.reads == "crops" and resolve(fitting.device or "auto", "auto")[0] == "cuda"
+    return kind.reads == "crops" and resolve(fitting.resources.device or "auto", "auto")[0] == "cuda"

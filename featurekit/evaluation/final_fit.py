@@ -56,7 +56,7 @@ def final_model(
         everything.X,
         everything.y,
         everything.subjects,
-        replace(fitting, memory_limit=may_take()),
+        replace(fitting, resources=replace(fitting.resources, memory=may_take())),
         also=everything.also,
     )
     chosen = ", ".join(f"{key}={value}" for key, value in found.best.items()) if found else ""

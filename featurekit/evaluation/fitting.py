@@ -3,17 +3,15 @@
 It is made here and nowhere else in a comparison: in every fold, and for the model that is saved.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.data.targets import Target
-from featurekit.estimators import Classifier, ClassifierKind, fresh
-from featurekit.evaluation.memory import limit_memory
+from featurekit.estimators import Classifier, ClassifierKind, Resources, fresh
 from featurekit.evaluation.tuning import Search, search
 
 
@@ -25,42 +23,29 @@ class Fitting:
         blocks: lengths of the parts of a joined vector.
         networks: those that one which reads crops starts from.
         parameters: that are not as they come.
-        device: "auto", "cpu" or "cuda", for one that can choose; None for its own.
         seed: what chance comes from.
-        threads: how many it may use.
         tune: whether it first searches for parameters, inside what it learns from.
-        memory_limit: bytes that kernel matrices may take; None for half of what is free.
-        checkpoints: folder that one which can be killed half-way goes on from; None for none.
-        watch: told in a few words how one that takes long goes, and the share that is done.
+        resources: what it may use.
     """
 
     blocks: tuple[int, ...] = ()
     networks: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    device: str | None = None
     seed: int = 0
-    threads: int = 1
     tune: bool = False
-    memory_limit: int | None = None
-    checkpoints: Path | None = None
-    watch: Callable[[str, float], None] | None = None
+    resources: Resources = field(default_factory=Resources)
 
-    def fresh(self, kind: ClassifierKind, target: Target) -> Any:
+    def fresh(self, kind: ClassifierKind, target: Target) -> Classifier:
         """Return an unfitted classifier that knows all this."""
-        classifier: Any = fresh(
+        return fresh(
             kind,
             target,
             blocks=self.blocks,
             networks=self.networks,
             parameters=self.parameters,
             seed=self.seed,
-            threads=self.threads,
+            resources=self.resources,
         )
-        for name in ("device", "checkpoints", "watch"):
-            value = getattr(self, name)
-            if value is not None and hasattr(classifier, name):
-                setattr(classifier, name, value)
-        return limit_memory(classifier, self.memory_limit)
 
 
 def fit_classifier(
@@ -74,9 +59,7 @@ def fit_classifier(
     also: Mapping[Target, NDArray[Any]] | None = None,
 ) -> tuple[Classifier, Search | None]:
     """Return a classifier fitted on these rows and, where it was tuned on them, what the search found."""
-    classifier = fitting.fresh(kind, target)
-    if also:
-        classifier.also = also
+    classifier: Any = fitting.fresh(kind, target)
     found = None
     if fitting.tune and kind.grid is not None:
         found = search(
@@ -87,9 +70,10 @@ def fit_classifier(
             subjects,
             blocks=fitting.blocks,
             seed=fitting.seed,
-            threads=fitting.threads,
-            memory_limit=fitting.memory_limit,
+            resources=fitting.resources,
         )
         if found.best:
             classifier.set_params(**found.best)
-    return classifier.fit(X, y, groups=subjects), found
+    # One that learns nothing else is not asked to.
+    more = {"also": also} if kind.also is not None else {}
+    return classifier.fit(X, y, groups=subjects, **more), found

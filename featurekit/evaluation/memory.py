@@ -1,8 +1,9 @@
 """How much memory a fit may take, and how many folds that leaves room for at once."""
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
 
+from featurekit.estimators import Classifier, Resources
 from featurekit.networks.engines import available_memory
 
 MUCH = 1_000_000_000  # bytes that a user should hear of before they are taken
@@ -13,31 +14,30 @@ def may_take() -> int:
     return available_memory() // 2
 
 
-def limit_memory(classifier: Any, n_bytes: int | None) -> Any:
-    """Tell a classifier that keeps kernel matrices how much memory they may take; return it."""
-    if n_bytes is not None and hasattr(classifier, "memory_limit"):
-        classifier.memory_limit = n_bytes
-    return classifier
-
-
 def side_by_side(
-    classifier: Any,
+    classifier: Classifier,
     n_rows: int,
+    resources: Resources,
     *,
     jobs: int,
-    limit: int,
     tune: bool,
     say: Callable[[str], None] | None,
-) -> tuple[int, int]:
-    """Return how many folds run at once, and how many threads each has; say what memory they will take."""
-    all_threads = getattr(classifier, "threads", 1)
-    needed = 0
+) -> tuple[int, Resources]:
+    """Return how many folds run at once, and what each may use; say what memory they will take.
+
+    Args:
+        classifier: of one fold, unfitted.
+        n_rows: faces that the largest fold learns from.
+        resources: what all folds together may use.
+        jobs: folds at once, at most.
+        tune: whether each fold searches for parameters.
+        say: called with what a user should hear.
+    """
+    limit = may_take() if resources.memory is None else resources.memory
+    needed, shared = 0, resources
     for n_jobs in range(max(jobs, 1), 0, -1):
-        threads = max(all_threads // n_jobs, 1)
-        if not hasattr(classifier, "bytes_needed"):
-            return n_jobs, threads
-        classifier.set_params(threads=threads)
-        needed = n_jobs * classifier.bytes_needed(n_rows, searching=tune)
+        shared = replace(resources, threads=max(resources.threads // n_jobs, 1), memory=limit)
+        needed = n_jobs * classifier.use(shared).bytes_needed(n_rows, searching=tune)
         if needed <= limit:
             break
     if say and (n_jobs < jobs or needed > MUCH):
@@ -45,4 +45,4 @@ def side_by_side(
             f"Kernel matrices of {n_rows:,} training faces will take up to {needed / 1e9:.1f} GB,"
             f" {limit / 1e9:.1f} GB may be used: {n_jobs} fold{'s' if n_jobs > 1 else ''} at once."
         )
-    return n_jobs, threads
+    return n_jobs, shared

@@ -11,8 +11,9 @@ from typing import Any
 from featurekit.data.manifest import Manifest, is_measured, names_ethnicity
 from featurekit.data.targets import TARGETS, Target
 from featurekit.embeddings.index import Ledger
-from featurekit.errors import EngineError, TargetError, UnknownNameError, WorkspaceError
-from featurekit.estimators import CLASSIFIERS, ClassifierKind, fresh
+from featurekit.errors import EngineError, ModelError, TargetError, UnknownNameError, WorkspaceError
+from featurekit.estimators import CLASSIFIERS, ClassifierKind, fresh, settable
+from featurekit.estimators.given import classifier_named
 from featurekit.evaluation.readiness import LeftOut
 from featurekit.networks.backbones import Backbone, split_feature
 from featurekit.registry import unknown
@@ -85,7 +86,7 @@ def plan(
     Args:
         manifest: whose labels.
         ledger: what has been extracted.
-        models: names of classifiers.
+        models: names of classifiers, or import paths of scikit-learn's or anybody's.
         targets: names of targets; None for age_group, gender and age where there are labels.
         features: feature sets, parts joined by "+"; None for each default layer extracted and, where
             there are several, all of them joined.
@@ -96,13 +97,16 @@ def plan(
 
     Raises:
         UnknownNameError: no such classifier, backbone, layer or parameter.
-        ModelError: a classifier's parameter cannot have its value.
-        TargetError: no such target, no face has a label of it, or it is one that has to be allowed.
+        ModelError: a classifier's parameter cannot have its value, or there is no estimator at a path.
+        TargetError: no such target, no face has a label of it, it is one that has to be allowed, or a
+            classifier can read none of them.
         WorkspaceError: features that have not been extracted.
         EngineError: a classifier needs a package that is not here.
     """
-    kinds = _kinds(models)
+    asked_for = _kinds(models)
+    kinds = asked_for + [kind for kind in CLASSIFIERS if kind.is_baseline and kind not in asked_for]
     wanted = _targets(manifest, targets, ethnicity)
+    _check_each_reads_something(asked_for, wanted)
     # Floors alone need no features of anybody's choice.
     sets = _feature_sets(ledger, features, join) if any(_reads_features(kind) for kind in kinds) else []
     pictures = any(kind.reads == "crops" for kind in kinds)
@@ -114,7 +118,9 @@ def plan(
     plans = []
     for target in wanted:
         for kind in kinds:
-            asked = kind.name in models
+            if kind.reads_target is not None and not kind.reads_target(target):
+                continue
+            asked = kind in asked_for
             if kind.features is not None:
                 chosen = _own_features(kind, target, ledger, asked=asked)
             elif kind.reads == "crops":
@@ -124,19 +130,32 @@ def plan(
                 chosen = [(next(iter(ledger.recipes)),)] if kind.is_baseline else sets
             fitting = _fitting_variations(kind, target, variations)
             plans += [Plan(target, parts, kind, changes, asked) for parts in chosen for changes in fitting]
-    _check_all_are_used(plans, models, variations)
+    _check_all_are_used(plans, [kind.name for kind in asked_for], variations)
     return plans
 
 
 def _kinds(models: Sequence[str]) -> list[ClassifierKind]:
-    """Return the classifiers that were asked for, then the floors that belong in each comparison."""
-    kinds = [CLASSIFIERS[name] for name in dict.fromkeys(models)]
+    """Return the classifiers that were asked for."""
+    kinds = [classifier_named(name) for name in dict.fromkeys(models)]
     for kind in kinds:  # before hours of fitting, not after
         if kind.needs and find_spec(kind.needs) is None:
             raise EngineError(
                 f"{kind.name} needs {kind.needs}, which is not here: pip install 'featurekit[{kind.needs}]'."
             )
-    return kinds + [kind for kind in CLASSIFIERS if kind.is_baseline and kind not in kinds]
+    names = [kind.name for kind in kinds]
+    for name in names:
+        if names.count(name) > 1:
+            raise ModelError(f"Two models are called {name}: their runs could not be told apart.")
+    return kinds
+
+
+def _check_each_reads_something(kinds: Sequence[ClassifierKind], targets: Sequence[Target]) -> None:
+    """Raise TargetError where a classifier can learn none of the targets."""
+    for kind in kinds:
+        if kind.reads_target is not None and not any(map(kind.reads_target, targets)):
+            names = ", ".join(target.name for target in targets)
+            what = "gives years" if all(not target.is_regression for target in targets) else "gives classes"
+            raise TargetError(f"{kind.name} {what}, and cannot learn {names}.")
 
 
 def _targets(manifest: Manifest, names: Sequence[str] | None, ethnicity: bool) -> list[Target]:
@@ -191,7 +210,7 @@ def _check_all_are_used(
     if not unused:
         return
     able = [one for one in plans if one.kind.name in models]
-    known = {name for one in able for name in _parameters(one.kind, one.target)}
+    known = {name for one in able for name in settable(one.kind, one.target)}
     if unused <= known:
         raise UnknownNameError(
             f"None of {', '.join(models)} has all of the parameters {', '.join(sorted(unused))}. Fit the"
@@ -212,18 +231,12 @@ def _fitting_variations(
     """Return the variations that a classifier can be run in; only as it comes where it has none of them."""
     if not any(variations) or (kind.features is not None and kind.features(target) is None):
         return [{}]
-    own = _parameters(kind, target)
+    own = settable(kind, target)
     fitting = [changes for changes in variations if set(changes) <= set(own)]
     for changes in fitting:
         # A value that it cannot have is met before anything is fitted.
-        fresh(kind, target, parameters=changes, seed=0, threads=1)
+        fresh(kind, target, parameters=changes).validate()
     return fitting or [{}]
-
-
-def _parameters(kind: ClassifierKind, target: Target) -> Mapping[str, Any]:
-    """Return the parameters that a classifier has as it comes."""
-    own: Mapping[str, Any] = getattr(kind.make(target, 0, 1), "get_params", dict)()
-    return own
 
 
 def _networks(kind: ClassifierKind, features: Sequence[str] | None, join: bool) -> list[tuple[str, ...]]:

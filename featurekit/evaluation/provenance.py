@@ -158,7 +158,7 @@ def versions() -> dict[str, str]:
 
 def parameters_of(classifier: Classifier) -> dict[str, Any]:
     """Return what the classifier was made with and what it decided, as plain JSON values."""
-    made: dict[str, Any] = getattr(classifier, "get_params", dict)()
+    made = classifier.shown_parameters()
     decided = {name: value for name, value in classifier.summary_.items() if name != "notes"}
     # How many threads it had changes nothing but the time; what a memory limit changes stands in the notes.
     aside = ("threads", "target", "memory_limit")

@@ -21,12 +21,12 @@ from featurekit.data.targets import Target
 from featurekit.errors import FoldError
 from featurekit.estimators import (
     ClassifierKind,
+    Resources,
     Searcher,
     candidates,
     fresh,
     held_out_score,
 )
-from featurekit.evaluation.memory import limit_memory
 
 INNER_FOLDS = 3
 
@@ -70,10 +70,9 @@ def search(
     *,
     blocks: tuple[int, ...] = (),
     seed: int = 0,
-    threads: int = 1,
+    resources: Resources | None = None,
     grid: Mapping[str, Sequence[Any]] | None = None,
     n_folds: int = INNER_FOLDS,
-    memory_limit: int | None = None,
 ) -> Search:
     """Try every combination of a grid on inner folds and say which reads the held-out faces best.
 
@@ -85,10 +84,9 @@ def search(
         groups: person on each row, shape (n,).
         blocks: lengths of the parts of a joined vector.
         seed: what chance comes from.
-        threads: how many it may use; the choice does not depend on them.
+        resources: what it may use; the choice does not depend on it.
         grid: parameter → values; None for the classifier's own.
         n_folds: how many inner folds.
-        memory_limit: bytes that kernel matrices may take; None for half of what is free.
 
     Returns:
         What was found. The highest mean wins, of equal ones the earlier candidate. A classifier without a
@@ -107,8 +105,7 @@ def search(
         return replace(nothing, notes=(f"Not tuned: the default parameters were used. {error}",))
 
     def unfitted() -> Any:
-        classifier = fresh(kind, target, blocks=blocks, seed=seed, threads=threads)
-        return limit_memory(classifier, memory_limit)
+        return fresh(kind, target, blocks=blocks, seed=seed, resources=resources)
 
     scores, notes = _scores(kind.name, unfitted, X, y, groups, folds, tried)
     return Search(

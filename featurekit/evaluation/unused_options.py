@@ -60,6 +60,7 @@ def unused_options(
         )
     if device != "auto":
         notes += _of_device(asked, device)
+    notes += _not_learned(asked, plans)
     for name in dict.fromkeys(name for changes in variations for name in changes):
         without = _names([one for one in asked if one.kind.name not in _with(asked, name)])
         if without:
@@ -88,7 +89,7 @@ def _of_features(asked: Sequence[Plan], features: Sequence[str] | None, join: bo
 
 def _of_device(asked: Sequence[Plan], device: str) -> list[str]:
     """Return which models --device cpu, or cuda, does not concern."""
-    able = [one for one in asked if hasattr(one.kind.make(one.target, 0, 1), "device")]
+    able = [one for one in asked if one.kind.uses_gpu]
     if device == "cpu":  # which is what the others use anyway
         return [] if able else ["--device cpu changes nothing: these models use no other device."]
     return _for_some(
@@ -98,6 +99,18 @@ def _of_device(asked: Sequence[Plan], device: str) -> list[str]:
         "can use a GPU",
         "Leave it out, or name a network that is trained end to end, e.g. --model multitask_cnn.",
     )
+
+
+def _not_learned(asked: Sequence[Plan], plans: Sequence[Plan]) -> list[str]:
+    """Return a note on the targets that models which give only classes, or only years, are not fitted for."""
+    targets = dict.fromkeys(one.target for one in plans)
+    notes = []
+    for name, reads in {one.kind.name: one.kind.reads_target for one in asked}.items():
+        left = [target for target in targets if reads is not None and not reads(target)]
+        if left:
+            what = "classes" if left[0].is_regression else "years"
+            notes.append(f"{name} is not fitted for {', '.join(one.name for one in left)}: it gives {what}.")
+    return notes
 
 
 def _chooses_features(one: Plan) -> bool:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.estimators._augmentation import NOTHING, changed
-from featurekit.estimators._cnn import CNN
-from featurekit.estimators._heads import Head
+from featurekit.estimators._networks.augmentation import NOTHING, changed
+from featurekit.estimators._networks.estimator import CNN
+from featurekit.estimators._networks.heads import Head
 from featurekit.networks.weights import home
 
 if TYPE_CHECKING:

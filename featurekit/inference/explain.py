@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from featurekit.embeddings.open_networks import open_networks
 from featurekit.errors import FeaturekitError, ImageError, ModelError, UnknownNameError
-from featurekit.estimators._cnn import CNN
+from featurekit.estimators._networks.estimator import CNN
 from featurekit.faces.face import STATUS_MEANINGS
 from featurekit.faces.find import open_finder
 from featurekit.faces.images import read_bytes

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from featurekit import __version__
 from featurekit.errors import ModelError
-from featurekit.estimators._augmentation import Change
-from featurekit.estimators._cnn import CNN, VIEWS
+from featurekit.estimators._networks.augmentation import Change
+from featurekit.estimators._networks.estimator import CNN
+from featurekit.estimators._networks.reading import VIEWS
 from featurekit.faces.align import TEMPLATES
 from featurekit.files import whole_file
 from featurekit.inference.model import TrainedModel

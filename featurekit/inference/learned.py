@@ -1,7 +1,7 @@
 """What a classifier has learned, as bytes that anybody may have written.
 
 A model is kept without pickle: model.skops holds the classifier and is only loaded
-through a constant list of allowed types, or model.safetensors holds the weights of a
+through the list of types that the registered member declares, or model.safetensors holds the weights of a
 network that was trained end to end.
 """
 
@@ -17,64 +17,25 @@ from featurekit.estimators import ClassifierKind
 from featurekit.inference.archive import SKOPS, TENSORS
 from featurekit.networks.engines import usable_cores
 
-# Types that skops may build while it loads a model: those that our classifiers are made of, and not all that
-# skops trusts by itself. Never extended by what a file asks for.
-TRUSTED_TYPES: tuple[str, ...] = (
-    "builtins.bytes",
-    "builtins.dict",
-    "builtins.list",
-    "builtins.str",
-    "builtins.tuple",
-    "featurekit.estimators._scikit.Scikit",
-    "featurekit.estimators.logistic_regression.Linear",
-    "featurekit.estimators.mlp.MLP",
-    "featurekit.estimators.off_the_shelf.OffTheShelf",
-    "featurekit.estimators.random_forest.Forest",
-    "featurekit.estimators.svm.SVM",
-    "featurekit.estimators.svm.SVMRegressor",
-    "featurekit.estimators.xgboost.XGBoost",
-    "numpy.bool",
-    "numpy.float32",
-    "numpy.float64",
-    "numpy.int32",
-    "numpy.int64",
-    "numpy.ndarray",
-    "numpy.random.mtrand.RandomState",
-    "sklearn.dummy.DummyClassifier",
-    "sklearn.dummy.DummyRegressor",
-    "sklearn.ensemble._forest.RandomForestClassifier",
-    "sklearn.ensemble._forest.RandomForestRegressor",
-    "sklearn.linear_model._logistic.LogisticRegression",
-    "sklearn.linear_model._ridge.Ridge",
-    "sklearn.neural_network._multilayer_perceptron.MLPClassifier",
-    "sklearn.neural_network._multilayer_perceptron.MLPRegressor",
-    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-    "sklearn.preprocessing._label.LabelBinarizer",
-    "sklearn.tree._classes.DecisionTreeClassifier",
-    "sklearn.tree._classes.DecisionTreeRegressor",
-    "sklearn.tree._tree.Tree",
-)
 
-
-def to_file(estimator: Any, name: str) -> tuple[str, dict[str, Any], bytes]:
+def to_file(kind: ClassifierKind, estimator: Any, name: str) -> tuple[str, dict[str, Any], bytes]:
     """Return what a fitted classifier has learned: the name of its file, facts for model.json, the bytes.
 
     Args:
+        kind: of the classifier; it says which types may be kept.
         estimator: the classifier.
         name: of the model, for the message.
 
     Raises:
-        ModelError: the classifier is of a type that loading would refuse.
+        ModelError: the classifier is of a type that loading would refuse, or that skops cannot keep.
     """
     if hasattr(estimator, "to_tensors"):
         from safetensors.numpy import save
 
         facts, tensors = estimator.to_tensors()
         return TENSORS, facts, save(tensors)
-    import skops.io
-
-    data = skops.io.dumps(estimator)
-    strange = _strange_types(data)
+    data = _dumped(estimator, name)
+    strange = _strange_types(data, kind)
     if strange:
         raise ModelError(f"{name} holds types that no loader may build: {', '.join(strange)}.")
     return SKOPS, {}, data
@@ -102,22 +63,39 @@ def from_file(
     import skops.io
     from skops.io.exceptions import UntrustedTypesFoundException
 
-    strange = _strange_types(data)
+    strange = _strange_types(data, kind)
     if strange:
         raise ModelError(f"{SKOPS} holds types that are not allowed: {', '.join(strange)}.")
     try:
-        estimator = skops.io.loads(data, trusted=list(TRUSTED_TYPES))
+        estimator = skops.io.loads(data, trusted=list(kind.may_hold))
     except UntrustedTypesFoundException as error:
         raise ModelError(f"{SKOPS} holds types that are not allowed: {error}") from error
     if type(estimator) is not type(unfitted):
         raise ModelError(f"{SKOPS} holds a {type(estimator).__name__}, which is no fitted {kind.name}.")
-    estimator.threads = unfitted.threads  # those of this machine
+    estimator.validate()
+    estimator.n_jobs = unfitted.n_jobs  # those of this machine
     estimator.check_learned(unfitted)
     return estimator
 
 
-def _strange_types(data: bytes) -> list[str]:
-    """Return the types that a file of skops names and that no model is made of.
+def _dumped(estimator: Any, name: str) -> bytes:
+    """Return a fitted classifier as skops keeps it.
+
+    Raises:
+        ModelError: skops knows no way to keep a part of it.
+    """
+    import skops.io
+    from skops.io.exceptions import UnsupportedTypeException
+
+    try:
+        data: bytes = skops.io.dumps(estimator)
+    except UnsupportedTypeException as error:
+        raise ModelError(f"{name} holds what skops cannot keep: {error}") from error
+    return data
+
+
+def _strange_types(data: bytes, kind: ClassifierKind) -> list[str]:
+    """Return the types that a file of skops names and that no such classifier is made of.
 
     Raises:
         ValueError: it is compressed, which skops is never asked for: a few bytes could unpack to anything.
@@ -136,4 +114,4 @@ def _strange_types(data: bytes) -> list[str]:
             parts += part.values()
         elif isinstance(part, list):
             parts += part
-    return sorted(found - set(TRUSTED_TYPES))
+    return sorted(found - set(kind.may_hold))

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from featurekit.data.targets import Target
 from featurekit.embeddings.recipe import Recipe, make_recipes, settings_from
 from featurekit.errors import FeaturekitError, ModelError
-from featurekit.estimators import CLASSIFIERS, Classifier, ClassifierKind
+from featurekit.estimators import Classifier, ClassifierKind
+from featurekit.estimators.given import kind_of_saved
 from featurekit.faces.settings import FaceSettings
 from featurekit.inference.archive import read_bundle, write_bundle
 from featurekit.inference.card import card
@@ -137,7 +138,7 @@ class TrainedModel:
         Raises:
             ModelError: the classifier is of a type that loading would refuse.
         """
-        file_name, facts, data = to_file(self.estimator, self.name)
+        file_name, facts, data = to_file(kind_of_saved(self.classifier), self.estimator, self.name)
         content = {
             "name": self.name,
             "target": asdict(self.target),
@@ -171,7 +172,7 @@ class TrainedModel:
         """
         content, file_name, data = read_bundle(folder)
         try:
-            kind = CLASSIFIERS[content["classifier"]]
+            kind = kind_of_saved(content["classifier"])
             target = Target.from_json(content["target"])
             model = cls(
                 name=content["name"],

@@ -6,10 +6,13 @@ Networks that start from pretrained ones start from the smallest.
 """
 
 import json
+import pickle
 from functools import cache
 
 import numpy as np
 import pytest
+from sklearn.base import clone  # noqa: TID253  # what is promised is scikit-learn's
+from sklearn.exceptions import NotFittedError  # noqa: TID253
 
 from featurekit.data.targets import AGE, AGE_GROUP, GENDER, Target
 from featurekit.estimators import CLASSIFIERS, fresh
@@ -74,7 +77,6 @@ def unfitted(name: str, target: Target, *, seed: int = 0, **parameters):
         networks=("dlib_age",),
         parameters=SHORT | {"side": side} | parameters,
         seed=seed,
-        threads=1,
     )
 
 
@@ -175,8 +177,7 @@ def test_what_else_is_known_of_a_face_is_learned_too(name):
     networks = []
     for known in (years, np.where(has_gender, years, years[::-1])):
         network = unfitted(name, GENDER, epochs=1)
-        network.also = {AGE: known}
-        networks.append(network.fit(X, labels, groups=people))
+        networks.append(network.fit(X, labels, groups=people, also={AGE: known}))
     said = [answers(network, X) for network in networks]
     assert (said[0] != said[1]).any()
     assert {head.target for head in networks[0].heads_} == {GENDER, AGE}
@@ -227,7 +228,7 @@ def test_its_summary_and_parameters_are_plain(name):
     network = fitted(name, GENDER)
     assert json.loads(json.dumps(network.summary_)) == network.summary_
     assert all(isinstance(note, str) for note in network.summary_["notes"])
-    assert json.dumps(network.get_params(), allow_nan=False)
+    assert json.dumps(network.shown_parameters(), allow_nan=False)
     assert json.loads(json.dumps(network.training_, allow_nan=False)) == network.training_
 
 
@@ -238,3 +239,30 @@ def test_a_target_of_the_users_own_is_read_too(name):
     network = unfitted(name, mood, epochs=1).fit(X, y * 2, groups=people)
     assert network.classes_.tolist() == [0, 2]
     assert network.predict_proba(X).shape == (len(X), 2)
+
+
+@every_network
+def test_a_clone_learns_the_same_and_a_pickle_says_the_same(name):
+    (X, y, people), network = faces(GENDER), fitted(name, GENDER)
+    again = clone(network)
+    with pytest.raises(NotFittedError):
+        again.predict(X)
+    loaded = pickle.loads(pickle.dumps(network))
+    for other in (again.fit(X, y, groups=people), loaded):
+        assert other.get_params() == network.get_params()
+        assert (answers(other, X) == answers(network, X)).all()
+
+
+@pytest.mark.parametrize(
+    ("older", "name", "parameters"),
+    [
+        ("ordered_cnn", "finetuned_cnn", {"ages": "ordered"}),
+        ("gender_to_age_cnn", "multitask_cnn", {"gender_to_age": True}),
+    ],
+)
+def test_names_that_are_parameters_now_are_still_understood(older, name, parameters):
+    assert older not in CLASSIFIERS.names()
+    kind, base = CLASSIFIERS[older], CLASSIFIERS[name]
+    assert (kind.name, kind.also, kind.starts_from) == (older, base.also, base.starts_from)
+    set_by_hand = base.make(AGE_GROUP, 3, 1).set_params(**parameters)
+    assert kind.make(AGE_GROUP, 3, 1).get_params() == set_by_hand.get_params()

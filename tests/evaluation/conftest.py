@@ -9,6 +9,7 @@ from featurekit.embeddings.extractor import extract
 from featurekit.embeddings.index import enter
 from featurekit.embeddings.recipe import make_recipes
 from featurekit.estimators import CLASSIFIERS, ClassifierKind
+from featurekit.estimators._estimator import Estimator
 from featurekit.evaluation.comparison import Comparison
 from featurekit.evaluation.planning import plan
 from featurekit.faces.settings import default_settings
@@ -40,37 +41,43 @@ def compare():
     return run
 
 
-class Crops:
+class Crops(Estimator):
     """A classifier of faces that only remembers what it was given."""
 
     seen: list = []  # noqa: RUF012  # shared on purpose: the test reads what every fold was given
 
     def __init__(self, target):
         self.summary_ = {"notes": ["only remembers"]}
-        self.target, self.epochs, self.also, self.checkpoints, self.watch = target, 1, {}, None, None
-        self.device = "auto"
+        self.target, self.epochs = target, 1
 
-    def get_params(self):
+    def get_params(self, deep=True):
         return {"epochs": self.epochs}
+
+    def shown_parameters(self):
+        return self.get_params()
+
+    def use(self, resources):
+        self.resources = resources
+        return self
 
     def set_params(self, **parameters):
         vars(self).update(parameters)
         return self
 
-    def fit(self, X, y, *, groups):
+    def fit(self, X, y, groups=None, *, also=None):
         assert X.pixels.dtype == np.uint8
         self.seconds_ = 12.5
         self.training_ = {
             "epochs": self.epochs,
             "seconds": self.seconds_,
-            "also": sorted(target.name for target in self.also),
+            "also": sorted(target.name for target in also),
             "history": [],
             "engine": "none",
             "device": "cpu",
             "precision": "fp32",
         }
         Crops.seen.append((self, X, y.copy()))
-        self.watch("epoch 1 of 1", 0.5)
+        self.resources.progress("epoch 1 of 1", 0.5)
         self.classes_ = np.arange(len(self.target.classes))
         return self
 

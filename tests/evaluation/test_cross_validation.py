@@ -8,7 +8,8 @@ import pytest
 from featurekit.data.splits import Fold
 from featurekit.data.targets import AGE, GENDER
 from featurekit.errors import TargetError
-from featurekit.estimators import CLASSIFIERS, ClassifierKind
+from featurekit.estimators import CLASSIFIERS, ClassifierKind, Resources
+from featurekit.estimators._estimator import Estimator
 from featurekit.evaluation import memory
 from featurekit.evaluation.cross_validation import cross_validate
 from featurekit.evaluation.fitting import Fitting
@@ -20,7 +21,7 @@ SPLIT = [
 ]
 
 
-class Spy:
+class Spy(Estimator):
     """Remembers what it was fitted on and says the class of the nearest training row."""
 
     seen: list = []  # noqa: RUF012  # shared on purpose: the test reads what every fold was given
@@ -28,7 +29,7 @@ class Spy:
     def __init__(self):
         self.summary_ = {"notes": ["looks at the nearest row"]}
 
-    def fit(self, X, y, *, groups):
+    def fit(self, X, y, groups=None):
         self.X, self.y = X, y
         self.classes_ = np.unique(y)
         Spy.seen.append((X.copy(), groups.copy()))
@@ -126,7 +127,7 @@ def test_folds_side_by_side_give_the_same_bits(name, target):
     kind = replace(CLASSIFIERS[name], grid=lambda target: SMALL_GRIDS[name])
     X, y, subjects = people()
     labels = y * 20.0 + 5 if target.is_regression else y
-    fitting = Fitting(blocks=(4, 20), threads=2, tune=True)
+    fitting = Fitting(blocks=(4, 20), resources=Resources(threads=2), tune=True)
     outs = [
         cross_validate(kind, target, X, labels, subjects, four_folds()[:3], fitting, jobs=jobs)
         for jobs in (1, 2)
@@ -166,7 +167,15 @@ def test_folds_whose_kernels_do_not_fit_into_memory_together_run_one_by_one(monk
     svm = CLASSIFIERS["svm"].make(GENDER, 0, 1)
     monkeypatch.setattr(memory, "available_memory", lambda: 3 * svm.bytes_needed(120, searching=False))
     said = []
-    given = (CLASSIFIERS["svm"], GENDER, X, y, subjects, four_folds(), Fitting(threads=2))
+    given = (
+        CLASSIFIERS["svm"],
+        GENDER,
+        X,
+        y,
+        subjects,
+        four_folds(),
+        Fitting(resources=Resources(threads=2)),
+    )
     together = cross_validate(*given, jobs=2, say=said.append)
     assert len(said) == 1
     assert "Kernel matrices of 120 training faces" in said[0]

@@ -9,11 +9,13 @@ import pytest
 from featurekit.data.splits import Fold
 from featurekit.data.targets import AGE, AGE_GROUP, GENDER
 from featurekit.errors import EngineError
-from featurekit.estimators import CLASSIFIERS, ClassifierKind
-from featurekit.estimators._estimator import one_blas_thread
-from featurekit.estimators._kernels import Distances, grid_search_svc, rbf_kernel, search_bytes
-from featurekit.estimators.logistic_regression import ridge_answers
-from featurekit.estimators.svm import SVM, SVMRegressor
+from featurekit.estimators import CLASSIFIERS, ClassifierKind, Resources
+from featurekit.estimators._estimator import Estimator
+from featurekit.estimators._linear import ridge_answers
+from featurekit.estimators._svm.classifier import SVM
+from featurekit.estimators._svm.kernels import Distances, rbf_kernel, search_bytes
+from featurekit.estimators._svm.regressor import SVMRegressor
+from featurekit.estimators._threads import one_blas_thread
 from featurekit.evaluation.tuning import inner_folds, search
 
 
@@ -26,7 +28,7 @@ def clouds(n: int = 120, n_classes: int = 2, dim: int = 10, apart: float = 1.5, 
     return X.astype(np.float32), y, np.repeat([f"s{i}" for i in range(n // 2)], 2)
 
 
-class Nearest:
+class Nearest(Estimator):
     """Says the class of the nearest training row, or of a random one; remembers what it was fitted on."""
 
     seen: list = []  # noqa: RUF012  # shared on purpose: the test reads what every fit was given
@@ -34,11 +36,11 @@ class Nearest:
     def __init__(self):
         self.guess, self.summary_ = False, {"notes": []}
 
-    def set_params(self, guess):
+    def set_params(self, guess=False):
         self.guess = guess
         return self
 
-    def fit(self, X, y, *, groups):
+    def fit(self, X, y, groups=None):
         self.X, self.y, self.classes_ = X, y, np.unique(y)
         Nearest.seen.append((X.copy(), groups.copy()))
         return self
@@ -137,50 +139,6 @@ def test_what_is_said_of_a_held_out_row_does_not_depend_on_the_other_held_out_ro
 # --- support vector machines
 
 
-def random_problem(seed: int):
-    """A data set with duplicated rows, its folds, and class weights of one of three kinds."""
-    from sklearn.model_selection import StratifiedKFold
-
-    rng = np.random.default_rng(seed)
-    n, n_classes, dim = int(rng.integers(90, 160)), 2 + seed % 7, int(rng.integers(3, 24))
-    y = rng.permutation(np.arange(n) % n_classes)
-    X = rng.normal(size=(n, dim)) + rng.normal(size=(n_classes, dim))[y] * rng.uniform(0.3, 1.2)
-    copied = rng.choice(n, n // 5, replace=False)
-    X[copied] = X[rng.choice(n, len(copied))]  # some with another label
-    weight = (None, "balanced", {c: float(rng.uniform(0.5, 4)) for c in range(n_classes)})[seed % 3]
-    folds = list(StratifiedKFold(3, shuffle=True, random_state=seed).split(X, y))
-    return X, y, folds, weight
-
-
-def check_against_scikit_learn(seed: int) -> None:
-    from sklearn.model_selection import GridSearchCV
-    from sklearn.svm import SVC
-
-    X, y, folds, weight = random_problem(seed)
-    costs, widths = [0.1, 1.0, 10.0], [factor / X.shape[1] for factor in (0.3, 1.0, 4.0)]
-    theirs = GridSearchCV(SVC(class_weight=weight), {"C": costs, "gamma": widths}, cv=folds, refit=False)
-    theirs.fit(X, y)
-    ours = grid_search_svc(
-        X, y, C=costs, gamma=widths, folds=[Fold(*fold) for fold in folds], class_weight=weight, threads=2
-    )
-    for i, tried in enumerate(theirs.cv_results_["params"]):
-        expected = [theirs.cv_results_[f"split{f}_test_score"][i] for f in range(len(folds))]
-        assert (ours[widths.index(tried["gamma"]), costs.index(tried["C"])] == expected).all()
-    cost, width = divmod(int(ours.mean(axis=2).T.ravel().argmax()), len(widths))
-    assert theirs.best_params_ == {"C": costs[cost], "gamma": widths[width]}
-
-
-@pytest.mark.parametrize("seed", range(7))
-def test_scores_and_choice_are_those_of_grid_search_cv(seed):
-    check_against_scikit_learn(seed)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(7, 27))
-def test_scores_and_choice_are_those_of_grid_search_cv_on_twenty_more(seed):
-    check_against_scikit_learn(seed)
-
-
 def test_a_kernel_from_kept_distances_is_the_kernel():
     vectors = np.random.default_rng(0).normal(size=(90, 12))
     rows, columns = np.arange(3, 80), np.array([5, 1, 88, 40])
@@ -230,7 +188,9 @@ def test_where_the_machine_will_be_linear_the_linear_machine_is_searched(target)
 def test_threads_do_not_change_a_search():
     X, y, people = clouds(n_classes=8, apart=1)
     for name in ("svm", "xgboost"):
-        one, two = (search(CLASSIFIERS[name], AGE_GROUP, X, y, people, threads=n) for n in (1, 2))
+        one, two = (
+            search(CLASSIFIERS[name], AGE_GROUP, X, y, people, resources=Resources(threads=n)) for n in (1, 2)
+        )
         assert (one.scores == two.scores).all()
         assert one.best == two.best
 
@@ -251,7 +211,7 @@ def test_a_kernel_that_takes_too_much_memory_is_approximated_and_it_is_said():
 def test_a_search_without_memory_for_kernels_fits_each_candidate_and_says_so():
     X, y, people = clouds(n=160)
     grid = {"C": (0.5, 2.0)}
-    found = search(CLASSIFIERS["svm"], GENDER, X, y, people, grid=grid, memory_limit=10_000)
+    found = search(CLASSIFIERS["svm"], GENDER, X, y, people, grid=grid, resources=Resources(memory=10_000))
     assert SVM(memory_limit=10_000).search_scores(X, y, folds=[], candidates=[{"C": 2.0}]) is None
     assert found.scores.shape == (2, 3)
     assert found.scores.min() > 0.5
@@ -259,7 +219,7 @@ def test_a_search_without_memory_for_kernels_fits_each_candidate_and_says_so():
 
 
 def test_the_memory_of_a_search_is_foretold():
-    svm = SVM(threads=2, feature_blocks=(10, 20))
+    svm = SVM(n_jobs=2, feature_blocks=(10, 20))
     assert svm.bytes_needed(10_000, searching=True) == search_bytes(10_000, 2, 2)
     # Two parts' distances and a kernel for each thread, 800 MB each, beside what libsvm keeps.
     assert 3.2e9 < svm.bytes_needed(10_000, searching=True) < 4.1e9

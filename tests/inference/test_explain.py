@@ -10,8 +10,8 @@ from featurekit.data.targets import AGE, AGE_GROUP, GENDER
 from featurekit.embeddings.recipe import make_recipes
 from featurekit.errors import ModelError, TargetError, UnknownNameError
 from featurekit.estimators import finetuned_cnn
-from featurekit.estimators._cnn import CNN
-from featurekit.estimators._heads import head_for
+from featurekit.estimators._networks.estimator import CNN
+from featurekit.estimators._networks.heads import head_for
 from featurekit.faces.align import TEMPLATES
 from featurekit.faces.settings import default_settings
 from featurekit.inference._covering import CELLS, SIDE, Loss, replaced

@@ -26,11 +26,10 @@ from featurekit.data.targets import AGE, GENDER
 from featurekit.embeddings.recipe import Recipe, make_recipes
 from featurekit.errors import ModelError
 from featurekit.estimators import CLASSIFIERS, ClassifierKind
-from featurekit.estimators._cnn import CNN
-from featurekit.estimators._heads import head_for
+from featurekit.estimators._networks.estimator import CNN
+from featurekit.estimators._networks.heads import head_for
 from featurekit.faces.settings import FaceSettings, default_settings
 from featurekit.inference import _schema
-from featurekit.inference.learned import TRUSTED_TYPES
 from featurekit.inference.model import TrainedModel
 from featurekit.networks import weights
 
@@ -207,7 +206,8 @@ def estimator(change: Callable[[Any], object]) -> Edit:
 
     def edit(place: Place) -> None:
         data = (place.model / "model.skops").read_bytes()
-        fitted = skops.io.loads(data, trusted=list(TRUSTED_TYPES))
+        kind = CLASSIFIERS[json.loads((place.model / "model.json").read_text())["classifier"]]
+        fitted = skops.io.loads(data, trusted=list(kind.may_hold))
         change(fitted)
         (place.model / "model.skops").write_bytes(skops.io.dumps(fitted))
 
@@ -442,8 +442,13 @@ ATTACKS = (
     Attack("unknown loader", "linear", schema(lambda c: {**c, "__loader__": "PickleNode"}), "cannot be used"),
     Attack("no classifier", "linear", skops_of(lambda p: [1, 2, 3]), "holds a list"),
     # What was learned, changed so that libraries break on it.
-    Attack("another classifier's", "forest", put("classifier", "logistic_regression"), "holds a Forest"),
-    Attack("years for classes, sealed", "linear", swap, "Ridge is not what it fits"),
+    Attack(
+        "another classifier's", "forest", put("classifier", "logistic_regression"), "not allowed: .*ForestCl"
+    ),
+    Attack("scikit-learn's own", "linear", put("classifier", "GaussianNB"), "not allowed: .*LinearCl"),
+    Attack("a class by its path", "linear", put("classifier", "os.system"), "Unknown classifier"),
+    Attack("a pipeline by its name", "linear", put("classifier", "Pipeline"), "Unknown classifier"),
+    Attack("years for classes, sealed", "linear", swap, "holds a LinearRegressor, which is no fitted"),
     Attack("numbers that are none", "linear", estimator(lambda e: e.model_.coef_.fill(np.nan)), "NaN|nan"),
     Attack(
         "too few numbers", "linear", estimator(lambda e: setattr(e, "mean_", e.mean_[:2])), "cannot be used"

@@ -18,7 +18,7 @@ from featurekit.embeddings.recipe import make_recipes
 from featurekit.embeddings.vectors import load_embeddings
 from featurekit.errors import ModelError
 from featurekit.estimators import CLASSIFIERS, ClassifierKind
-from featurekit.estimators._cnn import CNN
+from featurekit.estimators._networks.estimator import CNN
 from featurekit.evaluation.comparison import Comparison
 from featurekit.evaluation.planning import plan
 from featurekit.faces.settings import default_settings
@@ -296,8 +296,8 @@ def tiny_cnn(portraits, monkeypatch):
             learning_rate=0.03,
             head_epochs=0,
             decay=1.0,
-            seed=seed,
-            threads=threads,
+            random_state=seed,
+            n_jobs=threads,
         )
 
     CLASSIFIERS.names()

@@ -1,65 +1,48 @@
 """Networks trained end to end, as one more classifier: they read the faces themselves.
 
-A new one is a file beside this: a function that makes the network up to its
+A new one is a file in featurekit/estimators: a function that makes the network up to its
 features, and a registered one that says how it is trained. Heads, training,
 checkpoints and reading faces are here and the same for all.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from hashlib import sha256
-from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import ClassifierTags, RegressorTags
+from sklearn.utils.validation import check_is_fitted
 
 from featurekit.data.splits import subject_exclusive_folds
-from featurekit.data.targets import AGE, AGE_GROUP, GENDER, Target
+from featurekit.data.targets import Target
 from featurekit.errors import FoldError, ModelError
-from featurekit.estimators import Crops
-from featurekit.estimators._augmentation import NOTHING, Augmentation, Change
-from featurekit.estimators._estimator import Allowed, Estimator, Within
-from featurekit.estimators._heads import Head, head_for, heads_module
-from featurekit.estimators._training import (
-    Faces,
-    Schedule,
-    Watch,
-    achieved,
-    evaluate,
-    torch_threads,
-    train,
-    with_own_chance,
-)
+from featurekit.estimators import Crops, Resources
+from featurekit.estimators._estimator import Estimator
+from featurekit.estimators._networks.assembly import assembled
+from featurekit.estimators._networks.augmentation import Augmentation
+from featurekit.estimators._networks.checkpoint import Progress
+from featurekit.estimators._networks.crops import pixels_and_rows
+from featurekit.estimators._networks.heads import Head, head_for
+from featurekit.estimators._networks.reading import VIEWS, achieved, evaluate, torch_threads
+from featurekit.estimators._networks.sampler import Faces
+from featurekit.estimators._networks.schedule import Schedule
+from featurekit.estimators._networks.trainer import Setting, train
+from featurekit.estimators._parameters import SHOWN_AS, Allowed, Within
 from featurekit.networks.engines import resolve
 
 if TYPE_CHECKING:
     import torch
 
-_drawing = Lock()
-
-TOGETHER = (AGE.name, AGE_GROUP.name, GENDER.name)
 MAX_SIDE = 1024  # of the pictures that a saved network is given, in pixels
 HELD_OUT = 10  # a tenth of the subjects decides which epoch is kept
 # Raise when the same faces and parameters come to train another network: checkpoints then go unused.
 TRAINING_VERSION = 2
 
-# Ten views: four corners and the middle of a part of the crop, and their mirror images.
-_TEN_SIDE = 0.875
-VIEWS: Mapping[int, Sequence[Change]] = {
-    1: (NOTHING,),
-    2: (NOTHING, NOTHING._replace(is_flipped=True)),
-    10: tuple(
-        NOTHING._replace(is_flipped=is_flipped, box=(top, left, _TEN_SIDE, _TEN_SIDE))
-        for is_flipped in (False, True)
-        for top, left in ((0.0, 0.0), (0.0, 0.125), (0.125, 0.0), (0.125, 0.125), (0.0625, 0.0625))
-    ),
-}
 
-
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, repr=False, kw_only=True)
 class CNN(Estimator):
     """A network trained end to end on faces, of one target or of several together.
 
@@ -132,56 +115,74 @@ class CNN(Estimator):
     jitter: float = Augmentation.jitter
     erasing: float = Augmentation.erasing
 
-    # Told by whoever fits it; no parameters, for they change nothing of what is asked.
-    also: Mapping[Target, NDArray[Any]] = field(default_factory=dict, repr=False)
-    checkpoints: Path | None = field(default=None, repr=False)
-    watch: Watch | None = field(default=None, repr=False)
+    # What it may use; no parameter, for it changes nothing of what is asked.
+    _resources: ClassVar[Resources] = Resources()
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
+    def __sklearn_tags__(self) -> Any:
+        """Return what scikit-learn asks of an estimator."""
+        tags = super().__sklearn_tags__()
+        if self.target.is_regression:
+            tags.estimator_type, tags.regressor_tags = "regressor", RegressorTags()
+        else:
+            tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a pickle, or a copy, holds: the network as arrays, and nothing of whoever watches."""
+        state: dict[str, Any] = {**super().__getstate__()}
+        state.pop("_resources", None)
+        if "network_" in state:
+            state["network_"] = self._tensors()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Become what __getstate__() was asked of."""
+        super().__setstate__(state)
+        if "network_" in state:
+            self._load(state["network_"])
+
+    def shown_parameters(self) -> dict[str, Any]:
         """Return what decides the training, as plain values."""
-        aside = ("target", "make_body", "also", "checkpoints", "watch", "feature_blocks")
-        return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in aside}
+        aside = ("target", "make_body", "feature_blocks")
+        return {name: value for name, value in super().shown_parameters().items() if name not in aside}
 
-    def fit(self, X: Crops | NDArray[Any], y: NDArray[Any], *, groups: NDArray[np.str_]) -> Self:
+    def use(self, resources: Resources) -> Self:
+        """Take threads and a device, where checkpoints go, and who watches."""
+        self._resources = resources  # type: ignore[misc]  # its own, in the place of the class's
+        if resources.device is not None:
+            self.device = resources.device
+        return super().use(resources)
+
+    def fit(
+        self,
+        X: Crops | NDArray[Any],
+        y: NDArray[Any],
+        groups: Any = None,
+        *,
+        also: Mapping[Target, NDArray[Any]] | None = None,
+    ) -> Self:
         """Learn from faces, class numbers or years, and persons.
 
         Args:
             X: faces, or uint8 of shape (n, s, s, 3) or (n, s · s · 3).
             y: class numbers, -1 for a face without one, or years, NaN without; shape (n,).
-            groups: the person on each face, shape (n,).
+            groups: the person on each face, shape (n,): some are held out; None for one a face.
+            also: labels that are learned together with y, as y; None for none.
 
         Raises:
             EngineError: the device or the precision cannot be had.
             ModelError: the training came to nothing; the message says what to try.
             WeightsError: the weight file of a network that it starts from is missing.
         """
-        crops, rows = _pixels_and_rows(X)
+        self.validate()
         device, precision = resolve(self.device, self.precision)
-        # Their order decides the sum of their losses, and must not depend on which was asked for.
-        labels = {self.target: y, **self.also}
-        targets = sorted(labels, key=lambda target: target.name)
-        self.heads_ = tuple(head_for(target, ages=self.ages) for target in targets)
-        known = y[np.isfinite(y)] if self.target.is_regression else y[y >= 0]
-        if not self.target.is_regression:
-            self.classes_ = np.unique(known)
-        faces = Faces(
-            crops=crops,
-            rows=rows,
-            labels={target.name: _as_labels(target, labels[target]) for target in targets},
-        )
         self.summary_: dict[str, Any] = {"notes": []}
-        held_out = None
-        try:
-            fold = subject_exclusive_folds(_strata(labels), groups, n_folds=HELD_OUT, seed=self.seed)[0]
-        except FoldError as error:
-            self.summary_["notes"].append(f"The last epoch was kept, not the best: {error}")
-        else:
-            faces, held_out = faces.some(fold.train), faces.some(fold.test)
-        checkpoint = None
-        if self.checkpoints is not None:
-            checkpoint = self.checkpoints / f"{self._key(faces, held_out, device, precision)}.safetensors"
+        self._draw_seed()
+        faces, held_out = self._faces(X, {self.target: y, **(also or {})}, groups)
+        checkpoint = self._resources.checkpoints
+        if checkpoint is not None:
+            checkpoint = checkpoint / f"{self._key(faces, held_out, device, precision)}.safetensors"
         self.network_ = self._fresh_network()
-        n_weights = sum(weight.numel() for weight in self.network_.parameters())
         at = train(
             self.network_,
             self.heads_,
@@ -189,17 +190,48 @@ class CNN(Estimator):
             held_out,
             Schedule(**{one.name: getattr(self, one.name) for one in fields(Schedule)}),
             self._augmentation(),
-            side=self.side,
-            seed=self.seed,
-            device=device,
-            precision=precision,
-            threads=self.threads,
-            balanced_by=self.target.name,
-            checkpoint=checkpoint,
-            watch=self.watch,
+            Setting(
+                side=self.side,
+                seed=self._seed,
+                device=device,
+                precision=precision,
+                threads=self._threads,
+                balanced_by=self.target.name,
+                checkpoint=checkpoint,
+                watch=self._resources.progress,
+            ),
         )
         self._runs_in = precision
-        got = achieved(self.network_, precision)
+        self._describe(at, faces, held_out)
+        return self
+
+    def _faces(
+        self, X: Crops | NDArray[Any], labels: Mapping[Target, NDArray[Any]], groups: Any
+    ) -> tuple[Faces, Faces | None]:
+        """Return the faces to learn from and those that choose the epoch; decide heads and classes."""
+        crops, rows = pixels_and_rows(X)
+        labels = {target: np.asarray(own) for target, own in labels.items()}
+        groups = np.arange(len(rows)) if groups is None else np.asarray(groups)
+        # Their order decides the sum of their losses, and must not depend on which was asked for.
+        targets = sorted(labels, key=lambda target: target.name)
+        self.heads_ = tuple(head_for(target, ages=self.ages) for target in targets)
+        if not self.target.is_regression:
+            self.classes_ = np.unique(labels[self.target][labels[self.target] >= 0])
+        faces = Faces(
+            crops=crops,
+            rows=rows,
+            labels={target.name: _as_labels(target, labels[target]) for target in targets},
+        )
+        try:
+            fold = subject_exclusive_folds(_strata(labels), groups, n_folds=HELD_OUT, seed=self._seed)[0]
+        except FoldError as error:
+            self.summary_["notes"].append(f"The last epoch was kept, not the best: {error}")
+            return faces, None
+        return faces.some(fold.train), faces.some(fold.test)
+
+    def _describe(self, at: Progress, faces: Faces, held_out: Faces | None) -> None:
+        """Keep what a reader should know of the training."""
+        got = achieved(self.network_, self._runs_in)
         self.seconds_ = at.seconds
         self.training_ = {
             "epochs": at.epoch,
@@ -218,13 +250,14 @@ class CNN(Estimator):
                 f"Epoch {at.best_epoch}, in which only the heads learned, was never bettered: the learning"
                 f" rate may be too high for this network ({self.learning_rate:g})."
             )
-        self.summary_ |= {"weights_learned": n_weights, "precision": precision, "device": got.device}
-        if len(targets) > 1:
+        n_weights = sum(weight.numel() for weight in self.network_.parameters())
+        self.summary_ |= {"weights_learned": n_weights, "precision": self._runs_in, "device": got.device}
+        if len(self.heads_) > 1:
+            n_faces = len(faces) + (0 if held_out is None else len(held_out))
             self.summary_["notes"].append(
-                f"One network for {', '.join(target.name for target in targets)}, which learn together"
-                f" from all {len(rows):,} faces with a label of any."
+                f"One network for {', '.join(head.target.name for head in self.heads_)}, which learn together"
+                f" from all {n_faces:,} faces with a label of any."
             )
-        return self
 
     def _augmentation(self) -> Augmentation | None:
         if not self.augment:
@@ -233,34 +266,20 @@ class CNN(Estimator):
 
     def _fresh_network(self) -> "torch.nn.Module":
         """Return the network before it has learned anything, the same for the same seed."""
-        import torch
-
-        # torch draws the first weights from a generator that threads share.
-        with _drawing, torch.random.fork_rng():
-            torch.manual_seed(self.seed)
-            body: Any = self.make_body(self)
-            heads = heads_module(
-                body.dim, self.heads_, dropout=self.dropout, gender_to_age=self.gender_to_age
-            )
-
-        class Network(torch.nn.Module):
-            """Pixels → name of the target → outputs."""
-
-            def __init__(self) -> None:
-                super().__init__()
-                self.body, self.heads = body, heads
-
-            def forward(self, pixels: torch.Tensor) -> Mapping[str, torch.Tensor]:
-                found: Mapping[str, torch.Tensor] = self.heads(self.body(pixels))
-                return found
-
-        return with_own_chance(Network())
+        seed = self._seed if hasattr(self, "_seed") else self._draw_seed()
+        return assembled(
+            lambda: self.make_body(self),
+            self.heads_,
+            seed=seed,
+            dropout=self.dropout,
+            gender_to_age=self.gender_to_age,
+        )
 
     def _key(self, faces: Faces, held_out: Faces | None, device: str, precision: str) -> str:
         """Return what no two different trainings share: parameters, faces, labels, versions."""
         import torch
 
-        own = {**self.get_params(), "device": device, "precision": precision}
+        own = {**self.shown_parameters(), "seed": self._seed, "device": device, "precision": precision}
         del own["threads"]  # another number of them changes the last bits of a sum, and nothing else
         made_by = f"{self.make_body.__module__}.{self.make_body.__qualname__}"
         heads = [[head.kind, *vars(head.target).values()] for head in self.heads_]
@@ -286,17 +305,19 @@ class CNN(Estimator):
         """Return the most probable class number, or the years, of each row, shape (n,)."""
         if self.target.is_regression:
             return self._ask(X)
-        numbers: NDArray[np.intp] = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        best = self.predict_proba(X).argmax(axis=1)
+        numbers: NDArray[np.intp] = self.classes_[best]
         return numbers
 
     def _ask(self, X: Crops | NDArray[Any]) -> NDArray[np.float64]:
         """Return the mean answer over the views of each face."""
-        crops, rows = _pixels_and_rows(X)
+        check_is_fitted(self)
+        crops, rows = pixels_and_rows(X)
         head = next(head for head in self.heads_ if head.target == self.target)
         device = next(self.network_.parameters()).device.type
         views = VIEWS[self.views]
         answers = np.zeros((len(rows), *(() if head.kind == "years" else (len(self.target.classes),))))
-        with torch_threads(self.threads):
+        with torch_threads(self._threads):
             for start, outputs in evaluate(
                 self.network_, crops, rows, self.side, device, self._runs_in, views
             ):
@@ -307,16 +328,12 @@ class CNN(Estimator):
     def to_tensors(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return what was learned: plain JSON values and arrays; see from_tensors()."""
         facts = {
-            "parameters": self.get_params(),
+            "parameters": self.shown_parameters(),
             "heads": [{"kind": head.kind, **vars(head.target)} for head in self.heads_],
             "classes": self.classes_.tolist() if not self.target.is_regression else None,
             "precision": self._runs_in,
         }
-        tensors = {
-            name: tensor.detach().cpu().contiguous().numpy()
-            for name, tensor in self.network_.state_dict().items()
-        }
-        return facts, tensors
+        return facts, self._tensors()
 
     def from_tensors(self, facts: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Self:
         """Become what to_tensors() was asked of, on this machine's processor.
@@ -324,22 +341,43 @@ class CNN(Estimator):
         Raises:
             ModelError: the tensors or the parameters are not those of this network.
         """
-        import torch
-
-        strange = sorted(facts["parameters"].keys() - self.get_params().keys())
+        strange = sorted(facts["parameters"].keys() - self.shown_parameters().keys())
         if strange:
             raise ModelError(f"A network of this kind has no parameter {strange[0]}.")
         # Device and threads were those of the machine that it was trained on.
-        aside = ("device", "threads")
-        own = {name: value for name, value in facts["parameters"].items() if name not in aside}
+        aside, inside = ("device", "threads"), {shown: name for name, shown in SHOWN_AS.items()}
+        own = {
+            inside.get(name, name): value for name, value in facts["parameters"].items() if name not in aside
+        }
         if isinstance(own.get("networks"), list) and all(isinstance(one, str) for one in own["networks"]):
             own["networks"] = tuple(own["networks"])
         self.set_params(**own)
+        self.validate()
         self.heads_ = tuple(Head(Target.from_json(head), head["kind"]) for head in facts["heads"])
         if facts["classes"] is not None:
             self.classes_ = np.array(facts["classes"], np.intp)
         if not all(np.isfinite(array).all() for array in tensors.values()):
             raise ModelError("A tensor holds what is no number.")
+        self._load(tensors)
+        self._runs_in = facts["precision"]
+        self.summary_ = {"notes": []}
+        return self
+
+    def _tensors(self) -> dict[str, NDArray[Any]]:
+        """Return the weights of the network."""
+        return {
+            name: tensor.detach().cpu().contiguous().numpy()
+            for name, tensor in self.network_.state_dict().items()
+        }
+
+    def _load(self, tensors: Mapping[str, NDArray[Any]]) -> None:
+        """Make the network anew, of these weights, on the processor.
+
+        Raises:
+            ModelError: the tensors are not those of this network.
+        """
+        import torch
+
         self.network_ = self._fresh_network()
         try:
             self.network_.load_state_dict({name: torch.tensor(array) for name, array in tensors.items()})
@@ -348,34 +386,6 @@ class CNN(Estimator):
         # As in training: with another order in memory, sums are rounded otherwise.
         self.network_.to(memory_format=torch.channels_last)
         self.network_.requires_grad_(False).eval()
-        self._runs_in = facts["precision"]
-        self.summary_ = {"notes": []}
-        return self
-
-
-def _pixels_and_rows(X: Crops | NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
-    """Return pixels, shape (n_all, s, s, 3), and the numbers of the faces that are meant."""
-    if isinstance(X, Crops):
-        return as_crops(X.pixels), X.rows
-    return as_crops(X), np.arange(len(X))
-
-
-def as_crops(X: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return faces as uint8 of shape (n, s, s, 3); they may come as one row each.
-
-    Raises:
-        ValueError: they are no square crops of bytes.
-    """
-    if X.dtype != np.uint8:
-        raise ValueError(f"A network reads the faces themselves, as uint8, not {X.dtype}.")
-    if X.ndim == 2:
-        side = round((X.shape[1] / 3) ** 0.5)
-        if side * side * 3 != X.shape[1]:
-            raise ValueError(f"{X.shape[1]} numbers are no square crop in three colours.")
-        return X.reshape(len(X), side, side, 3)
-    if X.ndim != 4 or X.shape[1] != X.shape[2] or X.shape[3] != 3:
-        raise ValueError(f"Faces of shape {X.shape[1:]} are no square crops in three colours.")
-    return X
 
 
 def _as_labels(target: Target, values: NDArray[Any]) -> NDArray[Any]:
@@ -397,8 +407,3 @@ def _strata(labels: Mapping[Target, NDArray[Any]]) -> NDArray[np.intp]:
     if rare.all():
         return np.zeros(len(codes), np.intp)
     return np.where(rare[codes], counts.argmax(), codes)
-
-
-def together(target: Target) -> Sequence[str]:
-    """Return the names of the targets that a network learns with one: what one learns helps the others."""
-    return [name for name in TOGETHER if name != target.name] if target.name in TOGETHER else []

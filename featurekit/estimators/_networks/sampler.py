@@ -1,0 +1,143 @@
+"""Which faces come when, and as what: the same for the same seed, whatever the threads."""
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit.estimators._networks.augmentation import (
+    NOTHING,
+    Augmentation,
+    Change,
+    changed,
+    changed_together,
+)
+from featurekit.estimators._networks.schedule import Schedule
+
+if TYPE_CHECKING:
+    import torch
+
+AHEAD = 3  # batches that are being prepared while one is learned from
+
+
+@dataclass(frozen=True, kw_only=True)
+class Faces:
+    """Faces to learn from or to be measured on.
+
+    Attributes:
+        crops: uint8, shape (n_crops, s, s, 3); a tensor where they lie on a GPU.
+        rows: numbers of the crops that are meant, shape (n,); crops are large, and are not copied.
+        labels: target → class numbers, -1 without one, or years, NaN without; each of shape (n,).
+    """
+
+    crops: "NDArray[np.uint8] | torch.Tensor"
+    rows: NDArray[np.intp]
+    labels: Mapping[str, NDArray[Any]]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def some(self, which: NDArray[np.intp]) -> "Faces":
+        """Return some of the faces."""
+        labels = {name: values[which] for name, values in self.labels.items()}
+        return Faces(crops=self.crops, rows=self.rows[which], labels=labels)
+
+    def on_gpu(self) -> "Faces":
+        """Return the same faces on the GPU, or as they are where they would take half of its free memory."""
+        import torch
+
+        side = self.crops.shape[1]
+        if len(self) * side * side * 3 > torch.cuda.mem_get_info()[0] / 2:
+            return self
+        there = torch.empty((len(self), side, side, 3), dtype=torch.uint8, device="cuda")
+        for start in range(0, len(self), 1024):
+            there[start : start + 1024] = torch.from_numpy(self.crops[self.rows[start : start + 1024]])
+        return Faces(crops=there, rows=np.arange(len(self)), labels=self.labels)
+
+
+def epoch_order(
+    faces: Faces, schedule: Schedule, rng: np.random.Generator, *, balanced_by: str
+) -> NDArray[np.intp]:
+    """Return the row numbers of an epoch, in the order they are learned from."""
+    n = len(faces)
+    if schedule.balance != "sampler":
+        order = rng.permutation(n)
+    else:
+        labels = faces.labels[balanced_by]
+        known = np.isfinite(labels) if labels.dtype.kind == "f" else labels >= 0
+        if labels.dtype.kind == "f":
+            labels = np.digitize(np.where(known, labels, 0), np.arange(0, 81, 10))
+        _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+        shares = 1 / counts[codes]
+        # A face without a label comes as often as it would otherwise.
+        shares[~known] = shares[known].mean() if known.any() else 1.0
+        order = rng.choice(n, n, p=shares / shares.sum())
+    # One face alone has no variance to be normalized by.
+    return order[:-1] if n > 1 and n % schedule.batch_size == 1 else order
+
+
+def batches(
+    faces: Faces,
+    order: NDArray[np.intp],
+    size: int,
+    augmentation: Augmentation | None,
+    side: int,
+    seed: Sequence[int],
+    pool: ThreadPoolExecutor,
+    mixup: float,
+    device: str,
+) -> "Iterator[tuple[torch.Tensor, dict[str, torch.Tensor], tuple[float, NDArray[np.intp]] | None]]":
+    """Yield pixels (n, 3, side, side), labels and how they are to be mixed; the next ones are under way."""
+    import torch
+
+    def prepare(step: int) -> "tuple[NDArray[np.intp], list[Change], torch.Tensor | None]":
+        rows = order[step * size : (step + 1) * size]
+        rng = np.random.default_rng([*seed, step, 1])
+        changes = [augmentation.draw(rng) if augmentation else NOTHING for _ in rows]
+        if device == "cuda":  # it takes its orders from one thread
+            return rows, changes, None
+        return rows, changes, as_given(faces.crops, faces.rows[rows], changes, side, device)
+
+    n_steps = -(-len(order) // size)
+    waiting: deque[Future[Any]] = deque(pool.submit(prepare, step) for step in range(min(AHEAD, n_steps)))
+    for step in range(n_steps):
+        rows, changes, pixels = waiting.popleft().result()
+        if step + AHEAD < n_steps:
+            waiting.append(pool.submit(prepare, step + AHEAD))
+        if pixels is None:
+            pixels = as_given(faces.crops, faces.rows[rows], changes, side, device)
+        labels = {name: torch.tensor(values[rows]) for name, values in faces.labels.items()}
+        mixed = None
+        if mixup and len(rows) > 1:
+            rng = np.random.default_rng([*seed, step, 2])
+            mixed = float(rng.beta(mixup, mixup)), rng.permutation(len(rows))
+        yield pixels, labels, mixed
+
+
+def as_given(
+    crops: "NDArray[np.uint8] | torch.Tensor",
+    rows: NDArray[np.intp],
+    changes: Sequence[Change],
+    side: int,
+    device: str,
+) -> "torch.Tensor":
+    """Return faces as a network is given them, shape (n, 3, side, side): bytes, or on a GPU whole numbers."""
+    import torch
+
+    if isinstance(crops, torch.Tensor):
+        return changed_together(
+            crops[torch.from_numpy(rows).to(crops.device, non_blocking=True)], changes, side
+        )
+    if device == "cuda":
+        return changed_together(torch.from_numpy(crops[rows]).to(device, non_blocking=True), changes, side)
+    return torch.stack([changed(crops[row], one, side) for row, one in zip(rows, changes, strict=True)])
+
+
+def on_device(pixels: "torch.Tensor", device: str) -> "torch.Tensor":
+    import torch
+
+    return pixels.to(device).float().contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,12 @@
+"""Targets that one network learns together: what one learns helps the others."""
+
+from collections.abc import Sequence
+
+from featurekit.data.targets import AGE, AGE_GROUP, GENDER, Target
+
+TOGETHER = (AGE.name, AGE_GROUP.name, GENDER.name)
+
+
+def together(target: Target) -> Sequence[str]:
+    """Return the names of the targets that a network learns with one: what one learns helps the others."""
+    return [name for name in TOGETHER if name != target.name] if target.name in TOGETHER else []

@@ -1,0 +1,1 @@
+"""Support vector machines: kernels, what solves them, and the two estimators."""

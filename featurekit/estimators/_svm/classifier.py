@@ -1,0 +1,172 @@
+"""A support vector classifier with probabilities."""
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, Self
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.linear_model import LogisticRegression
+
+from featurekit.data.splits import Fold, subject_exclusive_folds
+from featurekit.errors import FoldError
+from featurekit.estimators import held_out_score
+from featurekit.estimators._scaling import softmax
+from featurekit.estimators._svm.kernels import TILE, rbf_kernel
+from featurekit.estimators._svm.linear import Machine, class_signs, fit_linear
+from featurekit.estimators._svm.machine import INNER_FOLDS, KernelMachine, Trial
+from featurekit.estimators._svm.on_gpu import solver_facts
+from featurekit.estimators._svm.pairs import fit_pairs, votes
+from featurekit.estimators._threads import one_blas_thread
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class SVM(ClassifierMixin, KernelMachine):
+    """A support vector classifier with probabilities.
+
+    Attributes:
+        C: how much an error costs.
+        classes_: labels seen in training, increasing.
+        calibration_: weights of the decision values in each class's score, shape (n_classes, n_outputs).
+        calibration_intercept_: shape (n_classes,).
+    """
+
+    C: float = 2.0
+
+    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+        """Learn scaling, machine and probabilities.
+
+        Args:
+            X: vectors, shape (n, dim).
+            y: labels of any kind, shape (n,).
+            groups: the person on each row, shape (n,), that inner folds are made of; None for one a row.
+
+        Raises:
+            EngineError: the solver is cuML, and it is not here or finds no GPU.
+        """
+        self.validate()
+        solver = solver_facts(self.solver)
+        X, y, groups = self._begin(X, y, groups)
+        codes = np.searchsorted(self.classes_, y)
+        n_classes = len(self.classes_)
+        with one_blas_thread():
+            scaled, kernel = self._prepare(X, solver)
+            inner = []
+            try:
+                inner = subject_exclusive_folds(codes, groups, n_folds=INNER_FOLDS, seed=self._seed)
+            except FoldError as error:
+                self.summary_["notes"].append(f"The probabilities are not calibrated. {error}")
+
+            def learn(rows: NDArray[np.intp]) -> Machine:
+                if self.is_linear_ or len(self.landmarks_):
+                    cost = self._linear_cost(self.C) if self.is_linear_ else self.C
+                    features = scaled if self.is_linear_ or kernel is None else kernel
+                    return fit_linear(features[rows], class_signs(codes[rows], n_classes), cost)
+                gamma = self.gamma if kernel is None else None
+                among = _among(rows, scaled, kernel)
+                pairs = fit_pairs(among, codes[rows], C=self.C, gamma=gamma, solver=self.solver)
+                return Machine(rows[pairs.rows], pairs.weights, pairs.intercept)
+
+            parts = [np.arange(len(X)), *(fold.train for fold in inner)]
+            machine, *others = Parallel(n_jobs=self._threads, require="sharedmem")(
+                delayed(learn)(rows) for rows in parts
+            )
+            self.calibration_ = _plain_scores(n_classes, machine.weights.shape[1])
+            self.calibration_intercept_ = np.zeros(n_classes)
+            if inner:
+                held_out = np.empty((len(X), machine.weights.shape[1]))
+                for fold, other in zip(inner, others, strict=True):
+                    for start in range(0, len(fold.test), TILE):
+                        rows = fold.test[start : start + TILE]
+                        held_out[rows] = _decisions(other, scaled, kernel, rows, self.gamma)
+                self._calibrate(held_out, codes)
+            if len(self.landmarks_):
+                machine = self._with_landmarks(machine)
+        self._keep(machine, X)
+        self.summary_["class_weight"] = None
+        self.summary_["calibration"] = (
+            f"multinomial logistic regression on {INNER_FOLDS} inner subject-exclusive folds"
+            if inner
+            else "none"
+        )
+        return self
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the probability of each class of classes_, shape (n, n_classes)."""
+        return softmax(self._decide(self._asked(X)) @ self.calibration_.T + self.calibration_intercept_)
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the most probable label of each row, shape (n,)."""
+        best = self.predict_proba(X).argmax(axis=1)
+        labels: NDArray[Any] = self.classes_[best]
+        return labels
+
+    def _trial(self, y: NDArray[np.intp], fold: Fold, *, is_linear: bool) -> tuple[Fold, Trial]:
+        # Class by class: libsvm reads the kernel in that order, and finds each pair's rows side by side.
+        ordered = Fold(fold.train[np.argsort(y[fold.train], kind="stable")], fold.test)
+        classes, codes = np.unique(y[ordered.train], return_inverse=True)
+
+        def try_out(train: NDArray[np.float64], test: NDArray[np.float64], cost: float) -> float:
+            if is_linear:
+                machine = fit_linear(train, class_signs(codes, len(classes)), self._linear_cost(cost))
+                decisions = test @ machine.weights + machine.intercept
+                said = decisions[:, 0] > 0 if len(classes) == 2 else decisions.argmax(axis=1)
+            else:
+                pairs = fit_pairs(train, codes, C=cost, solver=self.solver)
+                said = votes(test[:, pairs.rows] @ pairs.weights + pairs.intercept, len(classes))
+            return held_out_score(y[fold.test], classes[said.astype(np.intp)])
+
+        return ordered, try_out
+
+    def _calibrate(self, decisions: NDArray[np.float64], codes: NDArray[np.intp]) -> None:
+        """Learn the scores of the classes from decision values of faces that were held out."""
+        logistic = LogisticRegression(C=1.0, max_iter=2000, tol=1e-5).fit(decisions, codes)
+        if len(logistic.coef_) == 1:  # of two classes, scikit-learn gives the second's score alone
+            self.calibration_ = np.vstack([np.zeros_like(logistic.coef_), logistic.coef_])
+            self.calibration_intercept_ = np.append(0.0, logistic.intercept_)
+        else:
+            self.calibration_, self.calibration_intercept_ = logistic.coef_, logistic.intercept_
+
+
+def _among(
+    rows: NDArray[np.intp], scaled: NDArray[np.float64], kernel: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    """Return what libsvm learns from: the rows' kernel matrix, or their vectors; not copied for all rows."""
+    if len(rows) == len(scaled):
+        return scaled if kernel is None else kernel
+    return scaled[rows] if kernel is None else kernel[np.ix_(rows, rows)]
+
+
+def _decisions(
+    machine: Machine,
+    scaled: NDArray[np.float64],
+    kernel: NDArray[np.float64] | None,
+    rows: NDArray[np.intp],
+    gamma: float,
+) -> NDArray[np.float64]:
+    """Return the decision values of rows of the training part."""
+    if machine.rows is None:  # linear, maybe on an approximated kernel
+        features = scaled[rows] if kernel is None else kernel[rows]
+    elif kernel is not None:
+        features = kernel[np.ix_(rows, machine.rows)]
+    else:
+        features = rbf_kernel(scaled[rows], scaled[machine.rows], gamma)
+    decisions: NDArray[np.float64] = features @ machine.weights + machine.intercept
+    return decisions
+
+
+def _plain_scores(n_classes: int, n_outputs: int) -> NDArray[np.float64]:
+    """Return the weights of decision values in the classes' scores where nothing could be learned.
+
+    A class's score is the mean decision for it, doubled: Platt's usual slope.
+    """
+    if n_outputs == 1:
+        return np.array([[-1.0], [1.0]])
+    if n_outputs == n_classes and n_classes > 3:
+        return 2 * np.eye(n_classes)
+    scores = np.zeros((n_classes, n_outputs))
+    for pair, (i, j) in enumerate(combinations(range(n_classes), 2)):
+        scores[i, pair], scores[j, pair] = 2 / (n_classes - 1), -2 / (n_classes - 1)
+    return scores

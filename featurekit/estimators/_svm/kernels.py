@@ -1,0 +1,234 @@
+"""Kernel matrices, and how one matrix of squared distances serves a whole search.
+
+An RBF kernel of any width is exp(-gamma · distance), so that the costly part, the
+distances, is computed once by matrix products and kept; every width and every fold
+takes its kernel from there into a buffer that is used again. libsvm then learns
+from the finished kernel, and the held-out faces are read by one matrix product.
+The scores are those of scikit-learn's GridSearchCV(SVC()), to the last bit.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from queue import SimpleQueue
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+
+from featurekit.data.splits import Fold
+
+TILE = 2048  # rows and columns of one matrix product; fixed, so that the bits do not depend on the threads
+ROWS = 64  # rows of a kernel that are filled at once: what is worked on stays near the processor
+CACHE_MB = 500  # of kernel rows that libsvm keeps, in single precision
+
+
+class Distances:
+    """Squared distances of all rows of a matrix, kept for kernels of any width and of any of the rows.
+
+    Attributes:
+        parts: for each part of the vectors a matrix (n, n); the whole's distances are their sum.
+    """
+
+    def __init__(
+        self, scaled: NDArray[np.float64], parts: tuple[int, ...] | None = None, *, threads: int = 1
+    ) -> None:
+        n = len(scaled)
+        columns_of = _columns_of(scaled, parts)
+        norms = _norms(scaled, columns_of)
+        self.parts = [np.empty((n, n)) for _ in columns_of]
+
+        def fill(corner: tuple[int, int]) -> None:
+            rows, columns = _tile(corner)
+            tiles = _tile_distances(scaled, scaled, norms, norms, columns_of, rows, columns)
+            for matrix, tile in zip(self.parts, tiles, strict=True):
+                matrix[rows, columns] = tile
+                matrix[columns, rows] = tile.T
+
+        _each(fill, [(i, j) for i in range(0, n, TILE) for j in range(i, n, TILE)], threads)
+        for matrix in self.parts:
+            np.fill_diagonal(matrix, 0)
+
+    def kernel(
+        self,
+        rows: NDArray[np.intp],
+        columns: NDArray[np.intp],
+        gamma: float,
+        out: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """Fill out, shape (n_rows, n_columns), with the kernel of some rows and some columns; return it."""
+        n_parts = len(self.parts)
+        for start in range(0, len(rows), ROWS):
+            block = out[start : start + ROWS]
+            _gather(self.parts[0], rows[start : start + ROWS], columns, block)
+            if n_parts > 1:
+                own = np.exp(block * (-gamma * n_parts))
+                part = np.empty_like(block)
+                for matrix in self.parts[1:]:
+                    _gather(matrix, rows[start : start + ROWS], columns, part)
+                    block += part
+                    part *= -gamma * n_parts
+                    own += np.exp(part, out=part)
+            block *= -gamma
+            np.exp(block, out=block)
+            if n_parts > 1:
+                own /= n_parts
+                block += own
+                block /= 2
+        return out
+
+
+def _gather(
+    matrix: NDArray[np.float64],
+    rows: NDArray[np.intp],
+    columns: NDArray[np.intp],
+    out: NDArray[np.float64],
+) -> None:
+    for row, line in zip(rows, out, strict=True):
+        # mode: without one, numpy buffers the line to be able to raise.
+        np.take(matrix[row], columns, out=line, mode="clip")
+
+
+def rbf_kernel(
+    first: NDArray[np.float64],
+    second: NDArray[np.float64] | None,
+    gamma: float,
+    parts: tuple[int, ...] | None = None,
+    *,
+    threads: int = 1,
+) -> NDArray[np.float64]:
+    """Return the kernel of all rows of two matrices, shape (n_a, n_b).
+
+    Tiles of a fixed size, each computed on one thread: the bits do not depend on the threads.
+
+    Args:
+        first: scaled vectors, shape (n_a, dim).
+        second: the same, shape (n_b, dim); None stands for the first.
+        gamma: width of exp(-gamma · |a - b|²).
+        parts: lengths of the parts of the vectors. With several, the kernel is the mean of that of the
+            whole vectors and of the parts' mean, where a part's distances count as if they were the whole's.
+        threads: how many tiles at once.
+    """
+    same = second is None
+    second = first if second is None else second
+    kernel = np.empty((len(first), len(second)))
+    columns_of = _columns_of(first, parts)
+    norms_a, norms_b = (_norms(matrix, columns_of) for matrix in (first, second))
+
+    def fill(corner: tuple[int, int]) -> None:
+        rows, columns = _tile(corner)
+        distance = own = np.zeros(1)
+        for tile in _tile_distances(first, second, norms_a, norms_b, columns_of, rows, columns):
+            distance = distance + tile
+            if len(columns_of) > 1:
+                tile *= -gamma * len(columns_of)
+                own = own + np.exp(tile, out=tile)
+        distance *= -gamma
+        tile = np.exp(distance, out=distance)
+        if len(columns_of) > 1:
+            tile = (tile + own / len(columns_of)) / 2
+        kernel[rows, columns] = tile
+        if same:
+            kernel[columns, rows] = tile.T
+
+    corners = [
+        (i, j) for i in range(0, len(first), TILE) for j in range(0, len(second), TILE) if not same or j >= i
+    ]
+    _each(fill, corners, threads)
+    if same:
+        np.fill_diagonal(kernel, 1.0)
+    return kernel
+
+
+def _columns_of(matrix: NDArray[np.float64], parts: tuple[int, ...] | None) -> list[slice]:
+    lengths = parts or (matrix.shape[1],)
+    return [slice(end - length, end) for end, length in zip(np.cumsum(lengths), lengths, strict=True)]
+
+
+def _norms(matrix: NDArray[np.float64], columns_of: Sequence[slice]) -> NDArray[np.float64]:
+    return np.stack([np.einsum("ij,ij->i", matrix[:, part], matrix[:, part]) for part in columns_of])
+
+
+def _tile(corner: tuple[int, int]) -> tuple[slice, slice]:
+    return slice(corner[0], corner[0] + TILE), slice(corner[1], corner[1] + TILE)
+
+
+def _tile_distances(
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    norms_a: NDArray[np.float64],
+    norms_b: NDArray[np.float64],
+    columns_of: Sequence[slice],
+    rows: slice,
+    columns: slice,
+) -> Iterator[NDArray[np.float64]]:
+    """Yield the squared distances of one tile, part by part."""
+    for number, part in enumerate(columns_of):
+        tile = first[rows, part] @ second[columns, part].T
+        tile *= -2
+        tile += norms_a[number, rows, None]
+        tile += norms_b[number, None, columns]
+        np.maximum(tile, 0, out=tile)  # rounding can make a distance of 0 negative
+        yield tile
+
+
+def over_kernels(
+    distances: Distances,
+    folds: Sequence[Fold],
+    gammas: Sequence[float],
+    learn: Callable[[int, int, NDArray[np.float64], NDArray[np.float64]], None],
+    *,
+    threads: int = 1,
+) -> None:
+    """Call learn for every fold and width, with the kernels of its training and its held-out rows.
+
+    There are as many buffers as threads, each used again and again.
+
+    Args:
+        distances: of all rows.
+        folds: row numbers; the kernels' rows and columns stand in their order.
+        gammas: widths.
+        learn: called with (number of the fold, number of the width, kernel (n_train, n_train), kernel
+            (n_test, n_train)); what it is given is overwritten afterwards.
+        threads: how many calls at once.
+    """
+    # Narrow kernels take the longest: begun first, they do not keep one thread busy when the others are done.
+    tasks = [(f, g) for g in np.argsort(gammas)[::-1].tolist() for f in range(len(folds))]
+    n_workers = max(min(threads, len(tasks)), 1)
+    size = max((len(fold.train) * (len(fold.train) + len(fold.test)) for fold in folds), default=0)
+    buffers: SimpleQueue[NDArray[np.float64]] = SimpleQueue()
+    for _ in range(n_workers):
+        buffers.put(np.empty(size))
+
+    def run(task: tuple[int, int]) -> None:
+        fold, gamma = folds[task[0]], gammas[task[1]]
+        n_train, n_test = len(fold.train), len(fold.test)
+        buffer = buffers.get()
+        try:
+            train = buffer[: n_train * n_train].reshape(n_train, n_train)
+            test = buffer[n_train * n_train :][: n_test * n_train].reshape(n_test, n_train)
+            distances.kernel(fold.train, fold.train, gamma, train)
+            distances.kernel(fold.test, fold.train, gamma, test)
+            learn(*task, train, test)
+        finally:
+            buffers.put(buffer)
+
+    _each(run, tasks, n_workers)
+
+
+def _each(work: Callable[[tuple[int, int]], None], tasks: Sequence[tuple[int, int]], threads: int) -> None:
+    """Do every task, so many at once; threads, for they write into what they share."""
+    Parallel(n_jobs=threads, require="sharedmem")(delayed(work)(task) for task in tasks)
+
+
+def matrix_bytes(n_rows: int) -> int:
+    """Return how much memory a kernel matrix of so many rows takes, in bytes."""
+    return n_rows * n_rows * 8
+
+
+def search_bytes(n_rows: int, n_parts: int, threads: int) -> int:
+    """Return how much memory a search over kernels of so many rows takes, in bytes."""
+    return matrix_bytes(n_rows) * (n_parts + threads) + threads * libsvm_bytes(n_rows)
+
+
+def libsvm_bytes(n_rows: int) -> int:
+    """Return how much memory libsvm keeps kernel rows in, in bytes."""
+    return min(n_rows * n_rows * 4, CACHE_MB << 20)

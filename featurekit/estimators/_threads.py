@@ -1,0 +1,68 @@
+"""Settings of the whole process that fits side by side, in threads, want at once."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from threading import Lock
+from typing import Any
+
+
+class _Shared:
+    """A setting of the whole process that several threads want at once.
+
+    The first thread in makes it and the last one out undoes it. Were each to undo what it made, the first
+    to be done would undo it for those that still count on it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._holders = 0
+        self._made = ExitStack()
+
+    @contextmanager
+    def hold(
+        self, make: Callable[[], AbstractContextManager[Any]], holds: Callable[[], bool]
+    ) -> Iterator[None]:
+        """Keep what make() makes while inside; where others hold it already, make it only if not holds()."""
+        with self._lock:
+            if not self._holders or not holds():
+                self._made.enter_context(make())
+            self._holders += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holders -= 1
+                if not self._holders:
+                    self._made.close()
+
+
+_blas, _warnings = _Shared(), _Shared()
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Let matrix products use one thread: with more, their last bits depend on how many."""
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    def holds() -> bool:
+        # A library may have been loaded since.
+        return all(one["num_threads"] == 1 for one in threadpool_info() if one["user_api"] == "blas")
+
+    with _blas.hold(lambda: threadpool_limits(limits=1, user_api="blas"), holds):
+        yield
+
+
+@contextmanager
+def no_convergence_warnings() -> Iterator[None]:
+    """Let solvers stop before they are done: the number of steps is fixed on purpose."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    @contextmanager
+    def ignored() -> Iterator[None]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            yield
+
+    with _warnings.hold(ignored, lambda: True):
+        yield

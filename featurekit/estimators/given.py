@@ -1,0 +1,134 @@
+"""Estimators that a user gives: by the import path of a class, or as objects.
+
+A path is what somebody typed. None is ever taken out of a file: a saved model of such
+an estimator is read only if scikit-learn itself has a class of its name.
+"""
+
+import importlib
+import inspect
+from typing import Any
+
+from featurekit.data.targets import Target
+from featurekit.errors import ModelError, UnknownNameError
+from featurekit.estimators import CLASSIFIERS, Classifier, ClassifierKind
+
+# Whose fitted state is plain arrays that numpy reads: rebuilding it from a stranger's file is safe. Trees,
+# support vector machines and what else is read by compiled code is not among them.
+_SAVED = (
+    "sklearn.discriminant_analysis",
+    "sklearn.linear_model",
+    "sklearn.naive_bayes",
+    "sklearn.neighbors",
+    "sklearn.neural_network",
+)
+_INSIDE = (
+    "featurekit.estimators._given.Given",
+    "numpy.random.mtrand.RandomState",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.preprocessing._label.LabelBinarizer",
+)
+
+
+def classifier_named(name: str) -> ClassifierKind:
+    """Return a registered classifier by its name, or any estimator of scikit-learn's kind by its import path.
+
+    Args:
+        name: "svm", or "sklearn.neighbors.KNeighborsClassifier".
+
+    Raises:
+        UnknownNameError: nobody registered it.
+        ModelError: there is no estimator at that path.
+    """
+    return kind_at(name) if "." in name else CLASSIFIERS[name]
+
+
+def kind_at(path: str) -> ClassifierKind:
+    """Return the estimator at an import path as a classifier of a comparison.
+
+    Args:
+        path: of a class of an installed package, e.g. "sklearn.neighbors.KNeighborsClassifier".
+
+    Raises:
+        ModelError: nothing is there, or no estimator, or one that cannot be made as it comes.
+    """
+    from sklearn.base import BaseEstimator
+
+    module, _, name = path.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except Exception as error:  # whatever a package raises while it is imported
+        said = str(error).partition("\n")[0] or type(error).__name__
+        raise ModelError(f"{path} cannot be imported: {said.rstrip('.')}.") from error
+    if not (inspect.isclass(found) and issubclass(found, BaseEstimator)):
+        raise ModelError(f"{path} is no class of an estimator of scikit-learn.")
+    try:
+        return kind_of(found())
+    except TypeError as error:
+        raise ModelError(f"{path} cannot be made as it comes: {error}.") from error
+
+
+def kind_of(estimator: Any, name: str | None = None) -> ClassifierKind:
+    """Return an estimator of scikit-learn, fitted or not, as a classifier of a comparison.
+
+    Args:
+        estimator: an object; it is not changed, each fit takes a clone.
+        name: what it is called in reports; None for the name of its class.
+
+    Raises:
+        ModelError: it is no classifier and no regressor.
+    """
+    from sklearn.base import clone, is_classifier, is_regressor
+
+    from featurekit.estimators._given import Given
+
+    of_classes, of_years = is_classifier(estimator), is_regressor(estimator)
+    path = f"{type(estimator).__module__}.{type(estimator).__qualname__}"
+    if not (of_classes or of_years):
+        raise ModelError(f"{path} is no classifier and no regressor of scikit-learn.")
+
+    def make(target: Target, random_state: int, n_jobs: int) -> Classifier:
+        made: Classifier = Given(model=clone(estimator), random_state=random_state, n_jobs=n_jobs)
+        return made
+
+    own = name or type(estimator).__name__
+    if own in CLASSIFIERS.names():
+        raise ModelError(f"{path} cannot be called {own} here: that is a classifier of featurekit's.")
+    is_saved = own == type(estimator).__name__ and type(estimator).__module__.startswith(_SAVED)
+    return ClassifierKind(
+        name=own,
+        about=f"{path} as it comes, on the vectors as they are",
+        make=make,
+        reads_target=lambda target: target.is_regression == of_years,
+        is_given=True,
+        trusted_types=(*_INSIDE, path) if is_saved else (),
+    )
+
+
+def kind_of_saved(name: str) -> ClassifierKind:
+    """Return the classifier that a saved model is of: a registered one, or one of scikit-learn's own.
+
+    Which there are is said by what is installed here, whatever a file says.
+
+    Args:
+        name: of a registered classifier, or of a class of scikit-learn's.
+
+    Raises:
+        UnknownNameError: it is none of those whose files are read.
+    """
+    try:
+        return CLASSIFIERS[name]
+    except UnknownNameError:
+        kind = _of_scikit_learn(name)
+        if kind is None:
+            raise
+        return kind
+
+
+def _of_scikit_learn(name: str) -> ClassifierKind | None:
+    """Return the estimator of scikit-learn whose class is called so, if a file of it is safe to read."""
+    from sklearn.utils import all_estimators
+
+    known = dict(all_estimators(type_filter=["classifier", "regressor"]))
+    if name not in known or not known[name].__module__.startswith(_SAVED):
+        return None
+    return kind_of(known[name]())

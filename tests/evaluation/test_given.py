@@ -1,0 +1,63 @@
+"""Estimators that a user names by their import path stand in a comparison beside ours."""
+
+import pytest
+
+from featurekit.errors import ModelError, TargetError, UnknownNameError
+from featurekit.evaluation.comparison import Comparison
+from featurekit.evaluation.planning import plan
+from featurekit.evaluation.results import load_runs
+from featurekit.evaluation.unused_options import unused_options
+from featurekit.inference.model import TrainedModel
+
+BAYES, TREES = "sklearn.naive_bayes.GaussianNB", "sklearn.ensemble.ExtraTreesClassifier"
+
+
+def test_it_is_fitted_beside_ours_saved_and_read_again(world, tmp_path):
+    manifest, ledger, store = world
+    comparison = Comparison.open(tmp_path / "report", manifest, n_folds=4)
+    plans = plan(manifest, ledger, models=[BAYES, TREES, "logistic_regression"], targets=["gender"])
+    comparison.run(plans, ledger, store, models_folder=tmp_path / "models", threads=1)
+    runs = {run.classifier: run for run in load_runs(tmp_path / "report")}
+    assert {"GaussianNB", "ExtraTreesClassifier", "logistic_regression"} <= set(runs)
+    bayes, trees = runs["GaussianNB"], runs["ExtraTreesClassifier"]
+    assert bayes.name == "gender--mean_color--GaussianNB"
+    assert bayes.parameters["model"] == "sklearn.naive_bayes.GaussianNB"
+    assert bayes.bytes_on_disk > 0
+    assert TrainedModel.load(tmp_path / "models" / bayes.name).classifier == "GaussianNB"
+    # What compiled code would read from a stranger's file is not kept in one, and it is said.
+    assert trees.bytes_on_disk == 0
+    assert sum(note.startswith("The model was not saved: ") for note in trees.notes) == 1
+    assert not (tmp_path / "models" / trees.name).exists()
+
+
+def test_its_parameters_are_set_by_name_and_checked_before_anything_is_fitted(world):
+    manifest, ledger, _ = world
+    neighbours = "sklearn.neighbors.KNeighborsClassifier"
+    given = {"models": [neighbours], "targets": ["gender"]}
+    changed = plan(manifest, ledger, **given, variations=[{"n_neighbors": 3}])
+    assert changed[0].parameters == {"n_neighbors": 3}
+    with pytest.raises(ModelError, match="'n_neighbors' parameter of KNeighborsClassifier"):
+        plan(manifest, ledger, **given, variations=[{"n_neighbors": -1}])
+    with pytest.raises(UnknownNameError, match="Did you mean 'n_neighbors'"):
+        plan(manifest, ledger, **given, variations=[{"n_neighbor": 3}])
+
+
+def test_it_is_fitted_for_the_targets_that_it_can_learn_and_the_others_are_named(world):
+    manifest, ledger, _ = world
+    plans = plan(manifest, ledger, models=[BAYES], targets=["gender", "age"])
+    assert [one.target.name for one in plans if one.is_asked] == ["gender"]
+    assert unused_options(plans) == ["GaussianNB is not fitted for age: it gives classes."]
+    with pytest.raises(TargetError, match=r"^GaussianNB gives classes, and cannot learn age\.$"):
+        plan(manifest, ledger, models=[BAYES], targets=["age"])
+    with pytest.raises(TargetError, match=r"^Ridge gives years, and cannot learn gender\.$"):
+        plan(manifest, ledger, models=["sklearn.linear_model.Ridge"], targets=["gender"])
+
+
+def test_two_of_one_name_cannot_be_told_apart(world):
+    manifest, ledger, _ = world
+    models = [
+        "sklearn.neighbors.KNeighborsClassifier",
+        "sklearn.neighbors._classification.KNeighborsClassifier",
+    ]
+    with pytest.raises(ModelError, match="Two models are called KNeighborsClassifier"):
+        plan(manifest, ledger, models=models, targets=["gender"])
