@@ -1,7 +1,7 @@
-"""How two models of one target compare on the faces that both have read, and how all rank."""
+"""How two models of one target compare on the faces that both have read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from featurekit.data.targets import Target
 from featurekit.evaluation.estimates import losses_of
+from featurekit.uncertainty.corrected_t import corrected_t
 from featurekit.uncertainty.intervals import interval, resampled_sums
-from featurekit.uncertainty.paired_tests import Ranks, corrected_t, mcnemar, ranks
 from featurekit.uncertainty.sign_flips import sign_flip
 from featurekit.uncertainty.subjects import per_subject
 
@@ -32,9 +32,6 @@ class Difference:
         adjusted: the same, for all pairs of the target together (step-down max-T).
         limit: the smallest p-value that the test can give; one that is no larger may be far smaller in truth.
         by_folds: p-value of Nadeau & Bengio's corrected t-test over the folds; None where it says nothing.
-        by_photographs: p-value of McNemar's test, which is too small where a person has several photographs;
-            None of years.
-        only_first, only_second: photographs that only one of the two read rightly; None of years.
     """
 
     first: str
@@ -46,9 +43,6 @@ class Difference:
     adjusted: float
     limit: float
     by_folds: float | None
-    by_photographs: float | None = None
-    only_first: int | None = None
-    only_second: int | None = None
 
     @property
     def is_shown(self) -> bool:
@@ -74,7 +68,6 @@ def differences_of(target: Target, tables: Mapping[str, pd.DataFrame], seed: int
     for number, (i, j) in enumerate(pairs):
         between = interval(means[:, j] - means[:, i])
         second_opinion = corrected_t(by_fold[:, j] - by_fold[:, i], len(losses) - n_test, n_test)
-        third = None if target.is_regression else mcnemar(losses[:, i] == 0, losses[:, j] == 0, subjects)
         found.append(
             Difference(
                 first=names[i],
@@ -86,26 +79,9 @@ def differences_of(target: Target, tables: Mapping[str, pd.DataFrame], seed: int
                 adjusted=float(tested.adjusted[number]),
                 limit=tested.limit,
                 by_folds=second_opinion if np.isfinite(second_opinion) else None,
-                by_photographs=third.p_value if third else None,
-                only_first=third.only_first if third else None,
-                only_second=third.only_second if third else None,
             )
         )
     return tuple(found)
-
-
-def ranks_over_folds(
-    target: Target, tables: Mapping[str, pd.DataFrame]
-) -> tuple[tuple[str, ...], Ranks | None]:
-    """Return the names in the order of their mean ranks over the folds, and these, where there are enough."""
-    names = sorted(tables)
-    folds = tables[names[0]]["fold"].to_numpy()
-    losses = np.stack([losses_of(target, tables[name]) for name in names], axis=1)
-    found = ranks(-_by_fold(losses, folds)) if len(losses) else None
-    if found is None:
-        return (), None
-    order = sorted(range(len(names)), key=found.mean.__getitem__)
-    return tuple(names[i] for i in order), replace(found, mean=tuple(found.mean[i] for i in order))
 
 
 def _by_fold(losses: NDArray[np.float64], folds: NDArray[Any]) -> NDArray[np.float64]:

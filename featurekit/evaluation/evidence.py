@@ -22,7 +22,6 @@ from featurekit.evaluation.differences import (
     Difference,
     common_faces,
     differences_of,
-    ranks_over_folds,
 )
 from featurekit.evaluation.estimates import Estimate, estimates_of
 from featurekit.evaluation.outcomes import Outcomes, collect, hash_of
@@ -34,11 +33,10 @@ from featurekit.progress import Progress
 from featurekit.project import ComparisonFolder
 from featurekit.uncertainty.coverage import Coverage
 from featurekit.uncertainty.intervals import Interval
-from featurekit.uncertainty.paired_tests import Ranks
 from featurekit.uncertainty.reliability import Bin, CalibrationError
 from featurekit.uncertainty.subjects import effective_subjects
 
-VERSION = 7
+VERSION = 8
 # What a cheaper model may lose against the best: points of accuracy, and years.
 MARGIN_POINTS, MARGIN_YEARS = 1.0, 0.1
 
@@ -57,8 +55,6 @@ class TargetEvidence:
         margin: what a cheaper model may lose against the best one; a share of faces, or years.
         trades: of the trained models that take clearly less time than the best one on its machine, the
             cheapest first. The first one that is within the margin can be recommended instead of the best.
-        ranked: names of the runs that are ranked, the best mean rank first.
-        ranks: their mean ranks over the folds; None of too few folds.
         sliced: name of the run that all that follows is of: the best trained one, by the mean over the
             folds of the score.
         slices: worst first.
@@ -77,8 +73,6 @@ class TargetEvidence:
     differences: tuple[Difference, ...]
     margin: float
     trades: tuple[Trade, ...]
-    ranked: tuple[str, ...]
-    ranks: Ranks | None
     sliced: str
     slices: tuple[Slice, ...]
     limits: tuple[Limit, ...]
@@ -106,8 +100,6 @@ class TargetEvidence:
                     gain=-one.gain,
                     low=-one.high,
                     high=-one.low,
-                    only_first=one.only_second,
-                    only_second=one.only_first,
                 )
         return None
 
@@ -226,7 +218,6 @@ def _of_target(
     anyone = next(iter(common.values()))
     subjects = anyone["subject"].to_numpy()
     differences = differences_of(target, common, seed) if len(runs) > 1 and len(anyone) else ()
-    ranked, mean_ranks = ranks_over_folds(target, common)
     step()
     trained = [run for run in runs if not run.is_baseline] or list(runs)
     best = _best(trained, score)
@@ -241,8 +232,6 @@ def _of_target(
         differences=differences,
         margin=margins[score],
         trades=trades_of(target, trained, best, common, differences, margins[score], seed),
-        ranked=ranked,
-        ranks=mean_ranks,
         sliced=best,
         slices=slices,
         limits=limits_of(tables[best], seed) if target.is_regression else (),
@@ -294,9 +283,6 @@ def _target_from(content: dict[str, Any]) -> TargetEvidence:
     }
     differences = tuple(Difference(**one) for one in content.pop("differences"))
     trades = tuple(Trade(**one) for one in content.pop("trades"))
-    ranked, mean_ranks = tuple(content.pop("ranked")), content.pop("ranks")
-    if mean_ranks:
-        mean_ranks = Ranks(**{**mean_ranks, "mean": tuple(mean_ranks["mean"])})
     confidence = content.pop("confidence")
     if confidence:
         errors = {name: CalibrationError(**confidence[name]) for name in ("before", "after")}
@@ -311,8 +297,6 @@ def _target_from(content: dict[str, Any]) -> TargetEvidence:
         estimates=estimates,
         differences=differences,
         trades=trades,
-        ranked=ranked,
-        ranks=mean_ranks,
         slices=tuple(slices),
         limits=tuple(limits),
         confidence=confidence,

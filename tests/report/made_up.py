@@ -213,8 +213,6 @@ def make_evidence(runs: list[Run], *, p: float = 0.4, **changes: Any) -> Evidenc
         limit=18, n_younger=200, n_older=900, called_older=Estimate(0.12, 0.1, 0.15), called_younger=None
     )
     known = TargetEvidence(
-        ranked=(),
-        ranks=None,
         score=name,
         n_faces=1234,
         n_subjects=1200,

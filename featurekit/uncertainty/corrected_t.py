@@ -1,0 +1,27 @@
+"""A second opinion on two models, for a reader who asks for it: what a report says comes from sign flips."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def corrected_t(differences: NDArray[np.float64], n_train: float, n_test: float) -> float:
+    """Return the p-value of the folds' differences, whose training parts overlap (Nadeau & Bengio 2003).
+
+    A second opinion: it also counts that another training part gives another model, and sees as many
+    numbers as there are folds.
+
+    Args:
+        differences: of each fold, what one model scored minus what the other did, shape (n_folds,).
+        n_train: photographs of a training part.
+        n_test: photographs of a test part.
+    """
+    from scipy import stats
+
+    k = len(differences)
+    mean, variance = float(differences.mean()), float(differences.var(ddof=1)) if k > 1 else float("nan")
+    if mean == 0:
+        return 1.0
+    if k < 2 or variance == 0:
+        return float("nan")
+    t = mean / np.sqrt((1 / k + n_test / n_train) * variance)
+    return float(2 * stats.t.sf(abs(t), k - 1))
