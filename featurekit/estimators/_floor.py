@@ -4,12 +4,33 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.utils.validation import check_is_fitted
 
 from featurekit.estimators._scikit import ScikitClassifier, ScikitRegressor
 
 
+class _LooksAtNone:
+    """Takes vectors of any length, also of another than it was fitted with: it looks at none.
+
+    A comparison fits it with a zero for a vector, however long those of the others are.
+    """
+
+    def _asked(self, X: Any) -> Any:
+        check_is_fitted(self)
+        return X
+
+    def __sklearn_tags__(self) -> Any:
+        """Return what scikit-learn asks of an estimator."""
+        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        tags.no_validation = True
+        for own in (tags.classifier_tags, tags.regressor_tags):
+            if own is not None:
+                own.poor_score = True
+        return tags
+
+
 @dataclass(eq=False, repr=False, kw_only=True)
-class MajorityClassifier(ScikitClassifier):
+class MajorityClassifier(_LooksAtNone, ScikitClassifier):
     """Always the commonest class, as probable as it was in training."""
 
     least_classes: ClassVar[int] = 1
@@ -20,15 +41,9 @@ class MajorityClassifier(ScikitClassifier):
         """Return the unfitted classifier."""
         return DummyClassifier(strategy="prior")
 
-    def __sklearn_tags__(self) -> Any:
-        """Return what scikit-learn asks of an estimator."""
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.poor_score = True
-        return tags
-
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class MedianRegressor(ScikitRegressor):
+class MedianRegressor(_LooksAtNone, ScikitRegressor):
     """Always the median years.
 
     Attributes:
@@ -44,9 +59,3 @@ class MedianRegressor(ScikitRegressor):
     def make_model(self) -> DummyRegressor:
         """Return the unfitted regressor."""
         return DummyRegressor(strategy=self.strategy)
-
-    def __sklearn_tags__(self) -> Any:
-        """Return what scikit-learn asks of an estimator."""
-        tags = super().__sklearn_tags__()
-        tags.regressor_tags.poor_score = True
-        return tags

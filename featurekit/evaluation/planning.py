@@ -109,12 +109,7 @@ def plan(
     _check_each_reads_something(asked_for, wanted)
     # Floors alone need no features of anybody's choice.
     sets = _feature_sets(ledger, features, join) if any(_reads_features(kind) for kind in kinds) else []
-    pictures = any(kind.reads == "crops" for kind in kinds)
-    if pictures and PIXELS not in ledger.recipes:
-        raise WorkspaceError(
-            "Networks that are trained end to end read the faces themselves, which have not been kept."
-            " Next: featurekit extract --backbone pixels"
-        )
+    _check_faces_are_kept(kinds, ledger)
     plans = []
     for target in wanted:
         for kind in kinds:
@@ -132,6 +127,14 @@ def plan(
             plans += [Plan(target, parts, kind, changes, asked) for parts in chosen for changes in fitting]
     _check_all_are_used(plans, [kind.name for kind in asked_for], variations)
     return plans
+
+
+def _check_faces_are_kept(kinds: Sequence[ClassifierKind], ledger: Ledger) -> None:
+    if any(kind.reads == "crops" for kind in kinds) and PIXELS not in ledger.recipes:
+        raise WorkspaceError(
+            "Networks that are trained end to end read the faces themselves, which have not been kept."
+            " Next: featurekit extract --backbone pixels"
+        )
 
 
 def _kinds(models: Sequence[str]) -> list[ClassifierKind]:

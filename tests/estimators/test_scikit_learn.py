@@ -23,7 +23,7 @@ NAMES = [kind.name for kind in CLASSIFIERS if kind.reads == "embeddings" and kin
 QUICK = {
     "random_forest": {"n_estimators": 10},
     "mlp": {"hidden_layer_sizes": (16,), "learning_rate_init": 0.02, "alpha": 0.1},
-    "xgboost": {"max_rounds": 10},
+    "xgboost": {"max_rounds": 25},
 }
 
 
@@ -33,10 +33,7 @@ def made(name, target, **parameters):
 
 EVERY = [made(name, target) for name in NAMES for target in (GENDER, AGE)]
 SINGLE = "computed in single precision, in which a product of matrices is rounded as the batch is long"
-FAILING = {
-    name: {"check_methods_subset_invariance": SINGLE, "check_methods_sample_order_invariance": SINGLE}
-    for name in ("MLPClassifier", "MLPRegressor")
-}
+FAILING = {name: {"check_methods_subset_invariance": SINGLE} for name in ("MLPClassifier", "MLPRegressor")}
 
 
 def expected_failures(estimator):
