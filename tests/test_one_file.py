@@ -74,6 +74,33 @@ DETECTORS.add(Detector("newcomer", "the middle of the picture", None, lambda *ho
 ''',
 )
 
+ESTIMATOR = (
+    "estimators/nearest.py",
+    '''"""The nearest face."""
+
+from featurekit.estimators import classifier
+
+
+@classifier(
+    "newcomer",
+    about="what the nearest face is",
+    trusted_types=(
+        "featurekit.estimators._given.Given",
+        "sklearn.neighbors._classification.KNeighborsClassifier",
+        "sklearn.neighbors._regression.KNeighborsRegressor",
+    ),
+)
+def make_newcomer(target, random_state, n_jobs):
+    """Return an estimator that looks for the nearest face."""
+    from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+
+    from featurekit.estimators._given import Given
+
+    nearest = KNeighborsRegressor if target.is_regression else KNeighborsClassifier
+    return Given(model=nearest(n_neighbors=1), random_state=random_state, n_jobs=n_jobs)
+''',
+)
+
 CHECK = (
     "checks/newcomer.py",
     '''"""Rows that nobody can use."""
@@ -96,6 +123,7 @@ CHECKS.add(Check("newcomer", "rows that nobody can use", "note", 95, look))
 
 MEMBERS = {
     "backbone": (BACKBONE, ("list", "backbones"), "tests/contracts/test_backbones.py"),
+    "estimator": (ESTIMATOR, ("list", "models"), "tests/contracts/test_estimators.py"),
     "data set": (DATASET, ("list", "datasets"), "tests/contracts/test_datasets.py"),
     "detector": (DETECTOR, ("list", "detectors"), "tests/contracts/test_detectors.py"),
     "check": (CHECK, None, "tests/contracts/test_checks.py"),

@@ -167,7 +167,9 @@ def test_a_class_that_training_lacks_is_not_among_its_classes(name):
     assert classifier.predict_proba(X).shape == (len(y), len(classifier.classes_))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "mlp" else name for name in NAMES]
+)
 @pytest.mark.parametrize("n_people", [1, 3])
 def test_few_subjects_are_enough_to_fit(name, n_people):
     X, y, _ = faces(name, GENDER, n=12)

@@ -69,7 +69,7 @@ LONG = {"mlp", "random_forest"}
 @pytest.mark.parametrize(
     ("name", "target"),
     [
-        pytest.param(name, target, marks=[pytest.mark.slow] if name in LONG and target != "age" else [])
+        pytest.param(name, target, marks=[pytest.mark.slow] if name in LONG else [])
         for name in FITTED
         for target in ("gender", "age_group", "age")
     ],
