@@ -149,7 +149,8 @@ def test_its_grid_is_one_that_grid_search_cv_takes(name):
 
 
 def test_skore_evaluates_it():
-    skore = pytest.importorskip("skore")
+    import skore
+
     X, y, _ = people()
     report = skore.evaluate(made("svm", AGE_GROUP), X, y)
     assert report is not None
