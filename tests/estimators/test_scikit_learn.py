@@ -148,7 +148,10 @@ def test_its_grid_is_one_that_grid_search_cv_takes(name):
     assert search.best_score_ > 0.5
 
 
-def test_skore_evaluates_it():
+def test_skore_evaluates_it(monkeypatch, tmp_path):
+    monkeypatch.setenv(
+        "SKB_DATA_DIRECTORY", str(tmp_path)
+    )  # else skrub, which it imports, makes a folder at home
     import skore
 
     X, y, _ = people()
