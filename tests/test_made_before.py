@@ -21,14 +21,21 @@ SVM = "gender--dlib_age--svm"
 HOW = ("--features", "dlib_age", "--threads", "1", "--no-models")
 
 
+@pytest.fixture(scope="module")
+def portraits(tmp_path_factory):
+    """The same portraits, drawn anew."""
+    photos = tmp_path_factory.mktemp("drawn") / "photos"
+    write_synthetic(photos, n_subjects=20, n_pictures=2)
+    return photos
+
+
 @pytest.fixture
-def work(tmp_path):
-    """A copy of what was written then, beside the same portraits drawn anew."""
+def work(tmp_path, portraits):
+    """A copy of what was written then."""
     folder = tmp_path / "work"
     shutil.copytree(BEFORE, folder)
-    write_synthetic(tmp_path / "photos", n_subjects=20, n_pictures=2)
     manifest = folder / "manifest.json"
-    manifest.write_text(manifest.read_text().replace("PHOTOS", (tmp_path / "photos").as_posix()))
+    manifest.write_text(manifest.read_text().replace("PHOTOS", portraits.as_posix()))
     return folder
 
 

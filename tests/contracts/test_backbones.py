@@ -19,7 +19,7 @@ from featurekit.networks import weights, weights_fetching, weights_table
 from featurekit.networks.backbones import BACKBONES
 
 # Large ones, which are loaded as others are.
-LARGE = {"vgg16", "vgg19", "inception_v3", "resnet34", "resnet101", "resnet152"}
+LARGE = {"resnet50", "vgg16", "vgg19", "inception_v3", "resnet34", "resnet101", "resnet152"}
 NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in BACKBONES.names()]
 
 

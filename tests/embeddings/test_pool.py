@@ -85,6 +85,7 @@ def test_a_picture_that_kills_its_helper_costs_its_own_row(
     assert set(range(24)) - set(rows) == {2, 3, 20}
 
 
+@pytest.mark.slow
 def test_where_every_picture_kills_its_helper_it_is_not_the_pictures_fault(
     manifest, recipes, settings, tmp_path, monkeypatch, with_helpers
 ):

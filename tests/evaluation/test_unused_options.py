@@ -58,10 +58,10 @@ def test_folds_or_a_seed_that_the_comparison_does_not_have_are_refused(featureki
 
 
 def test_a_later_fit_takes_the_folds_and_the_seed_that_are_there_and_records_them(featurekit, workspace):
-    code, _, errors = featurekit("fit", "--model", "random_forest", "--target", "gender", "--no-models")
+    code, _, errors = featurekit("fit", "--model", "svm", "--target", "gender", "--no-models")
     assert code == 0, errors
     code, _, errors = featurekit(
-        *("fit", "--model", "random_forest", "--target", "gender", "--no-models"),
+        *("fit", "--model", "svm", "--target", "gender", "--no-models"),
         *("--folds", "4", "--seed", "3"),  # as they are: no contradiction
     )
     assert code == 0, errors
