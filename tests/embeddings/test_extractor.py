@@ -129,7 +129,7 @@ import safetensors.numpy, simplejpeg
 from featurekit.embeddings import extractor
 from featurekit.embeddings.extractor import extract
 from featurekit.embeddings.recipe import make_recipes, row_keys
-from featurekit.faces.find import default_settings
+from featurekit.faces.settings import default_settings
 from featurekit.data.manifest import Manifest
 from featurekit.cache.store import Store
 
