@@ -112,7 +112,7 @@ def audit(
             nothing has been extracted.
         predictions: name of each run → what it said of every tested face, as a comparison keeps it.
         pictures: whether the pictures are read, to find near duplicates.
-        seed: what chance comes from.
+        seed: of the random number generator.
         threads: how many read pictures; 0 for one a core. Findings do not depend on it.
         progress: told how far a slow check is.
 

@@ -37,7 +37,7 @@ class Given:
         embeddings: vectors that tell faces apart; None where nothing has been extracted.
         predictions: name of each run → what it said of every tested face.
         pictures: whether the pictures may be read.
-        seed: what chance comes from.
+        seed: of the random number generator.
         threads: how many read pictures.
         progress: told how far a slow check is.
         face_ids: of every row.

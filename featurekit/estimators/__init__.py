@@ -249,7 +249,7 @@ def fresh(
         blocks: lengths of the parts of a joined vector.
         networks: those that one which reads crops starts from.
         parameters: that are not as they come, by the names that settable() gives.
-        seed: what chance comes from.
+        seed: of the random number generator.
         resources: what it may use; None for one thread and its own device.
     """
     resources = resources or Resources()

@@ -29,7 +29,7 @@ class Estimator(BaseEstimator):
     """An estimator whose parameters are the fields of its dataclass.
 
     Attributes:
-        random_state: what chance comes from: a whole number, numpy's RandomState, or None for numpy's own.
+        random_state: the seed: a whole number, numpy's RandomState, or None for numpy's own.
         n_jobs: how many threads it may use, -1 for one a core; the result does not depend on them.
         feature_blocks: lengths of the parts of a joined vector, so that a long part does not drown a
             short one; None for a vector of one part.

@@ -1,4 +1,4 @@
-"""Somebody's estimator as one of ours: fitted as it comes, on the vectors as they are."""
+"""A user's own estimator of scikit-learn: fitted with its own parameters, on vectors that are not scaled."""
 
 import inspect
 from dataclasses import dataclass

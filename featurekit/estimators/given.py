@@ -96,7 +96,7 @@ def kind_of(estimator: Any, name: str | None = None) -> ClassifierKind:
     is_saved = own == type(estimator).__name__ and type(estimator).__module__.startswith(_SAVED)
     return ClassifierKind(
         name=own,
-        about=f"{path} as it comes, on the vectors as they are",
+        about=f"{path}, with its own parameters, on vectors that are not scaled",
         make=make,
         reads_target=lambda target: target.is_regression == of_years,
         is_given=True,

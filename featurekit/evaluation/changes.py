@@ -25,7 +25,7 @@ def compare_runs(
         before: folder of the earlier one.
         after: of the later one.
         runs: name of each run that both have → its target.
-        seed: what chance comes from.
+        seed: of the random number generator.
 
     Returns:
         Name of the run → the difference, a gain above 0 where the later one is better; p-values are adjusted

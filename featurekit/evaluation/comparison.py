@@ -104,7 +104,7 @@ class Comparison:
         folder: reports/<name>/.
         manifest: whose faces.
         folds: who is tested when.
-        seed: what chance comes from; that of the folds.
+        seed: of the random number generator; that of the folds.
         is_new: whether the folds were made just now.
         replaces: whether a run of it takes the place of all that is in the folder.
     """

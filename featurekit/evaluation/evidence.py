@@ -161,7 +161,7 @@ def gather(
         manifest: whose faces; None where the comparison has only what it kept.
         margin_points: points of accuracy that a cheaper model may lose against the best one, above 0.
         margin_years: years that it may lose.
-        seed: what chance comes from.
+        seed: of the random number generator.
         progress: told how far it is.
 
     Returns:

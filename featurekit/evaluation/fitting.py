@@ -23,7 +23,7 @@ class Fitting:
         blocks: lengths of the parts of a joined vector.
         networks: those that one which reads crops starts from.
         parameters: that are not as they come.
-        seed: what chance comes from.
+        seed: of the random number generator.
         tune: whether it first searches for parameters, inside what it learns from.
         resources: what it may use.
     """

@@ -83,7 +83,7 @@ def search(
         y: class numbers, or years, shape (n,).
         groups: person on each row, shape (n,).
         blocks: lengths of the parts of a joined vector.
-        seed: what chance comes from.
+        seed: of the random number generator.
         resources: what it may use; the choice does not depend on it.
         grid: parameter → values; None for the classifier's own.
         n_folds: how many inner folds.

@@ -49,7 +49,7 @@ def step_down(
         pairs: numbers of two columns.
         families: number of each pair's family; None for one of all.
         counts: photographs of each person, shape (n_subjects,), to correct a statistic for skewness; or None.
-        seed: what chance comes from.
+        seed: of the random number generator.
         n_flips: how often all signs are drawn.
         is_two_sided: whether the sign of a difference makes no difference.
     """
@@ -204,7 +204,7 @@ def _flipped_sums(columns: NDArray[np.float64], *, seed: int, n_flips: int) -> N
 
     Args:
         columns: shape (n_columns, n_subjects).
-        seed: what chance comes from.
+        seed: of the random number generator.
         n_flips: how often all signs are drawn.
     """
     told = np.any(columns != 0, axis=0)

@@ -33,7 +33,7 @@ def bootstrap(
     Args:
         of_each: a row a person, of what decides the score when it is summed up, shape (n_subjects, k).
         score: sums, shape (n_resamples, k) → score of each, shape (n_resamples,).
-        seed: what chance comes from.
+        seed: of the random number generator.
         n_resamples: how often persons are drawn.
 
     Returns:
@@ -49,7 +49,8 @@ def resampled_sums(
 
     Args:
         of_each: a row a person, shape (n_subjects, k).
-        seed: what chance comes from; the same seed and number of persons draw the same, whatever the rows.
+        seed: of the random number generator; the same seed and number of persons draw the same, whatever
+            the rows.
         n_resamples: how often persons are drawn.
     """
     n = len(of_each)

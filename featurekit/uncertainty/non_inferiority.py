@@ -37,7 +37,7 @@ def non_inferior(
         counts: number of photographs of each person, shape (n_subjects,).
         candidates: numbers of the models that are tested.
         margin: in the unit of one photograph's loss, above 0.
-        seed: what chance comes from.
+        seed: of the random number generator.
         n_flips: how often all signs are drawn.
 
     Returns:

@@ -32,7 +32,7 @@ def slice_gaps(
         subjects: person on each face, shape (n,).
         members: whether each face belongs to each slice, shape (n, n_slices); a slice has faces on both
             sides.
-        seed: what chance comes from.
+        seed: of the random number generator.
         n_permutations: how often memberships are exchanged.
 
     Returns:

@@ -100,7 +100,7 @@ def expected_calibration_error(
         subjects: person on each face, shape (n,).
         n_bins: see reliability().
         equal_mass: see reliability().
-        seed: what chance comes from.
+        seed: of the random number generator.
     """
     from scipy.stats import norm
 

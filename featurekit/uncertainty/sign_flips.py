@@ -40,7 +40,7 @@ def sign_flip(
         of_each: a row a person, of what each model scored on her photographs, shape (n_subjects, n_models).
         pairs: numbers of the models that are compared.
         families: number of the family that each pair is adjusted in; None for one family of all pairs.
-        seed: what chance comes from.
+        seed: of the random number generator.
         n_flips: how often all signs are drawn.
     """
     return step_down(of_each, pairs, families, seed=seed, n_flips=n_flips, is_two_sided=True)

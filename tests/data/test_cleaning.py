@@ -14,22 +14,7 @@ from featurekit.data.datasets import RawRows
 from featurekit.data.find import find_pictures
 from featurekit.data.manifest import REASONS
 from featurekit.errors import ManifestError
-
-
-def pictures(folder, **contents):
-    """Write files whose bytes are the given words, a.jpg and so on; nothing here decodes them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in contents.items():
-        (folder / f"{name}.jpg").write_bytes(content.encode())
-
-
-def judged(folder, **columns):
-    """The manifest that clean() makes of rows with these columns."""
-    return clean(RawRows(pd.DataFrame(columns), folder))
-
-
-def reasons_of(folder, **columns):
-    return judged(folder, **columns).table["reason"].tolist()
+from tests.data.made_up import judged, pictures, reasons_of
 
 
 def test_a_file_that_is_there_with_a_label_is_usable(tmp_path):

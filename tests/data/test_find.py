@@ -7,13 +7,7 @@ import pytest
 from featurekit.data.cleaning import clean
 from featurekit.data.datasets import RawRows
 from featurekit.data.find import find_pictures
-
-
-def pictures(folder, **contents):
-    """Write files whose bytes are the given words, a.jpg and so on; nothing here decodes them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in contents.items():
-        (folder / f"{name}.jpg").write_bytes(content.encode())
+from tests.data.made_up import pictures
 
 
 def test_pictures_are_found_in_order_whatever_their_suffix(tmp_path):

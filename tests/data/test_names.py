@@ -2,29 +2,11 @@
 
 import unicodedata
 
-import pandas as pd
 import pytest
 
 from featurekit.data._content import sha256_of_file
 from featurekit.data._names import look_alikes
-from featurekit.data.cleaning import clean
-from featurekit.data.datasets import RawRows
-
-
-def pictures(folder, **contents):
-    """Write files whose bytes are the given words, a.jpg and so on; nothing here decodes them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in contents.items():
-        (folder / f"{name}.jpg").write_bytes(content.encode())
-
-
-def judged(folder, **columns):
-    """The manifest that clean() makes of rows with these columns."""
-    return clean(RawRows(pd.DataFrame(columns), folder))
-
-
-def reasons_of(folder, **columns):
-    return judged(folder, **columns).table["reason"].tolist()
+from tests.data.made_up import judged, pictures, reasons_of
 
 
 @pytest.mark.parametrize("name", ["Zoë/André.jpg", "Łukasz/ñandú.jpg", "が/ハ\u3099.jpg"])

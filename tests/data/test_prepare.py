@@ -8,13 +8,7 @@ from featurekit.data.datasets import DATASETS
 from featurekit.data.manifest import COLUMNS
 from featurekit.data.prepare import prepare
 from featurekit.errors import ManifestError, UnknownNameError
-
-
-def pictures(folder, **contents):
-    """Write files whose bytes are the given words, a.jpg and so on; nothing here decodes them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in contents.items():
-        (folder / f"{name}.jpg").write_bytes(content.encode())
+from tests.data.made_up import pictures
 
 
 def test_prepare_says_where_the_manifest_is_from(tmp_path):

@@ -12,8 +12,8 @@ import pytest
 
 from featurekit.embeddings import helper as library
 from featurekit.embeddings.helper import Helper, HelperDiedError
-from featurekit.embeddings.worker import Task
 from featurekit.errors import WeightsError
+from tests.embeddings.made_up import tasks_of
 
 
 @pytest.fixture
@@ -22,11 +22,6 @@ def helper(job):
     one.ready()
     yield one
     one.close()
-
-
-def tasks_of(manifest, rows):
-    table = manifest.table
-    return [Task(row, table["image_path"][row], table["content"][row], "", None) for row in rows]
 
 
 def test_what_a_helper_raises_on_purpose_is_raised_here(job, tmp_path, monkeypatch):

@@ -6,11 +6,7 @@ from featurekit.embeddings.helper import Helper
 from featurekit.embeddings.worker import Looker, Task, unpacked
 from featurekit.faces.face import Face
 from featurekit.faces.find import open_finder
-
-
-def tasks_of(manifest, rows):
-    table = manifest.table
-    return [Task(row, table["image_path"][row], table["content"][row], "", None) for row in rows]
+from tests.embeddings.made_up import tasks_of
 
 
 def test_what_needs_many_faces_at_once_gets_the_crops_that_a_helper_cut(manifest, job, settings):

@@ -22,6 +22,7 @@ from featurekit.evaluation.comparison import Comparison
 from featurekit.evaluation.planning import plan
 from featurekit.evaluation.results import Run, load_runs
 from featurekit.faces.settings import default_settings
+from tests.evaluation.made_up import one_line
 
 
 def write_people(folder, people):
@@ -63,15 +64,6 @@ def people_with(n=60, **rare):
         labels = {"gender": ("male", "female")[number % 2], "age": (5, 28)[number // 2 % 2]}
         made.append(labels | {column: of[number] for column, of in rare.items() if number in of})
     return made
-
-
-def one_line(result, *parts):
-    code, _, errors = result
-    assert code == 1
-    lines = [line for line in errors.splitlines() if line.startswith("error:")]
-    assert len(lines) == 1, errors
-    for part in parts:
-        assert part in lines[0]
 
 
 def test_one_person_of_70_is_left_out_of_her_group_and_everything_else_is_fitted(featurekit, prepared):

@@ -20,14 +20,10 @@ from featurekit.inference import archive as _bundle
 from featurekit.ops.purge import look, purge
 from featurekit.ops.traces import find_traces
 from featurekit.project import ComparisonFolder, Project
+from tests.evaluation.made_up import one_line
 
 ROOT = Path(__file__).parents[2]
 FIT = ("fit", "--model", "logistic_regression", "--target", "gender")
-
-
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory):
-    return tmp_path_factory.mktemp("kept") / "work"
 
 
 @pytest.fixture
@@ -49,15 +45,6 @@ def workspace(kept, featurekit, request, tmp_path):
 def everything_in(*folders):
     files = (path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file())
     return {path: path.read_bytes() for path in files}
-
-
-def one_line(result, *parts):
-    code, _, errors = result
-    assert code == 1
-    lines = [line for line in errors.splitlines() if line.startswith("error:")]
-    assert len(lines) == 1, errors
-    for part in parts:
-        assert part in lines[0]
 
 
 @pytest.mark.parametrize(

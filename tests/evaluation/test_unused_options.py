@@ -7,11 +7,7 @@ import pytest
 
 from featurekit.evaluation.results import load_runs
 from featurekit.project import Project
-
-
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory):
-    return tmp_path_factory.mktemp("kept") / "work"
+from tests.evaluation.made_up import one_line
 
 
 @pytest.fixture
@@ -29,15 +25,6 @@ def workspace(kept, featurekit, request, tmp_path):
     assert code == 0, errors
     shutil.copytree(tmp_path / "work", kept)
     return Project(tmp_path / "work")
-
-
-def one_line(result, *parts):
-    code, _, errors = result
-    assert code == 1
-    lines = [line for line in errors.splitlines() if line.startswith("error:")]
-    assert len(lines) == 1, errors
-    for part in parts:
-        assert part in lines[0]
 
 
 @pytest.mark.parametrize(

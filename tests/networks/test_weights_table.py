@@ -10,13 +10,7 @@ from featurekit.faces.detectors import DETECTORS
 from featurekit.networks import weights, weights_fetching, weights_table
 from featurekit.networks.backbones import BACKBONES
 
-
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    folder = tmp_path / "home"
-    monkeypatch.setenv("FEATUREKIT_HOME", str(folder))
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    return folder
+pytestmark = pytest.mark.usefixtures("home")
 
 
 def test_every_entry_is_complete():

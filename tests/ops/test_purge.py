@@ -26,6 +26,7 @@ from featurekit.ops import _forget_comparison
 from featurekit.ops.purge import look, purge
 from featurekit.ops.traces import find_traces
 from featurekit.project import Project
+from tests.ops.made_up import everything_in
 
 FIT = ("fit", "--model", "logistic_regression", "--target", "gender", "--folds", "4", "--no-models")
 MINE = [f"s3_{picture}.png" for picture in range(3)]
@@ -78,10 +79,6 @@ def vectors_of(workspace):
 def key_of(workspace, face_id):
     table = Manifest.load(workspace.manifest).table
     return bytes.fromhex(table.set_index("face_id")["content"][face_id])
-
-
-def everything_in(folder):
-    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def predictions_of(workspace):

@@ -18,6 +18,7 @@ from featurekit.networks.backbones import BACKBONES, Backbone
 from featurekit.ops import verify as verification
 from featurekit.ops.verify import verify_run
 from featurekit.project import Project
+from tests.ops.made_up import everything_in
 
 FIT = ("fit", "--model", "logistic_regression", "--target", "gender", "--folds", "4", "--no-models")
 EXTRACT = ("extract", "--backbone", "mean_color", "--detector", "whole_image")
@@ -82,10 +83,6 @@ def key_of(workspace, face_id):
     manifest = Manifest.load(workspace.manifest)
     row = list(manifest.table["face_id"]).index(face_id)
     return row_keys(manifest, Ledger.load(workspace.cache / "extracted.json").settings)[row]
-
-
-def everything_in(folder):
-    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 # ---------------------------------------------------------------- nothing has changed

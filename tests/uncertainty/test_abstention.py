@@ -5,10 +5,7 @@ import pytest
 from scipy.stats import beta, norm
 
 from featurekit.uncertainty.abstention import abstention, risk_coverage
-
-
-def people(n):
-    return np.array([f"s{number:05}" for number in range(n)])
+from tests.uncertainty.made_up import people
 
 
 def test_the_curve_and_its_area_are_what_one_works_out_by_hand():

@@ -11,26 +11,9 @@ from featurekit.uncertainty.intervals import FEWEST
 from featurekit.uncertainty.reliability import expected_calibration_error
 from featurekit.uncertainty.temperature import cross_fitted
 from featurekit.uncertainty.year_ranges import YearRanges
-
-K = 4
-
-
-def people(n):
-    return np.array([f"s{number:05}" for number in range(n)])
-
-
-def calibrated(n, rng, n_classes=K):
-    """Probabilities, and classes drawn from just these."""
-    probabilities = rng.dirichlet(np.full(n_classes, 0.5), n)
-    y = (rng.random((n, 1)) > probabilities.cumsum(axis=1)[:, :-1]).sum(axis=1)
-    return probabilities, y
-
+from tests.uncertainty.made_up import calibrated, people
 
 # ---------------------------------------------------------------- sets that hold the truth
-
-
-def covered(ranges, true):
-    return (ranges[:, 0] <= true) & (true <= ranges[:, 1])
 
 
 # ---------------------------------------------------------------- do they

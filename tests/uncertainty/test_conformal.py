@@ -12,25 +12,7 @@ from featurekit.uncertainty.conformal import (
     fit_class_sets,
 )
 from featurekit.uncertainty.year_ranges import cross_fitted_ranges, fit_year_ranges
-
-K = 4
-
-
-def people(n):
-    return np.array([f"s{number:05}" for number in range(n)])
-
-
-def calibrated(n, rng, n_classes=K):
-    """Probabilities, and classes drawn from just these."""
-    probabilities = rng.dirichlet(np.full(n_classes, 0.5), n)
-    y = (rng.random((n, 1)) > probabilities.cumsum(axis=1)[:, :-1]).sum(axis=1)
-    return probabilities, y
-
-
-def binary(sure, right):
-    """Answers of a given confidence, and classes that make them right or not."""
-    sure = np.asarray(sure, float)
-    return np.stack([sure, 1 - sure], axis=1), np.where(right, 0, 1)
+from tests.uncertainty.made_up import binary, calibrated, people
 
 
 def test_with_one_face_a_person_it_is_the_usual_quantile():
@@ -164,7 +146,3 @@ def test_of_too_few_persons_everything_is_possible():
             [6, 6 if n == 1 else 61],
             [6, 30 if n == 1 else 61],
         ]
-
-
-def covered(ranges, true):
-    return (ranges[:, 0] <= true) & (true <= ranges[:, 1])

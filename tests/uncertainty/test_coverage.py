@@ -5,10 +5,7 @@ import pytest
 from scipy.stats import binomtest
 
 from featurekit.uncertainty.coverage import coverage_by
-
-
-def people(n):
-    return np.array([f"s{number:05}" for number in range(n)])
+from tests.uncertainty.made_up import people
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.8, 0.9, 1.0])

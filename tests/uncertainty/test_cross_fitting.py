@@ -7,10 +7,7 @@ from featurekit.uncertainty.abstention import risk_coverage
 from featurekit.uncertainty.cross_fitting import rounds
 from featurekit.uncertainty.reliability import reliability
 from featurekit.uncertainty.temperature import fit_temperature
-
-
-def people(n):
-    return np.array([f"s{number:05}" for number in range(n)])
+from tests.uncertainty.made_up import people
 
 
 def test_nobody_is_learned_from_who_is_also_in_the_fold():

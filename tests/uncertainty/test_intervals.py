@@ -11,6 +11,7 @@ from featurekit.uncertainty.intervals import bootstrap, interval, resampled_sums
 from featurekit.uncertainty.non_inferiority import non_inferior
 from featurekit.uncertainty.sign_flips import sign_flip
 from featurekit.uncertainty.subjects import effective_subjects, per_subject
+from tests.uncertainty.made_up import people, simulated
 
 
 def share(sums):
@@ -20,10 +21,6 @@ def share(sums):
 
 def columns_of(right):
     return np.stack([right, np.ones(len(right))], axis=1).astype(float)
-
-
-def people(n):
-    return np.array([f"s{number:05}" for number in range(n)])
 
 
 def test_persons_with_many_photographs_count_for_fewer():
@@ -80,19 +77,6 @@ def test_pieces_that_fit_into_memory_draw_the_same_persons(monkeypatch, at_once)
     monkeypatch.setattr(_pieces, "_AT_ONCE", at_once)
     monkeypatch.setattr(_step_down, "_IN_CACHE", at_once)
     assert all(np.array_equal(one, other) for one, other in zip(everything(), whole, strict=True))
-
-
-def simulated(subjects, rng, *, share_right, n_models, own_taste, shared=0.6):
-    """Right answers of models on persons who are easy or hard to read, shape (n, n_models).
-
-    All models are right equally often. Every person is as hard for all, and for each model in its own way.
-    """
-    codes = np.unique(subjects, return_inverse=True)[1]
-    n = codes.max() + 1
-    hard = rng.normal(0, shared, (n, 1)) + own_taste * rng.normal(0, 1.0, (n, n_models))
-    spread = np.sqrt(shared**2 + own_taste**2 + 1.0)
-    noise = rng.normal(0, 1.0, (len(subjects), n_models))
-    return (hard[codes] + noise) / spread < stats.norm.ppf(share_right)
 
 
 @pytest.mark.slow

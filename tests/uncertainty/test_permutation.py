@@ -5,10 +5,7 @@ import pytest
 from scipy import stats
 
 from featurekit.uncertainty.permutation import slice_gaps
-
-
-def people(n):
-    return np.array([f"s{number:05}" for number in range(n)])
+from tests.uncertainty.made_up import people
 
 
 def test_the_gap_of_one_slice_has_the_p_value_of_the_hypergeometric_distribution():

@@ -5,25 +5,7 @@ import pytest
 from scipy.stats import norm
 
 from featurekit.uncertainty.reliability import expected_calibration_error, reliability
-
-K = 4
-
-
-def people(n):
-    return np.array([f"s{number:05}" for number in range(n)])
-
-
-def calibrated(n, rng, n_classes=K):
-    """Probabilities, and classes drawn from just these."""
-    probabilities = rng.dirichlet(np.full(n_classes, 0.5), n)
-    y = (rng.random((n, 1)) > probabilities.cumsum(axis=1)[:, :-1]).sum(axis=1)
-    return probabilities, y
-
-
-def binary(sure, right):
-    """Answers of a given confidence, and classes that make them right or not."""
-    sure = np.asarray(sure, float)
-    return np.stack([sure, 1 - sure], axis=1), np.where(right, 0, 1)
+from tests.uncertainty.made_up import binary, calibrated, people
 
 
 @pytest.mark.parametrize(("equal_mass", "strategy"), [(True, "quantile"), (False, "uniform")])

@@ -11,16 +11,13 @@ from featurekit.uncertainty.corrected_t import corrected_t
 from featurekit.uncertainty.non_inferiority import non_inferior
 from featurekit.uncertainty.sign_flips import side_by_side, sign_flip
 from featurekit.uncertainty.subjects import per_subject
+from tests.uncertainty.made_up import people, simulated
 
 
 def against_nothing(differences, subjects=None):
     """Differences as two models, of which the second scores nothing."""
     columns = np.stack([differences, np.zeros(len(differences))], axis=1)
     return per_subject(columns, people(len(differences)) if subjects is None else subjects)
-
-
-def people(n):
-    return np.array([f"s{number:05}" for number in range(n)])
 
 
 def test_the_sign_flip_test_agrees_with_scipys_permutations():
@@ -213,19 +210,6 @@ def test_few_persons_with_large_losses_make_a_candidate_less_sure():
     assert _step_down._less_skewness(2.0, d, np.ones(300)) < 1.7
     assert _step_down._less_skewness(2.0, -d, np.ones(300)) == 2.0
     assert _step_down._less_skewness(20.0, np.full(300, 0.03), np.ones(300)) == 20.0
-
-
-def simulated(subjects, rng, *, share_right, n_models, own_taste, shared=0.6):
-    """Right answers of models on persons who are easy or hard to read, shape (n, n_models).
-
-    All models are right equally often. Every person is as hard for all, and for each model in its own way.
-    """
-    codes = np.unique(subjects, return_inverse=True)[1]
-    n = codes.max() + 1
-    hard = rng.normal(0, shared, (n, 1)) + own_taste * rng.normal(0, 1.0, (n, n_models))
-    spread = np.sqrt(shared**2 + own_taste**2 + 1.0)
-    noise = rng.normal(0, 1.0, (len(subjects), n_models))
-    return (hard[codes] + noise) / spread < stats.norm.ppf(share_right)
 
 
 @pytest.mark.slow

@@ -5,25 +5,7 @@ import pytest
 
 from featurekit.evaluation.scores import log_losses
 from featurekit.uncertainty.temperature import TEMPERATURES, apply_temperature, cross_fitted, fit_temperature
-
-K = 4
-
-
-def people(n):
-    return np.array([f"s{number:05}" for number in range(n)])
-
-
-def calibrated(n, rng, n_classes=K):
-    """Probabilities, and classes drawn from just these."""
-    probabilities = rng.dirichlet(np.full(n_classes, 0.5), n)
-    y = (rng.random((n, 1)) > probabilities.cumsum(axis=1)[:, :-1]).sum(axis=1)
-    return probabilities, y
-
-
-def binary(sure, right):
-    """Answers of a given confidence, and classes that make them right or not."""
-    sure = np.asarray(sure, float)
-    return np.stack([sure, 1 - sure], axis=1), np.where(right, 0, 1)
+from tests.uncertainty.made_up import K, binary, calibrated, people
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])

@@ -4,10 +4,7 @@ import numpy as np
 import pytest
 
 from featurekit.uncertainty.year_ranges import cross_fitted_ranges, fit_year_ranges
-
-
-def people(n):
-    return np.array([f"s{number:05}" for number in range(n)])
+from tests.uncertainty.made_up import covered, people
 
 
 def shrunk_readings(n, seed):
@@ -17,10 +14,6 @@ def shrunk_readings(n, seed):
         np.clip(np.where(rng.random(n) < 0.6, rng.normal(30, 6, n), rng.uniform(0, 90, n)), 0, 90)
     )
     return true, np.maximum(6 + 0.8 * true + rng.normal(0, 2 + true / 12, n), 0)
-
-
-def covered(ranges, true):
-    return (ranges[:, 0] <= true) & (true <= ranges[:, 1])
 
 
 def test_ranges_keep_their_promise_for_people_of_every_age_and_are_hardly_wider():

@@ -47,7 +47,7 @@ class Setting:
 
     Attributes:
         side: of the pictures it is given.
-        seed: what chance comes from.
+        seed: of the random number generator.
         device: "cpu" or "cuda".
         precision: "fp32" or "bf16".
         threads: how many may be used.

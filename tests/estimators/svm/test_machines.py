@@ -8,15 +8,7 @@ from featurekit.estimators._svm.kernels import rbf_kernel
 from featurekit.estimators._svm.linear import fit_linear
 from featurekit.estimators._svm.pairs import pair_weights
 from featurekit.estimators._svm.regressor import SVMRegressor
-
-
-def clouds(n: int = 120, n_classes: int = 3, dim: int = 6, apart: float = 2.0, seed: int = 0):
-    """Vectors in one cloud a class, and two faces a person."""
-    rng = np.random.default_rng(seed)
-    y = np.repeat(np.arange(n // 2) % n_classes, 2)
-    X = rng.normal(size=(n, dim))
-    X[np.arange(n), y] += apart
-    return X.astype(np.float32), y, np.repeat([f"s{i}" for i in range(n // 2)], 2)
+from tests.estimators.svm.made_up import clouds
 
 
 def test_blocks_change_what_a_joined_vector_says():
