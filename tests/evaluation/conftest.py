@@ -121,3 +121,9 @@ def pictures(portraits):
     recipes = make_recipes(["mean_color", "pixels"], settings, device="cpu", mirrored=True)
     extraction = extract(manifest, recipes, settings, store)
     return manifest, enter(None, extraction, settings, {"device": "cpu", "precision": "auto"}), store
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """Where the tests of a file keep a workspace that is made once."""
+    return tmp_path_factory.mktemp("kept") / "work"

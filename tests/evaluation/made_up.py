@@ -1,6 +1,4 @@
-"""What the tests of this folder ask of a command and of a comparison."""
-
-import pytest
+"""What the tests of this folder ask of a command."""
 
 
 def one_line(result, *parts):
@@ -10,8 +8,3 @@ def one_line(result, *parts):
     assert len(lines) == 1, errors
     for part in parts:
         assert part in lines[0]
-
-
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory):
-    return tmp_path_factory.mktemp("kept") / "work"
