@@ -32,7 +32,7 @@ REPLACED = "replaced-"
 
 
 @dataclass(frozen=True)
-class Project:
+class ProjectFolder:
     """The folder an analyst works in.
 
     Attributes:
@@ -191,9 +191,9 @@ class ComparisonFolder:
         return self.root / "models"
 
     @property
-    def project(self) -> Project:
+    def project(self) -> ProjectFolder:
         """The project that the comparison belongs to."""
-        return Project(self.root.parents[1])
+        return ProjectFolder(self.root.parents[1])
 
     def run(self, name: str) -> Path:
         """What came out of the run called name."""

@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from featurekit.data.manifest import Manifest
+from featurekit.data.manifest import Dataset
 from featurekit.evaluation.evidence import Evidence, gather
 from featurekit.evaluation.replaced import set_aside
 from featurekit.evaluation.results import load_runs
-from featurekit.project import Project
+from featurekit.project import ProjectFolder
 
 FIT = ("fit", "--target", "gender", "--model", "logistic_regression")
 REGRESSION, FLOOR = "gender--mean_color--logistic_regression", "gender--mean_color--majority"
@@ -41,9 +41,9 @@ def workspace(kept, featurekit, request, tmp_path):
         assert code == 0, errors
         assert featurekit("report")[0] == 0
         shutil.copytree(tmp_path / "work", kept)
-        return Project(tmp_path / "work")
+        return ProjectFolder(tmp_path / "work")
     shutil.copytree(kept, tmp_path / "work")
-    return Project(tmp_path / "work")
+    return ProjectFolder(tmp_path / "work")
 
 
 @pytest.fixture
@@ -281,7 +281,7 @@ def test_after_a_purge_and_a_fit_the_report_is_that_of_the_remaining_people(
         assert featurekit(*FIT, "--no-models", *more)[0] == 0
     code, _, errors = featurekit("report")
     assert (code, "set apart" in errors) == (0, False)
-    manifest = Manifest.load(workspace.manifest)
+    manifest = Dataset.load(workspace.manifest)
     assert not MINE & set(manifest.table["face_id"])
     rows = {path.stem: pd.read_parquet(path)["row"] for path in folder.glob("outcomes/*.parquet")}
     assert all(sorted(of_run) == list(range(21)) for of_run in rows.values())
@@ -307,7 +307,7 @@ def test_after_a_purge_and_a_fit_the_report_is_that_of_the_remaining_people(
 
 def without_mine(path, workspace):
     """Return a table of outcomes without the rows of the person who is to be purged."""
-    mine = np.flatnonzero(Manifest.load(workspace.manifest).table["face_id"].isin(MINE))
+    mine = np.flatnonzero(Dataset.load(workspace.manifest).table["face_id"].isin(MINE))
     table = pd.read_parquet(path)
     return table[~table["row"].isin(mine)].reset_index(drop=True)
 

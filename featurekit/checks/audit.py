@@ -18,10 +18,10 @@ import pandas as pd
 
 from featurekit.cache.store import Store
 from featurekit.checks.base import CHECKS, Check, Given, feature_name
-from featurekit.data.manifest import Manifest
+from featurekit.data.manifest import Dataset
 from featurekit.data.splits import FoldSet
 from featurekit.embeddings.index import Ledger
-from featurekit.embeddings.vectors import Embeddings, load_embeddings
+from featurekit.embeddings.vectors import Vectors, load_embeddings
 from featurekit.errors import WorkspaceError
 from featurekit.estimators._threads import one_blas_thread
 from featurekit.files import read_facts, write_facts, write_text
@@ -93,9 +93,9 @@ class Audit:
 
 
 def audit(
-    manifest: Manifest,
+    manifest: Dataset,
     folds: FoldSet | None,
-    embeddings: Embeddings | None,
+    embeddings: Vectors | None,
     predictions: Mapping[str, pd.DataFrame],
     *,
     pictures: bool = True,
@@ -155,8 +155,8 @@ def in_order() -> list[Check]:
 
 
 def vectors_for(
-    manifest: Manifest, ledger: Ledger | None, store: Store, features: str | None = None
-) -> Embeddings | None:
+    manifest: Dataset, ledger: Ledger | None, store: Store, features: str | None = None
+) -> Vectors | None:
     """Return the vectors to look for close faces in.
 
     Args:

@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurekit.data.manifest import Manifest
+from featurekit.data.manifest import Dataset
 from featurekit.data.splits import FoldSet
-from featurekit.embeddings.vectors import Embeddings
+from featurekit.embeddings.vectors import Vectors
 from featurekit.findings import Finding, Severity
 from featurekit.progress import Progress
 from featurekit.registry import Registry
@@ -44,9 +44,9 @@ class Given:
         numbers: fold in which each usable row is tested, -1 for all others and without folds.
     """
 
-    manifest: Manifest
+    manifest: Dataset
     folds: FoldSet | None
-    embeddings: Embeddings | None
+    embeddings: Vectors | None
     predictions: Mapping[str, pd.DataFrame]
     pictures: bool
     seed: int
@@ -107,7 +107,7 @@ def lacking(name: str, what: str, advice: str) -> Finding:
     return Finding(name=name, severity="note", count=0, of=0, what=what, advice=advice)
 
 
-def feature_name(embeddings: Embeddings) -> str:
+def feature_name(embeddings: Vectors) -> str:
     """Return what the vectors are, "network:layer" joined by "+"."""
     return "+".join(recipe.feature for recipe in embeddings.recipes)
 

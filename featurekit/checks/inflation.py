@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from featurekit.checks.base import CHECKS, NO_FOLDS, Check, Given, feature_name, lacking
 from featurekit.data.splits import Fold
 from featurekit.data.targets import AGE_GROUP, GENDER, Target
-from featurekit.embeddings.vectors import Embeddings
+from featurekit.embeddings.vectors import Vectors
 from featurekit.errors import FoldError, TargetError
 from featurekit.estimators import CLASSIFIERS
 from featurekit.evaluation.cross_validation import cross_validate
@@ -79,7 +79,7 @@ def look(given: Given) -> Finding:
 
 def _scores(
     given: Given,
-    embeddings: Embeddings,
+    embeddings: Vectors,
     kept: NDArray[np.intp],
     target: Target,
     one_done: Callable[[], None],

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from featurekit.checks.base import AT_ONCE, in_pieces
 from featurekit.data.splits import Fold
-from featurekit.embeddings.vectors import Embeddings
+from featurekit.embeddings.vectors import Vectors
 from featurekit.progress import Progress
 
 # A face is suspiciously close, whose nearest training face is less than CLOSE times as far as the
@@ -18,7 +18,7 @@ from featurekit.progress import Progress
 CLOSE, NEIGHBOUR = 0.5, 20
 
 
-def unit_vectors(embeddings: Embeddings, positions: NDArray[np.intp]) -> NDArray[np.float32]:
+def unit_vectors(embeddings: Vectors, positions: NDArray[np.intp]) -> NDArray[np.float32]:
     """Return vectors of length 1, whose product is the cosine; joined parts weigh the same."""
     parts = []
     for part in np.split(embeddings.vectors, np.cumsum(embeddings.blocks)[:-1], axis=1):

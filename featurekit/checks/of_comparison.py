@@ -8,17 +8,17 @@ import pandas as pd
 
 from featurekit.cache.store import Store
 from featurekit.checks.audit import vectors_for
-from featurekit.data.manifest import Manifest
+from featurekit.data.manifest import Dataset
 from featurekit.data.splits import FoldSet, make_fold_set
 from featurekit.embeddings.in_workspace import ledger_of
-from featurekit.embeddings.vectors import Embeddings
+from featurekit.embeddings.vectors import Vectors
 from featurekit.errors import FoldError, WorkspaceError
 from featurekit.evaluation.again import how_to_run_again
 from featurekit.evaluation.comparable import set_apart
 from featurekit.evaluation.comparison import Comparison
 from featurekit.evaluation.outcomes import read_predictions
 from featurekit.evaluation.results import load_runs
-from featurekit.project import ComparisonFolder, Project
+from featurekit.project import ComparisonFolder, ProjectFolder
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class AtHand:
     """
 
     folds: FoldSet | None
-    embeddings: Embeddings | None
+    embeddings: Vectors | None
     predictions: Mapping[str, pd.DataFrame]
 
 
 def look_up(
-    workspace: Project,
-    manifest: Manifest,
+    workspace: ProjectFolder,
+    manifest: Dataset,
     name: str,
     *,
     features: str | None = None,
@@ -79,7 +79,7 @@ def look_up(
     return AtHand(folds, embeddings, _predictions(folder, manifest, say))
 
 
-def _folds(folder: Path, manifest: Manifest, say: Callable[[str], None]) -> FoldSet | None:
+def _folds(folder: Path, manifest: Dataset, say: Callable[[str], None]) -> FoldSet | None:
     try:
         if ComparisonFolder(folder).folds.is_file():
             return Comparison.open(folder, manifest).folds
@@ -91,7 +91,7 @@ def _folds(folder: Path, manifest: Manifest, say: Callable[[str], None]) -> Fold
     return folds
 
 
-def _predictions(folder: Path, manifest: Manifest, say: Callable[[str], None]) -> dict[str, pd.DataFrame]:
+def _predictions(folder: Path, manifest: Dataset, say: Callable[[str], None]) -> dict[str, pd.DataFrame]:
     runs = load_runs(folder)
     apart = set_apart(runs, manifest)
     for run, why in apart.items():

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from featurekit.errors import ManifestError
-from featurekit.project import Project
+from featurekit.project import ProjectFolder
 
 LARGEST_SEED = 2**32 - 1  # that scikit-learn takes
 
@@ -23,7 +23,7 @@ WhichFaces = Annotated[str, typer.Option(help="Which faces of a photograph: all,
 
 def _name_of_comparison(name: str | None) -> str | None:
     """Refuse a name that no comparison can have, also an empty one, which would mean the default."""
-    return name if name is None else Project(Path()).report(name).name
+    return name if name is None else ProjectFolder(Path()).report(name).name
 
 
 ComparisonName = Annotated[

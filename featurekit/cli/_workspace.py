@@ -7,39 +7,39 @@ from typing import TYPE_CHECKING
 import typer
 
 from featurekit.errors import ManifestError
-from featurekit.project import Project
+from featurekit.project import ProjectFolder
 
 if TYPE_CHECKING:
-    from featurekit.data.manifest import Manifest
+    from featurekit.data.manifest import Dataset
 
 
 @dataclass
 class State:
     """What the options before the command say."""
 
-    workspace: Project
+    workspace: ProjectFolder
 
 
-def workspace_of(context: typer.Context) -> Project:
+def workspace_of(context: typer.Context) -> ProjectFolder:
     """Return the workspace that a command was given."""
     state: State = context.obj
     return state.workspace
 
 
-def manifest_of(workspace: Project) -> "Manifest":
+def manifest_of(workspace: ProjectFolder) -> "Dataset":
     """Load the manifest of a workspace.
 
     Raises:
         ManifestError: there is none yet.
     """
-    from featurekit.data.manifest import Manifest
+    from featurekit.data.manifest import Dataset
 
     if not workspace.manifest.is_file():
         raise ManifestError(
             f"There is no {workspace.manifest} yet. First: featurekit prepare DATASET PATH"
             " (see featurekit list datasets)."
         )
-    return Manifest.load(workspace.manifest)
+    return Dataset.load(workspace.manifest)
 
 
 def command_line() -> str:

@@ -32,7 +32,7 @@ from featurekit.cli import (
 from featurekit.cli._signals import Stopped, told_to_stop
 from featurekit.cli._workspace import State
 from featurekit.errors import FeaturekitError
-from featurekit.project import Project
+from featurekit.project import ProjectFolder
 from featurekit.text import one_line, write_out
 
 app = typer.Typer(
@@ -90,7 +90,7 @@ def _options(
     if version:
         typer.echo(f"featurekit {__version__}")
         raise typer.Exit
-    context.obj = State(Project(workspace))
+    context.obj = State(ProjectFolder(workspace))
 
 
 def _keep_lines_of_examples(of: typer.Typer) -> None:

@@ -9,7 +9,7 @@ from featurekit.cli._output import note, print_runs, tell
 from featurekit.cli._progress import progress_bar
 from featurekit.cli._workspace import command_line, manifest_of, workspace_of
 from featurekit.errors import WorkspaceError
-from featurekit.project import ComparisonFolder, Project
+from featurekit.project import ComparisonFolder, ProjectFolder
 
 if TYPE_CHECKING:
     from featurekit.embeddings.index import Ledger
@@ -172,7 +172,11 @@ def _variations(epochs: str | None, batch_size: str | None, others: list[str] | 
 
 
 def _fitted(
-    workspace: Project, comparison: "Comparison", plans: "list[Plan]", ledger: "Ledger", how: dict[str, Any]
+    workspace: ProjectFolder,
+    comparison: "Comparison",
+    plans: "list[Plan]",
+    ledger: "Ledger",
+    how: dict[str, Any],
 ) -> "list[Run]":
     """Run plans under a bar; how: what else Comparison.run() is told."""
     from featurekit.cache.store import Store

@@ -10,7 +10,7 @@ from featurekit.errors import WorkspaceError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from featurekit.data.datasets import Dataset
+    from featurekit.data.datasets import DatasetReader
     from featurekit.estimators import ClassifierKind
 
 
@@ -54,7 +54,7 @@ def _here(member: Any) -> str:
     return "here" if weights.present(name) else f"missing: featurekit weights fetch {name}"
 
 
-def _terms(dataset: "Dataset") -> str:
+def _terms(dataset: "DatasetReader") -> str:
     return dataset.licence
 
 

@@ -9,10 +9,10 @@ from featurekit.cli._output import print_runs, tell
 from featurekit.cli._progress import progress_bar
 from featurekit.cli._workspace import manifest_of, workspace_of
 from featurekit.errors import WorkspaceError
-from featurekit.project import Project
+from featurekit.project import ProjectFolder
 
 if TYPE_CHECKING:
-    from featurekit.data.manifest import Manifest
+    from featurekit.data.manifest import Dataset
 
 Compare = Annotated[
     tuple[str, str] | None,
@@ -112,7 +112,7 @@ def _check_alone(
         )
 
 
-def _report_changes(workspace: Project, manifest: "Manifest", names: tuple[str, str]) -> None:
+def _report_changes(workspace: ProjectFolder, manifest: "Dataset", names: tuple[str, str]) -> None:
     """Write what changed between two comparisons, and print which runs differ."""
     from featurekit.report.of_comparison import write_changes_between
 

@@ -9,7 +9,7 @@ from featurekit.data._content import sha256_of_file
 from featurekit.data.cells import USUAL, Missing
 from featurekit.data.cleaning import clean
 from featurekit.data.datasets import DATASETS
-from featurekit.data.manifest import REASONS, Manifest
+from featurekit.data.manifest import REASONS, Dataset
 from featurekit.errors import ManifestError
 from featurekit.progress import Progress
 from featurekit.registry import unknown
@@ -23,7 +23,7 @@ def prepare(
     progress: Progress | None = None,
     missing: str | Sequence[str] | None = None,
     **options: Any,
-) -> Manifest:
+) -> Dataset:
     """Read a data set and judge every row of it.
 
     Args:
@@ -35,7 +35,7 @@ def prepare(
         missing: words that mean "not known" in any column, in a sequence or separated by commas, instead
             of the usual ones ("nan", "N/A", "unknown", "?", "-", "none", ...); with + or - before each,
             words to add to those or to take from them; "" for none: then only an empty cell is missing.
-        options: of the data set; see Dataset.options.
+        options: of the data set; see DatasetReader.options.
 
     Raises:
         UnknownNameError: nobody registered the data set.
@@ -73,7 +73,7 @@ def prepare(
             f" For {counted.iloc[0]} of them {REASONS[worst]} (first: '{example}' below {manifest.root})."
             f"{notes}"
         )
-    return Manifest(manifest.table, manifest.root, info)
+    return Dataset(manifest.table, manifest.root, info)
 
 
 def _plain(value: Any) -> Any:

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 
 from featurekit.data.manifest import csv_of
-from featurekit.embeddings.vectors import Embeddings
+from featurekit.embeddings.vectors import Vectors
 from featurekit.errors import EmbeddingError
 from featurekit.files import whole_file, write_text
 
 
-def export_embeddings(embeddings: Embeddings, path: Path) -> list[Path]:
+def export_embeddings(embeddings: Vectors, path: Path) -> list[Path]:
     """Write vectors for other programs and return the files written.
 
     Args:

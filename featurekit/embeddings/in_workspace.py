@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from featurekit.cache.store import Store
-from featurekit.data.manifest import Manifest
+from featurekit.data.manifest import Dataset
 from featurekit.embeddings.extractor import Extraction, extract
 from featurekit.embeddings.index import Ledger, enter
 from featurekit.embeddings.recipe import make_recipes
-from featurekit.embeddings.vectors import Embeddings, load_embeddings
+from featurekit.embeddings.vectors import Vectors, load_embeddings
 from featurekit.errors import WorkspaceError
 from featurekit.faces.settings import FaceSettings
 from featurekit.networks.backbones import split_feature
 from featurekit.progress import Progress
-from featurekit.project import Project
+from featurekit.project import ProjectFolder
 
 # What every extraction uses when nothing is asked for: the networks that need no account.
 BUILTIN_BACKBONES = ("dlib_age", "dlib_gender", "mobilenet_v2")
@@ -41,8 +41,8 @@ def feature_names(backbones: Sequence[str] | None = None, layer: str | None = No
 
 
 def extract_into(
-    workspace: Project,
-    manifest: Manifest,
+    workspace: ProjectFolder,
+    manifest: Dataset,
     features: Sequence[str],
     settings: FaceSettings,
     *,
@@ -81,12 +81,12 @@ def extract_into(
     return extraction
 
 
-def ledger_of(workspace: Project) -> Ledger | None:
+def ledger_of(workspace: ProjectFolder) -> Ledger | None:
     """Return what has been extracted in a workspace; None where nothing has been."""
     return Ledger.load(_path(workspace))
 
 
-def some_ledger_of(workspace: Project) -> Ledger:
+def some_ledger_of(workspace: ProjectFolder) -> Ledger:
     """Return what has been extracted in a workspace where something must have been.
 
     Raises:
@@ -98,7 +98,7 @@ def some_ledger_of(workspace: Project) -> Ledger:
     return ledger
 
 
-def extracted_vectors(workspace: Project, manifest: Manifest, features: str) -> Embeddings:
+def extracted_vectors(workspace: ProjectFolder, manifest: Dataset, features: str) -> Vectors:
     """Return the vectors of one network's layer that have been extracted in a workspace.
 
     Args:
@@ -120,5 +120,5 @@ def extracted_vectors(workspace: Project, manifest: Manifest, features: str) -> 
     return load_embeddings(manifest, [recipe], ledger.settings, Store(workspace.cache))
 
 
-def _path(workspace: Project) -> Path:
+def _path(workspace: ProjectFolder) -> Path:
     return workspace.extracted

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from featurekit.cache.shelf import Shelf
 from featurekit.cache.store import Store
-from featurekit.data.manifest import Manifest
+from featurekit.data.manifest import Dataset
 from featurekit.embeddings.recipe import Recipe, row_keys
 from featurekit.errors import EmbeddingError, WorkspaceError
 from featurekit.faces.face import STATUSES
@@ -17,7 +17,7 @@ from featurekit.faces.settings import FaceSettings
 
 
 @dataclass(frozen=True)
-class Embeddings:
+class Vectors:
     """One vector per face found, in the order of the manifest.
 
     Attributes:
@@ -46,7 +46,7 @@ class Embeddings:
             raise EmbeddingError(f"The vector of {self.face_ids[np.argmin(finite)]} is not finite.")
 
 
-def row_statuses(manifest: Manifest, keys: NDArray[np.uint8], faces: Shelf) -> NDArray[np.uint8]:
+def row_statuses(manifest: Dataset, keys: NDArray[np.uint8], faces: Shelf) -> NDArray[np.uint8]:
     """Return the status of every row as its number in STATUSES, shape (n_rows,)."""
     numbers = {status: number for number, status in enumerate(STATUSES)}
     statuses = np.full(len(manifest), numbers["not_extracted"], np.uint8)
@@ -63,8 +63,8 @@ def row_statuses(manifest: Manifest, keys: NDArray[np.uint8], faces: Shelf) -> N
 
 
 def load_embeddings(
-    manifest: Manifest, recipes: Sequence[Recipe], settings: FaceSettings, store: Store
-) -> Embeddings:
+    manifest: Dataset, recipes: Sequence[Recipe], settings: FaceSettings, store: Store
+) -> Vectors:
     """Return the vectors of every face found, joined over recipes.
 
     Args:
@@ -83,7 +83,7 @@ def load_embeddings(
     for recipe in recipes:
         _check_vectors(recipe, keys[rows], store)
         parts.append(store.shelf("embeddings", asdict(recipe)).read(keys[rows], ["vectors"])["vectors"])
-    return Embeddings(
+    return Vectors(
         rows=rows,
         face_ids=manifest.table["face_id"].to_numpy(dtype=str)[rows],
         vectors=np.hstack(parts) if len(parts) > 1 else parts[0],
@@ -92,7 +92,7 @@ def load_embeddings(
     )
 
 
-def without_vectors(manifest: Manifest, recipes: Sequence[Recipe], statuses: NDArray[np.uint8]) -> Embeddings:
+def without_vectors(manifest: Dataset, recipes: Sequence[Recipe], statuses: NDArray[np.uint8]) -> Vectors:
     """Return the faces found with a zero for a vector: what a classifier is given that looks at none.
 
     Args:
@@ -102,11 +102,11 @@ def without_vectors(manifest: Manifest, recipes: Sequence[Recipe], statuses: NDA
     """
     rows = np.flatnonzero(statuses == STATUSES.index("ok"))
     face_ids = manifest.table["face_id"].to_numpy(dtype=str)[rows]
-    return Embeddings(rows, face_ids, np.zeros((len(rows), 1), np.float32), (1,), tuple(recipes))
+    return Vectors(rows, face_ids, np.zeros((len(rows), 1), np.float32), (1,), tuple(recipes))
 
 
 def check_extracted(
-    manifest: Manifest, recipe: Recipe, settings: FaceSettings, statuses: NDArray[np.uint8], store: Store
+    manifest: Dataset, recipe: Recipe, settings: FaceSettings, statuses: NDArray[np.uint8], store: Store
 ) -> None:
     """Raise WorkspaceError unless every face found has a vector by this recipe.
 

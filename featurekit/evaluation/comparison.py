@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.cache.store import Store
-from featurekit.data.manifest import Manifest
+from featurekit.data.manifest import Dataset
 from featurekit.data.splits import FoldSet, make_fold_set
 from featurekit.embeddings.index import Ledger
 from featurekit.embeddings.recipe import describe_weights, row_keys
 from featurekit.embeddings.vectors import (
-    Embeddings,
+    Vectors,
     check_extracted,
     load_embeddings,
     row_statuses,
@@ -110,7 +110,7 @@ class Comparison:
     """
 
     folder: Path
-    manifest: Manifest
+    manifest: Dataset
     folds: FoldSet
     seed: int
     is_new: bool = False
@@ -120,7 +120,7 @@ class Comparison:
     def open(
         cls,
         folder: Path,
-        manifest: Manifest,
+        manifest: Dataset,
         *,
         n_folds: int | None = None,
         seed: int | None = None,
@@ -294,7 +294,7 @@ class Comparison:
             key=lambda i: (not plans[i].looks_at_nothing, plans[i].reads, plans[i].features),
         )
         done: dict[int, Run] = {}
-        loaded: tuple[tuple[bool, tuple[str, ...]], Embeddings] | None = None
+        loaded: tuple[tuple[bool, tuple[str, ...]], Vectors] | None = None
         for i in order:
             one = plans[i]
             wanted = (one.looks_at_nothing, one.reads)
@@ -309,7 +309,7 @@ class Comparison:
             done[i] = self._run_one(one, loaded[1], shared, own, count.fit_done)
         return [done[i] for i in range(len(plans))]
 
-    def _embeddings(self, one: Plan, shared: _Shared) -> Embeddings:
+    def _embeddings(self, one: Plan, shared: _Shared) -> Vectors:
         """Return what a plan reads; vectors without a number where it looks at none."""
         ledger = shared.ledger
         recipes = [ledger.recipes[part] for part in one.reads]
@@ -320,7 +320,7 @@ class Comparison:
     def _run_one(
         self,
         one: Plan,
-        embeddings: Embeddings,
+        embeddings: Vectors,
         shared: _Shared,
         fitting: Fitting,
         fit_done: Callable[[], None],
@@ -365,7 +365,7 @@ class Comparison:
     def _record(
         self,
         one: Plan,
-        embeddings: Embeddings,
+        embeddings: Vectors,
         examples: Examples,
         out: OutOfFold,
         shared: _Shared,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from featurekit.errors import WorkspaceError
 from featurekit.files import is_running, is_unfinished, writer_of
-from featurekit.project import Project
+from featurekit.project import ProjectFolder
 
 
 def files_below(folder: Path) -> list[Path]:
@@ -25,7 +25,7 @@ def files_below(folder: Path) -> list[Path]:
     return sorted(Path(where, name) for where, _, names in os.walk(folder, onerror=refuse) for name in names)
 
 
-def unfinished(workspace: Project) -> list[Path]:
+def unfinished(workspace: ProjectFolder) -> list[Path]:
     """Return the files that somebody has begun to write."""
     found = list(workspace.root.iterdir())
     for folder in (workspace.cache, workspace.reports):
@@ -33,7 +33,7 @@ def unfinished(workspace: Project) -> list[Path]:
     return sorted(path for path in found if is_unfinished(path))
 
 
-def remove_unfinished(workspace: Project) -> None:
+def remove_unfinished(workspace: ProjectFolder) -> None:
     for path in unfinished(workspace):
         writer = writer_of(path)
         if writer not in (None, os.getpid()) and is_running(writer):

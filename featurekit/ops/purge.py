@@ -20,13 +20,13 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from featurekit.cache.store import Store
-from featurekit.data.manifest import Manifest
+from featurekit.data.manifest import Dataset
 from featurekit.errors import WorkspaceError
 from featurekit.files import write_facts
 from featurekit.ops._unfinished import files_below
 from featurekit.ops.places import places_of
 from featurekit.ops.traces import VERSION, Traces, keys_of, own_keys, rows_of_others
-from featurekit.project import Project
+from featurekit.project import ProjectFolder
 
 # What keeps what it has learned, and files below a workspace that say so.
 LEARNED = {
@@ -62,7 +62,7 @@ class Purged:
     strangers: int
 
 
-def look(workspace: Project, traces: Traces) -> Purged:
+def look(workspace: ProjectFolder, traces: Traces) -> Purged:
     """Return what a purge would remove; nothing is changed.
 
     Raises:
@@ -70,7 +70,7 @@ def look(workspace: Project, traces: Traces) -> Purged:
     """
     for folder in (workspace.cache, workspace.models, workspace.reports):
         files_below(folder)  # refuses what cannot be looked into
-    manifest, store = Manifest.load(workspace.manifest), Store(workspace.cache)
+    manifest, store = Dataset.load(workspace.manifest), Store(workspace.cache)
     counted = ((place.name, place.count(), place.unit) for place in places_of(workspace, traces))
     places = tuple(one for one in counted if one[1])
     others = rows_of_others(manifest, traces)
@@ -99,7 +99,7 @@ def look(workspace: Project, traces: Traces) -> Purged:
     )
 
 
-def purge(workspace: Project, traces: Traces) -> Purged:
+def purge(workspace: ProjectFolder, traces: Traces) -> Purged:
     """Remove all that somebody is known by, read everything anew, and return what was removed.
 
     Nothing else may run in the workspace meanwhile: it could write again what it remembers.
@@ -122,7 +122,7 @@ def purge(workspace: Project, traces: Traces) -> Purged:
     return found
 
 
-def what_is_left(workspace: Project, traces: Traces) -> list[str]:
+def what_is_left(workspace: ProjectFolder, traces: Traces) -> list[str]:
     """Read everything anew and return, a line each, what there still is of somebody."""
     damaged = Store(workspace.cache).verify().damaged
     left = [f"{damage.path}, which is damaged" for damage in damaged]
@@ -131,7 +131,7 @@ def what_is_left(workspace: Project, traces: Traces) -> list[str]:
         if n:
             left.append(f"{n} {place.unit} in {place.name}")
     # Files of the cache that are no shards: whatever their format, the bytes would be there.
-    keys = own_keys(Manifest.load(workspace.manifest), traces)
+    keys = own_keys(Dataset.load(workspace.manifest), traces)
     needles = [needle for key in keys for needle in (bytes.fromhex(key), key.encode())]
     for path in files_below(workspace.cache):
         if path.is_file() and path.suffix != ".safetensors":

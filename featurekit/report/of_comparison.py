@@ -10,7 +10,7 @@ from pathlib import Path
 
 from featurekit.cache.store import Store
 from featurekit.checks.audit import Audit
-from featurekit.data.manifest import Manifest
+from featurekit.data.manifest import Dataset
 from featurekit.errors import WorkspaceError
 from featurekit.evaluation.again import how_to_run_again
 from featurekit.evaluation.changes import compare_runs, relabelled
@@ -19,7 +19,7 @@ from featurekit.evaluation.differences import Difference
 from featurekit.evaluation.evidence import MARGIN_POINTS, MARGIN_YEARS, Evidence, gather
 from featurekit.evaluation.results import Run, some_runs
 from featurekit.progress import Progress
-from featurekit.project import ComparisonFolder, Project
+from featurekit.project import ComparisonFolder, ProjectFolder
 from featurekit.registry import unknown
 from featurekit.report.gallery import FACES, find_errors
 from featurekit.report.select import apart_from
@@ -40,7 +40,7 @@ class Weighed:
     """
 
     folder: Path
-    manifest: Manifest | None
+    manifest: Dataset | None
     runs: tuple[Run, ...]
     compared: tuple[Run, ...]
     evidence: Evidence | None
@@ -104,7 +104,7 @@ def check_faces(faces: str) -> None:
 
 def weigh(
     folder: Path,
-    manifest: Manifest | None,
+    manifest: Dataset | None,
     *,
     margin_points: float | None = None,
     margin_years: float | None = None,
@@ -174,8 +174,8 @@ def write(weighed: Weighed, store: Store, *, faces: str = "none") -> Written:
 
 
 def write_changes_between(
-    workspace: Project,
-    manifest: Manifest,
+    workspace: ProjectFolder,
+    manifest: Dataset,
     names: tuple[str, str],
     *,
     say: Callable[[str], None] = lambda _: None,

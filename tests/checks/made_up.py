@@ -7,9 +7,9 @@ import pandas as pd
 from PIL import Image
 
 from featurekit.checks.audit import audit
-from featurekit.data.manifest import COLUMNS, Manifest
+from featurekit.data.manifest import COLUMNS, Dataset
 from featurekit.data.splits import FoldSet
-from featurekit.embeddings.vectors import Embeddings
+from featurekit.embeddings.vectors import Vectors
 
 N = 400  # faces, two of each subject
 CHECKS = (
@@ -41,7 +41,7 @@ def a_table(n=N):
 
 def changed(manifest, **columns):
     """The same faces with other columns."""
-    return Manifest(manifest.table.assign(**columns), manifest.root)
+    return Dataset(manifest.table.assign(**columns), manifest.root)
 
 
 def dealt(manifest, numbers=None, kind="made"):
@@ -57,7 +57,7 @@ def vectors(manifest, values, *, blocks=None):
     blocks = blocks or (values.shape[1],)
     recipes = tuple(SimpleNamespace(feature=f"network{i}:end") for i in range(len(blocks)))
     ids = manifest.table["face_id"].to_numpy(dtype=str)
-    return Embeddings(np.arange(len(ids)), ids, values, blocks, recipes)
+    return Vectors(np.arange(len(ids)), ids, values, blocks, recipes)
 
 
 def strangers(n=N, dim=64, seed=0):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from featurekit.data.manifest import Manifest
+from featurekit.data.manifest import Dataset
 from featurekit.embeddings.in_workspace import (
     BUILTIN_BACKBONES,
     extract_into,
@@ -13,7 +13,7 @@ from featurekit.embeddings.in_workspace import (
 )
 from featurekit.errors import WorkspaceError
 from featurekit.faces.settings import default_settings
-from featurekit.project import Project
+from featurekit.project import ProjectFolder
 
 
 def test_without_a_name_the_builtin_networks_are_meant():
@@ -27,14 +27,14 @@ def test_a_layer_is_named_once():
 
 
 def test_where_nothing_was_extracted_the_next_step_is_named(tmp_path):
-    assert ledger_of(Project(tmp_path)) is None
+    assert ledger_of(ProjectFolder(tmp_path)) is None
     with pytest.raises(WorkspaceError, match=r"Nothing has been extracted in .* Next: featurekit extract"):
-        some_ledger_of(Project(tmp_path))
+        some_ledger_of(ProjectFolder(tmp_path))
 
 
 def test_what_was_extracted_is_found_again(prepared, tmp_path, capfd):
-    workspace = Project(tmp_path / "work")
-    manifest = Manifest.load(workspace.manifest)
+    workspace = ProjectFolder(tmp_path / "work")
+    manifest = Dataset.load(workspace.manifest)
     capfd.readouterr()
     done = extract_into(workspace, manifest, ["mean_color"], default_settings("whole_image"))
     assert done.n_read == len(manifest)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from featurekit.embeddings.vectors import Embeddings, load_embeddings
+from featurekit.embeddings.vectors import Vectors, load_embeddings
 from featurekit.errors import EmbeddingError, WorkspaceError
 
 
@@ -15,4 +15,4 @@ def test_vectors_that_were_never_extracted_name_the_step(manifest, recipes, sett
 def test_embeddings_refuse_a_row_that_nobody_wrote():
     vectors = np.array([[1.0], [np.nan]], np.float32)
     with pytest.raises(EmbeddingError, match="The vector of b is not finite"):
-        Embeddings(np.arange(2), np.array(["a", "b"]), vectors, (1,), ())
+        Vectors(np.arange(2), np.array(["a", "b"]), vectors, (1,), ())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from featurekit.data.manifest import Manifest
+from featurekit.data.manifest import Dataset
 from featurekit.errors import FoldError, WorkspaceError
 from featurekit.evaluation import comparison
 from featurekit.evaluation import replaced as _replaced
@@ -19,7 +19,7 @@ from featurekit.files import write_text
 from featurekit.inference import archive as _bundle
 from featurekit.ops.purge import look, purge
 from featurekit.ops.traces import find_traces
-from featurekit.project import ComparisonFolder, Project
+from featurekit.project import ComparisonFolder, ProjectFolder
 from tests.evaluation.made_up import one_line
 
 ROOT = Path(__file__).parents[2]
@@ -37,9 +37,9 @@ def workspace(kept, featurekit, request, tmp_path):
         assert featurekit("report")[0] == 0
         assert featurekit("audit", "--no-pictures")[0] == 0
         shutil.copytree(tmp_path / "work", kept)
-        return Project(tmp_path / "work")
+        return ProjectFolder(tmp_path / "work")
     shutil.copytree(kept, tmp_path / "work")
-    return Project(tmp_path / "work")
+    return ProjectFolder(tmp_path / "work")
 
 
 def everything_in(*folders):
@@ -233,7 +233,7 @@ def test_a_data_set_that_cannot_be_prepared_leaves_the_manifest_as_it_was(
     one_line(featurekit("prepare", "table", portraits / "nowhere.csv"), "nowhere.csv")
     one_line(featurekit("prepare", "table", portraits / "people.csv", "--column", "age=yers"), "yers")
     assert everything_in(workspace.root) == before
-    manifest = Manifest.load(workspace.manifest)
+    manifest = Dataset.load(workspace.manifest)
     (workspace.manifest.with_suffix(".json")).write_bytes(before[workspace.manifest.with_suffix(".json")])
 
     def full(self, *_, **__):

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from featurekit.evaluation.results import load_runs
-from featurekit.project import Project
+from featurekit.project import ProjectFolder
 from tests.evaluation.made_up import one_line
 
 
@@ -16,7 +16,7 @@ def workspace(kept, featurekit, request, tmp_path):
     if kept.exists():
         request.getfixturevalue("portraits")
         shutil.copytree(kept, tmp_path / "work")
-        return Project(tmp_path / "work")
+        return ProjectFolder(tmp_path / "work")
     request.getfixturevalue("prepare_table")()
     extract = ("extract", "--backbone", "mean_color", "--backbone", "pixels", "--detector", "whole_image")
     assert featurekit(*extract)[0] == 0
@@ -24,7 +24,7 @@ def workspace(kept, featurekit, request, tmp_path):
     code, _, errors = featurekit(*fit)
     assert code == 0, errors
     shutil.copytree(tmp_path / "work", kept)
-    return Project(tmp_path / "work")
+    return ProjectFolder(tmp_path / "work")
 
 
 @pytest.mark.parametrize(

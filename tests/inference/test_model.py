@@ -284,7 +284,7 @@ def tiny_body(cnn):
 
 @pytest.fixture
 def tiny_cnn(portraits, monkeypatch):
-    """Manifest, ledger and store with the faces kept, and a registered network that learns quickly."""
+    """Dataset, ledger and store with the faces kept, and a registered network that learns quickly."""
 
     def make(target, seed, threads):
         return CNN(

@@ -51,7 +51,7 @@ class RawRows:
 
 
 @dataclass(frozen=True)
-class Dataset:
+class DatasetReader:
     """One layout that featurekit can read.
 
     Attributes:
@@ -88,18 +88,18 @@ class Dataset:
         return tuple(inspect.signature(self.read).parameters)
 
 
-DATASETS: Registry[Dataset] = Registry("data set", "featurekit.data.datasets")
+DATASETS: Registry[DatasetReader] = Registry("data set", "featurekit.data.datasets")
 
 
-def dataset(name: str, *, about: str, licence: str) -> Callable[[Callable[..., RawRows]], Dataset]:
+def dataset(name: str, *, about: str, licence: str) -> Callable[[Callable[..., RawRows]], DatasetReader]:
     """Register the decorated function, (path, *, options) → rows, as the data set called name.
 
     >>> @dataset("selfies", about="my own pictures", licence="mine")        # doctest: +SKIP
     ... def selfies(path, *, year=""): ...
     """
 
-    def register(read: Callable[..., RawRows]) -> Dataset:
-        return DATASETS.add(Dataset(name=name, about=about, licence=licence, read=read))
+    def register(read: Callable[..., RawRows]) -> DatasetReader:
+        return DATASETS.add(DatasetReader(name=name, about=about, licence=licence, read=read))
 
     return register
 
