@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from featurekit.networks import weights, weights_table
 
 if TYPE_CHECKING:
-    from featurekit.data.manifest import Dataset
+    from featurekit.data.manifest import Manifest
     from featurekit.embeddings.recipe import Recipe
     from featurekit.faces.settings import FaceSettings
 
@@ -287,7 +287,7 @@ def prepared(prepare_table: Callable[[], None], portraits: Path) -> Path:
 
 
 @pytest.fixture
-def manifest(portraits: Path) -> "Dataset":
+def manifest(portraits: Path) -> "Manifest":
     """The made-up pictures' manifest."""
     from featurekit.data.prepare import prepare
 

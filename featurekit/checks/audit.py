@@ -18,7 +18,7 @@ import pandas as pd
 
 from featurekit.cache.store import Store
 from featurekit.checks.base import CHECKS, Check, Given, feature_name
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.data.splits import FoldSet
 from featurekit.embeddings.index import Ledger
 from featurekit.embeddings.vectors import Vectors, load_embeddings
@@ -93,7 +93,7 @@ class Audit:
 
 
 def audit(
-    manifest: Dataset,
+    manifest: Manifest,
     folds: FoldSet | None,
     embeddings: Vectors | None,
     predictions: Mapping[str, pd.DataFrame],
@@ -155,7 +155,7 @@ def in_order() -> list[Check]:
 
 
 def vectors_for(
-    manifest: Dataset, ledger: Ledger | None, store: Store, features: str | None = None
+    manifest: Manifest, ledger: Ledger | None, store: Store, features: str | None = None
 ) -> Vectors | None:
     """Return the vectors to look for close faces in.
 

@@ -9,7 +9,7 @@ from featurekit.data._content import sha256_of_file
 from featurekit.data.cells import USUAL, Missing
 from featurekit.data.cleaning import clean
 from featurekit.data.datasets import DATASETS
-from featurekit.data.manifest import REASONS, Dataset
+from featurekit.data.manifest import REASONS, Manifest
 from featurekit.errors import ManifestError
 from featurekit.progress import Progress
 from featurekit.registry import unknown
@@ -23,7 +23,7 @@ def prepare(
     progress: Progress | None = None,
     missing: str | Sequence[str] | None = None,
     **options: Any,
-) -> Dataset:
+) -> Manifest:
     """Read a data set and judge every row of it.
 
     Args:
@@ -73,7 +73,7 @@ def prepare(
             f" For {counted.iloc[0]} of them {REASONS[worst]} (first: '{example}' below {manifest.root})."
             f"{notes}"
         )
-    return Dataset(manifest.table, manifest.root, info)
+    return Manifest(manifest.table, manifest.root, info)
 
 
 def _plain(value: Any) -> Any:

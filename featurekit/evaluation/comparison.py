@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.cache.store import Store
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.data.splits import FoldSet, make_fold_set
 from featurekit.embeddings.index import Ledger
 from featurekit.embeddings.recipe import describe_weights, row_keys
@@ -110,7 +110,7 @@ class Comparison:
     """
 
     folder: Path
-    manifest: Dataset
+    manifest: Manifest
     folds: FoldSet
     seed: int
     is_new: bool = False
@@ -120,7 +120,7 @@ class Comparison:
     def open(
         cls,
         folder: Path,
-        manifest: Dataset,
+        manifest: Manifest,
         *,
         n_folds: int | None = None,
         seed: int | None = None,

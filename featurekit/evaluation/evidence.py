@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.data.targets import TARGETS, Target
 from featurekit.errors import WorkspaceError
 from featurekit.evaluation.confidence import Confidence, confidence_of, coverage_of
@@ -146,7 +146,7 @@ class Evidence:
 def gather(
     folder: Path,
     runs: Sequence[Run],
-    manifest: Dataset | None = None,
+    manifest: Manifest | None = None,
     *,
     margin_points: float = MARGIN_POINTS,
     margin_years: float = MARGIN_YEARS,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
 
-from featurekit.data.manifest import Dataset, is_measured, names_ethnicity
+from featurekit.data.manifest import Manifest, is_measured, names_ethnicity
 from featurekit.data.targets import TARGETS, Target
 from featurekit.embeddings.index import Ledger
 from featurekit.errors import EngineError, ModelError, TargetError, UnknownNameError, WorkspaceError
@@ -71,7 +71,7 @@ class Plan:
 
 
 def plan(
-    manifest: Dataset,
+    manifest: Manifest,
     ledger: Ledger,
     *,
     models: Sequence[str],
@@ -161,7 +161,7 @@ def _check_each_reads_something(kinds: Sequence[ClassifierKind], targets: Sequen
             raise TargetError(f"{kind.name} {what}, and cannot learn {names}.")
 
 
-def _targets(manifest: Dataset, names: Sequence[str] | None, ethnicity: bool) -> list[Target]:
+def _targets(manifest: Manifest, names: Sequence[str] | None, ethnicity: bool) -> list[Target]:
     """Return the targets to be read; where none is named, those of age and gender that have labels."""
     if names is None:
         found = [manifest.target(name) for name in ("age_group", "gender", "age")]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from featurekit.cache.store import Store
 from featurekit.checks.audit import Audit
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.errors import WorkspaceError
 from featurekit.evaluation.again import how_to_run_again
 from featurekit.evaluation.changes import compare_runs, relabelled
@@ -40,7 +40,7 @@ class Weighed:
     """
 
     folder: Path
-    manifest: Dataset | None
+    manifest: Manifest | None
     runs: tuple[Run, ...]
     compared: tuple[Run, ...]
     evidence: Evidence | None
@@ -104,7 +104,7 @@ def check_faces(faces: str) -> None:
 
 def weigh(
     folder: Path,
-    manifest: Dataset | None,
+    manifest: Manifest | None,
     *,
     margin_points: float | None = None,
     margin_years: float | None = None,
@@ -175,7 +175,7 @@ def write(weighed: Weighed, store: Store, *, faces: str = "none") -> Written:
 
 def write_changes_between(
     workspace: ProjectFolder,
-    manifest: Dataset,
+    manifest: Manifest,
     names: tuple[str, str],
     *,
     say: Callable[[str], None] = lambda _: None,
