@@ -19,9 +19,11 @@ from featurekit.estimators import ClassifierKind, candidates
 from featurekit.estimators.given import classifier_named, kind_of
 from featurekit.evaluation.again import saying_how_to_have_back
 from featurekit.evaluation.comparison import Comparison
-from featurekit.evaluation.planning import PIXELS, plan
+from featurekit.evaluation.planning import PIXELS, Plan, plan
 from featurekit.evaluation.readiness import RARE
+from featurekit.evaluation.results import Run
 from featurekit.evaluation.unused_options import unused_options
+from featurekit.project import ProjectFolder
 from featurekit.registry import unknown
 
 _PIXELS = PIXELS.partition(":")[0]
@@ -117,28 +119,38 @@ def evaluate(
     plans = plan(data, ledger, models=kinds, targets=targets, **asked)
     for text in unused_options(plans, tune=tune, device=device, **asked):
         note(text)
+    how: dict[str, Any] = {"threads": threads, "tune": tune, "jobs": parallel_folds, "rare": rare}
+    how["skip"] = target is None
+    how["device"] = None if device == "auto" else device
+    how["models_folder"] = place.folder.models if save_models else None
+    how["command"] = command or _call(features, kinds, targets, parameters, tune=tune)
+    runs = _run(comparison, plans, ledger, place.folder, progress, how)
+    return Results(runs, folder, data, kinds={kind.name: kind for kind in kinds})
+
+
+def _run(
+    comparison: Comparison,
+    plans: Sequence[Plan],
+    ledger: Ledger,
+    folder: ProjectFolder,
+    progress: Shown,
+    how: Mapping[str, Any],
+) -> list[Run]:
+    """Run plans under a bar; how: what else Comparison.run() is told."""
     with (
-        saying_how_to_have_back(folder, place.folder.models, say),
+        saying_how_to_have_back(comparison.folder, folder.models, say),
         shown(progress, "fitting", "fits") as told,
     ):
-        runs = comparison.run(
+        return comparison.run(
             plans,
             ledger,
-            Store(place.folder.cache),
-            models_folder=place.folder.models if save_models else None,
-            threads=threads,
-            tune=tune,
-            jobs=parallel_folds,
-            device=None if device == "auto" else device,
-            checkpoints=place.folder.checkpoints,
-            command=command or _call(features, kinds, targets, parameters, tune=tune),
-            rare=rare,
-            skip=target is None,
+            Store(folder.cache),
+            checkpoints=folder.checkpoints,
             progress=told,
             say=note,
             watch=told.tell,
+            **how,
         )
-    return Results(runs, folder, data, kinds={kind.name: kind for kind in kinds})
 
 
 def ensemble(
