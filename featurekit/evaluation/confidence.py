@@ -79,7 +79,7 @@ def coverage_of(outcomes: Outcomes, target: Target, table: pd.DataFrame) -> tupl
             proba, y, folds, subjects, alpha=MISSED, ordered=target.ordered, per_class=True
         )
     own, columns = labels_of_faces(outcomes, table)
-    bands = _age_bands(own["age"].to_numpy(float))
+    bands = age_bands(own["age"].to_numpy(float))
     labels_of = {name: own[name].to_numpy(dtype=str) for name in columns}
     if (bands != "").any():  # they divide further what age groups divide, and leave no gap
         labels_of = {"age_band": bands, **{n: of for n, of in labels_of.items() if n != "age_group"}}
@@ -97,8 +97,8 @@ def coverage_of(outcomes: Outcomes, target: Target, table: pd.DataFrame) -> tupl
     return _adjusted(found)
 
 
-def _age_bands(age: NDArray[np.float64]) -> NDArray[np.str_]:
-    """Return the band of each age, "" where it is not known."""
+def age_bands(age: NDArray[np.float64]) -> NDArray[np.str_]:
+    """Return the band of AGE_BANDS of each age, "" where it is not known."""
     place = np.searchsorted(_BAND_STARTS, np.nan_to_num(age, nan=0.0), side="right") - 1
     return np.where(np.isfinite(age), np.array(AGE_BANDS)[np.maximum(place, 0)], "")
 
