@@ -89,8 +89,8 @@ class AgeErrorDisplay(Display):
         text = (
             f"For people of each true age, the dot is the mean absolute error of {self.model} in years (less"
             " is better) and the bars are 95 % intervals over subjects. Diamonds are the mean error,"
-            " predicted minus true: above 0, people of that age are taken for older than they are, below 0 for"
-            " younger."
+            " predicted minus true: above 0, people of that age are taken for older than they are, below 0"
+            " for younger."
         )
         small = [one.band for one in self.bands if not one.error]
         if small:

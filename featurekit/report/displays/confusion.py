@@ -102,7 +102,7 @@ class ConfusionDisplay(Display):
     def _size(self) -> tuple[float, float]:
         side = min(0.72 * len(self.classes), 12.0)
         longest = max(len(visible(label)) for label in self.classes)
-        return max(side + 1.6 + 0.07 * longest, 4.8), max(side + 1.3, 3.4)
+        return max(side + 1.6 + 0.07 * longest, 5.2), max(side + 1.3, 3.4)
 
     def _draw(self, ax: "Axes", *, cmap: str = "Blues", values: bool = True) -> None:
         """Draw it.
@@ -133,7 +133,7 @@ class ConfusionDisplay(Display):
         ax.set_yticks(range(n), names, parse_math=False, fontsize=size)
         ax.set_xlabel("Predicted class")
         ax.set_ylabel("True class")
-        tidy(ax, self.title, self.model, grid="both", letters=44 if n < 5 else 72)
+        tidy(ax, self.title, self.model, grid="both", letters=52 if n < 5 else 72)
         ax.grid(False)
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)

@@ -159,7 +159,8 @@ class CostDisplay(Display):
             f" over the folds ({better} is better), and the seconds that it takes for 1,000 faces from the"
             " picture to the answer, on a logarithmic scale. The filled dots with a number are the front: no"
             " other model is both quicker and better. Whether a difference in score is more than chance"
-            f" is not shown here; differences() tests it. Times are those of the best model's machine{machine}."
+            f" is not shown here; differences() tests it. Times are those of the best model's"
+            f" machine{machine}."
         )
         if self.n_elsewhere:
             text += f" Left out: {self._elsewhere()}."
@@ -198,7 +199,7 @@ class CostDisplay(Display):
         if self.n_elsewhere:
             ax.plot([], [], linestyle="none", label=f"Left out: {self._elsewhere()}")
         ax.margins(x=0.05, y=0.12)
-        _write_numbers(ax, front)
+        _write_numbers(ax, front, rest)
         ax.set_xlabel("Seconds per 1,000 faces, logarithmic scale (less is better)")
         ax.set_ylabel(axis_label(self.kind).replace(" (", "\n("))
         in_unit(ax.yaxis, self.kind)
@@ -228,19 +229,19 @@ def _places(costs: Sequence[Cost]) -> tuple[list[float], list[float]]:
     return [one.milliseconds for one in costs], [one.value for one in costs]
 
 
-def _write_numbers(ax: "Axes", front: Sequence[Cost]) -> None:
+def _write_numbers(ax: "Axes", front: Sequence[Cost], rest: Sequence[Cost]) -> None:
     """Write the number of each model of the front beside its dot, where it covers no other dot or number."""
     figure = ax.get_figure(root=True)
     assert figure is not None
     ax.autoscale_view()
     points = 72 / figure.dpi  # in a pixel
-    taken = [tuple(points * ax.transData.transform((one.milliseconds, one.value))) for one in front]
-    for one, (x, y) in zip(front, list(taken), strict=True):
+    taken = [tuple(points * ax.transData.transform((one.milliseconds, one.value))) for one in [*front, *rest]]
+    for one, (x, y) in zip(front, taken[: len(front)], strict=True):
         around = ((0, 11), (11, 0), (-11, 0), (0, -12))
         free = [
             (right, up)
             for right, up in around
-            if all(abs(x + right - other) > 9 or abs(y + up - above) > 9 for other, above in taken)
+            if all(abs(x + right - other) > 9 or abs(y + up - above) > 10 for other, above in taken)
         ]
         right, up = free[0] if free else around[0]
         taken.append((x + right, y + up))
@@ -260,7 +261,8 @@ def _ticks_of_times(ax: "Axes", times: Sequence[float]) -> None:
     """Write times out (10, 20, 50) where they lie far apart, else round numbers between."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-    is_wide = max(times) / min(times) > 4
-    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)) if is_wide else MaxNLocator(5))
+    range_of = max(times) / min(times)
+    rounds = (1.0, 2.0, 5.0) if range_of > 30 else (1.0, 2.0, 3.0, 5.0, 7.0)
+    ax.xaxis.set_major_locator(LogLocator(subs=rounds) if range_of > 4 else MaxNLocator(5))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: visible(f"{value:,g}")))
