@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit import __version__
 from featurekit.data.manifest import Manifest
 from featurekit.data.splits import FoldSet
 from featurekit.embeddings.index import Ledger
@@ -23,6 +22,7 @@ from featurekit.estimators import Classifier
 from featurekit.evaluation.results import Run
 from featurekit.faces.face import STATUSES
 from featurekit.networks.engines import usable_cores
+from featurekit.version import __version__
 
 
 def made_with(
