@@ -26,55 +26,12 @@ MARKS: dict[str, dict[str, Any]] = {
     "floor": {"marker": "s", "color": VERMILION, "markerfacecolor": "none"},
     "off-the-shelf": {"marker": "D", "color": VERMILION, "markerfacecolor": "none"},
 }
-# What each role of a run is called: in a table, and in a legend.
-ROLES = {"": "trained", "floor": "baseline", "off-the-shelf": "off-the-shelf"}
+# What each role of a run is called in a legend.
 LEGEND = {
     "": "Trained model",
     "floor": "Baseline: one answer for all faces",
     "off-the-shelf": "Off-the-shelf model",
 }
-
-_NAMES = {"exact": "accuracy", "one_off": "accuracy_within_one_group"}
-_TITLES = {
-    "exact": "Accuracy",
-    "one_off": "Accuracy within one group",
-    "balanced_accuracy": "Balanced accuracy",
-    "mae_groups": "Mean absolute error",
-    "mae_years": "Mean absolute error",
-    "quadratic_kappa": "Quadratic kappa",
-}
-
-
-def score_name(kind: ScoreKind) -> str:
-    """Return what a score is called in a table.
-
-    >>> from featurekit.evaluation.score_kinds import SCORES
-    >>> score_name(SCORES["exact"]), score_name(SCORES["mae_years"])
-    ('accuracy', 'mae_years')
-    """
-    return _NAMES.get(kind.name, kind.name)
-
-
-def score_title(kind: ScoreKind) -> str:
-    """Return what a score is called on an axis, without its unit.
-
-    >>> from featurekit.evaluation.score_kinds import SCORES
-    >>> score_title(SCORES["exact"]), score_title(SCORES["mae_years"])
-    ('Accuracy', 'Mean absolute error')
-    """
-    return _TITLES.get(kind.name, kind.title)
-
-
-def axis_label(kind: ScoreKind) -> str:
-    """Return what is written at an axis of scores: the score, its unit, and which end is good.
-
-    >>> from featurekit.evaluation.score_kinds import SCORES
-    >>> axis_label(SCORES["exact"]), axis_label(SCORES["mae_years"])
-    ('Accuracy, % (more is better)', 'Mean absolute error, years (less is better)')
-    """
-    better = "less is better" if kind.best is min else "more is better" if kind.best else ""
-    unit = f", {kind.unit}" if kind.unit else ""
-    return f"{score_title(kind)}{unit}" + (f" ({better})" if better else "")
 
 
 def in_unit(axis: "Axis", kind: ScoreKind) -> None:

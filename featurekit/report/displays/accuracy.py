@@ -11,24 +11,23 @@ from featurekit.evaluation.score_kinds import ScoreKind
 from featurekit.report.displays._drawing import (
     LEGEND,
     MARKS,
-    ROLES,
-    axis_label,
     dots,
     height_of,
     in_unit,
     legend_below,
     names_at_left,
-    score_name,
-    score_title,
     tidy,
 )
 from featurekit.report.displays.base import Display
+from featurekit.report.displays.words import axis_label, score_title
+from featurekit.report.frames import column_of
 from featurekit.report.select import Ranked, headline, mean_of, model_name, role
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST = 24  # models that are drawn
+_ROLES = {"floor": "baseline", "off-the-shelf": "off_the_shelf"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,13 +150,13 @@ class AccuracyDisplay(Display):
     def frame(self) -> pd.DataFrame:
         """Return a row a model, best first: run, model, features, role, score, value, low and high.
 
-        Shares are between 0 and 1. role is "trained", "baseline" or "off-the-shelf".
+        Shares are between 0 and 1. role is "baseline", "off_the_shelf", or "" for a trained model.
         """
         return pd.DataFrame(
             [
                 (
-                    *(one.run, one.classifier, one.features, ROLES[one.role]),
-                    *(score_name(self.kind), one.value, one.low, one.high),
+                    *(one.run, one.classifier, one.features, _ROLES.get(one.role, "")),
+                    *(column_of(self.kind.name), one.value, one.low, one.high),
                 )
                 for one in self.scores
             ],

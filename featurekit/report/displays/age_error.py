@@ -37,19 +37,19 @@ class AgeErrorDisplay(Display):
     bands: tuple[AgeError, ...]
 
     @classmethod
-    def of(cls, run: Run, table: pd.DataFrame, seed: int) -> Self:
+    def of(cls, run: Run, table: pd.DataFrame | None, seed: int) -> Self:
         """Return the display of one run, computed from its outcomes.
 
         Args:
             run: of a target in years.
-            table: what it said of each face: a table of featurekit.evaluation.outcomes.
+            table: what it said of each face: a table of featurekit.evaluation.outcomes; None of classes.
             seed: of the random number generator; that of the evidence gives what the report has.
 
         Raises:
             TargetError: its target has classes.
             ModelError: every band has too few subjects.
         """
-        if run.classes:
+        if run.classes or table is None:
             raise TargetError(
                 f"{run.name} predicts classes, and no years to be wrong by. Its errors by class:"
                 " results.plot.confusion()."
@@ -70,7 +70,7 @@ class AgeErrorDisplay(Display):
         """Return a row a band, the youngest first, in years.
 
         Columns are age_band, mean_absolute_error, low, high (its 95 % interval), mean_error (predicted minus
-        true, above 0 where people are taken for older), faces and subjects. Numbers of bands with too few
+        true, above 0 where people are taken for older), n_faces and n_subjects. Numbers of bands with too few
         subjects are NaN; these are not drawn.
         """
         rows = []
@@ -80,7 +80,7 @@ class AgeErrorDisplay(Display):
                 numbers = (one.error.value, one.error.low, one.error.high, one.bias.value)
             rows.append((one.band, *numbers, one.n_faces, one.n_subjects))
         names = ["mean_absolute_error", "low", "high", "mean_error"]
-        return pd.DataFrame(rows, columns=["age_band", *names, "faces", "subjects"]).astype(
+        return pd.DataFrame(rows, columns=["age_band", *names, "n_faces", "n_subjects"]).astype(
             dict.fromkeys(names, float)
         )
 

@@ -68,13 +68,13 @@ class CalibrationDisplay(Display):
         return f"{self.target}: confidence and accuracy"
 
     def frame(self) -> pd.DataFrame:
-        """Return a row a dot, the least confident faces first: confidence, accuracy and faces.
+        """Return a row a dot, the least confident faces first: confidence, accuracy and n_faces.
 
         confidence is the mean probability of the predicted class, accuracy the share of right answers.
         """
         return pd.DataFrame(
             [(one.confidence, one.right, one.n_faces) for one in self.confidence.bins],
-            columns=["confidence", "accuracy", "faces"],
+            columns=["confidence", "accuracy", "n_faces"],
         )
 
     def help(self) -> str:

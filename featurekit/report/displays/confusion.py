@@ -74,9 +74,9 @@ class ConfusionDisplay(Display):
         return f"{self.target}: true and predicted classes"
 
     def frame(self) -> pd.DataFrame:
-        """Return a row a cell: true, predicted, faces, and their share of all faces of the true class.
+        """Return a row a cell: true, predicted, n_faces, and their share of all faces of the true class.
 
-        frame().pivot(index="true", columns="predicted", values="faces") is the matrix, its labels in the
+        frame().pivot(index="true", columns="predicted", values="n_faces") is the matrix, its labels in the
         alphabet's order.
         """
         pairs = [(i, j) for i in range(len(self.classes)) for j in range(len(self.classes))]
@@ -84,7 +84,7 @@ class ConfusionDisplay(Display):
             {
                 "true": [self.classes[i] for i, _ in pairs],
                 "predicted": [self.classes[j] for _, j in pairs],
-                "faces": [self.counts[i][j] for i, j in pairs],
+                "n_faces": [self.counts[i][j] for i, j in pairs],
                 "share": pd.Series([self.share(i, j) for i, j in pairs], dtype=float),
             }
         )

@@ -14,15 +14,14 @@ from featurekit.report.displays._drawing import (
     BLUE,
     GREY,
     SMALL,
-    axis_label,
     in_unit,
     legend_below,
-    score_name,
-    score_title,
     short_names,
     tidy,
 )
 from featurekit.report.displays.base import Display
+from featurekit.report.displays.words import axis_label, score_title
+from featurekit.report.frames import column_of
 from featurekit.report.select import (
     Ranked,
     best_first,
@@ -140,7 +139,7 @@ class CostDisplay(Display):
             [
                 (
                     *(one.run, one.classifier, one.features, one.milliseconds),
-                    *(score_name(self.kind), one.value, one.number > 0),
+                    *(column_of(self.kind.name), one.value, one.number > 0),
                 )
                 for one in self.costs
             ],

@@ -14,14 +14,13 @@ from featurekit.report.displays._drawing import (
     BLUE,
     GREY,
     VERMILION,
-    axis_label,
     in_unit,
     legend_below,
-    score_name,
-    score_title,
     tidy,
 )
 from featurekit.report.displays.base import Display
+from featurekit.report.displays.words import axis_label, score_title
+from featurekit.report.frames import column_of
 from featurekit.report.select import model_name, target_title
 
 if TYPE_CHECKING:
@@ -116,20 +115,20 @@ class LearningCurvesDisplay(Display):
         return f"{self.target}: {score_title(self.kind).lower()} while learning"
 
     def frame(self) -> pd.DataFrame:
-        """Return a row for each epoch, fold and part of the faces: fold, faces, epoch, measure and value.
+        """Return a row for each epoch, fold and part of the faces: fold, part, epoch, measure and value.
 
-        fold is "1", "2", … and "mean", which goes as far as all folds do. faces is "learned from" or
-        "held out". Shares are between 0 and 1.
+        fold is "1", "2", … and "mean", which goes as far as all folds do. part is "learned from" or
+        "held out", the faces that the value is of. Shares are between 0 and 1.
         """
         rows: list[tuple[Any, ...]] = []
         for part in PARTS:
             lines = [(str(number), fold[part]) for number, fold in enumerate(self.folds, start=1)]
             for fold_name, values in [*lines, ("mean", self.mean(part))]:
                 rows += [
-                    (fold_name, part, epoch, score_name(self.kind), value)
+                    (fold_name, part, epoch, column_of(self.kind.name), value)
                     for epoch, value in enumerate(values, start=1)
                 ]
-        return pd.DataFrame(rows, columns=["fold", "faces", "epoch", "measure", "value"])
+        return pd.DataFrame(rows, columns=["fold", "part", "epoch", "measure", "value"])
 
     def help(self) -> str:
         """Return how to read it."""

@@ -17,17 +17,16 @@ from featurekit.report.displays._drawing import (
     BLUE,
     GREY,
     VERMILION,
-    axis_label,
     dots,
     height_of,
     in_unit,
     legend_below,
     names_at_left,
-    score_name,
-    score_title,
     tidy,
 )
 from featurekit.report.displays.base import Display
+from featurekit.report.displays.words import axis_label, score_title
+from featurekit.report.frames import column_of
 from featurekit.report.select import Ranked, model_name, target_title
 from featurekit.uncertainty.intervals import FEWEST
 
@@ -125,21 +124,24 @@ class SlicesDisplay(Display):
     def frame(self) -> pd.DataFrame:
         """Return a row a slice, worst first.
 
-        Columns are slice (its labels), score, value, low, high, gap, p_value, faces and subjects. Shares are
-        between 0 and 1. gap is the difference to all other faces, below 0 where these are read worse, and
+        Columns are slice (its labels), score, value, low, high, gap, p_value, n_faces and n_subjects. Shares
+        are between 0 and 1. gap is the difference to all other faces, below 0 where these are read worse, and
         p_value that of the gap, adjusted for all slices of the target; both are NaN where the other faces are
         of too few subjects.
         """
         rows = [
             (
-                *(slice_name(one), score_name(self.kind)),
+                *(
+                    ", ".join(map(" ".join, zip(one.columns, one.labels, strict=True))),
+                    column_of(self.kind.name),
+                ),
                 *(one.estimate.value, one.estimate.low, one.estimate.high),
                 *(one.gap, one.gap_p, one.n_faces, one.n_subjects),
             )
             for one in self.slices
             if one.estimate
         ]
-        columns = ["slice", "score", "value", "low", "high", "gap", "p_value", "faces", "subjects"]
+        columns = ["slice", "score", "value", "low", "high", "gap", "p_value", "n_faces", "n_subjects"]
         return pd.DataFrame(rows, columns=columns).astype({"gap": float, "p_value": float})
 
     def help(self) -> str:
