@@ -23,6 +23,7 @@ from featurekit.faces.face import STATUS_MEANINGS
 from featurekit.inference.model import TrainedModel
 from featurekit.report.cells import ABSENT, count_cell
 from featurekit.report.displays.words import score_title
+from featurekit.report.html import breakable
 from featurekit.report.model import SYNTHETIC, Cell, Column, Table
 from featurekit.report.sections.verdict import answer
 from featurekit.report.select import (
@@ -36,11 +37,11 @@ from featurekit.report.select import (
 )
 from featurekit.text import counted, visible
 
-_MOST_RUNS = 12  # of a target that are shown, besides the baselines
+_MOST_RUNS = 8  # of a target that are shown, besides the baselines
 _MOST_REASONS = 8
 _MOST_CLASSES = 12
 # The scores of a notebook's table beside the one that the ranking goes by.
-_BESIDE = ("one_off", "balanced_accuracy", "roc_auc")
+_BESIDE = ("one_off", "balanced_accuracy")
 _TAGS = {"floor": "baseline", "off-the-shelf": "off-the-shelf"}
 _ANSWERED = ("Best", "How sure")  # lines of the verdict that are shown
 
@@ -64,8 +65,9 @@ def results_html(
     parts = [_title(title or "Results", counted(len(runs), "run", "runs"), is_synthetic=is_synthetic)]
     for name in targets_of(runs):
         of = Ranked(name, best_first([run for run in runs if run.target == name]), known.get(name))
-        parts.append(_table(ranking_table(of)))
+        parts.append(_caption(of.title))
         parts += [_text(what, said) for what, said in answer(of.runs, of.evidence) if what in _ANSWERED]
+        parts.append(_table(ranking_table(of)))
     if not runs:
         parts.append(_text("", "No run can be compared with the others."))
     elif evidence is None:
@@ -109,7 +111,7 @@ def ranking_table(of: Ranked) -> Table:
     )
     if len(drawn) < len(of.runs):
         note += f" {len(of.runs) - len(drawn)} more runs are in .frame()."
-    return Table(of.title, columns, rows, note)
+    return Table("", columns, rows, note)
 
 
 def _score(run: Run, kind: ScoreKind, estimates: Mapping[str, Estimate], is_best: bool) -> Cell:
@@ -293,9 +295,13 @@ def _title(title: str, about: str, *, is_synthetic: bool = False) -> Markup:
     return shown + Markup('\n<p class="fk-text">{}</p>').format(_safe(about))
 
 
+def _caption(text: str) -> Markup:
+    return Markup('<p class="fk-caption">{}</p>').format(_safe(text))
+
+
 def _text(what: str, text: str) -> Markup:
     before = Markup("<b>{}:</b> ").format(_safe(what)) if what else ""
-    return Markup('<p class="fk-text">{}{}</p>').format(before, _safe(text))
+    return Markup('<p class="fk-text">{}{}</p>').format(before, breakable(text))
 
 
 def _note(text: str) -> Markup:
@@ -306,7 +312,7 @@ def _table(table: Table) -> Markup:
     """Return a table with its caption and its note."""
     if not table.rows:
         return Markup("")
-    lines = [Markup('<p class="fk-caption">{}</p>').format(_safe(table.caption))] if table.caption else []
+    lines = [_caption(table.caption)] if table.caption else []
     lines.append(Markup('<table class="fk-table">'))
     if any(column.title for column in table.columns):
         heads = Markup("").join(
@@ -334,7 +340,7 @@ def _css(column: Column, *names: str) -> Markup:
 
 
 def _cell(cell: Cell, column: Column, element: str) -> Markup:
-    inner = _safe(cell.text)
+    inner = breakable(cell.text) if not column.is_number else _safe(cell.text)
     if cell.spread:
         inner += Markup('<span class="fk-small">{}</span>').format(_safe(cell.spread))
     if cell.tag:
