@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+
+import pandas as pd
 
 from featurekit.errors import ModelError, TargetError, UnknownNameError, WorkspaceError
 from featurekit.evaluation.evidence import Evidence
@@ -21,8 +22,6 @@ from featurekit.report.displays.learning_curves import LearningCurvesDisplay, Me
 from featurekit.report.displays.risk_coverage import RiskCoverageDisplay
 from featurekit.report.displays.slices import SlicesDisplay
 from featurekit.report.select import Ranked, best_first, model_name, targets_of
-
-Found = TypeVar("Found")
 
 
 class Plots:
@@ -112,7 +111,7 @@ class Plots:
         """
         run = self._run(model, target)
         known = CalibrationDisplay.find(self._ranked(run.target)) if self._is_of_evidence(run) else None
-        return known or CalibrationDisplay.of(run, self._outcomes(run).tables[run.name], self._seed)
+        return known or CalibrationDisplay.of(run, self._table(run), self._seed)
 
     def risk_coverage(self, model: str | None = None, target: str | None = None) -> RiskCoverageDisplay:
         """Return how often a model is wrong when it answers only the faces that it is most confident of.
@@ -129,7 +128,7 @@ class Plots:
         """
         run = self._run(model, target)
         known = RiskCoverageDisplay.find(self._ranked(run.target)) if self._is_of_evidence(run) else None
-        return known or RiskCoverageDisplay.of(run, self._outcomes(run).tables[run.name], self._seed)
+        return known or RiskCoverageDisplay.of(run, self._table(run))
 
     def age_error(self, model: str | None = None, target: str | None = None) -> AgeErrorDisplay:
         """Return by how many years a model is wrong, for people of each age.
@@ -147,8 +146,7 @@ class Plots:
         if target is None and len(in_years) == 1 and not any(run.name == model for run in self._runs):
             target = in_years[0]
         run = self._run(model, target)
-        table = None if run.classes else self._outcomes(run).tables[run.name]
-        return AgeErrorDisplay.of(run, table, self._seed)
+        return AgeErrorDisplay.of(run, None if run.classes else self._table(run), self._seed)
 
     def learning_curves(
         self, model: str | None = None, target: str | None = None, *, measure: Measure = "score"
@@ -254,6 +252,10 @@ class Plots:
             several = ", ".join(run.name for run in found)
             raise UnknownNameError(f"'{model}' means several runs: {several}. Name one of them.")
         return found[0]
+
+    def _table(self, run: Run) -> pd.DataFrame:
+        """Return what a run said of each face."""
+        return self._outcomes(run).tables[run.name]
 
     def _outcomes(self, run: Run) -> Outcomes:
         """Return what a run said of each face, and the faces' labels, as the comparison keeps them."""

@@ -26,7 +26,7 @@ class AgeError:
     n_faces: int
     n_subjects: int
     error: Estimate | None
-    bias: Estimate | None
+    bias: float | None
 
 
 def age_errors(table: pd.DataFrame, seed: int) -> tuple[AgeError, ...]:
@@ -52,7 +52,7 @@ def age_errors(table: pd.DataFrame, seed: int) -> tuple[AgeError, ...]:
                 n_faces=int(chosen.sum()),
                 n_subjects=n_subjects,
                 error=mean_of_faces(np.abs(off), own, seed) if is_enough else None,
-                bias=mean_of_faces(off, own, seed) if is_enough else None,
+                bias=float(off.mean()) if is_enough else None,
             )
         )
     return tuple(found)

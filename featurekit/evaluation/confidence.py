@@ -53,14 +53,20 @@ def confidence_of(target: Target, table: pd.DataFrame, seed: int) -> Confidence 
         return None
     y, proba, subjects = classes_of(target, table)
     calibrated, temperatures = cross_fitted(proba, y, table["fold"].to_numpy(np.intp), subjects)
-    risks = risk_coverage(proba.max(axis=1), proba.argmax(axis=1) != y)
     return Confidence(
         temperature=float(np.mean(list(temperatures.values()))),
         before=expected_calibration_error(proba, y, subjects, seed=seed),
         after=expected_calibration_error(calibrated, y, subjects, seed=seed),
         bins=reliability(proba, y),
-        risks=tuple(risks.risk_at(share) for share in SHARES),
+        risks=risks_of(target, table),
     )
+
+
+def risks_of(target: Target, table: pd.DataFrame) -> tuple[float, ...]:
+    """Return the share of wrong answers among the surest faces, of each of SHARES of all faces."""
+    y, proba, _ = classes_of(target, table)
+    risks = risk_coverage(proba.max(axis=1), proba.argmax(axis=1) != y)
+    return tuple(risks.risk_at(share) for share in SHARES)
 
 
 def coverage_of(outcomes: Outcomes, target: Target, table: pd.DataFrame) -> tuple[tuple[str, Coverage], ...]:

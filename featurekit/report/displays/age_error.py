@@ -76,8 +76,8 @@ class AgeErrorDisplay(Display):
         rows = []
         for one in self.bands:
             numbers: tuple[float | None, ...] = (None,) * 4
-            if one.error and one.bias:
-                numbers = (one.error.value, one.error.low, one.error.high, one.bias.value)
+            if one.error and one.bias is not None:
+                numbers = (one.error.value, one.error.low, one.error.high, one.bias)
             rows.append((one.band, *numbers, one.n_faces, one.n_subjects))
         names = ["mean_absolute_error", "low", "high", "mean_error"]
         return pd.DataFrame(rows, columns=["age_band", *names, "n_faces", "n_subjects"]).astype(
@@ -98,7 +98,7 @@ class AgeErrorDisplay(Display):
         return text
 
     def _size(self) -> tuple[float, float]:
-        return max(0.5 * len(self.bands) + 1.6, 5.0), 4.8
+        return max(0.5 * len(self.bands) + 1.6, 6.6), 4.8
 
     def _draw(self, ax: "Axes", *, color: str = BLUE) -> None:
         """Draw it.

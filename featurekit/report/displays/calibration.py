@@ -48,7 +48,14 @@ class CalibrationDisplay(Display):
             TargetError: its target is in years.
             ModelError: there are no probabilities, or a fold has no other subjects to fit a temperature on.
         """
-        return cls._made(run, confidence_of_run(run, table, seed))
+        check_probabilities(run, table)
+        found = confidence_of(target_of(run), table, seed)
+        if found is None:
+            raise ModelError(
+                f"{run.name} has a fold without other subjects in the other folds, so no temperature can be"
+                " fitted for it. Evaluate on more subjects."
+            )
+        return cls._made(run, found)
 
     @classmethod
     def find(cls, ranked: Ranked) -> Self | None:
@@ -131,24 +138,20 @@ def best_with_confidence(ranked: Ranked) -> tuple[Run | None, Confidence | None]
     return runs.get(evidence.sliced), evidence.confidence
 
 
-def confidence_of_run(run: Run, table: pd.DataFrame, seed: int) -> Confidence:
-    """Return whether a run's confidence says how often it is right; see CalibrationDisplay.of()."""
+def check_probabilities(run: Run, table: pd.DataFrame) -> None:
+    """Raise an error unless a run predicts classes and its outcomes hold their probabilities.
+
+    Raises:
+        TargetError: its target is in years.
+        ModelError: there are no probabilities.
+    """
     if not run.classes:
         raise TargetError(
             f"{run.name} predicts years, and no probabilities that could be calibrated. Its errors by age:"
             " results.plot.age_error()."
         )
     if not all(f"p_{label}" in table for label in run.classes):
-        raise ModelError(
-            f"The outcomes of {run.name} hold no probabilities, so it has no confidence to plot."
-        )
-    found = confidence_of(target_of(run), table, seed)
-    if found is None:
-        raise ModelError(
-            f"{run.name} has a fold without other subjects in the other folds, so no temperature can be"
-            " fitted for it. Evaluate on more subjects."
-        )
-    return found
+        raise ModelError(f"The outcomes of {run.name} hold no probabilities, so there is nothing to plot.")
 
 
 def _in_words(error: Any) -> str:

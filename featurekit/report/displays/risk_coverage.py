@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
-from featurekit.evaluation.confidence import SHARES
+from featurekit.evaluation.confidence import SHARES, risks_of
+from featurekit.evaluation.evidence import target_of
 from featurekit.evaluation.results import Run
 from featurekit.report.displays._drawing import BLUE, in_percent, tidy
 from featurekit.report.displays.base import Display
-from featurekit.report.displays.calibration import best_with_confidence, confidence_of_run
+from featurekit.report.displays.calibration import best_with_confidence, check_probabilities
 from featurekit.report.select import Ranked, model_name, target_title
 
 if TYPE_CHECKING:
@@ -35,19 +36,19 @@ class RiskCoverageDisplay(Display):
     risks: tuple[float, ...]
 
     @classmethod
-    def of(cls, run: Run, table: pd.DataFrame, seed: int) -> Self:
+    def of(cls, run: Run, table: pd.DataFrame) -> Self:
         """Return the display of any run, computed from its outcomes.
 
         Args:
             run: of classes.
             table: what it said of each face: a table of featurekit.evaluation.outcomes.
-            seed: of the random number generator.
 
         Raises:
             TargetError: its target is in years.
-            ModelError: there are no probabilities, or a fold has no other subjects in the other folds.
+            ModelError: there are no probabilities.
         """
-        return cls._made(run, confidence_of_run(run, table, seed).risks)
+        check_probabilities(run, table)
+        return cls._made(run, risks_of(target_of(run), table))
 
     @classmethod
     def find(cls, ranked: Ranked) -> Self | None:
