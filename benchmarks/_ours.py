@@ -19,7 +19,7 @@ sys.path.insert(0, str(CHECKOUT))  # so that it runs from a checkout that is not
 
 if TYPE_CHECKING:
     from featurekit.cache.store import Store
-    from featurekit.data.manifest import Dataset
+    from featurekit.data.manifest import Manifest
     from featurekit.embeddings.extractor import Extraction
     from featurekit.faces.settings import FaceSettings
 
@@ -50,7 +50,7 @@ def extracted(
     detector: str = "centerface",
     detector_weights: str | None = None,
     precision: str = "auto",
-) -> "tuple[Dataset, Extraction, Store, FaceSettings, dict[str, Any]]":
+) -> "tuple[Manifest, Extraction, Store, FaceSettings, dict[str, Any]]":
     """Extract the pictures of job["folder"] into a store of its own.
 
     Returns:

@@ -93,14 +93,14 @@ def made_up(n: int, dim: int) -> tuple[NDArray[np.float32], NDArray[np.intp], ND
 def from_workspace(folder: Path, n: int) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp]]:
     """Return dlib_age's vectors of a workspace, their age groups and their persons' numbers."""
     from featurekit.cache.store import Store
-    from featurekit.data.manifest import Dataset
+    from featurekit.data.manifest import Manifest
     from featurekit.data.targets import AGE_GROUP
     from featurekit.embeddings.index import Ledger
     from featurekit.embeddings.vectors import load_embeddings
     from featurekit.project import ProjectFolder
 
     workspace = ProjectFolder(folder)
-    manifest, ledger = Dataset.load(workspace.manifest), Ledger.load(workspace.cache / "extracted.json")
+    manifest, ledger = Manifest.load(workspace.manifest), Ledger.load(workspace.cache / "extracted.json")
     if ledger is None or "dlib_age:pooled" not in ledger.recipes:
         sys.exit(f"{folder} holds no vectors of dlib_age: featurekit extract --backbone dlib_age")
     store = Store(workspace.cache)

@@ -26,7 +26,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from a checkout that is not installed
 
 from featurekit.cache.store import Store
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.data.prepare import prepare
 from featurekit.embeddings.extractor import extract
 from featurekit.embeddings.open_networks import open_networks
@@ -92,7 +92,7 @@ def parts_alone(paths: list[Path], backbones: list[str], threads: int) -> dict[s
     return {part: max(share[part] for share in shares) for part in shares[0]}
 
 
-def extraction(manifest: Dataset, backbones: list[str], threads: int) -> tuple[float, float]:
+def extraction(manifest: Manifest, backbones: list[str], threads: int) -> tuple[float, float]:
     """Return the seconds of one extraction into an empty cache, with and without opening the networks."""
     settings = default_settings()
     recipes = make_recipes(backbones, settings, device="cpu")
@@ -125,7 +125,9 @@ def main() -> None:
     manifest = prepare("utkface", options.data)
     usable = np.flatnonzero(manifest.usable)
     chosen = usable[:: max(1, len(usable) // options.limit)][: options.limit]
-    manifest = Dataset(manifest.table.iloc[chosen].reset_index(drop=True), manifest.root, dict(manifest.info))
+    manifest = Manifest(
+        manifest.table.iloc[chosen].reset_index(drop=True), manifest.root, dict(manifest.info)
+    )
     paths = [manifest.root / name for name in manifest.table["image_path"]]
     print(f"{len(paths)} photographs, {options.threads} threads, {', '.join(backbones)}")
 

@@ -29,14 +29,14 @@ BACKBONES = ("dlib_age", "dlib_gender", "mobilenet_v2")
 def work(job: Mapping[str, Any]) -> dict[str, Any]:
     """Extract once more, as a process or through the library."""
     from featurekit.cache.store import Store
-    from featurekit.data.manifest import Dataset
+    from featurekit.data.manifest import Manifest
     from featurekit.embeddings.extractor import extract
     from featurekit.embeddings.index import Ledger
     from featurekit.embeddings.recipe import make_recipes
     from featurekit.project import ProjectFolder
 
     workspace = ProjectFolder(Path(job["workspace"]))
-    manifest = Dataset.load(workspace.manifest)
+    manifest = Manifest.load(workspace.manifest)
     if job["as_process"]:
         words = [word for name in BACKBONES for word in ("--backbone", name)]
         started = time.perf_counter()
@@ -112,12 +112,12 @@ def prepare_workspace(options: argparse.Namespace, folder: Path) -> Path:
 
 def main() -> int:
     """Run the comparison."""
-    from featurekit.data.manifest import Dataset
+    from featurekit.data.manifest import Manifest
 
     options = parse()
     with tempfile.TemporaryDirectory(prefix="featurekit-warm.") as scratch:
         workspace = (options.workspace or prepare_workspace(options, Path(scratch))).resolve()
-        rows = len(Dataset.load(workspace / "manifest.csv"))
+        rows = len(Manifest.load(workspace / "manifest.csv"))
         process = harness.Side(
             name=PROCESS,
             about="the command from start to end",

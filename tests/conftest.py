@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from featurekit.networks import weights, weights_table
 
 if TYPE_CHECKING:
-    from featurekit.data.manifest import Dataset
+    from featurekit.data.manifest import Manifest
     from featurekit.embeddings.recipe import Recipe
     from featurekit.faces.settings import FaceSettings
 
@@ -287,7 +287,7 @@ def prepared(prepare_table: Callable[[], None], portraits: Path) -> Path:
 
 
 @pytest.fixture
-def manifest(portraits: Path) -> "Dataset":
+def manifest(portraits: Path) -> "Manifest":
     """The made-up pictures' manifest."""
     from featurekit.data.prepare import prepare
 
@@ -309,6 +309,24 @@ def recipes(settings: "FaceSettings") -> "dict[str, Recipe]":
     from featurekit.embeddings.recipe import make_recipes
 
     return make_recipes(["mean_color"], settings, device="cpu")
+
+
+@pytest.fixture
+def corner_color(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A second backbone: the colour of the upper left corner, at another size of crop."""
+    from featurekit.networks.backbones import BACKBONES, Backbone
+
+    member = Backbone(
+        name="corner_color",
+        about="a test's own",
+        layers={"corner": 3},
+        input_size=32,
+        template="dlib",
+        compute=lambda crops: crops[:, 0, 0].astype(np.float32),
+    )
+    BACKBONES.names()
+    monkeypatch.setitem(BACKBONES._members, member.name, member)
+    return member.name
 
 
 @pytest.fixture(scope="session")

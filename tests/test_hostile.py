@@ -122,9 +122,9 @@ def test_fifty_hostile_names_and_labels_are_text(comparison):
 
 def test_what_a_table_holds_is_read_back_letter_for_letter(comparison):
     from featurekit.data.cells import spelled
-    from featurekit.data.manifest import Dataset
+    from featurekit.data.manifest import Manifest
 
-    manifest = Dataset.load(comparison / "manifest.csv")
+    manifest = Manifest.load(comparison / "manifest.csv")
     # but for line breaks and the like, which are a space in a label
     assert set(manifest.table["label"]) == {spelled(label) for label in HOSTILE}
     assert "hat" in manifest.table.columns  # the name of a column is made safe, and told

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.evaluation.evidence import Evidence, gather
 from featurekit.evaluation.replaced import set_aside
 from featurekit.evaluation.results import load_runs
@@ -281,7 +281,7 @@ def test_after_a_purge_and_a_fit_the_report_is_that_of_the_remaining_people(
         assert featurekit(*FIT, "--no-models", *more)[0] == 0
     code, _, errors = featurekit("report")
     assert (code, "set apart" in errors) == (0, False)
-    manifest = Dataset.load(workspace.manifest)
+    manifest = Manifest.load(workspace.manifest)
     assert not MINE & set(manifest.table["face_id"])
     rows = {path.stem: pd.read_parquet(path)["row"] for path in folder.glob("outcomes/*.parquet")}
     assert all(sorted(of_run) == list(range(21)) for of_run in rows.values())
@@ -307,7 +307,7 @@ def test_after_a_purge_and_a_fit_the_report_is_that_of_the_remaining_people(
 
 def without_mine(path, workspace):
     """Return a table of outcomes without the rows of the person who is to be purged."""
-    mine = np.flatnonzero(Dataset.load(workspace.manifest).table["face_id"].isin(MINE))
+    mine = np.flatnonzero(Manifest.load(workspace.manifest).table["face_id"].isin(MINE))
     table = pd.read_parquet(path)
     return table[~table["row"].isin(mine)].reset_index(drop=True)
 

@@ -23,7 +23,7 @@ if "+cpu" in torch.__version__ and "+" not in importlib.metadata.version("torchv
 import torchvision
 from torch import nn
 from torch.nn import functional
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Manifest
 from torchvision import transforms
 
 NORMALIZE = transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
@@ -40,7 +40,7 @@ TRAIN = transforms.Compose(
 TEST = transforms.Compose([transforms.Resize((128, 128)), transforms.ToTensor(), NORMALIZE])
 
 
-class Faces(Dataset):
+class Faces(Manifest):
     """Pictures whose names begin with age and gender (0 male, 1 female)."""
 
     def __init__(self, files, transform):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from featurekit.api.arguments import threads_of
 from featurekit.api.progress_bar import shown
 from featurekit.api.project import Project
 from featurekit.cache.store import Store
@@ -18,7 +19,6 @@ from featurekit.errors import EmbeddingError, ModelError
 from featurekit.faces.photographs import Photograph, Photographs, photographs_from
 from featurekit.faces.settings import FaceSettings, default_settings
 from featurekit.networks.backbones import split_feature
-from featurekit.networks.engines import usable_cores
 from featurekit.project import ProjectFolder
 
 # Which of several faces can be meant where nobody says where it is, and every photograph has one vector.
@@ -47,13 +47,13 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
         cache: a project (`fk.Project`), or a folder, in which faces and vectors are kept by the content of
             the photographs and read back; a folder that holds a project's manifest.csv means that project.
             None to compute them each time.
-        n_jobs: threads; -1 for one a core. They change the time and nothing else.
+        n_jobs: how many threads; None or -1 for one a core. They change the time and nothing else.
         verbose: whether to show a bar.
 
     Example:
         >>> import skimage.data
-        >>> from featurekit.api.face_embedder import FaceEmbedder
-        >>> embedder = FaceEmbedder("mean_color", detector="whole_image")
+        >>> import featurekit as fk
+        >>> embedder = fk.FaceEmbedder("mean_color", detector="whole_image")
         >>> embedder.fit_transform([skimage.data.astronaut()]).shape
         (1, 3)
         >>> list(embedder.get_feature_names_out())
@@ -75,7 +75,7 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
         precision: str = "auto",
         on_missing: str = "error",
         cache: Project | str | Path | None = None,
-        n_jobs: int | None = -1,
+        n_jobs: int | None = None,
         verbose: bool = False,
     ) -> None:
         self.backbone = backbone
@@ -196,7 +196,7 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
         )
         lengths = [backbone.layers[layer] for backbone, layer in parts]
         store = _store_of(self.cache)
-        return _Plan(features, recipes, settings, lengths, _threads(self.n_jobs), store)
+        return _Plan(features, recipes, settings, lengths, threads_of(self.n_jobs), store)
 
 
 class _Plan(NamedTuple):
@@ -224,19 +224,6 @@ def _names(backbone: Any) -> list[str]:
     raise ModelError(
         f"backbone cannot be {backbone!r}: name networks, as 'dlib_age+dlib_face' or a list of names."
     )
-
-
-def _threads(n_jobs: Any) -> int:
-    """Return how many threads scikit-learn's n_jobs means.
-
-    Raises:
-        ModelError: it is no whole number, or 0.
-    """
-    if n_jobs is None:
-        return 1
-    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int | np.integer) or n_jobs == 0:
-        raise ModelError(f"n_jobs cannot be {n_jobs!r}: it must be None, -1 or a number of threads.")
-    return int(n_jobs) if n_jobs > 0 else max(usable_cores() + 1 + int(n_jobs), 1)
 
 
 def _store_of(cache: Any) -> Store | None:

@@ -2,7 +2,7 @@
 
 import re
 
-from featurekit.data.manifest import COLUMNS, Dataset
+from featurekit.data.manifest import COLUMNS, Manifest
 from featurekit.data.targets import TARGETS, Target
 from featurekit.errors import TargetError
 from featurekit.text import words_of
@@ -31,12 +31,12 @@ def names_identity(column: str) -> bool:
     )
 
 
-def columns_of(manifest: Dataset) -> list[str]:
+def columns_of(manifest: Manifest) -> list[str]:
     """Return the names of all columns."""
     return [str(name) for name in manifest.table.columns]
 
 
-def target_of(manifest: Dataset, run: str) -> Target | None:
+def target_of(manifest: Manifest, run: str) -> Target | None:
     """Return the target of a run, whose name begins with it."""
     names = [name for name in columns_of(manifest) if run.startswith(f"{name}--")]
     for name in sorted(names, key=len, reverse=True):
@@ -47,7 +47,7 @@ def target_of(manifest: Dataset, run: str) -> Target | None:
     return None
 
 
-def class_targets(manifest: Dataset) -> list[Target]:
+def class_targets(manifest: Manifest) -> list[Target]:
     """Return every target of classes: the known ones, and columns of the user's own with few labels."""
     own = [name for name in columns_of(manifest) if name not in COLUMNS and not names_identity(name)]
     names = [name for name in TARGETS if name in manifest.table] + [

@@ -18,7 +18,7 @@ import pandas as pd
 
 from featurekit.cache.store import Store
 from featurekit.checks.base import CHECKS, Check, Given, feature_name
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.data.splits import FoldSet
 from featurekit.embeddings.index import Ledger
 from featurekit.embeddings.vectors import Vectors, load_embeddings
@@ -57,6 +57,13 @@ class Audit:
         """Return the finding of a check."""
         return next(one for one in self.findings if one.name == name)
 
+    def frame(self) -> pd.DataFrame:
+        """Return a row a finding: finding, severity, count, of, what, what_to_do."""
+        return pd.DataFrame(
+            [(one.name, one.severity, one.count, one.of, one.what, one.advice) for one in self.findings],
+            columns=["finding", "severity", "count", "of", "what", "what_to_do"],
+        )
+
     def save(self, folder: Path) -> None:
         """Write folder/audit.json, which names no face, and folder/audit_rows.csv: finding, face_id."""
         facts = asdict(self)
@@ -93,7 +100,7 @@ class Audit:
 
 
 def audit(
-    manifest: Dataset,
+    manifest: Manifest,
     folds: FoldSet | None,
     embeddings: Vectors | None,
     predictions: Mapping[str, pd.DataFrame],
@@ -155,7 +162,7 @@ def in_order() -> list[Check]:
 
 
 def vectors_for(
-    manifest: Dataset, ledger: Ledger | None, store: Store, features: str | None = None
+    manifest: Manifest, ledger: Ledger | None, store: Store, features: str | None = None
 ) -> Vectors | None:
     """Return the vectors to look for close faces in.
 

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.data.splits import FoldSet
 from featurekit.embeddings.vectors import Vectors
 from featurekit.findings import Finding, Severity
@@ -44,7 +44,7 @@ class Given:
         numbers: fold in which each usable row is tested, -1 for all others and without folds.
     """
 
-    manifest: Dataset
+    manifest: Manifest
     folds: FoldSet | None
     embeddings: Vectors | None
     predictions: Mapping[str, pd.DataFrame]

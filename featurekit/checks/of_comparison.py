@@ -8,7 +8,7 @@ import pandas as pd
 
 from featurekit.cache.store import Store
 from featurekit.checks.audit import vectors_for
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.data.splits import FoldSet, make_fold_set
 from featurekit.embeddings.in_workspace import ledger_of
 from featurekit.embeddings.vectors import Vectors
@@ -38,7 +38,7 @@ class AtHand:
 
 def look_up(
     workspace: ProjectFolder,
-    manifest: Dataset,
+    manifest: Manifest,
     name: str,
     *,
     features: str | None = None,
@@ -79,7 +79,7 @@ def look_up(
     return AtHand(folds, embeddings, _predictions(folder, manifest, say))
 
 
-def _folds(folder: Path, manifest: Dataset, say: Callable[[str], None]) -> FoldSet | None:
+def _folds(folder: Path, manifest: Manifest, say: Callable[[str], None]) -> FoldSet | None:
     try:
         if ComparisonFolder(folder).folds.is_file():
             return Comparison.open(folder, manifest).folds
@@ -91,7 +91,7 @@ def _folds(folder: Path, manifest: Dataset, say: Callable[[str], None]) -> FoldS
     return folds
 
 
-def _predictions(folder: Path, manifest: Dataset, say: Callable[[str], None]) -> dict[str, pd.DataFrame]:
+def _predictions(folder: Path, manifest: Manifest, say: Callable[[str], None]) -> dict[str, pd.DataFrame]:
     runs = load_runs(folder)
     apart = set_apart(runs, manifest)
     for run, why in apart.items():

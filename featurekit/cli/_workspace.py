@@ -10,7 +10,7 @@ from featurekit.errors import ManifestError
 from featurekit.project import ProjectFolder
 
 if TYPE_CHECKING:
-    from featurekit.data.manifest import Dataset
+    from featurekit.data.manifest import Manifest
 
 
 @dataclass
@@ -26,20 +26,20 @@ def workspace_of(context: typer.Context) -> ProjectFolder:
     return state.workspace
 
 
-def manifest_of(workspace: ProjectFolder) -> "Dataset":
+def manifest_of(workspace: ProjectFolder) -> "Manifest":
     """Load the manifest of a workspace.
 
     Raises:
         ManifestError: there is none yet.
     """
-    from featurekit.data.manifest import Dataset
+    from featurekit.data.manifest import Manifest
 
     if not workspace.manifest.is_file():
         raise ManifestError(
             f"There is no {workspace.manifest} yet. First: featurekit prepare DATASET PATH"
             " (see featurekit list datasets)."
         )
-    return Dataset.load(workspace.manifest)
+    return Manifest.load(workspace.manifest)
 
 
 def command_line() -> str:

@@ -16,7 +16,6 @@ from typing import Annotated
 
 import typer
 
-from featurekit import __version__
 from featurekit.cli import (
     audit,
     cache,
@@ -34,6 +33,7 @@ from featurekit.cli._workspace import State
 from featurekit.errors import FeaturekitError
 from featurekit.project import ProjectFolder
 from featurekit.text import one_line, write_out
+from featurekit.version import __version__
 
 app = typer.Typer(
     name="featurekit",

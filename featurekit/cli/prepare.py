@@ -14,7 +14,7 @@ from featurekit.errors import ManifestError
 from featurekit.text import one_line
 
 if TYPE_CHECKING:
-    from featurekit.data.manifest import Dataset
+    from featurekit.data.manifest import Manifest
 
 DatasetOptions = Annotated[
     list[str] | None,
@@ -95,7 +95,7 @@ def _options(
     return options
 
 
-def _print_tally(manifest: "Dataset") -> None:
+def _print_tally(manifest: "Manifest") -> None:
     from featurekit.data.manifest import REASONS
 
     tally = manifest.info.get("tally", {})
@@ -106,7 +106,7 @@ def _print_tally(manifest: "Dataset") -> None:
     print_table(["what", "rows"], rows)
 
 
-def _print_bad_cells(manifest: "Dataset") -> None:
+def _print_bad_cells(manifest: "Manifest") -> None:
     """Say which cells could not be read, and what to type instead; some of each column in turn."""
     found = manifest.info.get("bad_cells", [])
     seen: Counter[tuple[str, str]] = Counter()
@@ -121,7 +121,7 @@ def _print_bad_cells(manifest: "Dataset") -> None:
         typer.echo(f"warning: … and {more:,} more cells that cannot be read; see manifest.json", err=True)
 
 
-def _print_unused(manifest: "Dataset") -> None:
+def _print_unused(manifest: "Manifest") -> None:
     """Say of the rows that cannot be used which they are and why, the strangest reasons first."""
     from featurekit.data.manifest import REASONS
 

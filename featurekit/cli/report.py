@@ -12,7 +12,7 @@ from featurekit.errors import WorkspaceError
 from featurekit.project import ProjectFolder
 
 if TYPE_CHECKING:
-    from featurekit.data.manifest import Dataset
+    from featurekit.data.manifest import Manifest
 
 Compare = Annotated[
     tuple[str, str] | None,
@@ -112,7 +112,7 @@ def _check_alone(
         )
 
 
-def _report_changes(workspace: ProjectFolder, manifest: "Dataset", names: tuple[str, str]) -> None:
+def _report_changes(workspace: ProjectFolder, manifest: "Manifest", names: tuple[str, str]) -> None:
     """Write what changed between two comparisons, and print which runs differ."""
     from featurekit.report.of_comparison import write_changes_between
 

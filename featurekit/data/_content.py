@@ -81,7 +81,7 @@ def join_subjects(subjects: pd.Series, face_ids: pd.Series, pictures: pd.Series)
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    # This is what Dataset.subjects calls a row without a subject.
+    # This is what Manifest.subjects calls a row without a subject.
     own = subjects.where(subjects != "", "row:" + face_ids)
     subject, names = pd.factorize(own)
     has_picture = np.flatnonzero(pictures >= 0)

@@ -26,7 +26,7 @@ from featurekit.data._labels import (
 from featurekit.data._names import look_alikes, notes_of, notes_of_misplaced
 from featurekit.data.cells import POSSIBLE_AGE, USUAL, BadCell, Missing, impossible_years, is_in_range
 from featurekit.data.datasets import RawRows, unique_ids
-from featurekit.data.manifest import COLUMNS, REASONS, Dataset, label_names
+from featurekit.data.manifest import COLUMNS, REASONS, Manifest, label_names
 from featurekit.data.targets import age_group_of
 from featurekit.errors import ManifestError
 from featurekit.progress import Progress
@@ -41,7 +41,7 @@ def clean(
     missing: Missing = USUAL,
     content_of: Callable[[Path], str] | None = None,
     progress: Progress | None = None,
-) -> Dataset:
+) -> Manifest:
     """Judge every row: usable, or the one reason why not.
 
     A row with several reasons gets the first of REASONS. A cell that cannot be read, or an age that nobody
@@ -88,10 +88,10 @@ def clean(
     joined = join_subjects(table["subject_id"], table["face_id"], pictures.number)
     n_joined = int(((table["subject_id"] != "") & (table["subject_id"] != joined)).sum())
     table["subject_id"] = joined
-    tally = _tally(Dataset(table, raw.root), pictures, n_joined) | dict(raw.counts) | changes.tally()
+    tally = _tally(Manifest(table, raw.root), pictures, n_joined) | dict(raw.counts) | changes.tally()
     info = {**raw.info, "tally": tally, "missing_words": sorted(missing.words)}
     told = _to_be_told(changes, own, missing, notes, table["face_id"])
-    return Dataset(table, raw.root, info | {what: value for what, value in told.items() if value})
+    return Manifest(table, raw.root, info | {what: value for what, value in told.items() if value})
 
 
 class _Reasons:
@@ -190,7 +190,7 @@ def _judge_pictures(
     return _Pictures(number, alike, conflicting)
 
 
-def _tally(manifest: Dataset, pictures: _Pictures, n_joined: int) -> dict[str, int]:
+def _tally(manifest: Manifest, pictures: _Pictures, n_joined: int) -> dict[str, int]:
     """Return what was counted, in words → rows."""
     table = manifest.table
     return {

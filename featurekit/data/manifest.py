@@ -157,7 +157,7 @@ def _number(text: str) -> float | None:
 
 
 @dataclass(frozen=True)
-class Dataset:
+class Manifest:
     """Every row of a data set, usable or with its reason.
 
     Attributes:
@@ -239,7 +239,7 @@ class Dataset:
         has_label = column.notna() if target.is_regression else column.isin(target.classes)
         return np.asarray(self.usable & has_label)
 
-    def without(self, column: str, labels: Collection[str]) -> "Dataset":
+    def without(self, column: str, labels: Collection[str]) -> "Manifest":
         """Return the manifest in which some labels of a column count as missing."""
         if not labels:
             return self
@@ -255,7 +255,7 @@ class Dataset:
             file.write(csv_of(self.table).encode())
 
     @classmethod
-    def load(cls, path: Path) -> "Dataset":
+    def load(cls, path: Path) -> "Manifest":
         """Read a manifest that save() wrote.
 
         Raises:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.data._dealing import OUTSIDE, deal
-from featurekit.data.manifest import COLUMNS, Dataset, is_measured
+from featurekit.data.manifest import COLUMNS, Manifest, is_measured
 from featurekit.errors import FoldError
 from featurekit.files import write_text
 
@@ -294,7 +294,7 @@ class FoldSet:
         return folds
 
 
-def make_fold_set(name: str, manifest: Dataset, *, n_folds: int = 5, seed: int = 0) -> FoldSet:
+def make_fold_set(name: str, manifest: Manifest, *, n_folds: int = 5, seed: int = 0) -> FoldSet:
     """Return the folds of every usable row: the data set's own where it has any, else made.
 
     Made folds are stratified by all labels at once, so that one set serves every target.
@@ -341,7 +341,7 @@ def _apart(fold: Fold, subjects: NDArray[Any]) -> Fold:
 
 
 def _label_columns(
-    manifest: Dataset, usable: NDArray[np.intp]
+    manifest: Manifest, usable: NDArray[np.intp]
 ) -> tuple[list[NDArray[np.str_]], list[NDArray[np.str_]]]:
     """Return the labels that folds are stratified by, and all whose classes every training part should have.
 

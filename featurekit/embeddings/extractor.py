@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.cache.store import Store
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.embeddings.open_networks import Opened, open_networks
 from featurekit.embeddings.pool import CHUNK, HelperPool, fit_for_helpers
 from featurekit.embeddings.recipe import Recipe, row_keys
@@ -87,7 +87,7 @@ class Extraction:
 
 
 def extract(
-    manifest: Dataset,
+    manifest: Manifest,
     recipes: Mapping[str, Recipe],
     settings: FaceSettings,
     store: Store,
@@ -139,7 +139,7 @@ def extract(
     )
 
 
-def _check_boxes(manifest: Dataset, settings: FaceSettings) -> None:
+def _check_boxes(manifest: Manifest, settings: FaceSettings) -> None:
     """Raise ManifestError where a box must say which face is meant, and no row has one."""
     if settings.choose == "box" and not (manifest.table["box"] != "").any():
         raise ManifestError(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from featurekit.cache.store import Store
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.embeddings.extractor import Extraction, extract
 from featurekit.embeddings.index import Ledger, enter
 from featurekit.embeddings.recipe import make_recipes
@@ -42,7 +42,7 @@ def feature_names(backbones: Sequence[str] | None = None, layer: str | None = No
 
 def extract_into(
     workspace: ProjectFolder,
-    manifest: Dataset,
+    manifest: Manifest,
     features: Sequence[str],
     settings: FaceSettings,
     *,
@@ -98,7 +98,7 @@ def some_ledger_of(workspace: ProjectFolder) -> Ledger:
     return ledger
 
 
-def extracted_vectors(workspace: ProjectFolder, manifest: Dataset, features: str) -> Vectors:
+def extracted_vectors(workspace: ProjectFolder, manifest: Manifest, features: str) -> Vectors:
     """Return the vectors of one network's layer that have been extracted in a workspace.
 
     Args:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.cache.keys import recipe_key
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.faces.settings import FaceSettings
 from featurekit.networks import weights
 from featurekit.networks.backbones import BACKBONES, split_feature
@@ -136,7 +136,7 @@ def describe_weights(
     return detector + [weights.describe(name) for name in dict.fromkeys(names) if name]
 
 
-def row_keys(manifest: Dataset, settings: FaceSettings) -> NDArray[np.uint8]:
+def row_keys(manifest: Manifest, settings: FaceSettings) -> NDArray[np.uint8]:
     """Return what a row's face is remembered by, shape (n_rows, 32); zeros for a row without a picture.
 
     It is the picture's content, and the box where the box decides which face is meant.

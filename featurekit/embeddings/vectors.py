@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from featurekit.cache.shelf import Shelf
 from featurekit.cache.store import Store
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.embeddings.recipe import Recipe, row_keys
 from featurekit.errors import EmbeddingError, WorkspaceError
 from featurekit.faces.face import STATUSES
@@ -46,7 +46,7 @@ class Vectors:
             raise EmbeddingError(f"The vector of {self.face_ids[np.argmin(finite)]} is not finite.")
 
 
-def row_statuses(manifest: Dataset, keys: NDArray[np.uint8], faces: Shelf) -> NDArray[np.uint8]:
+def row_statuses(manifest: Manifest, keys: NDArray[np.uint8], faces: Shelf) -> NDArray[np.uint8]:
     """Return the status of every row as its number in STATUSES, shape (n_rows,)."""
     numbers = {status: number for number, status in enumerate(STATUSES)}
     statuses = np.full(len(manifest), numbers["not_extracted"], np.uint8)
@@ -63,7 +63,7 @@ def row_statuses(manifest: Dataset, keys: NDArray[np.uint8], faces: Shelf) -> ND
 
 
 def load_embeddings(
-    manifest: Dataset, recipes: Sequence[Recipe], settings: FaceSettings, store: Store
+    manifest: Manifest, recipes: Sequence[Recipe], settings: FaceSettings, store: Store
 ) -> Vectors:
     """Return the vectors of every face found, joined over recipes.
 
@@ -92,7 +92,7 @@ def load_embeddings(
     )
 
 
-def without_vectors(manifest: Dataset, recipes: Sequence[Recipe], statuses: NDArray[np.uint8]) -> Vectors:
+def without_vectors(manifest: Manifest, recipes: Sequence[Recipe], statuses: NDArray[np.uint8]) -> Vectors:
     """Return the faces found with a zero for a vector: what a classifier is given that looks at none.
 
     Args:
@@ -106,7 +106,7 @@ def without_vectors(manifest: Dataset, recipes: Sequence[Recipe], statuses: NDAr
 
 
 def check_extracted(
-    manifest: Dataset, recipe: Recipe, settings: FaceSettings, statuses: NDArray[np.uint8], store: Store
+    manifest: Manifest, recipe: Recipe, settings: FaceSettings, statuses: NDArray[np.uint8], store: Store
 ) -> None:
     """Raise WorkspaceError unless every face found has a vector by this recipe.
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.data.targets import Target
 
 # Of a run that is set apart where the others have outcomes.
@@ -58,7 +58,7 @@ class Scored(Protocol):
         """Of an ensemble, the names of its "members"."""
 
 
-def scored_on(manifest: Dataset, target: Target, rows: NDArray[np.intp]) -> dict[str, str]:
+def scored_on(manifest: Manifest, target: Target, rows: NDArray[np.intp]) -> dict[str, str]:
     """Return hashes of what a run learns from and is scored on; runs that agree in them can be compared.
 
     Args:
@@ -90,7 +90,7 @@ def _hash(lists: Sequence[Sequence[str]]) -> str:
     return sha256(json.dumps(lists).encode()).hexdigest()
 
 
-def set_apart(runs: Sequence[Scored], manifest: Dataset | None = None) -> dict[str, str]:
+def set_apart(runs: Sequence[Scored], manifest: Manifest | None = None) -> dict[str, str]:
     """Return which runs cannot stand beside the others of their target, and why.
 
     Labels and subjects count as the manifest has them now; where there is none, and for the split and the

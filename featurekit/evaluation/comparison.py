@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.cache.store import Store
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.data.splits import FoldSet, make_fold_set
 from featurekit.embeddings.index import Ledger
 from featurekit.embeddings.recipe import describe_weights, row_keys
@@ -32,7 +32,7 @@ from featurekit.evaluation.planning import Plan
 from featurekit.evaluation.provenance import made_with, now, parameters_of
 from featurekit.evaluation.readiness import RARE, check_networks, make_ready
 from featurekit.evaluation.replaced import forget, how_to_have_back, set_aside
-from featurekit.evaluation.results import Run
+from featurekit.evaluation.results import NOT_SAVED, Run
 from featurekit.faces.face import STATUSES
 from featurekit.inference.model import TrainedModel
 from featurekit.networks.backbones import BACKBONES
@@ -110,7 +110,7 @@ class Comparison:
     """
 
     folder: Path
-    manifest: Dataset
+    manifest: Manifest
     folds: FoldSet
     seed: int
     is_new: bool = False
@@ -120,7 +120,7 @@ class Comparison:
     def open(
         cls,
         folder: Path,
-        manifest: Dataset,
+        manifest: Manifest,
         *,
         n_folds: int | None = None,
         seed: int | None = None,
@@ -441,4 +441,4 @@ def _saved(run: Run, one: Plan, model: TrainedModel, models: Path) -> Run:
             if not one.kind.is_given:
                 raise
             why = str(error)
-    return replace(run, notes=(*run.notes, f"The model was not saved: {why}"))
+    return replace(run, notes=(*run.notes, f"{NOT_SAVED}{why}"))

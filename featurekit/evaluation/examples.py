@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.data.splits import Fold, FoldSet
 from featurekit.data.targets import Target
 from featurekit.embeddings.vectors import Vectors
@@ -59,7 +59,7 @@ class Examples:
         )
 
 
-def examples_of(manifest: Dataset, plan: Plan, embeddings: Vectors) -> Examples:
+def examples_of(manifest: Manifest, plan: Plan, embeddings: Vectors) -> Examples:
     """Return what a plan learns from, out of what was extracted for it.
 
     Args:
@@ -88,7 +88,9 @@ def examples_of(manifest: Dataset, plan: Plan, embeddings: Vectors) -> Examples:
     )
 
 
-def labels_of(manifest: Dataset, target: Target, rows: NDArray[np.intp]) -> tuple[NDArray[Any], NDArray[Any]]:
+def labels_of(
+    manifest: Manifest, target: Target, rows: NDArray[np.intp]
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return class numbers (-1 for none) or years (NaN) of rows, and what the table says."""
     labels = manifest.table[target.name].to_numpy(dtype=float if target.is_regression else str)[rows]
     if target.is_regression:
@@ -105,7 +107,7 @@ def is_known(y: NDArray[Any]) -> NDArray[np.bool_]:
     return known
 
 
-def subject_numbers(manifest: Dataset, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+def subject_numbers(manifest: Manifest, rows: NDArray[np.intp]) -> NDArray[np.intp]:
     """Return a number for the person on each row, the same in all runs of the manifest."""
     numbers: NDArray[np.intp] = np.unique(manifest.subjects, return_inverse=True)[1][rows]
     return numbers

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.data.splits import FoldSet
 from featurekit.embeddings.recipe import Recipe
 from featurekit.evaluation.examples import Examples
@@ -27,7 +27,7 @@ def final_model(
     out: OutOfFold,
     fitting: Fitting,
     *,
-    manifest: Dataset,
+    manifest: Manifest,
     folds: FoldSet,
     settings: FaceSettings,
     recipes: Sequence[Recipe],

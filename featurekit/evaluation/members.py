@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.errors import WorkspaceError
 from featurekit.evaluation.comparison import Comparison
 from featurekit.evaluation.ensemble import combine
@@ -39,7 +39,7 @@ def members_by_target(runs: Sequence[Run], names: Sequence[str]) -> list[list[Ru
 
 
 def make_ensembles(
-    folder: Path, manifest: Dataset, names: Sequence[str], *, weighted: bool = False, command: str = ""
+    folder: Path, manifest: Manifest, names: Sequence[str], *, weighted: bool = False, command: str = ""
 ) -> list[Run]:
     """Average what runs of a comparison said of each face, save each mean as a run, and return these.
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.data.splits import FoldSet
 from featurekit.data.targets import Target
 from featurekit.estimators import Classifier
@@ -54,7 +54,7 @@ def confusion_of(target: Target, true: NDArray[Any], predicted: NDArray[Any]) ->
 
 
 def predictions_of(
-    manifest: Dataset, target: Target, rows: NDArray[np.intp], y: NDArray[Any], out: OutOfFold
+    manifest: Manifest, target: Target, rows: NDArray[np.intp], y: NDArray[Any], out: OutOfFold
 ) -> pd.DataFrame:
     """Return what was said of each face that was tested; a person is a number, the same in all runs."""
     tested = out.fold >= 0
@@ -74,7 +74,7 @@ def predictions_of(
 
 
 def scores_of(
-    manifest: Dataset, folds: FoldSet, target: Target, rows: NDArray[np.intp], out: OutOfFold
+    manifest: Manifest, folds: FoldSet, target: Target, rows: NDArray[np.intp], out: OutOfFold
 ) -> dict[str, Any]:
     """Return the scores of each fold on the faces found, and on all labelled rows, as a run keeps them."""
     labelled = np.flatnonzero(manifest.labelled(target))

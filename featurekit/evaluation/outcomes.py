@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurekit.data.manifest import COLUMNS, Dataset
+from featurekit.data.manifest import COLUMNS, Manifest
 from featurekit.errors import WorkspaceError
 from featurekit.files import make_folder, whole_file
 from featurekit.project import ComparisonFolder
@@ -47,7 +47,7 @@ class Outcomes:
         return self.labels.loc[table["row"]]
 
 
-def collect(folder: Path, names: Sequence[str], manifest: Dataset | None = None) -> Outcomes:
+def collect(folder: Path, names: Sequence[str], manifest: Manifest | None = None) -> Outcomes:
     """Return the outcomes of some runs, and keep them in the folder: from predictions, or as they were kept.
 
     Args:
@@ -131,7 +131,7 @@ def read_predictions(path: Path, again: str = "featurekit fit") -> pd.DataFrame:
     return table
 
 
-def _from_predictions(path: Path, manifest: Dataset) -> pd.DataFrame | None:
+def _from_predictions(path: Path, manifest: Manifest) -> pd.DataFrame | None:
     """Return the outcomes that predictions hold; None where there are none, or they are of other rows."""
     if not path.is_file():
         return None
@@ -154,7 +154,7 @@ def _from_predictions(path: Path, manifest: Dataset) -> pd.DataFrame | None:
     return pd.DataFrame(columns)
 
 
-def _labels_of(manifest: Dataset, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def _labels_of(manifest: Manifest, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return the labels of every face that some run was scored on, by row number."""
     rows = np.unique(np.concatenate([table["row"].to_numpy() for table in tables.values()]))
     whole = manifest.table

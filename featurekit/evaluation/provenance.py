@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit import __version__
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.data.splits import FoldSet
 from featurekit.embeddings.index import Ledger
 from featurekit.embeddings.recipe import Recipe
@@ -23,10 +22,11 @@ from featurekit.estimators import Classifier
 from featurekit.evaluation.results import Run
 from featurekit.faces.face import STATUSES
 from featurekit.networks.engines import usable_cores
+from featurekit.version import __version__
 
 
 def made_with(
-    manifest: Dataset,
+    manifest: Manifest,
     folds: FoldSet,
     ledger: Ledger,
     *,
@@ -71,7 +71,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _dataset(manifest: Dataset, statuses: NDArray[np.uint8]) -> dict[str, Any]:
+def _dataset(manifest: Manifest, statuses: NDArray[np.uint8]) -> dict[str, Any]:
     return {
         "name": manifest.name,
         "synthetic": bool(manifest.info.get("synthetic")),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.data.splits import FoldSet
 from featurekit.data.targets import Target
 from featurekit.errors import FeaturekitError, FoldError, TargetError
@@ -55,8 +55,8 @@ class LeftOut:
 
 
 def leave_out_rare(
-    manifest: Dataset, folds: FoldSet, found: NDArray[np.bool_], name: str, *, rare: str = RARE[0]
-) -> tuple[Dataset, tuple[LeftOut, ...]]:
+    manifest: Manifest, folds: FoldSet, found: NDArray[np.bool_], name: str, *, rare: str = RARE[0]
+) -> tuple[Manifest, tuple[LeftOut, ...]]:
     """Return the manifest without the labels of classes that not every training part can have, and these.
 
     Args:
@@ -90,7 +90,7 @@ def leave_out_rare(
     return manifest.without(name, absent), tuple(left_out)
 
 
-def check_target(manifest: Dataset, folds: FoldSet, found: NDArray[np.bool_], target: Target) -> None:
+def check_target(manifest: Manifest, folds: FoldSet, found: NDArray[np.bool_], target: Target) -> None:
     """Raise an error unless every fold has faces to learn the target from and a face to be scored on.
 
     Args:
@@ -113,7 +113,7 @@ def check_target(manifest: Dataset, folds: FoldSet, found: NDArray[np.bool_], ta
 
 
 def make_ready(
-    manifest: Dataset,
+    manifest: Manifest,
     folds: FoldSet,
     found: NDArray[np.bool_],
     names: Sequence[str],
@@ -121,7 +121,7 @@ def make_ready(
     rare: str = RARE[0],
     skip: bool = False,
     say: Callable[[str], None] | None = None,
-) -> tuple[Dataset, dict[str, tuple[LeftOut, ...]]]:
+) -> tuple[Manifest, dict[str, tuple[LeftOut, ...]]]:
     """Return the manifest as the targets are learned from it, and what is left out of each that can be.
 
     Args:
@@ -167,7 +167,7 @@ def check_networks(names: Sequence[str]) -> None:
             weights.read(file)  # says what is missing and how to get it
 
 
-def _check_classes_are_left(manifest: Dataset, name: str, left_out: Sequence[LeftOut]) -> None:
+def _check_classes_are_left(manifest: Manifest, name: str, left_out: Sequence[LeftOut]) -> None:
     """Raise TargetError where leaving classes out has left less than two to tell apart."""
     target = manifest.target(name)
     if target.is_regression or not left_out:

@@ -13,11 +13,14 @@ from typing import Any
 
 import pandas as pd
 
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.errors import WorkspaceError
 from featurekit.evaluation.replaced import how_to_have_back
 from featurekit.files import whole_file, write_text
 from featurekit.project import ComparisonFolder
+
+# How the note of a run begins whose model could not be saved.
+NOT_SAVED = "The model was not saved: "
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +106,7 @@ class Run:
     scored_on: Mapping[str, str] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
 
-    def seen(self, manifest: Dataset) -> Dataset:
+    def seen(self, manifest: Manifest) -> Manifest:
         """Return the manifest with the labels that the run was fitted and scored on."""
         return manifest.without(self.target, self.left_out)
 

@@ -184,7 +184,7 @@ def _photograph(one: Any, number: int, total: int | None) -> Photograph:
         _check_pixels(one, where, "(h, w, 3)")
         return Photograph(name, one)
     is_missing = one is None or isinstance(one, float) or type(one).__name__ in ("NAType", "NaTType")
-    what = str(one) if is_missing else f"a {type(one).__name__}"
+    what = str(one) if is_missing else f"of type {type(one).__name__}"
     raise PhotographError(f"{where} is {what}: a photograph is {_KINDS}.")
 
 

@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.evaluation.comparable import hash_of_rows
 from featurekit.evaluation.outcomes import read_outcomes, write_outcomes
 from featurekit.evaluation.results import load_runs
 from featurekit.project import ComparisonFolder
 
 
-def count(folder: Path, gone: Collection[str], manifest: Dataset) -> int:
+def count(folder: Path, gone: Collection[str], manifest: Manifest) -> int:
     """Return how many files of outcomes, and of what was found in them, may hold somebody.
 
     Args:
@@ -31,7 +31,7 @@ def count(folder: Path, gone: Collection[str], manifest: Dataset) -> int:
     return len(_whole(folder)) if _is_made_here(folder) else len(_without(folder, gone, manifest))
 
 
-def remove(folder: Path, gone: Collection[str], manifest: Dataset) -> None:
+def remove(folder: Path, gone: Collection[str], manifest: Manifest) -> None:
     """Delete these files, or take out the rows; the arguments are those of count()."""
     if _is_made_here(folder):
         for path in _whole(folder):
@@ -56,7 +56,7 @@ def _whole(folder: Path) -> list[Path]:
     return [*there, *(path for path in [files.evidence] if there and path.is_file())]
 
 
-def _without(folder: Path, gone: Collection[str], manifest: Dataset) -> dict[Path, pd.DataFrame | None]:
+def _without(folder: Path, gone: Collection[str], manifest: Manifest) -> dict[Path, pd.DataFrame | None]:
     """Return what remains of each file that holds somebody, None where nothing; the faces' labels first.
 
     A removal that was stopped goes on where it was as long as one table still tells whose rows it has.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from featurekit.cache.file_index import FileIndex
 from featurekit.cache.store import ShelfInfo, Store
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.ops import _forget_comparison as comparison
 from featurekit.ops import _forget_outcomes
 from featurekit.ops._unfinished import remove_unfinished, unfinished
@@ -37,7 +37,7 @@ class Place:
 
 def places_of(workspace: ProjectFolder, traces: Traces) -> list[Place]:
     """Return every place that may hold something of somebody, in the order it is to be removed."""
-    manifest = Dataset.load(workspace.manifest)
+    manifest = Manifest.load(workspace.manifest)
     gone = set(traces.face_ids)
     folders = workspace.comparisons()
     comparisons = {
@@ -66,7 +66,7 @@ def places_of(workspace: ProjectFolder, traces: Traces) -> list[Place]:
         Place(
             workspace.manifest.name,
             "rows",
-            lambda: int((~rows_of_others(Dataset.load(workspace.manifest), traces)).sum()),
+            lambda: int((~rows_of_others(Manifest.load(workspace.manifest), traces)).sum()),
             lambda: _remove_from_manifest(workspace.manifest, traces),
         ),
         *_places_of_cache(workspace, traces, manifest),
@@ -76,7 +76,7 @@ def places_of(workspace: ProjectFolder, traces: Traces) -> list[Place]:
     return places
 
 
-def _places_of_cache(workspace: ProjectFolder, traces: Traces, manifest: Dataset) -> list[Place]:
+def _places_of_cache(workspace: ProjectFolder, traces: Traces, manifest: Manifest) -> list[Place]:
     """Return the places below cache/, told by the manifest as it was before anybody was taken out."""
     store = Store(workspace.cache)
     own = own_keys(manifest, traces)
@@ -124,7 +124,7 @@ def _places_of_comparison(folder: Path, gone: set[str], name: str) -> list[Place
 
 
 def _remove_from_manifest(path: Path, traces: Traces) -> None:
-    manifest = Dataset.load(path)
+    manifest = Manifest.load(path)
     cells = [cell for cell in manifest.info.get("bad_cells", ()) if cell["face_id"] not in traces.face_ids]
     info = {**manifest.info, **({"bad_cells": cells} if "bad_cells" in manifest.info else {})}
     replace(manifest, table=manifest.table[rows_of_others(manifest, traces)], info=info).save(path)

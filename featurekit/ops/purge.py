@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from featurekit.cache.store import Store
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.errors import WorkspaceError
 from featurekit.files import write_facts
 from featurekit.ops._unfinished import files_below
@@ -70,7 +70,7 @@ def look(workspace: ProjectFolder, traces: Traces) -> Purged:
     """
     for folder in (workspace.cache, workspace.models, workspace.reports):
         files_below(folder)  # refuses what cannot be looked into
-    manifest, store = Dataset.load(workspace.manifest), Store(workspace.cache)
+    manifest, store = Manifest.load(workspace.manifest), Store(workspace.cache)
     counted = ((place.name, place.count(), place.unit) for place in places_of(workspace, traces))
     places = tuple(one for one in counted if one[1])
     others = rows_of_others(manifest, traces)
@@ -131,7 +131,7 @@ def what_is_left(workspace: ProjectFolder, traces: Traces) -> list[str]:
         if n:
             left.append(f"{n} {place.unit} in {place.name}")
     # Files of the cache that are no shards: whatever their format, the bytes would be there.
-    keys = own_keys(Dataset.load(workspace.manifest), traces)
+    keys = own_keys(Manifest.load(workspace.manifest), traces)
     needles = [needle for key in keys for needle in (bytes.fromhex(key), key.encode())]
     for path in files_below(workspace.cache):
         if path.is_file() and path.suffix != ".safetensors":

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.embeddings.recipe import row_keys
 from featurekit.errors import ManifestError, UnknownNameError
 from featurekit.faces.settings import FaceSettings
@@ -61,7 +61,7 @@ def find_traces(workspace: ProjectFolder, subjects: Sequence[str], images: Seque
         UnknownNameError: the manifest has no such subject or photograph.
         ManifestError: there is no manifest, or nobody else is in it.
     """
-    manifest = Dataset.load(workspace.manifest)
+    manifest = Manifest.load(workspace.manifest)
     content = read_facts(workspace.purge, VERSION)
     begun = Traces(**{name: tuple(values) for name, values in (content or {}).items()})
     asked, chosen = [], np.zeros(len(manifest), bool)
@@ -110,17 +110,17 @@ def _names_of(image: str, root: Path) -> set[str]:
     return names
 
 
-def file_of(manifest: Dataset, path: str) -> str:
+def file_of(manifest: Manifest, path: str) -> str:
     """Return where a photograph of the manifest lies, as featurekit prepare called it."""
     return str((manifest.root / path).absolute())
 
 
-def rows_of_others(manifest: Dataset, traces: Traces) -> NDArray[np.bool_]:
+def rows_of_others(manifest: Manifest, traces: Traces) -> NDArray[np.bool_]:
     """Return which rows are of somebody else, shape (n_rows,)."""
     return ~manifest.table["face_id"].isin(traces.face_ids).to_numpy(bool)
 
 
-def keys_of(manifest: Dataset, rows: NDArray[np.bool_] | None = None) -> set[str]:
+def keys_of(manifest: Manifest, rows: NDArray[np.bool_] | None = None) -> set[str]:
     """Return in hex what the faces of some rows may be remembered by, whatever chose them; None for all."""
     table = manifest.table if rows is None else manifest.table[rows]
     if not len(table):
@@ -130,6 +130,6 @@ def keys_of(manifest: Dataset, rows: NDArray[np.bool_] | None = None) -> set[str
     return {bytes(key).hex() for key in np.concatenate(keys) if key.any()}
 
 
-def own_keys(manifest: Dataset, traces: Traces) -> set[str]:
+def own_keys(manifest: Manifest, traces: Traces) -> set[str]:
     """Return the keys that no other row of the manifest needs."""
     return set(traces.keys) - keys_of(manifest, rows_of_others(manifest, traces))

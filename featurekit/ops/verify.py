@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from featurekit.cache.keys import recipe_key
 from featurekit.cache.store import Store
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.embeddings.open_networks import OpenBackbone, open_networks
 from featurekit.embeddings.recipe import Recipe, make_recipes, row_keys, settings_of
 from featurekit.embeddings.worker import Looked, Looker, Task
@@ -111,7 +111,7 @@ class _Job:
 
 def verify_run(
     folder: Path,
-    manifest: Dataset,
+    manifest: Manifest,
     cache: Path,
     *,
     n: int = 16,
@@ -189,14 +189,14 @@ def _faces_of(folder: Path, n: int, seed: int | None) -> list[str]:
     return [known[i] for i in sorted(chosen)]
 
 
-def _rows_of(face_ids: list[str], manifest: Dataset) -> tuple[NDArray[np.intp], dict[str, str]]:
+def _rows_of(face_ids: list[str], manifest: Manifest) -> tuple[NDArray[np.intp], dict[str, str]]:
     """Return the rows of the faces that are in the manifest, and what is to be said of the others."""
     rows = pd.Index(manifest.table["face_id"]).get_indexer(pd.Index(face_ids))
     absent = {face_ids[i]: "is not in the manifest any more" for i in np.flatnonzero(rows < 0)}
     return rows[rows >= 0], absent
 
 
-def _unread(looked: Sequence[Looked], manifest: Dataset) -> dict[str, str]:
+def _unread(looked: Sequence[Looked], manifest: Manifest) -> dict[str, str]:
     """Return why each photograph was not read that was not, by face_id."""
     return {
         str(manifest.table["face_id"].iloc[one.row]): one.why
@@ -261,14 +261,14 @@ def _open(settings: FaceSettings, recipes: Sequence[Recipe | None]) -> tuple[Any
     return finder, open_networks(list(once.values()), threads)
 
 
-def _look(looker: Looker, manifest: Dataset, row: int) -> Looked:
+def _look(looker: Looker, manifest: Manifest, row: int) -> Looked:
     """Look at one photograph as if for the first time."""
     path, content, box = (manifest.table[name].iloc[row] for name in ("image_path", "content", "box"))
     return looker(Task(row, path, content, box, None))
 
 
 def _compared(
-    job: _Job, looked: Sequence[Looked], manifest: Dataset, keys: NDArray[np.uint8], store: Store
+    job: _Job, looked: Sequence[Looked], manifest: Manifest, keys: NDArray[np.uint8], store: Store
 ) -> Checked:
     """Return what is not as it is remembered, or why that cannot be read."""
     try:
@@ -278,7 +278,7 @@ def _compared(
 
 
 def _compare(
-    job: _Job, looked: Sequence[Looked], manifest: Dataset, keys: NDArray[np.uint8], store: Store
+    job: _Job, looked: Sequence[Looked], manifest: Manifest, keys: NDArray[np.uint8], store: Store
 ) -> Checked:
     """Return what is not as it is remembered."""
     shelf = store.shelf("embeddings", job.old)

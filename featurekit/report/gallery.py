@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurekit.cache.store import Store
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.data.targets import Target
 from featurekit.embeddings.recipe import make_recipes, row_keys, settings_of
 from featurekit.embeddings.worker import Looker, Task, face_from
@@ -59,7 +59,7 @@ class Errors:
 
 
 def find_errors(
-    folder: Path, runs: Sequence[Run], evidence: Evidence | None, manifest: Dataset, store: Store
+    folder: Path, runs: Sequence[Run], evidence: Evidence | None, manifest: Manifest, store: Store
 ) -> dict[str, Errors]:
     """Return the worst errors of the best model of each target, with their faces.
 
@@ -118,7 +118,7 @@ def worst_first(off: NDArray[np.float64], subjects: NDArray[np.str_]) -> list[ND
     return [np.array(faces[:MOST_FACES]) for faces in list(by_subject.values())[:MOST_SUBJECTS]]
 
 
-def _errors(run: Run, target: Target, table: pd.DataFrame, manifest: Dataset, store: Store) -> Errors:
+def _errors(run: Run, target: Target, table: pd.DataFrame, manifest: Manifest, store: Store) -> Errors:
     rows = pd.Index(manifest.table["face_id"]).get_indexer(pd.Index(table["face_id"]))
     if (rows < 0).any():
         raise WorkspaceError(
@@ -163,7 +163,7 @@ def _off(target: Target, table: pd.DataFrame) -> NDArray[np.float64]:
 
 
 def _wrong_face(
-    target: Target, table: pd.DataFrame, manifest: Dataset, face: int, row: int, off: float, jpeg: bytes
+    target: Target, table: pd.DataFrame, manifest: Manifest, face: int, row: int, off: float, jpeg: bytes
 ) -> WrongFace:
     true, read = table["true"].iloc[face], table["predicted"].iloc[face]
     words = (
@@ -175,7 +175,7 @@ def _wrong_face(
 
 
 def _pictures(
-    manifest: Dataset, rows: NDArray[np.intp], recipe: Mapping[str, Any], store: Store
+    manifest: Manifest, rows: NDArray[np.intp], recipe: Mapping[str, Any], store: Store
 ) -> dict[int, bytes]:
     """Return the thumbnail of each row's face that can be had.
 

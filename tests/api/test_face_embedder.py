@@ -23,7 +23,7 @@ from featurekit.embeddings import open_networks as opening
 from featurekit.embeddings.extractor import extract
 from featurekit.embeddings.recipe import make_recipes
 from featurekit.embeddings.vectors import load_embeddings
-from featurekit.errors import EmbeddingError, ModelError, PhotographError, UnknownNameError
+from featurekit.errors import EmbeddingError, EngineError, ModelError, PhotographError, UnknownNameError
 from featurekit.faces.images import read_image
 from featurekit.faces.settings import default_settings
 from featurekit.networks.backbones import split_feature
@@ -229,8 +229,7 @@ def test_it_says_what_it_is():
         ({"choose": "all"}, ModelError, "^choose cannot be 'all': it must be one of center, largest, only"),
         ({"choose": "box"}, ModelError, "^choose cannot be 'box'"),
         ({"on_missing": "skip"}, ModelError, "^on_missing cannot be 'skip': it must be one of error, nan"),
-        ({"n_jobs": 0}, ModelError, "^n_jobs cannot be 0"),
-        ({"n_jobs": "all"}, ModelError, "^n_jobs cannot be 'all'"),
+        ({"n_jobs": 0}, EngineError, "^n_jobs must be -1 or at least 1"),
         ({"cache": 3}, ModelError, "^cache cannot be 3: it must be None, a folder or a project"),
     ],
 )

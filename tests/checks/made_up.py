@@ -7,7 +7,7 @@ import pandas as pd
 from PIL import Image
 
 from featurekit.checks.audit import audit
-from featurekit.data.manifest import COLUMNS, Dataset
+from featurekit.data.manifest import COLUMNS, Manifest
 from featurekit.data.splits import FoldSet
 from featurekit.embeddings.vectors import Vectors
 
@@ -41,7 +41,7 @@ def a_table(n=N):
 
 def changed(manifest, **columns):
     """The same faces with other columns."""
-    return Dataset(manifest.table.assign(**columns), manifest.root)
+    return Manifest(manifest.table.assign(**columns), manifest.root)
 
 
 def dealt(manifest, numbers=None, kind="made"):

@@ -13,7 +13,7 @@ from PIL import Image
 
 from featurekit.checks import audit as library
 from featurekit.checks.audit import Audit, audit
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.data.prepare import prepare
 from featurekit.data.splits import make_fold_set
 from featurekit.data.targets import GENDER
@@ -140,7 +140,7 @@ def test_the_same_data_give_the_same_bytes_with_any_number_of_threads(few, tmp_p
 
 def test_every_slow_check_tells_how_far_it_is(few):
     told = []
-    many = Dataset(pd.concat([few.table, a_table(160)[60:]], ignore_index=True), few.root)
+    many = Manifest(pd.concat([few.table, a_table(160)[60:]], ignore_index=True), few.root)
     audit(
         many,
         dealt(many),
@@ -180,7 +180,7 @@ def test_the_command_reads_what_was_fitted(featurekit, prepared, tmp_path):
 
 def test_strict_ends_with_one_where_a_finding_is_an_error(featurekit, prepared, tmp_path):
     work = tmp_path / "work"
-    manifest = Dataset.load(work / "manifest.csv")
+    manifest = Manifest.load(work / "manifest.csv")
     folds = make_fold_set("table", manifest, n_folds=4)
     numbers = folds.numbers.copy()
     numbers[0] = (numbers[0] + 1) % 4

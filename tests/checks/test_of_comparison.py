@@ -3,7 +3,7 @@
 import pytest
 
 from featurekit.checks.of_comparison import look_up
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.errors import WorkspaceError
 from featurekit.project import ProjectFolder
 
@@ -17,7 +17,7 @@ def workspace(prepared, tmp_path):
 
 def test_before_a_fit_the_folds_are_those_that_it_would_deal(workspace):
     said = []
-    at_hand = look_up(workspace, Dataset.load(workspace.manifest), "table", say=said.append)
+    at_hand = look_up(workspace, Manifest.load(workspace.manifest), "table", say=said.append)
     assert said == ["No folds are saved yet: looking at those that featurekit fit would deal."]
     assert at_hand.folds.n_folds == 5
     assert at_hand.embeddings is None
@@ -28,7 +28,7 @@ def test_after_a_fit_its_folds_vectors_and_answers_are_at_hand(featurekit, works
     assert featurekit("extract", "--backbone", "mean_color", "--detector", "whole_image")[0] == 0
     assert featurekit(*FIT)[0] == 0
     said = []
-    at_hand = look_up(workspace, Dataset.load(workspace.manifest), "table", say=said.append)
+    at_hand = look_up(workspace, Manifest.load(workspace.manifest), "table", say=said.append)
     assert said == []
     assert at_hand.folds.n_folds == 4
     assert at_hand.embeddings is not None
@@ -45,4 +45,4 @@ def test_after_a_fit_its_folds_vectors_and_answers_are_at_hand(featurekit, works
 )
 def test_an_option_without_an_effect_is_refused(workspace, options, said):
     with pytest.raises(WorkspaceError, match=said):
-        look_up(workspace, Dataset.load(workspace.manifest), "table", **options)
+        look_up(workspace, Manifest.load(workspace.manifest), "table", **options)

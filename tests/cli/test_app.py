@@ -114,7 +114,7 @@ def test_a_disk_or_drive_that_refuses_is_one_line_wherever_it_is_met(
     def refuse(path):
         raise error
 
-    monkeypatch.setattr("featurekit.data.manifest.Dataset.load", refuse)
+    monkeypatch.setattr("featurekit.data.manifest.Manifest.load", refuse)
     code, _, errors = featurekit("extract", "--backbone", "mean_color")
     assert code == 1
     assert errors == f"error: Cannot go on: {said}.\n"
@@ -125,7 +125,7 @@ def test_a_bug_keeps_its_traceback(featurekit, extracted, monkeypatch, error):
     def fail(path):
         raise error
 
-    monkeypatch.setattr("featurekit.data.manifest.Dataset.load", fail)
+    monkeypatch.setattr("featurekit.data.manifest.Manifest.load", fail)
     with pytest.raises(type(error)):
         featurekit("extract", "--backbone", "mean_color")
 

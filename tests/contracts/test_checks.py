@@ -12,7 +12,7 @@ import pytest
 
 from featurekit.checks.audit import Audit, audit, in_order
 from featurekit.checks.base import CHECKS, Check
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.data.targets import AGE_GROUP, GENDER
 from featurekit.findings import Finding, Severity
 from tests.checks.made_up import N, a_table, changed, dealt, people, said, strangers, sure, vectors
@@ -24,7 +24,7 @@ every_check = pytest.mark.parametrize("name", CHECKS.names())
 whatever_is_at_hand = pytest.mark.parametrize("at_hand", ["nothing", "folds", "everything"])
 
 
-def full_of_faults(folder: Path) -> Dataset:
+def full_of_faults(folder: Path) -> Manifest:
     """Copies that contradict each other, albums, a rare class and pictures that cannot be read."""
     people(folder, 60)
     numbers = np.arange(N)
@@ -32,7 +32,7 @@ def full_of_faults(folder: Path) -> Dataset:
     content = table["content"].to_numpy().copy()
     content[0] = content[2]
     return changed(
-        Dataset(table, folder),
+        Manifest(table, folder),
         content=content,
         image_path=table["image_path"].replace({"8.png": "17.png"}),
         album_id=[f"a{number // 8}" for number in numbers],
@@ -41,7 +41,7 @@ def full_of_faults(folder: Path) -> Dataset:
 
 
 @cache
-def looked(at_hand: str) -> tuple[Dataset, Audit]:
+def looked(at_hand: str) -> tuple[Manifest, Audit]:
     """Audit a data set that is full of faults, twice, and return it with what was found."""
     with TemporaryDirectory() as folder:
         manifest = full_of_faults(Path(folder))
@@ -122,7 +122,7 @@ def test_a_check_that_registers_is_part_of_the_next_audit_at_its_place(monkeypat
 
     monkeypatch.setitem(CHECKS._members, "own", Check("own", "something of one's own", "note", 55, look))
     table = a_table(20)
-    names = [one.name for one in audit(Dataset(table, Path()), None, None, {}, pictures=False).findings]
+    names = [one.name for one in audit(Manifest(table, Path()), None, None, {}, pictures=False).findings]
     assert names[names.index("own") - 1 : names.index("own") + 2] == [
         "near_duplicates",
         "own",

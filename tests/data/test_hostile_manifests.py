@@ -18,7 +18,7 @@ from PIL import Image
 
 from featurekit.cli._output import SHOWN
 from featurekit.data.datasets import DATASETS
-from featurekit.data.manifest import REASONS, Dataset
+from featurekit.data.manifest import REASONS, Manifest
 
 # What a row names, from a root that holds good.png, and beside which outside/secret.csv lies.
 ROWS = {
@@ -172,7 +172,7 @@ def test_a_hostile_row_is_refused_with_its_number_and_its_reason(name, data, tmp
     assert about_rows[0].endswith(f"': {REASONS[reason]}")
     assert errors.replace("\n", "").isprintable()
     assert "usable\t1\n" in output
-    manifest = Dataset.load(tmp_path / "work" / "manifest.csv")
+    manifest = Manifest.load(tmp_path / "work" / "manifest.csv")
     assert manifest.table["reason"].tolist() == ["", reason]
     assert manifest.table["content"].iloc[1] == ""
 

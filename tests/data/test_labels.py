@@ -10,7 +10,7 @@ import pytest
 from featurekit.data.cells import Missing
 from featurekit.data.cleaning import clean
 from featurekit.data.datasets import RawRows
-from featurekit.data.manifest import COLUMNS, MAX_NAME, REASONS, Dataset, label_names
+from featurekit.data.manifest import COLUMNS, MAX_NAME, REASONS, Manifest, label_names
 from featurekit.data.prepare import prepare
 from featurekit.errors import ManifestError, TargetError
 
@@ -98,7 +98,7 @@ def test_a_renamed_label_column_is_told_and_kept_in_the_manifests_json(column, f
     assert code == 0
     assert f"warning: The label column '{column}' is called '{name}' from here on" in errors
     assert f"featurekit fit --target '{name}'" in errors
-    manifest = Dataset.load(tmp_path / "work" / "manifest.csv")
+    manifest = Manifest.load(tmp_path / "work" / "manifest.csv")
     assert manifest.target_to_fit(name).classes == ("a", "b")
     assert manifest.info["label_names"] == {name: column}
     assert list(manifest.table.columns) == [*COLUMNS, name]
@@ -146,7 +146,7 @@ def test_a_manifest_of_an_older_version_is_read_and_its_unsafe_target_refused(tm
         (tmp_path / "old.csv").write_text(text.replace("reason,mood", f"reason,{name}"))
         info = {"root": str(tmp_path), "dataset": "table", "tally": {"rows": 2}}  # no key of this version
         (tmp_path / "old.json").write_text(json.dumps(info))
-        manifest = Dataset.load(tmp_path / "old.csv")
+        manifest = Manifest.load(tmp_path / "old.csv")
         assert manifest.target(name).classes == ("a", "b")
         message = f"No target can be called '{name}'.* prepare again; it calls the column '{safe}'"
         with pytest.raises(TargetError, match=message):
@@ -189,7 +189,7 @@ def test_a_comparison_on_columns_and_classes_of_any_name_goes_through(featurekit
         answers = pd.read_csv(out, dtype=str, keep_default_na=False)
         assert answers["photograph"].tolist() == [str(photo)]
         assert answers["status"].tolist() == ["ok"]
-        classes = Dataset.load(work / "manifest.csv").target(name).classes
+        classes = Manifest.load(work / "manifest.csv").target(name).classes
         assert answers.isin(classes).any(axis=None) or any(
             c.lstrip("=-") in str(answers.iloc[0]) for c in classes
         )
@@ -259,7 +259,7 @@ def test_none_is_missing_aloud_and_a_label_if_one_says_so(featurekit, tmp_path):
     assert f"warning: {said} Where that is a label, keep it: -o missing=-none\n" in errors
     code, output, errors = featurekit("prepare", "table", path, "-o", "labels=beard", "-o", "missing=-none")
     assert code == 0
-    manifest = Dataset.load(tmp_path / "work" / "manifest.csv")
+    manifest = Manifest.load(tmp_path / "work" / "manifest.csv")
     assert manifest.target("beard").classes == ("full", "none")
     assert manifest.info["options"] == {"labels": "beard", "missing": "-none"}
 
@@ -330,7 +330,7 @@ def test_labels_that_differ_only_by_case_or_spaces_are_joined_aloud(featurekit, 
     assert code == 0
     assert "hair: labels spelled otherwise\t3\n" in output
     assert "hair: 'Dark Red' (1) is taken as 'dark red'" in errors
-    manifest = Dataset.load(tmp_path / "work" / "manifest.csv")
+    manifest = Manifest.load(tmp_path / "work" / "manifest.csv")
     assert manifest.target("hair").classes == ("dark red", "fair")
     assert manifest.info["respelled_labels"]["hair"]["DARK\tRED"] == "dark red"
 
@@ -429,7 +429,7 @@ def test_a_bad_cell_is_missing_for_its_target_and_named_with_its_value(featureki
     columns = ("--column", "gender=sex")
     code, output, errors = featurekit("prepare", "table", path, *columns, "-o", "labels=hair")
     assert code == 0
-    manifest = Dataset.load(tmp_path / "work" / "manifest.csv")
+    manifest = Manifest.load(tmp_path / "work" / "manifest.csv")
     assert manifest.usable.all()
     np.testing.assert_array_equal(manifest.table["age"], [30, np.nan, 30, np.nan, np.nan, 30])
     assert manifest.table["gender"].tolist() == ["female", "male", "", "male", "female", "male"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from featurekit.data.manifest import COLUMNS, Dataset
+from featurekit.data.manifest import COLUMNS, Manifest
 from featurekit.data.targets import AGE, GENDER
 from featurekit.errors import ManifestError, TargetError
 
@@ -20,7 +20,7 @@ def manifest_of(tmp_path, **columns):
     table["face_id"] = [f"face{row}" for row in range(n_rows)]
     table["age"] = np.nan
     table["official_fold"] = -1
-    return Dataset(table.assign(**columns), tmp_path, {"dataset": "made up"})
+    return Manifest(table.assign(**columns), tmp_path, {"dataset": "made up"})
 
 
 def test_a_manifest_comes_back_from_its_file_as_it_was(tmp_path):
@@ -34,7 +34,7 @@ def test_a_manifest_comes_back_from_its_file_as_it_was(tmp_path):
         mood=["glad", "", "1e5"],
     )
     manifest.save(tmp_path / "manifest.csv")
-    again = Dataset.load(tmp_path / "manifest.csv")
+    again = Manifest.load(tmp_path / "manifest.csv")
     pd.testing.assert_frame_equal(again.table, manifest.table, check_dtype=False, check_exact=True)
     assert again.root == tmp_path
     assert again.info == {"dataset": "made up"}
@@ -45,25 +45,25 @@ def test_a_manifest_comes_back_from_its_file_as_it_was(tmp_path):
 def test_no_file_name_breaks_the_manifests_file(names, tmp_path):
     manifest = manifest_of(tmp_path, image_path=names)
     manifest.save(tmp_path / "manifest.csv")
-    assert Dataset.load(tmp_path / "manifest.csv").table["image_path"].tolist() == names
+    assert Manifest.load(tmp_path / "manifest.csv").table["image_path"].tolist() == names
 
 
 @pytest.mark.parametrize("name", ["a\rb.jpg", 'a"b".jpg', "a,b.jpg", "a\nb.jpg", " a.jpg", "é.jpg"])
 def test_a_file_name_with_signs_of_a_csv_survives(name, tmp_path):
     manifest_of(tmp_path, image_path=[name, "b.jpg"]).save(tmp_path / "manifest.csv")
-    assert Dataset.load(tmp_path / "manifest.csv").table["image_path"].tolist() == [name, "b.jpg"]
+    assert Manifest.load(tmp_path / "manifest.csv").table["image_path"].tolist() == [name, "b.jpg"]
 
 
 def test_no_manifest_says_how_to_make_one(tmp_path):
     with pytest.raises(ManifestError, match="Make one: featurekit prepare DATASET PATH"):
-        Dataset.load(tmp_path / "manifest.csv")
+        Manifest.load(tmp_path / "manifest.csv")
 
 
 def test_a_file_that_is_no_manifest_is_refused(tmp_path):
     (tmp_path / "manifest.csv").write_text("a,b\n1,2\n")
     (tmp_path / "manifest.json").write_text('{"root": "."}')
     with pytest.raises(ManifestError, match=re.escape("manifest.csv is not a manifest of featurekit")):
-        Dataset.load(tmp_path / "manifest.csv")
+        Manifest.load(tmp_path / "manifest.csv")
 
 
 def test_two_rows_of_one_id_are_refused(tmp_path):

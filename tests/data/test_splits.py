@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.data.splits import (
     Fold,
     FoldSet,
@@ -44,10 +44,10 @@ def make_manifest(n: int = 60, n_subjects: int = 20, **columns):
             "reason": "",
         }
     ).assign(**columns)
-    return Dataset(table, Path(), {"dataset": "made_up"})
+    return Manifest(table, Path(), {"dataset": "made_up"})
 
 
-def label_and_folds(manifest: Dataset, folds: FoldSet):
+def label_and_folds(manifest: Manifest, folds: FoldSet):
     """The folds of the rows with an age group, as the benchmark asks for them."""
     chosen = np.flatnonzero(manifest.labelled(AGE_GROUP))
     labels = AGE_GROUP.encode(list(manifest.table["age_group"].iloc[chosen]))

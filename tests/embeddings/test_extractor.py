@@ -130,13 +130,13 @@ from featurekit.embeddings import extractor
 from featurekit.embeddings.extractor import extract
 from featurekit.embeddings.recipe import make_recipes, row_keys
 from featurekit.faces.settings import default_settings
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.cache.store import Store
 
 SHARD, THREADS, KILLS = 16, 2, int(sys.argv[2])
 extractor.SHARD_ROWS = SHARD
 folder, chance = Path(sys.argv[1]), random.Random(0)
-manifest, settings = Dataset.load(folder / "manifest.csv"), default_settings("whole_image")
+manifest, settings = Manifest.load(folder / "manifest.csv"), default_settings("whole_image")
 recipes = make_recipes(["mean_color"], settings)
 keys = row_keys(manifest, settings)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.embeddings.in_workspace import (
     BUILTIN_BACKBONES,
     extract_into,
@@ -34,7 +34,7 @@ def test_where_nothing_was_extracted_the_next_step_is_named(tmp_path):
 
 def test_what_was_extracted_is_found_again(prepared, tmp_path, capfd):
     workspace = ProjectFolder(tmp_path / "work")
-    manifest = Dataset.load(workspace.manifest)
+    manifest = Manifest.load(workspace.manifest)
     capfd.readouterr()
     done = extract_into(workspace, manifest, ["mean_color"], default_settings("whole_image"))
     assert done.n_read == len(manifest)

@@ -19,7 +19,7 @@ COLUMNS = {"image_path": "file", "subject_id": "person", "age": "years", "gender
 
 @pytest.fixture
 def world(portraits):
-    """Dataset, ledger and store of 24 extracted portraits."""
+    """Manifest, ledger and store of 24 extracted portraits."""
     manifest = prepare("table", portraits / "people.csv", root=portraits / "photos", columns=COLUMNS)
     settings = default_settings("whole_image")
     store = Store(portraits / "cache")
@@ -112,7 +112,7 @@ def seen():
 
 @pytest.fixture
 def pictures(portraits):
-    """Dataset, ledger and store of 24 portraits whose faces are kept; three of them fit no age group."""
+    """Manifest, ledger and store of 24 portraits whose faces are kept; three of them fit no age group."""
     manifest = prepare("table", portraits / "people.csv", root=portraits / "photos", columns=COLUMNS)
     manifest.table.loc[:2, "age"] = 3.0
     manifest.table.loc[:2, "age_group"] = ""

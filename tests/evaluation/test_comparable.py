@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.data.targets import AGE, GENDER
 from featurekit.evaluation.comparable import scored_on, set_apart
 
@@ -22,7 +22,7 @@ def work(featurekit, prepared, tmp_path):
 
 def correct(work, column, row, value):
     """Change a cell of the manifest."""
-    manifest = Dataset.load(work / "manifest.csv")
+    manifest = Manifest.load(work / "manifest.csv")
     manifest.table.loc[row, column] = value
     manifest.save(work / "manifest.csv")
 
@@ -34,7 +34,7 @@ def other(label):
 @pytest.fixture
 def corrected(featurekit, work):
     """The same, with a label corrected, and a run that was fitted after that."""
-    manifest = Dataset.load(work / "manifest.csv")
+    manifest = Manifest.load(work / "manifest.csv")
     correct(work, "gender", 3, other(manifest.table["gender"][3]))
     code, _, errors = featurekit("fit", "--model", "svm", "--target", "gender")
     assert code == 0, errors
@@ -58,10 +58,10 @@ def test_a_run_that_is_set_apart_keeps_its_outcomes(featurekit, corrected):
     assert featurekit("report")[0] == 0
     kept = corrected / "reports" / "table" / "outcomes"
     before = {path.stem for path in kept.iterdir()}
-    correct(corrected, "gender", 3, other(Dataset.load(corrected / "manifest.csv").table["gender"][3]))
+    correct(corrected, "gender", 3, other(Manifest.load(corrected / "manifest.csv").table["gender"][3]))
     assert featurekit("report")[0] == 0
     assert before < {path.stem for path in kept.iterdir()}
-    correct(corrected, "gender", 3, other(Dataset.load(corrected / "manifest.csv").table["gender"][3]))
+    correct(corrected, "gender", 3, other(Manifest.load(corrected / "manifest.csv").table["gender"][3]))
     assert featurekit("report")[0] == 0
     assert "gender--mean_color--logistic_regression" in {path.stem for path in kept.iterdir()}
 
@@ -104,7 +104,7 @@ def test_fitted_again_it_stands_beside_the_others(featurekit, corrected):
 
 @pytest.mark.parametrize("column", ["gender", "subject_id", "age"])
 def test_what_was_changed_is_named(featurekit, work, column):
-    table = Dataset.load(work / "manifest.csv").table
+    table = Manifest.load(work / "manifest.csv").table
     correct(work, column, 5, {"gender": other(table["gender"][5]), "subject_id": "new", "age": 99.0}[column])
     errors = featurekit("report")[2]
     named = {"gender": "labels of its target have changed", "subject_id": "subjects have changed"}
@@ -180,7 +180,7 @@ def test_the_order_of_rows_scored_makes_no_difference_and_each_of_them_does(tmp_
             "reason": "",
         }
     )
-    manifest = Dataset(table, tmp_path)
+    manifest = Manifest(table, tmp_path)
     found = scored_on(manifest, GENDER, np.array([0, 1, 4]))
     assert found == scored_on(manifest, GENDER, np.array([4, 0, 1]))
     assert found["rows"] != scored_on(manifest, GENDER, np.array([0, 1, 5]))["rows"]

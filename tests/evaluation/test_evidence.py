@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurekit.data.manifest import COLUMNS, Dataset
+from featurekit.data.manifest import COLUMNS, Manifest
 from featurekit.data.targets import AGE_GROUP, GENDER, TARGETS
 from featurekit.errors import WorkspaceError
 from featurekit.evaluation import evidence
@@ -32,7 +32,7 @@ def manifest(tmp_path):
     table["age"] = np.array([1.0, 17.0, 70.0])[numbers // 4 % 3]
     table["hat"] = np.where(numbers >= N - 40, "yes", "no")
     table["official_fold"] = -1
-    return Dataset(table, tmp_path)
+    return Manifest(table, tmp_path)
 
 
 def a_run(name, target, *, is_baseline=False, milliseconds=20.0, processor="one", mean=None):
@@ -481,7 +481,7 @@ def test_outcomes_follow_the_predictions_and_the_labels(folder, manifest):
 
 
 def test_predictions_of_faces_that_the_manifest_lacks_are_no_evidence(folder, manifest):
-    other = Dataset(manifest.table.iloc[1:].reset_index(drop=True), manifest.root)
+    other = Manifest(manifest.table.iloc[1:].reset_index(drop=True), manifest.root)
     assert gather(folder, RUNS, other) is None
 
 

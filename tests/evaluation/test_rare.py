@@ -10,7 +10,7 @@ from PIL import Image
 
 from featurekit.cache.store import Store
 from featurekit.checks.audit import vectors_for
-from featurekit.data.manifest import Dataset, is_measured
+from featurekit.data.manifest import Manifest, is_measured
 from featurekit.data.prepare import prepare
 from featurekit.data.splits import make_fold_set, subject_exclusive_folds
 from featurekit.embeddings.extractor import extract
@@ -92,7 +92,7 @@ def test_one_person_of_70_is_left_out_of_her_group_and_everything_else_is_fitted
     assert {json.dumps(dict(run.left_out)) for run in all_of_it} == {'{"60-100": 1}'}
     assert {run.n_tested for run in all_of_it} == {59}
     assert all(any("60-100 is left out" in note for note in run.notes) for run in all_of_it)
-    assert set_apart(all_of_it, Dataset.load(work / "manifest.csv")) == {}
+    assert set_apart(all_of_it, Manifest.load(work / "manifest.csv")) == {}
     code, _, errors = featurekit("report")
     assert code == 0, errors
     assert "set apart" not in errors
@@ -163,7 +163,7 @@ def test_21_classes_of_two_or_three_persons_each_are_dealt_so_that_each_is_train
             "remark": [f"remark {i}" for i in range(len(rows))],
         }
     )
-    manifest = Dataset(table, None, {"dataset": "made_up"})
+    manifest = Manifest(table, None, {"dataset": "made_up"})
     folds = make_fold_set("trial", manifest, seed=seed)
     everyone = np.arange(len(rows))
     assert folds.untrained(everyone, labels[rows], subjects[rows]) == {}
@@ -191,7 +191,7 @@ def test_three_columns_of_pairs_are_dealt_so_that_no_pair_lies_in_one_fold(seed)
             **columns,
         }
     )
-    manifest = Dataset(table, None, {"dataset": "made_up"})
+    manifest = Manifest(table, None, {"dataset": "made_up"})
     folds = make_fold_set("trial", manifest, seed=seed)
     for labels in columns.values():
         assert folds.untrained(np.arange(60), np.array(labels), manifest.subjects) == {}
@@ -203,13 +203,13 @@ def test_three_columns_of_pairs_are_dealt_so_that_no_pair_lies_in_one_fold(seed)
 
 @pytest.fixture
 def world(portraits):
-    """Dataset, ledger and store of 24 portraits, one of which has no pixels and no second vectors."""
+    """Manifest, ledger and store of 24 portraits, one of which has no pixels and no second vectors."""
     columns = {"image_path": "file", "subject_id": "person", "age": "years", "gender": "sex"}
     manifest = prepare("table", portraits / "people.csv", root=portraits / "photos", columns=columns)
     settings, store = default_settings("whole_image"), Store(portraits / "cache")
     asked = {"device": "cpu", "precision": "auto"}
     others = make_recipes(["pixels"], settings, device="cpu")
-    fewer = Dataset(manifest.table.iloc[:-1], manifest.root, manifest.info)
+    fewer = Manifest(manifest.table.iloc[:-1], manifest.root, manifest.info)
     ledger = enter(None, extract(fewer, others, settings, store), settings, asked)
     own = make_recipes(["mean_color"], settings, device="cpu")
     return manifest, enter(ledger, extract(manifest, own, settings, store), settings, asked), store
@@ -239,7 +239,7 @@ def test_a_network_that_lacks_a_face_and_is_read_is_named_before_anything_is_fit
 def test_a_network_that_lacks_a_face_does_not_keep_the_audit_from_looking_in_another(world):
     manifest, ledger, store = world
     settings, asked = default_settings("whole_image"), {"device": "cpu", "precision": "auto"}
-    fewer = Dataset(manifest.table.iloc[:-1], manifest.root, manifest.info)
+    fewer = Manifest(manifest.table.iloc[:-1], manifest.root, manifest.info)
     first = make_recipes(["dlib_age"], settings, device="cpu")
     partly = enter(None, extract(fewer, first, settings, store), settings, asked)
     both = replace(ledger, recipes={**partly.recipes, **ledger.recipes})

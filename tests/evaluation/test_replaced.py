@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.errors import FoldError, WorkspaceError
 from featurekit.evaluation import comparison
 from featurekit.evaluation import replaced as _replaced
@@ -233,7 +233,7 @@ def test_a_data_set_that_cannot_be_prepared_leaves_the_manifest_as_it_was(
     one_line(featurekit("prepare", "table", portraits / "nowhere.csv"), "nowhere.csv")
     one_line(featurekit("prepare", "table", portraits / "people.csv", "--column", "age=yers"), "yers")
     assert everything_in(workspace.root) == before
-    manifest = Dataset.load(workspace.manifest)
+    manifest = Manifest.load(workspace.manifest)
     (workspace.manifest.with_suffix(".json")).write_bytes(before[workspace.manifest.with_suffix(".json")])
 
     def full(self, *_, **__):

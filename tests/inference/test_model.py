@@ -284,7 +284,7 @@ def tiny_body(cnn):
 
 @pytest.fixture
 def tiny_cnn(portraits, monkeypatch):
-    """Dataset, ledger and store with the faces kept, and a registered network that learns quickly."""
+    """Manifest, ledger and store with the faces kept, and a registered network that learns quickly."""
 
     def make(target, seed, threads):
         return CNN(

@@ -15,7 +15,7 @@ import pytest
 
 from featurekit.cache.file_index import FileIndex
 from featurekit.cache.store import Store
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.embeddings.extractor import extract
 from featurekit.embeddings.index import Ledger
 from featurekit.embeddings.recipe import make_recipes, row_keys
@@ -61,12 +61,12 @@ def workspace(kept, featurekit, request, tmp_path, monkeypatch):
 
 
 def photographs_of(workspace):
-    return Dataset.load(workspace.manifest).root
+    return Manifest.load(workspace.manifest).root
 
 
 def vectors_of(workspace):
     """Return face_id → feature → the bytes of its vector."""
-    manifest = Dataset.load(workspace.manifest)
+    manifest = Manifest.load(workspace.manifest)
     ledger = Ledger.load(workspace.cache / "extracted.json")
     found = {}
     for feature, recipe in ledger.recipes.items():
@@ -77,7 +77,7 @@ def vectors_of(workspace):
 
 
 def key_of(workspace, face_id):
-    table = Dataset.load(workspace.manifest).table
+    table = Manifest.load(workspace.manifest).table
     return bytes.fromhex(table.set_index("face_id")["content"][face_id])
 
 
@@ -168,7 +168,7 @@ def test_several_persons_and_photographs_go_at_once(featurekit, workspace):
 
 def test_what_another_row_needs_stays_and_is_said(featurekit, workspace):
     """Two people on one photograph: the rows have the same file."""
-    manifest = Dataset.load(workspace.manifest)
+    manifest = Manifest.load(workspace.manifest)
     row = manifest.table.iloc[[9]].assign(face_id="also", subject_id="s9")
     replace(manifest, table=pd.concat([manifest.table, row], ignore_index=True)).save(workspace.manifest)
     assert manifest.table["subject_id"].iloc[9] == "s3"
@@ -252,7 +252,7 @@ def test_nothing_is_removed_while_somebody_writes(featurekit, workspace):
 
 
 def test_faces_of_an_earlier_manifest_are_counted_since_nobody_knows_whose_they_are(featurekit, workspace):
-    manifest = Dataset.load(workspace.manifest)
+    manifest = Manifest.load(workspace.manifest)
     replace(manifest, table=manifest.table[:-2]).save(workspace.manifest)
     assert (
         "holds 2 faces that no row of the manifest explains"
@@ -302,7 +302,7 @@ def test_somebody_unknown_is_one_line_and_nothing_goes(featurekit, workspace, na
 
 
 def test_of_many_subjects_a_message_lists_a_few(workspace):
-    manifest = Dataset.load(workspace.manifest)
+    manifest = Manifest.load(workspace.manifest)
     many = pd.concat([manifest.table.assign(face_id=f"{i}" + manifest.table["face_id"]) for i in range(9)])
     many["subject_id"] = [f"p{number}" for number in range(len(many))]
     replace(manifest, table=many).save(workspace.manifest)
@@ -311,7 +311,7 @@ def test_of_many_subjects_a_message_lists_a_few(workspace):
 
 
 def test_where_nobody_is_named_a_photograph_must_be(workspace):
-    manifest = Dataset.load(workspace.manifest)
+    manifest = Manifest.load(workspace.manifest)
     replace(manifest, table=manifest.table.assign(subject_id="")).save(workspace.manifest)
     with pytest.raises(UnknownNameError, match=r"names no subjects\. Name photographs with --image"):
         find_traces(workspace, ["s3"], [])
@@ -491,7 +491,7 @@ def test_the_manifests_rows_go_before_the_vectors(workspace, monkeypatch):
         patched.setattr(Store, "forget", lambda self, shelf, keys: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             purge(workspace, find_traces(workspace, ["s3"], []))
-    assert "s3" not in set(Dataset.load(workspace.manifest).table["subject_id"])
+    assert "s3" not in set(Manifest.load(workspace.manifest).table["subject_id"])
 
 
 def test_looking_twice_gives_the_same(workspace):

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from featurekit.cache.store import Store
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.embeddings.index import Ledger
 from featurekit.embeddings.recipe import Recipe, row_keys
 from featurekit.errors import WeightsError, WorkspaceError
@@ -50,7 +50,7 @@ def workspace(kept, featurekit, request, tmp_path):
 
 
 def verified(workspace, **options):
-    manifest = Dataset.load(workspace.manifest)
+    manifest = Manifest.load(workspace.manifest)
     return verify_run(workspace.report("table"), manifest, workspace.cache, **options)
 
 
@@ -80,7 +80,7 @@ def rewrite_shelf(workspace, change):
 
 
 def key_of(workspace, face_id):
-    manifest = Dataset.load(workspace.manifest)
+    manifest = Manifest.load(workspace.manifest)
     row = list(manifest.table["face_id"]).index(face_id)
     return row_keys(manifest, Ledger.load(workspace.cache / "extracted.json").settings)[row]
 
@@ -156,7 +156,7 @@ def prepare_table_here(featurekit, workspace, tmp_path):
     """Prepare the copied photographs again."""
 
     def prepare():
-        table = Dataset.load(workspace.manifest).table
+        table = Manifest.load(workspace.manifest).table
         lines = [
             f"{row.image_path},{row.subject_id},{row.age:.0f},{row.gender}" for row in table.itertuples()
         ]
@@ -170,8 +170,8 @@ def prepare_table_here(featurekit, workspace, tmp_path):
 
 
 def test_a_face_that_the_manifest_has_no_more_is_named(workspace):
-    manifest = Dataset.load(workspace.manifest)
-    without = Dataset(manifest.table[1:], manifest.root, manifest.info)
+    manifest = Manifest.load(workspace.manifest)
+    without = Manifest(manifest.table[1:], manifest.root, manifest.info)
     found = verify_run(workspace.report("table"), without, workspace.cache, n=24)
     assert found.photographs == (("s0_0.png", "is not in the manifest any more"),)
     assert found.checked[0].n_faces == 23
@@ -320,7 +320,7 @@ def test_recipes_that_differ_in_the_mirror_image_alone_are_both_looked_at(featur
         assert featurekit(*extract)[0] == 0
         fit = ("fit", "--model", "logistic_regression", "--features", "one_pixel", "--target", target)
         assert featurekit(*fit, "--name", "mirrored", "--folds", "4", "--no-models")[0] == 0
-    found = verify_run(workspace.report("mirrored"), Dataset.load(workspace.manifest), workspace.cache)
+    found = verify_run(workspace.report("mirrored"), Manifest.load(workspace.manifest), workspace.cache)
     mirrored = [one for one in found.checked if one.feature == "one_pixel:color"]
     assert [one.n_faces for one in mirrored] == [16, 16]
     assert found.is_equal

@@ -3,7 +3,7 @@
 import pytest
 
 from featurekit.cache.store import Store
-from featurekit.data.manifest import Dataset
+from featurekit.data.manifest import Manifest
 from featurekit.errors import WorkspaceError
 from featurekit.project import ProjectFolder
 from featurekit.report.of_comparison import has_only_what_it_kept, weigh, write, write_changes_between
@@ -21,7 +21,7 @@ def workspace(featurekit, prepared, tmp_path):
 
 
 def test_the_page_is_that_of_the_command_line_and_nothing_is_printed(featurekit, workspace, capfd):
-    manifest, folder = Dataset.load(workspace.manifest), workspace.report("june")
+    manifest, folder = Manifest.load(workspace.manifest), workspace.report("june")
     told = []
     weighed = weigh(folder, manifest, progress=lambda done, total: told.append((done, total)))
     assert weighed.warnings() == []
@@ -36,14 +36,14 @@ def test_the_page_is_that_of_the_command_line_and_nothing_is_printed(featurekit,
 
 
 def test_an_unknown_way_to_show_faces_is_refused(workspace):
-    weighed = weigh(workspace.report("june"), Dataset.load(workspace.manifest))
+    weighed = weigh(workspace.report("june"), Manifest.load(workspace.manifest))
     with pytest.raises(WorkspaceError, match=r"Unknown way to show faces 'thumbs'\. Did you mean 'thumb'"):
         write(weighed, Store(workspace.cache), faces="thumbs")
 
 
 def test_a_comparison_without_its_split_is_not_of_this_manifest(workspace):
     folder = workspace.report("june")
-    weigh(folder, Dataset.load(workspace.manifest))
+    weigh(folder, Manifest.load(workspace.manifest))
     assert (folder / "outcomes").is_dir()
     assert not has_only_what_it_kept(folder)
     (folder / "folds.json").unlink()
@@ -56,7 +56,7 @@ def test_a_comparison_without_its_split_is_not_of_this_manifest(workspace):
 
 def test_changes_are_written_beside_both_and_what_cannot_be_compared_is_told(workspace, capfd):
     said = []
-    manifest = Dataset.load(workspace.manifest)
+    manifest = Manifest.load(workspace.manifest)
     changes = write_changes_between(workspace, manifest, ("june", "july"), say=said.append)
     assert changes.page == workspace.report("july-against-june") / "report.html"
     assert not any(one.is_shown for one in changes.differences.values())
