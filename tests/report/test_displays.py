@@ -1,6 +1,7 @@
 """Displays draw the numbers that they return, which are the report's, and change nothing else."""
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -156,7 +157,7 @@ def test_a_notebook_shows_a_picture_in_which_no_text_is_cut_off(displays, name, 
     for axis in (ax.xaxis, ax.yaxis):
         labels = [one.get_window_extent() for one in axis.get_ticklabels() if one.get_text()]
         upright = axis.get_ticklabels()[0].get_rotation() == 0
-        pairs = zip(labels, labels[1:], strict=False)
+        pairs = pairwise(labels)
         assert not upright or not any(one.overlaps(other) for one, other in pairs)
 
 
