@@ -175,7 +175,7 @@ THEMES = {
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_every_text_can_be_read_in_every_theme(browser, runs, manifest, theme):
-    """Letters stand out from what is behind them by 4.5 to 1 (WCAG AA), and the page around stays as it is."""
+    """Letters stand out from what is behind them by 4.5 to 1 (WCAG AA), and the page around is unchanged."""
     attributes, variables, schemes = THEMES[theme]
     known = [run for run in runs if run.target == "gender"]
     shown = results_html(known, make_evidence(known), "faces") + dataset_html(manifest)
@@ -203,7 +203,8 @@ LEAST_CONTRAST = """() => {
   const found = [];
   for (const block of document.querySelectorAll('.featurekit-html')) {
     const behind = light(getComputedStyle(block).backgroundColor);
-    const colors = [...block.querySelectorAll('p, span, th, td, b')].map((one) => getComputedStyle(one).color);
+    const texts = [...block.querySelectorAll("p, span, th, td, b")];
+    const colors = texts.map((one) => getComputedStyle(one).color);
     for (const color of new Set(colors)) {
       const ink = light(color);
       found.push((Math.max(ink, behind) + .05) / (Math.min(ink, behind) + .05));
