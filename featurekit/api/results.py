@@ -10,21 +10,21 @@ import pandas as pd
 from featurekit.api.arguments import threads_of
 from featurekit.api.data import Dataset
 from featurekit.api.embed import Embeddings, features_of, joined_ledger
-from featurekit.api.progress_bar import LOG, Shown, shown
+from featurekit.api.telling import Shown, shown, warn
 from featurekit.checks.audit import Audit
 from featurekit.data.manifest import Manifest
-from featurekit.errors import FoldError, ManifestError, WorkspaceError
+from featurekit.errors import WorkspaceError
 from featurekit.estimators import ClassifierKind, Resources
 from featurekit.estimators.given import kind_of_saved
-from featurekit.evaluation.comparable import set_apart
-from featurekit.evaluation.evidence import MARGIN_POINTS, MARGIN_YEARS, Evidence, gather
+from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.outcomes import collect
 from featurekit.evaluation.results import Run, some_runs
 from featurekit.networks.engines import usable_cores
 from featurekit.project import ComparisonFolder
 from featurekit.registry import unknown
 from featurekit.report import frames
-from featurekit.report.select import apart_from, best_first, model_name, targets_of
+from featurekit.report.of_comparison import Weighed, weigh, write
+from featurekit.report.select import best_first, model_name, targets_of
 
 
 class Results:
@@ -58,24 +58,34 @@ class Results:
         self.kinds = dict(kinds or {})
 
     @cached_property
-    def _set_apart(self) -> dict[str, str]:
-        return set_apart(self.runs, self.data)
+    def _weighed(self) -> Weighed:
+        with shown(True, "comparing", "pieces") as told:
+            return weigh(
+                self.folder, self.runs, self.data, any_margin=True, keep=self._are_all, progress=told
+            )
 
-    @cached_property
+    @property
+    def _are_all(self) -> bool:
+        """Whether these are all runs of the comparison."""
+        return len(self.runs) == len(ComparisonFolder(self.folder).all_runs())
+
+    @property
     def evidence(self) -> Evidence | None:
         """Intervals, differences and slices, which are computed when they are first asked for.
 
         None where the models' answers are not at hand.
         """
-        compared = [run for run in self.runs if run.name not in self._set_apart]
-        whole = len(self.runs) == len(ComparisonFolder(self.folder).all_runs())
-        with shown(True, "comparing", "pieces") as told:
-            return gather(self.folder, compared, self.data, keep=whole, progress=told)
+        return self._weighed.evidence
 
     @property
-    def apart(self) -> dict[str, str]:
+    def apart(self) -> Mapping[str, str]:
         """Runs that cannot be compared with the others, by name, each with the reason."""
-        return apart_from(self.runs, self.evidence, self._set_apart)
+        return self._weighed.apart
+
+    @property
+    def ranked(self) -> list[Run]:
+        """The runs that can be compared, best first, target by target."""
+        return self._ranked(None)
 
     @property
     def targets(self) -> list[str]:
@@ -193,6 +203,7 @@ class Results:
         faces: str = "none",
         margin_points: float | None = None,
         margin_years: float | None = None,
+        progress: Shown = True,
     ) -> Path:
         """Write the comparison report: one HTML page that works offline, and the same as Markdown beside it.
 
@@ -203,38 +214,29 @@ class Results:
             margin_points: points of accuracy that a cheaper model may lose against the best one and still be
                 recommended; None for 1.
             margin_years: years that it may lose; None for 0.1.
+            progress: whether to show a bar.
 
         Returns:
             Path of the page.
         """
         from featurekit.cache.store import Store
-        from featurekit.report.of_comparison import Weighed, write
 
         page = None if path is None else Path(path)
         if page is not None and page.suffix.lower() not in (".html", ".htm"):
             raise WorkspaceError(f"A report is an .html file. Got '{page.name}' instead.")
-        compared = [run for run in self.runs if run.name not in self._set_apart]
-        with shown(True, "comparing", "pieces") as told:
-            evidence = gather(
+        with shown(progress, "comparing", "pieces") as told:
+            weighed = weigh(
                 self.folder,
-                compared,
+                self.runs,
                 self.data,
-                margin_points=MARGIN_POINTS if margin_points is None else margin_points,
-                margin_years=MARGIN_YEARS if margin_years is None else margin_years,
+                margin_points=margin_points,
+                margin_years=margin_years,
                 keep=page is None,
                 progress=told,
             )
-        apart = apart_from(self.runs, evidence, self._set_apart)
-        for name, why in apart.items():
-            LOG.warning("%s is set apart: %s", name, why)
-        weighed = Weighed(
-            folder=self.folder,
-            manifest=self.data,
-            runs=self.runs,
-            compared=tuple(compared),
-            evidence=evidence,
-            apart=apart,
-        )
+        for text in weighed.warnings():
+            warn(text)
+        self.__dict__["_weighed"] = weighed
         store = Store(ComparisonFolder(self.folder).project.cache)
         return write(weighed, store, faces=faces, page=page).page
 
@@ -396,9 +398,7 @@ def load_results(folder: str | Path) -> Results:
         >>> import featurekit as fk
         >>> fk.load_results("reports/utkface-builtin").frame()    # doctest: +SKIP
     """
-    place = Path(folder).absolute()
-    if not place.is_dir():
-        raise WorkspaceError(f"There is no folder {folder}. Comparisons are below reports/ of a project.")
+    place = Path(folder)
     return Results(some_runs(place), place, _data_of(place))
 
 
@@ -407,11 +407,13 @@ def _data_of(folder: Path) -> Dataset | None:
     from featurekit.data.splits import FoldSet
 
     files = ComparisonFolder(folder)
-    if not files.folds.is_file():
+    # What came from elsewhere with its outcomes, but without its splits, is not of this project's data set.
+    came_from_elsewhere = files.outcomes.is_dir() and not files.folds.is_file()
+    if came_from_elsewhere or not files.project.manifest.is_file():
         return None
-    try:
-        found = Manifest.load(files.project.manifest)
-        FoldSet.load(files.folds).check_rows(found.table["face_id"].to_numpy(dtype=str), folder)
-    except (ManifestError, FoldError):
+    found = Manifest.load(files.project.manifest)
+    # Some rows may have changed, which is told; with none in common it is another data set.
+    known = FoldSet.load(files.folds).face_ids if files.folds.is_file() else found.table["face_id"]
+    if not set(known) & set(found.table["face_id"]):
         return None
     return Dataset(found.table, found.root, found.info)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from featurekit.cli._output import SHOWN
+from featurekit.api.telling import SHOWN
 from featurekit.errors import WorkspaceError
 from featurekit.text import one_line, readable_name
 
