@@ -6,6 +6,7 @@
     ├── UnknownNameError *  a backbone, classifier, detector or data set nobody registered
     ├── TargetError *       labels that a target does not know, or too few of them
     ├── WeightsError        a weight file that is missing, unknown or not the one it should be
+    ├── PhotographError *   something that was given as a photograph and cannot be one
     ├── ImageError          one picture that cannot be read; carries the row's status
     │   └── MissingDecoderError  one that a library would decode which is not installed
     ├── EngineError         a device or precision that was asked for and not got
@@ -42,6 +43,10 @@ class TargetError(FeaturekitError, ValueError):
 
 class WeightsError(FeaturekitError):
     """A weight file that is missing, unknown or not the one it should be."""
+
+
+class PhotographError(FeaturekitError, ValueError):
+    """Something that was given as a photograph and cannot be one, whatever is in it."""
 
 
 class ImageError(FeaturekitError):

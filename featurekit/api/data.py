@@ -130,6 +130,11 @@ class Dataset(Manifest):
             f" labels: {', '.join(self.targets) or 'none'})"
         )
 
+    def _repr_html_(self) -> str:
+        from featurekit.report.notebook import dataset_html
+
+        return dataset_html(self)
+
 
 def load_dataset(
     name: str,

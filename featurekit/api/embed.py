@@ -113,6 +113,13 @@ class Embeddings:
         n, dim = self.vectors.shape
         return f"Embeddings({self.name!r}: {n:,} of {len(self.data):,} faces found, {dim:,} numbers each)"
 
+    def _repr_html_(self) -> str:
+        from featurekit.report.notebook import embeddings_html
+
+        parts = list(zip(self.features, self.blocks, strict=True))
+        counts = {str(status): int(n) for status, n in self.statuses.value_counts().items()}
+        return embeddings_html(self.name, parts, counts, dataset=self.data.name)
+
 
 def embed(
     data: Manifest,

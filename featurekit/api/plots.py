@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from featurekit.errors import ModelError, TargetError, UnknownNameError, WorkspaceError
+from featurekit.errors import ModelError, UnknownNameError, WorkspaceError
 from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.outcomes import Outcomes, read_outcomes
 from featurekit.evaluation.results import Run
 from featurekit.project import ComparisonFolder
-from featurekit.registry import unknown
 from featurekit.report.displays import accuracy as accuracies
 from featurekit.report.displays import slices as worst_slices
 from featurekit.report.displays.accuracy import AccuracyDisplay
@@ -21,7 +20,7 @@ from featurekit.report.displays.cost import CostDisplay
 from featurekit.report.displays.learning_curves import LearningCurvesDisplay, Measure
 from featurekit.report.displays.risk_coverage import RiskCoverageDisplay
 from featurekit.report.displays.slices import SlicesDisplay
-from featurekit.report.select import Ranked, best_first, model_name, targets_of
+from featurekit.report.select import Ranked, best_first, one_target, run_named, targets_of
 
 
 class Plots:
@@ -210,16 +209,9 @@ class Plots:
         return Ranked(name, best_first([run for run in self._runs if run.target == name]), known)
 
     def _target(self, target: str | None) -> str:
-        names = targets_of(self._runs)
-        if not names:
+        if not self._runs:
             raise WorkspaceError("There is no run that could be compared with others, so there is no figure.")
-        if target is None:
-            if len(names) > 1:
-                raise TargetError(f"Say which target: target='{names[0]}'. There are {', '.join(names)}.")
-            return names[0]
-        if target not in names:
-            raise UnknownNameError(unknown("target of these results", str(target), names))
-        return target
+        return one_target(self._runs, target)
 
     def _run(self, model: str | None, target: str | None) -> Run:
         """Return the run that is meant; see the class.
@@ -234,24 +226,7 @@ class Plots:
         if model in self._apart:
             raise UnknownNameError(f"{model} is set apart and in no figure: {self._apart[model]}.")
         of = None if target is None else self._target(target)
-        runs = [run for run in self._runs if of in (None, run.target)]
-        found = [run for run in runs if run.name == model]
-        # A tuned model is another than the same one with its default parameters, which has the plain name.
-        for name_of in (lambda run: (run.classifier_name, model_name(run)), lambda run: (run.classifier,)):
-            found = found or [run for run in runs if model in name_of(run)]
-        if not found:
-            known = sorted({run.classifier_name for run in runs} | {run.name for run in runs})
-            raise UnknownNameError(unknown("model of these results", str(model), known))
-        if len(found) > 1:
-            targets = targets_of(found)
-            if len(targets) > 1:
-                raise TargetError(
-                    f"'{model}' predicts several targets. Say which: target='{targets[0]}'. There are"
-                    f" {', '.join(targets)}."
-                )
-            several = ", ".join(run.name for run in found)
-            raise UnknownNameError(f"'{model}' means several runs: {several}. Name one of them.")
-        return found[0]
+        return run_named(self._runs, model, of)
 
     def _table(self, run: Run) -> pd.DataFrame:
         """Return what a run said of each face."""

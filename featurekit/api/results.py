@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from featurekit.api.arguments import threads_of
 from featurekit.api.data import Dataset
 from featurekit.api.embed import Embeddings, features_of, joined_ledger
+from featurekit.api.model import Model
+from featurekit.api.plots import Plots
 from featurekit.api.telling import Shown, shown, warn
 from featurekit.checks.audit import Audit
 from featurekit.data.manifest import Manifest
@@ -21,10 +22,9 @@ from featurekit.evaluation.outcomes import collect
 from featurekit.evaluation.results import Run, some_runs
 from featurekit.networks.engines import usable_cores
 from featurekit.project import ComparisonFolder
-from featurekit.registry import unknown
 from featurekit.report import frames
 from featurekit.report.of_comparison import Weighed, weigh, write
-from featurekit.report.select import best_first, model_name, targets_of
+from featurekit.report.select import best_first, one_target, run_named, targets_of
 
 
 class Results:
@@ -93,11 +93,9 @@ class Results:
         return targets_of(self.runs)
 
     @property
-    def plot(self) -> Any:
+    def plot(self) -> Plots:
         """Figures of these results, each with ``.plot(ax=None)``, ``.frame()`` and ``.help()``."""
-        from featurekit.api.plots import Plots
-
-        return Plots(self._ranked(None), self.evidence, self.folder)
+        return Plots(self.ranked, self.evidence, self.folder, self.apart)
 
     def frame(self, target: str | None = None, *, long: bool = False) -> pd.DataFrame:
         """Return the scores of all models, best first, with their intervals.
@@ -159,8 +157,8 @@ class Results:
             A row for each face and model: run, face_id (the row's number where only that is kept), subject (a
             number), fold, true, predicted, and the probability of each class as p_CLASS.
         """
-        name = self._one_target(target)
-        runs = [self._named(model, name)] if model is not None else self._ranked(name)
+        name = one_target(self.runs, target)
+        runs = [run_named(self.runs, model, name)] if model is not None else self._ranked(name)
         tables = []
         for run in runs:
             path = ComparisonFolder(self.folder).prediction(run.name)
@@ -181,17 +179,17 @@ class Results:
         Args:
             target: what is read; it may be left out where there is only one.
         """
-        ranked = [run for run in self._ranked(self._one_target(target)) if not run.is_baseline]
+        ranked = [run for run in self._ranked(one_target(self.runs, target)) if not run.is_baseline]
         if not ranked:
             raise WorkspaceError("There is no trained model among these results, only baselines.")
         return Result(self, ranked[0])
 
     def __getitem__(self, name: str) -> "Result":
         """Return one model: by the name of its run, or its own name where one run has it."""
-        return Result(self, self._named(name, None))
+        return Result(self, run_named(self.runs, name))
 
     def __iter__(self) -> Iterator["Result"]:
-        return (Result(self, run) for run in self._ranked(None))
+        return (Result(self, run) for run in self.ranked)
 
     def __len__(self) -> int:
         return len(self.runs)
@@ -254,7 +252,7 @@ class Results:
     def _repr_html_(self) -> str:
         from featurekit.report.notebook import results_html
 
-        return results_html(self._ranked(None), self.evidence, self.folder.name, self.apart)
+        return results_html(self.ranked, self.evidence, self.folder.name, self.apart)
 
     def _known(self) -> Evidence:
         if self.evidence is None:
@@ -265,44 +263,10 @@ class Results:
 
     def _ranked(self, target: str | None) -> list[Run]:
         """Return the runs that can be compared, best first, of one target or target by target."""
-        names = self.targets if target is None else [self._one_target(target)]
+        names = self.targets if target is None else [one_target(self.runs, target)]
         apart = self.apart
         runs = [run for run in self.runs if run.name not in apart]
         return [run for name in names for run in best_first([one for one in runs if one.target == name])]
-
-    def _one_target(self, target: str | None) -> str:
-        """Return the target that is meant.
-
-        Raises:
-            WorkspaceError: it is unknown, or left out where there are several.
-        """
-        if target is None and len(self.targets) == 1:
-            return self.targets[0]
-        if target is None:
-            raise WorkspaceError(
-                f"Say which target: target='{self.targets[0]}'. There are {', '.join(self.targets)}."
-            )
-        if target not in self.targets:
-            raise WorkspaceError(unknown("target of these results", target, self.targets))
-        return target
-
-    def _named(self, name: str, target: str | None) -> Run:
-        """Return the run that is called so, or whose model is.
-
-        Raises:
-            WorkspaceError: none is, or several are.
-        """
-        runs = [run for run in self.runs if target in (None, run.target)]
-        found = [run for run in runs if run.name == name] or [
-            run for run in runs if name in (run.classifier_name, run.classifier, model_name(run))
-        ]
-        if len(found) == 1:
-            return found[0]
-        if not found:
-            known = sorted({run.classifier_name for run in runs} | {run.name for run in runs})
-            raise WorkspaceError(unknown("model of these results", name, known))
-        several = ", ".join(run.name for run in found)
-        raise WorkspaceError(f"'{name}' means several runs: {several}. Name one of them.")
 
 
 class Result:
@@ -337,7 +301,7 @@ class Result:
         *,
         n_jobs: int | None = None,
         progress: Shown = True,
-    ) -> Any:
+    ) -> Model:
         """Fit the model on all faces of the comparison, with the calibration that the splits taught.
 
         It is the model that ``save_models=True``, or `featurekit fit`, saves.
@@ -355,7 +319,6 @@ class Result:
             EmbeddingError: the embeddings are others than those that it was evaluated on.
             FoldError: the data set has other rows.
         """
-        from featurekit.api.model import Model
         from featurekit.evaluation.refit import fit_on_all
 
         several = features_of(X)

@@ -99,7 +99,7 @@ def test_several_targets_have_to_be_told_apart(results):
         WorkspaceError, match=re.escape("Unknown target of these results 'gander'. Did you mean 'gender'")
     ):
         results.frame("gander")
-    with pytest.raises(WorkspaceError, match="'svm' means several runs"):
+    with pytest.raises(TargetError, match="'svm' predicts several targets"):
         results["svm"]
 
 
