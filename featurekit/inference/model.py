@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from featurekit.data.targets import Target
 from featurekit.embeddings.recipe import Recipe, make_recipes, settings_from
-from featurekit.errors import FeaturekitError, ModelError
+from featurekit.errors import FeaturekitError, ModelError, UnknownNameError
 from featurekit.estimators import Classifier, ClassifierKind
 from featurekit.estimators.given import kind_of_saved
 from featurekit.faces.settings import FaceSettings
@@ -151,7 +151,15 @@ class TrainedModel:
         Raises:
             ModelError: the classifier is of a type that loading would refuse.
         """
-        file_name, facts, data = to_file(kind_of_saved(self.classifier), self.estimator, self.name)
+        try:
+            kind = kind_of_saved(self.classifier)
+        except UnknownNameError as error:
+            raise ModelError(
+                f"{self.name} cannot be saved: '{self.classifier}' is a name of your own, so that nobody could"
+                " tell what a file of it may hold. Saved are registered models, and scikit-learn's under the"
+                " names of their classes."
+            ) from error
+        file_name, facts, data = to_file(kind, self.estimator, self.name)
         content = {
             "name": self.name,
             "target": asdict(self.target),
