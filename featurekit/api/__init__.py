@@ -1,0 +1,1 @@
+"""The public functions and classes: what `import featurekit as fk` offers."""
