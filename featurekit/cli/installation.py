@@ -44,7 +44,7 @@ def list_members(
         raise WorkspaceError(unknown("list", what, list(kinds)))
     for kind in [what] if what else kinds:
         title, say = _MORE.get(kind, ("weights", _here))
-        members = in_order() if kind == "checks" else list(kinds[kind])
+        members: list[Any] = in_order() if kind == "checks" else list(kinds[kind])
         rows = [
             [
                 one.name,
