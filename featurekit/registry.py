@@ -234,7 +234,7 @@ class Registry(Generic[Member]):
         """Raise RegistrationError unless it is a member of this kind, with a name that can be typed."""
         if not isinstance(member, self._member):
             raise RegistrationError(
-                f"A {type(member).__name__} cannot be registered as a {self.kind}: it must be a"
+                f"An object of type {type(member).__name__} cannot be registered as a {self.kind}: it must be a"
                 f" {self._member.__name__}."
             )
         if not isinstance(member.name, str) or not re.fullmatch(r"[A-Za-z][\w-]{0,99}", member.name):

@@ -102,7 +102,7 @@ BROKEN = {
         "'hammer' is taken",
     ),
     "registers two of one name": ("TOOLS.add(Tool('saw'))\nTOOLS.add(Tool('saw'))", "'saw' is taken"),
-    "registers something else": ("TOOLS.add(3)", "a int cannot be registered as a tool"),
+    "registers something else": ("TOOLS.add(3)", "an object of type int cannot be registered as a tool"),
     "registers no name": ("TOOLS.add(Tool('a saw'))", "'a saw' cannot be the name of a tool"),
     "registers nothing": ("", "registers no tool"),
 }
@@ -172,7 +172,7 @@ def test_a_notebook_replaces_its_own_members_and_no_others(tools, install):
 
 
 def test_what_is_no_member_is_refused_in_a_notebook_too(tools):
-    with pytest.raises(RegistrationError, match="A str cannot be registered as a tool: it must be a Tool"):
+    with pytest.raises(RegistrationError, match="An object of type str cannot be registered as a tool: it must be a Tool"):
         tools.add("saw")
     with pytest.raises(RegistrationError, match="must be one line"):
         tools.add(Tool("saw", "two\nlines"))
