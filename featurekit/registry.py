@@ -35,8 +35,8 @@ from importlib import metadata
 from types import ModuleType
 from typing import Any, Generic, Protocol, TypeVar
 
-from featurekit import __version__
 from featurekit.errors import RegistrationError, UnknownNameError
+from featurekit.version import __version__
 
 # The groups of entry points that packages can declare.
 GROUPS = (
@@ -234,8 +234,8 @@ class Registry(Generic[Member]):
         """Raise RegistrationError unless it is a member of this kind, with a name that can be typed."""
         if not isinstance(member, self._member):
             raise RegistrationError(
-                f"An object of type {type(member).__name__} cannot be registered as a {self.kind}: it must be a"
-                f" {self._member.__name__}."
+                f"An object of type {type(member).__name__} cannot be registered as a {self.kind}: it must be"
+                f" a {self._member.__name__}."
             )
         if not isinstance(member.name, str) or not re.fullmatch(r"[A-Za-z][\w-]{0,99}", member.name):
             raise RegistrationError(

@@ -172,7 +172,9 @@ def test_a_notebook_replaces_its_own_members_and_no_others(tools, install):
 
 
 def test_what_is_no_member_is_refused_in_a_notebook_too(tools):
-    with pytest.raises(RegistrationError, match="An object of type str cannot be registered as a tool: it must be a Tool"):
+    with pytest.raises(
+        RegistrationError, match="An object of type str cannot be registered as a tool: it must be a Tool"
+    ):
         tools.add("saw")
     with pytest.raises(RegistrationError, match="must be one line"):
         tools.add(Tool("saw", "two\nlines"))

@@ -1,1 +1,1 @@
-"""The public functions and classes: what `import featurekit as fk` offers."""
+"""The rooms behind `import featurekit as fk`: what a notebook, a script and the command line call."""

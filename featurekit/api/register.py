@@ -71,8 +71,9 @@ def register_backbone(
             not known, or a version cannot be told from the function's code.
 
     Example:
+        >>> import featurekit as fk
         >>> import numpy as np
-        >>> @register_backbone("brightness", about="mean of all pixels", layers={"mean": 1}, input_size=32)
+        >>> @fk.register_backbone("brightness", about="mean of all pixels", layers={"mean": 1}, input_size=32)
         ... def brightness(crops):
         ...     return crops.mean(axis=(1, 2, 3), dtype=np.float32)[:, None] / 255
         >>> brightness(np.full((2, 32, 32, 3), 255, np.uint8))
@@ -129,9 +130,10 @@ def register_detector(
             code.
 
     Example:
+        >>> import featurekit as fk
         >>> import numpy as np
         >>> from featurekit.faces.detectors import Detection
-        >>> @register_detector("middle", about="the middle half of the picture")
+        >>> @fk.register_detector("middle", about="the middle half of the picture")
         ... def middle(pixels, size):
         ...     height, width = pixels.shape[:2]
         ...     box = np.array([width / 4, height / 4, width * 3 / 4, height * 3 / 4], np.float32)
@@ -180,8 +182,9 @@ def register_dataset(
         RegistrationError: the name is taken or is no name.
 
     Example:
+        >>> import featurekit as fk
         >>> import pandas as pd
-        >>> @register_dataset("twins", about="pairs of twins", licence="ours")
+        >>> @fk.register_dataset("twins", about="pairs of twins", licence="ours")
         ... def twins(path, *, year=""):
         ...     photographs = sorted(path.glob(f"*{year}.jpg"))
         ...     people = [photograph.stem.split("_")[0] for photograph in photographs]
@@ -238,10 +241,11 @@ def register_estimator(
         ModelError: it is no classifier and no regressor.
 
     Example:
+        >>> import featurekit as fk
         >>> from sklearn.linear_model import LogisticRegression
-        >>> register_estimator("my_lr", LogisticRegression(max_iter=500))
+        >>> fk.register_estimator("my_lr", LogisticRegression(max_iter=500))
         LogisticRegression(max_iter=500)
-        >>> @register_estimator("ridge_or_lr", about="linear, with little regularization")
+        >>> @fk.register_estimator("ridge_or_lr", about="linear, with little regularization")
         ... def make(target, random_state, n_jobs):
         ...     from sklearn.linear_model import LogisticRegression, Ridge
         ...     return Ridge(alpha=0.1) if target.is_regression else LogisticRegression(C=10)
@@ -283,8 +287,9 @@ def register_check(
         RegistrationError: the name is taken or is no name, or there is no such severity.
 
     Example:
+        >>> import featurekit as fk
         >>> from featurekit.findings import Finding
-        >>> @register_check("few_faces", title="a data set too small to compare on", severity="note")
+        >>> @fk.register_check("few_faces", title="a data set too small to compare on", severity="note")
         ... def few_faces(given):
         ...     n = len(given.manifest)
         ...     severity, advice = ("ok", "") if n >= 1000 else ("note", "Read intervals, not scores.")

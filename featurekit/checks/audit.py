@@ -57,6 +57,13 @@ class Audit:
         """Return the finding of a check."""
         return next(one for one in self.findings if one.name == name)
 
+    def frame(self) -> pd.DataFrame:
+        """Return a row a finding: finding, severity, count, of, what, what_to_do."""
+        return pd.DataFrame(
+            [(one.name, one.severity, one.count, one.of, one.what, one.advice) for one in self.findings],
+            columns=["finding", "severity", "count", "of", "what", "what_to_do"],
+        )
+
     def save(self, folder: Path) -> None:
         """Write folder/audit.json, which names no face, and folder/audit_rows.csv: finding, face_id."""
         facts = asdict(self)

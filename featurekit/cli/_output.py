@@ -1,6 +1,5 @@
 """What is printed: messages on one line each, tables, and the scores of runs."""
 
-import logging
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -24,18 +23,6 @@ def tell(text: str) -> None:
 def note(text: str) -> None:
     """Say what is good to know, beside the output."""
     tell(f"note: {text}")
-
-
-class _Log(logging.Handler):
-    """What the library notes while it works, a line each beside the output."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        tell(one_line(f"{record.levelname.lower()}: {record.getMessage()}"))
-
-
-def show_log() -> None:
-    """Let what the library notes be seen, warnings and worse."""
-    logging.getLogger("featurekit").handlers[:] = [_Log(logging.WARNING)]
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:

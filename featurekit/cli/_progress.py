@@ -7,13 +7,14 @@ from contextlib import contextmanager
 
 import typer
 
+from featurekit.api.progress_bar import bar
 from featurekit.progress import Pace, Standing
 
 
 @contextmanager
 def progress_bar(what: str, unit: str = "files") -> Iterator[Pace]:
     """Show a bar with rate and time left on a screen, a plain line now and then in a pipe."""
-    with _bar(what, unit) if sys.stderr.isatty() else _lines(what, unit) as pace:
+    with bar(what, unit) if sys.stderr.isatty() else _lines(what, unit) as pace:
         yield pace
 
 
@@ -35,26 +36,3 @@ def _lines(what: str, unit: str) -> Iterator[Pace]:
         typer.echo(said, err=True)
 
     yield Pace(line, unit)
-
-
-@contextmanager
-def _bar(what: str, unit: str) -> Iterator[Pace]:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[count]}"),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[doing]}"),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None, rate="", count="", doing="")
-
-        def update(at: Standing) -> None:
-            count = f"{at.done:,.1f}/{at.total:,}" if at.done % 1 else f"{at.done:,.0f}/{at.total:,}"
-            bar.update(task, completed=at.done, total=at.total, rate=at.rate, count=count, doing=at.doing)
-
-        yield Pace(update, unit)

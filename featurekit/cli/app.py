@@ -16,7 +16,6 @@ from typing import Annotated
 
 import typer
 
-from featurekit import __version__
 from featurekit.cli import (
     audit,
     cache,
@@ -29,12 +28,12 @@ from featurekit.cli import (
     report,
     weights,
 )
-from featurekit.cli._output import show_log
 from featurekit.cli._signals import Stopped, told_to_stop
 from featurekit.cli._workspace import State
 from featurekit.errors import FeaturekitError
 from featurekit.project import ProjectFolder
 from featurekit.text import one_line, write_out
+from featurekit.version import __version__
 
 app = typer.Typer(
     name="featurekit",
@@ -121,7 +120,6 @@ def main() -> None:
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     # torch makes this folder, for networks that it compiles, as it is imported: name one that is there.
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", os.sep)
-    show_log()
     _keep_lines_of_examples(app)
     # A name or label that the terminal's encoding lacks is written out; it must not end a command.
     if isinstance(sys.stdout, TextIOWrapper):

@@ -103,7 +103,8 @@ def kind_to_register(estimator: Any, name: str, trusted_types: Sequence[str] = (
     """
     from sklearn.base import clone, is_classifier, is_regressor
 
-    of_classes, of_years = is_classifier(estimator), is_regressor(estimator)
+    can_say = hasattr(estimator, "__sklearn_tags__")  # what is no estimator at all cannot
+    of_classes, of_years = can_say and is_classifier(estimator), can_say and is_regressor(estimator)
     path = _path(estimator)
     if not (of_classes or of_years):
         raise ModelError(f"{path} is no classifier and no regressor of scikit-learn.")

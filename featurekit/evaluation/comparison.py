@@ -33,7 +33,7 @@ from featurekit.evaluation.planning import Plan
 from featurekit.evaluation.provenance import made_with, now, parameters_of
 from featurekit.evaluation.readiness import RARE, check_networks, make_ready
 from featurekit.evaluation.replaced import forget, how_to_have_back, set_aside
-from featurekit.evaluation.results import Run
+from featurekit.evaluation.results import NOT_SAVED, Run
 from featurekit.faces.face import STATUSES
 from featurekit.inference.model import TrainedModel
 from featurekit.networks.backbones import BACKBONES
@@ -446,4 +446,4 @@ def _saved(run: Run, one: Plan, model: TrainedModel, models: Path) -> Run:
             if not one.kind.is_given:
                 raise
             why = str(error)
-    return replace(run, notes=(*run.notes, f"The model was not saved: {why}"))
+    return replace(run, notes=(*run.notes, f"{NOT_SAVED}{why}"))

@@ -151,6 +151,7 @@ def gather(
     margin_points: float = MARGIN_POINTS,
     margin_years: float = MARGIN_YEARS,
     seed: int = 0,
+    keep: bool = True,
     progress: Progress | None = None,
 ) -> Evidence | None:
     """Return the evidence on some runs: what was kept of these outcomes, else found anew and kept.
@@ -162,6 +163,7 @@ def gather(
         margin_points: points of accuracy that a cheaper model may lose against the best one, above 0.
         margin_years: years that it may lose.
         seed: of the random number generator.
+        keep: whether evidence that is found anew is kept in the folder.
         progress: told how far it is.
 
     Returns:
@@ -197,7 +199,10 @@ def gather(
             progress(done, n_steps)
 
     targets = {name: _of_target(outcomes, by_target[name], margins, seed, step) for name in sorted(by_target)}
-    Evidence(of=hashes, seed=seed, targets=targets).save(folder)
+    found = Evidence(of=hashes, seed=seed, targets=targets)
+    if not keep:
+        return found
+    found.save(folder)
     return Evidence.load(folder)  # as any later report will see it, to the last digit
 
 

@@ -74,7 +74,7 @@ def plan(
     manifest: Manifest,
     ledger: Ledger,
     *,
-    models: Sequence[str],
+    models: Sequence[str | ClassifierKind],
     targets: Sequence[str] | None = None,
     features: Sequence[str] | None = None,
     join: bool = False,
@@ -86,7 +86,7 @@ def plan(
     Args:
         manifest: whose labels.
         ledger: what has been extracted.
-        models: names of classifiers, or import paths of scikit-learn's or anybody's.
+        models: names of classifiers, import paths of scikit-learn's or anybody's, or classifiers.
         targets: names of targets; None for age_group, gender and age where there are labels.
         features: feature sets, parts joined by "+"; None for each default layer extracted and, where
             there are several, all of them joined.
@@ -137,9 +137,10 @@ def _check_faces_are_kept(kinds: Sequence[ClassifierKind], ledger: Ledger) -> No
         )
 
 
-def _kinds(models: Sequence[str]) -> list[ClassifierKind]:
+def _kinds(models: Sequence[str | ClassifierKind]) -> list[ClassifierKind]:
     """Return the classifiers that were asked for."""
-    kinds = [classifier_named(name) for name in dict.fromkeys(models)]
+    named = [one for number, one in enumerate(models) if one not in models[:number]]
+    kinds = [classifier_named(one) if isinstance(one, str) else one for one in named]
     for kind in kinds:  # before hours of fitting, not after
         if kind.needs and find_spec(kind.needs) is None:
             raise EngineError(
@@ -259,6 +260,11 @@ def _networks(kind: ClassifierKind, features: Sequence[str] | None, join: bool) 
     return [tuple(dict.fromkeys(part for parts in sets for part in parts))] if join else sets
 
 
+def full_names(features: str) -> tuple[str, ...]:
+    """Return the parts of a feature set, each as "backbone:layer"."""
+    return tuple(f"{backbone.name}:{layer}" for backbone, layer in _parts(features))
+
+
 def _parts(text: str) -> list[tuple[Backbone, str]]:
     """Return the networks and layers that are joined by "+"."""
     parts = [split_feature(part) for part in text.split("+")]
@@ -299,7 +305,7 @@ def _feature_sets(ledger: Ledger, features: Sequence[str] | None, join: bool) ->
     else:
         sets = []
         for text in features:
-            sets.append(tuple(f"{backbone.name}:{layer}" for backbone, layer in _parts(text)))
+            sets.append(full_names(text))
         if join:
             sets = [tuple(dict.fromkeys(part for parts in sets for part in parts))]
     for part in dict.fromkeys(part for parts in sets for part in parts):

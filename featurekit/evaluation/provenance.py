@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit import __version__
 from featurekit.data.datasets import DATASETS
 from featurekit.data.manifest import Manifest
 from featurekit.data.splits import FoldSet
@@ -29,6 +28,7 @@ from featurekit.faces.face import STATUSES
 from featurekit.networks.backbones import BACKBONES
 from featurekit.networks.engines import usable_cores
 from featurekit.registry import BUILTIN, Registry
+from featurekit.version import __version__
 
 
 def made_with(

@@ -19,6 +19,9 @@ from featurekit.evaluation.replaced import how_to_have_back
 from featurekit.files import whole_file, write_text
 from featurekit.project import ComparisonFolder
 
+# How the note of a run begins whose model could not be saved.
+NOT_SAVED = "The model was not saved: "
+
 
 @dataclass(frozen=True, kw_only=True)
 class Run:

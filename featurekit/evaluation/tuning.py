@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from featurekit.data.splits import Fold, subject_exclusive_folds
@@ -59,6 +60,22 @@ class Search:
     def summary(self) -> dict[str, Any]:
         """What a run keeps of it: the parameters chosen, their score, and of how many."""
         return {"parameters": dict(self.best), "score": self.score, "candidates": len(self.candidates)}
+
+    def frame(self) -> pd.DataFrame:
+        """Return a row a combination, the best first: its parameters, score, std and score of each split."""
+        columns: dict[str, Any] = {
+            name: [one[name] for one in self.candidates] for name in (self.candidates or ({},))[0]
+        }
+        if self.scores.size:
+            columns |= {"score": self.scores.mean(axis=1), "std": self.scores.std(axis=1)}
+            columns |= {f"split_{number}": of for number, of in enumerate(self.scores.T)}
+        found = pd.DataFrame(columns)
+        # Of equal ones the first is taken, here as in the search.
+        return (
+            found.sort_values("score", ascending=False, kind="stable", ignore_index=True)
+            if len(found)
+            else found
+        )
 
 
 def search(

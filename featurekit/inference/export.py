@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit import __version__
 from featurekit.errors import ModelError
 from featurekit.estimators._networks.augmentation import Change
 from featurekit.estimators._networks.estimator import CNN
@@ -26,6 +25,7 @@ from featurekit.estimators._networks.reading import VIEWS
 from featurekit.faces.align import TEMPLATES
 from featurekit.files import whole_file
 from featurekit.inference.model import TrainedModel
+from featurekit.version import __version__
 
 if TYPE_CHECKING:
     import torch

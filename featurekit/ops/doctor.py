@@ -21,12 +21,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import featurekit
 from featurekit.findings import Finding, Severity
 from featurekit.networks import weights, weights_table
 from featurekit.networks.engines import usable_cores
 from featurekit.registry import BUILTIN, SESSION, Package, problems
 from featurekit.text import first_line
+from featurekit.version import __version__
 
 # Module → distribution, of what decides numbers; openvino has a check of its own.
 LIBRARIES = {
@@ -83,7 +83,7 @@ def _found(name: str, severity: Severity, what: str, advice: str = "") -> Findin
 
 def check_python() -> Finding:
     """Say which Python runs which featurekit on which system."""
-    version = f"{platform.python_version()}, featurekit {featurekit.__version__}, {platform.platform()}"
+    version = f"{platform.python_version()}, featurekit {__version__}, {platform.platform()}"
     return _found("python", "ok", version)
 
 

@@ -8,9 +8,9 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from featurekit import __version__
 from featurekit.report.model import SIDE, SYNTHETIC, Answers, Code, Figure, Gallery, Page, Points, Table
 from featurekit.text import visible
+from featurekit.version import __version__
 
 
 def render_html(page: Page) -> str:

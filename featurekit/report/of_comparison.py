@@ -144,13 +144,14 @@ def weigh(
     )
 
 
-def write(weighed: Weighed, store: Store, *, faces: str = "none") -> Written:
-    """Write the report of a comparison into its folder.
+def write(weighed: Weighed, store: Store, *, faces: str = "none", page: Path | None = None) -> Written:
+    """Write the report of a comparison.
 
     Args:
         weighed: from weigh().
         store: where it is remembered where the faces are.
         faces: one of featurekit.report.gallery.FACES.
+        page: of the HTML page; None for report.html in the comparison's folder.
 
     Raises:
         WorkspaceError: faces are to be shown that are not at hand, or the folder cannot be written.
@@ -161,7 +162,7 @@ def write(weighed: Weighed, store: Store, *, faces: str = "none") -> Written:
         if weighed.manifest is None:
             raise WorkspaceError("The photographs are not here: --faces thumb needs the manifest.")
         errors = find_errors(folder, weighed.compared, weighed.evidence, weighed.manifest, store)
-    page = write_report(
+    written = write_report(
         folder,
         weighed.runs,
         folder.name,
@@ -169,8 +170,9 @@ def write(weighed: Weighed, store: Store, *, faces: str = "none") -> Written:
         Audit.load(folder),
         errors=errors,
         apart=weighed.apart,
+        page=page,
     )
-    return Written(page, shows_faces=any(one.subjects for one in (errors or {}).values()))
+    return Written(written, shows_faces=any(one.subjects for one in (errors or {}).values()))
 
 
 def write_changes_between(

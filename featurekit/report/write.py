@@ -26,11 +26,12 @@ def write_report(
     *,
     errors: Mapping[str, Errors] | None = None,
     apart: Mapping[str, str] | None = None,
+    page: Path | None = None,
 ) -> Path:
-    """Write report.html and report.md into a folder and return the path of report.html.
+    """Write a report as HTML and, beside it, as Markdown, and return the path of the HTML page.
 
     Args:
-        folder: where to.
+        folder: of the comparison.
         runs: what was compared; their order makes no difference.
         title: heading of the report.
         evidence: what the predictions say beyond the scores; None where they are not at hand.
@@ -38,11 +39,15 @@ def write_report(
         errors: target → its worst errors, whose faces the HTML page shows; None for none.
         apart: name of each run that cannot be compared with the others → why; None to find that out from
             the runs.
+        page: of the HTML page; None for report.html in the folder.
 
     Raises:
         WorkspaceError: there is no run, or the folder cannot be written.
     """
-    return write_page(folder, compose(runs, title, evidence, audit, errors=errors, apart=apart))
+    return write_page(
+        page or ComparisonFolder(folder).page,
+        compose(runs, title, evidence, audit, errors=errors, apart=apart),
+    )
 
 
 def write_changes(
@@ -66,15 +71,17 @@ def write_changes(
     Raises:
         WorkspaceError: they have no run in common, or the folder cannot be written.
     """
-    return write_page(folder, compose_changes(before, after, names, differences, apart))
+    return write_page(
+        ComparisonFolder(folder).page, compose_changes(before, after, names, differences, apart)
+    )
 
 
-def write_page(folder: Path, page: Page) -> Path:
-    """Write a page as report.html and report.md into a folder and return the path of report.html.
+def write_page(path: Path, page: Page) -> Path:
+    """Write a page as HTML and, beside it, as Markdown, and return the path of the HTML page.
 
     Raises:
         WorkspaceError: the folder cannot be written.
     """
-    write_text(ComparisonFolder(folder).markdown, render_markdown(page))
-    write_text(ComparisonFolder(folder).page, render_html(page))
-    return ComparisonFolder(folder).page
+    write_text(path.with_suffix(".md"), render_markdown(page))
+    write_text(path, render_html(page))
+    return path

@@ -22,6 +22,8 @@ from featurekit.errors import ManifestError
 from featurekit.files import read_plain
 
 MAX_BYTES = 2**32
+# What messages call a table that comes from no file.
+FRAME = Path("the DataFrame")
 
 # What may stand between cells, most usual first.
 _SEPARATORS = (",", ";", "\t", "|")
@@ -123,6 +125,24 @@ def read_table(
     if not len(table.cells):
         raise ManifestError(f"{path} has no rows.")
     return table
+
+
+def read_frame(frame: pd.DataFrame, *, known: Collection[str] = ()) -> TextTable:
+    """Return every cell of a DataFrame as text, "" where it holds none.
+
+    Args:
+        frame: a row a face; its index is not read.
+        known: names that are looked up in any capitals; two columns must not both be meant.
+
+    Raises:
+        ManifestError: it has no rows, or two columns have one name.
+    """
+    names = _names([str(name) for name in frame.columns], FRAME, known, is_text=False)
+    if not len(frame):
+        raise ManifestError(f"{FRAME} has no rows.")
+    columns = [frame.iloc[:, number] for number in range(frame.shape[1])]
+    cells = {name: _as_text(column) for name, column in zip(names, columns, strict=True)}
+    return TextTable(pd.DataFrame(cells).reset_index(drop=True))
 
 
 def _refuse_other_files(data: bytes, path: Path, ending: str) -> None:

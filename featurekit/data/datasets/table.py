@@ -33,7 +33,7 @@ from featurekit.data.cells import (
     read_years,
 )
 from featurekit.data.datasets import RawRows, dataset, one_of, unique_ids
-from featurekit.data.datasets._tables import TextTable, read_table
+from featurekit.data.datasets._tables import FRAME, TextTable, read_frame, read_table
 from featurekit.data.find import check_folder
 from featurekit.data.manifest import COLUMNS, label_names
 from featurekit.data.targets import age_group_of
@@ -96,9 +96,50 @@ def table(
     known = [column for column in _MAPPABLE if sized or column not in _SIDES]
     text = read_table(path, separator=separator, encoding=encoding, known=known)
     folder = Path(root) if root is not None else path.parent
+    return _raw_rows(text, path, folder, columns or {}, labels, missing, sized=sized)
+
+
+def rows_of_frame(
+    frame: pd.DataFrame,
+    *,
+    columns: Mapping[str, str],
+    root: Path | str,
+    labels: Sequence[str] = (),
+    box: str = "corners",
+    missing: Missing = USUAL,
+) -> RawRows:
+    """Return every row of a DataFrame; see table() for what is read how.
+
+    Args:
+        frame: a row a face.
+        columns: column of the manifest → column of the frame.
+        root: folder that the paths are relative to.
+        labels: further columns to keep as labels.
+        box: what the four numbers of a box are: "corners" (x1, y1, x2, y2) or "xywh" (x, y, width, height).
+        missing: which cells say that something is not known.
+
+    Raises:
+        ManifestError: a column is not in it, or holds something else than it should.
+    """
+    sized = one_of("box", box, ("corners", "xywh")) == "xywh"
+    text = read_frame(frame, known=[column for column in _MAPPABLE if sized or column not in _SIDES])
+    return _raw_rows(text, FRAME, Path(root), columns, labels, missing, sized=sized)
+
+
+def _raw_rows(
+    text: TextTable,
+    path: Path,
+    folder: Path,
+    columns: Mapping[str, str],
+    labels: Sequence[str],
+    missing: Missing,
+    *,
+    sized: bool,
+) -> RawRows:
+    """Return the rows of a table that has been read as text; path: what messages call it."""
     check_folder(folder)
     own = _label_columns(labels, text.cells, path)
-    used = _used_columns(columns or {}, own, text.cells, path, sized=sized)
+    used = _used_columns(columns, own, text.cells, path, sized=sized)
     reader = _Reader(_with_decimal_points(text, used), used, missing, path)
     rows = _rows(reader, text.cells, folder, own, sized=sized)
     rows["reason"] = ["bad_value" if row in text.bad else "" for row in range(len(rows))]

@@ -3,12 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.api.register import register_backbone
+import featurekit as fk
 
 BINS = 8
 
 
-@register_backbone(
+@fk.register_backbone(
     "tone_histogram",
     about="how often each of 8 tones of each colour occurs",
     layers={"tones": 24},

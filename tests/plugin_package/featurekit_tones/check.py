@@ -1,13 +1,13 @@
 """Whether there are enough people to compare anything on."""
 
-from featurekit.api.register import register_check
+import featurekit as fk
 from featurekit.checks.base import Given
 from featurekit.findings import Finding
 
 ENOUGH = 100
 
 
-@register_check("few_subjects", title="too few people to compare on", severity="warning")
+@fk.register_check("few_subjects", title="too few people to compare on", severity="warning")
 def few_subjects(given: Given) -> Finding:
     """Count the people of a data set."""
     n = len(set(given.manifest.subjects))

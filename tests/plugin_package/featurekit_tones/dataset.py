@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from featurekit.api.register import register_dataset
+import featurekit as fk
 
 
-@register_dataset("tones", about="portraits of even men and odd women", licence="public domain")
+@fk.register_dataset("tones", about="portraits of even men and odd women", licence="public domain")
 def tones(path: Path) -> pd.DataFrame:
     """Return every portrait of a folder, by name."""
     names = sorted(photograph.name for photograph in path.glob("*.png"))

@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.api.register import register_detector
+import featurekit as fk
 from featurekit.faces.detectors import Detection
 
 
-@register_detector("middle_square", about="the largest square in the middle of the picture")
+@fk.register_detector("middle_square", about="the largest square in the middle of the picture")
 def middle_square(pixels: NDArray[np.uint8], size: int) -> list[Detection]:
     """Return one face, without landmarks."""
     height, width = pixels.shape[:2]

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from featurekit.api.register import register_estimator
+import featurekit as fk
 
 
-@register_estimator(
+@fk.register_estimator(
     "nearest_mean",
     about="the class whose mean vector is the nearest",
     reads_target=lambda target: not target.is_regression,

@@ -1,0 +1,242 @@
+"""Data sets: from one of the known layouts, or from a DataFrame."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import pandas as pd
+
+from featurekit.api.progress_bar import LOG, Shown, shown
+from featurekit.api.project import Project, manifest_of, project_of
+from featurekit.data.manifest import REASONS, Manifest
+from featurekit.data.targets import TARGETS
+from featurekit.errors import ManifestError
+from featurekit.text import one_line
+
+AnyDataset = TypeVar("AnyDataset", bound="Dataset")
+
+_SHOWN_ROWS = 5  # that a note names
+_CORNERS = ("x1", "y1", "x2", "y2")
+# Columns of the manifest that are filled only where a column is named for them.
+_NOT_READ = ("face_id", "subject_id", "age", "age_group", "gender", "official_fold", "box")
+_NOT_LABELS = ("face_id", "image_path", "subject_id", "official_fold", "box", "content", "reason")
+
+
+class Dataset(Manifest):
+    """The faces of a data set: a row each, usable or with the reason why not.
+
+    A data set comes from `fk.load_dataset`, for a known layout of files, or from `Dataset.from_frame`. Its
+    order never changes: embeddings, splits and predictions are joined to it by position.
+
+    Attributes:
+        table: DataFrame with a row a face: face_id, image_path, subject_id, age (years), age_group, gender,
+            official_fold, box, content (sha256 of the file), reason (why the row is not used, or ""), and
+            further label columns.
+        root: folder that image_path is relative to.
+        info: where it came from, its licence, and the tally of what was wrong with the data.
+    """
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: pd.DataFrame,
+        *,
+        images: str,
+        labels: Mapping[str, str] | Sequence[str] = (),
+        subject: str | None = None,
+        root: str | Path = ".",
+        name: str = "frame",
+        fold: str | None = None,
+        box: str | Sequence[str] | None = None,
+        missing: str | Sequence[str] | None = None,
+        project: Project | str | Path | None = None,
+        progress: Shown = True,
+    ) -> Self:
+        """Make a data set from a DataFrame with a row a face, and save it as the project's.
+
+        Args:
+            frame: a row a face; its index is not read.
+            images: column of the image files' paths.
+            labels: label → column, e.g. ``{"age": "years", "gender": "sex", "beard": "beard"}``, or the
+                columns alone. "age" (years), "age_group" and "gender" are read as such, whatever the words
+                for them are; any other label is a set of classes.
+            subject: column of who is on the image; rows without one count as a person each. Without it,
+                nothing keeps one person's images on one side of a split.
+            root: folder that the paths are relative to.
+            name: what the data set, and its comparison, are called.
+            fold: column of the data set's own folds, numbered from 0.
+            box: column of the face's box as "x1 y1 x2 y2" in pixels, or the four columns.
+            missing: words that mean "not known"; see `fk.load_dataset`.
+            project: where it is saved; None for the current folder's.
+            progress: whether to show a bar; or a function of (files read, files to read).
+
+        Returns:
+            The data set.
+
+        Raises:
+            ManifestError: a column is not there or cannot be read as what it should be, or no row is usable.
+
+        Example:
+            >>> import pandas as pd, featurekit as fk
+            >>> people = pd.DataFrame({"file": ["anna.jpg"], "years": [31], "who": ["anna"]})
+            >>> fk.Dataset.from_frame(people, images="file", labels={"age": "years"}, subject="who")
+            Traceback (most recent call last):
+            featurekit.errors.ManifestError: None of the 1 rows of the DataFrame can be used. ...
+        """
+        from featurekit.cache.file_index import FileIndex
+        from featurekit.data.prepare import prepare_frame
+
+        columns, own = _columns(frame, images, labels, subject, fold, box)
+        place = project_of(project)
+        named = frame.rename(columns={column: label for label, column in own.items()})
+        index = FileIndex(place.folder.file_index)
+        with index as files, shown(progress, "reading", "files") as told:
+            found = prepare_frame(
+                named,
+                name=name,
+                columns=columns,
+                labels=list(own),
+                root=Path(root),
+                missing=missing,
+                content_of=files.content_of,
+                progress=told,
+            )
+        return _saved(cls(found.table, found.root, found.info), place)
+
+    def describe(self) -> pd.DataFrame:
+        """Return how many rows are usable, and why the others are not.
+
+        Returns:
+            DataFrame with the index "reason" ("usable" first) and the columns "rows" and "meaning".
+        """
+        counts = self.table["reason"].value_counts()
+        rows = {"usable": (int(self.usable.sum()), "has a label, and its file can be read")}
+        rows |= {reason: (int(counts[reason]), REASONS[reason]) for reason in REASONS if reason in counts}
+        found = pd.DataFrame.from_dict(rows, orient="index", columns=["rows", "meaning"])
+        return found.rename_axis("reason")
+
+    @property
+    def targets(self) -> list[str]:
+        """Labels that models can be fitted for: those of which some usable row has one."""
+        names = [str(name) for name in self.table.columns if name not in _NOT_LABELS]
+        ordered = [name for name in TARGETS if name in names]
+        ordered += [name for name in names if name not in TARGETS]
+        return [name for name in ordered if self.labelled(self.target(name)).any()]
+
+    def __repr__(self) -> str:
+        n_usable = int(self.usable.sum())
+        n_subjects = len(set(self.subjects[self.usable]))
+        return (
+            f"Dataset({self.name!r}: {len(self):,} rows, {n_usable:,} usable, of {n_subjects:,} subjects;"
+            f" labels: {', '.join(self.targets) or 'none'})"
+        )
+
+
+def load_dataset(
+    name: str,
+    path: str | Path | None = None,
+    *,
+    project: Project | str | Path | None = None,
+    progress: Shown = True,
+    **options: Any,
+) -> Dataset:
+    """Read a data set, judge every row of it, and save it as the project's (manifest.csv).
+
+    It is what `featurekit prepare` does. A row that cannot be used stays in the table with its reason.
+
+    Args:
+        name: of the layout, e.g. "utkface", "adience", "image_folder", "table", "synthetic"; see
+            `featurekit list datasets`.
+        path: folder of the data set, or file of a table; for "synthetic", where the portraits are drawn.
+        project: where it is saved; None for the current folder's.
+        progress: whether to show a bar; or a function of (files read, files to read).
+        options: of the layout, e.g. ``protocol="repaired"`` for adience. All have ``missing``: words that
+            mean "not known" in any column, instead of the usual ones.
+
+    Returns:
+        The data set.
+
+    Raises:
+        UnknownNameError: there is no such layout.
+        ManifestError: the data set is not there, is not laid out like that, or no row is usable.
+
+    Example:
+        >>> import featurekit as fk
+        >>> data = fk.load_dataset("synthetic", "portraits", subjects=8)    # doctest: +SKIP
+        >>> data.describe()                                                 # doctest: +SKIP
+    """
+    from featurekit.cache.file_index import FileIndex
+    from featurekit.data.datasets import DATASETS
+    from featurekit.data.prepare import prepare
+
+    reader = DATASETS[name]
+    if path is None:
+        raise ManifestError(f"Say where {reader.name} lies: fk.load_dataset({name!r}, PATH).")
+    place = project_of(project)
+    with FileIndex(place.folder.file_index) as files, shown(progress, "reading", "files") as told:
+        found = prepare(name, Path(path), content_of=files.content_of, progress=told, **options)
+    return _saved(Dataset(found.table, found.root, found.info), place)
+
+
+def dataset_of(project: Project | str | Path | None = None) -> Dataset:
+    """Return the data set that a project has.
+
+    Raises:
+        ManifestError: none has been loaded yet.
+    """
+    found = manifest_of(project_of(project))
+    return Dataset(found.table, found.root, found.info)
+
+
+def _columns(
+    frame: pd.DataFrame,
+    images: str,
+    labels: Mapping[str, str] | Sequence[str],
+    subject: str | None,
+    fold: str | None,
+    box: str | Sequence[str] | None,
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return column of the manifest → column of the frame, and label of the user's own → column.
+
+    A column that is not named is not read, even where it is called like one of the manifest's.
+    """
+    if isinstance(labels, str):
+        labels = [labels]
+    wanted = dict(labels) if isinstance(labels, Mapping) else {label: label for label in labels}
+    columns = dict.fromkeys((*_NOT_READ, *_CORNERS), "")
+    columns |= {"image_path": images, "subject_id": subject or "", "official_fold": fold or ""}
+    if isinstance(box, str):
+        columns["box"] = box
+    elif box is not None:
+        if len(box) != 4:
+            raise ManifestError(f"A box is one column, or four: x1, y1, x2, y2. Got {list(box)} instead.")
+        columns |= dict(zip(_CORNERS, box, strict=True))
+    own = {label: column for label, column in wanted.items() if label not in ("age", "age_group", "gender")}
+    columns |= {label: column for label, column in wanted.items() if label not in own}
+    for label, column in own.items():
+        if label != column and label in frame:
+            raise ManifestError(
+                f"The label '{label}' is to be read from column '{column}', and the DataFrame has a column"
+                f" '{label}' too. Call the label otherwise, or drop that column."
+            )
+    return columns, own
+
+
+def _saved(dataset: AnyDataset, project: Project) -> AnyDataset:
+    """Save a data set as the project's, note what is wrong with its rows, and return it."""
+    dataset.save(project.folder.manifest)
+    for note in dataset.info.get("notes", ()):
+        LOG.warning(one_line(str(note)))
+    unusable = int((~dataset.usable).sum())
+    n_bad = int(dataset.info.get("n_bad_cells", 0))
+    if n_bad:
+        cells = dataset.info.get("bad_cells", [])[:_SHOWN_ROWS]
+        said = "; ".join(
+            f"row {cell['row']}, {cell['column']}: '{cell['value']}' {cell['problem']}" for cell in cells
+        )
+        LOG.warning(one_line(f"{n_bad:,} cells cannot be read and count as missing: {said}"))
+    if unusable:
+        LOG.warning(
+            "%s of %s rows cannot be used; dataset.describe() says why.", f"{unusable:,}", f"{len(dataset):,}"
+        )
+    return dataset

@@ -1,0 +1,58 @@
+"""How far something is: a bar in a terminal or a notebook."""
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from featurekit.progress import Pace, Standing
+
+# What a function of the front door is told: True for a bar where somebody can see one, False for nothing, or
+# a function that is called with how many of how many are done.
+Shown = bool | Callable[[float, int], None]
+
+LOG = logging.getLogger("featurekit")
+
+
+@contextmanager
+def shown(progress: Shown, what: str, unit: str) -> Iterator[Pace]:
+    """Show how far something is, as the caller asked for it; see Shown."""
+    if callable(progress):
+        told: Callable[[float, int], None] = progress
+        yield Pace(lambda at: told(at.done, at.total), unit)
+    elif progress and (in_notebook() or sys.stderr.isatty()):
+        with bar(what, unit) as pace:
+            yield pace
+    else:
+        yield Pace(lambda _: None, unit)
+
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return type(shell).__name__ == "ZMQInteractiveShell"
+
+
+@contextmanager
+def bar(what: str, unit: str) -> Iterator[Pace]:
+    """Show a bar with rate and time left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[count]}"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[doing]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as drawn:
+        task = drawn.add_task(what, total=None, rate="", count="", doing="")
+
+        def update(at: Standing) -> None:
+            count = f"{at.done:,.1f}/{at.total:,}" if at.done % 1 else f"{at.done:,.0f}/{at.total:,}"
+            drawn.update(task, completed=at.done, total=at.total, rate=at.rate, count=count, doing=at.doing)
+
+        yield Pace(update, unit)

@@ -1,0 +1,69 @@
+"""A project: the folder that holds a data set's table, its cache, models and comparisons."""
+
+import os
+from pathlib import Path
+
+from featurekit.data.manifest import Manifest
+from featurekit.errors import ManifestError
+from featurekit.project import ProjectFolder
+
+# The variable that names the project of the command line, and of functions that are given none.
+VARIABLE = "FEATUREKIT_WORKSPACE"
+
+
+class Project:
+    """The folder that an analysis works in.
+
+    It holds the table of the data set (manifest.csv), the cache of faces and embeddings, fitted models and
+    comparisons: the same files that the command line reads and writes. A function that is given no project
+    uses the current folder, or the one that the environment variable FEATUREKIT_WORKSPACE names.
+
+    Args:
+        folder: the folder; it is made when something is first written into it.
+
+    Attributes:
+        folder: the paths of the project.
+
+    Example:
+        >>> import featurekit as fk
+        >>> fk.Project("faces-2026")
+        Project('faces-2026')
+    """
+
+    def __init__(self, folder: str | Path = ".") -> None:
+        self.folder = ProjectFolder(Path(folder))
+
+    def __repr__(self) -> str:
+        return f"Project({str(self.folder.root)!r})"
+
+    @property
+    def models(self) -> list[str]:
+        """Names of the models that were saved in models/."""
+        found = self.folder.models
+        return sorted(path.name for path in found.iterdir() if path.is_dir()) if found.is_dir() else []
+
+    @property
+    def comparisons(self) -> list[str]:
+        """Names of the comparisons below reports/."""
+        return [path.name for path in self.folder.comparisons()]
+
+
+def project_of(place: Project | str | Path | None) -> Project:
+    """Return the project that a function was given; None means the current folder's, as for a command."""
+    if isinstance(place, Project):
+        return place
+    return Project(os.environ.get(VARIABLE, ".") if place is None else place)
+
+
+def manifest_of(project: Project) -> Manifest:
+    """Return the table of the project's data set.
+
+    Raises:
+        ManifestError: no data set has been loaded yet.
+    """
+    path = project.folder.manifest
+    if not path.is_file():
+        raise ManifestError(
+            f"There is no {path} yet. First: featurekit prepare DATASET PATH (see featurekit list datasets)."
+        )
+    return Manifest.load(path)

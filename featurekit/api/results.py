@@ -1,0 +1,417 @@
+"""What came out of a comparison, to hold, look at and go on with."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from featurekit.api.arguments import threads_of
+from featurekit.api.data import Dataset
+from featurekit.api.embed import Embeddings, features_of, joined_ledger
+from featurekit.api.progress_bar import LOG, Shown, shown
+from featurekit.checks.audit import Audit
+from featurekit.data.manifest import Manifest
+from featurekit.errors import FoldError, ManifestError, WorkspaceError
+from featurekit.estimators import ClassifierKind, Resources
+from featurekit.estimators.given import kind_of_saved
+from featurekit.evaluation.comparable import set_apart
+from featurekit.evaluation.evidence import MARGIN_POINTS, MARGIN_YEARS, Evidence, gather
+from featurekit.evaluation.outcomes import collect
+from featurekit.evaluation.results import Run, some_runs
+from featurekit.networks.engines import usable_cores
+from featurekit.project import ComparisonFolder
+from featurekit.registry import unknown
+from featurekit.report import frames
+from featurekit.report.select import apart_from, best_first, model_name, targets_of
+
+
+class Results:
+    """The results of a comparison: what `fk.evaluate` and `fk.load_results` return.
+
+    Runs that were not scored on the same faces, labels and subjects as the others are set apart: they are
+    in `apart`, with the reason, and in no ranking.
+
+    Args:
+        runs: what came out, a model on a set of features for a target each.
+        folder: of the comparison.
+        data: whose faces; None where the comparison has only what it kept.
+        kinds: models that are objects, by name.
+
+    Attributes:
+        runs: as they were given.
+        folder: of the comparison.
+        data: whose faces, or None.
+        plot: figures; e.g. ``results.plot.accuracy()``.
+    """
+
+    def __init__(
+        self,
+        runs: Sequence[Run],
+        folder: Path,
+        data: Manifest | None = None,
+        *,
+        kinds: Mapping[str, ClassifierKind] | None = None,
+    ) -> None:
+        self.runs, self.folder, self.data = tuple(runs), Path(folder), data
+        self.kinds = dict(kinds or {})
+
+    @cached_property
+    def _set_apart(self) -> dict[str, str]:
+        return set_apart(self.runs, self.data)
+
+    @cached_property
+    def evidence(self) -> Evidence | None:
+        """Intervals, differences and slices, which are computed when they are first asked for.
+
+        None where the models' answers are not at hand.
+        """
+        compared = [run for run in self.runs if run.name not in self._set_apart]
+        whole = len(self.runs) == len(ComparisonFolder(self.folder).all_runs())
+        with shown(True, "comparing", "pieces") as told:
+            return gather(self.folder, compared, self.data, keep=whole, progress=told)
+
+    @property
+    def apart(self) -> dict[str, str]:
+        """Runs that cannot be compared with the others, by name, each with the reason."""
+        return apart_from(self.runs, self.evidence, self._set_apart)
+
+    @property
+    def targets(self) -> list[str]:
+        """What was read."""
+        return targets_of(self.runs)
+
+    @property
+    def plot(self) -> Any:
+        """Figures of these results, each with ``.plot(ax=None)``, ``.frame()`` and ``.help()``."""
+        from featurekit.api.plots import Plots
+
+        return Plots(self._ranked(None), self.evidence, self.folder)
+
+    def frame(self, target: str | None = None, *, long: bool = False) -> pd.DataFrame:
+        """Return the scores of all models, best first, with their intervals.
+
+        Args:
+            target: only of this one; None for all.
+            long: whether to return a row for each score of each model instead of a row a model.
+
+        Returns:
+            The wide table has the columns target, features, model, role, then for each score its mean over
+            the splits (shares between 0 and 1, years), _std, _low and _high (95 % interval over subjects) and
+            _all_rows, then n_faces, n_subjects, seconds and bytes. The long one has target, features, model,
+            role, run, score, rows, value, std, low and high.
+
+        Example:
+            >>> results.frame()[["model", "accuracy", "accuracy_low"]]    # doctest: +SKIP
+        """
+        make = frames.scores_frame if long else frames.ranking_frame
+        return make(self._ranked(target), self.evidence)
+
+    def differences(self, target: str | None = None) -> pd.DataFrame:
+        """Return how every two models compare on the faces that both have read.
+
+        Args:
+            target: only of this one; None for all.
+
+        Returns:
+            A row a pair, the better one first: target, first, second, score, gain, low, high (95 % interval
+            over subjects), p_value (adjusted for all pairs of the target) and is_shown.
+
+        Raises:
+            WorkspaceError: the models' answers are not at hand.
+        """
+        return frames.differences_frame(self._ranked(target), self._known())
+
+    def slices(self, target: str | None = None) -> pd.DataFrame:
+        """Return for whom the best model of each target works, and for whom not, worst first.
+
+        Args:
+            target: only of this one; None for all.
+
+        Returns:
+            A row a slice: target, model, slice, score, value, low, high, gap (to all other faces), p_value
+            (adjusted for all slices), n_faces and n_subjects.
+
+        Raises:
+            WorkspaceError: the models' answers are not at hand.
+        """
+        return frames.slices_frame(self._ranked(target), self._known())
+
+    def predictions(self, model: str | None = None, target: str | None = None) -> pd.DataFrame:
+        """Return what each model said of each face, as a model that had not seen its subject.
+
+        Args:
+            model: a model's name ("svm") or a run's; None for all of the target.
+            target: what was read; it may be left out where there is only one.
+
+        Returns:
+            A row for each face and model: run, face_id (the row's number where only that is kept), subject (a
+            number), fold, true, predicted, and the probability of each class as p_CLASS.
+        """
+        name = self._one_target(target)
+        runs = [self._named(model, name)] if model is not None else self._ranked(name)
+        tables = []
+        for run in runs:
+            path = ComparisonFolder(self.folder).prediction(run.name)
+            if path.is_file():
+                table = pd.read_parquet(path)
+            else:
+                kept = collect(self.folder, [run.name]).tables.get(run.name)
+                if kept is None:
+                    raise WorkspaceError(f"The answers of {run.name} are not in {self.folder}.")
+                table = kept.rename(columns={"row": "face_id"})
+            table.insert(0, "run", run.name)
+            tables.append(table)
+        return pd.concat(tables, ignore_index=True)
+
+    def best(self, target: str | None = None) -> "Result":
+        """Return the best trained model of a target, by the score that the ranking goes by.
+
+        Args:
+            target: what is read; it may be left out where there is only one.
+        """
+        ranked = [run for run in self._ranked(self._one_target(target)) if not run.is_baseline]
+        if not ranked:
+            raise WorkspaceError("There is no trained model among these results, only baselines.")
+        return Result(self, ranked[0])
+
+    def __getitem__(self, name: str) -> "Result":
+        """Return one model: by the name of its run, or its own name where one run has it."""
+        return Result(self, self._named(name, None))
+
+    def __iter__(self) -> Iterator["Result"]:
+        return (Result(self, run) for run in self._ranked(None))
+
+    def __len__(self) -> int:
+        return len(self.runs)
+
+    def report(
+        self,
+        path: str | Path | None = None,
+        *,
+        faces: str = "none",
+        margin_points: float | None = None,
+        margin_years: float | None = None,
+    ) -> Path:
+        """Write the comparison report: one HTML page that works offline, and the same as Markdown beside it.
+
+        Args:
+            path: of the page, e.g. "report.html"; None for report.html in the comparison's folder, which is
+                what `featurekit report` writes, of all its runs.
+            faces: "none", or "thumb" to show, on the HTML page alone, the faces that are read worst.
+            margin_points: points of accuracy that a cheaper model may lose against the best one and still be
+                recommended; None for 1.
+            margin_years: years that it may lose; None for 0.1.
+
+        Returns:
+            Path of the page.
+        """
+        from featurekit.cache.store import Store
+        from featurekit.report.of_comparison import Weighed, write
+
+        page = None if path is None else Path(path)
+        if page is not None and page.suffix.lower() not in (".html", ".htm"):
+            raise WorkspaceError(f"A report is an .html file. Got '{page.name}' instead.")
+        compared = [run for run in self.runs if run.name not in self._set_apart]
+        with shown(True, "comparing", "pieces") as told:
+            evidence = gather(
+                self.folder,
+                compared,
+                self.data,
+                margin_points=MARGIN_POINTS if margin_points is None else margin_points,
+                margin_years=MARGIN_YEARS if margin_years is None else margin_years,
+                keep=page is None,
+                progress=told,
+            )
+        apart = apart_from(self.runs, evidence, self._set_apart)
+        for name, why in apart.items():
+            LOG.warning("%s is set apart: %s", name, why)
+        weighed = Weighed(
+            folder=self.folder,
+            manifest=self.data,
+            runs=self.runs,
+            compared=tuple(compared),
+            evidence=evidence,
+            apart=apart,
+        )
+        store = Store(ComparisonFolder(self.folder).project.cache)
+        return write(weighed, store, faces=faces, page=page).page
+
+    def audit(self) -> Audit | None:
+        """Return what was found wrong with the data; None where `fk.audit` has not looked."""
+        return Audit.load(self.folder)
+
+    def __repr__(self) -> str:
+        models = len({run.classifier_name for run in self.runs})
+        return (
+            f"Results({self.folder.name!r}: {len(self.runs)} runs of {models} models for"
+            f" {', '.join(self.targets)})"
+        )
+
+    def _repr_html_(self) -> str:
+        from featurekit.report.notebook import results_html
+
+        return results_html(self._ranked(None), self.evidence, self.folder.name, self.apart)
+
+    def _known(self) -> Evidence:
+        if self.evidence is None:
+            raise WorkspaceError(
+                f"The models' answers are not in {self.folder}, so that nothing can be compared face by face."
+            )
+        return self.evidence
+
+    def _ranked(self, target: str | None) -> list[Run]:
+        """Return the runs that can be compared, best first, of one target or target by target."""
+        names = self.targets if target is None else [self._one_target(target)]
+        apart = self.apart
+        runs = [run for run in self.runs if run.name not in apart]
+        return [run for name in names for run in best_first([one for one in runs if one.target == name])]
+
+    def _one_target(self, target: str | None) -> str:
+        """Return the target that is meant.
+
+        Raises:
+            WorkspaceError: it is unknown, or left out where there are several.
+        """
+        if target is None and len(self.targets) == 1:
+            return self.targets[0]
+        if target is None:
+            raise WorkspaceError(
+                f"Say which target: target='{self.targets[0]}'. There are {', '.join(self.targets)}."
+            )
+        if target not in self.targets:
+            raise WorkspaceError(unknown("target of these results", target, self.targets))
+        return target
+
+    def _named(self, name: str, target: str | None) -> Run:
+        """Return the run that is called so, or whose model is.
+
+        Raises:
+            WorkspaceError: none is, or several are.
+        """
+        runs = [run for run in self.runs if target in (None, run.target)]
+        found = [run for run in runs if run.name == name] or [
+            run for run in runs if name in (run.classifier_name, run.classifier, model_name(run))
+        ]
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            known = sorted({run.classifier_name for run in runs} | {run.name for run in runs})
+            raise WorkspaceError(unknown("model of these results", name, known))
+        several = ", ".join(run.name for run in found)
+        raise WorkspaceError(f"'{name}' means several runs: {several}. Name one of them.")
+
+
+class Result:
+    """One model of a comparison: a classifier on a set of features for one target.
+
+    Attributes:
+        run: everything that is recorded of it.
+    """
+
+    def __init__(self, results: Results, run: Run) -> None:
+        self._results, self.run = results, run
+
+    @property
+    def name(self) -> str:
+        """Name of the run, unique within the comparison."""
+        return self.run.name
+
+    @property
+    def scores(self) -> "pd.Series[float]":
+        """Its scores on the faces found: means over the splits, shares between 0 and 1."""
+        means = {frames.column_of(name): one["mean"] for name, one in self.run.scores.items()}
+        return pd.Series(means, name=self.name, dtype=float)
+
+    def predictions(self) -> pd.DataFrame:
+        """Return what it said of each face; see Results.predictions."""
+        return self._results.predictions(self.name, self.run.target)
+
+    def fit(
+        self,
+        data: Manifest,
+        X: Embeddings | Sequence[Embeddings],
+        *,
+        n_jobs: int | None = None,
+        progress: Shown = True,
+    ) -> Any:
+        """Fit the model on all faces of the comparison, with the calibration that the splits taught.
+
+        It is the model that ``save_models=True``, or `featurekit fit`, saves.
+
+        Args:
+            data: the data set that it was evaluated on.
+            X: the embeddings that it was evaluated on.
+            n_jobs: how many threads; None or -1 for one a core.
+            progress: whether to show a bar.
+
+        Returns:
+            The model: ``.predict(images)``, ``.save(folder)``.
+
+        Raises:
+            EmbeddingError: the embeddings are others than those that it was evaluated on.
+            FoldError: the data set has other rows.
+        """
+        from featurekit.api.model import Model
+        from featurekit.evaluation.refit import fit_on_all
+
+        several = features_of(X)
+        threads = threads_of(n_jobs) or usable_cores()
+        with shown(progress, "fitting", "fits") as told:
+
+            def tell(text: str, share: float) -> None:
+                told.tell(text)
+                told(share, 1)
+
+            trained = fit_on_all(
+                self.run,
+                self._results.kinds.get(self.run.classifier) or kind_of_saved(self.run.classifier),
+                self._results.folder,
+                data,
+                joined_ledger(several),
+                several[0].store,
+                resources=Resources(threads=threads, progress=tell),
+            )
+        return Model(trained)
+
+    def __repr__(self) -> str:
+        shown_scores = ", ".join(f"{name} {value:.3f}" for name, value in self.scores.head(3).items())
+        return f"Result({self.name!r}: {shown_scores})"
+
+
+def load_results(folder: str | Path) -> Results:
+    """Return the results of a comparison, whoever made it: this library or the command line.
+
+    Args:
+        folder: of the comparison, e.g. "reports/utkface".
+
+    Returns:
+        The results, with the project's data set where it is the one that they are of.
+
+    Raises:
+        WorkspaceError: there is no run in the folder.
+
+    Example:
+        >>> import featurekit as fk
+        >>> fk.load_results("reports/utkface-builtin").frame()    # doctest: +SKIP
+    """
+    place = Path(folder).absolute()
+    if not place.is_dir():
+        raise WorkspaceError(f"There is no folder {folder}. Comparisons are below reports/ of a project.")
+    return Results(some_runs(place), place, _data_of(place))
+
+
+def _data_of(folder: Path) -> Dataset | None:
+    """Return the data set that a comparison is of; None where it is not at hand."""
+    from featurekit.data.splits import FoldSet
+
+    files = ComparisonFolder(folder)
+    if not files.folds.is_file():
+        return None
+    try:
+        found = Manifest.load(files.project.manifest)
+        FoldSet.load(files.folds).check_rows(found.table["face_id"].to_numpy(dtype=str), folder)
+    except (ManifestError, FoldError):
+        return None
+    return Dataset(found.table, found.root, found.info)

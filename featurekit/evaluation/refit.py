@@ -1,0 +1,123 @@
+"""The model of a run whose splits are done: fitted on all faces, with what the splits taught of it."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit.cache.store import Store
+from featurekit.data.manifest import Manifest
+from featurekit.data.splits import FoldSet
+from featurekit.embeddings.index import Ledger
+from featurekit.embeddings.recipe import describe_weights
+from featurekit.embeddings.vectors import load_embeddings
+from featurekit.errors import EmbeddingError, WorkspaceError
+from featurekit.estimators import ClassifierKind, Resources
+from featurekit.evaluation.examples import Examples, examples_of
+from featurekit.evaluation.final_fit import final_model
+from featurekit.evaluation.fitting import Fitting
+from featurekit.evaluation.out_of_fold import OutOfFold
+from featurekit.evaluation.outcomes import read_predictions
+from featurekit.evaluation.planning import Plan, full_names
+from featurekit.evaluation.results import NOT_SAVED, Run
+from featurekit.inference.model import TrainedModel
+from featurekit.networks.engines import usable_cores
+from featurekit.project import ComparisonFolder
+
+
+def fit_on_all(
+    run: Run,
+    kind: ClassifierKind,
+    folder: Path,
+    manifest: Manifest,
+    ledger: Ledger,
+    store: Store,
+    *,
+    resources: Resources | None = None,
+) -> TrainedModel:
+    """Return the model of a run, fitted on all faces: the one that is saved where models are saved.
+
+    Args:
+        run: of a comparison, no ensemble.
+        kind: which classifier it is of.
+        folder: of the comparison.
+        manifest: whose faces.
+        ledger: how the run's vectors were made.
+        store: where they are.
+        resources: what may be used; None for every core.
+
+    Raises:
+        EmbeddingError: the vectors are others than those that the run read.
+        FoldError: the comparison's splits are of other rows.
+        WorkspaceError: its predictions are not here.
+    """
+    if run.parameters.get("members"):
+        raise WorkspaceError(
+            f"{run.name} is the mean of other runs: fit its members, and average what they say."
+        )
+    seen = run.seen(manifest)
+    plan = Plan(seen.target(run.target), full_names(run.features), kind, run.variation)
+    files = ComparisonFolder(folder)
+    folds = FoldSet.load(files.folds)
+    folds.check_rows(manifest.table["face_id"].to_numpy(dtype=str), folder)
+    recipes = [ledger.recipes[part] for part in plan.reads if part in ledger.recipes]
+    # As JSON, in which a run that was read has lists for tuples.
+    if json.dumps(run.recipes) != json.dumps([asdict(recipe) for recipe in recipes]):
+        raise EmbeddingError(
+            f"{run.name} read vectors of {run.features} that are not these. Give the embeddings that it was"
+            " evaluated on."
+        )
+    vectors = load_embeddings(manifest, recipes, ledger.settings, store)
+    examples = examples_of(seen, plan, vectors)
+    fitting = Fitting(
+        blocks=vectors.blocks,
+        networks=plan.networks,
+        parameters=run.variation,
+        seed=run.seed,
+        tune=run.tuned,
+        resources=resources or Resources(threads=usable_cores()),
+    )
+    return final_model(
+        run.name,
+        plan,
+        examples,
+        _out_of_fold(run, files.prediction(run.name), manifest, examples),
+        fitting,
+        manifest=seen,
+        folds=folds,
+        settings=ledger.settings,
+        recipes=recipes,
+        weights=describe_weights(recipes, ledger.settings, plan.networks),
+        notes=[note for note in run.notes if not note.startswith(NOT_SAVED)],
+    )
+
+
+def _out_of_fold(run: Run, path: Path, manifest: Manifest, examples: Examples) -> OutOfFold:
+    """Return what the models of the splits said of each face, as it was kept."""
+    table = read_predictions(path)
+    rows = {name: row for row, name in enumerate(manifest.table["face_id"])}
+    place = {row: position for position, row in enumerate(examples.rows.tolist())}
+    positions = np.array([place[rows[name]] for name in table["face_id"]], dtype=np.intp)
+    fold = np.full(len(examples.rows), -1, dtype=np.intp)
+    fold[positions] = table["fold"]
+    target = examples.target
+    if target.is_regression:
+        said: NDArray[Any] = np.full(len(fold), np.nan)
+        said[positions] = table["predicted"]
+        proba = np.full((len(fold), 0), np.nan)
+    else:
+        said = np.zeros(len(fold), dtype=np.intp)
+        said[positions] = target.encode(list(table["predicted"]))
+        proba = np.full((len(fold), len(target.classes)), np.nan)
+        proba[positions] = table[[f"p_{label}" for label in target.classes]].to_numpy(float)
+    return OutOfFold(
+        fold=fold,
+        predicted=said,
+        probabilities=proba,
+        seconds_fit=run.seconds["fit"],
+        seconds_predict=run.seconds["predict"],
+        fitted=None,
+    )

@@ -1,0 +1,216 @@
+"""The results of a comparison as tables for pandas: the numbers of the report, before they are set.
+
+Shares are between 0 and 1, years and groups are years and groups, and missing numbers are NaN.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from featurekit.evaluation.evidence import Evidence, TargetEvidence
+from featurekit.evaluation.results import Run
+from featurekit.evaluation.score_kinds import SCORES
+from featurekit.report.cells import finite
+from featurekit.report.select import best_first, role, targets_of
+
+# What a score is called in the field, where that is another name than the one it is stored by.
+COLUMN_OF = {"exact": "accuracy", "one_off": "within_one_group"}
+_NAN = float("nan")
+
+
+def column_of(score: str) -> str:
+    """Return what the column of a score is called.
+
+    >>> column_of("exact"), column_of("macro_f1")
+    ('accuracy', 'macro_f1')
+    """
+    return COLUMN_OF.get(score, score)
+
+
+def ranking_frame(runs: Sequence[Run], evidence: Evidence | None) -> pd.DataFrame:
+    """Return a row a run, best first within a target, with a column for each number.
+
+    Args:
+        runs: of one comparison.
+        evidence: on these runs; None where there is none, so that there are no intervals.
+
+    Returns:
+        Columns: target, features, model, role ("baseline", "off_the_shelf" or ""), then for each score its
+        mean over the splits, _std over the splits, _low and _high (the ends of the 95 % interval over
+        subjects) and _all_rows (images without a face counting as wrong), n_faces, n_subjects, the seconds
+        of extraction, of all fits and of predicting 1,000 faces, bytes of the saved model, and run, its name.
+    """
+    rows = []
+    for run in _ordered(runs):
+        row = _names(run)
+        for score in _scores(run.scores):
+            name = column_of(score)
+            row[name] = _number(run.scores[score]["mean"])
+            row[f"{name}_std"] = _number(run.scores[score].get("spread"))
+            row[f"{name}_low"], row[f"{name}_high"] = _interval(evidence, run, score)
+            if score in run.scores_all_rows:
+                row[f"{name}_all_rows"] = _number(run.scores_all_rows[score]["mean"])
+        predict = finite(run.seconds.get("predict"))
+        row |= {
+            "n_faces": run.n_tested,
+            "n_subjects": run.n_subjects,
+            "seconds_extract": _number(run.seconds.get("extract")),
+            "seconds_fit": _number(run.seconds.get("fit")),
+            "seconds_predict_1000": _NAN
+            if predict is None or not run.n_tested
+            else predict / run.n_tested * 1000,
+            "bytes": run.bytes_on_disk,
+            "run": run.name,
+        }
+        rows.append(row)
+    last = ["n_faces", "n_subjects", "seconds_extract", "seconds_fit", "seconds_predict_1000", "bytes", "run"]
+    frame = pd.DataFrame(rows)
+    # Scores that only some targets have must not push the counts between them.
+    return frame[[name for name in frame if name not in last] + [name for name in last if name in frame]]
+
+
+def scores_frame(runs: Sequence[Run], evidence: Evidence | None) -> pd.DataFrame:
+    """Return a row for each score of each run: the long form of ranking_frame().
+
+    Returns:
+        Columns: target, features, model, role, run, score, rows ("found": faces found, or "all": all
+        labelled rows), value (mean over the splits), std, low, high.
+    """
+    rows = []
+    for run in _ordered(runs):
+        for where, scores in (("found", run.scores), ("all", run.scores_all_rows)):
+            for score in _scores(scores):
+                low, high = _interval(evidence, run, score) if where == "found" else (_NAN, _NAN)
+                rows.append(
+                    {
+                        **_names(run),
+                        "run": run.name,
+                        "score": column_of(score),
+                        "rows": where,
+                        "value": _number(scores[score]["mean"]),
+                        "std": _number(scores[score].get("spread")),
+                        "low": low,
+                        "high": high,
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def differences_frame(runs: Sequence[Run], evidence: Evidence) -> pd.DataFrame:
+    """Return a row for every pair of models of a target, the better ones first.
+
+    Returns:
+        Columns: target, first, second (model and features), score, gain (by how much the first is better:
+        a share of faces, or years), low and high (95 % interval over subjects), p_value (adjusted for all
+        pairs of the target), p_value_unadjusted, p_value_limit (the smallest that the test can give),
+        p_value_folds (corrected t-test over the splits) and is_shown (p_value at most 0.05).
+    """
+    rows = []
+    for target, known in _known(runs, evidence):
+        ordered = best_first([run for run in runs if run.target == target])
+        for place, first in enumerate(ordered):
+            for second in ordered[place + 1 :]:
+                found = known.between(first.name, second.name)
+                if found is None:
+                    continue
+                rows.append(
+                    {
+                        "target": target,
+                        "first": _called(first),
+                        "second": _called(second),
+                        "score": column_of(known.score),
+                        "gain": found.gain,
+                        "low": found.low,
+                        "high": found.high,
+                        "p_value": found.adjusted,
+                        "p_value_unadjusted": found.p_value,
+                        "p_value_limit": found.limit,
+                        "p_value_folds": _number(found.by_folds),
+                        "is_shown": found.is_shown,
+                    }
+                )
+    return pd.DataFrame(rows, columns=None if rows else _DIFFERENCES)
+
+
+def slices_frame(runs: Sequence[Run], evidence: Evidence) -> pd.DataFrame:
+    """Return how the best model of each target reads faces of each label, worst first.
+
+    Returns:
+        Columns: target, model, slice ("gender female, age_group 4-6"), score, value, low and high (95 %
+        interval over subjects), gap (by how much these faces are read better than all others; negative where
+        worse), p_value (adjusted for all slices of the target), n_faces and n_subjects.
+    """
+    by_name = {run.name: run for run in runs}
+    rows = []
+    for target, known in _known(runs, evidence):
+        for one in known.slices:
+            estimate = one.estimate
+            rows.append(
+                {
+                    "target": target,
+                    "model": _called(by_name[known.sliced]),
+                    "slice": ", ".join(
+                        f"{column} {label}" for column, label in zip(one.columns, one.labels, strict=True)
+                    ),
+                    "score": column_of(known.score),
+                    "value": estimate.value if estimate else _NAN,
+                    "low": estimate.low if estimate else _NAN,
+                    "high": estimate.high if estimate else _NAN,
+                    "gap": _number(one.gap),
+                    "p_value": _number(one.gap_p),
+                    "n_faces": one.n_faces,
+                    "n_subjects": one.n_subjects,
+                }
+            )
+    return pd.DataFrame(rows, columns=None if rows else _SLICES)
+
+
+_DIFFERENCES = [
+    *("target", "first", "second", "score", "gain", "low", "high"),
+    *("p_value", "p_value_unadjusted", "p_value_limit", "p_value_folds", "is_shown"),
+]
+_SLICES = [
+    *("target", "model", "slice", "score", "value", "low", "high"),
+    *("gap", "p_value", "n_faces", "n_subjects"),
+]
+
+
+def _known(runs: Sequence[Run], evidence: Evidence) -> Iterable[tuple[str, TargetEvidence]]:
+    return [(name, evidence.targets[name]) for name in targets_of(runs) if name in evidence.targets]
+
+
+def _ordered(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs target by target, best first."""
+    return [
+        run for name in targets_of(runs) for run in best_first([one for one in runs if one.target == name])
+    ]
+
+
+def _names(run: Run) -> dict[str, Any]:
+    return {
+        "target": run.target,
+        "features": run.features,
+        "model": run.classifier_name,
+        "role": {"floor": "baseline", "off-the-shelf": "off_the_shelf"}.get(role(run), ""),
+    }
+
+
+def _called(run: Run) -> str:
+    return f"{run.classifier_name} · {run.features}"
+
+
+def _scores(scores: Iterable[str]) -> list[str]:
+    names = list(scores)
+    return [name for name in SCORES if name in names] + sorted(set(names) - set(SCORES))
+
+
+def _number(value: Any) -> float:
+    found = finite(value)
+    return _NAN if found is None else found
+
+
+def _interval(evidence: Evidence | None, run: Run, score: str) -> tuple[float, float]:
+    known = evidence.targets.get(run.target) if evidence else None
+    estimate = known.estimates.get(run.name, {}).get(score) if known else None
+    return (estimate.low, estimate.high) if estimate else (_NAN, _NAN)
