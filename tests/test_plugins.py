@@ -88,7 +88,7 @@ X = fk.embed(data, "tone_histogram", detector="middle_square", project="door", p
 asked = dict(target="gender", folds=2, save_models=True, project="door", progress=False)
 results = fk.evaluate(data, X, "nearest_mean", **asked)
 assert fk.audit(data, project="door", progress=False)["few_subjects"].what == "The data set has 8 people."
-print(*results.predictions("nearest_mean")["female"])
+print(*results.predictions("nearest_mean")["p_female"])
 """
 
 
@@ -131,7 +131,7 @@ def check_the_run(project: Path) -> None:
 def load_predictions(project: Path) -> list[float]:
     """How probable the run found it that each face is a woman's."""
     (path,) = project.glob("reports/tones/predictions/*nearest_mean.parquet")
-    return [float(one) for one in pd.read_parquet(path)["female"]]
+    return [float(one) for one in pd.read_parquet(path)["p_female"]]
 
 
 def check_its_members_are_gone(run: Run) -> None:
@@ -150,8 +150,8 @@ def check_what_was_made_with_it_stands(run: Run) -> None:
     assert report.returncode == 0, report.stderr
     assert "nearest_mean" in report.stdout
     assert run(f"predict photos --model {MODEL}").stderr.strip() == (
-        f"error: {MODEL} is a model of 'nearest_mean', which no installed package has. Install the package it"
-        " came from."
+        f"error: {MODEL} is a model of 'nearest_mean', which no installed package has."
+        " Install the package it came from."
     )
     verified = run("verify-run --n 1")
     assert "backbone tone_histogram: featurekit-tones 1.2 → not installed" in verified.stdout

@@ -17,7 +17,7 @@ from hashlib import sha256
 from types import CodeType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
-from featurekit.errors import RegistrationError
+from featurekit.errors import EmbeddingError, RegistrationError
 from featurekit.registry import SESSION, Registry, unknown
 
 if TYPE_CHECKING:
@@ -34,11 +34,11 @@ def register_backbone(
     name: str,
     *,
     about: str,
-    layers: Mapping[str, int],
+    dim: int,
     input_size: int,
     template: str = "dlib",
     version: str | None = None,
-    recognizes: Sequence[str] = (),
+    recognizes: bool = False,
 ) -> Callable[[Function], Function]:
     """Register the decorated function as a backbone: face crops in, vectors out.
 
@@ -53,57 +53,61 @@ def register_backbone(
     Args:
         name: what the backbone is called, e.g. in ``fk.embed(data, name)`` or ``extract --backbone name``.
         about: one line that says what it is, for ``featurekit list backbones``.
-        layers: name of the layer → length of its vectors; exactly one.
+        dim: length of a vector.
         input_size: side of the square crop that the function is given, in pixels.
-        template: where the crop has the eyes, the nose and the mouth: a name of
-            ``featurekit.faces.align.TEMPLATES``.
+        template: where a crop has the eyes, the nose and the mouth, by featurekit.faces.align.TEMPLATES.
         version: of the function; None for the version of the package that it is in, or of its own code.
-        recognizes: the layer again, if it was trained to tell people apart: the audit then looks in it for
-            the same person on both sides of a split.
+        recognizes: whether the vectors tell people apart, so that the audit looks for a person in them.
 
     Returns:
         A decorator for a function that takes crops, uint8 of shape (n, input_size, input_size, 3) in the
-        order red, green, blue, and returns vectors, float32 of shape (n, length). It returns the function
-        unchanged.
+        order red, green, blue, and returns vectors of shape (n, dim). It returns the function unchanged.
 
     Raises:
-        RegistrationError: the name is taken or is no name, there is not exactly one layer, the template is
-            not known, or a version cannot be told from the function's code.
+        RegistrationError: the name is taken or is no name, the template is not known, or a version cannot
+            be told from the function's code.
 
     Example:
         >>> import featurekit as fk
-        >>> import numpy as np
-        >>> @fk.register_backbone("brightness", about="mean of all pixels", layers={"mean": 1}, input_size=32)
+        >>> @fk.register_backbone("brightness", about="mean of all pixels", dim=1, input_size=32)
         ... def brightness(crops):
-        ...     return crops.mean(axis=(1, 2, 3), dtype=np.float32)[:, None] / 255
-        >>> brightness(np.full((2, 32, 32, 3), 255, np.uint8))
-        array([[1.],
-               [1.]], dtype=float32)
+        ...     return crops.mean(axis=(1, 2, 3))[:, None] / 255
     """
+    facts: dict[str, Any] = {"name": name, "about": about, "input_size": input_size, "template": template}
 
     def register(compute: Function) -> Function:
-        from featurekit.faces.align import TEMPLATES
-        from featurekit.networks.backbones import BACKBONES, Backbone
-
-        if len(layers) != 1:
-            raise RegistrationError(f"{name} has {len(layers)} layers, but a function gives vectors of one.")
-        if template not in TEMPLATES:
-            raise RegistrationError(unknown("template", template, list(TEMPLATES)))
-        BACKBONES.add(
-            Backbone(
-                name=name,
-                about=about,
-                layers=dict(layers),
-                input_size=input_size,
-                template=template,
-                compute=compute,
-                recognizes=tuple(recognizes),
-                version=_version(name, version, compute, BACKBONES),
-            )
-        )
+        _add_backbone(compute, dim, version, recognizes, facts)
         return compute
 
     return register
+
+
+def _add_backbone(
+    compute: Callable[[Any], Any], dim: int, version: str | None, recognizes: bool, facts: dict[str, Any]
+) -> None:
+    """Register a function as a backbone whose one layer is called vectors; facts: what else it says."""
+    import numpy as np
+
+    from featurekit.faces.align import TEMPLATES
+    from featurekit.networks.backbones import BACKBONES, Backbone
+
+    if facts["template"] not in TEMPLATES:
+        raise RegistrationError(unknown("template", str(facts["template"]), list(TEMPLATES)))
+    name = facts["name"]
+
+    @wraps(compute)
+    def checked(crops: Any) -> Any:
+        vectors = np.asarray(compute(crops), np.float32)
+        if vectors.shape != (len(crops), dim):
+            raise EmbeddingError(
+                f"The backbone {name} gave an array of shape {vectors.shape} for {len(crops)} crops, but it"
+                f" must be ({len(crops)}, {dim}): dim is {dim}."
+            )
+        return vectors
+
+    layers, version = {"vectors": dim}, _version(name, version, compute, BACKBONES)
+    recognized = ("vectors",) if recognizes else ()
+    BACKBONES.add(Backbone(**facts, layers=layers, compute=checked, recognizes=recognized, version=version))
 
 
 def register_detector(

@@ -11,7 +11,7 @@ from featurekit.checks.base import CHECKS
 from featurekit.data.datasets import DATASETS
 from featurekit.data.targets import AGE, GENDER
 from featurekit.embeddings.recipe import make_recipes
-from featurekit.errors import ModelError, RegistrationError
+from featurekit.errors import EmbeddingError, ModelError, RegistrationError
 from featurekit.estimators import CLASSIFIERS, Resources
 from featurekit.estimators.given import kind_of
 from featurekit.faces.detectors import DETECTORS, Detection
@@ -23,9 +23,9 @@ from featurekit.registry import SESSION
 
 
 def register_brightness(of=1.0, **more):
-    @fk.register_backbone("brightness", about="mean", layers={"mean": 1}, input_size=32, **more)
+    @fk.register_backbone("brightness", about="mean", dim=1, input_size=32, **more)
     def brightness(crops, of=of):
-        return (crops.mean(axis=(1, 2, 3), dtype=np.float64)[:, None] / of).astype(np.float32)
+        return crops.mean(axis=(1, 2, 3))[:, None] / of
 
     return brightness
 
@@ -115,9 +115,17 @@ def test_faces_of_an_edited_detector_are_looked_for_again_and_not_joined_with_ol
     assert not np.array_equal(embedded("brightness")[1].vectors, first)
 
 
+def test_a_backbone_that_gives_other_vectors_than_it_says_is_refused_with_both_shapes(embedded):
+    fk.register_backbone("brightness", about="mean", dim=2, input_size=32)(
+        lambda crops: crops.mean(axis=(1, 2, 3))
+    )
+    with pytest.raises(EmbeddingError, match=r"shape \(1,\) for 1 crops, but it must be \(1, 2\)"):
+        embedded(detector="whole_image")
+
+
 def recipe(**more):
     settings = default_settings("whole_image")
-    return make_recipes(["brightness"], settings, device="cpu", **more)["brightness:mean"]
+    return make_recipes(["brightness"], settings, device="cpu", **more)["brightness:vectors"]
 
 
 def test_the_recipe_of_a_backbone_holds_the_version_that_it_names():
@@ -138,7 +146,7 @@ def test_the_version_of_a_function_is_the_same_wherever_its_code_is():
         )
         space = {}
         exec(compile(source, "cell", "exec"), space)
-        fk.register_backbone("f", about="f", layers={"f": 1}, input_size=32)(space["f"])
+        fk.register_backbone("f", about="f", dim=1, input_size=32)(space["f"])
         versions.append(BACKBONES["f"].version)
     assert versions[0] == versions[1] != ""
 
@@ -158,7 +166,7 @@ def test_a_cell_that_is_run_again_replaces_its_member():
 @pytest.mark.parametrize(
     "register",
     [
-        lambda: fk.register_backbone("vgg16", about="", layers={"a": 1}, input_size=32)(lambda crops: crops),
+        lambda: fk.register_backbone("vgg16", about="", dim=1, input_size=32)(lambda crops: crops),
         lambda: fk.register_estimator("svm", LogisticRegression()),
         lambda: fk.register_estimator("multitask_cnn", LogisticRegression()),
         lambda: fk.register_dataset("utkface", about="", licence="")(lambda path: None),
@@ -175,10 +183,7 @@ def test_a_name_of_featurekits_cannot_be_taken(register):
     ("register", "message"),
     [
         (lambda: register_brightness(template="dlob"), "Unknown template 'dlob'. Did you mean 'dlib'"),
-        (
-            lambda: fk.register_backbone("b", about="", layers={}, input_size=32)(len),
-            "b has 0 layers, but a function gives vectors of one",
-        ),
+        (lambda: fk.register_backbone("b", about="", dim=1, input_size=32)(len), "Name a version"),
         (lambda: fk.register_detector("d", about="")(np.sin), "Name a version, and change it"),
         (lambda: fk.register_check("c", title="", severity="fatal")(len), "Unknown severity 'fatal'"),
         (lambda: fk.register_estimator("a.b", LogisticRegression()), "'a.b' cannot be the name of a class"),

@@ -9,10 +9,7 @@ BINS = 8
 
 
 @fk.register_backbone(
-    "tone_histogram",
-    about="how often each of 8 tones of each colour occurs",
-    layers={"tones": 24},
-    input_size=32,
+    "tone_histogram", about="how often each of 8 tones of each colour occurs", dim=24, input_size=32
 )
 def tone_histogram(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return the share of pixels of each tone of red, green and blue, shape (n, 24)."""
