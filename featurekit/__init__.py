@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from featurekit.api.data import Dataset, load_dataset
     from featurekit.api.embed import Embeddings, embed
     from featurekit.api.evaluate import ensemble, evaluate
+    from featurekit.api.face_embedder import FaceEmbedder
+    from featurekit.api.faces import FoundFaces, find_faces
+    from featurekit.api.model import Model, load_model, predict
     from featurekit.api.project import Project
     from featurekit.api.register import (
         register_backbone,
@@ -48,6 +51,12 @@ _ROOMS = {
     "embed": "featurekit.api.embed",
     "ensemble": "featurekit.api.evaluate",
     "evaluate": "featurekit.api.evaluate",
+    "FaceEmbedder": "featurekit.api.face_embedder",
+    "FoundFaces": "featurekit.api.faces",
+    "find_faces": "featurekit.api.faces",
+    "Model": "featurekit.api.model",
+    "load_model": "featurekit.api.model",
+    "predict": "featurekit.api.model",
     "Project": "featurekit.api.project",
     "register_backbone": "featurekit.api.register",
     "register_check": "featurekit.api.register",
@@ -69,7 +78,10 @@ _ROOMS = {
 __all__ = [
     "Dataset",
     "Embeddings",
+    "FaceEmbedder",
     "FeaturekitError",
+    "FoundFaces",
+    "Model",
     "Project",
     "Result",
     "Results",
@@ -79,9 +91,12 @@ __all__ = [
     "embed",
     "ensemble",
     "evaluate",
+    "find_faces",
     "load_dataset",
+    "load_model",
     "load_results",
     "log_mlflow",
+    "predict",
     "purge",
     "register_backbone",
     "register_check",

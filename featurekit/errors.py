@@ -7,6 +7,7 @@
     ├── RegistrationError * a backbone, classifier, … whose name is taken, or that is none
     ├── TargetError *       labels that a target does not know, or too few of them
     ├── WeightsError        a weight file that is missing, unknown or not the one it should be
+    ├── PhotographError *   something that was given as a photograph and cannot be one
     ├── ImageError          one picture that cannot be read; carries the row's status
     │   └── MissingDecoderError  one that a library would decode which is not installed
     ├── EngineError         a device or precision that was asked for and not got
@@ -47,6 +48,10 @@ class TargetError(FeaturekitError, ValueError):
 
 class WeightsError(FeaturekitError):
     """A weight file that is missing, unknown or not the one it should be."""
+
+
+class PhotographError(FeaturekitError, ValueError):
+    """Something that was given as a photograph and cannot be one, whatever is in it."""
 
 
 class ImageError(FeaturekitError):

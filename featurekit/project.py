@@ -193,7 +193,8 @@ class ComparisonFolder:
     @property
     def project(self) -> ProjectFolder:
         """The project that the comparison belongs to."""
-        return ProjectFolder(self.root.parents[1])
+        near = self.root if len(self.root.parents) > 1 else self.root.absolute()
+        return ProjectFolder(near.parents[1])
 
     def run(self, name: str) -> Path:
         """What came out of the run called name."""

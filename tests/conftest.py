@@ -311,6 +311,24 @@ def recipes(settings: "FaceSettings") -> "dict[str, Recipe]":
     return make_recipes(["mean_color"], settings, device="cpu")
 
 
+@pytest.fixture
+def corner_color(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A second backbone: the colour of the upper left corner, at another size of crop."""
+    from featurekit.networks.backbones import BACKBONES, Backbone
+
+    member = Backbone(
+        name="corner_color",
+        about="a test's own",
+        layers={"corner": 3},
+        input_size=32,
+        template="dlib",
+        compute=lambda crops: crops[:, 0, 0].astype(np.float32),
+    )
+    BACKBONES.names()
+    monkeypatch.setitem(BACKBONES._members, member.name, member)
+    return member.name
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """Chromium, without a window."""

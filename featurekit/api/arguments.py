@@ -1,8 +1,11 @@
 """What arguments of the front door may be written as."""
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from featurekit.errors import EngineError
+from featurekit.errors import EngineError, FeaturekitError
 
 
 def threads_of(n_jobs: int | None) -> int:
@@ -28,3 +31,22 @@ def as_list(value: Any) -> list[Any]:
     (['gender'], [1, 10])
     """
     return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def as_arguments(text: str) -> str:
+    """Return a message of the command line with its options as arguments of a function.
+
+    >>> as_arguments("--abstain-above has no effect: leave it out, or use --sets.")
+    'abstain_above has no effect: leave it out, or use sets.'
+    """
+    return re.sub(r"(?<!\S)--([a-z][a-z-]*[a-z])", lambda option: option[1].replace("-", "_"), text)
+
+
+@contextmanager
+def errors_in_arguments() -> Iterator[None]:
+    """Let errors that are raised inside name arguments where they name options of the command line."""
+    try:
+        yield
+    except FeaturekitError as error:
+        error.args = (as_arguments(str(error)), *error.args[1:])
+        raise

@@ -1,21 +1,20 @@
 """Data sets: from one of the known layouts, or from a DataFrame."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import pandas as pd
 
-from featurekit.api.progress_bar import LOG, Shown, shown
 from featurekit.api.project import Project, manifest_of, project_of
+from featurekit.api.telling import SHOWN, Shown, shown, warn
 from featurekit.data.manifest import REASONS, Manifest
 from featurekit.data.targets import TARGETS
 from featurekit.errors import ManifestError
-from featurekit.text import one_line
 
 AnyDataset = TypeVar("AnyDataset", bound="Dataset")
 
-_SHOWN_ROWS = 5  # that a note names
 _CORNERS = ("x1", "y1", "x2", "y2")
 # Columns of the manifest that are filled only where a column is named for them.
 _NOT_READ = ("face_id", "subject_id", "age", "age_group", "gender", "official_fold", "box")
@@ -131,6 +130,11 @@ class Dataset(Manifest):
             f" labels: {', '.join(self.targets) or 'none'})"
         )
 
+    def _repr_html_(self) -> str:
+        from featurekit.report.notebook import dataset_html
+
+        return dataset_html(self)
+
 
 def load_dataset(
     name: str,
@@ -162,7 +166,7 @@ def load_dataset(
 
     Example:
         >>> import featurekit as fk
-        >>> data = fk.load_dataset("synthetic", "portraits", subjects=8)    # doctest: +SKIP
+        >>> data = fk.load_dataset("synthetic", "portraits", n_subjects=8)    # doctest: +SKIP
         >>> data.describe()                                                 # doctest: +SKIP
     """
     from featurekit.cache.file_index import FileIndex
@@ -223,20 +227,35 @@ def _columns(
 
 
 def _saved(dataset: AnyDataset, project: Project) -> AnyDataset:
-    """Save a data set as the project's, note what is wrong with its rows, and return it."""
+    """Save a data set as the project's, say what is wrong with its rows, and return it."""
     dataset.save(project.folder.manifest)
-    for note in dataset.info.get("notes", ()):
-        LOG.warning(one_line(str(note)))
-    unusable = int((~dataset.usable).sum())
-    n_bad = int(dataset.info.get("n_bad_cells", 0))
-    if n_bad:
-        cells = dataset.info.get("bad_cells", [])[:_SHOWN_ROWS]
-        said = "; ".join(
-            f"row {cell['row']}, {cell['column']}: '{cell['value']}' {cell['problem']}" for cell in cells
-        )
-        LOG.warning(one_line(f"{n_bad:,} cells cannot be read and count as missing: {said}"))
-    if unusable:
-        LOG.warning(
-            "%s of %s rows cannot be used; dataset.describe() says why.", f"{unusable:,}", f"{len(dataset):,}"
-        )
+    for text in dataset.info.get("notes", ()):
+        warn(str(text))
+    _tell_of_bad_cells(dataset)
+    _tell_of_unused(dataset)
     return dataset
+
+
+def _tell_of_bad_cells(dataset: Manifest) -> None:
+    """Say which cells could not be read, and what to write instead; some of each column in turn."""
+    found = dataset.info.get("bad_cells", [])
+    seen: Counter[tuple[str, str]] = Counter()
+    turns = []
+    for cell in found:
+        seen[cell["column"], cell["target"]] += 1
+        turns.append((seen[cell["column"], cell["target"]], cell["row"], cell))
+    for _, row, cell in sorted(turns, key=lambda turn: turn[:2])[:SHOWN]:
+        warn(f"row {row}, {cell['column']}: '{cell['value']}' {cell['problem']}")
+    if more := dataset.info.get("n_bad_cells", 0) - min(len(found), SHOWN):
+        warn(f"… and {more:,} more cells that cannot be read; see manifest.json")
+
+
+def _tell_of_unused(dataset: Manifest) -> None:
+    """Say of the rows that cannot be used which they are and why, the strangest reasons first."""
+    reasons, paths = dataset.table["reason"].tolist(), dataset.table["image_path"].tolist()
+    order = list(REASONS)
+    bad = sorted((order.index(reason), row) for row, reason in enumerate(reasons) if reason)
+    for number, row in bad[:SHOWN]:
+        warn(f"row {row + 1}, '{paths[row]}': {REASONS[order[number]]}")
+    if len(bad) > SHOWN:
+        warn(f"… and {len(bad) - SHOWN} more; each with its reason in manifest.csv")

@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurekit.api.arguments import threads_of
-from featurekit.api.progress_bar import LOG, Shown, shown
 from featurekit.api.project import Project, project_of
+from featurekit.api.telling import SHOWN, Shown, note, shown, warn
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.extractor import Extraction
@@ -21,7 +21,7 @@ from featurekit.embeddings.index import Ledger
 from featurekit.embeddings.recipe import Recipe, row_keys
 from featurekit.embeddings.vectors import Vectors, load_embeddings, row_statuses
 from featurekit.errors import EmbeddingError
-from featurekit.faces.face import STATUSES
+from featurekit.faces.face import STATUS_MEANINGS, STATUSES
 from featurekit.faces.settings import default_settings
 from featurekit.networks.backbones import split_feature
 
@@ -61,11 +61,7 @@ class Embeddings:
     @property
     def name(self) -> str:
         """The parts, joined by "+"; default layers are left out, e.g. "dlib_age+dlib_face"."""
-        parts = []
-        for feature in self.features:
-            backbone, layer = split_feature(feature)
-            parts.append(backbone.name if layer == backbone.default_layer else feature)
-        return "+".join(parts)
+        return short_name("+".join(self.features))
 
     @property
     def vectors(self) -> NDArray[Any]:
@@ -117,6 +113,13 @@ class Embeddings:
         n, dim = self.vectors.shape
         return f"Embeddings({self.name!r}: {n:,} of {len(self.data):,} faces found, {dim:,} numbers each)"
 
+    def _repr_html_(self) -> str:
+        from featurekit.report.notebook import embeddings_html
+
+        parts = list(zip(self.features, self.blocks, strict=True))
+        counts = {str(status): int(n) for status, n in self.statuses.value_counts().items()}
+        return embeddings_html(self.name, parts, counts, dataset=self.data.name)
+
 
 def embed(
     data: Manifest,
@@ -167,9 +170,15 @@ def embed(
         >>> X = fk.embed(data, "dlib_age+dlib_gender")      # doctest: +SKIP
         >>> X.vectors.shape, X.statuses.value_counts()      # doctest: +SKIP
     """
+    from featurekit.evaluation.unused_options import unused_of_extract
+
     place = project_of(project)
     names = _names(features)
     settings = default_settings(detector, choose, detector_weights)
+    for text in unused_of_extract(
+        names, detector, choose=choose, device=device, precision=precision, mirrored=mirror
+    ):
+        note(text)
     with shown(progress, "extracting", "images") as told:
         extraction = extract_into(
             place.folder,
@@ -182,7 +191,7 @@ def embed(
             threads=threads_of(n_jobs),
             progress=told,
         )
-    _note_unread(extraction)
+    _tell_of_unread(extraction)
     whole = some_ledger_of(place.folder)
     ledger = replace(whole, recipes={name: whole.recipes[name] for name in extraction.recipes})
     return Embeddings(
@@ -192,6 +201,19 @@ def embed(
         project=place,
         ledger=ledger,
     )
+
+
+def short_name(features: str) -> str:
+    """Return the name of a feature set, default layers left out.
+
+    >>> short_name("dlib_age:pooled+dlib_age:middle")
+    'dlib_age+dlib_age:middle'
+    """
+    parts = []
+    for feature in features.split("+"):
+        backbone, layer = split_feature(feature)
+        parts.append(backbone.name if layer == backbone.default_layer else feature)
+    return "+".join(parts)
 
 
 def _names(features: str | Sequence[str] | None) -> list[str]:
@@ -218,12 +240,16 @@ def _full_name(name: str) -> str:
     return f"{backbone.name}:{layer}"
 
 
-def _note_unread(extraction: Extraction) -> None:
-    """Note which images are broken, and which were not read."""
-    for what, found in (("cannot be read", extraction.broken), ("were not read", extraction.unread)):
-        if found:
-            name, why = found[0]
-            LOG.warning("%s images %s (first: %s, %s); see .statuses", f"{len(found):,}", what, name, why)
+def _tell_of_unread(extraction: Extraction) -> None:
+    """Say which images are broken, and which were not read and why."""
+    for path, status in extraction.broken[:SHOWN]:
+        warn(f"'{path}' is {status}: {STATUS_MEANINGS[status]}")
+    if len(extraction.broken) > SHOWN:
+        warn(f"… and {len(extraction.broken) - SHOWN} more")
+    for face_id, why in extraction.unread[:SHOWN]:
+        warn(f"{face_id} was not read: {why}")
+    if len(extraction.unread) > SHOWN:
+        warn(f"… and {len(extraction.unread) - SHOWN} more")
 
 
 def features_of(X: "Embeddings | Sequence[Embeddings]") -> list[Embeddings]:

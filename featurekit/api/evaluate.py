@@ -1,14 +1,15 @@
 """Models fitted and scored on splits that never share a subject."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from featurekit.api.arguments import as_list, threads_of
-from featurekit.api.embed import Embeddings, features_of, joined_ledger
-from featurekit.api.progress_bar import LOG, Shown, shown
+from featurekit.api.embed import Embeddings, features_of, joined_ledger, short_name
 from featurekit.api.project import Project, project_of
 from featurekit.api.results import Results
+from featurekit.api.telling import Shown, note, say, shown
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.in_workspace import extract_into, some_ledger_of
@@ -16,10 +17,13 @@ from featurekit.embeddings.index import Ledger
 from featurekit.errors import ModelError, WorkspaceError
 from featurekit.estimators import ClassifierKind, candidates
 from featurekit.estimators.given import classifier_named, kind_of
+from featurekit.evaluation.again import saying_how_to_have_back
 from featurekit.evaluation.comparison import Comparison
 from featurekit.evaluation.planning import PIXELS, Plan, plan
 from featurekit.evaluation.readiness import RARE
+from featurekit.evaluation.results import Run
 from featurekit.evaluation.unused_options import unused_options
+from featurekit.project import ProjectFolder
 from featurekit.registry import unknown
 
 _PIXELS = PIXELS.partition(":")[0]
@@ -27,10 +31,11 @@ _PIXELS = PIXELS.partition(":")[0]
 
 def evaluate(
     data: Manifest,
-    X: Embeddings | Sequence[Embeddings],
+    X: Embeddings | str | Sequence[Embeddings | str] | None = None,
     models: Any = "svm",
     *,
     target: str | Sequence[str] | None = None,
+    join: bool = False,
     parameters: Mapping[str, Any] | None = None,
     tune: bool = False,
     name: str | None = None,
@@ -42,6 +47,8 @@ def evaluate(
     allow_ethnicity: bool = False,
     device: str = "auto",
     n_jobs: int | None = None,
+    parallel_folds: int = 0,
+    command: str | None = None,
     project: Project | str | Path | None = None,
     progress: Shown = True,
 ) -> Results:
@@ -53,11 +60,13 @@ def evaluate(
 
     Args:
         data: whose labels.
-        X: from `fk.embed`; of a list, each is evaluated by itself.
+        X: from `fk.embed`, or names of networks that have been extracted, joined by "+"; of a list, each is
+            evaluated by itself. None for each network that has been extracted, and all joined.
         models: names ("svm", "random_forest", "xgboost", "mlp", …; see `featurekit list models`), import
             paths ("sklearn.neighbors.KNeighborsClassifier"), estimators of scikit-learn's kind, or a
             mapping from a name of yours to one of these; one or several.
         target: label or labels to read; None for age_group, gender and age where there are any.
+        join: whether to evaluate only all of X joined, and not each by itself.
         parameters: parameter → value, or list of values that are compared, for the models that have it.
         tune: whether to search for parameters inside every training part.
         name: of the comparison; None for the data set's.
@@ -71,6 +80,8 @@ def evaluate(
         allow_ethnicity: whether a label column of ethnicities may be a target.
         device: "auto", "cpu" or "cuda", for models that can choose.
         n_jobs: how many threads; None or -1 for one a core. The results do not depend on it.
+        parallel_folds: how many splits are fitted at once; 0 for as many as threads and memory allow.
+        command: what the runs' record says made them; None for this call.
         project: where the runs are saved; None for the current folder's.
         progress: whether to show a bar; or a function of (fits done, fits to do).
 
@@ -92,43 +103,59 @@ def evaluate(
     """
     if rare not in RARE:
         raise WorkspaceError(unknown("way to treat rare classes", rare, list(RARE)))
-    place, several = project_of(project), features_of(X)
-    kinds = kinds_of(models)
-    threads = threads_of(n_jobs)
-    ledger = _with_pixels(kinds, data, several, place, threads, progress)
+    place, kinds, threads = project_of(project), kinds_of(models), threads_of(n_jobs)
+    ledger, features = _asked_features(X, place)
+    if any(kind.reads == "crops" for kind in kinds) and PIXELS not in ledger.recipes and X is not None:
+        ledger = _with_pixels(ledger, data, place, threads, progress)
     asked: dict[str, Any] = {
-        "features": None,
+        "features": features,
+        "join": join,
         "variations": candidates({key: as_list(value) for key, value in (parameters or {}).items()}),
         "ethnicity": allow_ethnicity,
     }
     targets = None if target is None else as_list(target)
-    plans = _plans(data, ledger, kinds, targets, several, asked)
-    for text in unused_options(plans, tune=tune, device=device, **asked):
-        LOG.warning(text)
     folder = place.folder.report(name or data.name)
     comparison = Comparison.open(folder, data, n_folds=folds, seed=seed, new_folds=new_folds)
-    with shown(progress, "fitting", "fits") as told:
-        runs = comparison.run(
-            plans,
-            ledger,
-            Store(place.folder.cache),
-            models_folder=place.folder.models if save_models else None,
-            threads=threads,
-            tune=tune,
-            jobs=0,
-            device=None if device == "auto" else device,
-            checkpoints=place.folder.checkpoints,
-            command=_call(several, kinds, targets, parameters, tune=tune),
-            rare=rare,
-            skip=target is None,
-            progress=told,
-            say=LOG.warning,
-            watch=told.tell,
-        )
+    plans = plan(data, ledger, models=kinds, targets=targets, **asked)
+    for text in unused_options(plans, tune=tune, device=device, **asked):
+        note(text)
+    how: dict[str, Any] = {"threads": threads, "tune": tune, "jobs": parallel_folds, "rare": rare}
+    how["skip"] = target is None
+    how["device"] = None if device == "auto" else device
+    how["models_folder"] = place.folder.models if save_models else None
+    how["command"] = command or _call(features, kinds, targets, parameters, tune=tune)
+    runs = _run(comparison, plans, ledger, place.folder, progress, how)
     return Results(runs, folder, data, kinds={kind.name: kind for kind in kinds})
 
 
-def ensemble(results: Results, members: Sequence[str], *, weighted: bool = False) -> Results:
+def _run(
+    comparison: Comparison,
+    plans: Sequence[Plan],
+    ledger: Ledger,
+    folder: ProjectFolder,
+    progress: Shown,
+    how: Mapping[str, Any],
+) -> list[Run]:
+    """Run plans under a bar; how: what else Comparison.run() is told."""
+    with (
+        saying_how_to_have_back(comparison.folder, folder.models, say),
+        shown(progress, "fitting", "fits") as told,
+    ):
+        return comparison.run(
+            plans,
+            ledger,
+            Store(folder.cache),
+            checkpoints=folder.checkpoints,
+            progress=told,
+            say=note,
+            watch=told.tell,
+            **how,
+        )
+
+
+def ensemble(
+    results: Results, members: Sequence[str], *, weighted: bool = False, command: str | None = None
+) -> Results:
     """Average what models of a comparison said of each face, and score the mean beside them.
 
     Args:
@@ -136,6 +163,7 @@ def ensemble(results: Results, members: Sequence[str], *, weighted: bool = False
         members: names of runs, with * for any letters, e.g. ["*--svm", "*--xgboost"]; each has to mean one
             run of a target. Targets for which one does not are left out.
         weighted: whether better members count for more, learned on the other splits' answers.
+        command: what the runs' record says made them; None for this call.
 
     Returns:
         The results with the ensembles among them.
@@ -152,7 +180,9 @@ def ensemble(results: Results, members: Sequence[str], *, weighted: bool = False
     if results.data is None:
         raise WorkspaceError("The data set of these results is not at hand, so nothing can be averaged.")
     call = f"fk.ensemble(results, {list(members)!r}{', weighted=True' if weighted else ''})"
-    made = make_ensembles(results.folder, results.data, list(members), weighted=weighted, command=call)
+    made = make_ensembles(
+        results.folder, results.data, list(members), weighted=weighted, command=command or call
+    )
     names = {run.name for run in made}
     runs = [run for run in results.runs if run.name not in names]
     return Results([*runs, *made], results.folder, results.data, kinds=results.kinds)
@@ -169,6 +199,8 @@ def kinds_of(models: Any) -> list[ClassifierKind]:
         named = [_kind(model, str(name)) for name, model in models.items()]
     else:
         several = models if isinstance(models, list | tuple) else [models]
+        # The same name twice is one model.
+        several = [one for number, one in enumerate(several) if not _is_repeated(one, several[:number])]
         named = [_kind(model, None) for model in several]
     if not named:
         raise ModelError("No model is named. Example: fk.evaluate(data, X, ['svm', 'xgboost'])")
@@ -180,6 +212,10 @@ def kinds_of(models: Any) -> list[ClassifierKind]:
             f" models={{'{twice} 1': …, '{twice} 2': …}}"
         )
     return named
+
+
+def _is_repeated(model: Any, before: Sequence[Any]) -> bool:
+    return isinstance(model, str) and any(isinstance(one, str) and one == model for one in before)
 
 
 def _kind(model: Any, name: str | None) -> ClassifierKind:
@@ -200,57 +236,36 @@ def _kind(model: Any, name: str | None) -> ClassifierKind:
     return kind_of(model, name)
 
 
-def _with_pixels(
-    kinds: Sequence[ClassifierKind],
-    data: Manifest,
-    several: Sequence[Embeddings],
-    place: Project,
-    threads: int,
-    progress: Shown,
-) -> Ledger:
-    """Return how the embeddings were made; with the faces' pixels, if a model reads those."""
-    ledger = joined_ledger(several)
-    if not any(kind.reads == "crops" for kind in kinds) or PIXELS in ledger.recipes:
-        return ledger
+def _asked_features(X: Any, place: Project) -> tuple[Ledger, list[str] | None]:
+    """Return how the vectors that are meant were made, and the names of the feature sets; None for all.
+
+    Raises:
+        EmbeddingError: X is neither embeddings nor names of networks.
+        WorkspaceError: nothing has been extracted.
+    """
+    several = as_list(X)
+    if X is None:
+        return some_ledger_of(place.folder), None
+    if all(isinstance(one, str) for one in several):
+        return some_ledger_of(place.folder), several
+    embedded = features_of(X)
+    return joined_ledger(embedded), ["+".join(one.features) for one in embedded]
+
+
+def _with_pixels(ledger: Ledger, data: Manifest, place: Project, threads: int, progress: Shown) -> Ledger:
+    """Keep the faces' pixels, which networks are trained on, and return a ledger that knows of them."""
     with shown(progress, "extracting", "images") as told:
         extract_into(place.folder, data, [_PIXELS], ledger.settings, threads=threads, progress=told)
     pixels = some_ledger_of(place.folder)
-    return Ledger(
-        ledger.settings,
-        {**ledger.recipes, PIXELS: pixels.recipes[PIXELS]},
-        {**pixels.costs, **ledger.costs},
-        ledger.achieved,
-        ledger.asked,
+    return replace(
+        ledger,
+        recipes={**ledger.recipes, PIXELS: pixels.recipes[PIXELS]},
+        costs={**pixels.costs, **ledger.costs},
     )
 
 
-def _plans(
-    data: Manifest,
-    ledger: Ledger,
-    kinds: Sequence[ClassifierKind],
-    targets: Sequence[str] | None,
-    several: Sequence[Embeddings],
-    asked: Mapping[str, Any],
-) -> list[Plan]:
-    """Return every combination, each once: vectors for what reads vectors, networks for what trains them."""
-    names = ["+".join(one.features) for one in several]
-    networks = [name for name in names if name != PIXELS] or None
-    more = {name: value for name, value in asked.items() if name != "features"}
-    plans: list[Plan] = []
-    for reads, features in (("embeddings", names), ("crops", networks)):
-        own = [kind for kind in kinds if kind.reads == reads]
-        if own:
-            plans += plan(data, ledger, models=own, targets=targets, features=features, **more)
-    found: dict[tuple[Any, ...], Plan] = {}
-    for one in plans:  # baselines stand beside either
-        key = (one.target.name, one.features, one.kind.name, tuple(sorted(one.parameters.items())))
-        if key not in found or one.is_asked:
-            found[key] = one
-    return list(found.values())
-
-
 def _call(
-    several: Sequence[Embeddings],
+    features: Sequence[str] | None,
     kinds: Sequence[ClassifierKind],
     targets: Sequence[str] | None,
     parameters: Mapping[str, Any] | None,
@@ -258,7 +273,7 @@ def _call(
     tune: bool,
 ) -> str:
     """Return the call that made the runs, for their record."""
-    parts = ["data", ", ".join(f"fk.embed(data, {one.name!r})" for one in several)]
+    parts = ["data", repr([short_name(one) for one in features] if features else None)]
     parts.append(repr([kind.name for kind in kinds]))
     if targets is not None:
         parts.append(f"target={list(targets)!r}")

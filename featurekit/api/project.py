@@ -2,10 +2,13 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from featurekit.data.manifest import Manifest
 from featurekit.errors import ManifestError
 from featurekit.project import ProjectFolder
+
+if TYPE_CHECKING:
+    from featurekit.data.manifest import Manifest
 
 # The variable that names the project of the command line, and of functions that are given none.
 VARIABLE = "FEATUREKIT_WORKSPACE"
@@ -55,12 +58,14 @@ def project_of(place: Project | str | Path | None) -> Project:
     return Project(os.environ.get(VARIABLE, ".") if place is None else place)
 
 
-def manifest_of(project: Project) -> Manifest:
+def manifest_of(project: Project) -> "Manifest":
     """Return the table of the project's data set.
 
     Raises:
         ManifestError: no data set has been loaded yet.
     """
+    from featurekit.data.manifest import Manifest
+
     path = project.folder.manifest
     if not path.is_file():
         raise ManifestError(

@@ -3,28 +3,28 @@
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from featurekit.api.arguments import threads_of
 from featurekit.api.data import Dataset
 from featurekit.api.embed import Embeddings, features_of, joined_ledger
-from featurekit.api.progress_bar import LOG, Shown, shown
+from featurekit.api.model import Model
+from featurekit.api.plots import Plots
+from featurekit.api.telling import Shown, shown, warn
 from featurekit.checks.audit import Audit
 from featurekit.data.manifest import Manifest
-from featurekit.errors import FoldError, ManifestError, WorkspaceError
+from featurekit.errors import WorkspaceError
 from featurekit.estimators import ClassifierKind, Resources
 from featurekit.estimators.given import kind_of_saved
-from featurekit.evaluation.comparable import set_apart
-from featurekit.evaluation.evidence import MARGIN_POINTS, MARGIN_YEARS, Evidence, gather
+from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.outcomes import collect
 from featurekit.evaluation.results import Run, some_runs
 from featurekit.networks.engines import usable_cores
 from featurekit.project import ComparisonFolder
-from featurekit.registry import unknown
 from featurekit.report import frames
-from featurekit.report.select import apart_from, best_first, model_name, targets_of
+from featurekit.report.of_comparison import Weighed, weigh, write
+from featurekit.report.select import best_first, one_target, run_named, targets_of
 
 
 class Results:
@@ -58,24 +58,34 @@ class Results:
         self.kinds = dict(kinds or {})
 
     @cached_property
-    def _set_apart(self) -> dict[str, str]:
-        return set_apart(self.runs, self.data)
+    def _weighed(self) -> Weighed:
+        with shown(True, "comparing", "pieces") as told:
+            return weigh(
+                self.folder, self.runs, self.data, any_margin=True, keep=self._are_all, progress=told
+            )
 
-    @cached_property
+    @property
+    def _are_all(self) -> bool:
+        """Whether these are all runs of the comparison."""
+        return len(self.runs) == len(ComparisonFolder(self.folder).all_runs())
+
+    @property
     def evidence(self) -> Evidence | None:
         """Intervals, differences and slices, which are computed when they are first asked for.
 
         None where the models' answers are not at hand.
         """
-        compared = [run for run in self.runs if run.name not in self._set_apart]
-        whole = len(self.runs) == len(ComparisonFolder(self.folder).all_runs())
-        with shown(True, "comparing", "pieces") as told:
-            return gather(self.folder, compared, self.data, keep=whole, progress=told)
+        return self._weighed.evidence
 
     @property
-    def apart(self) -> dict[str, str]:
+    def apart(self) -> Mapping[str, str]:
         """Runs that cannot be compared with the others, by name, each with the reason."""
-        return apart_from(self.runs, self.evidence, self._set_apart)
+        return self._weighed.apart
+
+    @property
+    def ranked(self) -> list[Run]:
+        """The runs that can be compared, best first, target by target."""
+        return self._ranked(None)
 
     @property
     def targets(self) -> list[str]:
@@ -83,11 +93,9 @@ class Results:
         return targets_of(self.runs)
 
     @property
-    def plot(self) -> Any:
+    def plot(self) -> Plots:
         """Figures of these results, each with ``.plot(ax=None)``, ``.frame()`` and ``.help()``."""
-        from featurekit.api.plots import Plots
-
-        return Plots(self._ranked(None), self.evidence, self.folder)
+        return Plots(self.ranked, self.evidence, self.folder, self.apart)
 
     def frame(self, target: str | None = None, *, long: bool = False) -> pd.DataFrame:
         """Return the scores of all models, best first, with their intervals.
@@ -149,8 +157,8 @@ class Results:
             A row for each face and model: run, face_id (the row's number where only that is kept), subject (a
             number), fold, true, predicted, and the probability of each class as p_CLASS.
         """
-        name = self._one_target(target)
-        runs = [self._named(model, name)] if model is not None else self._ranked(name)
+        name = one_target(self.runs, target)
+        runs = [run_named(self.runs, model, name)] if model is not None else self._ranked(name)
         tables = []
         for run in runs:
             path = ComparisonFolder(self.folder).prediction(run.name)
@@ -171,17 +179,17 @@ class Results:
         Args:
             target: what is read; it may be left out where there is only one.
         """
-        ranked = [run for run in self._ranked(self._one_target(target)) if not run.is_baseline]
+        ranked = [run for run in self._ranked(one_target(self.runs, target)) if not run.is_baseline]
         if not ranked:
             raise WorkspaceError("There is no trained model among these results, only baselines.")
         return Result(self, ranked[0])
 
     def __getitem__(self, name: str) -> "Result":
         """Return one model: by the name of its run, or its own name where one run has it."""
-        return Result(self, self._named(name, None))
+        return Result(self, run_named(self.runs, name))
 
     def __iter__(self) -> Iterator["Result"]:
-        return (Result(self, run) for run in self._ranked(None))
+        return (Result(self, run) for run in self.ranked)
 
     def __len__(self) -> int:
         return len(self.runs)
@@ -193,6 +201,7 @@ class Results:
         faces: str = "none",
         margin_points: float | None = None,
         margin_years: float | None = None,
+        progress: Shown = True,
     ) -> Path:
         """Write the comparison report: one HTML page that works offline, and the same as Markdown beside it.
 
@@ -203,38 +212,29 @@ class Results:
             margin_points: points of accuracy that a cheaper model may lose against the best one and still be
                 recommended; None for 1.
             margin_years: years that it may lose; None for 0.1.
+            progress: whether to show a bar.
 
         Returns:
             Path of the page.
         """
         from featurekit.cache.store import Store
-        from featurekit.report.of_comparison import Weighed, write
 
         page = None if path is None else Path(path)
         if page is not None and page.suffix.lower() not in (".html", ".htm"):
             raise WorkspaceError(f"A report is an .html file. Got '{page.name}' instead.")
-        compared = [run for run in self.runs if run.name not in self._set_apart]
-        with shown(True, "comparing", "pieces") as told:
-            evidence = gather(
+        with shown(progress, "comparing", "pieces") as told:
+            weighed = weigh(
                 self.folder,
-                compared,
+                self.runs,
                 self.data,
-                margin_points=MARGIN_POINTS if margin_points is None else margin_points,
-                margin_years=MARGIN_YEARS if margin_years is None else margin_years,
+                margin_points=margin_points,
+                margin_years=margin_years,
                 keep=page is None,
                 progress=told,
             )
-        apart = apart_from(self.runs, evidence, self._set_apart)
-        for name, why in apart.items():
-            LOG.warning("%s is set apart: %s", name, why)
-        weighed = Weighed(
-            folder=self.folder,
-            manifest=self.data,
-            runs=self.runs,
-            compared=tuple(compared),
-            evidence=evidence,
-            apart=apart,
-        )
+        for text in weighed.warnings():
+            warn(text)
+        self.__dict__["_weighed"] = weighed
         store = Store(ComparisonFolder(self.folder).project.cache)
         return write(weighed, store, faces=faces, page=page).page
 
@@ -252,7 +252,7 @@ class Results:
     def _repr_html_(self) -> str:
         from featurekit.report.notebook import results_html
 
-        return results_html(self._ranked(None), self.evidence, self.folder.name, self.apart)
+        return results_html(self.ranked, self.evidence, self.folder.name, self.apart)
 
     def _known(self) -> Evidence:
         if self.evidence is None:
@@ -263,44 +263,10 @@ class Results:
 
     def _ranked(self, target: str | None) -> list[Run]:
         """Return the runs that can be compared, best first, of one target or target by target."""
-        names = self.targets if target is None else [self._one_target(target)]
+        names = self.targets if target is None else [one_target(self.runs, target)]
         apart = self.apart
         runs = [run for run in self.runs if run.name not in apart]
         return [run for name in names for run in best_first([one for one in runs if one.target == name])]
-
-    def _one_target(self, target: str | None) -> str:
-        """Return the target that is meant.
-
-        Raises:
-            WorkspaceError: it is unknown, or left out where there are several.
-        """
-        if target is None and len(self.targets) == 1:
-            return self.targets[0]
-        if target is None:
-            raise WorkspaceError(
-                f"Say which target: target='{self.targets[0]}'. There are {', '.join(self.targets)}."
-            )
-        if target not in self.targets:
-            raise WorkspaceError(unknown("target of these results", target, self.targets))
-        return target
-
-    def _named(self, name: str, target: str | None) -> Run:
-        """Return the run that is called so, or whose model is.
-
-        Raises:
-            WorkspaceError: none is, or several are.
-        """
-        runs = [run for run in self.runs if target in (None, run.target)]
-        found = [run for run in runs if run.name == name] or [
-            run for run in runs if name in (run.classifier_name, run.classifier, model_name(run))
-        ]
-        if len(found) == 1:
-            return found[0]
-        if not found:
-            known = sorted({run.classifier_name for run in runs} | {run.name for run in runs})
-            raise WorkspaceError(unknown("model of these results", name, known))
-        several = ", ".join(run.name for run in found)
-        raise WorkspaceError(f"'{name}' means several runs: {several}. Name one of them.")
 
 
 class Result:
@@ -335,7 +301,7 @@ class Result:
         *,
         n_jobs: int | None = None,
         progress: Shown = True,
-    ) -> Any:
+    ) -> Model:
         """Fit the model on all faces of the comparison, with the calibration that the splits taught.
 
         It is the model that ``save_models=True``, or `featurekit fit`, saves.
@@ -353,7 +319,6 @@ class Result:
             EmbeddingError: the embeddings are others than those that it was evaluated on.
             FoldError: the data set has other rows.
         """
-        from featurekit.api.model import Model
         from featurekit.evaluation.refit import fit_on_all
 
         several = features_of(X)
@@ -396,9 +361,7 @@ def load_results(folder: str | Path) -> Results:
         >>> import featurekit as fk
         >>> fk.load_results("reports/utkface-builtin").frame()    # doctest: +SKIP
     """
-    place = Path(folder).absolute()
-    if not place.is_dir():
-        raise WorkspaceError(f"There is no folder {folder}. Comparisons are below reports/ of a project.")
+    place = Path(folder)
     return Results(some_runs(place), place, _data_of(place))
 
 
@@ -407,11 +370,13 @@ def _data_of(folder: Path) -> Dataset | None:
     from featurekit.data.splits import FoldSet
 
     files = ComparisonFolder(folder)
-    if not files.folds.is_file():
+    # What came from elsewhere with its outcomes, but without its splits, is not of this project's data set.
+    came_from_elsewhere = files.outcomes.is_dir() and not files.folds.is_file()
+    if came_from_elsewhere or not files.project.manifest.is_file():
         return None
-    try:
-        found = Manifest.load(files.project.manifest)
-        FoldSet.load(files.folds).check_rows(found.table["face_id"].to_numpy(dtype=str), folder)
-    except (ManifestError, FoldError):
+    found = Manifest.load(files.project.manifest)
+    # Some rows may have changed, which is told; with none in common it is another data set.
+    known = FoldSet.load(files.folds).face_ids if files.folds.is_file() else found.table["face_id"]
+    if not set(known) & set(found.table["face_id"]):
         return None
     return Dataset(found.table, found.root, found.info)

@@ -6,14 +6,15 @@ from pathlib import Path
 import pandas as pd
 
 from featurekit.api.arguments import threads_of
-from featurekit.api.progress_bar import LOG, Shown, shown
 from featurekit.api.project import Project, manifest_of, project_of
+from featurekit.api.telling import Shown, say, shown
 from featurekit.checks.audit import Audit
 from featurekit.data.manifest import Manifest
 from featurekit.errors import WorkspaceError
 from featurekit.ops.mlflow import Logged
 from featurekit.ops.purge import Purged
 from featurekit.ops.verify import Verification
+from featurekit.project import ComparisonFolder
 
 
 def audit(
@@ -68,7 +69,7 @@ def audit(
         pictures=images,
         seed=seed,
         threads=threads,
-        say=LOG.warning,
+        say=say,
     )
     with shown(progress, "auditing", "pieces") as told:
         found = library.audit(
@@ -117,11 +118,10 @@ def verify(
     """
     from featurekit.ops.verify import verify_run
 
-    comparison = Path(folder).absolute()
-    place = Project(comparison.parents[1])
+    place = Project(Path(folder).absolute().parents[1])
     manifest = manifest_of(place) if data is None else data
     with shown(progress, "verifying", "images") as told:
-        return verify_run(comparison, manifest, place.folder.cache, n=n, seed=seed, progress=told)
+        return verify_run(Path(folder), manifest, place.folder.cache, n=n, seed=seed, progress=told)
 
 
 def purge(
@@ -196,10 +196,9 @@ def log_mlflow(
     """
     from featurekit.ops.mlflow import log_comparison
 
-    comparison = Path(folder).absolute()
-    where = to or f"sqlite:///{Project(comparison.parents[1]).folder.mlflow}"
+    where = to or f"sqlite:///{ComparisonFolder(Path(folder)).project.mlflow}"
     with shown(progress, "logging", "runs") as told:
-        return log_comparison(comparison, where, experiment, progress=told)
+        return log_comparison(Path(folder), where, experiment, progress=told)
 
 
 def doctor(project: Project | str | Path | None = None) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from featurekit.cli._output import SHOWN
+from featurekit.api.telling import SHOWN
 from featurekit.errors import WorkspaceError
 from featurekit.text import one_line, readable_name
 
@@ -69,11 +69,11 @@ def load_model(folder: Path, command: str) -> "TrainedModel":
     return TrainedModel.load(folder)
 
 
-def end_with(bad: Sequence[tuple[Path, str]]) -> None:
+def end_with(bad: Sequence[tuple[str, str]]) -> None:
     """Say which photographs were not read and why; exit code 1 if there are any."""
-    for path, message in bad[:SHOWN]:
-        name = readable_name(str(path))
-        named = message if str(path) in message else f"{name}: {message}"
+    for photograph, message in bad[:SHOWN]:
+        name = readable_name(photograph)
+        named = message if photograph in message else f"{name}: {message}"
         typer.echo(one_line(f"error: {named}"), err=True)
     if len(bad) > SHOWN:
         typer.echo(f"error: … and {len(bad) - SHOWN} more", err=True)

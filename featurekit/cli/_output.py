@@ -1,5 +1,6 @@
 """What is printed: messages on one line each, tables, and the scores of runs."""
 
+import logging
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,18 @@ from featurekit.text import one_line
 if TYPE_CHECKING:
     from featurekit.evaluation.results import Run
 
-# Rows, or photographs, that a message is printed about; of the others their number.
-SHOWN = 10
+
+class _Printed(logging.Handler):
+    """Prints what the library says beside its results: notes and warnings, a line each."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        typer.echo(getattr(record, "said_as", "warning: ") + one_line(record.getMessage()), err=True)
+
+
+def print_the_log() -> None:
+    """Print from now on what the library says beside its results."""
+    log = logging.getLogger("featurekit")
+    log.handlers, log.propagate = [_Printed()], False
 
 
 def tell(text: str) -> None:

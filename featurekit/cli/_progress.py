@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import typer
 
-from featurekit.api.progress_bar import bar
+from featurekit.api.telling import bar
 from featurekit.progress import Pace, Standing
 
 

@@ -1,45 +1,30 @@
-"""The workspace that a command works in, and what must lie there before."""
+"""The project that a command works in."""
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import typer
 
-from featurekit.errors import ManifestError
+from featurekit.api.project import Project
 from featurekit.project import ProjectFolder
-
-if TYPE_CHECKING:
-    from featurekit.data.manifest import Manifest
 
 
 @dataclass
 class State:
     """What the options before the command say."""
 
-    workspace: ProjectFolder
+    project: Project
+
+
+def project_of_command(context: typer.Context) -> Project:
+    """Return the project that a command was given."""
+    state: State = context.obj
+    return state.project
 
 
 def workspace_of(context: typer.Context) -> ProjectFolder:
-    """Return the workspace that a command was given."""
-    state: State = context.obj
-    return state.workspace
-
-
-def manifest_of(workspace: ProjectFolder) -> "Manifest":
-    """Load the manifest of a workspace.
-
-    Raises:
-        ManifestError: there is none yet.
-    """
-    from featurekit.data.manifest import Manifest
-
-    if not workspace.manifest.is_file():
-        raise ManifestError(
-            f"There is no {workspace.manifest} yet. First: featurekit prepare DATASET PATH"
-            " (see featurekit list datasets)."
-        )
-    return Manifest.load(workspace.manifest)
+    """Return the paths of the project that a command was given."""
+    return project_of_command(context).folder
 
 
 def command_line() -> str:

@@ -16,6 +16,7 @@ from typing import Annotated
 
 import typer
 
+from featurekit.api.project import Project
 from featurekit.cli import (
     audit,
     cache,
@@ -28,10 +29,10 @@ from featurekit.cli import (
     report,
     weights,
 )
+from featurekit.cli._output import print_the_log
 from featurekit.cli._signals import Stopped, told_to_stop
 from featurekit.cli._workspace import State
 from featurekit.errors import FeaturekitError
-from featurekit.project import ProjectFolder
 from featurekit.text import one_line, write_out
 from featurekit.version import __version__
 
@@ -90,7 +91,8 @@ def _options(
     if version:
         typer.echo(f"featurekit {__version__}")
         raise typer.Exit
-    context.obj = State(ProjectFolder(workspace))
+    context.obj = State(Project(workspace))
+    print_the_log()
 
 
 def _keep_lines_of_examples(of: typer.Typer) -> None:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featurekit.cli._options import LARGEST_SEED, ComparisonName, Threads
-from featurekit.cli._output import print_table, tell
+from featurekit.cli._output import print_table
 from featurekit.cli._progress import progress_bar
-from featurekit.cli._workspace import manifest_of, workspace_of
+from featurekit.cli._workspace import project_of_command
 from featurekit.project import ComparisonFolder
 from featurekit.text import first_few
 
@@ -54,37 +54,24 @@ def audit(
       featurekit audit
       featurekit audit --features dlib_age+mobilenet_v2 --no-pictures --strict
     """
-    from featurekit.checks import audit as library
-    from featurekit.checks.of_comparison import look_up
+    from featurekit.api.data import dataset_of
+    from featurekit.api.upkeep import audit as look
 
-    workspace = workspace_of(context)
-    manifest = manifest_of(workspace)
-    name = name or manifest.name
-    at_hand = look_up(
-        workspace,
-        manifest,
-        name,
-        features=features,
-        pictures=pictures,
-        seed=seed,
-        threads=threads,
-        say=tell,
-    )
+    project = project_of_command(context)
+    data = dataset_of(project)
     with progress_bar("auditing", unit="pieces") as progress:
-        found = library.audit(
-            manifest,
-            at_hand.folds,
-            at_hand.embeddings,
-            at_hand.predictions,
-            pictures=pictures,
-            seed=seed or 0,
-            threads=threads,
+        found = look(
+            data,
+            name=name,
+            features=features,
+            images=pictures,
+            seed=seed,
+            n_jobs=threads or None,
+            project=project,
             progress=progress,
         )
-    folder = workspace.report(name)
-    found.save(folder)
     _print_findings(found)
-    files = ComparisonFolder(folder)
+    files = ComparisonFolder(project.folder.report(name or data.name))
     typer.echo(f"Wrote {files.audit} and, with the faces concerned, {files.audit_rows}")
     if strict and any(one.severity == "error" for one in found.findings):
         raise typer.Exit(1)
@@ -114,13 +101,13 @@ def verify_run(
       featurekit verify-run
       featurekit verify-run --name utkface-june --n 64 --seed 1
     """
-    from featurekit.ops import verify as library
+    from featurekit.api.data import dataset_of
+    from featurekit.api.upkeep import verify
 
-    workspace = workspace_of(context)
-    manifest = manifest_of(workspace)
-    folder = workspace.report(name or manifest.name)
+    project = project_of_command(context)
+    data = dataset_of(project)
     with progress_bar("verifying", unit="pictures") as progress:
-        found = library.verify_run(folder, manifest, workspace.cache, n=n, seed=seed, progress=progress)
+        found = verify(project.folder.report(name or data.name), data, n=n, seed=seed, progress=progress)
     for face_id, why in found.photographs:
         typer.echo(f"photograph of {face_id}: {why}")
     for one in found.checked:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featurekit.cli._output import print_table
-from featurekit.cli._workspace import manifest_of, workspace_of
+from featurekit.cli._workspace import project_of_command, workspace_of
 from featurekit.errors import WorkspaceError
 from featurekit.text import first_few, one_line
 
@@ -83,15 +83,11 @@ def cache_purge(
       featurekit cache purge --subject s0 --subject s1
       featurekit cache purge --image photos/s0_1.png
     """
-    from featurekit.ops.purge import look, purge
-    from featurekit.ops.traces import find_traces
+    from featurekit.api.upkeep import purge
 
-    workspace = workspace_of(context)
-    manifest_of(workspace)
     if not subject and not image:
         raise WorkspaceError("Nobody was named. Name a person with --subject, or a photograph with --image.")
-    traces = find_traces(workspace, subject or [], image or [])
-    purged = (look if dry_run else purge)(workspace, traces)
+    purged = purge(subject or [], image or [], dry_run=dry_run, project=project_of_command(context))
     what = "would be removed" if dry_run else "removed"
     print_table(["where", what, "of"], [[place, f"{n:,}", unit] for place, n, unit in purged.places])
     _print_what_stays(purged, dry_run=dry_run)
@@ -143,12 +139,13 @@ def cache_export(
 
     Example: featurekit cache export dlib_age vectors.parquet
     """
+    from featurekit.api.data import dataset_of
     from featurekit.embeddings.export import check_export, export_embeddings
     from featurekit.embeddings.in_workspace import extracted_vectors
 
     check_export(path)
-    workspace = workspace_of(context)
-    embeddings = extracted_vectors(workspace, manifest_of(workspace), features)
+    project = project_of_command(context)
+    embeddings = extracted_vectors(project.folder, dataset_of(project), features)
     for written in export_embeddings(embeddings, path):
         size = f"{len(embeddings.rows):,} faces × {embeddings.vectors.shape[1]} numbers"
         typer.echo(one_line(f"Wrote {written}: {size}"))

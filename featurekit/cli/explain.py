@@ -82,7 +82,7 @@ def _explained(
     output: Path,
     means: "MeanMaps | None",
     asked: dict[str, Any],
-) -> "tuple[list[Loss], list[tuple[Path, str]]]":
+) -> "tuple[list[Loss], list[tuple[str, str]]]":
     """Draw and list the map of each face, or add it to the means.
 
     Args:
@@ -110,14 +110,14 @@ def _explained(
         with progress_bar("explaining", unit="photographs") as progress:
             for one in explain_photographs(paths, model, progress=explained, **asked):
                 if isinstance(one, Unexplained):
-                    bad.append((one.path, one.message))
+                    bad.append((one.photograph.name, one.message))
                     continue
                 losses.append(one.loss)
                 if means is not None:
                     means.add(one)
                 else:
                     drawn = draw_explanation(one, output)
-                    name = readable_name(str(one.path))
+                    name = readable_name(one.photograph.name)
                     rows.append([name, str(one.number), one.said, WAYS[one.how], readable_name(str(drawn))])
     except Stopped as stopped:
         stopped.remark = f"{done:,} of {len(paths):,} photographs were explained"

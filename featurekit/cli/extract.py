@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featurekit.cli._options import Device, Precision, Threads
-from featurekit.cli._output import SHOWN, note, print_table
+from featurekit.cli._output import print_table
 from featurekit.cli._progress import progress_bar
-from featurekit.cli._workspace import manifest_of, workspace_of
+from featurekit.cli._workspace import project_of_command
 from featurekit.errors import WorkspaceError
-from featurekit.text import one_line
 
 if TYPE_CHECKING:
     from featurekit.embeddings.extractor import Extraction
@@ -55,34 +54,33 @@ def extract(
       featurekit extract --mirror
       featurekit extract --detector insightface_scrfd --detector-weights scrfd_10g.onnx
     """
-    from featurekit.embeddings.in_workspace import extract_into, feature_names
-    from featurekit.evaluation.unused_options import unused_of_extract
-    from featurekit.faces.settings import default_settings
+    from featurekit.api.data import dataset_of
+    from featurekit.api.embed import embed
+    from featurekit.embeddings.in_workspace import feature_names
 
-    workspace = workspace_of(context)
-    manifest = manifest_of(workspace)
-    settings = default_settings(detector, choose, detector_weights)
-    names = feature_names(backbone, layer)
-    for text in unused_of_extract(
-        names, detector, choose=choose, device=device, precision=precision, mirrored=mirror
-    ):
-        note(text)
+    project = project_of_command(context)
     with progress_bar("extracting", unit="pictures") as progress:
-        extraction = extract_into(
-            workspace,
-            manifest,
-            names,
-            settings,
+        embedded = embed(
+            dataset_of(project),
+            feature_names(backbone, layer),
+            mirror=mirror,
+            detector=detector,
+            detector_weights=detector_weights,
+            choose=choose,
             device=device,
             precision=precision,
-            mirrored=mirror,
-            threads=threads,
+            n_jobs=threads or None,
+            project=project,
             progress=progress,
         )
-    _print_extraction(extraction)
+    _print_extraction(embedded.extraction)
     if profile:
-        _print_profile(extraction)
-    _print_unread(extraction)
+        _print_profile(embedded.extraction)
+    if unread := embedded.extraction.unread:
+        raise WorkspaceError(
+            f"{len(unread)} pictures were not read, for the reasons above; what was extracted is kept. After"
+            " changes to the photographs run `featurekit prepare` again, then this."
+        )
 
 
 def _print_extraction(extraction: "Extraction") -> None:
@@ -117,22 +115,3 @@ def _print_profile(extraction: "Extraction") -> None:
     typer.echo(
         f"{share:.0%} of the {limit:,.0f}/s that {extraction.threads} threads without a pause would reach."
     )
-
-
-def _print_unread(extraction: "Extraction") -> None:
-    """Say which pictures are broken, and which were not read and why; the latter end in an error."""
-    from featurekit.faces.face import STATUS_MEANINGS
-
-    for path, status in extraction.broken[:SHOWN]:
-        typer.echo(one_line(f"warning: '{path}' is {status}: {STATUS_MEANINGS[status]}"), err=True)
-    if len(extraction.broken) > SHOWN:
-        typer.echo(f"warning: … and {len(extraction.broken) - SHOWN} more", err=True)
-    for face_id, why in extraction.unread[:SHOWN]:
-        typer.echo(one_line(f"warning: {face_id} was not read: {why}"), err=True)
-    if len(extraction.unread) > SHOWN:
-        typer.echo(f"warning: … and {len(extraction.unread) - SHOWN} more", err=True)
-    if extraction.unread:
-        raise WorkspaceError(
-            f"{len(extraction.unread)} pictures were not read, for the reasons above; what was extracted is"
-            " kept. After changes to the photographs run `featurekit prepare` again, then this."
-        )

@@ -1,21 +1,14 @@
 """featurekit fit and ensemble: classifiers are fitted and scored, and averaged."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from featurekit.cli._options import LARGEST_SEED, ComparisonName, Device, Threads, as_value, pairs
-from featurekit.cli._output import note, print_runs, tell
+from featurekit.cli._output import print_runs
 from featurekit.cli._progress import progress_bar
-from featurekit.cli._workspace import command_line, manifest_of, workspace_of
-from featurekit.errors import WorkspaceError
-from featurekit.project import ComparisonFolder, ProjectFolder
-
-if TYPE_CHECKING:
-    from featurekit.embeddings.index import Ledger
-    from featurekit.evaluation.comparison import Comparison
-    from featurekit.evaluation.planning import Plan
-    from featurekit.evaluation.results import Run
+from featurekit.cli._workspace import command_line, project_of_command
+from featurekit.project import ComparisonFolder
 
 Models = Annotated[
     list[str] | None, typer.Option("--model", "-m", help="Classifier; several at once. Default: svm.")
@@ -125,78 +118,44 @@ def fit(
       featurekit fit --model svm --model xgboost --target gender --target age_group
       featurekit fit --model multitask_cnn --features mobilenet_v2 --epochs 6,12
     """
-    from featurekit.embeddings.in_workspace import some_ledger_of
-    from featurekit.evaluation.comparison import Comparison
-    from featurekit.evaluation.planning import plan
-    from featurekit.evaluation.unused_options import unused_options
+    from featurekit.api.data import dataset_of
+    from featurekit.api.evaluate import evaluate
 
-    workspace = workspace_of(context)
-    _check_rare(rare)
-    manifest, ledger = manifest_of(workspace), some_ledger_of(workspace)
-    folder = workspace.report(name or manifest.name)
-    comparison = Comparison.open(folder, manifest, n_folds=folds, seed=seed, new_folds=new_folds)
-    asked: dict[str, Any] = {
-        "features": features,
-        "join": join,
-        "variations": _variations(epochs, batch_size, set_),
-        "ethnicity": allow_ethnicity,
-    }
-    plans = plan(manifest, ledger, models=model or ["svm"], targets=target, **asked)
-    for text in unused_options(plans, tune=tune, device=device, **asked):
-        note(text)
-    how: dict[str, Any] = {"threads": threads, "tune": tune, "jobs": jobs, "rare": rare}
-    how["skip"] = target is None
-    how["device"] = None if device == "auto" else device
-    how["models_folder"] = workspace.models if save_models else None
-    print_runs(_fitted(workspace, comparison, plans, ledger, how))
-    typer.echo(f"Runs are in {ComparisonFolder(folder).runs}. Now: featurekit report")
-
-
-def _check_rare(rare: str) -> None:
-    from featurekit.evaluation.readiness import RARE
-    from featurekit.registry import unknown
-
-    if rare not in RARE:
-        raise WorkspaceError(unknown("way to treat rare classes", rare, list(RARE)))
+    project = project_of_command(context)
+    with progress_bar("fitting", unit="fits") as progress:
+        results = evaluate(
+            dataset_of(project),
+            features,
+            model or ["svm"],
+            target=target,
+            join=join,
+            parameters=_parameters(epochs, batch_size, set_),
+            tune=tune,
+            name=name,
+            folds=folds,
+            seed=seed,
+            new_folds=new_folds,
+            rare=rare,
+            save_models=save_models,
+            allow_ethnicity=allow_ethnicity,
+            device=device,
+            n_jobs=threads or None,
+            parallel_folds=jobs,
+            command=command_line(),
+            project=project,
+            progress=progress,
+        )
+    print_runs(results.runs)
+    typer.echo(f"Runs are in {ComparisonFolder(results.folder).runs}. Now: featurekit report")
 
 
-def _variations(epochs: str | None, batch_size: str | None, others: list[str] | None) -> list[dict[str, Any]]:
-    """Return every combination of the values that parameters were given."""
-    from featurekit.estimators import candidates
-
+def _parameters(epochs: str | None, batch_size: str | None, others: list[str] | None) -> dict[str, list[Any]]:
+    """Return the values that each parameter was given."""
     given = pairs(others, "--set")
     given |= {
         name: text for name, text in (("epochs", epochs), ("batch_size", batch_size)) if text is not None
     }
-    return candidates({name: [as_value(one) for one in text.split(",")] for name, text in given.items()})
-
-
-def _fitted(
-    workspace: ProjectFolder,
-    comparison: "Comparison",
-    plans: "list[Plan]",
-    ledger: "Ledger",
-    how: dict[str, Any],
-) -> "list[Run]":
-    """Run plans under a bar; how: what else Comparison.run() is told."""
-    from featurekit.cache.store import Store
-    from featurekit.evaluation.again import saying_how_to_have_back
-
-    with (
-        saying_how_to_have_back(comparison.folder, workspace.models, tell),
-        progress_bar("fitting", unit="fits") as progress,
-    ):
-        return comparison.run(
-            plans,
-            ledger,
-            Store(workspace.cache),
-            checkpoints=workspace.checkpoints,
-            command=command_line(),
-            progress=progress,
-            say=note,
-            watch=progress.tell,
-            **how,
-        )
+    return {name: [as_value(one) for one in text.split(",")] for name, text in given.items()}
 
 
 def ensemble(
@@ -208,10 +167,14 @@ def ensemble(
 
     Example: featurekit ensemble "*--svm" "*--multitask_cnn"
     """
-    from featurekit.evaluation.members import make_ensembles
+    from featurekit.api.data import dataset_of
+    from featurekit.api.evaluate import ensemble as average
+    from featurekit.api.results import load_results
 
-    workspace = workspace_of(context)
-    manifest = manifest_of(workspace)
-    folder = workspace.report(name or manifest.name)
-    print_runs(make_ensembles(folder, manifest, member, weighted=weighted, command=command_line()))
+    project = project_of_command(context)
+    folder = project.folder.report(name or dataset_of(project).name)
+    results = load_results(folder)
+    command = command_line()
+    made = average(results, member, weighted=weighted, command=command)
+    print_runs([run for run in made.runs if run.command == command and "members" in run.parameters])
     typer.echo(f"Runs are in {ComparisonFolder(folder).runs}. Now: featurekit report")

@@ -115,7 +115,7 @@ def predict(
     if draw:
         for picture in draw_readings(collected.readings, models, draw):
             typer.echo(one_line(f"Drew {picture}"))
-    end_with([(one.path, one.message) for one in collected.readings if one.face.status != "ok"])
+    end_with([(one.photograph.name, one.message) for one in collected.readings if one.face.status != "ok"])
 
 
 def _named(

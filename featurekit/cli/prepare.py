@@ -1,15 +1,14 @@
 """featurekit prepare: a data set becomes the manifest, and what is wrong with it is said."""
 
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from featurekit.cli._options import pairs
-from featurekit.cli._output import SHOWN, print_table
+from featurekit.cli._output import print_table
 from featurekit.cli._progress import progress_bar
-from featurekit.cli._workspace import workspace_of
+from featurekit.cli._workspace import project_of_command
 from featurekit.errors import ManifestError
 from featurekit.text import one_line
 
@@ -58,21 +57,15 @@ def prepare(
       featurekit prepare table people.csv --column image_path=file --column age=years --root photos
       featurekit prepare table people.csv -o labels=beard,hair -o missing=-none -o box=xywh
     """
-    from featurekit.cache.file_index import FileIndex
-    from featurekit.data.prepare import prepare as prepare_dataset
+    from featurekit.api.data import load_dataset
 
-    workspace = workspace_of(context)
+    project = project_of_command(context)
     options = _options(dataset, option, column, root)
-    index = FileIndex(workspace.file_index)
-    with index as files, progress_bar("reading") as progress:
-        manifest = prepare_dataset(dataset, path, content_of=files.content_of, progress=progress, **options)
-    manifest.save(workspace.manifest)
-    _print_tally(manifest)
-    for note in manifest.info.get("notes", ()):
-        typer.echo(one_line(f"warning: {note}"), err=True)
-    _print_bad_cells(manifest)
-    _print_unused(manifest)
-    typer.echo(f"Wrote {workspace.manifest} and, with the tally, {workspace.manifest.with_suffix('.json')}")
+    with progress_bar("reading") as progress:
+        data = load_dataset(dataset, path, project=project, progress=progress, **options)
+    _print_tally(data)
+    written = project.folder.manifest
+    typer.echo(f"Wrote {written} and, with the tally, {written.with_suffix('.json')}")
 
 
 def _options(
@@ -104,31 +97,3 @@ def _print_tally(manifest: "Manifest") -> None:
         for what, n in tally.items()
     ]
     print_table(["what", "rows"], rows)
-
-
-def _print_bad_cells(manifest: "Manifest") -> None:
-    """Say which cells could not be read, and what to type instead; some of each column in turn."""
-    found = manifest.info.get("bad_cells", [])
-    seen: Counter[tuple[str, str]] = Counter()
-    turns = []
-    for cell in found:
-        seen[cell["column"], cell["target"]] += 1
-        turns.append((seen[cell["column"], cell["target"]], cell["row"], cell))
-    for _, row, cell in sorted(turns, key=lambda turn: turn[:2])[:SHOWN]:
-        said = f"warning: row {row}, {cell['column']}: '{cell['value']}' {cell['problem']}"
-        typer.echo(one_line(said), err=True)
-    if more := manifest.info.get("n_bad_cells", 0) - min(len(found), SHOWN):
-        typer.echo(f"warning: … and {more:,} more cells that cannot be read; see manifest.json", err=True)
-
-
-def _print_unused(manifest: "Manifest") -> None:
-    """Say of the rows that cannot be used which they are and why, the strangest reasons first."""
-    from featurekit.data.manifest import REASONS
-
-    reasons, paths = manifest.table["reason"].tolist(), manifest.table["image_path"].tolist()
-    order = list(REASONS)
-    bad = sorted((order.index(reason), row) for row, reason in enumerate(reasons) if reason)
-    for number, row in bad[:SHOWN]:
-        typer.echo(one_line(f"warning: row {row + 1}, '{paths[row]}': {REASONS[order[number]]}"), err=True)
-    if len(bad) > SHOWN:
-        typer.echo(f"warning: … and {len(bad) - SHOWN} more; each with its reason in manifest.csv", err=True)

@@ -7,12 +7,11 @@ import typer
 from featurekit.cli._options import ComparisonName
 from featurekit.cli._output import print_runs, tell
 from featurekit.cli._progress import progress_bar
-from featurekit.cli._workspace import manifest_of, workspace_of
+from featurekit.cli._workspace import project_of_command
 from featurekit.errors import WorkspaceError
-from featurekit.project import ProjectFolder
 
 if TYPE_CHECKING:
-    from featurekit.data.manifest import Manifest
+    from featurekit.api.project import Project
 
 Compare = Annotated[
     tuple[str, str] | None,
@@ -64,29 +63,25 @@ def report(
       featurekit report --margin-points 0.5
       featurekit report --compare utkface-june utkface-july
     """
-    from featurekit.cache.store import Store
-    from featurekit.report import of_comparison as library
+    from featurekit.api.data import dataset_of
+    from featurekit.api.results import load_results
+    from featurekit.report.gallery import shows_people
+    from featurekit.report.of_comparison import check_faces
 
-    workspace = workspace_of(context)
-    # What came from elsewhere with its outcomes is not of this workspace's manifest.
-    is_kept = name is not None and library.has_only_what_it_kept(workspace.report(name))
-    manifest = None if is_kept else manifest_of(workspace)
-    library.check_faces(faces)
+    project = project_of_command(context)
+    check_faces(faces)
     if compare:
         _check_alone(compare, name, faces, margin_points, margin_years)
-        _report_changes(workspace, manifest_of(workspace), compare)
+        _report_changes(project, compare)
         return
-    folder = workspace.report(name or manifest_of(workspace).name)
+    results = load_results(project.folder.report(name or dataset_of(project).name))
     with progress_bar("comparing", "pieces") as progress:
-        weighed = library.weigh(
-            folder, manifest, margin_points=margin_points, margin_years=margin_years, progress=progress
+        page = results.report(
+            faces=faces, margin_points=margin_points, margin_years=margin_years, progress=progress
         )
-    for warning in weighed.warnings():
-        tell(f"warning: {warning}")
-    written = library.write(weighed, Store(workspace.cache), faces=faces)
-    print_runs(weighed.ranked)
-    typer.echo(f"Wrote {written.page} and {written.page.with_suffix('.md')}")
-    if written.shows_faces:
+    print_runs(results.ranked)
+    typer.echo(f"Wrote {page} and {page.with_suffix('.md')}")
+    if shows_people(page):
         typer.echo("The page shows photographs of people: pass it on only as their owner allows.")
 
 
@@ -112,11 +107,13 @@ def _check_alone(
         )
 
 
-def _report_changes(workspace: ProjectFolder, manifest: "Manifest", names: tuple[str, str]) -> None:
+def _report_changes(project: "Project", names: tuple[str, str]) -> None:
     """Write what changed between two comparisons, and print which runs differ."""
+    from featurekit.api.data import dataset_of
+    from featurekit.api.telling import warn
     from featurekit.report.of_comparison import write_changes_between
 
-    changes = write_changes_between(workspace, manifest, names, say=lambda text: tell(f"warning: {text}"))
+    changes = write_changes_between(project.folder, dataset_of(project), names, say=warn)
     for name, found in changes.differences.items():
         what = "differs beyond chance" if found.is_shown else "no evidence of a difference"
         typer.echo(f"{name}: {what}")
@@ -143,13 +140,13 @@ def log_mlflow(
       featurekit log-mlflow
       featurekit log-mlflow --name utkface --to sqlite:///mlflow.db --experiment faces
     """
-    from featurekit.ops.mlflow import log_comparison
+    from featurekit.api.data import dataset_of
+    from featurekit.api.upkeep import log_mlflow as log
 
-    workspace = workspace_of(context)
-    folder = workspace.report(name or manifest_of(workspace).name)
-    where = to or f"sqlite:///{workspace.mlflow}"
+    project = project_of_command(context)
+    folder = project.folder.report(name or dataset_of(project).name)
     with progress_bar("logging", unit="runs") as progress:
-        logged = log_comparison(folder, where, experiment, progress=progress)
+        logged = log(folder, to, experiment=experiment, progress=progress)
     typer.echo(
         f"{len(logged.new)} runs of {folder.name} are new in {logged.store}, experiment"
         f" {logged.experiment}; {len(logged.known)} were there already."

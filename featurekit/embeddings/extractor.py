@@ -14,25 +14,28 @@ picture at all.
 
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.cache.shelf import Shelf
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
-from featurekit.embeddings.open_networks import open_networks
+from featurekit.embeddings.open_networks import Opened, open_networks
 from featurekit.embeddings.pool import CHUNK, HelperPool, fit_for_helpers
 from featurekit.embeddings.recipe import Recipe, row_keys
 from featurekit.embeddings.vectors import row_statuses
 from featurekit.embeddings.worker import Looked, Looker, Task, face_columns, face_from
 from featurekit.errors import ManifestError
+from featurekit.faces.detectors import FaceFinder
 from featurekit.faces.face import BROKEN, STATUSES, Face
 from featurekit.faces.find import open_finder
+from featurekit.faces.images import Picture
 from featurekit.faces.settings import FaceSettings
 from featurekit.networks.engines import usable_cores
 from featurekit.progress import Progress
@@ -112,23 +115,18 @@ def extract(
     keys = row_keys(manifest, settings)
     faces = store.shelf("faces", settings.recipe())
     shelves = {recipe.feature: store.shelf("embeddings", asdict(recipe)) for recipe in recipes.values()}
-    todo = _pictures_to_read(keys, faces, list(shelves.values()))
+    ids, paths, contents, boxes = (
+        manifest.table[name].to_list() for name in ("face_id", "image_path", "content", "box")
+    )
+    pictures = Pictures(keys, ids, paths, contents, manifest.root, boxes)
     threads = threads or usable_cores()
-    one_pass = None
-    if len(todo):
-        helpers = len(todo) >= HELPERS_FROM and threads > 1 and fit_for_helpers(recipes, settings)
-        one_pass = _Pass(manifest, keys, recipes, settings, faces, shelves, threads, helpers=helpers)
-        try:
-            one_pass.run(todo, progress)
-        finally:
-            one_pass.close()
-            one_pass.flush()  # whatever stopped it, what was computed is kept
+    todo, one_pass = look_at(pictures, recipes, settings, faces, shelves, threads=threads, progress=progress)
     of_rows = row_statuses(manifest, keys, faces)
     counts = np.bincount(of_rows, minlength=len(STATUSES))
     broken = np.flatnonzero(np.isin(of_rows, [STATUSES.index(status) for status in BROKEN]))
     return Extraction(
         statuses={status: int(n) for status, n in zip(STATUSES, counts, strict=True) if n},
-        n_read=len(todo),
+        n_read=todo,
         n_detected=one_pass.n_detected if one_pass else 0,
         seconds=time.perf_counter() - started,
         recipes=recipes,
@@ -151,7 +149,100 @@ def _check_boxes(manifest: Manifest, settings: FaceSettings) -> None:
         )
 
 
-def _pictures_to_read(keys: NDArray[np.uint8], faces: Shelf, shelves: Sequence[Shelf]) -> NDArray[np.intp]:
+class Rows(Protocol):
+    """Where rows are remembered: a shelf of the cache, or one in memory."""
+
+    def missing(self, row_keys: NDArray[np.uint8]) -> NDArray[np.intp]:
+        """Return which of these rows are not there, as increasing numbers into row_keys."""
+
+    def append(self, row_keys: NDArray[np.uint8], columns: Mapping[str, NDArray[Any]]) -> None:
+        """Remember rows."""
+
+    def read(
+        self, row_keys: NDArray[np.uint8], columns: Sequence[str] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """Return columns of rows in the order asked."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What a pass looks at, one row each.
+
+    Attributes:
+        keys: what each row is remembered by, shape (n_rows, 32); zeros for a row without a picture.
+        names: what each is called in messages.
+        paths: of the files.
+        contents: sha256 of each file.
+        root: what the paths are relative to, and must not lead out of; None for paths that are whole.
+        boxes: which face is meant, for choose "box"; empty where no row has one.
+        held: row → what reads its picture, for those that are in no file.
+    """
+
+    keys: NDArray[np.uint8]
+    names: Sequence[str]
+    paths: Sequence[str]
+    contents: Sequence[str]
+    root: Path | None
+    boxes: Sequence[str] = ()
+    held: Mapping[int, Callable[[], Picture]] = field(default_factory=dict)
+
+    def task(self, row: int, known: Face | None) -> Task:
+        """Return what is to be looked at for a row; known: its face, where an earlier pass has found it."""
+        box = self.boxes[row] if self.boxes else ""
+        picture = self.held[row]() if row in self.held else None
+        return Task(row, self.paths[row], self.contents[row], box, known, picture)
+
+
+def look_at(
+    pictures: Pictures,
+    recipes: Mapping[str, Recipe],
+    settings: FaceSettings,
+    faces: Rows,
+    shelves: Mapping[str, Rows],
+    *,
+    threads: int,
+    progress: Progress | None = None,
+    opened: Callable[[], Opened] | None = None,
+) -> "tuple[int, _Pass | None]":
+    """Look at every picture of which something is still missing, and remember faces and vectors.
+
+    Args:
+        pictures: what to look at; one that several rows share is read once.
+        recipes: what to compute, from make_recipes().
+        settings: how faces are found; the same as in the recipes.
+        faces: where faces are remembered.
+        shelves: feature → where its vectors are remembered.
+        threads: how many, one at least.
+        progress: called with (pictures done, pictures to do).
+        opened: gives the networks and the detector, where they may be open already; only asked for in a pass
+            without helper processes.
+
+    Returns:
+        How many pictures were opened, and the pass over them; None where nothing was missing.
+    """
+    todo = _pictures_to_read(pictures.keys, faces, list(shelves.values()))
+    if not len(todo):
+        return 0, None
+    helpers = len(todo) >= HELPERS_FROM and threads > 1 and fit_for_helpers(recipes, settings)
+    one_pass = _Pass(
+        pictures,
+        recipes,
+        settings,
+        faces,
+        shelves,
+        threads,
+        helpers=helpers and not pictures.held,
+        opened=opened,
+    )
+    try:
+        one_pass.run(todo, progress)
+    finally:
+        one_pass.close()
+        one_pass.flush()  # whatever stopped it, what was computed is kept
+    return len(todo), one_pass
+
+
+def _pictures_to_read(keys: NDArray[np.uint8], faces: Rows, shelves: Sequence[Rows]) -> NDArray[np.intp]:
     """Return one row number for each picture that something is still missing of, increasing."""
     has_picture = np.flatnonzero(keys.any(axis=1))
     if not len(has_picture):
@@ -175,30 +266,31 @@ class _Pass:
 
     def __init__(
         self,
-        manifest: Manifest,
-        keys: NDArray[np.uint8],
+        pictures: Pictures,
         recipes: Mapping[str, Recipe],
         settings: FaceSettings,
-        faces: Shelf,
-        shelves: Mapping[str, Shelf],
+        faces: Rows,
+        shelves: Mapping[str, Rows],
         threads: int,
         *,
         helpers: bool,
+        opened: Callable[[], Opened] | None,
     ) -> None:
-        self._keys, self._threads = keys, threads
-        self._face_ids, self._paths, self._contents, self._boxes = (
-            manifest.table[name].to_list() for name in ("face_id", "image_path", "content", "box")
-        )
+        self._pictures, self._keys, self._threads = pictures, pictures.keys, threads
         self._faces, self._shelves = faces, shelves
         self._pool: HelperPool | None = None
+        finder: FaceFinder | None = None
         theirs = [recipe for recipe in recipes.values() if helpers and recipe.engine == "cpu"]
         ours = [recipe for recipe in recipes.values() if recipe not in theirs]
         self.achieved: dict[str, dict[str, str]] = {}
         try:
             if helpers:  # they open what is theirs while this process opens what is ours
                 kept = list(dict.fromkeys((recipe.template, recipe.input_size) for recipe in ours))
-                self._pool = HelperPool(manifest.root, settings, theirs, kept, threads)
-            networks = open_networks(ours, threads)
+                self._pool = HelperPool(pictures.root, settings, theirs, kept, threads)
+            if opened and not helpers:
+                networks, finder = opened()
+            else:
+                networks = open_networks(ours, threads)
             if self._pool:
                 self.achieved = self._pool.ready()
         except BaseException:
@@ -213,8 +305,8 @@ class _Pass:
             alone = [network for network in networks if network.session.batch == 1]
             self._later = [network for network in networks if network.session.batch > 1]
             kept = list(dict.fromkeys(network.crop for network in self._later))
-            finder = open_finder(settings, threads=threads)
-            self._looker = Looker(manifest.root, settings, finder, alone, kept)
+            finder = finder or open_finder(settings, threads=threads)
+            self._looker = Looker(pictures.root, settings, finder, alone, kept)
             self.clock = self._looker.clock
         self.opened = time.perf_counter()
         self.n_detected = 0
@@ -237,12 +329,12 @@ class _Pass:
             try:
                 while done < len(todo):
                     while len(waiting) < under_way and (some := list(islice(rows, chunk))):
-                        tasks = [self._task(int(row), known.get(int(row))) for row in some]
+                        tasks = [self._pictures.task(int(row), known.get(int(row))) for row in some]
                         waiting.append(pool.submit(look, tasks))
                     for looked in waiting.popleft().result():
                         self.n_detected += looked.detected
                         if looked.face.status == "not_extracted":
-                            self.unread.append((str(self._face_ids[looked.row]), looked.why))
+                            self.unread.append((str(self._pictures.names[looked.row]), looked.why))
                         else:
                             self._looked.append(looked)
                         done += 1
@@ -257,9 +349,6 @@ class _Pass:
             finally:
                 for future in waiting:
                     future.cancel()
-
-    def _task(self, row: int, known: Face | None) -> Task:
-        return Task(row, self._paths[row], self._contents[row], self._boxes[row], known)
 
     def _known_faces(self, todo: NDArray[np.intp]) -> dict[int, Face]:
         """Return the faces that an earlier pass has found already, by row."""

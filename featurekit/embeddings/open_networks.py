@@ -1,13 +1,20 @@
 """Make the networks that recipes need ready to run, each once with all the layers that are read."""
 
+import os
+import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.embeddings.recipe import Recipe
 from featurekit.faces.align import CropKind
+from featurekit.faces.detectors import FaceFinder
+from featurekit.faces.find import open_finder
+from featurekit.faces.settings import FaceSettings
 from featurekit.networks import weights
 from featurekit.networks.backbones import BACKBONES
 from featurekit.networks.engines import Session
@@ -38,6 +45,40 @@ class OpenBackbone:
             others = self.session(np.ascontiguousarray(crops[:, :, ::-1]))
             outputs = [(one + other) * np.float32(0.5) for one, other in zip(outputs, others, strict=True)]
         return {f"{self.name}:{layer}": out for layer, out in zip(self.layers, outputs, strict=True)}
+
+
+# Networks ready to run, and a detector.
+Opened = tuple[list[OpenBackbone], FaceFinder]
+
+# Sets of networks and a detector that a process keeps open for whoever asks again.
+_MOST_KEPT = 2
+_kept: "OrderedDict[tuple[Any, ...], Opened]" = OrderedDict()
+_opening = threading.Lock()
+
+
+def opened_once(recipes: Sequence[Recipe], settings: FaceSettings, threads: int) -> Opened:
+    """Return the networks that recipes need and the detector, opened now or by an earlier call.
+
+    The last few that were opened stay open, so that a transformer that scikit-learn clones for every fold
+    does not open its networks in every fold.
+
+    Raises:
+        WeightsError: a weight file is missing or is not the one it should be.
+        EngineError: a device or precision cannot be had.
+    """
+    # A process that was forked must not go on with its parent's threads.
+    # A member that was registered anew under its name is another one.
+    members = tuple(
+        BACKBONES[recipe.backbone].load or BACKBONES[recipe.backbone].compute for recipe in recipes
+    )
+    key = (os.getpid(), tuple(recipe.key for recipe in recipes), members, settings, threads)
+    with _opening:
+        if key not in _kept:
+            _kept[key] = open_networks(recipes, threads), open_finder(settings, threads=threads)
+        _kept.move_to_end(key)
+        while len(_kept) > _MOST_KEPT:
+            _kept.popitem(last=False)
+        return _kept[key]
 
 
 def open_networks(recipes: Sequence[Recipe], threads: int) -> list[OpenBackbone]:

@@ -62,7 +62,7 @@ class HelperPool:
     They start with it, and open what they work with while this process goes on: see ready().
 
     Args:
-        root: what the pictures' paths are relative to.
+        root: what the pictures' paths are relative to; None for paths that are whole.
         settings: how faces are found.
         recipes: of the vectors that the helpers compute.
         kept: what they cut out for networks that this process runs.
@@ -77,14 +77,14 @@ class HelperPool:
 
     def __init__(
         self,
-        root: Path,
+        root: Path | None,
         settings: FaceSettings,
         recipes: Sequence[Recipe],
         kept: Sequence[CropKind],
         n_helpers: int,
     ) -> None:
         self._job = {
-            "root": str(root.resolve()),
+            "root": str(root.resolve()) if root else None,
             "settings": asdict(settings),
             "recipes": [asdict(recipe) for recipe in recipes],
             "kept": list(kept),
@@ -182,5 +182,5 @@ def look_for_another(job: Mapping[str, Any]) -> tuple[Any, Callable[[Any], Messa
     # Compiled here for the frame that nearly every picture takes.
     finder(np.zeros((side, side, 3), np.uint8), side)
     kept = [(template, int(size)) for template, size in job["kept"]]
-    looker = Looker(Path(job["root"]), settings, finder, networks, kept)
+    looker = Looker(Path(job["root"]) if job["root"] else None, settings, finder, networks, kept)
     return {network.name: asdict(network.session.achieved) for network in networks}, looker.answer

@@ -18,6 +18,7 @@ from featurekit.errors import ImageError, MissingDecoderError
 from featurekit.faces.align import CropKind
 from featurekit.faces.detectors import FaceFinder
 from featurekit.faces.face import STATUSES, Face
+from featurekit.faces.images import Picture
 from featurekit.faces.see import see_faces
 from featurekit.faces.settings import FaceSettings
 from featurekit.files import leads_out, read_plain
@@ -42,16 +43,21 @@ class Embedder(Protocol):
 
 
 class Task(NamedTuple):
-    """A picture to look at: the row's number, path, content hash and box, and the face if it is known."""
+    """A picture to look at: the row's number, path, content hash and box, and the face if it is known.
+
+    A picture that is in memory comes with it, and has no path; it is not told to another process.
+    """
 
     row: int
     path: str
     content: str
     box: str
     known: Face | None
+    picture: Picture | None = None
 
     def to_json(self) -> list[Any]:
         """Return it as plain JSON values."""
+        assert self.picture is None
         face = self.known
         known: dict[str, Any] | None = None
         if face is not None:
@@ -97,7 +103,7 @@ class Looker:
     """Looks at pictures; several threads may share one.
 
     Args:
-        root: what the tasks' paths are relative to.
+        root: what the tasks' paths are relative to, and must not lead out of; None for paths that are whole.
         settings: which face is meant.
         finder: the detector.
         networks: what reads each face at once.
@@ -106,7 +112,7 @@ class Looker:
 
     def __init__(
         self,
-        root: Path,
+        root: Path | None,
         settings: FaceSettings,
         finder: FaceFinder,
         networks: Sequence[Embedder],
@@ -119,18 +125,13 @@ class Looker:
 
     def __call__(self, task: Task) -> Looked:
         """Look at one picture."""
-        with self.clock("read"):
-            path = self._root / task.path
-            try:
-                # The manifest may have been edited, and a file been replaced by a link, since it was made.
-                if leads_out(path, self._root):
-                    return Looked(task.row, Face("not_extracted"), why="leads out of the data set's folder")
-                data = read_plain(path, _MAX_BYTES)
-            except (OSError, ValueError) as error:
-                why = error.strerror if isinstance(error, OSError) else error
-                return Looked(task.row, Face("not_extracted"), why=f"{why}")
-            if sha256(data).hexdigest() != task.content:
-                return Looked(task.row, Face("not_extracted"), why="changed since `featurekit prepare`")
+        if task.picture is None:
+            with self.clock("read"):
+                data, why = self._read(task)
+            if data is None:
+                return Looked(task.row, Face("not_extracted"), why=why)
+        else:
+            data = task.picture
         box = np.array(task.box.split(), np.float32) if task.box else None
         try:
             seen, size = see_faces(
@@ -149,6 +150,20 @@ class Looker:
                 looked.vectors |= {feature: vectors[0] for feature, vectors in of_one.items()}
             looked.crops = {kind: one.crops[kind] for kind in self._kept}
         return looked
+
+    def _read(self, task: Task) -> tuple[Picture | None, str]:
+        """Return a file's bytes; or None, and what is wrong with the file."""
+        path = (self._root or Path()) / task.path
+        try:
+            # The manifest may have been edited, and a file been replaced by a link, since it was made.
+            if self._root and leads_out(path, self._root):
+                return None, "leads out of the data set's folder"
+            data = read_plain(path, _MAX_BYTES)
+        except (OSError, ValueError) as error:
+            return None, f"{error.strerror if isinstance(error, OSError) else error}"
+        if sha256(data).hexdigest() != task.content:
+            return None, "changed since `featurekit prepare`" if self._root else "changed while it was read"
+        return data, ""
 
     def answer(self, tasks: Sequence[Sequence[Any]]) -> Message:
         """Look at several pictures for another process; see unpacked()."""

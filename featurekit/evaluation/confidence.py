@@ -53,14 +53,20 @@ def confidence_of(target: Target, table: pd.DataFrame, seed: int) -> Confidence 
         return None
     y, proba, subjects = classes_of(target, table)
     calibrated, temperatures = cross_fitted(proba, y, table["fold"].to_numpy(np.intp), subjects)
-    risks = risk_coverage(proba.max(axis=1), proba.argmax(axis=1) != y)
     return Confidence(
         temperature=float(np.mean(list(temperatures.values()))),
         before=expected_calibration_error(proba, y, subjects, seed=seed),
         after=expected_calibration_error(calibrated, y, subjects, seed=seed),
         bins=reliability(proba, y),
-        risks=tuple(risks.risk_at(share) for share in SHARES),
+        risks=risks_of(target, table),
     )
+
+
+def risks_of(target: Target, table: pd.DataFrame) -> tuple[float, ...]:
+    """Return the share of wrong answers among the surest faces, of each of SHARES of all faces."""
+    y, proba, _ = classes_of(target, table)
+    risks = risk_coverage(proba.max(axis=1), proba.argmax(axis=1) != y)
+    return tuple(risks.risk_at(share) for share in SHARES)
 
 
 def coverage_of(outcomes: Outcomes, target: Target, table: pd.DataFrame) -> tuple[tuple[str, Coverage], ...]:
@@ -79,7 +85,7 @@ def coverage_of(outcomes: Outcomes, target: Target, table: pd.DataFrame) -> tupl
             proba, y, folds, subjects, alpha=MISSED, ordered=target.ordered, per_class=True
         )
     own, columns = labels_of_faces(outcomes, table)
-    bands = _age_bands(own["age"].to_numpy(float))
+    bands = age_bands(own["age"].to_numpy(float))
     labels_of = {name: own[name].to_numpy(dtype=str) for name in columns}
     if (bands != "").any():  # they divide further what age groups divide, and leave no gap
         labels_of = {"age_band": bands, **{n: of for n, of in labels_of.items() if n != "age_group"}}
@@ -97,8 +103,8 @@ def coverage_of(outcomes: Outcomes, target: Target, table: pd.DataFrame) -> tupl
     return _adjusted(found)
 
 
-def _age_bands(age: NDArray[np.float64]) -> NDArray[np.str_]:
-    """Return the band of each age, "" where it is not known."""
+def age_bands(age: NDArray[np.float64]) -> NDArray[np.str_]:
+    """Return the band of AGE_BANDS of each age, "" where it is not known."""
     place = np.searchsorted(_BAND_STARTS, np.nan_to_num(age, nan=0.0), side="right") - 1
     return np.where(np.isfinite(age), np.array(AGE_BANDS)[np.maximum(place, 0)], "")
 

@@ -151,10 +151,11 @@ def gather(
     margin_points: float = MARGIN_POINTS,
     margin_years: float = MARGIN_YEARS,
     seed: int = 0,
+    any_margin: bool = False,
     keep: bool = True,
     progress: Progress | None = None,
 ) -> Evidence | None:
-    """Return the evidence on some runs: what was kept of these outcomes, else found anew and kept.
+    """Return the evidence on some runs: what was kept of these outcomes, else found anew.
 
     Args:
         folder: of the comparison.
@@ -163,6 +164,7 @@ def gather(
         margin_points: points of accuracy that a cheaper model may lose against the best one, above 0.
         margin_years: years that it may lose.
         seed: of the random number generator.
+        any_margin: whether evidence with other margins that was kept will do.
         keep: whether evidence that is found anew is kept in the folder.
         progress: told how far it is.
 
@@ -179,14 +181,35 @@ def gather(
     outcomes = collect(folder, [run.name for run in runs], manifest)
     if not outcomes.tables:
         return None
-    hashes = {name: hash_of(table) for name, table in outcomes.tables.items()}
-    hashes["faces"] = hash_of(outcomes.labels.reset_index())
+    hashes = _hashes_of(outcomes)
     kept = Evidence.load(folder)
     if kept and kept.of == hashes and kept.seed == seed:
         same = (np.isclose(one.margin, margins[one.score]) for one in kept.targets.values())
-        if all(same):
+        if any_margin or all(same):
             return kept
     runs = [run for run in runs if run.name in outcomes.tables]
+    targets = _of_targets(outcomes, runs, margins, seed, progress)
+    found = Evidence(of=hashes, seed=seed, targets=targets)
+    if not keep:
+        return found
+    found.save(folder)
+    return Evidence.load(folder)  # as any later report will see it, to the last digit
+
+
+def _hashes_of(outcomes: Outcomes) -> dict[str, str]:
+    """Return the hash of each run's outcomes, and of the faces' labels."""
+    hashes = {name: hash_of(table) for name, table in outcomes.tables.items()}
+    return {**hashes, "faces": hash_of(outcomes.labels.reset_index())}
+
+
+def _of_targets(
+    outcomes: Outcomes,
+    runs: Sequence[Run],
+    margins: Mapping[str, float],
+    seed: int,
+    progress: Progress | None,
+) -> dict[str, TargetEvidence]:
+    """Return what is known of each target, by name."""
     by_target: dict[str, list[Run]] = {}
     for run in runs:
         by_target.setdefault(run.target, []).append(run)
@@ -198,12 +221,7 @@ def gather(
         if progress:
             progress(done, n_steps)
 
-    targets = {name: _of_target(outcomes, by_target[name], margins, seed, step) for name in sorted(by_target)}
-    found = Evidence(of=hashes, seed=seed, targets=targets)
-    if not keep:
-        return found
-    found.save(folder)
-    return Evidence.load(folder)  # as any later report will see it, to the last digit
+    return {name: _of_target(outcomes, by_target[name], margins, seed, step) for name in sorted(by_target)}
 
 
 def _of_target(

@@ -248,7 +248,9 @@ def _networks(kind: ClassifierKind, features: Sequence[str] | None, join: bool) 
     if not kind.starts_from:
         return [(PIXELS,)]
     sets = []
-    for text in features or ["+".join(kind.starts_from)]:
+    # The pixels are what it reads in any case.
+    named = [text for text in features or () if full_names(text) != (PIXELS,)]
+    for text in named or ["+".join(kind.starts_from)]:
         parts = _parts(text)
         # An inner layer is no end to train from, and what has no weights learns nothing.
         if all(backbone.load and layer == backbone.default_layer for backbone, layer in parts):

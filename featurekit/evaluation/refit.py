@@ -1,6 +1,7 @@
 """The model of a run whose splits are done: fitted on all faces, with what the splits taught of it."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.data.splits import FoldSet
 from featurekit.embeddings.index import Ledger
-from featurekit.embeddings.recipe import describe_weights
-from featurekit.embeddings.vectors import load_embeddings
+from featurekit.embeddings.recipe import Recipe, describe_weights, row_keys
+from featurekit.embeddings.vectors import Vectors, load_embeddings, row_statuses, without_vectors
 from featurekit.errors import EmbeddingError, WorkspaceError
 from featurekit.estimators import ClassifierKind, Resources
 from featurekit.evaluation.examples import Examples, examples_of
@@ -50,9 +51,8 @@ def fit_on_all(
         resources: what may be used; None for every core.
 
     Raises:
-        EmbeddingError: the vectors are others than those that the run read.
-        FoldError: the comparison's splits are of other rows.
-        WorkspaceError: its predictions are not here.
+        EmbeddingError, FoldError, WorkspaceError: vectors or rows are others than those that the run read,
+            or its predictions are not here.
     """
     if run.parameters.get("members"):
         raise WorkspaceError(
@@ -63,14 +63,8 @@ def fit_on_all(
     files = ComparisonFolder(folder)
     folds = FoldSet.load(files.folds)
     folds.check_rows(manifest.table["face_id"].to_numpy(dtype=str), folder)
-    recipes = [ledger.recipes[part] for part in plan.reads if part in ledger.recipes]
-    # As JSON, in which a run that was read has lists for tuples.
-    if json.dumps(run.recipes) != json.dumps([asdict(recipe) for recipe in recipes]):
-        raise EmbeddingError(
-            f"{run.name} read vectors of {run.features} that are not these. Give the embeddings that it was"
-            " evaluated on."
-        )
-    vectors = load_embeddings(manifest, recipes, ledger.settings, store)
+    recipes = _recipes_of(run, plan, ledger)
+    vectors = _vectors(plan, recipes, manifest, ledger, store)
     examples = examples_of(seen, plan, vectors)
     fitting = Fitting(
         blocks=vectors.blocks,
@@ -93,6 +87,33 @@ def fit_on_all(
         weights=describe_weights(recipes, ledger.settings, plan.networks),
         notes=[note for note in run.notes if not note.startswith(NOT_SAVED)],
     )
+
+
+def _recipes_of(run: Run, plan: Plan, ledger: Ledger) -> list[Recipe]:
+    """Return what the vectors of a run were made from.
+
+    Raises:
+        EmbeddingError: these vectors were made from something else.
+    """
+    recipes = [ledger.recipes[part] for part in plan.reads if part in ledger.recipes]
+    # As JSON, in which a run that was read has lists for tuples.
+    if json.dumps(run.recipes) != json.dumps([asdict(recipe) for recipe in recipes]):
+        raise EmbeddingError(
+            f"{run.name} read vectors of {run.features} that are not these. Give the embeddings that it was"
+            " evaluated on."
+        )
+    return recipes
+
+
+def _vectors(
+    plan: Plan, recipes: Sequence[Recipe], manifest: Manifest, ledger: Ledger, store: Store
+) -> Vectors:
+    """Return what a plan reads; vectors without a number where it looks at none."""
+    settings = ledger.settings
+    if not plan.looks_at_nothing:
+        return load_embeddings(manifest, recipes, settings, store)
+    statuses = row_statuses(manifest, row_keys(manifest, settings), store.shelf("faces", settings.recipe()))
+    return without_vectors(manifest, recipes, statuses)
 
 
 def _out_of_fold(run: Run, path: Path, manifest: Manifest, examples: Examples) -> OutOfFold:

@@ -36,6 +36,9 @@ from featurekit.faces._limits import (
     without_texts,
 )
 
+# A photograph as it is decoded from: the bytes of a file, or upright RGB pixels, uint8, shape (h, w, 3).
+Picture = bytes | NDArray[np.uint8]
+
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 256 * 1024 * 1024
 
@@ -158,16 +161,16 @@ def read_bytes(path: Path, *, max_bytes: int = MAX_BYTES) -> bytes:
         raise ImageError(status, f"{path} cannot be read: {error.strerror}.") from error
 
 
-def reduction(data: bytes) -> int:
+def reduction(data: Picture) -> int:
     """Return how much smaller a file's picture may be decoded to find faces on it: 1, 2, 4 or 8."""
-    header = _jpeg_header(data)
+    header = _jpeg_header(data) if isinstance(data, bytes) else None
     if header is None:
         return 1
     return next((factor for factor in FACTORS if max(header[:2]) >= factor * REDUCED_SIDE), 1)
 
 
 def decode(
-    data: bytes, *, factor: int = 1, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES
+    data: Picture, *, factor: int = 1, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES
 ) -> NDArray[np.uint8]:
     """Return the upright RGB pixels of a picture of any kind of DECODED, uint8, shape (h, w, 3).
 
@@ -176,7 +179,7 @@ def decode(
     transparent pixels are laid over white, an animation is its first frame.
 
     Args:
-        data: the file's bytes.
+        data: the file's bytes; pixels, which are decoded already, are given back.
         factor: 2, 4 or 8 to get a JPEG's sides divided by it, rounded up: a pixel is the mean of that many
             of the file's in each direction.
         max_pixels: refuse a picture of more; read from its header, before anything is decoded.
@@ -186,6 +189,9 @@ def decode(
         ImageError: with the status empty_file, undecodable, truncated, too_large or unsupported_format.
         MissingDecoderError: a library would decode it, and is not installed.
     """
+    if not isinstance(data, bytes):
+        check_size((data.shape[1], data.shape[0]), max_pixels)
+        return np.ascontiguousarray(data)
     if not data:
         raise ImageError("empty_file", "The file is empty.")
     if len(data) > max_bytes:
@@ -216,6 +222,28 @@ def decode(
     turn = _UPRIGHT.get(_orientation(picture))
     if pixels is None:
         pixels = _to_rgb(picture.reduce(factor) if factor > 1 else picture)
+    return np.ascontiguousarray(pixels if turn is None else turn(pixels))
+
+
+def pixels_of(picture: Any, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """Return the upright RGB pixels of an image of Pillow's, uint8, shape (h, w, 3).
+
+    They are what decode() gives for a file with the same pixels, mode and orientation.
+
+    Raises:
+        ImageError: it is too large, or its file is broken.
+    """
+    check_size(picture.size, max_pixels)
+    _check_depth(picture)
+    try:
+        picture.load()
+    except MemoryError as error:
+        raise ImageError("too_large", "The image has more pixels than can be decoded.") from error
+    except _BROKEN as error:
+        status = "truncated" if "truncated" in str(error) else "undecodable"
+        raise ImageError(status, f"The image cannot be decoded: {error or type(error).__name__}.") from error
+    turn = _UPRIGHT.get(_orientation(picture))
+    pixels = _to_rgb(picture)
     return np.ascontiguousarray(pixels if turn is None else turn(pixels))
 
 
@@ -302,7 +330,8 @@ def _pillow_errors(kind: str, data: bytes) -> Iterator[None]:
 def _check_depth(picture: Any) -> None:
     if picture.mode == "F" or (picture.mode == "I" and picture.format != "PNG"):
         raise ImageError(
-            "unsupported_format", f"The {picture.format} has 32 bits a value, whose white is not known."
+            "unsupported_format",
+            f"The {picture.format or 'image'} has 32 bits a value, whose white is not known.",
         )
 
 

@@ -4,7 +4,7 @@ A large photograph is decoded no larger than finding faces on it takes, and once
 more, larger, only where the face found would be enlarged.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from featurekit.faces import images
 from featurekit.faces.align import CropKind, place, warp
-from featurekit.faces.detectors import FaceFinder
+from featurekit.faces.detectors import Detection, FaceFinder
 from featurekit.faces.face import Face
 from featurekit.faces.find import find_faces
 from featurekit.faces.settings import FaceSettings
@@ -35,7 +35,7 @@ class Seen:
 
 
 def see_faces(
-    data: bytes,
+    data: images.Picture,
     finder: FaceFinder,
     settings: FaceSettings,
     kinds: Collection[CropKind],
@@ -47,7 +47,7 @@ def see_faces(
     """Decode a photograph, find the faces that are meant, and cut them out for each kind of network.
 
     Args:
-        data: the file's bytes.
+        data: the file's bytes, or upright RGB pixels, uint8, shape (h, w, 3).
         finder: the detector, from open_finder().
         settings: which faces are meant.
         kinds: what to cut out.
@@ -87,6 +87,33 @@ def see_faces(
                 crops[name, side] = warp(pixels, factor * turn * side, shift * side, side)
         seen.append(Seen(face, crops, aligned_by))
     return seen, size
+
+
+def cut_out(data: images.Picture, face: Face, kind: CropKind) -> NDArray[np.uint8]:
+    """Return a face that has been found, cut out of its photograph for one kind of network.
+
+    Args:
+        data: the photograph, as for see_faces().
+        face: a face on it.
+        kind: name of the template and side of the crop in pixels.
+
+    Returns:
+        uint8, shape (side, side, 3); the same as a cut for a single network gives.
+
+    Raises:
+        ImageError: the photograph cannot be decoded.
+    """
+    (one,), _ = see_faces(data, _no_finder, FaceSettings(), [kind], known=face)
+    return one.crops[kind]
+
+
+def _no_finder(pixels: NDArray[np.uint8], size: int) -> list[Detection]:
+    raise AssertionError("The face is known, and is not looked for.")
+
+
+def in_reading_order(seen: Sequence[Seen]) -> list[Seen]:
+    """Return the faces of a photograph from left to right, those that are none last."""
+    return sorted(seen, key=lambda one: float(one.face.box[0]) if one.face.status == "ok" else float("inf"))
 
 
 def _factor_for(turn: complex) -> int:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from featurekit.errors import WorkspaceError
-from featurekit.faces.images import read_image
+from featurekit.faces.images import decode
+from featurekit.faces.photographs import Photograph
 from featurekit.files import fresh_name, whole_file
 from featurekit.inference.columns import columns_of
 from featurekit.inference.model import TrainedModel
@@ -36,14 +37,14 @@ def draw_readings(readings: Sequence[Reading], models: Sequence[TrainedModel], f
     from PIL import Image, ImageDraw, ImageFont
 
     drawn = []
-    by_picture: dict[Path, list[Reading]] = {}
+    by_picture: dict[Photograph, list[Reading]] = {}
     for reading in readings:
         if reading.face.status == "ok":
-            by_picture.setdefault(reading.path, []).append(reading)
+            by_picture.setdefault(reading.photograph, []).append(reading)
     names: set[str] = set()
     captions = _Captions(models)
-    for path, faces in by_picture.items():
-        picture = Image.fromarray(read_image(path))
+    for photograph, faces in by_picture.items():
+        picture = Image.fromarray(decode(photograph.read()))
         pen = ImageDraw.Draw(picture)
         # Lines and letters grow with the picture, so that they can be read when it is shown whole.
         unit = max(max(picture.size) / 400, 1.0)
@@ -63,7 +64,7 @@ def draw_readings(readings: Sequence[Reading], models: Sequence[TrainedModel], f
                 (x - edge, y - edge, right - shift + edge, bottom - lift + edge), fill=(20, 90, 200)
             )
             pen.text((x, y), text, fill=(255, 255, 255), font=font, anchor="la")
-        file_name = fresh_name(path.stem, ".png", names)
+        file_name = fresh_name(photograph.stem, ".png", names)
         with whole_file(folder / file_name) as file:
             picture.save(file, "PNG")
         drawn.append(folder / file_name)

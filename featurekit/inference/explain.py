@@ -21,8 +21,9 @@ from featurekit.errors import FeaturekitError, ImageError, ModelError, UnknownNa
 from featurekit.estimators._networks.estimator import CNN
 from featurekit.faces.face import STATUS_MEANINGS
 from featurekit.faces.find import open_finder
-from featurekit.faces.images import read_bytes
-from featurekit.faces.see import Seen, see_faces
+from featurekit.faces.images import Picture
+from featurekit.faces.photographs import Photograph, as_photograph
+from featurekit.faces.see import Seen, cut_out, in_reading_order, see_faces
 from featurekit.files import fresh_name
 from featurekit.inference._covering import (
     SIDE,
@@ -35,8 +36,8 @@ from featurekit.inference._covering import (
     scaled_to,
 )
 from featurekit.inference._maps_of_networks import attention, gradcam, last_maps
+from featurekit.inference.looking import Unexpected
 from featurekit.inference.model import TrainedModel
-from featurekit.inference.predict import Unexpected, in_reading_order
 from featurekit.networks.engines import usable_cores
 from featurekit.progress import Progress
 from featurekit.registry import unknown
@@ -50,7 +51,7 @@ class Explanation:
     """What the answer for one face depends on.
 
     Attributes:
-        path: the photograph.
+        photograph: which.
         number: of the face on it, from 1, left to right.
         name: for a file about this face; no two of one call have the same.
         answer: the most probable class, or "years".
@@ -62,7 +63,7 @@ class Explanation:
         loss: the check.
     """
 
-    path: Path
+    photograph: Photograph
     number: int
     name: str
     answer: str
@@ -91,16 +92,16 @@ class Unexplained:
     """A photograph, or a face on it, that there is nothing to say about.
 
     Attributes:
-        path: the photograph.
+        photograph: which.
         message: why.
     """
 
-    path: Path
+    photograph: Photograph
     message: str
 
 
 def explain_photographs(
-    paths: Sequence[Path],
+    photographs: Sequence[Photograph | Path],
     model: TrainedModel,
     *,
     how: str = "auto",
@@ -113,7 +114,7 @@ def explain_photographs(
     """Find the faces on photographs and say where a model looked on each.
 
     Args:
-        paths: photographs.
+        photographs: which; a Path stands for the file.
         model: whose answers.
         how: one of WAYS, or "auto": attention where a network has it, Grad-CAM for other networks trained end
             to end, occlusion for all else.
@@ -132,20 +133,21 @@ def explain_photographs(
     model.check_version(device)
     looker = _Looker(model, how, choose=choose, threads=threads or usable_cores(), seed=seed)
     unexpected = Unexpected()
-    for done, path in enumerate(paths, start=1):
+    for done, one in enumerate(photographs, start=1):
+        photograph = as_photograph(one)
         try:
-            found = list(looker.look(path))
+            found = list(looker.look(photograph))
             unexpected.n_read += 1
         except ImageError as error:
-            found = [Unexplained(path, str(error))]
+            found = [Unexplained(photograph, str(error))]
             unexpected.n_read += 1
         except FeaturekitError:
             raise
         except Exception as error:
-            found = [Unexplained(path, unexpected.told(error))]
+            found = [Unexplained(photograph, unexpected.told(error))]
         yield from found
         if progress:
-            progress(done, len(paths))
+            progress(done, len(photographs))
 
 
 class _Looker:
@@ -161,35 +163,34 @@ class _Looker:
         self._names: set[str] = set()
         self._n_explained = 0
 
-    def look(self, path: Path) -> Iterator[Explanation | Unexplained]:
+    def look(self, photograph: Photograph) -> Iterator[Explanation | Unexplained]:
         """Explain the answer for each face on a photograph."""
-        data = read_bytes(path)
+        data = photograph.read()
         seen, _ = see_faces(data, self._finder, self._settings, self._reader.kinds)
         for number, one in enumerate(in_reading_order(seen), start=1):
             if one.face.status != "ok":
-                yield Unexplained(path, STATUS_MEANINGS[one.face.status])
+                yield Unexplained(photograph, STATUS_MEANINGS[one.face.status])
             else:
-                yield self._explained(path, data, number, one)
+                yield self._explained(photograph, data, number, one)
 
-    def _explained(self, path: Path, data: bytes, number: int, one: Seen) -> Explanation:
+    def _explained(self, photograph: Photograph, data: Picture, number: int, one: Seen) -> Explanation:
         # Cut out by itself: a larger cut beside them would change what the networks are given.
-        cut = [(TEMPLATE, SIDE)]
-        shown = see_faces(data, self._finder, self._settings, cut, known=one.face)[0][0]
+        shown = cut_out(data, one.face, (TEMPLATE, SIDE))
         said = self._reader({kind: crop[None] for kind, crop in one.crops.items()})[0]
         best = int(said.argmax())
         heat = self._make_heat(one.crops, best)
         chance = np.random.default_rng([self._seed, self._n_explained])
         self._n_explained += 1
-        stem = path.stem if number == 1 else f"{path.stem}-{number}"
+        stem = photograph.stem if number == 1 else f"{photograph.stem}-{number}"
         target = self._model.target
         return Explanation(
-            path=path,
+            photograph=photograph,
             number=number,
             name=fresh_name(stem, ".png", self._names).removesuffix(".png"),
             answer="years" if target.is_regression else target.classes[best],
             value=float(said[best]),
             how=self._how,
-            face=shown.crops[TEMPLATE, SIDE],
+            face=shown,
             heat=scaled_to(heat, SIDE),
             loss=check(self._reader, one.crops, best, heat, chance),
         )

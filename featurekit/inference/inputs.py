@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from featurekit.data.find import find_pictures
-from featurekit.errors import ManifestError, WorkspaceError
+from featurekit.errors import ManifestError, PhotographError, WorkspaceError
+from featurekit.faces.photographs import Photograph, Photographs, as_photograph, photographs_from
 from featurekit.inference.archive import CONTENT
 from featurekit.text import name_as_it_was, readable_name
 
@@ -52,6 +53,38 @@ def look_up(inputs: Sequence[Path]) -> Asked:
                 repeated.append(photograph)
             found.setdefault(key, photograph)
     return Asked(tuple(found.values()), tuple(models), tuple(repeated), tuple(left_out))
+
+
+def photographs_in(given: Photographs) -> tuple[list[Photograph], list[str]]:
+    """Return what was given as photographs, a folder as the photographs in it.
+
+    A file that is not there stays, and is a row with its reason later; one that is named twice is read twice.
+
+    Args:
+        given: one or several photographs of any kind, as for photographs_from(), or folders.
+
+    Returns:
+        The photographs in the order named, and what of each folder is no photograph, a sentence each.
+
+    Raises:
+        PhotographError: something is no photograph, or nothing is given.
+        ManifestError: a folder has no photograph in it.
+        WorkspaceError: a folder is a model's, or one of models.
+    """
+    found: list[Photograph] = []
+    left_out = []
+    for one in photographs_from(given):
+        if one.path is None or not one.path.is_dir():
+            found.append(one)
+            continue
+        if is_model(one.path):
+            raise WorkspaceError(f"{one.path} is a model, not a folder of photographs.")
+        inside, note = _photographs(one.path)
+        found += [as_photograph(path) for path in inside]
+        left_out += [f"{one.path}: {note}"] if note else []
+    if not found:
+        raise PhotographError("No photographs are given.")
+    return found, left_out
 
 
 def is_model(folder: Path) -> bool:

@@ -84,6 +84,19 @@ class TrainedModel:
         """Its folder, or its name for a model that lies nowhere."""
         return self.folder or Path(self.name)
 
+    def card(self) -> str:
+        """Return its card, as Markdown."""
+        return card(
+            self.name,
+            target=self.target,
+            classifier=self.classifier,
+            features=[recipe.feature for recipe in self.recipes],
+            settings=self.settings,
+            training=self.training,
+            weights=self.weights,
+            calibration=self.calibration,
+        )
+
     def predict(self, vectors: NDArray[Any], recipes: Sequence[Recipe]) -> NDArray[np.float64]:
         """Return class probabilities, shape (n, n_classes), or years, shape (n, 1).
 
@@ -151,17 +164,7 @@ class TrainedModel:
             "weights": list(self.weights),
             "calibration": self.calibration.to_json() if self.calibration else None,
         }
-        text = card(
-            self.name,
-            target=self.target,
-            classifier=self.classifier,
-            features=[recipe.feature for recipe in self.recipes],
-            settings=self.settings,
-            training=self.training,
-            weights=self.weights,
-            calibration=self.calibration,
-        )
-        return write_bundle(folder, content, file_name, data, text)
+        return write_bundle(folder, content, file_name, data, self.card())
 
     @classmethod
     def load(cls, folder: Path) -> "TrainedModel":

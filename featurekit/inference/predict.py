@@ -9,17 +9,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.embeddings.open_networks import OpenBackbone, open_networks
+from featurekit.embeddings.open_networks import OpenBackbone, opened_once
 from featurekit.embeddings.recipe import Recipe
-from featurekit.errors import FeaturekitError, ImageError, ModelError
+from featurekit.errors import FeaturekitError, ModelError
 from featurekit.faces.align import CropKind
-from featurekit.faces.detectors import FaceFinder
 from featurekit.faces.face import STATUS_MEANINGS, Face
-from featurekit.faces.find import open_finder
-from featurekit.faces.images import read_bytes
-from featurekit.faces.see import Seen, see_faces
+from featurekit.faces.photographs import Photograph, as_photograph
 from featurekit.faces.settings import FaceSettings
 from featurekit.inference.columns import columns_of
+from featurekit.inference.looking import Looked, Unexpected, look
 from featurekit.inference.model import TrainedModel
 from featurekit.networks.engines import usable_cores
 from featurekit.progress import Progress
@@ -34,7 +32,7 @@ class Reading:
     """What models say of one face on a photograph, or why there is none.
 
     Attributes:
-        path: the photograph.
+        photograph: which.
         number: of the face on it, from 1, left to right; 0 without a face.
         face: its status, box, landmarks and confidence.
         message: for a picture that cannot be read, what is wrong.
@@ -45,7 +43,7 @@ class Reading:
         room: model → classes, or first and last year, that hold the truth as often as the model promises.
     """
 
-    path: Path
+    photograph: Photograph
     number: int
     face: Face
     message: str = ""
@@ -55,7 +53,7 @@ class Reading:
 
 
 def read_photographs(
-    paths: Sequence[Path],
+    photographs: Sequence[Photograph | Path],
     models: Sequence[TrainedModel],
     *,
     choose: str = "all",
@@ -68,7 +66,7 @@ def read_photographs(
     """Find the faces on photographs and let every model read them; one pass serves all models.
 
     Args:
-        paths: photographs.
+        photographs: which; a Path stands for the file.
         models: whose answers; all must find faces with the same detector.
         choose: which faces of a photograph; "all" or a name of featurekit.faces.settings.CHOICES.
         device: "auto", "cpu" or "cuda".
@@ -86,7 +84,7 @@ def read_photographs(
         Exception: of any kind, where reading fails with every photograph; see Unexpected.
     """
     for readings in read_each(
-        paths,
+        photographs,
         models,
         choose=choose,
         device=device,
@@ -99,7 +97,7 @@ def read_photographs(
 
 
 def read_each(
-    paths: Sequence[Path],
+    photographs: Sequence[Photograph | Path],
     models: Sequence[TrainedModel],
     *,
     choose: str = "all",
@@ -116,23 +114,22 @@ def read_each(
         _Asked(model, columns.answer, _least_confidence(model, risk))
         for model, columns in zip(models, columns_of(models), strict=True)
     ]
-    networks = open_networks(_recipes_of(models), threads)
     settings = replace(settings, choose=choose)
-    finder = open_finder(settings, threads=threads)
+    networks, finder = opened_once(_recipes_of(models), settings, threads)
     kinds = list(dict.fromkeys(network.crop for network in networks))
     unexpected = Unexpected()
 
-    def ask(looked: Sequence[_Looked]) -> list[_Said]:
+    def ask(looked: Sequence[Looked]) -> list[_Said]:
         crops = [one.crops for photograph in looked for one in photograph.seen if one.face.status == "ok"]
         return _answers(crops, networks, asked) if crops else []
 
     with ThreadPoolExecutor(threads) as pool:
-        for start in range(0, len(paths), BATCH):
-            batch = paths[start : start + BATCH]
-            looked = list(pool.map(lambda path: _look(path, finder, settings, kinds), batch))
+        for start in range(0, len(photographs), BATCH):
+            batch = [as_photograph(one) for one in photographs[start : start + BATCH]]
+            looked = list(pool.map(lambda one: look(one, finder, settings, kinds), batch))
             yield from _read_batch(batch, looked, ask, unexpected)
             if progress:
-                progress(min(start + BATCH, len(paths)), len(paths))
+                progress(min(start + BATCH, len(photographs)), len(photographs))
 
 
 def _common_settings(models: Sequence[TrainedModel], device: str, precision: str) -> FaceSettings:
@@ -166,29 +163,16 @@ def _recipes_of(models: Sequence[TrainedModel]) -> list[Recipe]:
     return list(recipes.values())
 
 
-def _look(path: Path, finder: FaceFinder, settings: FaceSettings, kinds: Sequence[CropKind]) -> "_Looked":
-    """Find the faces on a photograph; what is wrong with it, or the error that looking raised, is kept."""
-    try:
-        seen, _ = see_faces(read_bytes(path), finder, settings, kinds)
-    except ImageError as error:
-        return _Looked([Seen(Face(error.status))], str(error))
-    except FeaturekitError:
-        raise
-    except Exception as error:
-        return _Looked([], error=error)
-    return _Looked(in_reading_order(seen))
-
-
 def _read_batch(
-    paths: Sequence[Path],
-    looked: list["_Looked"],
-    ask: Callable[[Sequence["_Looked"]], list["_Said"]],
-    unexpected: "Unexpected",
+    photographs: Sequence[Photograph],
+    looked: list[Looked],
+    ask: Callable[[Sequence[Looked]], list["_Said"]],
+    unexpected: Unexpected,
 ) -> Iterator[list[Reading]]:
     """Yield the readings of each photograph of a batch.
 
     Args:
-        paths: the photographs.
+        photographs: the photographs.
         looked: what was found on each.
         ask: lets the models answer for all faces that were found.
         unexpected: told of photographs that were read, and of errors.
@@ -201,63 +185,22 @@ def _read_batch(
         # One photograph must not cost the others of its batch their answers.
         looked, said = _one_by_one(looked, ask)
     unexpected.n_read += sum(one.error is None for one in looked)
-    for path, one in zip(paths, looked, strict=True):
+    for photograph, one in zip(photographs, looked, strict=True):
         if one.error:
             message = unexpected.told(one.error)
-            yield [Reading(path=path, number=0, face=Face("failed"), message=message, answers={})]
+            yield [_failed(photograph, message)]
         else:
             yield [
-                _reading(path, number, face.face, one.message, said)
+                _reading(photograph, number, face.face, one.message, said)
                 for number, face in enumerate(one.seen, start=1)
             ]
 
 
-class Unexpected:
-    """Tells a photograph that reading fails with from reading that fails with every photograph.
-
-    The first costs its own row. The second is a fault of the program, and is not hidden in a table of them.
-
-    Attributes:
-        n_read: photographs that were read, or for which there is a known reason why not.
-    """
-
-    MOST = 3  # photographs, the first ones of all, that may fail
-
-    def __init__(self) -> None:
-        self.n_read = 0
-        self._n_failed = 0
-
-    def told(self, error: Exception) -> str:
-        """Return what is said of a photograph, or raise its error where nothing else was ever read."""
-        self._n_failed += 1
-        if not self.n_read and self._n_failed >= self.MOST:
-            raise error
-        where = error.__traceback__
-        while where and where.tb_next:
-            where = where.tb_next
-        place = f" ({Path(where.tb_frame.f_code.co_filename).name}:{where.tb_lineno})" if where else ""
-        said = f"{type(error).__name__}: {error}".rstrip(": ")
-        return f"reading it raised an error that featurekit does not know: {said}{place}"
-
-
-def in_reading_order(seen: Sequence[Seen]) -> list[Seen]:
-    """Return the faces of a photograph from left to right, those that are none last."""
-    return sorted(seen, key=lambda one: float(one.face.box[0]) if one.face.status == "ok" else float("inf"))
-
-
-class _Looked(NamedTuple):
-    """What was found on one photograph: faces, what is wrong with it, or the error that looking raised."""
-
-    seen: list[Seen]
-    message: str = ""
-    error: Exception | None = None
-
-
 def _one_by_one(
-    looked: Sequence[_Looked], ask: Callable[[Sequence[_Looked]], list["_Said"]]
-) -> tuple[list[_Looked], Iterator["_Said"]]:
+    looked: Sequence[Looked], ask: Callable[[Sequence[Looked]], list["_Said"]]
+) -> tuple[list[Looked], Iterator["_Said"]]:
     """Ask about each photograph by itself; one that raises an error becomes one with an error."""
-    kept: list[_Looked] = []
+    kept: list[Looked] = []
     said: list[_Said] = []
     for one in looked:
         try:
@@ -266,16 +209,22 @@ def _one_by_one(
         except FeaturekitError:
             raise
         except Exception as error:
-            kept.append(_Looked([], error=error))
+            kept.append(Looked([], error=error))
     return kept, iter(said)
 
 
-def _reading(path: Path, number: int, face: Face, message: str, answers: Iterator["_Said"]) -> Reading:
+def _failed(photograph: Photograph, message: str) -> Reading:
+    return Reading(photograph=photograph, number=0, face=Face("failed"), message=message, answers={})
+
+
+def _reading(
+    photograph: Photograph, number: int, face: Face, message: str, answers: Iterator["_Said"]
+) -> Reading:
     """Return the reading of one face; answers: of the faces found, of which it takes the next."""
     found = face.status == "ok"
     said = next(answers) if found else _Said({}, set(), {})
     return Reading(
-        path=path,
+        photograph=photograph,
         number=number if found else 0,
         face=face,
         message=message or ("" if found else STATUS_MEANINGS[face.status]),

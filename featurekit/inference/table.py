@@ -36,7 +36,7 @@ def readings_table(
     rows = []
     for reading in readings:
         face = reading.face
-        before = (str(reading.path), reading.number, face.status, face.confidence)
+        before = (reading.photograph.name, reading.number, face.status, face.confidence)
         row: dict[str, Any] = dict(zip(BEFORE, before, strict=True))
         for model, columns in named:
             answer = reading.answers.get(columns.answer)

@@ -21,7 +21,7 @@ def render_html(page: Page) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_finalize
     )
-    environment.filters["breakable"] = _breakable
+    environment.filters["breakable"] = breakable
     environment.filters["unbroken"] = _unbroken
     environment.tests["table"] = lambda block: isinstance(block, Table)
     environment.tests["figure"] = lambda block: isinstance(block, Figure)
@@ -61,7 +61,7 @@ def _finalize(value: object) -> object:
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def _breakable(text: str) -> Markup:
+def breakable(text: str) -> Markup:
     """Let a long name be broken where its parts meet, and a long part at its underscores too."""
     parts = re.split(r"(?<=[+:/ ])", visible(text))
     ends = Markup("<wbr>")

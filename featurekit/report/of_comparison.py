@@ -4,7 +4,7 @@ weigh() is what takes time: it finds, or reads, the evidence on the runs that ca
 compared with each other. write() makes the page of it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from featurekit.evaluation.differences import Difference
 from featurekit.evaluation.evidence import MARGIN_POINTS, MARGIN_YEARS, Evidence, gather
 from featurekit.evaluation.results import Run, some_runs
 from featurekit.progress import Progress
-from featurekit.project import ComparisonFolder, ProjectFolder
+from featurekit.project import ProjectFolder
 from featurekit.registry import unknown
 from featurekit.report.gallery import FACES, find_errors
 from featurekit.report.select import apart_from
@@ -88,14 +88,6 @@ class Changes:
     differences: Mapping[str, Difference]
 
 
-def has_only_what_it_kept(folder: Path) -> bool:
-    """Whether a comparison came with its outcomes, but without its split.
-
-    Such a one is not of the manifest that lies in the workspace.
-    """
-    return ComparisonFolder(folder).outcomes.is_dir() and not ComparisonFolder(folder).folds.is_file()
-
-
 def check_faces(faces: str) -> None:
     """Raise WorkspaceError unless faces is one of featurekit.report.gallery.FACES."""
     if faces not in FACES:
@@ -104,26 +96,31 @@ def check_faces(faces: str) -> None:
 
 def weigh(
     folder: Path,
+    runs: Sequence[Run],
     manifest: Manifest | None,
     *,
     margin_points: float | None = None,
     margin_years: float | None = None,
+    any_margin: bool = False,
+    keep: bool = True,
     progress: Progress | None = None,
 ) -> Weighed:
     """Find out which runs of a comparison can be compared with each other, and what is known of these.
 
     Args:
         folder: of the comparison.
+        runs: of it.
         manifest: whose faces; None where the comparison has only what it kept.
         margin_points: points of accuracy that a cheaper model may lose against the best one; None for
             MARGIN_POINTS.
         margin_years: years that it may lose; None for MARGIN_YEARS.
+        any_margin: whether evidence with other margins that was kept will do.
+        keep: whether evidence that is found anew is kept in the folder.
         progress: told how far it is.
 
     Raises:
-        WorkspaceError: there is no run, a margin is not a number above 0, or a file holds something else.
+        WorkspaceError: a margin is not a number above 0, or a file holds something else.
     """
-    runs = some_runs(folder)
     apart = set_apart(runs, manifest)
     compared = [run for run in runs if run.name not in apart]
     evidence = gather(
@@ -132,6 +129,8 @@ def weigh(
         manifest,
         margin_points=MARGIN_POINTS if margin_points is None else margin_points,
         margin_years=MARGIN_YEARS if margin_years is None else margin_years,
+        any_margin=any_margin,
+        keep=keep,
         progress=progress,
     )
     return Weighed(

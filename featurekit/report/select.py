@@ -4,11 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from featurekit.errors import TargetError, UnknownNameError
 from featurekit.evaluation.comparable import NO_OUTCOMES, set_apart
 from featurekit.evaluation.evidence import Evidence, TargetEvidence
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.score_kinds import SCORES, ScoreKind, score_kind
 from featurekit.evaluation.timing import timed_on
+from featurekit.registry import unknown
 from featurekit.report.cells import finite
 from featurekit.text import counted
 
@@ -146,3 +148,52 @@ def distinct(values: Iterable[Value]) -> list[Value]:
         if value not in found:
             found.append(value)
     return found
+
+
+def one_target(runs: Sequence[Run], target: str | None) -> str:
+    """Return the target that is meant; it may be left out where the runs have only one.
+
+    Raises:
+        TargetError: it is left out and there are several.
+        UnknownNameError: there is no such target.
+    """
+    names = targets_of(runs)
+    if target is None:
+        if len(names) > 1:
+            raise TargetError(f"Say which target: target='{names[0]}'. There are {', '.join(names)}.")
+        return names[0]
+    if target not in names:
+        raise UnknownNameError(unknown("target of these results", str(target), names))
+    return target
+
+
+def run_named(runs: Sequence[Run], model: str, target: str | None = None) -> Run:
+    """Return the run that is called so, or whose model is.
+
+    Args:
+        runs: of a comparison.
+        model: name of a run, or of a model as the ranking has it ("svm"), where only one run has it.
+        target: what it reads; None for any.
+
+    Raises:
+        TargetError: several targets are predicted by such a model.
+        UnknownNameError: none is called so, or several are.
+    """
+    those = [run for run in runs if target in (None, run.target)]
+    found = [run for run in those if run.name == model]
+    # A tuned model is another than the same one with its default parameters, which has the plain name.
+    for names_of in (lambda run: (run.classifier_name, model_name(run)), lambda run: (run.classifier,)):
+        found = found or [run for run in those if model in names_of(run)]
+    if not found:
+        known = sorted({run.classifier_name for run in those} | {run.name for run in those})
+        raise UnknownNameError(unknown("model of these results", str(model), known))
+    targets = targets_of(found)
+    if len(targets) > 1:
+        raise TargetError(
+            f"'{model}' predicts several targets. Say which: target='{targets[0]}'. There are"
+            f" {', '.join(targets)}."
+        )
+    if len(found) > 1:
+        several = ", ".join(run.name for run in found)
+        raise UnknownNameError(f"'{model}' means several runs: {several}. Name one of them.")
+    return found[0]

@@ -17,4 +17,4 @@ def test_a_broken_promise_is_found_for_whom_it_is_broken_and_for_nobody_else():
 def test_every_age_is_in_a_band():
     ages = np.array([0, 2.9, 3, 7.5, 20, 59.9, 60, 79, 80, 116, np.nan])
     bands = ["0-2", "0-2", "3", "7", "15-20", "54-59", "60-69", "70-79", "80 and older", "80 and older", ""]
-    assert confidence._age_bands(ages).tolist() == bands
+    assert confidence.age_bands(ages).tolist() == bands

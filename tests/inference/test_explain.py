@@ -363,7 +363,7 @@ def test_a_picture_that_cannot_be_read_keeps_its_reason_and_the_others_go_on(pho
     (tmp_path / "broken.jpg").write_bytes(b"nonsense")
     found = explain([tmp_path / "broken.jpg", photographs[0]], as_model(tiny_cnn()))
     assert isinstance(found[0], Unexplained)
-    assert "broken.jpg" in f"{found[0].path} {found[0].message}"
+    assert "broken.jpg" in f"{found[0].photograph.name} {found[0].message}"
     assert isinstance(found[1], Explanation)
 
 

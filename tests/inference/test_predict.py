@@ -30,7 +30,7 @@ from featurekit.evaluation.ensemble import combine
 from featurekit.evaluation.planning import plan
 from featurekit.evaluation.results import Run, run_name
 from featurekit.faces.settings import default_settings
-from featurekit.inference import draw, predict
+from featurekit.inference import draw, looking, predict
 from featurekit.inference.columns import BEFORE, BEHIND, columns_of, name_columns
 from featurekit.inference.draw import draw_readings
 from featurekit.inference.model import TrainedModel
@@ -465,13 +465,18 @@ def test_a_process_that_is_killed_has_kept_what_it_had_read_before(models, portr
     assert not (tmp_path / "out.csv").exists()
 
 
-@pytest.mark.parametrize("stage", ["see_faces", "_answers"])
+STAGES = pytest.mark.parametrize(
+    ("module", "stage"), [(looking, "see_faces"), (predict, "_answers")], ids=["looking", "answering"]
+)
+
+
+@STAGES
 def test_a_photograph_that_reading_fails_with_costs_its_own_row(
-    featurekit, models, portraits, tmp_path, monkeypatch, stage
+    featurekit, models, portraits, tmp_path, monkeypatch, module, stage
 ):
     bad = portraits / "photos" / "s3_1.png"
     Image.new("RGB", (40, 48), (1, 2, 3)).save(bad)
-    whole = getattr(predict, stage)
+    whole = getattr(module, stage)
 
     def fails(first, *others):
         is_bad = (
@@ -483,7 +488,7 @@ def test_a_photograph_that_reading_fails_with_costs_its_own_row(
             raise ZeroDivisionError("a matrix without an inverse")
         return whole(first, *others)
 
-    monkeypatch.setattr(predict, stage, fails)
+    monkeypatch.setattr(module, stage, fails)
     result = featurekit("predict", bad.parent, "--model", models[0], "--output", tmp_path / "out.csv")
     one_line(result, "s3_1.png", "ZeroDivisionError: a matrix without an inverse (test_predict.py:")
     table = pd.read_csv(tmp_path / "out.csv", keep_default_na=False)
@@ -495,12 +500,12 @@ def test_a_photograph_that_reading_fails_with_costs_its_own_row(
     assert "ZeroDivisionError: a matrix without an inverse" in row.message
 
 
-@pytest.mark.parametrize("stage", ["see_faces", "_answers"])
-def test_a_fault_with_every_photograph_keeps_its_traceback(models, portraits, monkeypatch, stage):
+@STAGES
+def test_a_fault_with_every_photograph_keeps_its_traceback(models, portraits, monkeypatch, module, stage):
     def fails(*_):
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(predict, stage, fails)
+    monkeypatch.setattr(module, stage, fails)
     model = TrainedModel.load(models[0])
     with pytest.raises(ZeroDivisionError, match="a bug"):
         list(read_photographs(sorted((portraits / "photos").iterdir()), [model], threads=1))

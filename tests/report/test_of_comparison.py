@@ -2,11 +2,13 @@
 
 import pytest
 
+from featurekit.api.results import load_results
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.errors import WorkspaceError
+from featurekit.evaluation.results import some_runs
 from featurekit.project import ProjectFolder
-from featurekit.report.of_comparison import has_only_what_it_kept, weigh, write, write_changes_between
+from featurekit.report.of_comparison import weigh, write, write_changes_between
 
 FIT = ("fit", "--model", "logistic_regression", "--target", "gender", "--folds", "4", "--no-models")
 
@@ -23,7 +25,9 @@ def workspace(featurekit, prepared, tmp_path):
 def test_the_page_is_that_of_the_command_line_and_nothing_is_printed(featurekit, workspace, capfd):
     manifest, folder = Manifest.load(workspace.manifest), workspace.report("june")
     told = []
-    weighed = weigh(folder, manifest, progress=lambda done, total: told.append((done, total)))
+    weighed = weigh(
+        folder, some_runs(folder), manifest, progress=lambda done, total: told.append((done, total))
+    )
     assert weighed.warnings() == []
     assert len(weighed.ranked) == len(weighed.runs)
     assert told[-1][0] == told[-1][1]
@@ -36,19 +40,20 @@ def test_the_page_is_that_of_the_command_line_and_nothing_is_printed(featurekit,
 
 
 def test_an_unknown_way_to_show_faces_is_refused(workspace):
-    weighed = weigh(workspace.report("june"), Manifest.load(workspace.manifest))
+    folder = workspace.report("june")
+    weighed = weigh(folder, some_runs(folder), Manifest.load(workspace.manifest))
     with pytest.raises(WorkspaceError, match=r"Unknown way to show faces 'thumbs'\. Did you mean 'thumb'"):
         write(weighed, Store(workspace.cache), faces="thumbs")
 
 
 def test_a_comparison_without_its_split_is_not_of_this_manifest(workspace):
     folder = workspace.report("june")
-    weigh(folder, Manifest.load(workspace.manifest))
+    weigh(folder, some_runs(folder), Manifest.load(workspace.manifest))
     assert (folder / "outcomes").is_dir()
-    assert not has_only_what_it_kept(folder)
+    assert load_results(folder).data is not None
     (folder / "folds.json").unlink()
-    assert has_only_what_it_kept(folder)
-    kept = weigh(folder, None)
+    assert load_results(folder).data is None
+    kept = weigh(folder, some_runs(folder), None)
     assert kept.evidence is not None
     with pytest.raises(WorkspaceError, match="The photographs are not here: --faces thumb needs"):
         write(kept, Store(workspace.cache), faces="thumb")

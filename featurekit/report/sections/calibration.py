@@ -5,6 +5,8 @@ from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.evidence import TargetEvidence
 from featurekit.evaluation.score_kinds import ScoreKind
 from featurekit.report.cells import ABSENT, count_cell, in_range, words
+from featurekit.report.displays.calibration import CalibrationDisplay
+from featurekit.report.displays.risk_coverage import RiskCoverageDisplay
 from featurekit.report.model import Block, Cell, Column, Figure, Table
 from featurekit.report.select import Ranked
 from featurekit.report.svg import confidence_plot
@@ -19,15 +21,19 @@ def blocks(of: Ranked) -> list[Block]:
     found: list[Block] = []
     confidence = of.evidence.confidence
     if confidence:
-        found.append(_knowing(confidence, f"{of.title}: whether {of.whose} knows when it is wrong"))
+        found += _knowing(of, f"{of.title}: whether {of.whose} knows when it is wrong")
         found.append(confidence_table(confidence, f"{of.title}: confidence of {of.whose}"))
     coverage = coverage_table(of.evidence, f"{of.title}: answers of {of.whose} that leave room")
     return [*found, coverage] if coverage else found
 
 
-def _knowing(confidence: Confidence, caption: str) -> Figure:
+def _knowing(of: Ranked, caption: str) -> list[Figure]:
+    calibration, answered = CalibrationDisplay.find(of), RiskCoverageDisplay.find(of)
+    if calibration is None or answered is None:
+        return []
+    confidence = calibration.confidence
     bins = [(100 * one.confidence, 100 * one.right) for one in confidence.bins]
-    risks = [(100 * share, 100 * risk) for share, risk in zip(SHARES, confidence.risks, strict=True)]
+    risks = [(100 * share, 100 * risk) for share, risk in zip(SHARES, answered.risks, strict=True)]
     summary = f"{caption}. Two line plots; the table beside it has the main numbers."
     wide, narrow = (
         confidence_plot(bins, risks, is_narrow=is_narrow, summary=summary) for is_narrow in (False, True)
@@ -37,7 +43,7 @@ def _knowing(confidence: Confidence, caption: str) -> Figure:
         " often it is right on them; on the dashed line it would be right as often as it says. Second: how"
         " often it is wrong when it answers only the faces that it is surest of."
     )
-    return Figure(caption, note, wide, narrow)
+    return [Figure(caption, note, wide, narrow)]
 
 
 def confidence_table(confidence: Confidence, caption: str) -> Table:

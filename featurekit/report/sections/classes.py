@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 from featurekit.evaluation.results import Run
 from featurekit.report.cells import ABSENT, count_cell, finite
+from featurekit.report.displays.confusion import MOST_CLASSES, ConfusionDisplay
 from featurekit.report.model import Block, Cell, Column, Table
 from featurekit.report.select import Ranked, best_first, model_name, role
 
-# Larger matrices are no longer read by eye; their counts are in runs/*.json.
-MAX_MATRIX_CLASSES = 24
 N_RECALL_MODELS = 3
 
 
@@ -16,7 +15,7 @@ def blocks(of: Ranked) -> list[Block]:
     """Return the matrix of the best trained model, and the recall of each class."""
     found: list[Block] = []
     trained = [run for run in of.runs if not run.is_baseline]
-    if trained and trained[0].confusion and len(of.runs[0].classes) <= MAX_MATRIX_CLASSES:
+    if trained and trained[0].confusion and len(of.runs[0].classes) <= MOST_CLASSES:
         best = trained[0]
         found.append(confusion_table(best, f"{of.title}: who was read as whom by {model_name(best)}"))
     recall = recall_table(of.runs, f"{of.title}: recall of each class")
@@ -25,16 +24,16 @@ def blocks(of: Ranked) -> list[Block]:
 
 def confusion_table(run: Run, caption: str) -> Table:
     """Return who was read as whom: a row for each true class, in percent of its faces, with counts."""
+    display = ConfusionDisplay.of(run)
     columns = [Column("True class")]
     columns += [Column(label, copied_unit="%", others=("faces",), is_number=True) for label in run.classes]
     columns.append(Column("Faces", is_number=True))
     rows = []
-    for i, label in enumerate(run.classes):
-        counts = run.confusion[i]
-        total = sum(counts)
+    for i, label in enumerate(display.classes):
+        counts = display.counts[i]
         cells = [Cell(label)]
         for j, count in enumerate(counts):
-            share = count / total if total else None
+            share = display.share(i, j)
             cells.append(
                 Cell(
                     ABSENT if share is None else f"{100 * share:.0f}",
@@ -45,7 +44,7 @@ def confusion_table(run: Run, caption: str) -> Table:
                     is_diagonal=i == j,
                 )
             )
-        rows.append((*cells, count_cell(total)))
+        rows.append((*cells, count_cell(sum(counts))))
     note = (
         "Rows are the true classes, columns what they were read as. Large numbers are percent of the row;"
         " small ones are faces. Right answers are framed. Counts are summed over the folds."

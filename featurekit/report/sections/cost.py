@@ -12,36 +12,19 @@ from featurekit.evaluation.score_kinds import ScoreKind, score_word, signed
 from featurekit.evaluation.timing import milliseconds
 from featurekit.evaluation.trades import Trade
 from featurekit.report.cells import count_cell, p_value, seconds_cell, size_cell, time_words
+from featurekit.report.displays.cost import CostDisplay, pareto_front
 from featurekit.report.model import Block, Cell, Column, Figure, Table
-from featurekit.report.select import Ranked, best_first, headline, machine_of, mean_of, timed_alike
+from featurekit.report.select import Ranked, headline, mean_of, timed_alike
 from featurekit.report.svg import Spot, cost_plot
 from featurekit.text import counted
 
 
 def blocks(of: Ranked) -> list[Block]:
     """Return the scores against the times, and the models that no other beats in both."""
-    plot = _plot(of.runs, f"{of.title}: {score_word(headline(of.runs))} against time")
+    plot = _plot(of, f"{of.title}: {score_word(headline(of.runs))} against time")
     if plot is None:
         return []
     return [plot, front_table(of.runs, f"{of.title}: what the models of the front cost", of.evidence)]
-
-
-def pareto_front(runs: Sequence[Run]) -> list[Run]:
-    """Return the trained models that no other beats in both score and time, the quickest first.
-
-    Only of timed_alike().
-    """
-    kind = headline(runs)
-    timed = [(milliseconds(run), run) for run in best_first(timed_alike(runs))]
-    front: list[Run] = []
-    # Of equally quick ones the best stands first.
-    for time, run in sorted(((time, run) for time, run in timed if time is not None), key=lambda one: one[0]):
-        mean = mean_of(run, kind.name)
-        if time > 0 and mean is not None:
-            before = mean_of(front[-1], kind.name) if front else None
-            if before is None or kind.gain(mean, before) > 0:
-                front.append(run)
-    return front
 
 
 def front_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | None = None) -> Table:
@@ -132,19 +115,16 @@ def margin_words(kind: ScoreKind, evidence: TargetEvidence | None) -> str:
     return f"{margin:g} point{'' if margin == 1 else 's'}"
 
 
-def _plot(runs: Sequence[Run], caption: str) -> Figure | None:
+def _plot(of: Ranked, caption: str) -> Figure | None:
     """Return score against time; None where fewer than three trained models have both."""
-    kind = headline(runs)
-    front = [run.name for run in pareto_front(runs)]
-    spots = []
-    for run in timed_alike(runs):
-        mean, time = mean_of(run, kind.name), milliseconds(run)
-        if mean is not None and time:
-            mark = str(front.index(run.name) + 1) if run.name in front else ""
-            spots.append(Spot(time, mean * kind.scale, mark))
-    if len(spots) < 3:
+    display = CostDisplay.find(of)
+    if display is None or len(display.costs) < 3:
         return None
-    spots.sort(key=lambda spot: spot.time)
+    kind = display.kind
+    spots = [
+        Spot(one.milliseconds, one.value * kind.scale, str(one.number) if one.number else "")
+        for one in display.costs
+    ]
     limit = 100.0 if kind.unit == "%" else float("inf")
     axis = f"{kind.title}, {kind.unit}" if kind.unit else kind.title
     summary = f"{caption}. {len(spots)} trained models; the table below has those of the front."
@@ -156,8 +136,7 @@ def _plot(runs: Sequence[Run], caption: str) -> Figure | None:
         "Each dot is a trained model. The filled ones with a number, those of the table below, are the front:"
         " no other is both quicker and better."
     )
-    machine = machine_of(runs)
-    note += f" Times are those of the best model's machine{f' ({machine})' if machine else ''}."
-    n_elsewhere = sum(not run.is_baseline for run in runs) - len(timed_alike(runs))
-    note += f" Left out: {n_elsewhere} timed on another." if n_elsewhere else ""
+    machine = f" ({display.machine})" if display.machine else ""
+    note += f" Times are those of the best model's machine{machine}."
+    note += f" Left out: {display.n_elsewhere} timed on another." if display.n_elsewhere else ""
     return Figure(caption, note, wide, narrow)

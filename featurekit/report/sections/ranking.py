@@ -10,6 +10,7 @@ from featurekit.evaluation.results import Run
 from featurekit.evaluation.score_kinds import SCORES, ScoreKind, score_kind, score_word
 from featurekit.evaluation.timing import timed_on
 from featurekit.report.cells import ABSENT, count_cell, finite, in_range, seconds_cell, size_cell
+from featurekit.report.displays.accuracy import MOST, AccuracyDisplay
 from featurekit.report.model import FOUND, Block, Cell, Column, Figure, Table, Text
 from featurekit.report.select import (
     Ranked,
@@ -17,22 +18,19 @@ from featurekit.report.select import (
     elsewhere_note,
     headline,
     machine_of,
-    mean_of,
-    model_name,
     role,
 )
 from featurekit.report.svg import Point, dot_plot
 from featurekit.text import first_few
 
 _ON_ALL_ROWS = ("exact", "one_off")  # scores that are shown on all rows too
-_MAX_POINTS = 24  # models that are drawn
 
 
 def blocks(of: Ranked) -> list[Block]:
     """Return what is compared, the table of scores, and the scores as a figure."""
     about = Text(_about(of))
     table = scores_table(of.runs, f"{of.title}: all models, best first", of.evidence)
-    plot = _plot(of.runs, f"{of.title}: {score_word(headline(of.runs))} of all models", of.evidence)
+    plot = _plot(of, f"{of.title}: {score_word(headline(of.runs))} of all models")
     return [about, table, plot] if plot else [about, table]
 
 
@@ -164,35 +162,24 @@ def _scores_note(found: Sequence[ScoreKind], everywhere: Sequence[ScoreKind], *,
     return " ".join(words)
 
 
-def _plot(runs: Sequence[Run], caption: str, evidence: TargetEvidence | None) -> Figure | None:
-    kind = headline(runs)
-    estimates = {name: of.get(kind.name) for name, of in evidence.estimates.items()} if evidence else {}
-    # Bars are all of one kind: intervals where there are any, else standard deviations.
-    are_intervals = any(estimates.get(run.name) for run in runs)
-    scored: list[Run] = []
-    other: list[Run] = []
-    for run in runs:
-        if mean_of(run, kind.name) is not None:
-            (other if are_intervals and not estimates.get(run.name) else scored).append(run)
-    if not scored:
+def _plot(of: Ranked, caption: str) -> Figure | None:
+    display = AccuracyDisplay.find(of)
+    if display is None:
         return None
-    # Of many models the best are drawn, and whatever they are to beat.
-    first = {run.name for run in scored[:_MAX_POINTS]}
-    drawn = [run for run in scored if run.name in first or role(run)]
-    if len(drawn) < len(scored):
-        caption += f", the best {_MAX_POINTS} of {len(scored)} runs and the baselines"
-    points = []
-    for run in drawn:
-        mean = mean_of(run, kind.name)
-        assert mean is not None
-        estimate = estimates.get(run.name)
-        spread = run.scores[kind.name].get("spread") or 0.0
-        low, high = (estimate.low, estimate.high) if estimate else (mean - spread, mean + spread)
-        shown = kind.format(mean) + (f" ± {kind.format(spread)}" if spread else "")
-        if estimate:
-            shown = f"{kind.format(mean)} ({kind.format(low)}–{kind.format(high)})"
-        ends = (low * kind.scale, high * kind.scale)
-        points.append(Point(model_name(run), mean * kind.scale, *ends, shown, role(run)))
+    kind = display.kind
+    if len(display.scores) < display.n_scored:
+        caption += f", the best {MOST} of {display.n_scored} runs and the baselines"
+    points = [
+        Point(
+            one.model,
+            one.value * kind.scale,
+            one.low * kind.scale,
+            one.high * kind.scale,
+            one.shown,
+            one.role,
+        )
+        for one in display.scores
+    ]
     axis = f"{kind.title}, {kind.unit}" if kind.unit else kind.title
     better = "less is better" if kind.best is min else "more is better" if kind.best else ""
     axis += f" ({better})" if better else ""
@@ -204,10 +191,10 @@ def _plot(runs: Sequence[Run], caption: str, evidence: TargetEvidence | None) ->
         dot_plot(points, axis=axis, limit=limit, is_narrow=is_narrow, summary=summary)
         for is_narrow in (False, True)
     )
-    lines = "95 % intervals over subjects" if are_intervals else "standard deviations over the folds"
+    lines = "95 % intervals over subjects" if display.are_intervals else "standard deviations over the folds"
     note = f"Means over the folds; the bars are {lines}. Filled circles are trained models."
-    if any(role(run) for run in drawn):
+    if any(point.role for point in points):
         note += " Hollow marks are baselines, and the upright lines stand where they do."
-    if other:
-        note += f" Left out, for want of an interval: {', '.join(map(model_name, other))}."
+    if display.left_out:
+        note += f" Left out, for want of an interval: {', '.join(display.left_out)}."
     return Figure(caption, note, wide, narrow)

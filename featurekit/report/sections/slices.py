@@ -4,7 +4,8 @@ from featurekit.evaluation.differences import ALPHA
 from featurekit.evaluation.evidence import TargetEvidence
 from featurekit.evaluation.score_kinds import ScoreKind, score_kind, signed
 from featurekit.evaluation.slices import Slice
-from featurekit.report.cells import ABSENT, count_cell, in_range, p_value, words
+from featurekit.report.cells import ABSENT, count_cell, in_range, p_value
+from featurekit.report.displays.slices import slice_name
 from featurekit.report.model import Block, Cell, Column, Table
 from featurekit.report.select import Ranked
 from featurekit.uncertainty.intervals import FEWEST
@@ -42,7 +43,7 @@ def slices_table(evidence: TargetEvidence, caption: str) -> Table | None:
                 others=(one.gap_p,),
                 is_strong=one.is_worse,
             )
-        rows.append((Cell(name_of(one)), score, gap, count_cell(one.n_faces), count_cell(one.n_subjects)))
+        rows.append((Cell(slice_name(one)), score, gap, count_cell(one.n_faces), count_cell(one.n_subjects)))
     note = (
         "Worst first. Small numbers: the 95 % interval over subjects, and the p-value of the gap to all other"
         f" faces; below 0 these faces are read worse. The"
@@ -53,12 +54,6 @@ def slices_table(evidence: TargetEvidence, caption: str) -> Table | None:
     return Table(caption, columns, tuple(rows), note, is_sortable=True)
 
 
-def name_of(one: Slice) -> str:
-    """Return what a slice is called, e.g. "gender female, age group 38-43"."""
-    pairs = zip(one.columns, one.labels, strict=True)
-    return ", ".join(f"{words(column)} {label}" for column, label in pairs)
-
-
 def worst_in_words(evidence: TargetEvidence) -> str:
     """Return the worst label and the worst two labels together, each with its gap; "" where there is none."""
     kind = score_kind(evidence.score)
@@ -66,7 +61,7 @@ def worst_in_words(evidence: TargetEvidence) -> str:
     for n_labels, before in ((1, "Faces with"), (2, "Two labels together:")):
         for one in evidence.slices:  # worst first
             if one.estimate and len(one.columns) == n_labels:
-                said.append(f"{before} {name_of(one)}: {_described(kind, one)}.")
+                said.append(f"{before} {slice_name(one)}: {_described(kind, one)}.")
                 break
     return " ".join(said)
 

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 
 from featurekit.evaluation.results import Run
-from featurekit.evaluation.score_kinds import score_kind
 from featurekit.evaluation.timing import timed_on
 from featurekit.report.cells import ABSENT, count_cell
+from featurekit.report.displays.learning_curves import LearningCurvesDisplay, Measure
 from featurekit.report.model import Block, Cell, Column, Figure, Table
-from featurekit.report.select import Ranked, elsewhere_note, machine_of, model_name
+from featurekit.report.select import Ranked, elsewhere_note, machine_of
 from featurekit.report.svg import Panel, learning_curves
 
 _MAX_CURVES = 6  # networks whose training is drawn, for each target
+_MEASURES: tuple[Measure, ...] = ("loss", "score")
 
 # What the history of a training says of an epoch, beside a score of each target.
 _OF_EPOCH = {"loss", "rate", "learning_rate", "stage"}
@@ -32,17 +33,18 @@ def _curves(runs: Sequence[Run], caption: str) -> Figure:
     """Return the loss and the score of each epoch, means over the folds; runs are best first."""
     if len(runs) > _MAX_CURVES:
         caption += f", the best {_MAX_CURVES} of {len(runs)}"
-    panels = []
+    panels, shares = [], []
     for run in runs[:_MAX_CURVES]:
-        kind = score_kind("exact" if run.classes else "mae_years")
-        kept = sum(one["best_epoch"] or one["epochs"] for one in run.training) / len(run.training)
-        score = f"{kind.title}, {kind.unit}" if run.classes else "MAE, years"
-        for what, name, scale, limit in (
-            ("Loss", "loss", 1.0, float("inf")),
-            (score, run.target, kind.scale, 100.0 if kind.unit == "%" else float("inf")),
-        ):
-            learned, held_out = _over_folds(run, name, scale), _over_folds(run, f"held_out_{name}", scale)
-            panels.append(Panel(f"{what}: {model_name(run)}", learned, held_out, kept, limit))
+        for display in (LearningCurvesDisplay.of(run, measure=one) for one in _MEASURES):
+            kind = display.kind
+            what = f"{kind.title}, {kind.unit}" if kind.unit else kind.title
+            learned, held_out = (
+                tuple(kind.scale * value for value in display.mean(part))
+                for part in ("learned from", "held out")
+            )
+            limit = 100.0 if kind.unit == "%" else float("inf")
+            panels.append(Panel(f"{what}: {display.model}", learned, held_out, display.kept, limit))
+            shares.append(display.held_out_percent)
     summary = f"{caption}. {len(panels)} line plots over the epochs; the table beside it has the numbers."
     wide, narrow = (
         learning_curves(panels, is_narrow=is_narrow, summary=summary) for is_narrow in (False, True)
@@ -53,7 +55,6 @@ def _curves(runs: Sequence[Run], caption: str) -> Figure:
         f"Means over the folds. Dashed: on the faces learned"
         f" from,{' changed at random and' if are_changed else ''} in the middle of learning."
     )
-    shares = [_held_out(run) for run in drawn]
     if any(shares):
         low, high = min(filter(None, shares)), max(shares)
         part = f"{low:.0f}" if round(low) == round(high) else f"{low:.0f} to {high:.0f}"
@@ -63,18 +64,6 @@ def _curves(runs: Sequence[Run], caption: str) -> Figure:
         )
     note += " The upright line is the epoch whose weights were kept, the mean over the folds."
     return Figure(caption, note, wide, narrow)
-
-
-def _held_out(run: Run) -> float:
-    """Return how many percent of a training part's faces were held out, over all folds."""
-    held_out = sum(one["held_out_faces"] for one in run.training)
-    return float(100 * held_out / (held_out + sum(one["faces"] for one in run.training)))
-
-
-def _over_folds(run: Run, name: str, scale: float) -> tuple[float, ...]:
-    """Return a number of every epoch that all folds came to, the mean over them; empty where it is absent."""
-    each = [[line[name] for line in one["history"] if name in line] for one in run.training]
-    return tuple(scale * sum(values) / len(values) for values in zip(*each, strict=False))
 
 
 def trainings_table(runs: Sequence[Run], caption: str, machine: str) -> Table:

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from featurekit.evaluation.provenance import hardware_of_all as _hardware_of_all
 from featurekit.evaluation.timing import timed_on
-from featurekit.report.sections.cost import front_table, pareto_front
+from featurekit.report.displays.cost import pareto_front
+from featurekit.report.sections.cost import front_table
 from featurekit.report.sections.ranking import scores_table
 from featurekit.report.select import timed_alike
 from tests.report.made_up import make_evidence, make_run, markdown_of, priced, rows_of, score, trade

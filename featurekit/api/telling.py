@@ -1,4 +1,4 @@
-"""How far something is: a bar in a terminal or a notebook."""
+"""What a user hears while something is done: a bar in a terminal or a notebook, and notes in the log."""
 
 import logging
 import sys
@@ -6,18 +6,39 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from featurekit.progress import Pace, Standing
+from featurekit.text import one_line
 
 # What a function of the front door is told: True for a bar where somebody can see one, False for nothing, or
 # a function that is called with how many of how many are done.
 Shown = bool | Callable[[float, int], None]
 
+# Rows, or images, that are named; of the others their number.
+SHOWN = 10
+
 LOG = logging.getLogger("featurekit")
+
+
+def note(text: str) -> None:
+    """Log what is good to know."""
+    LOG.warning("%s", one_line(text), extra={"said_as": "note: "})
+
+
+def warn(text: str) -> None:
+    """Log what is wrong, and was passed over."""
+    LOG.warning("%s", one_line(text), extra={"said_as": "warning: "})
+
+
+def say(text: str) -> None:
+    """Log a line that says itself what it is."""
+    LOG.warning("%s", one_line(text), extra={"said_as": ""})
 
 
 @contextmanager
 def shown(progress: Shown, what: str, unit: str) -> Iterator[Pace]:
     """Show how far something is, as the caller asked for it; see Shown."""
-    if callable(progress):
+    if isinstance(progress, Pace):
+        yield progress
+    elif callable(progress):
         told: Callable[[float, int], None] = progress
         yield Pace(lambda at: told(at.done, at.total), unit)
     elif progress and (in_notebook() or sys.stderr.isatty()):

@@ -1,0 +1,256 @@
+"""Photographs to vectors as a transformer of scikit-learn's."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from featurekit.api.arguments import threads_of
+from featurekit.api.project import Project
+from featurekit.api.telling import shown
+from featurekit.cache.store import Store
+from featurekit.embeddings.of_photographs import OfPhotographs, vectors_of
+from featurekit.embeddings.recipe import Recipe, make_recipes
+from featurekit.errors import EmbeddingError, ModelError
+from featurekit.faces.photographs import Photograph, Photographs, photographs_from
+from featurekit.faces.settings import FaceSettings, default_settings
+from featurekit.networks.backbones import split_feature
+from featurekit.project import ProjectFolder
+
+# Which of several faces can be meant where nobody says where it is, and every photograph has one vector.
+_CHOICES = ("center", "largest", "only")
+_WITHOUT_A_VECTOR = ("error", "nan")
+
+
+class FaceEmbedder(TransformerMixin, BaseEstimator):
+    """Turn photographs into vectors: find the face, align it, and read it with pretrained networks.
+
+    The vectors equal those of `fk.embed` to the last bit. Nothing is learned from the photographs that
+    `fit` is given, so that a vector is the same in every fold of a cross-validation.
+
+    Args:
+        backbone: networks joined by "+", an inner layer as "vgg16:fc6"; or a list of them, which is joined
+            too. See `featurekit list backbones`.
+        mirror: whether to average each vector with that of the mirrored face: better, and slower.
+        detector: how faces are found; see `featurekit list detectors`.
+        detector_weights: another file of weights for the detector.
+        choose: which of several faces on a photograph: "center", "largest" or "only" (a photograph with
+            several has none).
+        device: "auto", "cpu" or "cuda"; a device that is asked for and not there is an error.
+        precision: "auto", "fp32" or "bf16".
+        on_missing: what becomes of a photograph that cannot be read or that no face is found on: "error", or
+            "nan" for a row of NaN.
+        cache: a project (`fk.Project`), or a folder, in which faces and vectors are kept by the content of
+            the photographs and read back; a folder that holds a project's manifest.csv means that project.
+            None to compute them each time.
+        n_jobs: how many threads; None or -1 for one a core. They change the time and nothing else.
+        verbose: whether to show a bar.
+
+    Example:
+        >>> import skimage.data
+        >>> import featurekit as fk
+        >>> embedder = fk.FaceEmbedder("mean_color", detector="whole_image")
+        >>> embedder.fit_transform([skimage.data.astronaut()]).shape
+        (1, 3)
+        >>> list(embedder.get_feature_names_out())
+        ['mean_color:mean:0', 'mean_color:mean:1', 'mean_color:mean:2']
+    """
+
+    # What skops has to be told to read a saved one: skops.io.load(file, trusted=FaceEmbedder.trusted_types).
+    trusted_types: ClassVar[tuple[str, ...]] = ("featurekit.api.face_embedder.FaceEmbedder",)
+
+    def __init__(
+        self,
+        backbone: str | Sequence[str] = "dlib_age+dlib_face",
+        *,
+        mirror: bool = False,
+        detector: str = "centerface",
+        detector_weights: str | Path | None = None,
+        choose: str = "center",
+        device: str = "auto",
+        precision: str = "auto",
+        on_missing: str = "error",
+        cache: Project | str | Path | None = None,
+        n_jobs: int | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.backbone = backbone
+        self.mirror = mirror
+        self.detector = detector
+        self.detector_weights = detector_weights
+        self.choose = choose
+        self.device = device
+        self.precision = precision
+        self.on_missing = on_missing
+        self.cache = cache
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def fit(self, X: Photographs, y: Any = None) -> Self:
+        """Check the parameters, and that X can be photographs; nothing is learned and no network is opened.
+
+        Args:
+            X: photographs of any kind: file names, bytes of files, images of Pillow's, or uint8 pixels
+                (n, h, w, 3); a list, an array, or a column of a DataFrame.
+            y: not looked at.
+
+        Returns:
+            The embedder itself.
+
+        Raises:
+            PhotographError: something in X cannot be a photograph.
+            ModelError: a parameter cannot have its value.
+            UnknownNameError: there is no such network, layer or detector.
+            WeightsError: a file of weights is missing; the message says how to get it.
+        """
+        photographs_from(X)
+        self._plan()
+        return self
+
+    def transform(self, X: Photographs) -> NDArray[np.float32]:
+        """Return the vector of the face on each photograph.
+
+        Args:
+            X: n photographs, as for fit().
+
+        Returns:
+            float32, shape (n, dim), in the order of X.
+
+        Raises:
+            EmbeddingError: a photograph has no vector, and `on_missing` is "error".
+            PhotographError, ModelError, UnknownNameError, WeightsError: as fit().
+            EngineError: a device or precision cannot be had.
+        """
+        photographs = photographs_from(X)
+        plan = self._plan()
+        with shown(bool(self.verbose), "embedding", "photographs") as told:
+            found = vectors_of(
+                photographs,
+                plan.features,
+                plan.recipes,
+                plan.settings,
+                plan.lengths,
+                store=plan.store,
+                threads=plan.threads,
+                progress=told,
+            )
+        if self.on_missing == "error":
+            _check_found(photographs, found)
+        return found.vectors
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """Return the name of each number of a vector, as in `fk.embed(...).frame()`: "dlib_age:pooled:0".
+
+        Args:
+            input_features: not looked at; scikit-learn's pipelines hand it on.
+        """
+        plan = self._plan()
+        names = [
+            f"{feature}:{number}"
+            for feature, length in zip(plan.features, plan.lengths, strict=True)
+            for number in range(length)
+        ]
+        return np.array(names, dtype=object)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Whether transform() can be called: always, because nothing is learned."""
+        return True
+
+    def __sklearn_tags__(self) -> Any:
+        """Return what scikit-learn asks of an estimator: photographs in, nothing to fit."""
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.two_d_array = False
+        tags.input_tags.string = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+    def _plan(self) -> "_Plan":
+        """Return what the parameters mean.
+
+        Raises:
+            ModelError, UnknownNameError, WeightsError: as fit().
+        """
+        for name, value, allowed in (
+            ("choose", self.choose, _CHOICES),
+            ("on_missing", self.on_missing, _WITHOUT_A_VECTOR),
+        ):
+            if value not in allowed:
+                raise ModelError(f"{name} cannot be {value!r}: it must be one of {', '.join(allowed)}.")
+        parts = [split_feature(name) for name in _names(self.backbone)]
+        features = [f"{backbone.name}:{layer}" for backbone, layer in parts]
+        twice = next((name for name in features if features.count(name) > 1), None)
+        if twice:
+            raise ModelError(f"backbone names {twice} twice; the same numbers twice say nothing more.")
+        settings = default_settings(self.detector, self.choose, self.detector_weights)
+        recipes = make_recipes(
+            features,
+            settings,
+            device=self.device,
+            precision=self.precision,
+            mirrored=bool(self.mirror),
+        )
+        lengths = [backbone.layers[layer] for backbone, layer in parts]
+        store = _store_of(self.cache)
+        return _Plan(features, recipes, settings, lengths, threads_of(self.n_jobs), store)
+
+
+class _Plan(NamedTuple):
+    """What the parameters of an embedder mean."""
+
+    features: list[str]
+    recipes: dict[str, Recipe]
+    settings: FaceSettings
+    lengths: list[int]
+    threads: int
+    store: Store | None
+
+
+def _names(backbone: Any) -> list[str]:
+    """Return the networks that are asked for.
+
+    Raises:
+        ModelError: none is named.
+    """
+    given = [backbone] if isinstance(backbone, str) else backbone
+    if isinstance(given, list | tuple) and all(isinstance(text, str) for text in given):
+        names = [name.strip() for text in given for name in text.split("+") if name.strip()]
+        if names:
+            return names
+    raise ModelError(
+        f"backbone cannot be {backbone!r}: name networks, as 'dlib_age+dlib_face' or a list of names."
+    )
+
+
+def _store_of(cache: Any) -> Store | None:
+    """Return where vectors are kept.
+
+    Raises:
+        ModelError: cache is no folder and no project.
+    """
+    if cache is None:
+        return None
+    if isinstance(cache, Project):
+        return Store(cache.folder.cache)
+    if isinstance(cache, ProjectFolder):
+        return Store(cache.cache)
+    if not isinstance(cache, str | os.PathLike):
+        raise ModelError(f"cache cannot be {cache!r}: it must be None, a folder or a project.")
+    project = ProjectFolder(Path(cache))
+    return Store(project.cache if project.manifest.is_file() else project.root)
+
+
+def _check_found(photographs: Sequence[Photograph], found: OfPhotographs) -> None:
+    """Raise EmbeddingError unless every photograph has a vector."""
+    missing = [row for row, status in enumerate(found.statuses) if status != "ok"]
+    if missing:
+        row = missing[0]
+        how_many = f"{len(missing):,} of {len(photographs):,} photographs have no vector"
+        raise EmbeddingError(
+            f"{how_many}. The first is {photographs[row].name} (position {row}):"
+            f" {found.messages[row].rstrip('.')}. Leave them out, or use on_missing='nan' for rows of NaN."
+        )

@@ -1,0 +1,258 @@
+"""The faces on photographs, to look at: where they are, their landmarks, and how they are cut out."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featurekit.api.arguments import threads_of
+from featurekit.api.telling import LOG, Shown, shown
+from featurekit.errors import PhotographError, UnknownNameError
+from featurekit.faces.align import TEMPLATES
+from featurekit.faces.face import STATUS_MEANINGS, Face
+from featurekit.faces.find import open_finder
+from featurekit.faces.images import decode
+from featurekit.faces.photographs import Photograph, Photographs
+from featurekit.faces.see import cut_out
+from featurekit.faces.settings import default_settings
+from featurekit.inference.inputs import photographs_in
+from featurekit.inference.looking import Looked, Unexpected, look
+from featurekit.networks.engines import usable_cores
+from featurekit.registry import unknown
+from featurekit.text import readable_name
+
+# In the order of Face.landmarks; left and right as seen by who looks at the image.
+LANDMARKS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
+
+_CHOICES = ("all", "center", "largest", "only")
+_BLUE, _ORANGE = "#1f6fd6", "#ffb000"
+
+
+@dataclass(frozen=True, eq=False)
+class FoundFace:
+    """A face on a photograph.
+
+    Attributes:
+        photograph: name of the photograph.
+        number: of the face on it, from 1, left to right.
+        box: x1, y1, x2, y2 in pixels of the upright photograph, from its upper left corner; float32,
+            shape (4,); it may reach beyond the photograph.
+        landmarks: left eye, right eye, nose tip, left and right mouth corner as seen, each x, y; float32,
+            shape (5, 2); NaN where the detector gives none.
+        confidence: the detector's, between 0 and 1.
+    """
+
+    photograph: str
+    number: int
+    box: NDArray[np.float32]
+    landmarks: NDArray[np.float32]
+    confidence: float
+    _source: Photograph
+    _face: Face
+
+    def crop(self, size: int = 224, *, template: str = "imagenet") -> NDArray[np.uint8]:
+        """Return the face, upright and cut out, as networks see it.
+
+        Args:
+            size: side of the crop in pixels.
+            template: where the landmarks are put: "dlib" (close), "dlib_face", "arcface", or "imagenet" (with
+                hair, ears and chin).
+
+        Returns:
+            RGB, uint8, shape (size, size, 3); black where the photograph ends.
+
+        Raises:
+            UnknownNameError: there is no such template.
+            PhotographError: the size is no number of pixels.
+            ImageError: the photograph cannot be read any more.
+        """
+        if template not in TEMPLATES:
+            raise UnknownNameError(unknown("template", template, list(TEMPLATES)))
+        if isinstance(size, bool) or not isinstance(size, int | np.integer) or not 1 <= size <= 4096:
+            raise PhotographError(f"The size of a crop must be 1 to 4096 pixels. Got {size} instead.")
+        return cut_out(self._source.read(), self._face, (template, int(size)))
+
+    def __repr__(self) -> str:
+        box = ", ".join(f"{value:.0f}" for value in self.box)
+        sure = f"confidence={self.confidence:.2f}"
+        return f"FoundFace({self.photograph!r}, number={self.number}, box=({box}), {sure})"
+
+
+class FoundFaces(Sequence[FoundFace]):
+    """The faces on photographs, as `fk.find_faces` returns them: a sequence of faces, in reading order.
+
+    Photographs without a face are not in the sequence; `frame` has a row for each of them too, with the
+    reason.
+
+    Attributes:
+        photographs: names of the photographs, in the order given.
+    """
+
+    def __init__(self, found: Sequence[tuple[Photograph, Looked]]) -> None:
+        self._found = tuple(found)
+        self.photographs = [photograph.name for photograph, _ in found]
+        self._faces = [face for number in range(len(found)) for face in self._on(number)]
+
+    def __len__(self) -> int:
+        return len(self._faces)
+
+    def __getitem__(self, number: Any) -> Any:
+        """Return one face, or several for a slice."""
+        return self._faces[number]
+
+    def __iter__(self) -> Iterator[FoundFace]:
+        return iter(self._faces)
+
+    def __repr__(self) -> str:
+        n = len(self.photographs)
+        return f"FoundFaces({len(self):,} faces on {n:,} photograph{'s' if n != 1 else ''})"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the table."""
+        html: str = self.frame().to_html(max_rows=20, index=False)
+        return html
+
+    def frame(self) -> pd.DataFrame:
+        """Return the faces as a table: a row a face, and a row for each photograph without one.
+
+        Returns:
+            The columns photograph, face (number on it, 0 for none), status ("ok", or why there is none),
+            confidence, x1, y1, x2, y2 (the box), left_eye_x, left_eye_y and so on for right_eye, nose,
+            left_mouth and right_mouth (pixels of the upright photograph), and message.
+        """
+        rows = []
+        for photograph, looked in self._found:
+            for number, seen in enumerate(looked.seen, start=1):
+                face = seen.face
+                is_found = face.status == "ok"
+                row: dict[str, Any] = {
+                    "photograph": readable_name(photograph.name),
+                    "face": number if is_found else 0,
+                    "status": face.status,
+                    "confidence": float(face.confidence),
+                }
+                row |= zip(("x1", "y1", "x2", "y2"), map(float, face.box), strict=True)
+                for name, (x, y) in zip(LANDMARKS, face.landmarks.tolist(), strict=True):
+                    row |= {f"{name}_x": x, f"{name}_y": y}
+                said = looked.message or ("" if is_found else STATUS_MEANINGS[face.status])
+                rows.append({**row, "message": readable_name(said)})
+        return pd.DataFrame(rows)
+
+    def plot(self, ax: Any = None, *, photograph: int | str = 0) -> Any:
+        """Draw a photograph with the boxes and landmarks of its faces.
+
+        Args:
+            ax: matplotlib's Axes to draw on; None for those of a new figure.
+            photograph: position or name of the photograph.
+
+        Returns:
+            The Axes.
+
+        Raises:
+            PhotographError: there is no such photograph.
+            ImageError: it cannot be read.
+        """
+        number = self._number_of(photograph)
+        source, looked = self._found[number]
+        pixels = decode(source.read())
+        if ax is None:
+            import matplotlib.pyplot as plt
+
+            height = float(np.clip(6.0 * pixels.shape[0] / pixels.shape[1], 2.0, 10.0))
+            _, ax = plt.subplots(figsize=(6.0, height), layout="constrained")
+        ax.imshow(pixels)
+        line = max(2.0, 0.004 * max(ax.figure.bbox.size))
+        for face in self._on(number):
+            x1, y1, x2, y2 = map(float, face.box)
+            corners = [x1, x2, x2, x1, x1], [y1, y1, y2, y2, y1]
+            ax.plot(*corners, color="white", linewidth=line + 2)
+            ax.plot(*corners, color=_BLUE, linewidth=line)
+            ax.plot(*face.landmarks.T, "o", markersize=2.5 * line, color=_ORANGE, markeredgecolor="black")
+            label = {"facecolor": _BLUE, "edgecolor": "none", "pad": 2}
+            ax.text(x1, y1, f"{face.number}", color="white", bbox=label, va="bottom", ha="left")
+        ax.set_xlim(0, pixels.shape[1])
+        ax.set_ylim(pixels.shape[0], 0)
+        ax.set_axis_off()
+        if not any(seen.face.status == "ok" for seen in looked.seen):
+            ax.set_title(looked.message or STATUS_MEANINGS[looked.seen[0].face.status], fontsize="medium")
+        return ax
+
+    def _number_of(self, photograph: int | str) -> int:
+        if isinstance(photograph, str):
+            if photograph in self.photographs:
+                return self.photographs.index(photograph)
+            raise PhotographError(unknown("photograph", photograph, self.photographs))
+        if not -len(self._found) <= photograph < len(self._found):
+            raise PhotographError(f"There is no photograph {photograph} among {len(self._found):,}, from 0.")
+        return range(len(self._found))[photograph]
+
+    def _on(self, number: int) -> list[FoundFace]:
+        """Return the faces on a photograph."""
+        source, looked = self._found[number]
+        return [
+            FoundFace(source.name, n, one.face.box, one.face.landmarks, one.face.confidence, source, one.face)
+            for n, one in enumerate(looked.seen, start=1)
+            if one.face.status == "ok"
+        ]
+
+
+def find_faces(
+    photographs: Photographs,
+    *,
+    choose: str = "all",
+    detector: str = "centerface",
+    detector_weights: str | Path | None = None,
+    n_jobs: int | None = None,
+    progress: Shown = True,
+) -> FoundFaces:
+    """Find the faces on photographs, to look at them: boxes, landmarks and aligned crops.
+
+    Args:
+        photographs: one or several: file names, folders of them, the bytes of files, images of Pillow's, or
+            uint8 pixels (h, w, 3) or (n, h, w, 3); also a column of a DataFrame.
+        choose: which faces of a photograph: "all", "center" (the one nearest to the middle), "largest", or
+            "only" (a photograph with several has none).
+        detector: how faces are found; see `featurekit list detectors`.
+        detector_weights: another file of weights for the detector.
+        n_jobs: how many threads; None or -1 for one a core.
+        progress: whether to show a bar; or a function of (photographs done, photographs to do).
+
+    Returns:
+        The faces: a sequence of them, ``.frame()`` and ``.plot()``. A photograph that cannot be read, or has
+        no face, is a row of the frame with its reason.
+
+    Raises:
+        PhotographError: something is no photograph; the message says at which position.
+        UnknownNameError: there is no such detector, or no such way to choose.
+        WeightsError: the detector's weights are missing; the message says how to get them.
+
+    Example:
+        >>> import featurekit as fk
+        >>> import skimage.data
+        >>> faces = fk.find_faces(skimage.data.astronaut(), detector="whole_image", progress=False)
+        >>> faces
+        FoundFaces(1 faces on 1 photograph)
+        >>> faces[0].box.tolist(), faces[0].crop(64).shape
+        ([0.0, 0.0, 512.0, 512.0], (64, 64, 3))
+    """
+    if choose not in _CHOICES:
+        raise UnknownNameError(unknown("way to choose a face", choose, list(_CHOICES)))
+    settings = default_settings(detector, choose, detector_weights)
+    given, left_out = photographs_in(photographs)
+    for note in left_out:
+        LOG.warning(note)
+    threads = threads_of(n_jobs) or usable_cores()
+    finder = open_finder(settings, threads=threads)
+    unexpected = Unexpected()
+    found = []
+    with shown(progress, "finding faces", "photographs") as told, ThreadPoolExecutor(threads) as pool:
+        looks = pool.map(lambda one: look(one, finder, settings, ()), given)
+        for done, (photograph, looked) in enumerate(zip(given, looks, strict=True), start=1):
+            found.append((photograph, unexpected.settled(looked)))
+            told(done, len(given))
+    return FoundFaces(found)

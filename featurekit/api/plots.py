@@ -1,0 +1,250 @@
+"""The figures of results, e.g. `results.plot.accuracy()` and `results.plot.confusion("svm")`."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from featurekit.errors import ModelError, UnknownNameError, WorkspaceError
+from featurekit.evaluation.evidence import Evidence
+from featurekit.evaluation.outcomes import Outcomes, read_outcomes
+from featurekit.evaluation.results import Run
+from featurekit.project import ComparisonFolder
+from featurekit.report.displays import accuracy as accuracies
+from featurekit.report.displays import slices as worst_slices
+from featurekit.report.displays.accuracy import AccuracyDisplay
+from featurekit.report.displays.age_error import AgeErrorDisplay
+from featurekit.report.displays.calibration import CalibrationDisplay
+from featurekit.report.displays.confusion import ConfusionDisplay
+from featurekit.report.displays.cost import CostDisplay
+from featurekit.report.displays.learning_curves import LearningCurvesDisplay, Measure
+from featurekit.report.displays.risk_coverage import RiskCoverageDisplay
+from featurekit.report.displays.slices import SlicesDisplay
+from featurekit.report.select import Ranked, best_first, one_target, run_named, targets_of
+
+
+class Plots:
+    """The figures of some results.
+
+    Each method returns a display. As the last line of a notebook's cell it shows itself; ``.plot(ax=None)``
+    draws it and returns Matplotlib's axes, ``.frame()`` returns the numbers that are drawn as a DataFrame,
+    and ``.help()`` says how to read it.
+
+    A target may be left out where the results have only one. A model is named as in the ranking ("svm"), or
+    by its run where several models have that name; left out, it is the best trained model of the target.
+
+    Args:
+        runs: those that can be compared with each other.
+        evidence: what is known of them beyond their scores; None where their answers are not at hand.
+        folder: of the comparison, which keeps their answers.
+        apart: name of each run that is set apart → why, for a message when one of them is asked for.
+    """
+
+    def __init__(
+        self,
+        runs: Sequence[Run],
+        evidence: Evidence | None,
+        folder: str | Path,
+        apart: Mapping[str, str] | None = None,
+    ) -> None:
+        self._runs, self._evidence = tuple(runs), evidence
+        self._folder, self._apart = Path(folder), dict(apart or {})
+
+    def accuracy(self, target: str | None = None, *, most: int = accuracies.MOST) -> AccuracyDisplay:
+        """Return the score of every model of a target, best first, with 95 % intervals over subjects.
+
+        Args:
+            target: what is read. For age in years the score is the mean absolute error.
+            most: models that are drawn, the best ones; baselines are always drawn.
+
+        Raises:
+            TargetError: the target is left out and there are several.
+            UnknownNameError: there is no such target.
+
+        Example:
+            >>> results.plot.accuracy("gender").plot()    # doctest: +SKIP
+        """
+        return AccuracyDisplay.of(self._ranked(target), most=_at_least_one(most))
+
+    def cost(self, target: str | None = None) -> CostDisplay:
+        """Return the score of every trained model against the seconds it takes for 1,000 faces.
+
+        Args:
+            target: what is read.
+
+        Raises:
+            TargetError: the target is left out and there are several.
+            UnknownNameError: there is no such target.
+            ModelError: no trained model has both a score and a time.
+        """
+        return CostDisplay.of(self._ranked(target))
+
+    def confusion(self, model: str | None = None, target: str | None = None) -> ConfusionDisplay:
+        """Return which class the faces of each true class were given.
+
+        Args:
+            model: whose answers; None for the best trained model.
+            target: what is read; its classes.
+
+        Raises:
+            TargetError: the target is in years, or left out where there are several.
+            UnknownNameError: there is no such target or model, or several models have that name.
+
+        Example:
+            >>> results.plot.confusion("svm", "gender").frame()    # doctest: +SKIP
+        """
+        return ConfusionDisplay.of(self._run(model, target))
+
+    def calibration(self, model: str | None = None, target: str | None = None) -> CalibrationDisplay:
+        """Return how often a model is right, by how confident it is.
+
+        Args:
+            model: whose answers; None for the best trained model.
+            target: what is read; its classes.
+
+        Raises:
+            TargetError: the target is in years, or left out where there are several.
+            UnknownNameError: there is no such target or model, or several models have that name.
+            ModelError: there are no probabilities.
+            WorkspaceError: the model's answers are not in the comparison's folder.
+        """
+        run = self._run(model, target)
+        known = CalibrationDisplay.find(self._ranked(run.target)) if self._is_of_evidence(run) else None
+        return known or CalibrationDisplay.of(run, self._table(run), self._seed)
+
+    def risk_coverage(self, model: str | None = None, target: str | None = None) -> RiskCoverageDisplay:
+        """Return how often a model is wrong when it answers only the faces that it is most confident of.
+
+        Args:
+            model: whose answers; None for the best trained model.
+            target: what is read; its classes.
+
+        Raises:
+            TargetError: the target is in years, or left out where there are several.
+            UnknownNameError: there is no such target or model, or several models have that name.
+            ModelError: there are no probabilities.
+            WorkspaceError: the model's answers are not in the comparison's folder.
+        """
+        run = self._run(model, target)
+        known = RiskCoverageDisplay.find(self._ranked(run.target)) if self._is_of_evidence(run) else None
+        return known or RiskCoverageDisplay.of(run, self._table(run))
+
+    def age_error(self, model: str | None = None, target: str | None = None) -> AgeErrorDisplay:
+        """Return by how many years a model is wrong, for people of each age.
+
+        Args:
+            model: whose answers; None for the best trained model.
+            target: what is read, in years; None for the one target in years.
+
+        Raises:
+            TargetError: the target has classes.
+            UnknownNameError: there is no such target or model, or several models have that name.
+            WorkspaceError: the model's answers are not in the comparison's folder.
+        """
+        in_years = sorted({run.target for run in self._runs if not run.classes})
+        if target is None and len(in_years) == 1 and not any(run.name == model for run in self._runs):
+            target = in_years[0]
+        run = self._run(model, target)
+        return AgeErrorDisplay.of(run, None if run.classes else self._table(run), self._seed)
+
+    def learning_curves(
+        self, model: str | None = None, target: str | None = None, *, measure: Measure = "score"
+    ) -> LearningCurvesDisplay:
+        """Return how a network that is trained end to end learned, epoch by epoch and fold by fold.
+
+        Args:
+            model: which network; None for the best one that has a training history.
+            target: what is read.
+            measure: "score" (accuracy, or mean absolute error) or "loss".
+
+        Raises:
+            TargetError: the target is left out and there are several.
+            UnknownNameError: there is no such target or model, or several models have that name.
+            ModelError: the model was not trained end to end.
+        """
+        if model is None:
+            networks = [run for run in self._ranked(target).runs if run.training]
+            model = networks[0].name if networks else None
+        return LearningCurvesDisplay.of(self._run(model, target), measure=measure)
+
+    def slices(
+        self, model: str | None = None, target: str | None = None, *, most: int = worst_slices.MOST
+    ) -> SlicesDisplay:
+        """Return the faces that a model reads worst, by their labels, with 95 % intervals over subjects.
+
+        Args:
+            model: whose answers; None for the best trained model.
+            target: what is read.
+            most: slices that are drawn, the worst ones.
+
+        Raises:
+            TargetError: the target is left out and there are several.
+            UnknownNameError: there is no such target or model, or several models have that name.
+            ModelError: no label of the data set is on the faces of enough subjects.
+            WorkspaceError: the model's answers are not in the comparison's folder.
+        """
+        run, most = self._run(model, target), _at_least_one(most)
+        known = None
+        if self._is_of_evidence(run):
+            known = SlicesDisplay.find(self._ranked(run.target), most=most)
+        return known or SlicesDisplay.of(run, self._outcomes(run), self._seed, most=most)
+
+    def __repr__(self) -> str:
+        names = sorted(name for name in dir(self) if not name.startswith("_"))
+        return f"<Plots of {', '.join(targets_of(self._runs))}: {', '.join(f'.{name}()' for name in names)}>"
+
+    @property
+    def _seed(self) -> int:
+        return self._evidence.seed if self._evidence else 0
+
+    def _is_of_evidence(self, run: Run) -> bool:
+        """Whether it is the run whose confidence and slices the evidence, and so the report, has."""
+        known = self._evidence.targets.get(run.target) if self._evidence else None
+        return known is not None and known.sliced == run.name
+
+    def _ranked(self, target: str | None) -> Ranked:
+        """Return the runs of a target, best first, with what is known of them."""
+        name = self._target(target)
+        known = self._evidence.targets.get(name) if self._evidence else None
+        return Ranked(name, best_first([run for run in self._runs if run.target == name]), known)
+
+    def _target(self, target: str | None) -> str:
+        if not self._runs:
+            raise WorkspaceError("There is no run that could be compared with others, so there is no figure.")
+        return one_target(self._runs, target)
+
+    def _run(self, model: str | None, target: str | None) -> Run:
+        """Return the run that is meant; see the class.
+
+        Raises:
+            TargetError: no model and no target are named, and there are several targets.
+            UnknownNameError: none is called so, or several are.
+        """
+        if model is None:
+            ranked = self._ranked(target).runs
+            return next((run for run in ranked if not run.is_baseline), ranked[0])
+        if model in self._apart:
+            raise UnknownNameError(f"{model} is set apart and in no figure: {self._apart[model]}.")
+        of = None if target is None else self._target(target)
+        return run_named(self._runs, model, of)
+
+    def _table(self, run: Run) -> pd.DataFrame:
+        """Return what a run said of each face."""
+        return self._outcomes(run).tables[run.name]
+
+    def _outcomes(self, run: Run) -> Outcomes:
+        """Return what a run said of each face, and the faces' labels, as the comparison keeps them."""
+        files = ComparisonFolder(self._folder)
+        if not files.outcome(run.name).is_file() or not files.faces.is_file():
+            raise WorkspaceError(
+                f"The answers of {run.name} to each face are not in {files.outcomes}, so this figure cannot"
+                " be drawn. They are kept there by results.report(), on the machine that has the predictions."
+            )
+        table = read_outcomes(files.outcome(run.name))
+        return Outcomes({run.name: table}, read_outcomes(files.faces).set_index("row"))
+
+
+def _at_least_one(most: int) -> int:
+    if most < 1:
+        raise ModelError(f"most must be at least 1. Got {most} instead.")
+    return most

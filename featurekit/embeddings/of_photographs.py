@@ -1,0 +1,120 @@
+"""The vectors of photographs that are in no data set: the same pass as an extraction, the same numbers."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from featurekit.cache.memory import MemoryShelf
+from featurekit.cache.store import Store
+from featurekit.embeddings.extractor import Pictures, Rows, look_at
+from featurekit.embeddings.open_networks import opened_once
+from featurekit.embeddings.recipe import Recipe
+from featurekit.errors import ImageError
+from featurekit.faces.face import STATUS_MEANINGS, STATUSES
+from featurekit.faces.photographs import Photograph, content_of
+from featurekit.faces.settings import FaceSettings
+from featurekit.networks.engines import usable_cores
+from featurekit.progress import Progress
+
+
+@dataclass(frozen=True)
+class OfPhotographs:
+    """What became of photographs, one row each, in their order.
+
+    Attributes:
+        vectors: float32, shape (n, dim); NaN where there is none.
+        statuses: of each, one of featurekit.faces.face.STATUSES.
+        messages: why there is no vector; "" where there is one.
+    """
+
+    vectors: NDArray[np.float32]
+    statuses: tuple[str, ...]
+    messages: tuple[str, ...]
+
+
+def vectors_of(
+    photographs: Sequence[Photograph],
+    features: Sequence[str],
+    recipes: Mapping[str, Recipe],
+    settings: FaceSettings,
+    lengths: Sequence[int],
+    *,
+    store: Store | None = None,
+    threads: int = 0,
+    progress: Progress | None = None,
+) -> OfPhotographs:
+    """Find the face that is meant on each photograph, and read it with the networks.
+
+    Args:
+        photographs: which; one that stands twice is read once.
+        features: "backbone:layer" of each part of a vector, joined in this order.
+        recipes: what is computed, from make_recipes(): at least the features.
+        settings: how faces are found; the same as in the recipes.
+        lengths: of each part.
+        store: where faces and vectors are remembered by content; None to compute them each time.
+        threads: how many; 0 for one a core. They change the time and nothing else.
+        progress: called with (photographs done, photographs to do).
+
+    Raises:
+        EngineError: a device or precision cannot be had.
+        WorkspaceError: the store cannot be written.
+    """
+    if store is None:  # what comes with a backbone for nothing is worth keeping, not worth computing
+        recipes = {feature: recipes[feature] for feature in features}
+    faces: Rows = store.shelf("faces", settings.recipe()) if store else MemoryShelf()
+    shelves: dict[str, Rows] = {
+        feature: store.shelf("embeddings", asdict(recipe)) if store else MemoryShelf()
+        for feature, recipe in recipes.items()
+    }
+    pictures, errors = _pictures(photographs)
+    threads = threads or usable_cores()
+    opened = partial(opened_once, list(recipes.values()), settings, threads)
+    _, one_pass = look_at(
+        pictures, recipes, settings, faces, shelves, threads=threads, progress=progress, opened=opened
+    )
+    statuses = ["not_extracted"] * len(photographs)
+    has_picture = np.flatnonzero(pictures.keys.any(axis=1))
+    known = np.delete(has_picture, faces.missing(pictures.keys[has_picture]))
+    if len(known):
+        of_known = faces.read(pictures.keys[known], ["status"])["status"]
+        for row, number in zip(known.tolist(), of_known.tolist(), strict=True):
+            statuses[row] = STATUSES[number]
+    for broken, error in errors.items():
+        statuses[broken] = error.status
+    vectors = np.full((len(photographs), sum(lengths)), np.nan, np.float32)
+    found = np.flatnonzero([status == "ok" for status in statuses])
+    start = 0
+    for feature, length in zip(features, lengths, strict=True):
+        if len(found):
+            part = shelves[feature].read(pictures.keys[found], ["vectors"])["vectors"]
+            vectors[found, start : start + length] = part
+        start += length
+    unread = dict(one_pass.unread) if one_pass else {}
+    messages = []
+    for row, status in enumerate(statuses):
+        said = "" if status == "ok" else STATUS_MEANINGS[status]
+        messages.append(str(errors[row]) if row in errors else unread.get(pictures.names[row], said))
+    return OfPhotographs(vectors, tuple(statuses), tuple(messages))
+
+
+def _pictures(photographs: Sequence[Photograph]) -> tuple[Pictures, dict[int, ImageError]]:
+    """Return photographs as what a pass looks at, and by row what is wrong with those that cannot be read."""
+    keys = np.zeros((len(photographs), 32), np.uint8)
+    contents = [""] * len(photographs)
+    held: dict[int, Callable[[], bytes | NDArray[np.uint8]]] = {}
+    errors: dict[int, ImageError] = {}
+    for row, one in enumerate(photographs):
+        try:
+            contents[row] = content_of(one.read())
+        except ImageError as error:
+            errors[row] = error
+            continue
+        keys[row] = np.frombuffer(bytes.fromhex(contents[row]), np.uint8)
+        if one.path is None:
+            held[row] = one.read
+    paths = [os.path.abspath(one.path) if one.path else "" for one in photographs]  # noqa: PTH100 — links stay
+    return Pictures(keys, contents, paths, contents, None, held=held), errors

@@ -1,0 +1,201 @@
+"""How the displays draw: colours, dots with bars, axes in percent, and names that fit.
+
+Roles differ in shape and not in colour alone; the colours are those of Okabe and Ito, which
+people with any kind of colour vision tell apart. Texts of others (labels, names of
+features) are drawn as they are: a dollar sign starts no formula.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from featurekit.evaluation.score_kinds import ScoreKind
+from featurekit.text import visible
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+
+BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#7f878f"
+SMALL = 9  # points
+MOST_LETTERS = 54  # of a name beside a picture
+_LEAST_LETTERS = 12  # of features behind a classifier; with less room they are left out
+
+# How each role of a run is marked: a filled circle for a trained model, hollow marks for baselines.
+MARKS: dict[str, dict[str, Any]] = {
+    "": {"marker": "o", "color": BLUE},
+    "floor": {"marker": "s", "color": VERMILION, "markerfacecolor": "none"},
+    "off-the-shelf": {"marker": "D", "color": VERMILION, "markerfacecolor": "none"},
+}
+# What each role of a run is called in a legend.
+LEGEND = {
+    "": "Trained model",
+    "floor": "Baseline: one answer for all faces",
+    "off-the-shelf": "Off-the-shelf model",
+}
+
+
+def in_unit(axis: "Axis", kind: ScoreKind) -> None:
+    """Write the ticks of an axis in the unit of a score: shares are drawn as they are, read as percent."""
+    if kind.unit == "%":
+        in_percent(axis)
+
+
+def in_percent(axis: "Axis") -> None:
+    """Write the ticks of an axis of shares as percent."""
+    from matplotlib.ticker import FuncFormatter
+
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.6g}"))
+
+
+def tidy(ax: "Axes", title: str, model: str = "", *, grid: str, letters: int = 72) -> None:
+    """Set the title and a faint grid, and take away the frame's upper and right lines.
+
+    Args:
+        ax: what is drawn in.
+        title: whatever it holds, it is drawn as it is.
+        model: whose results these are, in a line of its own below the title; "" for no such line.
+        grid: "x", "y" or "both": the lines that are drawn.
+        letters: of the model's name that there is room for.
+    """
+    style: dict[str, Any] = {"loc": "left", "fontsize": "medium", "fontweight": "bold", "parse_math": False}
+    ax.set_title(visible(title), **style, pad=22 if model else 8)
+    if model:
+        ax.annotate(
+            short_names([model], letters)[0],
+            (0, 1),
+            xytext=(0, 7),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            fontsize=SMALL,
+            annotation_clip=False,
+            parse_math=False,
+        )
+    lines: Any = grid
+    ax.grid(True, axis=lines, color=GREY, alpha=0.25, linewidth=0.8)
+    ax.set_axisbelow(True)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def legend_below(ax: "Axes", *, points: float = 42, columns: int = 3, **options: Any) -> None:
+    """Put the legend below the axes, where it covers nothing.
+
+    Args:
+        ax: what is drawn in; nothing is done where it has nothing with a label.
+        points: how far below, to leave room for the ticks and the label of the axis.
+        columns: of the legend.
+        **options: of the legend.
+    """
+    from matplotlib.transforms import ScaledTranslation
+
+    handles, names = ax.get_legend_handles_labels()
+    if not handles:
+        return
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    lower = ax.transAxes + ScaledTranslation(0, -points / 72, figure.dpi_scale_trans)
+    legend = ax.legend(
+        handles,
+        names,
+        loc="upper center" if columns > 1 else "upper left",
+        bbox_to_anchor=(0.5 if columns > 1 else 0, 0),
+        bbox_transform=lower,
+        ncols=columns,
+        frameon=False,
+        fontsize=SMALL,
+        borderaxespad=0,
+        **options,
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
+def dots(
+    ax: "Axes",
+    places: Sequence[tuple[float, float, float]],
+    heights: Sequence[float],
+    *,
+    label: str = "",
+    **marks: Any,
+) -> None:
+    """Draw values with their bars, one under the other.
+
+    Args:
+        ax: what is drawn in.
+        places: value and where its bar starts and ends; nothing is drawn where both are the value.
+        heights: where each stands.
+        label: in the legend; "" for none.
+        **marks: how a dot looks, e.g. marker and color.
+    """
+    color = marks.get("color", BLUE)
+    for (_, low, high), height in zip(places, heights, strict=True):
+        if high > low:
+            ax.hlines(height, low, high, color=color, linewidth=2, alpha=0.65)
+    ax.plot(
+        [value for value, *_ in places],
+        heights,
+        **{"linestyle": "none", "markersize": 7, "markeredgewidth": 1.6, **marks},
+        label=label or "_nolegend_",
+    )
+
+
+def names_at_left(ax: "Axes", names: Sequence[str], shown: Sequence[str]) -> None:
+    """Write a name on the left of each line of a dot plot, and its numbers on the right."""
+    ax.set_yticks(range(len(names)), short_names(names), parse_math=False, fontsize=SMALL)
+    ax.tick_params(axis="y", length=0)
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    for height, text in enumerate(shown):
+        ax.annotate(
+            text,
+            (1.01, height),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            fontsize=SMALL,
+            annotation_clip=False,
+            parse_math=False,
+        )
+
+
+def short_names(names: Sequence[str], most: int = MOST_LETTERS) -> list[str]:
+    """Return names that fit beside a picture; two that differ stay two.
+
+    A model is called by its classifier and, behind a dot, its features. Of a long name the features lose
+    their middle; they are left out where the classifier takes all the room, as an ensemble's name does.
+
+    >>> short_names(["svm · one_network+another", "svm · one_network"], most=20)
+    ['svm · one_net…nother', 'svm · one_network']
+    >>> short_names(["a-long-a-name", "a-long-b-name"], most=9)
+    ['a-long-a-name', 'a-long-b-name']
+    """
+    texts = [visible(name) for name in names]
+    while True:
+        cut = [_shortened(text, most) for text in texts]
+        if len(set(cut)) == len(set(texts)):
+            return cut
+        most += 8
+
+
+def _shortened(text: str, most: int) -> str:
+    front, dot, rest = text.partition(" · ")
+    room = most - len(front) - len(dot)
+    if len(text) <= most or not dot:
+        return _without_middle(text, most)
+    if room < _LEAST_LETTERS:
+        return _without_middle(front, most)
+    return f"{front}{dot}{_without_middle(rest, room)}"
+
+
+def _without_middle(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    end = (most - 1) // 2
+    return f"{text[: most - 1 - end]}…{text[len(text) - end :]}"
+
+
+def height_of(n_lines: int, *, around: float = 1.5, line: float = 0.29) -> float:
+    """Return the height of a dot plot in inches."""
+    return around + line * n_lines
+
+
+def numbers(values: Sequence[Any], write: Callable[[float], str]) -> list[str]:
+    """Return numbers in words, and "—" for what is none."""
+    return ["—" if value is None else write(value) for value in values]

@@ -1,0 +1,125 @@
+"""By how many years one model is wrong, for people of each age."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pandas as pd
+
+from featurekit.errors import ModelError, TargetError
+from featurekit.evaluation.age_errors import AgeError, age_errors
+from featurekit.evaluation.results import Run
+from featurekit.report.displays._drawing import BLUE, GREY, SMALL, VERMILION, legend_below, tidy
+from featurekit.report.displays.base import Display
+from featurekit.report.select import model_name, target_title
+from featurekit.uncertainty.intervals import FEWEST
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class AgeErrorDisplay(Display):
+    """The mean absolute error of one model in each band of true age, and whether people look older to it.
+
+    Make one with AgeErrorDisplay.of(), or with results.plot.age_error("svm").
+
+    Attributes:
+        run: name of its run.
+        model: classifier and features, for a reader.
+        target: what it is called in a heading.
+        bands: the youngest first; those of too few subjects have no error.
+    """
+
+    run: str
+    model: str
+    target: str
+    bands: tuple[AgeError, ...]
+
+    @classmethod
+    def of(cls, run: Run, table: pd.DataFrame | None, seed: int) -> Self:
+        """Return the display of one run, computed from its outcomes.
+
+        Args:
+            run: of a target in years.
+            table: what it said of each face: a table of featurekit.evaluation.outcomes; None of classes.
+            seed: of the random number generator; that of the evidence gives what the report has.
+
+        Raises:
+            TargetError: its target has classes.
+            ModelError: every band has too few subjects.
+        """
+        if run.classes or table is None:
+            raise TargetError(
+                f"{run.name} predicts classes, and no years to be wrong by. Its errors by class:"
+                " results.plot.confusion()."
+            )
+        bands = age_errors(table, seed)
+        if not any(one.error for one in bands):
+            raise ModelError(
+                f"No age band has {FEWEST} subjects or more, so there are no errors of {run.name} to plot."
+            )
+        return cls(run=run.name, model=model_name(run), target=target_title(run.target), bands=bands)
+
+    @property
+    def title(self) -> str:
+        """What is written above the picture."""
+        return f"{self.target}: error by true age"
+
+    def frame(self) -> pd.DataFrame:
+        """Return a row a band, the youngest first, in years.
+
+        Columns are age_band, mean_absolute_error, low, high (its 95 % interval), mean_error (predicted minus
+        true, above 0 where people are taken for older), n_faces and n_subjects. Numbers of bands with too few
+        subjects are NaN; these are not drawn.
+        """
+        rows = []
+        for one in self.bands:
+            numbers: tuple[float | None, ...] = (None,) * 4
+            if one.error and one.bias is not None:
+                numbers = (one.error.value, one.error.low, one.error.high, one.bias)
+            rows.append((one.band, *numbers, one.n_faces, one.n_subjects))
+        names = ["mean_absolute_error", "low", "high", "mean_error"]
+        return pd.DataFrame(rows, columns=["age_band", *names, "n_faces", "n_subjects"]).astype(
+            dict.fromkeys(names, float)
+        )
+
+    def help(self) -> str:
+        """Return how to read it."""
+        text = (
+            f"For people of each true age, the dot is the mean absolute error of {self.model} in years (less"
+            " is better) and the bars are 95 % intervals over subjects. Diamonds are the mean error,"
+            " predicted minus true: above 0, people of that age are taken for older than they are, below 0"
+            " for younger."
+        )
+        small = [one.band for one in self.bands if not one.error]
+        if small:
+            text += f" Of fewer than {FEWEST} subjects no error is given: {', '.join(small)}."
+        return text
+
+    def _size(self) -> tuple[float, float]:
+        return max(0.5 * len(self.bands) + 1.6, 6.6), 4.8
+
+    def _draw(self, ax: "Axes", *, color: str = BLUE) -> None:
+        """Draw it.
+
+        Args:
+            ax: what is drawn in.
+            color: of the mean absolute error.
+        """
+        table, places = self.frame(), np.arange(len(self.bands))
+        known = table["mean_absolute_error"].notna().to_numpy()
+        own, at = table[known], places[known]
+        ax.axhline(0, color=GREY, linewidth=1)
+        ax.vlines(at, own["low"], own["high"], color=color, linewidth=2, alpha=0.65)
+        marks: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 7, "color": color}
+        ax.plot(at, own["mean_absolute_error"], **marks, label="Mean absolute error, 95 % interval")
+        marks |= {"marker": "D", "color": VERMILION, "markerfacecolor": "none", "markersize": 5.5}
+        ax.plot(at, own["mean_error"], **marks, label="Mean error (above 0: taken for older)")
+        names = [f"{one.band}" for one in self.bands]
+        ax.set_xticks(places, names, rotation=40, ha="right", rotation_mode="anchor", fontsize=SMALL)
+        ax.set_xlim(-0.6, len(places) - 0.4)
+        ax.set_xlabel("True age, years")
+        ax.set_ylabel("Error, years")
+        tidy(ax, self.title, self.model, grid="y")
+        legend_below(ax, points=78)

@@ -1,0 +1,111 @@
+"""What every display has: plot(), frame(), help(), and a picture where a notebook shows it.
+
+Matplotlib is imported when something is drawn, not before. A figure that is made here is
+white with dark text whatever the notebook's theme is, so that it can be read on a dark page
+too and be pasted into a document. Axes that the user gives are drawn in with the user's
+own style.
+"""
+
+import inspect
+from abc import ABC, abstractmethod
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from featurekit.errors import UnknownNameError
+from featurekit.registry import unknown
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Of a figure that is made here; whatever the user set beside these (fonts, sizes) is kept.
+_ON_WHITE: dict[Any, Any] = {
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    "savefig.facecolor": "auto",
+    "axes.edgecolor": "#59626c",
+    "axes.labelcolor": "#1a1f24",
+    "axes.titlecolor": "auto",
+    "text.color": "#1a1f24",
+    "xtick.color": "#3b434b",
+    "xtick.labelcolor": "inherit",
+    "ytick.color": "#3b434b",
+    "ytick.labelcolor": "inherit",
+    "legend.facecolor": "inherit",
+    "legend.labelcolor": "None",
+}
+_PIXELS_AN_INCH = 100  # of a picture in a notebook; it is drawn twice as fine, for screens that can show it
+
+
+class Display(ABC):
+    """A picture of results: plot() draws it, frame() has its numbers, help() says how to read it.
+
+    A display that is the last line of a notebook's cell shows itself.
+    """
+
+    def plot(self, ax: "Axes | None" = None, **options: Any) -> "Axes":
+        """Draw it and return the axes.
+
+        Args:
+            ax: Matplotlib axes to draw in; None makes a new figure with pyplot. pyplot's state and the
+                figure's other axes stay as they are if axes are given.
+            **options: of this display; its class names them.
+
+        Raises:
+            UnknownNameError: the display has no such option.
+        """
+        known = [name for name in inspect.signature(self._draw).parameters if name != "ax"]
+        for name in options:
+            if name not in known:
+                raise UnknownNameError(unknown(f"option of {type(self).__name__}.plot()", name, known))
+        if ax is not None:
+            self._draw(ax, **options)
+            return ax
+        from matplotlib import pyplot
+
+        with pyplot.rc_context(_ON_WHITE):
+            _, own = pyplot.subplots(figsize=self._size(), layout="constrained")
+            self._draw(own, **options)
+        return own
+
+    @abstractmethod
+    def frame(self) -> pd.DataFrame:
+        """Return exactly the numbers that are drawn, as a new table."""
+
+    @abstractmethod
+    def help(self) -> str:
+        """Return how to read the picture: what is drawn, what the bars are, and which runs it shows."""
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """What is written above the picture."""
+
+    @abstractmethod
+    def _draw(self, ax: "Axes", *args: Any, **options: Any) -> None:
+        """Draw it in some axes."""
+
+    @abstractmethod
+    def _size(self) -> tuple[float, float]:
+        """Return width and height of a figure of its own, in inches."""
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        """Return the picture as a notebook shows it, and the size to show it in; pyplot takes no part."""
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
+
+        width, height = self._size()
+        with rc_context(_ON_WHITE):
+            figure = Figure(figsize=(width, height), layout="constrained")
+            self._draw(figure.subplots())
+            file = BytesIO()
+            figure.savefig(file, format="png", dpi=2 * _PIXELS_AN_INCH)
+        shown = {"width": round(width * _PIXELS_AN_INCH), "height": round(height * _PIXELS_AN_INCH)}
+        return file.getvalue(), shown
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__}: {self.title}. .plot() draws it, .frame() returns its numbers,"
+            " .help() says how to read it.>"
+        )

@@ -1,0 +1,158 @@
+"""Whether the confidence of one model says how often it is right."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import pandas as pd
+
+from featurekit.errors import ModelError, TargetError
+from featurekit.evaluation.confidence import Confidence, confidence_of
+from featurekit.evaluation.evidence import target_of
+from featurekit.evaluation.results import Run
+from featurekit.report.displays._drawing import BLUE, GREY, in_percent, legend_below, tidy
+from featurekit.report.displays.base import Display
+from featurekit.report.select import Ranked, model_name, target_title
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class CalibrationDisplay(Display):
+    """A reliability diagram of one model: how often it is right, by how confident it is.
+
+    Make one with CalibrationDisplay.of(), or with results.plot.calibration("svm").
+
+    Attributes:
+        run: name of its run.
+        model: classifier and features, for a reader.
+        target: what it is called in a heading.
+        confidence: what is drawn.
+    """
+
+    run: str
+    model: str
+    target: str
+    confidence: Confidence
+
+    @classmethod
+    def of(cls, run: Run, table: pd.DataFrame, seed: int) -> Self:
+        """Return the display of any run, computed from its outcomes.
+
+        Args:
+            run: of classes.
+            table: what it said of each face: a table of featurekit.evaluation.outcomes.
+            seed: of the random number generator; that of the evidence gives what the report has.
+
+        Raises:
+            TargetError: its target is in years.
+            ModelError: there are no probabilities, or a fold has no other subjects to fit a temperature on.
+        """
+        check_probabilities(run, table)
+        found = confidence_of(target_of(run), table, seed)
+        if found is None:
+            raise ModelError(
+                f"{run.name} has a fold without other subjects in the other folds, so no temperature can be"
+                " fitted for it. Evaluate on more subjects."
+            )
+        return cls._made(run, found)
+
+    @classmethod
+    def find(cls, ranked: Ranked) -> Self | None:
+        """Return the display of the best run of a target from its evidence, or None where it has none."""
+        best, confidence = best_with_confidence(ranked)
+        return cls._made(best, confidence) if best and confidence else None
+
+    @classmethod
+    def _made(cls, run: Run, confidence: Confidence) -> Self:
+        return cls(
+            run=run.name, model=model_name(run), target=target_title(run.target), confidence=confidence
+        )
+
+    @property
+    def title(self) -> str:
+        """What is written above the picture."""
+        return f"{self.target}: confidence and accuracy"
+
+    def frame(self) -> pd.DataFrame:
+        """Return a row a dot, the least confident faces first: confidence, accuracy and n_faces.
+
+        confidence is the mean probability of the predicted class, accuracy the share of right answers.
+        """
+        return pd.DataFrame(
+            [(one.confidence, one.right, one.n_faces) for one in self.confidence.bins],
+            columns=["confidence", "accuracy", "n_faces"],
+        )
+
+    def help(self) -> str:
+        """Return how to read it."""
+        before, after = self.confidence.before, self.confidence.after
+        return (
+            f"Each dot stands for faces that {self.model} is about equally confident of: its mean confidence"
+            " (the probability of the predicted class), and the share of right answers. On the dashed line"
+            " the model is right as often as it says; below it the model is too confident. The dots hold"
+            " about equally many faces. The expected calibration error is the mean distance from the line,"
+            f" corrected for what chance adds: {_in_words(before)} as the model comes, and"
+            f" {_in_words(after)} after temperature scaling (95 % intervals over subjects). The temperature,"
+            f" {self.confidence.temperature:.2f} on average, is fitted on the other folds; above 1 it says"
+            " that the model is too confident."
+        )
+
+    def _size(self) -> tuple[float, float]:
+        return 6.0, 5.4
+
+    def _draw(self, ax: "Axes", *, color: str = BLUE) -> None:
+        """Draw it.
+
+        Args:
+            ax: what is drawn in.
+            color: of the dots.
+        """
+        table = self.frame()
+        low = float(min(table["confidence"].min(), table["accuracy"].min()))
+        low = max(low - 0.03, 0.0)
+        before, after = self.confidence.before, self.confidence.after
+        ax.plot([low, 1], [low, 1], linestyle="--", color=GREY, linewidth=1.2, label="Perfectly calibrated")
+        label = (
+            f"Calibration error {_in_words(before)};\n"
+            f"after temperature scaling {_in_words(after)} (95 % intervals)"
+        )
+        marks: dict[str, Any] = {"marker": "o", "markersize": 7, "linewidth": 1.5}
+        ax.plot(table["confidence"], table["accuracy"], color=color, label=label, **marks)
+        ax.set_xlim(low, 1.01)
+        ax.set_ylim(low, 1.01)
+        ax.set_xlabel("Confidence: probability of the predicted class, %")
+        ax.set_ylabel("Accuracy, %")
+        for axis in (ax.xaxis, ax.yaxis):
+            in_percent(axis)
+        tidy(ax, self.title, self.model, grid="both", letters=64)
+        legend_below(ax, columns=1)
+
+
+def best_with_confidence(ranked: Ranked) -> tuple[Run | None, Confidence | None]:
+    """Return the run of a target that its evidence knows the confidence of, and that; None where none is."""
+    evidence = ranked.evidence
+    runs = {run.name: run for run in ranked.runs}
+    if evidence is None or evidence.confidence is None:
+        return None, None
+    return runs.get(evidence.sliced), evidence.confidence
+
+
+def check_probabilities(run: Run, table: pd.DataFrame) -> None:
+    """Raise an error unless a run predicts classes and its outcomes hold their probabilities.
+
+    Raises:
+        TargetError: its target is in years.
+        ModelError: there are no probabilities.
+    """
+    if not run.classes:
+        raise TargetError(
+            f"{run.name} predicts years, and no probabilities that could be calibrated. Its errors by age:"
+            " results.plot.age_error()."
+        )
+    if not all(f"p_{label}" in table for label in run.classes):
+        raise ModelError(f"The outcomes of {run.name} hold no probabilities, so there is nothing to plot.")
+
+
+def _in_words(error: Any) -> str:
+    return f"{100 * error.value:.1f} ({100 * error.low:.1f}–{100 * error.high:.1f}) points"

@@ -1,0 +1,151 @@
+"""Which class each face was given, by its true class, for one model."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pandas as pd
+
+from featurekit.errors import ModelError, TargetError
+from featurekit.evaluation.results import Run
+from featurekit.report.displays._drawing import SMALL, tidy
+from featurekit.report.displays.base import Display
+from featurekit.report.select import model_name, target_title
+from featurekit.text import visible
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Numbers are written into the cells of a matrix of no more classes: those of a larger one cannot be read.
+MOST_CLASSES = 24
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ConfusionDisplay(Display):
+    """The confusion matrix of one model: a row for each true class, a column for each class it was given.
+
+    Make one with ConfusionDisplay.of(), or with results.plot.confusion("svm").
+
+    Attributes:
+        run: name of its run.
+        model: classifier and features, for a reader.
+        target: what it is called in a heading.
+        classes: in their natural order.
+        counts: faces, true × predicted, summed over the folds.
+    """
+
+    run: str
+    model: str
+    target: str
+    classes: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        """Return the display of one run.
+
+        Raises:
+            TargetError: its target is in years and has no classes.
+            ModelError: the run has no counts.
+        """
+        if not run.classes:
+            raise TargetError(
+                f"{run.name} predicts years, which have no confusion matrix. Its errors by age:"
+                " results.plot.age_error()."
+            )
+        if not run.confusion:
+            raise ModelError(f"{run.name} has no counts of true and predicted classes. Fit it again.")
+        return cls(
+            run=run.name,
+            model=model_name(run),
+            target=target_title(run.target),
+            classes=run.classes,
+            counts=run.confusion,
+        )
+
+    def share(self, true: int, predicted: int) -> float | None:
+        """Return the share of a true class that was given a class, by their numbers; None of no faces."""
+        total = sum(self.counts[true])
+        return self.counts[true][predicted] / total if total else None
+
+    @property
+    def title(self) -> str:
+        """What is written above the picture."""
+        return f"{self.target}: true and predicted classes"
+
+    def frame(self) -> pd.DataFrame:
+        """Return a row a cell: true, predicted, n_faces, and their share of all faces of the true class.
+
+        frame().pivot(index="true", columns="predicted", values="n_faces") is the matrix, its labels in the
+        alphabet's order.
+        """
+        pairs = [(i, j) for i in range(len(self.classes)) for j in range(len(self.classes))]
+        return pd.DataFrame(
+            {
+                "true": [self.classes[i] for i, _ in pairs],
+                "predicted": [self.classes[j] for _, j in pairs],
+                "n_faces": [self.counts[i][j] for i, j in pairs],
+                "share": pd.Series([self.share(i, j) for i, j in pairs], dtype=float),
+            }
+        )
+
+    def help(self) -> str:
+        """Return how to read it."""
+        return (
+            f"Each row is a true class of {self.target}, each column the class that {self.model} gave."
+            " A cell says how many percent of the row's faces were given that class, and below it how many"
+            " faces these are; the darker, the larger the share. The framed diagonal holds the right answers."
+            " Counts are summed over the folds: every face was read by a model that was fitted without its"
+            " subject."
+        )
+
+    def _size(self) -> tuple[float, float]:
+        side = min(0.72 * len(self.classes), 12.0)
+        longest = max(len(visible(label)) for label in self.classes)
+        return max(side + 1.6 + 0.07 * longest, 5.2), max(side + 1.3, 3.4)
+
+    def _draw(self, ax: "Axes", *, cmap: str = "Blues", values: bool = True) -> None:
+        """Draw it.
+
+        Args:
+            ax: what is drawn in.
+            cmap: Matplotlib's name of the colours from no face to all faces.
+            values: whether the numbers are written into the cells; of more than MOST_CLASSES they never are.
+        """
+        from matplotlib.patches import Rectangle
+
+        n = len(self.classes)
+        shares = np.array(self.frame()["share"], float).reshape(n, n)
+        image = ax.imshow(shares, cmap=cmap, vmin=0, vmax=1)
+        if values and n <= MOST_CLASSES:
+            self._write(ax, image)
+        elif (figure := ax.get_figure(root=True)) is not None:
+            figure.colorbar(image, ax=ax, label="share of the true class")
+        for i in range(n):
+            frame = Rectangle((i - 0.5, i - 0.5), 1, 1, fill=False, edgecolor="#59626c", linewidth=1)
+            ax.add_patch(frame)
+        names = [visible(label) for label in self.classes]
+        turned: dict[str, Any] = {}
+        if max(map(len, names)) > 6:
+            turned = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
+        size = SMALL if n <= MOST_CLASSES else 6
+        ax.set_xticks(range(n), names, parse_math=False, fontsize=size, **turned)
+        ax.set_yticks(range(n), names, parse_math=False, fontsize=size)
+        ax.set_xlabel("Predicted class")
+        ax.set_ylabel("True class")
+        tidy(ax, self.title, self.model, grid="both", letters=52 if n < 5 else 72)
+        ax.grid(False)
+        ax.tick_params(length=0)
+        ax.spines[:].set_visible(False)
+
+    def _write(self, ax: "Axes", image: Any) -> None:
+        """Write percent and faces into the cells, light on dark ones."""
+        for i, row in enumerate(self.counts):
+            for j, count in enumerate(row):
+                share = self.share(i, j)
+                red, green, blue, _ = image.cmap(image.norm(share if share is not None else 0.0))
+                is_dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55
+                ink = "white" if is_dark else "#1a1f24" if count else "#6b747d"
+                percent = "—" if share is None else f"{100 * share:.0f} %"
+                ax.text(j, i - 0.12, percent, ha="center", va="center", color=ink, fontsize=SMALL)
+                ax.text(j, i + 0.24, f"{count:,}", ha="center", va="center", color=ink, fontsize=SMALL - 2)

@@ -1,0 +1,267 @@
+"""The score of every trained model against the time it takes for a face."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import pandas as pd
+
+from featurekit.errors import ModelError
+from featurekit.evaluation.results import Run
+from featurekit.evaluation.score_kinds import ScoreKind
+from featurekit.evaluation.timing import milliseconds
+from featurekit.report.displays._drawing import (
+    BLUE,
+    GREY,
+    SMALL,
+    in_unit,
+    legend_below,
+    short_names,
+    tidy,
+)
+from featurekit.report.displays.base import Display
+from featurekit.report.displays.words import axis_label, score_title
+from featurekit.report.frames import column_of
+from featurekit.report.select import (
+    Ranked,
+    best_first,
+    headline,
+    machine_of,
+    mean_of,
+    model_name,
+    timed_alike,
+)
+from featurekit.text import counted, visible
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What one model costs, and its score.
+
+    Attributes:
+        run: name of its run.
+        model: classifier and features, for a reader.
+        classifier, features: each by itself.
+        milliseconds: for a face, from the picture to the answer; as many seconds for 1,000 faces.
+        value: the score; a share between 0 and 1, or years.
+        number: from 1 on, of a model of the front; 0 for all others.
+    """
+
+    run: str
+    model: str
+    classifier: str
+    features: str
+    milliseconds: float
+    value: float
+    number: int
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class CostDisplay(Display):
+    """The trained models of a target by score and time; a line joins those that no other beats in both.
+
+    Make one with CostDisplay.of(), or with results.plot.cost().
+
+    Attributes:
+        target: what it is called in a heading.
+        kind: the score.
+        costs: models that were timed on one machine, the quickest first.
+        machine: that machine; "" where it is not known.
+        n_elsewhere: trained models that were timed on another machine, and are left out.
+    """
+
+    target: str
+    kind: ScoreKind
+    costs: tuple[Cost, ...]
+    machine: str
+    n_elsewhere: int
+
+    @classmethod
+    def of(cls, ranked: Ranked) -> Self:
+        """Return the display of one target.
+
+        Raises:
+            ModelError: no trained model has a score and a time.
+        """
+        found = cls.find(ranked)
+        if found is None:
+            raise ModelError(
+                f"No trained model of {ranked.name} has both a score and a time, so there is nothing to plot."
+            )
+        return found
+
+    @classmethod
+    def find(cls, ranked: Ranked) -> Self | None:
+        """Return what of() returns, or None where no trained model has a score and a time."""
+        runs = ranked.runs
+        kind, alike = headline(runs), timed_alike(runs)
+        front = [run.name for run in pareto_front(runs)]
+        costs = []
+        for run in alike:
+            mean, time = mean_of(run, kind.name), milliseconds(run)
+            if mean is not None and time:
+                costs.append(
+                    Cost(
+                        run=run.name,
+                        model=model_name(run),
+                        classifier=run.classifier_name,
+                        features=run.features,
+                        milliseconds=time,
+                        value=mean,
+                        number=front.index(run.name) + 1 if run.name in front else 0,
+                    )
+                )
+        if not costs:
+            return None
+        return cls(
+            target=ranked.title,
+            kind=kind,
+            costs=tuple(sorted(costs, key=lambda one: one.milliseconds)),
+            machine=machine_of(runs),
+            n_elsewhere=sum(not run.is_baseline for run in runs) - len(alike),
+        )
+
+    @property
+    def title(self) -> str:
+        """What is written above the picture."""
+        return f"{self.target}: {score_title(self.kind).lower()} against time"
+
+    def frame(self) -> pd.DataFrame:
+        """Return a row a model, the quickest first.
+
+        Columns are run, model, features, seconds_per_1000_faces, score, value (shares between 0 and 1), and
+        is_on_front: whether no other model is both quicker and better.
+        """
+        return pd.DataFrame(
+            [
+                (
+                    *(one.run, one.classifier, one.features, one.milliseconds),
+                    *(column_of(self.kind.name), one.value, one.number > 0),
+                )
+                for one in self.costs
+            ],
+            columns=[
+                *("run", "model", "features", "seconds_per_1000_faces"),
+                *("score", "value", "is_on_front"),
+            ],
+        )
+
+    def help(self) -> str:
+        """Return how to read it."""
+        better = "lower" if self.kind.best is min else "higher"
+        machine = f" ({self.machine})" if self.machine else ""
+        text = (
+            f"Each dot is a trained model for {self.target}: its {score_title(self.kind).lower()}, the mean"
+            f" over the folds ({better} is better), and the seconds that it takes for 1,000 faces from the"
+            " picture to the answer, on a logarithmic scale. The filled dots with a number are the front: no"
+            " other model is both quicker and better. Whether a difference in score is more than chance"
+            f" is not shown here; differences() tests it. Times are those of the best model's"
+            f" machine{machine}."
+        )
+        if self.n_elsewhere:
+            text += f" Left out: {self._elsewhere()}."
+        return text
+
+    def _elsewhere(self) -> str:
+        models = counted(self.n_elsewhere, "model that was", "models that were")
+        return f"{models} timed on another machine"
+
+    def _size(self) -> tuple[float, float]:
+        return 8.0, 4.4 + 0.2 * (len([one for one in self.costs if one.number]) + bool(self.n_elsewhere))
+
+    def _draw(self, ax: "Axes", *, color: str = BLUE) -> None:
+        """Draw it.
+
+        Args:
+            ax: what is drawn in.
+            color: of the models of the front.
+        """
+        front = [one for one in self.costs if one.number]
+        rest = [one for one in self.costs if not one.number]
+        ax.set_xscale("log")
+        hollow: dict[str, Any] = {
+            "marker": "o",
+            "linestyle": "none",
+            "markerfacecolor": "none",
+            "color": GREY,
+        }
+        ax.plot(
+            *_places(rest), **hollow, label="Another model is quicker and better" if rest else "_nolegend_"
+        )
+        ax.plot(*_places(front), color=color, marker="o", markersize=8, linewidth=1.2)
+        _ticks_of_times(ax, [one.milliseconds for one in self.costs])
+        for one, name in zip(front, short_names([one.model for one in front], 90), strict=True):
+            ax.plot([], [], linestyle="none", label=f"{one.number}  {name}")
+        if self.n_elsewhere:
+            ax.plot([], [], linestyle="none", label=f"Left out: {self._elsewhere()}")
+        ax.margins(x=0.05, y=0.12)
+        _write_numbers(ax, front, rest)
+        ax.set_xlabel("Seconds per 1,000 faces, logarithmic scale (less is better)")
+        ax.set_ylabel(axis_label(self.kind).replace(" (", "\n("))
+        in_unit(ax.yaxis, self.kind)
+        tidy(ax, self.title, grid="both")
+        legend_below(ax, columns=1, handlelength=1.0)
+
+
+def pareto_front(runs: Sequence[Run]) -> list[Run]:
+    """Return the trained models that no other beats in both score and time, the quickest first.
+
+    Only of timed_alike().
+    """
+    kind = headline(runs)
+    timed = [(milliseconds(run), run) for run in best_first(timed_alike(runs))]
+    front: list[Run] = []
+    # Of equally quick ones the best stands first.
+    for time, run in sorted(((time, run) for time, run in timed if time is not None), key=lambda one: one[0]):
+        mean = mean_of(run, kind.name)
+        if time > 0 and mean is not None:
+            before = mean_of(front[-1], kind.name) if front else None
+            if before is None or kind.gain(mean, before) > 0:
+                front.append(run)
+    return front
+
+
+def _places(costs: Sequence[Cost]) -> tuple[list[float], list[float]]:
+    return [one.milliseconds for one in costs], [one.value for one in costs]
+
+
+def _write_numbers(ax: "Axes", front: Sequence[Cost], rest: Sequence[Cost]) -> None:
+    """Write the number of each model of the front beside its dot, where it covers no other dot or number."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    ax.autoscale_view()
+    points = 72 / figure.dpi  # in a pixel
+    taken = [tuple(points * ax.transData.transform((one.milliseconds, one.value))) for one in [*front, *rest]]
+    for one, (x, y) in zip(front, taken[: len(front)], strict=True):
+        around = ((0, 11), (11, 0), (-11, 0), (0, -12))
+        free = [
+            (right, up)
+            for right, up in around
+            if all(abs(x + right - other) > 9 or abs(y + up - above) > 10 for other, above in taken)
+        ]
+        right, up = free[0] if free else around[0]
+        taken.append((x + right, y + up))
+        ax.annotate(
+            str(one.number),
+            (one.milliseconds, one.value),
+            xytext=(right, up),
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            fontsize=SMALL,
+            fontweight="bold",
+        )
+
+
+def _ticks_of_times(ax: "Axes", times: Sequence[float]) -> None:
+    """Write times out (10, 20, 50) where they lie far apart, else round numbers between."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+    range_of = max(times) / min(times)
+    rounds = (1.0, 2.0, 5.0) if range_of > 30 else (1.0, 2.0, 3.0, 5.0, 7.0)
+    ax.xaxis.set_major_locator(LogLocator(subs=rounds) if range_of > 4 else MaxNLocator(5))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: visible(f"{value:,g}")))

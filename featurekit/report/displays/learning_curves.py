@@ -1,0 +1,179 @@
+"""How one network learned: its loss or its score after each epoch, in every fold."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import pandas as pd
+
+from featurekit.errors import ModelError, UnknownNameError
+from featurekit.evaluation.results import Run
+from featurekit.evaluation.score_kinds import ScoreKind, score_kind
+from featurekit.registry import unknown
+from featurekit.report.displays._drawing import (
+    BLUE,
+    GREY,
+    VERMILION,
+    in_unit,
+    legend_below,
+    tidy,
+)
+from featurekit.report.displays.base import Display
+from featurekit.report.displays.words import axis_label, score_title
+from featurekit.report.frames import column_of
+from featurekit.report.select import model_name, target_title
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Measure = Literal["score", "loss"]
+_LOSS = ScoreKind("loss", "Loss", best=min)
+# Faces that a number is of, and what stands before its name in the history of a training.
+PARTS = {"learned from": "", "held out": "held_out_"}
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class LearningCurvesDisplay(Display):
+    """The learning curves of a network that is trained end to end: one line for each fold, and their mean.
+
+    Make one with LearningCurvesDisplay.of(), or with results.plot.learning_curves("finetuned_cnn").
+
+    Attributes:
+        run: name of its run.
+        model: classifier and features, for a reader.
+        target: what it is called in a heading.
+        kind: what is drawn: the score of the target, or the loss.
+        folds: of each fold, faces ("learned from", "held out") → a number an epoch; none where none were
+            held out.
+        kept: mean over the folds of the epoch whose weights were kept, counted from 1.
+        held_out_percent: faces of the training parts that were held out, over all folds.
+    """
+
+    run: str
+    model: str
+    target: str
+    kind: ScoreKind
+    folds: tuple[Mapping[str, tuple[float, ...]], ...]
+    kept: float
+    held_out_percent: float
+
+    @classmethod
+    def of(cls, run: Run, *, measure: Measure = "score") -> Self:
+        """Return the display of one run.
+
+        Args:
+            run: of a network that was trained end to end.
+            measure: "score" or "loss".
+
+        Raises:
+            ModelError: the run is of no such network.
+            UnknownNameError: measure is something else.
+        """
+        if measure not in ("score", "loss"):
+            raise UnknownNameError(unknown("measure", str(measure), ["loss", "score"]))
+        if not run.training:
+            raise ModelError(
+                f"{run.name} has no training history: only networks that are trained end to end have one"
+                " (finetuned_cnn, multitask_cnn, …)."
+            )
+        name, kind = "loss", _LOSS
+        if measure == "score":
+            name, kind = run.target, score_kind("exact" if run.classes else "mae_years")
+        histories = [one["history"] for one in run.training]
+        folds = [
+            {
+                part: tuple(line[before + name] for line in history if before + name in line)
+                for part, before in PARTS.items()
+            }
+            for history in histories
+        ]
+        if not any(values for fold in folds for values in fold.values()):
+            raise ModelError(f"The training history of {run.name} holds no {measure}.")
+        held_out = sum(one["held_out_faces"] for one in run.training)
+        return cls(
+            run=run.name,
+            model=model_name(run),
+            target=target_title(run.target),
+            kind=kind,
+            folds=tuple(folds),
+            kept=sum(one["best_epoch"] or one["epochs"] for one in run.training) / len(run.training),
+            held_out_percent=100 * held_out / (held_out + sum(one["faces"] for one in run.training)),
+        )
+
+    def mean(self, part: str) -> tuple[float, ...]:
+        """Return the mean over the folds after each epoch that all folds came to; empty where there is none.
+
+        Args:
+            part: "learned from" or "held out".
+        """
+        each = [fold[part] for fold in self.folds]
+        return tuple(sum(values) / len(values) for values in zip(*each, strict=False))
+
+    @property
+    def title(self) -> str:
+        """What is written above the picture."""
+        return f"{self.target}: {score_title(self.kind).lower()} while learning"
+
+    def frame(self) -> pd.DataFrame:
+        """Return a row for each epoch, fold and part of the faces: fold, part, epoch, measure and value.
+
+        fold is "1", "2", … and "mean", which goes as far as all folds do. part is "learned from" or
+        "held out", the faces that the value is of. Shares are between 0 and 1.
+        """
+        rows: list[tuple[Any, ...]] = []
+        for part in PARTS:
+            lines = [(str(number), fold[part]) for number, fold in enumerate(self.folds, start=1)]
+            for fold_name, values in [*lines, ("mean", self.mean(part))]:
+                rows += [
+                    (fold_name, part, epoch, column_of(self.kind.name), value)
+                    for epoch, value in enumerate(values, start=1)
+                ]
+        return pd.DataFrame(rows, columns=["fold", "part", "epoch", "measure", "value"])
+
+    def help(self) -> str:
+        """Return how to read it."""
+        better = "lower" if self.kind.best is min else "higher"
+        text = (
+            f"The {score_title(self.kind).lower()} of {self.model} after each epoch ({better} is better)."
+            " Thin lines are the folds and thick lines their mean. Dashed: on the faces learned from, in the"
+            " middle of learning."
+        )
+        if self.mean("held out"):
+            text += (
+                f" Solid: on the {self.held_out_percent:.0f} % of each training part's faces that were held"
+                " out to choose the epoch; they are not a result, because the epoch was chosen by them."
+            )
+        return text + f" The upright line is the epoch whose weights were kept, on average {self.kept:g}."
+
+    def _size(self) -> tuple[float, float]:
+        return 7.0, 4.6
+
+    def _draw(self, ax: "Axes", *, folds: bool = True) -> None:
+        """Draw it.
+
+        Args:
+            ax: what is drawn in.
+            folds: whether each fold is drawn beside their mean.
+        """
+        from matplotlib.ticker import MaxNLocator
+
+        looks: dict[str, tuple[str, str, str]] = {
+            "learned from": (VERMILION, "--", "Faces learned from"),
+            "held out": (BLUE, "-", "Faces held out"),
+        }
+        for part, (color, line, label) in looks.items():
+            marks: dict[str, Any] = {"color": color, "linestyle": line}
+            for fold in self.folds if folds else ():
+                ax.plot(range(1, len(fold[part]) + 1), fold[part], **marks, linewidth=0.9, alpha=0.4)
+            means = self.mean(part)
+            if means:
+                epochs = range(1, len(means) + 1)
+                marker = "o" if len(means) == 1 else ""
+                ax.plot(epochs, means, **marks, linewidth=2.4, label=label, marker=marker)
+        ax.axvline(self.kept, color=GREY, linewidth=1.2, linestyle=":", label="Epoch kept, mean")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.set_xlabel("Epoch")
+        ax.set_ylabel(axis_label(self.kind).replace(" (", "\n("))
+        in_unit(ax.yaxis, self.kind)
+        tidy(ax, self.title, self.model, grid="y")
+        legend_below(ax)

@@ -1,0 +1,104 @@
+"""How often one model is wrong when it answers only the faces that it is most confident of."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import pandas as pd
+
+from featurekit.evaluation.confidence import SHARES, risks_of
+from featurekit.evaluation.evidence import target_of
+from featurekit.evaluation.results import Run
+from featurekit.report.displays._drawing import BLUE, in_percent, tidy
+from featurekit.report.displays.base import Display
+from featurekit.report.displays.calibration import best_with_confidence, check_probabilities
+from featurekit.report.select import Ranked, model_name, target_title
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class RiskCoverageDisplay(Display):
+    """The share of wrong answers of one model, by the share of faces that it answers.
+
+    Make one with RiskCoverageDisplay.of(), or with results.plot.risk_coverage("svm").
+
+    Attributes:
+        run: name of its run.
+        model: classifier and features, for a reader.
+        target: what it is called in a heading.
+        risks: share of wrong answers among the most confident faces, one for each of SHARES.
+    """
+
+    run: str
+    model: str
+    target: str
+    risks: tuple[float, ...]
+
+    @classmethod
+    def of(cls, run: Run, table: pd.DataFrame) -> Self:
+        """Return the display of any run, computed from its outcomes.
+
+        Args:
+            run: of classes.
+            table: what it said of each face: a table of featurekit.evaluation.outcomes.
+
+        Raises:
+            TargetError: its target is in years.
+            ModelError: there are no probabilities.
+        """
+        check_probabilities(run, table)
+        return cls._made(run, risks_of(target_of(run), table))
+
+    @classmethod
+    def find(cls, ranked: Ranked) -> Self | None:
+        """Return the display of the best run of a target from its evidence, or None where it has none."""
+        best, confidence = best_with_confidence(ranked)
+        return cls._made(best, confidence.risks) if best and confidence else None
+
+    @classmethod
+    def _made(cls, run: Run, risks: tuple[float, ...]) -> Self:
+        return cls(run=run.name, model=model_name(run), target=target_title(run.target), risks=risks)
+
+    @property
+    def title(self) -> str:
+        """What is written above the picture."""
+        return f"{self.target}: risk and coverage"
+
+    def frame(self) -> pd.DataFrame:
+        """Return a row a point: coverage (share of faces answered) and risk (share of these wrong)."""
+        return pd.DataFrame({"coverage": SHARES, "risk": self.risks})
+
+    def help(self) -> str:
+        """Return how to read it."""
+        whole = f"{100 * self.risks[-1]:.1f} %"
+        half = f"{100 * self.risks[SHARES.index(0.5)]:.1f} %"
+        return (
+            f"{self.model} answers only the faces that it is most confident of, and abstains on the others."
+            " Coverage is the share of faces that it answers, risk the share of these answers that is wrong;"
+            f" lower is better. It is wrong on {whole} of all faces, and on {half} of the half that it is"
+            " most confident of. A curve that does not fall to the left belongs to a model whose confidence"
+            " does not tell right answers from wrong ones. The points are found on the faces that they"
+            " describe, so they promise nothing for other faces."
+        )
+
+    def _size(self) -> tuple[float, float]:
+        return 6.4, 4.2
+
+    def _draw(self, ax: "Axes", *, color: str = BLUE) -> None:
+        """Draw it.
+
+        Args:
+            ax: what is drawn in.
+            color: of the curve.
+        """
+        table = self.frame()
+        marks: dict[str, Any] = {"marker": "o", "markersize": 4, "linewidth": 1.8}
+        ax.plot(table["coverage"], table["risk"], color=color, **marks)
+        ax.set_xlim(0, 1.02)
+        ax.set_ylim(0, max(float(table["risk"].max()) * 1.08, 0.01))
+        ax.set_xlabel("Coverage: faces answered, the most confident first, %")
+        ax.set_ylabel("Risk: wrong answers, %\n(less is better)")
+        for axis in (ax.xaxis, ax.yaxis):
+            in_percent(axis)
+        tidy(ax, self.title, self.model, grid="both")

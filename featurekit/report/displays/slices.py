@@ -1,0 +1,203 @@
+"""For whom one model reads worst: faces of each label, and of two labels together."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import pandas as pd
+
+from featurekit.errors import ModelError
+from featurekit.evaluation.estimates import Estimate, losses_of, mean_of_faces
+from featurekit.evaluation.evidence import target_of
+from featurekit.evaluation.outcomes import Outcomes
+from featurekit.evaluation.results import Run
+from featurekit.evaluation.score_kinds import ScoreKind, score_kind
+from featurekit.evaluation.slices import Slice, slices_of
+from featurekit.report.cells import words
+from featurekit.report.displays._drawing import (
+    BLUE,
+    GREY,
+    VERMILION,
+    dots,
+    height_of,
+    in_unit,
+    legend_below,
+    names_at_left,
+    tidy,
+)
+from featurekit.report.displays.base import Display
+from featurekit.report.displays.words import axis_label, score_title
+from featurekit.report.frames import column_of
+from featurekit.report.select import Ranked, model_name, target_title
+from featurekit.uncertainty.intervals import FEWEST
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MOST = 15  # slices that are drawn
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class SlicesDisplay(Display):
+    """A dot plot of the faces that one model reads worst, by their labels, with 95 % intervals.
+
+    Make one with SlicesDisplay.of(), or with results.plot.slices("svm").
+
+    Attributes:
+        run: name of its run.
+        model: classifier and features, for a reader.
+        target: what it is called in a heading.
+        kind: the score.
+        overall: the score on all faces.
+        slices: those that are drawn, worst first.
+        n_known: slices that could have been drawn.
+        n_small: slices of too few subjects to say anything.
+    """
+
+    run: str
+    model: str
+    target: str
+    kind: ScoreKind
+    overall: Estimate
+    slices: tuple[Slice, ...]
+    n_known: int
+    n_small: int
+
+    @classmethod
+    def of(cls, run: Run, outcomes: Outcomes, seed: int, *, most: int = MOST) -> Self:
+        """Return the display of any run, computed from its outcomes.
+
+        Args:
+            run: whose answers.
+            outcomes: those of the run, and the labels of the faces.
+            seed: of the random number generator; that of the evidence gives what the report has.
+            most: slices that are drawn, the worst ones.
+
+        Raises:
+            ModelError: the data set has no label that enough subjects have.
+        """
+        target, table = target_of(run), outcomes.tables[run.name]
+        losses = losses_of(target, table)
+        shown = losses if target.is_regression else 1 - losses
+        overall = mean_of_faces(shown, table["subject"].to_numpy(), seed)
+        kind = score_kind("mae_years" if target.is_regression else "exact")
+        return cls._made(run, kind, overall, slices_of(outcomes, target, table, seed), most)
+
+    @classmethod
+    def find(cls, ranked: Ranked, *, most: int = MOST) -> Self | None:
+        """Return the display of the best run of a target from its evidence, or None without slices."""
+        evidence = ranked.evidence
+        runs = {run.name: run for run in ranked.runs}
+        if evidence is None or evidence.sliced not in runs:
+            return None
+        overall = evidence.estimates.get(evidence.sliced, {}).get(evidence.score)
+        if overall is None or not any(one.estimate for one in evidence.slices):
+            return None
+        return cls._made(runs[evidence.sliced], score_kind(evidence.score), overall, evidence.slices, most)
+
+    @classmethod
+    def _made(
+        cls, run: Run, kind: ScoreKind, overall: Estimate, slices: tuple[Slice, ...], most: int
+    ) -> Self:
+        known = [one for one in slices if one.estimate]  # worst first
+        if not known:
+            raise ModelError(
+                f"No label of the data set is on the faces of {FEWEST} subjects or more, so there are no"
+                f" slices of {run.name} to plot."
+            )
+        return cls(
+            run=run.name,
+            model=model_name(run),
+            target=target_title(run.target),
+            kind=kind,
+            overall=overall,
+            slices=tuple(known[:most]),
+            n_known=len(known),
+            n_small=len(slices) - len(known),
+        )
+
+    @property
+    def title(self) -> str:
+        """What is written above the picture."""
+        few = f"the {len(self.slices)} worst of {self.n_known} slices"
+        return f"{self.target}: {few if len(self.slices) < self.n_known else 'slices'}"
+
+    def frame(self) -> pd.DataFrame:
+        """Return a row a slice, worst first.
+
+        Columns are slice (its labels), score, value, low, high, gap, p_value, n_faces and n_subjects. Shares
+        are between 0 and 1. gap is the difference to all other faces, below 0 where these are read worse, and
+        p_value that of the gap, adjusted for all slices of the target; both are NaN where the other faces are
+        of too few subjects.
+        """
+        rows = [
+            (
+                *(
+                    ", ".join(map(" ".join, zip(one.columns, one.labels, strict=True))),
+                    column_of(self.kind.name),
+                ),
+                *(one.estimate.value, one.estimate.low, one.estimate.high),
+                *(one.gap, one.gap_p, one.n_faces, one.n_subjects),
+            )
+            for one in self.slices
+            if one.estimate
+        ]
+        columns = ["slice", "score", "value", "low", "high", "gap", "p_value", "n_faces", "n_subjects"]
+        return pd.DataFrame(rows, columns=columns).astype({"gap": float, "p_value": float})
+
+    def help(self) -> str:
+        """Return how to read it."""
+        text = (
+            f"Each line is a slice: faces with one label, or with two, as {self.model} reads them; the worst"
+            f" first. The dot is the {score_title(self.kind).lower()} on these faces and the bars are 95 %"
+            " intervals over subjects. The dashed line is the same score on all faces. Diamonds are slices"
+            " that are shown to be read worse than all other faces (p ≤ 0.05, adjusted for all slices of the"
+            " target); of the others it is not shown."
+        )
+        if len(self.slices) < self.n_known:
+            text += f" Drawn are the worst {len(self.slices)} of {self.n_known}."
+        if self.n_small:
+            text += f" Slices of fewer than {FEWEST} subjects are left out: {self.n_small}."
+        return text
+
+    def _size(self) -> tuple[float, float]:
+        return 9.0, height_of(len(self.slices))
+
+    def _draw(self, ax: "Axes", *, color: str = BLUE, values: bool = True) -> None:
+        """Draw it.
+
+        Args:
+            ax: what is drawn in.
+            color: of the slices that are not shown to be read worse.
+            values: whether the numbers are written beside the dots.
+        """
+        kind = self.kind
+        ax.axvline(self.overall.value, color=GREY, linestyle="--", linewidth=1.2, label="All faces")
+        for is_worse, marks, label in (
+            (True, {"marker": "D", "color": VERMILION}, "Shown to be read worse than all others"),
+            (False, {"marker": "o", "color": color}, "Not shown to be read worse"),
+        ):
+            lines = [
+                (height, one.estimate)
+                for height, one in enumerate(self.slices)
+                if one.estimate and one.is_worse is is_worse
+            ]
+            if lines:
+                places = [(one.value, one.low, one.high) for _, one in lines]
+                dots(ax, places, [height for height, _ in lines], label=label, **marks)
+        written = [
+            f"{kind.format(one.estimate.value)} ({kind.format(one.estimate.low)}"
+            f"–{kind.format(one.estimate.high)}), {one.n_faces:,} faces"
+            for one in self.slices
+            if one.estimate
+        ]
+        names_at_left(ax, [slice_name(one) for one in self.slices], written if values else [])
+        ax.set_xlabel(axis_label(kind))
+        in_unit(ax.xaxis, kind)
+        tidy(ax, self.title, self.model, grid="x")
+        legend_below(ax)
+
+
+def slice_name(one: Slice) -> str:
+    """Return what a slice is called, e.g. "gender female, age group 38-43"."""
+    pairs = zip(one.columns, one.labels, strict=True)
+    return ", ".join(f"{words(column)} {label}" for column, label in pairs)

@@ -1,0 +1,263 @@
+"""Results to hold: the numbers of the command line and of the report, and the model that it saves."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import featurekit as fk
+from featurekit.errors import EmbeddingError, FoldError, ModelError, TargetError, WorkspaceError
+
+MODELS = ("svm", "logistic_regression")
+
+
+@pytest.fixture
+def results(data, X, how):
+    return fk.evaluate(data, X, list(MODELS), target=["gender", "age"], **how)
+
+
+def test_the_numbers_are_those_of_the_command_line_to_the_last_digit(results, featurekit, project, tmp_path):
+    """Both doors of one project, on the same splits: scores, parameters and predictions are equal."""
+    models = [word for name in MODELS for word in ("--model", name)]
+    targets = [word for name in ("gender", "age") for word in ("--target", name)]
+    asked = ("fit", *models, *targets, "--features", "mean_color", "--folds", "2", "--name", "shell")
+    code, _, errors = featurekit(*asked)
+    assert code == 0, errors
+    shell = fk.load_results(project.folder.report("shell"))
+    assert sorted(run.name for run in shell.runs) == sorted(run.name for run in results.runs)
+    pd.testing.assert_frame_equal(_without_times(shell.frame()), _without_times(results.frame()))
+    pd.testing.assert_frame_equal(shell.differences(), results.differences())
+    pd.testing.assert_frame_equal(shell.slices(), results.slices())
+    for run in shell.runs:
+        mine = results[run.name].run
+        assert (mine.parameters, mine.confusion, mine.scored_on) == (
+            run.parameters,
+            run.confusion,
+            run.scored_on,
+        )
+        pd.testing.assert_frame_equal(
+            shell.predictions(run.name, run.target), results.predictions(run.name, run.target)
+        )
+
+
+def test_the_model_of_a_notebook_is_the_one_that_the_command_line_saves(
+    results, data, X, featurekit, project
+):
+    """best().fit() learns on the same faces with the same seed, and is calibrated on the same answers."""
+    asked = ("--model", "svm", "--features", "mean_color", "--folds", "2", "--name", "shell")
+    code, _, errors = featurekit("fit", *asked, "--target", "gender", "--target", "age")
+    assert code == 0, errors
+    for target in ("gender", "age"):
+        run = f"{target}--mean_color--svm"
+        model = results[run].fit(data, X)
+        model.save(project.folder.models / f"mine-{target}")
+        theirs, mine = (project.folder.models / name for name in (run, f"mine-{target}"))
+        for file in sorted(path.name for path in theirs.iterdir()):
+            assert (mine / file).read_bytes() == (theirs / file).read_bytes(), file
+
+
+def test_the_frames_are_those_of_the_report(results, tmp_path):
+    """Every mean of the wide frame stands in the page, as the page writes it."""
+    page = results.report(tmp_path / "mine.html")
+    assert page == tmp_path / "mine.html"
+    text = page.with_suffix(".md").read_text()
+    for row in results.frame("gender").itertuples():
+        mean = f"{100 * row.accuracy:.1f} ({100 * row.accuracy_low:.1f}–{100 * row.accuracy_high:.1f})"
+        lines = [line for line in text.splitlines() if row.model in line and mean in line]
+        assert lines, (row.model, mean)
+
+
+def test_the_long_frame_has_every_number_of_the_wide_one(results):
+    wide, long = results.frame("gender"), results.frame("gender", long=True)
+    found = long[(long["rows"] == "found") & (long["score"] == "accuracy")].set_index("run")
+    for row in wide.itertuples():
+        assert found.loc[row.run, "value"] == row.accuracy
+        assert found.loc[row.run, "low"] == row.accuracy_low
+
+
+def test_a_report_into_a_file_leaves_the_comparisons_own_alone(results, tmp_path):
+    own = results.report()
+    before = own.read_bytes()
+    results.report(tmp_path / "other.html", margin_points=5)
+    assert own.read_bytes() == before
+    with pytest.raises(
+        WorkspaceError, match=re.escape("A report is an .html file. Got 'report.pdf' instead.")
+    ):
+        results.report(tmp_path / "report.pdf")
+
+
+def test_several_targets_have_to_be_told_apart(results):
+    assert results.targets == ["gender", "age"]
+    with pytest.raises(
+        WorkspaceError, match=re.escape("Say which target: target='gender'. There are gender, age.")
+    ):
+        results.best()
+    assert results.best("age").run.target == "age"
+    with pytest.raises(
+        WorkspaceError, match=re.escape("Unknown target of these results 'gander'. Did you mean 'gender'")
+    ):
+        results.frame("gander")
+    with pytest.raises(TargetError, match="'svm' predicts several targets"):
+        results["svm"]
+
+
+def test_an_unknown_model_is_one_error_that_lists_what_there_is(results):
+    with pytest.raises(
+        WorkspaceError, match=re.escape("Unknown model of these results 'svn'. Did you mean 'svm'?")
+    ):
+        results["svn"]
+
+
+def test_predictions_are_of_every_face_by_a_model_that_had_not_seen_its_subject(results, data):
+    table = results.predictions("svm", "gender")
+    assert len(table) == 24
+    assert {"run", "face_id", "subject", "fold", "true", "predicted", "p_female", "p_male"} == set(table)
+    assert table.groupby("subject")["fold"].nunique().eq(1).all()
+    both = results.predictions(target="age")
+    assert set(both["run"]) == {run.name for run in results.runs if run.target == "age"}
+
+
+def test_scikit_learns_estimators_stand_beside_ours_under_names_of_ones_own(data, X, how):
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from xgboost import XGBClassifier
+
+    models = {
+        "svm": "svm",
+        "weak": LogisticRegression(C=0.01),
+        "strong": LogisticRegression(C=100),
+        "scaled neighbours": make_pipeline(StandardScaler(), KNeighborsClassifier(3)),
+        "boosted": XGBClassifier(n_estimators=3),
+    }
+    results = fk.evaluate(data, X, models, target="gender", **how)
+    assert set(models) <= set(results.frame()["model"])
+    model = results["strong"].fit(data, X)
+    with pytest.raises(ModelError, match="strong"):
+        model.save(how["project"].folder.models / "strong")
+
+
+def test_an_estimator_without_probabilities_is_scored_and_says_so(data, X, how):
+    from sklearn.linear_model import RidgeClassifier
+
+    results = fk.evaluate(data, X, RidgeClassifier(), target="gender", **how)
+    (note,) = results["RidgeClassifier"].run.notes
+    assert "gives no probabilities" in note
+
+
+@pytest.mark.parametrize(
+    ("models", "said"),
+    [
+        ("svn", "Unknown classifier 'svn'. Did you mean 'svm'?"),
+        ([], "No model is named"),
+        (["svm", 3], "3 is neither the name of a model nor an estimator"),
+        ("sklearn.neighbors.KNeighbours", "cannot be imported"),
+    ],
+)
+def test_what_is_no_model_is_one_clear_error(data, X, how, models, said):
+    with pytest.raises(fk.FeaturekitError, match=re.escape(said)):
+        fk.evaluate(data, X, models, target="gender", **how)
+
+
+def test_a_class_in_the_place_of_an_estimator_says_what_to_write(data, X, how):
+    from sklearn.svm import SVC
+
+    with pytest.raises(ModelError, match=re.escape("SVC is a class. Give an estimator that is made: SVC().")):
+        fk.evaluate(data, X, SVC, target="gender", **how)
+
+
+def test_two_models_of_one_name_are_told_how_to_be_named(data, X, how):
+    from sklearn.svm import SVC
+
+    with pytest.raises(ModelError, match=r"Two models are called SVC.*Give each a name"):
+        fk.evaluate(data, X, [SVC(C=1), SVC(C=2)], target="gender", **how)
+
+
+def test_a_wrong_label_is_one_clear_error(data, X, how):
+    with pytest.raises(TargetError, match=re.escape("Unknown target 'gendr'. Did you mean 'gender'?")):
+        fk.evaluate(data, X, "svm", target="gendr", **how)
+
+
+def test_vectors_of_ones_own_are_refused_with_the_reason(data, how):
+    with pytest.raises(EmbeddingError, match=re.escape("X must come from fk.embed()")):
+        fk.evaluate(data, np.zeros((24, 3)), "svm", target="gender", **how)
+
+
+def test_parameters_are_compared_and_a_misspelt_one_is_an_error(data, X, how):
+    results = fk.evaluate(data, X, "svm", target="gender", parameters={"C": [0.1, 10]}, **how)
+    assert {"svm (C 0.1)", "svm (C 10)"} <= set(results.frame()["model"])
+    with pytest.raises(fk.FeaturekitError, match="Unknown parameter of svm 'c'"):
+        fk.evaluate(data, X, "svm", target="gender", parameters={"c": 1}, **how)
+
+
+def test_a_later_evaluation_stands_beside_the_earlier_one(data, X, how, project):
+    fk.evaluate(data, X, "svm", target="gender", **how)
+    fk.evaluate(data, X, "logistic_regression", target="gender", **how)
+    both = fk.load_results(project.folder.report("frame"))
+    assert {"svm", "logistic_regression", "majority"} <= set(both.frame()["model"])
+    assert project.comparisons == ["frame"]
+
+
+def test_other_splits_than_those_saved_are_refused(data, X, how):
+    fk.evaluate(data, X, "svm", target="gender", **how)
+    with pytest.raises(FoldError):
+        fk.evaluate(data, X, "svm", target="gender", project=how["project"], folds=4)
+
+
+def test_a_model_is_fitted_on_the_embeddings_that_it_was_evaluated_on(results, data, project):
+    other = fk.embed(data, "pixels", detector="whole_image", project=project)
+    with pytest.raises(EmbeddingError, match="read vectors of mean_color that are not these"):
+        results.best("gender").fit(data, other)
+
+
+def test_an_ensemble_stands_beside_its_members(results, data, X):
+    both = fk.ensemble(results, ["gender--*--svm", "gender--*--logistic*"])
+    assert len(both) == len(results) + 1
+    assert any("ensemble" in model for model in both.frame("gender")["model"])
+    name = next(run.name for run in both.runs if "ensemble" in run.classifier)
+    with pytest.raises(WorkspaceError, match="is the mean of other runs"):
+        both[name].fit(data, X)
+
+
+def test_a_comparison_whose_data_set_is_gone_is_read_from_what_it_kept(results, project):
+    results.report()
+    project.folder.manifest.unlink()
+    kept = fk.load_results(project.folder.report("frame"))
+    assert kept.data is None
+    pd.testing.assert_frame_equal(kept.frame(), results.frame())
+    pd.testing.assert_frame_equal(kept.slices(), results.slices())
+
+
+def test_a_folder_that_is_none_is_one_clear_error(tmp_path):
+    with pytest.raises(WorkspaceError, match="There is no run in"):
+        fk.load_results(tmp_path / "nowhere")
+    (tmp_path / "work/reports/empty").mkdir(parents=True)
+    with pytest.raises(WorkspaceError, match="There is no run in"):
+        fk.load_results(tmp_path / "work/reports/empty")
+
+
+def test_the_call_that_made_a_run_is_in_its_record(results, project):
+    path = project.folder.report("frame") / "runs" / "gender--mean_color--svm.json"
+    assert json.loads(path.read_text())["command"] == (
+        "fk.evaluate(data, ['mean_color'], ['svm', 'logistic_regression'], target=['gender', 'age'])"
+    )
+
+
+def test_a_search_shows_which_parameters_matter(data, X):
+    found = fk.tune(data, X, "svm", target="gender", grid={"C": [0.01, 1.0]}, folds=2)
+    frame = found.frame()
+    assert list(frame["score"]) == sorted(frame["score"], reverse=True)
+    assert found.best == {"C": frame["C"].iloc[0]}
+    assert set(frame) == {"C", "score", "std", "split_0", "split_1"}
+    with pytest.raises(ModelError, match="majority has no parameters that are searched for"):
+        fk.tune(data, X, "majority", target="gender")
+    with pytest.raises(fk.FeaturekitError, match="Unknown parameter of svm 'c'"):
+        fk.tune(data, X, "svm", target="gender", grid={"c": [1]})
+
+
+def _without_times(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame without what another run of the same work may have different."""
+    return frame.drop(columns=[name for name in frame if name.startswith("seconds")] + ["bytes"])

@@ -1,0 +1,85 @@
+"""README's code block runs, word for word, with synthetic portraits in the place of UTKFace's."""
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import featurekit as fk
+from featurekit.data.targets import AGE_GROUP
+
+ROOT = Path(__file__).parents[2]
+(BLOCK,) = re.findall(r"## In Python\n.*?```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def portraits(tmp_path_factory):
+    """Synthetic portraits under the names that UTKFace gives its files, and their labels."""
+    folder = tmp_path_factory.mktemp("portraits")
+    drawn = fk.load_dataset(
+        "synthetic", folder / "drawn", n_subjects=40, n_pictures=2, project=folder, progress=False
+    )
+    (folder / "UTKFace").mkdir()
+    rows = []
+    years = dict(zip(AGE_GROUP.classes, AGE_GROUP.years, strict=True))
+    for number, row in enumerate(drawn.table.itertuples()):
+        name = f"{years[row.age_group][0] + 1}_{int(row.gender == 'female')}_0_{10**10 + number}.jpg.chip.jpg"
+        shutil.copyfile(drawn.root / row.image_path, folder / "UTKFace" / name)
+        rows.append((str(folder / "UTKFace" / name), row.gender, row.subject_id))
+    return folder, pd.DataFrame(rows, columns=["path", "gender", "subject"])
+
+
+@pytest.fixture
+def here(portraits, tmp_path, monkeypatch):
+    """A folder as the block expects it: UTKFace, a photo, a folder of photos, and a kept comparison."""
+    folder, table = portraits
+    shutil.copytree(folder / "UTKFace", tmp_path / "UTKFace")
+    shutil.copyfile(table["path"][0], tmp_path / "photo.jpg")
+    (tmp_path / "folder").mkdir()
+    shutil.copyfile(table["path"][1], tmp_path / "folder" / "another.jpg")
+    shutil.copytree(ROOT / "reports" / "utkface-builtin", tmp_path / "reports" / "utkface-builtin")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FEATUREKIT_WORKSPACE", raising=False)
+    return tmp_path, table
+
+
+def run(block, table):
+    """Run the block as a notebook's cell would, and return what it defined."""
+    names = {
+        "paths": table["path"].to_list(),
+        "labels": table["gender"].to_numpy(),
+        "people": table["subject"].to_numpy(),
+    }
+    exec(compile(block, "README.md", "exec"), names)
+    return names
+
+
+@pytest.mark.weights
+def test_the_block_runs_with_the_networks_that_need_no_download(here):
+    """The same path in a few seconds, with a smaller network in the place of dlib_face."""
+    folder, table = here
+    said = BLOCK.replace("dlib_face", "dlib_gender").replace('"xgboost", ', "")
+    names = run(said, table)
+    assert len(names["results"].frame()) == 4  # two that were asked for, and two baselines
+    assert (folder / "report.html").is_file()
+    assert (folder / "models" / "gender" / "model.json").is_file()
+    assert names["X"].vectors.shape[0] == len(names["data"])
+    answers = fk.load_model("models/gender").predict(["photo.jpg", "folder/"])
+    assert answers["status"].tolist() == ["ok", "ok"]
+    assert set(answers["gender"]) <= {"female", "male"}
+
+
+@pytest.mark.slow
+@pytest.mark.weights
+def test_the_block_runs_word_for_word(here):
+    from featurekit.networks import weights
+
+    if not weights.present("dlib_face"):
+        pytest.skip("the weights of dlib_face are absent: featurekit weights fetch dlib_face")
+    _, table = here
+    names = run(BLOCK, table)
+    assert {"svm", "xgboost", "LogisticRegression", "majority"} <= set(names["results"].frame()["model"])
+    assert np.isfinite(names["results"].frame()["accuracy"]).all()

@@ -1,0 +1,190 @@
+"""What a photograph can be given as, and what is said of what cannot be one."""
+
+import io
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from featurekit.errors import ImageError, PhotographError
+from featurekit.faces.align import TEMPLATES
+from featurekit.faces.find import open_finder
+from featurekit.faces.images import decode
+from featurekit.faces.photographs import content_of, photographs_from
+from featurekit.faces.see import cut_out, in_reading_order, see_faces
+from featurekit.faces.settings import default_settings
+from tests.faces.made_up import photograph
+
+PIXELS = np.arange(2 * 5 * 4 * 3, dtype=np.uint8).reshape(2, 5, 4, 3)
+
+
+def encoded(image, kind="PNG", **options):
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def names(given):
+    return [one.name for one in photographs_from(given)]
+
+
+# ---------------------------------------------------------------- what is taken
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("a.jpg", ["a.jpg"]),
+        (Path("holiday") / "a.jpg", ["holiday/a.jpg"]),
+        (b"\xff\xd8", ["image 0"]),
+        (bytearray(b"\xff\xd8"), ["image 0"]),
+        (PIXELS[0], ["image 0"]),
+        (PIXELS, ["image 0", "image 1"]),
+        (PIXELS[:0], []),
+        (Image.fromarray(PIXELS[0]), ["image 0"]),
+        (["a.jpg", PIXELS[0], b"\xff\xd8"], ["a.jpg", "image 1", "image 2"]),
+        (("a.jpg", Path("b.jpg")), ["a.jpg", "b.jpg"]),
+        (iter(["a.jpg"]), ["a.jpg"]),
+        (np.array(["a.jpg", "b.jpg"]), ["a.jpg", "b.jpg"]),
+        (np.array([["a.jpg"], ["b.jpg"]], dtype=object), ["a.jpg", "b.jpg"]),
+        (pd.Series(["a.jpg", "b.jpg"], index=[7, 3]), ["a.jpg", "b.jpg"]),
+        (pd.Series(["a.jpg", "b.jpg"], dtype="string"), ["a.jpg", "b.jpg"]),
+        (pd.DataFrame({"file": ["a.jpg"]}), ["a.jpg"]),
+        ([], []),
+    ],
+    ids=str,
+)
+def test_photographs_of_any_kind_are_taken_in_their_order(given, expected):
+    assert names(given) == expected
+
+
+def test_an_image_that_was_opened_from_a_file_is_read_upright_as_the_file_is(tmp_path):
+    data = photograph(40, 20, exif=_turned())
+    (tmp_path / "a.jpg").write_bytes(data)
+    with Image.open(tmp_path / "a.jpg") as image:
+        (one,) = photographs_from(image)
+        np.testing.assert_array_equal(one.read(), decode(data))
+    assert decode(data).shape == (40, 20, 3)
+
+
+def _turned():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "CMYK", "1", "I;16"])
+def test_an_image_of_any_mode_gives_the_pixels_of_its_file(mode):
+    image = Image.fromarray(PIXELS[0]).convert(mode) if mode != "I;16" else _sixteen_bit()
+    kind = "TIFF" if mode == "CMYK" else "PNG"
+    (one,) = photographs_from(image)
+    np.testing.assert_array_equal(one.read(), decode(encoded(image, kind)))
+
+
+def _sixteen_bit():
+    return Image.fromarray(PIXELS[0, ..., 0].astype(np.uint16) * 257)
+
+
+def test_an_image_that_cannot_be_read_is_said_to_be_broken_when_it_is_read(tmp_path):
+    data = photograph(200, 200)
+    with Image.open(io.BytesIO(data[: len(data) // 2])) as image:
+        (one,) = photographs_from([image])
+        with pytest.raises(ImageError, match=r"^The image cannot be decoded: .*truncated") as caught:
+            one.read()
+    assert caught.value.status == "truncated"
+    (one,) = photographs_from([Image.fromarray(np.zeros((4, 4), np.float32))])
+    with pytest.raises(ImageError, match=r"^The image has 32 bits a value, whose white is not known\.$"):
+        one.read()
+
+
+def test_a_file_is_not_opened_before_it_is_read(tmp_path):
+    (one,) = photographs_from(tmp_path / "nobody.jpg")
+    with pytest.raises(ImageError) as caught:
+        one.read()
+    assert caught.value.status == "missing_file"
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (None, r"^The photograph is None: a photograph is a file name, the bytes of a file, an image of"),
+        (["a.jpg", None], r"^Photograph 1 of 2 \(counted from 0\) is None: a photograph is"),
+        (pd.Series(["a.jpg", np.nan]), r"^Photograph 1 of 2 \(counted from 0\) is nan: "),
+        (pd.Series(["a.jpg", None], dtype="string"), r"^Photograph 1 of 2 \(counted from 0\) is <NA>: "),
+        (["a.jpg", ""], r"^Photograph 1 of 2 \(counted from 0\) has an empty name\.$"),
+        ([3], r"^Photograph 0 of 1 \(counted from 0\) is of type int: "),
+        ({"a.jpg": 1}, r"^The photograph is of type dict: "),
+        ([["a.jpg"]], r"^Photograph 0 of 1 \(counted from 0\) is of type list: "),
+        (
+            [PIXELS[0], PIXELS[0] / 255],
+            r"^Photograph 1 of 2 \(counted from 0\) must be uint8 of shape \(h, w, 3\), red first\. Got"
+            r" float64 of shape \(5, 4, 3\) instead\. Scale its values to 0\.\.255, round them, and use"
+            r" \.astype\(np\.uint8\)\.$",
+        ),
+        (PIXELS.astype(np.float32), r"^The array of photographs must be uint8 of shape \(n, h, w, 3\)"),
+        (np.zeros((5, 4, 4), np.uint8), r"Leave its fourth channel out: pixels\[\.\.\., :3\]\.$"),
+        ([np.zeros((5, 4), np.uint8)], r"Grey pixels need three equal channels\.$"),
+        (
+            np.zeros((5, 4)),
+            r"^An array of photographs must be uint8 of shape \(n, h, w, 3\), and that of one",
+        ),
+        (np.zeros((0, 4, 3), np.uint8), r"^The photograph has no pixels: its shape is \(0, 4, 3\)\.$"),
+        ([PIXELS], r"^Photograph 0 of 1 \(counted from 0\) must be uint8 of shape \(h, w, 3\)"),
+        (np.array([["a", "b"]]), r"^An array of photographs has one dimension\. Got one of shape \(1, 2\)"),
+        (
+            pd.DataFrame({"file": ["a.jpg"], "age": [3]}),
+            r"^The DataFrame has 2 columns \(file, age\): give the one that names the photographs, as"
+            r" frame\['file'\]\.$",
+        ),
+    ],
+)
+def test_what_cannot_be_a_photograph_is_one_error_that_names_its_position(given, says):
+    with pytest.raises(PhotographError, match=says) as caught:
+        photographs_from(given)
+    assert isinstance(caught.value, ValueError)
+
+
+# ---------------------------------------------------------------- pixels are as good as their file
+
+
+def test_content_is_the_files_hash_and_that_of_pixels_has_their_shape_in_it():
+    data = encoded(Image.fromarray(PIXELS[0]))
+    assert content_of(data) == sha256(data).hexdigest()
+    turned = PIXELS[0].reshape(4, 5, 3)
+    assert len({content_of(data), content_of(PIXELS[0]), content_of(turned)}) == 3
+    assert content_of(PIXELS[0]) == content_of(np.asfortranarray(PIXELS[0]))
+
+
+@pytest.mark.weights
+def test_pixels_are_seen_to_the_last_bit_as_the_file_that_decodes_to_them():
+    import skimage.data
+
+    pixels = skimage.data.astronaut()
+    settings = default_settings("centerface", "all")
+    finder = open_finder(settings)
+    kinds = [("dlib", 64), ("imagenet", 224)]
+    ways = (encoded(Image.fromarray(pixels)), pixels, np.asfortranarray(pixels))
+    (first, *_), *others = [in_reading_order(see_faces(way, finder, settings, kinds)[0]) for way in ways]
+    assert first.face.status == "ok"
+    for other, *_ in others:
+        np.testing.assert_array_equal(other.face.landmarks, first.face.landmarks)
+        for kind in kinds:
+            np.testing.assert_array_equal(other.crops[kind], first.crops[kind])
+
+
+@pytest.mark.weights
+def test_a_face_that_is_cut_out_later_is_the_same_cut():
+    import skimage.data
+
+    pixels = skimage.data.astronaut()
+    settings = default_settings("centerface", "largest")
+    kinds = [(template, 96) for template in TEMPLATES]
+    (one,), _ = see_faces(pixels, open_finder(settings), settings, kinds)
+    for kind in kinds:
+        np.testing.assert_array_equal(cut_out(pixels, one.face, kind), one.crops[kind])
