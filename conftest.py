@@ -4,6 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+# A package of its own, which one test installs: what it imports, it registers.
+collect_ignore = ["tests/plugin_package"]
+
 
 @pytest.fixture(autouse=True)
 def _members_of_a_test_end_with_it() -> Iterator[None]:

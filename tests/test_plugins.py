@@ -158,7 +158,7 @@ def check_what_was_made_with_it_stands(run: Run) -> None:
 
 
 def check_all_else_works(run: Run) -> None:
-    """Vectors of other networks are still there, though it was the package's detector that found the faces."""
+    """Vectors of other networks are still there, though the package's detector found the faces."""
     for command, said in (
         ("audit", "near duplicates"),
         ("cache verify", ""),
