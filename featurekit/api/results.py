@@ -321,6 +321,8 @@ class Result:
         """
         from featurekit.evaluation.refit import fit_on_all
 
+        if self.run.parameters.get("members"):
+            raise WorkspaceError(f"{self.name} is the mean of other runs: fit its members instead.")
         several = features_of(X)
         threads = threads_of(n_jobs) or usable_cores()
         with shown(progress, "fitting", "fits") as told:

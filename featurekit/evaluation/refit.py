@@ -15,7 +15,7 @@ from featurekit.data.splits import FoldSet
 from featurekit.embeddings.index import Ledger
 from featurekit.embeddings.recipe import Recipe, describe_weights, row_keys
 from featurekit.embeddings.vectors import Vectors, load_embeddings, row_statuses, without_vectors
-from featurekit.errors import EmbeddingError, WorkspaceError
+from featurekit.errors import EmbeddingError
 from featurekit.estimators import ClassifierKind, Resources
 from featurekit.evaluation.examples import Examples, examples_of
 from featurekit.evaluation.final_fit import final_model
@@ -54,10 +54,6 @@ def fit_on_all(
         EmbeddingError, FoldError, WorkspaceError: vectors or rows are others than those that the run read,
             or its predictions are not here.
     """
-    if run.parameters.get("members"):
-        raise WorkspaceError(
-            f"{run.name} is the mean of other runs: fit its members, and average what they say."
-        )
     seen = run.seen(manifest)
     plan = Plan(seen.target(run.target), full_names(run.features), kind, run.variation)
     files = ComparisonFolder(folder)

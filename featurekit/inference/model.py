@@ -152,7 +152,15 @@ class TrainedModel:
         Raises:
             ModelError: the classifier is of a type that loading would refuse.
         """
-        file_name, facts, data = to_file(kind_of_saved(self.classifier), self.estimator, self.name)
+        try:
+            kind = kind_of_saved(self.classifier)
+        except UnknownNameError as error:
+            raise ModelError(
+                f"{self.name} cannot be saved: '{self.classifier}' is a name of your own, so that nobody could"
+                " tell what a file of it may hold. Saved are registered models, and scikit-learn's under the"
+                " names of their classes."
+            ) from error
+        file_name, facts, data = to_file(kind, self.estimator, self.name)
         content = {
             "name": self.name,
             "target": asdict(self.target),

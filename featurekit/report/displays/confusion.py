@@ -126,7 +126,7 @@ class ConfusionDisplay(Display):
             ax.add_patch(frame)
         names = [visible(label) for label in self.classes]
         turned: dict[str, Any] = {}
-        if max(map(len, names)) > 6:
+        if max(map(len, names)) * 7.5 > _points_a_class(ax, n):
             turned = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
         size = SMALL if n <= MOST_CLASSES else 6
         ax.set_xticks(range(n), names, parse_math=False, fontsize=size, **turned)
@@ -149,3 +149,9 @@ class ConfusionDisplay(Display):
                 percent = "—" if share is None else f"{100 * share:.0f} %"
                 ax.text(j, i - 0.12, percent, ha="center", va="center", color=ink, fontsize=SMALL)
                 ax.text(j, i + 0.24, f"{count:,}", ha="center", va="center", color=ink, fontsize=SMALL - 2)
+
+
+def _points_a_class(ax: "Axes", n_classes: int) -> float:
+    """Return about how wide a cell will be, in points; a layout makes axes smaller than they are now."""
+    figure, box = ax.get_figure(root=True), ax.get_window_extent()
+    return min(box.width, box.height) * 72 / (figure.dpi if figure else 100.0) / n_classes
