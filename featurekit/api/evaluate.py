@@ -118,7 +118,9 @@ def evaluate(
         folder = place.folder.report(name or data.name)
         comparison = Comparison.open(folder, data, n_folds=folds, seed=seed, new_folds=new_folds)
         plans = plan(data, ledger, models=kinds, targets=targets, **asked)
-        for text in unused_options(plans, tune=tune, device=device, **asked):
+        # Embeddings have to be given, whatever the models read; names of networks are a choice.
+        chosen = features if isinstance(as_list(X)[0], str) else None
+        for text in unused_options(plans, tune=tune, device=device, **{**asked, "features": chosen}):
             note(text)
         how: dict[str, Any] = {"threads": threads, "tune": tune, "jobs": parallel_folds, "rare": rare}
         how["skip"] = target is None
