@@ -1,5 +1,8 @@
 """featurekit fit and ensemble: classifiers are fitted and scored, and averaged."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -7,7 +10,8 @@ import typer
 from featurekit.cli._options import LARGEST_SEED, ComparisonName, Device, Threads, as_value, pairs
 from featurekit.cli._output import print_runs
 from featurekit.cli._progress import progress_bar
-from featurekit.cli._workspace import command_line, project_of_command
+from featurekit.cli._signals import Stopped
+from featurekit.cli._workspace import command_line, next_command, project_of_command
 from featurekit.project import ComparisonFolder
 
 Models = Annotated[
@@ -15,7 +19,10 @@ Models = Annotated[
 ]
 Targets = Annotated[
     list[str] | None,
-    typer.Option(help="gender, age_group, age, gender3 or a label column. Default: those with labels."),
+    typer.Option(
+        help="gender, age_group, age, gender3 or a label column; several. Default: age_group, gender and age"
+        " where there are labels; label columns of your own have to be named."
+    ),
 ]
 Features = Annotated[
     list[str] | None,
@@ -112,19 +119,29 @@ def fit(
     """Fit and score classifiers on folds that never share a person; fitted models go to models/.
 
     Networks that are trained end to end (multitask_cnn, levi_hassner, …) read the faces that
-    `featurekit extract --backbone pixels` keeps, and go on where they were when they are killed.
+    `featurekit extract --backbone pixels` keeps. Where the command is stopped, runs that were finished are
+    kept; the same command fits all of them again, and networks trained end to end go on from their last
+    whole epoch.
+
+    --model also takes the import path of any classifier or regressor of scikit-learn's kind: of a class,
+    or of an object in a module of yours, e.g. a pipeline. PYTHONPATH=. lets Python find a module in this
+    folder.
 
     Examples:
       featurekit fit --model svm --model xgboost --target gender --target age_group
       featurekit fit --model multitask_cnn --features mobilenet_v2 --epochs 6,12
+      featurekit fit --model sklearn.neighbors.KNeighborsClassifier --set n_neighbors=5,15
+      PYTHONPATH=. featurekit fit --model mymodule.pipeline
     """
     from featurekit.api.data import dataset_of
     from featurekit.api.evaluate import evaluate
 
     project = project_of_command(context)
-    with progress_bar("fitting", unit="fits") as progress:
+    data = dataset_of(project)
+    folder = project.folder.report(name or data.name)
+    with _saying_what_is_kept(folder), progress_bar("fitting", unit="fits") as progress:
         results = evaluate(
-            dataset_of(project),
+            data,
             features,
             model or ["svm"],
             target=target,
@@ -146,7 +163,26 @@ def fit(
             progress=progress,
         )
     print_runs(results.runs)
-    typer.echo(f"Runs are in {ComparisonFolder(results.folder).runs}. Now: featurekit report")
+    _say_where_runs_are(context, folder, name)
+
+
+@contextmanager
+def _saying_what_is_kept(folder: Path) -> Iterator[None]:
+    """Where fitting is stopped, have the program say what is kept and what the same command does."""
+    try:
+        yield
+    except Stopped as stopped:
+        stopped.remark = (
+            f"runs that were finished are kept in {ComparisonFolder(folder).runs}; the same command fits all"
+            " of them again, and networks trained end to end go on from their last whole epoch"
+        )
+        raise
+
+
+def _say_where_runs_are(context: typer.Context, folder: Path, name: str | None) -> None:
+    """Say where the runs are, and how to make a report of them."""
+    report = next_command(context, "report", *(["--name", name] if name else []))
+    typer.echo(f"Runs are in {ComparisonFolder(folder).runs}. Now: {report}")
 
 
 def _parameters(epochs: str | None, batch_size: str | None, others: list[str] | None) -> dict[str, list[Any]]:
@@ -163,9 +199,12 @@ def ensemble(
 ) -> None:
     """Average what runs of a comparison said of each face, and score the mean beside them.
 
-    Each name has to mean one run of a target; the targets of which all do are combined.
+    Each name has to mean one run of a target; the targets of which all do are combined. A run is called
+    TARGET--FEATURES--MODEL, so that "*--dlib_age--svm" means the svm on dlib_age of every target.
 
-    Example: featurekit ensemble "*--svm" "*--multitask_cnn"
+    Examples:
+      featurekit ensemble "*--dlib_age--svm" "*--dlib_age--xgboost"
+      featurekit ensemble "*--dlib_age--svm" "*--multitask_cnn" --weighted
     """
     from featurekit.api.data import dataset_of
     from featurekit.api.evaluate import ensemble as average
@@ -177,4 +216,4 @@ def ensemble(
     command = command_line()
     made = average(results, member, weighted=weighted, command=command)
     print_runs([run for run in made.runs if run.command == command and "members" in run.parameters])
-    typer.echo(f"Runs are in {ComparisonFolder(folder).runs}. Now: featurekit report")
+    _say_where_runs_are(context, folder, name)

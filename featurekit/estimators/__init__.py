@@ -24,6 +24,8 @@ from featurekit.estimators._parameters import SHOWN_AS
 from featurekit.registry import Registry
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+# Parameters that change what a fit takes, or that featurekit sets itself, and that no message offers.
+MACHINERY = frozenset({"threads", "n_jobs", "memory_limit", "feature_blocks", "gram_up_to", "target_name"})
 _INSIDE = {shown: name for name, shown in SHOWN_AS.items()}
 
 
@@ -268,7 +270,13 @@ def settable(kind: ClassifierKind, target: Target) -> list[str]:
     """Return the names of the parameters that a user can set, as runs show them."""
     classifier = kind.make(target, 0, 1)
     own = classifier.get_params()
-    return [name for name in classifier.shown_parameters() if name in own or _INSIDE.get(name) in own]
+    # Which estimator it is, is no parameter of a user's own.
+    not_theirs = {"model"} if kind.is_given else set()
+    return [
+        name
+        for name in classifier.shown_parameters()
+        if (name in own or _INSIDE.get(name) in own) and name not in not_theirs
+    ]
 
 
 def candidates(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
