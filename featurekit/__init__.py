@@ -26,6 +26,13 @@ if TYPE_CHECKING:
     from featurekit.api.faces import FoundFaces, find_faces
     from featurekit.api.model import Model, load_model, predict
     from featurekit.api.project import Project
+    from featurekit.api.register import (
+        register_backbone,
+        register_check,
+        register_dataset,
+        register_detector,
+        register_estimator,
+    )
     from featurekit.api.results import Result, Results, load_results
     from featurekit.api.tune import tune
     from featurekit.api.upkeep import audit, doctor, log_mlflow, purge, verify
@@ -51,6 +58,11 @@ _ROOMS = {
     "load_model": "featurekit.api.model",
     "predict": "featurekit.api.model",
     "Project": "featurekit.api.project",
+    "register_backbone": "featurekit.api.register",
+    "register_check": "featurekit.api.register",
+    "register_dataset": "featurekit.api.register",
+    "register_detector": "featurekit.api.register",
+    "register_estimator": "featurekit.api.register",
     "Result": "featurekit.api.results",
     "Results": "featurekit.api.results",
     "load_results": "featurekit.api.results",
@@ -86,6 +98,11 @@ __all__ = [
     "log_mlflow",
     "predict",
     "purge",
+    "register_backbone",
+    "register_check",
+    "register_dataset",
+    "register_detector",
+    "register_estimator",
     "tune",
     "verify",
 ]

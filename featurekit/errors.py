@@ -4,6 +4,7 @@
     ├── WorkspaceError      a step whose earlier step has not been done, or a folder that cannot be used
     ├── ManifestError       a data set or manifest that cannot be used as it is
     ├── UnknownNameError *  a backbone, classifier, detector or data set nobody registered
+    ├── RegistrationError * a backbone, classifier, … whose name is taken, or that is none
     ├── TargetError *       labels that a target does not know, or too few of them
     ├── WeightsError        a weight file that is missing, unknown or not the one it should be
     ├── PhotographError *   something that was given as a photograph and cannot be one
@@ -36,6 +37,10 @@ class ManifestError(FeaturekitError):
 
 class UnknownNameError(FeaturekitError, ValueError):
     """A backbone, classifier, detector or data set nobody registered."""
+
+
+class RegistrationError(FeaturekitError, ValueError):
+    """A backbone, classifier, detector, data set or check whose name is taken, or that is none."""
 
 
 class TargetError(FeaturekitError, ValueError):

@@ -1,22 +1,56 @@
-"""The one way to plug something in.
+"""The one way to plug something in: a file of featurekit, an installed package, or a notebook.
 
-A folder of the package is a choice: every module in it that does not start with
-an underscore registers its members when it is imported, and nothing imports it
+A folder of featurekit is a choice: every module in it that does not start with an
+underscore registers its members when it is imported, and nothing imports it
 before somebody asks for a name. So a new member is one new file, and
 ``featurekit --help`` pays for none of them.
+
+An installed package adds members by entry points, which its pyproject.toml declares.
+Each names a module, and importing that module registers members as a notebook does,
+with ``fk.register_backbone`` and the like (featurekit.api.register):
+
+    [project.entry-points."featurekit.backbones"]
+    histogram = "featurekit_histogram.backbone"
+
+The groups are featurekit.backbones, .estimators, .datasets, .detectors and .checks. An
+entry point may also name a member, "module:name", instead of its module. Entry points
+are read when a registry is first asked for its names, or for a name that featurekit
+itself does not have; nothing about them is kept on the disk.
+
+What goes wrong in a package is one line of a warning that names the package, and stops
+nothing else. An entry point is registered completely or not at all: if its module fails
+after a first member, that member is taken back. A package cannot take a name that is in
+use; featurekit's own members always work, and of two packages the first by name wins.
 """
 
 import importlib
+import logging
 import pkgutil
+import re
+import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Generic, Protocol, TypeVar
+from importlib import metadata
+from types import ModuleType
+from typing import Any, Generic, Protocol, TypeVar
 
-from featurekit.errors import UnknownNameError
+from featurekit.errors import RegistrationError, UnknownNameError
+from featurekit.version import __version__
+
+# The groups of entry points that packages can declare.
+GROUPS = (
+    "featurekit.backbones",
+    "featurekit.estimators",
+    "featurekit.datasets",
+    "featurekit.detectors",
+    "featurekit.checks",
+)
+_LOG = logging.getLogger("featurekit")
 
 
 class Named(Protocol):
-    """Whatever has a name can be registered."""
+    """Whatever has a name, and a line that says what it is, can be registered."""
 
     @property
     def name(self) -> str:
@@ -26,26 +60,112 @@ class Named(Protocol):
 Member = TypeVar("Member", bound=Named)
 
 
+@dataclass(frozen=True)
+class Package:
+    """Where a member comes from.
+
+    Attributes:
+        name: of the installed package.
+        version: of the package; "" for what a program or a notebook has registered itself.
+    """
+
+    name: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}".rstrip()
+
+
+BUILTIN = Package("featurekit", __version__)
+SESSION = Package("this session", "")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why an entry point of an installed package is not used.
+
+    Attributes:
+        package: whose entry point it is.
+        reason: what is wrong with it, in words that follow "because".
+    """
+
+    package: Package
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"The plug-in {self.package} is not used, because {self.reason}."
+            f" Update it or remove it: pip uninstall {self.package.name}"
+        )
+
+
+@dataclass
+class _Loading:
+    """An entry point that is being loaded, and what it has registered: (registry, name, member before)."""
+
+    package: Package
+    added: "list[tuple[Registry[Any], str, tuple[Any, tuple[Package, str]] | None]]"
+
+
+# The entry points that are being loaded: one may import what another registry has to load first.
+_loading: list[_Loading] = []
+_problems: dict[Problem, None] = {}
+
+
+def problems() -> list[Problem]:
+    """Return what is wrong with the plug-ins that have been read so far, in the order it was found."""
+    return list(_problems)
+
+
 class Registry(Generic[Member]):
     """The members of one kind, by name.
 
     Args:
         kind: what a member is called in messages, e.g. "backbone".
         package: dotted name of the folder whose modules register the members.
+        member: the class of the members.
+        group: one of GROUPS, with which installed packages add members; "" where they cannot.
     """
 
-    def __init__(self, kind: str, package: str) -> None:
+    def __init__(self, kind: str, package: str, member: type[Member], group: str = "") -> None:
         self.kind = kind
+        self.group = group
         self._package = package
+        self._member = member
         self._members: dict[str, Member] = {}
         self._aliases: dict[str, Member] = {}
-        self._scanned = False
+        # Of members that are not featurekit's own: their package, and the module that registered them.
+        self._origins: dict[str, tuple[Package, str]] = {}
+        self._has_builtin = self._has_plugins = False
 
     def add(self, member: Member) -> Member:
-        """Register a member and return it; two of one name are a programming error."""
-        if member.name in self._members:
-            raise ValueError(f"Two {self.kind}s are called {member.name}.")
-        self._members[member.name] = member
+        """Register a member and return it.
+
+        A program that registers a name again replaces its own member, as when a cell of a notebook is
+        run again.
+
+        Raises:
+            RegistrationError: the name is that of a member of featurekit's or of an installed package, or it
+                is no name, or the member is of another kind.
+        """
+        package, module = self._registrar()
+        if package == BUILTIN:
+            if member.name in self._members or member.name in self._aliases:
+                raise ValueError(f"Two {self.kind}s are called {member.name}.")
+            self._members[member.name] = member
+            return member
+        self._check(member)
+        self._scan_builtin()
+        if package == SESSION:
+            self._scan()
+        name, origin = member.name, (package, module)
+        if name in self._members or name in self._aliases:
+            self._check_free(name, origin)
+        if _loading:
+            before = (self._members[name], self._origins[name]) if name in self._members else None
+            _loading[-1].added.append((self, name, before))
+        self._members[name] = member
+        self._origins[name] = origin
         return member
 
     def add_alias(self, member: Member) -> Member:
@@ -60,8 +180,32 @@ class Registry(Generic[Member]):
         self._scan()
         return sorted(self._members)
 
+    def registering(self) -> Package:
+        """Return the package in whose name add() would register a member for the caller."""
+        return self._registrar()[0]
+
+    def package_of(self, name: str) -> Package:
+        """Return where a member comes from: featurekit, an installed package, or this session."""
+        self[name]
+        return self._origins.get(name, (BUILTIN, ""))[0]
+
+    def code_of(self, name: str, version: str) -> str:
+        """Return the version of the code behind a member, as recipes hold it.
+
+        Args:
+            name: of the member.
+            version: what the member declares itself; "" for nothing.
+
+        Returns:
+            "" for a member of featurekit's own, whose arithmetic has a version of its own in every recipe;
+            for another that declares none, the version of its package.
+        """
+        return version or ("" if (package := self.package_of(name)) == BUILTIN else package.version)
+
     def __getitem__(self, name: str) -> Member:
-        self._scan()
+        self._scan_builtin()
+        if name not in self._members and name not in self._aliases:
+            self._scan()  # a process that needs no plug-in imports none
         if name in self._aliases:
             return self._aliases[name]
         if name not in self._members:
@@ -71,14 +215,126 @@ class Registry(Generic[Member]):
     def __iter__(self) -> Iterator[Member]:
         return (self[name] for name in self.names())
 
+    # ---------------------------------------------------------------- who registers what
+
+    def _registrar(self) -> tuple[Package, str]:
+        """Return who registers a member now: the package, and the module whose code asked for it."""
+        module = _calling_module()
+        if module.startswith(f"{self._package}."):
+            return BUILTIN, module
+        if _loading:
+            return _loading[-1].package, module
+        # A module of a plug-in that somebody imports by hand registers its members as of the plug-in.
+        for point in (point for group in GROUPS for point in metadata.entry_points(group=group)):
+            if point.module.partition(".")[0] == module.partition(".")[0]:
+                return _package_of(point), module
+        return SESSION, module
+
+    def _check(self, member: Any) -> None:
+        """Raise RegistrationError unless it is a member of this kind, with a name that can be typed."""
+        if not isinstance(member, self._member):
+            raise RegistrationError(
+                f"An object of type {type(member).__name__} cannot be registered as a {self.kind}: it must be"
+                f" a {self._member.__name__}."
+            )
+        if not isinstance(member.name, str) or not re.fullmatch(r"[A-Za-z][\w-]{0,99}", member.name):
+            raise RegistrationError(
+                f"{member.name!r} cannot be the name of a {self.kind}: a name is a letter, followed by"
+                " letters, digits, _ or -."
+            )
+        about = getattr(member, "about", "")
+        if not isinstance(about, str) or len(about.splitlines()) > 1:
+            raise RegistrationError(f"What the {self.kind} {member.name} is about must be one line of text.")
+
+    def _check_free(self, name: str, origin: tuple[Package, str]) -> None:
+        """Raise RegistrationError unless a name that is in use is the registering module's own."""
+        owner = self._origins.get(name, (BUILTIN, ""))
+        now = {(registry.kind, taken) for registry, taken, _ in (_loading[-1].added if _loading else ())}
+        is_own = origin[0] == SESSION if owner[0] == SESSION else owner == origin
+        if not is_own or (self.kind, name) in now:
+            raise RegistrationError(
+                f"The name '{name}' is taken by a {self.kind} of {owner[0]}; choose another one."
+            )
+
+    # ---------------------------------------------------------------- finding members
+
     def _scan(self) -> None:
-        if self._scanned:
+        self._scan_builtin()
+        if self._has_plugins:
             return
-        self._scanned = True
+        self._has_plugins = True
+        points = metadata.entry_points(group=self.group) if self.group else ()
+        for point in sorted(points, key=lambda one: (_package_of(one).name, one.name)):
+            self._load(point)
+
+    def _scan_builtin(self) -> None:
+        if self._has_builtin:
+            return
+        self._has_builtin = True
         folder = importlib.import_module(self._package)
         for module in pkgutil.iter_modules(folder.__path__):
             if not module.name.startswith("_"):
                 importlib.import_module(f"{self._package}.{module.name}")
+
+    def _load(self, point: metadata.EntryPoint) -> None:
+        """Load one entry point; where that fails, take back what it registered and say why."""
+        loading = _Loading(_package_of(point), [])
+        _loading.append(loading)
+        try:
+            reason = self._registered_by(point)
+        except RegistrationError as error:
+            said = str(error).removesuffix(".")
+            reason = said[:1].lower() + said[1:]
+        except (Exception, SystemExit) as error:  # whatever a package raises while it is imported
+            said = str(error).strip().partition("\n")[0].rstrip(".")
+            reason = f"it cannot be imported: {': '.join(filter(None, (type(error).__name__, said)))}"
+        finally:
+            _loading.pop()
+        if not reason:
+            return
+        for registry, name, before in reversed(loading.added):
+            if before is None:
+                del registry._members[name], registry._origins[name]
+            else:
+                registry._members[name], registry._origins[name] = before
+        problem = Problem(loading.package, reason)
+        if problem not in _problems:
+            _problems[problem] = None
+            _LOG.warning("%s", problem)
+
+    def _registered_by(self, point: metadata.EntryPoint) -> str:
+        """Import what an entry point names; return why that is nothing to be used, "" where it is."""
+        loaded = point.load()
+        if isinstance(loaded, self._member) and not any(loaded is one for one in self._members.values()):
+            self.add(loaded)
+        elif not isinstance(loaded, (self._member, ModuleType)):
+            return (
+                f"its entry point '{point.name}' of {self.group} names a {type(loaded).__name__}, which is"
+                f" neither a module nor a {self._member.__name__}"
+            )
+        # The module may have been imported before, by another of the package's entry points.
+        if all(package != _package_of(point) for package, _ in self._origins.values()):
+            return f"its entry point '{point.name}' of {self.group} registers no {self.kind}"
+        return ""
+
+
+def _package_of(point: metadata.EntryPoint) -> Package:
+    """Return the package that declares an entry point."""
+    if point.dist is None:
+        return Package(point.module.partition(".")[0], "")
+    return Package(point.dist.name, point.dist.version)
+
+
+def _calling_module() -> str:
+    """Return the name of the module whose code registers something by way of featurekit's functions."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None:
+        name = str(frame.f_globals.get("__name__", ""))
+        # A file of featurekit registers while it is imported; its functions do so for somebody else.
+        if name.partition(".")[0] != "featurekit" or frame.f_code.co_name == "<module>":
+            return name
+        frame = frame.f_back
+    return str(frame.f_globals.get("__name__", ""))
 
 
 # Names that a message lists; of more, as subjects are, it lists a few.

@@ -7,6 +7,9 @@ from typing import Any
 
 from featurekit.errors import EngineError, FeaturekitError
 
+# A command that is told in full stays as it is; an option that stands alone becomes an argument.
+_OPTION = re.compile(r"featurekit \w(?:[^.;]|\.(?=\S))*|(?<!\S)--([a-z][a-z-]*[a-z])")
+
 
 def threads_of(n_jobs: int | None) -> int:
     """Return the number of threads that n_jobs means, 0 for one a core.
@@ -33,13 +36,30 @@ def as_list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
+class Words:
+    """How messages name what a user can set.
+
+    Attributes:
+        are_options: whether by the options of a command, as the library does; else by a function's arguments.
+    """
+
+    are_options = False
+
+
 def as_arguments(text: str) -> str:
     """Return a message of the command line with its options as arguments of a function.
 
     >>> as_arguments("--abstain-above has no effect: leave it out, or use --sets.")
     'abstain_above has no effect: leave it out, or use sets.'
+    >>> as_arguments("It has not been extracted. Next: featurekit extract --backbone vgg16")
+    'It has not been extracted. Next: featurekit extract --backbone vgg16'
     """
-    return re.sub(r"(?<!\S)--([a-z][a-z-]*[a-z])", lambda option: option[1].replace("-", "_"), text)
+    return _OPTION.sub(lambda found: found[1].replace("-", "_") if found[1] else found[0], text)
+
+
+def in_users_words(text: str) -> str:
+    """Return a message as whoever uses this door says it: with options, or with arguments."""
+    return text if Words.are_options else as_arguments(text)
 
 
 @contextmanager
@@ -48,5 +68,5 @@ def errors_in_arguments() -> Iterator[None]:
     try:
         yield
     except FeaturekitError as error:
-        error.args = (as_arguments(str(error)), *error.args[1:])
+        error.args = (in_users_words(str(error)), *error.args[1:])
         raise

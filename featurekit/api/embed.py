@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurekit.api.arguments import threads_of
+from featurekit.api.arguments import errors_in_arguments, threads_of
 from featurekit.api.project import Project, project_of
 from featurekit.api.telling import SHOWN, Shown, note, shown, warn
 from featurekit.cache.store import Store
@@ -94,6 +94,23 @@ class Embeddings:
         names = np.array(STATUSES, dtype=object)[found]
         return pd.Series(names, index=pd.Index(self.data.table["face_id"], name="face_id"), name="status")
 
+    def labels(self, target: str) -> "pd.Series[Any]":
+        """Return the label of each vector's face, indexed by face_id; "" or NaN where there is none.
+
+        Args:
+            target: a label of the data set, e.g. "gender" or "age".
+
+        Raises:
+            TargetError: there is no such label.
+        """
+        column = self.data.table[self.data.target(target).name]
+        return column.iloc[self.rows].set_axis(pd.Index(self.face_ids, name="face_id"))
+
+    @property
+    def subjects(self) -> NDArray[np.str_]:
+        """Who is on each vector's image, shape (n_faces,): the groups that a split must keep together."""
+        return self.data.subjects[self.rows]
+
     def frame(self) -> pd.DataFrame:
         """Return the vectors as a table: a row a face found, indexed by face_id, a column a number.
 
@@ -175,10 +192,11 @@ def embed(
     place = project_of(project)
     names = _names(features)
     settings = default_settings(detector, choose, detector_weights)
-    for text in unused_of_extract(
-        names, detector, choose=choose, device=device, precision=precision, mirrored=mirror
-    ):
-        note(text)
+    with errors_in_arguments():
+        for text in unused_of_extract(
+            names, detector, choose=choose, device=device, precision=precision, mirrored=mirror
+        ):
+            note(text)
     with shown(progress, "extracting", "images") as told:
         extraction = extract_into(
             place.folder,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from featurekit.api.arguments import as_list, threads_of
+from featurekit.api.arguments import as_list, errors_in_arguments, threads_of
 from featurekit.api.embed import Embeddings, features_of, joined_ledger, short_name
 from featurekit.api.project import Project, project_of
 from featurekit.api.results import Results
@@ -101,30 +101,33 @@ def evaluate(
         >>> results = fk.evaluate(data, X, models, target="gender")    # doctest: +SKIP
         >>> results.frame()                                            # doctest: +SKIP
     """
-    if rare not in RARE:
-        raise WorkspaceError(unknown("way to treat rare classes", rare, list(RARE)))
-    place, kinds, threads = project_of(project), kinds_of(models), threads_of(n_jobs)
-    ledger, features = _asked_features(X, place)
-    if any(kind.reads == "crops" for kind in kinds) and PIXELS not in ledger.recipes and X is not None:
-        ledger = _with_pixels(ledger, data, place, threads, progress)
-    asked: dict[str, Any] = {
-        "features": features,
-        "join": join,
-        "variations": candidates({key: as_list(value) for key, value in (parameters or {}).items()}),
-        "ethnicity": allow_ethnicity,
-    }
-    targets = None if target is None else as_list(target)
-    folder = place.folder.report(name or data.name)
-    comparison = Comparison.open(folder, data, n_folds=folds, seed=seed, new_folds=new_folds)
-    plans = plan(data, ledger, models=kinds, targets=targets, **asked)
-    for text in unused_options(plans, tune=tune, device=device, **asked):
-        note(text)
-    how: dict[str, Any] = {"threads": threads, "tune": tune, "jobs": parallel_folds, "rare": rare}
-    how["skip"] = target is None
-    how["device"] = None if device == "auto" else device
-    how["models_folder"] = place.folder.models if save_models else None
-    how["command"] = command or _call(features, kinds, targets, parameters, tune=tune)
-    runs = _run(comparison, plans, ledger, place.folder, progress, how)
+    with errors_in_arguments():
+        if rare not in RARE:
+            raise WorkspaceError(unknown("way to treat rare classes", rare, list(RARE)))
+        place, kinds, threads = project_of(project), kinds_of(models), threads_of(n_jobs)
+        ledger, features = _asked_features(X, place)
+        if any(kind.reads == "crops" for kind in kinds) and PIXELS not in ledger.recipes and X is not None:
+            ledger = _with_pixels(ledger, data, place, threads, progress)
+        asked: dict[str, Any] = {
+            "features": features,
+            "join": join,
+            "variations": candidates({key: as_list(value) for key, value in (parameters or {}).items()}),
+            "ethnicity": allow_ethnicity,
+        }
+        targets = None if target is None else as_list(target)
+        folder = place.folder.report(name or data.name)
+        comparison = Comparison.open(folder, data, n_folds=folds, seed=seed, new_folds=new_folds)
+        plans = plan(data, ledger, models=kinds, targets=targets, **asked)
+        # Embeddings have to be given, whatever the models read; names of networks are a choice.
+        chosen = features if isinstance(as_list(X)[0], str) else None
+        for text in unused_options(plans, tune=tune, device=device, **{**asked, "features": chosen}):
+            note(text)
+        how: dict[str, Any] = {"threads": threads, "tune": tune, "jobs": parallel_folds, "rare": rare}
+        how["skip"] = target is None
+        how["device"] = None if device == "auto" else device
+        how["models_folder"] = place.folder.models if save_models else None
+        how["command"] = command or _call(features, kinds, targets, parameters, tune=tune)
+        runs = _run(comparison, plans, ledger, place.folder, progress, how)
     return Results(runs, folder, data, kinds={kind.name: kind for kind in kinds})
 
 

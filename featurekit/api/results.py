@@ -3,8 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from featurekit.api.arguments import threads_of
 from featurekit.api.data import Dataset
@@ -14,10 +17,12 @@ from featurekit.api.plots import Plots
 from featurekit.api.telling import Shown, shown, warn
 from featurekit.checks.audit import Audit
 from featurekit.data.manifest import Manifest
-from featurekit.errors import WorkspaceError
+from featurekit.data.splits import FoldSet
+from featurekit.errors import ModelError, WorkspaceError
 from featurekit.estimators import ClassifierKind, Resources
 from featurekit.estimators.given import kind_of_saved
 from featurekit.evaluation.evidence import Evidence
+from featurekit.evaluation.examples import labels_of
 from featurekit.evaluation.outcomes import collect
 from featurekit.evaluation.results import Run, some_runs
 from featurekit.networks.engines import usable_cores
@@ -172,6 +177,38 @@ class Results:
             table.insert(0, "run", run.name)
             tables.append(table)
         return pd.concat(tables, ignore_index=True)
+
+    def splits(
+        self, X: Embeddings, target: str | None = None
+    ) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        """Return the splits that a target's models were scored on, for scikit-learn's ``cv=``.
+
+        Args:
+            X: embeddings of the data set.
+            target: what was read; it may be left out where there is only one.
+
+        Returns:
+            For each split the positions in X.vectors of the faces to learn from, and of those to be scored
+            on. Faces without a label are in none.
+
+        Raises:
+            WorkspaceError: the comparison's data set or splits are not at hand.
+
+        Example:
+            >>> y = X.labels("gender")                                                    # doctest: +SKIP
+            >>> cross_val_score(SVC(), X.vectors, y, cv=results.splits(X, "gender"))      # doctest: +SKIP
+        """
+        name = one_target(self.runs, target)
+        path = ComparisonFolder(self.folder).folds
+        if self.data is None or not path.is_file():
+            raise WorkspaceError(f"The data set, or the splits, of {self.folder} are not at hand.")
+        seen = next(run for run in self.runs if run.target == name).seen(self.data)
+        of = seen.target(name)
+        positions = np.flatnonzero(seen.labelled(of)[X.rows])
+        rows = X.rows[positions]
+        _, labels = labels_of(seen, of, rows)
+        folds = FoldSet.load(path).folds(rows, labels, seen.subjects[rows])
+        return [(positions[fold.train], positions[fold.test]) for fold in folds]
 
     def best(self, target: str | None = None) -> "Result":
         """Return the best trained model of a target, by the score that the ranking goes by.
@@ -342,6 +379,17 @@ class Result:
             )
         return Model(trained)
 
+    def predict(self, *_: Any, **__: Any) -> Any:
+        """Refuse: a result is not fitted on all faces; ``.fit(data, X)`` returns the model that predicts.
+
+        Raises:
+            ModelError: always.
+        """
+        raise ModelError(
+            f"{self.name} is a result, and no model is fitted yet. First: model = result.fit(data, X), then"
+            " model.predict(images)."
+        )
+
     def __repr__(self) -> str:
         shown_scores = ", ".join(f"{name} {value:.3f}" for name, value in self.scores.head(3).items())
         return f"Result({self.name!r}: {shown_scores})"
@@ -369,8 +417,6 @@ def load_results(folder: str | Path) -> Results:
 
 def _data_of(folder: Path) -> Dataset | None:
     """Return the data set that a comparison is of; None where it is not at hand."""
-    from featurekit.data.splits import FoldSet
-
     files = ComparisonFolder(folder)
     # What came from elsewhere with its outcomes, but without its splits, is not of this project's data set.
     came_from_elsewhere = files.outcomes.is_dir() and not files.folds.is_file()

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from featurekit.api.arguments import in_users_words
 from featurekit.progress import Pace, Standing
 from featurekit.text import one_line
 
@@ -20,17 +21,17 @@ LOG = logging.getLogger("featurekit")
 
 def note(text: str) -> None:
     """Log what is good to know."""
-    LOG.warning("%s", one_line(text), extra={"said_as": "note: "})
+    LOG.warning("%s", one_line(in_users_words(text)), extra={"said_as": "note: "})
 
 
 def warn(text: str) -> None:
     """Log what is wrong, and was passed over."""
-    LOG.warning("%s", one_line(text), extra={"said_as": "warning: "})
+    LOG.warning("%s", one_line(in_users_words(text)), extra={"said_as": "warning: "})
 
 
 def say(text: str) -> None:
     """Log a line that says itself what it is."""
-    LOG.warning("%s", one_line(text), extra={"said_as": ""})
+    LOG.warning("%s", one_line(in_users_words(text)), extra={"said_as": ""})
 
 
 @contextmanager

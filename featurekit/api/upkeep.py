@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from featurekit.api.arguments import threads_of
+from featurekit.api.arguments import errors_in_arguments, threads_of
 from featurekit.api.project import Project, manifest_of, project_of
 from featurekit.api.telling import Shown, say, shown
 from featurekit.checks.audit import Audit
@@ -61,16 +61,17 @@ def audit(
     place, threads = project_of(project), threads_of(n_jobs)
     manifest = manifest_of(place) if data is None else data
     name = name or manifest.name
-    at_hand = look_up(
-        place.folder,
-        manifest,
-        name,
-        features=features,
-        pictures=images,
-        seed=seed,
-        threads=threads,
-        say=say,
-    )
+    with errors_in_arguments():
+        at_hand = look_up(
+            place.folder,
+            manifest,
+            name,
+            features=features,
+            pictures=images,
+            seed=seed,
+            threads=threads,
+            say=say,
+        )
     with shown(progress, "auditing", "pieces") as told:
         found = library.audit(
             manifest,

@@ -26,7 +26,7 @@ from featurekit.errors import WorkspaceError
 from featurekit.estimators._threads import one_blas_thread
 from featurekit.files import read_facts, write_facts, write_text
 from featurekit.findings import Finding, Severity
-from featurekit.networks.backbones import split_feature
+from featurekit.networks.backbones import here, split_feature
 from featurekit.networks.engines import usable_cores
 from featurekit.progress import Progress
 from featurekit.project import ComparisonFolder
@@ -190,7 +190,7 @@ def vectors_for(
                 )
         assert ledger is not None
         return load_embeddings(manifest, [ledger.recipes[name] for name in names], ledger.settings, store)
-    for name in sorted(ledger.recipes if ledger else (), key=_recognizes_at):
+    for name in sorted(here(ledger.recipes if ledger else ()), key=_recognizes_at):
         backbone, layer = split_feature(name)
         # A head says what it read; two faces with one answer are not one person. Pixels are no vector.
         if layer in backbone.heads or backbone.is_picture:

@@ -99,7 +99,7 @@ class Check:
     look: Callable[[Given], Finding]
 
 
-CHECKS: Registry[Check] = Registry("check", "featurekit.checks")
+CHECKS: Registry[Check] = Registry("check", "featurekit.checks", Check, "featurekit.checks")
 
 
 def lacking(name: str, what: str, advice: str) -> Finding:

@@ -2,11 +2,13 @@
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from featurekit.api.arguments import Words
 from featurekit.text import one_line
 
 if TYPE_CHECKING:
@@ -20,10 +22,16 @@ class _Printed(logging.Handler):
         typer.echo(getattr(record, "said_as", "warning: ") + one_line(record.getMessage()), err=True)
 
 
-def print_the_log() -> None:
-    """Print from now on what the library says beside its results."""
+@contextmanager
+def printed_log() -> Iterator[None]:
+    """Print what the library says beside its results, and let it name options."""
     log = logging.getLogger("featurekit")
-    log.handlers, log.propagate = [_Printed()], False
+    before = log.handlers, log.propagate
+    log.handlers, log.propagate, Words.are_options = [_Printed()], False, True
+    try:
+        yield
+    finally:
+        (log.handlers, log.propagate), Words.are_options = before, False
 
 
 def tell(text: str) -> None:

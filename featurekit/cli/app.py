@@ -29,7 +29,7 @@ from featurekit.cli import (
     report,
     weights,
 )
-from featurekit.cli._output import print_the_log
+from featurekit.cli._output import printed_log
 from featurekit.cli._signals import Stopped, told_to_stop
 from featurekit.cli._workspace import State
 from featurekit.errors import FeaturekitError
@@ -92,7 +92,6 @@ def _options(
         typer.echo(f"featurekit {__version__}")
         raise typer.Exit
     context.obj = State(Project(workspace))
-    print_the_log()
 
 
 def _keep_lines_of_examples(of: typer.Typer) -> None:
@@ -128,7 +127,7 @@ def main() -> None:
         codecs.register_error("featurekit", write_out)
         sys.stdout.reconfigure(errors="featurekit")
     try:
-        with told_to_stop():
+        with told_to_stop(), printed_log():
             app()
     except Stopped as stopped:
         typer.echo(one_line(f"stopped: {stopped.remark}"), err=True)

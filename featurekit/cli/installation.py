@@ -10,19 +10,23 @@ from featurekit.errors import WorkspaceError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from featurekit.checks.base import Check
     from featurekit.data.datasets import DatasetReader
     from featurekit.estimators import ClassifierKind
 
 
 def list_members(
     what: Annotated[
-        str | None, typer.Argument(help="backbones, models, detectors, datasets; all without.")
+        str | None,
+        typer.Argument(help="backbones, models, detectors, datasets or checks; all without."),
     ] = None,
 ) -> None:
-    """List what can be chosen.
+    """List what can be chosen, and the package that each member is from.
 
     Example: featurekit list backbones
     """
+    from featurekit.checks.audit import in_order
+    from featurekit.checks.base import CHECKS
     from featurekit.data.datasets import DATASETS
     from featurekit.estimators import CLASSIFIERS
     from featurekit.faces.detectors import DETECTORS
@@ -34,15 +38,23 @@ def list_members(
         "models": CLASSIFIERS,
         "detectors": DETECTORS,
         "datasets": DATASETS,
+        "checks": CHECKS,
     }
     if what and what not in kinds:
         raise WorkspaceError(unknown("list", what, list(kinds)))
     for kind in [what] if what else kinds:
-        head, rows = ["name", "what it is"], [[member.name, member.about] for member in kinds[kind]]
         title, say = _MORE.get(kind, ("weights", _here))
-        head.append(title)
-        rows = [[*row, say(member)] for row, member in zip(rows, kinds[kind], strict=True)]
-        print_table(head, rows, title=kind)
+        members: list[Any] = in_order() if kind == "checks" else list(kinds[kind])
+        rows = [
+            [
+                one.name,
+                one.title if kind == "checks" else one.about,
+                say(one),
+                str(kinds[kind].package_of(one.name)),
+            ]
+            for one in members
+        ]
+        print_table(["name", "what it is", title, "package"], rows, title=kind)
 
 
 def _here(member: Any) -> str:
@@ -58,6 +70,10 @@ def _terms(dataset: "DatasetReader") -> str:
     return dataset.licence
 
 
+def _severity(check: "Check") -> str:
+    return check.severity
+
+
 def _needs(kind: "ClassifierKind") -> str:
     from importlib.util import find_spec
 
@@ -71,6 +87,7 @@ def _needs(kind: "ClassifierKind") -> str:
 _MORE: "dict[str, tuple[str, Callable[[Any], str]]]" = {
     "models": ("needs", _needs),
     "datasets": ("terms", _terms),
+    "checks": ("at worst", _severity),
 }
 
 

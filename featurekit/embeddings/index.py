@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from featurekit.cache.keys import recipe_key
 from featurekit.embeddings.extractor import Extraction
 from featurekit.embeddings.recipe import Recipe, settings_from
 from featurekit.faces.settings import FaceSettings
@@ -56,8 +57,13 @@ class Ledger:
 def enter(
     ledger: Ledger | None, extraction: Extraction, settings: FaceSettings, asked: Mapping[str, str]
 ) -> Ledger:
-    """Return the ledger with one more extraction in it; other settings open a new one."""
-    if ledger is None or ledger.settings != settings:
+    """Return the ledger with one more extraction in it; faces that were found otherwise open a new one."""
+    faces = {recipe_key(recipe.faces) for recipe in extraction.recipes.values()}
+    if (
+        ledger is None
+        or ledger.settings != settings
+        or any(recipe_key(recipe.faces) not in faces for recipe in ledger.recipes.values())
+    ):
         ledger = Ledger(settings, {}, {}, {}, asked)
     costs = {name: dict(cost) for name, cost in ledger.costs.items()}
     for feature, recipe in extraction.recipes.items():

@@ -76,29 +76,48 @@ def vectors_of(
     _, one_pass = look_at(
         pictures, recipes, settings, faces, shelves, threads=threads, progress=progress, opened=opened
     )
-    statuses = ["not_extracted"] * len(photographs)
-    has_picture = np.flatnonzero(pictures.keys.any(axis=1))
-    known = np.delete(has_picture, faces.missing(pictures.keys[has_picture]))
-    if len(known):
-        of_known = faces.read(pictures.keys[known], ["status"])["status"]
-        for row, number in zip(known.tolist(), of_known.tolist(), strict=True):
-            statuses[row] = STATUSES[number]
+    statuses = _statuses(pictures.keys, faces)
     for broken, error in errors.items():
         statuses[broken] = error.status
-    vectors = np.full((len(photographs), sum(lengths)), np.nan, np.float32)
     found = np.flatnonzero([status == "ok" for status in statuses])
-    start = 0
-    for feature, length in zip(features, lengths, strict=True):
-        if len(found):
-            part = shelves[feature].read(pictures.keys[found], ["vectors"])["vectors"]
-            vectors[found, start : start + length] = part
-        start += length
+    parts = [(shelves[feature], length) for feature, length in zip(features, lengths, strict=True)]
     unread = dict(one_pass.unread) if one_pass else {}
     messages = []
     for row, status in enumerate(statuses):
         said = "" if status == "ok" else STATUS_MEANINGS[status]
         messages.append(str(errors[row]) if row in errors else unread.get(pictures.names[row], said))
-    return OfPhotographs(vectors, tuple(statuses), tuple(messages))
+    return OfPhotographs(_joined(pictures.keys, found, parts), tuple(statuses), tuple(messages))
+
+
+def _statuses(keys: NDArray[np.uint8], faces: Rows) -> list[str]:
+    """Return what became of each row, as far as its face is remembered."""
+    statuses = ["not_extracted"] * len(keys)
+    has_picture = np.flatnonzero(keys.any(axis=1))
+    known = np.delete(has_picture, faces.missing(keys[has_picture]))
+    if len(known):
+        of_known = faces.read(keys[known], ["status"])["status"]
+        for row, number in zip(known.tolist(), of_known.tolist(), strict=True):
+            statuses[row] = STATUSES[number]
+    return statuses
+
+
+def _joined(
+    keys: NDArray[np.uint8], found: NDArray[np.intp], parts: Sequence[tuple[Rows, int]]
+) -> NDArray[np.float32]:
+    """Return the vectors of all rows, NaN where there is none.
+
+    Args:
+        keys: of the rows.
+        found: rows that have a vector.
+        parts: where each part of a vector is remembered, and its length, in the order they are joined.
+    """
+    vectors = np.full((len(keys), sum(length for _, length in parts)), np.nan, np.float32)
+    start = 0
+    for shelf, length in parts:
+        if len(found):
+            vectors[found, start : start + length] = shelf.read(keys[found], ["vectors"])["vectors"]
+        start += length
+    return vectors
 
 
 def _pictures(photographs: Sequence[Photograph]) -> tuple[Pictures, dict[int, ImageError]]:

@@ -25,6 +25,7 @@ from featurekit.faces.settings import FaceSettings
 from featurekit.networks import weights
 from featurekit.networks.backbones import BACKBONES
 from featurekit.progress import Clock
+from featurekit.registry import BUILTIN
 
 # Pictures that a helper is given at once.
 CHUNK = 8
@@ -42,14 +43,17 @@ def fit_for_helpers(recipes: Mapping[str, Recipe], settings: FaceSettings) -> bo
     # A helper knows the members that come with featurekit, and none that a program has registered by itself.
     makers: list[Any] = [backbone.load or backbone.compute for backbone in backbones]
     makers.append(DETECTORS[settings.detector].open)
+    packages = {BACKBONES.package_of(backbone.name) for backbone in backbones}
+    packages.add(DETECTORS.package_of(settings.detector))
     # What runs on a GPU stays in this process.
     theirs = {recipe.backbone for recipe in recipes.values() if recipe.engine == "cpu"}
     sizes = [
         weights.path_of(one.weights).stat().st_size for one in backbones if one.weights and one.name in theirs
     ]
-    return sum(sizes) <= _SMALL_NETWORKS and all(
+    are_builtin = packages == {BUILTIN} and all(
         getattr(maker, "__module__", "").startswith("featurekit.") for maker in makers
     )
+    return are_builtin and sum(sizes) <= _SMALL_NETWORKS
 
 
 class HelperPool:

@@ -31,7 +31,8 @@ class Recipe:
         weights: sha256 of its weight file, "" where it has none.
         input_size: side of the crop, in pixels.
         template: where the landmarks were put.
-        normalization: what was done to the pixels first.
+        normalization: what was done to the pixels first; of a backbone that is not featurekit's own, also the
+            version of its code, as "code".
         mirrored: whether the vectors are the mean of the crop's and its mirror image's.
         precision: "fp32" or "bf16".
         engine: class of engine, whose members agree to the last bit: "cpu" or "cuda".
@@ -91,6 +92,7 @@ def make_recipes(
         backbone, layer = split_feature(feature)
         if backbone.weights and not weights.present(backbone.weights):
             weights.read(backbone.weights)  # says what is missing and how to get it
+        code = {"code": backbone.code} if backbone.code else {}
         for name in dict.fromkeys((layer, *backbone.heads)):
             recipe = Recipe(
                 faces=settings.recipe(),
@@ -100,7 +102,7 @@ def make_recipes(
                 input_size=backbone.input_size,
                 template=backbone.template,
                 # As JSON gives it back, lists for tuples, so that a recipe equals itself when it is read.
-                normalization=json.loads(json.dumps(asdict(backbone.normalization))),
+                normalization=json.loads(json.dumps(asdict(backbone.normalization) | code)),
                 precision=precision if backbone.weights else "fp32",
                 engine=device if backbone.weights else "cpu",
                 mirrored=mirrored and not backbone.is_picture,

@@ -1,6 +1,6 @@
 """The vectors of the faces found, read back in the manifest's order and joined over networks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from featurekit.cache.shelf import Shelf
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.recipe import Recipe, row_keys
-from featurekit.errors import EmbeddingError, WorkspaceError
+from featurekit.errors import EmbeddingError, UnknownNameError, WorkspaceError
 from featurekit.faces.face import STATUSES
 from featurekit.faces.settings import FaceSettings
 
@@ -62,6 +62,21 @@ def row_statuses(manifest: Manifest, keys: NDArray[np.uint8], faces: Shelf) -> N
     return statuses
 
 
+def faces_recipe(settings: FaceSettings, recipes: Iterable[Recipe]) -> Mapping[str, Any]:
+    """Return the recipe of the faces that vectors were made of.
+
+    Args:
+        settings: how the faces were found.
+        recipes: of the vectors; asked where the package that the detector came from has been removed.
+    """
+    try:
+        return settings.recipe()
+    except UnknownNameError:
+        for recipe in recipes:
+            return recipe.faces
+        raise
+
+
 def load_embeddings(
     manifest: Manifest, recipes: Sequence[Recipe], settings: FaceSettings, store: Store
 ) -> Vectors:
@@ -77,7 +92,7 @@ def load_embeddings(
         WorkspaceError: nothing was extracted by one of these recipes.
     """
     keys = row_keys(manifest, settings)
-    statuses = row_statuses(manifest, keys, store.shelf("faces", settings.recipe()))
+    statuses = row_statuses(manifest, keys, store.shelf("faces", faces_recipe(settings, recipes)))
     rows = np.flatnonzero(statuses == STATUSES.index("ok"))
     parts = []
     for recipe in recipes:

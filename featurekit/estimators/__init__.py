@@ -203,7 +203,9 @@ class ClassifierKind:
         return (*PLAIN_TYPES, *self.trusted_types)
 
 
-CLASSIFIERS: Registry[ClassifierKind] = Registry("classifier", "featurekit.estimators")
+CLASSIFIERS: Registry[ClassifierKind] = Registry(
+    "classifier", "featurekit.estimators", ClassifierKind, "featurekit.estimators"
+)
 
 
 def classifier(

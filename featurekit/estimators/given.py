@@ -6,9 +6,10 @@ an estimator is read only if scikit-learn itself has a class of its name.
 
 import importlib
 import inspect
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from featurekit.data.targets import Target
 from featurekit.errors import ModelError, UnknownNameError
 from featurekit.estimators import CLASSIFIERS, Classifier, ClassifierKind
 from featurekit.estimators._parameters import NO_PROBABILITIES as NO_PROBABILITIES
@@ -26,7 +27,8 @@ _SAVED = (
     "sklearn.svm._classes.LinearSVC",
     "sklearn.svm._classes.LinearSVR",
 )
-_INSIDE = (
+# What one that is made by as_classifier() may hold.
+INSIDE = (
     "featurekit.estimators._given.Given",
     "numpy.random.mtrand.RandomState",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
@@ -100,37 +102,65 @@ def kind_of(estimator: Any, name: str | None = None) -> ClassifierKind:
     Raises:
         ModelError: it is no classifier and no regressor, or cannot be cloned.
     """
+    own = name or type(estimator).__name__
+    if own in CLASSIFIERS.names():
+        raise ModelError(
+            f"{_path(estimator)} cannot be called {own} here: that is a classifier of"
+            f" {CLASSIFIERS.package_of(own)}."
+        )
+    kind = kind_to_register(estimator, own)
+    return kind if own == type(estimator).__name__ else replace(kind, trusted_types=())
+
+
+def kind_to_register(estimator: Any, name: str, trusted_types: Sequence[str] = ()) -> ClassifierKind:
+    """Return an estimator of scikit-learn as a classifier that can be registered under a name.
+
+    Args:
+        estimator: an object, fitted or not; it is not changed, each fit takes a clone.
+        name: what it is called.
+        trusted_types: dotted names of what a fitted one is made of, beside plain values and arrays. An
+            estimator of scikit-learn's own whose files are safe to read needs none.
+
+    Raises:
+        ModelError: it is no classifier and no regressor, or cannot be cloned.
+    """
     from sklearn.base import clone, is_classifier, is_regressor
 
-    from featurekit.estimators._given import Given
-
+    can_say = hasattr(estimator, "__sklearn_tags__")  # what is no estimator at all cannot
+    of_classes, of_years = can_say and is_classifier(estimator), can_say and is_regressor(estimator)
+    path = _path(estimator)
+    if not (of_classes or of_years):
+        raise ModelError(f"{path} is no classifier and no regressor of scikit-learn.")
     try:
         clone(estimator)
     except Exception as error:  # it does not keep what it was made with, as scikit-learn asks
         raise ModelError(
             f"{type(estimator).__name__} cannot be cloned: {first_line(error).rstrip('.')}."
         ) from error
-    of_classes, of_years = is_classifier(estimator), is_regressor(estimator)
-    path = f"{type(estimator).__module__}.{type(estimator).__qualname__}"
-    if not (of_classes or of_years):
-        raise ModelError(f"{path} is no classifier and no regressor of scikit-learn.")
-
-    def make(target: Target, random_state: int, n_jobs: int) -> Classifier:
-        made: Classifier = Given(model=clone(estimator), random_state=random_state, n_jobs=n_jobs)
-        return made
-
-    own = name or type(estimator).__name__
-    if own in CLASSIFIERS.names():
-        raise ModelError(f"{path} cannot be called {own} here: that is a classifier of featurekit's.")
-    is_saved = own == type(estimator).__name__ and path.startswith(_SAVED)
+    saved = (path,) if path.startswith(_SAVED) else ()
+    types = (*saved, *trusted_types)
     return ClassifierKind(
-        name=own,
+        name=name,
         about=f"{path}, with its own parameters, on vectors that are not scaled",
-        make=make,
+        make=lambda target, random_state, n_jobs: as_classifier(clone(estimator), random_state, n_jobs),
         reads_target=lambda target: target.is_regression == of_years,
         is_given=True,
-        trusted_types=(*_INSIDE, path) if is_saved else (),
+        trusted_types=(*INSIDE, *types) if types else (),
     )
+
+
+def as_classifier(estimator: Any, random_state: int, n_jobs: int) -> Classifier:
+    """Return any estimator of scikit-learn as a comparison fits it; one that is made for that as it is."""
+    from featurekit.estimators._given import Given
+
+    made: Classifier = estimator
+    if not all(hasattr(estimator, name) for name in ("validate", "use", "bytes_needed", "shown_parameters")):
+        made = Given(model=estimator, random_state=random_state, n_jobs=n_jobs)
+    return made
+
+
+def _path(estimator: Any) -> str:
+    return f"{type(estimator).__module__}.{type(estimator).__qualname__}"
 
 
 def kind_of_saved(name: str) -> ClassifierKind:

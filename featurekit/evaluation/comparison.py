@@ -16,6 +16,7 @@ from featurekit.embeddings.recipe import describe_weights, row_keys
 from featurekit.embeddings.vectors import (
     Vectors,
     check_extracted,
+    faces_recipe,
     load_embeddings,
     row_statuses,
     without_vectors,
@@ -199,7 +200,9 @@ class Comparison:
         """
         threads = threads or usable_cores()
         keys = row_keys(self.manifest, ledger.settings)
-        statuses = row_statuses(self.manifest, keys, store.shelf("faces", ledger.settings.recipe()))
+        statuses = row_statuses(
+            self.manifest, keys, store.shelf("faces", faces_recipe(ledger.settings, ledger.recipes.values()))
+        )
         shared = _Shared(ledger, store, statuses, models_folder, jobs or threads, command, say)
         ready, plans = self._made_ready(plans, shared, rare=rare, skip=skip, device=device)
         ready._begin(models_folder, say)
@@ -408,6 +411,8 @@ class Comparison:
                 statuses=shared.statuses,
                 threads=threads,
                 trainings=out.trainings,
+                classifier=one.kind.name,
+                trained=one.networks,
             ),
             seed=self.seed,
             command=shared.command,

@@ -15,7 +15,7 @@ from featurekit.errors import EngineError, ModelError, TargetError, UnknownNameE
 from featurekit.estimators import CLASSIFIERS, MACHINERY, ClassifierKind, fresh, settable
 from featurekit.estimators.given import classifier_named
 from featurekit.evaluation.readiness import LeftOut
-from featurekit.networks.backbones import Backbone, split_feature
+from featurekit.networks.backbones import Backbone, here, split_feature
 from featurekit.registry import unknown
 
 # What classifiers that read crops read.
@@ -122,7 +122,7 @@ def plan(
                 chosen = _networks(kind, features, join)
             else:
                 # A floor looks at no vector: always the same one, so that it stands in a comparison once.
-                chosen = [(next(iter(ledger.recipes)),)] if kind.is_baseline else sets
+                chosen = [(_some_here(ledger),)] if kind.is_baseline else sets
             fitting = _fitting_variations(kind, target, variations)
             plans += [Plan(target, parts, kind, changes, asked) for parts in chosen for changes in fitting]
     _check_all_are_used(plans, [kind.name for kind in asked_for], variations)
@@ -282,12 +282,28 @@ def _parts(text: str) -> list[tuple[Backbone, str]]:
     return parts
 
 
+def _some_here(ledger: Ledger) -> str:
+    """Return the first feature that was extracted and whose network is here.
+
+    Raises:
+        WorkspaceError: there is none.
+    """
+    found = here(ledger.recipes)
+    if not found:
+        raise WorkspaceError(
+            f"What was extracted ({', '.join(ledger.recipes)}) is of networks that no installed package has."
+            " Install the package they came from, or extract others: featurekit extract."
+        )
+    return found[0]
+
+
 def _feature_sets(ledger: Ledger, features: Sequence[str] | None, join: bool) -> list[tuple[str, ...]]:
     if features is None:
         # A head is read by the model it belongs to, and by others only when asked for.
-        heads = [f for f in ledger.recipes if split_feature(f)[1] in split_feature(f)[0].heads]
+        known = here(ledger.recipes)
+        heads = [f for f in known if split_feature(f)[1] in split_feature(f)[0].heads]
         # Pixels are read by networks that are trained on them, and by others only when asked for.
-        single = [f for f in ledger.recipes if f not in heads and f != PIXELS]
+        single = [f for f in known if f not in heads and f != PIXELS]
         sets: list[tuple[str, ...]] = [(f,) for f in single]
         if len(single) > 1:
             sets = [tuple(single)] if join else [*sets, tuple(single)]

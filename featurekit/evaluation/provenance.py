@@ -5,6 +5,7 @@ import os
 import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
@@ -14,14 +15,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featurekit.data.datasets import DATASETS
 from featurekit.data.manifest import Manifest
 from featurekit.data.splits import FoldSet
 from featurekit.embeddings.index import Ledger
 from featurekit.embeddings.recipe import Recipe
-from featurekit.estimators import Classifier
+from featurekit.errors import UnknownNameError
+from featurekit.estimators import CLASSIFIERS, Classifier
 from featurekit.evaluation.results import Run
+from featurekit.faces.detectors import DETECTORS
 from featurekit.faces.face import STATUSES
+from featurekit.networks.backbones import BACKBONES
 from featurekit.networks.engines import usable_cores
+from featurekit.registry import BUILTIN, Registry
 from featurekit.version import __version__
 
 
@@ -36,6 +42,8 @@ def made_with(
     statuses: NDArray[np.uint8],
     threads: int,
     trainings: Sequence[Mapping[str, Any]],
+    classifier: str,
+    trained: Sequence[str],
 ) -> dict[str, Any]:
     """Return what a run keeps of all that it was made with.
 
@@ -49,12 +57,22 @@ def made_with(
         statuses: what became of each row of the manifest, shape (n_rows,).
         threads: how many all folds together had.
         trainings: how the network of each fold was trained.
+        classifier: name of the classifier.
+        trained: names of networks that it trained further.
     """
     return {
         "recipes": tuple(asdict(recipe) for recipe in recipes),
         "weights": tuple(weights),
         "hardware": _hardware(ledger, features, threads, trainings),
-        "versions": versions(),
+        "versions": versions()
+        | packages_of(
+            {
+                DATASETS: [manifest.name],
+                DETECTORS: [ledger.settings.detector],
+                BACKBONES: [*(recipe.backbone for recipe in recipes), *trained],
+                CLASSIFIERS: [classifier],
+            }
+        ),
         "folds": {
             "number": folds.n_folds,
             "kind": folds.kind,
@@ -153,6 +171,34 @@ def versions() -> dict[str, str]:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             found[name] = __version__ if name == "featurekit" else "not installed"
+    return found
+
+
+def packages_of(members: Mapping[Registry[Any], Sequence[str]]) -> dict[str, str]:
+    """Return where members that are not featurekit's own come from: "backbone name" → "package version".
+
+    Args:
+        members: the registry of each kind → names of members.
+    """
+    found = {}
+    for registry, names in members.items():
+        for name in dict.fromkeys(names):
+            # What was prepared or extracted with a member outlives it; scikit-learn's own are no members.
+            with suppress(UnknownNameError):
+                package = registry.package_of(name)
+                if package != BUILTIN:
+                    found[f"{registry.kind} {name}"] = str(package)
+    return found
+
+
+def packages_now(then: Mapping[str, str]) -> dict[str, str]:
+    """Return where the members that packages_of() noted in the versions of a run come from now."""
+    registries = {registry.kind: registry for registry in (DATASETS, DETECTORS, BACKBONES, CLASSIFIERS)}
+    found = {}
+    for what in then:
+        kind, _, name = what.rpartition(" ")
+        if kind in registries:
+            found[what] = packages_of({registries[kind]: [name]}).get(what, "not installed")
     return found
 
 

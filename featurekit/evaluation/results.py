@@ -53,7 +53,8 @@ class Run:
         recipes: the Recipe of each part of the feature set.
         weights: name, sha256, and the three licences of each weight file that took part.
         hardware: what was asked for and what was got (engine, device, precision, processor, cores, memory).
-        versions: of python, featurekit and each library that decides numbers.
+        versions: of python, featurekit and each library that decides numbers; and "backbone name" → "package
+            version" of each backbone, detector, data set and classifier that is not featurekit's own.
         folds: {"number", "kind" ("official" or "made"), "seed", "sha256"}.
         scored_on: hashes of the "rows", "labels" and "subjects" that it learned from and was scored on; empty
             where an older version fitted it. See featurekit.evaluation.comparable.set_apart().

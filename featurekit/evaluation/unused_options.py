@@ -178,7 +178,7 @@ def unused_of_extract(
     Raises:
         WorkspaceError: an option concerns nothing that is extracted; the message says what to type instead.
     """
-    if DETECTORS[detector].weights is None and choose in ("largest", "only"):
+    if not DETECTORS[detector].searches and choose in ("largest", "only"):
         raise WorkspaceError(
             f"--choose {choose} has no effect with --detector {detector}: the whole picture is the one face."
             " Leave it out."

@@ -52,7 +52,7 @@ class FaceSettings:
         return {
             "decoding": dict(images.DECODING),
             "detector": self.detector,
-            "detector_settings": dict(DETECTORS[self.detector].settings),
+            "detector_settings": DETECTORS[self.detector].facts,
             "detector_weights": self.weights_sha256,
             "attempts": [list(attempt) for attempt in self.attempts],
             "choose": self.choose,
@@ -77,10 +77,12 @@ def default_settings(
         WeightsError: the detector has no use for weights, or the file cannot be read.
     """
     own = DETECTORS[detector].weights
-    if own is None:  # nothing is looked for, so nothing is gained by looking again
-        if detector_weights:
-            raise WeightsError(f"The detector {detector} has no weights to choose.")
+    if own is None and detector_weights:
+        raise WeightsError(f"The detector {detector} has no weights to choose.")
+    if not DETECTORS[detector].searches:  # nothing is looked for, so nothing is gained by looking again
         return FaceSettings(detector=detector, choose=choose, attempts=((32, 0.0),))
+    if own is None:
+        return FaceSettings(detector=detector, choose=choose)
     name = str(detector_weights or own)
     sha256 = weights.sha256_of(name) if name in weights_table.WEIGHTS else weights.adopt(Path(name))
     return FaceSettings(detector=detector, choose=choose, weights_sha256=sha256)

@@ -8,7 +8,7 @@ is its card. A model reads vectors of its own recipe and refuses all others.
 
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,12 @@ from featurekit.embeddings.recipe import Recipe, make_recipes, settings_from
 from featurekit.errors import FeaturekitError, ModelError, UnknownNameError
 from featurekit.estimators import Classifier, ClassifierKind
 from featurekit.estimators.given import kind_of_saved
+from featurekit.faces.detectors import DETECTORS
 from featurekit.faces.settings import FaceSettings
 from featurekit.inference.archive import read_bundle, write_bundle
 from featurekit.inference.card import card
 from featurekit.inference.learned import from_file, to_file
-from featurekit.networks.backbones import split_feature
+from featurekit.networks.backbones import BACKBONES, split_feature
 from featurekit.uncertainty.calibration import Calibration
 from featurekit.uncertainty.temperature import apply_temperature
 
@@ -155,9 +156,9 @@ class TrainedModel:
             kind = kind_of_saved(self.classifier)
         except UnknownNameError as error:
             raise ModelError(
-                f"{self.name} cannot be saved: '{self.classifier}' is a name of your own, so that nobody could"
-                " tell what a file of it may hold. Saved are registered models, and scikit-learn's under the"
-                " names of their classes."
+                f"{self.name} cannot be saved: '{self.classifier}' is a name of your own, so that nobody"
+                " could tell what a file of it may hold. Saved are registered models, and scikit-learn's"
+                " under the names of their classes."
             ) from error
         file_name, facts, data = to_file(kind, self.estimator, self.name)
         content = {
@@ -183,7 +184,7 @@ class TrainedModel:
         """
         content, file_name, data = read_bundle(folder)
         try:
-            kind = kind_of_saved(content["classifier"])
+            kind = _installed(kind_of_saved, content["classifier"], "is a model of")
             target = Target.from_json(content["target"])
             model = cls(
                 name=content["name"],
@@ -197,14 +198,36 @@ class TrainedModel:
                 calibration=Calibration.from_json(content["calibration"]) if content["calibration"] else None,
                 folder=folder,
             )
-            model.settings.recipe()  # which asks for its detector
+            _installed(lambda detector: DETECTORS[detector], model.settings.detector, "finds faces with")
+            for recipe in model.recipes:
+                _installed(lambda name: BACKBONES[name], recipe.backbone, "reads vectors of")
             _check_answers(model, kind)
+        except _NotInstalledError as error:
+            raise ModelError(f"{folder} {error}") from error
         except (*_UNFIT, FeaturekitError) as error:
             said = str(error).strip().partition("\n")[0]
             if not isinstance(error, ValueError | FeaturekitError):
                 said = ": ".join(filter(None, (type(error).__name__, said)))
             raise ModelError(f"{folder} cannot be used here: {said}") from error
         return model
+
+
+class _NotInstalledError(ModelError):
+    """A model needs a member that is not here: that of a plug-in, or of no package at all."""
+
+
+def _installed(look_up: Callable[[str], Any], name: str, needs: str) -> Any:
+    """Return the member of a name that a model's file says.
+
+    Raises:
+        _NotInstalledError: it is not here.
+    """
+    try:
+        return look_up(name)
+    except UnknownNameError as error:
+        raise _NotInstalledError(
+            f"{needs} '{name}', which no installed package has. Install the package it came from."
+        ) from error
 
 
 def _check_answers(model: TrainedModel, kind: ClassifierKind) -> None:

@@ -24,6 +24,7 @@ from typing import Any
 from featurekit.findings import Finding, Severity
 from featurekit.networks import weights, weights_table
 from featurekit.networks.engines import usable_cores
+from featurekit.registry import BUILTIN, SESSION, Package, problems
 from featurekit.text import first_line
 from featurekit.version import __version__
 
@@ -71,6 +72,7 @@ def diagnose(workspace: Path | None = None) -> list[Finding]:
         check_processor(),
         check_threads(),
         check_weights(),
+        *check_plugins(),
         *check_disk([workspace or Path.cwd(), weights.home()]),
     ]
 
@@ -372,6 +374,28 @@ def check_weights() -> Finding:
         message = f"builtin weights missing {where}: {', '.join(missing)}"
         return _found("weights", "error", message, "featurekit weights fetch builtin")
     return _found("weights", "ok", f"{', '.join(present)} {where}")
+
+
+def check_plugins() -> list[Finding]:
+    """Say which installed packages add members, and what is wrong with those that cannot."""
+    from featurekit.checks.base import CHECKS
+    from featurekit.data.datasets import DATASETS
+    from featurekit.estimators import CLASSIFIERS
+    from featurekit.faces.detectors import DETECTORS
+    from featurekit.networks.backbones import BACKBONES
+
+    added: dict[Package, list[str]] = {}
+    for registry in (BACKBONES, CLASSIFIERS, DATASETS, DETECTORS, CHECKS):
+        for name in registry.names():
+            package = registry.package_of(name)
+            if package not in (BUILTIN, SESSION):
+                added.setdefault(package, []).append(f"{registry.kind} {name}")
+    found = [_found("plug-ins", "ok", f"{package}: {', '.join(of)}") for package, of in added.items()]
+    wrong = [
+        _found("plug-ins", "warning", f"{one.package}: {one.reason}", f"pip uninstall {one.package.name}")
+        for one in problems()
+    ]
+    return [*found, *wrong] or [_found("plug-ins", "ok", "none is installed")]
 
 
 def check_disk(folders: Sequence[Path], enough: int = ENOUGH_BYTES) -> list[Finding]:

@@ -24,7 +24,7 @@ from featurekit.embeddings.recipe import Recipe, make_recipes, row_keys, setting
 from featurekit.embeddings.worker import Looked, Looker, Task
 from featurekit.errors import FeaturekitError, StoreError, WorkspaceError
 from featurekit.evaluation.outcomes import read_predictions
-from featurekit.evaluation.provenance import processor, versions
+from featurekit.evaluation.provenance import packages_now, processor, versions
 from featurekit.evaluation.results import Run, some_runs
 from featurekit.faces.find import open_finder
 from featurekit.faces.settings import FaceSettings
@@ -352,7 +352,10 @@ def _surroundings(runs: Sequence[Run], achieved: Mapping[str, Mapping[str, str]]
     found: dict[str, None] = {}
     here, now = processor(), versions()
     for run in runs:
-        pairs = [(name, run.versions.get(name, "unknown"), version) for name, version in now.items()]
+        packages = packages_now(run.versions)
+        pairs = [
+            (name, run.versions.get(name, "unknown"), version) for name, version in (now | packages).items()
+        ]
         pairs.append(("processor", str(run.hardware.get("processor")), here))
         for network, got in run.hardware.get("got", {}).items():
             again = achieved.get(network, got)

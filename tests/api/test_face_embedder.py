@@ -19,6 +19,7 @@ from featurekit.api.face_embedder import FaceEmbedder
 from featurekit.api.project import Project
 from featurekit.cache.store import Store
 from featurekit.data.prepare import prepare
+from featurekit.embeddings import extractor
 from featurekit.embeddings import open_networks as opening
 from featurekit.embeddings.extractor import extract
 from featurekit.embeddings.recipe import make_recipes
@@ -62,6 +63,24 @@ def test_vectors_equal_those_of_an_extraction_to_the_last_bit(
     np.testing.assert_array_equal(found, known.vectors)
     backwards = embedder.transform(list(photos["file"])[::-1])
     np.testing.assert_array_equal(backwards[::-1], known.vectors)
+
+
+def test_vectors_equal_those_of_embed_and_have_the_same_names(X, photos):
+    embedder = FaceEmbedder(**SIMPLE).set_output(transform="pandas")
+    table = embedder.fit_transform(photos["file"])
+    np.testing.assert_array_equal(table.to_numpy(), X.vectors)
+    assert list(table.columns) == list(X.frame().columns)
+
+
+@pytest.mark.slow
+def test_helper_processes_give_the_same_bits_and_are_told_whole_paths(photos, monkeypatch, tmp_path):
+    monkeypatch.setattr(extractor, "HELPERS_FROM", 10)
+    alone = FaceEmbedder(**SIMPLE).transform(photos["file"])
+    monkeypatch.chdir(Path(photos["file"][0]).parent)
+    names = [Path(name).name for name in photos["file"]]
+    monkeypatch.setattr(opening, "open_networks", lambda *_: pytest.fail("a network was opened here"))
+    together = FaceEmbedder(**{**SIMPLE, "n_jobs": 2}).transform(names)
+    np.testing.assert_array_equal(together, alone)
 
 
 @pytest.mark.weights

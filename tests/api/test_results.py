@@ -199,6 +199,36 @@ def test_parameters_are_compared_and_a_misspelt_one_is_an_error(data, X, how):
         fk.evaluate(data, X, "svm", target="gender", parameters={"c": 1}, **how)
 
 
+def test_an_argument_without_effect_is_an_error_in_the_words_of_a_function(data, X, how):
+    """The command line names options; here the same message names arguments."""
+    with pytest.raises(WorkspaceError, match=r"^tune has no effect.*e\.g\. model svm"):
+        fk.evaluate(data, X, "majority", target="gender", tune=True, **how)
+    with pytest.raises(WorkspaceError, match=r"^features has no effect"):
+        fk.evaluate(data, "mean_color", "majority", target="gender", **how)
+    with pytest.raises(fk.FeaturekitError, match=r"^mirror has no effect"):
+        fk.embed(data, "pixels", detector="whole_image", mirror=True, project=how["project"])
+
+
+def test_the_splits_of_a_comparison_are_those_of_scikit_learn_and_skore(data, X, how):
+    """An estimator of scikit-learn's has the same scores in evaluate() and on the splits that it gives."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import cross_val_score
+
+    results = fk.evaluate(data, X, LogisticRegression(C=0.5), target="gender", **how)
+    splits = results.splits(X)
+    y = X.labels("gender")
+    scores = cross_val_score(LogisticRegression(C=0.5), X.vectors, y, cv=splits)
+    run = results["LogisticRegression"].run
+    assert scores.tolist() == run.scores["exact"]["folds"]
+    for train, test in splits:
+        assert not set(X.subjects[train]) & set(X.subjects[test])
+
+
+def test_a_result_that_is_not_fitted_says_how_to_fit_it(results):
+    with pytest.raises(ModelError, match=r"First: model = result\.fit\(data, X\)"):
+        results.best("gender").predict(["photo.jpg"])
+
+
 def test_a_later_evaluation_stands_beside_the_earlier_one(data, X, how, project):
     fk.evaluate(data, X, "svm", target="gender", **how)
     fk.evaluate(data, X, "logistic_regression", target="gender", **how)

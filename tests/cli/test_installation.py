@@ -2,10 +2,34 @@
 
 import pytest
 
+from featurekit import registry
+from featurekit.faces.detectors import DETECTORS
+from featurekit.ops.doctor import check_plugins
+from featurekit.version import __version__
 
-@pytest.mark.parametrize("what", ["backbones", "models", "detectors", "datasets"])
+
+@pytest.mark.parametrize("what", ["backbones", "models", "detectors", "datasets", "checks"])
 def test_what_can_be_chosen_is_listed(featurekit, what):
     code, output, _ = featurekit("list", what)
     assert code == 0
     known = {"backbones": "vgg16", "models": "svm", "detectors": "centerface", "datasets": "adience"}
-    assert known[what] in output
+    rows = [line.split("\t") for line in output.splitlines()]
+    assert rows[1][-1] == "package"
+    (row,) = [row for row in rows if row[0] == {"checks": "inflation", **known}[what]]
+    assert row[-1] == f"featurekit {__version__}"
+
+
+def test_a_plug_in_that_cannot_be_used_is_one_line_beside_the_list(featurekit, tmp_path, monkeypatch):
+    about = tmp_path / "broken_plugin-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-plugin\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[featurekit.detectors]\nbroken = no_such_module\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(registry, "_problems", {})
+    monkeypatch.setattr(DETECTORS, "_has_plugins", False)
+    code, output, errors = featurekit("list", "detectors")
+    assert code == 0
+    assert "centerface" in output
+    (line,) = errors.splitlines()
+    assert "The plug-in broken-plugin 1.0 is not used, because it cannot be imported: " in line
+    assert [finding.severity for finding in check_plugins()] == ["warning"]

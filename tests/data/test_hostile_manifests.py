@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from featurekit.cli._output import SHOWN
+from featurekit.api.telling import SHOWN
 from featurekit.data.datasets import DATASETS
 from featurekit.data.manifest import REASONS, Manifest
 

@@ -446,8 +446,8 @@ ATTACKS = (
         "another classifier's", "forest", put("classifier", "logistic_regression"), "not allowed: .*ForestCl"
     ),
     Attack("scikit-learn's own", "linear", put("classifier", "GaussianNB"), "not allowed: .*LinearCl"),
-    Attack("a class by its path", "linear", put("classifier", "os.system"), "Unknown classifier"),
-    Attack("a pipeline by its name", "linear", put("classifier", "Pipeline"), "Unknown classifier"),
+    Attack("a class by its path", "linear", put("classifier", "os.system"), "no installed"),
+    Attack("a pipeline by its name", "linear", put("classifier", "Pipeline"), "no installed"),
     Attack("years for classes, sealed", "linear", swap, "holds a LinearRegressor, which is no fitted"),
     Attack("numbers that are none", "linear", estimator(lambda e: e.model_.coef_.fill(np.nan)), "NaN|nan"),
     Attack(
@@ -531,7 +531,7 @@ ATTACKS = (
     Attack("from the future", "linear", put("schema", 10**6), "another version"),
     Attack("key too many", "linear", put("hook", "os.system"), "must be a record of"),
     Attack("key of a target too many", "linear", put("target.__class__", "x"), "target must be a record of"),
-    Attack("unknown classifier", "linear", put("classifier", "os.system"), "Unknown classifier 'os.system'"),
+    Attack("unknown classifier", "linear", put("classifier", "os.system"), "of 'os.system', which no"),
     Attack("classifier by its path", "linear", put("classifier", "../evil"), "classifier must be"),
     Attack("path for a name", "linear", put("name", "../../outside/pwned"), "name must be"),
     Attack("name with a NUL", "linear", put("name", "a\0b"), "name must be"),
@@ -549,12 +549,12 @@ ATTACKS = (
     Attack("not a number", "linear", put("training.n_faces", float("nan")), "finite"),
     Attack("without an end", "years", put("settings.attempts.0", [float("inf"), 0]), "number from"),
     Attack("frame of a million", "linear", put("settings.attempts.0", [32 * 10**6, 0]), "number from"),
-    Attack("detector of none", "linear", put("settings.detector", "evil"), "Unknown detector|another recipe"),
+    Attack("detector of none", "linear", put("settings.detector", "evil"), "with 'evil', which no"),
     Attack(
         "path for a hash", "linear", put("settings.weights_sha256", "../../outside/secret.csv"), "such a text"
     ),
     Attack("path for weights", "linear", put("recipes.0.weights", "/etc/passwd"), "such a text"),
-    Attack("unknown backbone", "linear", put("recipes.0.backbone", "evil"), "Unknown backbone 'evil'"),
+    Attack("unknown backbone", "linear", put("recipes.0.backbone", "evil"), "of 'evil', which no"),
     Attack("unknown layer", "linear", put("recipes.0.layer", "evil"), "Unknown layer"),
     Attack("crop of 10^12", "linear", put("recipes.0.input_size", 10**12), "number from"),
     Attack("no recipes", "linear", put("recipes", []), "list of"),

@@ -88,7 +88,9 @@ class DatasetReader:
         return tuple(inspect.signature(self.read).parameters)
 
 
-DATASETS: Registry[DatasetReader] = Registry("data set", "featurekit.data.datasets")
+DATASETS: Registry[DatasetReader] = Registry(
+    "data set", "featurekit.data.datasets", DatasetReader, "featurekit.datasets"
+)
 
 
 def dataset(name: str, *, about: str, licence: str) -> Callable[[Callable[..., RawRows]], DatasetReader]:

@@ -49,6 +49,10 @@ class Detector:
         weights: its entry in the table of weights, or None where it needs none.
         settings: everything else that decides what it finds (threshold, overlap, ...); part of the Recipe.
         open: (weights file's bytes or b"", device, precision, threads) → a detector ready to run.
+        searches: whether it looks for faces, so that it is shown frames of several sizes; False for one that
+            takes every picture for a face.
+        version: of the code that finds faces, for a detector that is not featurekit's own; another version
+            is another recipe. "" for the version of its package.
     """
 
     name: str
@@ -56,6 +60,16 @@ class Detector:
     weights: str | None
     open: Callable[[bytes, str, str, int], FaceFinder]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    searches: bool = True
+    version: str = ""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a recipe holds of it: its settings, and the version of code that is not featurekit's own."""
+        code = DETECTORS.code_of(self.name, self.version)
+        return {**self.settings, "code": code} if code else dict(self.settings)
 
 
-DETECTORS: Registry[Detector] = Registry("detector", "featurekit.faces.detectors")
+DETECTORS: Registry[Detector] = Registry(
+    "detector", "featurekit.faces.detectors", Detector, "featurekit.detectors"
+)

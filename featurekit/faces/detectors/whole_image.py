@@ -19,5 +19,6 @@ DETECTORS.add(
         "no detection: the picture is the face; no landmarks",
         None,
         lambda weights, device, precision, threads: whole_image,
+        searches=False,
     )
 )

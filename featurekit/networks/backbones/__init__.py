@@ -4,7 +4,8 @@ A backbone is one file here: facts in the decorator, the network in the function
 Its vectors are named ``backbone`` (its default layer) or ``backbone:layer``.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,8 @@ class Backbone:
         is_picture: whether its vector is the crop itself, as bytes: what classifiers that read crops read.
         recognizes: layers that were trained to tell people apart, the best one first: in these the audit
             looks for the same person on both sides of a split.
+        version: of the code that computes its vectors, for a backbone that is not featurekit's own; another
+            version is another recipe. "" for the version of its package.
     """
 
     name: str
@@ -55,11 +58,17 @@ class Backbone:
     compute: Callable[[NDArray[np.uint8]], NDArray[Any]] | None = None
     is_picture: bool = False
     recognizes: tuple[str, ...] = ()
+    version: str = ""
 
     @property
     def default_layer(self) -> str:
         """The layer that the backbone's own name stands for."""
         return next(iter(self.layers))
+
+    @property
+    def code(self) -> str:
+        """The version of its code, as recipes hold it; "" for one of featurekit's own."""
+        return BACKBONES.code_of(self.name, self.version)
 
     def check_layer(self, layer: str) -> str:
         """Return the layer, or refuse one that the backbone does not have."""
@@ -82,7 +91,9 @@ class Backbone:
             self.load(weights, layers),
             input_size=self.input_size,
             normalization=self.normalization,
-            identity=f"{self.name} {sha256(weights).hexdigest()} {' '.join(layers)}",
+            identity=" ".join(
+                filter(None, (self.name, self.code, sha256(weights).hexdigest(), *layers)),
+            ),
         )
         return open_session(network, device=device, precision=precision, threads=threads)
 
@@ -117,7 +128,9 @@ class _Computed:
         return [self._compute(pixels)]
 
 
-BACKBONES: Registry[Backbone] = Registry("backbone", "featurekit.networks.backbones")
+BACKBONES: Registry[Backbone] = Registry(
+    "backbone", "featurekit.networks.backbones", Backbone, "featurekit.backbones"
+)
 
 
 def backbone(name: str, **facts: Any) -> Callable[[Callable[[bytes, Sequence[str]], Network]], Backbone]:
@@ -127,6 +140,20 @@ def backbone(name: str, **facts: Any) -> Callable[[Callable[[bytes, Sequence[str
         return BACKBONES.add(Backbone(name=name, load=load, **facts))
 
     return register
+
+
+def here(features: Iterable[str]) -> list[str]:
+    """Return those of some features whose backbone is here: a package may have been removed meanwhile.
+
+    >>> here(["mean_color:mean", "gone:layer"])
+    ['mean_color:mean']
+    """
+    found = []
+    for feature in features:
+        with suppress(UnknownNameError):
+            split_feature(feature)
+            found.append(feature)
+    return found
 
 
 def split_feature(feature: str) -> tuple[Backbone, str]:

@@ -119,7 +119,7 @@ class Engine:
     open: Callable[[Network, str, str, int], Session]
 
 
-ENGINES: Registry[Engine] = Registry("engine", "featurekit.networks.engines")
+ENGINES: Registry[Engine] = Registry("engine", "featurekit.networks.engines", Engine)
 
 
 def open_session(

@@ -1,0 +1,373 @@
+"""Add a backbone, an estimator, a data set, a detector or a check of one's own.
+
+The functions are used as decorators, in a notebook and in a package that is installed
+beside featurekit. Such a package names its modules as entry points
+(see featurekit.registry), so that the command line finds its members too.
+
+A member can be used by its name as soon as it is registered. Registering a name again,
+as when the cell of a notebook is run again, replaces the member; the names of
+featurekit's own members and of installed packages cannot be taken.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import wraps
+from hashlib import sha256
+from types import CodeType
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
+
+from featurekit.errors import EmbeddingError, RegistrationError
+from featurekit.registry import SESSION, Registry, unknown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from featurekit.data.targets import Target
+    from featurekit.estimators import Classifier, ClassifierKind
+    from featurekit.findings import Severity
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def register_backbone(
+    name: str,
+    *,
+    about: str,
+    dim: int,
+    input_size: int,
+    template: str = "dlib",
+    version: str | None = None,
+    recognizes: bool = False,
+) -> Callable[[Function], Function]:
+    """Register the decorated function as a backbone: face crops in, vectors out.
+
+    The vectors are remembered in the cache under the backbone's name and version. A backbone that is
+    registered in a notebook and names no version is given one that changes with the function's own code,
+    so that vectors of an older version are never taken for those of a newer one. What the function calls is
+    not looked at: name a version, and change it whenever the vectors change.
+
+    A network as an ONNX file or a torch module, and one with several layers, is registered with
+    ``featurekit.networks.backbones.backbone``.
+
+    Args:
+        name: what the backbone is called, e.g. in ``fk.embed(data, name)`` or ``extract --backbone name``.
+        about: one line that says what it is, for ``featurekit list backbones``.
+        dim: length of a vector.
+        input_size: side of the square crop that the function is given, in pixels.
+        template: where a crop has the eyes, the nose and the mouth, by featurekit.faces.align.TEMPLATES.
+        version: of the function; None for the version of the package that it is in, or of its own code.
+        recognizes: whether the vectors tell people apart, so that the audit looks for a person in them.
+
+    Returns:
+        A decorator for a function that takes crops, uint8 of shape (n, input_size, input_size, 3) in the
+        order red, green, blue, and returns vectors of shape (n, dim). It returns the function unchanged.
+
+    Raises:
+        RegistrationError: the name is taken or is no name, the template is not known, or a version cannot
+            be told from the function's code.
+
+    Example:
+        >>> import featurekit as fk
+        >>> @fk.register_backbone("brightness", about="mean of all pixels", dim=1, input_size=32)
+        ... def brightness(crops):
+        ...     return crops.mean(axis=(1, 2, 3))[:, None] / 255
+    """
+    facts: dict[str, Any] = {"name": name, "about": about, "input_size": input_size, "template": template}
+
+    def register(compute: Function) -> Function:
+        _add_backbone(compute, dim, version, recognizes, facts)
+        return compute
+
+    return register
+
+
+def _add_backbone(
+    compute: Callable[[Any], Any], dim: int, version: str | None, recognizes: bool, facts: dict[str, Any]
+) -> None:
+    """Register a function as a backbone whose one layer is called vectors; facts: what else it says."""
+    import numpy as np
+
+    from featurekit.faces.align import TEMPLATES
+    from featurekit.networks.backbones import BACKBONES, Backbone
+
+    if facts["template"] not in TEMPLATES:
+        raise RegistrationError(unknown("template", str(facts["template"]), list(TEMPLATES)))
+    name = facts["name"]
+
+    @wraps(compute)
+    def checked(crops: Any) -> Any:
+        vectors = np.asarray(compute(crops), np.float32)
+        if vectors.shape != (len(crops), dim):
+            raise EmbeddingError(
+                f"The backbone {name} gave an array of shape {vectors.shape} for {len(crops)} crops, but it"
+                f" must be ({len(crops)}, {dim}): dim is {dim}."
+            )
+        return vectors
+
+    layers, version = {"vectors": dim}, _version(name, version, compute, BACKBONES)
+    recognized = ("vectors",) if recognizes else ()
+    BACKBONES.add(Backbone(**facts, layers=layers, compute=checked, recognizes=recognized, version=version))
+
+
+def register_detector(
+    name: str, *, about: str, settings: Mapping[str, Any] | None = None, version: str | None = None
+) -> Callable[[Function], Function]:
+    """Register the decorated function as a detector: a picture in, the faces on it out.
+
+    Args:
+        name: what the detector is called, e.g. in ``extract --detector name``.
+        about: one line that says what it is, for ``featurekit list detectors``.
+        settings: further values that decide what it finds, as plain numbers and text: other settings are
+            other faces for the cache.
+        version: of the function; see register_backbone().
+
+    Returns:
+        A decorator for a function that takes the picture, uint8 of shape (height, width, 3) in the order red,
+        green, blue, and the side in pixels of the square frame in which it should look at the picture. It
+        returns a list of ``featurekit.faces.detectors.Detection``, the surest first, in pixels of the
+        picture. Where it finds nothing it is asked again with larger frames. The decorator returns the
+        function unchanged.
+
+    Raises:
+        RegistrationError: the name is taken or is no name, or a version cannot be told from the function's
+            code.
+
+    Example:
+        >>> import featurekit as fk
+        >>> import numpy as np
+        >>> from featurekit.faces.detectors import Detection
+        >>> @fk.register_detector("middle", about="the middle half of the picture")
+        ... def middle(pixels, size):
+        ...     height, width = pixels.shape[:2]
+        ...     box = np.array([width / 4, height / 4, width * 3 / 4, height * 3 / 4], np.float32)
+        ...     return [Detection(box, np.full((5, 2), np.nan, np.float32), confidence=1.0)]
+        >>> middle(np.zeros((80, 40, 3), np.uint8), 96)[0].box
+        array([10., 20., 30., 60.], dtype=float32)
+    """
+
+    def register(find: Function) -> Function:
+        from featurekit.faces.detectors import DETECTORS, Detector
+
+        DETECTORS.add(
+            Detector(
+                name=name,
+                about=about,
+                weights=None,
+                open=lambda weights, device, precision, threads: find,
+                settings=dict(settings or {}),
+                version=_version(name, version, find, DETECTORS),
+            )
+        )
+        return find
+
+    return register
+
+
+def register_dataset(
+    name: str, *, about: str, licence: str, labels: Sequence[str] = ("age", "age_group", "gender")
+) -> Callable[[Function], Function]:
+    """Register the decorated function as a data set: a folder or file in, a table of its photographs out.
+
+    Args:
+        name: what the data set is called, e.g. in ``fk.load_dataset(name, path)`` or ``prepare name path``.
+        about: one line that says what it is, for ``featurekit list datasets``.
+        licence: what its owners allow, which reports and model cards repeat.
+        labels: the columns of the table that can be learned from.
+
+    Returns:
+        A decorator for a function that takes the path, and options by keyword, and returns a DataFrame with a
+        row for every photograph: ``image_path``, relative to the path's folder, and where they are known
+        ``subject_id``, ``age`` in years, ``gender``, ``split`` and further labels. It may also return a
+        ``featurekit.data.datasets.RawRows``, which says more. Missing and broken photographs, impossible
+        ages and duplicates are found by featurekit. The decorator returns the function unchanged.
+
+    Raises:
+        RegistrationError: the name is taken or is no name.
+
+    Example:
+        >>> import featurekit as fk
+        >>> import pandas as pd
+        >>> @fk.register_dataset("twins", about="pairs of twins", licence="ours")
+        ... def twins(path, *, year=""):
+        ...     photographs = sorted(path.glob(f"*{year}.jpg"))
+        ...     people = [photograph.stem.split("_")[0] for photograph in photographs]
+        ...     return pd.DataFrame({"image_path": [p.name for p in photographs], "subject_id": people})
+    """
+
+    def register(read: Function) -> Function:
+        from featurekit.data.datasets import DATASETS, DatasetReader, RawRows
+
+        @wraps(read)
+        def rows(path: Any, **options: Any) -> "RawRows":
+            found: RawRows | pd.DataFrame = read(path, **options)
+            if isinstance(found, RawRows):
+                return found
+            return RawRows(found, path if path.is_dir() else path.parent, labels=tuple(labels))
+
+        DATASETS.add(DatasetReader(name=name, about=about, licence=licence, read=rows))
+        return read
+
+    return register
+
+
+def register_estimator(
+    name: str,
+    estimator: Any = None,
+    *,
+    about: str = "",
+    grid: "Callable[[Target], Mapping[str, Sequence[Any]]] | None" = None,
+    reads_target: "Callable[[Target], bool] | None" = None,
+    trusted_types: Sequence[str] = (),
+) -> Any:
+    """Register an estimator of scikit-learn, so that it can be named in a comparison.
+
+    Args:
+        name: what the estimator is called, e.g. in ``fk.evaluate(data, X, [name])`` or ``fit --model name``.
+        estimator: an estimator of scikit-learn, or its class, whose default parameters are then taken; None
+            to decorate a class, or a function (target, random_state, n_jobs) → unfitted estimator, which can
+            choose by the target.
+        about: one line that says what it is, for ``featurekit list models`` and the report; a function must
+            have one.
+        grid: target → parameter → values that ``tune`` tries, the simpler ones first; None where there is
+            nothing to tune.
+        reads_target: target → whether the estimator can learn it; None for classes if the estimator is a
+            classifier, for numbers if it is a regressor, and for a function for both.
+        trusted_types: dotted names of the types that a fitted estimator is made of, beside plain values and
+            arrays. A saved model is read only if it holds nothing else; without them the model of an
+            estimator that is not scikit-learn's own is not saved.
+
+    Returns:
+        The estimator, or a decorator that returns the class or the function unchanged.
+
+    Raises:
+        RegistrationError: the name is taken or is no name.
+        ModelError: it is no classifier and no regressor.
+
+    Example:
+        >>> import featurekit as fk
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> fk.register_estimator("my_lr", LogisticRegression(max_iter=500))
+        LogisticRegression(max_iter=500)
+        >>> @fk.register_estimator("ridge_or_lr", about="linear, with little regularization")
+        ... def make(target, random_state, n_jobs):
+        ...     from sklearn.linear_model import LogisticRegression, Ridge
+        ...     return Ridge(alpha=0.1) if target.is_regression else LogisticRegression(C=10)
+    """
+    if estimator is None:
+        return lambda given: register_estimator(
+            name,
+            given,
+            about=about,
+            grid=grid,
+            reads_target=reads_target,
+            trusted_types=trusted_types,
+        )
+    from featurekit.estimators import CLASSIFIERS
+
+    kind = _kind(name, estimator, tuple(trusted_types))
+    reads = reads_target or kind.reads_target
+    CLASSIFIERS.add(replace(kind, about=about or kind.about, grid=grid, reads_target=reads))
+    return estimator
+
+
+def register_check(
+    name: str, *, title: str, severity: "Severity" = "warning", order: int = 100
+) -> Callable[[Function], Function]:
+    """Register the decorated function as a check: part of every audit from now on.
+
+    Args:
+        name: what the check is called; its finding has the same name.
+        title: what it looks for, in a few words.
+        severity: the gravest that its finding can be: "note", "warning" or "error".
+        order: where its finding stands among the others, the lowest first; featurekit's own have 10 to 90.
+
+    Returns:
+        A decorator for a function that takes a ``featurekit.checks.base.Given`` (the data set, its folds,
+        vectors and predictions) and returns a ``featurekit.findings.Finding``: how many of how many, what was
+        found, and what to do. It returns the function unchanged.
+
+    Raises:
+        RegistrationError: the name is taken or is no name, or there is no such severity.
+
+    Example:
+        >>> import featurekit as fk
+        >>> from featurekit.findings import Finding
+        >>> @fk.register_check("few_faces", title="a data set too small to compare on", severity="note")
+        ... def few_faces(given):
+        ...     n = len(given.manifest)
+        ...     severity, advice = ("ok", "") if n >= 1000 else ("note", "Read intervals, not scores.")
+        ...     what = f"There are {n:,} photographs."
+        ...     return Finding(
+        ...         name="few_faces", severity=severity, count=0, of=n, what=what, advice=advice
+        ...     )
+    """
+
+    def register(look: Function) -> Function:
+        from featurekit.checks.base import CHECKS, Check
+        from featurekit.findings import Severity
+
+        if severity not in get_args(Severity):
+            raise RegistrationError(unknown("severity", str(severity), list(get_args(Severity))))
+        CHECKS.add(Check(name, title, severity, order, look))
+        return look
+
+    return register
+
+
+def _kind(name: str, estimator: Any, trusted_types: tuple[str, ...]) -> "ClassifierKind":
+    """Return an estimator, its class, or a function that makes one, as what is registered."""
+    from featurekit.estimators import ClassifierKind
+    from featurekit.estimators.given import INSIDE, as_classifier, kind_to_register
+
+    if inspect.isclass(estimator):
+        try:
+            return kind_to_register(estimator(), name, trusted_types)
+        except TypeError as error:
+            raise RegistrationError(
+                f"{estimator.__qualname__} cannot be made with its default parameters: {error}. Register an"
+                " object, or a function that makes one."
+            ) from error
+    if not inspect.isfunction(estimator):
+        return kind_to_register(estimator, name, trusted_types)
+
+    def make(target: "Target", random_state: int, n_jobs: int) -> "Classifier":
+        return as_classifier(estimator(target, random_state, n_jobs), random_state, n_jobs)
+
+    return ClassifierKind(
+        name=name,
+        about=f"made by the function {estimator.__qualname__}",
+        make=make,
+        is_given=True,
+        trusted_types=(*INSIDE, *trusted_types) if trusted_types else (),
+    )
+
+
+def _version(name: str, version: str | None, function: Callable[..., Any], registry: Registry[Any]) -> str:
+    """Return the version of a function that decides numbers.
+
+    Raises:
+        RegistrationError: it is not named, and cannot be told from the function's code.
+    """
+    if version is not None:
+        return str(version)
+    if registry.registering() != SESSION:
+        return ""  # that of its package
+    if not inspect.isfunction(function):
+        raise RegistrationError(
+            f"{name} is no plain function, so that its version cannot be told from its code. Name a version,"
+            " and change it whenever its numbers change."
+        )
+    defaults = (function.__defaults__, function.__kwdefaults__)
+    return sha256(f"{_code(function.__code__)} {defaults}".encode()).hexdigest()[:16]
+
+
+def _code(code: CodeType) -> str:
+    """Return what a function does as text that is the same in every process."""
+    constants = []
+    for one in code.co_consts:
+        if isinstance(one, CodeType):
+            constants.append(_code(one))
+        else:  # the order of a set differs from process to process
+            constants.append(repr(sorted(map(repr, one)) if isinstance(one, frozenset) else one))
+    return f"{code.co_code.hex()} {code.co_names} {constants}"
