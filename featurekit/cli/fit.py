@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from featurekit.api.project import Project
 from featurekit.cli._options import LARGEST_SEED, ComparisonName, Device, Threads, as_value, pairs
 from featurekit.cli._output import print_runs
 from featurekit.cli._progress import progress_bar
@@ -14,8 +15,17 @@ from featurekit.cli._signals import Stopped
 from featurekit.cli._workspace import command_line, next_command, project_of_command
 from featurekit.project import ComparisonFolder
 
+if TYPE_CHECKING:
+    from featurekit.api.data import Dataset
+
 Models = Annotated[
-    list[str] | None, typer.Option("--model", "-m", help="Classifier; several at once. Default: svm.")
+    list[str] | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help="Classifier, or the import path of an estimator of scikit-learn's kind (a class, or an object);"
+        " several at once. Default: svm.",
+    ),
 ]
 Targets = Annotated[
     list[str] | None,
@@ -119,26 +129,17 @@ def fit(
     """Fit and score classifiers on folds that never share a person; fitted models go to models/.
 
     Networks that are trained end to end (multitask_cnn, levi_hassner, …) read the faces that
-    `featurekit extract --backbone pixels` keeps. Where the command is stopped, runs that were finished are
-    kept; the same command fits all of them again, and networks trained end to end go on from their last
-    whole epoch.
-
-    --model also takes the import path of any classifier or regressor of scikit-learn's kind: of a class,
-    or of an object in a module of yours, e.g. a pipeline. PYTHONPATH=. lets Python find a module in this
-    folder.
+    `featurekit extract --backbone pixels` keeps. A fit that is stopped keeps the runs that were finished. The
+    same command fits all of them again; networks trained end to end go on from their last whole epoch.
 
     Examples:
       featurekit fit --model svm --model xgboost --target gender --target age_group
       featurekit fit --model multitask_cnn --features mobilenet_v2 --epochs 6,12
       featurekit fit --model sklearn.neighbors.KNeighborsClassifier --set n_neighbors=5,15
-      PYTHONPATH=. featurekit fit --model mymodule.pipeline
     """
-    from featurekit.api.data import dataset_of
     from featurekit.api.evaluate import evaluate
 
-    project = project_of_command(context)
-    data = dataset_of(project)
-    folder = project.folder.report(name or data.name)
+    project, data, folder = _where(context, name)
     with _saying_what_is_kept(folder), progress_bar("fitting", unit="fits") as progress:
         results = evaluate(
             data,
@@ -164,6 +165,15 @@ def fit(
         )
     print_runs(results.runs)
     _say_where_runs_are(context, folder, name)
+
+
+def _where(context: typer.Context, name: str | None) -> "tuple[Project, Dataset, Path]":
+    """Return the project that a command works in, its data set, and the folder of the comparison meant."""
+    from featurekit.api.data import dataset_of
+
+    project = project_of_command(context)
+    data = dataset_of(project)
+    return project, data, project.folder.report(name or data.name)
 
 
 @contextmanager
@@ -206,12 +216,10 @@ def ensemble(
       featurekit ensemble "*--dlib_age--svm" "*--dlib_age--xgboost"
       featurekit ensemble "*--dlib_age--svm" "*--multitask_cnn" --weighted
     """
-    from featurekit.api.data import dataset_of
     from featurekit.api.evaluate import ensemble as average
     from featurekit.api.results import load_results
 
-    project = project_of_command(context)
-    folder = project.folder.report(name or dataset_of(project).name)
+    _, _, folder = _where(context, name)
     results = load_results(folder)
     command = command_line()
     made = average(results, member, weighted=weighted, command=command)

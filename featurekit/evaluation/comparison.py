@@ -210,7 +210,6 @@ class Comparison:
         may_use = Resources(device=device, threads=threads, checkpoints=checkpoints, progress=count.part_done)
         fitting = Fitting(seed=self.seed, tune=tune, resources=may_use)
         runs = ready._run_all(plans, shared, fitting, count)
-        _tell_of_models(runs, say)
         if self.replaces:
             forget(ComparisonFolder(self.folder).replaced_folders())
         return runs
@@ -313,6 +312,7 @@ class Comparison:
                 parameters=one.parameters,
             )
             done[i] = self._run_one(one, loaded[1], shared, own, count.fit_done)
+        _tell_of_models(list(done.values()), shared.say)
         return [done[i] for i in range(len(plans))]
 
     def _embeddings(self, one: Plan, shared: _Shared) -> Vectors:

@@ -64,7 +64,6 @@ def final_model(
             also=everything.also,
         )
     chosen = ", ".join(f"{key}={value}" for key, value in found.best.items()) if found else ""
-    tested = out.fold >= 0
     return TrainedModel(
         name=name,
         target=plan.target,
@@ -73,17 +72,25 @@ def final_model(
         settings=settings,
         recipes=tuple(recipes),
         training={
-            "dataset": manifest.name,
-            "synthetic": bool(manifest.info.get("synthetic")),
-            "licence": manifest.info.get("licence", ""),
-            "n_faces": int(tested.sum()),
-            "n_subjects": len(np.unique(examples.subjects[tested])),
+            **_learned_from(manifest, examples, out),
             "seed": fitting.seed,
             "notes": [*notes, *([f"Tuned on all its faces: {chosen}."] if chosen else [])],
         },
         weights=tuple(weights),
         calibration=_calibration(examples, out),
     )
+
+
+def _learned_from(manifest: Manifest, examples: Examples, out: OutOfFold) -> dict[str, Any]:
+    """Return whose faces a model learned from, and how many."""
+    tested = out.fold >= 0
+    return {
+        "dataset": manifest.name,
+        "synthetic": bool(manifest.info.get("synthetic")),
+        "licence": manifest.info.get("licence", ""),
+        "n_faces": int(tested.sum()),
+        "n_subjects": len(np.unique(examples.subjects[tested])),
+    }
 
 
 def _calibration(examples: Examples, out: OutOfFold) -> Calibration | None:

@@ -39,8 +39,8 @@ def members_by_target(runs: Sequence[Run], names: Sequence[str]) -> list[list[Ru
     if not wanted:
         known = ", ".join(run.name for run in runs) or "none"
         targets = [run.target for run in runs]
-        several = next((target for target in targets if targets.count(target) > 1), None)
-        example = f" Example: featurekit ensemble {_two_of(runs, several)}" if several else ""
+        of_several = next((target for target in targets if targets.count(target) > 1), None)
+        example = f" Example: featurekit ensemble {_two_of(runs, of_several)}" if of_several else ""
         raise WorkspaceError(
             f"There is no target with a run for each of {', '.join(names)}. Runs: {known}.{example}"
         )

@@ -1,5 +1,7 @@
 """Estimators that a user gives, by import path or as objects: fitted as they come, refused in one line."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin  # noqa: TID253
@@ -13,7 +15,7 @@ from sklearn.svm import LinearSVC, LinearSVR  # noqa: TID253
 
 from featurekit.data.targets import AGE, AGE_GROUP, GENDER
 from featurekit.errors import EstimatorError, ModelError, UnknownNameError
-from featurekit.estimators import CLASSIFIERS, Resources, fresh, settable
+from featurekit.estimators import CLASSIFIERS, Resources, fresh, given, settable
 from featurekit.estimators.given import classifier_named, kind_of, kind_of_saved
 
 NEIGHBOURS = "sklearn.neighbors.KNeighborsClassifier"
@@ -351,6 +353,15 @@ def test_linear_support_vector_machines_read_faces_by_the_code_of_linear_models(
         learned = {name for name in vars(fitted) if name.endswith("_")}
         assert learned <= {name for name in vars(other) if name.endswith("_")} | {"n_iter_"}
         assert all(isinstance(vars(fitted)[name], np.ndarray | int | float | np.generic) for name in learned)
+
+
+def test_readme_names_all_that_is_saved():
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    passage = text.partition("Models of these estimators of scikit-learn are saved: ")[2].partition("\n\n")[0]
+    assert passage
+    for one in given._SAVED:
+        name = one.rstrip(".") if one.endswith(".") else one.rpartition(".")[2]
+        assert f"`{name}`" in passage
 
 
 @pytest.mark.parametrize(
