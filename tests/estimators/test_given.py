@@ -181,6 +181,20 @@ def test_xgboost_learns_labels_with_a_hole():
     assert ours.predict_proba(X).shape == (len(X), 3)
 
 
+def test_one_that_an_older_version_fitted_on_labels_with_a_hole_answers_as_it_did():
+    X, y, _ = people()
+    labels = np.array([1, 4, 7])[y]
+    old = kind_of(KNeighborsClassifier()).make(AGE_GROUP, 0, 1)
+    old.model_ = KNeighborsClassifier().fit(X, labels)
+    old.classes_ = old.model_.classes_
+    np.testing.assert_array_equal(old.predict(X), old.model_.predict(X))
+    np.testing.assert_array_equal(old.predict_proba(X), old.model_.predict_proba(X))
+    old.check_learned(kind_of(KNeighborsClassifier()).make(AGE_GROUP, 0, 1))
+    old.classes_ = np.array([1, 4])
+    with pytest.raises(ValueError, match="other classes than the estimator inside"):
+        old.check_learned(kind_of(KNeighborsClassifier()).make(AGE_GROUP, 0, 1))
+
+
 def test_columns_are_put_into_the_order_of_the_labels():
     X, y, groups = people(n_classes=2)
     ours = kind_of(Said(probabilities=[0.9, 0.1])).make(GENDER, 0, 1).fit(X, y, groups)
