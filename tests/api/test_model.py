@@ -191,7 +191,7 @@ def test_a_model_is_explained_as_the_command_explains_it(featurekit, gender, sav
 def test_what_cannot_be_explained_is_a_row_with_its_reason(gender, photos, tmp_path):
     found = gender.explain([photos[0], tmp_path / "nobody.jpg"], **QUIET)
     assert len(found) == 1
-    assert repr(found) == "Explanations(1 faces on 2 photographs)"
+    assert repr(found) == "Explanations(1 faces on 2 images)"
     assert list(found.frame()["face"]) == [1, 0]
     assert "is not there" in found.frame()["message"][1]
 
