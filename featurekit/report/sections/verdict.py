@@ -75,9 +75,10 @@ def answer(runs: Sequence[Run], evidence: TargetEvidence | None) -> tuple[tuple[
     if not trained:
         return (("Best", "No trained model has a score; only baselines can be shown."),)
     best = trained[0]
-    also = _shown(best, "one_off", evidence)
+    shown = (_shown(best, name, evidence) for name in (kind.name, "one_off"))
+    scores = "; ".join(filter(None, shown))
     lines = [
-        ("Best", f"{_named(best)}: {_shown(best, kind.name, evidence)}{f'; {also}' if also else ''}."),
+        ("Best", f"{_named(best)}{_beaten(best, runs, kind)}: {scores}."),
         ("Against", _against(best, runs, kind, evidence)),
         ("How sure", _second(best, trained, kind, evidence)),
     ]
@@ -88,6 +89,17 @@ def answer(runs: Sequence[Run], evidence: TargetEvidence | None) -> tuple[tuple[
             ("Broken promise", _broken(evidence)),
         ]
     return tuple((what, text) for what, text in lines if text)
+
+
+def _beaten(best: Run, runs: Sequence[Run], kind: ScoreKind) -> str:
+    """Return what the best trained model is the best of, where a baseline is better still; else ""."""
+    own = mean_of(best, kind.name) or 0.0
+    for run in runs:
+        other = mean_of(run, kind.name)
+        if run.is_baseline and other is not None and float(kind.format(max(kind.gain(other, own), 0.0))):
+            called = "the floor" if role(run) == "floor" else "the off-the-shelf model"
+            return f", the best of the models fitted here ({called} is better)"
+    return ""
 
 
 def _named(run: Run) -> str:

@@ -32,6 +32,10 @@ def test_the_verdict_says_how_far_the_best_is_from_floor_and_off_the_shelf(exact
     ]
     text = markdown_of(runs, "t").split("## Gender")[0]
     assert words in text
+    assert (
+        "Best: svm on dlib_age, the best of the models fitted here (the off-the-shelf model is better): "
+        in text
+    )
     assert "Second is mlp on dlib_age, 2.0 points behind" in text
     assert "whether the difference between the first two is chance is not known" in text
 
@@ -49,6 +53,7 @@ def test_the_verdict_says_whether_the_best_is_shown_to_be_better(p, words):
     text = markdown_of(runs, "t", make_evidence(runs, p=p)).split("## Gender")[0]
     assert f"Second is mlp on dlib_age, 2.0 points behind: {markdown(words)}" in text
     assert "80.0 % exact accuracy (95 % interval 78.0 to 83.0)" in text
+    assert "the best of the models fitted here" not in text
     assert "Fails most: Faces with age group 0-2: 30.0 % (20.0 to 40.0) of 77 subjects" in text
 
 
