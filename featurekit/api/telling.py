@@ -1,7 +1,6 @@
 """What a user hears while something is done: a bar in a terminal or a notebook, and notes in the log."""
 
 import logging
-import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -71,23 +70,23 @@ def in_notebook() -> bool:
 def bar(what: str, unit: str) -> Iterator[Pace]:
     """Show a bar with rate and time left in a terminal."""
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn
 
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.fields[count]}"),
         TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
+        # Not rich's own estimate: it looks back a fixed time, and one network may take an hour.
+        TextColumn("{task.fields[left]}"),
         TextColumn("{task.fields[doing]}"),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as drawn:
-        task = drawn.add_task(what, total=None, rate="", count="", doing="")
+        task = drawn.add_task(what, total=None, rate="", left="", count="", doing="")
 
         def update(at: Standing) -> None:
-            drawn.update(
-                task, completed=at.done, total=at.total, rate=at.rate, count=_count(at), doing=at.doing
-            )
+            drawn.update(task, rate=at.rate, left=at.left, count=_count(at), doing=at.doing)
+            drawn.update(task, completed=at.done, total=at.total)
 
         yield Pace(update, unit)
 
@@ -125,8 +124,7 @@ def _html(what: str, at: Standing) -> dict[str, str]:
     >>> _html("reading", Standing(3, 4, 0.0, "files"))["text/plain"]
     'reading: 3/4'
     """
-    left = "" if math.isnan(at.seconds_left) else f"{at.seconds_left:,.0f} s left"
-    said = ", ".join(filter(None, (_count(at), at.rate, left, at.doing)))
+    said = ", ".join(filter(None, (_count(at), at.rate, at.left, at.doing)))
     bar = f'<progress value="{at.done / max(at.total, 1):.3f}"></progress>'
     return {
         "text/html": f"<div>{escape(what)} {bar} {escape(said)}</div>",
