@@ -1,9 +1,9 @@
 """docs/tutorial.ipynb is stored clean, runs, and says what the command line says."""
 
 import ast
+import json
 import re
 import tempfile
-import time
 
 import nbformat
 import pandas as pd
@@ -15,8 +15,16 @@ from tests.conftest import ROOT
 NOTEBOOK = ROOT / "docs" / "tutorial.ipynb"
 # The least that the synthetic data set can be drawn with, and two images a person.
 SMALL = {"n_subjects": 16, "n_pictures": 2}
-# Two minutes are meant; the machine may be busy with something else.
-SECONDS_AT_MOST = 200
+# Of one processor, and no more than that on the clock where two are idle. Those of the clock say how busy the
+# machine is with something else.
+SECONDS_AT_MOST = 120
+# What is kept of a run, to be compared: in a cell of its own, so that what a reader runs is run as it is.
+KEEP = """
+import json, os
+results.frame(long=True).to_parquet("ranking.parquet")
+kept = {**leak.mean(), "seconds": sum(os.times()[:4])}
+Path("kept.json").write_text(json.dumps(kept))
+"""
 
 
 def read():
@@ -98,7 +106,7 @@ def test_the_tutorial_runs_as_a_script_on_few_portraits(tmp_path, monkeypatch):
 
 @pytest.fixture
 def executed(tmp_path, monkeypatch):
-    """The notebook after a kernel has run it below tmp_path, and the seconds that it took."""
+    """The notebook after a kernel has run it below tmp_path."""
     from nbclient import NotebookClient
 
     for variable in ("TMPDIR", "IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "here"):
@@ -106,18 +114,15 @@ def executed(tmp_path, monkeypatch):
         monkeypatch.setenv(variable, str(tmp_path / variable))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     notebook = read()
-    # What it shows, to be compared; a cell of its own, so that what a reader runs is run as it is.
-    kept = 'results.frame(long=True).to_parquet("ranking.parquet"); leak.mean().to_json("leak.json")'
-    notebook.cells.append(nbformat.v4.new_code_cell(kept))
-    started = time.monotonic()
+    notebook.cells.append(nbformat.v4.new_code_cell(KEEP))
     NotebookClient(
         notebook,
-        timeout=SECONDS_AT_MOST,
+        timeout=5 * SECONDS_AT_MOST,
         kernel_name="python3",
         resources={"metadata": {"path": str(tmp_path / "here")}},
     ).execute()
     notebook.cells.pop()
-    return notebook, time.monotonic() - started
+    return notebook
 
 
 def shown_as(cell):
@@ -127,11 +132,11 @@ def shown_as(cell):
 @pytest.mark.slow
 @pytest.mark.weights
 def test_the_executed_tutorial_shows_what_the_command_line_computes(executed, tmp_path, featurekit):
-    notebook, seconds = executed
-    by_id = {cell.id: cell for cell in notebook.cells}
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    by_id = {cell.id: cell for cell in executed.cells}
+    cells = [cell for cell in executed.cells if cell.cell_type == "code"]
     assert [cell.id for cell in cells if any(one.output_type == "error" for one in cell.outputs)] == []
-    assert seconds < SECONDS_AT_MOST
+    kept = json.loads((tmp_path / "here" / "kept.json").read_text())
+    assert kept["seconds"] < SECONDS_AT_MOST
 
     # Objects show themselves as tables, figures as pictures.
     for name in ("damage", "embed", "evaluate", "ranking", "differences", "slices", "fit", "sets"):
@@ -144,14 +149,13 @@ def test_the_executed_tutorial_shows_what_the_command_line_computes(executed, tm
     assert told == {"damage", "embed"}
 
     # What the text says of the two kinds of split.
-    leak = pd.read_json(tmp_path / "here" / "leak.json", typ="series")
-    assert leak["random split"] > leak["split by person"]
+    assert kept["random split"] > kept["split by person"]
 
     (portraits,) = (tmp_path / "TMPDIR").glob("featurekit-tutorial-*/portraits")
     sizes = {}
     exec(code_cells("parameters")[0].source, sizes)
     drawn = [word for name in SMALL for word in ("-o", f"{name}={sizes[name]}")]
-    models = ("svm", "logistic_regression", "sklearn.ensemble.ExtraTreesClassifier")
+    models = ("svm", "logistic_regression", "sklearn.neighbors.KNeighborsClassifier")
     fit = ("fit", "--features", "dlib_age+dlib_gender", "--target", "gender", "--target", "age_group")
     for command in (
         ("prepare", "synthetic", portraits, *drawn),
@@ -162,11 +166,11 @@ def test_the_executed_tutorial_shows_what_the_command_line_computes(executed, tm
         assert code == 0, output + errors
     by_command = fk.load_results(tmp_path / "work" / "reports" / "synthetic").frame(long=True)
     in_notebook = pd.read_parquet(tmp_path / "here" / "ranking.parquet")
-    assert set(in_notebook["model"]) >= {"svm", "logistic_regression", "ExtraTreesClassifier", "majority"}
+    assert set(in_notebook["model"]) >= {"svm", "logistic_regression", "KNeighborsClassifier", "majority"}
     order = ["run", "score", "rows"]
     pd.testing.assert_frame_equal(
         *(table.sort_values(order, ignore_index=True) for table in (by_command, in_notebook)),
         check_exact=True,
     )
     # Nothing is left where the notebook was started.
-    assert sorted(path.name for path in (tmp_path / "here").iterdir()) == ["leak.json", "ranking.parquet"]
+    assert sorted(path.name for path in (tmp_path / "here").iterdir()) == ["kept.json", "ranking.parquet"]

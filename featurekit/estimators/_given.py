@@ -107,8 +107,11 @@ class Given(Estimator):
         self.summary_: dict[str, Any] = {"notes": []}
         model = clone(self.model)
         own = model.get_params()
-        if "random_state" in own:
-            model.set_params(random_state=self._draw_seed())
+        # Steps of a pipeline draw numbers too; one that somebody has seeded keeps its seed.
+        unseeded = [name for name in own if name.endswith("__random_state") and own[name] is None]
+        if drawing := [*unseeded, *(["random_state"] if "random_state" in own else [])]:
+            seed = self._draw_seed()
+            model.set_params(**dict.fromkeys(drawing, seed))
         targets = y
         if is_classifier(model):
             self.classes_, targets = np.unique(np.asarray(y), return_inverse=True)

@@ -371,7 +371,8 @@ def test_linear_support_vector_machines_read_faces_by_the_code_of_linear_models(
 
 def test_readme_names_all_that_is_saved():
     text = (Path(__file__).parents[2] / "README.md").read_text()
-    passage = text.partition("Models of these estimators of scikit-learn are saved: ")[2].partition("\n\n")[0]
+    begins = "Models of the following estimators of scikit-learn are saved: "
+    passage = text.partition(begins)[2].partition("\n\n")[0]
     assert passage
     for one in given._SAVED:
         name = one.rstrip(".") if one.endswith(".") else one.rpartition(".")[2]
@@ -399,3 +400,20 @@ def test_neighbours_whose_labels_nobody_knows_are_refused():
     other = kind_of(GaussianNB()).make(AGE_GROUP, 0, 1)
     with pytest.raises(ValueError, match="is not what it fits"):
         fitted.check_learned(other)
+
+
+def test_steps_of_a_pipeline_that_draw_numbers_draw_those_of_the_seed():
+    """Two fits with one seed are equal, though nobody seeded the step; a seed of one's own is kept."""
+    from sklearn.decomposition import PCA
+
+    X, y, groups = people(dim=40)
+    pipeline = make_pipeline(PCA(3, svd_solver="randomized", iterated_power=0), LogisticRegression())
+
+    def fitted(seed):
+        return fresh(kind_of(pipeline), AGE_GROUP, seed=seed).fit(X, y, groups=groups)
+
+    first, again, other = (fitted(seed).predict_proba(X) for seed in (0, 0, 1))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    seeded = kind_of(make_pipeline(PCA(3, random_state=7), LogisticRegression()))
+    assert fresh(seeded, AGE_GROUP, seed=0).fit(X, y).model_.get_params()["pca__random_state"] == 7

@@ -232,7 +232,7 @@ def test_weights_of_rows_are_refused_and_it_is_said(kind):
 
 def test_readme_s_lines_on_our_estimators_run():
     text = (Path(__file__).parents[2] / "README.md").read_text()
-    [block] = re.findall(r"Ours are estimators of scikit-learn.*?```python\n(.*?)```", text, re.DOTALL)
+    [block] = re.findall(r"own estimators follow scikit-learn's.*?```python\n(.*?)```", text, re.DOTALL)
     X, y, groups = people(60)
     names = {"X": pd.DataFrame(X), "labels": np.array(["young", "middle", "old"])[y], "people": groups}
     exec(compile(block, "README.md", "exec"), names)
