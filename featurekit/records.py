@@ -12,6 +12,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -82,17 +83,40 @@ def record(kind: type[T], content: Any) -> T:
 
     _check_plain(content)
     cached: Any = _reader  # mypy does not know that a class can be a key
-    # Pydantic takes a list for a tuple only in JSON. A byte of a file name that is no text becomes "?".
-    text = json.dumps([content], ensure_ascii=False).encode(errors="replace")
+    # Pydantic takes a list for a tuple only in JSON, and no JSON with half a surrogate pair. Python writes a byte
+    # that is no text as such a half; it has a stand-in meanwhile.
+    text = json.dumps([content], ensure_ascii=False)
+    has_bytes = _HALF.search(text) is not None
     try:
-        read: T = cached(kind).validate_json(text)[0]
+        read: T = cached(kind).validate_json(_HALF.sub(_stand_in, text) if has_bytes else text)[0]
     except ValidationError as error:
         wrong = error.errors(include_url=False)[0]
         where, got = ".".join(map(str, wrong["loc"][1:])), json.dumps(wrong["input"])
         what = str(wrong.get("ctx", {}).get("error") or wrong["msg"]).replace("keyword argument", "field")
         got = got if len(got) <= 40 else f"{got[:40]}…"
         raise ValueError(f"{where or 'the whole'}: {what}. Got {got} instead.") from error
-    return read
+    return _restored(read) if has_bytes else read
+
+
+# Halves of surrogate pairs, and as many code points that nobody assigns.
+_HALF, _STAND_IN = re.compile("[\ud800-\udfff]"), re.compile("[\U0010f000-\U0010f7ff]")
+
+
+def _stand_in(half: re.Match[str]) -> str:
+    return chr(ord(half[0]) - 0xD800 + 0x10F000)
+
+
+def _restored(value: Any) -> Any:
+    """Return a value in which every stand-in is the half of a surrogate pair again."""
+    if isinstance(value, str):
+        return _STAND_IN.sub(lambda found: chr(ord(found[0]) - 0x10F000 + 0xD800), value)
+    if isinstance(value, Mapping):
+        return {_restored(key): _restored(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_restored, value))
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{one.name: _restored(getattr(value, one.name)) for one in fields(value)})
+    return value
 
 
 @cache
