@@ -83,8 +83,8 @@ def record(kind: type[T], content: Any) -> T:
 
     _check_plain(content)
     cached: Any = _reader  # mypy does not know that a class can be a key
-    # Pydantic takes a list for a tuple only in JSON, and it refuses half a surrogate pair, as which Python keeps a
-    # byte that is no text: such a half has a stand-in meanwhile.
+    # Pydantic takes a list for a tuple only in JSON. It refuses half a surrogate pair, as which Python
+    # keeps a byte that is no text: such a half has a stand-in meanwhile.
     text = json.dumps([content], ensure_ascii=False)
     has_bytes = _HALF.search(text) is not None
     try:
