@@ -325,7 +325,7 @@ def make_audit(folds: str = "ab" * 32) -> Audit:
         count=1,
         of=9,
         what=f"1 person is tested in two folds: {HOSTILE}",
-        advice="Deal the folds anew.",
+        advice="Make new folds.",
         rows=("face-4711",),
     )
     return Audit(findings=(fine, leak), folds=folds, features="dlib_age", runs=(), seed=0)
