@@ -58,7 +58,7 @@ lock:
 		| grep -vE '^((torch|torchvision|triton|pip|setuptools|wheel)==|nvidia|cuda)' >> constraints.new
 	mv constraints.new constraints.txt
 
-# What is installed, looked up among known vulnerabilities. It asks pypi.org, so it is no part of the tests; a
+# What is installed, looked up among known vulnerabilities. It asks PyPI, so it is no part of the tests; a
 # package that cannot be looked up fails it.
 audit: $(INSTALLED)
 	$(PYTHON) -m venv $(VENV)/audit

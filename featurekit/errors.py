@@ -15,6 +15,7 @@
     ├── EmbeddingError *    vectors that do not belong to the faces they are used for
     ├── FoldError *         folds that cannot be made, or that share a subject
     └── ModelError *        a parameter that cannot have its value, or a fitted model that cannot be used here
+        └── EstimatorError  somebody's own estimator that fails, or gives answers that cannot be used
 
 Those with a star are ValueErrors too: something was given that cannot be taken, as scikit-learn says it.
 The command line prints these without a traceback. Any other exception is a bug
@@ -96,3 +97,25 @@ class FoldError(FeaturekitError, ValueError):
 
 class ModelError(FeaturekitError, ValueError):
     """A parameter that cannot have its value, or a fitted model that cannot be saved, loaded or used here."""
+
+
+class EstimatorError(ModelError):
+    """Somebody's own estimator that fails, or gives answers that cannot be used.
+
+    Args:
+        name: of the estimator.
+        what: became of it, e.g. "could not be fitted".
+        why: what it raised, or what is wrong with its answers.
+        where: what it was fitted for and on, e.g. "gender on dlib_age, fold 2"; "" where nobody has said it.
+    """
+
+    def __init__(self, name: str, what: str, why: str, where: str = "") -> None:
+        super().__init__(f"{name} {what}{f' for {where}' if where else ''}: {why.rstrip('.')}.")
+        self.name, self.what, self.why, self.where = name, what, why, where
+
+    def at(self, where: str, name: str) -> "EstimatorError":
+        """Return the error with the place where it happened, and the name that the estimator has there."""
+        return EstimatorError(name, self.what, self.why, where)
+
+    def __reduce__(self) -> tuple[type["EstimatorError"], tuple[str, str, str, str]]:
+        return EstimatorError, (self.name, self.what, self.why, self.where)

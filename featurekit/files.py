@@ -5,16 +5,15 @@ is read without following where it leads out, and without opening what is no pla
 """
 
 import errno
-import json
 import os
 import re
 import stat
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from featurekit.errors import WorkspaceError
 
@@ -145,34 +144,3 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file whole, in UTF-8."""
     with whole_file(path) as file:
         file.write(text.encode())
-
-
-def write_facts(path: Path, version: int, facts: Mapping[str, Any]) -> None:
-    """Write plain values as JSON, numbers with the digits that mean something."""
-    text = json.dumps(_short({"version": version, **facts}), indent=1, allow_nan=False, ensure_ascii=False)
-    write_text(path, text + "\n")
-
-
-def read_facts(path: Path, version: int) -> dict[str, Any] | None:
-    """Return what write_facts() wrote, or None where nothing was, or by another version.
-
-    Raises:
-        WorkspaceError: the file is no JSON of this kind.
-    """
-    if not path.is_file():
-        return None
-    try:
-        facts: dict[str, Any] = json.loads(path.read_text())
-        return facts if facts.pop("version") == version else None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise WorkspaceError(
-            f"{path} is damaged, or was not written by featurekit. Delete it, and it is made again."
-        ) from error
-
-
-def _short(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _short(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_short(one) for one in value]
-    return float(f"{value:.6g}") if isinstance(value, float) else value

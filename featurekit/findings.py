@@ -33,5 +33,5 @@ class Finding:
     of: int
     what: str
     advice: str = ""
-    details: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    details: Mapping[str, Mapping[str, int | float]] = field(default_factory=dict)
     rows: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 # Is told how many of how many are done; a part of one counts as a fraction.
 Progress = Callable[[float, int], None]
@@ -64,6 +65,11 @@ class Standing:
     def seconds_left(self) -> float:
         """Seconds until all are done; NaN where that is not known yet."""
         return (self.total - self.done) / max(self.speed, 1e-9) if self.speed else math.nan
+
+    @property
+    def left(self) -> str:
+        """The time left in words; "" where it is not known yet."""
+        return f"{timedelta(seconds=round(self.seconds_left))} left" if self.speed else ""
 
     @property
     def rate(self) -> str:

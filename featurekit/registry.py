@@ -346,8 +346,11 @@ def unknown(kind: str, name: str, known: list[str]) -> str:
 
     >>> unknown("backbone", "vgg61", ["mean_color", "vgg16", "vgg19"])
     "Unknown backbone 'vgg61'. Did you mean 'vgg16'? Known: mean_color, vgg16, vgg19."
+    >>> unknown("parameter", "c", ["C", "gamma"])
+    "Unknown parameter 'c'. Did you mean 'C'? Known: C, gamma."
     """
-    close = get_close_matches(name, known, n=5)
+    of_small = {one.casefold(): one for one in known}
+    close = [of_small[match] for match in get_close_matches(name.casefold(), of_small, n=5)]
     # Of equally near names the one with the same letters was meant: two of them changed places.
     close.sort(key=lambda match: sorted(match) != sorted(name))
     hint = f" Did you mean '{close[0]}'?" if close else ""

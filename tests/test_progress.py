@@ -10,15 +10,17 @@ from featurekit.progress import Pace
 def test_the_time_left_goes_by_what_takes_long():
     """Fifteen floors are fitted in a second, and then each network takes minutes."""
     clock, shown = [0.0], []
-    progress = Pace(lambda at: shown.append((at.rate, at.seconds_left)), "fits", clock=lambda: clock[0])
+    progress = Pace(lambda at: shown.append((at.rate, at.seconds_left, at.left)), "fits", lambda: clock[0])
     for done in range(1, 16):
         progress(done, 60)
     for tenth in range(1, 41):
         clock[0] += 10
         progress(15 + tenth / 10, 60)
-    rate, left = shown[-1]
+    rate, left, in_words = shown[-1]
     assert rate == "100 s each"
     assert left == pytest.approx(41 * 100, rel=0.05)
+    assert in_words.startswith("1:0")
+    assert in_words.endswith(" left")
     clock[0] += 10
     progress(1, 60)  # a new stage, which has taken no time yet
     assert shown[-1][1] <= 59 * 10
@@ -30,6 +32,6 @@ def test_nothing_is_said_of_a_speed_that_nobody_knows_yet():
     progress.tell("loading networks")
     progress(0, 10)
     [standing] = shown
-    assert standing.rate == ""
+    assert standing.rate == standing.left == ""
     assert math.isnan(standing.seconds_left)
     assert standing.doing == "loading networks"

@@ -109,7 +109,7 @@ class Dataset(Manifest):
             DataFrame with the index "reason" ("usable" first) and the columns "rows" and "meaning".
         """
         counts = self.table["reason"].value_counts()
-        rows = {"usable": (int(self.usable.sum()), "has a label, and its file can be read")}
+        rows = {"usable": (int(self.usable.sum()), "has a label, and its file is there")}
         rows |= {reason: (int(counts[reason]), REASONS[reason]) for reason in REASONS if reason in counts}
         found = pd.DataFrame.from_dict(rows, orient="index", columns=["rows", "meaning"])
         return found.rename_axis("reason")

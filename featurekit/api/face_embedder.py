@@ -1,4 +1,4 @@
-"""Photographs to vectors as a transformer of scikit-learn's."""
+"""Images to vectors as a transformer of scikit-learn's."""
 
 import os
 from collections.abc import Sequence
@@ -27,9 +27,9 @@ _WITHOUT_A_VECTOR = ("error", "nan")
 
 
 class FaceEmbedder(TransformerMixin, BaseEstimator):
-    """Turn photographs into vectors: find the face, align it, and read it with pretrained networks.
+    """Turn images into vectors: find the face, align it, and read it with pretrained networks.
 
-    The vectors equal those of `fk.embed` to the last bit. Nothing is learned from the photographs that
+    The vectors equal those of `fk.embed` to the last bit. Nothing is learned from the images that
     `fit` is given, so that a vector is the same in every fold of a cross-validation.
 
     Args:
@@ -38,14 +38,14 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
         mirror: whether to average each vector with that of the mirrored face: better, and slower.
         detector: how faces are found; see `featurekit list detectors`.
         detector_weights: another file of weights for the detector.
-        choose: which of several faces on a photograph: "center", "largest" or "only" (a photograph with
+        choose: which of several faces on an image: "center", "largest" or "only" (an image with
             several has none).
         device: "auto", "cpu" or "cuda"; a device that is asked for and not there is an error.
         precision: "auto", "fp32" or "bf16".
-        on_missing: what becomes of a photograph that cannot be read or that no face is found on: "error", or
+        on_missing: what becomes of an image that cannot be read or that no face is found on: "error", or
             "nan" for a row of NaN.
         cache: a project (`fk.Project`), or a folder, in which faces and vectors are kept by the content of
-            the photographs and read back; a folder that holds a project's manifest.csv means that project.
+            the images and read back; a folder that holds a project's manifest.csv means that project.
             None to compute them each time.
         n_jobs: how many threads; None or -1 for one a core. They change the time and nothing else.
         verbose: whether to show a bar.
@@ -91,10 +91,10 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
         self.verbose = verbose
 
     def fit(self, X: Photographs, y: Any = None) -> Self:
-        """Check the parameters, and that X can be photographs; nothing is learned and no network is opened.
+        """Check the parameters, and that X can be images; nothing is learned and no network is opened.
 
         Args:
-            X: photographs of any kind: file names, bytes of files, images of Pillow's, or uint8 pixels
+            X: images of any kind: file names, bytes of files, Pillow images, or uint8 pixels
                 (n, h, w, 3); a list, an array, or a column of a DataFrame.
             y: not looked at.
 
@@ -102,7 +102,7 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
             The embedder itself.
 
         Raises:
-            PhotographError: something in X cannot be a photograph.
+            PhotographError: something in X cannot be an image.
             ModelError: a parameter cannot have its value.
             UnknownNameError: there is no such network, layer or detector.
             WeightsError: a file of weights is missing; the message says how to get it.
@@ -115,19 +115,19 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
         """Return the vector of the face on each photograph.
 
         Args:
-            X: n photographs, as for fit().
+            X: n images, as for fit().
 
         Returns:
             float32, shape (n, dim), in the order of X.
 
         Raises:
-            EmbeddingError: a photograph has no vector, and `on_missing` is "error".
+            EmbeddingError: an image has no vector, and `on_missing` is "error".
             PhotographError, ModelError, UnknownNameError, WeightsError: as fit().
             EngineError: a device or precision cannot be had.
         """
         photographs = photographs_from(X)
         plan = self._plan()
-        with shown(bool(self.verbose), "embedding", "photographs") as told:
+        with shown(bool(self.verbose), "embedding", "images") as told:
             found = vectors_of(
                 photographs,
                 plan.features,
@@ -161,7 +161,7 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
         return True
 
     def __sklearn_tags__(self) -> Any:
-        """Return what scikit-learn asks of an estimator: photographs in, nothing to fit."""
+        """Return what scikit-learn asks of an estimator: images in, nothing to fit."""
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
         tags.input_tags.two_d_array = False
@@ -245,7 +245,7 @@ def _store_of(cache: Any) -> Store | None:
 
 
 def _check_found(photographs: Sequence[Photograph], found: OfPhotographs) -> None:
-    """Raise EmbeddingError unless every photograph has a vector."""
+    """Raise EmbeddingError unless every image has a vector."""
     missing = [row for row, status in enumerate(found.statuses) if status != "ok"]
     if missing:
         row = missing[0]

@@ -1,4 +1,4 @@
-"""The faces on photographs, to look at: where they are, their landmarks, and how they are cut out."""
+"""The faces on images, to look at: where they are, their landmarks, and how they are cut out."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,19 +35,19 @@ _BLUE, _ORANGE = "#1f6fd6", "#ffb000"
 
 @dataclass(frozen=True, eq=False)
 class FoundFace:
-    """A face on a photograph.
+    """A face on an image.
 
     Attributes:
-        photograph: name of the photograph.
+        image: name of the image.
         number: of the face on it, from 1, left to right.
-        box: x1, y1, x2, y2 in pixels of the upright photograph, from its upper left corner; float32,
-            shape (4,); it may reach beyond the photograph.
+        box: x1, y1, x2, y2 in pixels of the upright image, from its upper left corner; float32,
+            shape (4,); it may reach beyond the image.
         landmarks: left eye, right eye, nose tip, left and right mouth corner as seen, each x, y; float32,
             shape (5, 2); NaN where the detector gives none.
         confidence: the detector's, between 0 and 1.
     """
 
-    photograph: str
+    image: str
     number: int
     box: NDArray[np.float32]
     landmarks: NDArray[np.float32]
@@ -64,12 +64,12 @@ class FoundFace:
                 hair, ears and chin).
 
         Returns:
-            RGB, uint8, shape (size, size, 3); black where the photograph ends.
+            RGB, uint8, shape (size, size, 3); black where the image ends.
 
         Raises:
             UnknownNameError: there is no such template.
             PhotographError: the size is no number of pixels.
-            ImageError: the photograph cannot be read any more.
+            ImageError: the image cannot be read any more.
         """
         if template not in TEMPLATES:
             raise UnknownNameError(unknown("template", template, list(TEMPLATES)))
@@ -80,22 +80,22 @@ class FoundFace:
     def __repr__(self) -> str:
         box = ", ".join(f"{value:.0f}" for value in self.box)
         sure = f"confidence={self.confidence:.2f}"
-        return f"FoundFace({self.photograph!r}, number={self.number}, box=({box}), {sure})"
+        return f"FoundFace({self.image!r}, number={self.number}, box=({box}), {sure})"
 
 
 class FoundFaces(Sequence[FoundFace]):
-    """The faces on photographs, as `fk.find_faces` returns them: a sequence of faces, in reading order.
+    """The faces on images, as `fk.find_faces` returns them: a sequence of faces, in reading order.
 
-    Photographs without a face are not in the sequence; `frame` has a row for each of them too, with the
+    Images without a face are not in the sequence; `frame` has a row for each of them too, with the
     reason.
 
     Attributes:
-        photographs: names of the photographs, in the order given.
+        images: names of the images, in the order given.
     """
 
     def __init__(self, found: Sequence[tuple[Photograph, Looked]]) -> None:
         self._found = tuple(found)
-        self.photographs = [photograph.name for photograph, _ in found]
+        self.images = [photograph.name for photograph, _ in found]
         self._faces = [face for number in range(len(found)) for face in self._on(number)]
 
     def __len__(self) -> int:
@@ -109,8 +109,8 @@ class FoundFaces(Sequence[FoundFace]):
         return iter(self._faces)
 
     def __repr__(self) -> str:
-        n = len(self.photographs)
-        return f"FoundFaces({len(self):,} faces on {n:,} photograph{'s' if n != 1 else ''})"
+        n = len(self.images)
+        return f"FoundFaces({len(self):,} faces on {n:,} image{'s' if n != 1 else ''})"
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the table."""
@@ -118,12 +118,12 @@ class FoundFaces(Sequence[FoundFace]):
         return html
 
     def frame(self) -> pd.DataFrame:
-        """Return the faces as a table: a row a face, and a row for each photograph without one.
+        """Return the faces as a table: a row a face, and a row for each image without one.
 
         Returns:
             The columns photograph, face (number on it, 0 for none), status ("ok", or why there is none),
             confidence, x1, y1, x2, y2 (the box), left_eye_x, left_eye_y and so on for right_eye, nose,
-            left_mouth and right_mouth (pixels of the upright photograph), and message.
+            left_mouth and right_mouth (pixels of the upright image), and message.
         """
         rows = []
         for photograph, looked in self._found:
@@ -143,21 +143,21 @@ class FoundFaces(Sequence[FoundFace]):
                 rows.append({**row, "message": readable_name(said)})
         return pd.DataFrame(rows)
 
-    def plot(self, ax: Any = None, *, photograph: int | str = 0) -> Any:
-        """Draw a photograph with the boxes and landmarks of its faces.
+    def plot(self, ax: Any = None, *, image: int | str = 0) -> Any:
+        """Draw an image with the boxes and landmarks of its faces.
 
         Args:
             ax: matplotlib's Axes to draw on; None for those of a new figure.
-            photograph: position or name of the photograph.
+            image: position or name of the image.
 
         Returns:
             The Axes.
 
         Raises:
-            PhotographError: there is no such photograph.
+            PhotographError: there is no such image.
             ImageError: it cannot be read.
         """
-        number = self._number_of(photograph)
+        number = self._number_of(image)
         source, looked = self._found[number]
         pixels = decode(source.read())
         if ax is None:
@@ -182,17 +182,17 @@ class FoundFaces(Sequence[FoundFace]):
             ax.set_title(looked.message or STATUS_MEANINGS[looked.seen[0].face.status], fontsize="medium")
         return ax
 
-    def _number_of(self, photograph: int | str) -> int:
-        if isinstance(photograph, str):
-            if photograph in self.photographs:
-                return self.photographs.index(photograph)
-            raise PhotographError(unknown("photograph", photograph, self.photographs))
-        if not -len(self._found) <= photograph < len(self._found):
-            raise PhotographError(f"There is no photograph {photograph} among {len(self._found):,}, from 0.")
-        return range(len(self._found))[photograph]
+    def _number_of(self, image: int | str) -> int:
+        if isinstance(image, str):
+            if image in self.images:
+                return self.images.index(image)
+            raise PhotographError(unknown("image", image, self.images))
+        if not -len(self._found) <= image < len(self._found):
+            raise PhotographError(f"There is no image {image} among {len(self._found):,}, from 0.")
+        return range(len(self._found))[image]
 
     def _on(self, number: int) -> list[FoundFace]:
-        """Return the faces on a photograph."""
+        """Return the faces on an image."""
         source, looked = self._found[number]
         return [
             FoundFace(source.name, n, one.face.box, one.face.landmarks, one.face.confidence, source, one.face)
@@ -202,7 +202,7 @@ class FoundFaces(Sequence[FoundFace]):
 
 
 def find_faces(
-    photographs: Photographs,
+    images: Photographs,
     *,
     choose: str = "all",
     detector: str = "centerface",
@@ -210,24 +210,24 @@ def find_faces(
     n_jobs: int | None = None,
     progress: Shown = True,
 ) -> FoundFaces:
-    """Find the faces on photographs, to look at them: boxes, landmarks and aligned crops.
+    """Find the faces on images, to look at them: boxes, landmarks and aligned crops.
 
     Args:
-        photographs: one or several: file names, folders of them, the bytes of files, images of Pillow's, or
+        images: one or several: file names, folders of them, the bytes of files, Pillow images, or
             uint8 pixels (h, w, 3) or (n, h, w, 3); also a column of a DataFrame.
-        choose: which faces of a photograph: "all", "center" (the one nearest to the middle), "largest", or
-            "only" (a photograph with several has none).
+        choose: which faces of an image: "all", "center" (the one nearest to the middle), "largest", or
+            "only" (an image with several has none).
         detector: how faces are found; see `featurekit list detectors`.
         detector_weights: another file of weights for the detector.
         n_jobs: how many threads; None or -1 for one a core.
-        progress: whether to show a bar; or a function of (photographs done, photographs to do).
+        progress: whether to show a bar; or a function of (images done, images to do).
 
     Returns:
-        The faces: a sequence of them, ``.frame()`` and ``.plot()``. A photograph that cannot be read, or has
+        The faces: a sequence of them, ``.frame()`` and ``.plot()``. An image that cannot be read, or has
         no face, is a row of the frame with its reason.
 
     Raises:
-        PhotographError: something is no photograph; the message says at which position.
+        PhotographError: something is no image; the message says at which position.
         UnknownNameError: there is no such detector, or no such way to choose.
         WeightsError: the detector's weights are missing; the message says how to get them.
 
@@ -236,21 +236,21 @@ def find_faces(
         >>> import skimage.data
         >>> faces = fk.find_faces(skimage.data.astronaut(), detector="whole_image", progress=False)
         >>> faces
-        FoundFaces(1 faces on 1 photograph)
+        FoundFaces(1 faces on 1 image)
         >>> faces[0].box.tolist(), faces[0].crop(64).shape
         ([0.0, 0.0, 512.0, 512.0], (64, 64, 3))
     """
     if choose not in _CHOICES:
         raise UnknownNameError(unknown("way to choose a face", choose, list(_CHOICES)))
     settings = default_settings(detector, choose, detector_weights)
-    given, left_out = photographs_in(photographs)
+    given, left_out = photographs_in(images)
     for note in left_out:
         LOG.warning(note)
     threads = threads_of(n_jobs) or usable_cores()
     finder = open_finder(settings, threads=threads)
     unexpected = Unexpected()
     found = []
-    with shown(progress, "finding faces", "photographs") as told, ThreadPoolExecutor(threads) as pool:
+    with shown(progress, "finding faces", "images") as told, ThreadPoolExecutor(threads) as pool:
         looks = pool.map(lambda one: look(one, finder, settings, ()), given)
         for done, (photograph, looked) in enumerate(zip(given, looks, strict=True), start=1):
             found.append((photograph, unexpected.settled(looked)))

@@ -1,4 +1,4 @@
-"""A fitted model: what it says of photographs, why, and how it gets to other programs."""
+"""A fitted model: what it says of images, why, and how it gets to other programs."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,7 +25,7 @@ _CHOICES = ("all", "center", "largest", "only")
 class Model:
     """A fitted model, as `fk.load_model` and `results.best().fit(...)` return it.
 
-    It holds all that it takes to read a new photograph: how the face is found, which networks turn it into a
+    It holds all that it takes to read a new image: how the face is found, which networks turn it into a
     vector, the fitted classifier, and what it may promise beyond its answer.
 
     Args:
@@ -62,7 +62,7 @@ class Model:
 
     def predict(
         self,
-        photographs: Photographs,
+        images: Photographs,
         *,
         choose: str = "all",
         abstain_above: float | None = None,
@@ -73,7 +73,7 @@ class Model:
         n_jobs: int | None = None,
         progress: Shown = True,
     ) -> pd.DataFrame:
-        """Find the faces on photographs and read them; see `fk.predict`, which asks several models at once.
+        """Find the faces on images and read them; see `fk.predict`, which asks several models at once.
 
         Example:
             >>> import featurekit as fk
@@ -81,7 +81,7 @@ class Model:
             >>> model.predict(["photo.jpg", "folder/"], probabilities=True)        # doctest: +SKIP
         """
         return predict(
-            photographs,
+            images,
             [self],
             choose=choose,
             abstain_above=abstain_above,
@@ -95,7 +95,7 @@ class Model:
 
     def explain(
         self,
-        photographs: Photographs,
+        images: Photographs,
         *,
         how: str = "auto",
         choose: str = "all",
@@ -110,14 +110,14 @@ class Model:
         `explanations.save_means(folder)`.
 
         Args:
-            photographs: as for predict().
+            images: as for predict().
             how: "gradcam", "attention", "occlusion" (any model), or "auto" for the first of attention,
                 Grad-CAM and occlusion that the model can.
-            choose: which faces of a photograph: "all", "center", "largest" or "only".
+            choose: which faces of an image: "all", "center", "largest" or "only".
             random_state: what the random tenths of the check come from.
             device: "auto", "cpu" or "cuda".
             n_jobs: how many threads; None or -1 for one a core.
-            progress: whether to show a bar; or a function of (photographs done, photographs to do).
+            progress: whether to show a bar; or a function of (images done, images to do).
 
         Returns:
             The explanations: a sequence of them, ``.frame()``, ``.save(folder)`` and ``.save_means(folder)``.
@@ -129,8 +129,8 @@ class Model:
         """
         from featurekit.inference.explain import explain_photographs
 
-        given = _photographs(photographs)
-        with shown(progress, "explaining", "photographs") as told:
+        given = _photographs(images)
+        with shown(progress, "explaining", "images") as told:
             found = explain_photographs(
                 given,
                 self._trained,
@@ -219,10 +219,10 @@ class Explanations(Sequence[Any]):
         return iter(self._explained)
 
     def __repr__(self) -> str:
-        return f"Explanations({len(self):,} faces on {len(self._photographs):,} photographs)"
+        return f"Explanations({len(self):,} faces on {len(self._photographs):,} images)"
 
     def frame(self) -> pd.DataFrame:
-        """Return a table: a row a face, and a row for each photograph that nothing can be said of.
+        """Return a table: a row a face, and a row for each image that nothing can be said of.
 
         Returns:
             The columns photograph, face (0 for none), answer, value (its probability, or the years), how,
@@ -245,7 +245,7 @@ class Explanations(Sequence[Any]):
         """Draw the map of each face over the face, a PNG each, and return the files.
 
         Args:
-            folder: where they go; not one that photographs lie in.
+            folder: where they go; not one that images lie in.
         """
         from featurekit.inference.draw_maps import draw_explanation
 
@@ -256,7 +256,7 @@ class Explanations(Sequence[Any]):
         """Draw the mean map of each answer over its mean face, which may be shown, and return the files.
 
         Args:
-            folder: where they go; not one that photographs lie in.
+            folder: where they go; not one that images lie in.
 
         Raises:
             TargetError: no answer has ten faces, the least in which no single person can be recognized.
@@ -307,7 +307,7 @@ def load_model(path: str | Path, *, project: Project | str | Path | None = None)
 
 
 def predict(
-    photographs: Photographs,
+    images: Photographs,
     models: "Model | str | Path | Sequence[Model | str | Path] | None" = None,
     *,
     choose: str = "all",
@@ -320,16 +320,16 @@ def predict(
     project: Project | str | Path | None = None,
     progress: Shown = True,
 ) -> pd.DataFrame:
-    """Find the faces on photographs and let one or several models read them, in one pass.
+    """Find the faces on images and let one or several models read them, in one pass.
 
     It is what `featurekit predict` does, and gives the same columns and values.
 
     Args:
-        photographs: one or several: file names, folders of them, the bytes of files, images of Pillow's, or
+        images: one or several: file names, folders of them, the bytes of files, Pillow images, or
             uint8 pixels (h, w, 3) or (n, h, w, 3); also a column of a DataFrame.
         models: whose answers: a model, the name or folder of one, or several; None for those that come with
             dlib's networks (gender, age group, age), for which nothing was fitted.
-        choose: which faces of a photograph: "all", "center", "largest" or "only".
+        choose: which faces of an image: "all", "center", "largest" or "only".
         abstain_above: share of the answers that may be wrong, e.g. 0.05: a face that a model is not sure
             enough of gets "unsure". None to answer all.
         sets: whether to tell which classes, or years, hold the truth for nine in ten faces like these.
@@ -338,17 +338,17 @@ def predict(
         precision: "auto" (each model's own), "fp32" or "bf16".
         n_jobs: how many threads; None or -1 for one a core. They change the time and nothing else.
         project: where models are looked for by name; None for the current folder's.
-        progress: whether to show a bar; or a function of (photographs done, photographs to do).
+        progress: whether to show a bar; or a function of (images done, images to do).
 
     Returns:
-        A row a face, and one for each photograph without; photograph, face (number on it, from 1, left to
+        A row a face, and one for each image without; photograph, face (number on it, from 1, left to
         right; 0 for none), status ("ok", or why there is no answer), confidence (the detector's), for each
         model its answer (called after the target, e.g. "gender", and where several models read one, after
         the model too) and its probability, the box x1, y1, x2, y2 in pixels, and message.
         ``.attrs["models"]`` says which model each answer is of.
 
     Raises:
-        PhotographError: something is no photograph; the message says at which position.
+        PhotographError: something is no image; the message says at which position.
         ModelError: models find faces in different ways, stand twice, or do not know how sure they may be.
         WorkspaceError: a model is not there, or an option has no effect on any.
         UnknownNameError: there is no such way to choose a face.
@@ -361,9 +361,9 @@ def predict(
     """
     asked = _models(models, project)
     share = _share(abstain_above)
-    given = _photographs(photographs)
+    given = _photographs(images)
     readings = []
-    with errors_in_arguments(), shown(progress, "reading", "photographs") as told:
+    with errors_in_arguments(), shown(progress, "reading", "images") as told:
         notes = unused_of_predict(asked, sets=sets, abstain_above=share, probabilities=probabilities)
         for note in notes:
             LOG.warning(as_arguments(note))
@@ -382,7 +382,7 @@ def predict(
 
 
 def _photographs(given: Photographs) -> list[Photograph]:
-    """Return what was given as photographs, and note what of its folders is none."""
+    """Return what was given as images, and note what of its folders is none."""
     found, left_out = photographs_in(given)
     for note in left_out:
         LOG.warning(note)

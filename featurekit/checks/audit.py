@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from io import StringIO
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -24,12 +23,13 @@ from featurekit.embeddings.index import Ledger
 from featurekit.embeddings.vectors import Vectors, load_embeddings
 from featurekit.errors import WorkspaceError
 from featurekit.estimators._threads import one_blas_thread
-from featurekit.files import read_facts, write_facts, write_text
-from featurekit.findings import Finding, Severity
+from featurekit.files import write_text
+from featurekit.findings import Finding
 from featurekit.networks.backbones import here, split_feature
 from featurekit.networks.engines import usable_cores
 from featurekit.progress import Progress
 from featurekit.project import ComparisonFolder
+from featurekit.records import read_facts, write_facts
 from featurekit.text import no_formula
 
 VERSION = 1
@@ -84,19 +84,7 @@ class Audit:
         Raises:
             WorkspaceError: the file is no audit.
         """
-        path = ComparisonFolder(folder).audit
-        content = read_facts(path, VERSION)
-        if content is None:
-            return None
-        try:
-            findings = tuple(Finding(**one) for one in content.pop("findings"))
-            if strange := {one.severity for one in findings} - set(get_args(Severity)):
-                raise ValueError(f"no such severity: {', '.join(sorted(strange))}")
-            return cls(**{**content, "findings": findings, "runs": tuple(content["runs"])})
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise WorkspaceError(
-                f"{path} is no audit of this version of featurekit: {error!r}. Run featurekit audit again."
-            ) from error
+        return read_facts(ComparisonFolder(folder).audit, VERSION, cls)
 
 
 def audit(

@@ -1,6 +1,5 @@
 """How far a command is: a bar on a screen, a plain line now and then in a pipe."""
 
-import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,16 +22,18 @@ def _lines(what: str, unit: str) -> Iterator[Pace]:
     import time
 
     opened = shown = time.monotonic()
+    ended = False
 
     def line(at: Standing) -> None:
-        nonlocal shown
+        nonlocal shown, ended
         now = time.monotonic()
-        if now - shown < 10 and not (at.done == at.total and now - opened > 10):
+        was_ended, ended = ended, at.done == at.total
+        # The end is said once, however often it is told.
+        if (ended and was_ended) or (now - shown < 10 and not (ended and now - opened > 10)):
             return
         shown = now
         facts = [f"{at.done:,.2f}" if at.done % 1 else f"{at.done:,.0f}", f"of {at.total:,} {unit}"]
-        left = "" if math.isnan(at.seconds_left) else f"{at.seconds_left:,.0f} s left"
-        said = ", ".join([f"{what}: {' '.join(facts)}", *filter(None, (at.doing, at.rate, left))])
+        said = ", ".join([f"{what}: {' '.join(facts)}", *filter(None, (at.doing, at.rate, at.left))])
         typer.echo(said, err=True)
 
     yield Pace(line, unit)

@@ -1,5 +1,6 @@
 """The project that a command works in."""
 
+import shlex
 import sys
 from dataclasses import dataclass
 
@@ -27,10 +28,17 @@ def workspace_of(context: typer.Context) -> ProjectFolder:
     return project_of_command(context).folder
 
 
+def next_command(context: typer.Context, *words: str) -> str:
+    """Return a command to type next, in the folder that this one was told to work in."""
+    root = context.find_root()
+    source = root.get_parameter_source("workspace")
+    is_typed = source is not None and source.name == "COMMANDLINE"
+    there = ["--workspace", str(root.params["workspace"])] if is_typed else []
+    return shlex.join(["featurekit", *there, *words])
+
+
 def command_line() -> str:
     """Return the command as typed, but for the workspace: a record names no folder of this machine."""
-    import shlex
-
     words = iter(sys.argv[1:])
     kept = []
     for word in words:

@@ -1,21 +1,38 @@
 """featurekit fit and ensemble: classifiers are fitted and scored, and averaged."""
 
-from typing import Annotated, Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from featurekit.api.project import Project
 from featurekit.cli._options import LARGEST_SEED, ComparisonName, Device, Threads, as_value, pairs
 from featurekit.cli._output import print_runs
 from featurekit.cli._progress import progress_bar
-from featurekit.cli._workspace import command_line, project_of_command
+from featurekit.cli._signals import Stopped
+from featurekit.cli._workspace import command_line, next_command, project_of_command
 from featurekit.project import ComparisonFolder
 
+if TYPE_CHECKING:
+    from featurekit.api.data import Dataset
+
 Models = Annotated[
-    list[str] | None, typer.Option("--model", "-m", help="Classifier; several at once. Default: svm.")
+    list[str] | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help="Classifier, or the import path of an estimator of scikit-learn's kind (a class, or an object);"
+        " several at once. Default: svm.",
+    ),
 ]
 Targets = Annotated[
     list[str] | None,
-    typer.Option(help="gender, age_group, age, gender3 or a label column. Default: those with labels."),
+    typer.Option(
+        help="gender, age_group, age, gender3 or a label column; several. Default: age_group, gender and age"
+        " where there are labels; label columns of your own have to be named."
+    ),
 ]
 Features = Annotated[
     list[str] | None,
@@ -112,19 +129,20 @@ def fit(
     """Fit and score classifiers on folds that never share a person; fitted models go to models/.
 
     Networks that are trained end to end (multitask_cnn, levi_hassner, …) read the faces that
-    `featurekit extract --backbone pixels` keeps, and go on where they were when they are killed.
+    `featurekit extract --backbone pixels` keeps. A fit that is stopped keeps the runs that were finished. The
+    same command fits all of them again; networks trained end to end go on from their last whole epoch.
 
     Examples:
       featurekit fit --model svm --model xgboost --target gender --target age_group
       featurekit fit --model multitask_cnn --features mobilenet_v2 --epochs 6,12
+      featurekit fit --model sklearn.neighbors.KNeighborsClassifier --set n_neighbors=5,15
     """
-    from featurekit.api.data import dataset_of
     from featurekit.api.evaluate import evaluate
 
-    project = project_of_command(context)
-    with progress_bar("fitting", unit="fits") as progress:
+    project, data, folder = _where(context, name)
+    with _saying_what_is_kept(folder), progress_bar("fitting", unit="fits") as progress:
         results = evaluate(
-            dataset_of(project),
+            data,
             features,
             model or ["svm"],
             target=target,
@@ -146,7 +164,35 @@ def fit(
             progress=progress,
         )
     print_runs(results.runs)
-    typer.echo(f"Runs are in {ComparisonFolder(results.folder).runs}. Now: featurekit report")
+    _say_where_runs_are(context, folder, name)
+
+
+def _where(context: typer.Context, name: str | None) -> "tuple[Project, Dataset, Path]":
+    """Return the project that a command works in, its data set, and the folder of the comparison meant."""
+    from featurekit.api.data import dataset_of
+
+    project = project_of_command(context)
+    data = dataset_of(project)
+    return project, data, project.folder.report(name or data.name)
+
+
+@contextmanager
+def _saying_what_is_kept(folder: Path) -> Iterator[None]:
+    """Where fitting is stopped, have the program say what is kept and what the same command does."""
+    try:
+        yield
+    except Stopped as stopped:
+        stopped.remark = (
+            f"runs that were finished are kept in {ComparisonFolder(folder).runs}; the same command fits all"
+            " of them again, and networks trained end to end go on from their last whole epoch"
+        )
+        raise
+
+
+def _say_where_runs_are(context: typer.Context, folder: Path, name: str | None) -> None:
+    """Say where the runs are, and how to make a report of them."""
+    report = next_command(context, "report", *(["--name", name] if name else []))
+    typer.echo(f"Runs are in {ComparisonFolder(folder).runs}. Now: {report}")
 
 
 def _parameters(epochs: str | None, batch_size: str | None, others: list[str] | None) -> dict[str, list[Any]]:
@@ -163,18 +209,19 @@ def ensemble(
 ) -> None:
     """Average what runs of a comparison said of each face, and score the mean beside them.
 
-    Each name has to mean one run of a target; the targets of which all do are combined.
+    Each name has to mean one run of a target; the targets of which all do are combined. A run is called
+    TARGET--FEATURES--MODEL, so that "*--dlib_age--svm" means the svm on dlib_age of every target.
 
-    Example: featurekit ensemble "*--svm" "*--multitask_cnn"
+    Examples:
+      featurekit ensemble "*--dlib_age--svm" "*--dlib_age--xgboost"
+      featurekit ensemble "*--dlib_age--svm" "*--multitask_cnn" --weighted
     """
-    from featurekit.api.data import dataset_of
     from featurekit.api.evaluate import ensemble as average
     from featurekit.api.results import load_results
 
-    project = project_of_command(context)
-    folder = project.folder.report(name or dataset_of(project).name)
+    _, _, folder = _where(context, name)
     results = load_results(folder)
     command = command_line()
     made = average(results, member, weighted=weighted, command=command)
     print_runs([run for run in made.runs if run.command == command and "members" in run.parameters])
-    typer.echo(f"Runs are in {ComparisonFolder(folder).runs}. Now: featurekit report")
+    _say_where_runs_are(context, folder, name)

@@ -36,7 +36,7 @@ def deal(
     """
     n_subjects = len(np.unique(subjects))
     if n_folds < 2:
-        raise FoldError(f"n_folds must be at least 2. Got {n_folds} instead.")
+        raise FoldError(f"The number of folds (--folds) must be at least 2. Got {n_folds} instead.")
     if n_subjects < n_folds:
         there_are = "There is 1 subject" if n_subjects == 1 else f"There are {n_subjects} subjects"
         raise FoldError(f"{there_are}, too few for {n_folds} folds.")

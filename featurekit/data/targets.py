@@ -2,14 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Interval, MaxLen
 from numpy.typing import NDArray
 
 from featurekit.errors import TargetError
+from featurekit.records import Label, record
 
 MAX_AGE = 116
+_MAX_CLASSES = 10_000
+
+_Age = Annotated[int, Interval(ge=0, le=MAX_AGE)]
 
 
 @dataclass(frozen=True)
@@ -23,10 +28,10 @@ class Target:
         years: first and last year of each class, where classes are age ranges.
     """
 
-    name: str
-    classes: tuple[str, ...] = ()
+    name: Label
+    classes: Annotated[tuple[Label, ...], MaxLen(_MAX_CLASSES)] = ()
     ordered: bool = False
-    years: tuple[tuple[int, int], ...] = ()
+    years: Annotated[tuple[tuple[_Age, _Age], ...], MaxLen(_MAX_CLASSES)] = ()
 
     @property
     def is_regression(self) -> bool:
@@ -50,15 +55,18 @@ class Target:
         """Return the target whose fields were written as JSON, where a tuple is a list.
 
         Raises:
-            KeyError, TypeError, ValueError: it is something else, or a known target with other classes.
+            ValueError: it is something else, or a known target with other classes.
         """
-        years = tuple((int(first), int(last)) for first, last in content["years"])
-        target = cls(content["name"], tuple(content["classes"]), content["ordered"], years)
-        if TARGETS.get(target.name, target) != target:
-            raise ValueError(f"{target.name} has other classes than here.")
-        if not target.is_regression and len(set(target.classes)) != len(target.classes):
-            raise ValueError(f"{target.name} has two classes of the same name.")
+        target = record(cls, content)
+        target.check_known()
         return target
+
+    def check_known(self) -> None:
+        """Raise ValueError where this is a known target with other classes, or two classes have one name."""
+        if TARGETS.get(self.name, self) != self:
+            raise ValueError(f"{self.name} has other classes than here.")
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError(f"{self.name} has two classes of the same name.")
 
 
 GENDER = Target("gender", ("female", "male"))

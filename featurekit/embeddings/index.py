@@ -7,9 +7,10 @@ from pathlib import Path
 
 from featurekit.cache.keys import recipe_key
 from featurekit.embeddings.extractor import Extraction
-from featurekit.embeddings.recipe import Recipe, settings_from
+from featurekit.embeddings.recipe import Recipe
 from featurekit.faces.settings import FaceSettings
 from featurekit.files import write_text
+from featurekit.records import read_record
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Ledger:
 
     settings: FaceSettings
     recipes: Mapping[str, Recipe]
-    costs: Mapping[str, Mapping[str, float]]
+    costs: Mapping[str, Mapping[str, int | float]]
     achieved: Mapping[str, Mapping[str, str]]
     asked: Mapping[str, str]
 
@@ -35,14 +36,7 @@ class Ledger:
         """Read what save() wrote; None where nothing has been extracted."""
         if not path.is_file():
             return None
-        content = json.loads(path.read_text())
-        return cls(
-            settings=settings_from(content["settings"]),
-            recipes={name: Recipe(**recipe) for name, recipe in content["recipes"].items()},
-            costs=content["costs"],
-            achieved=content["achieved"],
-            asked=content["asked"],
-        )
+        return read_record(path, cls)
 
     def save(self, path: Path) -> None:
         """Write it as JSON, whole."""

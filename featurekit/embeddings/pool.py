@@ -14,7 +14,7 @@ import numpy as np
 
 from featurekit.embeddings.helper import Helper, HelperDiedError, Message
 from featurekit.embeddings.open_networks import open_networks
-from featurekit.embeddings.recipe import Recipe, settings_from
+from featurekit.embeddings.recipe import Recipe
 from featurekit.embeddings.worker import Looked, Looker, Task, unpacked
 from featurekit.errors import EngineError
 from featurekit.faces.align import CropKind
@@ -175,7 +175,8 @@ def _not_ready(error: HelperDiedError) -> EngineError:
 
 def look_for_another(job: Mapping[str, Any]) -> tuple[Any, Callable[[Any], Message]]:
     """Be a helper of an extraction: open what it reads with, return what was got and what answers."""
-    settings = settings_from(job["settings"])
+    told = job["settings"]
+    settings = FaceSettings(**{**told, "attempts": tuple(map(tuple, told["attempts"]))})
     finder = open_finder(settings, threads=1)
     networks = open_networks([Recipe(**recipe) for recipe in job["recipes"]], threads=1)
     side = settings.attempts[0][0]

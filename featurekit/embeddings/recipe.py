@@ -4,9 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Interval
 from numpy.typing import NDArray
 
 from featurekit.cache.keys import recipe_key
@@ -15,6 +16,7 @@ from featurekit.faces.settings import FaceSettings
 from featurekit.networks import weights
 from featurekit.networks.backbones import BACKBONES, split_feature
 from featurekit.networks.engines import resolve
+from featurekit.records import Hash, Word, record
 
 # Raise whenever an extraction starts to compute different numbers: old cache files then go unused.
 EXTRACTION_VERSION = 2
@@ -40,16 +42,16 @@ class Recipe:
     """
 
     faces: Mapping[str, Any]
-    backbone: str
-    layer: str
-    weights: str
-    input_size: int
-    template: str
+    backbone: Word
+    layer: Word
+    weights: Hash
+    input_size: Annotated[int, Interval(ge=1, le=4096)]
+    template: Word
     normalization: Mapping[str, Any]
-    precision: str
-    engine: str
+    precision: Word
+    engine: Word
     mirrored: bool = False
-    extraction_version: int = EXTRACTION_VERSION
+    extraction_version: Annotated[int, Interval(ge=0, le=10**6)] = EXTRACTION_VERSION
 
     @property
     def key(self) -> str:
@@ -111,16 +113,10 @@ def make_recipes(
     return recipes
 
 
-def settings_from(content: Mapping[str, Any]) -> FaceSettings:
-    """Return the settings whose fields were written as JSON, where a tuple is a list."""
-    attempts = tuple((int(size), float(border)) for size, border in content["attempts"])
-    return FaceSettings(**{**content, "attempts": attempts})
-
-
 def settings_of(faces: Mapping[str, Any]) -> FaceSettings:
     """Return the settings that a recipe of faces was made by, as FaceSettings.recipe() says it."""
     content = {name: faces[name] for name in ("detector", "attempts", "choose", "min_face")}
-    return settings_from({**content, "weights_sha256": faces["detector_weights"]})
+    return record(FaceSettings, {**content, "weights_sha256": faces["detector_weights"]})
 
 
 def describe_weights(

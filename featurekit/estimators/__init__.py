@@ -5,14 +5,19 @@ decorated with what a reader of the report must know about it. Everything it
 learns (scaling, PCA, probabilities) it learns in fit(), from the rows it is
 given there. Estimators are scikit-learn's: their classes are in modules with an
 underscore, which are imported when one is made, so that listing them is quick.
+
+Those that read vectors stand in anybody's pipeline, under these names:
+
+    from featurekit.estimators import SVM, ForestClassifier, XGBoostRegressor
 """
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +28,66 @@ from featurekit.errors import TargetError
 from featurekit.estimators._parameters import SHOWN_AS
 from featurekit.registry import Registry
 
+if TYPE_CHECKING:
+    from featurekit.estimators._boosting import XGBoostClassifier, XGBoostRegressor
+    from featurekit.estimators._floor import MajorityClassifier, MedianRegressor
+    from featurekit.estimators._forest import ForestClassifier, ForestRegressor
+    from featurekit.estimators._linear import LinearClassifier, LinearRegressor
+    from featurekit.estimators._mlp import MLPClassifier, MLPRegressor
+    from featurekit.estimators._svm.classifier import SVM
+    from featurekit.estimators._svm.regressor import SVMRegressor
+
+# Class → the module that has it, which is imported when the class is asked for: it is heavy.
+_ROOMS = {
+    "ForestClassifier": "_forest",
+    "ForestRegressor": "_forest",
+    "LinearClassifier": "_linear",
+    "LinearRegressor": "_linear",
+    "MLPClassifier": "_mlp",
+    "MLPRegressor": "_mlp",
+    "MajorityClassifier": "_floor",
+    "MedianRegressor": "_floor",
+    "SVM": "_svm.classifier",
+    "SVMRegressor": "_svm.regressor",
+    "XGBoostClassifier": "_boosting",
+    "XGBoostRegressor": "_boosting",
+}
+
+__all__ = [
+    "CLASSIFIERS",
+    "SVM",
+    "Classifier",
+    "ClassifierKind",
+    "Crops",
+    "ForestClassifier",
+    "ForestRegressor",
+    "LinearClassifier",
+    "LinearRegressor",
+    "MLPClassifier",
+    "MLPRegressor",
+    "MajorityClassifier",
+    "MedianRegressor",
+    "Resources",
+    "SVMRegressor",
+    "Searcher",
+    "XGBoostClassifier",
+    "XGBoostRegressor",
+    "classifier",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the class that is asked for, the first time that it is."""
+    if name not in _ROOMS:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    found = getattr(importlib.import_module(f"{__name__}.{_ROOMS[name]}"), name)
+    globals()[name] = found
+    return found
+
+
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+# Parameters that change what a fit takes, or that featurekit sets itself, and that no message offers.
+MACHINERY = frozenset({"threads", "n_jobs", "memory_limit", "feature_blocks", "gram_up_to", "target_name"})
 _INSIDE = {shown: name for name, shown in SHOWN_AS.items()}
 
 
@@ -270,7 +334,13 @@ def settable(kind: ClassifierKind, target: Target) -> list[str]:
     """Return the names of the parameters that a user can set, as runs show them."""
     classifier = kind.make(target, 0, 1)
     own = classifier.get_params()
-    return [name for name in classifier.shown_parameters() if name in own or _INSIDE.get(name) in own]
+    # Which estimator it is, is no parameter of a user's own.
+    not_theirs = {"model"} if kind.is_given else set()
+    return [
+        name
+        for name in classifier.shown_parameters()
+        if (name in own or _INSIDE.get(name) in own) and name not in not_theirs
+    ]
 
 
 def candidates(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:

@@ -71,19 +71,22 @@ class XGBoost(Estimator):
             self.device = resources.device
         return super().use(resources)
 
-    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, groups: Any = None, **unknown: Any) -> Self:
         """Learn components, number of rounds and trees.
 
         Args:
             X: vectors, shape (n, dim).
             y: labels of any kind, or years, shape (n,).
             groups: the person on each row, shape (n,): some are held out; None for one a row.
+            unknown: nothing: whatever else is given is refused.
 
         Raises:
+            TypeError: something else was given, e.g. sample_weight.
             EngineError: the device cannot be had.
         """
         import xgboost
 
+        self._refuse(unknown)
         X, y, groups = self._begin(X, y, groups)
         self.summary_: dict[str, Any] = {"notes": []}
         labels, codes = self._learn_labels(y)

@@ -4,6 +4,7 @@ Everything they learn is a plain array, or an estimator of scikit-learn: they ca
 saved without pickle. A constructor only stores; what is learned ends in "_".
 """
 
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar, Self
 
@@ -112,6 +113,19 @@ class Estimator(BaseEstimator):
         # The square root of years is what is learned.
         tags.target_tags.positive_only = self.is_regression
         return tags
+
+    def _refuse(self, more: Mapping[str, Any]) -> None:
+        """Raise TypeError where fit() was given what no estimator here takes.
+
+        Its signature has no sample_weight, because scikit-learn reads there that one would be taken.
+        """
+        for name in more:
+            if name == "sample_weight":
+                raise TypeError(
+                    f"{type(self).__name__} does not support sample_weight: every row counts the same. Leave"
+                    " it out."
+                )
+            raise TypeError(f"{type(self).__name__}.fit() got an unexpected keyword argument '{name}'")
 
     def _begin(self, X: Any, y: Any, groups: Any) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[Any]]:
         """Return vectors, labels and persons of a fit as arrays; decide seed and classes.

@@ -1,6 +1,8 @@
 """A user's own estimator of scikit-learn: fitted with its own parameters, on vectors that are not scaled."""
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -10,20 +12,28 @@ from sklearn.base import clone, is_classifier
 from sklearn.utils import ClassifierTags, RegressorTags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from featurekit.errors import ModelError
+from featurekit.errors import EstimatorError, ModelError
 from featurekit.estimators._estimator import Estimator
-from featurekit.estimators._parameters import plain
+from featurekit.estimators._parameters import NO_PROBABILITIES, plain
 from featurekit.estimators._threads import no_convergence_warnings, one_blas_thread
+from featurekit.text import first_line
+
+# How far the probabilities of a row may be from adding to 1: they may be computed in half precision.
+_ROUNDING = 1e-2
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class Given(Estimator):
     """Somebody's estimator, on the vectors as they are; its parameters are set by its own names.
 
+    It is given labels as 0 … n_classes - 1, as some estimators insist on, whatever they are outside. What it
+    raises becomes an EstimatorError, and so do answers that cannot be used; both name it.
+
     Attributes:
         model: the unfitted estimator.
         model_: the fitted one.
         classes_: labels seen in training, increasing; absent for years.
+        gives_probabilities_: whether it has any of its own, or each answer counts as sure.
     """
 
     model: Any
@@ -76,6 +86,8 @@ class Given(Estimator):
             raise ValueError(f"a {type(self.model_).__name__} is not what it fits.")
         if any(one.get_params().get("n_jobs") is not None for one in (self.model, self.model_)):
             raise ValueError("it asks for processes of its own.")
+        if hasattr(self, "classes_") and self._own_classes().shape != np.shape(self.classes_):
+            raise ValueError("it knows other classes than the estimator inside it.")
         if hasattr(self.model_, "_fit_X"):
             # Neighbours' labels are counted by compiled code, which takes them on trust.
             labels, vectors = np.asarray(self.model_._y), np.asarray(self.model_._fit_X)
@@ -86,40 +98,131 @@ class Given(Estimator):
                 raise ValueError("its neighbours have labels that it does not know.")
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
-        """Learn from vectors (n, dim), labels or years (n,); persons (n,) are told one that asks for them."""
+        """Learn from vectors (n, dim), labels or years (n,); persons (n,) are told one that asks for them.
+
+        Raises:
+            EstimatorError: the estimator inside raised something.
+        """
         self.validate()
         self.summary_: dict[str, Any] = {"notes": []}
         model = clone(self.model)
         own = model.get_params()
-        if "random_state" in own:
-            model.set_params(random_state=self._draw_seed())
+        # Steps of a pipeline draw numbers too; one that somebody has seeded keeps its seed.
+        unseeded = [name for name in own if name.endswith("__random_state") and own[name] is None]
+        if drawing := [*unseeded, *(["random_state"] if "random_state" in own else [])]:
+            seed = self._draw_seed()
+            model.set_params(**dict.fromkeys(drawing, seed))
+        targets = y
+        if is_classifier(model):
+            self.classes_, targets = np.unique(np.asarray(y), return_inverse=True)
         asks = "groups" in inspect.signature(model.fit).parameters
         more = {"groups": groups} if asks and groups is not None else {}
-        with one_blas_thread(), no_convergence_warnings():
-            model.fit(X, y, **more)
+        with self._answering_for("could not be fitted"):
+            model.fit(X, targets, **more)
         if own.get("n_jobs") is not None:
             model.set_params(n_jobs=None)
         self.model_ = model
         if is_classifier(model):
-            self.classes_ = np.asarray(model.classes_)
-            if not hasattr(model, "predict_proba"):
+            self._check_classes()
+            self.gives_probabilities_ = hasattr(model, "predict_proba")
+            if not self.gives_probabilities_:
                 self.summary_["notes"].append(
-                    f"{type(model).__name__} gives no probabilities: each answer counts as sure."
+                    f"{type(model).__name__} {NO_PROBABILITIES}: each answer counts as sure, and scores of"
+                    " probabilities are left out."
                 )
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Return the label, or the years, of each row, shape (n,)."""
+        """Return the label, or the years, of each row, shape (n,).
+
+        Raises:
+            EstimatorError: the estimator inside raised something, or its answers cannot be used.
+        """
         check_is_fitted(self)
-        with one_blas_thread():
+        with self._answering_for("could not predict"):
             said = np.asarray(self.model_.predict(X))
-        return said if is_classifier(self.model_) else said.astype(np.float64).ravel()
+        n_rows = len(X)
+        if said.shape not in ((n_rows,), (n_rows, 1)):
+            raise self._unusable(f"its answers have the shape {said.shape} instead of ({n_rows},)")
+        said = said.ravel()
+        if is_classifier(self.model_):
+            labels: NDArray[Any] = self.classes_[self._places(said)]
+            return labels
+        try:
+            years = said.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise self._unusable(f"its answers are not numbers ({first_line(error)})") from error
+        if not np.isfinite(years).all():
+            n_bad = np.count_nonzero(~np.isfinite(years))
+            raise self._unusable(f"{n_bad:,} of {n_rows:,} answers are NaN or infinite")
+        return years
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return the probability of each class of classes_, shape (n, n_classes); 1 for a sure answer."""
+        """Return the probability of each class of classes_, shape (n, n_classes); 1 for a sure answer.
+
+        Raises:
+            EstimatorError: the estimator inside raised something, or its answers cannot be used.
+        """
         check_is_fitted(self)
         if not hasattr(self.model_, "predict_proba"):
             sure: NDArray[np.float64] = (self.predict(X)[:, None] == self.classes_).astype(np.float64)
             return sure
-        with one_blas_thread():
-            return np.asarray(self.model_.predict_proba(X), np.float64)
+        with self._answering_for("could not predict"):
+            said = np.asarray(self.model_.predict_proba(X), np.float64)
+        wanted = (len(X), len(self.classes_))
+        if said.shape != wanted:
+            raise self._unusable(f"its probabilities have the shape {said.shape} instead of {wanted}")
+        n_bad = np.count_nonzero(~np.isfinite(said).all(axis=1))
+        if n_bad:
+            raise self._unusable(f"{n_bad:,} of {len(X):,} rows of probabilities hold NaN or infinity")
+        sums = said.sum(axis=1)
+        off = (np.abs(sums - 1) > _ROUNDING) | (said < -_ROUNDING).any(axis=1)
+        if off.any():
+            raise self._unusable(
+                f"{np.count_nonzero(off):,} of {len(X):,} rows of probabilities are no shares of 1, e.g. one"
+                f" that adds to {sums[off][0]:g}"
+            )
+        return said[:, np.argsort(self._own_classes())]
+
+    def _own_classes(self) -> NDArray[Any]:
+        """Return the labels as the estimator inside has them, in the order of its columns."""
+        return np.asarray(getattr(self.model_, "classes_", np.arange(len(self.classes_))))
+
+    def _check_classes(self) -> None:
+        """Raise EstimatorError unless the estimator inside knows the labels that it was given."""
+        own, wanted = self._own_classes(), np.arange(len(self.classes_))
+        if own.shape != wanted.shape or not (np.sort(own) == wanted).all():
+            raise EstimatorError(
+                type(self.model).__name__,
+                "could not be fitted",
+                f"its classes_ are {str(own.tolist())[:60]}, but it was given {wanted.tolist()}",
+            )
+
+    def _places(self, said: NDArray[Any]) -> NDArray[np.intp]:
+        """Return the place in classes_ of each answer, shape (n,)."""
+        own = np.sort(self._own_classes())
+        known = np.isin(said, own)
+        if not known.all():
+            raise self._unusable(f"it answers '{said[~known][0]}', which was no label in its training")
+        return np.searchsorted(own, said.astype(own.dtype))
+
+    def _unusable(self, why: str) -> EstimatorError:
+        return EstimatorError(type(self.model_).__name__, "gives answers that cannot be used", why)
+
+    @contextmanager
+    def _answering_for(self, what: str) -> Iterator[None]:
+        """Let the estimator inside compute; say that it was its own where it raises something.
+
+        Warnings that it has not converged are passed over. What stops the program, or says that there is no
+        memory left, is nobody's mistake.
+        """
+        try:
+            with one_blas_thread(), no_convergence_warnings():
+                yield
+        except MemoryError:
+            raise
+        except Exception as error:
+            said = first_line(error)
+            if not isinstance(error, ValueError) and said != type(error).__name__:
+                said = f"{type(error).__name__}: {said}"
+            raise EstimatorError(type(self.model).__name__, what, said) from error

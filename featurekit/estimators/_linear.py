@@ -55,9 +55,9 @@ class LinearClassifier(Linear, ScikitClassifier):
         """Return the unfitted regression whose penalty fits so many faces."""
         return self.make_model().set_params(C=1 / (self.penalty * n_faces))
 
-    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, groups: Any = None, **unknown: Any) -> Self:
         """Learn from vectors (n, dim) and labels (n,); the persons are not looked at."""
-        super().fit(X, y, groups)
+        super().fit(X, y, groups, **unknown)
         self.n_iter_ = self.model_.n_iter_
         return self
 

@@ -24,6 +24,8 @@ Allowed = Mapping[str, Within | tuple[Any, ...]]
 ANY = Within(0)
 # What the command line, runs and saved models have always called two parameters.
 SHOWN_AS = {"random_state": "seed", "n_jobs": "threads"}
+# What the notes of a fit say of an estimator that only answers.
+NO_PROBABILITIES = "gives no probabilities"
 
 
 def check_parameter(name: str, value: Any, usual: Any, allowed: Within | tuple[Any, ...] = ANY) -> None:

@@ -83,8 +83,9 @@ class Scikit(Estimator):
         if self.model_.get_params().get("n_jobs") is not None:
             raise ValueError("it asks for processes of its own.")
 
-    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, groups: Any = None, **unknown: Any) -> Self:
         """Learn from vectors (n, dim), labels or years (n,); the persons are not looked at."""
+        self._refuse(unknown)
         X, y, _ = self._begin(X, y, groups)
         self.summary_: dict[str, Any] = {"notes": list(self.notes)}
         numbers, targets = self._learn_inputs(X, y)

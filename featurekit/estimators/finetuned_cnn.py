@@ -99,7 +99,8 @@ def make_finetuned_cnn(target: Target, random_state: int, n_jobs: int) -> Classi
 
 @classifier(
     "multitask_cnn",
-    about="the same, one network for age, age group and gender: what one learns helps the others;"
+    about="pretrained networks with their classifiers replaced, trained end to end as one network for age,"
+    " age group and gender together: what one target learns helps the others;"
     " --set gender_to_age=true shows the age heads what the gender head says",
     reads="crops",
     uses_gpu=True,
@@ -115,7 +116,7 @@ def make_multitask_cnn(target: Target, random_state: int, n_jobs: int) -> Classi
 alias(
     "gender_to_age_cnn",
     of=make_multitask_cnn,
-    about="the same, and the age heads see what the gender head says",
+    about="multitask_cnn whose age heads see what the gender head says",
     gender_to_age=True,
 )
 alias(

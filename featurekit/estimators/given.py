@@ -12,15 +12,20 @@ from typing import Any
 
 from featurekit.errors import ModelError, UnknownNameError
 from featurekit.estimators import CLASSIFIERS, Classifier, ClassifierKind
+from featurekit.estimators._parameters import NO_PROBABILITIES as NO_PROBABILITIES
+from featurekit.text import first_line
 
 # Whose fitted state is plain arrays that numpy reads: rebuilding it from a stranger's file is safe. Trees,
-# support vector machines and what else is read by compiled code is not among them.
+# kernel machines and what else is read by compiled code is not among them. Of support vector machines the two
+# linear ones are: they predict by the code of the linear models.
 _SAVED = (
-    "sklearn.discriminant_analysis",
-    "sklearn.linear_model",
-    "sklearn.naive_bayes",
-    "sklearn.neighbors",
-    "sklearn.neural_network",
+    "sklearn.discriminant_analysis.",
+    "sklearn.linear_model.",
+    "sklearn.naive_bayes.",
+    "sklearn.neighbors.",
+    "sklearn.neural_network.",
+    "sklearn.svm._classes.LinearSVC",
+    "sklearn.svm._classes.LinearSVR",
 )
 # What one that is made by as_classifier() may hold.
 INSIDE = (
@@ -48,10 +53,11 @@ def kind_at(path: str) -> ClassifierKind:
     """Return the estimator at an import path as a classifier of a comparison.
 
     Args:
-        path: of a class of an installed package, e.g. "sklearn.neighbors.KNeighborsClassifier".
+        path: of a class of an importable module, e.g. "sklearn.neighbors.KNeighborsClassifier", or of an
+            estimator that is made there, e.g. "mymodule.pipeline", which is then called "pipeline".
 
     Raises:
-        ModelError: nothing is there, or no estimator, or one that cannot be made as it comes.
+        ModelError: nothing is there, or no estimator, or one that cannot be made without arguments.
     """
     from sklearn.base import BaseEstimator
 
@@ -59,14 +65,31 @@ def kind_at(path: str) -> ClassifierKind:
     try:
         found = getattr(importlib.import_module(module), name)
     except Exception as error:  # whatever a package raises while it is imported
-        said = str(error).partition("\n")[0] or type(error).__name__
-        raise ModelError(f"{path} cannot be imported: {said.rstrip('.')}.") from error
+        said = first_line(error).rstrip(".")
+        raise ModelError(f"{path} cannot be imported: {said}.{_how_to_import(error, path)}") from error
+    if not inspect.isclass(found) and hasattr(found, "fit") and hasattr(found, "get_params"):
+        return kind_of(found, name)
     if not (inspect.isclass(found) and issubclass(found, BaseEstimator)):
-        raise ModelError(f"{path} is no class of an estimator of scikit-learn.")
+        raise ModelError(f"{path} is no estimator of scikit-learn, neither a class nor an object.")
     try:
-        return kind_of(found())
-    except TypeError as error:
-        raise ModelError(f"{path} cannot be made as it comes: {error}.") from error
+        made = found()
+    except Exception as error:
+        raise ModelError(
+            f"{path} cannot be made without arguments: {first_line(error).rstrip('.')}. Make one in a module"
+            " of yours, and name that object."
+        ) from error
+    return kind_of(made)
+
+
+def _how_to_import(error: Exception, path: str) -> str:
+    """Return what to do where the module itself was not found, else ""."""
+    first = path.partition(".")[0]
+    if not isinstance(error, ModuleNotFoundError) or error.name != first:
+        return ""
+    return (
+        " The module has to be installed, or to lie where Python looks: for a file"
+        f" {first}.py in this folder, PYTHONPATH=. featurekit fit --model {path}"
+    )
 
 
 def kind_of(estimator: Any, name: str | None = None) -> ClassifierKind:
@@ -77,7 +100,7 @@ def kind_of(estimator: Any, name: str | None = None) -> ClassifierKind:
         name: what it is called in reports; None for the name of its class.
 
     Raises:
-        ModelError: it is no classifier and no regressor.
+        ModelError: it is no classifier and no regressor, or cannot be cloned.
     """
     own = name or type(estimator).__name__
     if own in CLASSIFIERS.names():
@@ -99,7 +122,7 @@ def kind_to_register(estimator: Any, name: str, trusted_types: Sequence[str] = (
             estimator of scikit-learn's own whose files are safe to read needs none.
 
     Raises:
-        ModelError: it is no classifier and no regressor.
+        ModelError: it is no classifier and no regressor, or cannot be cloned.
     """
     from sklearn.base import clone, is_classifier, is_regressor
 
@@ -108,7 +131,13 @@ def kind_to_register(estimator: Any, name: str, trusted_types: Sequence[str] = (
     path = _path(estimator)
     if not (of_classes or of_years):
         raise ModelError(f"{path} is no classifier and no regressor of scikit-learn.")
-    saved = (path,) if type(estimator).__module__.startswith(_SAVED) else ()
+    try:
+        clone(estimator)
+    except Exception as error:  # it does not keep what it was made with, as scikit-learn asks
+        raise ModelError(
+            f"{type(estimator).__name__} cannot be cloned: {first_line(error).rstrip('.')}."
+        ) from error
+    saved = (path,) if path.startswith(_SAVED) else ()
     types = (*saved, *trusted_types)
     return ClassifierKind(
         name=name,
@@ -159,6 +188,6 @@ def _of_scikit_learn(name: str) -> ClassifierKind | None:
     from sklearn.utils import all_estimators
 
     known = dict(all_estimators(type_filter=["classifier", "regressor"]))
-    if name not in known or not known[name].__module__.startswith(_SAVED):
+    if name not in known or not f"{known[name].__module__}.{name}".startswith(_SAVED):
         return None
     return kind_of(known[name]())

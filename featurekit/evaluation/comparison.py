@@ -23,6 +23,7 @@ from featurekit.embeddings.vectors import (
 )
 from featurekit.errors import ModelError, WorkspaceError
 from featurekit.estimators import Resources
+from featurekit.estimators.given import NO_PROBABILITIES
 from featurekit.evaluation.comparable import scored_on
 from featurekit.evaluation.cross_validation import cross_validate
 from featurekit.evaluation.examples import Examples, examples_of
@@ -305,11 +306,13 @@ class Comparison:
                 loaded = (wanted, self._embeddings(one, shared))
             own = replace(
                 fitting,
+                features=one.feature_name,
                 blocks=loaded[1].blocks,
                 networks=one.networks,
                 parameters=one.parameters,
             )
             done[i] = self._run_one(one, loaded[1], shared, own, count.fit_done)
+        _tell_of_models(list(done.values()), shared.say)
         return [done[i] for i in range(len(plans))]
 
     def _embeddings(self, one: Plan, shared: _Shared) -> Vectors:
@@ -436,9 +439,23 @@ class Comparison:
         return notes + tuple(rare.sentence for rare in one.left_out)
 
 
+def _tell_of_models(runs: Sequence[Run], say: Callable[[str], None] | None) -> None:
+    """Say once of each model that it was not saved, or gives no probabilities, and not of each target."""
+    if say is None:
+        return
+    said = {
+        note if run.classifier in note else f"{run.classifier}: {note}"
+        for run in runs
+        for note in run.notes
+        if note.startswith(NOT_SAVED) or NO_PROBABILITIES in note
+    }
+    for text in sorted(said):
+        say(text)
+
+
 def _saved(run: Run, one: Plan, model: TrainedModel, models: Path) -> Run:
     """Save the model of a run; return the run with its size, or with the reason why it was not saved."""
-    why = f"a file of a {one.kind.name} could not be read again safely."
+    why = f"reading a file of {one.kind.name} back could not be made safe."
     if one.kind.trusted_types or not one.kind.is_given:
         try:
             return replace(run, bytes_on_disk=model.save(models / run.name))

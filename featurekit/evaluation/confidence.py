@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from featurekit.data.targets import TARGETS, Target
 from featurekit.evaluation.estimates import classes_of
-from featurekit.evaluation.outcomes import Outcomes
+from featurekit.evaluation.outcomes import Outcomes, gives_probabilities
 from featurekit.evaluation.slices import labels_of_faces
 from featurekit.uncertainty.abstention import risk_coverage
 from featurekit.uncertainty.conformal import MISSED, cross_fitted_sets
@@ -48,8 +48,11 @@ class Confidence:
 
 
 def confidence_of(target: Target, table: pd.DataFrame, seed: int) -> Confidence | None:
-    """Return whether a model knows when it is wrong; None of years, or where a fold has nobody else."""
-    if target.is_regression or not _can_be_fitted(table):
+    """Return whether a model knows when it is wrong.
+
+    None of years, of a model that gives no probabilities, or where a fold has nobody else.
+    """
+    if target.is_regression or not gives_probabilities(table, target.classes) or not _can_be_fitted(table):
         return None
     y, proba, subjects = classes_of(target, table)
     calibrated, temperatures = cross_fitted(proba, y, table["fold"].to_numpy(np.intp), subjects)
@@ -70,8 +73,11 @@ def risks_of(target: Target, table: pd.DataFrame) -> tuple[float, ...]:
 
 
 def coverage_of(outcomes: Outcomes, target: Target, table: pd.DataFrame) -> tuple[tuple[str, Coverage], ...]:
-    """Return how often answers hold the truth: of all faces under "", and of each label under its column."""
-    if not _can_be_fitted(table):
+    """Return how often answers hold the truth: of all faces under "", and of each label under its column.
+
+    Nothing of a model of classes that gives no probabilities, or where a fold has nobody else.
+    """
+    if not gives_probabilities(table, target.classes) or not _can_be_fitted(table):
         return ()
     folds, subjects = table["fold"].to_numpy(np.intp), table["subject"].to_numpy()
     answers: NDArray[Any]

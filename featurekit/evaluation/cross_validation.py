@@ -15,7 +15,7 @@ from featurekit.errors import FoldError
 from featurekit.estimators import Classifier, ClassifierKind, check_training_labels
 from featurekit.estimators._threads import one_blas_thread
 from featurekit.evaluation.examples import is_known
-from featurekit.evaluation.fitting import Fitting, fit_classifier
+from featurekit.evaluation.fitting import Fitting, fit_classifier, said_where
 from featurekit.evaluation.memory import side_by_side
 from featurekit.evaluation.out_of_fold import OutOfFold
 from featurekit.evaluation.tuning import Search
@@ -69,13 +69,15 @@ def cross_validate(
 
     Raises:
         TargetError: a training part has one class only.
+        EstimatorError: a user's own estimator failed, or its answers cannot be used.
     """
     if not folds:
         raise FoldError("There is no fold to fit on.")
     jobs, fitting = _share(kind, target, folds, fitting or Fitting(), jobs=jobs, say=say)
 
-    def run(fold: Fold) -> _Tested:
-        tested = _run_fold(kind, target, X, y, subjects, fold, fitting, also=also or {})
+    def run(number: int) -> _Tested:
+        with said_where(kind, target, fitting, f"fold {number}"):
+            tested = _run_fold(kind, target, X, y, subjects, folds[number], fitting, also=also or {})
         if done:
             done()
         return tested
@@ -83,7 +85,7 @@ def cross_validate(
     pool = ThreadPoolExecutor(jobs)
     try:
         with one_blas_thread():
-            results = list(pool.map(run, folds))
+            results = list(pool.map(run, range(len(folds))))
     except BaseException as error:
         # Where a fold failed the others end first; who stops the program does not wait for them.
         pool.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
@@ -168,6 +170,7 @@ def _together(
         results[0].classifier,
         tuple(tested.found for tested in results if tested.found is not None),
         tuple(training for training in trainings if training is not None),
+        all(getattr(tested.classifier, "gives_probabilities_", True) for tested in results),
     )
 
 

@@ -19,7 +19,7 @@ from featurekit.evaluation.comparable import set_apart
 from featurekit.evaluation.comparison import Comparison
 from featurekit.evaluation.examples import labels_of, subject_numbers
 from featurekit.evaluation.out_of_fold import OutOfFold, confusion_of, predictions_of, scores_of
-from featurekit.evaluation.outcomes import read_predictions
+from featurekit.evaluation.outcomes import gives_probabilities, probabilities_of, read_predictions
 from featurekit.evaluation.provenance import hardware_of_all, now
 from featurekit.evaluation.results import Run
 from featurekit.project import ComparisonFolder
@@ -146,7 +146,9 @@ class _Said:
         rows: row numbers of the faces in the manifest, shape (n,).
         y: class numbers or years, shape (n,).
         fold: in which fold each face was tested, shape (n,).
-        answers: of each run, probabilities of shape (n, n_classes), or years of shape (n,).
+        answers: of each run, probabilities of shape (n, n_classes), or years of shape (n,); 1 for each
+            answer of a run without probabilities, whose vote is then its answer.
+        gives_probabilities: whether all runs have probabilities, so that their mean is one.
     """
 
     target: Target
@@ -154,6 +156,7 @@ class _Said:
     y: NDArray[Any]
     fold: NDArray[np.intp]
     answers: Sequence[NDArray[np.float64]]
+    gives_probabilities: bool = True
 
     def mean(self, weights: NDArray[np.float64], runs: Sequence[Run]) -> OutOfFold:
         """Return the mean of the answers, with the weights that each run has in each fold."""
@@ -171,6 +174,7 @@ class _Said:
             sum(run.seconds["fit"] for run in runs),
             sum(run.seconds["predict"] for run in runs),
             None,
+            gives_probabilities=self.gives_probabilities,
         )
 
 
@@ -190,13 +194,18 @@ def _read(comparison: Comparison, runs: Sequence[Run]) -> _Said:
         raise WorkspaceError(f"{names} did not read the same faces. Fit them again together.")
     position = {face_id: row for row, face_id in enumerate(manifest.table["face_id"].astype(str))}
     rows = np.array([position[face_id] for face_id in tables[0]["face_id"]], np.intp)
-    columns = "predicted" if target.is_regression else [f"p_{name}" for name in target.classes]
     return _Said(
         target=target,
         rows=rows,
         y=labels_of(manifest, target, rows)[0],
         fold=tables[0]["fold"].to_numpy(np.intp),
-        answers=[table[columns].to_numpy(float) for table in tables],
+        answers=[
+            table["predicted"].to_numpy(float)
+            if target.is_regression
+            else probabilities_of(table, target.classes)
+            for table in tables
+        ],
+        gives_probabilities=all(gives_probabilities(table, target.classes) for table in tables),
     )
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurekit.data.targets import Target
-from featurekit.evaluation.outcomes import MOST_LABELS
+from featurekit.evaluation.outcomes import MOST_LABELS, gives_probabilities, probabilities_of
 from featurekit.evaluation.scores import cells_of, from_counts, log_losses, ranked_probabilities
 from featurekit.uncertainty.intervals import Interval, bootstrap, interval, resampled_sums
 from featurekit.uncertainty.subjects import per_subject
@@ -52,6 +52,8 @@ def estimates_of(target: Target, table: pd.DataFrame, seed: int) -> dict[str, Es
         for name, value in real.items():
             if np.isfinite(value):
                 found[name] = _estimate(float(value), interval(drawn[name]))
+    if not gives_probabilities(table, target.classes):
+        return found
     found["log_loss"] = mean_of_faces(log_losses(true, proba), subjects, seed)
     if target.ordered:
         found["ranked_probability"] = mean_of_faces(ranked_probabilities(true, proba), subjects, seed)
@@ -78,7 +80,7 @@ def classes_of(
     target: Target, table: pd.DataFrame
 ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[Any]]:
     """Return the class numbers, the probabilities and the persons of a run's predictions."""
-    proba = table[[f"p_{label}" for label in target.classes]].to_numpy(float)
+    proba = probabilities_of(table, target.classes)
     return target.encode(list(table["true"])), proba, table["subject"].to_numpy()
 
 

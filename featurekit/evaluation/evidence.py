@@ -9,7 +9,6 @@ takes no time.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -28,12 +27,10 @@ from featurekit.evaluation.outcomes import Outcomes, collect, hash_of
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.slices import Limit, Slice, limits_of, slices_of
 from featurekit.evaluation.trades import Trade, trades_of
-from featurekit.files import read_facts, write_facts
 from featurekit.progress import Progress
 from featurekit.project import ComparisonFolder
+from featurekit.records import read_facts, write_facts
 from featurekit.uncertainty.coverage import Coverage
-from featurekit.uncertainty.intervals import Interval
-from featurekit.uncertainty.reliability import Bin, CalibrationError
 from featurekit.uncertainty.subjects import effective_subjects
 
 VERSION = 8
@@ -129,18 +126,7 @@ class Evidence:
         Raises:
             WorkspaceError: the file is no evidence.
         """
-        path = ComparisonFolder(folder).evidence
-        content = read_facts(path, VERSION)
-        if content is None:
-            return None
-        try:
-            targets = {name: _target_from(one) for name, one in content.pop("targets").items()}
-            return cls(**content, targets=targets)
-        except (ValueError, KeyError, TypeError) as error:
-            raise WorkspaceError(
-                f"{path} is no evidence of this version of featurekit: {error!r}. Delete it, and run"
-                " featurekit report again."
-            ) from error
+        return read_facts(ComparisonFolder(folder).evidence, VERSION, cls)
 
 
 def gather(
@@ -279,49 +265,3 @@ def target_of(run: Run) -> Target:
     """Return the target of a run: a known one, or the classes that the run has."""
     known = TARGETS.get(run.target)
     return known if known and tuple(run.classes) == known.classes else Target(run.target, tuple(run.classes))
-
-
-def _target_from(content: dict[str, Any]) -> TargetEvidence:
-    def estimate(one: Mapping[str, float] | None) -> Estimate | None:
-        return Estimate(**one) if one else None
-
-    slices = [
-        Slice(
-            **{
-                **one,
-                "columns": tuple(one["columns"]),
-                "labels": tuple(one["labels"]),
-                "estimate": estimate(one["estimate"]),
-            }
-        )
-        for one in content.pop("slices")
-    ]
-    limits = [
-        Limit(**{**one, **{side: estimate(one[side]) for side in ("called_older", "called_younger")}})
-        for one in content.pop("limits")
-    ]
-    estimates = {
-        run: {score: Estimate(**one) for score, one in scores.items()}
-        for run, scores in content.pop("estimates").items()
-    }
-    differences = tuple(Difference(**one) for one in content.pop("differences"))
-    trades = tuple(Trade(**one) for one in content.pop("trades"))
-    confidence = content.pop("confidence")
-    if confidence:
-        errors = {name: CalibrationError(**confidence[name]) for name in ("before", "after")}
-        bins = tuple(Bin(**one) for one in confidence["bins"])
-        confidence = Confidence(**{**confidence, **errors, "bins": bins, "risks": tuple(confidence["risks"])})
-    coverage = tuple(
-        (column, Coverage(**{**one, "between": Interval(**one["between"]) if one["between"] else None}))
-        for column, one in content.pop("coverage")
-    )
-    return TargetEvidence(
-        **content,
-        estimates=estimates,
-        differences=differences,
-        trades=trades,
-        slices=tuple(slices),
-        limits=tuple(limits),
-        confidence=confidence,
-        coverage=coverage,
-    )

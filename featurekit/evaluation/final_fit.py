@@ -10,7 +10,7 @@ from featurekit.data.manifest import Manifest
 from featurekit.data.splits import FoldSet
 from featurekit.embeddings.recipe import Recipe
 from featurekit.evaluation.examples import Examples
-from featurekit.evaluation.fitting import Fitting, fit_classifier
+from featurekit.evaluation.fitting import Fitting, fit_classifier, said_where
 from featurekit.evaluation.memory import may_take
 from featurekit.evaluation.out_of_fold import OutOfFold
 from featurekit.evaluation.planning import Plan
@@ -48,19 +48,22 @@ def final_model(
         recipes: what the vectors were made from.
         weights: the weight files that took part.
         notes: what was decided aloud in the folds.
+
+    Raises:
+        EstimatorError: a user's own estimator failed.
     """
     everything = examples.part(folds.numbers[examples.rows] >= 0)
-    final, found = fit_classifier(
-        plan.kind,
-        plan.target,
-        everything.X,
-        everything.y,
-        everything.subjects,
-        replace(fitting, resources=replace(fitting.resources, memory=may_take())),
-        also=everything.also,
-    )
+    with said_where(plan.kind, plan.target, fitting, "all faces"):
+        final, found = fit_classifier(
+            plan.kind,
+            plan.target,
+            everything.X,
+            everything.y,
+            everything.subjects,
+            replace(fitting, resources=replace(fitting.resources, memory=may_take())),
+            also=everything.also,
+        )
     chosen = ", ".join(f"{key}={value}" for key, value in found.best.items()) if found else ""
-    tested = out.fold >= 0
     return TrainedModel(
         name=name,
         target=plan.target,
@@ -69,11 +72,7 @@ def final_model(
         settings=settings,
         recipes=tuple(recipes),
         training={
-            "dataset": manifest.name,
-            "synthetic": bool(manifest.info.get("synthetic")),
-            "licence": manifest.info.get("licence", ""),
-            "n_faces": int(tested.sum()),
-            "n_subjects": len(np.unique(examples.subjects[tested])),
+            **_learned_from(manifest, examples, out),
             "seed": fitting.seed,
             "notes": [*notes, *([f"Tuned on all its faces: {chosen}."] if chosen else [])],
         },
@@ -82,11 +81,28 @@ def final_model(
     )
 
 
+def _learned_from(manifest: Manifest, examples: Examples, out: OutOfFold) -> dict[str, Any]:
+    """Return whose faces a model learned from, and how many."""
+    tested = out.fold >= 0
+    return {
+        "dataset": manifest.name,
+        "synthetic": bool(manifest.info.get("synthetic")),
+        "licence": manifest.info.get("licence", ""),
+        "n_faces": int(tested.sum()),
+        "n_subjects": len(np.unique(examples.subjects[tested])),
+    }
+
+
 def _calibration(examples: Examples, out: OutOfFold) -> Calibration | None:
-    """Return what a model fitted on all faces may promise, as the models of the folds kept it."""
+    """Return what a model fitted on all faces may promise, as the models of the folds kept it.
+
+    None of one that gives no probabilities, or of too few subjects.
+    """
     tested = out.fold >= 0
     target, y, subjects = examples.target, examples.y[tested], examples.subjects[tested]
     if target.is_regression:
         return calibrate_years(out.predicted[tested], y, subjects, missed=MISSED)
+    if not out.gives_probabilities:
+        return None
     proba = out.probabilities[tested]
     return calibrate_classes(proba, y, subjects, missed=MISSED, ordered=target.ordered)

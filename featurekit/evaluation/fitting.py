@@ -3,7 +3,8 @@
 It is made here and nowhere else in a comparison: in every fold, and for the model that is saved.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.data.targets import Target
+from featurekit.errors import EstimatorError
 from featurekit.estimators import Classifier, ClassifierKind, Resources, fresh
 from featurekit.evaluation.tuning import Search, search
 
@@ -20,6 +22,7 @@ class Fitting:
     """How a classifier is fitted, beside what it learns from.
 
     Attributes:
+        features: name of the feature set that it reads, for messages.
         blocks: lengths of the parts of a joined vector.
         networks: those that one which reads crops starts from.
         parameters: that are not as they come.
@@ -28,6 +31,7 @@ class Fitting:
         resources: what it may use.
     """
 
+    features: str = ""
     blocks: tuple[int, ...] = ()
     networks: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -46,6 +50,26 @@ class Fitting:
             seed=self.seed,
             resources=self.resources,
         )
+
+
+@contextmanager
+def said_where(kind: ClassifierKind, target: Target, fitting: Fitting, where: str) -> Iterator[None]:
+    """Let somebody's own estimator learn and answer inside; an error of its says where that was.
+
+    Args:
+        kind: which classifier.
+        target: what it learns.
+        fitting: how it is fitted.
+        where: "fold 2" or "all faces".
+
+    Raises:
+        EstimatorError: it failed; the message names it, the target, the features and the place.
+    """
+    try:
+        yield
+    except EstimatorError as error:
+        on = f"{target.name} on {fitting.features}" if fitting.features else target.name
+        raise error.at(f"{on}, {where}", kind.name) from error.__cause__
 
 
 def fit_classifier(

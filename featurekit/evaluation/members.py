@@ -1,5 +1,6 @@
 """Which runs of a comparison an ensemble is made of: those that a user's patterns mean, target by target."""
 
+import shlex
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -29,13 +30,32 @@ def members_by_target(runs: Sequence[Run], names: Sequence[str]) -> list[list[Ru
         for one, found in zip(names, meant, strict=True):
             if len(found) > 1:
                 several = ", ".join(run.name for run in found)
-                raise WorkspaceError(f"'{one}' means several runs of {target}: {several}. Name one of them.")
+                raise WorkspaceError(
+                    f"'{one}' means several runs of {target}: {several}. Name one of them, e.g."
+                    f" featurekit ensemble {_two_of(runs, target, meant)}"
+                )
         if all(meant):
             wanted.append([found[0] for found in meant])
     if not wanted:
         known = ", ".join(run.name for run in runs) or "none"
-        raise WorkspaceError(f"There is no target with a run for each of {', '.join(names)}. Runs: {known}.")
+        targets = [run.target for run in runs]
+        of_several = next((target for target in targets if targets.count(target) > 1), None)
+        example = f" Example: featurekit ensemble {_two_of(runs, of_several)}" if of_several else ""
+        raise WorkspaceError(
+            f"There is no target with a run for each of {', '.join(names)}. Runs: {known}.{example}"
+        )
     return wanted
+
+
+def _two_of(runs: Sequence[Run], target: str, meant: Sequence[Sequence[Run]] = ()) -> str:
+    """Return the full names of two runs of a target as a command line has them, of those that are meant."""
+    own = [run for run in runs if run.target == target]
+    trained = [run for run in own if not run.is_baseline]
+    chosen: list[str] = []
+    # One for each name first, then whichever there are.
+    for found in [*meant, trained, trained, own, own]:
+        chosen += [run.name for run in found if run.name not in chosen][:1]
+    return shlex.join(chosen[:2])
 
 
 def make_ensembles(

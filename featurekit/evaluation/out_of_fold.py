@@ -29,6 +29,8 @@ class OutOfFold:
         fitted: the classifier of the first fold; None where several were combined.
         searches: what was found in each fold; empty where nothing was searched.
         trainings: how the network of each fold was trained; empty for what is no network.
+        gives_probabilities: whether the probabilities are the classifier's own; else each answer has 1, and
+            there is nothing to be said of how sure it was.
     """
 
     fold: NDArray[np.intp]
@@ -39,6 +41,7 @@ class OutOfFold:
     fitted: Classifier | None
     searches: tuple[Search, ...] = ()
     trainings: tuple[Mapping[str, Any], ...] = ()
+    gives_probabilities: bool = True
 
 
 def confusion_of(target: Target, true: NDArray[Any], predicted: NDArray[Any]) -> dict[str, Any]:
@@ -56,7 +59,10 @@ def confusion_of(target: Target, true: NDArray[Any], predicted: NDArray[Any]) ->
 def predictions_of(
     manifest: Manifest, target: Target, rows: NDArray[np.intp], y: NDArray[Any], out: OutOfFold
 ) -> pd.DataFrame:
-    """Return what was said of each face that was tested; a person is a number, the same in all runs."""
+    """Return what was said of each face that was tested; a person is a number, the same in all runs.
+
+    Columns of probabilities (p_<class>) are there only where the classifier gives some.
+    """
     tested = out.fold >= 0
     rows = rows[tested]
     columns: dict[str, Any] = {
@@ -69,7 +75,8 @@ def predictions_of(
     else:
         names = np.array(target.classes)
         columns |= {"true": names[y[tested]], "predicted": names[out.predicted[tested]]}
-        columns |= {f"p_{name}": out.probabilities[tested, i] for i, name in enumerate(names)}
+        if out.gives_probabilities:
+            columns |= {f"p_{name}": out.probabilities[tested, i] for i, name in enumerate(names)}
     return pd.DataFrame(columns)
 
 
@@ -85,7 +92,8 @@ def scores_of(
     per_fold, per_fold_all = [], []
     for number in range(folds.n_folds):
         test = out.fold == number
-        proba = None if target.is_regression else out.probabilities[test]
+        has_some = out.gives_probabilities and not target.is_regression
+        proba = out.probabilities[test] if has_some else None
         per_fold.append(score(target, numbers[rows][test], out.predicted[test], proba))
         everyone = labelled[folds.numbers[labelled] == number]
         per_fold_all.append(score_all_rows(target, numbers[everyone], predicted[everyone]))

@@ -6,7 +6,7 @@ They are small, so that a comparison can be kept with them, and every interval, 
 and slice of its report can be computed anew, anywhere and at any time.
 
     outcomes/faces.parquet      row, and the labels that faces are sliced by
-    outcomes/<run>.parquet      row, subject, fold, true, predicted, p_<class>…
+    outcomes/<run>.parquet      row, subject, fold, true, predicted, p_<class>… where there are probabilities
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,8 +34,8 @@ class Outcomes:
     """What the models of a comparison said of the faces they had not seen.
 
     Attributes:
-        tables: name of a run → row, subject, fold, true, predicted and p_<class> of each face it was scored
-            on; years and probabilities are float64.
+        tables: name of a run → row, subject, fold, true, predicted and, of a model that gives probabilities,
+            p_<class> of each face it was scored on; years and probabilities are float64.
         labels: row number → labels of the columns that faces are sliced by, and "age"; "" and NaN for none.
     """
 
@@ -88,6 +88,28 @@ def collect(folder: Path, names: Sequence[str], manifest: Manifest | None = None
         if path.stem not in tables and path != files.faces and not is_run:
             path.unlink()
     return Outcomes(tables, labels)
+
+
+def gives_probabilities(table: pd.DataFrame, classes: Sequence[str]) -> bool:
+    """Whether predictions or outcomes hold the probability of each class."""
+    return all(f"p_{label}" in table for label in classes)
+
+
+def probabilities_of(table: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.float64]:
+    """Return the probabilities that predictions or outcomes hold; where they hold none, 1 for each answer.
+
+    Args:
+        table: of a run.
+        classes: of its target.
+
+    Returns:
+        Shape (n, n_classes).
+    """
+    if gives_probabilities(table, classes):
+        return table[[f"p_{label}" for label in classes]].to_numpy(float)
+    said = table["predicted"].to_numpy(dtype=str)
+    sure: NDArray[np.float64] = (said[:, None] == np.array(classes, dtype=str)).astype(np.float64)
+    return sure
 
 
 def is_sliced_by(name: str, values: "pd.Series[Any]") -> bool:

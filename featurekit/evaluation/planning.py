@@ -12,7 +12,7 @@ from featurekit.data.manifest import Manifest, is_measured, names_ethnicity
 from featurekit.data.targets import TARGETS, Target
 from featurekit.embeddings.index import Ledger
 from featurekit.errors import EngineError, ModelError, TargetError, UnknownNameError, WorkspaceError
-from featurekit.estimators import CLASSIFIERS, ClassifierKind, fresh, settable
+from featurekit.estimators import CLASSIFIERS, MACHINERY, ClassifierKind, fresh, settable
 from featurekit.estimators.given import classifier_named
 from featurekit.evaluation.readiness import LeftOut
 from featurekit.networks.backbones import Backbone, here, split_feature
@@ -221,7 +221,10 @@ def _check_all_are_used(
             " models apart, each with its own parameters."
         )
     unused -= known
-    raise UnknownNameError(unknown(f"parameter of {', '.join(models)}", min(unused), sorted(known)))
+    # What is the program's own business is taken where it is named, but not offered.
+    raise UnknownNameError(
+        unknown(f"parameter of {', '.join(models)}", min(unused), sorted(known - MACHINERY))
+    )
 
 
 def _reads_features(kind: ClassifierKind) -> bool:

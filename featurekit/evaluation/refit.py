@@ -21,7 +21,7 @@ from featurekit.evaluation.examples import Examples, examples_of
 from featurekit.evaluation.final_fit import final_model
 from featurekit.evaluation.fitting import Fitting
 from featurekit.evaluation.out_of_fold import OutOfFold
-from featurekit.evaluation.outcomes import read_predictions
+from featurekit.evaluation.outcomes import gives_probabilities, probabilities_of, read_predictions
 from featurekit.evaluation.planning import Plan, full_names
 from featurekit.evaluation.results import NOT_SAVED, Run
 from featurekit.inference.model import TrainedModel
@@ -63,6 +63,7 @@ def fit_on_all(
     vectors = _vectors(plan, recipes, manifest, ledger, store)
     examples = examples_of(seen, plan, vectors)
     fitting = Fitting(
+        features=run.features,
         blocks=vectors.blocks,
         networks=plan.networks,
         parameters=run.variation,
@@ -129,7 +130,7 @@ def _out_of_fold(run: Run, path: Path, manifest: Manifest, examples: Examples) -
         said = np.zeros(len(fold), dtype=np.intp)
         said[positions] = target.encode(list(table["predicted"]))
         proba = np.full((len(fold), len(target.classes)), np.nan)
-        proba[positions] = table[[f"p_{label}" for label in target.classes]].to_numpy(float)
+        proba[positions] = probabilities_of(table, target.classes)
     return OutOfFold(
         fold=fold,
         predicted=said,
@@ -137,4 +138,5 @@ def _out_of_fold(run: Run, path: Path, manifest: Manifest, examples: Examples) -
         seconds_fit=run.seconds["fit"],
         seconds_predict=run.seconds["predict"],
         fitted=None,
+        gives_probabilities=gives_probabilities(table, target.classes),
     )

@@ -18,6 +18,7 @@ from featurekit.errors import WorkspaceError
 from featurekit.evaluation.replaced import how_to_have_back
 from featurekit.files import whole_file, write_text
 from featurekit.project import ComparisonFolder
+from featurekit.records import read_record
 
 # How the note of a run begins whose model could not be saved.
 NOT_SAVED = "The model was not saved: "
@@ -143,14 +144,10 @@ class Run:
             WorkspaceError: the file is not a run of this version.
         """
         try:
-            content = json.loads(path.read_text())
-            for name in ("classes", "notes", "recall", "recipes", "weights", "search", "training"):
-                content[name] = tuple(content.get(name, ()))
-            content["confusion"] = tuple(tuple(row) for row in content["confusion"])
-            return cls(**content)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            return read_record(path, cls)
+        except ValueError as error:
             raise WorkspaceError(
-                f"{path} is not a run of this version of featurekit ({error}). Delete it, and fit it again:"
+                f"{path} is not a run of this version of featurekit ({error}) Delete it, and fit it again:"
                 " featurekit fit."
             ) from error
 

@@ -67,10 +67,10 @@ def slices_of(outcomes: Outcomes, target: Target, table: pd.DataFrame, seed: int
     """Return how faces of each label, and of two labels together, are read; worst first."""
     own, columns = labels_of_faces(outcomes, table)
     errors, subjects = losses_of(target, table), table["subject"].to_numpy()
-    labels = {name: own[name].to_numpy(dtype=str) for name in columns}
+    labels = _different({name: own[name].to_numpy(dtype=str) for name in columns})
     found: list[Slice] = []
     tested, members = [], []
-    for names in [(name,) for name in columns] + _combined(labels):
+    for names in [(name,) for name in labels] + _combined(labels):
         for wanted in sorted(set(zip(*(labels[name] for name in names), strict=True))):
             if "" in wanted:
                 continue
@@ -105,6 +105,15 @@ def slices_of(outcomes: Outcomes, target: Target, table: pd.DataFrame, seed: int
         return one.estimate is None, (-value if target.is_regression else value)
 
     return tuple(sorted(found, key=badness))
+
+
+def _different(labels: Mapping[str, NDArray[np.str_]]) -> dict[str, NDArray[np.str_]]:
+    """Return the columns of labels without one that says the same of every face as a column before it."""
+    found: dict[str, NDArray[np.str_]] = {}
+    for name, values in labels.items():
+        if not any(np.array_equal(values, other) for other in found.values()):
+            found[name] = values
+    return found
 
 
 def _combined(labels: Mapping[str, NDArray[np.str_]]) -> list[tuple[str, ...]]:

@@ -250,9 +250,10 @@ def unused_of_predict(
             "Leave it out; --sets gives ranges of years.",
         ),
     ):
-        others = ", ".join(one.name for one in models if one not in able)
+        without = [one.name for one in models if one not in able]
+        others, do = ", ".join(without), "does" if len(without) == 1 else "do"
         if option and not able:
-            raise WorkspaceError(f"{option} has no effect: {others} do not {why}. {remedy}")
+            raise WorkspaceError(f"{option} has no effect: {others} {do} not {why}. {remedy}")
         if option and others:
-            notes.append(f"{option} does not concern {others}, which do not {why}.")
+            notes.append(f"{option} does not concern {others}, which {do} not {why}.")
     return notes

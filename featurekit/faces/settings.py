@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Interval, Len
 
 from featurekit.errors import UnknownNameError, WeightsError
 from featurekit.faces import images
 from featurekit.faces.detectors import DETECTORS
 from featurekit.networks import weights, weights_table
+from featurekit.records import Hash, Word
 from featurekit.registry import unknown
 
 # Raise whenever featurekit.faces starts to find other faces or to cut them out differently.
@@ -17,6 +20,9 @@ CHOICES = ("center", "largest", "box", "only", "all")
 
 # (side of the frame in pixels, border on each side as a part of the picture's longer side)
 ATTEMPTS = ((96, 0.1), (320, 0.25), (640, 0.1), (640, 0.5))
+
+_Side = Annotated[int, Interval(ge=0, le=4096)]
+_Border = Annotated[float, Interval(ge=0, le=4096)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +39,11 @@ class FaceSettings:
         min_face: shorter side of the smallest box that is used, in pixels of the picture.
     """
 
-    detector: str = "centerface"
-    weights_sha256: str = ""
-    attempts: tuple[tuple[int, float], ...] = ATTEMPTS
-    choose: str = "center"
-    min_face: int = 16
+    detector: Word = "centerface"
+    weights_sha256: Hash = ""
+    attempts: Annotated[tuple[tuple[_Side, _Border], ...], Len(1, 16)] = ATTEMPTS
+    choose: Word = "center"
+    min_face: _Side = 16
 
     def __post_init__(self) -> None:
         if self.choose not in CHOICES:

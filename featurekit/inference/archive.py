@@ -11,14 +11,15 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Mapping
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from featurekit.errors import ModelError
 from featurekit.files import make_folder, read_plain, sync_folder, whole_file, write_text
-from featurekit.inference._schema import MODEL, SCHEMA
+from featurekit.inference._schema import SCHEMA, ModelFile
+from featurekit.records import parsed, record
 
 SKOPS, TENSORS = "model.skops", "model.safetensors"
 CONTENT, CARD, SUMS = "model.json", "README.md", "SHA256SUMS"
@@ -30,21 +31,20 @@ _MAX_BYTES = {SKOPS: 4 * 2**30, TENSORS: 4 * 2**30, CONTENT: 4 * 2**20, CARD: 2*
 class Bundle(NamedTuple):
     """A model's folder in memory: model.json, the name of the file with what was learned, and its bytes."""
 
-    content: dict[str, Any]
+    content: ModelFile
     file_name: str
     data: bytes
 
 
-def write_bundle(folder: Path, content: Mapping[str, Any], file_name: str, data: bytes, card: str) -> int:
+def write_bundle(folder: Path, content: ModelFile, file_name: str, data: bytes, card: str) -> int:
     """Write a model's folder and return its size in bytes.
 
     Raises:
         ModelError: reading would refuse what model.json says.
     """
-    content = {"schema": SCHEMA, **content}
     try:
-        text = json.dumps(content, indent=2, allow_nan=False) + "\n"
-        MODEL(json.loads(text), CONTENT)
+        text = json.dumps(asdict(content), indent=2) + "\n"
+        record(ModelFile, json.loads(text))
     except ValueError as error:
         raise ModelError(f"{folder.name} cannot be saved: {error}") from error
     # Written beside: where the disk is full, the model that was there before stays.
@@ -101,20 +101,19 @@ def _read(path: Path) -> bytes:
         raise ModelError(f"Cannot read {path}: {error.strerror}.") from error
 
 
-def _parsed(data: bytes, path: Path) -> dict[str, Any]:
+def _parsed(data: bytes, path: Path) -> ModelFile:
     """Return what model.json says.
 
     Raises:
         ModelError: it is no JSON, of another version, or says what it cannot say.
     """
     try:
-        content = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        content = parsed(data)
+    except ValueError as error:
         raise ModelError(f"{path} is not JSON: {error}.") from error
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise ModelError(f"{path.parent} is a model of another version of featurekit. Fit it again.")
     try:
-        MODEL(content, CONTENT)
+        return record(ModelFile, content)
     except ValueError as error:
         raise ModelError(f"{path} is not a model of this version: {error}") from error
-    return content

@@ -18,12 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.data.targets import Target
-from featurekit.embeddings.recipe import Recipe, make_recipes, settings_from
+from featurekit.embeddings.recipe import Recipe, make_recipes
 from featurekit.errors import FeaturekitError, ModelError, UnknownNameError
 from featurekit.estimators import Classifier, ClassifierKind
 from featurekit.estimators.given import kind_of_saved
 from featurekit.faces.detectors import DETECTORS
 from featurekit.faces.settings import FaceSettings
+from featurekit.inference._schema import ModelFile
 from featurekit.inference.archive import read_bundle, write_bundle
 from featurekit.inference.card import card
 from featurekit.inference.learned import from_file, to_file
@@ -161,17 +162,17 @@ class TrainedModel:
                 " under the names of their classes."
             ) from error
         file_name, facts, data = to_file(kind, self.estimator, self.name)
-        content = {
-            "name": self.name,
-            "target": asdict(self.target),
-            "classifier": self.classifier,
-            "estimator": facts,
-            "settings": asdict(self.settings),
-            "recipes": [asdict(recipe) for recipe in self.recipes],
-            "training": dict(self.training),
-            "weights": list(self.weights),
-            "calibration": self.calibration.to_json() if self.calibration else None,
-        }
+        content = ModelFile(
+            name=self.name,
+            target=self.target,
+            classifier=self.classifier,
+            estimator=facts,
+            settings=self.settings,
+            recipes=self.recipes,
+            training=self.training,
+            weights=self.weights,
+            calibration=self.calibration,
+        )
         return write_bundle(folder, content, file_name, data, self.card())
 
     @classmethod
@@ -184,18 +185,18 @@ class TrainedModel:
         """
         content, file_name, data = read_bundle(folder)
         try:
-            kind = _installed(kind_of_saved, content["classifier"], "is a model of")
-            target = Target.from_json(content["target"])
+            kind = _installed(kind_of_saved, content.classifier, "is a model of")
+            content.target.check_known()
             model = cls(
-                name=content["name"],
-                target=target,
+                name=content.name,
+                target=content.target,
                 classifier=kind.name,
-                estimator=from_file(kind, target, content["estimator"], file_name, data),
-                settings=settings_from(content["settings"]),
-                recipes=tuple(Recipe(**recipe) for recipe in content["recipes"]),
-                training=content["training"],
-                weights=tuple(content["weights"]),
-                calibration=Calibration.from_json(content["calibration"]) if content["calibration"] else None,
+                estimator=from_file(kind, content.target, content.estimator, file_name, data),
+                settings=content.settings,
+                recipes=content.recipes,
+                training=content.training,
+                weights=content.weights,
+                calibration=content.calibration,
                 folder=folder,
             )
             _installed(lambda detector: DETECTORS[detector], model.settings.detector, "finds faces with")

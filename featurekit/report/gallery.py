@@ -21,7 +21,7 @@ from featurekit.embeddings.recipe import make_recipes, row_keys, settings_of
 from featurekit.embeddings.worker import Looker, Task, face_from
 from featurekit.errors import WorkspaceError
 from featurekit.evaluation.evidence import Evidence
-from featurekit.evaluation.outcomes import read_predictions
+from featurekit.evaluation.outcomes import gives_probabilities, probabilities_of, read_predictions
 from featurekit.evaluation.planning import PIXELS
 from featurekit.evaluation.results import Run
 from featurekit.faces.detectors import Detection
@@ -157,7 +157,7 @@ def _off(target: Target, table: pd.DataFrame) -> NDArray[np.float64]:
     if target.is_regression:
         years = (table["true"] - table["predicted"]).abs().to_numpy(float)
         return np.where(years >= OFF, years, 0.0)
-    sure = table[[f"p_{label}" for label in target.classes]].to_numpy(float).max(axis=1)
+    sure = probabilities_of(table, target.classes).max(axis=1)
     return np.where(table["true"] != table["predicted"], sure, 0.0)
 
 
@@ -165,11 +165,11 @@ def _wrong_face(
     target: Target, table: pd.DataFrame, manifest: Manifest, face: int, row: int, off: float, jpeg: bytes
 ) -> WrongFace:
     true, read = table["true"].iloc[face], table["predicted"].iloc[face]
-    words = (
-        (f"{true:g}", f"{read:.1f}", f"error {off:.1f} years")
-        if target.is_regression
-        else (str(true), str(read), f"confidence {100 * off:.0f} %")
-    )
+    if target.is_regression:
+        words = (f"{true:g}", f"{read:.1f}", f"error {off:.1f} years")
+    else:
+        sure = f"confidence {100 * off:.0f} %" if gives_probabilities(table, target.classes) else ""
+        words = (str(true), str(read), sure)
     return WrongFace(str(manifest.table["image_path"].iloc[row]), *words, jpeg)
 
 

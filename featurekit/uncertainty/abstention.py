@@ -1,9 +1,10 @@
 """From which confidence on a model should answer."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Interval, MaxLen
 from numpy.typing import NDArray
 
 from featurekit.uncertainty._checks import check_lengths
@@ -13,6 +14,8 @@ from featurekit.uncertainty.subjects import effective_subjects, per_subject, sta
 _LAST_BITS = 1e-12  # of a share; what two differ by less than is how they were added up
 STEPS = 50  # confidences that are tried for declining to answer
 _SEEN = 10  # wrong answers that should be seen at a wanted risk, before it can be told from a lower one
+
+_Share = Annotated[float, Interval(ge=0, le=1)]
 
 
 @dataclass(frozen=True)
@@ -81,11 +84,11 @@ class Step:
         persons: how many with equally many faces would tell as much as those it answers for (Kish).
     """
 
-    confidence: float
-    coverage: float
-    risk: float
-    bound: float
-    persons: float
+    confidence: _Share
+    coverage: _Share
+    risk: _Share
+    bound: _Share
+    persons: Annotated[float, Interval(ge=0, le=1e12)]
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ class Abstention:
         steps: the surest first.
     """
 
-    steps: tuple[Step, ...]
+    steps: Annotated[tuple[Step, ...], MaxLen(10_000)]
 
     def threshold_for(self, wanted_risk: float) -> float | None:
         """Return the confidence below which the model should not answer, None where no confidence will do.

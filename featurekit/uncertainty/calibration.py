@@ -5,14 +5,14 @@ answer, or answer with several age groups, or with a range of years, that hold t
 truth as often as was asked for.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Interval
 from numpy.typing import NDArray
 
-from featurekit.uncertainty.abstention import Abstention, Step, abstention
+from featurekit.uncertainty.abstention import Abstention, abstention
 from featurekit.uncertainty.conformal import ClassSets, fit_class_sets
 from featurekit.uncertainty.intervals import FEWEST
 from featurekit.uncertainty.temperature import fit_temperature
@@ -31,42 +31,11 @@ class Calibration:
         ranges: which years to answer with; None for classes.
     """
 
-    missed: float
-    temperature: float = 1.0
+    missed: Annotated[float, Interval(ge=0, le=1)]
+    temperature: Annotated[float, Interval(ge=1e-6, le=1e6)] = 1.0
     abstention: Abstention | None = None
     sets: ClassSets | None = None
     ranges: YearRanges | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as plain JSON values; None stands for an infinite threshold."""
-        content = asdict(self)
-        for name, field in (("sets", "thresholds"), ("ranges", "lowest"), ("ranges", "highest")):
-            if content[name]:
-                values = content[name][field]
-                content[name][field] = [value if np.isfinite(value) else None for value in values]
-        return content
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "Calibration":
-        """Return what to_json() wrote.
-
-        Raises:
-            KeyError, TypeError: it is something else.
-        """
-
-        def numbers(values: Sequence[float | None], sign: int = 1) -> tuple[float, ...]:
-            return tuple(sign * float("inf") if value is None else float(value) for value in values)
-
-        steps, sets, ranges = content["abstention"], content["sets"], content["ranges"]
-        return cls(
-            missed=content["missed"],
-            temperature=content["temperature"],
-            abstention=Abstention(tuple(Step(**step) for step in steps["steps"])) if steps else None,
-            sets=ClassSets(numbers(sets["thresholds"]), sets["ordered"]) if sets else None,
-            ranges=YearRanges(ranges["first"], numbers(ranges["lowest"], -1), numbers(ranges["highest"]))
-            if ranges
-            else None,
-        )
 
 
 def calibrate_classes(

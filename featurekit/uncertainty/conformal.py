@@ -2,15 +2,18 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Interval, MaxLen
 from numpy.typing import NDArray
 
 from featurekit.uncertainty._checks import check_classes, check_lengths
 from featurekit.uncertainty.cross_fitting import on_others
 
 MISSED = 0.1  # share of faces whose answer of several classes, or of a range of years, may lack the truth
+
+_Threshold = Annotated[float, Interval(ge=-10, le=10)]
 
 
 def conformal_threshold(scores: NDArray[np.float64], alpha: float, subjects: NDArray[Any]) -> float:
@@ -85,12 +88,12 @@ class ClassSets:
     """Which classes to answer with.
 
     Attributes:
-        thresholds: up to which of its class_scores() each class is let in, shape (n_classes,); infinite for
+        thresholds: up to which of its class_scores() each class is let in, shape (n_classes,); None for
             a class that was seen too seldom to say, which is then always in.
         ordered: whether sets must not have gaps.
     """
 
-    thresholds: tuple[float, ...]
+    thresholds: Annotated[tuple[_Threshold | None, ...], MaxLen(10_000)]
     ordered: bool
 
     def of(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -101,7 +104,7 @@ class ClassSets:
         often.
         """
         scores = class_scores(probabilities, ordered=self.ordered)
-        sets: NDArray[np.bool_] = scores <= np.array(self.thresholds)
+        sets: NDArray[np.bool_] = ~(scores > np.array(self.thresholds, float))  # None is NaN, and never less
         sets[np.arange(len(sets)), probabilities.argmax(axis=1)] = True
         if self.ordered:  # where every class has its own threshold one may be left out between two others
             after_first = np.logical_or.accumulate(sets, axis=1)
@@ -135,15 +138,14 @@ def fit_class_sets(
     n_classes = probabilities.shape[1]
     own = class_scores(probabilities, ordered=ordered)[np.arange(len(y)), y]
     if not per_class:
-        return ClassSets((conformal_threshold(own, alpha, subjects),) * n_classes, ordered)
-    thresholds = []
-    for number in range(n_classes):
-        chosen = y == number
-        known = chosen.any()
-        thresholds.append(
-            conformal_threshold(own[chosen], alpha, subjects[chosen]) if known else float("inf")
-        )
-    return ClassSets(tuple(thresholds), ordered)
+        thresholds = [conformal_threshold(own, alpha, subjects)] * n_classes
+    else:
+        each = (y == number for number in range(n_classes))
+        thresholds = [
+            conformal_threshold(own[chosen], alpha, subjects[chosen]) if chosen.any() else np.inf
+            for chosen in each
+        ]
+    return ClassSets(tuple(one if np.isfinite(one) else None for one in thresholds), ordered)
 
 
 def cross_fitted_sets(

@@ -16,9 +16,10 @@ a reading mostly belongs to others.
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Interval, Len
 from numpy.typing import NDArray
 
 from featurekit.uncertainty.cross_fitting import on_others
@@ -34,6 +35,8 @@ _WIDER = 3.0
 # Ages that are looked at: nobody is older than manifest.MAX_AGE.
 _OLDEST = 116
 
+_Years = Annotated[float, Interval(ge=-1000, le=1000)]
+
 
 @dataclass(frozen=True)
 class YearRanges:
@@ -41,13 +44,12 @@ class YearRanges:
 
     Attributes:
         first: the first age, in completed years; the others follow it year by year.
-        lowest, highest: between which years people of each age are read; infinite where there are too few to
-            say.
+        lowest, highest: between which years people of each age are read; None where there are too few to say.
     """
 
-    first: int
-    lowest: tuple[float, ...]
-    highest: tuple[float, ...]
+    first: Annotated[int, Interval(ge=0, le=200)]
+    lowest: Annotated[tuple[_Years | None, ...], Len(1, 1000)]
+    highest: Annotated[tuple[_Years | None, ...], Len(1, 1000)]
 
     def of(self, years: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return between which ages each face may be, in completed years, shape (n, 2).
@@ -61,9 +63,9 @@ class YearRanges:
         Args:
             years: that were read, shape (n,).
         """
-        lowest, highest = np.array(self.lowest), np.array(self.highest)
+        lowest, highest = (np.array(ends, float) for ends in (self.lowest, self.highest))  # None is NaN
         read = np.floor(np.clip(years, 0.0, None))
-        outside = np.maximum(lowest - years[:, None], years[:, None] - highest)
+        outside = np.nan_to_num(np.fmax(lowest - years[:, None], years[:, None] - highest), nan=-np.inf)
         possible = outside <= 0
         # A reading that people of no age get is nearest to those of some age.
         nearest = outside.argmin(axis=1)
@@ -93,7 +95,8 @@ def fit_year_ranges(
     order = np.argsort(years, kind="stable")
     sorted_years, below = years[order], np.concatenate([[0.0], np.cumsum(shares[order])])
     grid = np.arange(int(ages.min()), int(ages.max()) + 1)
-    lowest, highest = np.full(len(grid), -np.inf), np.full(len(grid), np.inf)
+    lowest: list[float | None] = [None] * len(grid)
+    highest = lowest.copy()
     for number, age in enumerate(grid):
         around = _Around.of(float(age), years, ages, shares, 1.0)
         missed = alpha - (1 - alpha) / around.persons  # the person of whom nothing is known
@@ -109,7 +112,7 @@ def fit_year_ranges(
             if mass < narrowest:
                 narrowest, split = mass, below_share
         lowest[number], highest[number] = around.between(split * missed, 1 - (1 - split) * missed)
-    return YearRanges(int(grid[0]), tuple(lowest.tolist()), tuple(highest.tolist()))
+    return YearRanges(int(grid[0]), tuple(lowest), tuple(highest))
 
 
 def cross_fitted_ranges(

@@ -20,18 +20,18 @@ def test_a_face_is_a_row_with_its_box_and_a_photograph_without_one_has_its_reaso
     photo = portraits / "photos" / "s0_0.png"
     (portraits / "broken.jpg").write_bytes(b"nothing")
     found = fk.find_faces([photo, portraits / "nobody.jpg", portraits / "broken.jpg", PIXELS[0]], **WHOLE)
-    assert repr(found) == "FoundFaces(2 faces on 4 photographs)"
-    assert found.photographs[3] == "image 3"
+    assert repr(found) == "FoundFaces(2 faces on 4 images)"
+    assert found.images[3] == "image 3"
     table = found.frame()
     assert list(table.columns[:4]) == list(BEFORE)
-    assert list(table["photograph"]) == found.photographs
+    assert list(table["photograph"]) == found.images
     assert list(table["status"]) == ["ok", "missing_file", "undecodable", "ok"]
     assert list(table["face"]) == [1, 0, 0, 1]
     assert table.loc[0, ["x1", "y1", "x2", "y2"]].tolist() == [0, 0, 40, 48]
     assert table["message"].str.contains("nobody.jpg is not there").tolist() == [False, True, False, False]
     assert table[["left_eye_x", "right_mouth_y"]].isna().all(axis=None)
     first, second = found
-    assert (first.photograph, first.number, second.photograph) == (str(photo), 1, "image 3")
+    assert (first.image, first.number, second.image) == (str(photo), 1, "image 3")
     assert first.crop(32).shape == (32, 32, 3)
     assert first.crop(32).dtype == np.uint8
     assert len(found[:1]) == 1
@@ -100,17 +100,17 @@ def test_a_portrait_is_drawn_with_its_face_and_its_crop_is_the_networks(tmp_path
     file = io.BytesIO()
     axes.figure.savefig(file, format="png")
     assert Image.open(file).size[0] > 100
-    assert found.plot(photograph="image 1").get_title() == "no face was found"
+    assert found.plot(image="image 1").get_title() == "no face was found"
     for asked, says in (
-        (2, "^There is no photograph 2 among 2"),
-        ("image 3", "^Unknown photograph 'image 3'"),
+        (2, "^There is no image 2 among 2"),
+        ("image 3", "^Unknown image 'image 3'"),
     ):
         with pytest.raises(PhotographError, match=says):
-            found.plot(photograph=asked)
+            found.plot(image=asked)
 
 
 def test_it_is_drawn_on_axes_that_are_given():
     from matplotlib.figure import Figure
 
     axes = Figure().subplots()
-    assert fk.find_faces(PIXELS, **WHOLE).plot(axes, photograph=-1) is axes
+    assert fk.find_faces(PIXELS, **WHOLE).plot(axes, image=-1) is axes

@@ -191,7 +191,7 @@ def test_a_model_is_explained_as_the_command_explains_it(featurekit, gender, sav
 def test_what_cannot_be_explained_is_a_row_with_its_reason(gender, photos, tmp_path):
     found = gender.explain([photos[0], tmp_path / "nobody.jpg"], **QUIET)
     assert len(found) == 1
-    assert repr(found) == "Explanations(1 faces on 2 photographs)"
+    assert repr(found) == "Explanations(1 faces on 2 images)"
     assert list(found.frame()["face"]) == [1, 0]
     assert "is not there" in found.frame()["message"][1]
 
@@ -231,11 +231,13 @@ def test_a_model_that_does_not_know_how_sure_it_may_be_says_so_without_words_of_
 
 
 def test_an_option_without_effect_is_an_error_or_a_note_that_names_the_argument(saved, photos, caplog):
-    with pytest.raises(WorkspaceError, match=r"^probabilities has no effect: age--.* do not give classes"):
+    with pytest.raises(WorkspaceError, match=r"^probabilities has no effect: age--.* does not give classes"):
         fk.predict(photos[0], AGE, project=saved, probabilities=True, **QUIET)
     with caplog.at_level(logging.WARNING, "featurekit"):
         fk.predict(photos[0], [GENDER, AGE], project=saved, probabilities=True, **QUIET)
-    assert caplog.messages == [f"probabilities does not concern {AGE}, which do not give classes, but years."]
+    assert caplog.messages == [
+        f"probabilities does not concern {AGE}, which does not give classes, but years."
+    ]
 
 
 def test_what_is_no_model_is_one_error(gender, saved, photos, tmp_path):

@@ -57,6 +57,7 @@ def run(block, table):
     return names
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_the_block_runs_with_the_networks_that_need_no_download(here):
     """The same path in a few seconds, with a smaller network in the place of dlib_face."""

@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from featurekit.cli._signals import Stopped
+from featurekit.cli.fit import _saying_what_is_kept
+
 FIT = ("fit", "--model", "logistic_regression", "--target", "gender", "--folds", "4")
 
 
@@ -115,3 +118,43 @@ def test_a_target_of_one_class(featurekit, one_line, extracted, tmp_path):
 
 def test_fewer_subjects_than_folds(featurekit, one_line, extracted):
     one_line(featurekit(*FIT[:-1], "9"), "8 subjects", "9 folds")
+
+
+def test_what_to_type_next_names_the_folder_and_the_comparison_that_were_given(
+    featurekit, extracted, tmp_path
+):
+    code, output, errors = featurekit(*FIT, "--no-models", "--name", "mine")
+    assert code == 0, errors
+    next_line = f"Now: featurekit --workspace {tmp_path / 'work'} report --name mine"
+    assert output.splitlines()[-1].endswith(next_line)
+    code, output, errors = featurekit("ensemble", "*--logistic_regression", "*--majority", "--name", "mine")
+    assert code == 0, errors
+    assert output.splitlines()[-1].endswith(next_line)
+
+
+def test_a_fit_that_is_stopped_says_what_is_kept_and_what_the_same_command_does(tmp_path):
+    with pytest.raises(Stopped) as stopped, _saying_what_is_kept(tmp_path / "reports" / "mine"):
+        raise Stopped(2)
+    remark = stopped.value.remark
+    assert remark.startswith(
+        f"runs that were finished are kept in {tmp_path / 'reports' / 'mine' / 'runs'}; "
+    )
+    assert "fits all of them again" in remark
+
+
+def test_somebody_s_estimator_that_fails_is_one_line(featurekit, one_line, extracted):
+    fit = ("fit", "--model", "sklearn.neighbors.KNeighborsClassifier", "--set", "n_neighbors=500", *FIT[3:])
+    one_line(
+        featurekit(*fit),
+        "error: KNeighborsClassifier could not predict for gender on mean_color, fold ",
+        "Expected n_neighbors <= n_samples_fit",
+    )
+
+
+def test_one_without_probabilities_is_noted_once(featurekit, extracted):
+    fit = ("fit", "--model", "sklearn.linear_model.RidgeClassifier", "--folds", "4", "--no-models")
+    code, output, errors = featurekit(*fit, "--target", "gender", "--target", "age_group")
+    assert code == 0, errors
+    assert errors.count("note: RidgeClassifier gives no probabilities") == 1
+    [row] = [line for line in output.splitlines() if "RidgeClassifier" in line][:1]
+    assert row.split("\t")[-1] == "-"

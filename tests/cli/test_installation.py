@@ -19,6 +19,11 @@ def test_what_can_be_chosen_is_listed(featurekit, what):
     assert row[-1] == f"featurekit {__version__}"
 
 
+def test_what_is_said_of_each_model_stands_by_itself(featurekit):
+    _, output, _ = featurekit("list", "models")
+    assert "the same, " not in output
+
+
 def test_a_plug_in_that_cannot_be_used_is_one_line_beside_the_list(featurekit, tmp_path, monkeypatch):
     about = tmp_path / "broken_plugin-1.0.dist-info"
     about.mkdir()

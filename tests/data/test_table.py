@@ -58,7 +58,7 @@ def test_a_wrong_column_of_the_manifest_is_refused(tmp_path):
 
 def test_a_table_that_names_no_pictures_is_refused(tmp_path):
     path = table_of(tmp_path, "file,years\n1.jpg,30\n")
-    with pytest.raises(ManifestError, match=re.escape("columns image_path=NAME. It has: file, years.")):
+    with pytest.raises(ManifestError, match=re.escape("--column image_path=NAME. It has: file, years.")):
         prepare("table", path)
 
 

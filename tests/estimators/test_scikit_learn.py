@@ -1,9 +1,12 @@
 """The estimators are scikit-learn's: its own checks say so, and its tools take them."""
 
 import pickle
+import re
 from functools import cache
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone, is_classifier, is_regressor  # noqa: TID253  # the whole file is about it
 from sklearn.exceptions import NotFittedError  # noqa: TID253
@@ -12,6 +15,7 @@ from sklearn.pipeline import make_pipeline  # noqa: TID253
 from sklearn.preprocessing import StandardScaler  # noqa: TID253
 from sklearn.utils.estimator_checks import parametrize_with_checks  # noqa: TID253
 
+from featurekit import estimators
 from featurekit.data.targets import AGE, AGE_GROUP, GENDER
 from featurekit.errors import ModelError, TargetError
 from featurekit.estimators import CLASSIFIERS, Resources
@@ -25,6 +29,7 @@ QUICK = {
     "mlp": {"hidden_layer_sizes": (16,), "learning_rate_init": 0.02, "alpha": 0.1},
     "xgboost": {"max_rounds": 25},
 }
+QUICK_BY_CLASS = {name: value for parameters in QUICK.values() for name, value in parameters.items()}
 
 
 def made(name, target, **parameters):
@@ -183,6 +188,55 @@ def test_a_clone_and_a_pickle_are_the_same_estimator(name, target):
     for other in (again, loaded):
         assert other.get_params() == fitted.get_params()
         np.testing.assert_array_equal(getattr(other, ask)(X), said)
+
+
+# --- under their own names
+
+CLASSES = [getattr(estimators, name) for name in sorted(estimators._ROOMS)]
+
+
+def test_every_estimator_of_vectors_has_a_public_name():
+    made_here = {type(made(name, target)) for name in NAMES for target in (GENDER, AGE)}
+    assert made_here == set(CLASSES)
+    assert {one.__name__ for one in CLASSES} <= set(estimators.__all__)
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_a_data_frame_with_labels_in_words_goes_through_a_pipeline(kind):
+    X, y, groups = people()
+    rows = np.random.default_rng(0).permutation(len(X))
+    table = pd.DataFrame(X, columns=[f"x{i}" for i in range(X.shape[1])]).iloc[rows]  # another index
+    labels = pd.Series(np.array(["young", "middle", "old"])[y]).iloc[rows]
+    if is_regressor(kind()):
+        labels = pd.Series(y * 20.0 + 5).iloc[rows]
+    quick = {name: value for name, value in QUICK_BY_CLASS.items() if name in kind().get_params()}
+    scaler = StandardScaler().set_output(transform="pandas")
+    pipeline = clone(make_pipeline(scaler, kind(**quick)))
+    fitted = pipeline.fit(table, labels)
+    assert fitted[-1].feature_names_in_.tolist() == table.columns.tolist()
+    assert len(fitted.predict(table)) == len(table)
+    folds = GroupKFold(2)
+    persons = pd.Series(groups).iloc[rows]
+    scores = cross_val_score(pipeline, table, labels, groups=persons, cv=folds, error_score="raise")
+    assert np.isfinite(scores).all()
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_weights_of_rows_are_refused_and_it_is_said(kind):
+    X, y, _ = people()
+    with pytest.raises(TypeError, match=f"^{kind.__name__} does not support sample_weight: every row counts"):
+        kind().fit(X, y, sample_weight=np.ones(len(X)))
+    with pytest.raises(TypeError, match="unexpected keyword argument 'weights'"):
+        kind().fit(X, y, weights=np.ones(len(X)))
+
+
+def test_readme_s_lines_on_our_estimators_run():
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    [block] = re.findall(r"own estimators follow scikit-learn's.*?```python\n(.*?)```", text, re.DOTALL)
+    X, y, groups = people(60)
+    names = {"X": pd.DataFrame(X), "labels": np.array(["young", "middle", "old"])[y], "people": groups}
+    exec(compile(block, "README.md", "exec"), names)
+    assert names["scores"].mean() > 0.5
 
 
 # --- parameters

@@ -1,5 +1,6 @@
 """What predictions say beyond the scores: who is better, how sure that is, and for whom it fails."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -517,3 +518,11 @@ def test_progress_reaches_its_end(folder, manifest):
     gather(folder, RUNS, manifest, progress=lambda done, total: told.append((done, total)))
     assert told[-1] == (5, 5)
     assert [done for done, _ in told] == sorted({done for done, _ in told})
+
+
+def test_a_column_that_says_what_another_one_says_makes_no_slices_of_its_own(folder, manifest):
+    """Adience's gender3 is its gender wherever nobody is undefined; twice the rows would be tested twice."""
+    doubled = replace(manifest, table=manifest.table.assign(gender3=manifest.table["gender"]))
+    columns = {name for one in gather(folder, RUNS, doubled).targets["gender"].slices for name in one.columns}
+    assert "gender" in columns
+    assert "gender3" not in columns

@@ -1,10 +1,14 @@
 """Estimators that a user names by their import path stand in a comparison beside ours."""
 
+import pandas as pd
 import pytest
 
-from featurekit.errors import ModelError, TargetError, UnknownNameError
+from featurekit.errors import EstimatorError, ModelError, TargetError, UnknownNameError
 from featurekit.evaluation.comparison import Comparison
+from featurekit.evaluation.ensemble import combine
+from featurekit.evaluation.evidence import gather
 from featurekit.evaluation.planning import plan
+from featurekit.evaluation.refit import fit_on_all
 from featurekit.evaluation.results import load_runs
 from featurekit.evaluation.unused_options import unused_options
 from featurekit.inference.model import TrainedModel
@@ -61,3 +65,65 @@ def test_two_of_one_name_cannot_be_told_apart(world):
     ]
     with pytest.raises(ModelError, match="Two models are called KNeighborsClassifier"):
         plan(manifest, ledger, models=models, targets=["gender"])
+
+
+def test_what_goes_wrong_names_the_estimator_target_features_and_fold_and_what_was_done_is_kept(
+    world, tmp_path
+):
+    manifest, ledger, store = world
+    comparison = Comparison.open(tmp_path / "report", manifest, n_folds=4)
+    plans = plan(
+        manifest,
+        ledger,
+        models=["sklearn.neighbors.KNeighborsClassifier"],
+        targets=["gender"],
+        variations=[{"n_neighbors": 3}, {"n_neighbors": 500}],
+    )
+    says = (
+        r"^KNeighborsClassifier could not predict for gender on mean_color, fold \d: Expected n_neighbors <= "
+    )
+    with pytest.raises(EstimatorError, match=says) as refusal:
+        comparison.run(plans, ledger, store, models_folder=None, threads=1)
+    assert isinstance(refusal.value.__cause__, ValueError)
+    assert "gender--mean_color--KNeighborsClassifier--n_neighbors-3" in {
+        run.name for run in load_runs(tmp_path / "report")
+    }
+
+
+def test_one_without_probabilities_has_no_scores_of_them_and_it_is_said_once(world, tmp_path):
+    manifest, ledger, store = world
+    comparison = Comparison.open(tmp_path / "report", manifest, n_folds=4)
+    plans = plan(
+        manifest,
+        ledger,
+        models=["sklearn.linear_model.RidgeClassifier", TREES],
+        targets=["gender", "age_group"],
+    )
+    told = []
+    runs = comparison.run(plans, ledger, store, models_folder=tmp_path / "models", threads=1, say=told.append)
+    ridge = {run.target: run for run in runs if run.classifier == "RidgeClassifier"}
+    for run in ridge.values():
+        assert not {"log_loss", "roc_auc", "ranked_probability"} & set(run.scores)
+        assert "exact" in run.scores
+        table = pd.read_parquet(tmp_path / "report" / "predictions" / f"{run.name}.parquet")
+        assert not [name for name in table if name.startswith("p_")]
+        assert TrainedModel.load(tmp_path / "models" / run.name).calibration is None
+    assert len([text for text in told if text.startswith("RidgeClassifier gives no probabilities")]) == 1
+    assert len([text for text in told if text.startswith("The model was not saved: ")]) == 1
+    found = gather(tmp_path / "report", list(ridge.values()), manifest)
+    assert "log_loss" not in found.targets["gender"].estimates[ridge["gender"].name]
+    assert found.targets["gender"].confidence is None
+    members = [run for run in runs if run.target == "gender" and not run.is_baseline]
+    both = combine(comparison, members)
+    assert "log_loss" not in both.scores
+    model = fit_on_all(ridge["gender"], plans[0].kind, comparison.folder, manifest, ledger, store)
+    assert model.calibration is None
+
+
+def test_a_parameter_in_other_letters_is_recognized_and_machinery_is_not_offered(world):
+    manifest, ledger, _ = world
+    with pytest.raises(UnknownNameError, match=r"'c'\. Did you mean 'C'\?") as refusal:
+        plan(manifest, ledger, models=["svm"], targets=["gender"], variations=[{"c": 3}])
+    assert not [word for word in ("threads", "memory_limit", "feature_blocks") if word in str(refusal.value)]
+    with pytest.raises(UnknownNameError, match="Unknown parameter of GaussianNB 'model'"):
+        plan(manifest, ledger, models=[BAYES], targets=["gender"], variations=[{"model": 3}])

@@ -8,7 +8,7 @@ from featurekit.errors import WorkspaceError
 from featurekit.evaluation.members import members_by_target
 
 RUNS = [
-    SimpleNamespace(name=f"{target}--{classifier}", target=target)
+    SimpleNamespace(name=f"{target}--{classifier}", target=target, is_baseline=False)
     for target, classifiers in (("age", ("svm",)), ("gender", ("mlp", "svm", "svm--C-2")))
     for classifier in classifiers
 ]
@@ -31,3 +31,12 @@ def test_a_name_that_means_several_runs_is_refused():
 def test_a_name_that_means_none_is_refused_with_those_that_are_there():
     with pytest.raises(WorkspaceError, match=r"for each of \*--cnn\. Runs: age--svm, gender--mlp"):
         members_by_target(RUNS, ["*--cnn"])
+
+
+def test_an_error_gives_two_full_names_that_would_do():
+    two = "featurekit ensemble gender--mlp gender--svm"
+    with pytest.raises(WorkspaceError, match=f"Name one of them, e.g. {two}$"):
+        members_by_target(RUNS, ["*--mlp", "*--svm*"])
+    with pytest.raises(WorkspaceError, match=f"Example: {two}$") as refusal:
+        members_by_target(RUNS, ["*--cnn"])
+    assert names(members_by_target(RUNS, str(refusal.value).split()[-2:])) == [["gender--mlp", "gender--svm"]]

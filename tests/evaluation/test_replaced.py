@@ -54,7 +54,7 @@ def everything_in(*folders):
         (("--target", "gendr"), "Unknown target 'gendr'"),
         (("--features", "mobilenet_v2"), "has not been extracted"),
         (("--folds", "100"), "8 subjects, too few for 100 folds"),
-        (("--folds", "1"), "n_folds must be at least 2"),
+        (("--folds", "1"), "The number of folds (--folds) must be at least 2"),
         (("--set", "penalty=x"), "penalty cannot be x"),
         (("--set", "nonsense=1"), "Unknown parameter"),
         (("--model", "levi_hassner"), "featurekit extract --backbone pixels"),

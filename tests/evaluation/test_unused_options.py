@@ -168,7 +168,7 @@ def test_sets_and_unsure_answers_of_models_that_cannot_give_them_are_refused(
     predict = ("predict", portraits / "photos" / "s1_0.png")
     one_line(
         featurekit(*predict, "--model", age, "--abstain-above", "0.1"),
-        "--abstain-above has no effect: age--mean_color--logistic_regression do not give classes",
+        "--abstain-above has no effect: age--mean_color--logistic_regression does not give classes",
     )
     for folder in (gender, age):
         path = folder / "model.json"

@@ -14,7 +14,6 @@ import socket
 import struct
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,13 +22,12 @@ import numpy as np
 import pytest
 
 from featurekit.data.targets import AGE, GENDER
-from featurekit.embeddings.recipe import Recipe, make_recipes
+from featurekit.embeddings.recipe import make_recipes
 from featurekit.errors import ModelError
 from featurekit.estimators import CLASSIFIERS, ClassifierKind
 from featurekit.estimators._networks.estimator import CNN
 from featurekit.estimators._networks.heads import head_for
-from featurekit.faces.settings import FaceSettings, default_settings
-from featurekit.inference import _schema
+from featurekit.faces.settings import default_settings
 from featurekit.inference.model import TrainedModel
 from featurekit.networks import weights
 
@@ -518,7 +516,7 @@ ATTACKS = (
         "head of a million",
         "network",
         put("estimator.heads.0.classes", [str(i) for i in range(100_000)]),
-        "other classes",
+        "at most 10000",
     ),
     Attack("classes that are not there", "network", put("estimator.classes", [0, 99]), "other classes"),
     # model.json.
@@ -529,13 +527,15 @@ ATTACKS = (
     Attack("100 MB", "linear", write("model.json", b" " * 100_000_000), "at most"),
     Attack("number of a million digits", "linear", write("model.json", b"9" * 10**6), "is not JSON"),
     Attack("from the future", "linear", put("schema", 10**6), "another version"),
-    Attack("key too many", "linear", put("hook", "os.system"), "must be a record of"),
-    Attack("key of a target too many", "linear", put("target.__class__", "x"), "target must be a record of"),
+    Attack("key too many", "linear", put("hook", "os.system"), "hook: Unexpected"),
+    Attack(
+        "key of a target too many", "linear", put("target.__class__", "x"), r"target\.__class__: Unexpected"
+    ),
     Attack("unknown classifier", "linear", put("classifier", "os.system"), "of 'os.system', which no"),
-    Attack("classifier by its path", "linear", put("classifier", "../evil"), "classifier must be"),
-    Attack("path for a name", "linear", put("name", "../../outside/pwned"), "name must be"),
-    Attack("name with a NUL", "linear", put("name", "a\0b"), "name must be"),
-    Attack("a million classes", "linear", put("target.classes", ["x"] * 10**6), "at most|list of"),
+    Attack("classifier by its path", "linear", put("classifier", "../evil"), "classifier: must be"),
+    Attack("path for a name", "linear", put("name", "../../outside/pwned"), "name: must be"),
+    Attack("name with a NUL", "linear", put("name", "a\0b"), "name: must be"),
+    Attack("a million classes", "linear", put("target.classes", ["x"] * 10**6), "at most"),
     Attack(
         "genders turned round", "linear", put("target.classes", ["male", "female"]), "other classes than here"
     ),
@@ -547,8 +547,13 @@ ATTACKS = (
     ),
     Attack("years that are words", "linear", put("target.years", [["a", "b"]]), "years"),
     Attack("not a number", "linear", put("training.n_faces", float("nan")), "finite"),
-    Attack("without an end", "years", put("settings.attempts.0", [float("inf"), 0]), "number from"),
-    Attack("frame of a million", "linear", put("settings.attempts.0", [32 * 10**6, 0]), "number from"),
+    Attack("without an end", "years", put("settings.attempts.0", [float("inf"), 0]), "finite"),
+    Attack(
+        "frame of a million",
+        "linear",
+        put("settings.attempts.0", [32 * 10**6, 0]),
+        "less than or equal to 4096",
+    ),
     Attack("detector of none", "linear", put("settings.detector", "evil"), "with 'evil', which no"),
     Attack(
         "path for a hash", "linear", put("settings.weights_sha256", "../../outside/secret.csv"), "such a text"
@@ -556,14 +561,14 @@ ATTACKS = (
     Attack("path for weights", "linear", put("recipes.0.weights", "/etc/passwd"), "such a text"),
     Attack("unknown backbone", "linear", put("recipes.0.backbone", "evil"), "of 'evil', which no"),
     Attack("unknown layer", "linear", put("recipes.0.layer", "evil"), "Unknown layer"),
-    Attack("crop of 10^12", "linear", put("recipes.0.input_size", 10**12), "number from"),
-    Attack("no recipes", "linear", put("recipes", []), "list of"),
-    Attack("a thousand recipes", "linear", put("recipes", [{}] * 1000), "list of"),
+    Attack("crop of 10^12", "linear", put("recipes.0.input_size", 10**12), "input_size: .* equal to 4096"),
+    Attack("no recipes", "linear", put("recipes", []), "at least 1"),
+    Attack("a thousand recipes", "linear", put("recipes", [{}] * 1000), "recipes"),
     Attack(
         "description without a bottom",
         "linear",
         put("training.notes", json.loads("[" * 50 + "]" * 50)),
-        "less deep",
+        "too deep",
     ),
     Attack(
         "temperature of none",
@@ -571,7 +576,7 @@ ATTACKS = (
         put(
             "calibration", {"missed": 0.1, "temperature": 0, "abstention": None, "sets": None, "ranges": None}
         ),
-        "temperature must be",
+        "temperature: .* greater than or equal to",
     ),
     Attack(
         "sets of another size",
@@ -651,11 +656,6 @@ def test_the_list_of_hashes_is_one_that_other_programs_read(genuine):
     for line in (genuine / "linear" / "SHA256SUMS").read_text().splitlines():
         digest, name = line.split("  ")
         assert sha256((genuine / "linear" / name).read_bytes()).hexdigest() == digest
-
-
-def test_the_schema_knows_every_field():
-    assert _schema._SETTINGS.keys() == {field.name for field in fields(FaceSettings)}
-    assert _schema._RECIPE.keys() == {field.name for field in fields(Recipe)}
 
 
 def test_what_could_not_be_loaded_is_not_saved(genuine, tmp_path):

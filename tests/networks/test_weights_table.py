@@ -1,7 +1,10 @@
 """The table of weights: every entry is complete, and what needs weights finds them in it."""
 
 import importlib.util
+import re
+import tomllib
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -25,6 +28,28 @@ def test_every_entry_is_complete():
         assert [bool(entry.url), bool(entry.archive), bool(entry.page)].count(True) == 1
         assert bool(entry.archive) == bool(entry.member)
         assert not entry.url or entry.url.startswith("https://")
+
+
+def test_the_table_has_nothing_that_no_file_uses():
+    said = tomllib.loads(Path(weights_table.__file__).with_name("weights.toml").read_text(encoding="utf-8"))
+    files = said["weights"].values()
+    assert {one["licences"] for one in files} == set(said["licences"])
+    assert {one["archive"] for one in files if "archive" in one} == set(said["archives"])
+
+
+def test_every_archive_is_a_pinned_package_or_has_an_address():
+    archives = {entry.archive for entry in weights_table.WEIGHTS.values() if entry.archive}
+    for archive in archives:
+        assert len(archive.sha256) == 64
+        assert bool(archive.requirement) != bool(archive.url)
+        assert archive.url.startswith("https://") or re.fullmatch(r"[\w-]+==[\d.]+", archive.requirement)
+
+
+def test_the_only_hosts_are_those_that_publish_the_files():
+    entries = weights_table.WEIGHTS.values()
+    urls = [entry.url or (entry.archive.url if entry.archive else entry.page) for entry in entries]
+    hosts = {urlsplit(url).hostname for url in urls if url}
+    assert hosts == {"download.pytorch.org", "github.com", "raw.githubusercontent.com"}
 
 
 def test_no_two_entries_share_a_file_or_a_hash():

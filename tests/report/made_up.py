@@ -163,7 +163,9 @@ def make_errors(run: Run) -> Errors:
     """Return a subject without a name and one with four faces."""
     file = io.BytesIO()
     Image.new("RGB", (SIDE, SIDE), (190, 140, 110)).save(file, "JPEG")
-    face = WrongFace("0001/a_photograph.with-a-long_name.jpg", "female", "male", "97 % sure", file.getvalue())
+    face = WrongFace(
+        "0001/a_photograph.with-a-long_name.jpg", "female", "male", "confidence 97 %", file.getvalue()
+    )
     subjects = (Subject("", 1, 1, (face,)), Subject(HOSTILE, 6, 5, (face,) * 4))
     return Errors(run=run.name, is_in_years=False, n_faces=900, n_wrong=200, subjects=subjects, n_missing=2)
 

@@ -253,7 +253,8 @@ def test_costs_are_those_of_the_reports_table(kept):
     front = frame[frame["is_on_front"]]
     assert front["seconds_per_1000_faces"].is_monotonic_increasing
     table = front_table(kept.runs, "", kept.evidence)
-    shown = [time for (time,) in values_of(table, "Time per face")]  # milliseconds: as many seconds for 1,000 faces
+    # Milliseconds per face, which are as many seconds for 1,000 faces.
+    shown = [time for (time,) in values_of(table, "Time per face")]
     assert list(front["seconds_per_1000_faces"].round(6)) == shown
 
 

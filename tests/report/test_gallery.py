@@ -132,15 +132,15 @@ def test_years_that_are_farthest_off_come_first_and_half_a_year_is_no_error(fit,
     html = page()
     assert shown(html) == ["s3_0.png", "s1_0.png", "s2_0.png"]
     assert "3 of 24 faces were read half a year or more off" in html
-    assert 'alt="5 read as 36.2, 31.2 years off"' in html
-    assert "20.0 years off" in html
+    assert 'alt="5 predicted as 36.2, error 31.2 years"' in html
+    assert "error 20.0 years" in html
 
 
 def test_what_was_read_stands_beside_the_face_and_in_its_place(fit, say, page):
     fit()
     say("gender", {"s1_0.png": 0.934})
     html = page()
-    assert 'alt="female read as male, 93 % sure"' in html
+    assert 'alt="female predicted as male, confidence 93 %"' in html
     assert "<bdi>female</bdi> → <strong><bdi>male</bdi></strong><br>93" in html
 
 
@@ -258,7 +258,9 @@ def test_where_no_predictions_are_left_there_is_one_clear_line(featurekit, fit, 
     assert featurekit("report")[0] == 0
     plain = (comparison / "report.html").read_text()
     (comparison / "predictions" / "gender--mean_color--majority.parquet").unlink()
-    fails_with(featurekit("report", "--faces", "thumb"), "No predictions of gender", "featurekit fit")
+    fails_with(
+        featurekit("report", "--faces", "thumb"), "There are no predictions of gender", "featurekit fit"
+    )
     assert (comparison / "report.html").read_text() == plain
 
 
@@ -278,7 +280,7 @@ def test_a_page_with_faces_says_that_it_must_not_be_passed_on_lightly(featurekit
     said = featurekit("report", "--faces", "thumb")[1]
     assert "pass it on only as their owner allows" in said
     html = (comparison / "report.html").read_text()
-    assert html.index("This page now shows photographs of people.") < html.index("<img")
+    assert html.index("This page shows images of people.") < html.index("<img")
     assert "pass it on" not in featurekit("report")[1]
 
 
@@ -291,7 +293,7 @@ def test_markdown_shows_and_names_nobody_but_says_where_the_faces_are(fit, say, 
     text = (comparison / "report.md").read_text()
     assert "data:" not in text
     assert "s1_0" not in text
-    assert "the worst errors of the best model (majority). Only report.html shows them." in text
+    assert "the worst errors of the best model (majority). The faces are shown in report.html only." in text
     assert set(plain.splitlines()) <= set(text.splitlines())
 
 

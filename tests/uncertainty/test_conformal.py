@@ -121,7 +121,7 @@ def test_a_class_that_was_never_seen_is_never_left_out():
     fitted = fit_class_sets(
         probabilities, np.minimum(y, 1), people(100), alpha=0.1, ordered=False, per_class=True
     )
-    assert fitted.thresholds[2] == np.inf
+    assert fitted.thresholds[2] is None
     assert fitted.of(probabilities)[:, 2].all()
 
 

@@ -378,7 +378,7 @@ def _used_columns(
     } | mapped
     if "image_path" not in used:
         raise ManifestError(
-            f"No column of {path} is known to name the pictures. Map one: columns image_path=NAME."
+            f"No column of {path} is known to name the pictures. Map one: --column image_path=NAME."
             f" It has: {', '.join(cells.columns)}."
         )
     for column in ("age", "age_group", "gender"):

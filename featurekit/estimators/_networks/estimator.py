@@ -353,7 +353,10 @@ class CNN(Estimator):
             own["networks"] = tuple(own["networks"])
         self.set_params(**own)
         self.validate()
-        self.heads_ = tuple(Head(Target.from_json(head), head["kind"]) for head in facts["heads"])
+        self.heads_ = tuple(
+            Head(Target.from_json({k: v for k, v in head.items() if k != "kind"}), head["kind"])
+            for head in facts["heads"]
+        )
         if facts["classes"] is not None:
             self.classes_ = np.array(facts["classes"], np.intp)
         if not all(np.isfinite(array).all() for array in tensors.values()):

@@ -35,17 +35,20 @@ class SVM(ClassifierMixin, KernelMachine):
 
     C: float = 2.0
 
-    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, groups: Any = None, **unknown: Any) -> Self:
         """Learn scaling, machine and probabilities.
 
         Args:
             X: vectors, shape (n, dim).
             y: labels of any kind, shape (n,).
             groups: the person on each row, shape (n,), that inner folds are made of; None for one a row.
+            unknown: nothing: whatever else is given is refused.
 
         Raises:
+            TypeError: something else was given, e.g. sample_weight.
             EngineError: the solver is cuML, and it is not here or finds no GPU.
         """
+        self._refuse(unknown)
         self.validate()
         solver = solver_facts(self.solver)
         X, y, groups = self._begin(X, y, groups)

@@ -36,12 +36,13 @@ class SVMRegressor(RegressorMixin, KernelMachine):
     C: float = 1.0
     epsilon: float = 0.1
 
-    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, groups: Any = None, **unknown: Any) -> Self:
         """Learn scaling and machine from vectors (n, dim) and years (n,); the persons are not looked at.
 
         Raises:
             EngineError: the solver is cuML, and it is not here or finds no GPU.
         """
+        self._refuse(unknown)
         self.validate()
         solver = solver_facts(self.solver)
         X, y, _ = self._begin(X, y, groups)

@@ -8,6 +8,7 @@ import pandas as pd
 from featurekit.errors import ModelError, TargetError
 from featurekit.evaluation.confidence import Confidence, confidence_of
 from featurekit.evaluation.evidence import target_of
+from featurekit.evaluation.outcomes import gives_probabilities
 from featurekit.evaluation.results import Run
 from featurekit.report.displays._drawing import BLUE, GREY, in_percent, legend_below, tidy
 from featurekit.report.displays.base import Display
@@ -150,7 +151,7 @@ def check_probabilities(run: Run, table: pd.DataFrame) -> None:
             f"{run.name} predicts years, so it has no probabilities to calibrate. Its errors by age:"
             " results.plot.age_error()."
         )
-    if not all(f"p_{label}" in table for label in run.classes):
+    if not gives_probabilities(table, run.classes):
         raise ModelError(f"The outcomes of {run.name} hold no probabilities, so there is nothing to plot.")
 
 

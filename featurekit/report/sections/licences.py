@@ -13,7 +13,7 @@ from featurekit.networks import weights_table
 
 
 def weights_terms(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a run's entry of a weight file, with the licences of the table if this file is in it."""
+    """Return a run's entry of a weight file, with source and licences of the table if this file is in it."""
     known = weights_table.WEIGHTS.get(str(entry.get("name", "")))
     # A file of that name with other bytes is another file.
     if known is None or not str(entry.get("sha256", "")).startswith(known.sha256):
@@ -21,6 +21,7 @@ def weights_terms(entry: Mapping[str, Any]) -> dict[str, Any]:
     licences = known.licences
     return {
         **entry,
+        "source": known.source,
         "licence_code": licences.code,
         "licence_weights": licences.weights,
         "licence_training_data": licences.training_data,

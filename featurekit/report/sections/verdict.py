@@ -74,9 +74,10 @@ def answer(runs: Sequence[Run], evidence: TargetEvidence | None) -> tuple[tuple[
     if not trained:
         return (("Best model", "No trained model has a score; only baselines can be shown."),)
     best = trained[0]
-    also = _shown(best, "one_off", evidence)
+    shown = (_shown(best, name, evidence) for name in (kind.name, "one_off"))
+    scores = "; ".join(filter(None, shown))
     lines = [
-        ("Best model", f"{_named(best)}: {_shown(best, kind.name, evidence)}{f'; {also}' if also else ''}."),
+        ("Best model", f"{_named(best)}{_beaten(best, runs, kind)}: {scores}."),
         ("Baselines", _against(best, runs, kind, evidence)),
         ("Second best", _second(best, trained, kind, evidence)),
     ]
@@ -87,6 +88,17 @@ def answer(runs: Sequence[Run], evidence: TargetEvidence | None) -> tuple[tuple[
             ("Low coverage", _low_coverage(evidence)),
         ]
     return tuple((what, text) for what, text in lines if text)
+
+
+def _beaten(best: Run, runs: Sequence[Run], kind: ScoreKind) -> str:
+    """Return that the best trained model is not the best of all, if a baseline is better; else ""."""
+    own = mean_of(best, kind.name) or 0.0
+    for run in runs:
+        other = mean_of(run, kind.name)
+        if run.is_baseline and other is not None and float(kind.format(max(kind.gain(other, own), 0.0))):
+            called = "the baseline" if role(run) == "baseline" else "the off-the-shelf network"
+            return f", the best of the trained models ({called} is better)"
+    return ""
 
 
 def _named(run: Run) -> str:

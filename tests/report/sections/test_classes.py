@@ -1,4 +1,4 @@
-"""Who was read as whom."""
+"""The confusion matrix, and the recall of each class."""
 
 from tests.report.made_up import make_run, markdown_of
 

@@ -32,6 +32,10 @@ def test_the_summary_says_how_far_the_best_is_from_the_baseline_and_off_the_shel
     ]
     text = markdown_of(runs, "t").split("## Gender")[0]
     assert words in text
+    assert (
+        "Best model: svm on dlib_age, the best of the trained models (the off-the-shelf network is better): "
+        in text
+    )
     assert "Second best: mlp on dlib_age: 2.0 points worse." in text
     assert "the differences between models could not be tested" in text
 
@@ -49,6 +53,7 @@ def test_the_summary_says_whether_the_best_is_shown_to_be_better(p, words):
     text = markdown_of(runs, "t", make_evidence(runs, p=p)).split("## Gender")[0]
     assert f"Second best: mlp on dlib_age: 2.0 points worse, {markdown(words)}" in text
     assert "accuracy 80.0 % (78.0 to 83.0)" in text
+    assert "the best of the trained models" not in text
     assert "Worst slice: age group 0-2: accuracy 30.0 % (20.0 to 40.0) for 77 subjects" in text
 
 
