@@ -66,7 +66,7 @@ def test_in_a_browser_sorting_works_and_nothing_leaves_the_page(browser, runs, t
     up = [float(value) for value in page.evaluate(column.replace("COLUMN", "2"))]
     assert up == sorted(up)
     assert table.locator("th[aria-sort]").count() == 1
-    table.get_by_role("button", name="Classifier").click()
+    table.get_by_role("button", name="Model").click()
     names = page.evaluate(column.replace("COLUMN", "1"))
     assert names == sorted(names)
     assert wrong == []
@@ -95,7 +95,7 @@ def test_in_a_browser_rows_are_filtered_by_words_and_the_copy_follows(browser, r
     assert [row.inner_text().split()[1] for row in shown.all()] == ["svm"]
     page.get_by_role("button", name=COPY).first.click()
     copied = list(csv.DictReader(io.StringIO(page.evaluate("window.copied"), newline="")))
-    assert [row["Classifier"] for row in copied] == ["svm"]
+    assert [row["Model"] for row in copied] == ["svm"]
     filter_.fill("no such model")
     assert shown.count() == 0
     assert page.locator("#said").inner_text() == f"0 of {everything} rows are shown."

@@ -122,7 +122,11 @@ def test_the_surest_wrong_answer_comes_first_and_a_subjects_faces_stand_together
     html = page()
     assert shown(html) == ["s5_0.png", "s0_2.png", "s0_0.png", "s1_1.png"]
     subjects = re.findall(r'class="who">Subject <bdi>(.*?)</bdi> <span class="count">(.*?)</span>', html)
-    assert subjects == [("s5", "1 of 3 wrong"), ("s0", "2 of 3 wrong"), ("s1", "1 of 3 wrong")]
+    assert subjects == [
+        ("s5", "1 of 3 faces wrong"),
+        ("s0", "2 of 3 faces wrong"),
+        ("s1", "1 of 3 faces wrong"),
+    ]
 
 
 def test_years_that_are_farthest_off_come_first_and_half_a_year_is_no_error(fit, say, page):
@@ -131,7 +135,7 @@ def test_years_that_are_farthest_off_come_first_and_half_a_year_is_no_error(fit,
     say("age", {"s0_0.png": 0.4, "s1_0.png": -20.0, "s2_0.png": 0.5, "s3_0.png": 31.25})
     html = page()
     assert shown(html) == ["s3_0.png", "s1_0.png", "s2_0.png"]
-    assert "3 of 24 faces were read half a year or more off" in html
+    assert "3 of 24 faces have an error of half a year or more" in html
     assert 'alt="5 predicted as 36.2, error 31.2 years"' in html
     assert "error 20.0 years" in html
 
@@ -141,7 +145,7 @@ def test_what_was_read_stands_beside_the_face_and_in_its_place(fit, say, page):
     say("gender", {"s1_0.png": 0.934})
     html = page()
     assert 'alt="female predicted as male, confidence 93 %"' in html
-    assert "<bdi>female</bdi> → <strong><bdi>male</bdi></strong><br>93" in html
+    assert "<bdi>female</bdi> → <strong><bdi>male</bdi></strong><br>confidence 93" in html
 
 
 def test_no_more_is_shown_than_a_few_faces_of_a_few_subjects():
@@ -227,8 +231,8 @@ def test_a_picture_that_cannot_be_had_is_counted(fit, say, page, portraits, how)
             Image.new("RGB", (40, 48)).save(portraits / "photos" / name)
     html = page()
     assert shown(html) == ["s1_1.png"]
-    assert "3 of 24 faces were read wrong. Shown are 1," in html
-    assert "The pictures of 2 more cannot be shown" in html
+    assert "3 of 24 faces are misclassified. 1 of them is shown," in html
+    assert "2 more cannot be shown" in html
 
 
 def test_where_no_picture_is_left_there_is_one_clear_line(featurekit, fit, say, comparison, portraits):
@@ -269,7 +273,7 @@ def test_a_model_without_an_error_has_no_gallery(fit, say, page):
     say("gender", {})
     say("age", {})
     html = page()
-    assert "0 of 24 faces were read wrong." in html
+    assert "0 of 24 faces are misclassified." in html
     assert "<img" not in html
     assert "img-src" not in html
 

@@ -64,22 +64,22 @@ def worst_in_words(evidence: TargetEvidence) -> str:
     for n_labels in (1, 2):
         for one in evidence.slices:  # worst first
             if one.estimate and len(one.columns) == n_labels:
-                name = slice_name(one)
-                two = "The worst slice with two labels is"
-                before = name if n_labels == 1 else f"{two} {name}"
-                said.append(f"{before}: {_described(kind, one)}.")
+                # The first slice says what is compared; the first screen has no room to say it twice.
+                before = "With two labels, " if said else ""
+                said.append(f"{before}{slice_name(one)}: {_described(kind, one, is_first=not said)}.")
                 break
     return " ".join(said)
 
 
-def _described(kind: ScoreKind, one: Slice) -> str:
+def _described(kind: ScoreKind, one: Slice, *, is_first: bool) -> str:
     assert one.estimate is not None
     value, low, high = (kind.format(x) for x in (one.estimate.value, one.estimate.low, one.estimate.high))
     unit = f" {kind.unit}" if kind.unit else ""
-    text = f"{score_word(kind)} {value}{unit} ({low} to {high}) for {one.n_subjects:,} subjects"
+    score = f"{score_word(kind)} " if is_first else ""
+    text = f"{score}{value}{unit} ({low} to {high}) for {one.n_subjects:,} subjects"
     if one.gap is None or one.gap_p is None:
         return f"{text}; the gap to all other faces is not tested"
     far = f"{kind.format(abs(one.gap))} {kind.unit_of_difference}".strip()
     shown = "" if one.gap_p <= ALPHA else "no evidence of a difference, "
-    text += f", {far} {'worse' if one.gap < 0 else 'better'} than for all other faces"
+    text += f", {far} {'worse' if one.gap < 0 else 'better'}{' than on all other faces' if is_first else ''}"
     return f"{text} ({shown}{p_value(one.gap_p)})"

@@ -137,7 +137,7 @@ def _against(best: Run, runs: Sequence[Run], kind: ScoreKind, evidence: TargetEv
                 if found and not found.is_shown:
                     about.append(f"no evidence of a difference: {p_value(found.adjusted, found.limit)}")
                 against.append(f"{difference} {called} ({'; '.join(about)})")
-    return f"The best model is {' and '.join(against)}." if against else ""
+    return f"{' and '.join(against)}." if against else ""
 
 
 def _difference(kind: ScoreKind, gain: float) -> str:
@@ -182,12 +182,12 @@ def _fastest(best: Run, trained: Sequence[Run], kind: ScoreKind, evidence: Targe
     for trade in trades:  # the fastest first
         if trade.is_within:
             return (
-                f"The fastest model whose {what} is shown to be within {margin} of the best model is"
+                f"The fastest model whose {what} is shown to be within {margin} of the best is"
                 f" {names[trade.name]}: {_instead(trade)} per face."
             )
     trade = min(trades, key=lambda one: (one.p_value, one.loss))
     return (
-        f"No faster model is shown to be within {margin} of the best model. The closest is"
+        f"No faster model is shown to be within {margin} of the best. The closest is"
         f" {names[trade.name]}: {_instead(trade)} per face, for a loss of {_loss(kind, trade.loss)}"
         f" {kind.unit_of_difference} ({_loss(kind, trade.low)} to {_loss(kind, trade.high)})."
     )
@@ -209,13 +209,10 @@ def _low_coverage(evidence: TargetEvidence) -> str:
         return ""
     what = "Prediction intervals" if evidence.score == "mae_years" else "Prediction sets"
     covered = [_covered(column, one) for column, one in low[:_LOW_NAMED]]
-    text = (
-        f"{what} are made for a coverage of {100 * (1 - MISSED):.0f} %. Their coverage is"
-        f" only {' and '.join(covered)}"
-    )
+    text = f"{what} made for a coverage of {100 * (1 - MISSED):.0f} % reach only {' and '.join(covered)}"
     if len(low) > _LOW_NAMED:
-        others = counted(len(low) - _LOW_NAMED, "more slice", "more slices")
-        text += f". It is also too low for {others}"
+        others = counted(len(low) - _LOW_NAMED, "more slice is", "more slices are")
+        text += f"; {others} too low"
     return f"{text}."
 
 

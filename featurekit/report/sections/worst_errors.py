@@ -16,8 +16,9 @@ def blocks(of: Ranked, errors: Errors | None) -> list[Block]:
     n_shown = sum(len(one.faces) for one in errors.subjects)
     if n_shown:
         first = "largest errors" if errors.is_in_years else "wrong predictions with the highest confidence"
+        are = "is" if n_shown == 1 else "are"
         note += (
-            f" {n_shown:,} of them are shown, the {first} first, grouped by subject: at most {MOST_FACES}"
+            f" {n_shown:,} of them {are} shown, the {first} first, grouped by subject: at most {MOST_FACES}"
             f" faces of each of {MOST_SUBJECTS} subjects. Below a face are its label → the prediction. A"
             " label may be wrong; featurekit audit searches for suspect labels."
         )
