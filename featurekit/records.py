@@ -1,21 +1,23 @@
-"""Records: the frozen dataclasses that are kept as JSON, and read back only as what they can be.
+"""Read and write the records that featurekit keeps as JSON: frozen dataclasses.
 
-Pydantic reads them, and it is imported when the first record is read: so nothing of it is in the way of
-`featurekit --help`. A file may come from anybody. A field that is not known, that is missing or that is of
-another type, a number that is not finite, and a value that is nested too deep are refused, each in one
-sentence that says where it stands. A class can limit a field further by annotated-types and
-by the texts here.
+A file may come from anybody, so it is read strictly. An unknown field, a missing field, a value of another
+type, a number that is not finite and a value that is nested too deeply are each refused in one sentence that
+says where it is. A dataclass can limit its fields further with annotated-types and with the types below.
+
+Pydantic does the reading. It is imported when the first record is read, because `featurekit --help` and
+`import featurekit` must not wait for it.
 """
 
 import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from annotated_types import Predicate
+from annotated_types import MaxLen, Predicate
 
 from featurekit.errors import WorkspaceError
 from featurekit.files import read_plain, write_text
@@ -23,24 +25,31 @@ from featurekit.files import read_plain, write_text
 T = TypeVar("T")
 
 _MAX_BYTES = 2**28  # of a file; the largest that featurekit has written had some 100 kB
-_DEEPEST = 16  # lists and objects inside each other; featurekit writes half as many
+_DEEPEST = 16  # levels of nesting; featurekit writes half as many
 
 
-def _only(pattern: str) -> Callable[[str], bool]:
+def _only(pattern: str, what: str) -> Callable[[str], bool]:
+    """Return a check that raises ValueError for a text that does not fit the whole of a pattern."""
+
     def check(text: str) -> bool:
         if not re.fullmatch(pattern, text):
-            raise ValueError("must be such a text")
+            raise ValueError(f"must be {what}")
         return True
 
     return check
 
 
-# What a field can say that is a text: one line; a name of featurekit's; a sha256, or nothing.
-Line = Annotated[str, Predicate(_only(r"[^\x00-\x1f\x7f]{0,1000}"))]
-Word = Annotated[str, Predicate(_only(r"[\w.:+-]{0,200}"))]
-Hash = Annotated[str, Predicate(_only(r"([0-9a-f]{64})?"))]
-FileName = Annotated[str, Predicate(_only(r"[^/\\\x00-\x1f\x7f]{1,255}"))]
-Label = Annotated[str, Predicate(_only(r"(?s:.{0,1000})"))]  # a user's own, of whatever letters
+_LINE = r"[^\x00-\x1f\x7f]{0,1000}"
+_WORD = r"[\w.:+-]{0,200}"
+_HASH = r"([0-9a-f]{64})?"
+_FILE_NAME = r"[^/\\\x00-\x1f\x7f]{1,255}"
+
+# The types of fields that hold a text of a certain form. A label is the user's own, and may hold any letter.
+Line = Annotated[str, Predicate(_only(_LINE, "one line of at most 1,000 characters"))]
+Word = Annotated[str, Predicate(_only(_WORD, "a name of at most 200 letters, digits and . : _ + -"))]
+Hash = Annotated[str, Predicate(_only(_HASH, "a sha256 in hexadecimal, or empty"))]
+FileName = Annotated[str, Predicate(_only(_FILE_NAME, "the name of a file or folder"))]
+Label = Annotated[str, MaxLen(1000)]
 
 
 def parsed(data: bytes) -> Any:
@@ -52,18 +61,18 @@ def parsed(data: bytes) -> Any:
     try:
         return json.loads(data)
     except RecursionError as error:
-        raise ValueError("it is nested too deep") from error
+        raise ValueError("it is nested too deeply") from error
 
 
 def record(kind: type[T], content: Any) -> T:
-    """Return a dataclass whose fields were written as JSON, where a tuple is a list.
+    """Return the dataclass whose fields were written as JSON.
 
     Args:
         kind: the dataclass.
-        content: what the file says, as parsed() returns it.
+        content: the fields, as parsed() returns them: a tuple is a list, a dataclass is a dictionary.
 
     Raises:
-        ValueError: it is no such record.
+        ValueError: a field is missing, unknown, or has a value that it cannot have.
 
     Example:
         >>> from featurekit.uncertainty.intervals import Interval
@@ -74,30 +83,53 @@ def record(kind: type[T], content: Any) -> T:
 
     _check_plain(content)
     cached: Any = _reader  # mypy does not know that a class can be a key
-    # Strict reading takes a list for a tuple where it comes from JSON only. What is no text is shown as "?".
-    text = json.dumps([content], ensure_ascii=False).encode(errors="replace")
+    # Pydantic takes a list for a tuple only in JSON, and it refuses half a surrogate pair, as which Python keeps a
+    # byte that is no text: such a half has a stand-in meanwhile.
+    text = json.dumps([content], ensure_ascii=False)
+    has_bytes = _HALF.search(text) is not None
     try:
-        read: T = cached(kind).validate_json(text)[0]
+        read: T = cached(kind).validate_json(_HALF.sub(_stand_in, text) if has_bytes else text)[0]
     except ValidationError as error:
         wrong = error.errors(include_url=False)[0]
         where, got = ".".join(map(str, wrong["loc"][1:])), json.dumps(wrong["input"])
         what = str(wrong.get("ctx", {}).get("error") or wrong["msg"]).replace("keyword argument", "field")
         got = got if len(got) <= 40 else f"{got[:40]}…"
         raise ValueError(f"{where or 'the whole'}: {what}. Got {got} instead.") from error
-    return read
+    return _restored(read) if has_bytes else read
+
+
+# Halves of surrogate pairs, and as many code points that nobody assigns.
+_HALF, _STAND_IN = re.compile("[\ud800-\udfff]"), re.compile("[\U0010f000-\U0010f7ff]")
+
+
+def _stand_in(half: re.Match[str]) -> str:
+    return chr(ord(half[0]) - 0xD800 + 0x10F000)
+
+
+def _restored(value: Any) -> Any:
+    """Return a value in which every stand-in is the half of a surrogate pair again."""
+    if isinstance(value, str):
+        return _STAND_IN.sub(lambda found: chr(ord(found[0]) - 0x10F000 + 0xD800), value)
+    if isinstance(value, Mapping):
+        return {_restored(key): _restored(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_restored, value))
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{one.name: _restored(getattr(value, one.name)) for one in fields(value)})
+    return value
 
 
 @cache
 def _reader(kind: Any) -> Any:
     from pydantic import TypeAdapter
 
-    # The settings of a tuple hold for the dataclasses in it too; a dataclass by itself takes none.
+    # A plain dataclass takes no settings of its own, but it takes those of a tuple that it stands in.
     return TypeAdapter(tuple[kind], config={"strict": True, "extra": "forbid", "allow_inf_nan": False})
 
 
 def _check_plain(value: Any, depth: int = 0) -> None:
     if depth > _DEEPEST:
-        raise ValueError("it is nested too deep")
+        raise ValueError("it is nested too deeply")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"a number in it is not finite: {value}")
     if isinstance(value, dict | list):

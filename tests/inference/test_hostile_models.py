@@ -556,9 +556,12 @@ ATTACKS = (
     ),
     Attack("detector of none", "linear", put("settings.detector", "evil"), "with 'evil', which no"),
     Attack(
-        "path for a hash", "linear", put("settings.weights_sha256", "../../outside/secret.csv"), "such a text"
+        "path for a hash",
+        "linear",
+        put("settings.weights_sha256", "../../outside/secret.csv"),
+        "must be a sha256",
     ),
-    Attack("path for weights", "linear", put("recipes.0.weights", "/etc/passwd"), "such a text"),
+    Attack("path for weights", "linear", put("recipes.0.weights", "/etc/passwd"), "must be a sha256"),
     Attack("unknown backbone", "linear", put("recipes.0.backbone", "evil"), "of 'evil', which no"),
     Attack("unknown layer", "linear", put("recipes.0.layer", "evil"), "Unknown layer"),
     Attack("crop of 10^12", "linear", put("recipes.0.input_size", 10**12), "input_size: .* equal to 4096"),
