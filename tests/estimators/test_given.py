@@ -371,14 +371,8 @@ def test_linear_support_vector_machines_read_faces_by_the_code_of_linear_models(
 
 def test_readme_names_all_that_is_saved():
     text = (Path(__file__).parents[2] / "README.md").read_text()
-<<<<<<< HEAD
-    passage = text.partition("Models of the following estimators of scikit-learn are saved: ")[2].partition(
-        "\n\n"
-    )[0]
-=======
     begins = "Models of the following estimators of scikit-learn are saved: "
     passage = text.partition(begins)[2].partition("\n\n")[0]
->>>>>>> ce91f5aab45beafffe61e783682da0bf9737b7d0
     assert passage
     for one in given._SAVED:
         name = one.rstrip(".") if one.endswith(".") else one.rpartition(".")[2]

@@ -60,7 +60,7 @@ def slices_table(evidence: TargetEvidence, caption: str) -> Table | None:
 def worst_in_words(evidence: TargetEvidence) -> str:
     """Return the worst slice of one label and the worst of two labels, each with its gap; "" if none."""
     kind = score_kind(evidence.score)
-    said = []
+    said: list[str] = []
     for n_labels in (1, 2):
         for one in evidence.slices:  # worst first
             if one.estimate and len(one.columns) == n_labels:
