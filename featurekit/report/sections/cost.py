@@ -68,14 +68,21 @@ def front_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | No
         if trades:
             cells += _trade_cells(kind, trades.get(run.name))
         rows.append(tuple(cells))
+    margin = margin_words(kind, evidence) if trades else ""
+    note = _front_note(runs, margin=margin, is_memory_known=is_memory_known)
+    return Table(caption, tuple(columns), tuple(rows), note, n_names=3)
+
+
+def _front_note(runs: Sequence[Run], *, margin: str, is_memory_known: bool) -> str:
+    """Return how to read the table; margin is "" if nothing was tested."""
     note = (
         "For every other trained model that was timed on this machine, one of these models is at least as"
         " fast and at least as good. Time per face: from the image to the prediction, as the total time"
         " divided by the number of faces. Fit: seconds for all folds."
     )
-    if trades:
+    if margin:
         note += (
-            f" Within {margin_words(kind, evidence)}: yes if a non-inferiority test shows that the loss"
+            f" Within {margin}: yes if a non-inferiority test shows that the loss"
             " against the best model is smaller than this margin (p-values adjusted for all faster models)."
             " Only models that are clearly faster than the best model are tested. Small numbers under the"
             " loss are its 95 % confidence interval over subjects."
@@ -90,7 +97,7 @@ def front_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | No
     if n_elsewhere:
         them = counted(n_elsewhere, "model that was", "models that were")
         note += f" Left out: {them} timed on another machine than the best model."
-    return Table(caption, tuple(columns), tuple(rows), note, n_names=3)
+    return note
 
 
 def _trade_cells(kind: ScoreKind, trade: Trade | None) -> list[Cell]:
