@@ -1,7 +1,9 @@
-"""Write README's results from the kept report, and docs/history.md from its table: no figure there is typed.
+"""Write README's results from the kept report, docs/history.md from its table, and docs/glossary.md.
 
-    python benchmarks/kept_figures.py            # write both
-    python benchmarks/kept_figures.py --check    # exit code 1 if either is not what is stored
+No figure there is typed, and no term is explained in two places.
+
+    python benchmarks/kept_figures.py            # write all three
+    python benchmarks/kept_figures.py --check    # exit code 1 if one of them is not up to date
 
 tests/report/test_kept_report.py runs the check.
 """
@@ -14,8 +16,9 @@ from pathlib import Path
 from featurekit.checks.audit import Audit
 from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.results import Run, load_runs
-from featurekit.evaluation.score_kinds import score_kind, signed
+from featurekit.evaluation.score_kinds import score_kind, score_word, signed
 from featurekit.report.cells import p_value
+from featurekit.report.glossary import glossary_page
 from featurekit.report.sections.made_by import made_by
 from featurekit.report.sections.verdict import answer
 from featurekit.report.select import best_first
@@ -27,14 +30,14 @@ SIX = "dlib_age+dlib_age:middle+dlib_gender+mobilenet_v2+mobilenet_v2:middle+dli
 FIVE = SIX.removesuffix("+dlib_face")
 THREE = "dlib_age+dlib_gender+dlib_face"
 BUILTIN = "dlib_age+dlib_gender+mobilenet_v2"
-# What a set of features is called where there is no room for its parts.
+# Short names of feature sets.
 NAMES = {SIX: "all six", FIVE: "the five builtin ones", THREE: "dlib's three", BUILTIN: "three builtin ones"}
 COLUMNS = (("age_group", "exact"), ("age_group", "one_off"), ("gender", "exact"), ("age", "mae_years"))
 TARGETS = {"age_group": "age groups", "gender": "gender", "age": "age"}
 
 
 def results(folder: Path = FOLDER) -> str:
-    """Return the results of a kept comparison as Markdown: table, first screen, differences, commands."""
+    """Return the results of a kept comparison as Markdown: table, summary, differences, commands."""
     runs, evidence = load_runs(folder), Evidence.load(folder)
     assert evidence is not None
     lines = [
@@ -56,13 +59,14 @@ def _intro(runs: Sequence[Run]) -> str:
     tested = {run.target: run.n_tested for run in runs}
     n_folds, used = runs[0].folds["number"], {run.features for run in runs}
     return (
-        f"{dataset['n_rows']:,} face chips of UTKFace (half of the set, as published: duplicates,"
-        " contradictions and malformed names included), the builtin networks and `dlib_face` on each face and"
-        f" its mirror image, {n_folds} folds, seed {runs[0].seed}; mean ± standard deviation over the folds."
-        f" {n_used:,} rows are usable; {max(tested.values()):,} of them have a face that was found, and"
-        f" {tested['age_group']:,} of these an age inside one of Adience's eight groups. "
+        f"The data are {dataset['n_rows']:,} face images of UTKFace (half of the data set as published,"
+        " including duplicates, contradictory labels and malformed file names). The features are those of"
+        f" the builtin networks and of `dlib_face`, for each face and its mirror image. There are {n_folds}"
+        f" folds (seed {runs[0].seed}); scores are mean ± standard deviation over the folds. {n_used:,} rows"
+        f" are usable, a face was found in {max(tested.values()):,} of them, and {tested['age_group']:,} of"
+        " these have an age inside one of Adience's eight age groups. "
         + "; ".join(f"*{name}*: `{features}`" for features, name in NAMES.items() if features in used)
-        + ". The whole report, with intervals, tests, confusion matrices, cost, weights and their licences:"
+        + ". The whole report has confidence intervals, tests, confusion matrices, costs and licences:"
         " [reports/utkface-builtin/report.md](reports/utkface-builtin/report.md)."
     )
 
@@ -71,12 +75,12 @@ def _features(run: Run) -> str:
     if run.is_baseline and run.classifier == "majority":
         return "none"
     if run.is_baseline:
-        return "the networks' own heads"
+        return "off-the-shelf networks"
     return NAMES.get(run.features, run.features)
 
 
 def _table(runs: Sequence[Run]) -> list[str]:
-    """Return a row for each model that reads every target, the best at age groups first."""
+    """Return a row for each model, the best at age groups first."""
     by_model: dict[tuple[str, str], dict[str, Run]] = {}
     for run in runs:
         by_model.setdefault((_features(run), run.classifier_name), {})[run.target] = run
@@ -85,9 +89,9 @@ def _table(runs: Sequence[Run]) -> list[str]:
     titles = []
     for target, name in COLUMNS:
         kind = score_kind(name)
-        what = f"{kind.title.lower()} {kind.unit}" if kind.unit == "%" else f"{kind.title} in {kind.unit}"
-        titles.append(f"{TARGETS[target]}, {what}")
-    lines = [f"| features | classifier | {' | '.join(titles)} |", "| --- " * (2 + len(COLUMNS)) + "|"]
+        what = kind.title.lower() if kind.unit == "%" else kind.title
+        titles.append(f"{TARGETS[target]}: {what}, {kind.unit}")
+    lines = [f"| features | model | {' | '.join(titles)} |", "| --- " * (2 + len(COLUMNS)) + "|"]
     for model in order:
         cells = []
         for target, name in COLUMNS:
@@ -99,7 +103,7 @@ def _table(runs: Sequence[Run]) -> list[str]:
 
 
 def _first_screen(runs: Sequence[Run], evidence: Evidence) -> list[str]:
-    lines = ["For age groups, the first screen of the report says:", ""]
+    lines = ["For age groups, the summary of the report says:", ""]
     of_target = best_first([run for run in runs if run.target == "age_group"])
     for what, said in answer(of_target, evidence.targets["age_group"]):
         for features, name in NAMES.items():
@@ -109,19 +113,24 @@ def _first_screen(runs: Sequence[Run], evidence: Evidence) -> list[str]:
 
 
 def _differences(runs: Sequence[Run], evidence: Evidence) -> list[str]:
-    """Return what was asked of pairs of models, each with its interval and its p-value."""
+    """Return the differences between some pairs of models, each with its interval and its p-value."""
     cnn = "multitask_cnn (epochs 6)"
     lines = [
-        "Differences, each with its 95 % interval over subjects and a p-value for all pairs of its target;"
-        " above 0 the first one is better, which for age means nearer:",
+        "These are some differences between models, each with its 95 % confidence interval over subjects"
+        " and a p-value adjusted for all pairs of models of its target. Above 0 the first model is better;"
+        " for age, it has the smaller error:",
         "",
     ]
     for what, first, second in (
-        ("`dlib_face` beside the five others, for the SVM", (SIX, "svm"), (FIVE, "svm")),
-        ("the SVM against XGBoost on `dlib_age`", ("dlib_age", "svm"), ("dlib_age", "xgboost")),
-        ("`dlib_age` trained further against the SVM on its vectors", ("dlib_age", cnn), ("dlib_age", "svm")),
+        ("the SVM with `dlib_face` added to the five builtin feature sets", (SIX, "svm"), (FIVE, "svm")),
+        ("the SVM against XGBoost, both on `dlib_age`", ("dlib_age", "svm"), ("dlib_age", "xgboost")),
         (
-            "the mean of the SVM on all six and that network against the SVM alone",
+            "the network `dlib_age` fine-tuned end to end against the SVM on its embeddings",
+            ("dlib_age", cnn),
+            ("dlib_age", "svm"),
+        ),
+        (
+            "the ensemble of the SVM on all six and this network against the SVM alone",
             (SIX, "ensemble"),
             (SIX, "svm"),
         ),
@@ -159,26 +168,26 @@ def _hardware(runs: Sequence[Run]) -> list[str]:
     days = sorted({run.created[:10] for run in runs})
     precisions = {one["precision"] for run in runs for one in run.hardware["got"].values()}
     return [
-        f"Made on {' to '.join(dict.fromkeys((days[0], days[-1])))} on {' and '.join(sorted(machines))},"
-        f" {' or '.join(map(str, sorted(memory)))} GB, without a GPU,"
-        f" in {' and '.join(sorted(precisions))}. By:"
+        f"The runs were made on {' to '.join(dict.fromkeys((days[0], days[-1])))} on"
+        f" {' and '.join(sorted(machines))}, {' or '.join(map(str, sorted(memory)))} GB, without a GPU, in"
+        f" {' and '.join(sorted(precisions))}, with these commands:"
     ]
 
 
 def history() -> str:
-    """Return docs/history.md: scores whose outcomes were not kept, so that nothing of them can be tested."""
+    """Return docs/history.md: scores of runs whose predictions were not stored, so they cannot be tested."""
     with (ROOT / "docs" / "history.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     lines = [
         "# Earlier scores on UTKFace",
         "",
-        "These runs were scored on the same photographs and folds as the kept report, by earlier versions of"
-        " featurekit, some on other machines. Their answers on each face were not kept, so no interval and no"
-        " test can be computed for them any more; they stand in no ranking. They come back into the report"
-        " when they are fitted again. Mean ± standard deviation over five folds, from `docs/history.csv`,"
-        " where the command, the day and the hardware of each stand.",
+        "These runs were scored on the same images and folds as the kept report, by earlier versions of"
+        " featurekit, some of them on other machines. Their predictions were not stored, so confidence"
+        " intervals and tests cannot be computed for them, and they are in no ranking. Scores are mean ±"
+        " standard deviation over five folds. `docs/history.csv` has the command, the date and the hardware"
+        " of each run.",
         "",
-        "| target | features | classifier | score | mean ± std | device |",
+        "| target | features | model | score | mean ± std | device |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for row in rows:
@@ -187,7 +196,7 @@ def history() -> str:
             f"{kind.format(float(row['mean']))} ± {kind.format(float(row['standard_deviation']))} {kind.unit}"
         )
         features = NAMES.get(row["features"], row["features"])
-        name = kind.title.lower() if kind.unit == "%" else kind.title
+        name = score_word(kind)
         cells = (row["target"], features, row["classifier"], name, score, row["device"].partition(":")[0])
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", *(f"*{name}*: `{features}`." for features, name in NAMES.items())]
@@ -202,13 +211,17 @@ def with_results(readme: str) -> str:
 
 
 def main() -> None:
-    """Write README and docs/history.md, or look whether they are what is stored."""
-    readme, page = ROOT / "README.md", ROOT / "docs" / "history.md"
-    wanted = {readme: with_results(readme.read_text(encoding="utf-8")), page: history()}
+    """Write README, docs/history.md and docs/glossary.md, or check whether they are up to date."""
+    readme = ROOT / "README.md"
+    wanted = {
+        readme: with_results(readme.read_text(encoding="utf-8")),
+        ROOT / "docs" / "history.md": history(),
+        ROOT / "docs" / "glossary.md": glossary_page(),
+    }
     stale = [path for path, text in wanted.items() if not path.is_file() or path.read_text("utf-8") != text]
     if "--check" in sys.argv[1:]:
         for path in stale:
-            print(f"{path.relative_to(ROOT)} is not what is stored. Next: python benchmarks/kept_figures.py")
+            print(f"{path.relative_to(ROOT)} is not up to date. Next: python benchmarks/kept_figures.py")
         sys.exit(bool(stale))
     for path in stale:
         path.write_text(wanted[path], encoding="utf-8")

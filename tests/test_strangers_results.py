@@ -197,7 +197,7 @@ def test_a_table_with_fewer_people_sets_all_runs_apart_aloud_and_loses_nothing(
     code, output, errors = featurekit("report")
     assert (code, REGRESSION in output) == (0, False)
     assert f"{REGRESSION} is set apart: faces or labels of its target have changed since" in errors
-    assert "warning: the report ranks nothing: every run is set apart. All runs are kept." in errors
+    assert "warning: the report has no ranking, because every run is set apart. All runs are kept." in errors
     there = everything_in(folder)
     assert all(there[path] == data for path, data in numbers.items() if path.parent.name != "table")
     people.write_text(table)

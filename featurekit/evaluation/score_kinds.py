@@ -12,11 +12,12 @@ class ScoreKind:
     """How a score is shown.
 
     Attributes:
-        name: what featurekit.evaluation.scores calls it.
-        title: what the column is called.
-        unit: "%" for shares, which are kept between 0 and 1; "groups" or "years"; "" where unknown.
-        meaning: what it is, in words.
-        best: max, min, or None where nobody knows which end is good.
+        name: name of the score in featurekit.evaluation.scores.
+        title: heading of its column in a table.
+        unit: "%" for shares, which are stored between 0 and 1; "groups" or "years"; "" if unknown.
+        meaning: explanation in one phrase.
+        best: max if higher values are better, min if lower ones are, None if unknown.
+        in_full: name where there is more room than in a column's heading; "" if it is the title.
     """
 
     name: str
@@ -24,50 +25,94 @@ class ScoreKind:
     unit: str = ""
     meaning: str = ""
     best: Callable[[Sequence[float]], float] | None = None
+    in_full: str = ""
 
     @property
     def scale(self) -> float:
-        """Number that a kept score is multiplied by to be shown."""
+        """Factor between the stored score and the number that is shown."""
         return 100.0 if self.unit == "%" else 1.0
 
     @property
     def unit_of_difference(self) -> str:
-        """Unit of the difference between two scores: two shares differ by points."""
+        """Unit of the difference between two scores: shares differ by percentage points."""
         return "points" if self.unit == "%" else self.unit
 
     def format(self, value: float) -> str:
-        """Return a number on the kept scale as it is shown, without its unit."""
+        """Return a stored score as it is shown, without its unit."""
         digits = {"%": 1, "groups": 2, "years": 2}.get(self.unit, 3)
         return f"{value * self.scale:.{digits}f}"
 
     def gain(self, value: float, other: float) -> float:
-        """Return how much better value is than other, on the kept scale."""
+        """Return how much better value is than other, in the unit in which scores are stored."""
         return other - value if self.best is min else value - other
 
 
 SCORES = {
     kind.name: kind
     for kind in (
-        ScoreKind("exact", "Exact", "%", "share of faces given their own class", max),
-        ScoreKind("one_off", "One off", "%", "share given their own class or a neighbouring one", max),
-        ScoreKind("balanced_accuracy", "Balanced", "%", "mean of the classes' recalls", max),
-        ScoreKind("macro_f1", "Macro-F1", "%", "mean of the classes' F1 scores", max),
-        ScoreKind("mae_groups", "MAE", "groups", "mean distance from the true group, in groups", min),
-        ScoreKind("quadratic_kappa", "Kappa", "", "agreement beyond chance, far answers weighing more", max),
+        ScoreKind("exact", "Accuracy", "%", "share of faces whose class is predicted correctly", max),
         ScoreKind(
-            "roc_auc", "ROC-AUC", "", "how often the right class is given more than it is elsewhere", max
+            "one_off",
+            "Within one group",
+            "%",
+            "share of faces whose predicted class is the true class or a neighbouring one",
+            max,
+            "Accuracy within one group",
+        ),
+        ScoreKind("balanced_accuracy", "Balanced accuracy", "%", "mean of the recalls of all classes", max),
+        ScoreKind("macro_f1", "Macro-F1", "%", "mean of the F1 scores of all classes", max),
+        ScoreKind(
+            "mae_groups",
+            "MAE",
+            "groups",
+            "mean absolute error, the mean distance between the predicted and the true group",
+            min,
+            "Mean absolute error",
         ),
         ScoreKind(
-            "ranked_probability", "RPS", "", "squared error of the probabilities to lie above each limit", min
+            "quadratic_kappa",
+            "Quadratic kappa",
+            "",
+            "Cohen's kappa with quadratic weights, the agreement beyond chance; larger errors weigh more",
+            max,
         ),
-        ScoreKind("log_loss", "Log loss", "", "mean surprise at the true class, in nats; 0 is best", min),
-        ScoreKind("mae_years", "MAE", "years", "mean distance from the true age, in years", min),
+        ScoreKind(
+            "roc_auc",
+            "ROC-AUC",
+            "",
+            "area under the ROC curve; with more than two classes, the mean of each class against the rest",
+            max,
+        ),
+        ScoreKind(
+            "ranked_probability",
+            "RPS",
+            "",
+            "ranked probability score, the mean squared error of the cumulative probabilities of ordered"
+            " classes; 0 is best",
+            min,
+            "Ranked probability score",
+        ),
+        ScoreKind(
+            "log_loss",
+            "Log loss",
+            "",
+            "mean negative logarithm of the probability of the true class, in nats; 0 is best",
+            min,
+        ),
+        ScoreKind(
+            "mae_years",
+            "MAE",
+            "years",
+            "mean absolute error, the mean distance between the predicted and the true age",
+            min,
+            "Mean absolute error",
+        ),
     )
 }
 
 
 def score_kind(name: str) -> ScoreKind:
-    """Return how a score is shown; an unknown one is shown under its own name."""
+    """Return how a score is shown; an unknown score is shown under its own name."""
     return SCORES.get(name) or ScoreKind(name, name)
 
 
@@ -78,6 +123,12 @@ def signed(kind: ScoreKind, gain: float) -> str:
 
 
 def score_word(kind: ScoreKind) -> str:
-    """Return what a score is called within a sentence."""
-    names = {"exact": "exact accuracy", "one_off": "one off", "mae_years": "mean absolute error"}
-    return names.get(kind.name, kind.title)
+    """Return the name of a score within a sentence.
+
+    >>> [score_word(SCORES[name]) for name in ("one_off", "macro_f1", "roc_auc", "mae_years")]
+    ['accuracy within one group', 'macro-F1', 'ROC-AUC', 'mean absolute error']
+    """
+    title = kind.in_full or kind.title
+    # An abbreviation keeps its capitals, and so does a name that nobody here has chosen.
+    is_word = kind.name in SCORES and not title[:2].isupper()
+    return title[0].lower() + title[1:] if is_word else title

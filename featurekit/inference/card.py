@@ -1,4 +1,4 @@
-"""The card of a model, as Markdown."""
+"""The model card, as Markdown."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,6 +6,14 @@ from typing import Any
 from featurekit.data.targets import Target
 from featurekit.faces.settings import FaceSettings
 from featurekit.uncertainty.calibration import Calibration
+
+_CHOSEN = {
+    "center": "the one nearest to the centre",
+    "largest": "the largest one",
+    "box": "the one in the box of the manifest",
+    "only": "none of them",
+    "all": "each of them",
+}
 
 
 def card(
@@ -19,26 +27,27 @@ def card(
     weights: Sequence[Mapping[str, Any]],
     calibration: Calibration | None,
 ) -> str:
-    """Return the model card as Markdown; see TrainedModel for what it is told."""
+    """Return the model card as Markdown; TrainedModel documents the arguments."""
     made_up = " (synthetic: made-up portraits, not people)" if training.get("synthetic") else ""
     answer = "years" if target.is_regression else ", ".join(target.classes)
     lines = [
         f"# {name}",
         "",
-        f"Reads **{target.name}** ({answer}) from a face photograph, with {classifier} on"
-        f" {' + '.join(features)}.",
+        f"This model predicts **{target.name}** ({answer}) from an image of a face, with {classifier} on the"
+        f" features {' + '.join(features)}.",
         "",
         f"- Fitted on: {training.get('dataset')}{made_up}, {training.get('n_faces')} faces of"
         f" {training.get('n_subjects')} subjects, seed {training.get('seed')}.",
-        f"- Faces found by: {settings.detector}, the {settings.choose} one of several.",
+        f"- Face detector: {settings.detector}. If an image has several faces, {_CHOSEN[settings.choose]} is"
+        " used.",
         *(f"- {note}" for note in training.get("notes", ())),
-        "- How well it reads faces it has not seen stands in the comparison's report, not here:"
-        " this model was fitted on all faces.",
+        "- Scores: see the report of the comparison. This model was fitted on all faces, so none are left to"
+        " test it on.",
         *_promises(target, calibration),
         "",
         "## Weights and their licences",
         "",
-        "| network | sha256 | code | weights | training data |",
+        "| network | SHA-256 | licence of the code | licence of the weights | terms of the training data |",
         "| --- | --- | --- | --- | --- |",
         *(
             f"| {w['name']} | `{w['sha256'][:12]}…` | {w['licence_code']} | {w['licence_weights']}"
@@ -46,26 +55,34 @@ def card(
             for w in weights
         ),
         "",
-        "## What it is not for",
+        "## Limitations",
         "",
-        "It reads what a face looks like, not a person's age or identity; labels are those of the data set."
-        " It is not for surveillance, nor for decisions about people.",
+        "The model predicts from the appearance of a face, which may differ from a person's true age or"
+        " identity. Its labels are those of the data set. Do not use it for surveillance or for decisions"
+        " about people.",
     ]
     return "\n".join(lines) + "\n"
 
 
 def _promises(target: Target, known: Calibration | None) -> list[str]:
-    """Return what the card says of answers that leave room."""
+    """Return the lines of the card on prediction sets or intervals and on calibration."""
     if known is None:
         return []
-    what = "ranges of years" if target.is_regression else "sets of classes"
+    what, value = (
+        ("prediction intervals (ranges of years)", "age")
+        if target.is_regression
+        else ("prediction sets (sets of classes)", "class")
+    )
     lines = [
-        f"- Its {what} should lack the truth for at most {100 * known.missed:.0f} % of faces like these."
+        f"- Coverage: its {what} are made to miss the true {value} for at most {100 * known.missed:.0f} % of"
+        " faces from the same population."
     ]
     if known.sets:
-        lines.append(f"- Probabilities are shown at a temperature of {known.temperature:.2f}.")
+        lines.append(
+            f"- Calibration: its probabilities are scaled with a temperature of {known.temperature:.2f}."
+        )
     return [
         *lines,
-        "- Both were found on faces that the models of its folds had not seen; this model is not one of them,"
-        " and faces from elsewhere may be harder.",
+        "- These values were estimated in cross-validation, on faces that the models of the folds had not"
+        " been fitted on. This model is fitted on all faces, and faces from other sources may be harder.",
     ]

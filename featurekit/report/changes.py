@@ -1,4 +1,4 @@
-"""What is different between two comparisons of the same thing, and whether it matters."""
+"""The page on two comparisons with runs of the same names: what changed, and whether the scores differ."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,6 +11,7 @@ from featurekit.report.cells import ABSENT, flatten, p_value
 from featurekit.report.model import Block, Cell, Column, Page, Points, Section, Table, Text
 from featurekit.report.page import numbered
 from featurekit.report.select import best_first, headline, mean_of, target_title
+from featurekit.text import counted
 
 
 def compose_changes(
@@ -23,11 +24,11 @@ def compose_changes(
     """Return the page on two comparisons.
 
     Args:
-        before: runs of the earlier one.
-        after: of the later one; those of one name are set beside each other.
-        names: of the comparisons.
-        differences: name of a run → how the later one compares with the earlier one (gain above 0: the later
-            one is better); without those whose predictions are not at hand.
+        before: runs of the earlier comparison.
+        after: runs of the later comparison; runs of the same name are compared.
+        names: names of the comparisons.
+        differences: name of a run → how the later run compares with the earlier one (gain above 0: the later
+            run is better); without the runs whose predictions are not available.
         apart: name of a run that cannot be compared → why, from evaluation.comparison.relabelled().
 
     Raises:
@@ -37,21 +38,22 @@ def compose_changes(
     shared = [name for name in sorted(old) if name in new]
     if not shared:
         raise WorkspaceError(
-            f"{names[0]} and {names[1]} have no run of one name. There is nothing to compare."
+            f"{names[0]} and {names[1]} have no runs of the same name, so there is nothing to compare."
         )
     is_synthetic = any(bool(run.dataset.get("synthetic")) for run in (*before, *after))
     sections = [
-        Section("Verdict", (Points(_verdict(old, new, shared, names, differences, apart or {})),)),
+        Section("Summary", (Points(_summary(old, new, shared, names, differences, apart or {})),)),
         Section("Scores", tuple(_scores(old, new, shared, names, differences))),
         Section("What else changed", tuple(_surroundings(old, new, shared, names))),
     ]
-    facts = (f"{len(shared)} runs in both", f"{len(old)} and {len(new)} runs in all")
+    both = counted(len(shared), "run in both", "runs in both")
+    facts = (both, f"{len(old)} and {len(new)} runs in total")
     title = f"{names[1]} against {names[0]}"
     sources = tuple(f"{name}/runs/*.json" for name in names)
     return Page(title, facts, is_synthetic, tuple(numbered(sections, is_synthetic)), sources)
 
 
-def _verdict(
+def _summary(
     old: Mapping[str, Run],
     new: Mapping[str, Run],
     shared: Sequence[str],
@@ -62,32 +64,32 @@ def _verdict(
     shown = [name for name in shared if name in differences and differences[name].is_shown]
     better = sum(differences[name].gain > 0 for name in shown)
     tested = sum(name in differences for name in shared)
-    score = f"{len(shown)} of {tested} runs whose predictions are at hand differ beyond chance"
-    score += f": {better} are better, {len(shown) - better} worse." if shown else "."
+    of_tested = counted(tested, "tested run", "tested runs")
+    score = f"There is evidence of a difference for {len(shown)} of {of_tested}"
+    score += f": {better} better, {len(shown) - better} worse." if shown else "."
     unknown = len(shared) - tested - len(apart)
     if unknown:
-        score += f" Of {unknown} more runs nothing can be said: their predictions are not here."
+        them = counted(unknown, "more run was", "more runs were")
+        score += f" {them} not tested, because the predictions are not available."
     same = sum(old[name].scores == new[name].scores for name in shared)
     items = [
         ("Scores:", score),
         *(
             (
                 f"{old[name].classifier_name} on {old[name].features}, {old[name].target}:",
-                f"set apart, because {why}. Fit it again in {names[0]} and {names[1]} on the same labels.",
+                f"set apart, because {why}. Fit it again in {names[0]} and {names[1]} with the same labels.",
             )
             for name, why in apart.items()
         ),
-        ("Equal:", f"{same} of {len(shared)} runs have the same scores to the last digit."),
+        ("Equal scores:", f"{same} of {len(shared)} runs have exactly the same scores."),
     ]
     changed = list(dict.fromkeys(what for name in shared for what in _changed(old[name], new[name])))
-    around = (
-        f"other than before: {', '.join(changed)}." if changed else "nothing that decides numbers changed."
-    )
-    return (*items, ("Around them:", around))
+    around = f"{', '.join(changed)}." if changed else "nothing that influences the scores."
+    return (*items, ("Changed settings:", around))
 
 
 def _changed(one: Run, other: Run) -> list[str]:
-    """Return what is different around two runs of one name."""
+    """Return the settings that differ between two runs of the same name."""
     found = []
     for what, part in (
         ("the data set", "dataset"),
@@ -117,10 +119,10 @@ def _scores(
         kind = headline(runs)
         columns = (
             Column("Features", is_code=True),
-            Column("Classifier", is_code=True),
+            Column("Model", is_code=True),
             Column(names[0], kind.unit, is_number=True),
             Column(names[1], kind.unit, is_number=True),
-            Column("Better by", kind.unit_of_difference, others=("from", "to", "p"), is_number=True),
+            Column("Better by", kind.unit_of_difference, others=("low", "high", "p"), is_number=True),
         )
         rows = []
         for run in runs:
@@ -146,9 +148,10 @@ def _scores(
                 )
             rows.append(tuple(cells))
         note = (
-            "Better by: the later run against the earlier one, on the faces that both have read. Bold: beyond"
-            " chance (the signs of whole subjects' differences are turned over at random; p-values hold for"
-            f" all runs in both together, p ≤ {ALPHA:g})."
+            "Better by: how much better the later run is than the earlier one, on the faces that both have"
+            " predicted. The test is a permutation test that flips the signs of the differences of whole"
+            " subjects at random, with p-values adjusted for all runs in both comparisons. Bold: there is"
+            f" evidence of a difference (p ≤ {ALPHA:g})."
         )
         caption = f"{target_title(target)}: the runs in both"
         blocks.append(Table(caption, columns, tuple(rows), note, n_names=2, is_sortable=True))
@@ -162,7 +165,7 @@ def _scores(
 def _surroundings(
     old: Mapping[str, Run], new: Mapping[str, Run], shared: Sequence[str], names: tuple[str, str]
 ) -> list[Block]:
-    """Return a table of every fact that is not the same before and after."""
+    """Return a table of every setting that is not the same in both comparisons."""
     rows: dict[tuple[str, str, str], int] = {}
     for name in shared:
         one, other = (_facts(runs[name]) for runs in (old, new))
@@ -171,9 +174,11 @@ def _surroundings(
             if values[0] != values[1]:
                 rows[(what, *values)] = rows.get((what, *values), 0) + 1
     if not rows:
-        return [Text("Nothing: the same data, folds, recipes, weights, versions and hardware.")]
+        return [
+            Text("Nothing else changed: data, folds, recipes, weights, versions and hardware are the same.")
+        ]
     columns = (
-        Column("What"),
+        Column("Setting"),
         Column(names[0], is_code=True),
         Column(names[1], is_code=True),
         Column("Runs", is_number=True),
@@ -182,7 +187,7 @@ def _surroundings(
         (Cell(what.replace(".", " · ")), Cell(one), Cell(other), Cell(f"{count}", count))
         for (what, one, other), count in rows.items()
     )
-    return [Table("What is not the same", columns, cells)]
+    return [Table("Settings that differ", columns, cells)]
 
 
 def _facts(run: Run) -> dict[str, str]:

@@ -1,6 +1,6 @@
-"""The results of a comparison as tables for pandas: the numbers of the report, before they are set.
+"""The results of a comparison as pandas DataFrames: the numbers of the report, not rounded.
 
-Shares are between 0 and 1, years and groups are years and groups, and missing numbers are NaN.
+Shares are between 0 and 1, errors are in years or groups, and missing numbers are NaN.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,13 +14,13 @@ from featurekit.evaluation.score_kinds import SCORES
 from featurekit.report.cells import finite
 from featurekit.report.select import best_first, role, targets_of
 
-# What a score is called in the field, where that is another name than the one it is stored by.
+# Names of the columns of scores that are stored under another name.
 COLUMN_OF = {"exact": "accuracy", "one_off": "within_one_group"}
 _NAN = float("nan")
 
 
 def column_of(score: str) -> str:
-    """Return what the column of a score is called.
+    """Return the name of the column of a score.
 
     >>> column_of("exact"), column_of("macro_f1")
     ('accuracy', 'macro_f1')
@@ -29,17 +29,18 @@ def column_of(score: str) -> str:
 
 
 def ranking_frame(runs: Sequence[Run], evidence: Evidence | None) -> pd.DataFrame:
-    """Return a row a run, best first within a target, with a column for each number.
+    """Return a row for each run, best first within a target, with a column for each number.
 
     Args:
         runs: of one comparison.
-        evidence: on these runs; None where there is none, so that there are no intervals.
+        evidence: on these runs; None if there is none, which leaves the intervals empty.
 
     Returns:
-        Columns: target, features, model, role ("baseline", "off_the_shelf" or ""), then for each score its
-        mean over the splits, _std over the splits, _low and _high (the ends of the 95 % interval over
-        subjects) and _all_rows (images without a face counting as wrong), n_faces, n_subjects, the seconds
-        of extraction, of all fits and of predicting 1,000 faces, bytes of the saved model, and run, its name.
+        Columns: target, features, model, role ("baseline", "off-the-shelf" or ""), then for each score its
+        mean over the folds, _std over the folds, _low and _high (the ends of the 95 % confidence interval
+        over subjects) and _all_rows (images without a face count as wrong), n_faces, n_subjects, the
+        seconds of extraction, of all fits and of predicting 1,000 faces, bytes of the saved model, and run,
+        its name.
     """
     rows = []
     for run in _ordered(runs):
@@ -75,7 +76,7 @@ def scores_frame(runs: Sequence[Run], evidence: Evidence | None) -> pd.DataFrame
 
     Returns:
         Columns: target, features, model, role, run, score, rows ("found": faces found, or "all": all
-        labelled rows), value (mean over the splits), std, low, high.
+        labelled rows), value (mean over the folds), std, low, high.
     """
     rows = []
     for run in _ordered(runs):
@@ -102,9 +103,9 @@ def differences_frame(runs: Sequence[Run], evidence: Evidence) -> pd.DataFrame:
 
     Returns:
         Columns: target, first, second (model and features), score, gain (by how much the first is better:
-        a share of faces, or years), low and high (95 % interval over subjects), p_value (adjusted for all
-        pairs of the target), p_value_unadjusted, p_value_limit (the smallest that the test can give),
-        p_value_folds (corrected t-test over the splits) and is_shown (p_value at most 0.05).
+        a share of faces, or years), low and high (95 % confidence interval over subjects), p_value
+        (adjusted for all pairs of the target), p_value_unadjusted, p_value_limit (the smallest that the test
+        can give), p_value_folds (corrected t-test over the folds) and is_shown (p_value at most 0.05).
     """
     rows = []
     for target, known in _known(runs, evidence):
@@ -134,12 +135,13 @@ def differences_frame(runs: Sequence[Run], evidence: Evidence) -> pd.DataFrame:
 
 
 def slices_frame(runs: Sequence[Run], evidence: Evidence) -> pd.DataFrame:
-    """Return how the best model of each target reads faces of each label, worst first.
+    """Return the score of the best model of each target on each slice, worst first.
 
     Returns:
         Columns: target, model, slice ("gender female, age_group 4-6"), score, value, low and high (95 %
-        interval over subjects), gap (by how much these faces are read better than all others; negative where
-        worse), p_value (adjusted for all slices of the target), n_faces and n_subjects.
+        confidence interval over subjects), gap (by how much the model is better on the slice than on all
+        other faces; negative if it is worse), p_value (adjusted for all slices of the target), n_faces and
+        n_subjects.
     """
     by_name = {run.name: run for run in runs}
     rows = []
@@ -192,7 +194,7 @@ def _names(run: Run) -> dict[str, Any]:
         "target": run.target,
         "features": run.features,
         "model": run.classifier_name,
-        "role": {"floor": "baseline", "off-the-shelf": "off_the_shelf"}.get(role(run), ""),
+        "role": role(run),
     }
 
 

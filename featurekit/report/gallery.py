@@ -1,8 +1,7 @@
-"""The faces that the best model of each target reads worst, for a page that may show them.
+"""The worst errors of the best model of each target, with their faces, for a page that may show them.
 
-A report names and shows nobody unless it is asked to. Where it is, every face is a
-small thumbnail made from pixels alone, so that nothing else that its file says comes
-along.
+A report shows no faces and no names unless this is asked for. If it is, every face is a
+small thumbnail made from pixels only, so that no other information of its file is copied.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +31,7 @@ from featurekit.report.model import SIDE, Subject, WrongFace
 
 FACES = ("none", "thumb")  # how a page can show faces
 MOST_SUBJECTS, MOST_FACES = 24, 4  # of a target, and of a subject
-OFF = 0.5  # years from which on an age counts as read wrong
+OFF = 0.5  # years; a predicted age with at least this error counts as wrong
 _QUALITY = 80  # of its JPEG: three targets stay below a megabyte
 _MARGIN = 0.11  # of the crop's side, left off on each: a face so small is told better without hair and wall
 
@@ -44,10 +43,10 @@ class Errors:
     Attributes:
         run: name of the model's run.
         is_in_years: whether the target is.
-        n_faces: that were read.
-        n_wrong: of these.
-        subjects: the one with the worst face first.
-        n_missing: faces that belong here, but whose pictures cannot be had.
+        n_faces: faces with a prediction.
+        n_wrong: wrong predictions among these.
+        subjects: the subject with the worst error first.
+        n_missing: faces that should be shown, but whose images are not available.
     """
 
     run: str
@@ -80,8 +79,8 @@ def find_errors(
         path = ComparisonFolder(folder).prediction(known[name].sliced) if name in known else None
         if path is None or not path.is_file():
             raise WorkspaceError(
-                f"No predictions of {name} are here, so that no error can be shown. Make them:"
-                f" featurekit fit --name {folder.name} --target {name}; or leave out --faces thumb."
+                f"There are no predictions of {name}, so its errors cannot be shown. Make them with"
+                f" featurekit fit --name {folder.name} --target {name}, or leave out --faces thumb."
             )
         run = by_name[known[name].sliced]
         target = run.seen(manifest).target(name)
@@ -89,15 +88,15 @@ def find_errors(
     n_missing = sum(one.n_missing for one in found.values())
     if n_missing and not any(one.subjects for one in found.values()):
         raise WorkspaceError(
-            f"None of {n_missing} faces can be shown: the photographs in {manifest.root} are gone or have"
-            f" changed since featurekit prepare, or {store.root} is gone. Put them back, or leave out"
-            " --faces thumb."
+            f"None of {n_missing} faces can be shown: the images in {manifest.root} are missing or have"
+            f" changed since featurekit prepare, or the cache {store.root} is missing. Restore them, or leave"
+            " out --faces thumb."
         )
     return found
 
 
 def shows_people(page: Path) -> bool:
-    """Whether a page has pictures, which are faces: its figures are drawn in SVG."""
+    """Whether a page contains images, which are faces, because its figures are drawn in SVG."""
     return page.suffix == ".html" and b"<img" in page.read_bytes()
 
 
@@ -122,8 +121,8 @@ def _errors(run: Run, target: Target, table: pd.DataFrame, manifest: Manifest, s
     rows = pd.Index(manifest.table["face_id"]).get_indexer(pd.Index(table["face_id"]))
     if (rows < 0).any():
         raise WorkspaceError(
-            f"{table['face_id'].iloc[int(np.argmax(rows < 0))]} of the predictions is not in the manifest any"
-            " more. Fit again: featurekit fit"
+            f"The face {table['face_id'].iloc[int(np.argmax(rows < 0))]} of the predictions is no longer in"
+            " the manifest. Fit again: featurekit fit"
         )
     off = _off(target, table)
     subjects = manifest.subjects[rows]
@@ -154,7 +153,7 @@ def _errors(run: Run, target: Target, table: pd.DataFrame, manifest: Manifest, s
 
 
 def _off(target: Target, table: pd.DataFrame) -> NDArray[np.float64]:
-    """Return how wrong each face was read: years, or how sure the model was of a wrong class; 0 for right."""
+    """Return the error of each face: years, or the confidence of a wrong prediction; 0 if it is correct."""
     if target.is_regression:
         years = (table["true"] - table["predicted"]).abs().to_numpy(float)
         return np.where(years >= OFF, years, 0.0)
@@ -167,9 +166,9 @@ def _wrong_face(
 ) -> WrongFace:
     true, read = table["true"].iloc[face], table["predicted"].iloc[face]
     if target.is_regression:
-        words = (f"{true:g}", f"{read:.1f}", f"{off:.1f} years off")
+        words = (f"{true:g}", f"{read:.1f}", f"error {off:.1f} years")
     else:
-        sure = f"{100 * off:.0f} % sure" if gives_probabilities(table, target.classes) else ""
+        sure = f"confidence {100 * off:.0f} %" if gives_probabilities(table, target.classes) else ""
         words = (str(true), str(read), sure)
     return WrongFace(str(manifest.table["image_path"].iloc[row]), *words, jpeg)
 

@@ -69,7 +69,7 @@ def breakable(text: str) -> Markup:
 
 
 def _unbroken(text: str) -> str:
-    """Keep a number, its spread and its unit on one line, and a p-value."""
+    """Keep a number, its standard deviation and its unit on one line, and a p-value."""
     return re.sub(r"(?<=\d) (?=[±%])|(?<=[±<]) (?=\d)|(?<=\bp) (?=[\d<])", "\u00a0", text)
 
 

@@ -36,13 +36,13 @@ def render_markdown(page: Page) -> str:
             elif isinstance(block, Code):
                 lines += [f"    {visible(line)}" for line in block.lines]
             elif isinstance(block, Gallery):
-                lines.append(f"{markdown(block.caption)}. Only report.html shows them.")
+                lines.append(f"{markdown(block.caption)}. The faces are shown in report.html only.")
             elif isinstance(block, Text):
                 lines.append(
                     f"**Caution:** {markdown(block.text)}" if block.is_caution else markdown(block.text)
                 )
             else:
-                continue  # a figure's numbers stand in the table beside it
+                continue  # the numbers of a figure are in the table next to it
             lines.append("")
     return "\n".join(lines).rstrip("\n") + "\n"
 

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 SYNTHETIC = "synthetic: made-up portraits"
 
-# What scores are given on unless a heading says otherwise.
+# The faces that scores are of unless a heading says otherwise.
 FOUND = "on the faces found"
 
 SIDE = 72  # pixels of a thumbnail
@@ -25,7 +25,7 @@ class Column:
     Attributes:
         title: its heading.
         unit: of its numbers.
-        others: headings of the further numbers of its cells where it is copied, e.g. ("spread",).
+        others: headings of the further numbers of its cells where it is copied, e.g. ("std",).
         group: heading over neighbouring columns of one kind.
         is_number: whether it is set like numbers.
         is_code: whether it holds names and hashes.
@@ -65,7 +65,7 @@ class Cell:
         spread: "± 0.8", set apart so that the means stand in line; or
         count: "1,234 faces" or "72.1–73.4" in few words, for the second line.
         others: the numbers that spread or count stands for.
-        tag: one or two words on the row, e.g. "floor".
+        tag: one or two words on the row, e.g. "baseline".
         is_strong: whether it is the best of its column.
         heat: 0 to 10, how dark it is shaded; -1 for not at all.
         is_diagonal: whether it is where a matrix would have everything.
@@ -128,7 +128,7 @@ class Points:
 
 @dataclass(frozen=True)
 class Answers:
-    """What there is to say of each target in a few lines: (target, ((what, in words), …))."""
+    """The main results of each target in a few lines: (target, ((heading, text), …))."""
 
     items: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
 
@@ -152,13 +152,13 @@ class Figure:
 
 @dataclass(frozen=True)
 class WrongFace:
-    """One face that was read wrong.
+    """One face with a wrong prediction.
 
     Attributes:
-        file: its picture, as the manifest calls it.
+        file: path of its image in the manifest.
         true: its label.
-        read: what was read.
-        how_wrong: how sure the model was, or the years it is off.
+        read: the prediction.
+        how_wrong: the confidence of the model, or the error in years.
         jpeg: the face, SIDE × SIDE pixels.
     """
 
@@ -175,8 +175,8 @@ class Subject:
 
     Attributes:
         name: as the data set calls them; "" where it does not say who is who.
-        n_faces: that were read.
-        n_wrong: of these.
+        n_faces: faces with a prediction.
+        n_wrong: wrong predictions among these.
         faces: at least one.
     """
 
@@ -188,7 +188,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Photographs of faces, a subject's together; they never leave the HTML page."""
+    """Images of faces, grouped by subject; only the HTML page shows them."""
 
     caption: str
     note: str

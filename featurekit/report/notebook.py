@@ -1,10 +1,10 @@
-"""How results, data sets, embeddings and models show themselves in a notebook.
+"""HTML of results, data sets, embeddings and models in a notebook.
 
-Each function returns HTML without a script, for ``_repr_html_``. The colours are those of
-JupyterLab's and VS Code's theme where these say it, and else those of the system, light or dark;
-the background is set together with the letters, so that one is never read on the other's
-page. Everything that others wrote is escaped, and every class name begins with "fk-", so
-that nothing leaks into the notebook or from it.
+Each function returns HTML without a script, for ``_repr_html_``. The colours are those of the
+theme of JupyterLab or VS Code if these define them, and those of the system otherwise, light or
+dark. The background is set together with the text colour, so that the text is always readable.
+All text from outside is escaped, and every class name begins with "fk-", so that no style leaks
+into the notebook or from it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,8 +42,7 @@ _MOST_REASONS = 8
 _MOST_CLASSES = 12
 # The scores of a notebook's table beside the one that the ranking goes by.
 _BESIDE = ("one_off", "balanced_accuracy")
-_TAGS = {"floor": "baseline", "off-the-shelf": "off-the-shelf"}
-_ANSWERED = ("Best", "How sure")  # lines of the verdict that are shown
+_SUMMARY = ("Best model", "Second best")  # lines of the summary that are shown
 
 
 def results_html(
@@ -55,10 +54,10 @@ def results_html(
     """Return the rankings of some results as HTML for a notebook.
 
     Args:
-        runs: those that can be compared with each other.
-        evidence: what is known of them beyond their scores; None where nothing was tested.
-        title: of the results.
-        apart: name of each run that is set apart → why.
+        runs: the runs that can be compared with each other.
+        evidence: their intervals and tests; None if the predictions are not available.
+        title: title of the results.
+        apart: name of each run that is set apart → the reason.
     """
     known = evidence.targets if evidence else {}
     is_synthetic = any(bool(run.dataset.get("synthetic")) for run in runs)
@@ -66,12 +65,12 @@ def results_html(
     for name in targets_of(runs):
         of = Ranked(name, best_first([run for run in runs if run.target == name]), known.get(name))
         parts.append(_caption(of.title))
-        parts += [_text(what, said) for what, said in answer(of.runs, of.evidence) if what in _ANSWERED]
+        parts += [_text(what, said) for what, said in answer(of.runs, of.evidence) if what in _SUMMARY]
         parts.append(_table(ranking_table(of)))
     if not runs:
         parts.append(_text("", "No run can be compared with the others."))
     elif evidence is None:
-        parts.append(_note("The models' answers are not at hand, so there are no intervals."))
+        parts.append(_note("The predictions are not available, so there are no confidence intervals."))
     if apart:
         said = "; ".join(f"{name}: {why}" for name, why in apart.items())
         parts.append(_text(f"Set apart, {len(apart)}", said))
@@ -79,7 +78,7 @@ def results_html(
 
 
 def ranking_table(of: Ranked) -> Table:
-    """Return the models of a target, best first, with the scores that decide and their intervals."""
+    """Return the models of a target, best first, with their main scores and confidence intervals."""
     kind, estimates = headline(of.runs), of.evidence.estimates if of.evidence else {}
     beside = [name for name in _BESIDE if name != kind.name and any(name in run.scores for run in of.runs)]
     kinds = [kind, *map(score_kind, beside)]
@@ -95,7 +94,7 @@ def ranking_table(of: Ranked) -> Table:
     best = next((run.name for run in of.runs if not run.is_baseline), "")
     rows = tuple(
         (
-            Cell(run.classifier_name, tag=_TAGS.get(role(run), ""), is_strong=run.name == best),
+            Cell(run.classifier_name, tag=role(run), is_strong=run.name == best),
             Cell("" if "members" in run.parameters else run.features),
             *(_score(run, one, estimates.get(run.name, {}), run.name == best) for one in kinds),
             count_cell(run.n_tested),
@@ -103,14 +102,14 @@ def ranking_table(of: Ranked) -> Table:
         )
         for run in drawn
     )
-    better = "less is better" if kind.best is min else "more is better"
+    better = "lower is better" if kind.best is min else "higher is better"
     note = f"Means over the folds; {better}. " + (
-        "In parentheses: 95 % intervals over subjects."
+        "In parentheses: 95 % confidence intervals over subjects."
         if any(estimates.values())
-        else "±: standard deviation over the folds."
+        else "± is the standard deviation over the folds."
     )
     if len(drawn) < len(of.runs):
-        note += f" {len(of.runs) - len(drawn)} more runs are in .frame()."
+        note += f" .frame() also has the {len(of.runs) - len(drawn)} other runs."
     return Table("", columns, rows, note)
 
 
@@ -118,8 +117,8 @@ def _score(run: Run, kind: ScoreKind, estimates: Mapping[str, Estimate], is_best
     mean, between = mean_of(run, kind.name), estimates.get(kind.name)
     if mean is None:
         return Cell(ABSENT)
-    spread = run.scores[kind.name].get("spread")
-    around = f"± {kind.format(spread)}" if spread is not None and not estimates else ""
+    std = run.scores[kind.name].get("spread")
+    around = f"± {kind.format(std)}" if std is not None and not estimates else ""
     if between:
         around = f"({kind.format(between.low)}–{kind.format(between.high)})"
     return Cell(
@@ -128,7 +127,7 @@ def _score(run: Run, kind: ScoreKind, estimates: Mapping[str, Estimate], is_best
 
 
 def dataset_html(dataset: Manifest) -> str:
-    """Return what a data set holds as HTML for a notebook: rows by reason, subjects, and labels.
+    """Return the contents of a data set as HTML for a notebook: labels, unused rows by reason, subjects.
 
     Args:
         dataset: every row of it, usable or not.
@@ -150,9 +149,9 @@ def dataset_html(dataset: Manifest) -> str:
         parts.append(_table(Table("Rows that are not used", columns, tuple(rows), more)))
     n_subjects = len(set(dataset.subjects[usable]))
     subjects = (
-        f"{n_subjects:,} subjects on the usable rows."
+        f"{n_subjects:,} subjects in the usable rows."
         if named.any()
-        else "The data set does not say who is on an image: each image counts as a subject of its own."
+        else "The data set does not name the subjects, so each image counts as a subject of its own."
     )
     licence = dataset.info.get("licence")
     parts.append(_note(subjects + (f" Terms of the data set: {licence}." if licence else "")))
@@ -189,19 +188,19 @@ def _labels_of(dataset: Manifest) -> Markup:
 def embeddings_html(
     name: str, parts: Sequence[tuple[str, int]], statuses: Mapping[str, int], *, dataset: str = ""
 ) -> str:
-    """Return what some embeddings hold as HTML for a notebook.
+    """Return a description of embeddings as HTML for a notebook.
 
     Args:
         name: of the embeddings, e.g. "dlib_age+dlib_face".
-        parts: what is joined: network and layer, e.g. "dlib_age:pooled", and the length of its vector.
-        statuses: status → rows of the data set that ended in it; see featurekit.faces.face.STATUS_MEANINGS.
-        dataset: whose faces.
+        parts: the joined parts: network and layer, e.g. "dlib_age:pooled", and the length of its vector.
+        statuses: status → number of rows with it; see featurekit.faces.face.STATUS_MEANINGS.
+        dataset: name of the data set.
     """
     n_found, n_rows = statuses.get("ok", 0), sum(statuses.values())
     dim = sum(length for _, length in parts)
     of = f" of {dataset}" if dataset else ""
-    about = f"{n_found:,} faces found on {n_rows:,} rows{of}, {dim:,} numbers each"
-    columns = (Column("Network and layer"), Column("Numbers", is_number=True))
+    about = f"{n_found:,} faces found in {n_rows:,} rows{of}; vectors of length {dim:,}"
+    columns = (Column("Network and layer"), Column("Length", is_number=True))
     rows = tuple((Cell(feature), count_cell(length)) for feature, length in parts)
     html = [_title(name, about), _table(Table("Parts of a vector", columns, rows))]
     lost = {status: n for status, n in statuses.items() if status != "ok" and n}
@@ -223,7 +222,7 @@ def embeddings_html(
 
 
 def model_html(model: TrainedModel) -> str:
-    """Return what a fitted model is as HTML for a notebook: what it predicts, from what, fitted on what.
+    """Return a description of a fitted model as HTML for a notebook: its target, features and training data.
 
     Args:
         model: the fitted model.
@@ -233,7 +232,7 @@ def model_html(model: TrainedModel) -> str:
     answers = "years" if model.target.is_regression else ", ".join(model.target.classes[:_MOST_CLASSES])
     more = len(model.target.classes) - _MOST_CLASSES
     facts = [
-        ("Answers", answers + (f" and {more} more" if more > 0 else "")),
+        ("Predicts", answers + (f" and {more} more" if more > 0 else "")),
         ("Features", " + ".join(recipe.feature for recipe in model.recipes)),
         (
             "Fitted on",
@@ -243,24 +242,29 @@ def model_html(model: TrainedModel) -> str:
         ("Faces found by", model.settings.detector),
     ]
     if calibration is None:
-        facts.append(("Calibration", "none: it may not abstain or answer with several classes or a range"))
+        facts.append(
+            ("Calibration", "none, so it cannot abstain or predict sets of classes or intervals of years")
+        )
     elif model.target.is_regression:
         facts.append(
-            ("Calibration", f"ranges that miss the truth for {100 * calibration.missed:g} % of faces")
+            (
+                "Calibration",
+                f"prediction intervals with a coverage of {100 * (1 - calibration.missed):g} %",
+            )
         )
     else:
         facts.append(
             (
                 "Calibration",
-                f"temperature {calibration.temperature:.2f}; sets of classes that miss the truth for"
-                f" {100 * calibration.missed:g} % of faces",
+                f"temperature {calibration.temperature:.2f}; prediction sets with a coverage of"
+                f" {100 * (1 - calibration.missed):g} %",
             )
         )
     licences = [
         f"{one.get('name')}: code {one.get('licence_code')}, weights {one.get('licence_weights')}"
         for one in model.weights
     ]
-    facts.append(("Licences", "; ".join(licences) or "no weights take part"))
+    facts.append(("Licences", "; ".join(licences) or "no weights are used"))
     rows = tuple((Cell(what), Cell(said)) for what, said in facts)
     title = _title(model.name, about, is_synthetic=bool(training.get("synthetic")))
     notes = [_note(str(note)) for note in training.get("notes", ())]

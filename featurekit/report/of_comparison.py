@@ -1,4 +1,4 @@
-"""Write the report of a comparison as it lies in a workspace, or of what changed between two.
+"""Write the report of a comparison in a project, or the page on the changes between two comparisons.
 
 weigh() is what takes time: it finds, or reads, the evidence on the runs that can be
 compared with each other. write() makes the page of it.
@@ -28,7 +28,7 @@ from featurekit.report.write import write_changes, write_report
 
 @dataclass(frozen=True, kw_only=True)
 class Weighed:
-    """The runs of a comparison, and what is known of them beyond their scores.
+    """The runs of a comparison, with their intervals and tests.
 
     Attributes:
         folder: of the comparison.
@@ -52,13 +52,13 @@ class Weighed:
         return [run for run in self.runs if run.name not in self.apart]
 
     def warnings(self) -> list[str]:
-        """Return what a reader has to know of the ranking, a line each."""
+        """Return warnings on the ranking, a line each."""
         lines = [
             f"{name} is set apart: {why}. {how_to_run_again(name, self.runs)}"
             for name, why in self.apart.items()
         ]
         if len(self.apart) == len(self.runs):
-            lines.append("the report ranks nothing: every run is set apart. All runs are kept.")
+            lines.append("the report has no ranking, because every run is set apart. All runs are kept.")
         return lines
 
 
@@ -68,7 +68,7 @@ class Written:
 
     Attributes:
         page: report.html; report.md lies beside it.
-        shows_faces: whether the page shows photographs of people.
+        shows_faces: whether the page shows images of people.
     """
 
     page: Path
@@ -159,7 +159,7 @@ def write(weighed: Weighed, store: Store, *, faces: str = "none", page: Path | N
     folder, errors = weighed.folder, None
     if faces == "thumb":
         if weighed.manifest is None:
-            raise WorkspaceError("The photographs are not here: --faces thumb needs the manifest.")
+            raise WorkspaceError("--faces thumb needs the manifest, and this comparison has none.")
         errors = find_errors(folder, weighed.compared, weighed.evidence, weighed.manifest, store)
     written = write_report(
         folder,

@@ -1,4 +1,4 @@
-"""What stands in the report, in which order.
+"""What is in the report, and in which order.
 
 A page is data: sections of text, tables and figures, each made by a file of
 featurekit/report/sections. How it looks is the business of the renderings.
@@ -25,6 +25,7 @@ from featurekit.report.sections import (
     provenance,
     ranking,
     slices,
+    terms,
     training,
     verdict,
     worst_errors,
@@ -52,13 +53,13 @@ def compose(
     Args:
         runs: what was compared.
         title: heading of the report.
-        evidence: what their predictions say beyond their scores; None where they are not at hand.
-        audit: what was found wrong with the data; None where nobody looked.
-        errors: target → its worst errors, with faces; None for a page that shows nobody. Markdown never shows
+        evidence: intervals, tests and slices of the runs; None if the predictions are not available.
+        audit: findings on the data set; None if there is no audit.
+        errors: target → its worst errors, with faces; None for a page without faces. Markdown never shows
             a face.
         apart: name of each run that cannot be compared with the others → why; None to find that out from
-            the runs. These, and runs that nothing is tested with where others are tested, stand in tables of
-            their own.
+            the runs. These runs, and untested runs of a target whose other runs are tested, are listed in
+            tables of their own.
 
     Raises:
         WorkspaceError: there is no run.
@@ -71,22 +72,25 @@ def compose(
     names = targets_of(known)
     ranked = _ranked(names, compared, evidence)
     is_synthetic = any(bool(run.dataset.get("synthetic")) for run in known)
-    sections = (
-        Section("Verdict", tuple(verdict.blocks(ranked, is_synthetic=is_synthetic))),
+    sections: tuple[Section, ...] = (
+        Section("Summary", tuple(verdict.blocks(ranked, is_synthetic=is_synthetic))),
         *(_target_section(name, ranked, known, reasons, errors or {}) for name in names),
         *anchors.sections(ranked, compared),
-        Section("What is wrong with the data", tuple(audited.blocks(audit, compared))),
-        Section("What was dropped, and why", tuple(dropped.blocks(ranked, compared))),
-        Section("How it was measured", tuple(provenance.blocks(ranked, compared, known, title, audit))),
-        Section("What the numbers do not say", tuple(caveats.blocks(ranked, is_synthetic=is_synthetic))),
+        Section("Audit of the data", tuple(audited.blocks(audit, compared))),
+        Section("Rows that were not used", tuple(dropped.blocks(ranked, compared))),
+        Section(
+            "How the models were evaluated", tuple(provenance.blocks(ranked, compared, known, title, audit))
+        ),
+        Section("Limitations", tuple(caveats.blocks(ranked, is_synthetic=is_synthetic))),
     )
+    sections = (*sections, Section("Terms", tuple(terms.blocks(sections))))
     facts = _facts(known, len(reasons), len(names))
     sources = ("runs/*.json", *(("evidence.json",) if evidence else ()), *(("audit.json",) if audit else ()))
     return Page(title, facts, is_synthetic, tuple(numbered(sections, is_synthetic)), sources)
 
 
 def _ranked(names: Sequence[str], runs: Sequence[Run], evidence: Evidence | None) -> list[Ranked]:
-    """Return the targets that have runs which can be compared."""
+    """Return the targets with runs that can be compared."""
     known = evidence.targets if evidence else {}
     found = [(name, best_first([run for run in runs if run.target == name])) for name in names]
     return [Ranked(name, of, known.get(name)) for name, of in found if of]
@@ -99,7 +103,7 @@ def _target_section(
     reasons: Mapping[str, str],
     errors: Mapping[str, Errors],
 ) -> Section:
-    """Return the section on one target: its ranking, and what is set apart from that."""
+    """Return the section on one target: its ranking, and the runs that are set apart."""
     blocks: list[Block] = []
     for of in ranked:
         if of.name == name:
@@ -107,7 +111,7 @@ def _target_section(
             blocks += worst_errors.blocks(of, errors.get(name))
     aside = [run for run in known if run.target == name and run.name in reasons]
     if aside:
-        caption = f"{target_title(name)}: runs that are set apart"
+        caption = f"{target_title(name)}: runs that are set apart because they cannot be compared"
         blocks.append(apart_table(aside, reasons, caption))
     return Section(target_title(name), tuple(blocks))
 
@@ -125,7 +129,7 @@ def _facts(runs: Sequence[Run], n_apart: int, n_targets: int) -> tuple[str, ...]
 
 
 def numbered(sections: Sequence[Section], is_synthetic: bool) -> list[Section]:
-    """Return the sections with their tables and figures numbered, and the data called what it is."""
+    """Return the sections with their tables and figures numbered, and synthetic data marked as such."""
     counts = {"Table": 0, "Figure": 0}
     mark = f" ({SYNTHETIC})" if is_synthetic else ""
     numbered = []

@@ -1,4 +1,4 @@
-"""Which runs stand on a page and in which order, and what they are called there."""
+"""Which runs are on a page, in which order, and the names they have there."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,12 +27,12 @@ _HEADLINES = ("exact", "mae_years")
 
 @dataclass(frozen=True)
 class Ranked:
-    """The runs of one target that are compared with each other: what its sections are made from.
+    """The runs of one target that are compared with each other; the sections of the target are made from it.
 
     Attributes:
         name: of the target.
         runs: best first, at least one.
-        evidence: what is known beyond their scores; None where nothing was tested.
+        evidence: intervals, tests and slices of these runs; None if the predictions are not available.
     """
 
     name: str
@@ -41,19 +41,19 @@ class Ranked:
 
     @property
     def title(self) -> str:
-        """What the target is called in a heading."""
+        """Name of the target in a heading."""
         return target_title(self.name)
 
     @property
     def whose(self) -> str:
-        """What the best model is called, where something is told of that one only."""
+        """Name of the best model in a sentence or caption about that model only."""
         assert self.evidence is not None
         names = {run.name: run.classifier_name for run in self.runs}
         return f"the best model ({names.get(self.evidence.sliced, self.evidence.sliced)})"
 
 
 def target_title(name: str) -> str:
-    """Return what a target is called in a heading."""
+    """Return the name of a target in a heading."""
     return _TARGET_TITLES.get(name, name)
 
 
@@ -83,14 +83,19 @@ def best_first(runs: Sequence[Run]) -> list[Run]:
 
 
 def role(run: Run) -> str:
-    """Return what a run is in the comparison: "floor", "off-the-shelf", or "" for a trained model."""
+    """Return the role of a run in the comparison.
+
+    Returns:
+        "baseline" for the model that makes the same prediction for every face, "off-the-shelf" for a
+        network with its own output layer, which was not trained here, and "" for a trained model.
+    """
     if not run.is_baseline:
         return ""
-    return "floor" if run.classifier == "majority" else "off-the-shelf"
+    return "baseline" if run.classifier == "majority" else "off-the-shelf"
 
 
 def model_name(run: Run) -> str:
-    """Return what a run is called where there is room for one name only."""
+    """Return one name for a run: its model and its features."""
     return f"{run.classifier_name} · {run.features}"
 
 
@@ -101,20 +106,20 @@ def timed_alike(runs: Sequence[Run]) -> list[Run]:
 
 
 def machine_of(runs: Sequence[Run]) -> str:
-    """Return the machine that times are told of: that of the best trained model, or else of the best run."""
+    """Return the machine whose times are shown: that of the best trained model, or else of the best run."""
     ordered = best_first(runs)
     best = [run for run in ordered if not run.is_baseline] or ordered
     return timed_on(best[0]) if best else ""
 
 
 def elsewhere_note(runs: Sequence[Run], machine: str) -> str:
-    """Return the line on the blank times of runs that were timed elsewhere; "" where there are none."""
+    """Return the sentence on runs whose times are blank because of another machine; "" if there are none."""
     n_elsewhere = sum(timed_on(run) != machine for run in runs)
     if not n_elsewhere:
         return ""
-    them = counted(n_elsewhere, "run that was", "runs that were")
+    them = counted(n_elsewhere, "run, which was", "runs, which were")
     of = f" ({machine})" if machine else ""
-    return f" Blank times: {them} timed on another machine than the best model's{of}."
+    return f" Times are blank for {them} timed on another machine than the best model{of}."
 
 
 def apart_from(
@@ -124,7 +129,7 @@ def apart_from(
 
     Args:
         runs: all of them.
-        evidence: what is known beyond their scores; None where nothing was tested.
+        evidence: intervals and tests of these runs; None if the predictions are not available.
         apart: name of a run → why it cannot be compared; None to find that out from the runs.
     """
     found = dict(set_apart(runs) if apart is None else apart)
@@ -142,7 +147,7 @@ def targets_of(runs: Sequence[Run]) -> list[str]:
 
 
 def distinct(values: Iterable[Value]) -> list[Value]:
-    """Return the different values in the order in which they come."""
+    """Return the distinct values in the order in which they occur."""
     found: list[Value] = []
     for value in values:
         if value not in found:
@@ -151,10 +156,10 @@ def distinct(values: Iterable[Value]) -> list[Value]:
 
 
 def one_target(runs: Sequence[Run], target: str | None) -> str:
-    """Return the target that is meant; it may be left out where the runs have only one.
+    """Return the target with a name; None is allowed if the runs have only one target.
 
     Raises:
-        TargetError: it is left out and there are several.
+        TargetError: the name is None and there are several targets.
         UnknownNameError: there is no such target.
     """
     names = targets_of(runs)
@@ -168,16 +173,16 @@ def one_target(runs: Sequence[Run], target: str | None) -> str:
 
 
 def run_named(runs: Sequence[Run], model: str, target: str | None = None) -> Run:
-    """Return the run that is called so, or whose model is.
+    """Return the run with a name, or the run of the model with that name.
 
     Args:
         runs: of a comparison.
-        model: name of a run, or of a model as the ranking has it ("svm"), where only one run has it.
-        target: what it reads; None for any.
+        model: name of a run, or name of a model in the ranking ("svm") if only one run has that model.
+        target: the run's target; None for any.
 
     Raises:
         TargetError: several targets are predicted by such a model.
-        UnknownNameError: none is called so, or several are.
+        UnknownNameError: no run has this name, or several runs have it.
     """
     those = [run for run in runs if target in (None, run.target)]
     found = [run for run in those if run.name == model]

@@ -1,4 +1,4 @@
-"""Draw what a table makes hard to see.
+"""Figures of the report, drawn as SVG.
 
 The plots are written by hand as SVG: they take their colors and letters from the
 page they stand in, light or dark, stay sharp on paper, and have the same bytes
@@ -27,7 +27,7 @@ class Point:
         mean: where the dot stands.
         low, high: where its line starts and ends; both the mean for none.
         shown: the numbers in words, beside it.
-        role: "floor", "off-the-shelf", or "" for a trained model.
+        role: "baseline", "off-the-shelf", or "" for a trained model.
     """
 
     label: str
@@ -39,17 +39,17 @@ class Point:
 
 
 def dot_plot(points: Sequence[Point], *, axis: str, limit: float, is_narrow: bool, summary: str) -> Markup:
-    """Draw means with their spread, one under the other, and lines for what they are to beat.
+    """Draw means with their bars, one under the other, and a line for the score of each baseline.
 
     Args:
         points: from top to bottom.
         axis: what the numbers are.
         limit: the largest number there can be.
         is_narrow: for a phone: names stand over the dots instead of before them.
-        summary: what a reader who does not see it is told.
+        summary: description for readers who cannot see the figure.
     """
     marks = {point.role: point for point in reversed(points) if point.role}
-    lines = [marks[role] for role in ("floor", "off-the-shelf") if role in marks]
+    lines = [marks[role] for role in ("baseline", "off-the-shelf") if role in marks]
     low, high, ticks = _axis(
         min(min(point.low, point.mean) for point in points),
         max(max(point.high, point.mean) for point in points),
@@ -100,14 +100,14 @@ def dot_plot(points: Sequence[Point], *, axis: str, limit: float, is_narrow: boo
 
 @dataclass(frozen=True)
 class Panel:
-    """How something went on over the epochs of a training.
+    """A measure over the epochs of a training.
 
     Attributes:
-        title: what it is, and of whom.
-        learned: on the faces learned from, an epoch each.
-        held_out: on the faces held out; empty where none were.
+        title: the measure and the model.
+        learned: its value on the training faces, one for each epoch.
+        held_out: its value on the validation faces; empty if there were none.
         kept: mean number of the epoch whose weights were kept, counted from 1.
-        limit: the largest number there can be.
+        limit: the largest value that is possible.
     """
 
     title: str
@@ -118,12 +118,12 @@ class Panel:
 
 
 def learning_curves(panels: Sequence[Panel], *, is_narrow: bool, summary: str) -> Markup:
-    """Draw panels in two columns, or one: dashed on the faces learned from, solid on those held out.
+    """Draw panels in two columns, or one: dashed for the training faces, solid for the validation faces.
 
     Args:
         panels: from left to right and top to bottom.
         is_narrow: for a phone.
-        summary: what a reader who does not see it is told.
+        summary: description for readers who cannot see the figure.
     """
     columns = 1 if is_narrow else 2
     width, each_height = (340.0, 190.0) if is_narrow else (860.0, 200.0)
@@ -182,14 +182,14 @@ class Spot:
 
 
 def cost_plot(spots: Sequence[Spot], *, axis: str, limit: float, is_narrow: bool, summary: str) -> Markup:
-    """Draw scores against the time for a face, on a scale of powers of ten; a line joins the front.
+    """Draw scores against the time per face on a logarithmic scale; a line joins the Pareto front.
 
     Args:
         spots: models; those of the front from the quickest on.
         axis: what the scores are.
         limit: the largest score there can be.
         is_narrow: for a phone.
-        summary: what a reader who does not see it is told.
+        summary: description for readers who cannot see the figure.
     """
     width, height = (340.0, 280.0) if is_narrow else (860.0, 320.0)
     left, right, top, bottom = 48.0, width - 20, 26.0, height - 44
@@ -212,7 +212,9 @@ def cost_plot(spots: Sequence[Spot], *, axis: str, limit: float, is_narrow: bool
             break
     svg += [_words(x(math.log10(time)), bottom + 16, f"{time:g}", "middle", "faint") for time in within]
     svg.append(_words(left - 40, top - 12, axis, "start", "name"))
-    svg.append(_words((left + right) / 2, bottom + 34, "ms for a face (less is better)", "middle", "faint"))
+    svg.append(
+        _words((left + right) / 2, bottom + 34, "time per face, ms (lower is better)", "middle", "faint")
+    )
     front = [spot for spot in spots if spot.mark]
     places = " ".join(f"{x(math.log10(spot.time)):.1f},{y(spot.score):.1f}" for spot in front)
     svg.append(f'<polyline class="curve" points="{places}"/>')
@@ -244,13 +246,13 @@ def confidence_plot(
     is_narrow: bool,
     summary: str,
 ) -> Markup:
-    """Draw how often answers of a confidence are right, and how often the surest are wrong.
+    """Draw a reliability diagram and a risk–coverage curve.
 
     Args:
-        bins: confidence and share of right answers, in percent.
-        risks: share of faces answered and share of wrong answers among them, in percent.
+        bins: mean confidence and accuracy of each bin, in percent.
+        risks: coverage and risk of each point, in percent.
         is_narrow: for a phone.
-        summary: what a reader who does not see it is told.
+        summary: description for readers who cannot see the figure.
     """
     columns = 1 if is_narrow else 2
     width, each_height = (340.0, 260.0) if is_narrow else (860.0, 270.0)
@@ -263,10 +265,10 @@ def confidence_plot(
     first = min(number for point in bins for number in point)
     panels = (
         # Both axes of the first are the same, so that its dashed line is where it should be.
-        ("Right, %", "confidence, %", bins, _axis(first, 100.0, 100.0), _axis(first, 100.0, 100.0)),
+        ("Accuracy, %", "confidence, %", bins, _axis(first, 100.0, 100.0), _axis(first, 100.0, 100.0)),
         (
-            "Wrong, %",
-            "surest faces answered, %",
+            "Risk: wrong predictions, %",
+            "coverage: share of faces, the most confident first, %",
             risks,
             _axis(0.0, 100.0, 100.0),
             _axis(0.0, max(wrong for _, wrong in risks), 100.0),
@@ -319,7 +321,7 @@ def _axis(low: float, high: float, limit: float) -> tuple[float, float, list[flo
 
 
 def _dot(x: float, y: float, role: str) -> str:
-    if role == "floor":
+    if role == "baseline":
         return f'<rect class="dot hollow" x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8"/>'
     if role:
         return f'<path class="dot hollow" d="M{x - 5.5:.1f} {y:.1f}l5.5 -5.5l5.5 5.5l-5.5 5.5z"/>'

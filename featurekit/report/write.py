@@ -34,8 +34,8 @@ def write_report(
         folder: of the comparison.
         runs: what was compared; their order makes no difference.
         title: heading of the report.
-        evidence: what the predictions say beyond the scores; None where they are not at hand.
-        audit: what was found wrong with the data; None where nobody looked.
+        evidence: intervals, tests and slices of the runs; None if the predictions are not available.
+        audit: findings on the data set; None if there is no audit.
         errors: target → its worst errors, whose faces the HTML page shows; None for none.
         apart: name of each run that cannot be compared with the others → why; None to find that out from
             the runs.

@@ -163,7 +163,9 @@ def make_errors(run: Run) -> Errors:
     """Return a subject without a name and one with four faces."""
     file = io.BytesIO()
     Image.new("RGB", (SIDE, SIDE), (190, 140, 110)).save(file, "JPEG")
-    face = WrongFace("0001/a_photograph.with-a-long_name.jpg", "female", "male", "97 % sure", file.getvalue())
+    face = WrongFace(
+        "0001/a_photograph.with-a-long_name.jpg", "female", "male", "confidence 97 %", file.getvalue()
+    )
     subjects = (Subject("", 1, 1, (face,)), Subject(HOSTILE, 6, 5, (face,) * 4))
     return Errors(run=run.name, is_in_years=False, n_faces=900, n_wrong=200, subjects=subjects, n_missing=2)
 
@@ -325,7 +327,7 @@ def make_audit(folds: str = "ab" * 32) -> Audit:
         count=1,
         of=9,
         what=f"1 person is tested in two folds: {HOSTILE}",
-        advice="Deal the folds anew.",
+        advice="Make new folds.",
         rows=("face-4711",),
     )
     return Audit(findings=(fine, leak), folds=folds, features="dlib_age", runs=(), seed=0)

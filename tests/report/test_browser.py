@@ -59,14 +59,14 @@ def test_in_a_browser_sorting_works_and_nothing_leaves_the_page(browser, runs, t
         "[...document.querySelector('table').tBodies[0].rows].map(row => row.cells[COLUMN])"
         ".map(cell => cell.dataset.value ?? cell.querySelector('bdi').textContent)"
     )
-    table.get_by_role("button", name="Exact %").first.press("Enter")
+    table.get_by_role("button", name="Accuracy %").first.press("Enter")
     down = [float(value) for value in page.evaluate(column.replace("COLUMN", "2"))]
     assert down == sorted(down, reverse=True)
-    table.get_by_role("button", name="Exact %").first.press("Enter")
+    table.get_by_role("button", name="Accuracy %").first.press("Enter")
     up = [float(value) for value in page.evaluate(column.replace("COLUMN", "2"))]
     assert up == sorted(up)
     assert table.locator("th[aria-sort]").count() == 1
-    table.get_by_role("button", name="Classifier").click()
+    table.get_by_role("button", name="Model").click()
     names = page.evaluate(column.replace("COLUMN", "1"))
     assert names == sorted(names)
     assert wrong == []
@@ -78,8 +78,8 @@ def test_in_a_browser_a_copied_table_is_csv_without_formulas(browser, tmp_path):
     first_table(page).get_by_role("button", name=COPY).click()
     table = list(csv.DictReader(io.StringIO(page.evaluate("window.copied"), newline="")))
     assert [row["Features"] for row in table] == ["'=cmd|' /C calc'!A0", "dlib_age"]
-    assert table[0]["Exact, % (on the faces found)"] == "80.0"
-    assert table[0]["Exact, % (on the faces found), spread"] == "1.23"
+    assert table[0]["Accuracy, % (on the faces found)"] == "80.0"
+    assert table[0]["Accuracy, % (on the faces found), std"] == "1.23"
     assert table[0]["Size, bytes"] == "3456789"
     assert wrong == []
     page.close()
@@ -95,7 +95,7 @@ def test_in_a_browser_rows_are_filtered_by_words_and_the_copy_follows(browser, r
     assert [row.inner_text().split()[1] for row in shown.all()] == ["svm"]
     page.get_by_role("button", name=COPY).first.click()
     copied = list(csv.DictReader(io.StringIO(page.evaluate("window.copied"), newline="")))
-    assert [row["Classifier"] for row in copied] == ["svm"]
+    assert [row["Model"] for row in copied] == ["svm"]
     filter_.fill("no such model")
     assert shown.count() == 0
     assert page.locator("#said").inner_text() == f"0 of {everything} rows are shown."
@@ -210,7 +210,7 @@ def test_in_a_browser_the_whole_verdict_of_three_targets_is_on_the_first_screen(
     page.goto(path.as_uri())
     assert page.locator(".answer").count() == 3
     for answer in page.locator(".answer").all():
-        assert "Broken promise" in answer.inner_text()
+        assert "Low coverage" in answer.inner_text()
         box = answer.bounding_box()
         assert box["y"] + box["height"] < 800
     page.close()

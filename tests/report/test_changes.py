@@ -41,10 +41,10 @@ def test_the_page_on_two_comparisons_says_what_changed_and_whether_it_matters(tm
     path = write_changes(tmp_path, old, new, ("june", "july"), found)
     text = path.with_suffix(".md").read_text()
     assert text.startswith("# july against june\n")
-    assert "1 of 1 runs whose predictions are at hand differ beyond chance: 1 are better, 0 worse." in text
-    assert "Of 1 more runs nothing can be said" in text
-    assert "1 of 2 runs have the same scores to the last digit" in text
-    assert "**Around them:** other than before: the versions." in text
+    assert "There is evidence of a difference for 1 of 1 tested run: 1 better, 0 worse." in text
+    assert "1 more run was not tested" in text
+    assert "1 of 2 runs have exactly the same scores" in text
+    assert "**Changed settings:** the versions." in text
     assert "| dlib_age | svm | 80.0 | 82.0 | **+2.0 (p 0.002)** |" in text
     assert "| dlib_age | mlp | 80.0 | 80.0 | — |" in text
     assert "Only in june: gender--dlib_age--gone." in text
@@ -70,11 +70,11 @@ def test_a_p_value_at_the_limit_of_its_test_is_said_to_be_below_it(tmp_path):
 
 def test_where_nothing_changed_the_page_says_so(tmp_path):
     text = write_changes(tmp_path, [make_run()], [make_run()], ("a", "b"), {}).with_suffix(".md").read_text()
-    assert "nothing that decides numbers changed" in text
-    assert "the same data, folds, recipes, weights, versions and hardware" in text
+    assert "nothing that influences the scores" in text
+    assert "data, folds, recipes, weights, versions and hardware are the same" in text
 
 
 def test_comparisons_without_a_common_run_are_one_line(tmp_path):
-    with pytest.raises(WorkspaceError, match="no run of one name"):
+    with pytest.raises(WorkspaceError, match="no runs of the same name"):
         write_changes(tmp_path, [make_run()], [make_run(classifier="mlp")], ("a", "b"), {})
     assert not list(tmp_path.iterdir())

@@ -253,7 +253,8 @@ def test_costs_are_those_of_the_reports_table(kept):
     front = frame[frame["is_on_front"]]
     assert front["seconds_per_1000_faces"].is_monotonic_increasing
     table = front_table(kept.runs, "", kept.evidence)
-    shown = [time for (time,) in values_of(table, "A face")]  # milliseconds: as many seconds for 1,000 faces
+    # Milliseconds per face, which are as many seconds for 1,000 faces.
+    shown = [time for (time,) in values_of(table, "Time per face")]
     assert list(front["seconds_per_1000_faces"].round(6)) == shown
 
 
@@ -294,9 +295,9 @@ def test_learning_curves_are_means_over_the_folds_as_far_as_all_go():
     longer = {**trained_run(n_epochs=5).training[0]}
     longer["history"] = [{**line, "gender": line["gender"] - 0.2} for line in longer["history"]]
     frame = LearningCurvesDisplay.of(replace(run, training=(run.training[0], longer))).frame()
-    means = frame[(frame["fold"] == "mean") & (frame["part"] == "learned from")]
+    means = frame[(frame["fold"] == "mean") & (frame["part"] == "training")]
     assert list(means["value"]) == pytest.approx([0.6, 0.7, 0.8])
-    assert list(frame[(frame["fold"] == "2") & (frame["part"] == "held out")]["epoch"]) == [1, 2, 3, 4, 5]
+    assert list(frame[(frame["fold"] == "2") & (frame["part"] == "validation")]["epoch"]) == [1, 2, 3, 4, 5]
     assert set(LearningCurvesDisplay.of(run, measure="loss").frame()["measure"]) == {"loss"}
 
 
@@ -367,9 +368,9 @@ def test_what_a_display_cannot_show_is_one_error_that_says_why(runs):
     years = make_run("age")
     with pytest.raises(TargetError, match="predicts years, which have no confusion matrix"):
         ConfusionDisplay.of(years)
-    with pytest.raises(TargetError, match="predicts years, and no probabilities"):
+    with pytest.raises(TargetError, match="predicts years, so it has no probabilities"):
         CalibrationDisplay.of(years, pd.DataFrame(), 0)
-    with pytest.raises(TargetError, match="predicts classes, and no years"):
+    with pytest.raises(TargetError, match="predicts classes, so it has no errors in years"):
         AgeErrorDisplay.of(make_run(), None, 0)
     with pytest.raises(ModelError, match="hold no probabilities"):
         RiskCoverageDisplay.of(make_run(), pd.DataFrame({"true": ["male"]}))

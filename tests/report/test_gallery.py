@@ -122,7 +122,11 @@ def test_the_surest_wrong_answer_comes_first_and_a_subjects_faces_stand_together
     html = page()
     assert shown(html) == ["s5_0.png", "s0_2.png", "s0_0.png", "s1_1.png"]
     subjects = re.findall(r'class="who">Subject <bdi>(.*?)</bdi> <span class="count">(.*?)</span>', html)
-    assert subjects == [("s5", "1 of 3 wrong"), ("s0", "2 of 3 wrong"), ("s1", "1 of 3 wrong")]
+    assert subjects == [
+        ("s5", "1 of 3 faces wrong"),
+        ("s0", "2 of 3 faces wrong"),
+        ("s1", "1 of 3 faces wrong"),
+    ]
 
 
 def test_years_that_are_farthest_off_come_first_and_half_a_year_is_no_error(fit, say, page):
@@ -131,17 +135,17 @@ def test_years_that_are_farthest_off_come_first_and_half_a_year_is_no_error(fit,
     say("age", {"s0_0.png": 0.4, "s1_0.png": -20.0, "s2_0.png": 0.5, "s3_0.png": 31.25})
     html = page()
     assert shown(html) == ["s3_0.png", "s1_0.png", "s2_0.png"]
-    assert "3 of 24 faces were read half a year or more off" in html
-    assert 'alt="5 read as 36.2, 31.2 years off"' in html
-    assert "20.0 years off" in html
+    assert "3 of 24 faces have an error of half a year or more" in html
+    assert 'alt="5 predicted as 36.2, error 31.2 years"' in html
+    assert "error 20.0 years" in html
 
 
 def test_what_was_read_stands_beside_the_face_and_in_its_place(fit, say, page):
     fit()
     say("gender", {"s1_0.png": 0.934})
     html = page()
-    assert 'alt="female read as male, 93 % sure"' in html
-    assert "<bdi>female</bdi> → <strong><bdi>male</bdi></strong><br>93" in html
+    assert 'alt="female predicted as male, confidence 93 %"' in html
+    assert "<bdi>female</bdi> → <strong><bdi>male</bdi></strong><br>confidence 93" in html
 
 
 def test_no_more_is_shown_than_a_few_faces_of_a_few_subjects():
@@ -227,8 +231,8 @@ def test_a_picture_that_cannot_be_had_is_counted(fit, say, page, portraits, how)
             Image.new("RGB", (40, 48)).save(portraits / "photos" / name)
     html = page()
     assert shown(html) == ["s1_1.png"]
-    assert "3 of 24 faces were read wrong. Shown are 1," in html
-    assert "The pictures of 2 more cannot be shown" in html
+    assert "3 of 24 faces are misclassified. 1 of them is shown," in html
+    assert "2 more cannot be shown" in html
 
 
 def test_where_no_picture_is_left_there_is_one_clear_line(featurekit, fit, say, comparison, portraits):
@@ -258,7 +262,9 @@ def test_where_no_predictions_are_left_there_is_one_clear_line(featurekit, fit, 
     assert featurekit("report")[0] == 0
     plain = (comparison / "report.html").read_text()
     (comparison / "predictions" / "gender--mean_color--majority.parquet").unlink()
-    fails_with(featurekit("report", "--faces", "thumb"), "No predictions of gender", "featurekit fit")
+    fails_with(
+        featurekit("report", "--faces", "thumb"), "There are no predictions of gender", "featurekit fit"
+    )
     assert (comparison / "report.html").read_text() == plain
 
 
@@ -267,7 +273,7 @@ def test_a_model_without_an_error_has_no_gallery(fit, say, page):
     say("gender", {})
     say("age", {})
     html = page()
-    assert "0 of 24 faces were read wrong." in html
+    assert "0 of 24 faces are misclassified." in html
     assert "<img" not in html
     assert "img-src" not in html
 
@@ -278,7 +284,7 @@ def test_a_page_with_faces_says_that_it_must_not_be_passed_on_lightly(featurekit
     said = featurekit("report", "--faces", "thumb")[1]
     assert "pass it on only as their owner allows" in said
     html = (comparison / "report.html").read_text()
-    assert html.index("This page now shows photographs of people.") < html.index("<img")
+    assert html.index("This page shows images of people.") < html.index("<img")
     assert "pass it on" not in featurekit("report")[1]
 
 
@@ -291,7 +297,7 @@ def test_markdown_shows_and_names_nobody_but_says_where_the_faces_are(fit, say, 
     text = (comparison / "report.md").read_text()
     assert "data:" not in text
     assert "s1_0" not in text
-    assert "the worst errors of the best model (majority). Only report.html shows them." in text
+    assert "the worst errors of the best model (majority). The faces are shown in report.html only." in text
     assert set(plain.splitlines()) <= set(text.splitlines())
 
 

@@ -190,7 +190,7 @@ def test_ranges_hold_people_of_every_age_for_every_model(runs):
 @pytest.mark.parametrize("target", ["age_group", "gender", "age"])
 def test_the_kept_page_shows_what_the_evidence_answers(runs, target):
     page = (FOLDER / "report.md").read_text(encoding="utf-8")
-    verdict = plain(page.split("## Verdict")[1].split("\n## ")[0])
+    verdict = plain(page.split("## Summary")[1].split("\n## ")[0])
     evidence = Evidence.load(FOLDER).targets[target]
     for word, sentence in answer(best_first([run for run in runs if run.target == target]), evidence):
         assert f"{word}: {sentence}" in verdict
@@ -199,7 +199,7 @@ def test_the_kept_page_shows_what_the_evidence_answers(runs, target):
 def test_the_answers_are_on_the_first_screen(browser):
     page = browser.new_page(viewport={"width": 1280, "height": 800})
     page.goto((FOLDER / "report.html").as_uri())
-    for word in ("Best", "Against", "How sure", "Cost", "Fails most"):
+    for word in ("Best model", "Baselines", "Second best", "Faster model", "Worst slice"):
         box = page.get_by_text(word, exact=True).first.bounding_box()
         assert box is not None
         assert box["y"] + box["height"] < 800, word
@@ -225,6 +225,6 @@ def test_every_kept_page_has_the_terms_of_the_tables(page):
         assert shown == [licences.code, licences.weights, licences.training_data], row["Weights"]
     known = {one.name: one.licence for one in DATASETS}
     for name, terms in re.findall(
-        r"^(\w+) names [\d,]+ rows\..* Terms of the data set: (.*)\.$", text, re.MULTILINE
+        r"^(\w+) has [\d,]+ rows, .* Terms of the data set: (.*)\.$", text, re.MULTILINE
     ):
         assert terms == known[name]

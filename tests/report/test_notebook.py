@@ -96,17 +96,17 @@ def test_a_ranking_has_scores_intervals_counts_and_marks_baselines(runs):
     assert "1,234" in text
     assert "majority baseline" in text
     assert "off_the_shelf off-the-shelf" in text
-    assert "more runs are in .frame()" in text
+    assert ".frame() also has the" in text
     for what, said in answer(known, evidence.targets["age_group"]):
-        assert (said in text) == (what in ("Best", "How sure"))
+        assert (said in text) == (what in ("Best model", "Second best"))
 
 
 def test_years_have_an_error_that_is_less_the_better():
     runs = [make_run("age", scores={"mae_years": score(5.0)}), make_run("age", classifier="majority")]
     text = text_of(results_html(runs))
     assert "Mean absolute error, years" in text
-    assert "less is better" in text
-    assert "not at hand, so there are no intervals" in text
+    assert "lower is better" in text
+    assert "not available, so there are no confidence intervals" in text
     assert "5.00 ± 0.01" in text
 
 
@@ -133,7 +133,7 @@ def test_a_data_set_has_its_labels_and_why_rows_are_not_used(manifest):
 def test_embeddings_say_what_they_are_made_of_and_what_was_lost():
     parts = [("dlib_age:pooled", 256), ("dlib_face:descriptor", 128)]
     text = text_of(embeddings_html("dlib_age+dlib_face", parts, {"ok": 1280, "no_face": 20, "failed": 0}))
-    assert "1,280 faces found on 1,300 rows, 384 numbers each" in text
+    assert "1,280 faces found in 1,300 rows; vectors of length 384" in text
     assert "dlib_face:descriptor 128" in text
     assert "no_face no face was found 20" in text
     assert "failed" not in text
@@ -143,11 +143,11 @@ def test_a_model_says_what_it_predicts_from_what_and_its_licences():
     text = text_of(model_html(make_model()))
     for said in ("predicts gender with svm", "female, male", "utkface, 11,532 faces of 11,000 subjects"):
         assert said in text
-    assert "temperature 1.25; sets of classes that miss the truth for 10 % of faces" in text
+    assert "temperature 1.25; prediction sets with a coverage of 90 %" in text
     assert "dlib_age: code BSL-1.0, weights CC0-1.0" in text
     years = text_of(model_html(make_model(target=AGE, calibration=Calibration(missed=0.1), weights=())))
-    assert "ranges that miss the truth for 10 % of faces" in years
-    assert "no weights take part" in years
+    assert "prediction intervals with a coverage of 90 %" in years
+    assert "no weights are used" in years
     assert "Calibration none" in text_of(model_html(make_model(calibration=None)))
 
 

@@ -55,7 +55,7 @@ def test_a_comparison_without_its_split_is_not_of_this_manifest(workspace):
     assert load_results(folder).data is None
     kept = weigh(folder, some_runs(folder), None)
     assert kept.evidence is not None
-    with pytest.raises(WorkspaceError, match="The photographs are not here: --faces thumb needs"):
+    with pytest.raises(WorkspaceError, match="--faces thumb needs the manifest"):
         write(kept, Store(workspace.cache), faces="thumb")
 
 

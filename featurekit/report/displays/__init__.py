@@ -1,6 +1,6 @@
-"""Pictures of results, a file each: what is drawn, its numbers as a table, and how to read it.
+"""Figures of results, a file each: the figure, its numbers as a table, and how to read it.
 
-A display is made from what the report has already (the ranked runs of a target and their
-evidence), and the report's own figures and tables take their numbers from it. So a
-number in a notebook and the same number in the report were computed once.
+A display is made from the same data as the report (the ranked runs of a target and their
+evidence), and the figures and tables of the report take their numbers from it. So a
+number in a notebook and the same number in the report are computed once.
 """

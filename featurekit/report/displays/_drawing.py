@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#7f878f"
 SMALL = 9  # points
-MOST_LETTERS = 54  # of a name beside a picture
+MOST_LETTERS = 54  # of a name beside a figure
 _LEAST_LETTERS = 12  # of features behind a classifier; with less room they are left out
 
 # How each role of a run is marked: a filled circle for a trained model, hollow marks for baselines.
 MARKS: dict[str, dict[str, Any]] = {
     "": {"marker": "o", "color": BLUE},
-    "floor": {"marker": "s", "color": VERMILION, "markerfacecolor": "none"},
+    "baseline": {"marker": "s", "color": VERMILION, "markerfacecolor": "none"},
     "off-the-shelf": {"marker": "D", "color": VERMILION, "markerfacecolor": "none"},
 }
-# What each role of a run is called in a legend.
+# Name of each role of a run in a legend.
 LEGEND = {
     "": "Trained model",
-    "floor": "Baseline: one answer for all faces",
-    "off-the-shelf": "Off-the-shelf model",
+    "baseline": "Baseline: same prediction for all faces",
+    "off-the-shelf": "Off-the-shelf network",
 }
 
 
@@ -156,7 +156,7 @@ def names_at_left(ax: "Axes", names: Sequence[str], shown: Sequence[str]) -> Non
 
 
 def short_names(names: Sequence[str], most: int = MOST_LETTERS) -> list[str]:
-    """Return names that fit beside a picture; two that differ stay two.
+    """Return names that fit beside a figure; two that differ stay two.
 
     A model is called by its classifier and, behind a dot, its features. Of a long name the features lose
     their middle; they are left out where the classifier takes all the room, as an ensemble's name does.
@@ -197,5 +197,5 @@ def height_of(n_lines: int, *, around: float = 1.5, line: float = 0.29) -> float
 
 
 def numbers(values: Sequence[Any], write: Callable[[float], str]) -> list[str]:
-    """Return numbers in words, and "—" for what is none."""
+    """Return numbers as text, and "—" for None."""
     return ["—" if value is None else write(value) for value in values]

@@ -7,7 +7,7 @@ import pandas as pd
 
 from featurekit.errors import ModelError
 from featurekit.evaluation.results import Run
-from featurekit.evaluation.score_kinds import ScoreKind
+from featurekit.evaluation.score_kinds import ScoreKind, score_word
 from featurekit.report.displays._drawing import (
     LEGEND,
     MARKS,
@@ -19,7 +19,7 @@ from featurekit.report.displays._drawing import (
     tidy,
 )
 from featurekit.report.displays.base import Display
-from featurekit.report.displays.words import axis_label, score_title
+from featurekit.report.displays.words import axis_label
 from featurekit.report.frames import column_of
 from featurekit.report.select import Ranked, headline, mean_of, model_name, role
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST = 24  # models that are drawn
-_ROLES = {"floor": "baseline", "off-the-shelf": "off_the_shelf"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +37,7 @@ class Score:
         run: name of its run.
         model: classifier and features, for a reader.
         classifier, features: each by itself.
-        role: "floor", "off-the-shelf", or "" for a trained model.
+        role: "baseline", "off-the-shelf", or "" for a trained model.
         value: mean over the folds; a share between 0 and 1, or years.
         low, high: its bar; both the value where there is none.
         shown: the numbers in words.
@@ -65,7 +64,8 @@ class AccuracyDisplay(Display):
         target: what it is called in a heading.
         kind: the score.
         scores: those that are drawn, best first.
-        are_intervals: whether the bars are 95 % intervals over subjects, else standard deviations over folds.
+        are_intervals: whether the bars are 95 % confidence intervals over subjects; if not, they are standard
+            deviations over the folds.
         n_scored: models that could have been drawn.
         left_out: models without an interval where others have one.
     """
@@ -114,9 +114,9 @@ class AccuracyDisplay(Display):
             mean, estimate = mean_of(run, kind.name), estimates.get(run.name)
             if mean is None or not (run.name in first or role(run)):
                 continue
-            spread = run.scores[kind.name].get("spread") or 0.0
-            low, high = (estimate.low, estimate.high) if estimate else (mean - spread, mean + spread)
-            shown = kind.format(mean) + (f" ± {kind.format(spread)}" if spread else "")
+            std = run.scores[kind.name].get("spread") or 0.0
+            low, high = (estimate.low, estimate.high) if estimate else (mean - std, mean + std)
+            shown = kind.format(mean) + (f" ± {kind.format(std)}" if std else "")
             if estimate:
                 shown = f"{kind.format(mean)} ({kind.format(low)}–{kind.format(high)})"
             scores.append(
@@ -143,19 +143,19 @@ class AccuracyDisplay(Display):
 
     @property
     def title(self) -> str:
-        """What is written above the picture."""
+        """Title of the figure."""
         most = f", {len(self.scores)} of {self.n_scored} models" if len(self.scores) < self.n_scored else ""
-        return f"{self.target}: {score_title(self.kind).lower()} of each model{most}"
+        return f"{self.target}: {score_word(self.kind)} of each model{most}"
 
     def frame(self) -> pd.DataFrame:
         """Return a row a model, best first: run, model, features, role, score, value, low and high.
 
-        Shares are between 0 and 1. role is "baseline", "off_the_shelf", or "" for a trained model.
+        Shares are between 0 and 1. role is "baseline", "off-the-shelf", or "" for a trained model.
         """
         return pd.DataFrame(
             [
                 (
-                    *(one.run, one.classifier, one.features, _ROLES.get(one.role, "")),
+                    *(one.run, one.classifier, one.features, one.role),
                     *(column_of(self.kind.name), one.value, one.low, one.high),
                 )
                 for one in self.scores
@@ -165,24 +165,30 @@ class AccuracyDisplay(Display):
 
     def help(self) -> str:
         """Return how to read it."""
-        bars = "95 % intervals over subjects" if self.are_intervals else "standard deviations over the folds"
+        bars = (
+            "95 % confidence intervals over subjects"
+            if self.are_intervals
+            else "standard deviations over the folds"
+        )
         better = "lower" if self.kind.best is min else "higher"
         text = (
-            f"Each line is a model for {self.target}, the best first. The dot is the"
-            f" {score_title(self.kind).lower()}, the mean over the folds; {better} values are better. The"
-            f" bars are {bars}."
+            f"Each row is a model for the target {self.target}, the best first. The mark is the"
+            f" {score_word(self.kind)}, as the mean over the folds; {better} values are better. The bars are"
+            f" {bars}."
         )
         if self.are_intervals:
             text += (
-                " Two intervals that overlap do not show that two models are equal: differences() compares"
+                " Overlapping intervals do not mean that two models are equal; differences() compares the"
                 " models on the same faces."
             )
         if any(one.role for one in self.scores):
-            text += " Hollow marks are baselines, and the dashed lines stand where they do."
+            text += (
+                " Hollow marks are the baseline and off-the-shelf networks; dashed lines mark their scores."
+            )
         if len(self.scores) < self.n_scored:
-            text += f" The best of {self.n_scored} models are drawn, and all baselines."
+            text += f" Only the best of {self.n_scored} models are drawn, and all baselines."
         if self.left_out:
-            text += f" Left out because they have no interval: {', '.join(self.left_out)}."
+            text += f" Left out because they have no confidence interval: {', '.join(self.left_out)}."
         return text
 
     def _size(self) -> tuple[float, float]:

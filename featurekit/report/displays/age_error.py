@@ -1,4 +1,4 @@
-"""By how many years one model is wrong, for people of each age."""
+"""The error of one model for each true age, in years."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class AgeErrorDisplay(Display):
-    """The mean absolute error of one model in each band of true age, and whether people look older to it.
+    """The mean absolute error and the mean error of one model in each band of true age.
 
     Make one with AgeErrorDisplay.of(), or with results.plot.age_error("svm").
 
@@ -51,7 +51,7 @@ class AgeErrorDisplay(Display):
         """
         if run.classes or table is None:
             raise TargetError(
-                f"{run.name} predicts classes, and no years to be wrong by. Its errors by class:"
+                f"{run.name} predicts classes, so it has no errors in years. Its errors by class:"
                 " results.plot.confusion()."
             )
         bands = age_errors(table, seed)
@@ -63,15 +63,15 @@ class AgeErrorDisplay(Display):
 
     @property
     def title(self) -> str:
-        """What is written above the picture."""
+        """Title of the figure."""
         return f"{self.target}: error by true age"
 
     def frame(self) -> pd.DataFrame:
         """Return a row a band, the youngest first, in years.
 
-        Columns are age_band, mean_absolute_error, low, high (its 95 % interval), mean_error (predicted minus
-        true, above 0 where people are taken for older), n_faces and n_subjects. Numbers of bands with too few
-        subjects are NaN; these are not drawn.
+        Columns are age_band, mean_absolute_error, low, high (its 95 % confidence interval), mean_error
+        (predicted minus true, above 0 if the predicted ages are too high), n_faces and n_subjects. Numbers of
+        bands with too few subjects are NaN; these are not drawn.
         """
         rows = []
         for one in self.bands:
@@ -87,14 +87,14 @@ class AgeErrorDisplay(Display):
     def help(self) -> str:
         """Return how to read it."""
         text = (
-            f"For people of each true age, the dot is the mean absolute error of {self.model} in years (less"
-            " is better) and the bars are 95 % intervals over subjects. Diamonds are the mean error,"
-            " predicted minus true: above 0, people of that age are taken for older than they are, below 0"
-            " for younger."
+            f"For each band of true age, the dot is the mean absolute error of {self.model} in years (lower"
+            " is better) and the bars are 95 % confidence intervals over subjects. The diamond is the mean"
+            " error, predicted minus true age: above 0 the predicted ages are too high on average, below 0"
+            " too low."
         )
         small = [one.band for one in self.bands if not one.error]
         if small:
-            text += f" Of fewer than {FEWEST} subjects no error is given: {', '.join(small)}."
+            text += f" Bands of fewer than {FEWEST} subjects have no error: {', '.join(small)}."
         return text
 
     def _size(self) -> tuple[float, float]:
@@ -113,9 +113,11 @@ class AgeErrorDisplay(Display):
         ax.axhline(0, color=GREY, linewidth=1)
         ax.vlines(at, own["low"], own["high"], color=color, linewidth=2, alpha=0.65)
         marks: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 7, "color": color}
-        ax.plot(at, own["mean_absolute_error"], **marks, label="Mean absolute error, 95 % interval")
+        ax.plot(
+            at, own["mean_absolute_error"], **marks, label="Mean absolute error, 95 % confidence interval"
+        )
         marks |= {"marker": "D", "color": VERMILION, "markerfacecolor": "none", "markersize": 5.5}
-        ax.plot(at, own["mean_error"], **marks, label="Mean error (above 0: taken for older)")
+        ax.plot(at, own["mean_error"], **marks, label="Mean error (above 0: predicted too old)")
         names = [f"{one.band}" for one in self.bands]
         ax.set_xticks(places, names, rotation=40, ha="right", rotation_mode="anchor", fontsize=SMALL)
         ax.set_xlim(-0.6, len(places) - 0.4)

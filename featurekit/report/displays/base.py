@@ -1,4 +1,4 @@
-"""What every display has: plot(), frame(), help(), and a picture where a notebook shows it.
+"""What every display has: plot(), frame(), help(), and an image that a notebook shows.
 
 Matplotlib is imported when something is drawn, not before. A figure that is made here is
 white with dark text whatever the notebook's theme is, so that it can be read on a dark page
@@ -35,11 +35,13 @@ _ON_WHITE: dict[Any, Any] = {
     "legend.facecolor": "inherit",
     "legend.labelcolor": "None",
 }
-_PIXELS_AN_INCH = 100  # of a picture in a notebook; it is drawn twice as fine, for screens that can show it
+_PIXELS_AN_INCH = (
+    100  # of a figure in a notebook; it is drawn with twice the resolution, for screens that can show it
+)
 
 
 class Display(ABC):
-    """A picture of results: plot() draws it, frame() has its numbers, help() says how to read it.
+    """A figure of results: plot() draws it, frame() returns its numbers, help() explains how to read it.
 
     A display that is the last line of a notebook's cell shows itself.
     """
@@ -75,12 +77,12 @@ class Display(ABC):
 
     @abstractmethod
     def help(self) -> str:
-        """Return how to read the picture: what is drawn, what the bars are, and which runs it shows."""
+        """Return how to read the figure: what is drawn, what the bars are, and which runs it shows."""
 
     @property
     @abstractmethod
     def title(self) -> str:
-        """What is written above the picture."""
+        """Title of the figure."""
 
     @abstractmethod
     def _draw(self, ax: "Axes", *args: Any, **options: Any) -> None:
@@ -91,7 +93,7 @@ class Display(ABC):
         """Return width and height of a figure of its own, in inches."""
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
-        """Return the picture as a notebook shows it, and the size to show it in; pyplot takes no part."""
+        """Return the figure as a PNG for a notebook, and the size to show it in; pyplot is not used."""
         from matplotlib import rc_context
         from matplotlib.figure import Figure
 
@@ -107,5 +109,5 @@ class Display(ABC):
     def __repr__(self) -> str:
         return (
             f"<{type(self).__name__}: {self.title}. .plot() draws it, .frame() returns its numbers,"
-            " .help() says how to read it.>"
+            " .help() explains how to read it.>"
         )

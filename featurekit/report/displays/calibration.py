@@ -1,4 +1,4 @@
-"""Whether the confidence of one model says how often it is right."""
+"""The calibration of one model: its accuracy by its confidence."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class CalibrationDisplay(Display):
-    """A reliability diagram of one model: how often it is right, by how confident it is.
+    """A reliability diagram of one model: its accuracy by its confidence.
 
     Make one with CalibrationDisplay.of(), or with results.plot.calibration("svm").
 
@@ -72,13 +72,13 @@ class CalibrationDisplay(Display):
 
     @property
     def title(self) -> str:
-        """What is written above the picture."""
+        """Title of the figure."""
         return f"{self.target}: confidence and accuracy"
 
     def frame(self) -> pd.DataFrame:
         """Return a row a dot, the least confident faces first: confidence, accuracy and n_faces.
 
-        confidence is the mean probability of the predicted class, accuracy the share of right answers.
+        confidence is the mean probability of the predicted class, accuracy the share of correct predictions.
         """
         return pd.DataFrame(
             [(one.confidence, one.right, one.n_faces) for one in self.confidence.bins],
@@ -89,14 +89,14 @@ class CalibrationDisplay(Display):
         """Return how to read it."""
         before, after = self.confidence.before, self.confidence.after
         return (
-            f"Each dot stands for faces that {self.model} is about equally confident of: its mean confidence"
-            " (the probability of the predicted class), and the share of right answers. On the dashed line"
-            " the model is right as often as it says; below it the model is too confident. The dots hold"
-            " about equally many faces. The expected calibration error is the mean distance from the line,"
-            f" corrected for what chance adds: {_in_words(before)} as the model comes, and"
-            f" {_in_words(after)} after temperature scaling (95 % intervals over subjects). The temperature,"
-            f" {self.confidence.temperature:.2f} on average, is fitted on the other folds; above 1 it says"
-            " that the model is too confident."
+            f"The faces are sorted by the confidence of {self.model} (the predicted probability of the"
+            " predicted class) into bins of about equal size. Each dot is a bin: its mean confidence and its"
+            " accuracy. A perfectly calibrated model is on the dashed line; below the line the model is"
+            " overconfident. The (expected) calibration error is the mean distance between confidence and"
+            f" accuracy, corrected for the bias due to chance: {_in_words(before)} for the model itself and"
+            f" {_in_words(after)} after temperature scaling (95 % confidence intervals over subjects). The"
+            f" temperature, {self.confidence.temperature:.2f} on average, is fitted on the other folds; a"
+            " temperature above 1 means that the model is overconfident."
         )
 
     def _size(self) -> tuple[float, float]:
@@ -116,7 +116,7 @@ class CalibrationDisplay(Display):
         ax.plot([low, 1], [low, 1], linestyle="--", color=GREY, linewidth=1.2, label="Perfectly calibrated")
         label = (
             f"Calibration error {_in_words(before)};\n"
-            f"after temperature scaling {_in_words(after)} (95 % intervals)"
+            f"after temperature scaling {_in_words(after)} (95 % confidence intervals)"
         )
         marks: dict[str, Any] = {"marker": "o", "markersize": 7, "linewidth": 1.5}
         ax.plot(table["confidence"], table["accuracy"], color=color, label=label, **marks)
@@ -148,7 +148,7 @@ def check_probabilities(run: Run, table: pd.DataFrame) -> None:
     """
     if not run.classes:
         raise TargetError(
-            f"{run.name} predicts years, and no probabilities that could be calibrated. Its errors by age:"
+            f"{run.name} predicts years, so it has no probabilities to calibrate. Its errors by age:"
             " results.plot.age_error()."
         )
     if not gives_probabilities(table, run.classes):

@@ -1,4 +1,4 @@
-"""Which class each face was given, by its true class, for one model."""
+"""The confusion matrix of one model."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -22,7 +22,7 @@ MOST_CLASSES = 24
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class ConfusionDisplay(Display):
-    """The confusion matrix of one model: a row for each true class, a column for each class it was given.
+    """The confusion matrix of one model: a row for each true class, a column for each predicted class.
 
     Make one with ConfusionDisplay.of(), or with results.plot.confusion("svm").
 
@@ -64,14 +64,14 @@ class ConfusionDisplay(Display):
         )
 
     def share(self, true: int, predicted: int) -> float | None:
-        """Return the share of a true class that was given a class, by their numbers; None of no faces."""
+        """Return the share of a true class that is predicted as a class, by index; None without faces."""
         total = sum(self.counts[true])
         return self.counts[true][predicted] / total if total else None
 
     @property
     def title(self) -> str:
-        """What is written above the picture."""
-        return f"{self.target}: true and predicted classes"
+        """Title of the figure."""
+        return f"{self.target}: confusion matrix"
 
     def frame(self) -> pd.DataFrame:
         """Return a row a cell: true, predicted, n_faces, and their share of all faces of the true class.
@@ -92,11 +92,11 @@ class ConfusionDisplay(Display):
     def help(self) -> str:
         """Return how to read it."""
         return (
-            f"Each row is a true class of {self.target}, each column the class that {self.model} gave."
-            " A cell says how many percent of the row's faces were given that class, and below it how many"
-            " faces these are; the darker, the larger the share. The framed diagonal holds the right answers."
-            " Counts are summed over the folds: every face was read by a model that was fitted without its"
-            " subject."
+            f"Each row is a true class of the target {self.target}, each column a class predicted by"
+            f" {self.model}. A cell has the percentage of the faces of its row that are predicted as the"
+            " class of its column, and below it the number of these faces; darker cells have larger"
+            " percentages. The correct predictions are on the framed diagonal. Counts are summed over the"
+            " folds. Each face is predicted by a model that was fitted without any face of its subject."
         )
 
     def _size(self) -> tuple[float, float]:
@@ -120,7 +120,7 @@ class ConfusionDisplay(Display):
         if values and n <= MOST_CLASSES:
             self._write(ax, image)
         elif (figure := ax.get_figure(root=True)) is not None:
-            figure.colorbar(image, ax=ax, label="share of the true class")
+            figure.colorbar(image, ax=ax, label="Share of the true class")
         for i in range(n):
             frame = Rectangle((i - 0.5, i - 0.5), 1, 1, fill=False, edgecolor="#59626c", linewidth=1)
             ax.add_patch(frame)

@@ -1,4 +1,4 @@
-"""The score of every trained model against the time it takes for a face."""
+"""The score of every trained model against its time per face."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import pandas as pd
 
 from featurekit.errors import ModelError
 from featurekit.evaluation.results import Run
-from featurekit.evaluation.score_kinds import ScoreKind
+from featurekit.evaluation.score_kinds import ScoreKind, score_word
 from featurekit.evaluation.timing import milliseconds
 from featurekit.report.displays._drawing import (
     BLUE,
@@ -20,7 +20,7 @@ from featurekit.report.displays._drawing import (
     tidy,
 )
 from featurekit.report.displays.base import Display
-from featurekit.report.displays.words import axis_label, score_title
+from featurekit.report.displays.words import axis_label
 from featurekit.report.frames import column_of
 from featurekit.report.select import (
     Ranked,
@@ -39,15 +39,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What one model costs, and its score.
+    """The time per face of one model, and its score.
 
     Attributes:
         run: name of its run.
         model: classifier and features, for a reader.
         classifier, features: each by itself.
-        milliseconds: for a face, from the picture to the answer; as many seconds for 1,000 faces.
+        milliseconds: per face, from the image to the prediction; equal to the seconds for 1,000 faces.
         value: the score; a share between 0 and 1, or years.
-        number: from 1 on, of a model of the front; 0 for all others.
+        number: from 1 on for the models on the Pareto front; 0 for all others.
     """
 
     run: str
@@ -61,14 +61,14 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class CostDisplay(Display):
-    """The trained models of a target by score and time; a line joins those that no other beats in both.
+    """The trained models of a target by score and time; a line joins the models on the Pareto front.
 
     Make one with CostDisplay.of(), or with results.plot.cost().
 
     Attributes:
         target: what it is called in a heading.
         kind: the score.
-        costs: models that were timed on one machine, the quickest first.
+        costs: models that were timed on one machine, the fastest first.
         machine: that machine; "" where it is not known.
         n_elsewhere: trained models that were timed on another machine, and are left out.
     """
@@ -126,14 +126,14 @@ class CostDisplay(Display):
 
     @property
     def title(self) -> str:
-        """What is written above the picture."""
-        return f"{self.target}: {score_title(self.kind).lower()} against time"
+        """Title of the figure."""
+        return f"{self.target}: {score_word(self.kind)} against time"
 
     def frame(self) -> pd.DataFrame:
-        """Return a row a model, the quickest first.
+        """Return a row a model, the fastest first.
 
         Columns are run, model, features, seconds_per_1000_faces, score, value (shares between 0 and 1), and
-        is_on_front: whether no other model is both quicker and better.
+        is_on_front: whether no other model is both faster and better.
         """
         return pd.DataFrame(
             [
@@ -154,12 +154,12 @@ class CostDisplay(Display):
         better = "lower" if self.kind.best is min else "higher"
         machine = f" ({self.machine})" if self.machine else ""
         text = (
-            f"Each dot is a trained model for {self.target}: its {score_title(self.kind).lower()}, the mean"
-            f" over the folds ({better} is better), and the seconds that it takes for 1,000 faces from the"
-            " picture to the answer, on a logarithmic scale. The filled dots with a number are the front: no"
-            " other model is both quicker and better. Whether a difference in score is more than chance"
-            f" is not shown here; differences() tests it. Times are those of the best model's"
-            f" machine{machine}."
+            f"Each dot is a trained model for the target {self.target}: its {score_word(self.kind)}, as the"
+            f" mean over the folds ({better} is better), against the seconds for 1,000 faces, from the image"
+            " to the prediction, on a logarithmic scale. The filled dots with a number are the Pareto front:"
+            " for these models, no other model is both faster and better. The figure does not say whether a"
+            " difference in score may be due to chance; differences() tests this. Times were measured on the"
+            f" machine of the best model{machine}."
         )
         if self.n_elsewhere:
             text += f" Left out: {self._elsewhere()}."
@@ -177,7 +177,7 @@ class CostDisplay(Display):
 
         Args:
             ax: what is drawn in.
-            color: of the models of the front.
+            color: of the models on the front.
         """
         front = [one for one in self.costs if one.number]
         rest = [one for one in self.costs if not one.number]
@@ -189,7 +189,7 @@ class CostDisplay(Display):
             "color": GREY,
         }
         ax.plot(
-            *_places(rest), **hollow, label="Another model is quicker and better" if rest else "_nolegend_"
+            *_places(rest), **hollow, label="Another model is faster and better" if rest else "_nolegend_"
         )
         ax.plot(*_places(front), color=color, marker="o", markersize=8, linewidth=1.2)
         _ticks_of_times(ax, [one.milliseconds for one in self.costs])
@@ -199,7 +199,7 @@ class CostDisplay(Display):
             ax.plot([], [], linestyle="none", label=f"Left out: {self._elsewhere()}")
         ax.margins(x=0.05, y=0.12)
         _write_numbers(ax, front, rest)
-        ax.set_xlabel("Seconds per 1,000 faces, logarithmic scale (less is better)")
+        ax.set_xlabel("Seconds per 1,000 faces, logarithmic scale (lower is better)")
         ax.set_ylabel(axis_label(self.kind).replace(" (", "\n("))
         in_unit(ax.yaxis, self.kind)
         tidy(ax, self.title, grid="both")
@@ -207,7 +207,7 @@ class CostDisplay(Display):
 
 
 def pareto_front(runs: Sequence[Run]) -> list[Run]:
-    """Return the trained models that no other beats in both score and time, the quickest first.
+    """Return the trained models on the Pareto front of score and time, the fastest first.
 
     Only of timed_alike().
     """
@@ -229,7 +229,7 @@ def _places(costs: Sequence[Cost]) -> tuple[list[float], list[float]]:
 
 
 def _write_numbers(ax: "Axes", front: Sequence[Cost], rest: Sequence[Cost]) -> None:
-    """Write the number of each model of the front beside its dot, where it covers no other dot or number."""
+    """Write the number of each model on the front beside its dot, where it covers no other dot or number."""
     figure = ax.get_figure(root=True)
     assert figure is not None
     ax.autoscale_view()

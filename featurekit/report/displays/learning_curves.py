@@ -1,4 +1,4 @@
-"""How one network learned: its loss or its score after each epoch, in every fold."""
+"""The learning curves of one network: its loss or its score after each epoch, in every fold."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import pandas as pd
 
 from featurekit.errors import ModelError, UnknownNameError
 from featurekit.evaluation.results import Run
-from featurekit.evaluation.score_kinds import ScoreKind, score_kind
+from featurekit.evaluation.score_kinds import ScoreKind, score_kind, score_word
 from featurekit.registry import unknown
 from featurekit.report.displays._drawing import (
     BLUE,
@@ -19,7 +19,7 @@ from featurekit.report.displays._drawing import (
     tidy,
 )
 from featurekit.report.displays.base import Display
-from featurekit.report.displays.words import axis_label, score_title
+from featurekit.report.displays.words import axis_label
 from featurekit.report.frames import column_of
 from featurekit.report.select import model_name, target_title
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 Measure = Literal["score", "loss"]
 _LOSS = ScoreKind("loss", "Loss", best=min)
-# Faces that a number is of, and what stands before its name in the history of a training.
-PARTS = {"learned from": "", "held out": "held_out_"}
+# Part of the faces that a value is of → prefix of its name in the history of a training.
+PARTS = {"training": "", "validation": "held_out_"}
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -43,10 +43,10 @@ class LearningCurvesDisplay(Display):
         model: classifier and features, for a reader.
         target: what it is called in a heading.
         kind: what is drawn: the score of the target, or the loss.
-        folds: of each fold, faces ("learned from", "held out") → a number an epoch; none where none were
-            held out.
+        folds: for each fold, part of the faces ("training", "validation") → a value for each epoch; no values
+            if there were no validation faces.
         kept: mean over the folds of the epoch whose weights were kept, counted from 1.
-        held_out_percent: faces of the training parts that were held out, over all folds.
+        held_out_percent: validation faces in percent of the training parts, over all folds.
     """
 
     run: str
@@ -101,24 +101,24 @@ class LearningCurvesDisplay(Display):
         )
 
     def mean(self, part: str) -> tuple[float, ...]:
-        """Return the mean over the folds after each epoch that all folds came to; empty where there is none.
+        """Return the mean over the folds after each epoch that all folds reached; empty if there is none.
 
         Args:
-            part: "learned from" or "held out".
+            part: "training" or "validation".
         """
         each = [fold[part] for fold in self.folds]
         return tuple(sum(values) / len(values) for values in zip(*each, strict=False))
 
     @property
     def title(self) -> str:
-        """What is written above the picture."""
-        return f"{self.target}: {score_title(self.kind).lower()} while learning"
+        """Title of the figure."""
+        return f"{self.target}: learning curves, {score_word(self.kind)}"
 
     def frame(self) -> pd.DataFrame:
         """Return a row for each epoch, fold and part of the faces: fold, part, epoch, measure and value.
 
-        fold is "1", "2", … and "mean", which goes as far as all folds do. part is "learned from" or
-        "held out", the faces that the value is of. Shares are between 0 and 1.
+        fold is "1", "2", … and "mean", which goes as far as all folds do. part is "training" or
+        "validation", the faces that the value is of. Shares are between 0 and 1.
         """
         rows: list[tuple[Any, ...]] = []
         for part in PARTS:
@@ -134,16 +134,20 @@ class LearningCurvesDisplay(Display):
         """Return how to read it."""
         better = "lower" if self.kind.best is min else "higher"
         text = (
-            f"The {score_title(self.kind).lower()} of {self.model} after each epoch ({better} is better)."
-            " Thin lines are the folds and thick lines their mean. Dashed: on the faces learned from, in the"
-            " middle of learning."
+            f"The {score_word(self.kind)} of {self.model} for each epoch ({better} is better). Thin lines are"
+            " the folds and thick lines their mean. Dashed lines are the values on the training faces,"
+            " during the epoch."
         )
-        if self.mean("held out"):
+        if self.mean("validation"):
             text += (
-                f" Solid: on the {self.held_out_percent:.0f} % of each training part's faces that were held"
-                " out to choose the epoch; they are not a result, because the epoch was chosen by them."
+                f" Solid lines are the values on the validation faces, {self.held_out_percent:.0f} % of each"
+                " training part, which are held out to choose the epoch. These values are not a result,"
+                " because the epoch was chosen by them."
             )
-        return text + f" The upright line is the epoch whose weights were kept, on average {self.kept:g}."
+        return text + (
+            " The vertical line is the epoch whose weights were kept, as the mean over the folds:"
+            f" {self.kept:g}."
+        )
 
     def _size(self) -> tuple[float, float]:
         return 7.0, 4.6
@@ -158,8 +162,8 @@ class LearningCurvesDisplay(Display):
         from matplotlib.ticker import MaxNLocator
 
         looks: dict[str, tuple[str, str, str]] = {
-            "learned from": (VERMILION, "--", "Faces learned from"),
-            "held out": (BLUE, "-", "Faces held out"),
+            "training": (VERMILION, "--", "Training faces"),
+            "validation": (BLUE, "-", "Validation faces"),
         }
         for part, (color, line, label) in looks.items():
             marks: dict[str, Any] = {"color": color, "linestyle": line}
@@ -170,7 +174,7 @@ class LearningCurvesDisplay(Display):
                 epochs = range(1, len(means) + 1)
                 marker = "o" if len(means) == 1 else ""
                 ax.plot(epochs, means, **marks, linewidth=2.4, label=label, marker=marker)
-        ax.axvline(self.kept, color=GREY, linewidth=1.2, linestyle=":", label="Epoch kept, mean")
+        ax.axvline(self.kept, color=GREY, linewidth=1.2, linestyle=":", label="Best epoch, mean")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set_xlabel("Epoch")
         ax.set_ylabel(axis_label(self.kind).replace(" (", "\n("))

@@ -1,4 +1,4 @@
-"""How often one model is wrong when it answers only the faces that it is most confident of."""
+"""The risk–coverage curve of one model: its errors on the faces that it is most confident of."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class RiskCoverageDisplay(Display):
-    """The share of wrong answers of one model, by the share of faces that it answers.
+    """The share of wrong predictions of one model (risk) by the share of faces that it predicts (coverage).
 
     Make one with RiskCoverageDisplay.of(), or with results.plot.risk_coverage("svm").
 
@@ -27,7 +27,7 @@ class RiskCoverageDisplay(Display):
         run: name of its run.
         model: classifier and features, for a reader.
         target: what it is called in a heading.
-        risks: share of wrong answers among the most confident faces, one for each of SHARES.
+        risks: share of wrong predictions among the most confident faces, one for each of SHARES.
     """
 
     run: str
@@ -62,11 +62,11 @@ class RiskCoverageDisplay(Display):
 
     @property
     def title(self) -> str:
-        """What is written above the picture."""
+        """Title of the figure."""
         return f"{self.target}: risk and coverage"
 
     def frame(self) -> pd.DataFrame:
-        """Return a row a point: coverage (share of faces answered) and risk (share of these wrong)."""
+        """Return a row a point: coverage (share of faces predicted) and risk (share of these wrong)."""
         return pd.DataFrame({"coverage": SHARES, "risk": self.risks})
 
     def help(self) -> str:
@@ -74,12 +74,12 @@ class RiskCoverageDisplay(Display):
         whole = f"{100 * self.risks[-1]:.1f} %"
         half = f"{100 * self.risks[SHARES.index(0.5)]:.1f} %"
         return (
-            f"{self.model} answers only the faces that it is most confident of, and abstains on the others."
-            " Coverage is the share of faces that it answers, risk the share of these answers that is wrong;"
-            f" lower is better. It is wrong on {whole} of all faces, and on {half} of the half that it is"
-            " most confident of. A curve that does not fall to the left belongs to a model whose confidence"
-            " does not tell right answers from wrong ones. The points are found on the faces that they"
-            " describe, so they promise nothing for other faces."
+            f"{self.model} predicts only the faces that it is most confident of, and abstains on the others."
+            " Coverage is the share of faces that it predicts, and risk is the share of these predictions"
+            f" that is wrong; lower is better. The risk is {whole} on all faces, and {half} on the half with"
+            " the highest confidence. If the curve does not fall towards the left, the confidence does not"
+            " distinguish correct predictions from wrong ones. The points are computed on the faces that"
+            " they describe, so they guarantee nothing for other faces."
         )
 
     def _size(self) -> tuple[float, float]:
@@ -97,8 +97,8 @@ class RiskCoverageDisplay(Display):
         ax.plot(table["coverage"], table["risk"], color=color, **marks)
         ax.set_xlim(0, 1.02)
         ax.set_ylim(0, max(float(table["risk"].max()) * 1.08, 0.01))
-        ax.set_xlabel("Coverage: faces answered, the most confident first, %")
-        ax.set_ylabel("Risk: wrong answers, %\n(less is better)")
+        ax.set_xlabel("Coverage: share of faces, the most confident first, %")
+        ax.set_ylabel("Risk: wrong predictions, %\n(lower is better)")
         for axis in (ax.xaxis, ax.yaxis):
             in_percent(axis)
         tidy(ax, self.title, self.model, grid="both")

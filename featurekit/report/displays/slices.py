@@ -1,4 +1,4 @@
-"""For whom one model reads worst: faces of each label, and of two labels together."""
+"""The scores of one model on slices: faces with one label, or with two labels."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -10,7 +10,7 @@ from featurekit.evaluation.estimates import Estimate, losses_of, mean_of_faces
 from featurekit.evaluation.evidence import target_of
 from featurekit.evaluation.outcomes import Outcomes
 from featurekit.evaluation.results import Run
-from featurekit.evaluation.score_kinds import ScoreKind, score_kind
+from featurekit.evaluation.score_kinds import ScoreKind, score_kind, score_word
 from featurekit.evaluation.slices import Slice, slices_of
 from featurekit.report.cells import words
 from featurekit.report.displays._drawing import (
@@ -25,7 +25,7 @@ from featurekit.report.displays._drawing import (
     tidy,
 )
 from featurekit.report.displays.base import Display
-from featurekit.report.displays.words import axis_label, score_title
+from featurekit.report.displays.words import axis_label
 from featurekit.report.frames import column_of
 from featurekit.report.select import Ranked, model_name, target_title
 from featurekit.uncertainty.intervals import FEWEST
@@ -38,7 +38,7 @@ MOST = 15  # slices that are drawn
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class SlicesDisplay(Display):
-    """A dot plot of the faces that one model reads worst, by their labels, with 95 % intervals.
+    """A dot plot of the slices on which one model is worst, with 95 % confidence intervals.
 
     Make one with SlicesDisplay.of(), or with results.plot.slices("svm").
 
@@ -50,7 +50,7 @@ class SlicesDisplay(Display):
         overall: the score on all faces.
         slices: those that are drawn, worst first.
         n_known: slices that could have been drawn.
-        n_small: slices of too few subjects to say anything.
+        n_small: slices with too few subjects for a score.
     """
 
     run: str
@@ -117,7 +117,7 @@ class SlicesDisplay(Display):
 
     @property
     def title(self) -> str:
-        """What is written above the picture."""
+        """Title of the figure."""
         few = f"the {len(self.slices)} worst of {self.n_known} slices"
         return f"{self.target}: {few if len(self.slices) < self.n_known else 'slices'}"
 
@@ -125,9 +125,9 @@ class SlicesDisplay(Display):
         """Return a row a slice, worst first.
 
         Columns are slice (its labels), score, value, low, high, gap, p_value, n_faces and n_subjects. Shares
-        are between 0 and 1. gap is the difference to all other faces, below 0 where these are read worse, and
-        p_value that of the gap, adjusted for all slices of the target; both are NaN where the other faces are
-        of too few subjects.
+        are between 0 and 1. gap is the difference from all other faces, negative if the model is worse on
+        the slice, and p_value is its p-value, adjusted for all slices of the target; both are NaN if there
+        are too few other subjects.
         """
         rows = [
             (
@@ -147,14 +147,14 @@ class SlicesDisplay(Display):
     def help(self) -> str:
         """Return how to read it."""
         text = (
-            f"Each line is a slice: faces with one label, or with two, as {self.model} reads them; the worst"
-            f" first. The dot is the {score_title(self.kind).lower()} on these faces and the bars are 95 %"
-            " intervals over subjects. The dashed line is the same score on all faces. Diamonds are slices"
-            " that are shown to be read worse than all other faces (p ≤ 0.05, adjusted for all slices of the"
-            " target); of the others it is not shown."
+            "Each row is a slice: the faces with one label, or with two labels. The worst slices are first."
+            f" The mark is the {score_word(self.kind)} of {self.model} on the slice, and the bars are 95 %"
+            " confidence intervals over subjects. The dashed line is the score on all faces. Diamonds are"
+            " slices on which the model is significantly worse than on all other faces (p ≤ 0.05, adjusted"
+            " for all slices of the target)."
         )
         if len(self.slices) < self.n_known:
-            text += f" Drawn are the worst {len(self.slices)} of {self.n_known}."
+            text += f" The {len(self.slices)} worst of {self.n_known} slices are drawn."
         if self.n_small:
             text += f" Slices of fewer than {FEWEST} subjects are left out: {self.n_small}."
         return text
@@ -167,14 +167,14 @@ class SlicesDisplay(Display):
 
         Args:
             ax: what is drawn in.
-            color: of the slices that are not shown to be read worse.
+            color: of the slices on which the model is not significantly worse.
             values: whether the numbers are written beside the dots.
         """
         kind = self.kind
         ax.axvline(self.overall.value, color=GREY, linestyle="--", linewidth=1.2, label="All faces")
         for is_worse, marks, label in (
-            (True, {"marker": "D", "color": VERMILION}, "Shown to be read worse than all others"),
-            (False, {"marker": "o", "color": color}, "Not shown to be read worse"),
+            (True, {"marker": "D", "color": VERMILION}, "Significantly worse than all other faces"),
+            (False, {"marker": "o", "color": color}, "Not significantly worse"),
         ):
             lines = [
                 (height, one.estimate)
@@ -198,6 +198,6 @@ class SlicesDisplay(Display):
 
 
 def slice_name(one: Slice) -> str:
-    """Return what a slice is called, e.g. "gender female, age group 38-43"."""
+    """Return the name of a slice, e.g. "gender female, age group 38-43"."""
     pairs = zip(one.columns, one.labels, strict=True)
     return ", ".join(f"{words(column)} {label}" for column, label in pairs)

@@ -1,4 +1,4 @@
-"""How the best model decides limits of age."""
+"""Age limits as decisions: how often the best model decides them wrongly."""
 
 from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.evidence import TargetEvidence
@@ -9,23 +9,23 @@ from featurekit.report.select import Ranked
 
 
 def blocks(of: Ranked) -> list[Block]:
-    """Return how the best model decides limits of age."""
-    caption = f"{of.title}: limits of age as {of.whose} would decide them" if of.evidence else ""
+    """Return the error rates of the best model at age limits."""
+    caption = f"{of.title}: errors of {of.whose} at age limits" if of.evidence else ""
     table = limits_table(of.evidence, caption) if of.evidence else None
     return [table] if table else []
 
 
 def limits_table(evidence: TargetEvidence, caption: str) -> Table | None:
-    """Return how the best model decides limits of age, or None where years are not what is read."""
+    """Return the error rates of the best model at age limits, or None if the target is not in years."""
     if not evidence.limits:
         return None
     share = ScoreKind("share", "", "%")
     columns = (
-        Column("Limit", "years", is_number=True),
-        Column("Called older though younger", "%", others=("from", "to"), is_number=True),
-        Column("Younger", "faces", is_number=True),
-        Column("Called younger though older", "%", others=("from", "to"), is_number=True),
-        Column("Older", "faces", is_number=True),
+        Column("Age limit", "years", is_number=True),
+        Column("False positive rate", "%", others=("low", "high"), is_number=True),
+        Column("Below the limit", "faces", is_number=True),
+        Column("False negative rate", "%", others=("low", "high"), is_number=True),
+        Column("At or above it", "faces", is_number=True),
     )
 
     def cell(estimate: Estimate | None) -> Cell:
@@ -45,7 +45,10 @@ def limits_table(evidence: TargetEvidence, caption: str) -> Table | None:
         for one in evidence.limits
     )
     note = (
-        "As if whoever is read as the limit or older were let through. Small numbers: the 95 % interval over"
-        " subjects. The shares are those of the ages in these data; other ages give other shares."
+        "Each row uses the predicted age for one decision: is the person at least as old as the limit? The"
+        " false positive rate is the share of faces below the limit whose predicted age is the limit or"
+        " more. The false negative rate is the share of faces at or above the limit whose predicted age is"
+        " less. Small numbers are 95 % confidence intervals over subjects. The rates depend on how the ages"
+        " in these data are distributed."
     )
     return Table(caption, columns, rows, note)

@@ -1,4 +1,4 @@
-"""Published results that a comparison on Adience may be read beside, and whether they passed the same test.
+"""Published results on Adience, and whether they can be compared with the results on the page.
 
 Only figures that were read in the source named here; ± is the standard deviation over the five official
 folds, as the source gives it.
@@ -24,8 +24,8 @@ class Anchor(NamedTuple):
 
     Attributes:
         method: what was done.
-        age, one_off, gender: percent, as printed there; "" where nothing is said.
-        same_test: "yes", or why it cannot be compared.
+        age, one_off, gender: accuracies in percent, as printed in the source; "" if not given.
+        same_test: "yes", or the reason why it cannot be compared.
         source: where it was read.
     """
 
@@ -80,18 +80,18 @@ ADIENCE = (
         "84.91",
         "",
         "96.56",
-        "no: its split is not shown to keep subjects apart",
+        "no: its split is not known to be subject-exclusive",
         "beta.hyper.ai, arXiv 2403.12483",
     ),
 )
 
 
 def sections(ranked: Sequence[Ranked], runs: Sequence[Run]) -> list[Section]:
-    """Return published results where they passed the same test, else nothing."""
+    """Return the published results if the runs were evaluated in the same way, else nothing."""
     if not is_comparable(runs):
         return []
     by_target = {of.name: of.runs for of in ranked}
-    return [Section("Published results", (anchors_table(by_target, "Adience: results of others"),))]
+    return [Section("Published results", (anchors_table(by_target, "Adience: published results"),))]
 
 
 def is_comparable(runs: Sequence[Run]) -> bool:
@@ -113,24 +113,24 @@ def anchors_table(by_target: Mapping[str, Sequence[Run]], caption: str) -> Table
         mean = mean_of(best[target], score) if target in best else None
         if mean is None:
             return Cell(ABSENT)
-        spread = best[target].scores[score].get("spread")
+        std = best[target].scores[score].get("spread")
         return Cell(
             f"{100 * mean:.1f}",
             round(100 * mean, 6),
-            spread="" if spread is None else f"± {100 * spread:.1f}",
+            spread="" if std is None else f"± {100 * std:.1f}",
             is_strong=True,
         )
 
     def published(text: str) -> Cell:
-        mean, _, spread = text.partition(" ± ")
-        return Cell(mean, float(mean), spread=f"± {spread}" if spread else "") if text else Cell(ABSENT)
+        mean, _, std = text.partition(" ± ")
+        return Cell(mean, float(mean), spread=f"± {std}" if std else "") if text else Cell(ABSENT)
 
     columns = (
         Column("Method"),
-        Column("Age group, exact", "%", is_number=True),
-        Column("One off", "%", is_number=True),
-        Column("Gender", "%", is_number=True),
-        Column("Same test?"),
+        Column("Age group, accuracy", "%", is_number=True),
+        Column("Age group, within one group", "%", is_number=True),
+        Column("Gender, accuracy", "%", is_number=True),
+        Column("Comparable?"),
         Column("Source"),
     )
     ours = (
@@ -153,14 +153,14 @@ def anchors_table(by_target: Mapping[str, Sequence[Run]], caption: str) -> Table
         for one in ADIENCE
     ]
     note = (
-        "The same test: Adience's official folds, and nearly all of the faces that the published results were"
-        " scored on. What did not pass it cannot be compared, however good it looks."
+        "A published result is comparable if it was evaluated on Adience's official folds and on (nearly) the"
+        " same faces. ± is the standard deviation over the folds."
     )
     return Table(caption, columns, (ours, *rows), note, is_sortable=True)
 
 
 def _same_test(best: Mapping[str, Run]) -> str:
-    """Return "yes", or on how few faces the models were scored."""
+    """Return "yes", or the number of faces that the models were scored on if there are too few."""
     for target, run in best.items():
         if run.n_tested < NEARLY_ALL * FACES[target]:
             return f"no: {run.n_tested:,} of {FACES[target]:,} faces"

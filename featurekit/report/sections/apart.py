@@ -1,8 +1,8 @@
-"""Runs that cannot stand in the ranking, why that is, and what to fit again.
+"""Runs that are not in the ranking, the reasons, and the commands that fit them again.
 
-Where one run has been tested and another has not, a ranking of both would name as best
-a model of which nothing is known. So there is one ranking, of runs that can be
-compared with each other, and one table of the others.
+If one run has been tested and another has not, a ranking of both could put a model first
+of which nothing is known. So there is one ranking, of the runs that can be compared with
+each other, and one table of the others.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,9 +15,9 @@ def apart_table(runs: Sequence[Run], reasons: Mapping[str, str], caption: str) -
     """Return the runs of one target that are set apart, by name."""
     columns = (
         Column("Features", is_code=True),
-        Column("Classifier", is_code=True),
+        Column("Model", is_code=True),
         Column("Why it cannot be compared"),
-        Column("What to run again", is_code=True),
+        Column("Command to fit it again", is_code=True),
     )
     rows = tuple(
         (
@@ -28,5 +28,5 @@ def apart_table(runs: Sequence[Run], reasons: Mapping[str, str], caption: str) -
         )
         for run in sorted(runs, key=lambda run: run.name)
     )
-    note = "These runs stand in no ranking, no test and no figure of this page."
+    note = "These runs are not part of any ranking, test or figure on this page."
     return Table(caption, columns, rows, note, n_names=2)

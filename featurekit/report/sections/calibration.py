@@ -1,4 +1,4 @@
-"""Whether the best model knows when it is wrong, and how much room its answers need."""
+"""Calibration of the best model, and the coverage of its prediction sets and prediction intervals."""
 
 from featurekit.evaluation.confidence import SHARES, Confidence
 from featurekit.evaluation.estimates import Estimate
@@ -15,40 +15,43 @@ from featurekit.uncertainty.reliability import CalibrationError
 
 
 def blocks(of: Ranked) -> list[Block]:
-    """Return whether confidence says how often the best model is right, and what its sets and ranges hold."""
+    """Return the calibration of the best model, and the coverage of its prediction sets or intervals."""
     if of.evidence is None:
         return []
     found: list[Block] = []
     confidence = of.evidence.confidence
     if confidence:
-        found += _knowing(of, f"{of.title}: whether {of.whose} knows when it is wrong")
-        found.append(confidence_table(confidence, f"{of.title}: confidence of {of.whose}"))
-    coverage = coverage_table(of.evidence, f"{of.title}: answers of {of.whose} that leave room")
+        found += _figure(of, f"{of.title}: reliability diagram and risk–coverage curve of {of.whose}")
+        found.append(confidence_table(confidence, f"{of.title}: calibration and risk of {of.whose}"))
+    what = "prediction intervals" if of.evidence.score == "mae_years" else "prediction sets"
+    coverage = coverage_table(of.evidence, f"{of.title}: {what} of {of.whose}")
     return [*found, coverage] if coverage else found
 
 
-def _knowing(of: Ranked, caption: str) -> list[Figure]:
+def _figure(of: Ranked, caption: str) -> list[Figure]:
     calibration, answered = CalibrationDisplay.find(of), RiskCoverageDisplay.find(of)
     if calibration is None or answered is None:
         return []
     confidence = calibration.confidence
     bins = [(100 * one.confidence, 100 * one.right) for one in confidence.bins]
     risks = [(100 * share, 100 * risk) for share, risk in zip(SHARES, answered.risks, strict=True)]
-    summary = f"{caption}. Two line plots; the table beside it has the main numbers."
+    summary = f"{caption}. Two line plots; the table below has the main numbers."
     wide, narrow = (
         confidence_plot(bins, risks, is_narrow=is_narrow, summary=summary) for is_narrow in (False, True)
     )
     note = (
-        f"First: faces in {len(confidence.bins)} groups of equal size by the model's confidence, and how"
-        " often it is right on them; on the dashed line it would be right as often as it says. Second: how"
-        " often it is wrong when it answers only the faces that it is surest of."
+        f"First plot: the faces are sorted by the model's confidence into {len(confidence.bins)} bins of"
+        " equal size, and the accuracy of each bin is drawn against its mean confidence. A perfectly"
+        " calibrated model is on the dashed line. Second plot: coverage is the share of faces that the model"
+        " predicts if it abstains on the faces it is least confident of; risk is the share of wrong"
+        " predictions among them."
     )
     return [Figure(caption, note, wide, narrow)]
 
 
 def confidence_table(confidence: Confidence, caption: str) -> Table:
-    """Return whether the best model knows when it is wrong."""
-    columns = (Column("What"), Column("Value", others=("from", "to"), is_number=True))
+    """Return the calibration error of the best model, and its risk at several coverages."""
+    columns = (Column("Measure"), Column("Value", others=("low", "high"), is_number=True))
     share = ScoreKind("share", "", "%")
 
     def off(error: CalibrationError) -> Cell:
@@ -60,37 +63,43 @@ def confidence_table(confidence: Confidence, caption: str) -> Table:
         )
 
     rows = [
-        (Cell("Confidence is off by, as it comes"), off(confidence.before)),
-        (Cell("Confidence is off by, at a temperature from other folds"), off(confidence.after)),
-        (Cell("That temperature, mean"), Cell(f"{confidence.temperature:.2f}", confidence.temperature)),
+        (Cell("Calibration error"), off(confidence.before)),
+        (Cell("Calibration error after temperature scaling"), off(confidence.after)),
+        (
+            Cell("Temperature, mean over the folds"),
+            Cell(f"{confidence.temperature:.2f}", confidence.temperature),
+        ),
     ]
     for part in (1.0, 0.9, 0.8, 0.5):
         risk = confidence.risks[SHARES.index(part)]
         rows.append(
             (
-                Cell(f"Wrong among the surest {100 * part:.0f} % of faces"),
+                Cell(f"Risk at a coverage of {100 * part:.0f} %"),
                 Cell(f"{share.format(risk)} %", round(risk * share.scale, 6)),
             )
         )
     note = (
-        "Confidence is the probability of the answer. It is off by the mean distance between what it says and"
-        " how often it is right (expected calibration error, corrected for what chance adds; small numbers:"
-        " 95 % interval over subjects). A temperature above 1 says that the model is too sure, below 1 that"
-        " it is not sure enough; it changes no answer."
+        "Confidence is the predicted probability of the predicted class. The (expected) calibration error is"
+        " the mean distance between confidence and accuracy, corrected for the bias due to chance; small"
+        " numbers are its 95 % confidence interval over subjects. The temperature of each fold is fitted on"
+        " the other folds. A temperature above 1 means that the model is overconfident, below 1 that it is"
+        " underconfident. Temperature scaling does not change the predicted class. Risk is the share of"
+        " wrong predictions among the most confident faces, and coverage is the share of all faces that"
+        " these are."
     )
     return Table(caption, columns, tuple(rows), note)
 
 
 def coverage_table(evidence: TargetEvidence, caption: str) -> Table | None:
-    """Return how often answers that leave room hold the truth, and how much room they need."""
+    """Return the coverage and the mean size of prediction sets, or of prediction intervals for years."""
     if not evidence.coverage:
         return None
     is_years, broken = evidence.score == "mae_years", evidence.broken
     share = ScoreKind("share", "", "%")
     columns = (
-        Column("Faces with"),
-        Column("Hold the truth", "%", others=("from", "to"), is_number=True),
-        Column("Width" if is_years else "Size", "years" if is_years else "classes", is_number=True),
+        Column("Slice"),
+        Column("Coverage", "%", others=("low", "high"), is_number=True),
+        Column("Mean width" if is_years else "Mean size", "years" if is_years else "classes", is_number=True),
         Column("Faces", is_number=True),
     )
     rows = []
@@ -108,15 +117,17 @@ def coverage_table(evidence: TargetEvidence, caption: str) -> Table | None:
             size = Cell(f"{one.size:.1f}" if is_years else f"{one.size:.2f}", round(one.size, 6))
         rows.append((Cell(label), held, size, count_cell(one.n_faces)))
     what = (
-        "Instead of one number a model may answer with a range of completed years: the ages whose people get"
-        " such a reading, so that the promise is kept for people of every age"
+        "A prediction interval is a range of completed years instead of a single age. Its coverage is the"
+        " share of faces whose true age is inside."
         if is_years
-        else "Instead of one class a model may answer with a set of classes, so that the promise is kept for"
-        " every class"
+        else "A prediction set is a set of classes instead of a single class. Its coverage is the share of"
+        " faces whose true class is in the set."
     )
     note = (
-        f"{what}: as found on the other folds, at most {100 * MISSED:.0f} % of answers should lack the truth"
-        " (conformal prediction). Small numbers: 95 % interval; subjects count alike. Bold: a broken promise,"
-        " where fewer hold the truth than promised by more than chance (p ≤ 0.05, adjusted over all rows)."
+        f"{what} Conformal prediction chooses the {'interval' if is_years else 'set'}s from the errors on the"
+        f" other folds, for a coverage of at least {100 * (1 - MISSED):.0f} %"
+        f" {'at every age' if is_years else 'in every class'}. Every subject has the same weight. Small"
+        " numbers are 95 % confidence intervals. Bold: the coverage is significantly too low (p ≤ 0.05,"
+        " adjusted for all rows)."
     )
     return Table(caption, columns, tuple(rows), note)

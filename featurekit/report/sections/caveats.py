@@ -1,4 +1,4 @@
-"""What the numbers of a page do not say, worked out from the runs: nothing here holds for some pages only."""
+"""The limitations of the results on a page, derived from its runs."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from featurekit.report.select import Ranked, machine_of
 
 
 def blocks(ranked: Sequence[Ranked], *, is_synthetic: bool) -> list[Block]:
-    """Return what there is to bear in mind, each with a word before it.
+    """Return the limitations, each with a word in bold before it.
 
     Args:
         ranked: the targets of the page.
@@ -19,26 +19,24 @@ def blocks(ranked: Sequence[Ranked], *, is_synthetic: bool) -> list[Block]:
     known = [of.evidence for of in ranked if of.evidence]
     items = (
         (
-            "Synthetic.",
-            "The portraits are made up. Nothing here says how well real faces are read."
-            if is_synthetic
-            else "",
+            "Synthetic images.",
+            "The portraits are made up. The results say nothing about real faces." if is_synthetic else "",
         ),
         ("Apparent age.", _looks(ranked)),
         (
             "Labels.",
-            "Answers are compared with the labels as they were when the runs were fitted. Where a label is"
-            " wrong, a right answer counts as wrong and a wrong one as right.",
+            "Predictions are compared with the labels that the data set had when the runs were fitted. If a"
+            " label is wrong, a correct prediction counts as an error, and an error may count as correct.",
         ),
         ("Gender.", _gender(ranked)),
         ("Groups.", _groups(known)),
         ("Subjects.", _subjects(ranked)),
-        ("Spread.", _spread(known)),
+        ("Intervals.", _intervals(known)),
         ("Time.", _time(ranked)),
         (
             "Use.",
-            "Compare methods with it. Do not use it for surveillance or identification, nor to decide"
-            " anything about a single person.",
+            "The results are meant for comparing methods. Do not use the models for surveillance or"
+            " identification, or for decisions about a person.",
         ),
     )
     return [Points(tuple((head, text) for head, text in items if text))]
@@ -48,7 +46,8 @@ def _looks(ranked: Sequence[Ranked]) -> str:
     if not {"age", "age_group"} & {of.name for of in ranked}:
         return ""
     return (
-        "A photograph shows how old somebody looks. A model that reads it well reads looks, not birth dates."
+        "An image shows how old a person looks. A model can only learn the apparent age, which may differ"
+        " from the true age."
     )
 
 
@@ -57,7 +56,7 @@ def _gender(ranked: Sequence[Ranked]) -> str:
     if not classes:
         return ""
     return (
-        f"The classes are those of the labels ({', '.join(classes)}). They do not say how a person"
+        f"The classes are those of the labels ({', '.join(classes)}). They do not describe how a person"
         " identifies."
     )
 
@@ -67,36 +66,36 @@ def _subjects(ranked: Sequence[Ranked]) -> str:
     if not alone:
         return ""
     return (
-        f"Every scored face counts as a subject of its own ({', '.join(alone)}). If the data set merely"
-        " does not say who is who, a person may stand on both sides of a fold, and the scores are too"
-        " good."
+        f"Every face counts as a subject of its own ({', '.join(alone)}). If the data set contains several"
+        " images of a person but does not say so, that person may be in the training part and the test part"
+        " of a fold, and the scores are too optimistic."
     )
 
 
-def _spread(known: Sequence[TargetEvidence]) -> str:
-    spread = "± is the standard deviation over the folds, not a confidence interval."
+def _intervals(known: Sequence[TargetEvidence]) -> str:
+    std = "± is the standard deviation over the folds, not a confidence interval."
     if not known:
-        return spread
+        return std
     interval = (
-        "An interval says what other subjects from where these come from would do to a score, and nothing"
-        " about faces from elsewhere."
+        "A confidence interval describes how much a score would vary with other subjects from the same"
+        " population. It says nothing about faces from other sources."
     )
-    return f"{interval} {spread}"
+    return f"{interval} {std}"
 
 
 def _groups(known: Sequence[TargetEvidence]) -> str:
     columns = sorted({column for one in known for of in one.slices for column in of.columns})
-    hidden = "One number over all faces hides the faces that are read badly."
+    hidden = "An average over all faces hides groups for which a model is less accurate."
     if not columns:
-        return f"{hidden} Differences between groups of people were not tested here."
+        return f"{hidden} Differences between groups were not tested here."
     return (
-        f"{hidden} Differences were looked at by {', '.join(map(words, columns))} only; by anything else that"
-        " sets faces apart they were not measured."
+        f"{hidden} Differences were tested by {', '.join(map(words, columns))} only. Differences by other"
+        " attributes were not measured."
     )
 
 
 def _time(ranked: Sequence[Ranked]) -> str:
-    """Say on which days and machines the runs were made, and whose times are shown."""
+    """Return on which days and machines the runs were made, and the machines whose times are shown."""
     runs = [run for of in ranked for run in of.runs]
     days = sorted({run.created[:10] for run in runs if run.created})
     if not days:
@@ -110,4 +109,6 @@ def _time(ranked: Sequence[Ranked]) -> str:
     for of in ranked:
         shown.setdefault(machine_of(of.runs), []).append(of.title)
     whose = "; ".join(f"{machine} ({', '.join(titles)})" for machine, titles in shown.items())
-    return f"{text} on {len(machines)} machines. Times are shown of one for each target: {whose}."
+    return (
+        f"{text} on {len(machines)} machines. For each target, the times of one machine are shown: {whose}."
+    )

@@ -1,4 +1,4 @@
-"""Who was read as whom, and which classes are found again."""
+"""The confusion matrix of the best model, and the recall of each class."""
 
 from collections.abc import Sequence
 
@@ -12,18 +12,18 @@ N_RECALL_MODELS = 3
 
 
 def blocks(of: Ranked) -> list[Block]:
-    """Return the matrix of the best trained model, and the recall of each class."""
+    """Return the confusion matrix of the best trained model, and the recall of each class."""
     found: list[Block] = []
     trained = [run for run in of.runs if not run.is_baseline]
     if trained and trained[0].confusion and len(of.runs[0].classes) <= MOST_CLASSES:
         best = trained[0]
-        found.append(confusion_table(best, f"{of.title}: who was read as whom by {model_name(best)}"))
+        found.append(confusion_table(best, f"{of.title}: confusion matrix of {model_name(best)}"))
     recall = recall_table(of.runs, f"{of.title}: recall of each class")
     return [*found, recall] if recall else found
 
 
 def confusion_table(run: Run, caption: str) -> Table:
-    """Return who was read as whom: a row for each true class, in percent of its faces, with counts."""
+    """Return the confusion matrix of a run: percentages of each true class, with counts."""
     display = ConfusionDisplay.of(run)
     columns = [Column("True class")]
     columns += [Column(label, copied_unit="%", others=("faces",), is_number=True) for label in run.classes]
@@ -46,14 +46,15 @@ def confusion_table(run: Run, caption: str) -> Table:
             )
         rows.append((*cells, count_cell(sum(counts))))
     note = (
-        "Rows are the true classes, columns what they were read as. Large numbers are percent of the row;"
-        " small ones are faces. Right answers are framed. Counts are summed over the folds."
+        "Rows are the true classes and columns are the predicted classes. Large numbers are percentages of"
+        " the row, small numbers are counts of faces. Correct predictions are framed. Counts are summed over"
+        " the folds."
     )
     return Table(caption, tuple(columns), tuple(rows), note)
 
 
 def recall_table(runs: Sequence[Run], caption: str) -> Table | None:
-    """Return the share of each class found again, by the best trained models and the off-the-shelf one."""
+    """Return the recall of each class, for the best trained models and the off-the-shelf network."""
     ordered = [run for run in best_first(runs) if len(run.recall) == len(run.classes) > 0]
     shown = [run for run in ordered if not role(run)][:N_RECALL_MODELS]
     shown += [run for run in ordered if role(run) == "off-the-shelf"]
@@ -73,5 +74,8 @@ def recall_table(runs: Sequence[Run], caption: str) -> Table | None:
                 heat = round(10 * recall)
                 cells.append(Cell(f"{100 * recall:.1f}", round(100 * recall, 6), heat=heat))
         rows.append(tuple(cells))
-    note = "The share of each class's faces that were read as that class; of few faces it is less certain."
+    note = (
+        "Recall is the share of the faces of a class that are predicted as this class. It is less certain for"
+        " classes with few faces."
+    )
     return Table(caption, tuple(columns), tuple(rows), note, is_sortable=True)

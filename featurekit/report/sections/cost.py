@@ -1,7 +1,7 @@
-"""What a model costs: which times can be compared, and who is worth its time.
+"""What the models cost: which times can be compared, and which models are worth their time.
 
-Seconds say something beside seconds of the same machine only. The machine is that of
-the best model; wherever a run was timed on another one, its times are left blank.
+Times can only be compared if they were measured on one machine. This is the machine of
+the best model; the times of runs on other machines are left blank.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from featurekit.evaluation.timing import milliseconds
 from featurekit.evaluation.trades import Trade
 from featurekit.report.cells import count_cell, p_value, seconds_cell, size_cell, time_words
 from featurekit.report.displays.cost import CostDisplay, pareto_front
+from featurekit.report.displays.words import score_title
 from featurekit.report.model import Block, Cell, Column, Figure, Table
 from featurekit.report.select import Ranked, headline, mean_of, timed_alike
 from featurekit.report.svg import Spot, cost_plot
@@ -20,23 +21,23 @@ from featurekit.text import counted
 
 
 def blocks(of: Ranked) -> list[Block]:
-    """Return the scores against the times, and the models that no other beats in both."""
+    """Return the scores against the times, and the models on the Pareto front."""
     plot = _plot(of, f"{of.title}: {score_word(headline(of.runs))} against time")
     if plot is None:
         return []
-    return [plot, front_table(of.runs, f"{of.title}: what the models of the front cost", of.evidence)]
+    return [plot, front_table(of.runs, f"{of.title}: cost of the models on the Pareto front", of.evidence)]
 
 
 def front_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | None = None) -> Table:
-    """Return what the models of the front cost, the quickest first, and what it loses where tested."""
+    """Return the cost of the models on the Pareto front, the fastest first, and their loss where tested."""
     kind, front = headline(runs), pareto_front(runs)
     trades = {trade.name: trade for trade in evidence.trades} if evidence else {}
     columns = [
         Column("No.", is_number=True),
         Column("Features", is_code=True),
-        Column("Classifier", is_code=True),
+        Column("Model", is_code=True),
         Column(kind.title, kind.unit, is_number=True),
-        Column("A face", "ms", is_number=True, is_time=True),
+        Column("Time per face", "ms", is_number=True, is_time=True),
         Column("Fit", "seconds", is_number=True, is_time=True),
         Column("Size", is_number=True, copied_unit="bytes"),
     ]
@@ -67,25 +68,36 @@ def front_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | No
         if trades:
             cells += _trade_cells(kind, trades.get(run.name))
         rows.append(tuple(cells))
+    margin = margin_words(kind, evidence) if trades else ""
+    note = _front_note(runs, margin=margin, is_memory_known=is_memory_known)
+    return Table(caption, tuple(columns), tuple(rows), note, n_names=3)
+
+
+def _front_note(runs: Sequence[Run], *, margin: str, is_memory_known: bool) -> str:
+    """Return how to read the table; margin is "" if nothing was tested."""
     note = (
-        "Every other trained model that was timed on this machine is no quicker and no better than one of"
-        " these. A face: from the picture to the answer, the time of all divided by their number."
+        "For every other trained model that was timed on this machine, one of these models is at least as"
+        " fast and at least as good. Time per face: from the image to the prediction, as the total time"
+        " divided by the number of faces. Fit: seconds for all folds."
     )
-    if trades:
+    if margin:
         note += (
-            f" Within {margin_words(kind, evidence)}: yes where the loss against the best model is shown to"
-            " be smaller than that margin (non-inferiority; adjusted over all cheaper models). Only models"
-            " that take clearly less time than the best are tested."
+            f" Within {margin}: yes if a non-inferiority test shows that the loss"
+            " against the best model is smaller than this margin (p-values adjusted for all faster models)."
+            " Only models that are clearly faster than the best model are tested. Small numbers under the"
+            " loss are its 95 % confidence interval over subjects."
         )
     else:
-        note += " Whether a difference in score is chance was not tested here."
+        note += " Differences between the scores were not tested here."
     if is_memory_known:
-        note += " Memory: what the process held at most while the folds were fitted, the vectors included."
+        note += (
+            " Memory: peak memory of the process while the folds were fitted, including the feature vectors."
+        )
     n_elsewhere = sum(not run.is_baseline for run in runs) - len(timed_alike(runs))
     if n_elsewhere:
         them = counted(n_elsewhere, "model that was", "models that were")
-        note += f" Left out: {them} timed on another machine than the best model's."
-    return Table(caption, tuple(columns), tuple(rows), note, n_names=3)
+        note += f" Left out: {them} timed on another machine than the best model."
+    return note
 
 
 def _trade_cells(kind: ScoreKind, trade: Trade | None) -> list[Cell]:
@@ -126,17 +138,19 @@ def _plot(of: Ranked, caption: str) -> Figure | None:
         for one in display.costs
     ]
     limit = 100.0 if kind.unit == "%" else float("inf")
-    axis = f"{kind.title}, {kind.unit}" if kind.unit else kind.title
-    summary = f"{caption}. {len(spots)} trained models; the table below has those of the front."
+    axis = f"{score_title(kind)}, {kind.unit}" if kind.unit else score_title(kind)
+    summary = f"{caption}. {len(spots)} trained models; the table below has those on the Pareto front."
     wide, narrow = (
         cost_plot(spots, axis=axis, limit=limit, is_narrow=is_narrow, summary=summary)
         for is_narrow in (False, True)
     )
     note = (
-        "Each dot is a trained model. The filled ones with a number, those of the table below, are the front:"
-        " no other is both quicker and better."
+        "Each dot is a trained model. The filled dots with a number are the Pareto front, the models for"
+        " which no other model is both faster and better; the table below lists them."
     )
     machine = f" ({display.machine})" if display.machine else ""
-    note += f" Times are those of the best model's machine{machine}."
-    note += f" Left out: {display.n_elsewhere} timed on another." if display.n_elsewhere else ""
+    note += f" Times were measured on the machine of the best model{machine}."
+    if display.n_elsewhere:
+        them = counted(display.n_elsewhere, "model that was", "models that were")
+        note += f" Left out: {them} timed on another machine."
     return Figure(caption, note, wide, narrow)

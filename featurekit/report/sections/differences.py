@@ -1,4 +1,4 @@
-"""Which differences between models are shown, and which are not."""
+"""The differences between the models of a target, and whether there is evidence of them."""
 
 from collections.abc import Sequence
 
@@ -10,29 +10,31 @@ from featurekit.report.cells import count_cell, p_value
 from featurekit.report.model import Block, Cell, Column, Table
 from featurekit.report.select import Ranked, best_first, model_name, role
 
-# How every difference between two models is tested, in words.
+# How every difference between two models is tested: a phrase that a sentence is made with.
 HOW_TESTED = (
-    "the signs of whole subjects' differences are turned over at random, and the p-values hold for all pairs"
-    " of models of the target together (step-down max-T)"
+    "a permutation test that flips the signs of the differences of whole subjects at random, with p-values"
+    " adjusted for all pairs of models of the target (step-down max-T)"
 )
 N_COMPARED = 8  # trained models that are compared with each other in a table
 
 
 def blocks(of: Ranked) -> list[Block]:
-    """Return the differences between the models; nothing where none was tested."""
+    """Return the differences between the models; nothing if they were not tested."""
     if of.evidence is None:
         return []
     found = (
-        differences_table(of.runs, f"{of.title}: which differences are shown", of.evidence),
-        opinions_table(of.runs, f"{of.title}: what other tests say of the best model", of.evidence),
+        differences_table(of.runs, f"{of.title}: differences between models", of.evidence),
+        opinions_table(
+            of.runs, f"{of.title}: the best model against the others, with two tests", of.evidence
+        ),
     )
     return [table for table in found if table]
 
 
 def _compared(runs: Sequence[Run], evidence: TargetEvidence) -> tuple[list[Run], bool]:
-    """Return the runs that are compared, best first, and whether that is all of them.
+    """Return the runs that are compared, best first, and whether these are all runs.
 
-    Of more than N_COMPARED they are the best trained ones, and the baselines with them.
+    If there are more than N_COMPARED trained models, the best of them are compared, and all baselines.
     """
     ordered = [run for run in best_first(runs) if run.name in evidence.estimates]
     trained = [run for run in ordered if not run.is_baseline]
@@ -42,12 +44,12 @@ def _compared(runs: Sequence[Run], evidence: TargetEvidence) -> tuple[list[Run],
 
 
 def differences_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence) -> Table | None:
-    """Return by how much each of the best models is better than each other one, and whether that is shown."""
+    """Return by how much each of the best models is better than each other one, with p-values."""
     kind = score_kind(evidence.score)
     shown, are_all = _compared(runs, evidence)
     if len(shown) < 2:
         return None
-    columns = [Column("No.", is_number=True), Column("Better by"), *_against(shown, kind.unit_of_difference)]
+    columns = [Column("No.", is_number=True), Column("Model"), *_against(shown, kind.unit_of_difference)]
     rows = []
     for number, run in enumerate(shown, start=1):
         cells = [count_cell(number), Cell(model_name(run), tag=role(run))]
@@ -56,19 +58,22 @@ def differences_table(runs: Sequence[Run], caption: str, evidence: TargetEvidenc
             cells.append(Cell("·") if found is None else _difference_cell(kind, found))
         rows.append(tuple(cells))
     note = (
-        "How much better the model of the row is than the model of the column, in"
-        f" {kind.unit_of_difference}, and the p-value of the difference: {HOW_TESTED}."
-        " Bold: there is evidence of a difference (p ≤ 0.05). Otherwise there is"
-        " no evidence of one, which does not mean that the two are equal."
+        f"Each cell says by how many {kind.unit_of_difference} the model of the row is better than the model"
+        f" with the number of the column, and the p-value of the difference. The test is {HOW_TESTED}."
+        " Bold: there is evidence of a difference (p ≤ 0.05). Otherwise there is no evidence of a difference,"
+        " which does not mean that the two models are equal."
     )
     if not are_all:
-        note += f" Shown are the best {N_COMPARED} trained models; every pair stands in evidence.json."
+        note += (
+            f" The table has the best {N_COMPARED} trained models and the baselines; evidence.json has every"
+            " pair."
+        )
     return Table(caption, tuple(columns), tuple(rows), note, n_names=2)
 
 
 def _against(shown: Sequence[Run], unit: str) -> list[Column]:
     return [
-        Column(f"than {number}", copied_unit=unit, others=("p",), is_number=True)
+        Column(f"vs. {number}", copied_unit=unit, others=("p",), is_number=True)
         for number in range(1, len(shown) + 1)
     ]
 
@@ -84,7 +89,7 @@ def _difference_cell(kind: ScoreKind, found: Difference) -> Cell:
 
 
 def opinions_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence) -> Table | None:
-    """Return what both tests say of the best model against each other one."""
+    """Return the p-values of two tests of the best model against each other model."""
     kind = score_kind(evidence.score)
     shown, _ = _compared(runs, evidence)
     best = next((run for run in shown if not run.is_baseline), None)
@@ -93,10 +98,10 @@ def opinions_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence) 
     if best is None or not found:
         return None
     columns = [
-        Column("Against"),
+        Column("Compared with"),
         Column("Better by", kind.unit_of_difference, others=("low", "high"), is_number=True),
-        Column("Subjects", others=("for this pair alone",), is_number=True),
-        Column("Folds", is_number=True),
+        Column("Test over subjects", others=("unadjusted",), is_number=True),
+        Column("Test over folds", is_number=True),
     ]
     rows = []
     for run, pair in found:
@@ -119,9 +124,10 @@ def opinions_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence) 
         ]
         rows.append(tuple(cells))
     note = (
-        f"How much better {model_name(best)} is, with the 95 % interval over subjects, and p-values of two"
-        f" tests. Subjects: the test that this page goes by, {HOW_TESTED}. Folds: the t-test corrected for"
-        " folds that share training faces (Nadeau and Bengio), for the pair alone; with few folds it sees"
-        " large differences only."
+        f"By how many {kind.unit_of_difference} {model_name(best)} is better than each other model, with the"
+        " 95 % confidence interval over subjects and the p-values of two tests. The test over subjects, on"
+        f" which this page relies, is {HOW_TESTED}. The test over folds is the t-test corrected for"
+        " overlapping training parts (Nadeau and Bengio), not adjusted for other pairs; with few folds it"
+        " detects large differences only."
     )
     return Table(caption, tuple(columns), tuple(rows), note, is_folded=True)

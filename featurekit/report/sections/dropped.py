@@ -1,4 +1,4 @@
-"""What was dropped, and why; and what each target's scores stand for."""
+"""The rows that were not used, with the reasons, and the rows and faces behind the scores of each target."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,48 +8,48 @@ from featurekit.evaluation.results import Run
 from featurekit.faces.face import STATUS_MEANINGS
 from featurekit.report.cells import ABSENT, count_cell, words
 from featurekit.report.model import Block, Cell, Column, Table, Text
-from featurekit.report.sections.terms import dataset_terms
+from featurekit.report.sections.licences import dataset_terms
 from featurekit.report.select import Ranked, distinct
 
 
 def blocks(ranked: Sequence[Ranked], runs: Sequence[Run]) -> list[Block]:
-    """Return what became of the rows of each data set, and how many are left for each target."""
+    """Return the status of the rows of each data set, and how many rows are left for each target."""
     found: list[Block] = []
     for dataset in distinct([run.dataset for run in runs]):
         n_rows = dataset.get("n_rows") or 0
         unused = sum((dataset.get("tally") or {}).values())
         n_found = (dataset.get("statuses") or {}).get("ok")
         name = dataset.get("name", "The data set")
-        sentence = f"{name} names {n_rows:,} rows. Of these, {unused:,} are not used."
+        sentence = f"{name} has {n_rows:,} rows, of which {unused:,} are not used."
         if n_found is not None:
-            sentence += f" A face was found in the pictures of {n_found:,} rows, used or not."
+            sentence += f" A face was found in the images of {n_found:,} rows, whether these are used or not."
         terms = dataset_terms(dataset)
         sentence += f" Terms of the data set: {terms}." if terms else ""
         found.append(Text(sentence))
-        found.append(dropped_table(dataset, f"{name}: what became of the rows"))
-        counts = counts_table(dataset, f"{name}: what prepare counted")
+        found.append(dropped_table(dataset, f"{name}: status of the rows"))
+        counts = counts_table(dataset, f"{name}: counts from featurekit prepare")
         found += [counts] if counts else []
     targets = {of.title: of.runs for of in ranked}
-    found.append(rows_table(targets, "What each target's scores stand for"))
+    found.append(rows_table(targets, "Rows and faces behind the scores of each target"))
     return found
 
 
 def dropped_table(dataset: Mapping[str, Any], caption: str) -> Table:
-    """Return why rows were not used, or no face came out of them, and what each reason means."""
+    """Return the reasons why rows were not used or gave no face, with their meaning."""
     n_rows = dataset.get("n_rows") or 0
     columns = (
         Column("Step"),
         Column("Reason", is_code=True),
-        Column("What it means"),
+        Column("Meaning"),
         Column("Rows", is_number=True),
-        Column("Of all rows", "%", is_number=True),
+        Column("Share of all rows", "%", is_number=True),
     )
     rows = []
     for step, tally, meanings in (
         ("prepare", dataset.get("tally") or {}, REASONS),
         ("extract", dataset.get("statuses") or {}, STATUS_MEANINGS),
     ):
-        # What went well is said last, and the rest by weight.
+        # The rows without a problem come last, the others by their number.
         for reason, count in sorted(tally.items(), key=lambda item: (item[0] == "ok", -item[1], item[0])):
             share = 100 * count / n_rows if n_rows else None
             rows.append(
@@ -62,14 +62,14 @@ def dropped_table(dataset: Mapping[str, Any], caption: str) -> Table:
                 )
             )
     note = (
-        "prepare: why a row is not used. extract: what became of the picture of every row, used or not;"
-        " so a row may stand under both."
+        "prepare: the reason why a row is not used. extract: the status of the image of every row, whether"
+        " it is used or not, so a row can be counted under both."
     )
     return Table(caption, columns, tuple(rows), note, n_names=2)
 
 
 def counts_table(dataset: Mapping[str, Any], caption: str) -> Table | None:
-    """Return what else was counted when the data set was prepared, or None where nothing was."""
+    """Return the other counts that were made when the data set was prepared, or None if there are none."""
     counts = {
         name: count
         for name, count in (dataset.get("counts") or {}).items()
@@ -77,17 +77,17 @@ def counts_table(dataset: Mapping[str, Any], caption: str) -> Table | None:
     }
     if not counts:
         return None
-    columns = (Column("What"), Column("Number", is_number=True))
+    columns = (Column("Count of"), Column("Number", is_number=True))
     return Table(caption, columns, tuple((Cell(words(name)), count_cell(n)) for name, n in counts.items()))
 
 
 def rows_table(runs_by_target: Mapping[str, Sequence[Run]], caption: str) -> Table:
-    """Return how many rows, faces and persons each target's scores stand for."""
+    """Return the number of rows, faces and subjects behind the scores of each target."""
     columns = (
         Column("Target"),
         Column("Labelled rows", is_number=True),
         Column("Faces scored", is_number=True),
-        Column("Without a face", is_number=True),
+        Column("No face found", is_number=True),
         Column("Subjects", is_number=True),
     )
     rows = []

@@ -1,4 +1,4 @@
-"""Which commands made the runs that stand on a page, each once, in an order that runs."""
+"""The commands that made the runs on a page, each once, in an order that works."""
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from featurekit.checks.audit import Audit
 from featurekit.evaluation.results import Run
 
-# Stands for what a page must not tell: where somebody's photographs lie.
+# Stands for what a page must not reveal: the folder of the data set.
 PATH = "PATH"
 
 
@@ -14,10 +14,10 @@ def made_by(runs: Sequence[Run], known: Sequence[Run], title: str, audit: Audit 
     """Return the commands, from prepare to report.
 
     Args:
-        runs: that stand on the page.
-        known: all of the comparison, among them the members of its ensembles.
-        title: of the page, which is the comparison's name.
-        audit: what was found wrong with the data; None where nobody looked.
+        runs: the runs on the page.
+        known: all runs of the comparison, among them the members of its ensembles.
+        title: title of the page, which is the name of the comparison.
+        audit: findings on the data set; None if there is no audit.
     """
     needed = _with_members(runs, {run.name: run for run in known})
     names = {str(run.dataset.get("name", "")) for run in runs}
@@ -61,7 +61,7 @@ def _prepared(runs: Sequence[Run]) -> list[str]:
 
 
 def _extracted(runs: Sequence[Run]) -> list[str]:
-    """Return one command for all networks that were asked for alike."""
+    """Return one command for all networks that were extracted with the same options."""
     networks: dict[str, dict[str, None]] = {}
     for run in sorted(runs, key=lambda run: run.created):
         for recipe in run.recipes:
@@ -75,7 +75,7 @@ def _extracted(runs: Sequence[Run]) -> list[str]:
 
 
 def _how(run: Run, recipe: Mapping[str, object]) -> str:
-    """Return the options that are not as they come."""
+    """Return the options with a non-default value."""
     faces = recipe.get("faces")
     faces = faces if isinstance(faces, Mapping) else {}
     asked = run.hardware.get("asked") or {}
@@ -94,7 +94,7 @@ def _how(run: Run, recipe: Mapping[str, object]) -> str:
 
 
 def _fitted(runs: Sequence[Run]) -> list[str]:
-    """Return what fitted the runs, the earliest first, and each ensemble after what made its members."""
+    """Return the commands that fitted the runs, the earliest first; ensembles come after their members."""
     by_name = {run.name: run for run in runs}
     ordered: list[str] = []
     seen: set[str] = set()

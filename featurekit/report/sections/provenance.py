@@ -1,4 +1,4 @@
-"""How it was measured: folds, commands, hardware, versions, recipes and parameters."""
+"""How the models were evaluated: folds, commands, hardware, versions, recipes and parameters."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,8 +8,8 @@ from featurekit.checks.audit import Audit
 from featurekit.evaluation.results import Run
 from featurekit.report.cells import ABSENT, count_cell, flatten, words
 from featurekit.report.model import Block, Cell, Code, Column, Table, Text
+from featurekit.report.sections.licences import weights_terms
 from featurekit.report.sections.made_by import PATH, made_by
-from featurekit.report.sections.terms import weights_terms
 from featurekit.report.sections.tuning import searches_table
 from featurekit.report.sections.weights import weights_table
 from featurekit.report.select import Ranked, distinct, role
@@ -19,14 +19,14 @@ from featurekit.text import first_few
 def blocks(
     ranked: Sequence[Ranked], runs: Sequence[Run], known: Sequence[Run], title: str, audit: Audit | None
 ) -> list[Block]:
-    """Return all that it takes to make these runs again.
+    """Return everything that is needed to make these runs again.
 
     Args:
         ranked: the targets.
-        runs: that are compared.
-        known: all of the comparison, among them the members of its ensembles.
-        title: of the page, which is the comparison's name.
-        audit: what was found wrong with the data; None where nobody looked.
+        runs: the runs that are compared.
+        known: all runs of the comparison, among them the members of its ensembles.
+        title: title of the page, which is the name of the comparison.
+        audit: findings on the data set; None if there is no audit.
     """
     if not runs:
         return []
@@ -35,44 +35,45 @@ def blocks(
     ]
     found: list[Block] = [
         Text(_about(runs)),
-        Text(f"Made by ({PATH} is where the data set lies):"),
+        Text(f"These commands made the results ({PATH} is the folder of the data set):"),
         Code(made_by(runs, known, title, audit)),
-        facts_table(setup, "Folds and chance"),
-        facts_table([(run.name, run.hardware) for run in runs], "Hardware, asked for and got"),
-        facts_table([(run.name, run.versions) for run in runs], "Versions"),
+        facts_table(setup, "Folds and seed"),
+        facts_table([(run.name, run.hardware) for run in runs], "Hardware, requested and used"),
+        facts_table([(run.name, run.versions) for run in runs], "Versions of the software"),
     ]
     recipes = distinct([recipe for run in runs for recipe in run.recipes])
     if recipes:
-        found.append(recipes_table(recipes, "Recipes: what decides the vectors"))
+        found.append(recipes_table(recipes, "Recipes: how the feature vectors were computed"))
     faces = [(_recipe_name(recipe), recipe["faces"]) for recipe in recipes if recipe.get("faces")]
     if faces:
-        found.append(facts_table(faces, "Recipes: how pictures were read and faces found", is_folded=True))
+        found.append(facts_table(faces, "Recipes: how images were read and faces were found", is_folded=True))
     weights = distinct([weights_terms(entry) for run in runs for entry in run.weights])
     if weights:
         found.append(weights_table(weights, "Weight files and their licences"))
     ordered = [run for of in ranked for run in of.runs]
-    found.append(fits_table(ordered, "Parameters and decisions of every run"))
-    searches = searches_table(ordered, "Parameters that each fold of the tuned runs chose")
+    found.append(fits_table(ordered, "Parameters and notes of every run"))
+    searches = searches_table(ordered, "Parameters chosen in each fold of the tuned runs")
     return [*found, searches] if searches else found
 
 
 def _about(runs: Sequence[Run]) -> str:
-    """Say who dealt the folds, and what a fold keeps apart."""
-    dealt = dict.fromkeys(
+    """Return where the folds are from, and what they keep apart."""
+    kinds = dict.fromkeys(
         (str(run.folds.get("number", "?")), str(run.folds.get("kind", "")), str(run.folds.get("seed", "")))
         for run in runs
     )
     folds = [
-        f"The {number} folds are those that come with the data set."
+        f"The {number} folds are the official folds of the data set."
         if kind == "official"
-        else f"The {number} folds were dealt by featurekit (seed {seed})."
-        for number, kind, seed in dealt
+        else f"The {number} folds were made by featurekit (seed {seed})."
+        for number, kind, seed in kinds
     ]
     return " ".join(
         [
             *folds,
-            "Each fold is read by models that were fitted on the other folds, less the faces of every subject"
-            " who is tested in it; scalers and everything else that learns see the training part only.",
+            "The faces of each fold are predicted by models that were fitted on the other folds, without any"
+            " face of a subject who is tested in this fold. Scaling and every other fitted step use the"
+            " training part only.",
         ]
     )
 
@@ -82,11 +83,11 @@ def _recipe_name(recipe: Mapping[str, Any]) -> str:
 
 
 def facts_table(facts: Sequence[tuple[str, Mapping[str, Any]]], caption: str, **layout: Any) -> Table:
-    """Return what is the same everywhere in one line each, and what is not with whose it is.
+    """Return a row for each fact; a value that is not the same everywhere is followed by its owners.
 
     Args:
-        facts: (whose they are, name → value) for each run or recipe; values may be nested.
-        caption: of the table.
+        facts: (owner, name → value) for each run or recipe; values may be nested.
+        caption: caption of the table.
         layout: further fields of the Table.
     """
     flat = [(owner, flatten(values)) for owner, values in facts]
@@ -94,18 +95,18 @@ def facts_table(facts: Sequence[tuple[str, Mapping[str, Any]]], caption: str, **
     for name in dict.fromkeys(name for _, values in flat for name in values):
         owners: dict[str, list[str]] = {}
         for owner, values in flat:
-            if name in values:  # what one network is asked says nothing of runs without it
+            if name in values:  # a setting of one network does not concern runs without this network
                 owners.setdefault(values[name], []).append(owner)
         if len(owners) == 1:
             text = next(iter(owners))
         else:
             text = "; ".join(f"{value} ({first_few(names)})" for value, names in owners.items())
         rows.append((Cell(name.replace(".", " · ")), Cell(text)))
-    return Table(caption, (Column("What"), Column("Value", is_code=True)), tuple(rows), **layout)
+    return Table(caption, (Column("Name"), Column("Value", is_code=True)), tuple(rows), **layout)
 
 
 def recipes_table(recipes: Sequence[Mapping[str, Any]], caption: str) -> Table:
-    """Return one row a recipe with its key; what it says of finding the face has a table of its own."""
+    """Return a row for each recipe with its key; its settings for face detection have their own table."""
     entries = [flatten({k: v for k, v in recipe.items() if k not in ("faces", "key")}) for recipe in recipes]
     names = list(dict.fromkeys(name for entry in entries for name in entry))
     columns = [Column(words(name).capitalize(), is_code=True) for name in names]
@@ -114,22 +115,25 @@ def recipes_table(recipes: Sequence[Mapping[str, Any]], caption: str) -> Table:
         cells = [Cell(_short_hash(entry.get(name, ABSENT))) for name in names]
         key = recipe.get("key") or recipe_key(recipe)
         rows.append((*cells, Cell(str(key))))
-    note = "The key is the hash of everything that decides the vectors; two recipes never share one."
+    note = (
+        "The key is a hash of all settings that determine the feature vectors, so different recipes have"
+        " different keys."
+    )
     return Table(caption, (*columns, Column("Key", is_code=True)), tuple(rows), note)
 
 
 def _short_hash(text: str) -> str:
-    """Return the first digits of a sha256, whose rest stands in the table of weights; other text as it is."""
+    """Return the first digits of a SHA-256, which the table of weights has in full; other text unchanged."""
     return text[:12] if len(text) == 64 and not set(text) - set("0123456789abcdef") else text
 
 
 def fits_table(runs: Sequence[Run], caption: str) -> Table:
-    """Return with which parameters each run was fitted and what was decided aloud."""
+    """Return the parameters and the notes of each run."""
     columns = (
         Column("Target"),
         Column("Features", is_code=True),
-        Column("Classifier", is_code=True),
-        Column("Vector", "numbers", is_number=True),
+        Column("Model", is_code=True),
+        Column("Vector length", is_number=True),
         Column("Parameters", is_code=True),
         Column("Notes"),
         Column("Created", is_time=True),

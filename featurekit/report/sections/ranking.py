@@ -1,4 +1,4 @@
-"""All models of a target, best first, with their scores and what they cost."""
+"""All models of a target, best first, with their scores, times and sizes."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,6 +11,7 @@ from featurekit.evaluation.score_kinds import SCORES, ScoreKind, score_kind, sco
 from featurekit.evaluation.timing import timed_on
 from featurekit.report.cells import ABSENT, count_cell, finite, in_range, seconds_cell, size_cell
 from featurekit.report.displays.accuracy import MOST, AccuracyDisplay
+from featurekit.report.displays.words import axis_label
 from featurekit.report.model import FOUND, Block, Cell, Column, Figure, Table, Text
 from featurekit.report.select import (
     Ranked,
@@ -27,7 +28,7 @@ _ON_ALL_ROWS = ("exact", "one_off")  # scores that are shown on all rows too
 
 
 def blocks(of: Ranked) -> list[Block]:
-    """Return what is compared, the table of scores, and the scores as a figure."""
+    """Return a description of the comparison, the table of scores, and the scores as a figure."""
     about = Text(_about(of))
     table = scores_table(of.runs, f"{of.title}: all models, best first", of.evidence)
     plot = _plot(of, f"{of.title}: {score_word(headline(of.runs))} of all models")
@@ -38,24 +39,29 @@ def _about(of: Ranked) -> str:
     classes = of.runs[0].classes
     counts = {(run.n_tested, run.n_subjects) for run in of.runs}
     n_tested, n_subjects = max(counts)
-    few = f"{n_tested:,} faces of {n_subjects:,} subjects"
-    about = f"{len(classes)} classes ({first_few(classes, 11)}); " if classes else "In years; "
-    without = "it" if n_tested == n_subjects else "its subject"
-    about += f"{few}, each scored by a model that was fitted without {without}."
+    about = (
+        f"There are {len(classes)} classes: {first_few(classes, 11)}."
+        if classes
+        else "This is a regression target, in years."
+    )
+    without = "this face" if n_tested == n_subjects else "any face of its subject"
+    about += (
+        f" The scores are computed on {n_tested:,} faces of {n_subjects:,} subjects. The prediction of"
+        f" each face comes from a model that was fitted without {without}."
+    )
     if len(counts) > 1:
-        about += " Not every run was scored on as many faces: see the column Faces."
+        about += " The number of faces is not the same for all runs; see the column Faces."
     evidence = of.evidence
     if evidence and evidence.n_faces > evidence.n_subjects:
         about += (
-            " Several faces of one subject do not count as several subjects: by the numbers of faces, all"
-            f" tell as much as {evidence.effective_subjects:,.0f} subjects with equally many faces would"
-            " (Kish)."
+            " Some subjects have more faces than others. The effective sample size (Kish) is"
+            f" {evidence.effective_subjects:,.0f} subjects with the same number of faces each."
         )
     return about
 
 
 def scores_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | None) -> Table:
-    """Return the table of one target, best run first; with intervals where there is evidence."""
+    """Return the table of one target, best run first, with confidence intervals if there is evidence."""
     ordered, machine = best_first(runs), machine_of(runs)
     # A score that most runs lack (they were made before it was known) would be a column of gaps.
     found = [
@@ -67,12 +73,12 @@ def scores_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | N
     n_tested = sorted({run.n_tested for run in runs})
     estimates = evidence.estimates if evidence else {}
     sure = {name for of_run in estimates.values() for name in of_run}
-    columns = [Column("Features", is_code=True), Column("Classifier", is_code=True)]
+    columns = [Column("Features", is_code=True), Column("Model", is_code=True)]
     columns += [
         Column(
             kind.title,
             kind.unit,
-            others=("from", "to") if group == FOUND and kind.name in sure else ("spread",),
+            others=("low", "high") if group == FOUND and kind.name in sure else ("std",),
             group=group,
             is_number=True,
         )
@@ -112,7 +118,7 @@ def scores_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | N
 
 
 def _score_kinds(scores: Any) -> list[ScoreKind]:
-    """Return the kinds of every score that occurs: known ones in their order, then the others by name."""
+    """Return every score that occurs: known scores in their order, then the others by name."""
     names = {name for one in scores for name in one}
     return [SCORES[name] for name in SCORES if name in names] + [
         score_kind(name) for name in sorted(names - set(SCORES))
@@ -123,7 +129,7 @@ def _score_cell(
     run: Run, kind: ScoreKind, on_all_rows: bool, best: float | None, between: Estimate | None
 ) -> Cell:
     score = (run.scores_all_rows if on_all_rows else run.scores).get(kind.name, {})
-    mean, spread = finite(score.get("mean")), finite(score.get("spread"))
+    mean, std = finite(score.get("mean")), finite(score.get("spread"))
     if mean is None:
         return Cell(ABSENT)
     cell = Cell(
@@ -131,9 +137,9 @@ def _score_cell(
     )
     if between is not None:
         return replace(cell, **in_range(kind, between))
-    if spread is None:
+    if std is None:
         return cell
-    return replace(cell, spread=f"± {kind.format(spread)}", others=(round(spread * kind.scale, 6),))
+    return replace(cell, spread=f"± {kind.format(std)}", others=(round(std * kind.scale, 6),))
 
 
 def _best(runs: Sequence[Run], kind: ScoreKind, on_all_rows: bool) -> float | None:
@@ -148,16 +154,19 @@ def _scores_note(found: Sequence[ScoreKind], everywhere: Sequence[ScoreKind], *,
     words = [f"{kind.title}: {kind.meaning}." for kind in found if kind.meaning]
     if are_sure:
         words.append(
-            "Small numbers below: the 95 % interval, from drawing subjects anew with all their faces; what"
-            " stands above is the mean over the folds."
+            "The large number is the mean over the folds; the small numbers are the 95 % confidence interval,"
+            " from a bootstrap over subjects with all their faces."
         )
-    words.append("± is the standard deviation over the folds. The best of the trained models is set in bold.")
+    words.append("± is the standard deviation over the folds. The best trained model is in bold.")
     if everywhere:
-        words.append("On all rows, a labelled row in which no face was found counts as read wrongly.")
+        words.append(
+            "In the scores on all rows, a labelled row in which no face was found counts as a wrong"
+            " prediction."
+        )
     words.append(
-        "Extract: seconds for all pictures, shared by every model that reads the same features."
-        " Fit: all folds together, with the search of a tuned run. Predict: for 1,000 faces, from their"
-        " vectors. Size: the classifier as saved."
+        "Extract: seconds to compute the features of all images, which models with the same features share."
+        " Fit: seconds for all folds, including the search of a tuned run. Predict: seconds for 1,000 faces,"
+        " from their feature vectors. Size: the saved model, without the backbones that compute its features."
     )
     return " ".join(words)
 
@@ -168,7 +177,7 @@ def _plot(of: Ranked, caption: str) -> Figure | None:
         return None
     kind = display.kind
     if len(display.scores) < display.n_scored:
-        caption += f", the best {MOST} of {display.n_scored} runs and the baselines"
+        caption += f", the best {MOST} of {display.n_scored} and the baselines"
     points = [
         Point(
             one.model,
@@ -180,9 +189,7 @@ def _plot(of: Ranked, caption: str) -> Figure | None:
         )
         for one in display.scores
     ]
-    axis = f"{kind.title}, {kind.unit}" if kind.unit else kind.title
-    better = "less is better" if kind.best is min else "more is better" if kind.best else ""
-    axis += f" ({better})" if better else ""
+    axis = axis_label(kind)
     limit = 100.0 if kind.unit == "%" else float("inf")
     summary = (
         f"Dot plot of {axis}. Best: {points[0].label}, {points[0].shown}. The table above has every number."
@@ -191,10 +198,18 @@ def _plot(of: Ranked, caption: str) -> Figure | None:
         dot_plot(points, axis=axis, limit=limit, is_narrow=is_narrow, summary=summary)
         for is_narrow in (False, True)
     )
-    lines = "95 % intervals over subjects" if display.are_intervals else "standard deviations over the folds"
-    note = f"Means over the folds; the bars are {lines}. Filled circles are trained models."
+    bars = (
+        "95 % confidence intervals over subjects"
+        if display.are_intervals
+        else "standard deviations over the folds"
+    )
+    note = (
+        f"Each mark is the mean over the folds, and the bars are {bars}. Filled circles are trained models."
+    )
     if any(point.role for point in points):
-        note += " Hollow marks are baselines, and the upright lines stand where they do."
+        note += (
+            " Hollow marks are the baseline and off-the-shelf networks; the vertical lines mark their scores."
+        )
     if display.left_out:
-        note += f" Left out, for want of an interval: {', '.join(display.left_out)}."
+        note += f" Left out because they have no confidence interval: {', '.join(display.left_out)}."
     return Figure(caption, note, wide, narrow)

@@ -1,35 +1,36 @@
-"""The terms of data and weights as featurekit's tables have them today.
+"""The terms that a page uses, with one line each from the glossary."""
 
-A run keeps the terms that were known when it was made. Where the table has been
-corrected since, a page says what `featurekit weights list` and `featurekit list
-datasets` say; the run's own words stand only for what no table knows.
-"""
+from collections.abc import Iterable, Iterator, Sequence
 
-from collections.abc import Mapping
-from typing import Any
-
-from featurekit.data.datasets import DATASETS
-from featurekit.networks import weights_table
+from featurekit.report.glossary import terms_in
+from featurekit.report.model import Answers, Block, Cell, Column, Figure, Points, Section, Table, Text
 
 
-def weights_terms(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a run's entry of a weight file, with source and licences of the table where it is in there."""
-    known = weights_table.WEIGHTS.get(str(entry.get("name", "")))
-    # A file of that name with other bytes is another file.
-    if known is None or not str(entry.get("sha256", "")).startswith(known.sha256):
-        return dict(entry)
-    licences = known.licences
-    return {
-        **entry,
-        "source": known.source,
-        "licence_code": licences.code,
-        "licence_weights": licences.weights,
-        "licence_training_data": licences.training_data,
-    }
+def blocks(sections: Sequence[Section]) -> list[Block]:
+    """Return the lines of the glossary for the terms that some sections use."""
+    found = terms_in(_texts(block for section in sections for block in section.blocks))
+    columns = (Column("Term"), Column("Meaning"))
+    # Markdown's backticks are for the page in docs; here a cell is plain text.
+    rows = tuple((Cell(term.name), Cell(term.meaning.replace("`", ""))) for term in found)
+    return [Table("Terms that are used in this report", columns, rows, is_folded=True)] if rows else []
 
 
-def dataset_terms(dataset: Mapping[str, Any]) -> str:
-    """Return the terms of a run's data set, "" where nobody knows any."""
-    name = str(dataset.get("name", ""))
-    known = {one.name: one.licence for one in DATASETS}
-    return str(known.get(name) or dataset.get("licence") or "").rstrip(".")
+def _texts(blocks: Iterable[Block]) -> Iterator[str]:
+    """Yield the sentences, captions, headings and words of some blocks; not their code and numbers."""
+    for block in blocks:
+        if isinstance(block, Text):
+            yield block.text
+        elif isinstance(block, Points):
+            yield from (text for _, text in block.items)
+        elif isinstance(block, Answers):
+            for _, lines in block.items:
+                yield from (text for line in lines for text in line)
+        elif isinstance(block, Table):
+            yield from (block.caption, block.note, *(column.title for column in block.columns))
+            for row in block.rows:
+                for column, cell in zip(block.columns, row, strict=True):
+                    yield cell.tag
+                    if not column.is_code and not column.is_number:
+                        yield cell.text
+        elif isinstance(block, Figure):
+            yield from (block.caption, block.note)

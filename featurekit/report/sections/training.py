@@ -1,4 +1,4 @@
-"""How networks learned, and what their training took."""
+"""The learning curves of the networks, and the cost of their training."""
 
 from collections.abc import Sequence
 
@@ -6,25 +6,26 @@ from featurekit.evaluation.results import Run
 from featurekit.evaluation.timing import timed_on
 from featurekit.report.cells import ABSENT, count_cell
 from featurekit.report.displays.learning_curves import LearningCurvesDisplay, Measure
+from featurekit.report.displays.words import score_title
 from featurekit.report.model import Block, Cell, Column, Figure, Table
 from featurekit.report.select import Ranked, elsewhere_note, machine_of
 from featurekit.report.svg import Panel, learning_curves
 
-_MAX_CURVES = 6  # networks whose training is drawn, for each target
+_MAX_CURVES = 6  # networks whose learning curves are drawn, for each target
 _MEASURES: tuple[Measure, ...] = ("loss", "score")
 
-# What the history of a training says of an epoch, beside a score of each target.
+# Entries of an epoch in the history of a training, besides a score of each target.
 _OF_EPOCH = {"loss", "rate", "learning_rate", "stage"}
 
 
 def blocks(of: Ranked) -> list[Block]:
-    """Return the learning curves of the networks, and what their training took."""
+    """Return the learning curves of the networks, and the cost of their training."""
     networks = [run for run in of.runs if run.training]
     if not networks:
         return []
-    took = f"{of.title}: what training the networks took"
+    took = f"{of.title}: training of the networks"
     return [
-        _curves(networks, f"{of.title}: how the networks learned"),
+        _curves(networks, f"{of.title}: learning curves of the networks"),
         trainings_table(networks, took, machine_of(of.runs)),
     ]
 
@@ -37,47 +38,47 @@ def _curves(runs: Sequence[Run], caption: str) -> Figure:
     for run in runs[:_MAX_CURVES]:
         for display in (LearningCurvesDisplay.of(run, measure=one) for one in _MEASURES):
             kind = display.kind
-            what = f"{kind.title}, {kind.unit}" if kind.unit else kind.title
+            what = f"{score_title(kind)}, {kind.unit}" if kind.unit else score_title(kind)
             learned, held_out = (
                 tuple(kind.scale * value for value in display.mean(part))
-                for part in ("learned from", "held out")
+                for part in ("training", "validation")
             )
             limit = 100.0 if kind.unit == "%" else float("inf")
             panels.append(Panel(f"{what}: {display.model}", learned, held_out, display.kept, limit))
             shares.append(display.held_out_percent)
-    summary = f"{caption}. {len(panels)} line plots over the epochs; the table beside it has the numbers."
+    summary = f"{caption}. {len(panels)} line plots over the epochs; the table below has the numbers."
     wide, narrow = (
         learning_curves(panels, is_narrow=is_narrow, summary=summary) for is_narrow in (False, True)
     )
     drawn = runs[:_MAX_CURVES]
     are_changed = all(run.parameters.get("augment") for run in drawn)
     note = (
-        f"Means over the folds. Dashed: on the faces learned"
-        f" from,{' changed at random and' if are_changed else ''} in the middle of learning."
+        "Means over the folds. Dashed lines: on the training faces, during the epoch"
+        f"{' and with data augmentation' if are_changed else ''}."
     )
     if any(shares):
         low, high = min(filter(None, shares)), max(shares)
         part = f"{low:.0f}" if round(low) == round(high) else f"{low:.0f} to {high:.0f}"
         note += (
-            f" Solid: on {part} % of the training part's faces, held out to choose the epoch; they are no"
-            " result."
+            f" Solid lines: on validation faces, {part} % of the training part, which are held out to choose"
+            " the epoch. These values are not a result, because the epoch was chosen by them."
         )
-    note += " The upright line is the epoch whose weights were kept, the mean over the folds."
+    note += " The vertical line is the epoch whose weights were kept, as the mean over the folds."
     return Figure(caption, note, wide, narrow)
 
 
 def trainings_table(runs: Sequence[Run], caption: str, machine: str) -> Table:
-    """Return what training each network took; runs are those of one target, times those of one machine."""
+    """Return the cost of training each network; runs are of one target, times of one machine."""
     columns = (
         Column("Features", is_code=True),
-        Column("Classifier", is_code=True),
+        Column("Model", is_code=True),
         Column("Epochs"),
-        Column("Kept"),
-        Column("Learned from", "faces", is_number=True),
-        Column("Held out", "faces", is_number=True),
-        Column("Rate", "faces/s", is_number=True, is_time=True),
+        Column("Best epoch"),
+        Column("Training", "faces", is_number=True),
+        Column("Validation", "faces", is_number=True),
+        Column("Speed", "faces/s", is_number=True, is_time=True),
         Column("All folds", "min", is_number=True, is_time=True),
-        Column("Ran on"),
+        Column("Device"),
     )
     rows = []
     for run in runs:
@@ -102,26 +103,26 @@ def trainings_table(runs: Sequence[Run], caption: str, machine: str) -> Table:
             )
         )
     note = (
-        "Faces are means over the folds, the rate is the median of the epochs in which the whole network"
-        " learned."
+        "The best epoch is the one whose weights were kept. The numbers of faces are means over the folds."
+        " The speed is the median of the epochs in which the whole network was trained."
     )
     together = sorted({name for run in runs for name in learned_together(run)})
     if together:
         note += (
-            f" Networks that learn {', '.join(together)} together are trained once for all of them: their"
-            " minutes are those of that one training."
+            f" A network that learns {', '.join(together)} together is trained once for all these targets;"
+            " the minutes are those of this one training."
         )
     note += elsewhere_note(runs, machine)
     return Table(caption, columns, tuple(rows), note, n_names=2)
 
 
 def learned_together(run: Run) -> tuple[str, ...]:
-    """Return the targets that a network learned at once, by its history; none where it learned one."""
+    """Return the targets that a network learned together, by its history; none if it learned one."""
     names = {name for one in run.training for line in one["history"] for name in line}
     targets = {name for name in names - _OF_EPOCH if not name.startswith("held_out_")}
     return tuple(sorted(targets)) if len(targets) > 1 else ()
 
 
 def _listed_numbers(numbers: Sequence[int]) -> str:
-    """Return the numbers of the folds in words: one where all are equal."""
+    """Return the numbers of the folds as text; a single one if all are equal."""
     return str(numbers[0]) if len(set(numbers)) == 1 else ", ".join(map(str, numbers))

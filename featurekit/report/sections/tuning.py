@@ -1,4 +1,4 @@
-"""What the search of each tuned run chose."""
+"""The parameters that the search of each tuned run has chosen."""
 
 from collections.abc import Sequence
 
@@ -9,14 +9,14 @@ from featurekit.report.model import Cell, Column, Table
 
 
 def searches_table(runs: Sequence[Run], caption: str) -> Table | None:
-    """Return which parameters each fold of the tuned runs chose, or None where nothing was tuned."""
+    """Return the parameters chosen in each fold of the tuned runs, or None if nothing was tuned."""
     columns = (
         Column("Target"),
         Column("Features", is_code=True),
-        Column("Classifier", is_code=True),
+        Column("Model", is_code=True),
         Column("Fold", is_number=True),
-        Column("Chosen", is_code=True),
-        Column("Of", "candidates", is_number=True),
+        Column("Chosen parameters", is_code=True),
+        Column("Candidates", is_number=True),
         Column("Score on the inner folds", is_number=True),
     )
     rows = []
@@ -29,15 +29,15 @@ def searches_table(runs: Sequence[Run], caption: str) -> Table | None:
                     Cell(run.features),
                     Cell(run.classifier_name),
                     count_cell(number),
-                    Cell(chosen or "the defaults"),
+                    Cell(chosen or "default parameters"),
                     count_cell(found["candidates"]),
                     _inner_score_cell(finite(found["score"]), is_years=not run.classes),
                 )
             )
     note = (
-        "Each fold searches anew, on folds inside its training part that share no person. The score is the"
-        " share of right answers there, for years the mean absolute error; it decides the choice and is no"
-        " result: the results are those of the tables above."
+        "The search is run anew in each fold, on inner folds of its training part that share no subject. The"
+        " score is the accuracy on the inner folds, or the mean absolute error for years. It is used to"
+        " choose the parameters and is not a result; the results are in the tables of the targets."
     )
     return Table(caption, columns, tuple(rows), note, n_names=3, is_folded=True) if rows else None
 

@@ -1,4 +1,4 @@
-"""Every weight file, with its hash and what may be done with it."""
+"""The weight files of the networks, with their hashes and licences."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from featurekit.report.model import Cell, Column, Table
 
 
 def weights_table(weights: Sequence[Mapping[str, Any]], caption: str) -> Table:
-    """Return every weight file with its hash and what may be done with it."""
+    """Return a row for each weight file with its hash and its licences."""
     entries = [flatten(entry) for entry in weights]
     # What a person reads comes before what a machine reads.
     known = ("name", "licence_code", "licence_weights", "licence_training_data")

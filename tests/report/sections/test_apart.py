@@ -22,15 +22,17 @@ def test_a_run_without_evidence_is_never_called_best():
         html_of([*tested, better], "t", make_evidence(tested), errors=errors).replace("<wbr>", ""),
     ):
         for caption in (
-            "Best: a on dlib_age",
-            "who was read as whom by a · dlib",
-            "for whom the best model (a) fails",
-            "confidence of the best model (a)",
-            "answers of the best model (a) that leave room",
+            "Best model: a on dlib_age",
+            "confusion matrix of a · dlib",
+            "the best model (a) on slices of the data",
+            "calibration and risk of the best model (a)",
+            "prediction sets of the best model (a)",
             "worst errors of the best model (a)",
-            "How much better a · dlib",
+            "By how many points a · dlib",
         ):
-            assert caption in text.replace("<dt>Best</dt><dd>", "Best: ").replace("\\_", "_"), caption
+            assert caption in text.replace("<dt>Best model</dt><dd>", "Best model: ").replace("\\_", "_"), (
+                caption
+            )
         assert text.count("untested") == 1
     text = markdown_of([*tested, better], "t", make_evidence(tested))
     assert [cells[1] for cells in rows_of(text, "Gender")] == ["a", "b"]

@@ -1,4 +1,4 @@
-"""What the numbers do not say."""
+"""The limitations at the end of the page."""
 
 import re
 
@@ -9,8 +9,8 @@ from tests.report.made_up import make_evidence, make_run, markdown_of, score
 
 
 def caveat(runs: list[Run], head: str, evidence: Evidence | None = None) -> str:
-    """Return what the page says last under a heading word; "" where it says nothing."""
-    last = markdown_of(runs, "t", evidence).split("## What the numbers do not say")[1]
+    """Return the limitation with a heading; "" if there is none."""
+    last = markdown_of(runs, "t", evidence).split("## Limitations")[1]
     found = re.search(rf"- \*\*{head}\*\* (.*)", last)
     return found[1] if found else ""
 
@@ -25,19 +25,21 @@ def test_days_and_machines_are_those_of_the_runs():
         hardware={"processor": "another"},
     )
     assert caveat([*one_day, later], "Time.") == (
-        "The runs were made on 2 days from 2026-01-02 to 2026-02-03 on 2 machines. Times are shown of one for"
-        " each target: Example 3000 (Gender)."
+        "The runs were made on 2 days from 2026-01-02 to 2026-02-03 on 2 machines. For each target, the"
+        " times of one machine are shown: Example 3000 (Gender)."
     )
     assert caveat([make_run(created="")], "Time.") == ""
 
 
 def test_what_faces_were_told_apart_by_is_read_from_the_evidence():
     runs = [make_run(), make_run(classifier="mlp")]
-    assert "Differences between groups of people were not tested here." in caveat(runs, "Groups.")
-    assert "looked at by age group, gender, hat only" in caveat(runs, "Groups.", make_evidence(runs))
+    assert "Differences between groups were not tested here." in caveat(runs, "Groups.")
+    assert "Differences were tested by age group, gender, hat only" in caveat(
+        runs, "Groups.", make_evidence(runs)
+    )
     skin = Slice(columns=("skin_tone",), labels=("3",), n_faces=9, n_subjects=9, estimate=None)
     said = caveat(runs, "Groups.", make_evidence(runs, slices=(skin,)))
-    assert "looked at by skin tone only" in said
+    assert "tested by skin tone only" in said
 
 
 def test_what_holds_of_other_targets_only_is_not_said():

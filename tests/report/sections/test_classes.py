@@ -1,4 +1,4 @@
-"""Who was read as whom."""
+"""The confusion matrix, and the recall of each class."""
 
 from tests.report.made_up import make_run, markdown_of
 
@@ -14,5 +14,5 @@ def test_a_large_table_of_classes_is_left_out():
     labels = tuple(f"c{i}" for i in range(60))
     run = make_run("color", classes=labels, confusion=tuple((1,) * 60 for _ in labels), recall=(0.1,) * 60)
     text = markdown_of([run], "t")
-    assert "who was read as whom" not in text
+    assert "confusion matrix of" not in text
     assert "recall of each class" in text

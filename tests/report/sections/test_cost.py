@@ -67,7 +67,7 @@ def test_times_of_another_machine_are_not_compared():
     assert {run.classifier for run in pareto_front(runs)} <= {"svm", "mlp"}
     text = markdown_of(runs, "t", make_evidence(runs, p=0.4))
     assert front_table(runs, "t").note.endswith(
-        "Left out: 2 models that were timed on another machine than the best model's."
+        "Left out: 2 models that were timed on another machine than the best model."
     )
     rows = {cells[1].split(" ")[0]: cells for cells in rows_of(text, "Gender")}
     assert [rows[name][-4:-1] == ["—", "—", "—"] for name in ("svm", "multitask_cnn", "mlp", "xgboost")] == [
@@ -77,17 +77,18 @@ def test_times_of_another_machine_are_not_compared():
         True,
     ]
     assert (
-        "Blank times: 2 runs that were timed on another machine than the best model's (Example 3000)." in text
+        "Times are blank for 2 runs, which were timed on another machine than the best model (Example 3000)."
+        in text
     )
     assert "Left out" not in front_table([best, middle], "t").note
-    assert "Blank times" not in markdown_of([best, middle], "t")
+    assert "Times are blank" not in markdown_of([best, middle], "t")
 
 
 def test_the_machine_is_the_best_models_also_where_most_were_timed_on_another():
     best = make_run(scores={"exact": score(0.9)}, hardware={"processor": "one of its own"})
     others = [make_run(classifier=name) for name in ("mlp", "knn", "xgboost")]
     assert timed_alike([*others, best]) == [best]
-    assert "Blank times: 3 runs that were" in scores_table([best, *others], "t", None).note
+    assert "Times are blank for 3 runs, which were" in scores_table([best, *others], "t", None).note
 
 
 def test_the_front_holds_what_no_other_beats_in_both_score_and_time():
@@ -97,14 +98,14 @@ def test_the_front_holds_what_no_other_beats_in_both_score_and_time():
         priced("quick", 0.7, 1.0),
         priced("as_quick_but_worse", 0.65, 1.0),
         priced("between", 0.75, 5.0),
-        priced("majority", 0.9, 0.1),  # a floor is no choice
+        priced("majority", 0.9, 0.1),  # a baseline is no choice
         make_run(classifier="untimed", scores={"exact": score(0.95)}, seconds={}),
     ]
     assert [run.classifier for run in pareto_front(runs)] == ["quick", "between", "best"]
     text = markdown_of(runs, "t")
-    assert "Gender: what the models of the front cost" in text
+    assert "Gender: cost of the models on the Pareto front" in text
     assert "| 3 | dlib_age | best | 80.0 | 20 |" in text
-    assert "exact accuracy against time" not in markdown_of(runs[:2], "t")
+    assert "accuracy against time" not in markdown_of(runs[:2], "t")
 
 
 def test_memory_is_told_where_it_is_known():

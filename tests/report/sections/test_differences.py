@@ -29,7 +29,7 @@ def test_the_test_over_the_folds_is_a_second_opinion():
     assert [cell.text for cell in found.rows[0]] == ["mlp · dlib_age", "+2.0", "p 0.020", "p 0.21"]
     assert found.rows[0][1].count == "−0.1 to +5.0"
     assert "p-values of two tests" in found.note
-    assert "what other tests say of the best model" in html_of(runs, "t", make_evidence(runs))
+    assert "the best model against the others, with two tests" in html_of(runs, "t", make_evidence(runs))
 
 
 def test_of_many_models_the_best_are_compared():
@@ -40,4 +40,4 @@ def test_of_many_models_the_best_are_compared():
     found = differences_table(runs, "t", make_evidence(runs).targets["gender"])
     assert found is not None
     assert len(found.rows) == N_COMPARED
-    assert "every pair stands in evidence.json" in found.note
+    assert "evidence.json has every pair" in found.note

@@ -1,4 +1,4 @@
-"""How it was measured, and by which commands."""
+"""How the models were evaluated, and by which commands."""
 
 from dataclasses import replace
 
@@ -37,15 +37,17 @@ def test_how_it_was_measured_is_complete(page):
 
 def test_folds_are_told_as_they_are_stored():
     dealt = make_run(folds={"number": 3, "kind": "made", "seed": 7, "sha256": "ab"})
-    assert "The 3 folds were dealt by featurekit (seed 7)." in markdown_of([dealt], "t")
+    assert "The 3 folds were made by featurekit (seed 7)." in markdown_of([dealt], "t")
     given = make_run(folds={"number": 5, "kind": "official", "seed": 0, "sha256": "ab"})
     text = markdown_of([given], "t")
-    assert "The 5 folds are those that come with the data set." in text
-    assert "dealt by featurekit" not in text
+    assert "The 5 folds are the official folds of the data set." in text
+    assert "made by featurekit" not in text
 
 
 def made_by_of(text: str) -> list[str]:
-    part = text.split("Made by (PATH is where the data set lies):")[1].split("\n\n")[1]
+    part = text.split("These commands made the results (PATH is the folder of the data set):")[1].split(
+        "\n\n"
+    )[1]
     return [line.strip() for line in part.splitlines()]
 
 

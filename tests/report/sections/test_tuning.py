@@ -20,7 +20,7 @@ def test_a_tuned_run_is_called_so_and_says_what_each_fold_chose(render):
     assert "C=2, gamma=0.5" in page
     assert "C=8, gamma=0.5" in page
     assert "75.0 %" in page
-    assert "tuned runs chose" not in render([make_run()], "t")
+    assert "of the tuned runs" not in render([make_run()], "t")
 
 
 def test_the_inner_score_of_years_is_an_error_in_years():
@@ -30,4 +30,4 @@ def test_the_inner_score_of_years_is_an_error_in_years():
 
 def test_a_fold_that_could_not_be_tuned_has_the_defaults():
     nothing = ({"parameters": {}, "score": None, "candidates": 0},)
-    assert "the defaults" in markdown_of([make_run(tuned=True, search=nothing)], "t")
+    assert "default parameters" in markdown_of([make_run(tuned=True, search=nothing)], "t")

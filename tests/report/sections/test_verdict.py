@@ -1,4 +1,4 @@
-"""What the first screen says of a target, and how sure that is."""
+"""The summary on the first screen."""
 
 import pytest
 
@@ -17,13 +17,13 @@ from tests.report.made_up import make_evidence, make_run, markdown_of, score, tr
     [
         (
             0.8,
-            "30.0 points better than the floor (majority, 50.0 %) and 10.0 points worse than the",
+            "30.0 points better than the baseline (majority, 50.0 %) and 10.0 points worse than the",
         ),
-        (0.5, "no better than the floor"),
-        (0.45, "5.0 points worse than the floor"),
+        (0.5, "no better than the baseline"),
+        (0.45, "5.0 points worse than the baseline"),
     ],
 )
-def test_the_verdict_says_how_far_the_best_is_from_floor_and_off_the_shelf(exact, words):
+def test_the_summary_says_how_far_the_best_is_from_the_baseline_and_off_the_shelf(exact, words):
     runs = [
         make_run(classifier="majority", scores={"exact": score(0.5)}),
         make_run(classifier="off_the_shelf", scores={"exact": score(0.9)}),
@@ -33,50 +33,50 @@ def test_the_verdict_says_how_far_the_best_is_from_floor_and_off_the_shelf(exact
     text = markdown_of(runs, "t").split("## Gender")[0]
     assert words in text
     assert (
-        "Best: svm on dlib_age, the best of the models fitted here (the off-the-shelf model is better): "
+        "Best model: svm on dlib_age, the best of the trained models (the off-the-shelf network is better): "
         in text
     )
-    assert "Second is mlp on dlib_age, 2.0 points behind" in text
-    assert "whether the difference between the first two is chance is not known" in text
+    assert "Second best: mlp on dlib_age: 2.0 points worse." in text
+    assert "the differences between models could not be tested" in text
 
 
 @pytest.mark.parametrize(
     ("p", "words"),
     [
         (0.4, "no evidence of a difference (p 0.40)"),
-        (0.0004, "a difference beyond chance (p 0.0004)"),
-        (1 / 20_001, "a difference beyond chance (p < 0.0001)"),
+        (0.0004, "evidence of a difference (p 0.0004)"),
+        (1 / 20_001, "evidence of a difference (p < 0.0001)"),
     ],
 )
-def test_the_verdict_says_whether_the_best_is_shown_to_be_better(p, words):
+def test_the_summary_says_whether_the_best_is_shown_to_be_better(p, words):
     runs = [make_run(), make_run(classifier="mlp", scores={"exact": score(0.78)})]
     text = markdown_of(runs, "t", make_evidence(runs, p=p)).split("## Gender")[0]
-    assert f"Second is mlp on dlib_age, 2.0 points behind: {markdown(words)}" in text
-    assert "80.0 % exact accuracy (95 % interval 78.0 to 83.0)" in text
-    assert "the best of the models fitted here" not in text
-    assert "Fails most: Faces with age group 0-2: 30.0 % (20.0 to 40.0) of 77 subjects" in text
+    assert f"Second best: mlp on dlib_age: 2.0 points worse, {markdown(words)}" in text
+    assert "accuracy 80.0 % (78.0 to 83.0)" in text
+    assert "the best of the trained models" not in text
+    assert "Worst slice: age group 0-2: accuracy 30.0 % (20.0 to 40.0) for 77 subjects" in text
 
 
 @pytest.mark.parametrize(("p", "is_said"), [(0.4, True), (0.001, False)])
-def test_the_verdict_says_where_the_best_is_not_shown_to_beat_the_floor(p, is_said):
+def test_the_summary_says_where_the_best_is_not_shown_to_beat_the_baseline(p, is_said):
     runs = [make_run(), make_run(classifier="majority", scores={"exact": score(0.7)})]
     text = markdown_of(runs, "t", make_evidence(runs, p=p)).split("## Gender")[0]
-    assert "10.0 points better than the floor (majority, 70.0 %" in text
+    assert "10.0 points better than the baseline (majority, 70.0 %" in text
     assert ("70.0 %; no evidence of a difference: p 0.40)" in text) == is_said
 
 
 def cost_of(runs: list[Run], *trades: Trade, margin: float = 0.01) -> str:
-    """Return what the verdict says of the cost."""
+    """Return what the summary says of faster models."""
     text = markdown_of(runs, "t", make_evidence(runs, trades=trades, margin=margin))
-    return text.split("    - Cost: ")[1].split("\n")[0]
+    return text.split("    - Faster model: ")[1].split("\n")[0]
 
 
-def test_the_cheapest_model_within_the_margin_is_recommended():
+def test_the_fastest_model_within_the_margin_is_recommended():
     _, mlp, knn = runs = [make_run(classifier=name) for name in ("a_svm", "mlp", "knn")]
     within = cost_of(runs, trade(knn, 0.02, is_within=False), trade(mlp, 0.002, is_within=True, time=25))
     assert within == (
-        "The cheapest model whose accuracy is within 1 point of the best is mlp on dlib_age: 25 ms instead of"
-        " 38 ms for a face."
+        "The fastest model whose accuracy is shown to be within 1 point of the best is mlp on dlib_age:"
+        " 25 ms instead of 38 ms per face."
     )
     assert "within 2.5 points of the best is knn" in cost_of(
         runs, trade(knn, 0.02, is_within=True), margin=0.025
@@ -87,29 +87,29 @@ def test_where_no_model_is_within_the_margin_the_nearest_is_shown_outside_it():
     _, mlp, knn = runs = [make_run(classifier=name) for name in ("a_svm", "mlp", "knn")]
     said = cost_of(runs, trade(knn, 0.05, is_within=False, p=1.0), trade(mlp, 0.009, is_within=False, p=0.4))
     assert said == (
-        "mlp on dlib_age: 21 ms instead of 38 ms would cost 0.9 points (0.3 to 1.4), which is not shown to be"
-        " within the margin of 1 point. No cheaper model is."
+        "No faster model is shown to be within 1 point of the best. The closest is mlp on dlib_age: 21"
+        " ms instead of 38 ms per face, for a loss of 0.9 points (0.3 to 1.4)."
     )
-    # A cheaper model may have read more faces rightly, and still not be shown to be within the margin.
-    assert "would cost −0.2 points (−0.8 to 0.3)" in cost_of(runs, trade(mlp, -0.002, is_within=False))
+    # A faster model may have predicted more faces correctly, and still not be shown to be within the margin.
+    assert "a loss of −0.2 points (−0.8 to 0.3)" in cost_of(runs, trade(mlp, -0.002, is_within=False))
 
 
 def test_a_margin_of_years_is_one_of_the_mean_absolute_error():
     runs = [make_run("age", classifier=name) for name in ("a_svm", "mlp")]
     said = cost_of(runs, trade(runs[1], 0.05, is_within=True), margin=0.1)
-    assert "whose mean absolute error is within 0.1 years of the best is mlp on dlib_age" in said
+    assert "whose mean absolute error is shown to be within 0.1 years of the best is mlp on dlib_age" in said
     assert "0.04 to 0.05" not in said
 
 
-def test_where_nothing_takes_clearly_less_time_nothing_is_recommended():
+def test_where_no_model_is_clearly_faster_nothing_is_recommended():
     runs = [make_run(classifier=name) for name in ("a_svm", "mlp")]
-    assert cost_of(runs).endswith("no trained model that was timed on the same machine takes clearly less.")
+    assert cost_of(runs).endswith("No trained model that was timed on the same machine is clearly faster.")
     assert "not shown to be worse" not in markdown_of(runs, "t", make_evidence(runs))
 
 
 def test_fewer_years_of_error_are_better():
     runs = [make_run("age", classifier="majority", scores={"mae_years": score(15.0)}), make_run("age")]
-    assert "8.75 years better than the floor" in markdown_of(runs, "t")
+    assert "8.75 years better than the baseline" in markdown_of(runs, "t")
 
 
 def test_baselines_alone_make_a_report():
@@ -120,21 +120,19 @@ def test_baselines_alone_make_a_report():
 def test_where_only_one_target_has_evidence_the_other_is_not_said_to_be_tested():
     runs = [make_run(), make_run("age")]
     text = markdown_of(runs, "t", make_evidence(runs[:1])).split("## Age in years")[0]
-    assert "The predictions of Age in years are not at hand" in text
+    assert "The predictions of Age in years are not available" in text
 
 
-def test_the_verdict_names_the_worst_label_and_the_worst_two_and_whether_that_is_tested():
+def test_the_summary_names_the_worst_label_and_the_worst_two_and_whether_that_is_tested():
     runs = [make_run(), make_run(classifier="mlp")]
     text = markdown_of(runs, "t", make_evidence(runs)).replace("\\_", "_")
-    fails = text.split("Fails most: ")[1].split("\n")[0]
+    fails = text.split("Worst slice: ")[1].split("\n")[0]
     assert (
-        "Faces with age group 0-2: 30.0 % (20.0 to 40.0) of 77 subjects, 50.0 points worse than all others"
-        " (no evidence of a difference, p 0.20)."
+        "age group 0-2: accuracy 30.0 % (20.0 to 40.0) for 77 subjects, 50.0 points worse than on all other"
+        " faces (no evidence of a difference, p 0.20)."
     ) in fails
-    assert "Two labels together: gender male, age group &lt;script&gt;" in fails
-    assert fails.endswith(
-        "10.0 % (5.0 to 20.0) of 39 subjects, 71.2 points worse than all others (p &lt; 0.0001)."
-    )
+    assert "With two labels, gender male, age group &lt;script&gt;" in fails
+    assert fails.endswith("10.0 % (5.0 to 20.0) for 39 subjects, 71.2 points worse (p &lt; 0.0001).")
     assert "| **−71.2 (p &lt; 0.0001)** | 40 | 39 |" in text
     assert "| −50.0 (p 0.20) | 80 | 77 |" in text
     assert "The 2 gaps are tested together" in text
@@ -147,25 +145,26 @@ def test_a_gap_that_was_not_tested_is_said_to_be_untested():
     )
     text = markdown_of(runs, "t", make_evidence(runs, slices=(alone,)))
     assert (
-        "Faces with hat yes: 30.0 % (20.0 to 40.0) of 77 subjects; the gap to all other faces is not" in text
+        "hat yes: accuracy 30.0 % (20.0 to 40.0) for 77 subjects; the gap to all other faces is not" in text
     )
 
 
-def test_a_broken_promise_stands_in_the_verdict():
+def test_a_coverage_that_is_too_low_is_in_the_summary():
     runs = [make_run("age"), make_run("age", classifier="mlp")]
     young = Coverage("15-20", 400, 390, 0.744, Interval(0.701, 0.783), 18.0, p_value=0.0001)
     kept = Coverage("48-53", 400, 390, 0.88, Interval(0.85, 0.91), 20.0, p_value=0.2)
     evidence = make_evidence(runs, coverage=(("age_band", young), ("age_band", kept)))
     text = markdown_of(runs, "t", evidence)
     assert (
-        "    - Broken promise: ranges promise 90 % and hold 74.4 % (70.1 to 78.3) of ages 15-20.\n"
+        "    - Low coverage: Prediction intervals made for a coverage of 90 % reach only 74.4 %"
+        " (70.1 to 78.3) for ages 15-20.\n"
     ) in text.split("\n## ")[1]
     assert "| **74.4 (70.1–78.3)** |" in text
     assert "make up for" not in text
-    assert "Broken promise" not in markdown_of(runs, "t", make_evidence(runs, coverage=(("age_band", kept),)))
+    assert "Low coverage" not in markdown_of(runs, "t", make_evidence(runs, coverage=(("age_band", kept),)))
 
 
-def test_of_many_broken_promises_the_worst_are_named_and_the_others_counted():
+def test_of_many_low_coverages_the_lowest_are_named_and_the_others_counted():
     runs = [make_run(), make_run(classifier="mlp")]
     broken = tuple(
         (
@@ -176,12 +175,12 @@ def test_of_many_broken_promises_the_worst_are_named_and_the_others_counted():
     )
     text = markdown_of(runs, "t", make_evidence(runs, coverage=broken))
     assert (
-        "sets of classes promise 90 % and hold 60.0 % (55.0 to 65.0) of age group 15-20 and 70.0 % (65.0 to"
-        " 75.0) of age group 4-6; 2 more groups less than promised."
+        "Prediction sets made for a coverage of 90 % reach only 60.0 % (55.0 to 65.0) for age group 15-20 and"
+        " 70.0 % (65.0 to 75.0) for age group 4-6; 2 more slices are too low."
     ) in text
 
 
-def test_two_models_that_are_level_are_called_so():
+def test_two_models_with_the_same_score_are_called_equal():
     runs = [make_run(classifier=name, scores={"exact": score(0.8)}) for name in ("svm", "mlp")]
-    assert "level with it" in markdown_of(runs, "x")
+    assert "equal after rounding" in markdown_of(runs, "x")
     assert "0.0 points" not in markdown_of(runs, "x")
