@@ -143,7 +143,7 @@ def read_bytes(path: Path, *, max_bytes: int = MAX_BYTES) -> bytes:
         # A pipe would never end, a device never begin.
         if stat.S_ISDIR(facts.st_mode):
             raise ImageError(
-                "unreadable", f"{path} is not a file but a folder: name it by itself to read what is in it."
+                "unreadable", f"{path} is a folder, not a file. Give the names of the files in it."
             )
         if not stat.S_ISREG(facts.st_mode):
             raise ImageError("unreadable", f"{path} is not a file.")

@@ -1,9 +1,9 @@
 """What a photograph can be given as, and what it is called in tables and messages.
 
-A photograph is a file, by its name, the bytes of a file, an image of Pillow's or an array of pixels. This is
-the only place that tells them apart. Everything behind it gets the same two things: a name, and on request
-either the bytes of a file or upright pixels. Pixels take the same way through detection and alignment as a
-file that decodes to them.
+A photograph is a file, by its name, an open file, the bytes of a file, an image of Pillow's or an array of
+pixels. This is the only place that tells them apart. Everything behind it gets the same two things: a name,
+and on request either the bytes of a file or upright pixels. Pixels take the same way through detection and
+alignment as a file that decodes to them.
 """
 
 import os
@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 
 from featurekit.errors import PhotographError
 from featurekit.faces.images import Picture, pixels_of, read_bytes
+from featurekit.text import first_line
 
 # What is taken as one photograph, and as several. A type checker cannot say it: Pillow's images and pandas'
 # columns are taken too, without importing either.
 Photographs = Any
 
-_KINDS = "a file name, the bytes of a file, an image of Pillow's, or a uint8 array (h, w, 3)"
+_KINDS = "a file name, the bytes of a file, an image of Pillow's, an open file, or a uint8 array (h, w, 3)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,10 +85,11 @@ def photographs_from(given: Photographs) -> list[Photograph]:
     """Return what was given as photographs, in its order.
 
     Args:
-        given: one photograph: a file name (text or Path), the bytes of an encoded file, an image of Pillow's,
-            or RGB pixels, uint8, shape (h, w, 3). Or several: a list or another sequence of them, a column of
-            a DataFrame, a DataFrame of one column, an array of names, or pixels, uint8, shape (n, h, w, 3).
-            Nothing is opened.
+        given: one photograph: a file name (text or Path), the bytes of an encoded file, a file that is open
+            in binary mode (or a BytesIO), an image of Pillow's, or RGB pixels, uint8, shape (h, w, 3). Or
+            several: a list or another sequence of them, a column of a DataFrame, a DataFrame of one column,
+            an array of names, or pixels, uint8, shape (n, h, w, 3). An open file is read from its start, and
+            stays open. Nothing else is opened.
 
     Returns:
         A photograph for each; those that have no file are called "image" and their position, from 0.
@@ -116,9 +118,9 @@ def _several(given: Any) -> Sequence[Any] | None:
     Raises:
         PhotographError: a DataFrame of several columns, or an array of another shape.
     """
-    if isinstance(given, str | bytes | bytearray | memoryview | os.PathLike | Photograph) or _is_pillow(
-        given
-    ):
+    if isinstance(given, str | bytes | bytearray | memoryview | os.PathLike | Photograph):
+        return None
+    if _is_pillow(given) or _is_open_file(given):
         return None
     pandas: Any = sys.modules.get("pandas")
     if pandas and isinstance(given, pandas.DataFrame):
@@ -183,9 +185,40 @@ def _photograph(one: Any, number: int, total: int | None) -> Photograph:
     if isinstance(one, np.ndarray):
         _check_pixels(one, where, "(h, w, 3)")
         return Photograph(name, one)
+    if _is_open_file(one):
+        return Photograph(name, _bytes_of(one, where))
     is_missing = one is None or isinstance(one, float) or type(one).__name__ in ("NAType", "NaTType")
     what = str(one) if is_missing else f"of type {type(one).__name__}"
     raise PhotographError(f"{where} is {what}: a photograph is {_KINDS}.")
+
+
+def _is_open_file(one: Any) -> bool:
+    """Whether something can be read like an open file; a class cannot."""
+    return callable(getattr(one, "read", None)) and not isinstance(one, type)
+
+
+def _bytes_of(file: Any, where: str) -> bytes:
+    """Return the bytes of an open file from its start, if it can be set back there, else those that are left.
+
+    Raises:
+        PhotographError: it is open as text, is closed or cannot be read, or has no bytes.
+    """
+    try:
+        if hasattr(file, "seekable") and file.seekable():
+            file.seek(0)  # fit() may have read it already
+        data = file.read()
+    except Exception as error:  # whatever an object of somebody's raises
+        said = first_line(error).rstrip(".")
+        raise PhotographError(f"{where} is an open file that cannot be read: {said}.") from error
+    if isinstance(data, str):
+        raise PhotographError(f"{where} is a file that is open as text. Open it with open(name, 'rb').")
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise PhotographError(
+            f"{where} is of type {type(file).__name__}, whose read() gave no bytes: a photograph is {_KINDS}."
+        )
+    if not len(data):
+        raise PhotographError(f"{where} is an open file with no bytes left to read.")
+    return bytes(data)
 
 
 def _check_pixels(pixels: NDArray[Any], where: str, shape: str) -> None:

@@ -124,7 +124,7 @@ def test_a_photograph_without_a_vector_is_one_error_or_a_row_of_nan(photos, tmp_
 
 
 def test_a_folder_is_no_photograph(tmp_path):
-    with pytest.raises(EmbeddingError, match="is not a file but a folder"):
+    with pytest.raises(EmbeddingError, match="is a folder, not a file"):
         FaceEmbedder(**SIMPLE).transform([tmp_path])
 
 

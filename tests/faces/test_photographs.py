@@ -27,6 +27,12 @@ def encoded(image, kind="PNG", **options):
     return file.getvalue()
 
 
+def closed():
+    file = io.BytesIO(b"a")
+    file.close()
+    return file
+
+
 def names(given):
     return [one.name for one in photographs_from(given)]
 
@@ -107,6 +113,37 @@ def test_a_file_is_not_opened_before_it_is_read(tmp_path):
     assert caught.value.status == "missing_file"
 
 
+class Stream:
+    """Can be read once and not be set back, as a download."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def read(self):
+        data, self.data = self.data, b""
+        return data
+
+
+@pytest.mark.parametrize("kind", ["file", "memory", "stream"])
+def test_an_open_file_is_one_image_wherever_it_stands(tmp_path, kind):
+    data = encoded(Image.fromarray(PIXELS[0]))
+    (tmp_path / "a.png").write_bytes(data)
+    with (tmp_path / "a.png").open("rb") as opened:
+        file = {"file": opened, "memory": io.BytesIO(data), "stream": Stream(data)}[kind]
+        if kind != "stream":
+            file.read()  # as after writing it
+        (one,) = photographs_from(file)
+        assert (one.name, one.read(), one.read()) == ("image 0", data, data)
+        if kind != "stream":
+            assert [one.read() for one in photographs_from([file, file])] == [data, data]
+
+
+def test_a_folder_is_told_from_a_file_wherever_it_was_named(tmp_path):
+    (one,) = photographs_from(str(tmp_path))
+    with pytest.raises(ImageError, match=r" is a folder, not a file\. Give the names of the files in it\.$"):
+        one.read()
+
+
 # ---------------------------------------------------------------- what is refused
 
 
@@ -118,6 +155,12 @@ def test_a_file_is_not_opened_before_it_is_read(tmp_path):
         (pd.Series(["a.jpg", np.nan]), r"^Photograph 1 of 2 \(counted from 0\) is nan: "),
         (pd.Series(["a.jpg", None], dtype="string"), r"^Photograph 1 of 2 \(counted from 0\) is <NA>: "),
         (["a.jpg", ""], r"^Photograph 1 of 2 \(counted from 0\) has an empty name\.$"),
+        (
+            io.StringIO("a"),
+            r"^The photograph is a file that is open as text\. Open it with open\(name, 'rb'\)",
+        ),
+        ([io.BytesIO()], r"^Photograph 0 of 1 .* is an open file with no bytes left to read\.$"),
+        (closed(), r"^The photograph is an open file that cannot be read: I/O operation on closed file\.$"),
         ([3], r"^Photograph 0 of 1 \(counted from 0\) is of type int: "),
         ({"a.jpg": 1}, r"^The photograph is of type dict: "),
         ([["a.jpg"]], r"^Photograph 0 of 1 \(counted from 0\) is of type list: "),
