@@ -21,8 +21,6 @@ from featurekit.errors import EmbeddingError, RegistrationError
 from featurekit.registry import SESSION, Registry, unknown
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from featurekit.data.targets import Target
     from featurekit.estimators import Classifier, ClassifierKind
     from featurekit.findings import Severity
@@ -173,14 +171,26 @@ def register_dataset(
         name: what the data set is called, e.g. in ``fk.load_dataset(name, path)`` or ``prepare name path``.
         about: one line that says what it is, for ``featurekit list datasets``.
         licence: what its owners allow, which reports and model cards repeat.
-        labels: the columns of the table that can be learned from.
+        labels: the columns of the table that can be learned from; a row with none of them is not used.
 
     Returns:
         A decorator for a function that takes the path, and options by keyword, and returns a DataFrame with a
-        row for every photograph: ``image_path``, relative to the path's folder, and where they are known
-        ``subject_id``, ``age`` in years, ``gender``, ``split`` and further labels. It may also return a
-        ``featurekit.data.datasets.RawRows``, which says more. Missing and broken photographs, impossible
-        ages and duplicates are found by featurekit. The decorator returns the function unchanged.
+        row for every image. The decorator returns the function unchanged.
+
+        The DataFrame is read as `fk.Dataset.from_frame` reads one. It must have ``image_path``, relative to
+        the path's folder, and may have ``face_id``, ``subject_id``, ``age`` (years, as numbers or text, or
+        an age group), ``age_group`` (e.g. "25-32"), ``gender`` ("female" and "male", "f" and "m", "woman"
+        and "man", and such words in other languages), ``official_fold`` (from 0) and ``box`` ("x1 y1 x2 y2"
+        in pixels, or four columns ``x1``, ``y1``, ``x2``, ``y2``). Every other column is kept as a label of
+        classes. A cell that cannot be read is missing, and is counted and reported. featurekit finds missing
+        and broken images, impossible ages and duplicates.
+
+        A function may instead return a ``featurekit.data.datasets.RawRows``, which is taken as it is, and
+        must hold "female" and "male". A function that has the keyword ``missing`` is given the words that
+        mean "not known".
+
+        When the data set is loaded, a ManifestError says if the function returned something else, or a
+        DataFrame that cannot be read.
 
     Raises:
         RegistrationError: the name is taken or is no name.
@@ -196,15 +206,10 @@ def register_dataset(
     """
 
     def register(read: Function) -> Function:
-        from featurekit.data.datasets import DATASETS, DatasetReader, RawRows
+        from featurekit.api._members import checked_dataset
+        from featurekit.data.datasets import DATASETS, DatasetReader
 
-        @wraps(read)
-        def rows(path: Any, **options: Any) -> "RawRows":
-            found: RawRows | pd.DataFrame = read(path, **options)
-            if isinstance(found, RawRows):
-                return found
-            return RawRows(found, path if path.is_dir() else path.parent, labels=tuple(labels))
-
+        rows = checked_dataset(name, read, labels)
         DATASETS.add(DatasetReader(name=name, about=about, licence=licence, read=rows))
         return read
 

@@ -11,7 +11,7 @@ from featurekit.checks.base import CHECKS
 from featurekit.data.datasets import DATASETS
 from featurekit.data.targets import AGE, GENDER
 from featurekit.embeddings.recipe import make_recipes
-from featurekit.errors import EmbeddingError, ModelError, RegistrationError
+from featurekit.errors import EmbeddingError, ManifestError, ModelError, RegistrationError
 from featurekit.estimators import CLASSIFIERS, Resources
 from featurekit.estimators.given import kind_of
 from featurekit.faces.detectors import DETECTORS, Detection
@@ -236,6 +236,62 @@ def test_an_object_cannot_be_called_as_what_is_registered():
 def test_a_data_set_of_a_notebook_has_the_options_of_its_function():
     register_portraits()
     assert DATASETS["mine"].options == ("of", "missing")
+
+
+def load_own(folder, returned, labels=("age", "age_group", "gender"), **options):
+    fk.register_dataset("mydata", about="mine", licence="mine", labels=labels)(lambda path: returned)
+    return fk.load_dataset("mydata", folder / "photos", project=folder / "work", progress=False, **options)
+
+
+def two_portraits(folder, **columns):
+    names = sorted(photograph.name for photograph in (folder / "photos").glob("*.png"))[:2]
+    return pd.DataFrame({"image_path": names, **columns}, index=[7, 7])
+
+
+def test_the_data_frame_of_a_registered_data_set_is_read_as_any_other(portraits):
+    frame = two_portraits(portraits, Gender=["f", "m"], age=["31", "n/a"], mood=["glad", "sad"])
+    data = load_own(portraits, frame)
+    assert data.table["gender"].tolist() == ["female", "male"]
+    np.testing.assert_array_equal(data.table["age"], [31, np.nan])
+    assert set(data.targets) == {"age", "age_group", "gender", "mood"}
+    frame = two_portraits(portraits, gender=["f", "x"], age=[31, 40])
+    (cell,) = load_own(portraits, frame).info["bad_cells"]
+    assert (cell["value"], cell["problem"]) == ("x", "is not female or male (or f, m, woman, man, ...)")
+    frame["gender"] = ["f", "nobody"]
+    assert load_own(portraits, frame, missing="nobody").table["gender"].tolist() == ["female", ""]
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (3, r"^The data set 'mydata' returned int; its function must return a DataFrame with the column im"),
+        (None, r"^The data set 'mydata' returned None; "),
+        (
+            pd.DataFrame({"file": ["a.png"], "age": [3]}),
+            r"^The data set 'mydata' returned a DataFrame without the column 'image_path'\. It has: file",
+        ),
+        (
+            pd.DataFrame({"image_path": ["a.png"], "age": ["old"]}),
+            r"^The data set 'mydata' returned a DataFrame that cannot be read: Column 'age' of the DataFrame"
+            r" cannot be read as age: 'old' [^-]*$",
+        ),
+        (
+            pd.DataFrame({"image_path": ["a.png"], "gender": ["x"]}),
+            r"^The data set 'mydata' returned .*: 'x' is not female or male \(or f, m, woman, man, ...\)\.$",
+        ),
+        (pd.DataFrame({"image_path": []}), r"'mydata' .* cannot be read: the DataFrame has no rows\.$"),
+    ],
+    ids=str,
+)
+def test_what_is_no_data_set_is_one_error_that_names_it(portraits, returned, message):
+    with pytest.raises(ManifestError, match=message):
+        load_own(portraits, returned)
+
+
+def test_a_label_that_is_registered_and_not_there_is_refused(portraits):
+    frame = two_portraits(portraits, gender=["f", "m"])
+    with pytest.raises(ManifestError, match=r"'mydata' returned a DataFrame without the column 'mood'\."):
+        load_own(portraits, frame, labels="mood")
 
 
 @pytest.mark.parametrize("registry", [BACKBONES, CLASSIFIERS, DATASETS, DETECTORS, CHECKS])

@@ -1,0 +1,98 @@
+"""Keep what other people's functions return to what a member of their kind must return.
+
+What such a function raises, and what it returns that cannot be used, becomes one error that names the member.
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+from featurekit.errors import ManifestError
+
+if TYPE_CHECKING:
+    from featurekit.data.cells import Missing
+    from featurekit.data.datasets import RawRows
+
+# Options of the reader of tables that its messages advise, and that a data set of one's own does not have.
+_OPTIONS_OF_TABLES = re.compile(
+    r"; write one of these, or keep the column's words as .*| To leave the column out: --column .*"
+)
+
+
+def checked_dataset(name: str, read: Callable[..., Any], labels: Sequence[str]) -> "Callable[..., RawRows]":
+    """Return a function (path, options) → rows that reads the DataFrame of another function.
+
+    Args:
+        name: of the data set, for messages.
+        read: (path, options by keyword) → DataFrame or RawRows.
+        labels: columns that can be learned from.
+
+    Returns:
+        The function. Beside the options of read it has the keyword missing: which cells say nothing.
+    """
+    from featurekit.data.cells import USUAL
+    from featurekit.data.datasets import RawRows
+
+    labels = [labels] if isinstance(labels, str) else labels
+    parameters = list(inspect.signature(read).parameters.values())
+    wants_missing = any(one.name == "missing" for one in parameters)
+
+    @wraps(read)
+    def rows(path: Any, *, missing: "Missing" = USUAL, **options: Any) -> RawRows:
+        found = read(path, **options, **({"missing": missing} if wants_missing else {}))
+        if isinstance(found, RawRows):
+            return found
+        return _rows_of(name, found, path if path.is_dir() else path.parent, labels, missing)
+
+    if not wants_missing:
+        at = len(parameters) - any(one.kind == one.VAR_KEYWORD for one in parameters)
+        parameters.insert(at, inspect.Parameter("missing", inspect.Parameter.KEYWORD_ONLY, default=USUAL))
+    rows.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return rows
+
+
+def _rows_of(name: str, found: Any, root: Any, labels: Sequence[str], missing: "Missing") -> "RawRows":
+    """Return the rows of what a function returned as a data set.
+
+    Raises:
+        ManifestError: it is no DataFrame, a column is not in it, or one cannot be read.
+    """
+    import pandas as pd
+
+    from featurekit.data.datasets.table import rows_of_frame
+    from featurekit.data.manifest import COLUMNS, label_names
+
+    if not isinstance(found, pd.DataFrame):
+        raise ManifestError(
+            f"The data set '{name}' returned {_what(found)}; its function must return a DataFrame with the"
+            " column image_path."
+        )
+    columns = [str(column).strip() for column in found.columns]
+    read_as_such = {*COLUMNS, "x1", "y1", "x2", "y2"} - {"content", "reason"}
+    standard = {one.casefold(): one for one in columns if one.casefold() in read_as_such}
+    own = [column for column in columns if column not in standard.values()]
+    wanted = [label for label in labels if label not in ("age", "age_group", "gender")]
+    for column in ("image_path", *wanted):
+        if column not in (*standard, *own):
+            raise ManifestError(
+                f"The data set '{name}' returned a DataFrame without the column '{column}'. It has:"
+                f" {', '.join(columns) or 'no columns'}."
+            )
+    try:
+        raw = rows_of_frame(found, columns=standard, root=root, labels=own, missing=missing)
+    except ManifestError as error:
+        said = _OPTIONS_OF_TABLES.sub("", str(error)).rstrip(".")
+        raise ManifestError(
+            f"The data set '{name}' returned a DataFrame that cannot be read: {said}."
+        ) from error
+    safe = label_names(own)
+    cells = [cell._replace(problem=_OPTIONS_OF_TABLES.sub("", cell.problem)) for cell in raw.bad_cells]
+    return replace(raw, labels=tuple(safe.get(label, label) for label in labels), bad_cells=cells)
+
+
+def _what(found: Any) -> str:
+    """Return what something is, for a message."""
+    return "None" if found is None else type(found).__name__
