@@ -10,7 +10,7 @@ featurekit's own members and of installed packages cannot be taken.
 """
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import wraps
 from hashlib import sha256
@@ -221,7 +221,7 @@ def register_estimator(
     estimator: Any = None,
     *,
     about: str = "",
-    grid: "Callable[[Target], Mapping[str, Sequence[Any]]] | None" = None,
+    grid: "Mapping[str, Sequence[Any]] | Callable[[Target], Mapping[str, Sequence[Any]]] | None" = None,
     reads_target: "Callable[[Target], bool] | None" = None,
     trusted_types: Sequence[str] = (),
 ) -> Any:
@@ -234,8 +234,8 @@ def register_estimator(
             choose by the target.
         about: one line that says what it is, for ``featurekit list models`` and the report; a function must
             have one.
-        grid: target → parameter → values that ``tune`` tries, the simpler ones first; None where there is
-            nothing to tune.
+        grid: parameter → values that ``tune`` tries, the simpler ones first, e.g. ``{"C": [0.1, 1, 10]}``; or
+            a function of the target that returns such a mapping. None where there is nothing to tune.
         reads_target: target → whether the estimator can learn it; None for classes if the estimator is a
             classifier, for numbers if it is a regressor, and for a function for both.
         trusted_types: dotted names of the types that a fitted estimator is made of, beside plain values and
@@ -246,7 +246,8 @@ def register_estimator(
         The estimator, or a decorator that returns the class or the function unchanged.
 
     Raises:
-        RegistrationError: the name is taken or is no name.
+        RegistrationError: the name is taken or is no name, a function has no about, or grid is neither a
+            mapping nor a function.
         ModelError: it is no classifier and no regressor.
 
     Example:
@@ -270,9 +271,14 @@ def register_estimator(
         )
     from featurekit.estimators import CLASSIFIERS
 
+    if inspect.isfunction(estimator) and not about.strip():
+        raise RegistrationError(
+            f"The estimator {name} is made by a function. Say in one line what it makes:"
+            f" fk.register_estimator({name!r}, about='…')."
+        )
     kind = _kind(name, estimator, tuple(trusted_types))
     reads = reads_target or kind.reads_target
-    CLASSIFIERS.add(replace(kind, about=about or kind.about, grid=grid, reads_target=reads))
+    CLASSIFIERS.add(replace(kind, about=about or kind.about, grid=_grid(name, grid), reads_target=reads))
     return estimator
 
 
@@ -318,6 +324,33 @@ def register_check(
         return look
 
     return register
+
+
+def _grid(name: str, grid: Any) -> "Callable[[Target], Mapping[str, Sequence[Any]]] | None":
+    """Return a grid as a function of the target.
+
+    Raises:
+        RegistrationError: it is neither a function nor a mapping of parameters to lists of values.
+    """
+    if grid is None or callable(grid):
+        found: Callable[[Target], Mapping[str, Sequence[Any]]] | None = grid
+        return found
+    if not isinstance(grid, Mapping):
+        raise RegistrationError(
+            f"The grid of {name} is of type {type(grid).__name__}: it must be a mapping of parameters to"
+            " lists of values, or a function of the target that returns one."
+        )
+    values = {parameter: _values(name, parameter, given) for parameter, given in grid.items()}
+    return lambda target: values
+
+
+def _values(name: str, parameter: str, given: Any) -> list[Any]:
+    """Return the values of a parameter in a grid, or refuse what holds none."""
+    if isinstance(given, str) or not isinstance(given, Iterable) or not (values := list(given)):
+        raise RegistrationError(
+            f"The grid of {name} has {given!r} for {parameter}: it must be a list of values to try."
+        )
+    return values
 
 
 def _kind(name: str, estimator: Any, trusted_types: tuple[str, ...]) -> "ClassifierKind":

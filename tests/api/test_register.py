@@ -92,7 +92,9 @@ def test_a_notebook_brings_a_member_of_each_kind_and_uses_them_by_name(portraits
     model = TrainedModel.load(saved)
     assert model.predict(X.vectors[:1], model.recipes).shape == (1, 2)
     del CLASSIFIERS._members["my_lr"], CLASSIFIERS._origins["my_lr"]
-    with pytest.raises(ModelError, match=r"is a model of 'my_lr', which no installed package has\. Install"):
+    with pytest.raises(
+        ModelError, match=r"is a model of 'my_lr', which no installed package has\. .* If it was regist"
+    ):
         TrainedModel.load(saved)
 
 
@@ -188,12 +190,23 @@ def test_a_name_of_featurekits_cannot_be_taken(register):
         (lambda: fk.register_check("c", title="", severity="fatal")(len), "Unknown severity 'fatal'"),
         (lambda: fk.register_estimator("a.b", LogisticRegression()), "'a.b' cannot be the name of a class"),
         (lambda: fk.register_estimator("s", "svm"), "is no classifier and no regressor"),
+        (lambda: fk.register_estimator("f")(make_lr), "is made by a function. Say in one line what it makes"),
+        (
+            lambda: fk.register_estimator("g", Ridge(), grid=[1]),
+            "The grid of g is of type list: it must be a",
+        ),
+        (lambda: fk.register_estimator("g", Ridge(), grid={"alpha": 1}), "The grid of g has 1 for alpha: it"),
+        (lambda: fk.register_estimator("g", Ridge(), grid={"solver": "svd"}), "has 'svd' for solver: it"),
         (lambda: fk.register_estimator("n", Needy), "cannot be made with its default parameters"),
     ],
 )
 def test_what_cannot_be_used_is_refused_when_it_is_registered(register, message):
     with pytest.raises((RegistrationError, ModelError), match=message):
         register()
+
+
+def make_lr(target, random_state, n_jobs):
+    return LogisticRegression(C=10)
 
 
 class Needy(ClassifierMixin, BaseEstimator):
@@ -225,6 +238,14 @@ def test_a_class_and_a_function_are_estimators_too():
         made.validate()
         assert isinstance(made.model, model)
     assert CLASSIFIERS["by_target"].trusted_types[-1] == "sklearn.linear_model.Ridge"
+
+
+def test_a_grid_is_a_mapping_or_a_function_of_the_target():
+    for grid in ({"C": np.array([0.5, 2.0])}, lambda target: {"C": [0.5, 2.0]}):
+        fk.register_estimator("my_lr", LogisticRegression(), grid=grid)
+        assert {name: list(values) for name, values in CLASSIFIERS["my_lr"].grid(GENDER).items()} == {
+            "C": [0.5, 2.0]
+        }
 
 
 def test_an_object_cannot_be_called_as_what_is_registered():
