@@ -151,7 +151,8 @@ def check_what_was_made_with_it_stands(run: Run) -> None:
     assert "nearest_mean" in report.stdout
     assert run(f"predict photos --model {MODEL}").stderr.strip() == (
         f"error: {MODEL} is a model of 'nearest_mean', which no installed package has."
-        " Install the package it came from."
+        " Install the package it came from. If it was registered with fk.register_estimator, register it"
+        " first."
     )
     verified = run("verify-run --n 1")
     assert "backbone tone_histogram: featurekit-tones 1.2 → not installed" in verified.stdout

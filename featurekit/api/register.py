@@ -239,8 +239,9 @@ def register_estimator(
         reads_target: target → whether the estimator can learn it; None for classes if the estimator is a
             classifier, for numbers if it is a regressor, and for a function for both.
         trusted_types: dotted names of the types that a fitted estimator is made of, beside plain values and
-            arrays. A saved model is read only if it holds nothing else; without them the model of an
-            estimator that is not scikit-learn's own is not saved.
+            arrays. A saved model is read only if it holds nothing else. The linear models, discriminant
+            analyses, naive Bayes, nearest neighbours and multi-layer perceptrons of scikit-learn need none,
+            also where a function returns one; without them the model of any other estimator is not saved.
 
     Returns:
         The estimator, or a decorator that returns the class or the function unchanged.
@@ -356,7 +357,7 @@ def _values(name: str, parameter: str, given: Any) -> list[Any]:
 def _kind(name: str, estimator: Any, trusted_types: tuple[str, ...]) -> "ClassifierKind":
     """Return an estimator, its class, or a function that makes one, as what is registered."""
     from featurekit.estimators import ClassifierKind
-    from featurekit.estimators.given import INSIDE, as_classifier, kind_to_register
+    from featurekit.estimators.given import INSIDE, as_classifier, kind_to_register, types_that_are_saved
 
     if inspect.isclass(estimator):
         try:
@@ -377,7 +378,8 @@ def _kind(name: str, estimator: Any, trusted_types: tuple[str, ...]) -> "Classif
         about=f"made by the function {estimator.__qualname__}",
         make=make,
         is_given=True,
-        trusted_types=(*INSIDE, *trusted_types) if trusted_types else (),
+        trusted_types=(*INSIDE, *trusted_types),
+        more_trusted=types_that_are_saved,
     )
 
 

@@ -240,6 +240,7 @@ class ClassifierKind:
         trusted_types: what a fitted one is made of, beside plain values and arrays, by the dotted names of
             the types: a saved model that holds anything else is not read. Empty for one that is kept as
             tensors.
+        more_trusted: further ones, asked for when a model is saved or read; None for none.
         reads_target: target → whether it can be learned by it; None where any can.
         is_given: whether it is a user's, and not a registered one.
     """
@@ -256,13 +257,14 @@ class ClassifierKind:
     also: Callable[[Target], Sequence[str]] | None = None
     uses_gpu: bool = False
     trusted_types: tuple[str, ...] = ()
+    more_trusted: Callable[[], Sequence[str]] | None = None
     reads_target: Callable[[Target], bool] | None = None
     is_given: bool = False
 
     @property
     def may_hold(self) -> tuple[str, ...]:
         """Types that a saved one may be made of; never extended by what a file asks for."""
-        return (*PLAIN_TYPES, *self.trusted_types)
+        return (*PLAIN_TYPES, *self.trusted_types, *(self.more_trusted() if self.more_trusted else ()))
 
 
 CLASSIFIERS: Registry[ClassifierKind] = Registry(

@@ -8,6 +8,7 @@ import importlib
 import inspect
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from featurekit.errors import ModelError, UnknownNameError
@@ -26,6 +27,11 @@ _SAVED = (
     "sklearn.neural_network.",
     "sklearn.svm._classes.LinearSVC",
     "sklearn.svm._classes.LinearSVR",
+)
+# What to do about the model of one that is not saved.
+HOW_TO_SAVE = (
+    "To have it saved, register it and name the types that a fitted one holds:"
+    " fk.register_estimator(NAME, estimator, trusted_types=[…])."
 )
 # What one that is made by as_classifier() may hold.
 INSIDE = (
@@ -181,6 +187,16 @@ def kind_of_saved(name: str) -> ClassifierKind:
         if kind is None:
             raise
         return kind
+
+
+@cache
+def types_that_are_saved() -> tuple[str, ...]:
+    """Return the dotted names of scikit-learn's estimators whose files are safe to read."""
+    from sklearn.utils import all_estimators
+
+    known = [type_ for _, type_ in all_estimators(type_filter=["classifier", "regressor"])]
+    paths = [f"{type_.__module__}.{type_.__qualname__}" for type_ in known]
+    return tuple(path for path in paths if path.startswith(_SAVED))
 
 
 def _of_scikit_learn(name: str) -> ClassifierKind | None:

@@ -23,7 +23,7 @@ from featurekit.embeddings.vectors import (
 )
 from featurekit.errors import ModelError, WorkspaceError
 from featurekit.estimators import Resources
-from featurekit.estimators.given import NO_PROBABILITIES
+from featurekit.estimators.given import HOW_TO_SAVE, NO_PROBABILITIES
 from featurekit.evaluation.comparable import scored_on
 from featurekit.evaluation.cross_validation import cross_validate
 from featurekit.evaluation.examples import Examples, examples_of
@@ -455,7 +455,7 @@ def _tell_of_models(runs: Sequence[Run], say: Callable[[str], None] | None) -> N
 
 def _saved(run: Run, one: Plan, model: TrainedModel, models: Path) -> Run:
     """Save the model of a run; return the run with its size, or with the reason why it was not saved."""
-    why = f"reading a file of {one.kind.name} back could not be made safe."
+    why = f"reading a file of {one.kind.name} back could not be made safe. {HOW_TO_SAVE}"
     if one.kind.trusted_types or not one.kind.is_given:
         try:
             return replace(run, bytes_on_disk=model.save(models / run.name))

@@ -14,6 +14,7 @@ from zipfile import ZIP_STORED, ZipFile
 from featurekit.data.targets import Target
 from featurekit.errors import ModelError
 from featurekit.estimators import ClassifierKind
+from featurekit.estimators.given import HOW_TO_SAVE
 from featurekit.inference.archive import SKOPS, TENSORS
 from featurekit.networks.engines import usable_cores
 
@@ -37,7 +38,8 @@ def to_file(kind: ClassifierKind, estimator: Any, name: str) -> tuple[str, dict[
     data = _dumped(estimator, name)
     strange = _strange_types(data, kind)
     if strange:
-        raise ModelError(f"{name} holds types that no loader may build: {', '.join(strange)}.")
+        how = f" {HOW_TO_SAVE}" if kind.is_given else ""
+        raise ModelError(f"{name} holds types that no loader may build: {', '.join(strange)}.{how}")
     return SKOPS, {}, data
 
 

@@ -21,7 +21,7 @@ from featurekit.data.targets import Target
 from featurekit.embeddings.recipe import Recipe, make_recipes
 from featurekit.errors import FeaturekitError, ModelError, UnknownNameError
 from featurekit.estimators import Classifier, ClassifierKind
-from featurekit.estimators.given import kind_of_saved
+from featurekit.estimators.given import HOW_TO_SAVE, kind_of_saved
 from featurekit.faces.detectors import DETECTORS
 from featurekit.faces.settings import FaceSettings
 from featurekit.inference._schema import ModelFile
@@ -158,8 +158,8 @@ class TrainedModel:
         except UnknownNameError as error:
             raise ModelError(
                 f"{self.name} cannot be saved: '{self.classifier}' is a name of your own, so that nobody"
-                " could tell what a file of it may hold. Saved are registered models, and scikit-learn's"
-                " under the names of their classes."
+                " could tell what a file of it may hold. Models of scikit-learn's classes under their own"
+                f" names are saved, and registered ones. {HOW_TO_SAVE}"
             ) from error
         file_name, facts, data = to_file(kind, self.estimator, self.name)
         content = ModelFile(
@@ -185,7 +185,7 @@ class TrainedModel:
         """
         content, file_name, data = read_bundle(folder)
         try:
-            kind = _installed(kind_of_saved, content.classifier, "is a model of")
+            kind = _installed(kind_of_saved, content.classifier, "is a model of", "estimator")
             content.target.check_known()
             model = cls(
                 name=content.name,
@@ -199,9 +199,11 @@ class TrainedModel:
                 calibration=content.calibration,
                 folder=folder,
             )
-            _installed(lambda detector: DETECTORS[detector], model.settings.detector, "finds faces with")
+            _installed(
+                lambda detector: DETECTORS[detector], model.settings.detector, "finds faces with", "detector"
+            )
             for recipe in model.recipes:
-                _installed(lambda name: BACKBONES[name], recipe.backbone, "reads vectors of")
+                _installed(lambda name: BACKBONES[name], recipe.backbone, "reads vectors of", "backbone")
             _check_answers(model, kind)
         except _NotInstalledError as error:
             raise ModelError(f"{folder} {error}") from error
@@ -217,7 +219,7 @@ class _NotInstalledError(ModelError):
     """A model needs a member that is not here: that of a plug-in, or of no package at all."""
 
 
-def _installed(look_up: Callable[[str], Any], name: str, needs: str) -> Any:
+def _installed(look_up: Callable[[str], Any], name: str, needs: str, kind: str) -> Any:
     """Return the member of a name that a model's file says.
 
     Raises:
@@ -227,7 +229,8 @@ def _installed(look_up: Callable[[str], Any], name: str, needs: str) -> Any:
         return look_up(name)
     except UnknownNameError as error:
         raise _NotInstalledError(
-            f"{needs} '{name}', which no installed package has. Install the package it came from."
+            f"{needs} '{name}', which no installed package has. Install the package it came from. If it was"
+            f" registered with fk.register_{kind}, register it first."
         ) from error
 
 

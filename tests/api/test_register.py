@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin  # noqa: TID253  # what users bring is scikit-learn's
 from sklearn.linear_model import LogisticRegression, Ridge  # noqa: TID253
+from sklearn.tree import DecisionTreeClassifier  # noqa: TID253
 
 import featurekit as fk
 from featurekit.checks.base import CHECKS
@@ -246,6 +247,28 @@ def test_a_grid_is_a_mapping_or_a_function_of_the_target():
         assert {name: list(values) for name, values in CLASSIFIERS["my_lr"].grid(GENDER).items()} == {
             "C": [0.5, 2.0]
         }
+
+
+def test_what_a_function_returns_is_saved_as_the_object_is_and_told_how_where_it_is_not(portraits, embedded):
+    register_brightness()
+    register_left(0.9)
+    fk.register_estimator("by_function", about="linear")(make_lr)
+    fk.register_estimator("tree", DecisionTreeClassifier())
+    fk.register_estimator("made_tree", about="a tree")(lambda target, *_: DecisionTreeClassifier())
+    data, X = embedded()
+    names = ["by_function", "tree", "made_tree"]
+    work = portraits / "work"
+    results = fk.evaluate(
+        data, X, names, target="gender", folds=2, save_models=True, n_jobs=1, project=work, progress=False
+    )
+    runs = {run.classifier: run for run in results.runs}
+    assert TrainedModel.load(work / "models" / runs["by_function"].name).classifier == "by_function"
+    (note,) = (note for note in runs["tree"].notes if "not saved" in note)
+    assert "could not be made safe. To have it saved, register it" in note
+    assert "trusted_types=" in note
+    (note,) = (note for note in runs["made_tree"].notes if "not saved" in note)
+    assert "holds types that no loader may build: sklearn.tree." in note
+    assert "trusted_types=" in note
 
 
 def test_an_object_cannot_be_called_as_what_is_registered():
