@@ -4,7 +4,7 @@
     ├── WorkspaceError      a step whose earlier step has not been done, or a folder that cannot be used
     ├── ManifestError       a data set or manifest that cannot be used as it is
     ├── UnknownNameError *  a backbone, classifier, detector or data set nobody registered
-    ├── RegistrationError * a backbone, classifier, … whose name is taken, or that is none
+    ├── RegistrationError * a backbone, classifier, … whose name is taken, or that does not work
     ├── TargetError *       labels that a target does not know, or too few of them
     ├── WeightsError        a weight file that is missing, unknown or not the one it should be
     ├── PhotographError *   something that was given as a photograph and cannot be one
@@ -40,7 +40,7 @@ class UnknownNameError(FeaturekitError, ValueError):
 
 
 class RegistrationError(FeaturekitError, ValueError):
-    """A backbone, classifier, detector, data set or check whose name is taken, or that is none."""
+    """A backbone, estimator, detector, data set or check whose name is taken, or that does not work."""
 
 
 class TargetError(FeaturekitError, ValueError):

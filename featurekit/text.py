@@ -155,6 +155,16 @@ def first_few(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
+def described(error: Exception) -> str:
+    """Return what kind of error it is and the first line of what it says, without a full stop.
+
+    >>> described(ValueError("no face.")), described(KeyError())
+    ('ValueError: no face', 'KeyError')
+    """
+    said, kind = first_line(error).rstrip("."), type(error).__name__
+    return kind if said == kind else f"{kind}: {said}"
+
+
 def first_line(error: Exception) -> str:
     """Return the first line of what an error says that says anything, else what kind of error it is."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

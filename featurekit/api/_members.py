@@ -5,16 +5,19 @@ What such a function raises, and what it returns that cannot be used, becomes on
 
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from featurekit.errors import ManifestError
+from featurekit.errors import EmbeddingError, FeaturekitError, ManifestError, RegistrationError
+from featurekit.text import described
 
 if TYPE_CHECKING:
     from featurekit.data.cells import Missing
     from featurekit.data.datasets import RawRows
+    from featurekit.faces.detectors import Detection, FaceFinder
 
 # Options of the reader of tables that its messages advise, and that a data set of one's own does not have.
 _OPTIONS_OF_TABLES = re.compile(
@@ -91,6 +94,98 @@ def _rows_of(name: str, found: Any, root: Any, labels: Sequence[str], missing: "
     safe = label_names(own)
     cells = [cell._replace(problem=_OPTIONS_OF_TABLES.sub("", cell.problem)) for cell in raw.bad_cells]
     return replace(raw, labels=tuple(safe.get(label, label) for label in labels), bad_cells=cells)
+
+
+def checked_backbone(name: str, compute: Callable[[Any], Any], dim: int) -> Callable[[Any], Any]:
+    """Return a function crops → vectors that raises EmbeddingError where another cannot give them.
+
+    Args:
+        name: of the backbone, for messages.
+        compute: crops, uint8 of shape (n, side, side, 3) → vectors.
+        dim: length of a vector.
+    """
+    import numpy as np
+
+    @wraps(compute)
+    def checked(crops: Any) -> Any:
+        with _named(EmbeddingError, f"The backbone {name} could not read {len(crops)} crops"):
+            given = compute(crops)
+        with _named(EmbeddingError, f"The backbone {name} gave {_what(given)} that is no array of numbers"):
+            vectors = np.asarray(given, np.float32)
+        if vectors.shape != (len(crops), dim):
+            raise EmbeddingError(
+                f"The backbone {name} gave an array of shape {vectors.shape} for {len(crops)} crops, but it"
+                f" must be ({len(crops)}, {dim}): dim is {dim}."
+            )
+        if n_bad := int((~np.isfinite(vectors).all(axis=1)).sum()):
+            raise EmbeddingError(
+                f"The backbone {name} gave NaN or infinite numbers for {n_bad} of {len(crops)} crops."
+            )
+        return vectors
+
+    return checked
+
+
+def checked_detector(name: str, find: Callable[[Any, int], Any]) -> "FaceFinder":
+    """Return a function (pixels, size) → faces that raises RegistrationError where another cannot find any.
+
+    Args:
+        name: of the detector, for messages.
+        find: pixels, uint8 of shape (height, width, 3), and a size → list of Detection.
+    """
+    from featurekit.faces.detectors import Detection
+
+    @wraps(find)
+    def checked(pixels: Any, size: int) -> list[Detection]:
+        with _named(RegistrationError, f"The detector {name} failed"):
+            found = find(pixels, size)
+        if not isinstance(found, list | tuple):
+            raise RegistrationError(
+                f"The detector {name} returned {_what(found)}, but it must return a list of Detection."
+            )
+        return [_detection(name, one) for one in found]
+
+    return checked
+
+
+def _detection(name: str, one: Any) -> "Detection":
+    """Return one face as the rest of featurekit takes it.
+
+    Raises:
+        RegistrationError: it is no Detection, or its numbers cannot be used.
+    """
+    import numpy as np
+
+    from featurekit.faces.detectors import Detection
+
+    if not isinstance(one, Detection):
+        raise RegistrationError(
+            f"The detector {name} returned a list of {_what(one)}, but it must return a list of"
+            " featurekit.faces.detectors.Detection."
+        )
+    with _named(RegistrationError, f"The detector {name} returned a Detection that holds no numbers"):
+        box, landmarks = np.asarray(one.box, np.float32), np.asarray(one.landmarks, np.float32)
+        confidence = float(one.confidence)
+    if box.shape != (4,) or not np.isfinite(box).all():
+        problem = f"the box {box.tolist()}; it must be four numbers, x1, y1, x2, y2"
+    elif landmarks.shape != (5, 2) or np.isinf(landmarks).any():
+        problem = f"landmarks of shape {landmarks.shape}; they must be 5 points (5, 2), or NaN for none"
+    elif not np.isfinite(confidence):
+        problem = f"the confidence {confidence}; it must be between 0 and 1"
+    else:
+        return Detection(box, landmarks, confidence)
+    raise RegistrationError(f"The detector {name} returned a Detection with {problem}.")
+
+
+@contextmanager
+def _named(kind: type[FeaturekitError], what: str) -> Iterator[None]:
+    """Turn what another's code raises into an error of featurekit's that says whose it is."""
+    try:
+        yield
+    except (FeaturekitError, MemoryError):
+        raise
+    except Exception as error:
+        raise kind(f"{what}: {described(error)}.") from error
 
 
 def _what(found: Any) -> str:

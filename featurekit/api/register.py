@@ -12,12 +12,11 @@ featurekit's own members and of installed packages cannot be taken.
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import wraps
 from hashlib import sha256
 from types import CodeType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
-from featurekit.errors import EmbeddingError, RegistrationError
+from featurekit.errors import RegistrationError
 from featurekit.registry import SESSION, Registry, unknown
 
 if TYPE_CHECKING:
@@ -84,8 +83,7 @@ def _add_backbone(
     compute: Callable[[Any], Any], dim: int, version: str | None, recognizes: bool, facts: dict[str, Any]
 ) -> None:
     """Register a function as a backbone whose one layer is called vectors; facts: what else it says."""
-    import numpy as np
-
+    from featurekit.api._members import checked_backbone
     from featurekit.faces.align import TEMPLATES
     from featurekit.networks.backbones import BACKBONES, Backbone
 
@@ -93,19 +91,17 @@ def _add_backbone(
         raise RegistrationError(unknown("template", str(facts["template"]), list(TEMPLATES)))
     name = facts["name"]
 
-    @wraps(compute)
-    def checked(crops: Any) -> Any:
-        vectors = np.asarray(compute(crops), np.float32)
-        if vectors.shape != (len(crops), dim):
-            raise EmbeddingError(
-                f"The backbone {name} gave an array of shape {vectors.shape} for {len(crops)} crops, but it"
-                f" must be ({len(crops)}, {dim}): dim is {dim}."
-            )
-        return vectors
-
     layers, version = {"vectors": dim}, _version(name, version, compute, BACKBONES)
     recognized = ("vectors",) if recognizes else ()
-    BACKBONES.add(Backbone(**facts, layers=layers, compute=checked, recognizes=recognized, version=version))
+    BACKBONES.add(
+        Backbone(
+            **facts,
+            layers=layers,
+            compute=checked_backbone(name, compute, dim),
+            recognizes=recognized,
+            version=version,
+        )
+    )
 
 
 def register_detector(
@@ -145,14 +141,16 @@ def register_detector(
     """
 
     def register(find: Function) -> Function:
+        from featurekit.api._members import checked_detector
         from featurekit.faces.detectors import DETECTORS, Detector
 
+        finder = checked_detector(name, find)
         DETECTORS.add(
             Detector(
                 name=name,
                 about=about,
                 weights=None,
-                open=lambda weights, device, precision, threads: find,
+                open=lambda weights, device, precision, threads: finder,
                 settings=dict(settings or {}),
                 version=_version(name, version, find, DETECTORS),
             )
@@ -298,6 +296,9 @@ def register_check(
         A decorator for a function that takes a ``featurekit.checks.base.Given`` (the data set, its folds,
         vectors and predictions) and returns a ``featurekit.findings.Finding``: how many of how many, what was
         found, and what to do. It returns the function unchanged.
+
+        A check that raises an error, or returns something else, does not end the audit: its finding is then a
+        warning that says so, and the other checks run.
 
     Raises:
         RegistrationError: the name is taken or is no name, or there is no such severity.

@@ -7,10 +7,12 @@ pictures, one set of vectors and the predictions of the runs.
 """
 
 import csv
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from io import StringIO
 from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -24,15 +26,18 @@ from featurekit.embeddings.vectors import Vectors, load_embeddings
 from featurekit.errors import WorkspaceError
 from featurekit.estimators._threads import one_blas_thread
 from featurekit.files import write_text
-from featurekit.findings import Finding
+from featurekit.findings import Finding, Severity
 from featurekit.networks.backbones import here, split_feature
 from featurekit.networks.engines import usable_cores
 from featurekit.progress import Progress
 from featurekit.project import ComparisonFolder
 from featurekit.records import read_facts, write_facts
-from featurekit.text import no_formula
+from featurekit.registry import BUILTIN
+from featurekit.text import described, no_formula
 
 VERSION = 1
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,13 +139,43 @@ def audit(
         numbers=np.where(manifest.usable, numbers, -1),
     )
     with one_blas_thread():
-        findings = tuple(check.look(given) for check in in_order())
+        findings = tuple(_found(check, given) for check in in_order())
     return Audit(
         findings=findings,
         folds=folds.sha256 if folds is not None else "",
         features=feature_name(embeddings) if embeddings is not None else "",
         runs=tuple(sorted(predictions)),
         seed=seed,
+    )
+
+
+def _found(check: Check, given: Given) -> Finding:
+    """Return what a check finds; of one that is not featurekit's own, also that it failed."""
+    if CHECKS.package_of(check.name) == BUILTIN:
+        return check.look(given)
+    try:
+        found: Any = check.look(given)
+    except MemoryError:
+        raise
+    except Exception as error:
+        _log.info("The check %s failed.", check.name, exc_info=True)
+        problem = f"failed: {described(error)}"
+    else:
+        if not isinstance(found, Finding):
+            problem = f"returned {type(found).__name__}, which is no Finding"
+        elif found.name != check.name:
+            problem = f"returned a finding with the name '{found.name}', which must be that of the check"
+        elif found.severity not in get_args(Severity):
+            problem = f"returned a finding with the severity '{found.severity}', which does not exist"
+        else:
+            return found
+    return Finding(
+        name=check.name,
+        severity="warning",
+        count=0,
+        of=0,
+        what=f"The check {check.name} {problem}.",
+        advice=f"Correct the check, which is from {CHECKS.package_of(check.name)}.",
     )
 
 

@@ -126,6 +126,85 @@ def test_a_backbone_that_gives_other_vectors_than_it_says_is_refused_with_both_s
         embedded(detector="whole_image")
 
 
+@pytest.mark.parametrize(
+    ("compute", "message"),
+    [
+        (
+            lambda crops: 1 / 0,
+            r"^The backbone brightness could not read 1 crops: ZeroDivisionError: division",
+        ),
+        (
+            lambda crops: "dark",
+            r"^The backbone brightness gave str that is no array of numbers: ValueError: ",
+        ),
+        (lambda crops: [[np.nan]], r"^The backbone brightness gave NaN or infinite numbers for 1 of 1 crops"),
+    ],
+)
+def test_a_backbone_that_fails_is_one_error_with_its_name(embedded, compute, message):
+    fk.register_backbone("brightness", about="mean", dim=1, input_size=32)(compute)
+    with pytest.raises(EmbeddingError, match=message) as caught:
+        embedded(detector="whole_image")
+    assert (caught.value.__cause__ is None) == ("NaN" in message)
+
+
+NO_POINTS = np.full((5, 2), np.nan, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("find", "message"),
+    [
+        (lambda pixels, size: {}["a"], r"^The detector left failed: KeyError: 'a'\.$"),
+        (lambda pixels, size: None, r"^The detector left returned None, but it must return a list of Det"),
+        (lambda pixels, size: [(0, 0, 9, 9)], r"^The detector left returned a list of tuple, but it must"),
+        (lambda pixels, size: [Detection([0, 0, 9, np.nan], NO_POINTS, 1)], r"with the box \[0\.0, .*nan\];"),
+        (
+            lambda pixels, size: [Detection([0, 0, 9, 9], np.zeros((4, 2)), 1)],
+            r"landmarks of shape \(4, 2\);",
+        ),
+        (lambda pixels, size: [Detection([0, 0, 9, 9], NO_POINTS, np.nan)], r"with the confidence nan; it"),
+        (
+            lambda pixels, size: [Detection("box", NO_POINTS, 1)],
+            r"left returned a Detection that holds no num",
+        ),
+    ],
+)
+def test_a_detector_that_fails_is_one_error_with_its_name(embedded, find, message):
+    register_brightness()
+    fk.register_detector("left", about="the left part of the picture")(find)
+    with pytest.raises(RegistrationError, match=message) as caught:
+        embedded()
+    assert (caught.value.__cause__ is None) == ("failed" not in message and "holds" not in message)
+
+
+def test_a_detector_may_give_plain_lists(embedded):
+    register_brightness()
+    fk.register_detector("left", about="the left part of the picture")(
+        lambda pixels, size: (Detection([0, 0, pixels.shape[1], pixels.shape[0]], NO_POINTS.tolist(), 1),)
+    )
+    assert embedded()[1].vectors.shape == (24, 1)
+
+
+def test_a_check_that_fails_does_not_end_the_audit(portraits, embedded):
+    register_portraits()
+    data = fk.load_dataset("mine", portraits / "photos", project=portraits / "work", progress=False)
+    wrong = {"name": "other", "severity": "warning", "count": 0, "of": 0, "what": "", "advice": ""}
+    for name, look in {
+        "raises": lambda given: 1 / 0,
+        "returns": lambda given: 3,
+        "renames": lambda given: Finding(**wrong),
+        "invents": lambda given: Finding(**{**wrong, "name": "invents", "severity": "fatal"}),
+    }.items():
+        fk.register_check(name, title="a check that fails", order=1)(look)
+    found = fk.audit(data, images=False, project=portraits / "work", progress=False)
+    assert {found[name].severity for name in ("raises", "returns", "renames", "invents")} == {"warning"}
+    assert found["raises"].what == "The check raises failed: ZeroDivisionError: division by zero."
+    assert found["raises"].advice == "Correct the check, which is from this session."
+    assert found["returns"].what == "The check returns returned int, which is no Finding."
+    assert "the name 'other'" in found["renames"].what
+    assert "the severity 'fatal'" in found["invents"].what
+    assert found["exact_duplicates"].of == 24
+
+
 def recipe(**more):
     settings = default_settings("whole_image")
     return make_recipes(["brightness"], settings, device="cpu", **more)["brightness:vectors"]
