@@ -104,7 +104,10 @@ def check_folds(folds: Sequence[Fold], labels: NDArray[Any], subjects: NDArray[A
         if not len(fold.test):
             raise FoldError(f"Fold {number} tests no face. Use fewer folds.")
         if not len(fold.train):
-            raise FoldError(f"Fold {number} trains on no face.")
+            raise FoldError(
+                f"Fold {number} trains on no face: all others are of subjects who are tested in it too, or"
+                " have no label. Use other folds."
+            )
         absent = np.setdiff1d(classes, labels[fold.train])
         if len(absent):
             raise FoldError(

@@ -135,7 +135,7 @@ class Estimator(BaseEstimator):
                 apart.
         """
         self.validate()
-        X, y = validate_data(self, X, y, dtype=np.float32, y_numeric=self.is_regression)
+        X, y = validate_data(self, X, y, dtype=np.float32, order="C", y_numeric=self.is_regression)
         if self.is_regression:
             y = y.astype(np.float64, copy=False)
             if len(y) and y.min() < 0:
@@ -169,7 +169,7 @@ class Estimator(BaseEstimator):
             ValueError: they are of another length than those learned from, or not finite.
         """
         check_is_fitted(self)
-        vectors: NDArray[np.float32] = validate_data(self, X, dtype=np.float32, reset=False)
+        vectors: NDArray[np.float32] = validate_data(self, X, dtype=np.float32, order="C", reset=False)
         return vectors
 
     def check_learned(self, unfitted: Any) -> None:

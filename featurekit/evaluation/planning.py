@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
 
-from featurekit.data.manifest import Manifest, is_measured, names_ethnicity
+from featurekit.data.manifest import COLUMNS, Manifest, is_measured, names_ethnicity
 from featurekit.data.targets import TARGETS, Target
 from featurekit.embeddings.index import Ledger
 from featurekit.errors import EngineError, ModelError, TargetError, UnknownNameError, WorkspaceError
@@ -170,7 +170,9 @@ def _targets(manifest: Manifest, names: Sequence[str] | None, ethnicity: bool) -
     else:
         wanted = [manifest.target_to_fit(name) for name in dict.fromkeys(names)]
     if not wanted:
-        raise TargetError("No usable row of the manifest has a label of age_group, gender or age.")
+        own = [str(name) for name in manifest.table.columns if name not in COLUMNS]
+        known = f" Name one of its own labels with --target: {', '.join(own)}." if own else ""
+        raise TargetError(f"No usable row of the data set has a label of age_group, gender or age.{known}")
     for target in wanted:
         if names_ethnicity(target.name) and not ethnicity:
             raise TargetError(

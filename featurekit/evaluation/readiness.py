@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from featurekit.data.manifest import Manifest
 from featurekit.data.splits import FoldSet
-from featurekit.data.targets import Target
+from featurekit.data.targets import TARGETS, Target
 from featurekit.errors import FeaturekitError, FoldError, TargetError
 from featurekit.estimators import check_training_labels
 from featurekit.networks import weights
@@ -103,6 +103,11 @@ def check_target(manifest: Manifest, folds: FoldSet, found: NDArray[np.bool_], t
         FoldError: a fold tests, or trains on, no face with a label.
         TargetError: there are not two classes to tell apart, or all years are equal.
     """
+    if target.is_regression and target.name not in TARGETS:
+        raise TargetError(
+            f"No class of {target.name} can be learned: each has too few subjects to be in every training"
+            " part. Group its labels into fewer classes, or choose another target."
+        )
     rows = np.flatnonzero(manifest.labelled(target) & found)
     if not len(rows):
         raise TargetError(f"No face that was found has a label of {target.name} that can be learned.")

@@ -120,7 +120,7 @@ class Run:
     @property
     def classifier_name(self) -> str:
         """What the classifier is called beside others: a tuned or changed one is another than as it comes."""
-        changes = [f"{name.replace('_', ' ')} {value}" for name, value in self.variation.items()]
+        changes = [f"{' '.join(re.split('_+', name))} {value}" for name, value in self.variation.items()]
         changes += ["tuned"] if self.tuned else []
         return f"{self.classifier} ({', '.join(changes)})" if changes else self.classifier
 

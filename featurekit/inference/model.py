@@ -157,9 +157,9 @@ class TrainedModel:
             kind = kind_of_saved(self.classifier)
         except UnknownNameError as error:
             raise ModelError(
-                f"{self.name} cannot be saved: '{self.classifier}' is a name of your own, so that nobody"
-                " could tell what a file of it may hold. Saved are registered models, and scikit-learn's"
-                " under the names of their classes."
+                f"{self.name} cannot be saved: '{self.classifier}' is neither a registered model nor a class"
+                " of scikit-learn whose files can be read again safely. fk.register_estimator registers a"
+                " model."
             ) from error
         file_name, facts, data = to_file(kind, self.estimator, self.name)
         content = ModelFile(

@@ -86,6 +86,29 @@ def test_missing_and_broken_images_are_rows_with_their_reason(people, portraits,
     assert X.statuses.value_counts().to_dict() == {"ok": 22, "missing_file": 1, "undecodable": 1}
 
 
+def test_columns_in_other_letters_are_the_labels_that_they_are_called_like(people, portraits, project):
+    table = people.rename(columns={"years": "Age", "sex": "Gender"})
+    data = fk.Dataset.from_frame(
+        table, images="file", labels=["Gender", "Age"], root=portraits / "photos", project=project
+    )
+    assert data.targets == ["gender", "age_group", "age"]
+
+
+@pytest.mark.parametrize(
+    ("frame", "options", "said"),
+    [
+        ([{"file": "a.jpg"}], {}, "The data must be a pandas DataFrame. Got list instead."),
+        (None, {"labels": [0]}, "0 must be the name of a column, a text. Got int instead."),
+        (None, {"subject": ["person"]}, "subject must be the name of a column, a text. Got list instead."),
+        (None, {"name": "a/b"}, "No comparison can be called 'a/b'"),
+    ],
+)
+def test_what_is_no_table_or_no_column_is_one_clear_error(people, portraits, project, frame, options, said):
+    how = {"images": "file", "root": portraits / "photos", "project": project, **options}
+    with pytest.raises(fk.FeaturekitError, match=re.escape(said)):
+        fk.Dataset.from_frame(people if frame is None else frame, **how)
+
+
 def test_a_frame_without_rows_and_a_folder_that_is_not_there_are_errors(people, portraits, project):
     with pytest.raises(ManifestError, match="the DataFrame has no rows"):
         fk.Dataset.from_frame(people.iloc[:0], images="file", root=portraits / "photos", project=project)
