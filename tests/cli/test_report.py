@@ -47,7 +47,7 @@ def test_two_comparisons_are_set_beside_each_other(featurekit, one_line, extract
     assert code == 0, errors
     assert "gender--mean_color--logistic_regression: no evidence of a difference" in output
     page = (tmp_path / "work" / "reports" / "july-against-june" / "report.md").read_text()
-    assert "2 of 2 runs have the same scores to the last digit" in page
+    assert "2 of 2 runs have exactly the same scores" in page
     one_line(
         featurekit("report", "--compare", "june", "august"), "There is no run in", "with runs: july, june"
     )
