@@ -187,7 +187,7 @@ def test_a_name_of_featurekits_cannot_be_taken(register):
         (lambda: fk.register_detector("d", about="")(np.sin), "Name a version, and change it"),
         (lambda: fk.register_check("c", title="", severity="fatal")(len), "Unknown severity 'fatal'"),
         (lambda: fk.register_estimator("a.b", LogisticRegression()), "'a.b' cannot be the name of a class"),
-        (lambda: fk.register_estimator("s", "svm"), "is no classifier and no regressor"),
+        (lambda: fk.register_estimator("s", "svm"), "is neither a classifier nor a regressor"),
         (lambda: fk.register_estimator("n", Needy), "cannot be made with its default parameters"),
     ],
 )
@@ -229,7 +229,7 @@ def test_a_class_and_a_function_are_estimators_too():
 
 def test_an_object_cannot_be_called_as_what_is_registered():
     fk.register_estimator("my_lr", LogisticRegression())
-    with pytest.raises(ModelError, match="that is a classifier of this session"):
+    with pytest.raises(ModelError, match="that is the name of a model of this session"):
         kind_of(Ridge(), "my_lr")
 
 

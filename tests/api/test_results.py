@@ -201,7 +201,7 @@ def test_parameters_are_compared_and_a_misspelt_one_is_an_error(data, X, how):
 
 def test_an_argument_without_effect_is_an_error_in_the_words_of_a_function(data, X, how):
     """The command line names options; here the same message names arguments."""
-    with pytest.raises(WorkspaceError, match=r"^tune has no effect.*e\.g\. model svm"):
+    with pytest.raises(WorkspaceError, match=r"^tune has no effect.*for example model svm"):
         fk.evaluate(data, X, "majority", target="gender", tune=True, **how)
     with pytest.raises(WorkspaceError, match=r"^features has no effect"):
         fk.evaluate(data, "mean_color", "majority", target="gender", **how)
@@ -245,7 +245,7 @@ def test_other_splits_than_those_saved_are_refused(data, X, how):
 
 def test_a_model_is_fitted_on_the_embeddings_that_it_was_evaluated_on(results, data, project):
     other = fk.embed(data, "pixels", detector="whole_image", project=project)
-    with pytest.raises(EmbeddingError, match="read vectors of mean_color that are not these"):
+    with pytest.raises(EmbeddingError, match="was evaluated on vectors of mean_color"):
         results.best("gender").fit(data, other)
 
 
@@ -268,10 +268,10 @@ def test_a_comparison_whose_data_set_is_gone_is_read_from_what_it_kept(results, 
 
 
 def test_a_folder_that_is_none_is_one_clear_error(tmp_path):
-    with pytest.raises(WorkspaceError, match="There is no run in"):
+    with pytest.raises(WorkspaceError, match="There are no runs in"):
         fk.load_results(tmp_path / "nowhere")
     (tmp_path / "work/reports/empty").mkdir(parents=True)
-    with pytest.raises(WorkspaceError, match="There is no run in"):
+    with pytest.raises(WorkspaceError, match="There are no runs in"):
         fk.load_results(tmp_path / "work/reports/empty")
 
 
