@@ -4,8 +4,8 @@
 
 resnet50 and vgg16 with UNTRAINED weights of a fixed seed, because the speed of a network does not depend
 on what it has learned: nothing here says how good a vector is. The plain loop and featurekit get the same
-file of weights and whole pictures of 224 × 224, and their vectors are compared. featurekit runs in fp32 and,
-where the processor multiplies in it, in bf16.
+file of weights and whole pictures of 224 × 224, and their vectors are compared. featurekit computes in fp32
+and, where the processor multiplies in it, in bf16.
 """
 
 import argparse

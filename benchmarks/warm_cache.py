@@ -42,7 +42,7 @@ def work(job: Mapping[str, Any]) -> dict[str, Any]:
         started = time.perf_counter()
         said = _ours.run_command(["extract", "--device", "cpu", *words], workspace.root)
         seconds = time.perf_counter() - started
-        n_read = int(said.partition("Read ")[2].partition(" pictures")[0].replace(",", ""))
+        n_read = int(said.partition("Read ")[2].partition(" images")[0].replace(",", ""))
         details = {"n_read": n_read}
     else:
         ledger = Ledger.load(workspace.cache / "extracted.json")

@@ -76,7 +76,7 @@ class MissingDecoderError(ImageError):
     """
 
     def __init__(self, kind: str, install: str) -> None:
-        super().__init__("unsupported_format", f"The file is {kind}, which needs one more library: {install}")
+        super().__init__("unsupported_format", f"The file is {kind}, which needs another library: {install}")
 
 
 class EngineError(FeaturekitError):

@@ -84,8 +84,8 @@ class ProjectFolder:
         shown = ", ".join(there[:5]) + (f" and {len(there) - 5} more" if len(there) > 5 else "")
         raise WorkspaceError(
             f"There is no model {path}"
-            + (f", and none of that name in {self.models}, which has {shown}." if there else ".")
-            + ("" if there else f" Fit one: featurekit fit. It is saved in {self.models}.")
+            + (f", and no model of that name is in {self.models}, which has {shown}." if there else ".")
+            + ("" if there else f" To fit one: featurekit fit. It is saved in {self.models}.")
         )
 
     @property
@@ -111,14 +111,19 @@ class ProjectFolder:
         """
         # One folder below reports/ and no other: whatever looks for comparisons looks there, purge first.
         if name in ("", ".", "..") or name.startswith(".") or any(sign in name for sign in "/\\"):
-            why = "it must be the name of one folder below reports/: not empty, no / or \\, no point in front"
+            why = (
+                "it must be the name of one folder below reports/, so it must not be empty, contain / or"
+                " \\, or start with a dot"
+            )
         elif not name.isprintable():
-            why = "it has signs that cannot be printed"
+            why = "it has characters that cannot be printed"
         elif len(os.fsencode(name)) > LONGEST_NAME:
             why = f"it has more than {LONGEST_NAME} bytes"
         else:
             return self.reports / name
-        raise WorkspaceError(f"No comparison can be called {name[:60]!r}: {why}. Example: --name faces-2026")
+        raise WorkspaceError(
+            f"{name[:60]!r} cannot be the name of a comparison: {why}. Example: --name faces-2026"
+        )
 
     def comparisons(self) -> list[Path]:
         """Return the folders of all comparisons, by name."""

@@ -239,12 +239,14 @@ class Registry(Generic[Member]):
             )
         if not isinstance(member.name, str) or not re.fullmatch(r"[A-Za-z][\w-]{0,99}", member.name):
             raise RegistrationError(
-                f"{member.name!r} cannot be the name of a {self.kind}: a name is a letter, followed by"
-                " letters, digits, _ or -."
+                f"{member.name!r} cannot be the name of a {self.kind}: a name must start with a letter,"
+                " followed by letters, digits, _ or -."
             )
         about = getattr(member, "about", "")
         if not isinstance(about, str) or len(about.splitlines()) > 1:
-            raise RegistrationError(f"What the {self.kind} {member.name} is about must be one line of text.")
+            raise RegistrationError(
+                f"The description of the {self.kind} {member.name} must be one line of text."
+            )
 
     def _check_free(self, name: str, origin: tuple[Package, str]) -> None:
         """Raise RegistrationError unless a name that is in use is the registering module's own."""
@@ -309,12 +311,12 @@ class Registry(Generic[Member]):
             self.add(loaded)
         elif not isinstance(loaded, (self._member, ModuleType)):
             return (
-                f"its entry point '{point.name}' of {self.group} names a {type(loaded).__name__}, which is"
-                f" neither a module nor a {self._member.__name__}"
+                f"its entry point '{point.name}' in {self.group} points to a {type(loaded).__name__}, which"
+                f" is neither a module nor a {self._member.__name__}"
             )
         # The module may have been imported before, by another of the package's entry points.
         if all(package != _package_of(point) for package, _ in self._origins.values()):
-            return f"its entry point '{point.name}' of {self.group} registers no {self.kind}"
+            return f"its entry point '{point.name}' in {self.group} does not register a {self.kind}"
         return ""
 
 

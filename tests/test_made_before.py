@@ -49,7 +49,7 @@ def test_an_extraction_of_before_is_not_computed_anew(featurekit, work):
     asked = ("--backbone", "mean_color", "--backbone", "dlib_age", "--detector", "whole_image")
     code, output, errors = featurekit("extract", *asked, "--precision", "fp32")
     assert code == 0, errors
-    assert "Read 0 pictures" in output
+    assert "Read 0 images" in output
     assert shards(work) == there
 
 

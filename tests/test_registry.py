@@ -104,7 +104,7 @@ BROKEN = {
     "registers two of one name": ("TOOLS.add(Tool('saw'))\nTOOLS.add(Tool('saw'))", "'saw' is taken"),
     "registers something else": ("TOOLS.add(3)", "an object of type int cannot be registered as a tool"),
     "registers no name": ("TOOLS.add(Tool('a saw'))", "'a saw' cannot be the name of a tool"),
-    "registers nothing": ("", "registers no tool"),
+    "registers nothing": ("", "does not register a tool"),
 }
 
 
@@ -127,7 +127,7 @@ def test_a_broken_package_is_one_line_that_names_it_and_stops_nothing_else(tools
 def test_an_entry_point_that_names_neither_a_module_nor_a_member_is_left_out(tools, install):
     install("plug_wrong", "def saw(): ...", "plug_wrong:saw")
     assert tools.names() == ["hammer"]
-    assert "names a function, which is neither a module nor a Tool" in str(problems()[0])
+    assert "points to a function, which is neither a module nor a Tool" in str(problems()[0])
 
 
 def test_another_entry_point_of_a_package_stands_where_one_is_broken(tools, install, tmp_path):

@@ -78,20 +78,25 @@ def test_a_name_that_is_no_folder_below_reports_is_refused_and_nothing_is_writte
     featurekit, workspace, command, name
 ):
     before = everything_in(workspace.root.parent)
-    refused(featurekit(*command, "--name", name), "No comparison can be called", "--name faces-2026")
+    refused(featurekit(*command, "--name", name), "cannot be the name of a comparison", "--name faces-2026")
     assert everything_in(workspace.root.parent) == before
 
 
 def test_a_comparison_with_itself_is_refused(featurekit, workspace):
     refused(
-        featurekit("report", "--compare", "table", "table"), "names table twice", "--compare EARLIER LATER"
+        featurekit("report", "--compare", "table", "table"),
+        "but table is given twice",
+        "--compare EARLIER LATER",
     )
-    refused(featurekit("report", "--compare", "table", "../table"), "No comparison can be called '../table'")
+    refused(
+        featurekit("report", "--compare", "table", "../table"),
+        "'../table' cannot be the name of a comparison",
+    )
 
 
 def test_a_network_that_is_joined_with_itself_is_refused(featurekit, workspace):
     got = featurekit(*FIT, "--features", "mean_color+mean_color")
-    refused(got, "mean_color:mean is joined with itself in 'mean_color+mean_color'", "Name it once.")
+    refused(got, "mean_color:mean is given twice in 'mean_color+mean_color'", "Give it once.")
 
 
 # ---------------------------------------------------------------- numbers
@@ -140,9 +145,7 @@ def test_a_run_file_that_is_none_is_named_with_what_to_do(featurekit, workspace,
 def test_a_copy_of_a_run_is_not_ranked_twice(featurekit, workspace):
     path = workspace.report("table") / "runs" / f"{REGRESSION}.json"
     shutil.copy(path, path.with_name("copy of it.json"))
-    refused(
-        featurekit("report"), "copy of it.json", f"both hold the run {REGRESSION}", "Delete the one that is"
-    )
+    refused(featurekit("report"), "copy of it.json", f"contain the same run, {REGRESSION}", "Delete the")
 
 
 @pytest.mark.parametrize(
@@ -151,14 +154,16 @@ def test_a_copy_of_a_run_is_not_ranked_twice(featurekit, workspace):
 def test_predictions_that_were_cut_off_are_named_with_what_to_do(featurekit, workspace, command):
     path = workspace.report("table") / "predictions" / f"{REGRESSION}.parquet"
     path.write_bytes(path.read_bytes()[:200])
-    refused(featurekit(*command), f"{path} holds no predictions", "Delete it, and fit again.")
+    refused(featurekit(*command), f"{path} contains no predictions", "Delete it, and fit the run again.")
 
 
 def test_predictions_that_were_cut_off_are_named_where_two_comparisons_are_compared(featurekit, workspace):
     path = workspace.report("later") / "predictions" / f"{REGRESSION}.parquet"
     shutil.copytree(workspace.report("table"), workspace.report("later"))
     path.write_bytes(path.read_bytes()[:200])
-    refused(featurekit("report", "--compare", "table", "later"), f"{path} holds no predictions", "Delete it")
+    refused(
+        featurekit("report", "--compare", "table", "later"), f"{path} contains no predictions", "Delete it"
+    )
 
 
 def test_an_ensemble_of_a_run_without_predictions_says_which_to_fit_again(featurekit, workspace):
@@ -179,10 +184,10 @@ def test_a_photograph_that_was_replaced_and_not_extracted_is_named_by_the_next_f
     Image.fromarray(np.zeros((48, 40, 3), np.uint8)).save(photographs / "s0_0.png")
     prepare_table()
     code, _, errors = featurekit(*FIT, "--no-models")
-    said = "note: 's0_0.png' has not been looked at since featurekit prepare: no part is taken in any fit."
-    assert (code, f"{said} Next: featurekit extract, then this again." in errors) == (0, True)
+    said = "note: 's0_0.png' has not been read since featurekit prepare."
+    assert (code, said in errors) == (0, True)
     assert featurekit("extract", "--backbone", "mean_color", "--detector", "whole_image")[0] == 0
-    assert "has not been looked at" not in featurekit(*FIT, "--no-models")[2]
+    assert "has not been read" not in featurekit(*FIT, "--no-models")[2]
 
 
 def test_a_table_with_fewer_people_sets_all_runs_apart_aloud_and_loses_nothing(
@@ -214,7 +219,7 @@ def test_an_ensemble_is_set_apart_when_a_member_was_fitted_again(featurekit, wor
     code, output, errors = featurekit("report")
     assert (code, "ensemble of" in output) == (0, False)
     assert (
-        f"is set apart: {BAYES} was fitted again since it was averaged. Average its members again:" in errors
+        f"is set apart: {BAYES} was fitted again after it was averaged. Average its members again:" in errors
     )
     assert f"featurekit ensemble {REGRESSION} {BAYES}" in errors
 
@@ -232,7 +237,7 @@ def test_predict_writes_over_no_file_that_is_not_its_own(featurekit, workspace, 
     before = there.read_bytes()
     command = ("predict", photographs / "s0_0.png", "--model", workspace.models / REGRESSION, "--output")
     refused(
-        featurekit(*command, there), f"{name} is there, and is no table of predictions: it would be lost."
+        featurekit(*command, there), f"{name} exists and is not a table of predictions, so it would be lost."
     )
     assert there.read_bytes() == before
     own = there.with_name(f"own{there.suffix}")
@@ -247,7 +252,7 @@ def test_exported_vectors_take_no_table_s_place_also_not_beside_them(featurekit,
     before = everything_in(folder)
     for name, taken in (("people.npy", "people.csv"), ("labels.parquet", "labels.parquet")):
         got = featurekit("cache", "export", "mean_color", folder / name)
-        refused(got, f"{taken} is there, and holds no exported vectors", "Name another file")
+        refused(got, f"{taken} exists and contains no exported vectors", "Give another file")
     assert everything_in(folder) == before
     for name in ("v.npy", "v.npy", "v.parquet", "v.parquet"):
         assert featurekit("cache", "export", "mean_color", folder / name)[0] == 0

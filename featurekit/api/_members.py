@@ -19,10 +19,9 @@ if TYPE_CHECKING:
     from featurekit.data.datasets import RawRows
     from featurekit.faces.detectors import Detection, FaceFinder
 
-# Options of the reader of tables that its messages advise, and that a data set of one's own does not have.
-_OPTIONS_OF_TABLES = re.compile(
-    r"; write one of these, or keep the column's words as .*| To leave the column out: --column .*"
-)
+# Advice of the reader of tables on an option that a data set of one's own does not have, as a part of a
+# sentence or as one of its own, and what follows it.
+_OPTIONS_OF_TABLES = re.compile(r"[;.] [^;.]*--column .*")
 
 
 def checked_dataset(name: str, read: Callable[..., Any], labels: Sequence[str]) -> "Callable[..., RawRows]":

@@ -85,8 +85,9 @@ class Dataset(Manifest):
         from featurekit.cache.file_index import FileIndex
         from featurekit.data.prepare import prepare_frame
 
-        columns, own = _columns(frame, images, labels, subject, fold, box)
         place = project_of(project)
+        place.folder.report(name)  # refuses a name that its comparison could not have
+        columns, own = _columns(frame, images, labels or (), subject, fold, box)
         named = frame.rename(columns={column: label for label, column in own.items()})
         index = FileIndex(place.folder.file_index)
         with index as files, shown(progress, "reading", "files") as told:
@@ -204,9 +205,22 @@ def _columns(
 
     A column that is not named is not read, even where it is called like one of the manifest's.
     """
+    if not isinstance(frame, pd.DataFrame):
+        raise ManifestError(f"The data must be a pandas DataFrame. Got {type(frame).__name__} instead.")
     if isinstance(labels, str):
         labels = [labels]
-    wanted = dict(labels) if isinstance(labels, Mapping) else {label: label for label in labels}
+    # A column that is called like one of the known labels, in any letters, is taken for it.
+    known = {"age": "age", "age_group": "age_group", "gender": "gender"}
+    wanted = (
+        dict(labels)
+        if isinstance(labels, Mapping)
+        else {known.get(str(label).casefold(), str(label)): label for label in labels}
+    )
+    for what, column in {"images": images, "subject": subject, "fold": fold, **wanted}.items():
+        if column is not None and not isinstance(column, str):
+            raise ManifestError(
+                f"{what} must be the name of a column, a text. Got {type(column).__name__} instead."
+            )
     columns = dict.fromkeys((*_NOT_READ, *_CORNERS), "")
     columns |= {"image_path": images, "subject_id": subject or "", "official_fold": fold or ""}
     if isinstance(box, str):

@@ -189,6 +189,11 @@ def embed(
     """
     from featurekit.evaluation.unused_options import unused_of_extract
 
+    if not isinstance(data, Manifest):
+        raise EmbeddingError(
+            "The data must come from fk.load_dataset or fk.Dataset.from_frame. Got"
+            f" {type(data).__name__} instead. fk.FaceEmbedder takes images themselves."
+        )
     place = project_of(project)
     names = _names(features)
     settings = default_settings(detector, choose, detector_weights)

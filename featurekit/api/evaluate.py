@@ -1,5 +1,6 @@
 """Models fitted and scored on splits that never share a subject."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,24 +10,26 @@ from featurekit.api.arguments import as_list, errors_in_arguments, threads_of
 from featurekit.api.embed import Embeddings, features_of, joined_ledger, short_name
 from featurekit.api.project import Project, project_of
 from featurekit.api.results import Results
-from featurekit.api.telling import Shown, note, say, shown
+from featurekit.api.telling import Shown, note, say, shown, warn
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.in_workspace import extract_into, some_ledger_of
 from featurekit.embeddings.index import Ledger
 from featurekit.errors import ModelError, WorkspaceError
-from featurekit.estimators import ClassifierKind, candidates
+from featurekit.estimators import ClassifierKind, candidates, fresh
 from featurekit.estimators.given import classifier_named, kind_of
 from featurekit.evaluation.again import saying_how_to_have_back
 from featurekit.evaluation.comparison import Comparison
 from featurekit.evaluation.planning import PIXELS, Plan, plan
+from featurekit.evaluation.provenance import as_parameters
 from featurekit.evaluation.readiness import RARE
-from featurekit.evaluation.results import Run
+from featurekit.evaluation.results import Run, run_name
 from featurekit.evaluation.unused_options import unused_options
-from featurekit.project import ProjectFolder
+from featurekit.project import ComparisonFolder, ProjectFolder
 from featurekit.registry import unknown
 
 _PIXELS = PIXELS.partition(":")[0]
+_LONGEST_CALL = 1000  # letters of the models in the record of a call
 
 
 def evaluate(
@@ -120,13 +123,14 @@ def evaluate(
         plans = plan(data, ledger, models=kinds, targets=targets, **asked)
         # Embeddings have to be given, whatever the models read; names of networks are a choice.
         chosen = features if isinstance(as_list(X)[0], str) else None
+        _tell_of_replaced(plans, folder)
         for text in unused_options(plans, tune=tune, device=device, **{**asked, "features": chosen}):
             note(text)
         how: dict[str, Any] = {"threads": threads, "tune": tune, "jobs": parallel_folds, "rare": rare}
         how["skip"] = target is None
         how["device"] = None if device == "auto" else device
         how["models_folder"] = place.folder.models if save_models else None
-        how["command"] = command or _call(features, kinds, targets, parameters, tune=tune)
+        how["command"] = command or _call(features, models, targets, parameters, tune=tune)
         runs = _run(comparison, plans, ledger, place.folder, progress, how)
     return Results(runs, folder, data, kinds={kind.name: kind for kind in kinds})
 
@@ -157,7 +161,7 @@ def _run(
 
 
 def ensemble(
-    results: Results, members: Sequence[str], *, weighted: bool = False, command: str | None = None
+    results: Results, members: str | Sequence[str], *, weighted: bool = False, command: str | None = None
 ) -> Results:
     """Average what models of a comparison said of each face, and score the mean beside them.
 
@@ -180,6 +184,7 @@ def ensemble(
     """
     from featurekit.evaluation.members import make_ensembles
 
+    members = as_list(members)
     if results.data is None:
         raise WorkspaceError("The data set of these results is not at hand, so nothing can be averaged.")
     call = f"fk.ensemble(results, {list(members)!r}{', weighted=True' if weighted else ''})"
@@ -267,9 +272,25 @@ def _with_pixels(ledger: Ledger, data: Manifest, place: Project, threads: int, p
     )
 
 
+def _tell_of_replaced(plans: Sequence[Plan], folder: Path) -> None:
+    """Note which runs of an estimator of somebody's are replaced by one with other parameters."""
+    for one in plans:
+        name = run_name(one.target.name, one.feature_name, one.kind.name, False, one.parameters)
+        path = ComparisonFolder(folder).run(name)
+        if not one.kind.is_given or not path.is_file():
+            continue
+        before = Run.load(path).parameters
+        now = as_parameters(fresh(one.kind, one.target, parameters=one.parameters).shown_parameters())
+        if any(before.get(key) != value for key, value in now.items() if key != "random_state"):
+            warn(
+                f"{name} is replaced: the earlier {one.kind.name} had other parameters. To keep both, give"
+                f" them names: models={{'{one.kind.name} 1': …, '{one.kind.name} 2': …}}"
+            )
+
+
 def _call(
     features: Sequence[str] | None,
-    kinds: Sequence[ClassifierKind],
+    models: Any,
     targets: Sequence[str] | None,
     parameters: Mapping[str, Any] | None,
     *,
@@ -277,7 +298,8 @@ def _call(
 ) -> str:
     """Return the call that made the runs, for their record."""
     parts = ["data", repr([short_name(one) for one in features] if features else None)]
-    parts.append(repr([kind.name for kind in kinds]))
+    # Estimators write themselves in several lines.
+    parts.append(re.sub(r"\s+", " ", repr(models))[:_LONGEST_CALL])
     if targets is not None:
         parts.append(f"target={list(targets)!r}")
     if parameters:

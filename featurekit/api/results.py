@@ -119,7 +119,10 @@ class Results:
             >>> results.frame()[["model", "accuracy", "accuracy_low"]]    # doctest: +SKIP
         """
         make = frames.scores_frame if long else frames.ranking_frame
-        return make(self._ranked(target), self.evidence)
+        ranked = self._ranked(target)
+        if not ranked:
+            warn("every run is set apart, so that nothing is ranked: results.apart says why")
+        return make(ranked, self.evidence)
 
     def differences(self, target: str | None = None) -> pd.DataFrame:
         """Return how every two models compare on the faces that both have read.
@@ -164,6 +167,11 @@ class Results:
         """
         name = one_target(self.runs, target)
         runs = [run_named(self.runs, model, name)] if model is not None else self._ranked(name)
+        if not runs:
+            raise WorkspaceError(
+                f"Every run of {name} is set apart, so there is nothing to compare: results.apart says why."
+                " To see the predictions of one of them, name it."
+            )
         tables = []
         for run in runs:
             path = ComparisonFolder(self.folder).prediction(run.name)
@@ -412,6 +420,7 @@ def load_results(folder: str | Path) -> Results:
         >>> fk.load_results("reports/utkface-builtin").frame()    # doctest: +SKIP
     """
     place = Path(folder)
+    place = place if place.name else place.absolute()
     return Results(some_runs(place), place, _data_of(place))
 
 

@@ -15,6 +15,7 @@ from featurekit.ops.mlflow import Logged
 from featurekit.ops.purge import Purged
 from featurekit.ops.verify import Verification
 from featurekit.project import ComparisonFolder
+from featurekit.registry import unknown
 
 
 def audit(
@@ -60,6 +61,8 @@ def audit(
 
     place, threads = project_of(project), threads_of(n_jobs)
     manifest = manifest_of(place) if data is None else data
+    if name is not None and name not in place.comparisons and place.comparisons:
+        raise WorkspaceError(unknown("comparison", name, place.comparisons))
     name = name or manifest.name
     with errors_in_arguments():
         at_hand = look_up(

@@ -151,7 +151,7 @@ class FileIndex:
                 self._commit()
             try:
                 if self._database is None:
-                    raise sqlite3.OperationalError("it is in use, or is not ours to write")
+                    raise sqlite3.OperationalError("it is in use, or there is no permission to write it")
                 self._database.execute("PRAGMA temp_store = MEMORY")
                 self._database.execute("CREATE TEMP TABLE IF NOT EXISTS given (name PRIMARY KEY)")
                 with self._database:
@@ -160,8 +160,8 @@ class FileIndex:
                 yield self._database
             except sqlite3.Error as error:
                 raise StoreError(
-                    f"Cannot change {self._path}: {error}. End whatever else runs in this workspace, or"
-                    " delete the file: it is made again."
+                    f"Cannot change {self._path}: {error}. Stop all other programs that use this workspace,"
+                    " or delete the file, which is then made again."
                 ) from error
 
     def close(self) -> None:

@@ -38,5 +38,7 @@ def _columns_of(storage: Storage, shard: Shard, rows: NDArray[np.intp]) -> dict[
             try:
                 read_rows(file, column, rows, columns[name], np.arange(len(rows)))
             except DamagedError as damage:
-                raise StoreError(f"{shard.path} {damage}. Put it aside: featurekit cache verify") from damage
+                raise StoreError(
+                    f"{shard.path} {damage}. To move it aside: featurekit cache verify"
+                ) from damage
     return columns

@@ -33,7 +33,7 @@ def wrong_recipe(storage: Storage, folder: Path, key: str) -> str:
         return f"cannot be read: {error.strerror or error}"
     except (ValueError, TypeError, StoreError):
         return "is damaged"
-    return "" if found.startswith(key) else f"is of another recipe ({found[:16]})"
+    return "" if found.startswith(key) else f"belongs to another recipe ({found[:16]})"
 
 
 def recipe_of(storage: Storage, folder: Path, shards: Sequence[Shard]) -> Mapping[str, Any]:

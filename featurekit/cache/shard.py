@@ -106,12 +106,12 @@ def open_shard(storage: Storage, path: Path, kind: str, key: str, *, hashed: boo
     try:
         with storage.open(path) as (file, signature):
             if hashed and hash_of(file) != path.stem:
-                raise DamagedError("is not what was written: its hash is not its name")
+                raise DamagedError("has changed since it was written: its hash is not that in its name")
             file.seek(0)
             start = file.read(8)
             length = int.from_bytes(start, "little")
             if len(start) < 8 or length > signature[0]:
-                raise DamagedError("is no safetensors file")
+                raise DamagedError("is not a safetensors file")
             header = start + file.read(length)
             shard = _parse_shard(path, signature, header, signature[0], file)
     except FileNotFoundError:
@@ -143,7 +143,7 @@ def _parse_shard(
         entries = json.loads(header[8:first])
         said = json.loads(entries.pop("__metadata__")["featurekit"])
         if said["version"] != STORE_VERSION:
-            raise DamagedError(f"was written by version {said['version']} of the store")
+            raise DamagedError(f"was written by version {said['version']} of the cache")
         n_rows = int(entries[ROW_KEY]["shape"][0])
         columns, end = {}, first
         for name, entry in entries.items():
@@ -158,9 +158,9 @@ def _parse_shard(
         recipe_key(recipe)  # refuses what no recipe can be
         str(said["kind"])
     except (ValueError, KeyError, TypeError, AttributeError, StoreError) as error:
-        raise DamagedError(f"is no shard of featurekit: {error}") from error
+        raise DamagedError(f"is not a featurekit cache file: {error}") from error
     if end != size or (keys.dtype, keys.shape) != (DTYPES["U8"], (32,)):
-        raise DamagedError("is no shard of featurekit: its size is not what its header says")
+        raise DamagedError("is not a featurekit cache file: its size differs from that in its header")
     data = header[keys.start : keys.start + 32 * n_rows]
     if file:
         file.seek(keys.start)

@@ -140,7 +140,7 @@ class Shelf:
                 self.refresh()
             except OSError as error:
                 raise StoreError(f"Cannot read {self.folder}: {error.strerror or error}.") from error
-        raise StoreError(f"The shards of {self.folder} change while they are read. Try again.")
+        raise StoreError(f"The cache files of {self.folder} were changed while they were read. Try again.")
 
     @in_one_line
     def refresh(self) -> None:
@@ -204,7 +204,7 @@ class Shelf:
                 raise StoreError(f"A column must not be called {ROW_KEY}.")
             if array.dtype.newbyteorder("<") not in DTYPES.values():
                 raise StoreError(
-                    f"Column {name} is {array.dtype}, but must hold numbers of 8 to 64 bits or booleans."
+                    f"Column {name} is {array.dtype}, but it must hold numbers of 8 to 64 bits, or booleans."
                 )
             if array.ndim == 0 or len(array) != n_rows:
                 raise StoreError(f"Column {name} has shape {array.shape} for {n_rows} rows.")
@@ -225,15 +225,16 @@ class Shelf:
             if (at < 0).any():
                 row = int(np.argmax(at < 0))
                 raise StoreError(
-                    f"Row {row} ({hex_of(keys[row])}) is not on the shelf {self.folder}"
-                    f" ({np.count_nonzero(at < 0)} of {len(at)} are not). Extract again."
+                    f"Row {row} ({hex_of(keys[row])}) is not in the cache of {self.folder}"
+                    f" ({np.count_nonzero(at < 0)} of {len(at)} rows are missing). Run featurekit extract"
+                    " again."
                 )
             shard_of, row_of, shards = self._shard_of[at], self._row_of[at], self._shards
             known = self.columns()
         names = list(known) if columns is None else list(columns)
         strange = sorted(set(names) - set(known))
         if strange:
-            raise StoreError(f"No columns {strange} on the shelf {self.folder}. Known: {sorted(known)}.")
+            raise StoreError(f"The cache of {self.folder} has no columns {strange}. It has: {sorted(known)}.")
         answer = {name: np.empty((len(keys), *known[name][1]), known[name][0]) for name in names}
         order = np.lexsort((row_of, shard_of))
         for positions in np.split(order, np.flatnonzero(np.diff(shard_of[order])) + 1):
@@ -245,7 +246,7 @@ class Shelf:
                     column = shard.columns.get(name)
                     if column is None or (column.dtype, column.shape) != known[name]:
                         raise StoreError(
-                            f"Column {name} of {shard.path} is not that of {shards[0].path.name}."
+                            f"Column {name} of {shard.path} differs from that of {shards[0].path.name}."
                             f" {_REMOVE.format(key=self.folder.name)}"
                         )
                     read_rows(file, column, row_of[positions], answer[name], positions)

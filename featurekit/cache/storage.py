@@ -176,6 +176,6 @@ def make_private_folder(folder: Path) -> None:
     try:
         make_folder(folder, 0o700)
         if not folder.is_dir():
-            raise StoreError(f"{folder} is not a folder. Move it away or choose another place.")
+            raise StoreError(f"{folder} is not a folder. Move it away, or choose another folder.")
     except OSError as error:
-        raise StoreError(f"Cannot make {folder}: {error.strerror or error}.") from error
+        raise StoreError(f"Cannot create {folder}: {error.strerror or error}.") from error

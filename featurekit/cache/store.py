@@ -115,12 +115,15 @@ class Store:
             StoreError: the shelf's folder says that it belongs to another recipe.
         """
         if not re.fullmatch(r"[a-z][a-z0-9_]*", kind):
-            raise StoreError(f"'{kind}' cannot name a kind of shelf: small letters, digits and _ only.")
+            raise StoreError(
+                f"'{kind}' cannot be the name of a kind of cache entry: use only lower-case letters, digits"
+                " and _."
+            )
         key = recipe_key(recipe)
         folder = self.root / kind / key[:16]
         wrong = wrong_recipe(self._storage, folder, key)
         if wrong:
-            raise StoreError(f"{folder / RECIPE_FILE} {wrong}. Repair it: featurekit cache verify")
+            raise StoreError(f"{folder / RECIPE_FILE} {wrong}. To repair it: featurekit cache verify")
         if folder in self._shelves:
             self._shelves[folder].refresh()
         else:
@@ -197,7 +200,7 @@ class Store:
         strange = [key for key in (*drop, *(keep or ())) if key[:16] not in known]
         if strange:
             raise StoreError(
-                f"No shelf has the key {strange[0]}. Known: {', '.join(sorted(known)) or 'none'}."
+                f"The cache has no key {strange[0]}. Its keys are: {', '.join(sorted(known)) or 'none'}."
             )
         dropped = {key[:16] for key in drop}
         if keep is not None:
@@ -254,7 +257,7 @@ class Store:
             except FileNotFoundError:
                 continue
             except DamagedError as damage:
-                raise StoreError(f"{path} {damage}. Put it aside: featurekit cache verify") from damage
+                raise StoreError(f"{path} {damage}. To move it aside: featurekit cache verify") from damage
 
     def _folders(self) -> list[Path]:
         return [

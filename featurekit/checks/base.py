@@ -23,7 +23,7 @@ from featurekit.findings import Finding, Severity
 from featurekit.progress import Progress
 from featurekit.registry import Registry
 
-NO_FOLDS = "Next: featurekit fit, which deals folds."
+NO_FOLDS = "Next: featurekit fit, which makes folds."
 AT_ONCE = 20_000_000  # numbers of one piece of a large product
 
 

@@ -14,7 +14,7 @@ MUCH_APART = 5.0  # points by which a class's share of a fold may differ before 
 def look(given: Given) -> Finding:
     """Compare the shares of the classes in each fold with those over all folds."""
     if given.folds is None:
-        return lacking(NAME, "Without folds there are no shares to compare.", NO_FOLDS)
+        return lacking(NAME, "There are no folds yet, so class shares cannot be compared.", NO_FOLDS)
     details: dict[str, dict[str, float]] = {}
     rare, n_classes = 0, 0
     worst = (0.0, "", 0)
@@ -43,12 +43,13 @@ def look(given: Given) -> Finding:
             if abs(apart[worst_here]) > abs(worst[0]):
                 worst = (float(apart[worst_here]), f"{target.name} {label}", int(numbers[worst_here]))
     if not n_classes:
-        return lacking(NAME, "No tested face has a label of a class.", "")
+        return lacking(NAME, "No test face has a class label.", "")
     what = "Every fold has the same share of every class."
     if worst[1]:
         what = (
-            f"No class's share of a fold is more than {abs(worst[0]):.1f} points off its share of all faces"
-            f" ({worst[1]} in fold {worst[2]})."
+            "In no fold does the share of a class differ from its share of all faces by more than"
+            f" {abs(worst[0]):.1f} percentage points (the largest difference is that of {worst[1]} in fold"
+            f" {worst[2]})."
         )
     if rare:
         what += f" {rare} of {n_classes} classes have fewer than {FEWEST_TESTED} faces in a test part."
@@ -59,13 +60,13 @@ def look(given: Given) -> Finding:
         count=rare,
         of=n_classes,
         what=what,
-        advice="Use fewer folds, or read no score of these classes fold by fold."
+        advice="Use fewer folds, or do not interpret the scores of these classes in single folds."
         if rare
-        else "Read the spread over folds with that in mind: folds are not equally hard."
+        else "Keep this in mind when you compare folds: they are not equally difficult."
         if apart_much
         else "",
         details=details,
     )
 
 
-CHECKS.add(Check(NAME, "classes dealt unevenly", "warning", 80, look))
+CHECKS.add(Check(NAME, "classes distributed unevenly over the folds", "warning", 80, look))

@@ -26,10 +26,14 @@ def look(given: Given) -> Finding:
         what = f"No two of {n_rows:,} files are identical."
     else:
         what = (
-            f"{n_repeated:,} of {n_rows:,} rows ({n_repeated / n_rows:.1%}) stand in"
-            f" {counted(n_groups, 'group', 'groups')} of identical files; {left.sum():,} of them are used, "
-            + (f"and {counted(n_across, 'group is', 'groups are')} in several folds." if n_across else "")
-            + ("" if n_across or not doubled.any() else "several of one group, none in two folds.")
+            f"{n_repeated:,} of {n_rows:,} rows ({n_repeated / n_rows:.1%}) are in"
+            f" {counted(n_groups, 'group', 'groups')} of identical files. {left.sum():,} of them are used, "
+            + (f"and {counted(n_across, 'group is', 'groups are')} are in several folds." if n_across else "")
+            + (
+                ""
+                if n_across or not doubled.any()
+                else "several of them in one group, but never in two folds."
+            )
             + ("" if doubled.any() else "one of a group.")
         )
     return Finding(
@@ -38,7 +42,10 @@ def look(given: Given) -> Finding:
         count=n_repeated,
         of=n_rows,
         what=what,
-        advice="Run featurekit prepare again, which keeps one of them, and featurekit fit --new-folds."
+        advice=(
+            "Run featurekit prepare again, which keeps one image of each group, and then featurekit fit"
+            " --new-folds."
+        )
         if doubled.any()
         else "",
         details={"groups": {"all": float(n_groups), "across folds": float(n_across)}} if n_groups else {},

@@ -18,7 +18,7 @@ def look(given: Given) -> Finding:
     }
     content = given.manifest.table["content"].to_numpy(dtype=str)
     if pd.Series(content[usable & (content != "")]).duplicated().any():
-        columns["photograph (content)"] = content  # several faces of one file, told apart by their boxes
+        columns["image (content)"] = content  # several faces of one file, told apart by their boxes
     columns = {
         column: ids for column, ids in columns.items() if len(np.unique(ids[usable & (ids != "")])) > 1
     }
@@ -28,11 +28,11 @@ def look(given: Given) -> Finding:
             severity="ok",
             count=0,
             of=int(usable.sum()),
-            what="The manifest has no further column that names users, photographs or the like.",
+            what="The manifest has no other column that identifies users, images, albums or the like.",
         )
     listed = ", ".join(columns)
     if given.folds is None:
-        return lacking(NAME, f"The manifest names {listed}, and there are no folds yet.", NO_FOLDS)
+        return lacking(NAME, f"The manifest has {listed}, but there are no folds yet.", NO_FOLDS)
     details, concerned = {}, np.zeros(len(usable), bool)
     for column, ids in columns.items():
         crossing = given.across(ids)
@@ -51,9 +51,10 @@ def look(given: Given) -> Finding:
         severity="warning" if concerned.any() else "ok",
         count=int(concerned.sum()),
         of=int(usable.sum()),
-        what=f"Tested in more than one fold are {said}.",
-        advice="Faces of one album or photograph have light, place and often family in common; if that should"
-        " not be learned, name that column as the subject_id and prepare again."
+        what=f"These are tested in more than one fold: {said}.",
+        advice="Faces in one album or image often share light, place and family. If the models should not"
+        " learn"
+        " this, use that column as the subject_id and run featurekit prepare again."
         if concerned.any()
         else "",
         details=details,
@@ -61,4 +62,4 @@ def look(given: Given) -> Finding:
     )
 
 
-CHECKS.add(Check(NAME, "users, photographs and the like on both sides", "warning", 20, look))
+CHECKS.add(Check(NAME, "users, images or albums on both sides of a fold", "warning", 20, look))

@@ -29,14 +29,16 @@ def look(given: Given) -> Finding:
             severity="ok",
             count=0,
             of=0,
-            what="What a random split would have scored instead cannot be computed: as far as the data set"
-            " says, no two faces are one person's.",
+            what="The score of a random split cannot be computed, because according to the data set no two"
+            " faces show the same subject.",
         )
     if given.folds is None:
-        return lacking(NAME, "Without folds there is nothing to compare a random split with.", NO_FOLDS)
+        return lacking(
+            NAME, "There are no folds yet, so there is no score to compare a random split with.", NO_FOLDS
+        )
     if embeddings is None:
         return lacking(
-            NAME, "No vectors are at hand to score a random split with.", "Next: featurekit extract."
+            NAME, "There are no vectors yet, so a random split cannot be scored.", "Next: featurekit extract."
         )
     here = np.flatnonzero(given.numbers[embeddings.rows] >= 0)
     kept = here[_some_persons(given.manifest.subjects[embeddings.rows[here]], given.seed)]
@@ -70,9 +72,11 @@ def look(given: Given) -> Finding:
         count=n_subjects,
         of=int(usable.sum()),
         what=f"A random split would have scored {' and '.join(said)} (logistic_regression on"
-        f" {feature_name(embeddings)}{drawn}), as {n_subjects:,} persons are on {usable.sum():,} faces."
-        + (f" Not scored: {' '.join(failed)}" if failed else ""),
-        advice="Compare with no score of a split that did not keep persons apart." if most >= 0.005 else "",
+        f" {feature_name(embeddings)}{drawn}), because there are {n_subjects:,} subjects for"
+        f" {usable.sum():,} faces." + (f" Not scored: {' '.join(failed)}" if failed else ""),
+        advice="Do not compare these scores with results of others whose split did not keep subjects apart."
+        if most >= 0.005
+        else "",
         details=details,
     )
 
@@ -111,7 +115,7 @@ def _scores(
     y = target.encode(list(labels))
     n_rarest = np.bincount(y)[np.unique(y)].min()
     if n_rarest < len(folds):
-        raise FoldError(f"A class has {n_rarest} faces, fewer than there are folds.")
+        raise FoldError(f"A class has {n_rarest} faces, which is fewer than the number of folds.")
     dealer = StratifiedKFold(len(folds), shuffle=True, random_state=given.seed)
     at_random = [Fold(train, test) for train, test in dealer.split(y, y)]
     exact = []
@@ -140,4 +144,4 @@ def _some_persons(subjects: NDArray[np.str_], seed: int) -> NDArray[np.intp]:
     return np.flatnonzero(np.isin(codes, chosen))
 
 
-CHECKS.add(Check(NAME, "what a random split would have scored", "note", 90, look))
+CHECKS.add(Check(NAME, "score of a random split", "note", 90, look))

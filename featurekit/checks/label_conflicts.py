@@ -29,14 +29,14 @@ def look(given: Given) -> Finding:
             details[label] = {"groups": float(n)}
     n_groups, n_conflicting = groups.nunique(), groups[conflicting].nunique()
     said = ", ".join(f"{one['groups']:.0f} in {label}" for label, one in details.items())
-    what = f"The labels of {n_groups:,} groups of identical files agree."
+    what = f"In all {n_groups:,} groups of identical files, the labels agree."
     if not n_groups:
-        what = "No two files are identical, so that no labels contradict each other there."
+        what = "No two files are identical, so no labels can contradict each other."
     elif n_conflicting:
         what = (
             f"In {n_conflicting:,} of {n_groups:,} groups of identical files"
-            f" ({n_conflicting / n_groups:.0%}) labels differ{f' ({said})' if said else ''}; "
-            + ("such rows are used." if used.any() else "none of these rows is used.")
+            f" ({n_conflicting / n_groups:.0%}) the labels differ{(f' ({said})' if said else '')}; "
+            + ("these rows are used." if used.any() else "none of these rows is used.")
         )
     return Finding(
         name=NAME,
@@ -45,7 +45,10 @@ def look(given: Given) -> Finding:
         of=n_groups,
         what=what,
         advice=("Run featurekit prepare again, which leaves them out. " if used.any() else "")
-        + "Labels that differ for the same bytes show how reliable others are: correct them at the source."
+        + (
+            "Identical images with different labels show how reliable the other labels are. Correct them"
+            " in the data set."
+        )
         if n_conflicting
         else "",
         details=details,

@@ -27,13 +27,13 @@ def look(given: Given) -> Finding:
     if not best:
         return lacking(
             NAME,
-            "No predictions with probabilities are at hand to find wrong labels by.",
+            "There are no predictions with probabilities yet, which are needed to find wrong labels.",
             "Next: featurekit fit.",
         )
     suspected = [_suspected(given.predictions[run], target) for _, run, target in best]
     said = [
-        f"{one.n_suspect:,} of {one.n_faces:,} labels of {target.name} are suspect{one.beside}, by {run},"
-        f" which agrees with {exact:.1%} of them"
+        f"{one.n_suspect:,} of {one.n_faces:,} labels of {target.name} are suspicious{one.beside},"
+        f" according to {run}, which agrees with {exact:.1%} of them"
         for one, (exact, run, target) in zip(suspected, best, strict=True)
     ]
     everybody = {face for _, run, _ in best for face in given.predictions[run]["face_id"]}
@@ -45,8 +45,9 @@ def look(given: Given) -> Finding:
         count=len(rows),
         of=len(everybody),
         what="; ".join(said) + ".",
-        advice="Look at them, most suspect first (audit_rows.csv), and correct labels that are wrong; hard"
-        " faces are among them, so drop none unseen."
+        advice="Check them, starting with the most suspicious (audit_rows.csv), and correct the labels"
+        " that are"
+        " wrong. Some are only difficult faces, so look at each before you remove it."
         if rows
         else "",
         details={name: numbers for one in suspected for name, numbers in one.details.items()},
@@ -132,4 +133,4 @@ def suspects(true: NDArray[np.intp], proba: NDArray[np.float64]) -> NDArray[np.i
     return found
 
 
-CHECKS.add(Check(NAME, "labels that are read as others", "warning", 70, look))
+CHECKS.add(Check(NAME, "labels that models disagree with", "warning", 70, look))

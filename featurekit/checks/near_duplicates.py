@@ -69,12 +69,10 @@ def _n_differing(keys: NDArray[np.str_], labels: NDArray[np.str_], which: NDArra
 def look(given: Given) -> Finding:
     """Look for pictures that are the same but for their encoding, size, colours or a mark across them."""
     if not given.pictures:
-        return lacking(
-            NAME, "The pictures were not looked at.", "Next: featurekit audit without --no-pictures."
-        )
+        return lacking(NAME, "The images were not read.", "Next: featurekit audit without --no-pictures.")
     has_picture = given.manifest.usable & (given.manifest.table["content"] != "").to_numpy()
     if not has_picture.any():
-        return lacking(NAME, "No usable row has a picture that can be read.", "Next: featurekit prepare.")
+        return lacking(NAME, "No usable row has an image that can be read.", "Next: featurekit prepare.")
     n_faces = int(has_picture.sum())
     root = given.manifest.root
     if not any((root / path).exists() for path in given.manifest.table["image_path"][has_picture]):
@@ -83,8 +81,8 @@ def look(given: Given) -> Finding:
             severity="warning",
             count=0,
             of=n_faces,
-            what=f"Nothing was looked at: none of the {n_faces:,} photographs is below {root} any more.",
-            advice="Put the folder back, or run featurekit prepare on its new place.",
+            what=f"No image was read, because none of the {n_faces:,} images is below {root} any more.",
+            advice="Move the folder back, or run featurekit prepare on its new location.",
         )
     alike = _alike(given, has_picture)
     concerned, across = alike.keys != "", given.across(alike.keys)
@@ -117,10 +115,10 @@ def _what(
     n_groups, n_across = (len(np.unique(alike.keys[which])) for which in (concerned, across))
     said = ", ".join(f"{n:,} by {label.replace('_', ' ')}" for label, n in differing.items() if n)
     what = [
-        f"{concerned.sum():,} of {n_faces:,} faces stand in {counted(n_groups, 'group', 'groups')} of"
-        " near duplicates: the same photograph in another encoding, size or colour."
+        f"{concerned.sum():,} of {n_faces:,} faces are in {counted(n_groups, 'group', 'groups')} of"
+        " near-duplicates: the same image with another encoding, size or colour."
         if n_groups
-        else f"No two of {alike.n_pictures - alike.n_unseen:,} pictures are near duplicates."
+        else f"No two of {alike.n_pictures - alike.n_unseen:,} images are near-duplicates."
     ]
     if n_groups and given.folds is not None:
         what.append(
@@ -131,22 +129,24 @@ def _what(
     if said:
         what.append(f"Groups whose labels differ: {said}.")
     if alike.n_unseen:
-        pictures = counted(alike.n_unseen, "picture", "pictures")
-        what.append(f"{pictures} could not be compared: unreadable, or too plain.")
+        pictures = counted(alike.n_unseen, "image", "images")
+        what.append(
+            f"{pictures} could not be compared, because they cannot be read or have too little detail."
+        )
     if alike.n_cut:
         what.append(
-            f"{alike.n_cut:,} pictures have a part of the hash in common with more than {MOST_IN_COMMON:,}"
-            f" others, and were compared with the next {NEXT_ONLY} of them only."
+            f"{alike.n_cut:,} images share a part of their hash with more than {MOST_IN_COMMON:,} others,"
+            f" and were compared with the next {NEXT_ONLY} of them only."
         )
     return " ".join(what)
 
 
 def _advice(given: Given) -> str:
     advice = (
-        "Give the faces of a group one subject_id, or keep one of them, and prepare again;"
-        " audit_rows.csv names them, group by group."
+        "Give all faces of a group the same subject_id, or keep only one of them, and run featurekit"
+        " prepare again. audit_rows.csv lists the groups."
     )
     return f"{advice} {NO_FOLDS}" if given.folds is None else advice
 
 
-CHECKS.add(Check(NAME, "nearly identical pictures", "warning", 50, look))
+CHECKS.add(Check(NAME, "nearly identical images", "warning", 50, look))

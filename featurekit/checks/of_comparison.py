@@ -67,14 +67,14 @@ def look_up(
     folds = _folds(folder, manifest, say)
     if threads and not pictures:
         raise WorkspaceError(
-            "--threads has no effect with --no-pictures: only pictures are read by several threads. Leave it"
-            " out."
+            "--threads has no effect with --no-pictures, because only the reading of images uses several"
+            " threads. Leave it out."
         )
     embeddings = vectors_for(manifest, ledger_of(workspace), Store(workspace.cache), features)
     if seed is not None and embeddings is None:
         raise WorkspaceError(
-            "--seed has no effect: chance has a part only in checks that need vectors, and there are none."
-            " Next: featurekit extract; or leave it out."
+            "--seed has no effect: only checks of vectors use random numbers, and there are no vectors."
+            " Run featurekit extract first, or leave --seed out."
         )
     return AtHand(folds, embeddings, _predictions(folder, manifest, say))
 
@@ -84,9 +84,9 @@ def _folds(folder: Path, manifest: Manifest, say: Callable[[str], None]) -> Fold
         if ComparisonFolder(folder).folds.is_file():
             return Comparison.open(folder, manifest).folds
         folds = make_fold_set(folder.name, manifest)
-        say("No folds are saved yet: looking at those that featurekit fit would deal.")
+        say("There are no saved folds yet. The audit uses the folds that featurekit fit would make.")
     except FoldError as error:
-        say(f"warning: no folds to look at: {error}")
+        say(f"warning: there are no folds to check: {error}")
         return None
     return folds
 

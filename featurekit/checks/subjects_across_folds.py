@@ -18,12 +18,14 @@ def look(given: Given) -> Finding:
     # What prepare calls the one person of identical files begins with "row:".
     is_named = (named != "") & ~np.char.startswith(named, "row:")
     nobody = (
-        "" if is_named.any() else " The data set names no persons: each face counts as a person of its own."
+        ""
+        if is_named.any()
+        else " The data set has no subjects, so each face counts as a subject of its own."
     )
     if given.folds is None:
         return lacking(
             NAME,
-            f"There are {n_subjects:,} persons on {len(rows):,} faces, and no folds yet.{nobody}",
+            f"There are {n_subjects:,} subjects with {len(rows):,} faces, and no folds yet.{nobody}",
             NO_FOLDS,
         )
     crossing = given.across(subjects)
@@ -35,13 +37,15 @@ def look(given: Given) -> Finding:
             severity="error" if made else "warning",
             count=n_crossing,
             of=n_subjects,
-            what=f"{counted(n_crossing, 'person', 'persons')} of {n_subjects:,}, on {crossing.sum():,} faces,"
+            what=f"{counted(n_crossing, 'subject', 'subjects')} of {n_subjects:,}, on {crossing.sum():,}"
+            " faces,"
             f" {'is' if n_crossing == 1 else 'are'} tested in more than one fold.",
-            advice="Deal the folds anew: featurekit fit --new-folds."
+            advice="Make new folds: featurekit fit --new-folds."
             if made
-            else "The data set's own folds are kept: featurekit fit leaves such a person out of the training"
-            " part of every fold that tests her, so that scores hold, but are not those of others who"
-            " did not.",
+            else "The folds of the data set are kept. featurekit fit leaves such a subject out of the"
+            " training"
+            " part of every fold that tests it, so the scores are valid, but they cannot be compared with"
+            " results of others who did not do this.",
             rows=given.ids_by(subjects, crossing),
         )
     return Finding(
@@ -49,13 +53,13 @@ def look(given: Given) -> Finding:
         severity="note" if nobody else "ok",
         count=0,
         of=n_subjects,
-        what=f"None of the {n_subjects:,} persons on {len(rows):,} faces is tested in more than one"
+        what=f"None of the {n_subjects:,} subjects with {len(rows):,} faces is tested in more than one"
         f" fold.{nobody}",
-        advice="Pictures of one person can then be on both sides: look at near_duplicates and"
-        " suspiciously_close, and name the persons (subject_id) if they are known."
+        advice="Images of one person can then be on both sides of a fold. See near_duplicates and"
+        " suspiciously_close, and give the subjects (subject_id) if they are known."
         if nobody
         else "",
     )
 
 
-CHECKS.add(Check(NAME, "persons on both sides", "error", 10, look))
+CHECKS.add(Check(NAME, "subjects on both sides of a fold", "error", 10, look))

@@ -24,16 +24,20 @@ def look(given: Given) -> Finding:
     """Look for tested faces that a training face is much closer to than strangers are."""
     embeddings = given.embeddings
     if given.folds is None:
-        return lacking(NAME, "Without folds there is no training face to be close to.", NO_FOLDS)
+        return lacking(
+            NAME, "There are no folds yet, so there are no training faces to compare with.", NO_FOLDS
+        )
     if embeddings is None:
         return lacking(
-            NAME, "No vectors are at hand to look for close faces in.", "Next: featurekit extract."
+            NAME,
+            "There are no vectors yet in which close faces could be searched.",
+            "Next: featurekit extract.",
         )
     of = feature_name(embeddings)
     if embeddings.vectors.dtype.kind != "f" or embeddings.vectors.shape[1] < FEWEST_NUMBERS:
         return lacking(
             NAME,
-            f"{of} does not tell faces apart: it takes at least {FEWEST_NUMBERS} numbers of a network.",
+            f"{of} cannot tell faces apart: this check needs at least {FEWEST_NUMBERS} numbers of a network.",
             "Next: featurekit extract --backbone dlib_age, and audit --features dlib_age.",
         )
     here = np.flatnonzero(given.numbers[embeddings.rows] >= 0)
@@ -42,8 +46,8 @@ def look(given: Given) -> Finding:
     if not folds or min(len(fold.train) for fold in folds) < FEWEST_FACES:
         return lacking(
             NAME,
-            f"{len(rows):,} faces are too few to say what distance is usual.",
-            f"It takes {FEWEST_FACES} to learn from in every fold.",
+            f"{len(rows):,} faces are too few to know which distance is normal.",
+            f"{FEWEST_FACES} training faces are needed in every fold.",
         )
     is_tested = _some(len(rows), given.seed)
     ratio = nearest(unit_vectors(embeddings, here), folds, is_tested, given.progress)
@@ -90,17 +94,16 @@ def _some(n_faces: int, seed: int) -> NDArray[np.bool_]:
 def _advice(share: float, of: str, *, has_predictions: bool) -> str:
     if share > 0.5:
         return (
-            f"Either nearly everybody is on both sides, or {of} does not tell faces apart: look with a"
-            " face-recognition network."
+            f"Either nearly all subjects are on both sides, or {of} does not tell faces apart. Use a"
+            " face-recognition network for this check."
         )
     if not share:
         return ""
-    advice = "The same person or photograph is likely on both sides: name persons (subject_id) if you can."
-    return (
-        advice
-        if has_predictions
-        else f"{advice} Next: featurekit fit, to learn what scores are without them."
+    advice = (
+        "The same subject or image is probably on both sides of a fold. Give the subjects (subject_id) if"
+        " you can."
     )
+    return advice if has_predictions else f"{advice} Next: featurekit fit, to get the scores without them."
 
 
 def _scores_without(given: Given, close: set[str]) -> dict[str, dict[str, float]]:
@@ -136,7 +139,7 @@ def _largest_change(scores: Mapping[str, Mapping[str, float]]) -> str:
             run = max(sorted(lost), key=lambda run: lost[run])
             whole, without = scores[run][kind], scores[run][f"{kind} without"]
             said.append(f"{run} scores {form.format(without)} instead of {form.format(whole)}")
-    return f"Without them {' and '.join(said)}: no run loses more." if said else ""
+    return f"Without them {' and '.join(said)}. No run loses more than this." if said else ""
 
 
-CHECKS.add(Check(NAME, "faces too close to a training face", "warning", 60, look))
+CHECKS.add(Check(NAME, "test faces too close to a training face", "warning", 60, look))

@@ -1,4 +1,4 @@
-"""The photographs and models that are named on a command line, and those of them that are refused."""
+"""The images and models that are named on a command line."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,14 +30,14 @@ def look_up_inputs(inputs: Sequence[Path], *, asks_one: bool = False) -> "Asked"
     for folder in asked.models:
         if asks_one:
             raise WorkspaceError(
-                f"{folder} is a second model, and one is explained at a time. Name it by itself:"
-                f" featurekit explain {folder} PHOTOGRAPH"
+                f"{folder} is a second model, but only one model can be explained at a time. To explain this"
+                f" one: featurekit explain {folder} IMAGE"
             )
-        typer.echo(one_line(f"{folder} is a model: it is asked too, as with --model {folder}"), err=True)
+        typer.echo(one_line(f"{folder} is a saved model, and is used as with --model {folder}"), err=True)
     if asked.repeated:
         n, first = len(asked.repeated), asked.repeated[0]
-        what = f"'{first}' is named twice" if n == 1 else f"{n:,} photographs are named twice ('{first}', …)"
-        typer.echo(one_line(f"warning: {what}; each photograph is read once"), err=True)
+        what = f"'{first}' is named twice" if n == 1 else f"{n:,} images are named twice ('{first}', …)"
+        typer.echo(one_line(f"warning: {what}; each image is read once"), err=True)
     return asked
 
 
@@ -49,7 +49,7 @@ def load_models(folders: Sequence[Path]) -> "list[TrainedModel]":
     for folder in folders:
         if inside := models_in(folder):
             raise WorkspaceError(
-                f"{folder} is not a model but a folder of {len(inside)}. Name those that are meant:"
+                f"{folder} is not a model, but a folder of {len(inside)} models. Name the models to use:"
                 f" {as_options(inside)}"
             )
     return [TrainedModel.load(folder) for folder in folders]
@@ -63,7 +63,7 @@ def load_model(folder: Path, command: str) -> "TrainedModel":
     if inside := models_in(folder):
         names = ", ".join(one.name for one in inside)
         raise WorkspaceError(
-            f"{folder} is not a model but a folder of {len(inside)} ({names}). Name one of them:"
+            f"{folder} is not a model, but a folder of {len(inside)} models ({names}). Give one of them:"
             f" {command.format(inside[0])}"
         )
     return TrainedModel.load(folder)

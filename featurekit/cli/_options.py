@@ -12,13 +12,20 @@ from featurekit.project import ProjectFolder
 
 LARGEST_SEED = 2**32 - 1  # that scikit-learn takes
 
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda; cuda without a usable GPU is an error.")]
-Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16.")]
-Threads = Annotated[
-    int, typer.Option(help="How many threads; 0 for one a core. Results do not depend on it.", min=0)
+Device = Annotated[
+    str,
+    typer.Option(
+        help="Device to compute on: auto, cpu or cuda. With cuda, a GPU that cannot be used is an error."
+    ),
 ]
-Photographs = Annotated[list[Path] | None, typer.Argument(help="Photographs, and folders of photographs.")]
-WhichFaces = Annotated[str, typer.Option(help="Which faces of a photograph: all, center, largest.")]
+Precision = Annotated[str, typer.Option(help="Precision of the networks: auto, fp32 or bf16.")]
+Threads = Annotated[
+    int, typer.Option(help="Number of threads; 0 means one per core. The results do not depend on it.", min=0)
+]
+Photographs = Annotated[list[Path] | None, typer.Argument(help="Image files, and folders of image files.")]
+WhichFaces = Annotated[
+    str, typer.Option(help="Which faces of an image are read: all, only the most central, or the largest.")
+]
 
 
 def _name_of_comparison(name: str | None) -> str | None:
@@ -28,7 +35,9 @@ def _name_of_comparison(name: str | None) -> str | None:
 
 ComparisonName = Annotated[
     str | None,
-    typer.Option(help="Name of the comparison. Default: the data set's.", callback=_name_of_comparison),
+    typer.Option(
+        help="Name of the comparison. Default: the name of the data set.", callback=_name_of_comparison
+    ),
 ]
 
 
@@ -38,7 +47,7 @@ def pairs(texts: Sequence[str] | None, option: str) -> dict[str, Any]:
     for text in texts or []:
         name, sign, value = text.partition("=")
         if not sign:
-            raise ManifestError(f"{option} wants name=value. Got '{text}' instead.")
+            raise ManifestError(f"{option} must have the form name=value. Got '{text}' instead.")
         if name in found:
             raise ManifestError(
                 f"{option} {name}= is given twice: '{found[name]}' and '{value}'. Give it once."

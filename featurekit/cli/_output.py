@@ -84,9 +84,9 @@ def print_runs(runs: "Sequence[Run]") -> None:
             [run.features, run.classifier_name, *(_score(kind, run.scores.get(kind.name)) for kind in kinds)]
             for run in ranked
         ]
-        made_up = " (SYNTHETIC: made-up portraits)" if ranked[0].dataset.get("synthetic") else ""
+        made_up = " (SYNTHETIC: made-up faces)" if ranked[0].dataset.get("synthetic") else ""
         print_table(
-            ["features", "classifier", *(", ".join(filter(None, (kind.title, kind.unit))) for kind in kinds)],
+            ["features", "model", *(", ".join(filter(None, (kind.title, kind.unit))) for kind in kinds)],
             rows,
             title=target + made_up,
         )

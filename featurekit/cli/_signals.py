@@ -12,7 +12,9 @@ class Stopped(BaseException):
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
-        self.remark = "the same command goes on from here"  # a command that does not says what it kept
+        self.remark = (
+            "run the same command again to continue from here"  # a command that does not says what it kept
+        )
 
 
 @contextmanager
@@ -28,7 +30,7 @@ def told_to_stop() -> Iterator[None]:
     def stop(number: int, frame: object) -> None:
         for one in before:
             signal.signal(one, signal.SIG_DFL)
-        typer.echo("stopping: what was computed is being kept; once more stops at once", err=True)
+        typer.echo("stopping: saving the results so far. Press Ctrl-C again to stop at once", err=True)
         raise Stopped(number)
 
     before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}

@@ -38,16 +38,17 @@ from featurekit.version import __version__
 
 app = typer.Typer(
     name="featurekit",
-    help="Compare ways of reading age group and gender from face photographs.\n\n"
-    "prepare → extract → fit → report, each on the workspace in the current folder; then predict.",
+    help="Compare ways of predicting age, gender or any label from face images.\n\n"
+    "The usual order is prepare, extract, fit, report, and then predict. Each command works on the"
+    " workspace: the folder that holds the manifest, the cache, the models and the reports.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-weights_app = typer.Typer(no_args_is_help=True, help="Fetch, add and check weight files.")
-cache_app = typer.Typer(no_args_is_help=True, help="Look at, check, clean and export the cache.")
+weights_app = typer.Typer(no_args_is_help=True, help="List, download, add and check weight files.")
+cache_app = typer.Typer(no_args_is_help=True, help="List, check, clean and export the cache.")
 app.add_typer(weights_app, name="weights")
 app.add_typer(cache_app, name="cache")
 
@@ -84,9 +85,11 @@ def _options(
     context: typer.Context,
     workspace: Annotated[
         Path,
-        typer.Option("--workspace", "-w", envvar="FEATUREKIT_WORKSPACE", help="Folder to work in."),
+        typer.Option(
+            *("--workspace", "-w"), envvar="FEATUREKIT_WORKSPACE", help="Folder that holds the workspace."
+        ),
     ] = Path(),
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
     if version:
         typer.echo(f"featurekit {__version__}")

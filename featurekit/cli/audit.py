@@ -1,4 +1,4 @@
-"""featurekit audit and verify-run: whether a comparison can be believed."""
+"""featurekit audit and verify-run: check whether a comparison can be trusted."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,20 +18,27 @@ if TYPE_CHECKING:
 Features = Annotated[
     str | None,
     typer.Option(
-        help="network[:layer], joined by +, to find close faces in. Default: a face-recognition network"
-        " that has been extracted, else the first network."
+        help="Vectors in which close faces are searched: network or network:layer, several joined by +."
+        " Default: an extracted face-recognition network, or else the first extracted network."
     ),
 ]
 Pictures = Annotated[
-    bool, typer.Option("--pictures/--no-pictures", help="Read the pictures, to find near duplicates.")
+    bool,
+    typer.Option(
+        "--pictures/--no-pictures", help="Whether the image files are read to find near-duplicates."
+    ),
 ]
-Strict = Annotated[bool, typer.Option("--strict", help="Exit code 1 if a finding is an error.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit with code 1 if a finding is an error.")]
 Seed = Annotated[
-    int | None, typer.Option(help="What chance comes from. Default: 0.", min=0, max=LARGEST_SEED)
+    int | None,
+    typer.Option(
+        help="Seed of the checks that draw faces or splits at random. Default: 0.", min=0, max=LARGEST_SEED
+    ),
 ]
-NumberOfFaces = Annotated[int, typer.Option("--n", help="How many faces are looked at.")]
+NumberOfFaces = Annotated[int, typer.Option("--n", help="Number of faces to compute again.")]
 SeedOfFaces = Annotated[
-    int | None, typer.Option(help="Which faces they are. Default: 0.", min=0, max=LARGEST_SEED)
+    int | None,
+    typer.Option(help="Seed for drawing these faces at random. Default: 0.", min=0, max=LARGEST_SEED),
 ]
 
 
@@ -44,11 +51,13 @@ def audit(
     seed: Seed = None,
     threads: Threads = 0,
 ) -> None:
-    """Look for what makes scores better or worse than they are: leaks between folds, and wrong labels.
+    """Check for leaks between folds and for wrong labels.
 
-    Persons, photographs and (nearly) identical pictures on both sides of a fold, faces too close to a
-    training face, contradicting and suspect labels, classes dealt unevenly, and what a random split would
-    have scored. Can be run at any time; a check that lacks something says what to run first.
+    The audit looks for subjects, photographs and identical or nearly identical images that are in both the
+    training and the test part of a fold, for test faces that are unusually close to a training face, for
+    contradicting and suspicious labels, and for classes that are spread unevenly over the folds. It also
+    computes the score that a random split would have given. It can be run at any time: a check that cannot
+    run yet names the command to run first.
 
     Examples:
       featurekit audit
@@ -72,7 +81,7 @@ def audit(
         )
     _print_findings(found)
     files = ComparisonFolder(project.folder.report(name or data.name))
-    typer.echo(f"Wrote {files.audit} and, with the faces concerned, {files.audit_rows}")
+    typer.echo(f"Wrote {files.audit} and, with the faces of each finding, {files.audit_rows}")
     if strict and any(one.severity == "error" for one in found.findings):
         raise typer.Exit(1)
 
@@ -80,7 +89,7 @@ def audit(
 def _print_findings(found: "Audit") -> None:
     signs = {"ok": "ok", "note": "note", "warning": "warning", "error": "ERROR"}
     print_table(
-        ["", "finding", "count", "what", "what to do"],
+        ["severity", "check", "count", "finding", "what to do"],
         [
             [signs[one.severity], one.name.replace("_", " "), f"{one.count:,}", one.what, one.advice]
             for one in found.findings
@@ -91,32 +100,33 @@ def _print_findings(found: "Audit") -> None:
 def verify_run(
     context: typer.Context, name: ComparisonName = None, n: NumberOfFaces = 16, seed: SeedOfFaces = None
 ) -> None:
-    """Compute some vectors of an old comparison again: are they the same to the last bit?
+    """Check that the vectors of a comparison can be reproduced.
 
-    Reads the photographs of a few faces with the recipes that the runs keep, with the weights, precision and
-    engine of today, and says which vectors, photographs, parts of a recipe, versions or hardware differ.
-    Writes nothing into the cache. Exit code 1 if anything differs.
+    The vectors of a few faces are computed again, with the recipes that are stored in the runs and with the
+    current weights, precision and engine, and compared bit by bit. The command lists the vectors, image
+    files, parts of a recipe, versions and hardware that differ. It writes nothing into the cache. The exit
+    code is 1 if anything differs.
 
     Examples:
       featurekit verify-run
-      featurekit verify-run --name utkface-june --n 64 --seed 1
+      featurekit verify-run --name utkface-june --n 32 --seed 1
     """
     from featurekit.api.data import dataset_of
     from featurekit.api.upkeep import verify
 
     project = project_of_command(context)
     data = dataset_of(project)
-    with progress_bar("verifying", unit="pictures") as progress:
+    with progress_bar("verifying", unit="images") as progress:
         found = verify(project.folder.report(name or data.name), data, n=n, seed=seed, progress=progress)
     for face_id, why in found.photographs:
-        typer.echo(f"photograph of {face_id}: {why}")
+        typer.echo(f"image of {face_id}: {why}")
     for one in found.checked:
         _print_checked(one)
     for line in found.surroundings:
         typer.echo(f"since the run: {line}")
     if not found.is_equal:
         raise typer.Exit(1)
-    typer.echo("Photographs, recipes, weights, versions and hardware are those of the runs.")
+    typer.echo("Images, recipes, weights, versions and hardware are the same as when the runs were made.")
 
 
 def _print_checked(one: "Checked") -> None:
@@ -124,11 +134,11 @@ def _print_checked(one: "Checked") -> None:
         typer.echo(f"{one.feature} could not be computed again: {one.why}")
     elif one.n_faces:
         n_same = one.n_faces - len(one.differing)
-        typer.echo(f"{n_same} of {one.n_faces} faces of {one.feature} give the same bits.")
+        typer.echo(f"{one.feature}: {n_same} of {one.n_faces} faces have exactly the same vector as before.")
     for differing in one.differing:
         if not differing.why:
-            apart = f"{differing.largest:.3g}, {100 * differing.share:.2g} % of the vector's length"
-            typer.echo(f"{one.feature} of {differing.face_id}: differs by up to {apart}")
+            apart = f"{differing.largest:.3g}, which is {100 * differing.share:.2g} % of its length"
+            typer.echo(f"{one.feature} of {differing.face_id}: the vector differs by up to {apart}")
     for why in dict.fromkeys(differing.why for differing in one.differing if differing.why):
         theirs = [differing.face_id for differing in one.differing if differing.why == why]
         typer.echo(f"{one.feature} of {first_few(theirs)}: {why}")

@@ -1,4 +1,4 @@
-"""featurekit cache: look at, check, clean and export what is remembered, and forget a person."""
+"""featurekit cache: list, check, clean and export the cache, and remove a subject."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def cache_ls(context: typer.Context) -> None:
-    """List what is remembered, recipe by recipe.
+    """List the cached faces and vectors, one line per recipe.
 
     Example: featurekit cache ls
     """
@@ -32,25 +32,38 @@ def cache_ls(context: typer.Context) -> None:
 
 
 def cache_verify(context: typer.Context) -> None:
-    """Hash every shard again; damaged ones are put aside and computed again by the next extract.
+    """Check the hash of every cache file.
+
+    Damaged files are moved aside, and the next `featurekit extract` computes their content again.
 
     Example: featurekit cache verify
     """
     from featurekit.cache.store import Store
 
     verified = Store(workspace_of(context).cache).verify()
-    typer.echo(f"{verified.shards} shards, {verified.bytes / 1e6:,.1f} MB, are what they say.")
+    typer.echo(f"{verified.shards} cache files ({verified.bytes / 1e6:,.1f} MB) have the right hash.")
     for damage in verified.damaged:
-        typer.echo(f"error: {damage.path.name}: {damage.why}; put aside. Next: featurekit extract", err=True)
+        typer.echo(
+            f"error: {damage.path.name}: {damage.why}. It was moved aside. To compute it again: featurekit"
+            " extract",
+            err=True,
+        )
     if verified.damaged:
         raise typer.Exit(1)
 
 
 def cache_gc(
     context: typer.Context,
-    drop: Annotated[list[str] | None, typer.Option(help="Also remove this key of `cache ls`.")] = None,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Also remove everything under this key of `featurekit cache ls`; can be given several times."
+        ),
+    ] = None,
 ) -> None:
-    """Remove leftovers of killed runs, damaged shards and rows that stand twice.
+    """Remove temporary files, damaged files and duplicate rows.
+
+    Temporary files are left behind when a command is killed.
 
     Example: featurekit cache gc --drop 0123456789abcdef
     """
@@ -63,20 +76,22 @@ def cache_gc(
 def cache_purge(
     context: typer.Context,
     subject: Annotated[
-        list[str] | None, typer.Option(help="A person, as the manifest calls them; several at once.")
+        list[str] | None,
+        typer.Option(help="Subject to remove: a subject_id of the manifest; can be given several times."),
     ] = None,
     image: Annotated[
-        list[str] | None, typer.Option(help="A photograph, by its path; several at once.")
+        list[str] | None, typer.Option(help="Image to remove, by its path; can be given several times.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would go.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be removed.")] = False,
 ) -> None:
-    """Remove a person from the whole workspace, and check that nothing is left.
+    """Remove a subject from the whole workspace.
 
-    Takes their rows from the manifest, the cache (faces, vectors, crops, hashes), the folds, the predictions
-    and the audit, and deletes report pages that show faces and outcomes, which featurekit report makes again
-    from the predictions that are left. The photographs are not touched. What has
-    learned from the faces cannot forget them, and is named. Nothing else may run in the workspace meanwhile;
-    a purge that was killed is run again.
+    The rows of the subject are removed from the manifest, the cache (faces, vectors, crops, hashes), the
+    folds, the predictions and the audit, and the command checks that none is left. Report pages that show
+    faces, and outcome files, are deleted; `featurekit report` writes them again from the remaining
+    predictions. The image files themselves are not touched. A fitted model cannot forget the faces that it
+    was trained on: such models are listed. No other command may run in the workspace at the same time. If a
+    purge was killed, run it again.
 
     Examples:
       featurekit cache purge --subject s0 --dry-run
@@ -86,7 +101,9 @@ def cache_purge(
     from featurekit.api.upkeep import purge
 
     if not subject and not image:
-        raise WorkspaceError("Nobody was named. Name a person with --subject, or a photograph with --image.")
+        raise WorkspaceError(
+            "No subject and no image is given. Give a subject with --subject, or an image with --image."
+        )
     purged = purge(subject or [], image or [], dry_run=dry_run, project=project_of_command(context))
     what = "would be removed" if dry_run else "removed"
     print_table(["where", what, "of"], [[place, f"{n:,}", unit] for place, n, unit in purged.places])
@@ -94,48 +111,54 @@ def cache_purge(
     if not dry_run:
         typer.echo(
             f"Nothing of {purged.who} is left in the cache, the manifest, the folds, the predictions and the"
-            " audit's rows."
+            " audit."
         )
 
 
 def _print_what_stays(purged: "Purged", *, dry_run: bool) -> None:
     if dry_run:
         for file in purged.files:
-            typer.echo(f"photograph: {file}")
+            typer.echo(f"image: {file}")
     if purged.joined:
         typer.echo(
-            "featurekit prepare took subjects who share an identical file for one person: look which"
-            " photographs these are (--dry-run), and name others' apart with --image."
+            "featurekit prepare has joined subjects that share an identical file into one. List the images"
+            " with --dry-run, and if some are of another subject, purge only the right ones with --image."
         )
     if purged.shared:
         typer.echo(
-            f"What is remembered of {first_few(purged.shared)} stays: another row of the manifest has the"
-            " same file and needs it."
+            f"The cached data of {first_few(purged.shared)} are kept, because another row of the manifest has"
+            " the same file."
         )
     if purged.learned:
         there = ", ".join(f"{name} ({n:,})" for name, n in purged.learned.items())
         typer.echo(
-            f"What may have learned from these faces cannot forget them: {there}; an SVM even keeps vectors."
-            " Delete of models/, cache/training/ and reports/ what they took part in, and fit again."
+            f"These may have been trained on the removed faces: {there}. A fitted model cannot forget a face,"
+            " and an SVM even stores vectors. Delete them in models/, cache/training/ and reports/, and fit"
+            " again."
         )
     if purged.strangers:
         typer.echo(
-            f"The cache holds {purged.strangers:,} faces that no row of the manifest explains, so that nobody"
-            " can tell whose they are: featurekit cache gc --drop KEY removes a shelf, featurekit extract"
-            " makes it again."
+            f"The cache holds {purged.strangers:,} faces that belong to no row of the manifest, so it is not"
+            " known whether they show the subject. Remove them with featurekit cache gc --drop KEY, then"
+            " compute the others again with featurekit extract."
         )
     typer.echo(
-        "The photographs themselves are not touched; while they lie there, featurekit prepare finds them"
-        " again. Nor is anything outside the workspace: exported vectors, predictions, maps, MLflow."
+        "The image files themselves are not deleted, and featurekit prepare reads them again if they are"
+        " still there. Files outside the workspace (exported vectors, predictions, maps, MLflow) are not"
+        " changed either."
     )
 
 
 def cache_export(
     context: typer.Context,
-    features: Annotated[str, typer.Argument(help="network[:layer] that has been extracted.")],
-    path: Annotated[Path, typer.Argument(help="A .parquet or .npy file.")],
+    features: Annotated[
+        str, typer.Argument(help="Vectors that have been extracted: network or network:layer.")
+    ],
+    path: Annotated[Path, typer.Argument(help="File to write: .parquet or .npy.")],
 ) -> None:
-    """Write the vectors of a manifest for other programs: one row a face found, in the manifest's order.
+    """Write the vectors to a Parquet or NumPy file.
+
+    The file has one row for each face that was found, in the order of the manifest.
 
     Example: featurekit cache export dlib_age vectors.parquet
     """
@@ -147,5 +170,5 @@ def cache_export(
     project = project_of_command(context)
     embeddings = extracted_vectors(project.folder, dataset_of(project), features)
     for written in export_embeddings(embeddings, path):
-        size = f"{len(embeddings.rows):,} faces × {embeddings.vectors.shape[1]} numbers"
+        size = f"{len(embeddings.rows):,} faces, vectors of {embeddings.vectors.shape[1]} numbers"
         typer.echo(one_line(f"Wrote {written}: {size}"))

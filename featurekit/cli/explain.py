@@ -1,4 +1,4 @@
-"""featurekit explain and export: what a fitted model looks at, and its network for other programs."""
+"""featurekit explain and export: show what a fitted model uses, and export its network."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,26 +20,33 @@ if TYPE_CHECKING:
     from featurekit.inference.mean_maps import MeanMaps
     from featurekit.inference.model import TrainedModel
 
-Maps = Annotated[Path, typer.Option("--output", "-o", help="Folder for the maps.")]
+Maps = Annotated[Path, typer.Option("--output", "-o", help="Folder to write the maps to.")]
 How = Annotated[
     str,
-    typer.Option(help="gradcam, attention, occlusion (any model); auto: the first of these it can."),
+    typer.Option(
+        help="Method of the maps: gradcam and attention (for networks trained end to end), occlusion (for any"
+        " model), or auto, the first of these that the model supports."
+    ),
 ]
 Average = Annotated[
     bool,
     typer.Option(
-        "--average", help="Only the mean map of each answer over its mean face, which may be shown."
+        "--average",
+        help="Write only the mean map for each predicted class, over the mean face. It shows no single"
+        " person, so it may be published.",
     ),
 ]
 Seed = Annotated[
     int,
-    typer.Option(help="What the random tenths of the check come from.", min=0, max=LARGEST_SEED),
+    typer.Option(
+        help="Seed for the random regions that the maps are compared with.", min=0, max=LARGEST_SEED
+    ),
 ]
 
 
 def explain(
     context: typer.Context,
-    model: Annotated[Path, typer.Argument(help="Folder below models/.")],
+    model: Annotated[Path, typer.Argument(help="Folder of a saved model below models/.")],
     inputs: Photographs = None,
     output: Maps = Path("explained"),
     how: How = "auto",
@@ -49,10 +56,11 @@ def explain(
     device: Device = "auto",
     threads: Threads = 0,
 ) -> None:
-    """Draw where a model looked: a map over each face of what its answer depends on.
+    """Draw which parts of a face a prediction depends on.
 
-    A map over a single face shows a person: it is for your own eyes. For a report there is --average,
-    which refuses answers that fewer than ten faces have.
+    Each face gets a map, drawn over the image of the face. Such a map shows a person, so do not publish it.
+    For a report use --average, which writes a mean map for each predicted class that at least ten faces
+    have.
 
     Examples:
       featurekit explain models/gender--finetuned_cnn photo.jpg --output maps
@@ -61,10 +69,10 @@ def explain(
     from featurekit.inference.draw import check_drawings
     from featurekit.inference.mean_maps import MeanMaps
 
-    fitted = load_model(workspace_of(context).model(model), "featurekit explain {} PHOTOGRAPH")
+    fitted = load_model(workspace_of(context).model(model), "featurekit explain {} IMAGE")
     paths = look_up_inputs(inputs or [], asks_one=True).photographs
     if not paths:
-        raise WorkspaceError("No photographs given. Example: featurekit explain MODEL photo.jpg FOLDER/")
+        raise WorkspaceError("No images are given. Example: featurekit explain MODEL photo.jpg FOLDER/")
     check_drawings(output, paths, "--output")
     means = MeanMaps() if average else None
     asked = {"how": how, "choose": faces, "device": device, "threads": threads, "seed": seed}
@@ -107,7 +115,7 @@ def _explained(
         progress(n, total)
 
     try:
-        with progress_bar("explaining", unit="photographs") as progress:
+        with progress_bar("explaining", unit="images") as progress:
             for one in explain_photographs(paths, model, progress=explained, **asked):
                 if isinstance(one, Unexplained):
                     bad.append((one.photograph.name, one.message))
@@ -120,12 +128,12 @@ def _explained(
                     name = readable_name(one.photograph.name)
                     rows.append([name, str(one.number), one.said, WAYS[one.how], readable_name(str(drawn))])
     except Stopped as stopped:
-        stopped.remark = f"{done:,} of {len(paths):,} photographs were explained"
+        stopped.remark = f"{done:,} of {len(paths):,} images were explained"
         raise
     finally:
         # Also where an error or somebody ended it: the maps until then are drawn.
         if rows:
-            print_table(["photograph", "face", "answer", "how", "file"], rows)
+            print_table(["image", "face", "prediction", "method", "file"], rows)
     return losses, bad
 
 
@@ -140,8 +148,8 @@ def _print_means(means: "MeanMaps", output: Path) -> None:
         [each.group, f"{each.n_faces:,}", WAYS[each.how], str(file)]
         for each, file in zip(maps, files, strict=True)
     ]
-    print_table(["answer", "faces", "how", "file"], rows)
-    typer.echo(f"All side by side: {sheet}")
+    print_table(["prediction", "faces", "method", "file"], rows)
+    typer.echo(f"All mean maps in one image: {sheet}")
     if means.refusal():
         typer.echo(f"warning: {means.refusal()}", err=True)
 
@@ -149,20 +157,24 @@ def _print_means(means: "MeanMaps", output: Path) -> None:
 def _print_loss(losses: "Sequence[Loss]", model: "TrainedModel") -> None:
     from featurekit.inference.explain import median_loss
 
-    unit = "years" if model.target.is_regression else "of its probability"
+    is_regression = model.target.is_regression
+    what, unit = ("prediction", " years") if is_regression else ("probability of the prediction", "")
     loss = median_loss(losses)
     typer.echo(
-        "Blurring the tenth of a face that its map calls most important costs an answer"
-        f" {loss.important:.2f} {unit}, a random tenth {loss.random:.2f} (medians of {len(losses):,})."
+        f"The {what} changes by {loss.important:.2f}{unit} if the tenth of the face that its map calls most"
+        f" important is blurred, and by {loss.random:.2f}{unit} if a random tenth is blurred (medians over"
+        f" {len(losses):,} faces)."
     )
 
 
 def export(
     context: typer.Context,
-    model: Annotated[Path, typer.Argument(help="Folder below models/, of a network trained end to end.")],
-    file: Annotated[Path, typer.Argument(help="The .onnx file to write.")],
+    model: Annotated[Path, typer.Argument(help="Folder of a saved end-to-end network below models/.")],
+    file: Annotated[Path, typer.Argument(help="File to write, ending in .onnx.")],
 ) -> None:
-    """Write a network trained end to end as an ONNX file, and check it with ONNX Runtime.
+    """Export a network trained end to end as an ONNX file.
+
+    The file is checked: ONNX Runtime has to give the same predictions as the model.
 
     Example: featurekit export models/gender--finetuned_cnn gender.onnx
     """
@@ -173,9 +185,10 @@ def export(
         raise WorkspaceError(f"FILE must end in .onnx. Got '{file.name}' instead.")
     done = export_onnx(load_model(folder, f"featurekit export {{}} {file}"), file)
     typer.echo(f"Wrote {done.path}, {done.n_bytes / 1e6:,.1f} MB.")
-    typer.echo(f"It takes pixels, uint8 (n, {done.side}, {done.side}, 3), RGB, and gives {done.gives}.")
-    typer.echo("Where the face must lie in the pixels is said in the file's metadata: landmarks.")
+    typer.echo(f"Input: RGB pixels, uint8, shape (n, {done.side}, {done.side}, 3). Output: {done.gives}.")
+    typer.echo("The metadata of the file (landmarks) say where the face must be in the pixels.")
     typer.echo(
-        f"ONNX Runtime answers as the network does, to within {done.difference:.1g}, and as"
-        f" featurekit predict does, to within {done.from_predict:.1g} ({N_PICTURES} made-up pictures)."
+        f"On {N_PICTURES} made-up images, the output of ONNX Runtime differs by at most"
+        f" {done.difference:.1g} from that of the network, and by at most {done.from_predict:.1g} from"
+        " featurekit predict."
     )

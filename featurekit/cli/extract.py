@@ -1,4 +1,4 @@
-"""featurekit extract: every face is found, and its vectors are remembered."""
+"""featurekit extract: find the faces, and compute and cache their vectors."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,22 +15,40 @@ if TYPE_CHECKING:
 
 BackboneNames = Annotated[
     list[str] | None,
-    typer.Option(help="Network, or network:layer; several at once. Default: the builtin ones."),
+    typer.Option(
+        help="Network, or network:layer; can be given several times. Default: the built-in networks."
+    ),
 ]
-Layer = Annotated[str | None, typer.Option(help="Another layer of every backbone named.")]
+Layer = Annotated[
+    str | None,
+    typer.Option(help="Layer that is read of every network given. Default: each network's own default."),
+]
 DetectorWeights = Annotated[
     str | None,
-    typer.Option(help="Another file for the detector, e.g. scrfd_10g, an SCRFD file or its pack (zip)."),
+    typer.Option(
+        help="Weights of the detector: a name such as scrfd_10g, an SCRFD file, or an insightface pack"
+        " (zip). Default: the detector's own."
+    ),
 ]
 Choose = Annotated[
-    str, typer.Option(help="Which of several faces: center, largest, box, or only (several: none).")
+    str,
+    typer.Option(
+        help="Which face is read if an image has several: center (the most central), largest, box (the one"
+        " in the manifest's box), or only (none of them: the row gets the status many_faces)."
+    ),
 ]
 Mirror = Annotated[
     bool,
-    typer.Option("--mirror", help="Read each face's mirror image too and keep the mean: better, slower."),
+    typer.Option(
+        "--mirror",
+        help="Average the vectors of each face and of its mirror image: usually more accurate, but slower.",
+    ),
 ]
 Profile = Annotated[
-    bool, typer.Option("--profile", help="Print where the time went, and how busy the threads were.")
+    bool,
+    typer.Option(
+        "--profile", help="Print the time of each step, and how much of the time the threads were busy."
+    ),
 ]
 
 
@@ -38,7 +56,7 @@ def extract(
     context: typer.Context,
     backbone: BackboneNames = None,
     layer: Layer = None,
-    detector: Annotated[str, typer.Option(help="How faces are found.")] = "centerface",
+    detector: Annotated[str, typer.Option(help="Face detector.")] = "centerface",
     detector_weights: DetectorWeights = None,
     choose: Choose = "center",
     device: Device = "auto",
@@ -47,7 +65,9 @@ def extract(
     mirror: Mirror = False,
     profile: Profile = False,
 ) -> None:
-    """Find every face and remember its vectors. Goes on where it was stopped.
+    """Find the face in each image and compute its vectors.
+
+    The vectors are kept in the cache. If the command is stopped, running it again continues from there.
 
     Examples:
       featurekit extract --backbone dlib_age --backbone mobilenet_v2
@@ -59,7 +79,7 @@ def extract(
     from featurekit.embeddings.in_workspace import feature_names
 
     project = project_of_command(context)
-    with progress_bar("extracting", unit="pictures") as progress:
+    with progress_bar("extracting", unit="images") as progress:
         embedded = embed(
             dataset_of(project),
             feature_names(backbone, layer),
@@ -78,13 +98,13 @@ def extract(
         _print_profile(embedded.extraction)
     if unread := embedded.extraction.unread:
         raise WorkspaceError(
-            f"{len(unread)} pictures were not read, for the reasons above; what was extracted is kept. After"
-            " changes to the photographs run `featurekit prepare` again, then this."
+            f"{len(unread)} images were not read, for the reasons above. The vectors of the others are in the"
+            " cache. If image files have changed, run `featurekit prepare` and then this command again."
         )
 
 
 def _print_extraction(extraction: "Extraction") -> None:
-    """Print what became of the pictures, and what the networks ran on."""
+    """Print the status of the images, and the hardware that the networks ran on."""
     from featurekit.faces.face import STATUS_MEANINGS
 
     print_table(
@@ -94,24 +114,25 @@ def _print_extraction(extraction: "Extraction") -> None:
     for name, got in extraction.achieved.items():
         typer.echo(f"{name}: {got['engine']} on {got['device']} in {got['precision']}")
     rate = f", {extraction.n_read / extraction.seconds:.0f}/s" if extraction.n_read else ""
-    typer.echo(f"Read {extraction.n_read:,} pictures in {extraction.seconds:.1f} s{rate}.")
+    typer.echo(f"Read {extraction.n_read:,} images in {extraction.seconds:.1f} s{rate}.")
 
 
 def _print_profile(extraction: "Extraction") -> None:
-    """Print what each part of an extraction took of the threads' time, and how much of it they worked."""
+    """Print how much of the threads' time each step of an extraction took, and how much was idle."""
     if not extraction.n_read:
-        typer.echo("Nothing had to be read: everything was remembered.")
+        typer.echo("No image was read, because all vectors were in the cache.")
         return
     whole, busy = extraction.threads * extraction.seconds, sum(extraction.parts.values())
     rows = [
         [part, f"{seconds:.1f}", f"{1000 * seconds / extraction.n_read:.2f}", f"{seconds / whole:.0%}"]
         for part, seconds in extraction.parts.items()
     ]
-    rows.append(["waiting, starting", f"{whole - busy:.1f}", "", f"{1 - busy / whole:.0%}"])
-    print_table(["part", "thread-seconds", "ms a picture", "of the threads' time"], rows)
+    rows.append(["waiting and starting", f"{whole - busy:.1f}", "", f"{1 - busy / whole:.0%}"])
+    print_table(["step", "thread-seconds", "ms per image", "share of the threads' time"], rows)
     # Without waiting, starting and writing, the same threads would have read this many.
     limit = extraction.threads * extraction.n_read / (busy - extraction.parts.get("write", 0.0))
     share = extraction.n_read / extraction.seconds / limit
     typer.echo(
-        f"{share:.0%} of the {limit:,.0f}/s that {extraction.threads} threads without a pause would reach."
+        f"This is {share:.0%} of the {limit:,.0f} images per second that {extraction.threads} threads would"
+        " reach if they never waited."
     )

@@ -1,4 +1,4 @@
-"""featurekit fit and ensemble: classifiers are fitted and scored, and averaged."""
+"""featurekit fit and ensemble: fit and score models, and average their predictions."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,85 +23,124 @@ Models = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="Classifier, or the import path of an estimator of scikit-learn's kind (a class, or an object);"
-        " several at once. Default: svm.",
+        help="Model to fit: a name of `featurekit list models`, or the import path of a scikit-learn"
+        " estimator (a class or an object). Can be given several times. Default: svm. (To `featurekit"
+        " predict`, --model is the folder of a saved model.)",
     ),
 ]
 Targets = Annotated[
     list[str] | None,
     typer.Option(
-        help="gender, age_group, age, gender3 or a label column; several. Default: age_group, gender and age"
-        " where there are labels; label columns of your own have to be named."
+        help="What is predicted: gender, age_group, age, gender3 or a label column. Can be given several"
+        " times. Default: those of age_group, gender and age that have labels."
     ),
 ]
 Features = Annotated[
     list[str] | None,
-    typer.Option(help="network[:layer], joined by +; several at once. Default: each one, and all joined."),
+    typer.Option(
+        help="Vectors that the models are fitted on: network or network:layer, several joined by +. Can be"
+        " given several times. Default: each extracted network alone, and all of them joined."
+    ),
 ]
-Join = Annotated[bool, typer.Option("--join", help="Only the features joined, not each alone.")]
+Join = Annotated[
+    bool, typer.Option("--join", help="Fit only on all features joined, not on each of them alone.")
+]
 Folds = Annotated[
     int | None,
     typer.Option(
-        help="How many folds, where the data set has none of its own. Default: as many as the comparison"
-        " has, else 5."
+        help="Number of folds, if the data set has no folds of its own. Default: that of the comparison, or"
+        " 5 if it is new."
     ),
 ]
 Seed = Annotated[
     int | None,
     typer.Option(
-        help="What chance comes from. Default: the comparison's seed, else 0.", min=0, max=LARGEST_SEED
+        help="Seed of the random numbers, for the folds and for the models. Default: that of the comparison,"
+        " or 0 if it is new.",
+        min=0,
+        max=LARGEST_SEED,
     ),
 ]
 NewFolds = Annotated[
     bool,
     typer.Option(
         "--new-folds",
-        help="Make new folds and replace the comparison's runs, which are kept until this fit ends well.",
+        help="Make new folds, and delete the earlier runs of the comparison when this fit has ended"
+        " successfully.",
     ),
 ]
 Rare = Annotated[
     str,
     typer.Option(
-        help="What is done with a class that too few subjects have for every training part: leave-out,"
-        " of its target; or refuse."
+        help="What to do with a class that too few subjects have to be in every training part: leave-out"
+        " (fit without this class), or refuse (stop with an error)."
     ),
 ]
 SaveModels = Annotated[
-    bool, typer.Option("--save-models/--no-models", help="Also fit on all faces, into models/.")
+    bool,
+    typer.Option(
+        "--save-models/--no-models",
+        help="Whether each model is also fitted on all faces, and saved in models/.",
+    ),
 ]
 Tune = Annotated[
     bool,
     typer.Option(
         "--tune",
-        help="Search for parameters on folds inside every training part; the run is called (tuned).",
+        help="Choose the parameters by cross-validation inside every training part. The run is marked"
+        " (tuned).",
     ),
 ]
 Jobs = Annotated[
     int,
     typer.Option(
-        help="Folds at once; 0 for as many as threads and memory allow. Results do not depend on it.",
+        help="Number of folds that are fitted at the same time; 0 means as many as the threads and the memory"
+        " allow. The results do not depend on it.",
         min=0,
     ),
 ]
 Epochs = Annotated[
-    str | None, typer.Option(help="For networks trained end to end: 20, or 20,40 to compare them.")
+    str | None,
+    typer.Option(
+        help="Number of epochs, for networks trained end to end. Several numbers, such as 20,40, are"
+        " compared."
+        " Default: that of the network."
+    ),
 ]
-BatchSize = Annotated[str | None, typer.Option(help="The same for the faces a step learns from.")]
+BatchSize = Annotated[
+    str | None,
+    typer.Option(
+        help="Number of faces in a training step, for networks trained end to end. Several numbers, such as"
+        " 16,32, are compared. Default: that of the network."
+    ),
+]
 Parameters = Annotated[
     list[str] | None,
-    typer.Option("--set", help="name=value[,value], another parameter of the classifiers; several."),
+    typer.Option(
+        "--set",
+        help="A parameter of the models, as name=value; several values, as name=value,value, are compared."
+        " Can be given several times. Default: the default parameters.",
+    ),
 ]
 AllowEthnicity = Annotated[
     bool,
-    typer.Option("--allow-ethnicity", help="Let a label column of ethnicities be a target; see README."),
+    typer.Option(
+        "--allow-ethnicity", help="Allow a label column of ethnicities as a target; see the README."
+    ),
 ]
 Members = Annotated[
     list[str],
-    typer.Argument(help="Name of a run below reports/<name>/runs, * for any letters; at least two."),
+    typer.Argument(
+        help="Names of at least two runs, as in reports/NAME/runs, in which * stands for any characters."
+    ),
 ]
 Weighted = Annotated[
     bool,
-    typer.Option("--weighted", help="Better members count for more; learned on the other folds' answers."),
+    typer.Option(
+        "--weighted",
+        help="Give better runs a higher weight. The weights of each fold are learned from the predictions in"
+        " the other folds.",
+    ),
 ]
 
 
@@ -126,11 +165,12 @@ def fit(
     device: Device = "auto",
     threads: Threads = 0,
 ) -> None:
-    """Fit and score classifiers on folds that never share a person; fitted models go to models/.
+    """Fit models and score them by cross-validation.
 
-    Networks that are trained end to end (multitask_cnn, levi_hassner, …) read the faces that
-    `featurekit extract --backbone pixels` keeps. A fit that is stopped keeps the runs that were finished. The
-    same command fits all of them again; networks trained end to end go on from their last whole epoch.
+    The training and the test part of a fold never share a subject. Networks that are trained end to end
+    (multitask_cnn, …) read the face images that `featurekit extract --backbone pixels` keeps. If the command
+    is stopped, the finished runs are kept. Running it again fits all runs again, but networks trained end to
+    end continue from their last complete epoch.
 
     Examples:
       featurekit fit --model svm --model xgboost --target gender --target age_group
@@ -183,8 +223,8 @@ def _saying_what_is_kept(folder: Path) -> Iterator[None]:
         yield
     except Stopped as stopped:
         stopped.remark = (
-            f"runs that were finished are kept in {ComparisonFolder(folder).runs}; the same command fits all"
-            " of them again, and networks trained end to end go on from their last whole epoch"
+            f"the finished runs are kept in {ComparisonFolder(folder).runs}. The same command fits all runs"
+            " again, but networks trained end to end continue from their last complete epoch"
         )
         raise
 
@@ -192,7 +232,7 @@ def _saying_what_is_kept(folder: Path) -> Iterator[None]:
 def _say_where_runs_are(context: typer.Context, folder: Path, name: str | None) -> None:
     """Say where the runs are, and how to make a report of them."""
     report = next_command(context, "report", *(["--name", name] if name else []))
-    typer.echo(f"Runs are in {ComparisonFolder(folder).runs}. Now: {report}")
+    typer.echo(f"The runs are in {ComparisonFolder(folder).runs}. Next: {report}")
 
 
 def _parameters(epochs: str | None, batch_size: str | None, others: list[str] | None) -> dict[str, list[Any]]:
@@ -207,10 +247,11 @@ def _parameters(epochs: str | None, batch_size: str | None, others: list[str] | 
 def ensemble(
     context: typer.Context, member: Members, name: ComparisonName = None, weighted: Weighted = False
 ) -> None:
-    """Average what runs of a comparison said of each face, and score the mean beside them.
+    """Average the predictions of several runs and score them.
 
-    Each name has to mean one run of a target; the targets of which all do are combined. A run is called
-    TARGET--FEATURES--MODEL, so that "*--dlib_age--svm" means the svm on dlib_age of every target.
+    The result is a new run of the comparison. Runs are named TARGET--FEATURES--MODEL, so "*--dlib_age--svm"
+    is the svm on dlib_age of every target. For each target, every name must match exactly one run; targets
+    for which a name matches no run are left out.
 
     Examples:
       featurekit ensemble "*--dlib_age--svm" "*--dlib_age--xgboost"

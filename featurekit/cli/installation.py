@@ -1,4 +1,4 @@
-"""featurekit list and doctor: what there is to choose from, and what this machine lacks for it."""
+"""featurekit list and doctor: list what can be chosen, and check this machine."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,10 +18,15 @@ if TYPE_CHECKING:
 def list_members(
     what: Annotated[
         str | None,
-        typer.Argument(help="backbones, models, detectors, datasets or checks; all without."),
+        typer.Argument(
+            help="backbones, models (also called classifiers or estimators), detectors, datasets or checks."
+            " Default: all of them."
+        ),
     ] = None,
 ) -> None:
-    """List what can be chosen, and the package that each member is from.
+    """List the available backbones, models, detectors and so on.
+
+    The last column is the package that each of them comes from.
 
     Example: featurekit list backbones
     """
@@ -40,6 +45,7 @@ def list_members(
         "datasets": DATASETS,
         "checks": CHECKS,
     }
+    what = {"classifiers": "models", "estimators": "models"}.get(what or "", what)
     if what and what not in kinds:
         raise WorkspaceError(unknown("list", what, list(kinds)))
     for kind in [what] if what else kinds:
@@ -62,7 +68,7 @@ def _here(member: Any) -> str:
 
     name = getattr(member, "weights", None)
     if not name:
-        return "none needed"
+        return "not needed"
     return "here" if weights.present(name) else f"missing: featurekit weights fetch {name}"
 
 
@@ -78,21 +84,23 @@ def _needs(kind: "ClassifierKind") -> str:
     from importlib.util import find_spec
 
     if kind.needs is None:
-        return "nothing more"
+        return "no further package"
     is_here = find_spec(kind.needs) is not None
     return kind.needs if is_here else f"{kind.needs}, missing: pip install 'featurekit[{kind.needs}]'"
 
 
-# What else is said of a member of each kind; of the others, where its weights are.
+# The third column of each kind; for the other kinds, whether the weights are here.
 _MORE: "dict[str, tuple[str, Callable[[Any], str]]]" = {
     "models": ("needs", _needs),
     "datasets": ("terms", _terms),
-    "checks": ("at worst", _severity),
+    "checks": ("worst severity", _severity),
 }
 
 
 def doctor() -> None:
-    """Look at this machine: versions, GPU, onnxruntime, weights, disk; each problem with its repair.
+    """Check this machine: versions, GPU, weights and disk space.
+
+    Each problem is printed with the way to solve it. The exit code is 1 if there is an error.
 
     Example: featurekit doctor
     """
@@ -100,7 +108,7 @@ def doctor() -> None:
 
     findings = diagnose()
     signs = {"ok": "ok", "warning": "warning", "error": "PROBLEM"}
-    print_table(["topic", "", "finding"], [[f.name, signs[f.severity], f.what] for f in findings])
+    print_table(["topic", "status", "finding"], [[f.name, signs[f.severity], f.what] for f in findings])
     for finding in findings:
         if finding.advice and finding.severity != "ok":
             typer.echo(f"{finding.name}: {finding.advice}")

@@ -1,4 +1,4 @@
-"""featurekit predict: what fitted models say of new photographs."""
+"""featurekit predict: predict the labels of faces in new images."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,22 +27,29 @@ ModelFolders = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="Folder below models/; several at once, as --model A --model B or as A B among the"
-        " photographs. Default: off the shelf.",
+        help="Folder of a saved model below models/; can be given several times, or named among the images."
+        " Default: the off-the-shelf models. (To `featurekit fit`, --model is the name of a model to fit.)",
     ),
 ]
 Output = Annotated[
     Path | None,
-    typer.Option("--output", "-o", help="Also write a .csv, .tsv, .json, .jsonl or .parquet file."),
+    typer.Option(
+        "--output", "-o", help="File to write the predictions to: .csv, .tsv, .json, .jsonl or .parquet."
+    ),
 ]
-Draw = Annotated[Path | None, typer.Option(help="Folder for copies with boxes and answers drawn.")]
+Draw = Annotated[
+    Path | None,
+    typer.Option(help="Folder for copies of the images with the boxes and the predictions drawn on them."),
+]
 SamplePortrait = Annotated[
-    bool, typer.Option("--sample-portrait", help="Read the public-domain portrait of scikit-image.")
+    bool,
+    typer.Option("--sample-portrait", help="Also read the public-domain portrait that scikit-image has."),
 ]
 AbstainAbove = Annotated[
     float | None,
     typer.Option(
-        help="Share of wrong answers, e.g. 0.05: faces that a model is not sure enough of get 'unsure'.",
+        help="Abstain from uncertain predictions: the largest share of wrong predictions that you accept,"
+        " for example 0.05. The table has the word 'abstained' for faces whose prediction is too uncertain.",
         min=0.0,
         max=1.0,
     ),
@@ -51,12 +58,13 @@ Sets = Annotated[
     bool,
     typer.Option(
         "--sets",
-        help="Also the classes, or years, that hold the truth for nine in ten faces like its own.",
+        help="Also give prediction sets (classes) or prediction intervals (years), which contain the true"
+        " value for 90 % of faces like those of the training data.",
     ),
 ]
 Probabilities = Annotated[
     bool,
-    typer.Option("--probabilities", help="Also the probability of every class, in a column each."),
+    typer.Option("--probabilities", help="Also give the probability of every class, one column per class."),
 ]
 
 
@@ -75,14 +83,15 @@ def predict(
     precision: Precision = "auto",
     threads: Threads = 0,
 ) -> None:
-    r"""Read new photographs with fitted models; every face on a photograph gets a line.
+    r"""Predict the labels of faces in new images.
 
-    Where one model reads a target its columns are called after the target: gender, gender_probability. Where
-    several do, each has columns of its own, called after its folder, and a line says which are whose.
+    Each face in an image becomes one row. If one model predicts a target, its columns are named after the
+    target: gender, gender_probability. If several models do, the columns of each are named after its folder,
+    and the command prints which columns are whose.
 
-    A file name that is not UTF-8 is written with its bytes as \xff, and a backslash before such digits
-    doubled; featurekit.text.name_as_it_was gives the name back. A photograph that is named twice is read
-    once. Where reading ends early, what was read until then is in OUTPUT.partial.
+    An image that is named twice is read once. If the command is stopped early, the rows until then are in
+    OUTPUT.partial. In a file name that is not valid UTF-8, each invalid byte is written as \xff, and a
+    backslash before such digits is doubled; featurekit.text.name_as_it_was returns the original name.
 
     Examples:
       featurekit predict photo.jpg holiday/ --model models/gender--dlib_age--svm --output out.csv
@@ -121,11 +130,11 @@ def predict(
 def _named(
     inputs: list[Path] | None, models: list[Path], sample_portrait: bool
 ) -> tuple[list[Path], list[Path]]:
-    """Return the photographs that are to be read, and the folders of the models that are to be asked."""
+    """Return the paths of the images to read, and the folders of the models to use."""
     asked = look_up_inputs(inputs or [])
     paths = [*asked.photographs, *([_sample_portrait()] if sample_portrait else [])]
     if not paths:
-        raise WorkspaceError("No photographs given. Example: featurekit predict photo.jpg FOLDER/")
+        raise WorkspaceError("No images are given. Example: featurekit predict photo.jpg FOLDER/")
     return paths, [*models, *asked.models]
 
 
@@ -138,7 +147,7 @@ def _sample_portrait() -> Path:
 def _models(
     folders: Sequence[Path], sets: bool, abstain_above: float | None, probabilities: bool
 ) -> "list[TrainedModel]":
-    """Load the models, else those that come off the shelf, and say which of them options do not concern."""
+    """Load the given models, else the off-the-shelf ones, and note which options do not apply to some."""
     from featurekit.evaluation.unused_options import unused_of_predict
     from featurekit.inference.off_the_shelf import off_the_shelf_models
 
@@ -153,17 +162,17 @@ def _models(
 def _read(
     paths: Sequence[Path], models: "Sequence[TrainedModel]", collected: "Collected", **how: Any
 ) -> None:
-    """Collect what models say of photographs, under a bar; how: what else read_each() is told."""
+    """Collect the predictions under a progress bar; how: further arguments of read_each()."""
     from featurekit.inference.predict import read_each
 
-    with progress_bar("reading", unit="photographs") as progress:
+    with progress_bar("reading", unit="images") as progress:
         for readings in read_each(paths, models, progress=progress, **how):
             collected.add(readings)
 
 
 @contextmanager
 def _kept_in_part(collected: "Collected") -> Iterator[None]:
-    """Where reading ends early, write what was read, or print it, and say how much of all it is."""
+    """If reading ends early, write the predictions until then, or print them, and say how many they are."""
     try:
         yield
     except BaseException as end:
@@ -171,13 +180,13 @@ def _kept_in_part(collected: "Collected") -> Iterator[None]:
         try:
             kept = collected.keep()
         except FeaturekitError as error:
-            said, kept = f"{said}. {error} They are printed here instead", None
+            said, kept = f"{said}. {error} The predictions are printed here instead", None
         if kept:
-            said += f", and are in {kept}"
+            said += f", and their predictions are in {kept}"
         elif collected.n_read:
             _print_readings(collected.table())
         if isinstance(end, Stopped):
-            end.remark = f"{said}; the same command reads all photographs again"
+            end.remark = f"{said}; the same command reads all images again"
         elif collected.n_read or not isinstance(end, FeaturekitError):
             typer.echo(one_line(said), err=True)
         raise

@@ -1,4 +1,4 @@
-"""featurekit prepare: a data set becomes the manifest, and what is wrong with it is said."""
+"""featurekit prepare: read a data set into the manifest, and report its problems."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,42 +20,47 @@ DatasetOptions = Annotated[
     typer.Option(
         "--option",
         "-o",
-        help="name=value, an option of the data set. All have missing=WORD,WORD: what means 'not known'"
-        " in any column, instead of nan, N/A, unknown, none, ?, - and the like; missing=+WORD adds one to"
-        " those, missing=-WORD takes one from them, missing= leaves only empty cells missing.",
+        help="An option of the data set, as name=value; can be given several times. Every data set has the"
+        " option missing: missing=WORD,WORD replaces the words that mean a missing value (nan, N/A, unknown,"
+        " none, ?, - and the like), missing=+WORD adds a word to them, missing=-WORD removes one, and"
+        " missing= treats only empty cells as missing.",
     ),
 ]
 Column = Annotated[
     list[str] | None,
     typer.Option(
-        help="For table: manifest column=column of the table, e.g. age=years; age= for none. It wins over"
-        " a column that is called so."
+        help="For table: which column of the table is read as which column of the manifest, for example"
+        " age=years; can be given several times. It is used even if the table has a column called age."
+        " age= reads no age."
     ),
 ]
-Root = Annotated[Path | None, typer.Option(help="For table: folder that its paths are relative to.")]
+Root = Annotated[
+    Path | None, typer.Option(help="For table: the folder that its image paths are relative to.")
+]
 
 
 def prepare(
     context: typer.Context,
-    dataset: Annotated[str, typer.Argument(help="adience, utkface, image_folder, table, synthetic.")],
-    path: Annotated[Path, typer.Argument(help="Where the data set lies.")],
+    dataset: Annotated[str, typer.Argument(help="Kind of data set: a name of `featurekit list datasets`.")],
+    path: Annotated[Path, typer.Argument(help="Folder, or table, of the data set.")],
     option: DatasetOptions = None,
     column: Column = None,
     root: Root = None,
 ) -> None:
-    """Read a data set into manifest.csv and say what is wrong with it.
+    """Read a data set into manifest.csv and report its problems.
 
-    A cell that cannot be read is missing, with a warning that names it; its row keeps its other labels.
-    Labels that differ only by case, spaces or Unicode form are one label. A label column whose name no
-    file or no table of featurekit can have gets another, which is printed and kept in manifest.json:
-    signs other than letters, digits, spaces and _ . - become _, a name of more than 60 bytes is cut,
-    _label follows the name of a column of featurekit's own (reason, face, photograph, ...).
+    A cell that cannot be read is treated as missing, and a warning names it; the other labels of its row
+    are used. Labels that differ only by case, spaces or Unicode form are the same label. A label column is
+    renamed if its name cannot be used in a file name or is a column name of featurekit (reason, face,
+    photograph, ...): characters other than letters, digits, spaces and _ . - become _, a name of more than
+    60 bytes is shortened, and _label is added to the name of a featurekit column. The new name is printed
+    and stored in manifest.json.
 
     Examples:
       featurekit prepare utkface ~/data/UTKFace
       featurekit prepare adience ~/data/adience -o protocol=repaired
       featurekit prepare table people.csv --column image_path=file --column age=years --root photos
-      featurekit prepare table people.csv -o labels=beard,hair -o missing=-none -o box=xywh
+      featurekit prepare table faces.csv --root photos -o labels=beard,hair -o missing=-none -o box=xywh
     """
     from featurekit.api.data import load_dataset
 
@@ -65,7 +70,7 @@ def prepare(
         data = load_dataset(dataset, path, project=project, progress=progress, **options)
     _print_tally(data)
     written = project.folder.manifest
-    typer.echo(f"Wrote {written} and, with the tally, {written.with_suffix('.json')}")
+    typer.echo(f"Wrote {written} and, with the counts above, {written.with_suffix('.json')}")
 
 
 def _options(
@@ -78,7 +83,7 @@ def _options(
     for given, name, flag in ((column, "columns", "--column"), (root, "root", "--root")):
         if given and name not in DATASETS[dataset].options:
             raise ManifestError(
-                f"{flag} has no effect on {dataset}: it is for tables. Leave it out, or read a table:"
+                f"{flag} has no effect on {dataset}: it is for tables. Leave it out, or read a table with"
                 " featurekit prepare table FILE --column image_path=COLUMN --root FOLDER."
             )
     if column:

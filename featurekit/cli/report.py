@@ -1,4 +1,4 @@
-"""featurekit report and log-mlflow: a comparison as others read it."""
+"""featurekit report and log-mlflow: write a comparison for others to read."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,35 +15,45 @@ if TYPE_CHECKING:
 
 Compare = Annotated[
     tuple[str, str] | None,
-    typer.Option(help="Names of an earlier and a later comparison: what changed, and whether it matters."),
+    typer.Option(
+        help="Names of an earlier and a later comparison. The report then says what has changed between them,"
+        " and which models differ significantly."
+    ),
 ]
 ShownFaces = Annotated[
     str,
     typer.Option(
-        help="none; or thumb: the HTML page also shows, by subject, the faces that the best model of each"
-        " target reads worst."
+        help="none, or thumb: the HTML page also shows small images of the faces with the largest errors of"
+        " the best model of each target, grouped by subject."
     ),
 ]
 MarginPoints = Annotated[
     float | None,
     typer.Option(
-        help="Points of accuracy that a cheaper model may lose against the best one and still be"
-        " recommended. Default: 1.",
+        help="How many percentage points of accuracy a cheaper model may lose against the best model and"
+        " still be recommended. Default: 1.",
     ),
 ]
 MarginYears = Annotated[
-    float | None, typer.Option(help="Years of mean absolute error that it may lose. Default: 0.1.")
+    float | None,
+    typer.Option(
+        help="How many years of mean absolute error a cheaper model of age may lose against the best model"
+        " and still be recommended. Default: 0.1."
+    ),
 ]
 TrackingStore = Annotated[
     str | None,
     typer.Option(
         envvar="MLFLOW_TRACKING_URI",
-        help="sqlite:///FILE, or the address of a server. Default: mlflow.db in the workspace.",
+        help="MLflow store: sqlite:///FILE, or the URL of a server. Default: mlflow.db in the workspace.",
     ),
 ]
 Experiment = Annotated[
     str | None,
-    typer.Option(envvar="MLFLOW_EXPERIMENT_NAME", help="Name of the experiment. Default: the data set's."),
+    typer.Option(
+        envvar="MLFLOW_EXPERIMENT_NAME",
+        help="Name of the MLflow experiment. Default: the name of the data set.",
+    ),
 ]
 
 
@@ -55,7 +65,9 @@ def report(
     margin_points: MarginPoints = None,
     margin_years: MarginYears = None,
 ) -> None:
-    """Write the comparison report: one HTML file that works offline, and Markdown.
+    """Write the comparison report as HTML and Markdown.
+
+    The HTML page is one file that works offline.
 
     Examples:
       featurekit report
@@ -82,7 +94,7 @@ def report(
     print_runs(results.ranked)
     typer.echo(f"Wrote {page} and {page.with_suffix('.md')}")
     if shows_people(page):
-        typer.echo("The page shows photographs of people: pass it on only as their owner allows.")
+        typer.echo("The page shows images of people. Share it only as the owner of the images allows.")
 
 
 def _check_alone(
@@ -94,16 +106,22 @@ def _check_alone(
 ) -> None:
     """Refuse what has no effect beside --compare."""
     if name is not None:
-        raise WorkspaceError("--compare names both comparisons: --name would have no effect. Leave it out.")
+        raise WorkspaceError(
+            "--name has no effect with --compare, which names both comparisons. Leave it out."
+        )
     if faces != "none":
-        raise WorkspaceError("A report on what changed shows no faces. Leave out --faces.")
+        raise WorkspaceError(
+            "--faces has no effect with --compare, whose report shows no faces. Leave it out."
+        )
     for option, margin in (("--margin-points", margin_points), ("--margin-years", margin_years)):
         if margin is not None:
-            raise WorkspaceError(f"A report on what changed recommends no model. Leave out {option}.")
+            raise WorkspaceError(
+                f"{option} has no effect with --compare, whose report recommends no model. Leave it out."
+            )
     if compare[0] == compare[1]:
         raise WorkspaceError(
-            f"--compare names {compare[0]} twice, and nothing has changed since itself."
-            " Name an earlier and a later one: --compare EARLIER LATER."
+            f"--compare needs two different comparisons, but {compare[0]} is given twice."
+            " Give an earlier and a later one: --compare EARLIER LATER."
         )
 
 
@@ -115,7 +133,7 @@ def _report_changes(project: "Project", names: tuple[str, str]) -> None:
 
     changes = write_changes_between(project.folder, dataset_of(project), names, say=warn)
     for name, found in changes.differences.items():
-        what = "differs beyond chance" if found.is_shown else "no evidence of a difference"
+        what = "significant difference" if found.is_shown else "no evidence of a difference"
         typer.echo(f"{name}: {what}")
     typer.echo(f"Wrote {changes.page} and {changes.page.with_suffix('.md')}")
 
@@ -126,15 +144,16 @@ def log_mlflow(
     to: TrackingStore = None,
     experiment: Experiment = None,
 ) -> None:
-    """Write a comparison to an MLflow store: parameters, scores, learning curves and the report.
+    """Log a comparison to MLflow.
 
-    Each run is an MLflow run of its own, nested in one for the comparison, which has the report. What is in
-    the store already is left as it is, so that this can be repeated after every fit or report. A report that
-    shows faces is not written. Needs `pip install 'featurekit[mlflow]'`; to look at the store, `mlflow ui` is
-    part of the whole mlflow package.
+    Parameters, scores, learning curves and the report are logged. Each run of the comparison becomes an
+    MLflow run, nested in one parent run, which holds the report. Runs that are in the store already are not
+    changed, so the command can be repeated after every fit or report. A report that shows faces is not
+    logged. Needs `pip install 'featurekit[mlflow]'`. To look at the store with `mlflow ui`, install the full
+    mlflow package.
 
-    A server that --to or MLFLOW_TRACKING_URI names is reached over the network, else nothing is. MLflow's
-    own reports to its makers are switched off.
+    The network is used only if --to or MLFLOW_TRACKING_URI names a server. MLflow's telemetry is switched
+    off.
 
     Examples:
       featurekit log-mlflow
@@ -148,15 +167,18 @@ def log_mlflow(
     with progress_bar("logging", unit="runs") as progress:
         logged = log(folder, to, experiment=experiment, progress=progress)
     typer.echo(
-        f"{len(logged.new)} runs of {folder.name} are new in {logged.store}, experiment"
-        f" {logged.experiment}; {len(logged.known)} were there already."
+        f"Logged {len(logged.new)} new runs of {folder.name} to {logged.store}, experiment"
+        f" {logged.experiment}; {len(logged.known)} runs were there already."
     )
     if logged.files:
-        typer.echo(f"Also wrote {', '.join(logged.files)}.")
+        typer.echo(f"Also logged {', '.join(logged.files)}.")
     if logged.withheld:
         tell(
-            f"{', '.join(logged.withheld)} shows photographs of people and was not written. One that shows"
-            " nobody: featurekit report, then this again."
+            f"{', '.join(logged.withheld)} was not logged, because it shows images of people. To log a report"
+            " without images, run featurekit report and then this command again."
         )
     if logged.missing:
-        tell(f"Not here yet: {', '.join(logged.missing)}. Next: featurekit report, then this again.")
+        tell(
+            f"Not logged, because they have not been written yet: {', '.join(logged.missing)}. Run featurekit"
+            " report and then this command again."
+        )

@@ -1,4 +1,4 @@
-"""featurekit weights: fetch, add and check weight files."""
+"""featurekit weights: list, download, add and check weight files."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +10,9 @@ from featurekit.cli._progress import progress_bar
 
 
 def weights_list() -> None:
-    """List every weight file: where it comes from, whether it is here, and its licences.
+    """List all weight files and their licences.
+
+    The list also says where each file comes from, and whether it is on this machine.
 
     Example: featurekit weights list
     """
@@ -32,9 +34,14 @@ def weights_list() -> None:
 
 
 def weights_fetch(
-    names: Annotated[list[str], typer.Argument(help="builtin, or names of `featurekit weights list`.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(help="Names of `featurekit weights list`, or builtin for all built-in ones."),
+    ],
 ) -> None:
-    """Download weight files and check their hashes. This command uses the network.
+    """Download weight files and check their hashes.
+
+    This command uses the network.
 
     Example: featurekit weights fetch builtin
     """
@@ -44,14 +51,18 @@ def weights_fetch(
         with progress_bar(f"fetching {name}", unit="bytes") as progress:
             fetched = weights_fetching.fetch(name, progress)
         got = ", ".join(entry.name for entry in fetched) or "already here"
-        typer.echo(f"{name}: {got}; every hash is right")
+        typer.echo(f"{name}: {got}; all hashes are right")
 
 
 def weights_add(
-    file: Annotated[Path, typer.Argument(help="A weight file you have.")],
-    name: Annotated[str | None, typer.Option(help="Which entry of the table it is.")] = None,
+    file: Annotated[Path, typer.Argument(help="Weight file on this machine.")],
+    name: Annotated[
+        str | None, typer.Option(help="Its name in `featurekit weights list`. Default: found by its hash.")
+    ] = None,
 ) -> None:
-    """Register a weight file you already have; nothing is downloaded.
+    """Add a weight file that you already have.
+
+    Nothing is downloaded.
 
     Example: featurekit weights add ~/Downloads/resnet50-0676ba61.pth
     """
@@ -62,7 +73,9 @@ def weights_add(
 
 
 def weights_verify() -> None:
-    """Hash every weight file again; exit code 1 if one is not what it should be.
+    """Check the hashes of all weight files.
+
+    The exit code is 1 if a hash is wrong.
 
     Example: featurekit weights verify
     """
@@ -72,6 +85,8 @@ def weights_verify() -> None:
     for name, status in findings:
         typer.echo(f"{name}: {status}")
     if not findings:
-        typer.echo("No weight files here. Get some: featurekit weights fetch builtin")
+        typer.echo(
+            "There are no weight files on this machine. To download some: featurekit weights fetch builtin"
+        )
     if any(status != "ok" for _, status in findings):
         raise typer.Exit(1)

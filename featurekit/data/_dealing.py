@@ -39,7 +39,7 @@ def deal(
         raise FoldError(f"The number of folds (--folds) must be at least 2. Got {n_folds} instead.")
     if n_subjects < n_folds:
         there_are = "There is 1 subject" if n_subjects == 1 else f"There are {n_subjects} subjects"
-        raise FoldError(f"{there_are}, too few for {n_folds} folds.")
+        raise FoldError(f"{there_are}, which is too few for {n_folds} folds.")
     spread = _Spread(subjects, classes, n_folds)
     by_column = [(column, ATTEMPTS + i) for i, column in enumerate(classes)]
     best: tuple[int, NDArray[np.intp]] | None = None

@@ -46,11 +46,13 @@ class Changes:
         """Return all that was counted, in words → rows."""
         return {
             **{
-                f"{column}: rows that say '{word}', taken as missing": n
+                f"{column}: rows with '{word}', treated as missing": n
                 for (column, word), n in self.missing.items()
             },
             **self.counts,
-            **Counter(f"cells of {cell.column} that are no {cell.target}" for cell in self.bad_cells),
+            **Counter(
+                f"cells of {cell.column} that are not a valid {cell.target}" for cell in self.bad_cells
+            ),
         }
 
 
@@ -80,7 +82,7 @@ def clean_labels(
     changed = {cell: label for cell, label in new.items() if cell.strip() != label}
     if changed:
         changes.respelled[column] = changed
-        changes.counts[f"{column}: labels spelled otherwise"] = sum(n_rows[cell] for cell in changed)
+        changes.counts[f"{column}: labels with different spellings"] = sum(n_rows[cell] for cell in changed)
         changes.notes.append(_told(column, changed, n_rows))
     return kept.map({**new, "": ""})
 
@@ -113,10 +115,10 @@ def clean_subjects(
         _tell_joined(written, subjects, column, changes)
     if len(known) < len(subjects) and _looks_merged(subjects):
         changes.notes.append(
-            f"{column}: {len(subjects) - len(known):,} rows without a subject stand below"
-            " one that has a subject, and no subject is named twice: so are merged cells of a spreadsheet"
-            " exported. If they mean the person above, write that subject into every row; now each such row"
-            " is a person of its own."
+            f"{column}: {len(subjects) - len(known):,} rows without a subject follow a row that has one,"
+            " and no subject is named twice. The merged cells of a spreadsheet look like this after an"
+            " export. If these rows show the subject above them, write that subject into every row. Now"
+            " each of them is treated as a subject of its own."
         )
     if len(known) < len(subjects):
         changes.counts["rows without a subject, each a subject of its own"] = len(subjects) - len(known)
@@ -124,8 +126,8 @@ def clean_subjects(
         if 3 * n > len(cells) and n > 2 and re.fullmatch(_PLACEHOLDER, str(subject), re.I):
             add = missing.option(add=folded(str(subject)))
             changes.notes.append(
-                f"{column}: {n:,} of {len(cells):,} rows have the subject '{subject}'. If that means that"
-                f" nobody knows who it is, each is a subject of its own with {add}"
+                f"{column}: {n:,} of {len(cells):,} rows have the subject '{subject}'. If this means that"
+                f" the subject is not known, treat each of these rows as a subject of its own with {add}"
             )
     return subjects
 
@@ -146,7 +148,7 @@ def notes_of_missing(
             words = {word: n for (one, word), n in found.items() if one == column}
             said = ", ".join(f"{_rows(n)} '{word}'" for word, n in words.items())
             keep = missing.option(remove=next(iter(words)))
-            notes.append(f"{column}: {said}, taken as missing. Where that is a label, keep it: {keep}")
+            notes.append(f"{column}: {said}, treated as missing. If that is a label, keep it: {keep}")
     return notes
 
 
@@ -194,14 +196,14 @@ def _tell_joined(
     """Say which rows' subjects were joined: by row, because a note outlives a person who is purged."""
     moved = written[written != subjects].drop_duplicates()
     shown = [
-        f"row {int(row) + 1} is the person of row {int(written.index[written == subjects[row]][0]) + 1}"
+        (f"row {int(row) + 1} has the subject of row {int(written.index[written == subjects[row]][0]) + 1}")
         for row in moved.index[:3]
     ]
     more = f", and {len(moved) - 3} more" if len(moved) > 3 else ""
-    changes.counts[f"{column}: subjects spelled otherwise"] = int((written != subjects).sum())
+    changes.counts[f"{column}: subjects with different spellings"] = int((written != subjects).sum())
     changes.notes.append(
-        f"{column}: subjects that differ only by case, spaces or the .0 behind a number are one person:"
-        f" {', '.join(shown)}{more}."
+        f"{column}: subjects whose names differ only by case, spaces or a .0 after a number are treated as"
+        f" one subject: {', '.join(shown)}{more}."
     )
 
 

@@ -94,15 +94,16 @@ def notes_of(same: Mapping[str, str], others: Mapping[str, str]) -> list[str]:
     if same:
         first = next(iter(same))
         notes.append(
-            "Files whose names have another form of Unicode on the disk (accents apart from their letters, as"
-            f" macOS writes them), taken for the same: {len(same):,}, for example '{first}'."
+            "File names that differ from the table only in their Unicode form (macOS stores accents"
+            f" separately from their letters) were treated as the same: {len(same):,}, for example"
+            f" '{first}'."
         )
     if others:
         shown = ", ".join(f"'{near}' for '{path}'" for path, near in list(others.items())[:_SHOWN])
         more = ", …" if len(others) > _SHOWN else ""
         notes.append(
-            f"Files that are not there, and one of nearly the same name is: {len(others):,} ({shown}{more})."
-            " Correct the names where these are meant."
+            f"Files that do not exist although one with a similar name does: {len(others):,}"
+            f" ({shown}{more}). If those files are meant, correct their names in the table."
         )
     return notes
 
@@ -119,8 +120,8 @@ def notes_of_misplaced(paths: Iterable[str], root: Path) -> list[str]:
     notes = []
     if web:
         notes.append(
-            f"Paths that are web addresses: {len(web):,} (first: '{web[0]}'). Only files are read: download"
-            " the photographs, and write their paths below the folder."
+            f"Paths that are web addresses: {len(web):,} (first: '{web[0]}'). featurekit reads only files."
+            " Download the images, and write their file paths into the table."
         )
     for path in [path for path in astray if not _ADDRESS.match(path)][:_TRIED]:
         if ".." in path.split("/") or path.count("/") > _DEEPEST:
@@ -139,11 +140,13 @@ def _beginning_too_much(path: str, paths: Iterable[str], root: Path) -> str:
             beginning = path.removesuffix(rest)
             n = sum(one.startswith(beginning) for one in paths)
             above = (
-                f", or give the folder above: --root '{root.parent}'" if beginning == f"{root.name}/" else ""
+                f", or give the folder above with --root '{root.parent}'"
+                if beginning == f"{root.name}/"
+                else ""
             )
             return (
-                f"Paths that begin with '{beginning}', and are there without it: {n:,} ('{rest}' for"
-                f" '{path}'). Remove that beginning from the table{above}."
+                f"Paths that begin with '{beginning}' but exist only without it: {n:,} ('{rest}' for"
+                f" '{path}'). Remove this beginning from the paths in the table{above}."
             )
     return ""
 
@@ -158,7 +161,7 @@ def _folder_too_high(path: str, root: Path) -> str:
         return ""
     if len(inside) != 1:
         return ""
-    return f"'{path}' is in the folder '{inside[0]}'. Give that folder: --root '{root / inside[0]}'"
+    return f"'{path}' is in the folder '{inside[0]}'. Give that folder with --root '{root / inside[0]}'"
 
 
 def _is_inside(path: str, root: Path) -> bool:

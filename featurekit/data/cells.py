@@ -40,7 +40,17 @@ MISSING_WORDS = frozenset(
         # What Excel and Google Sheets write where a formula has failed, or is not ready.
         *("#value!", "#ref!", "#div/0!", "#name?", "#num!", "#null!", "#error!", "#spill!", "#calc!"),
         *("#getting_data", "loading..."),
-        *("missing", "not available", "not known", "not sure", "undefined", "unk", "unknown", "unsure"),
+        *(
+            "missing",
+            "not available",
+            "not known",
+            "not sure",
+            "undefined",
+            "unk",
+            "unknown",
+            "unsure",
+            "abstained",
+        ),
     )
 )
 
@@ -62,7 +72,8 @@ _MADE_A_DATE = re.compile(
     r"|\d{4}-\d{2}-\d{2}(?:[t ]00:00(?::00)?)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}"
 )
 _DATE_OF_A_GROUP = (
-    "a spreadsheet made a date of a group such as 4-6 or 8-12: format the column as text and write the group"
+    "a spreadsheet has turned an age group such as 4-6 or 8-12 into a date. Format the column as text"
+    " and write the age group again"
 )
 _PARTS_OF_A_YEAR = {"month": 12, "mo": 12, "week": 52, "wk": 52, "day": 365}
 
@@ -122,15 +133,17 @@ class Missing:
         if len(signed) < len(given):
             plain = next(word for word in given if word not in signed)
             raise ManifestError(
-                f"missing={','.join(given)} both replaces the list of missing words ('{plain}') and changes"
-                f" it ('{signed[0]}'). Put + or - before every word, or before none."
+                f"missing={','.join(given)} mixes words that replace the list of missing words ('{plain}')"
+                f" with words that change it ('{signed[0]}'). Write + or - before every word, or before"
+                " none."
             )
         added = {folded(word[1:]) for word in signed if word[0] == "+"}
         removed = {folded(word[1:]) for word in signed if word[0] == "-"}
         if strange := sorted(removed - MISSING_WORDS):
             raise ManifestError(
-                f"'{strange[0]}' is no missing word, so missing=-{strange[0]} has no effect. The words are:"
-                f" {', '.join(sorted(MISSING_WORDS))}. To add '-{strange[0]}' to them: missing=+-{strange[0]}"
+                f"'{strange[0]}' is not in the list of missing words, so missing=-{strange[0]} has no"
+                f" effect. The words are: {', '.join(sorted(MISSING_WORDS))}. To add the word"
+                f" '-{strange[0]}' to them, use missing=+-{strange[0]}"
             )
         return cls(MISSING_WORDS - removed | added)
 
@@ -300,13 +313,13 @@ def no_years(text: str) -> str:
     if re.fullmatch(rf"{_DAY_AND_MONTH}|{_MONTH_AND_DAY}", word):
         return f"{said}; {_DATE_OF_A_GROUP}"
     if re.match(r"\d{4}[-./]\d{1,2}[-./]\d{1,2}\b|\d{1,2}[-./]\d{1,2}[-./](\d{4}|\d{2})\b", word):
-        return f"{said} but a date; write the age in years on the day of the photograph"
+        return f"{said} but a date; write the age in years on the day the image was taken"
     if _range_of(word) or re.fullmatch(r"\d+\s*[+]|(?:over|under|above|below|[<>≤≥]=?)\s*\d+", word):
         return (
-            f"{said}, and none of the age groups {AGE_GROUPS}; write years or one of the groups, or keep such"
-            " ranges as a label of your own: --column age= -o labels=COLUMN"
+            f"{said}, and not one of the age groups {AGE_GROUPS}; write years or one of these groups, or"
+            " keep such ranges as labels: --column age= -o labels=COLUMN"
         )
-    return f"{said}; write it in digits, e.g. 31 or 31.5"
+    return f"{said}; write it in digits, for example 31 or 31.5"
 
 
 def is_in_range(ages: "pd.Series[float]") -> "pd.Series[bool]":
@@ -324,9 +337,9 @@ def impossible_years(years: float) -> str:
     """
     said = f"is not an age from 0 to {MAX_AGE}"
     if 1850 <= years <= 2100:
-        return f"{said} but a year; write the age in years at the time of the photograph"
+        return f"{said} but a year; write the age in years when the image was taken"
     if re.fullmatch(r"-\d|-?9{2,}|-?8{2,}", f"{years:.10g}"):  # the usual codes
-        return f"{said}; if it means that the age is not known: -o missing=+{years:.10g}"
+        return f"{said}; if it means that the age is not known, use -o missing=+{years:.10g}"
     return f"{said}; leave the cell empty if the age is not known"
 
 
@@ -338,10 +351,10 @@ def no_gender(text: str) -> str:
     """
     said = f"is not {GENDER_WORDS}"
     if re.fullmatch(r"-?\d+(\.0+)?", text.strip()):
-        return f"{said}; codes mean one thing here and another there: write f and m instead of them"
+        return f"{said}; number codes are not used in the same way everywhere, so write f and m instead"
     return (
-        f"{said}; write one of these, or keep the column's words as a label of your own:"
-        " --column gender= -o labels=COLUMN"
+        f"{said}; write one of these words, or keep the words of the column as labels: --column gender= -o"
+        " labels=COLUMN"
     )
 
 
@@ -367,8 +380,8 @@ def no_age_group(text: str) -> str:
     if _MADE_A_DATE.fullmatch(folded(text)):
         return f"{said}; {_DATE_OF_A_GROUP}"
     if read_years(text) is not None:
-        return f"{said}; for years: --column age=COLUMN"
-    return f"{said}; to keep other groups as a label of your own: -o labels=COLUMN"
+        return f"{said}; if the column holds years, use --column age=COLUMN"
+    return f"{said}; to keep other groups as labels: -o labels=COLUMN"
 
 
 def no_box(text: str, *, sized: bool) -> str:
@@ -382,4 +395,4 @@ def no_box(text: str, *, sized: bool) -> str:
     said = "is not x1 y1 x2 y2 in pixels with x1 < x2 and y1 < y2"
     numbers = _four_numbers(text)
     could_be_sized = numbers is not None and numbers[2] > 0 and numbers[3] > 0
-    return f"{said}; for x, y, width and height: -o box=xywh" if could_be_sized else said
+    return f"{said}; if the boxes are x, y, width and height, use -o box=xywh" if could_be_sized else said

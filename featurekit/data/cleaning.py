@@ -290,8 +290,8 @@ def _with_safe_names(raw: RawRows) -> tuple[pd.DataFrame, tuple[str, ...], dict[
 def _told_name(column: str, label: str) -> str:
     """Say that a label column has another name from here on, and why."""
     return (
-        f"The label column '{column}' is called '{label}' from here on: featurekit's own tables and files"
-        f" cannot have that name. Next: featurekit fit --target '{label}'"
+        f"The label column '{column}' was renamed to '{label}', because featurekit cannot use the old name"
+        f" for files or tables. Next: featurekit fit --target '{label}'"
     )
 
 
@@ -306,10 +306,10 @@ def _named_again(paths: "pd.Series[str]") -> str:
         return ""
     first = [int(row) + 1 for row in again.index[again == again.iloc[0]]]
     return (
-        f"Photographs that several rows name with other labels: {again.nunique():,} (first: rows"
-        f" {', '.join(map(str, first[:4]))}{', …' if len(first) > 4 else ''}); none of those rows is used. If"
-        " several raters labelled them, write one row a photograph, with the mean age or the most frequent"
-        " label."
+        f"Images that have several rows with different labels: {again.nunique():,} (first: rows"
+        f" {', '.join(map(str, first[:4]))}{(', …' if len(first) > 4 else '')}). None of these rows is"
+        " used. If several people labelled each image, write one row per image, with the mean age or the"
+        " most frequent label."
     )
 
 
@@ -328,7 +328,7 @@ def _some_of_each_column(cells: Sequence[BadCell], face_ids: "pd.Series[str]") -
 def _with_all_columns(rows: pd.DataFrame) -> pd.DataFrame:
     """Return a copy with every column of a manifest, in order, and text where text belongs."""
     if not len(rows):
-        raise ManifestError("The data set names no rows.")
+        raise ManifestError("The data set has no rows.")
     table = rows.reset_index(drop=True)
     if "age_group" not in table and "age" in table:
         table["age_group"] = table["age"].map(cache(age_group_of))

@@ -22,12 +22,12 @@ from featurekit.files import leads_out
 _LISTED = 4
 
 # Why a file is left out, in the order of a message.
-_NO_PHOTOGRAPH = "not photographs"
-_RAW = "raw files of cameras, to be exported as JPEG"
+_NO_PHOTOGRAPH = "not images"
+_RAW = "raw camera files, which have to be exported as JPEG"
 _UNREADABLE = "files that cannot be opened"
 _OUTSIDE = "links to files outside the folder"
 _HIDDEN = "hidden files and folders"
-_SYSTEM = "folders that systems and network drives make for themselves"
+_SYSTEM = "folders that operating systems and network drives create"
 # Names in small letters. What lies in them are copies, thumbnails and what was deleted.
 _SYSTEM_FOLDERS = ("@eadir", "__macosx", "$recycle.bin", "#recycle", "@recycle", "#snapshot", "lost+found")
 
@@ -55,7 +55,7 @@ def check_folder(folder: Path) -> None:
     """Raise ManifestError unless the folder is there."""
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
-        raise ManifestError(f"{folder} {what}. Give the folder that the data set lies in.")
+        raise ManifestError(f"{folder} {what}. Give the folder of the data set.")
 
 
 def part_of(folder: Path, name: str) -> Path:
@@ -65,7 +65,7 @@ def part_of(folder: Path, name: str) -> Path:
         ManifestError: it is a link that leads out of the data set's folder.
     """
     if leads_out(folder / name, folder):
-        raise ManifestError(f"{folder / name} leads out of the data set's folder, and is not read.")
+        raise ManifestError(f"{folder / name} is outside the folder of the data set, and is not read.")
     return folder / name
 
 
@@ -86,7 +86,7 @@ def find_pictures(folder: Path) -> Found:
         raise ManifestError(f"Cannot read {error.filename}: {error.strerror}.") from error
     note = search.note()
     if not search.rows:
-        raise ManifestError(f"There are no pictures below {folder}. {note}".rstrip())
+        raise ManifestError(f"There are no images below {folder}. {note}".rstrip())
     table = pd.DataFrame(sorted(search.rows), columns=["image_path", "reason"], dtype=object)
     with_pictures = {path.partition("/")[0] for path, _ in search.rows}
     counts = {why: files.total() for why, files in search.left_out.items()}
@@ -175,4 +175,4 @@ class _Search:
                 if others := kinds.total() - sum(n for _, n in most[:_LISTED]):
                     said.insert(-1, f"{others:,} others")
             parts.append(f"{why}: {kinds.total():,} ({', '.join(said)})")
-        return f"Files that were left out: {'; '.join(parts)}." if parts else ""
+        return f"Files that were not read: {'; '.join(parts)}." if parts else ""

@@ -56,17 +56,17 @@ MAX_NAME = 60
 # these that holds. What the data set itself says twice comes first, then the file, without which the
 # labels are of no use, then the labels, and last what a row is beside others.
 REASONS: dict[str, str] = {
-    "repeated_row": "the data set names the same face twice",
-    "bad_path": "the path is not one that a file can have",
-    "outside_root": "the path leads out of the data set's folder",
-    "missing_file": "the file is not there",
-    "unreadable": "the file is there but cannot be read",
-    "unparsable_name": "the file name does not give the labels",
-    "bad_value": "a cell of the data set's table cannot be read",
+    "repeated_row": "the data set lists the same face twice",
+    "bad_path": "the path is not a valid file path",
+    "outside_root": "the path leads outside the folder of the data set",
+    "missing_file": "the file does not exist",
+    "unreadable": "the file exists but cannot be read",
+    "unparsable_name": "the labels cannot be read from the file name",
+    "bad_value": "a cell of the table cannot be read",
     "impossible_age": "the age is below 0 or above 116",
-    "no_label": "nothing to learn from: no usable age, gender or other label",
-    "conflicting_labels": "the same bytes as another row with other labels",
-    "duplicate": "the same bytes as another row with the same labels",
+    "no_label": "there is no usable age, gender or other label",
+    "conflicting_labels": "the file is identical to that of another row with other labels",
+    "duplicate": "the file is identical to that of another row with the same labels",
 }
 # Their names mean one thing; "Gender3" beside "gender3" would be one file on half of all systems.
 _STANDARD = frozenset(TARGETS)
@@ -179,7 +179,7 @@ class Manifest:
             raise ManifestError("The manifest has no rows.")
         repeated = self.table["face_id"][self.table["face_id"].duplicated()]
         if len(repeated):
-            raise ManifestError(f"face_id {repeated.iloc[0]} occurs twice; ids must be unique.")
+            raise ManifestError(f"face_id {repeated.iloc[0]} occurs twice, but ids must be unique.")
         strange = sorted(set(self.table["reason"]) - set(REASONS) - {""})
         if strange:
             raise ManifestError(f"Unknown reasons {strange}. Known: {', '.join(REASONS)}.")
@@ -228,8 +228,8 @@ class Manifest:
         safe = label_names(column for column in self.table.columns if column not in COLUMNS).get(name, name)
         if safe != name:
             raise TargetError(
-                f"No target can be called '{name}': a file, or a column of another table, has that name. Run"
-                f" featurekit prepare again; it calls the column '{safe}'."
+                f"A target cannot be called '{name}', because a file or a column of another table has this"
+                f" name. Run featurekit prepare again: it renames the column to '{safe}'."
             )
         return target
 
@@ -263,7 +263,9 @@ class Manifest:
         """
         beside = path.with_suffix(".json")
         if not path.is_file() or not beside.is_file():
-            raise ManifestError(f"No manifest at {path}. Make one: featurekit prepare DATASET PATH")
+            raise ManifestError(
+                f"There is no manifest at {path}. To make one: featurekit prepare DATASET PATH"
+            )
         try:
             table = _each_text(pd.read_csv(path, dtype=str, keep_default_na=False), as_it_was)
             info = json.loads(beside.read_text())

@@ -70,7 +70,7 @@ def prepare_frame(
     root: Path,
     box: str = "corners",
     missing: str | Sequence[str] | None = None,
-    licence: str = "as the pictures' owner says",
+    licence: str = "as the images' owner says",
     content_of: Callable[[Path], str] | None = None,
     progress: Progress | None = None,
 ) -> Manifest:
@@ -131,9 +131,8 @@ def _judged(
         example = manifest.table["image_path"][reasons == worst].iloc[0]
         notes = "".join(f" {note}" for note in manifest.info.get("notes", ()))
         raise ManifestError(
-            f"None of the {len(manifest)} rows of {what} can be used."
-            f" For {counted.iloc[0]} of them {REASONS[worst]} (first: '{example}' below {manifest.root})."
-            f"{notes}"
+            f"None of the {len(manifest)} rows of {what} can be used. For {counted.iloc[0]} of them"
+            f" {REASONS[worst]} (first: '{example}' below {manifest.root}).{notes}"
         )
     return Manifest(manifest.table, manifest.root, info)
 

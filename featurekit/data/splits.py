@@ -56,8 +56,8 @@ def official_folds(fold_numbers: NDArray[np.intp]) -> list[Fold]:
     if len(numbers) < 2:
         named = f"all in fold {numbers[0]}" if len(numbers) else "in no fold"
         raise FoldError(
-            f"The {len(fold_numbers)} rows are {named}, so there is nothing to learn from. Add the"
-            " photographs of the other folds and run `featurekit prepare` and `featurekit extract` again."
+            f"The {len(fold_numbers)} rows are {named}, so there is nothing to learn from. Add the images"
+            " of the other folds and run `featurekit prepare` and `featurekit extract` again."
         )
     return [_fold(fold_numbers, int(number)) for number in numbers]
 
@@ -104,12 +104,15 @@ def check_folds(folds: Sequence[Fold], labels: NDArray[Any], subjects: NDArray[A
         if not len(fold.test):
             raise FoldError(f"Fold {number} tests no face. Use fewer folds.")
         if not len(fold.train):
-            raise FoldError(f"Fold {number} trains on no face.")
+            raise FoldError(
+                f"Fold {number} trains on no face: all others are of subjects who are tested in it too, or"
+                " have no label. Use other folds."
+            )
         absent = np.setdiff1d(classes, labels[fold.train])
         if len(absent):
             raise FoldError(
-                f"Fold {number} trains on no face of class {absent[0]}: too few subjects have it. Use fewer"
-                " folds, more subjects, or leave that class out."
+                f"Fold {number} trains on no face of class {absent[0]}, because too few subjects have this"
+                " class. Use fewer folds, more subjects, or leave the class out."
             )
         np.add.at(tested, fold.test, 1)
     if (tested > 1).any():
@@ -218,10 +221,10 @@ class FoldSet:
             if len(rows):
                 shown = ", ".join(rows[:3]) + (", …" if len(rows) > 3 else "")
                 differ.append(f"{len(rows)} {'row is' if len(rows) == 1 else 'rows are'} {word} ({shown})")
-        what = " and ".join(differ) or "the rows are in another order"
+        what = " and ".join(differ) or "the rows are in a different order"
         raise FoldError(
-            f"The folds in {where} were made for another manifest: {what}. Compare under another --name,"
-            " or deal the folds anew with --new-folds."
+            f"The folds in {where} were made for another manifest: {what}. Compare under another --name, or"
+            " make new folds with --new-folds."
         )
 
     def check_asked(self, where: Path, *, n_folds: int | None, seed: int | None) -> None:
@@ -237,8 +240,8 @@ class FoldSet:
         """
         if n_folds is not None and n_folds != self.n_folds and self.kind == "official":
             raise FoldError(
-                f"The data set has {self.n_folds} folds of its own, which are used:"
-                f" --folds {n_folds} would have no effect. Leave it out."
+                f"The data set has {self.n_folds} folds of its own, which are used, so --folds {n_folds}"
+                " would have no effect. Leave it out."
             )
         differ = []
         if n_folds is not None and n_folds != self.n_folds:
@@ -247,10 +250,10 @@ class FoldSet:
             differ.append((f"seed {self.seed}", f"--seed {seed}"))
         if differ:
             raise FoldError(
-                f"{where} has folds already, with {' and '.join(one for one, _ in differ)}:"
-                f" {' and '.join(one for _, one in differ)} would have no effect. Leave"
-                f" {'it' if len(differ) == 1 else 'them'} out, compare under another --name, or replace the"
-                " folds and the runs on them with --new-folds."
+                f"{where} already has folds, made with {' and '.join((one for one, _ in differ))}, so"
+                f" {' and '.join((one for _, one in differ))} would have no effect. Leave"
+                f" {('it' if len(differ) == 1 else 'them')} out, compare under another --name, or replace"
+                " the folds and the runs on them with --new-folds."
             )
 
     def save(self, path: Path) -> None:
@@ -286,10 +289,11 @@ class FoldSet:
         except OSError as error:
             raise FoldError(f"Cannot read the folds {path}: {error.strerror}.") from error
         except (ValueError, KeyError, TypeError) as error:
-            raise FoldError(f"{path} is not a set of folds. Deal them anew with --new-folds.") from error
+            raise FoldError(f"{path} does not contain folds. Make new folds with --new-folds.") from error
         if not intact:
             raise FoldError(
-                f"{path} was edited, or is of another version. Deal the folds anew with --new-folds."
+                f"{path} was edited, or was written by another version of featurekit. Make new folds"
+                " with --new-folds."
             )
         return folds
 

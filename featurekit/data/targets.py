@@ -64,7 +64,7 @@ class Target:
     def check_known(self) -> None:
         """Raise ValueError where this is a known target with other classes, or two classes have one name."""
         if TARGETS.get(self.name, self) != self:
-            raise ValueError(f"{self.name} has other classes than here.")
+            raise ValueError(f"{self.name} has different classes in this version of featurekit.")
         if len(set(self.classes)) != len(self.classes):
             raise ValueError(f"{self.name} has two classes of the same name.")
 

@@ -43,12 +43,12 @@ def check_export(path: Path) -> None:
     if path.is_dir():
         raise EmbeddingError(f"{path} is a folder. Name a file in it: {path / 'vectors.parquet'}")
     if path.suffix.lower() not in (".parquet", ".npy"):
-        raise EmbeddingError(f"Vectors are written as .parquet or .npy. Got '{path.name}' instead.")
+        raise EmbeddingError(f"Vectors can be written to .parquet or .npy files. Got '{path.name}' instead.")
     taken = path if path.suffix.lower() == ".parquet" else path.with_suffix(".csv")
     if not _holds_export(taken):
         raise EmbeddingError(
-            f"{taken} is there, and holds no exported vectors{' or their ids' if taken != path else ''}: it"
-            " would be lost. Name another file, or move it away first."
+            f"{taken} exists and contains no exported vectors{(' or their ids' if taken != path else '')},"
+            " so it would be lost. Give another file, or move it away first."
         )
 
 

@@ -143,9 +143,10 @@ def _check_boxes(manifest: Manifest, settings: FaceSettings) -> None:
     """Raise ManifestError where a box must say which face is meant, and no row has one."""
     if settings.choose == "box" and not (manifest.table["box"] != "").any():
         raise ManifestError(
-            "--choose box needs boxes, and the manifest's column 'box' is empty. Say which column of your"
-            " table holds them as x1 y1 x2 y2 in pixels: featurekit prepare table FILE --column box=NAME (or"
-            " four columns: --column x1=NAME --column y1=NAME --column x2=NAME --column y2=NAME)."
+            "--choose box needs boxes, but the column 'box' of the manifest is empty. Give the column of"
+            " your table that holds them as x1 y1 x2 y2 in pixels: featurekit prepare table FILE --column"
+            " box=NAME (or four columns: --column x1=NAME --column y1=NAME --column x2=NAME --column"
+            " y2=NAME)."
         )
 
 

@@ -35,7 +35,8 @@ def feature_names(backbones: Sequence[str] | None = None, layer: str | None = No
     names = [f"{name}:{layer}" if layer else name for name in backbones or BUILTIN_BACKBONES]
     if layer and any(":" in name for name in backbones or ()):
         raise WorkspaceError(
-            f"--layer {layer} and a layer behind a network's name cannot both hold. Leave one of them out."
+            f"--layer {layer} cannot be combined with a layer after the name of a network. Leave one of"
+            " them out."
         )
     return names
 
@@ -94,7 +95,9 @@ def some_ledger_of(workspace: ProjectFolder) -> Ledger:
     """
     ledger = ledger_of(workspace)
     if ledger is None:
-        raise WorkspaceError(f"Nothing has been extracted in {workspace.root} yet. Next: featurekit extract")
+        raise WorkspaceError(
+            f"No vectors have been extracted in {workspace.root} yet. Next: featurekit extract"
+        )
     return ledger
 
 

@@ -139,8 +139,8 @@ class HelperPool:
                     self._deaths += 1
                     if self._deaths > _MOST_DEATHS:
                         raise EngineError(
-                            f"{self._deaths} pictures ended the process that read them (the last one"
-                            f" {error}). Look at `featurekit doctor`, or use --threads 1."
+                            f"{self._deaths} images crashed the process that read them (the last was"
+                            f" {error}). See `featurekit doctor`, or use --threads 1."
                         ) from error
                     helper = self._next(helper)
             return found
@@ -170,7 +170,7 @@ class HelperPool:
 
 
 def _not_ready(error: HelperDiedError) -> EngineError:
-    return EngineError(f"A process that reads pictures {error} before it was ready; use --threads 1.")
+    return EngineError(f"A process that reads images {error} before it was ready. Use --threads 1.")
 
 
 def look_for_another(job: Mapping[str, Any]) -> tuple[Any, Callable[[Any], Message]]:

@@ -38,7 +38,9 @@ class Vectors:
         if not len(self.rows) == len(self.face_ids) == len(self.vectors):
             raise EmbeddingError(f"{len(self.vectors)} vectors for {len(self.face_ids)} faces.")
         if sum(self.blocks) != self.vectors.shape[1]:
-            raise EmbeddingError(f"Parts of {self.blocks} numbers do not make {self.vectors.shape[1]}.")
+            raise EmbeddingError(
+                f"Parts with {self.blocks} numbers do not add up to {self.vectors.shape[1]}."
+            )
         if self.vectors.dtype.kind != "f":
             return
         finite = np.isfinite(self.vectors).all(axis=1)
@@ -140,10 +142,11 @@ def _check_vectors(recipe: Recipe, keys: NDArray[np.uint8], store: Store) -> Non
     n_missing = len(store.shelf("embeddings", asdict(recipe)).missing(keys))
     if n_missing == len(keys):
         raise WorkspaceError(
-            f"No vectors of {recipe.feature} yet. Make them: featurekit extract --backbone {recipe.backbone}"
+            f"There are no vectors of {recipe.feature} yet. To compute them: featurekit extract"
+            f" --backbone {recipe.backbone}"
         )
     if n_missing:
         raise WorkspaceError(
-            f"{n_missing} of {len(keys)} faces have no vector of {recipe.feature} yet."
-            f" Finish: featurekit extract --backbone {recipe.backbone}"
+            f"{n_missing} of {len(keys)} faces have no vector of {recipe.feature} yet. To compute them:"
+            f" featurekit extract --backbone {recipe.backbone}"
         )

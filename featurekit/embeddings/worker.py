@@ -157,7 +157,7 @@ class Looker:
         try:
             # The manifest may have been edited, and a file been replaced by a link, since it was made.
             if self._root and leads_out(path, self._root):
-                return None, "leads out of the data set's folder"
+                return None, "is outside the folder of the data set"
             data = read_plain(path, _MAX_BYTES)
         except (OSError, ValueError) as error:
             return None, f"{error.strerror if isinstance(error, OSError) else error}"

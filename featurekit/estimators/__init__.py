@@ -380,7 +380,7 @@ def check_training_labels(target: Target, y: NDArray[Any]) -> None:
     if (y == y[0]).all():
         only = f"{y[0]:g} years old" if target.is_regression else target.classes[int(y[0])]
         raise TargetError(
-            f"Every training face is {only}: {target.name} needs at least two classes to tell apart."
+            f"All training faces are {only}, but {target.name} needs at least two classes."
             if not target.is_regression
-            else f"Every training face is {only}: there is nothing to learn about {target.name}."
+            else f"All training faces are {only}, so nothing can be learned about {target.name}."
         )

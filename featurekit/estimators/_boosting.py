@@ -109,8 +109,8 @@ class XGBoost(Estimator):
         config = json.loads(booster.save_config())["learner"]["generic_param"]
         if config["device"].partition(":")[0] != self.device.partition(":")[0]:
             raise EngineError(
-                f"XGBoost was asked for {self.device} and ran on {config['device']}: it finds no GPU, or was"
-                " built without CUDA. `featurekit doctor` says what this machine has."
+                f"{self.device} was requested, but XGBoost ran on {config['device']}, because it finds no"
+                " GPU or was built without CUDA. `featurekit doctor` says what this machine has."
             )
         self.summary_ |= {"rounds": rounds, "device": config["device"], "class_weight": None}
         if len(self.axes_):

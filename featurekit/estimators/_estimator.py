@@ -60,7 +60,9 @@ class Estimator(BaseEstimator):
         if n_jobs is not None:
             check_parameter("n_jobs", n_jobs, 1, Within(-(2**31)))
             if n_jobs == 0:
-                raise ModelError("n_jobs cannot be 0: it must be a number of threads, or -1 for one a core.")
+                raise ModelError(
+                    "n_jobs must not be 0. It must be a number of threads, or -1 for one per core."
+                )
         for field in fields(self):
             if field.name in self._checked_here():
                 value, usual = getattr(self, field.name), field.default
@@ -122,8 +124,8 @@ class Estimator(BaseEstimator):
         for name in more:
             if name == "sample_weight":
                 raise TypeError(
-                    f"{type(self).__name__} does not support sample_weight: every row counts the same. Leave"
-                    " it out."
+                    f"{type(self).__name__} does not support sample_weight. All rows have the same weight."
+                    " Leave it out."
                 )
             raise TypeError(f"{type(self).__name__}.fit() got an unexpected keyword argument '{name}'")
 
@@ -135,19 +137,21 @@ class Estimator(BaseEstimator):
                 apart.
         """
         self.validate()
-        X, y = validate_data(self, X, y, dtype=np.float32, y_numeric=self.is_regression)
+        X, y = validate_data(self, X, y, dtype=np.float32, order="C", y_numeric=self.is_regression)
         if self.is_regression:
             y = y.astype(np.float64, copy=False)
             if len(y) and y.min() < 0:
-                raise TargetError(f"{type(self).__name__} learns years, none below 0. Got {y.min():g}.")
+                raise TargetError(
+                    f"{type(self).__name__} predicts years, which must not be negative. Got {y.min():g}."
+                )
         else:
             if y.dtype.kind == "f":
                 check_classification_targets(y)
             self.classes_ = np.unique(y)
             if len(self.classes_) < self.least_classes:
                 raise TargetError(
-                    f"y holds one class, {self.classes_[0]}: {type(self).__name__} needs at least two to tell"
-                    " apart."
+                    f"y contains only one class, {self.classes_[0]}, but {type(self).__name__} needs at"
+                    " least two."
                 )
         groups = np.arange(len(X)) if groups is None else np.asarray(groups)
         check_consistent_length(X, groups)
@@ -169,7 +173,7 @@ class Estimator(BaseEstimator):
             ValueError: they are of another length than those learned from, or not finite.
         """
         check_is_fitted(self)
-        vectors: NDArray[np.float32] = validate_data(self, X, dtype=np.float32, reset=False)
+        vectors: NDArray[np.float32] = validate_data(self, X, dtype=np.float32, order="C", reset=False)
         return vectors
 
     def check_learned(self, unfitted: Any) -> None:

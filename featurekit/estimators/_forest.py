@@ -88,7 +88,7 @@ class ForestClassifier(Forest, ScikitClassifier):
         class_weight: what a face of each class counts, as scikit-learn takes it.
     """
 
-    notes: ClassVar[tuple[str, ...]] = ("Class weights balanced.",)
+    notes: ClassVar[tuple[str, ...]] = ("The class weights were balanced.",)
     of_model: ClassVar[tuple[str, ...]] = (*Forest.of_model, "class_weight")
 
     min_samples_leaf: Any = 5

@@ -127,8 +127,8 @@ class Given(Estimator):
             self.gives_probabilities_ = hasattr(model, "predict_proba")
             if not self.gives_probabilities_:
                 self.summary_["notes"].append(
-                    f"{type(model).__name__} {NO_PROBABILITIES}: each answer counts as sure, and scores of"
-                    " probabilities are left out."
+                    f"{type(model).__name__} {NO_PROBABILITIES}, so each prediction counts as certain, and"
+                    " scores of probabilities are left out."
                 )
         return self
 
@@ -143,7 +143,7 @@ class Given(Estimator):
             said = np.asarray(self.model_.predict(X))
         n_rows = len(X)
         if said.shape not in ((n_rows,), (n_rows, 1)):
-            raise self._unusable(f"its answers have the shape {said.shape} instead of ({n_rows},)")
+            raise self._unusable(f"its predictions have shape {said.shape} instead of ({n_rows},)")
         said = said.ravel()
         if is_classifier(self.model_):
             labels: NDArray[Any] = self.classes_[self._places(said)]
@@ -151,10 +151,10 @@ class Given(Estimator):
         try:
             years = said.astype(np.float64)
         except (TypeError, ValueError) as error:
-            raise self._unusable(f"its answers are not numbers ({first_line(error)})") from error
+            raise self._unusable(f"its predictions are not numbers ({first_line(error)})") from error
         if not np.isfinite(years).all():
             n_bad = np.count_nonzero(~np.isfinite(years))
-            raise self._unusable(f"{n_bad:,} of {n_rows:,} answers are NaN or infinite")
+            raise self._unusable(f"{n_bad:,} of {n_rows:,} predictions are NaN or infinite")
         return years
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
@@ -171,16 +171,18 @@ class Given(Estimator):
             said = np.asarray(self.model_.predict_proba(X), np.float64)
         wanted = (len(X), len(self.classes_))
         if said.shape != wanted:
-            raise self._unusable(f"its probabilities have the shape {said.shape} instead of {wanted}")
+            raise self._unusable(f"its probabilities have shape {said.shape} instead of {wanted}")
         n_bad = np.count_nonzero(~np.isfinite(said).all(axis=1))
         if n_bad:
-            raise self._unusable(f"{n_bad:,} of {len(X):,} rows of probabilities hold NaN or infinity")
+            raise self._unusable(
+                f"{n_bad:,} of {len(X):,} rows of probabilities contain NaN or infinite values"
+            )
         sums = said.sum(axis=1)
         off = (np.abs(sums - 1) > _ROUNDING) | (said < -_ROUNDING).any(axis=1)
         if off.any():
             raise self._unusable(
-                f"{np.count_nonzero(off):,} of {len(X):,} rows of probabilities are no shares of 1, e.g. one"
-                f" that adds to {sums[off][0]:g}"
+                f"{np.count_nonzero(off):,} of {len(X):,} rows of probabilities are not numbers from 0 to 1"
+                f" that add up to 1, for example one that adds up to {sums[off][0]:g}"
             )
         return said[:, np.argsort(self._own_classes())]
 
@@ -203,11 +205,11 @@ class Given(Estimator):
         own = np.sort(self._own_classes())
         known = np.isin(said, own)
         if not known.all():
-            raise self._unusable(f"it answers '{said[~known][0]}', which was no label in its training")
+            raise self._unusable(f"it predicts '{said[~known][0]}', which was not a label in its training")
         return np.searchsorted(own, said.astype(own.dtype))
 
     def _unusable(self, why: str) -> EstimatorError:
-        return EstimatorError(type(self.model_).__name__, "gives answers that cannot be used", why)
+        return EstimatorError(type(self.model_).__name__, "gives predictions that cannot be used", why)
 
     @contextmanager
     def _answering_for(self, what: str) -> Iterator[None]:

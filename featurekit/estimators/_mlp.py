@@ -41,7 +41,8 @@ class MLP(Scikit):
         epochs = max(EPOCHS, -(-LEAST_STEPS * BATCH // n_faces))
         self.summary_ |= {"epochs": epochs}
         self.summary_["notes"].append(
-            f"{epochs} epochs, fixed: stopping early would need held-out subjects of its own."
+            f"{epochs} epochs. The number is fixed, because early stopping would need held-out subjects"
+            " of its own."
         )
         network = self.make_model()
         network.set_params(max_iter=epochs, n_iter_no_change=epochs, batch_size=min(BATCH, n_faces))

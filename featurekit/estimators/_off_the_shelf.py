@@ -37,7 +37,9 @@ class OffTheShelf(Estimator):
         if self.target_name != AGE.name:
             known = AGE_GROUP if self.target_name == AGE_GROUP.name else GENDER
             self.classes_ = np.arange(len(known.classes))
-        self.summary_: dict[str, Any] = {"notes": ["Nothing was fitted: the head came with the network."]}
+        self.summary_: dict[str, Any] = {
+            "notes": ["Nothing was fitted: the classifier comes with the network."]
+        }
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
@@ -69,7 +71,7 @@ class OffTheShelf(Estimator):
         expected = len(GENDER.classes) if self.target_name == GENDER.name else len(YEARS)
         if vectors.shape[1] != expected:
             raise ValueError(
-                f"{self.target_name} is read from {expected} probabilities of {HEADS[self.target_name]},"
-                f" not from {vectors.shape[1]} numbers."
+                f"{self.target_name} is predicted from {expected} probabilities of"
+                f" {HEADS[self.target_name]}, not from {vectors.shape[1]} numbers."
             )
         return vectors

@@ -86,8 +86,9 @@ def _cnn(target: Target, random_state: int, n_jobs: int) -> "CNN":
 
 @classifier(
     "finetuned_cnn",
-    about="pretrained networks with their classifiers replaced, trained end to end on one target;"
-    " --set ages=ordered reads age groups by thresholds (CORAL)",
+    about="pretrained networks with new classifiers, trained end to end on one target; --set ages=ordered"
+    " treats"
+    " age groups as ordered classes (CORAL)",
     reads="crops",
     uses_gpu=True,
     starts_from=DEFAULT,
@@ -99,9 +100,8 @@ def make_finetuned_cnn(target: Target, random_state: int, n_jobs: int) -> Classi
 
 @classifier(
     "multitask_cnn",
-    about="pretrained networks with their classifiers replaced, trained end to end as one network for age,"
-    " age group and gender together: what one target learns helps the others;"
-    " --set gender_to_age=true shows the age heads what the gender head says",
+    about="pretrained networks with new classifiers, trained end to end as one network for age, age group and"
+    " gender, which share features; --set gender_to_age=true gives the predicted gender to the age heads",
     reads="crops",
     uses_gpu=True,
     starts_from=DEFAULT,
@@ -116,12 +116,13 @@ def make_multitask_cnn(target: Target, random_state: int, n_jobs: int) -> Classi
 alias(
     "gender_to_age_cnn",
     of=make_multitask_cnn,
-    about="multitask_cnn whose age heads see what the gender head says",
+    about="multitask_cnn whose age heads are given the predicted gender",
     gender_to_age=True,
 )
 alias(
     "ordered_cnn",
     of=make_finetuned_cnn,
-    about="finetuned_cnn with age groups as ordered classes (CORAL): a threshold between neighbours",
+    about="like finetuned_cnn, with age groups as ordered classes (CORAL): one threshold between"
+    " neighbouring groups",
     ages="ordered",
 )

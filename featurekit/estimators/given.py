@@ -76,13 +76,13 @@ def kind_at(path: str) -> ClassifierKind:
     if not inspect.isclass(found) and hasattr(found, "fit") and hasattr(found, "get_params"):
         return kind_of(found, name)
     if not (inspect.isclass(found) and issubclass(found, BaseEstimator)):
-        raise ModelError(f"{path} is no estimator of scikit-learn, neither a class nor an object.")
+        raise ModelError(f"{path} is not a scikit-learn estimator, neither a class nor an object.")
     try:
         made = found()
     except Exception as error:
         raise ModelError(
-            f"{path} cannot be made without arguments: {first_line(error).rstrip('.')}. Make one in a module"
-            " of yours, and name that object."
+            f"{path} cannot be created without arguments: {first_line(error).rstrip('.')}. Create one in a"
+            " module of your own, and give the path of that object."
         ) from error
     return kind_of(made)
 
@@ -93,8 +93,8 @@ def _how_to_import(error: Exception, path: str) -> str:
     if not isinstance(error, ModuleNotFoundError) or error.name != first:
         return ""
     return (
-        " The module has to be installed, or to lie where Python looks: for a file"
-        f" {first}.py in this folder, PYTHONPATH=. featurekit fit --model {path}"
+        f" The module must be installed or be in Python's search path. For a file {first}.py in this"
+        f" folder: PYTHONPATH=. featurekit fit --model {path}"
     )
 
 
@@ -111,7 +111,7 @@ def kind_of(estimator: Any, name: str | None = None) -> ClassifierKind:
     own = name or type(estimator).__name__
     if own in CLASSIFIERS.names():
         raise ModelError(
-            f"{_path(estimator)} cannot be called {own} here: that is a classifier of"
+            f"{_path(estimator)} cannot be called {own}, because that is the name of a model of"
             f" {CLASSIFIERS.package_of(own)}."
         )
     kind = kind_to_register(estimator, own)
@@ -136,7 +136,7 @@ def kind_to_register(estimator: Any, name: str, trusted_types: Sequence[str] = (
     of_classes, of_years = can_say and is_classifier(estimator), can_say and is_regressor(estimator)
     path = _path(estimator)
     if not (of_classes or of_years):
-        raise ModelError(f"{path} is no classifier and no regressor of scikit-learn.")
+        raise ModelError(f"{path} is neither a classifier nor a regressor of scikit-learn.")
     try:
         clone(estimator)
     except Exception as error:  # it does not keep what it was made with, as scikit-learn asks
@@ -147,7 +147,7 @@ def kind_to_register(estimator: Any, name: str, trusted_types: Sequence[str] = (
     types = (*saved, *trusted_types)
     return ClassifierKind(
         name=name,
-        about=f"{path}, with its own parameters, on vectors that are not scaled",
+        about=f"{path}, with its own parameters, on unscaled vectors",
         make=lambda target, random_state, n_jobs: as_classifier(clone(estimator), random_state, n_jobs),
         reads_target=lambda target: target.is_regression == of_years,
         is_given=True,

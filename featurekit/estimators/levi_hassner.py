@@ -99,8 +99,9 @@ def _normalization(channels: int) -> "torch.nn.Module":
 
 @classifier(
     "levi_hassner",
-    about=f"three convolutions, two dense layers, {SIDE}×{SIDE}, trained from nothing (Levi & Hassner 2015);"
-    " --set views=10 over-samples as they do",
+    about=f"three convolutional and two dense layers, {SIDE}×{SIDE}, trained from scratch (Levi & Hassner"
+    " 2015);"
+    " --set views=10 averages ten crops of each face, as they do",
     reads="crops",
     uses_gpu=True,
     also=together,

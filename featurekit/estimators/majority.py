@@ -8,7 +8,7 @@ from featurekit.estimators import Classifier, classifier
 
 @classifier(
     "majority",
-    about="always the commonest class, or the median years: the floor",
+    about="baseline: always predicts the most frequent class, or the median age",
     is_baseline=True,
     trusted_types=(
         "featurekit.estimators._floor.MajorityClassifier",

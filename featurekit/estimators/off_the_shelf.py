@@ -13,7 +13,7 @@ from featurekit.estimators._dlib_heads import HEADS, head_of
 
 @classifier(
     "off_the_shelf",
-    about="the heads that come with dlib_age and dlib_gender; no training",
+    about="the classifiers that come with dlib_age and dlib_gender, without training",
     features=head_of,
     is_baseline=True,
     trusted_types=("featurekit.estimators._off_the_shelf.OffTheShelf",),
@@ -28,7 +28,7 @@ def make_off_the_shelf(target: Target, random_state: int, n_jobs: int) -> Classi
 
     if head_of(target) is None:
         raise TargetError(
-            f"off_the_shelf cannot read {target.name}: dlib's networks give {', '.join(HEADS)}."
-            " Choose another model for it."
+            f"off_the_shelf cannot predict {target.name}, because dlib's networks predict"
+            f" {', '.join(HEADS)}. Choose another model for it."
         )
     return OffTheShelf(target_name=target.name, random_state=random_state, n_jobs=n_jobs)

@@ -117,7 +117,7 @@ def _convolution(n_inputs: int, n_outputs: int, size: int, stride: int = 1) -> "
 @classifier(
     "residual_attention",
     about=f"small residual network with channel and spatial attention (CBAM), {SIDE}×{SIDE}, trained from"
-    " nothing; its attention can be drawn",
+    " scratch; its attention can be drawn",
     reads="crops",
     uses_gpu=True,
     also=together,

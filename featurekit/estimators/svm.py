@@ -55,7 +55,7 @@ def make_svm(target: Target, random_state: int, n_jobs: int) -> Classifier:
 
 @classifier(
     "svm_cuml",
-    about="the same machine, solved on a GPU by cuML",
+    about="like svm, but solved on a GPU by cuML",
     grid=grid,
     needs="cuml",
     trusted_types=TRUSTED,

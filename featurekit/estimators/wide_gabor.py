@@ -111,8 +111,8 @@ def wide_gabor(cnn: "CNN") -> "torch.nn.Module":
 
 @classifier(
     "wide_gabor",
-    about=f"wide, shallow network on the pixels and on Gabor responses, {SIDE}×{SIDE}, trained from nothing"
-    " (after Hosseini et al. 2018)",
+    about=f"wide, shallow network on pixels and Gabor responses, {SIDE}×{SIDE}, trained from scratch (after"
+    " Hosseini et al. 2018)",
     reads="crops",
     uses_gpu=True,
     also=together,

@@ -39,12 +39,12 @@ def saying_how_to_have_back(folder: Path, models: Path, say: Callable[[str], Non
         for replaced in ComparisonFolder(folder).replaced_folders():
             if replaced not in before:
                 say(
-                    f"What this fit was to replace is in {replaced}. To have it back:"
+                    f"The runs that this fit was going to replace are in {replaced}. To restore them:"
                     f" {how_to_have_back(replaced, models)}"
                 )
         raise
     for replaced in ComparisonFolder(folder).replaced_folders():
         say(
-            f"note: {replaced} still holds what was replaced by a fit that did not end. To have it back:"
-            f" {how_to_have_back(replaced, models)}"
+            f"note: {replaced} still contains the runs that an interrupted fit was going to replace. To"
+            f" restore them: {how_to_have_back(replaced, models)}"
         )

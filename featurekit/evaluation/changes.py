@@ -67,9 +67,9 @@ def relabelled(before: Path, after: Path, names: Sequence[str]) -> dict[str, str
         pairs = np.stack([common[side]["subject"].to_numpy() for side in ("after", "before")], axis=1)
         n_subjects = {len(np.unique(column)) for column in pairs.T} | {len(np.unique(pairs, axis=0))}
         if changed:
-            apart[name] = f"labels of {changed:,} of its {n:,} common faces have changed in between"
+            apart[name] = f"the labels of {changed:,} of its {n:,} common faces have changed in between"
         elif len(n_subjects) > 1:
-            apart[name] = "who is the same subject has changed in between"
+            apart[name] = "the subjects of the faces have changed in between"
     return apart
 
 

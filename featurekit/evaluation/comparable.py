@@ -15,14 +15,14 @@ from featurekit.data.manifest import Manifest
 from featurekit.data.targets import Target
 
 # Of a run that is set apart where the others have outcomes.
-NO_OUTCOMES = "its predictions are not here"
-_FITTED_SINCE = "was fitted again since it was averaged"
+NO_OUTCOMES = "its predictions are missing"
+_FITTED_SINCE = "was fitted again after it was averaged"
 _DIFFERS = {
-    "split": "it was scored on another split",
-    "classes": "it tells other classes apart",
+    "split": "it was scored on a different split",
+    "classes": "it has different classes",
     "labels": "faces or labels of its target have changed since",
     "subjects": "subjects have changed since",
-    "rows": "it was scored on other faces",
+    "rows": "it was scored on different faces",
 }
 
 
@@ -121,7 +121,7 @@ def set_apart(runs: Sequence[Scored], manifest: Manifest | None = None) -> dict[
             if run.scored_on or not newest.scored_on:
                 why = " and ".join(differs)
             else:
-                why = "an older version fitted it, which did not note what it was scored on"
+                why = "it was fitted by an older version, which did not store what it was scored on"
             if not why:
                 # What stands beside the mean now may be something else than what was averaged.
                 later = [

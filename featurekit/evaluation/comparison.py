@@ -255,10 +255,10 @@ class Comparison:
         unseen = np.flatnonzero(usable & (shared.statuses == STATUSES.index("not_extracted")))
         if len(unseen) and shared.say:
             n, first = len(unseen), self.manifest.table["image_path"].iloc[unseen[0]]
-            what = f"'{first}' has" if n == 1 else f"{n:,} photographs ('{first}', …) have"
+            what = f"'{first}' has" if n == 1 else f"{n:,} images ('{first}', …) have"
             shared.say(
-                f"{what} not been looked at since featurekit prepare: no part is taken in any fit. Next:"
-                " featurekit extract, then this again."
+                f"{what} not been read since featurekit prepare. Images that have not been read are not"
+                " used in any fit. Next: featurekit extract, then run this command again."
             )
 
     def _check_vectors(self, one: Plan, shared: _Shared, checked: set[str]) -> None:
@@ -284,8 +284,8 @@ class Comparison:
         replaced = set_aside(self.folder, models) if self.replaces else None
         if replaced and say:
             say(
-                f"What was in {self.folder} is in {replaced} until this fit has ended well."
-                f" To have it back: {how_to_have_back(replaced, models or Path())}"
+                f"The earlier content of {self.folder} is in {replaced} until this fit has ended"
+                f" successfully. To restore it: {how_to_have_back(replaced, models or Path())}"
             )
         self.folds.save(ComparisonFolder(self.folder).folds)
 
@@ -433,8 +433,9 @@ class Comparison:
         crossing = self.folds.crossing_subjects(examples.rows, examples.subjects)
         if crossing:
             notes += (
-                f"{crossing} subjects are tested in more than one official fold, identical files being one"
-                " person; each is left out of the training part of every fold that tests it.",
+                f"{crossing} subjects are tested in more than one official fold, because identical files"
+                " count as one subject. Each of them is left out of the training part of every fold that"
+                " tests it.",
             )
         return notes + tuple(rare.sentence for rare in one.left_out)
 
@@ -455,7 +456,7 @@ def _tell_of_models(runs: Sequence[Run], say: Callable[[str], None] | None) -> N
 
 def _saved(run: Run, one: Plan, model: TrainedModel, models: Path) -> Run:
     """Save the model of a run; return the run with its size, or with the reason why it was not saved."""
-    why = f"reading a file of {one.kind.name} back could not be made safe. {HOW_TO_SAVE}"
+    why = f"a saved {one.kind.name} could not be loaded safely. {HOW_TO_SAVE}"
     if one.kind.trusted_types or not one.kind.is_given:
         try:
             return replace(run, bytes_on_disk=model.save(models / run.name))

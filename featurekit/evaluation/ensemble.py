@@ -99,11 +99,14 @@ def combine(comparison: Comparison, runs: Sequence[Run], *, weighted: bool = Fal
     manifest, folds = runs[0].seen(comparison.manifest), comparison.folds
     said = _read(replace(comparison, manifest=manifest), runs)
     weights = np.full((folds.n_folds, len(runs)), 1 / len(runs))
-    note = "The members weigh the same; nothing was learned to combine them."
+    note = "All members have the same weight. No weights were learned."
     if weighted:
         weights = fold_weights(said.answers, said.y, said.fold, subject_numbers(manifest, said.rows))
         shares = ", ".join(f"{mean:.2f} {run.classifier_name}" for mean, run in _heaviest(weights, runs))
-        note = f"Weights were learned for each fold on the answers in the others; mean: {shares}."
+        note = (
+            "The weights were learned for each fold from the predictions in the other folds. Their means"
+            f" are: {shares}."
+        )
     out = said.mean(weights, runs)
     run = replace(
         _record(runs, weighted),
@@ -127,10 +130,12 @@ def _check_can_be_averaged(comparison: Comparison, runs: Sequence[Run]) -> None:
     names = [run.name for run in runs]
     if len(set(names)) < 2 or len({run.target for run in runs}) > 1:
         raise WorkspaceError(
-            f"An ensemble takes at least two runs of one target. Got {', '.join(names) or 'none'}."
+            f"An ensemble needs at least two runs of the same target. Got {', '.join(names) or 'none'}."
         )
     if any(run.folds.get("sha256") != comparison.folds.sha256 for run in runs):
-        raise WorkspaceError("The runs were scored on other folds than this comparison's. Fit them again.")
+        raise WorkspaceError(
+            "The runs were scored on folds other than those of this comparison. Fit them again."
+        )
     apart = set_apart(runs, comparison.manifest)
     if apart:
         which = "; ".join(f"{name}: {why}" for name, why in apart.items())
@@ -191,7 +196,7 @@ def _read(comparison: Comparison, runs: Sequence[Run]) -> _Said:
     ]
     if any(not table[["face_id", "fold"]].equals(tables[0][["face_id", "fold"]]) for table in tables):
         names = ", ".join(run.name for run in runs)
-        raise WorkspaceError(f"{names} did not read the same faces. Fit them again together.")
+        raise WorkspaceError(f"{names} did not use the same faces. Fit them again together.")
     position = {face_id: row for row, face_id in enumerate(manifest.table["face_id"].astype(str))}
     rows = np.array([position[face_id] for face_id in tables[0]["face_id"]], np.intp)
     return _Said(

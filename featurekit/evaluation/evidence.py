@@ -162,7 +162,7 @@ def gather(
     """
     for value, unit in ((margin_points, "points"), (margin_years, "years")):
         if not 0 < value < np.inf:
-            raise WorkspaceError(f"The margin is {value:g} {unit}. It must be a number above 0.")
+            raise WorkspaceError(f"The margin must be a number above 0. Got {value:g} {unit} instead.")
     margins = {"exact": margin_points / 100, "mae_years": margin_years}
     outcomes = collect(folder, [run.name for run in runs], manifest)
     if not outcomes.tables:

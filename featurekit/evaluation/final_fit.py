@@ -74,7 +74,7 @@ def final_model(
         training={
             **_learned_from(manifest, examples, out),
             "seed": fitting.seed,
-            "notes": [*notes, *([f"Tuned on all its faces: {chosen}."] if chosen else [])],
+            "notes": [*notes, *([f"Tuned on all faces: {chosen}."] if chosen else [])],
         },
         weights=tuple(weights),
         calibration=_calibration(examples, out),

@@ -31,7 +31,7 @@ def members_by_target(runs: Sequence[Run], names: Sequence[str]) -> list[list[Ru
             if len(found) > 1:
                 several = ", ".join(run.name for run in found)
                 raise WorkspaceError(
-                    f"'{one}' means several runs of {target}: {several}. Name one of them, e.g."
+                    f"'{one}' matches several runs of {target}: {several}. Name one of them, for example"
                     f" featurekit ensemble {_two_of(runs, target, meant)}"
                 )
         if all(meant):
@@ -42,7 +42,7 @@ def members_by_target(runs: Sequence[Run], names: Sequence[str]) -> list[list[Ru
         of_several = next((target for target in targets if targets.count(target) > 1), None)
         example = f" Example: featurekit ensemble {_two_of(runs, of_several)}" if of_several else ""
         raise WorkspaceError(
-            f"There is no target with a run for each of {', '.join(names)}. Runs: {known}.{example}"
+            f"No target has a run for each of {', '.join(names)}. The runs are: {known}.{example}"
         )
     return wanted
 

@@ -42,7 +42,8 @@ def side_by_side(
             break
     if say and (n_jobs < jobs or needed > MUCH):
         say(
-            f"Kernel matrices of {n_rows:,} training faces will take up to {needed / 1e9:.1f} GB,"
-            f" {limit / 1e9:.1f} GB may be used: {n_jobs} fold{'s' if n_jobs > 1 else ''} at once."
+            f"Kernel matrices of {n_rows:,} training faces need up to {needed / 1000000000.0:.1f} GB, and"
+            f" {limit / 1000000000.0:.1f} GB may be used, so {n_jobs} fold{('s' if n_jobs > 1 else '')} can"
+            " be fitted at the same time."
         )
     return n_jobs, shared

@@ -149,7 +149,9 @@ def read_predictions(path: Path, again: str = "featurekit fit") -> pd.DataFrame:
             f"The predictions of {path.stem} are not in {path.parent}. Fit it again: {again}"
         ) from error
     except (OSError, ValueError, KeyError) as error:
-        raise WorkspaceError(f"{path} holds no predictions ({error}). Delete it, and fit again.") from error
+        raise WorkspaceError(
+            f"{path} contains no predictions ({error}). Delete it, and fit the run again."
+        ) from error
     return table
 
 
@@ -232,7 +234,7 @@ def read_outcomes(path: Path) -> pd.DataFrame:
         table["row"]
     except (OSError, ValueError, KeyError) as error:
         raise WorkspaceError(
-            f"{path} holds no outcomes ({error}). Delete it, and run featurekit report again."
+            f"{path} contains no outcomes ({error}). Delete it, and run featurekit report again."
         ) from error
     numbers = {name: np.float64 for name, values in table.items() if values.dtype.kind == "f"}
     return table.astype(numbers)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
 
-from featurekit.data.manifest import Manifest, is_measured, names_ethnicity
+from featurekit.data.manifest import COLUMNS, Manifest, is_measured, names_ethnicity
 from featurekit.data.targets import TARGETS, Target
 from featurekit.embeddings.index import Ledger
 from featurekit.errors import EngineError, ModelError, TargetError, UnknownNameError, WorkspaceError
@@ -132,8 +132,8 @@ def plan(
 def _check_faces_are_kept(kinds: Sequence[ClassifierKind], ledger: Ledger) -> None:
     if any(kind.reads == "crops" for kind in kinds) and PIXELS not in ledger.recipes:
         raise WorkspaceError(
-            "Networks that are trained end to end read the faces themselves, which have not been kept."
-            " Next: featurekit extract --backbone pixels"
+            "Networks that are trained end to end read the face images, which have not been kept. Next:"
+            " featurekit extract --backbone pixels"
         )
 
 
@@ -144,12 +144,13 @@ def _kinds(models: Sequence[str | ClassifierKind]) -> list[ClassifierKind]:
     for kind in kinds:  # before hours of fitting, not after
         if kind.needs and find_spec(kind.needs) is None:
             raise EngineError(
-                f"{kind.name} needs {kind.needs}, which is not here: pip install 'featurekit[{kind.needs}]'."
+                f"{kind.name} needs {kind.needs}, which is not installed: pip install"
+                f" 'featurekit[{kind.needs}]'."
             )
     names = [kind.name for kind in kinds]
     for name in names:
         if names.count(name) > 1:
-            raise ModelError(f"Two models are called {name}: their runs could not be told apart.")
+            raise ModelError(f"Two models are called {name}, so their runs could not be told apart.")
     return kinds
 
 
@@ -170,20 +171,24 @@ def _targets(manifest: Manifest, names: Sequence[str] | None, ethnicity: bool) -
     else:
         wanted = [manifest.target_to_fit(name) for name in dict.fromkeys(names)]
     if not wanted:
-        raise TargetError("No usable row of the manifest has a label of age_group, gender or age.")
+        own = [str(name) for name in manifest.table.columns if name not in COLUMNS]
+        known = f" Name one of its own labels with --target: {', '.join(own)}." if own else ""
+        raise TargetError(f"No usable row of the data set has a label of age_group, gender or age.{known}")
     for target in wanted:
         if names_ethnicity(target.name) and not ethnicity:
             raise TargetError(
-                f"{target.name} is called like the ethnicity that others see in a face, which no model should"
-                " be made to read lightly. For how well faces of each label are read, the label is enough:"
-                " featurekit report has it. To fit a model that reads it, say so: --allow-ethnicity."
+                f"The column {target.name} is named like the ethnicity that others see in a face, and a"
+                " model should not predict this without good reason. To compare how well faces of each"
+                " label are predicted, a model is not needed: featurekit report does it. To fit a model of"
+                " it anyway, use --allow-ethnicity."
             )
         if not manifest.labelled(target).any():
             raise TargetError(f"No usable row of the manifest has a label of {target.name}.")
         if target.name not in TARGETS and is_measured(target.classes):
             raise TargetError(
-                f"column {target.name} is numeric ({', '.join(target.classes[:2])}, …): it cannot be a class"
-                " yet. Group it into classes in the table (e.g. pandas.cut), or call it age if it is years."
+                f"column {target.name} is numeric ({', '.join(target.classes[:2])}, …), so it cannot be"
+                " used as a class. Group its values into classes in the table (for example with"
+                " pandas.cut), or call it age if it holds years."
             )
     return wanted
 
@@ -197,11 +202,11 @@ def _own_features(
         return [(own,)]
     if own and asked:
         raise WorkspaceError(
-            f"{kind.name} reads {own}, which has not been extracted."
-            f" Next: featurekit extract --backbone {own.partition(':')[0]}"
+            f"{kind.name} needs {own}, which has not been extracted. Next: featurekit extract --backbone"
+            f" {own.partition(':')[0]}"
         )
     if own is None and asked:
-        raise TargetError(f"{kind.name} cannot read the target {target.name}.")
+        raise TargetError(f"{kind.name} cannot predict the target {target.name}.")
     return []
 
 
@@ -218,7 +223,7 @@ def _check_all_are_used(
     if unused <= known:
         raise UnknownNameError(
             f"None of {', '.join(models)} has all of the parameters {', '.join(sorted(unused))}. Fit the"
-            " models apart, each with its own parameters."
+            " models separately, each with its own parameters."
         )
     unused -= known
     # What is the program's own business is taken where it is named, but not offered.
@@ -260,7 +265,8 @@ def _networks(kind: ClassifierKind, features: Sequence[str] | None, join: bool) 
             sets.append(tuple(f"{backbone.name}:{layer}" for backbone, layer in parts))
     if not sets:
         raise WorkspaceError(
-            f"{kind.name} trains networks up to their default layers; {', '.join(features or [])} names none."
+            f"{kind.name} trains networks up to their default layers, but {', '.join(features or [])} names"
+            " no such network."
         )
     return [tuple(dict.fromkeys(part for parts in sets for part in parts))] if join else sets
 
@@ -276,8 +282,8 @@ def _parts(text: str) -> list[tuple[Backbone, str]]:
     for place, (backbone, layer) in enumerate(parts):
         if (backbone, layer) in parts[:place]:
             raise UnknownNameError(
-                f"{backbone.name}:{layer} is joined with itself in '{text}': the same numbers twice say"
-                " nothing more. Name it once."
+                f"{backbone.name}:{layer} is given twice in '{text}', which adds no information. Give it"
+                " once."
             )
     return parts
 
@@ -291,8 +297,8 @@ def _some_here(ledger: Ledger) -> str:
     found = here(ledger.recipes)
     if not found:
         raise WorkspaceError(
-            f"What was extracted ({', '.join(ledger.recipes)}) is of networks that no installed package has."
-            " Install the package they came from, or extract others: featurekit extract."
+            f"The extracted vectors ({', '.join(ledger.recipes)}) are of networks that no installed package"
+            " has. Install the package that they are from, or extract others: featurekit extract."
         )
     return found[0]
 

@@ -206,9 +206,13 @@ def parameters_of(classifier: Classifier) -> dict[str, Any]:
     """Return what the classifier was made with and what it decided, as plain JSON values."""
     made = classifier.shown_parameters()
     decided = {name: value for name, value in classifier.summary_.items() if name != "notes"}
-    # JSON has no NaN and no infinity, which somebody's estimator may have for parameters: they become words.
     # How many threads it had changes nothing but the time; what a memory limit changes stands in the notes.
     aside = ("threads", "target", "memory_limit")
     values = {name: value for name, value in {**made, **decided}.items() if name not in aside}
+    return as_parameters(values)
+
+
+def as_parameters(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters as plain JSON values; objects, NaN and infinity, which JSON lacks, become words."""
     content: dict[str, Any] = json.loads(json.dumps(values, default=str), parse_constant=str)
     return content

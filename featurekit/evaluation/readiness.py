@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from featurekit.data.manifest import Manifest
 from featurekit.data.splits import FoldSet
-from featurekit.data.targets import Target
+from featurekit.data.targets import TARGETS, Target
 from featurekit.errors import FeaturekitError, FoldError, TargetError
 from featurekit.estimators import check_training_labels
 from featurekit.networks import weights
@@ -47,10 +47,9 @@ class LeftOut:
         rows = f"{self.n_rows:,} row{'s' if self.n_rows > 1 else ''}"
         subjects = f"{self.n_subjects:,} subject{'s' if self.n_subjects > 1 else ''}"
         return (
-            f"Class {self.label} is left out of {self.target}: too few subjects have it, and the training"
-            f" part of fold {self.fold} has none of them. Its {rows} of {subjects}"
-            f" {'is' if self.n_rows == 1 else 'are'} not scored for"
-            f" {self.target}."
+            f"Class {self.label} is left out of {self.target}, because too few subjects have it: the"
+            f" training part of fold {self.fold} has none of them. Its {rows} of {subjects}"
+            f" {('is' if self.n_rows == 1 else 'are')} not scored for {self.target}."
         )
 
 
@@ -79,8 +78,8 @@ def leave_out_rare(
     if absent and rare == "refuse":
         label, fold = next(iter(absent.items()))
         raise FoldError(
-            f"Fold {fold} trains on no face of class {label} of {name}: too few subjects have it. Use fewer"
-            " folds or more subjects, or leave such classes out: --rare leave-out."
+            f"Fold {fold} trains on no face of class {label} of {name}, because too few subjects have it."
+            " Use fewer folds or more subjects, or leave such classes out with --rare leave-out."
         )
     left_out = []
     for label, fold in absent.items():
@@ -103,9 +102,14 @@ def check_target(manifest: Manifest, folds: FoldSet, found: NDArray[np.bool_], t
         FoldError: a fold tests, or trains on, no face with a label.
         TargetError: there are not two classes to tell apart, or all years are equal.
     """
+    if target.is_regression and target.name not in TARGETS:
+        raise TargetError(
+            f"No class of {target.name} can be learned: each has too few subjects to be in every training"
+            " part. Group its labels into fewer classes, or choose another target."
+        )
     rows = np.flatnonzero(manifest.labelled(target) & found)
     if not len(rows):
-        raise TargetError(f"No face that was found has a label of {target.name} that can be learned.")
+        raise TargetError(f"No face that was found has a usable label of {target.name}.")
     labels = manifest.table[target.name].to_numpy(dtype=float if target.is_regression else str)[rows]
     y = labels if target.is_regression else target.encode(list(labels))
     for fold in folds.folds(rows, labels, manifest.subjects[rows]):
@@ -177,6 +181,6 @@ def _check_classes_are_left(manifest: Manifest, name: str, left_out: Sequence[Le
         there = "no class" if n_left == 0 else "one class"
         shown = ", ".join(one.label for one in left_out[:3]) + (", …" if len(left_out) > 3 else "")
         raise TargetError(
-            f"{name} cannot be learned: {there} is left without those that too few subjects have ({shown})."
-            " Use fewer folds, more subjects, or group the labels into fewer classes."
+            f"{name} cannot be fitted: {there} is left after leaving out the classes that too few subjects"
+            f" have ({shown}). Use fewer folds or more subjects, or group the labels into fewer classes."
         )

@@ -96,8 +96,8 @@ def _recipes_of(run: Run, plan: Plan, ledger: Ledger) -> list[Recipe]:
     # As JSON, in which a run that was read has lists for tuples.
     if json.dumps(run.recipes) != json.dumps([asdict(recipe) for recipe in recipes]):
         raise EmbeddingError(
-            f"{run.name} read vectors of {run.features} that are not these. Give the embeddings that it was"
-            " evaluated on."
+            f"{run.name} was evaluated on vectors of {run.features}, which are different from these. Give"
+            " the embeddings that it was evaluated on."
         )
     return recipes
 

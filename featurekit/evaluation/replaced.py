@@ -51,7 +51,7 @@ def set_aside(folder: Path, models: Path | None = None) -> Path | None:
     except OSError as error:
         shutil.rmtree(begun, ignore_errors=True)
         raise WorkspaceError(
-            f"Cannot keep what is to be replaced in {replaced}: {error.strerror}."
+            f"Cannot move the files that are to be replaced in {replaced}: {error.strerror}."
         ) from error
     for path in files:
         path.unlink()

@@ -120,7 +120,7 @@ class Run:
     @property
     def classifier_name(self) -> str:
         """What the classifier is called beside others: a tuned or changed one is another than as it comes."""
-        changes = [f"{name.replace('_', ' ')} {value}" for name, value in self.variation.items()]
+        changes = [f"{' '.join(re.split('_+', name))} {value}" for name, value in self.variation.items()]
         changes += ["tuned"] if self.tuned else []
         return f"{self.classifier} ({', '.join(changes)})" if changes else self.classifier
 
@@ -164,8 +164,8 @@ def load_runs(folder: Path) -> list[Run]:
         run = Run.load(path)
         if run.name in found:
             raise WorkspaceError(
-                f"{found[run.name].name} and {path.name} in {path.parent} both hold the run {run.name}, which"
-                " would be ranked twice. Delete the one that is a copy."
+                f"{found[run.name].name} and {path.name} in {path.parent} contain the same run, {run.name},"
+                " which would be ranked twice. Delete the copy."
             )
         found[run.name] = path
         runs.append(run)
@@ -183,14 +183,14 @@ def some_runs(folder: Path) -> list[Run]:
         replaced = ComparisonFolder(folder).replaced_folders()
         if replaced:
             raise WorkspaceError(
-                f"There is no run in {folder}; what an earlier one replaced is in {replaced[-1]}. To have it"
-                f" back: {how_to_have_back(replaced[-1], ComparisonFolder(folder).project.models)}"
+                f"There are no runs in {folder}. The runs that were there before are in {replaced[-1]}. To"
+                f" restore them: {how_to_have_back(replaced[-1], ComparisonFolder(folder).project.models)}"
             )
         others = sorted(path for path in folder.parent.glob("*") if path.is_dir())
         known = [path.name for path in others if ComparisonFolder(path).all_runs()]
         raise WorkspaceError(
-            f"There is no run in {folder}. Next: featurekit fit --name {folder.name} --model svm."
-            f" Comparisons with runs: {', '.join(known) or 'none'}."
+            f"There are no runs in {folder}. Next: featurekit fit --name {folder.name} --model svm."
+            f" Comparisons that have runs: {', '.join(known) or 'none'}."
         )
     return runs
 

@@ -150,7 +150,12 @@ def _scores(
         scores = shared.search_scores(X, y, folds=folds, candidates=tried)
         if scores is not None:
             return scores, notes
-        notes = (f"{name} was tuned by fitting each candidate by itself: they could share nothing.",)
+        notes = (
+            (
+                f"{name} was tuned by fitting each candidate separately, because they cannot share"
+                " computations."
+            ),
+        )
     each = [
         [_fit_and_score(unfitted().set_params(**one), X, y, groups, fold) for fold in folds] for one in tried
     ]

@@ -46,7 +46,7 @@ def unused_options(
     asked = [one for one in plans if one.is_asked]
     if ethnicity and not any(names_ethnicity(one.target.name) for one in asked):
         raise WorkspaceError(
-            "--allow-ethnicity has no effect: no target is called like an ethnicity. Name the label column"
+            "--allow-ethnicity has no effect: no target is named like an ethnicity. Name the label column"
             " with --target, or leave the option out."
         )
     notes = _of_features(asked, features, join)
@@ -55,8 +55,8 @@ def unused_options(
             asked,
             [one for one in asked if one.kind.grid is not None and one.kind.grid(one.target)],
             "--tune",
-            "has parameters that are searched for",
-            "Leave it out, or name a model that has, e.g. --model svm.",
+            "has parameters to search for",
+            "Leave it out, or use a model that has, for example --model svm.",
         )
     if device != "auto":
         notes += _of_device(asked, device)
@@ -64,7 +64,9 @@ def unused_options(
     for name in dict.fromkeys(name for changes in variations for name in changes):
         without = _names([one for one in asked if one.kind.name not in _with(asked, name)])
         if without:
-            notes.append(f"{without} is fitted once, as it comes: it has no parameter {name}.")
+            notes.append(
+                f"{without} is fitted once, with its default parameters: it has no parameter {name}."
+            )
     return notes
 
 
@@ -78,7 +80,7 @@ def _of_features(asked: Sequence[Plan], features: Sequence[str] | None, join: bo
             choose,
             "--features",
             "reads vectors of your choice",
-            "Leave it out, or name a model that reads vectors, e.g. --model svm.",
+            "Leave it out, or use a model that reads vectors, for example --model svm.",
         )
         notes += _not_started_from(asked, features)
     if join:
@@ -91,13 +93,13 @@ def _of_device(asked: Sequence[Plan], device: str) -> list[str]:
     """Return which models --device cpu, or cuda, does not concern."""
     able = [one for one in asked if one.kind.uses_gpu]
     if device == "cpu":  # which is what the others use anyway
-        return [] if able else ["--device cpu changes nothing: these models use no other device."]
+        return [] if able else ["--device cpu has no effect, because these models use no other device."]
     return _for_some(
         asked,
         able,
         f"--device {device}",
         "can use a GPU",
-        "Leave it out, or name a network that is trained end to end, e.g. --model multitask_cnn.",
+        "Leave it out, or use a network that is trained end to end, for example --model multitask_cnn.",
     )
 
 
@@ -128,7 +130,7 @@ def _for_some(asked: Sequence[Plan], able: Sequence[Plan], option: str, does: st
     if not able:
         raise WorkspaceError(f"{option} has no effect: none of {_names(asked)} {does}. {remedy}")
     others = _names([one for one in asked if one.kind.name not in {other.kind.name for other in able}])
-    return [f"{option} does not concern {others}."] if others else []
+    return [f"{option} does not apply to {others}."] if others else []
 
 
 def _check_join(choose: Sequence[Plan], features: Sequence[str] | None) -> None:
@@ -139,8 +141,8 @@ def _check_join(choose: Sequence[Plan], features: Sequence[str] | None) -> None:
     if n_parts < 2 or (features is not None and len(set(features)) < 2):
         there = ", ".join(dict.fromkeys(one.feature_name for one in choose)) or "none"
         raise WorkspaceError(
-            f"--join has no effect: there are no two feature sets to be joined (there is {there}). Name"
-            " several with --features, or leave --join out."
+            f"--join has no effect: there are no two feature sets to join (there is {there}). Give several"
+            " with --features, or leave --join out."
         )
 
 
@@ -152,8 +154,8 @@ def _not_started_from(asked: Sequence[Plan], features: Sequence[str]) -> list[st
         left = [text for text in features if not {part.partition(":")[0] for part in text.split("+")} <= used]
         if left:
             notes.append(
-                f"{kind} does not start from {', '.join(left)}: it trains networks up to their default"
-                " layers."
+                f"{kind} does not start from {', '.join(left)}, because it trains networks up to their"
+                " default layers."
             )
     return notes
 
@@ -180,7 +182,7 @@ def unused_of_extract(
     """
     if not DETECTORS[detector].searches and choose in ("largest", "only"):
         raise WorkspaceError(
-            f"--choose {choose} has no effect with --detector {detector}: the whole picture is the one face."
+            f"--choose {choose} has no effect with --detector {detector}: the whole image is the one face."
             " Leave it out."
         )
     found = [split_feature(name)[0] for name in backbones]
@@ -194,19 +196,19 @@ def unused_of_extract(
         (
             f"--precision {precision}" if precision not in ("auto", "fp32") else "",
             [one for one in found if one.weights],
-            "is a network that is computed in another precision than fp32",
+            "is a network that can be computed with another precision than fp32",
         ),
         (
             "--mirror" if mirrored else "",
             [one for one in found if not one.is_picture],
-            "reads mirror images: the mean of a face and its mirror image is no face",
+            "can use mirror images: the mean of a face and its mirror image is not a face",
         ),
     ):
         others = ", ".join(dict.fromkeys(one.name for one in found if one not in able))
         if option and not able:
             raise WorkspaceError(f"{option} has no effect: none of {others} {does}. Leave it out.")
         if option and others:
-            notes.append(f"{option} does not concern {others}.")
+            notes.append(f"{option} does not apply to {others}.")
     return notes
 
 
@@ -234,19 +236,22 @@ def unused_of_predict(
         (
             "--probabilities" if probabilities else "",
             of_classes,
-            "give classes, but years",
+            "predict classes, but years",
             "Leave it out, or add a model of classes.",
         ),
         (
             "--sets" if sets else "",
             [one for one in models if one.calibration and (one.calibration.sets or one.calibration.ranges)],
-            "know which answers may be true (fitted on too few subjects, by an older version, or not at all)",
+            (
+                "have prediction sets (they were fitted on too few subjects, or by an older version, or"
+                " not at all)"
+            ),
             "Fit them again on more subjects, or leave it out.",
         ),
         (
             "--abstain-above" if abstain_above is not None else "",
             of_classes,
-            "give classes, and an answer in years cannot be unsure",
+            "predict classes, and a model cannot abstain from a prediction in years",
             "Leave it out; --sets gives ranges of years.",
         ),
     ):
@@ -255,5 +260,5 @@ def unused_of_predict(
         if option and not able:
             raise WorkspaceError(f"{option} has no effect: {others} {do} not {why}. {remedy}")
         if option and others:
-            notes.append(f"{option} does not concern {others}, which {do} not {why}.")
+            notes.append(f"{option} does not apply to {others}, which {do} not {why}.")
     return notes

@@ -90,7 +90,7 @@ def sizes_of(data: bytes) -> Sizes:
     """
     metas = [content for name, content in _Bytes(data, [0], len(data)).boxes() if name == b"meta"]
     if len(metas) != 1:
-        raise DamagedError("it has no list of its pictures" if not metas else "it lists its pictures twice")
+        raise DamagedError("it has no list of its images" if not metas else "it lists its images twice")
     metas[0].take(4)
     boxes: dict[bytes, _Bytes] = {}
     for name, content in metas[0].boxes():
@@ -109,7 +109,7 @@ def sizes_of(data: bytes) -> Sizes:
             shown.append(_size_of_grid(stream))
     all_coded = [size for sizes in coded.values() for size in sizes]
     if not shown or not all_coded:
-        raise DamagedError("it does not say how large its picture is")
+        raise DamagedError("it does not say how large its image is")
     areas = {item: max(map(_area, sizes)) for item, sizes in coded.items() if sizes}
     return Sizes(max(shown, key=_area), max(all_coded, key=_area), _work(boxes.get(b"iref"), kinds, areas))
 
@@ -121,7 +121,7 @@ def _area(size: tuple[int, int]) -> int:
 def _kinds(box: _Bytes | None) -> dict[int, bytes]:
     """Return the kind of each item."""
     if box is None:
-        raise DamagedError("it has no list of its pictures")
+        raise DamagedError("it has no list of its images")
     version = box.number(4) >> 24
     box.take(4 if version else 2)
     kinds: dict[int, bytes] = {}
@@ -130,7 +130,7 @@ def _kinds(box: _Bytes | None) -> dict[int, bytes]:
             continue
         version = entry.number(4) >> 24
         if version < 2:
-            raise OddError("its list of pictures is of an old kind")
+            raise OddError("its list of images is of an old kind")
         item = entry.number(4 if version > 2 else 2)
         entry.take(2)
         kind = entry.take(4)
@@ -183,7 +183,7 @@ def _contents(data: bytes, boxes: dict[bytes, _Bytes]) -> dict[int, bytes]:
     """Return the bytes of each item."""
     box = boxes.get(b"iloc")
     if box is None:
-        raise DamagedError("it does not say where its pictures are")
+        raise DamagedError("it does not say where its images are")
     version = box.number(4) >> 24
     sizes = box.number(2)
     of_offset, of_length, of_base, of_index = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
@@ -195,10 +195,10 @@ def _contents(data: bytes, boxes: dict[bytes, _Bytes]) -> dict[int, bytes]:
         box.take(2)
         base = box.number(of_base)
         if method > 1:
-            raise OddError("a picture is made of parts of another")
+            raise OddError("an image is made of parts of another")
         inside = boxes.get(b"idat") if method else None
         if method and inside is None:
-            raise DamagedError("it lacks the part that its pictures are in")
+            raise DamagedError("it lacks the part that its images are in")
         start, end = (inside.at[0], inside.end) if inside else (0, len(data))
         parts = []
         for _ in range(box.number(2)):
@@ -208,9 +208,9 @@ def _contents(data: bytes, boxes: dict[bytes, _Bytes]) -> dict[int, bytes]:
             length = box.number(of_length) or end - place
             total += length
             if length < 0 or place + length > end:
-                raise DamagedError("a picture lies behind the file's end", ends_early=not method)
+                raise DamagedError("an image lies behind the file's end", ends_early=not method)
             if total > 2 * len(data):
-                raise OddError("its pictures are made of the same bytes over and over")
+                raise OddError("its images are made of the same bytes over and over")
             parts.append(data[place : place + length])
         contents[item] = b"".join(parts)
     return contents
@@ -227,7 +227,7 @@ def _work(box: _Bytes | None, kinds: Mapping[int, bytes], areas: Mapping[int, in
         if name == b"dimg" and kinds.get(item) == b"grid":
             parts = [content.number(width) for _ in range(count)]
             if any(kinds.get(part) not in _PICTURES for part in parts):
-                raise OddError("a picture is put together from others that are put together")
+                raise OddError("an image is put together from others that are put together")
             most = max(most, sum(areas.get(part, 0) for part in parts))
     return most
 
@@ -246,7 +246,7 @@ class _Bits:
 
     def number(self, n: int) -> int:
         if n > self._left:
-            raise DamagedError("the header of a picture ends early")
+            raise DamagedError("the header of an image ends early")
         self._left -= n
         return self._value >> self._left & (1 << n) - 1
 
@@ -256,7 +256,7 @@ class _Bits:
         while not self.number(1):
             zeros += 1
             if zeros > 32:
-                raise DamagedError("the header of a picture is broken")
+                raise DamagedError("the header of an image is broken")
         return (1 << zeros) - 1 + self.number(zeros)
 
 
@@ -266,7 +266,7 @@ def _sizes_in_hevc(content: bytes) -> list[tuple[int, int]]:
         if box.at[0] + 4 > box.end:
             return sizes
         sizes += _size_in_nal(box.take(box.number(4)))
-    raise OddError("a picture has very many parts")
+    raise OddError("an image has very many parts")
 
 
 def _size_in_nal(nal: bytes) -> list[tuple[int, int]]:
@@ -309,7 +309,7 @@ def _sizes_in_av1(content: bytes) -> list[tuple[int, int]]:
         part_of_stream = box.take(length)
         if head >> 3 & 15 == 1:
             sizes.append(_size_in_sequence(part_of_stream))
-    raise OddError("a picture has very many parts")
+    raise OddError("an image has very many parts")
 
 
 def _size_in_sequence(header: bytes) -> tuple[int, int]:

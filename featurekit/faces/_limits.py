@@ -37,10 +37,12 @@ def check_size(size: tuple[int, int], max_pixels: int) -> None:
     """Refuse a picture of no pixel, or of more than are decoded."""
     width, height = size
     if width < 1 or height < 1:
-        raise ImageError("undecodable", f"The picture says that it has {width} × {height} pixels.")
+        raise ImageError(
+            "undecodable", f"The header of the image says that it has {width} × {height} pixels."
+        )
     if width * height > max_pixels:
         raise ImageError(
-            "too_large", f"The picture has {width} × {height} pixels; at most {max_pixels:,} are decoded."
+            "too_large", f"The image has {width} × {height} pixels. At most {max_pixels:,} are read."
         )
 
 
@@ -49,12 +51,15 @@ def check_work(kind: str, data: bytes, size: tuple[int, int]) -> None:
     width, height = size
     if kind == "JPEG" and width * height * (passes := _jpeg_passes(data)) > _JPEG_WORK:
         raise ImageError(
-            "too_large", f"The JPEG goes over its {width} × {height} pixels {passes:,} times; save it anew."
+            "too_large",
+            f"The JPEG stores its {width} × {height} pixels in {passes:,} passes, which are too many."
+            " Save it again.",
         )
     in_runs = kind == "BMP" and data[14] >= 40 and data[30] in (1, 2)
     if in_runs and max(width * height, len(data)) > _RUN_LENGTHS:
         raise ImageError(
-            "too_large", f"The BMP has {width} × {height} pixels in run lengths; save it without compression."
+            "too_large",
+            f"The BMP has {width} × {height} pixels in run-length encoding. Save it without compression.",
         )
 
 
@@ -63,11 +68,12 @@ def checked_heif(kind: str, data: bytes, max_pixels: int) -> bytes:
     try:
         sizes = _heif.sizes_of(data)
     except _heif.OddError as error:
-        raise ImageError("unsupported_format", f"The {kind} is not of a usual kind: {error}.") from error
+        raise ImageError("unsupported_format", f"The {kind} is of an unusual kind: {error}.") from error
     except _heif.DamagedError as error:
         if error.ends_early:
             raise ImageError(
-                "truncated", f"The {kind} ends before its picture does; copy the file again."
+                "truncated",
+                f"The {kind} file is incomplete: it ends before the image does. Copy the file again.",
             ) from error
         raise ImageError("undecodable", f"The {kind} cannot be decoded: {error}.") from error
     check_size(sizes.shown, max_pixels)
@@ -76,7 +82,8 @@ def checked_heif(kind: str, data: bytes, max_pixels: int) -> bytes:
     if max(width * height, sizes.work) > max(4 * sizes.shown[0] * sizes.shown[1], _TILE_PIXELS):
         raise ImageError(
             "too_large",
-            f"The {kind} holds parts of {width} × {height} pixels for {sizes.shown[0]} × {sizes.shown[1]}.",
+            f"The {kind} contains parts of {width} × {height} pixels for an image of {sizes.shown[0]} ×"
+            f" {sizes.shown[1]}.",
         )
     # A file that says first that it is a film of pictures has them elsewhere than its still picture.
     return data[:8] + b"avif" + data[12:] if data[8:12] == b"avis" else data
@@ -85,7 +92,9 @@ def checked_heif(kind: str, data: bytes, max_pixels: int) -> bytes:
 def webp_size(data: bytes) -> tuple[int, int]:
     """Return width and height as a WebP's first chunk declares them."""
     if len(data) < 30:
-        raise ImageError("truncated", "The WebP ends before its picture does; copy the file again.")
+        raise ImageError(
+            "truncated", "The WebP file is incomplete: it ends before the image does. Copy the file again."
+        )
     chunk = data[12:16]
     if chunk == b"VP8X":
         return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
@@ -95,7 +104,7 @@ def webp_size(data: bytes) -> tuple[int, int]:
     if chunk == b"VP8 ":
         width, height = struct.unpack("<HH", data[26:30])
         return width & 0x3FFF, height & 0x3FFF
-    raise ImageError("undecodable", "The WebP does not begin with a picture.")
+    raise ImageError("undecodable", "The WebP does not begin with an image.")
 
 
 def _jpeg_passes(data: bytes) -> int:
@@ -135,7 +144,7 @@ def without_texts(data: bytes) -> bytes:
             kept.append(view[place:end])
         place = end
     else:
-        raise ImageError("too_large", f"The PNG has more than {_PARTS:,} parts; save it anew.")
+        raise ImageError("too_large", f"The PNG has more than {_PARTS:,} parts. Save it again.")
     return data if sum(map(len, kept)) == place else b"".join([*kept, view[place:]])
 
 
@@ -157,7 +166,7 @@ def check_tiff(data: bytes, max_pixels: int) -> None:
         else:
             continue
         if tag in tags:
-            raise ImageError("undecodable", f"The TIFF says twice what its tag {tag} is.")
+            raise ImageError("undecodable", f"The TIFF has the tag {tag} twice.")
         tags[tag] = value
 
     if 256 not in tags or 257 not in tags:
@@ -169,13 +178,14 @@ def check_tiff(data: bytes, max_pixels: int) -> None:
         raise ImageError("undecodable", f"The TIFF is made of parts of {tile[0]} × {tile[1]} pixels.")
     if tile[0] * tile[1] > max(4 * width * height, _TILE_PIXELS):
         raise ImageError(
-            "too_large", f"The TIFF has tiles of {tile[0]} × {tile[1]} for {width} × {height} pixels."
+            "too_large",
+            f"The TIFF has tiles of {tile[0]} × {tile[1]} pixels for an image of {width} × {height} pixels.",
         )
     wanted = -(-width // tile[0]) * -(-height // tile[1])
     if tags.get(284) == 2:
         wanted *= tags.get(277, 1)  # each color has its own
     listed = max((tags[tag] for tag in _TIFF_LISTS if tag in tags), default=1)
     if max(wanted, listed) > _PARTS:
-        raise ImageError("too_large", f"The TIFF has more than {_PARTS:,} parts; save it anew.")
+        raise ImageError("too_large", f"The TIFF has more than {_PARTS:,} parts. Save it again.")
     if wanted > listed:
         raise ImageError("undecodable", f"The TIFF lists {listed:,} of its {wanted:,} parts.")

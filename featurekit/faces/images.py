@@ -149,13 +149,13 @@ def read_bytes(path: Path, *, max_bytes: int = MAX_BYTES) -> bytes:
             raise ImageError("unreadable", f"{path} is not a file.")
         if facts.st_size > max_bytes:
             raise ImageError(
-                "too_large", f"{path} has {facts.st_size:,} bytes; at most {max_bytes:,} are read."
+                "too_large", f"{path} has {facts.st_size:,} bytes, but at most {max_bytes:,} are read."
             )
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise ImageError("missing_file", f"{path} is not there.") from error
+        raise ImageError("missing_file", f"{path} does not exist.") from error
     except ValueError as error:
-        raise ImageError("bad_path", f"{path} cannot be a file's name: {error}.") from error
+        raise ImageError("bad_path", f"{path} is not a valid file name: {error}.") from error
     except OSError as error:
         status = "bad_path" if error.errno in _NO_SUCH_NAME else "unreadable"
         raise ImageError(status, f"{path} cannot be read: {error.strerror}.") from error
@@ -195,7 +195,9 @@ def decode(
     if not data:
         raise ImageError("empty_file", "The file is empty.")
     if len(data) > max_bytes:
-        raise ImageError("too_large", f"The file has {len(data):,} bytes; at most {max_bytes:,} are read.")
+        raise ImageError(
+            "too_large", f"The file has {len(data):,} bytes, but at most {max_bytes:,} are read."
+        )
     kind = _kind(data)
     if kind == "WebP":
         # Pillow's WebP reader makes its canvas when it opens a file.
@@ -287,7 +289,7 @@ def _kind(data: bytes) -> str:
         return kind
     if kind:
         raise ImageError("unsupported_format", f"The file is {kind}; featurekit reads {_FORMATS}.")
-    raise ImageError("undecodable", f"The file is no picture of a known format ({_FORMATS}).")
+    raise ImageError("undecodable", f"The file is not an image of a known format ({_FORMATS}).")
 
 
 def _open(kind: str, data: bytes) -> Any:
@@ -320,7 +322,8 @@ def _pillow_errors(kind: str, data: bytes) -> Iterator[None]:
     except _BROKEN as error:
         if _ends_early(kind, data) or "truncated" in str(error).lower():
             raise ImageError(
-                "truncated", f"The {kind} ends before its picture does; copy the file again."
+                "truncated",
+                f"The {kind} file is incomplete: it ends before the image does. Copy the file again.",
             ) from error
         raise ImageError(
             "undecodable", f"The {kind} cannot be decoded: {error or type(error).__name__}."
@@ -331,7 +334,7 @@ def _check_depth(picture: Any) -> None:
     if picture.mode == "F" or (picture.mode == "I" and picture.format != "PNG"):
         raise ImageError(
             "unsupported_format",
-            f"The {picture.format or 'image'} has 32 bits a value, whose white is not known.",
+            f"The {picture.format or 'image'} has 32 bits per value, and the value of white is not known.",
         )
 
 

@@ -25,7 +25,7 @@ from featurekit.text import first_line
 # columns are taken too, without importing either.
 Photographs = Any
 
-_KINDS = "a file name, the bytes of a file, an image of Pillow's, an open file, or a uint8 array (h, w, 3)"
+_KINDS = "a file name, the bytes of a file, a Pillow image, an open file, or a uint8 array (h, w, 3)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,8 +127,8 @@ def _several(given: Any) -> Sequence[Any] | None:
         if given.shape[1] != 1:
             columns = ", ".join(map(str, given.columns[:5]))
             raise PhotographError(
-                f"The DataFrame has {given.shape[1]} columns ({columns}): give the one that names the"
-                " photographs, as frame['file']."
+                f"The DataFrame has {given.shape[1]} columns ({columns}). Give the column of image names,"
+                " for example frame['file']."
             )
         given = given.iloc[:, 0]
     if pandas and isinstance(given, pandas.Series | pandas.Index):
@@ -147,17 +147,17 @@ def _members(given: NDArray[Any]) -> Sequence[Any] | None:
             given = given[:, 0]
         if given.ndim > 1:
             raise PhotographError(
-                f"An array of photographs has one dimension. Got one of shape {given.shape} instead."
+                f"An array of file names must have one dimension. Got shape {given.shape} instead."
             )
         return list(np.atleast_1d(given).tolist())
     if given.ndim == 4:
-        _check_pixels(given, "The array of photographs", "(n, h, w, 3)")
+        _check_pixels(given, "The array of images", "(n, h, w, 3)")
         return list(given)
     if given.ndim == 3:
         return None
     raise PhotographError(
-        "An array of photographs must be uint8 of shape (n, h, w, 3), and that of one (h, w, 3). Got"
-        f" {given.dtype} of shape {given.shape} instead."
+        "An array of images must be uint8 with shape (n, h, w, 3), and an array of one image (h, w, 3)."
+        f" Got {given.dtype} with shape {given.shape} instead."
     )
 
 
@@ -169,7 +169,7 @@ def _photograph(one: Any, number: int, total: int | None) -> Photograph:
         number: its position.
         total: how many there are; None for one by itself.
     """
-    where = "The photograph" if total is None else f"Photograph {number} of {total:,} (counted from 0)"
+    where = "The image" if total is None else f"Image {number} of {total:,} (counted from 0)"
     if isinstance(one, Photograph):
         return one
     if isinstance(one, str | os.PathLike):
@@ -189,7 +189,7 @@ def _photograph(one: Any, number: int, total: int | None) -> Photograph:
         return Photograph(name, _bytes_of(one, where))
     is_missing = one is None or isinstance(one, float) or type(one).__name__ in ("NAType", "NaTType")
     what = str(one) if is_missing else f"of type {type(one).__name__}"
-    raise PhotographError(f"{where} is {what}: a photograph is {_KINDS}.")
+    raise PhotographError(f"{where} is {what}. An image must be {_KINDS}.")
 
 
 def _is_open_file(one: Any) -> bool:
@@ -214,7 +214,8 @@ def _bytes_of(file: Any, where: str) -> bytes:
         raise PhotographError(f"{where} is a file that is open as text. Open it with open(name, 'rb').")
     if not isinstance(data, bytes | bytearray | memoryview):
         raise PhotographError(
-            f"{where} is of type {type(file).__name__}, whose read() gave no bytes: a photograph is {_KINDS}."
+            f"{where} is of type {type(file).__name__}, whose read() gave no bytes. An image must be"
+            f" {_KINDS}."
         )
     if not len(data):
         raise PhotographError(f"{where} is an open file with no bytes left to read.")
@@ -230,14 +231,14 @@ def _check_pixels(pixels: NDArray[Any], where: str, shape: str) -> None:
         return
     remedy = ""
     if pixels.dtype != np.uint8:
-        remedy = " Scale its values to 0..255, round them, and use .astype(np.uint8)."
+        remedy = " Scale its values to 0..255, round them and use .astype(np.uint8)."
     elif pixels.ndim == wanted and pixels.shape[-1] == 4:
-        remedy = " Leave its fourth channel out: pixels[..., :3]."
+        remedy = " Leave out the fourth channel: pixels[..., :3]."
     elif pixels.ndim == wanted - 1 or (pixels.ndim == wanted and pixels.shape[-1] == 1):
         remedy = " Grey pixels need three equal channels."
     raise PhotographError(
-        f"{where} must be uint8 of shape {shape}, red first. Got {pixels.dtype} of shape {pixels.shape}"
-        f" instead.{remedy}"
+        f"{where} must be uint8 with shape {shape}, in the order red, green, blue. Got {pixels.dtype} with"
+        f" shape {pixels.shape} instead.{remedy}"
     )
 
 

@@ -108,7 +108,7 @@ def cut_out(data: images.Picture, face: Face, kind: CropKind) -> NDArray[np.uint
 
 
 def _no_finder(pixels: NDArray[np.uint8], size: int) -> list[Detection]:
-    raise AssertionError("The face is known, and is not looked for.")
+    raise AssertionError("The face is known already, so no face is searched for.")
 
 
 def in_reading_order(seen: Sequence[Seen]) -> list[Seen]:

@@ -50,7 +50,7 @@ class FaceSettings:
             raise UnknownNameError(unknown("way to choose a face", self.choose, list(CHOICES)))
         if not self.attempts or any(size < 32 or size % 32 or border < 0 for size, border in self.attempts):
             raise ValueError(
-                f"attempts must be (multiple of 32, border ≥ 0) each. Got {self.attempts} instead."
+                f"attempts must be pairs (a multiple of 32, a border ≥ 0). Got {self.attempts} instead."
             )
 
     def recipe(self) -> dict[str, Any]:

@@ -76,16 +76,20 @@ def read_bundle(folder: Path) -> Bundle:
     try:
         names = {path.name for path in folder.iterdir()}
     except OSError as error:
-        raise ModelError(f"{folder} is not a fitted model: {error.strerror}.") from error
+        raise ModelError(f"{folder} is not a saved model: {error.strerror}.") from error
     file_name = TENSORS if TENSORS in names else SKOPS
     wanted = (CONTENT, file_name, CARD, SUMS)
     for name in wanted:
         if name not in names:
-            older = " It may be of an older version of featurekit: fit it again." if name == SUMS else ""
-            raise ModelError(f"{folder} is not a fitted model: there is no {name}.{older}")
+            older = (
+                " It may be of an older version of featurekit. In that case, fit it again."
+                if name == SUMS
+                else ""
+            )
+            raise ModelError(f"{folder} is not a saved model: it has no {name}.{older}")
     strange = sorted(names - set(wanted))
     if strange:
-        raise ModelError(f"{folder} was edited: a model has no file {strange[0]}. Take it out.")
+        raise ModelError(f"{folder} was edited: a saved model has no file {strange[0]}. Remove that file.")
     files = {name: _read(folder / name) for name in wanted}
     listed = dict(re.findall(r"^([0-9a-f]{64})  (.+)$", files[SUMS].decode("utf-8", "replace"), re.M))
     for name in wanted[:3]:

@@ -159,5 +159,5 @@ def columns_of(models: Sequence[TrainedModel]) -> list[Columns]:
                 if os.path.realpath(other.place) == os.path.realpath(model.place)
                 else f"{other.place} and {model.place} hold the same model"
             )
-            raise ModelError(f"{what}. Name each model once.")
+            raise ModelError(f"{what}. Give each model once.")
     return name_columns([model.target for model in models], [model.place.absolute() for model in models])

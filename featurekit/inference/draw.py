@@ -27,8 +27,8 @@ def check_drawings(folder: Path, photographs: Sequence[Path], option: str) -> No
     theirs = {os.path.realpath(one) for one in {photograph.parent for photograph in photographs}}
     if os.path.realpath(folder) in theirs:
         raise WorkspaceError(
-            f"{folder} is where the photographs lie, and a drawing could take the place of one."
-            f" Name another folder: {option} {folder / 'drawn'}"
+            f"{folder} is the folder of the images, and a drawing could overwrite one of them. Give another"
+            f" folder: {option} {folder / 'drawn'}"
         )
 
 

@@ -217,7 +217,7 @@ def _way(reader: Reader, how: str) -> tuple[str, _MakeHeat]:
     if how in ("gradcam", "attention"):
         what = "a feature map" if how == "gradcam" else "masks of its own"
         raise ModelError(
-            f"{model.name} ({model.classifier}) cannot be asked by {WAYS[how]}, which needs a network trained"
-            f" end to end that has {what}. Any model can be asked by occlusion."
+            f"{model.name} ({model.classifier}) cannot be explained with {WAYS[how]}, which needs a network"
+            f" trained end to end that has {what}. occlusion works for every model."
         )
     return "occlusion", lambda crops, number: occlusion(reader, crops, number)

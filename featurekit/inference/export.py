@@ -85,8 +85,9 @@ def export_onnx(model: TrainedModel, path: Path) -> Exported:
     cnn = model.estimator
     if not isinstance(cnn, CNN):
         raise ModelError(
-            f"{model.name} is {model.classifier} on vectors: only networks trained end to end can be exported"
-            " as ONNX. Fit one (featurekit list models), or read photographs with: featurekit predict"
+            f"{model.name} is {model.classifier} on vectors. Only networks trained end to end can be"
+            " exported as ONNX. Fit one (featurekit list models), or predict with this model: featurekit"
+            " predict"
         )
     side = model.recipes[0].input_size
     whole = _whole(cnn, side)
@@ -100,8 +101,9 @@ def export_onnx(model: TrainedModel, path: Path) -> Exported:
     difference = float(np.abs(got - expected).max())
     if not difference <= TOLERANCE * (100 if model.target.is_regression else 1):
         raise ModelError(
-            f"ONNX Runtime's answers differ from those of {model.name} by up to {difference:.1g}: nothing was"
-            f" written. Another version of torch ({torch.__version__} here) may export it rightly."
+            f"The predictions of ONNX Runtime differ from those of {model.name} by up to {difference:.1g},"
+            f" so nothing was written. Another version of torch ({torch.__version__} here) may export it"
+            " correctly."
         )
     own = model.predict(pixels.reshape(len(pixels), -1), model.recipes)
     with whole_file(path) as file:
@@ -233,10 +235,13 @@ def _with_facts(data: bytes, model: TrainedModel) -> bytes:
         "target": model.target.name,
         "classes": model.target.classes,
         "years": model.target.years,
-        "pixels": "uint8 RGB, 0 to 255, the face upright; black where the photograph ends",
+        "pixels": "uint8 RGB, 0 to 255, the face upright; black where the image ends",
         "landmarks": {
             "order": ["left eye", "right eye", "nose tip", "left mouth corner", "right mouth corner"],
-            "unit": "parts of the side, x right, y down, from the upper left corner; left is as seen",
+            "unit": (
+                "fractions of the side, x to the right, y down, from the upper left corner; left as seen"
+                " in the image"
+            ),
             "places": TEMPLATES[recipe.template].round(6).tolist(),
         },
         "training": {name: model.training.get(name) for name in ("dataset", "n_faces", "n_subjects", "seed")},

@@ -78,12 +78,12 @@ def photographs_in(given: Photographs) -> tuple[list[Photograph], list[str]]:
             found.append(one)
             continue
         if is_model(one.path):
-            raise WorkspaceError(f"{one.path} is a model, not a folder of photographs.")
+            raise WorkspaceError(f"{one.path} is a saved model, not a folder of images.")
         inside, note = _photographs(one.path)
         found += [as_photograph(path) for path in inside]
         left_out += [f"{one.path}: {note}"] if note else []
     if not found:
-        raise PhotographError("No photographs are given.")
+        raise PhotographError("No images are given.")
     return found, left_out
 
 
@@ -119,7 +119,7 @@ def _photographs(path: Path) -> tuple[list[Path], str]:
     except ManifestError:
         if inside := models_in(path):
             raise WorkspaceError(
-                f"{path} is a folder of models, not of photographs. To ask them: {as_options(inside)}"
+                f"{path} is a folder of models, not of images. To use the models: {as_options(inside)}"
             ) from None
         raise
     table = found.table

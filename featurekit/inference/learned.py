@@ -39,7 +39,7 @@ def to_file(kind: ClassifierKind, estimator: Any, name: str) -> tuple[str, dict[
     strange = _strange_types(data, kind)
     if strange:
         how = f" {HOW_TO_SAVE}" if kind.is_given else ""
-        raise ModelError(f"{name} holds types that no loader may build: {', '.join(strange)}.{how}")
+        raise ModelError(f"{name} contains types that no loader accepts: {', '.join(strange)}.{how}")
     return SKOPS, {}, data
 
 
@@ -53,7 +53,7 @@ def from_file(
     """
     unfitted: Any = kind.make(target, 0, usable_cores())
     if (file_name == TENSORS) != hasattr(unfitted, "from_tensors"):
-        raise ModelError(f"A fitted {kind.name} is not kept in {file_name}.")
+        raise ModelError(f"A fitted {kind.name} is not saved in {file_name}.")
     if file_name == TENSORS:
         from safetensors import SafetensorError
         from safetensors.numpy import load
@@ -61,19 +61,19 @@ def from_file(
         try:
             return unfitted.from_tensors(facts, load(data))
         except SafetensorError as error:
-            raise ModelError(f"{TENSORS} does not hold tensors: {error}.") from error
+            raise ModelError(f"{TENSORS} does not contain tensors: {error}.") from error
     import skops.io
     from skops.io.exceptions import UntrustedTypesFoundException
 
     strange = _strange_types(data, kind)
     if strange:
-        raise ModelError(f"{SKOPS} holds types that are not allowed: {', '.join(strange)}.")
+        raise ModelError(f"{SKOPS} contains types that are not allowed: {', '.join(strange)}.")
     try:
         estimator = skops.io.loads(data, trusted=list(kind.may_hold))
     except UntrustedTypesFoundException as error:
         raise ModelError(f"{SKOPS} holds types that are not allowed: {error}") from error
     if type(estimator) is not type(unfitted):
-        raise ModelError(f"{SKOPS} holds a {type(estimator).__name__}, which is no fitted {kind.name}.")
+        raise ModelError(f"{SKOPS} contains a {type(estimator).__name__}, which is not a fitted {kind.name}.")
     estimator.validate()
     estimator.n_jobs = unfitted.n_jobs  # those of this machine
     estimator.check_learned(unfitted)
@@ -92,7 +92,7 @@ def _dumped(estimator: Any, name: str) -> bytes:
     try:
         data: bytes = skops.io.dumps(estimator)
     except UnsupportedTypeException as error:
-        raise ModelError(f"{name} holds what skops cannot keep: {error}") from error
+        raise ModelError(f"{name} contains something that skops cannot save: {error}") from error
     return data
 
 

@@ -72,4 +72,4 @@ class Unexpected:
             where = where.tb_next
         place = f" ({Path(where.tb_frame.f_code.co_filename).name}:{where.tb_lineno})" if where else ""
         said = f"{type(error).__name__}: {error}".rstrip(": ")
-        return f"reading it raised an error that featurekit does not know: {said}{place}"
+        return f"reading it failed with an unexpected error: {said}{place}"

@@ -69,7 +69,7 @@ class MeanMaps:
         """
         enough = [group for group, n in self.n_faces.items() if n >= MIN_FACES]
         if not enough:
-            raise TargetError(f"There is no mean to show. {self.refusal()}")
+            raise TargetError(f"No mean map was written. {self.refusal()}")
         return [
             MeanMap(
                 group=group,
@@ -87,8 +87,8 @@ class MeanMaps:
         if not few:
             return ""
         return (
-            f"Not enough faces ({', '.join(few)}; {MIN_FACES} are the least):"
-            " no single person may be recognizable in a mean."
+            f"Not enough faces ({', '.join(few)}; at least {MIN_FACES} are needed), because no single"
+            " person may be recognizable in a mean."
         )
 
 

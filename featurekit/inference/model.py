@@ -157,9 +157,8 @@ class TrainedModel:
             kind = kind_of_saved(self.classifier)
         except UnknownNameError as error:
             raise ModelError(
-                f"{self.name} cannot be saved: '{self.classifier}' is a name of your own, so that nobody"
-                " could tell what a file of it may hold. Models of scikit-learn's classes under their own"
-                f" names are saved, and registered ones. {HOW_TO_SAVE}"
+                f"{self.name} cannot be saved: '{self.classifier}' is neither a registered model nor a class"
+                f" of scikit-learn whose files can be read again safely. {HOW_TO_SAVE}"
             ) from error
         file_name, facts, data = to_file(kind, self.estimator, self.name)
         content = ModelFile(

@@ -33,12 +33,12 @@ def check_output(path: Path) -> None:
     ending = path.suffix.lower()
     if ending not in ENDINGS:
         kinds = f"{', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}"
-        remedy = " A spreadsheet opens .csv." if ending in (".xlsx", ".xls", ".ods") else ""
+        remedy = " A spreadsheet program can open .csv." if ending in (".xlsx", ".xls", ".ods") else ""
         raise WorkspaceError(f"--output must end in {kinds}. Got '{path.name}' instead.{remedy}")
     check_folder_for(path)
     if not _holds_readings(path):
         raise WorkspaceError(
-            f"{path} is there, and is no table of predictions: it would be lost. Name another file, or"
+            f"{path} exists and is not a table of predictions, so it would be lost. Give another file, or"
             " move it away first."
         )
 
@@ -68,7 +68,7 @@ def check_folder_for(path: Path) -> None:
     if above is None or not above.is_dir():
         raise WorkspaceError(f"Cannot write {path}: {above} is not a folder.")
     if not os.access(above, os.W_OK | os.X_OK):
-        raise WorkspaceError(f"Cannot write {path}: nothing may be written in {above}.")
+        raise WorkspaceError(f"Cannot write {path}: there is no permission to write in {above}.")
 
 
 def write_readings(table: pd.DataFrame, path: Path) -> None:
@@ -113,8 +113,8 @@ class Collected:
 
     @property
     def how_many(self) -> str:
-        """How many photographs of how many were read, in words."""
-        return f"{self.n_read:,} of {self._n_photographs:,} photographs"
+        """How many of the images were read, in words."""
+        return f"{self.n_read:,} of {self._n_photographs:,} images"
 
     def add(self, readings: Sequence[Reading]) -> None:
         """Add all readings of a photograph."""

@@ -142,7 +142,7 @@ def _common_settings(models: Sequence[TrainedModel], device: str, precision: str
     for model in models:
         if replace(model.settings, choose=settings.choose) != settings:
             raise ModelError(
-                f"{models[0].name} and {model.name} find faces differently; ask them one by one."
+                f"{models[0].name} and {model.name} find faces in different ways. Use them in separate calls."
             )
         model.check_version(device, precision)
     return settings
@@ -158,7 +158,8 @@ def _recipes_of(models: Sequence[TrainedModel]) -> list[Recipe]:
     for model in models:
         if any(recipes[recipe.feature] != recipe for recipe in model.recipes):
             raise ModelError(
-                f"{model.name} and another model make other vectors of the same name; ask them one by one."
+                f"{model.name} and another model compute different vectors with the same name. Use them"
+                " in separate calls."
             )
     return list(recipes.values())
 
@@ -260,8 +261,8 @@ def _least_confidence(model: TrainedModel, risk: float | None) -> float:
         return 0.0
     if model.calibration is None or model.calibration.abstention is None:
         raise ModelError(
-            f"{model.name} does not know how sure it may be: it was fitted on too few subjects, by an older"
-            " version, or is off the shelf. Fit it again, or leave --abstain-above out."
+            f"{model.name} cannot abstain: it was fitted on too few subjects, or by an older version, or is"
+            " an off-the-shelf model. Fit it again, or leave --abstain-above out."
         )
     threshold = model.calibration.abstention.threshold_for(risk)
     return float("inf") if threshold is None else threshold

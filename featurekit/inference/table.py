@@ -10,7 +10,7 @@ from featurekit.inference.model import TrainedModel
 from featurekit.inference.predict import Reading
 from featurekit.text import readable_name
 
-DECLINED = "unsure"  # stands in the place of an answer
+DECLINED = "abstained"  # what the table has in the place of a prediction
 
 
 def readings_table(

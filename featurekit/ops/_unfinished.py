@@ -18,8 +18,8 @@ def files_below(folder: Path) -> list[Path]:
     def refuse(error: OSError) -> None:
         if not isinstance(error, FileNotFoundError):
             raise WorkspaceError(
-                f"Cannot look into {error.filename}: {error.strerror or error}. Whoever is in there would not"
-                " be forgotten: make it readable, or delete it."
+                f"Cannot read {error.filename}: {error.strerror or error}. It may contain data of the"
+                " subject. Make it readable, or delete it."
             ) from error
 
     return sorted(Path(where, name) for where, _, names in os.walk(folder, onerror=refuse) for name in names)
@@ -38,7 +38,7 @@ def remove_unfinished(workspace: ProjectFolder) -> None:
         writer = writer_of(path)
         if writer not in (None, os.getpid()) and is_running(writer):
             raise WorkspaceError(
-                f"Process {writer} is writing {path}. End it, and run the purge again; if it is another"
-                " program, delete the file."
+                f"Process {writer} is writing {path}. Stop it and run the purge again. If it is not a"
+                " featurekit process, delete the file."
             )
         path.unlink(missing_ok=True)

@@ -45,7 +45,7 @@ LIBRARIES = {
 }
 
 ENOUGH_BYTES = 5_000_000_000
-_NO_GPU = "no GPU: runs on the CPU"
+_NO_GPU = "no GPU, so networks run on the CPU"
 _ONNXRUNTIME_REPAIR = "pip uninstall -y onnxruntime onnxruntime-gpu && pip install --no-deps onnxruntime-gpu"
 # What a library raises when it is there but cannot be imported: a missing system library, files of
 # two versions mixed, another numpy than it was built for.
@@ -137,12 +137,14 @@ def check_onnxruntime_packages(folders: Sequence[Path] | None = None) -> Finding
     owners = [name for name, found in packages.items() if _owns_module(found)]
     with_gpu = "onnxruntime-gpu" in packages
     if len(owners) != 1:
-        message = f"{listed}; which of them the module onnxruntime is of cannot be told from its files"
+        message = f"{listed}; it is not possible to tell which of them the module onnxruntime belongs to"
         again = f"pip install --force-reinstall --no-deps {min(packages)}"
         return _found(topic, "error", message, _ONNXRUNTIME_REPAIR if with_gpu else again)
     capi = Path(str(packages[owners[0]].locate_file("onnxruntime/capi")))
     has_cuda = any(capi.glob("*onnxruntime_providers_cuda*"))
-    message = f"{listed}; the module is that of {owners[0]}, {'with' if has_cuda else 'without'} CUDA"
+    message = (
+        f"{listed}; the installed module is that of {owners[0]}, {('with' if has_cuda else 'without')} CUDA"
+    )
     if with_gpu and not has_cuda:
         return _found(topic, "error", message, _ONNXRUNTIME_REPAIR)
     if len(packages) > 1:
@@ -208,14 +210,14 @@ def check_torch_cuda(gpu: bool) -> Finding:
     if not available:
         built = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "built without CUDA"
         repair = "Check the driver with nvidia-smi, then install the torch that fits it: pip install torch"
-        return _not_cuda(topic, gpu, f"a GPU, but torch ({built}) cannot use it", repair)
+        return _not_cuda(topic, gpu, f"there is a GPU, but torch ({built}) cannot use it", repair)
     try:
         total = float(torch.ones(2, device="cuda").sum().item())
     except RuntimeError as error:
         repair = "Restart the driver or free the GPU's memory; see nvidia-smi"
         return _found(topic, "error", f"fails when used: {first_line(error)}", repair)
     if total != 2.0:
-        return _found(topic, "error", f"1 + 1 gives {total}", "Use --device cpu; the GPU is faulty")
+        return _found(topic, "error", f"1 + 1 gives {total}", "Use --device cpu: the GPU gives wrong results")
     return _found(topic, "ok", f"runs on {torch.cuda.get_device_name()}")
 
 
@@ -247,7 +249,9 @@ def check_onnxruntime_cuda(gpu: bool) -> Finding:
     if got == cuda:
         return _found(topic, "ok", "runs on the GPU")
     what = "cannot use the GPU (CUDA or cuDNN libraries missing)" if built else "is built without CUDA"
-    return _not_cuda(topic, gpu, f"a GPU, but this onnxruntime {what}", _ONNXRUNTIME_REPAIR, "warning")
+    return _not_cuda(
+        topic, gpu, f"there is a GPU, but this onnxruntime {what}", _ONNXRUNTIME_REPAIR, "warning"
+    )
 
 
 def _two_nodes() -> bytes:
@@ -279,7 +283,7 @@ def check_xgboost_cuda(gpu: bool) -> Finding:
     device = str(config["learner"]["generic_param"]["device"])
     if device.startswith("cuda"):
         return _found(topic, "ok", f"runs on {device}")
-    message = f"a GPU, but xgboost trained on {device}"
+    message = f"there is a GPU, but xgboost trained on {device}"
     return _not_cuda(topic, gpu, message, "pip install --force-reinstall --no-deps xgboost")
 
 
@@ -301,11 +305,11 @@ def check_processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> Finding:
         return _found("processor", "ok", f"{name}; whether it computes in bf16 is not known")
     known = set(flags[1].split())
     if "amx_bf16" in known:
-        what = "AMX: networks run in bf16, several times faster than in fp32"
+        what = "has AMX, so networks run in bf16, which is several times faster than fp32"
     elif "avx512_bf16" in known:
-        what = "AVX-512 bf16 without AMX: networks run in fp32, which is faster"
+        what = "has AVX-512 bf16 but no AMX, so networks run in fp32, which is faster here"
     else:
-        what = "no bf16: networks run in fp32"
+        what = "has no bf16, so networks run in fp32"
     return _found("processor", "ok", f"{name}; {what}")
 
 
@@ -330,12 +334,16 @@ def check_threads(
         # OpenMP allows one number a nesting level: "4,2".
         first = chosen.split(",")[0].strip()
         if not first.isdigit() or int(first) == 0:
-            return _found("threads", "warning", f"{message}: that is not a number of threads", repair)
+            return _found("threads", "warning", f"{message}: this is not a number of threads", repair)
         if int(first) > allowed:
-            return _found("threads", "warning", f"{message}: more threads than cores slow it down", repair)
+            return _found(
+                "threads", "warning", f"{message}: having more threads than cores makes it slower", repair
+            )
         return _found("threads", "ok", message)
     if allowed < cores:
-        return _found("threads", "warning", f"{message}: one thread for each core seen is too many", repair)
+        return _found(
+            "threads", "warning", f"{message}: one thread for each of these cores would be too many", repair
+        )
     return _found("threads", "ok", message)
 
 
@@ -371,7 +379,7 @@ def check_weights() -> Finding:
         repair = " && ".join(dict.fromkeys(commands))
         return _found("weights", "error", f"damaged {where}: {', '.join(damaged)}", repair)
     if missing:
-        message = f"builtin weights missing {where}: {', '.join(missing)}"
+        message = f"built-in weights are missing {where}: {', '.join(missing)}"
         return _found("weights", "error", message, "featurekit weights fetch builtin")
     return _found("weights", "ok", f"{', '.join(present)} {where}")
 
@@ -413,7 +421,7 @@ def check_disk(folders: Sequence[Path], enough: int = ENOUGH_BYTES) -> list[Find
         message = f"{free / 1e9:.1f} GB free for {folder}"
         finding = _found("disk", "ok", message)
         if free < enough:
-            repair = "Free some room, or work in another folder (--workspace) or home (FEATUREKIT_HOME)"
+            repair = "Free some disk space, or use another folder (--workspace) or home (FEATUREKIT_HOME)"
             finding = _found("disk", "warning", f"only {message}", repair)
         findings.setdefault(there.stat().st_dev, finding)
     return list(findings.values())

@@ -203,7 +203,7 @@ def _mlflow(store: str) -> Iterator[None]:
     missing = [name for name in ("mlflow", "sqlalchemy", "alembic") if find_spec(name) is None]
     if missing:
         raise EngineError(
-            f"log-mlflow needs {missing[0]}, which is not here: pip install 'featurekit[mlflow]'."
+            f"log-mlflow needs {missing[0]}, which is not installed: pip install 'featurekit[mlflow]'."
         )
     # Read while it is imported; without it MLflow tells its makers what it is used for.
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
@@ -269,8 +269,9 @@ def _parent(client: "MlflowClient", place: str, name: str, runs: Sequence[Run]) 
             "featurekit.comparison": _cut(name, LONGEST_TAG),
             "featurekit.synthetic": str(runs[0].dataset["synthetic"]),
             "mlflow.source.name": "featurekit",
-            "mlflow.note.content": "A comparison of featurekit, its runs nested in it."
-            " The report is among the artifacts: report.html.",
+            "mlflow.note.content": "A comparison made by featurekit, with its runs nested in it. The"
+            " report is an artifact:"
+            " report.html.",
         },
     )
     shared = parameters_of(runs[0])

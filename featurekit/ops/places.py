@@ -118,7 +118,7 @@ def _places_of_comparison(folder: Path, gone: set[str], name: str) -> list[Place
             ("folds.json", "rows", comparison.count_in_folds, comparison.remove_from_folds),
             ("predictions", "rows", comparison.count_in_predictions, comparison.remove_from_predictions),
             ("audit_rows.csv", "rows", comparison.count_in_audit, comparison.remove_from_audit),
-            ("*.html", "pages that show faces", comparison.count_pages, comparison.remove_pages),
+            ("*.html", "report pages that show faces", comparison.count_pages, comparison.remove_pages),
         )
     ]
 

@@ -117,7 +117,10 @@ def purge(workspace: ProjectFolder, traces: Traces) -> Purged:
             place.remove()
     left = what_is_left(workspace, traces)
     if left:
-        raise WorkspaceError(f"Of {traces.who} there is still: {'; '.join(left)}. Remove it, or purge again.")
+        raise WorkspaceError(
+            f"Some data of {traces.who} could not be removed: {'; '.join(left)}. Delete them, or run the"
+            " purge again."
+        )
     unfinished.unlink()
     return found
 

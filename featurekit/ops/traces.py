@@ -71,13 +71,13 @@ def find_traces(workspace: ProjectFolder, subjects: Sequence[str], images: Seque
             known = sorted(set(manifest.table["subject_id"]) - {""})
             if not known:
                 raise UnknownNameError(
-                    f"{workspace.manifest} names no subjects. Name photographs with --image."
+                    f"{workspace.manifest} has no subjects. Name images with --image instead."
                 )
             raise UnknownNameError(unknown("subject", name, known))
         chosen |= theirs
     for path in images:
         theirs = manifest.table["image_path"].isin(_names_of(path, manifest.root)).to_numpy(bool)
-        asked.append(f"photograph {path}")
+        asked.append(f"image {path}")
         if not theirs.any() and asked[-1] not in begun.asked:
             known = sorted(set(manifest.table["image_path"]) - {""})
             raise UnknownNameError(unknown("photograph", path, known))
@@ -92,7 +92,8 @@ def find_traces(workspace: ProjectFolder, subjects: Sequence[str], images: Seque
     )
     if not rows_of_others(manifest, traces).any():
         raise ManifestError(
-            f"Nobody but {traces.who} is in {workspace.manifest}. Delete the whole folder {workspace.root}."
+            f"{workspace.manifest} contains nobody but {traces.who}. Delete the whole folder"
+            f" {workspace.root}."
         )
     return traces
 

@@ -134,7 +134,7 @@ def verify_run(
     """
     runs = some_runs(folder)
     if n < 1:
-        raise WorkspaceError(f"At least one face must be looked at. Got {n} instead.")
+        raise WorkspaceError(f"At least one face must be checked. Got {n} instead.")
     face_ids = _faces_of(folder, n, seed)
     rows, photographs = _rows_of(face_ids, manifest)
     jobs = _jobs(runs)
@@ -176,14 +176,14 @@ def _faces_of(folder: Path, n: int, seed: int | None) -> list[str]:
     tables = [read_predictions(path)[["face_id"]] for path in ComparisonFolder(folder).all_predictions()]
     if not tables:
         raise WorkspaceError(
-            f"No predictions are in {folder}, so that it is not known which faces took part. Fit again:"
-            f" featurekit fit --name {folder.name}"
+            f"There are no predictions in {folder}, so it is not known which faces the runs used. Fit them"
+            f" again: featurekit fit --name {folder.name}"
         )
     known = sorted(set(pd.concat(tables)["face_id"]))
     if seed is not None and n >= len(known):
         raise WorkspaceError(
-            f"--seed has no effect: all {len(known)} faces are looked at. Leave it out, or look at fewer"
-            " with --n."
+            f"--seed has no effect, because all {len(known)} faces are used. Leave it out, or use fewer"
+            " faces with --n."
         )
     chosen = np.random.default_rng(seed or 0).choice(len(known), min(n, len(known)), replace=False)
     return [known[i] for i in sorted(chosen)]
@@ -192,7 +192,7 @@ def _faces_of(folder: Path, n: int, seed: int | None) -> list[str]:
 def _rows_of(face_ids: list[str], manifest: Manifest) -> tuple[NDArray[np.intp], dict[str, str]]:
     """Return the rows of the faces that are in the manifest, and what is to be said of the others."""
     rows = pd.Index(manifest.table["face_id"]).get_indexer(pd.Index(face_ids))
-    absent = {face_ids[i]: "is not in the manifest any more" for i in np.flatnonzero(rows < 0)}
+    absent = {face_ids[i]: "is no longer in the manifest" for i in np.flatnonzero(rows < 0)}
     return rows[rows >= 0], absent
 
 
@@ -294,10 +294,10 @@ def _compare(
         face_id = str(manifest.table["face_id"].iloc[one.row])
         old, new = remembered.get(i), one.vectors.get(feature)
         if old is None:
-            why = "no vector of it is remembered: the photograph was another one then, or it was removed"
+            why = "the cache has no vector for it: the image has changed since then, or was removed"
             differing.append(Differing(face_id, float("nan"), float("nan"), why))
         elif new is None:
-            why = f"no face is found any more ({one.face.status})"
+            why = f"no face is found in it now ({one.face.status})"
             differing.append(Differing(face_id, float("nan"), float("nan"), why))
         elif old.tobytes() != new.tobytes():
             apart = new.astype(float) - old.astype(float)

@@ -51,7 +51,7 @@ def rounds(folds: NDArray[np.intp], subjects: NDArray[Any]) -> Iterator[Round]:
         here = folds == fold
         others = ~np.isin(subjects, subjects[here])
         if not others.any():
-            raise ValueError(f"Fold {fold} holds every person: nobody is left to fit anything on.")
+            raise ValueError(f"Fold {fold} contains all subjects, so none is left to fit on.")
         yield Round(int(fold), here, others)
 
 

@@ -25,7 +25,7 @@ def test_a_frame_and_the_same_table_on_disk_are_the_same_rows(data, featurekit, 
 def test_a_data_set_is_saved_as_the_projects_which_the_command_line_reads(data, featurekit):
     code, output, errors = featurekit("extract", "--backbone", "mean_color", "--detector", "whole_image")
     assert code == 0, errors
-    assert "Read 24 pictures" in output
+    assert "Read 24 images" in output
 
 
 def test_a_label_of_ones_own_is_read_under_the_name_that_it_is_given(people, portraits, project):
@@ -80,10 +80,33 @@ def test_missing_and_broken_images_are_rows_with_their_reason(people, portraits,
     described = data.describe()
     assert described["rows"].to_dict() == {"usable": 22, "missing_file": 1, "impossible_age": 1}
     assert len(data) == 24
-    assert "row 1, 'nowhere.png': the file is not there" in caplog.text
+    assert "row 1, 'nowhere.png': the file does not exist" in caplog.text
     assert "row 2, 's0_1.png': the age is below 0 or above 116" in caplog.text
     X = fk.embed(data, "mean_color", detector="whole_image", project=project)
     assert X.statuses.value_counts().to_dict() == {"ok": 22, "missing_file": 1, "undecodable": 1}
+
+
+def test_columns_in_other_letters_are_the_labels_that_they_are_called_like(people, portraits, project):
+    table = people.rename(columns={"years": "Age", "sex": "Gender"})
+    data = fk.Dataset.from_frame(
+        table, images="file", labels=["Gender", "Age"], root=portraits / "photos", project=project
+    )
+    assert data.targets == ["gender", "age_group", "age"]
+
+
+@pytest.mark.parametrize(
+    ("frame", "options", "said"),
+    [
+        ([{"file": "a.jpg"}], {}, "The data must be a pandas DataFrame. Got list instead."),
+        (None, {"labels": [0]}, "0 must be the name of a column, a text. Got int instead."),
+        (None, {"subject": ["person"]}, "subject must be the name of a column, a text. Got list instead."),
+        (None, {"name": "a/b"}, "No comparison can be called 'a/b'"),
+    ],
+)
+def test_what_is_no_table_or_no_column_is_one_clear_error(people, portraits, project, frame, options, said):
+    how = {"images": "file", "root": portraits / "photos", "project": project, **options}
+    with pytest.raises(fk.FeaturekitError, match=re.escape(said)):
+        fk.Dataset.from_frame(people if frame is None else frame, **how)
 
 
 def test_a_frame_without_rows_and_a_folder_that_is_not_there_are_errors(people, portraits, project):

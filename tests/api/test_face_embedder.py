@@ -115,7 +115,7 @@ def test_a_photograph_without_a_vector_is_one_error_or_a_row_of_nan(photos, tmp_
     with pytest.raises(
         EmbeddingError,
         match=r"^2 of 4 photographs have no vector\. The first is .*nobody\.jpg \(position 1\): .*nobody\.jpg"
-        r" is not there\. Leave them out, or use on_missing='nan' for rows of NaN\.$",
+        r" does not exist\. Leave them out, or use on_missing='nan' for rows of NaN\.$",
     ):
         FaceEmbedder(**SIMPLE).fit(given).transform(given)
     found = FaceEmbedder(**SIMPLE, on_missing="nan").fit_transform(given)
@@ -261,7 +261,7 @@ def test_a_parameter_is_refused_by_fit_and_by_transform(parameters, error, says)
 
 
 def test_what_is_no_photograph_is_refused_by_fit():
-    with pytest.raises(PhotographError, match=r"^Photograph 1 of 2 \(counted from 0\) is None"):
+    with pytest.raises(PhotographError, match=r"^Image 1 of 2 \(counted from 0\) is None"):
         FaceEmbedder(**SIMPLE).fit(["a.jpg", None])
 
 

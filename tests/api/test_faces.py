@@ -28,7 +28,7 @@ def test_a_face_is_a_row_with_its_box_and_a_photograph_without_one_has_its_reaso
     assert list(table["status"]) == ["ok", "missing_file", "undecodable", "ok"]
     assert list(table["face"]) == [1, 0, 0, 1]
     assert table.loc[0, ["x1", "y1", "x2", "y2"]].tolist() == [0, 0, 40, 48]
-    assert table["message"].str.contains("nobody.jpg is not there").tolist() == [False, True, False, False]
+    assert table["message"].str.contains("nobody.jpg does not exist").tolist() == [False, True, False, False]
     assert table[["left_eye_x", "right_mouth_y"]].isna().all(axis=None)
     first, second = found
     assert (first.image, first.number, second.image) == (str(photo), 1, "image 3")
@@ -43,7 +43,7 @@ def test_a_folder_stands_for_the_photographs_in_it_and_what_is_none_is_noted(por
     with caplog.at_level(logging.WARNING, "featurekit"):
         found = fk.find_faces(portraits / "photos", **WHOLE)
     assert len(found) == 24
-    assert "not photographs: 1" in caplog.text
+    assert "not images: 1" in caplog.text
 
 
 def test_the_number_of_threads_changes_nothing(portraits):
@@ -60,8 +60,8 @@ def test_how_far_it_is_is_told():
 @pytest.mark.parametrize(
     ("given", "options", "error", "says"),
     [
-        ([], {}, PhotographError, r"^No photographs are given\.$"),
-        ([None], {}, PhotographError, r"^Photograph 0 of 1 \(counted from 0\) is None"),
+        ([], {}, PhotographError, r"^No images are given\.$"),
+        ([None], {}, PhotographError, r"^Image 0 of 1 \(counted from 0\) is None"),
         (PIXELS, {"choose": "box"}, UnknownNameError, "^Unknown way to choose a face 'box'"),
         (PIXELS, {"detector": "centreface"}, UnknownNameError, "^Unknown detector 'centreface'"),
     ],

@@ -120,7 +120,7 @@ def test_a_photograph_that_cannot_be_read_is_one_row_with_its_reason(gender, pho
     table = gender.predict(pd.Series([photos[0], tmp_path / "broken.jpg", tmp_path / "nobody.jpg"]), **QUIET)
     assert list(table["status"]) == ["ok", "undecodable", "missing_file"]
     assert list(table["gender"] == "") == [False, True, True]
-    assert table["message"][2] == f"{tmp_path / 'nobody.jpg'} is not there."
+    assert table["message"][2] == f"{tmp_path / 'nobody.jpg'} does not exist."
 
 
 @pytest.mark.weights
@@ -182,9 +182,9 @@ def test_a_model_is_explained_as_the_command_explains_it(featurekit, gender, sav
     assert [one.name for one in of_pixels] == ["image-0", "image-1"]
     for one, other in zip(of_pixels, found, strict=True):
         np.testing.assert_array_equal(one.heat, other.heat)
-    with pytest.raises(TargetError, match=r"^There is no mean to show\."):
+    with pytest.raises(TargetError, match=r"^No mean map was written\."):
         found.save_means(tmp_path / "means")
-    with pytest.raises(WorkspaceError, match="is where the photographs lie"):
+    with pytest.raises(WorkspaceError, match="is the folder of the images"):
         found.save(photos[0].parent)
 
 
@@ -193,11 +193,11 @@ def test_what_cannot_be_explained_is_a_row_with_its_reason(gender, photos, tmp_p
     assert len(found) == 1
     assert repr(found) == "Explanations(1 faces on 2 images)"
     assert list(found.frame()["face"]) == [1, 0]
-    assert "is not there" in found.frame()["message"][1]
+    assert "does not exist" in found.frame()["message"][1]
 
 
 def test_only_networks_trained_end_to_end_are_exported(gender, tmp_path):
-    with pytest.raises(ModelError, match="only networks trained end to end can be exported"):
+    with pytest.raises(ModelError, match="Only networks trained end to end can be exported"):
         gender.export(tmp_path / "gender.onnx")
     with pytest.raises(WorkspaceError, match=r"^An exported network is an \.onnx file\. Got 'gender\.pt'"):
         gender.export(tmp_path / "gender.pt")
@@ -209,8 +209,8 @@ def test_only_networks_trained_end_to_end_are_exported(gender, tmp_path):
 @pytest.mark.parametrize(
     ("given", "options", "error", "says"),
     [
-        ([], {}, PhotographError, r"^No photographs are given\.$"),
-        (["a.jpg", 0.5], {}, PhotographError, r"^Photograph 1 of 2 \(counted from 0\) is 0\.5"),
+        ([], {}, PhotographError, r"^No images are given\.$"),
+        (["a.jpg", 0.5], {}, PhotographError, r"^Image 1 of 2 \(counted from 0\) is 0\.5"),
         ("a.jpg", {"choose": "box"}, UnknownNameError, "^Unknown way to choose a face 'box'"),
         ("a.jpg", {"abstain_above": 5}, ModelError, "^abstain_above is a share, between 0 and 1. Got 5"),
         ("a.jpg", {"device": "tpu"}, fk.FeaturekitError, "^device must be one of"),
@@ -224,19 +224,25 @@ def test_an_argument_that_cannot_be_is_one_error(gender, given, options, error, 
 
 @pytest.mark.weights
 def test_a_model_that_does_not_know_how_sure_it_may_be_says_so_without_words_of_the_command_line(photos):
-    with pytest.raises(ModelError, match=r"^gender--off_the_shelf does not .* leave abstain_above out\.$"):
+    with pytest.raises(
+        ModelError, match=r"^gender--off_the_shelf cannot abstain.* leave abstain_above out\.$"
+    ):
         fk.predict(photos[0], abstain_above=0.1, **QUIET)
     with pytest.raises(WorkspaceError, match=r"^sets has no effect: gender--off_the_shelf, "):
         fk.predict(photos[0], sets=True, **QUIET)
 
 
 def test_an_option_without_effect_is_an_error_or_a_note_that_names_the_argument(saved, photos, caplog):
-    with pytest.raises(WorkspaceError, match=r"^probabilities has no effect: age--.* does not give classes"):
+    with pytest.raises(
+        WorkspaceError,
+        match=r"^probabilities has no effect: age--.* does not predict"
+        " classes",
+    ):
         fk.predict(photos[0], AGE, project=saved, probabilities=True, **QUIET)
     with caplog.at_level(logging.WARNING, "featurekit"):
         fk.predict(photos[0], [GENDER, AGE], project=saved, probabilities=True, **QUIET)
     assert caplog.messages == [
-        f"probabilities does not concern {AGE}, which does not give classes, but years."
+        f"probabilities does not apply to {AGE}, which does not predict classes, but years."
     ]
 
 
@@ -251,5 +257,5 @@ def test_what_is_no_model_is_one_error(gender, saved, photos, tmp_path):
         fk.load_model(saved / "models")
     with pytest.raises(WorkspaceError, match=r"^There is no model gender"):
         fk.load_model("gender", project=tmp_path)
-    with pytest.raises(WorkspaceError, match="is a model, not a folder of photographs"):
+    with pytest.raises(WorkspaceError, match="is a saved model, not a folder of images"):
         gender.predict(saved / "models" / GENDER, **QUIET)

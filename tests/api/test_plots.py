@@ -56,7 +56,7 @@ def plots(runs, tmp_path_factory):
     genders = make_evidence([run for run in runs if run.target == "gender"])
     ages = make_evidence([run for run in runs if run.target == "age"])
     evidence = replace(genders, targets={**genders.targets, **ages.targets})
-    return Plots(runs, evidence, folder, {"gender--dlib_age--knn": "it was scored on other faces"})
+    return Plots(runs, evidence, folder, {"gender--dlib_age--knn": "it was scored on different faces"})
 
 
 def test_a_model_is_named_as_in_the_ranking_or_by_its_run(plots, runs):
@@ -97,7 +97,9 @@ def test_a_target_is_asked_for_where_there_are_several(plots, runs):
 
 
 def test_a_run_that_is_set_apart_is_in_no_figure(plots):
-    with pytest.raises(UnknownNameError, match="is set apart and in no figure: it was scored on other faces"):
+    with pytest.raises(
+        UnknownNameError, match="is set apart and in no figure: it was scored on different faces"
+    ):
         plots.confusion("gender--dlib_age--knn")
     with pytest.raises(WorkspaceError, match="no run that could be compared"):
         Plots([], None, "nowhere").accuracy()

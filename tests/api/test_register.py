@@ -269,7 +269,7 @@ def test_a_name_of_featurekits_cannot_be_taken(register):
         (lambda: fk.register_detector("d", about="")(np.sin), "Name a version, and change it"),
         (lambda: fk.register_check("c", title="", severity="fatal")(len), "Unknown severity 'fatal'"),
         (lambda: fk.register_estimator("a.b", LogisticRegression()), "'a.b' cannot be the name of a class"),
-        (lambda: fk.register_estimator("s", "svm"), "is no classifier and no regressor"),
+        (lambda: fk.register_estimator("s", "svm"), "is neither a classifier nor a regressor"),
         (lambda: fk.register_estimator("f")(make_lr), "is made by a function. Say in one line what it makes"),
         (
             lambda: fk.register_estimator("g", Ridge(), grid=[1]),
@@ -343,16 +343,16 @@ def test_what_a_function_returns_is_saved_as_the_object_is_and_told_how_where_it
     runs = {run.classifier: run for run in results.runs}
     assert TrainedModel.load(work / "models" / runs["by_function"].name).classifier == "by_function"
     (note,) = (note for note in runs["tree"].notes if "not saved" in note)
-    assert "could not be made safe. To have it saved, register it" in note
+    assert "could not be loaded safely. To have it saved, register it" in note
     assert "trusted_types=" in note
     (note,) = (note for note in runs["made_tree"].notes if "not saved" in note)
-    assert "holds types that no loader may build: sklearn.tree." in note
+    assert "contains types that no loader accepts: sklearn.tree." in note
     assert "trusted_types=" in note
 
 
 def test_an_object_cannot_be_called_as_what_is_registered():
     fk.register_estimator("my_lr", LogisticRegression())
-    with pytest.raises(ModelError, match="that is a classifier of this session"):
+    with pytest.raises(ModelError, match="that is the name of a model of this session"):
         kind_of(Ridge(), "my_lr")
 
 

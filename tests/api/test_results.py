@@ -201,7 +201,7 @@ def test_parameters_are_compared_and_a_misspelt_one_is_an_error(data, X, how):
 
 def test_an_argument_without_effect_is_an_error_in_the_words_of_a_function(data, X, how):
     """The command line names options; here the same message names arguments."""
-    with pytest.raises(WorkspaceError, match=r"^tune has no effect.*e\.g\. model svm"):
+    with pytest.raises(WorkspaceError, match=r"^tune has no effect.*for example model svm"):
         fk.evaluate(data, X, "majority", target="gender", tune=True, **how)
     with pytest.raises(WorkspaceError, match=r"^features has no effect"):
         fk.evaluate(data, "mean_color", "majority", target="gender", **how)
@@ -245,7 +245,7 @@ def test_other_splits_than_those_saved_are_refused(data, X, how):
 
 def test_a_model_is_fitted_on_the_embeddings_that_it_was_evaluated_on(results, data, project):
     other = fk.embed(data, "pixels", detector="whole_image", project=project)
-    with pytest.raises(EmbeddingError, match="read vectors of mean_color that are not these"):
+    with pytest.raises(EmbeddingError, match="was evaluated on vectors of mean_color"):
         results.best("gender").fit(data, other)
 
 
@@ -268,10 +268,10 @@ def test_a_comparison_whose_data_set_is_gone_is_read_from_what_it_kept(results, 
 
 
 def test_a_folder_that_is_none_is_one_clear_error(tmp_path):
-    with pytest.raises(WorkspaceError, match="There is no run in"):
+    with pytest.raises(WorkspaceError, match="There are no runs in"):
         fk.load_results(tmp_path / "nowhere")
     (tmp_path / "work/reports/empty").mkdir(parents=True)
-    with pytest.raises(WorkspaceError, match="There is no run in"):
+    with pytest.raises(WorkspaceError, match="There are no runs in"):
         fk.load_results(tmp_path / "work/reports/empty")
 
 
@@ -280,6 +280,52 @@ def test_the_call_that_made_a_run_is_in_its_record(results, project):
     assert json.loads(path.read_text())["command"] == (
         "fk.evaluate(data, ['mean_color'], ['svm', 'logistic_regression'], target=['gender', 'age'])"
     )
+
+
+def test_an_estimator_that_replaces_another_one_of_its_class_says_so(data, X, how, caplog):
+    from sklearn.linear_model import LogisticRegression
+
+    for strength, n_told in ((1.0, 0), (1.0, 0), (0.01, 1)):
+        caplog.clear()
+        fk.evaluate(data, X, LogisticRegression(C=strength), target="gender", **how)
+        assert caplog.text.count("is replaced: the earlier LogisticRegression had other parameters") == n_told
+
+
+def test_a_label_that_nobody_shares_is_one_clear_error(people, portraits, project):
+    people["own"] = people["file"]
+    data = fk.Dataset.from_frame(
+        people, images="file", labels=["own"], subject="person", root=portraits / "photos", project=project
+    )
+    X = fk.embed(data, "mean_color", detector="whole_image", project=project)
+    with pytest.raises(TargetError, match="No class of own can be learned: each has too few subjects"):
+        fk.evaluate(data, X, "svm", target="own", project=project, folds=2)
+
+
+def test_results_whose_runs_are_all_set_apart_say_so(results, data, project, caplog):
+    other = data.table.assign(gender=data.table["gender"].map({"female": "male", "male": "female"}))
+    fk.Dataset(other, data.root, data.info).save(project.folder.manifest)
+    changed = fk.load_results(results.folder)
+    assert changed.frame("gender").empty
+    assert "every run is set apart" in caplog.text
+    with pytest.raises(WorkspaceError, match="Every run of gender is set apart"):
+        changed.predictions(target="gender")
+
+
+def test_an_unknown_comparison_is_not_audited(results, data, project):
+    with pytest.raises(WorkspaceError, match=r"Unknown comparison 'frames'\. Did you mean 'frame'"):
+        fk.audit(data, name="frames", project=project)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["a.jpg"], "The data must come from fk.load_dataset or fk.Dataset.from_frame. Got list instead."),
+        (None, "Got NoneType instead."),
+    ],
+)
+def test_what_is_no_data_set_cannot_be_embedded(given, said):
+    with pytest.raises(EmbeddingError, match=re.escape(said)):
+        fk.embed(given, "mean_color")
 
 
 def test_a_search_shows_which_parameters_matter(data, X):

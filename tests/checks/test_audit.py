@@ -155,7 +155,7 @@ def test_every_slow_check_tells_how_far_it_is(few):
 def test_the_command_can_be_run_before_anything_is_extracted(featurekit, prepared, tmp_path):
     code, output, errors = featurekit("audit")
     assert code == 0, errors
-    assert "No folds are saved yet" in errors
+    assert "There are no saved folds yet" in errors
     assert not (tmp_path / "work" / "reports" / "table" / "folds.json").exists()
     assert Audit.load(tmp_path / "work" / "reports" / "table")["subjects_across_folds"].of == 8
     lines = [line.split("\t") for line in output.splitlines()]

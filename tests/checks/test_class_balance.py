@@ -15,7 +15,7 @@ def test_the_largest_deviation_of_a_class_is_told(manifest):
     # 180 of 400 are left over all, and 20 of the fold's 80.
     assert one.details["gender: female"]["most points apart"] == pytest.approx(100 * (20 / 80 - 180 / 400))
     assert one.details["gender: female"]["in fold"] == 3
-    assert "20.0 points" in one.what
+    assert "20.0 percentage points" in one.what
 
 
 def test_folds_may_be_numbered_with_gaps(manifest):

@@ -26,6 +26,6 @@ def test_a_photograph_with_several_faces_is_found_in_several_folds(manifest):
     content[2], box[0], box[2] = content[0], "0 0 9 9", "9 0 18 9"
     both = changed(manifest, content=content, box=box)
     one = found(both, "identities_across_folds")
-    assert one.details == {"photograph (content)": {"shared": 1.0, "of": 399.0, "faces": 2.0}}
+    assert one.details == {"image (content)": {"shared": 1.0, "of": 399.0, "faces": 2.0}}
     assert one.rows == ("f000", "f002")
     assert found(both, "exact_duplicates").count == 0  # two faces are no copy

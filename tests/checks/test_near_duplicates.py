@@ -47,7 +47,7 @@ def test_pictures_that_cannot_be_compared_are_counted(few):
         Image.new("RGB", (64, 64), (90, 80, 70)).save(few.root / f"{number}.png", compress_level=number)
     one = found(few, "near_duplicates", pictures=True)
     assert (one.severity, one.count) == ("note", 0)
-    assert "4 pictures could not be compared" in one.what
+    assert "4 images could not be compared" in one.what
 
 
 def test_plain_pictures_are_no_near_duplicates_of_each_other(few):
@@ -57,7 +57,7 @@ def test_plain_pictures_are_no_near_duplicates_of_each_other(few):
         Image.fromarray(pixels).save(few.root / f"{number}.png")
     one = found(few, "near_duplicates", pictures=True)
     assert one.count == 0
-    assert "2 pictures could not be compared" in one.what
+    assert "2 images could not be compared" in one.what
 
 
 def test_a_cut_is_said(few, monkeypatch):

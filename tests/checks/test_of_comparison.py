@@ -18,7 +18,7 @@ def workspace(prepared, tmp_path):
 def test_before_a_fit_the_folds_are_those_that_it_would_deal(workspace):
     said = []
     at_hand = look_up(workspace, Manifest.load(workspace.manifest), "table", say=said.append)
-    assert said == ["No folds are saved yet: looking at those that featurekit fit would deal."]
+    assert said == ["There are no saved folds yet. The audit uses the folds that featurekit fit would make."]
     assert at_hand.folds.n_folds == 5
     assert at_hand.embeddings is None
     assert at_hand.predictions == {}
@@ -40,7 +40,7 @@ def test_after_a_fit_its_folds_vectors_and_answers_are_at_hand(featurekit, works
     ("options", "said"),
     [
         ({"threads": 2, "pictures": False}, "--threads has no effect with --no-pictures"),
-        ({"seed": 1}, "--seed has no effect: chance has a part only in checks that need vectors"),
+        ({"seed": 1}, "--seed has no effect: only checks of vectors use random numbers"),
     ],
 )
 def test_an_option_without_an_effect_is_refused(workspace, options, said):

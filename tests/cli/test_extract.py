@@ -14,7 +14,7 @@ def test_extract_says_where_the_time_went(featurekit, prepared):
 def test_extract_a_second_time_reads_nothing(featurekit, extracted):
     code, output, _ = featurekit("extract", "--backbone", "mean_color", "--detector", "whole_image")
     assert code == 0
-    assert "Read 0 pictures" in output
+    assert "Read 0 images" in output
 
 
 def test_an_unknown_backbone(featurekit, one_line, prepared):
@@ -37,4 +37,4 @@ def test_an_unreadable_picture_keeps_its_row_and_the_run_goes_on(
         assert code == 0
         assert "truncated\t1" in output
         assert "ok\t23" in output
-        assert "s3_1.png' is truncated: the file ends before its picture does" in errors
+        assert "s3_1.png' is truncated: the file is incomplete: it ends before the image does" in errors

@@ -53,8 +53,10 @@ def test_variations_of_a_network_and_an_ensemble_stand_beside_the_rest(
     [page] = [path.read_text() for path in (tmp_path / "work" / "reports").glob("*/report.md")]
     assert "what training the networks took" in page
     assert "ensemble of logistic_regression" in page
-    one_line(featurekit("ensemble", "*--logistic_regression", "*--residual*"), "means several runs of gender")
-    one_line(featurekit("ensemble", "*--logistic_regression", "*--svm"), "no target with a run for each")
+    one_line(
+        featurekit("ensemble", "*--logistic_regression", "*--residual*"), "matches several runs of gender"
+    )
+    one_line(featurekit("ensemble", "*--logistic_regression", "*--svm"), "No target has a run for each")
     # Trained before, each is found again.
     code, _, errors = featurekit(*fit, "--model", "residual_attention", "--epochs", "2", *small)
     assert code == 0
@@ -125,7 +127,7 @@ def test_what_to_type_next_names_the_folder_and_the_comparison_that_were_given(
 ):
     code, output, errors = featurekit(*FIT, "--no-models", "--name", "mine")
     assert code == 0, errors
-    next_line = f"Now: featurekit --workspace {tmp_path / 'work'} report --name mine"
+    next_line = f"Next: featurekit --workspace {tmp_path / 'work'} report --name mine"
     assert output.splitlines()[-1].endswith(next_line)
     code, output, errors = featurekit("ensemble", "*--logistic_regression", "*--majority", "--name", "mine")
     assert code == 0, errors
@@ -136,10 +138,8 @@ def test_a_fit_that_is_stopped_says_what_is_kept_and_what_the_same_command_does(
     with pytest.raises(Stopped) as stopped, _saying_what_is_kept(tmp_path / "reports" / "mine"):
         raise Stopped(2)
     remark = stopped.value.remark
-    assert remark.startswith(
-        f"runs that were finished are kept in {tmp_path / 'reports' / 'mine' / 'runs'}; "
-    )
-    assert "fits all of them again" in remark
+    assert remark.startswith(f"the finished runs are kept in {tmp_path / 'reports' / 'mine' / 'runs'}. ")
+    assert "fits all runs again" in remark
 
 
 def test_somebody_s_estimator_that_fails_is_one_line(featurekit, one_line, extracted):

@@ -19,6 +19,11 @@ def test_what_can_be_chosen_is_listed(featurekit, what):
     assert row[-1] == f"featurekit {__version__}"
 
 
+@pytest.mark.parametrize("name", ["classifiers", "estimators"])
+def test_other_names_of_models_list_the_models(featurekit, name):
+    assert featurekit("list", name) == featurekit("list", "models")
+
+
 def test_what_is_said_of_each_model_stands_by_itself(featurekit):
     _, output, _ = featurekit("list", "models")
     assert "the same, " not in output

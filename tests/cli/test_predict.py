@@ -8,12 +8,14 @@ from PIL import Image
 FIT = ("fit", "--model", "logistic_regression", "--target", "gender", "--folds", "4")
 
 
-def test_a_model_that_knows_too_few_people_cannot_say_unsure(featurekit, one_line, extracted, tmp_path):
+def test_a_model_that_was_fitted_on_too_few_subjects_cannot_abstain(
+    featurekit, one_line, extracted, tmp_path
+):
     assert featurekit(*FIT)[0] == 0
     model = tmp_path / "work" / "models" / "gender--mean_color--logistic_regression"
     photo = extracted / "photos" / "s1_0.png"
     asked = ("predict", photo, "--model", model, "--abstain-above", "0.05")
-    one_line(featurekit(*asked), "does not know how sure it may be", "leave --abstain-above out")
+    one_line(featurekit(*asked), "cannot abstain", "leave --abstain-above out")
     one_line(featurekit("predict", photo, "--model", model, "--sets"), "--sets has no effect", "leave it out")
 
 
@@ -57,4 +59,4 @@ def test_a_model_of_another_recipe(featurekit, one_line, extracted, tmp_path, se
 
 
 def test_a_folder_that_is_no_model(featurekit, one_line, extracted):
-    one_line(featurekit("predict", extracted / "photos", "--model", extracted), "not a fitted model")
+    one_line(featurekit("predict", extracted / "photos", "--model", extracted), "not a saved model")

@@ -29,13 +29,15 @@ def test_the_margin_of_a_cheaper_model_is_an_option_of_the_report(featurekit, on
         assert code == 0, errors
         assert json.loads(evidence.read_text())["targets"]["gender"]["margin"] == margin
     one_line(
-        featurekit("report", "--margin-points", "0"), "The margin is 0 points. It must be a number above 0."
+        featurekit("report", "--margin-points", "0"),
+        "The margin must be a number above 0. Got 0 points instead.",
     )
     one_line(
-        featurekit("report", "--margin-years", "nan"), "The margin is nan years. It must be a number above"
+        featurekit("report", "--margin-years", "nan"), "The margin must be a number above 0. Got nan years"
     )
     one_line(
-        featurekit("report", "--compare", "june", "july", "--margin-years", "1"), "Leave out --margin-years"
+        featurekit("report", "--compare", "june", "july", "--margin-years", "1"),
+        "--margin-years has no effect with --compare",
     )
 
 
@@ -47,9 +49,11 @@ def test_two_comparisons_are_set_beside_each_other(featurekit, one_line, extract
     assert code == 0, errors
     assert "gender--mean_color--logistic_regression: no evidence of a difference" in output
     page = (tmp_path / "work" / "reports" / "july-against-june" / "report.md").read_text()
-    assert "2 of 2 runs have the same scores to the last digit" in page
+    assert "2 of 2 runs have exactly the same scores" in page
     one_line(
-        featurekit("report", "--compare", "june", "august"), "There is no run in", "with runs: july, june"
+        featurekit("report", "--compare", "june", "august"),
+        "There are no runs in",
+        "that have runs: july, june",
     )
 
 

@@ -57,12 +57,12 @@ def test_an_extraction_that_is_told_to_stop_keeps_what_it_has_and_says_how_to_go
     errors = process.communicate(timeout=60)[1]
     assert process.returncode == code, errors
     assert errors.splitlines()[-2:] == [
-        "stopping: what was computed is being kept; once more stops at once",
-        "stopped: the same command goes on from here",
+        "stopping: saving the results so far. Press Ctrl-C again to stop at once",
+        "stopped: run the same command again to continue from here",
     ]
     code_of_extract, output, errors = featurekit(*command)
     assert code_of_extract == 0, errors
-    n_read = int(re.search(r"Read (\d+) pictures", output)[1])
+    n_read = int(re.search(r"Read (\d+) images", output)[1])
     assert 0 < n_read < 300  # the rest had been kept
 
 

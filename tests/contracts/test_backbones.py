@@ -159,7 +159,7 @@ def test_builtin_vectors_are_bit_equal_for_any_batch_and_order(name, weight_byte
 def test_a_file_of_another_network_is_refused(tmp_path):
     path = tmp_path / "resnet18.pth"
     state_file("resnet18", path)
-    with pytest.raises(WeightsError, match=r"not one of resnet34: Missing key"):
+    with pytest.raises(WeightsError, match=r"does not fit resnet34: Missing key"):
         BACKBONES["resnet34"].open(path.read_bytes(), ["pooled"], device="cpu", precision="fp32")
 
 
@@ -256,7 +256,7 @@ def test_a_network_is_made_while_another_thread_uses_one(weight_bytes):
 
 
 def test_a_backbone_without_weights_cannot_be_trained():
-    with pytest.raises(EngineError, match="mean_color has nothing to learn"):
+    with pytest.raises(EngineError, match="mean_color has no weights to train"):
         BACKBONES["mean_color"].trainable(b"")
 
 

@@ -207,9 +207,9 @@ def test_faces_may_come_as_pictures_or_as_rows(name):
 @every_network
 def test_faces_that_are_no_bytes_are_refused(name):
     X, y, people = faces(GENDER)
-    with pytest.raises(ValueError, match="as uint8, not float32"):
+    with pytest.raises(ValueError, match="of type uint8, not float32"):
         fitted(name, GENDER).predict(X.astype(np.float32))
-    with pytest.raises(ValueError, match="as uint8, not float32"):
+    with pytest.raises(ValueError, match="of type uint8, not float32"):
         unfitted(name, GENDER).fit(X.astype(np.float32), y, groups=people)
 
 

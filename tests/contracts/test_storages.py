@@ -222,7 +222,7 @@ def test_a_damaged_shard_is_put_aside_and_its_rows_can_be_written_again(storage,
     assert storage.read(folder / "quarantine" / path.name) == data
     absent = fresh.missing(keys_of(*range(5)))
     assert 0 < len(absent) < 5
-    with pytest.raises(StoreError, match="not on the shelf"):
+    with pytest.raises(StoreError, match="is not in the cache"):
         fresh.read(keys_of(*range(5)))
     fresh.append(keys_of(*range(5)), {"vectors": vectors_of(*range(5))})
     np.testing.assert_array_equal(fresh.read(keys_of(*range(5)))["vectors"], vectors_of(*range(5)))

@@ -129,13 +129,13 @@ def test_a_missing_picture_keeps_its_labels(tmp_path):
 def test_an_absent_fold_file_is_named(tmp_path):
     adience_at(tmp_path, (0, "7@N01", "9_o.jpg", "12", "(0, 2)", "m"))
     (tmp_path / "fold_3_data.txt").unlink()
-    with pytest.raises(ManifestError, match=r"Adience's fold file fold_3_data.txt is not in"):
+    with pytest.raises(ManifestError, match=r"The fold file fold_3_data.txt of Adience is not in"):
         prepare("adience", tmp_path)
 
 
 def test_fold_files_without_pictures_are_refused(tmp_path):
     adience_at(tmp_path)
-    with pytest.raises(ManifestError, match="has no folder 'faces' or 'aligned' with Adience's pictures"):
+    with pytest.raises(ManifestError, match="has no folder 'faces' or 'aligned' with the images of Adience"):
         prepare("adience", tmp_path)
 
 
@@ -239,7 +239,7 @@ def test_a_missing_word_is_missing_in_every_column_and_u_stays_undefined(tmp_pat
     tally = manifest.info["tally"]
     assert (tally["without an age"], tally["without a gender"]) == (1, 1)
     assert tally["ages dropped by the published protocol"] == 0
-    assert tally["face_id: rows that say 'unknown', taken as missing"] == 1
+    assert tally["face_id: rows with 'unknown', treated as missing"] == 1
 
 
 def test_a_gender_that_cannot_be_read_leaves_the_row_its_age_group(tmp_path):
@@ -254,4 +254,4 @@ def test_a_gender_that_cannot_be_read_leaves_the_row_its_age_group(tmp_path):
     manifest = prepare("adience", tmp_path)
     assert manifest.table["reason"].tolist() == ["", "bad_value", "", "", ""]
     assert [(cell["row"], cell["value"]) for cell in manifest.info["bad_cells"]] == [(1, "x"), (2, "3")]
-    assert manifest.info["tally"]["cells of gender that are no gender"] == 2
+    assert manifest.info["tally"]["cells of gender that are not a valid gender"] == 2

@@ -130,7 +130,7 @@ def test_of_two_reasons_the_first_in_the_list_is_given(tmp_path):
 
 
 def test_a_data_set_without_rows_is_refused(tmp_path):
-    with pytest.raises(ManifestError, match="names no rows"):
+    with pytest.raises(ManifestError, match="has no rows"):
         clean(RawRows(pd.DataFrame({"image_path": []}), tmp_path))
 
 

@@ -52,7 +52,7 @@ def test_a_search_opens_no_pipe_and_nothing_outside(tmp_path):
     (tmp_path / "data" / "link").symlink_to(tmp_path / "outside")
     found = find_pictures(tmp_path / "data")
     assert found.table["image_path"].tolist() == ["a.jpg"]
-    assert found.counts == {"not photographs": 1, "links to files outside the folder": 1}
+    assert found.counts == {"not images": 1, "links to files outside the folder": 1}
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may read everything")

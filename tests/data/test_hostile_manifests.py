@@ -189,7 +189,10 @@ def test_of_many_bad_rows_some_are_shown_and_the_others_counted(data, tmp_path, 
     assert code == 0
     assert len(lines) == SHOWN + 1
     # What is worst comes first, though it stands last.
-    assert lines[0] == "warning: row 27, '../outside/secret.csv': the path leads out of the data set's folder"
+    assert (
+        lines[0]
+        == "warning: row 27, '../outside/secret.csv': the path leads outside the folder of the data set"
+    )
     assert lines[1].startswith("warning: row 2, 'none0.png'")
     assert lines[-1] == "warning: … and 16 more; each with its reason in manifest.csv"
 
@@ -228,7 +231,7 @@ def test_an_edited_manifest_leads_nowhere_else(command, path, data, tmp_path, ha
     if command[0] == "extract":
         assert code == 1
         assert "was not read: " in errors
-        assert "leads out of the data set's folder" in errors or "not a plain file" in errors
+        assert "outside the folder of the data set" in errors or "not a plain file" in errors
 
 
 def test_a_file_that_became_a_link_after_prepare_is_not_followed(data, tmp_path, harmless):
@@ -384,7 +387,7 @@ def test_adience_is_read_from_its_folder_only(attack, code, tmp_path, harmless):
     attack(tmp_path / "data")
     found, _, errors = harmless("prepare", "adience", tmp_path / "data")
     assert (found, errors.count("\n")) == (code, 1)
-    assert "leads out of the data set's folder" in errors
+    assert "outside the folder of the data set" in errors
 
 
 @pytest.mark.parametrize("data_set", ["utkface", "image_folder"])
@@ -398,7 +401,7 @@ def test_a_linked_folder_is_one_row_and_nobody_looks_into_it(data_set, to, tmp_p
     code, output, errors = harmless("prepare", data_set, tmp_path / "data")
     assert code == 0
     assert "rows\t3\n" in output
-    assert errors == "warning: row 2, 'female/more': the path leads out of the data set's folder\n"
+    assert errors == "warning: row 2, 'female/more': the path leads outside the folder of the data set\n"
 
 
 def test_the_folder_of_utkface_is_no_way_out(tmp_path, harmless):
@@ -407,7 +410,7 @@ def test_the_folder_of_utkface_is_no_way_out(tmp_path, harmless):
     (tmp_path / "data" / "UTKFace").symlink_to(tmp_path / "outside")
     code, output, errors = harmless("prepare", "utkface", tmp_path / "data")
     assert (code, output, errors.count("\n")) == (1, "", 1)
-    assert "UTKFace leads out of the data set's folder" in errors
+    assert "UTKFace is outside the folder of the data set" in errors
 
 
 @pytest.mark.parametrize(

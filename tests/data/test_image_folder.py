@@ -46,7 +46,7 @@ def test_folders_are_ages_when_one_says_so(tmp_path):
 
 def test_folders_called_0_and_1_are_not_guessed(tmp_path):
     folder_with(tmp_path, "0/1.jpg", "1/2.jpg")
-    with pytest.raises(ManifestError, match=r"are neither genders nor age groups: 0, 1\. Say what they are"):
+    with pytest.raises(ManifestError, match=r"are neither genders nor age groups: 0, 1\. Give their meaning"):
         prepare("image_folder", tmp_path)
 
 
@@ -58,7 +58,9 @@ def test_any_other_word_is_a_label_column(tmp_path):
 
 def test_a_folder_that_is_no_label_is_refused_by_name(tmp_path):
     folder_with(tmp_path, "female/1.jpg", "train/2.jpg")
-    message = f"Folder 'train' of {tmp_path} is no gender: female or male (or f, m, woman, man, ...)."
+    message = (
+        f"Folder 'train' of {tmp_path} is not a valid gender: female or male (or f, m, woman, man, ...)."
+    )
     with pytest.raises(ManifestError, match=re.escape(message)):
         prepare("image_folder", tmp_path, target="gender")
 
@@ -88,7 +90,7 @@ def test_the_subject_is_read_from_the_file_name(regex, tmp_path):
 
 @pytest.mark.parametrize(
     ("regex", "message"),
-    [("(", "is no regular expression"), ("ann", "has no group"), ("^(zoe)", "matches no file name")],
+    [("(", "is not a valid regular expression"), ("ann", "has no group"), ("^(zoe)", "matches no file name")],
 )
 def test_a_regular_expression_that_finds_nobody_is_refused(regex, message, tmp_path):
     with pytest.raises(ManifestError, match=message):
@@ -142,11 +144,12 @@ def test_what_is_not_looked_at_is_counted_in_one_line_with_an_example(tmp_path, 
     code, output, errors = featurekit("prepare", "image_folder", data, "-o", "target=mood")
     assert code == 0
     assert [line.partition(": ")[2] for line in errors.splitlines()] == [
-        "Files that were left out: not photographs: 5 (2 .txt, 1 .db, 1 .mp4, 1 empty, for example"
-        " 'glad/notes.txt'); raw files of cameras, to be exported as JPEG: 1 (for example 'sad/raw.NEF');"
+        "Files that were not read: not images: 5 (2 .txt, 1 .db, 1 .mp4, 1 empty, for example"
+        " 'glad/notes.txt'); raw camera files, which have to be exported as JPEG: 1 (for example"
+        " 'sad/raw.NEF');"
         " hidden files and folders: 2 (for example '.git')."
     ]
-    assert "not photographs\t5\n" in output
+    assert "not images\t5\n" in output
     assert "hidden files and folders\t2\n" in output
 
 
@@ -165,14 +168,14 @@ def test_what_only_begins_like_a_picture_is_none(content, tmp_path):
     (tmp_path / "sad" / "other").write_bytes(content)
     manifest = prepare("image_folder", tmp_path, target="mood")
     assert len(manifest) == 2
-    assert manifest.info["tally"]["not photographs"] == 1
+    assert manifest.info["tally"]["not images"] == 1
 
 
 def test_a_class_without_a_photograph_is_named(tmp_path):
     folder_with(tmp_path, "glad/1.jpg", "sad/2.mov", "calm/3.txt", "calm/deep/4.txt")
     (tmp_path / "bored").mkdir()
     notes = prepare("image_folder", tmp_path, target="mood").info["notes"]
-    assert notes[1] == "Class folders without a photograph: bored, calm, sad."
+    assert notes[1] == "Class folders without images: bored, calm, sad."
 
 
 def test_a_folder_of_no_photographs_says_what_lies_there(tmp_path, featurekit):
@@ -181,7 +184,7 @@ def test_a_folder_of_no_photographs_says_what_lies_there(tmp_path, featurekit):
         code, _, errors = featurekit(*command, tmp_path / "data")
         assert code == 1
         assert errors == (
-            f"error: There are no pictures below {tmp_path}/data. Files that were left out: not photographs:"
+            f"error: There are no images below {tmp_path}/data. Files that were not read: not images:"
             " 2 (2 .mov, for example 'sad/2.mov').\n"
         )
 
@@ -206,8 +209,9 @@ def test_a_class_folder_that_is_a_link_outside_is_refused_with_what_to_type(tmp_
     code, _, errors = featurekit("prepare", "image_folder", tmp_path / "data", "-o", "target=mood")
     assert code == 1
     assert errors == (
-        f"error: Folder 'sad' of {tmp_path}/data is a link to {tmp_path}/elsewhere, outside the data set's"
-        " folder, and is not followed; its class would be missing. Copy all with what the links lead to:"
+        f"error: Folder 'sad' of {tmp_path}/data is a link to {tmp_path}/elsewhere, outside the folder"
+        " of the data set. Such links are not followed, so its class would be missing. Copy the data set"
+        " together with the files that the links point to:"
         f" cp -RL '{tmp_path}/data' COPY\n"
     )
 
@@ -215,5 +219,5 @@ def test_a_class_folder_that_is_a_link_outside_is_refused_with_what_to_type(tmp_
 def test_a_class_folder_that_is_a_link_to_nothing_is_refused(tmp_path):
     folder_with(tmp_path, "glad/1.jpg")
     (tmp_path / "sad").symlink_to("gone")
-    with pytest.raises(ManifestError, match=r"Folder 'sad' of .* is a link to gone, which is not there"):
+    with pytest.raises(ManifestError, match=r"Folder 'sad' of .* is a link to gone, which does not exist"):
         prepare("image_folder", tmp_path, target="mood")

@@ -96,7 +96,7 @@ def test_a_renamed_label_column_is_told_and_kept_in_the_manifests_json(column, f
     code, _, errors = featurekit("prepare", "table", path, "-o", f"labels={column}")
     name = label_names([column])[column]
     assert code == 0
-    assert f"warning: The label column '{column}' is called '{name}' from here on" in errors
+    assert f"warning: The label column '{column}' was renamed to '{name}'" in errors
     assert f"featurekit fit --target '{name}'" in errors
     manifest = Manifest.load(tmp_path / "work" / "manifest.csv")
     assert manifest.target_to_fit(name).classes == ("a", "b")
@@ -131,7 +131,7 @@ def test_a_column_with_a_comma_in_its_name_can_be_a_label(tmp_path):
 
 def test_an_age_or_a_gender_is_not_read_and_a_label_at_once(tmp_path):
     path = table_in(tmp_path, age=["young", "old"], gender=["f", "m"])
-    message = "leave it out of labels. To take its words as classes of your own: --column gender= -o labels="
+    message = "Leave it out of labels, or use its words as your own classes: --column gender= -o labels="
     with pytest.raises(ManifestError, match=re.escape(message)):
         prepare("table", path, labels="gender", columns={"age": ""})
     table = prepare("table", path, labels="age", columns={"age": ""}).table
@@ -148,7 +148,7 @@ def test_a_manifest_of_an_older_version_is_read_and_its_unsafe_target_refused(tm
         (tmp_path / "old.json").write_text(json.dumps(info))
         manifest = Manifest.load(tmp_path / "old.csv")
         assert manifest.target(name).classes == ("a", "b")
-        message = f"No target can be called '{name}'.* prepare again; it calls the column '{safe}'"
+        message = f"A target cannot be called '{name}'.* prepare again; it renames the column to '{safe}'"
         with pytest.raises(TargetError, match=message):
             manifest.target_to_fit(name)
 
@@ -170,7 +170,7 @@ def test_a_comparison_on_columns_and_classes_of_any_name_goes_through(featurekit
         "prepare", "table", portraits / "more.csv", *args, "-o", f"labels={quoted}"
     )
     assert code == 0, errors
-    assert "p_female: labels spelled otherwise\t4\n" in output
+    assert "p_female: labels with different spellings\t4\n" in output
     assert featurekit("extract", "--backbone", "mean_color", "--detector", "whole_image")[0] == 0
     targets = [word for name in safe.values() for word in ("--target", name)]
     code, _, errors = featurekit("fit", "-m", "svm", "--features", "mean_color", "--folds", 3, *targets)
@@ -215,15 +215,15 @@ def test_one_list_of_missing_words_holds_in_all_columns(tmp_path):
     assert manifest.table["official_fold"].tolist() == [0, 1, -1, -1, 1]
     assert manifest.table["box"].tolist() == ["0 0 9 9"] * 3 + ["", "0 0 9 9"]
     tally = manifest.info["tally"]
-    said = {what: n for what, n in tally.items() if "taken as missing" in what}
+    said = {what: n for what, n in tally.items() if "treated as missing" in what}
     assert said == {
-        "age: rows that say 'n/a', taken as missing": 1,
-        "gender: rows that say 'unknown', taken as missing": 1,
-        "official_fold: rows that say 'nan', taken as missing": 1,
-        "official_fold: rows that say '?', taken as missing": 1,
-        "box: rows that say 'null', taken as missing": 1,
-        "hair: rows that say 'nan', taken as missing": 1,
-        "hair: rows that say '<na>', taken as missing": 1,
+        "age: rows with 'n/a', treated as missing": 1,
+        "gender: rows with 'unknown', treated as missing": 1,
+        "official_fold: rows with 'nan', treated as missing": 1,
+        "official_fold: rows with '?', treated as missing": 1,
+        "box: rows with 'null', treated as missing": 1,
+        "hair: rows with 'nan', treated as missing": 1,
+        "hair: rows with '<na>', treated as missing": 1,
     }
 
 
@@ -254,9 +254,9 @@ def test_none_is_missing_aloud_and_a_label_if_one_says_so(featurekit, tmp_path):
     path = table_in(tmp_path, beard=["none", "none", "full", "nan"])
     code, output, errors = featurekit("prepare", "table", path, "-o", "labels=beard")
     assert code == 0
-    assert "beard: rows that say 'none', taken as missing\t2\n" in output
-    said = "beard: 2 rows say 'none', 1 row says 'nan', taken as missing."
-    assert f"warning: {said} Where that is a label, keep it: -o missing=-none\n" in errors
+    assert "beard: rows with 'none', treated as missing\t2\n" in output
+    said = "beard: 2 rows say 'none', 1 row says 'nan', treated as missing."
+    assert f"warning: {said} If that is a label, keep it: -o missing=-none\n" in errors
     code, output, errors = featurekit("prepare", "table", path, "-o", "labels=beard", "-o", "missing=-none")
     assert code == 0
     manifest = Manifest.load(tmp_path / "work" / "manifest.csv")
@@ -284,9 +284,9 @@ def test_the_list_of_missing_words_is_replaced_changed_or_switched_off(missing, 
 @pytest.mark.parametrize(
     ("missing", "message"),
     [
-        ("+999,nan", "Put + or - before every word, or before none."),
-        ("-1", "'1' is no missing word, so missing=-1 has no effect."),
-        ("-1", "To add '-1' to them: missing=+-1"),
+        ("+999,nan", "Write + or - before every word, or before none."),
+        ("-1", "'1' is not in the list of missing words, so missing=-1 has no effect."),
+        ("-1", "To add the word '-1' to them, use missing=+-1"),
         ("-brown,-nan", "missing=-brown has no effect"),
     ],
 )
@@ -299,7 +299,7 @@ def test_a_change_of_the_list_without_effect_is_refused(missing, message, tmp_pa
 def test_every_data_set_understands_the_option(tmp_path):
     manifest = prepare("image_folder", folders_in(tmp_path, "glad", "tba"), target="mood", missing="+TBA")
     assert manifest.target("mood").classes == ("glad",)
-    with pytest.raises(ManifestError, match="is no age: a number of years"):
+    with pytest.raises(ManifestError, match="is not a valid age: a number of years"):
         prepare("image_folder", folders_in(tmp_path / "a", "30", "unknown"), target="age", missing="")
     table = prepare("image_folder", tmp_path / "a", target="age").table
     assert table["reason"].tolist() == ["", "no_label"]
@@ -328,7 +328,7 @@ def test_labels_that_differ_only_by_case_or_spaces_are_joined_aloud(featurekit, 
     path = table_in(tmp_path, hair=["dark red", "Dark Red", "dark  red", "DARK\tRED", "dark red", "fair"])
     code, output, errors = featurekit("prepare", "table", path, "-o", "labels=hair")
     assert code == 0
-    assert "hair: labels spelled otherwise\t3\n" in output
+    assert "hair: labels with different spellings\t3\n" in output
     assert "hair: 'Dark Red' (1) is taken as 'dark red'" in errors
     manifest = Manifest.load(tmp_path / "work" / "manifest.csv")
     assert manifest.target("hair").classes == ("dark red", "fair")
@@ -378,7 +378,7 @@ def test_a_missing_subject_is_a_subject_of_its_own(word, tmp_path):
     tally = manifest.info["tally"]
     assert tally["subjects"] == 6
     assert tally["rows without a subject, each a subject of its own"] == 4
-    assert tally[f"person: rows that say '{word.lower()}', taken as missing"] == 3
+    assert tally[f"person: rows with '{word.lower()}', treated as missing"] == 3
 
 
 def test_a_missing_subject_in_a_files_name_is_a_subject_of_its_own(tmp_path):
@@ -400,7 +400,8 @@ def test_a_placeholder_that_is_the_subject_of_many_rows_is_told(placeholder, tmp
     manifest = prepare("table", table_in(tmp_path, age=["30"] * 10, subject_id=people))
     note = f"subject_id: 5 of 10 rows have the subject '{placeholder}'"
     assert manifest.info["notes"] == [
-        f"{note}. If that means that nobody knows who it is, each is a subject of its own with"
+        f"{note}. If this means that the subject is not known, treat each of these rows as a"
+        " subject of its own with"
         f" -o missing=+{placeholder}"
     ]
     assert manifest.info["tally"]["subjects"] == 6
@@ -436,17 +437,18 @@ def test_a_bad_cell_is_missing_for_its_target_and_named_with_its_value(featureki
     assert manifest.table["box"].tolist() == ["0 0 9 9"] * 5 + [""]
     assert manifest.table["official_fold"].tolist() == [0, 1, 0, 1, -1, 0]
     for line in (
-        "warning: row 2, age: 'thirty' is not a number of years; write it in digits, e.g. 31 or 31.5",
+        "warning: row 2, age: 'thirty' is not a number of years; write it in digits, for example 31 or 31.5",
         "warning: row 5, age: '31,5' is not a number of years; write 31.5",
-        "warning: row 3, sex: '5' is not female or male (or f, m, woman, man, ...); codes mean one thing here"
-        " and another there: write f and m instead of them",
+        "warning: row 3, sex: '5' is not female or male (or f, m, woman, man, ...); number codes are not"
+        " used in"
+        " the same way everywhere, so write f and m instead",
         "warning: row 4, age: '250' is not an age from 0 to 116;"
         " leave the cell empty if the age is not known",
         "warning: row 6, box: 'left' is not x1 y1 x2 y2 in pixels with x1 < x2 and y1 < y2",
-        "warning: row 5, official_fold: 'train' is not a fold's number from 0",
+        "warning: row 5, official_fold: 'train' is not a fold number (0, 1, 2, ...)",
     ):
         assert line in errors.splitlines()
-    for line in ("cells of age that are no age\t2", "cells of sex that are no gender\t1"):
+    for line in ("cells of age that are not a valid age\t2", "cells of sex that are no gender\t1"):
         assert line in output.splitlines()
 
 
@@ -464,7 +466,7 @@ def test_of_many_bad_cells_some_of_each_column_are_shown_and_all_are_counted(fea
     code, output, errors = featurekit("prepare", "table", path)
     lines = errors.splitlines()
     assert code == 0
-    assert "cells of age that are no age\t150\n" in output
+    assert "cells of age that are not a valid age\t150\n" in output
     assert lines[0].startswith("warning: row 1, age: 'x'")
     assert lines[1].startswith("warning: row 150, gender: '9'")
     assert "warning: … and 141 more cells that cannot be read; see manifest.json" in lines
@@ -507,9 +509,9 @@ def test_a_range_of_ages_that_is_an_age_group_is_read_as_one(age, group, tmp_pat
 @pytest.mark.parametrize(
     ("age", "problem"),
     [
-        ("20-29", "and none of the age groups 0-2, 4-6"),
-        ("(27, 33)", "or keep such ranges as a label of your own: --column age= -o labels=age"),
-        ("over 50", "and none of the age groups"),
+        ("20-29", "and not one of the age groups 0-2, 4-6"),
+        ("(27, 33)", "or keep such ranges as labels: --column age= -o labels=age"),
+        ("over 50", "and not one of the age groups"),
         ("25,32", "write 25.32"),
         ("6,5", "write 6.5"),
         ("18 months", "write 1.5"),
@@ -517,11 +519,11 @@ def test_a_range_of_ages_that_is_an_age_group_is_read_as_one(age, group, tmp_pat
         ("26 weeks", "write 0.5"),
         ("30 years old", "write 30"),
         ("7y", "write 7"),
-        ("1985-04-12", "but a date; write the age in years on the day of the photograph"),
+        ("1985-04-12", "but a date; write the age in years on the day the image was taken"),
         ("12.04.1985", "but a date"),
         ("4/12/85", "but a date"),
         ("1985", "is not an age from 0 to 116 but a year; write the age in years"),
-        ("dreißig", "write it in digits, e.g. 31 or 31.5"),
+        ("dreißig", "write it in digits, for example 31 or 31.5"),
     ],
 )
 def test_an_age_that_cannot_be_read_is_answered_with_what_to_type(age, problem, tmp_path):
@@ -538,11 +540,11 @@ def test_a_mapping_to_age_groups_wins_over_the_name_of_the_column(tmp_path):
     assert manifest.table["age_group"].tolist() == ["25-32", "60-100", ""]
     assert manifest.table["age"].isna().all()
     (cell,) = manifest.info["bad_cells"]
-    assert cell["problem"].endswith("for years: --column age=age")
+    assert cell["problem"].endswith("if the column holds years, use --column age=age")
     path = table_in(tmp_path, age=["(25, 32)", "27-33"], gender=["f", "m"])
     manifest = prepare("table", path, columns={"age_group": "age"}, labels="age")
     assert manifest.table["age_label"].tolist() == ["(25, 32)", "27-33"]
-    assert manifest.info["bad_cells"][0]["problem"].endswith("label of your own: -o labels=age")
+    assert manifest.info["bad_cells"][0]["problem"].endswith("as labels: -o labels=age")
 
 
 @pytest.mark.parametrize(
@@ -585,7 +587,7 @@ def test_a_box_that_cannot_be_corners_is_answered_with_the_option(tmp_path):
     manifest = prepare("table", path)
     assert manifest.table["box"].tolist() == ["0 0 40 40", ""]
     (cell,) = manifest.info["bad_cells"]
-    assert cell["problem"].endswith("; for x, y, width and height: -o box=xywh")
+    assert cell["problem"].endswith("; if the boxes are x, y, width and height, use -o box=xywh")
     path = table_in(tmp_path, age=["30"], x1=["90"], y1=["80"], x2=["40"], y2=["60"])
     message = "Column 'x1, y1, x2, y2' of .* cannot be read as box: '90 80 40 60' is not .* -o box=xywh"
     with pytest.raises(ManifestError, match=message):
@@ -597,9 +599,12 @@ def test_a_box_that_cannot_be_corners_is_answered_with_the_option(tmp_path):
     [
         ({"box": "xywh"}, "-o box=xywh has no effect: no column of"),
         ({"box": "xyhw"}, "Unknown box 'xyhw'. Did you mean 'xywh'?"),
-        ({"columns": {"width": "w"}}, "Say what they are: -o box=xywh"),
-        ({"columns": {"x1": "w"}, "box": "xywh"}, "Say what they are: -o box=corners"),
-        ({"columns": {"width": "w"}, "box": "xywh"}, "A box needs all of x, y, width, height; only width"),
+        ({"columns": {"width": "w"}}, "Give the form of the boxes: -o box=xywh"),
+        ({"columns": {"x1": "w"}, "box": "xywh"}, "Give the form of the boxes: -o box=corners"),
+        (
+            {"columns": {"width": "w"}, "box": "xywh"},
+            "A box needs all of x, y, width, height, but only width",
+        ),
     ],
 )
 def test_an_option_of_boxes_without_effect_is_refused(options, message, tmp_path):

@@ -55,7 +55,7 @@ def test_a_file_name_with_signs_of_a_csv_survives(name, tmp_path):
 
 
 def test_no_manifest_says_how_to_make_one(tmp_path):
-    with pytest.raises(ManifestError, match="Make one: featurekit prepare DATASET PATH"):
+    with pytest.raises(ManifestError, match="To make one: featurekit prepare DATASET PATH"):
         Manifest.load(tmp_path / "manifest.csv")
 
 

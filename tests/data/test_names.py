@@ -21,7 +21,7 @@ def test_a_name_in_another_form_of_unicode_is_the_same_file(name, in_table, on_d
     assert manifest.table["content"].iloc[0] == sha256_of_file(tmp_path / there)
     if there != named:
         assert manifest.info["notes"][0].startswith(
-            "Files whose names have another form of Unicode on the disk"
+            "File names that differ from the table only in their Unicode form"
         )
 
 
@@ -41,8 +41,8 @@ def test_a_near_match_of_a_missing_file_is_named_and_not_taken(named, there, tmp
     manifest = judged(tmp_path, image_path=[named], age=[30])
     assert manifest.table["reason"].tolist() == ["missing_file"]
     assert manifest.info["notes"] == [
-        f"Files that are not there, and one of nearly the same name is: 1 ('{there}' for '{named}')."
-        " Correct the names where these are meant."
+        f"Files that do not exist although one with a similar name does: 1 ('{there}' for '{named}')."
+        " If those files are meant, correct their names in the table."
     ]
 
 

@@ -98,14 +98,14 @@ def test_the_seed_decides_the_dealing():
 
 
 def test_fewer_subjects_than_folds_are_refused():
-    with pytest.raises(FoldError, match=r"^There are 3 subjects, too few for 5 folds\.$"):
+    with pytest.raises(FoldError, match=r"^There are 3 subjects, which is too few for 5 folds\.$"):
         subject_exclusive_folds(np.zeros(9, int), np.repeat(["a", "b", "c"], 3))
 
 
 def test_a_class_that_only_one_subject_has_is_refused():
     subjects = np.array([f"s{i}" for i in range(12)])
     labels = np.array(["adult"] * 11 + ["child"])
-    with pytest.raises(FoldError, match=r"trains on no face of class child: too few subjects"):
+    with pytest.raises(FoldError, match=r"trains on no face of class child, because too few subjects"):
         subject_exclusive_folds(labels, subjects, n_folds=3)
 
 
@@ -247,7 +247,7 @@ def test_an_edited_file_is_refused(tmp_path):
 def test_a_file_that_is_no_set_of_folds_is_refused(tmp_path, text):
     path = tmp_path / "folds.json"
     path.write_text(text)
-    with pytest.raises(FoldError, match=r"is not a set of folds\. Deal them anew"):
+    with pytest.raises(FoldError, match=r"does not contain folds\. Make new folds"):
         FoldSet.load(path)
 
 
@@ -266,7 +266,7 @@ def test_folds_of_another_manifest_are_refused_and_the_rows_named(tmp_path):
         folds.check_rows(np.append(ids, "new"), tmp_path)
     with pytest.raises(FoldError, match=r"5 rows are gone \(f0, f1, f2, …\)"):
         folds.check_rows(ids[5:], tmp_path)
-    with pytest.raises(FoldError, match="the rows are in another order"):
+    with pytest.raises(FoldError, match="the rows are in a different order"):
         folds.check_rows(ids[::-1], tmp_path)
 
 

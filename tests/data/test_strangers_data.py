@@ -71,8 +71,8 @@ def test_a_person_written_in_two_ways_is_one_person_aloud(table, manifest, first
     people = [first, second, first, "zoe", "zoe", "007", "7", "18"]
     code, said = table(["file,person,age", *(f"{n}.png,{who},3{n}" for n, who in enumerate(people))])
     assert code == 0
-    assert "are one person: row 2 is the person of row 1." in said
-    assert "person: subjects spelled otherwise\t1" in said
+    assert "are treated as one subject: row 2 has the subject of row 1." in said
+    assert "person: subjects with different spellings\t1" in said
     assert manifest()["subject_id"].tolist() == [first, first, first, "zoe", "zoe", "007", "7", "18"]
 
 
@@ -80,7 +80,7 @@ def test_a_person_in_a_merged_cell_is_asked_about(table):
     people = ["anna", "", "", "bob", "", "carla", "", ""]
     code, said = table(["file,person,age", *(f"{n}.png,{who},3{n}" for n, who in enumerate(people))])
     assert code == 0
-    assert "person: 5 rows without a subject stand below one that has a subject" in said
+    assert "person: 5 rows without a subject follow a row that has one" in said
     assert "write that subject into every row" in said
 
 
@@ -99,7 +99,7 @@ def test_a_whole_number_with_and_without_a_point_is_one_label_aloud(table, manif
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("people.sav", b"$FL2@(#) SPSS DATA FILE" + bytes(99), "is a file of SPSS, not a table of text."),
+        ("people.sav", b"$FL2@(#) SPSS DATA FILE" + bytes(99), "is a file of SPSS, not a text table."),
         ("people.sav", b"$FL2@(#) SPSS DATA FILE" + bytes(99), "pandas.read_spss('T').to_csv('table.csv')"),
         ("people.dta", b"<stata_dta><header><release>118" + bytes(99), "pandas.read_stata('T')"),
         (
@@ -107,9 +107,9 @@ def test_a_whole_number_with_and_without_a_point_is_one_label_aloud(table, manif
             b"\x1f\x8b" + bytes(99),
             "In R: write.csv(readRDS('T'), 'table.csv', row.names = FALSE)",
         ),
-        ("people.csv", b"<!DOCTYPE html><title>Sign in</title>", "is a web page (HTML), not a table of text"),
+        ("people.csv", b"<!DOCTYPE html><title>Sign in</title>", "is a web page (HTML), not a text table"),
         ("people.csv", b"{\\rtf1\\ansi file,age\\\n1.png,30\\\n}", "Make Plain Text"),
-        ("people.pdf", b"%PDF-1.4\n1 0 obj\n", "is a PDF, not a table of text. Export the table as CSV"),
+        ("people.pdf", b"%PDF-1.4\n1 0 obj\n", "is a PDF, not a text table. Export the table as CSV"),
         ("people.parquet", b"version https://git-lfs.github.com/spec/v1\nsize 9\n", "git lfs pull"),
     ],
 )
@@ -128,15 +128,15 @@ def test_a_file_of_another_program_is_named_with_the_way_to_a_table(
     [
         (
             ["Faces of the spring study,,", ",,"],
-            "names of the columns seem to stand in line 3 (file, person, age): delete what is above it.",
+            "column names seem to be in line 3 (file, person, age). Delete the lines above it.",
         ),
         (
             ["# exported 2024-03-01", "# by Anna"],
-            "names of the columns seem to stand in line 3 (file, person, age): delete what is above it.",
+            "column names seem to be in line 3 (file, person, age). Delete the lines above it.",
         ),
         (
             ["Photograph,Who,Age in years"],
-            "Row 1 below the first line has a cell 'file': if that row names the columns, delete the",
+            "Row 1 below the first line has a cell 'file'. If that row holds the column names, delete the",
         ),
     ],
     ids=["a title", "comments", "a line for people above the line for programs"],
@@ -150,7 +150,7 @@ def test_lines_above_the_names_of_the_columns_are_pointed_at(table, above, said)
 def test_names_of_rows_that_r_writes_are_recognized(table):
     code, said = table(['"file","person","age"', *(f'"{n + 1}","{n}.png","s{n}",3{n}' for n in range(8))])
     assert code == 1
-    assert "Every row has one cell more than the first line, as R writes names of rows." in said
+    assert "Every row has one cell more than the first line. R writes such files, with row names." in said
     assert "row.names = FALSE" in said
 
 
@@ -158,7 +158,7 @@ def test_columns_lined_up_with_spaces_are_answered_with_the_separator(table, man
     lines = ["file   person age", *(f"{n}.png  s{n}     3{n}" for n in range(8))]
     code, said = table(lines, name="people.txt")
     assert code == 1
-    assert "if spaces stand between them: -o separator=space" in said
+    assert "If they are separated by spaces, use -o separator=space" in said
     assert table(lines, "-o", "separator=space", name="people.txt")[0] == 0
     assert len(manifest()) == 8
 
@@ -173,7 +173,7 @@ def test_what_excel_and_sheets_write_for_a_failed_formula_is_no_class(table, man
     code, said = table(lines, "-o", "labels=mood")
     assert code == 0
     assert "mood: 1 row says '#ref!', 1 row says '#div/0!'" in said
-    assert "age: rows that say '#value!', taken as missing\t1" in said
+    assert "age: rows with '#value!', treated as missing\t1" in said
     assert manifest()["mood"].tolist() == ["calm", "", "glad", "", "calm", "", "glad", ""]
 
 
@@ -184,7 +184,10 @@ def test_an_age_group_that_a_spreadsheet_made_a_date_of_is_recognized(table, mad
     code, said = table(lines)
     assert code == 0
     assert f"row 1, age_group: '{made}' is not one of 0-2, 4-6, 8-12," in said
-    assert "; a spreadsheet made a date of a group such as 4-6 or 8-12: format the column as text and" in said
+    assert (
+        "; a spreadsheet has turned an age group such as 4-6 or 8-12 into a date. Format the column as text"
+        in said
+    )
 
 
 @pytest.mark.parametrize(
@@ -192,11 +195,11 @@ def test_an_age_group_that_a_spreadsheet_made_a_date_of_is_recognized(table, mad
     [
         (
             "1985",
-            "Column 'age' of T holds not one age: '1985' is not an age from 0 to 116 but a year; write the",
+            "Column 'age' of T contains no age: '1985' is not an age from 0 to 116 but a year; write the",
         ),
         (
             "-5.5",
-            "Column 'age' of T holds not one age: '-5.5' is not an age from 0 to 116; leave the cell empty",
+            "Column 'age' of T contains no age: '-5.5' is not an age from 0 to 116; leave the cell empty",
         ),
     ],
 )
@@ -206,7 +209,7 @@ def test_a_column_without_one_possible_age_is_refused(table, tmp_path, ages, sai
     )
     assert code == 1
     assert said.replace("T", str(tmp_path / "people.csv")) in printed
-    assert printed.endswith("To leave the column out: --column age=\n")
+    assert printed.endswith("To leave the column out, use --column age=\n")
 
 
 @pytest.mark.parametrize("column", ["age_months", "AgeInMonths", "age (days)"])
@@ -215,7 +218,7 @@ def test_months_are_not_read_as_years(table, tmp_path, column):
     code, said = table(lines, "--column", f"age={column}")
     unit, per_year = ("days", "365.25") if "days" in column else ("months", "12")
     assert code == 1
-    assert f"counts {unit}, by its name, and an age is read in years. Write a column of years" in said
+    assert f"to hold {unit}, but an age must be in years. Write a column of years" in said
     assert f"(divide by {per_year})" in said
 
 
@@ -228,7 +231,7 @@ def test_a_code_for_an_unknown_age_is_answered_with_the_option_that_takes_it(
     code, said = table(lines)
     option = f"missing=+{code_of_nothing}"
     assert code == 0
-    assert f"if it means that the age is not known: -o {option}\n" in said
+    assert f"if it means that the age is not known, use -o {option}\n" in said
     code, said = table(lines, "-o", option)
     assert code == 0
     assert "warning" not in said
@@ -249,17 +252,17 @@ def test_genders_in_other_languages_are_read(table, manifest, words):
 def test_an_m_that_is_a_spanish_woman_is_not_read_as_a_man(table, man):
     code, said = table(["file,person,gender", *(f"{n}.png,s{n},{(man, 'M')[n % 2]}" for n in range(8))])
     assert code == 1
-    assert f"holds '{man}' and 'M': in Spanish and Portuguese that M is a woman. Write f and m" in said
+    assert f"contains '{man}' and 'M'. In Spanish and Portuguese this M means woman. Write f and m" in said
 
 
 def test_a_gender_in_codes_is_answered_with_what_to_write(table):
     code, said = table(["file,person,gender", *(f"{n}.png,s{n},{1 + n % 2}" for n in range(8))])
     assert code == 1
     assert (
-        "'1' is not female or male (or f, m, woman, man, ...); codes mean one thing here and another there"
+        "'1' is not female or male (or f, m, woman, man, ...); number codes are not used in the same way"
         in said
     )
-    assert "write f and m instead of them. To leave the column out: --column gender=" in said
+    assert "so write f and m instead. To leave the column out, use --column gender=" in said
 
 
 def test_a_third_gender_is_told_how_it_is_kept(table, manifest):
@@ -268,7 +271,7 @@ def test_a_third_gender_is_told_how_it_is_kept(table, manifest):
     code, said = table(lines, "--column", "gender=sex")
     assert code == 0
     assert "row 3, sex: 'non-binary' is not female or male" in said
-    assert "keep the column's words as a label of your own: --column gender= -o labels=sex" in said
+    assert "keep the words of the column as labels: --column gender= -o labels=sex" in said
     assert table(lines, "--column", "gender=", "-o", "labels=sex")[0] == 0
     assert manifest()["sex"].tolist() == genders
 
@@ -281,21 +284,21 @@ def test_a_third_gender_is_told_how_it_is_kept(table, manifest):
     [
         (
             "C:\\Users\\anna\\study\\",
-            "Paths that begin with 'C:/Users/anna/study/', and are there without it: 8 ('0.png' for"
-            " 'C:/Users/anna/study/0.png'). Remove that beginning from the table.",
+            "Paths that begin with 'C:/Users/anna/study/' but exist only without it: 8 ('0.png' for"
+            " 'C:/Users/anna/study/0.png'). Remove this beginning from the paths in the table.",
         ),
         (
             "\\\\server\\share\\",
-            "Paths that begin with '//server/share/', and are there without it: 8",
+            "Paths that begin with '//server/share/' but exist only without it: 8",
         ),
         (
             "photos/",
-            "Remove that beginning from the table, or give the folder above: --root 'PARENT'.",
+            "from the paths in the table, or give the folder above with --root 'PARENT'.",
         ),
         (
             "https://example.org/photos/",
-            "Paths that are web addresses: 8 (first: 'https://example.org/photos/0.png'). Only files are"
-            " read: download the photographs, and write their paths below the folder.",
+            "Paths that are web addresses: 8 (first: 'https://example.org/photos/0.png'). featurekit reads"
+            " only files. Download the images, and write their file paths into the table.",
         ),
     ],
     ids=["another computer", "a network drive", "the folder named twice", "the web"],
@@ -311,15 +314,17 @@ def test_a_root_one_folder_too_high_is_answered_with_the_folder(featurekit, tabl
     where = (tmp_path / "people.csv", "--root", tmp_path)
     code, output, errors = featurekit("prepare", "table", *where, *COLUMNS)
     assert (code, output) == (1, "")
-    assert f"'0.png' is in the folder 'photos'. Give that folder: --root '{tmp_path / 'photos'}'" in errors
+    assert (
+        f"'0.png' is in the folder 'photos'. Give that folder with --root '{tmp_path / 'photos'}'" in errors
+    )
 
 
 def test_a_table_with_a_row_a_rater_is_told_what_it_needs(table, manifest):
     lines = ["file,person,age", *(f"{n}.png,s{n},3{n}" for n in range(8)), "2.png,s2,40", "5.png,s5,29"]
     code, said = table(lines)
     assert code == 0
-    assert "Photographs that several rows name with other labels: 2 (first: rows 3, 9); none of those" in said
-    assert "If several raters labelled them, write one row a photograph" in said
+    assert "Images that have several rows with different labels: 2 (first: rows 3, 9). None of these" in said
+    assert "If several people labelled each image, write one row per image" in said
     assert (manifest()["reason"] == "conflicting_labels").sum() == 4
 
 
@@ -327,7 +332,7 @@ def test_the_row_of_totals_is_one_missing_file_and_no_person_s_label(table, mani
     lines = ["file,person,age", *(f"{n}.png,s{n},3{n}" for n in range(8)), "Total,8,268"]
     code, said = table(lines)
     assert code == 0
-    assert "warning: row 9, 'Total': the file is not there" in said
+    assert "warning: row 9, 'Total': the file does not exist" in said
     assert "usable\t8" in said
     assert manifest()["reason"].tolist() == [*[""] * 8, "missing_file"]
 
@@ -340,7 +345,7 @@ def test_thumbnails_of_a_network_drive_are_no_photographs_of_the_class(folder, m
     code, said = folder("female/1.png", "male/2.png", *thumbnails)
     assert code == 0
     assert (
-        "Files that were left out: folders that systems and network drives make for themselves: 3"
+        "Files that were not read: folders that operating systems and network drives create: 3"
         " (for example '#recycle')." in said
     )
     assert manifest()["image_path"].tolist() == ["female/1.png", "male/2.png"]
@@ -350,20 +355,20 @@ def test_thumbnails_of_a_network_drive_are_no_photographs_of_the_class(folder, m
 def test_folders_of_training_and_test_are_no_labels(folder, tmp_path, options):
     code, said = folder("train/happy/1.png", "train/sad/2.png", "val/sad/3.png", options=options)
     assert code == 1
-    assert "are parts of a data set (train, val), not labels; the folders below them are: happy, sad." in said
-    assert f"Give one part, '{tmp_path / 'faces' / 'train'}', or move the photographs of all parts" in said
+    assert "are parts of a data set (train, val), not labels. The folders below them are: happy, sad." in said
+    assert f"Give one part, '{tmp_path / 'faces' / 'train'}', or move the images of all parts" in said
 
 
 def test_a_folder_given_one_level_too_high_is_answered_with_the_one_inside(folder, tmp_path):
     places = ("Study 2024/female/1.png", "Study 2024/male/2.png")
     study = tmp_path / "faces" / "Study 2024"
-    inside = f"If the folders below it are the classes (female, male), give it: '{study}'"
+    inside = f"If the folders below it are the classes (female, male), give that folder: '{study}'"
     code, said = folder(*places)
     assert code == 1
     assert inside in said
     code, said = folder(*places, options=("-o", "target=sex"))
     assert code == 0
-    assert f"All photographs are of one class, 'Study 2024'. {inside}" in said
+    assert f"All images have the same class, 'Study 2024'. {inside}" in said
 
 
 def test_one_class_folder_is_answered_with_the_folder_above(featurekit, folder, tmp_path):
@@ -371,7 +376,7 @@ def test_one_class_folder_is_answered_with_the_folder_above(featurekit, folder, 
     code, output, errors = featurekit("prepare", "image_folder", tmp_path / "faces" / "female")
     assert (code, output) == (1, "")
     assert (
-        f"'female' looks like one of them: give the folder that it lies in, '{tmp_path / 'faces'}'" in errors
+        f"'female' looks like one of them. Give the folder that contains it, '{tmp_path / 'faces'}'" in errors
     )
 
 
@@ -384,13 +389,11 @@ def test_photographs_that_were_moved_away_are_missed_by_extract_and_audit(featur
     code, output, errors = featurekit("extract", "--backbone", "mean_color", "--detector", "whole_image")
     assert code == 1
     assert "warning: female/0.png was not read: No such file or directory" in errors
-    assert "error: 6 pictures were not read" in errors
-    assert "run `featurekit prepare` again" in errors
+    assert "error: 6 images were not read" in errors
+    assert "run `featurekit prepare` and then this command again" in errors
     code, output, errors = featurekit("audit")
     assert code == 0
-    assert (
-        f"Nothing was looked at: none of the 6 photographs is below {tmp_path / 'faces'} any more." in output
-    )
+    assert f"Nothing was looked at: none of the 6 images is below {tmp_path / 'faces'} any more." in output
     assert "Put the folder back, or run featurekit prepare on its new place." in output
 
 
@@ -409,6 +412,9 @@ def test_downloads_that_are_no_photographs_are_a_row_each_with_what_they_are(fea
     code, output, errors = featurekit("extract", "--backbone", "mean_color", "--detector", "whole_image")
     assert code == 0
     assert "empty_file\t1\tthe file is empty" in output
-    assert "undecodable\t2\tthe file is no picture, or a broken one" in output
-    assert "warning: 'male/half.png' is truncated: the file ends before its picture does" in errors
+    assert "undecodable\t2\tthe file is not an image, or is damaged" in output
+    assert (
+        "warning: 'male/half.png' is truncated: the file is incomplete: it ends before the image does"
+        in errors
+    )
     assert sum("warning: 'male/" in line for line in errors.splitlines()) == 4

@@ -150,7 +150,7 @@ def test_real_photographs_are_never_read_as_synthetic(tmp_path):
     for fold in range(5):
         (tmp_path / f"fold_{fold}_data.txt").write_text("\t".join(HEADER) + "\n")
     (tmp_path / "faces").mkdir()
-    with pytest.raises(ManifestError, match="not by synthetic pictures"):
+    with pytest.raises(ManifestError, match="holds no synthetic images"):
         prepare("synthetic", tmp_path)
 
 
@@ -158,7 +158,7 @@ def test_real_photographs_are_never_read_as_synthetic(tmp_path):
 def test_pictures_of_other_numbers_are_refused(tmp_path, option):
     stamp = '{"synthetic": true, "n_subjects": 16, "n_pictures": 1, "seed": 0}'
     (tmp_path / "synthetic.json").write_text(stamp)
-    with pytest.raises(ManifestError, match="made from"):
+    with pytest.raises(ManifestError, match="were made with"):
         prepare("synthetic", tmp_path, **{"n_subjects": 16, "n_pictures": 1, "seed": 0, **option})
 
 
@@ -166,7 +166,7 @@ def test_pictures_of_other_numbers_are_refused(tmp_path, option):
     ("option", "message"),
     [
         ({"n_subjects": 15}, "15 synthetic subjects are too few"),
-        ({"n_pictures": 0}, "ask for at least 1"),
+        ({"n_pictures": 0}, "there must be at least 1"),
         ({"seed": -1}, "must not be negative"),
         ({"seed": "lucky"}, "seed must be a whole number. Got 'lucky'"),
     ],

@@ -58,7 +58,9 @@ def test_a_wrong_column_of_the_manifest_is_refused(tmp_path):
 
 def test_a_table_that_names_no_pictures_is_refused(tmp_path):
     path = table_of(tmp_path, "file,years\n1.jpg,30\n")
-    with pytest.raises(ManifestError, match=re.escape("--column image_path=NAME. It has: file, years.")):
+    with pytest.raises(
+        ManifestError, match=re.escape("--column image_path=NAME. The table has: file, years.")
+    ):
         prepare("table", path)
 
 
@@ -79,10 +81,10 @@ def test_a_bad_cell_is_missing_alone_and_is_counted(tmp_path):
     assert manifest.table["gender"].tolist() == ["female", "female", "", "male", "", "male"]
     assert manifest.table["box"].tolist() == ["0 0 9 9", "", "", "", "", ""]
     tally = manifest.info["tally"]
-    assert tally["cells of age that are no age"] == 1
-    assert tally["cells of gender that are no gender"] == 1
-    assert tally["cells of box that are no box"] == 1
-    assert tally["cells of age that are no age from 0 to 116"] == 1
+    assert tally["cells of age that are not a valid age"] == 1
+    assert tally["cells of gender that are not a valid gender"] == 1
+    assert tally["cells of box that are not a valid box"] == 1
+    assert tally["cells of age that are not a valid age from 0 to 116"] == 1
 
 
 def test_a_column_in_which_nothing_can_be_read_is_refused(tmp_path):
@@ -227,10 +229,10 @@ def refusal(folder, content, name="faces.csv", **options):
 @pytest.mark.parametrize(
     ("head", "said"),
     [
-        ("image_path,age,age", "T has two columns called 'age': number 2 and number 3."),
-        ("image_path, age,gender,age ", "T has two columns called 'age': number 2 and number 4."),
-        ("image_path,age,Age", "T has two columns called 'age' and 'Age': number 2 and number 3."),
-        ("image_path,mood,age,mood", "T has two columns called 'mood': number 2 and number 4."),
+        ("image_path,age,age", "T has two columns called 'age': column 2 and column 3."),
+        ("image_path, age,gender,age ", "T has two columns called 'age': column 2 and column 4."),
+        ("image_path,age,Age", "T has two columns called 'age' and 'Age': column 2 and column 3."),
+        ("image_path,mood,age,mood", "T has two columns called 'mood': column 2 and column 4."),
     ],
 )
 def test_two_columns_of_one_name_are_refused_with_their_places(head, said, tmp_path):
@@ -246,9 +248,9 @@ def test_columns_of_parquet_and_json_are_no_exception(tmp_path):
     table = pyarrow.Table.from_arrays(columns, names=["image_path", "age", "age "])
     pyarrow.parquet.write_table(table, tmp_path / "faces.parquet")
     content = (tmp_path / "faces.parquet").read_bytes()
-    assert "two columns called 'age': number 2 and number 3" in refusal(tmp_path, content, "faces.parquet")
+    assert "two columns called 'age': column 2 and column 3" in refusal(tmp_path, content, "faces.parquet")
     line = '{"image_path": "1.jpg", "age": 30, "age": 31}\n'
-    assert "line 1 is not one JSON object" in refusal(tmp_path, line, "faces.jsonl")
+    assert "line 1 is not a JSON object" in refusal(tmp_path, line, "faces.jsonl")
 
 
 def test_capitals_tell_apart_columns_that_nothing_here_is_called(tmp_path):
@@ -302,7 +304,7 @@ def test_blank_lines_and_separators_at_the_end_lose_nothing(text, tmp_path):
         ('image_path,age\n1.jpg,30\n"2.jpg,31\n3.jpg,32\n', 'a quote (") that opens in line 3 is not closed'),
         ('image_path,age\n"1.jpg,30\n"2.jpg",31\n', 'a quote (") that opens in line 2 is not closed'),
         ('image_path,age\n1.jpg,"30"x\n', 'a quote (") that opens in line 2 is not closed'),
-        ("image_path,age\n1.jpg,30\n2.jp\0g,31\n", "line 3 holds a NUL byte"),
+        ("image_path,age\n1.jpg,30\n2.jp\0g,31\n", "line 3 contains a NUL byte"),
         ("i\0m\0a\0g\0e\0", "It may be UTF-16"),
         ("1.jpg,30\n2.jpg,31\n", "looks like data ('1.jpg')"),
         ("photos\\1.JPG;30\nphotos\\2.JPG;31\n", "looks like data ('photos\\1.JPG')"),
@@ -330,7 +332,7 @@ def test_what_windows_programs_write_is_read_and_said(label, tmp_path):
     manifest = prepare("table", tmp_path / "faces.csv", labels="mood")
     assert manifest.table["mood"].tolist() == [label]
     assert manifest.info["notes"][0].startswith(
-        "faces.csv is not UTF-8; it was read as Windows-1252 (cp1252)"
+        "faces.csv is not UTF-8. It was read as Windows-1252 (cp1252)"
     )
     assert "-o encoding=NAME" in manifest.info["notes"][0]
 
@@ -359,9 +361,12 @@ def test_utf_16_is_read_by_its_mark(encoding, tmp_path):
     [
         (
             "image_path,mood\n1.jpg,Zo\u00eb\n".encode() + b"2.jpg,Zo\xeb\n",
-            "line 3 is not UTF-8, and other letters are",
+            "line 3 is not valid UTF-8, although other lines are",
         ),
-        (b"image_path,mood\n1.jpg,\x8f\x90\n", "line 2 is not UTF-8. Say what the file is: -o encoding=NAME"),
+        (
+            b"image_path,mood\n1.jpg,\x8f\x90\n",
+            "line 2 is not UTF-8. Give the encoding with -o encoding=NAME",
+        ),
         (b"\xff\xfei\0m\0a", "line 1 is not utf-16"),
     ],
 )
@@ -386,7 +391,7 @@ def test_what_stands_between_the_cells_is_found_out_and_said(text, tmp_path):
     manifest = prepare("table", table_of(tmp_path, text))
     assert manifest.table["age"].tolist() == [30, 31.5]
     assert manifest.table["box"].tolist() == ["0 0 9 9", ""]
-    assert "between its cells, and was read so" in manifest.info["notes"][0]
+    assert "as the separator, and was read with it" in manifest.info["notes"][0]
 
 
 @pytest.mark.parametrize(
@@ -446,12 +451,12 @@ def zipped():
         ("faces.csv", gzip.compress(b"image_path,age\n1.jpg,30\n", mtime=0), "Unpack it: gunzip -k 'T'"),
         ("faces.csv.zst", b"\x28\xb5\x2f\xfd", "unzstd 'T'"),
         ("faces.zip", zipped(), "Unpack it (unzip 'T')"),
-        ("faces.xlsx", zipped(), "is a spreadsheet, not a table of text. Save it as CSV"),
-        ("faces.xls", b"\xd0\xcf\x11\xe0", "is a spreadsheet, not a table of text. Save it as CSV"),
-        ("faces.ods", zipped(), "is a spreadsheet, not a table of text. Save it as CSV"),
+        ("faces.xlsx", zipped(), "is a spreadsheet, not a text table. Save it as CSV"),
+        ("faces.xls", b"\xd0\xcf\x11\xe0", "is a spreadsheet, not a text table. Save it as CSV"),
+        ("faces.ods", zipped(), "is a spreadsheet, not a text table. Save it as CSV"),
         ("faces.feather", b"ARROW1", "Save it as Parquet or CSV."),
         ("faces.db", b"SQLite format 3\0", "Export the table as CSV."),
-        ("faces.json", b'[{"image_path": "1.jpg"}]', "Write one object a line (.jsonl), or a CSV."),
+        ("faces.json", b'[{"image_path": "1.jpg"}]', "Write one object per line (.jsonl), or a CSV."),
     ],
 )
 def test_what_is_no_text_is_refused_with_what_to_type(name, content, said, tmp_path):
@@ -476,7 +481,7 @@ def test_json_lines_are_read_like_text(tmp_path):
     "line", ['{"image_path": {"a": 1}}', '{"image_path": "1.jpg"', '{"a": [[1]]}', '{"a": 1} 2']
 )
 def test_json_that_is_no_plain_row_is_refused_with_its_line(line, tmp_path):
-    assert "line 2 is not one JSON object" in refusal(tmp_path, '{"image_path": "1.jpg"}\n' + line, "a.jsonl")
+    assert "line 2 is not a JSON object" in refusal(tmp_path, '{"image_path": "1.jpg"}\n' + line, "a.jsonl")
 
 
 def test_backslashes_of_windows_are_strokes(tmp_path):

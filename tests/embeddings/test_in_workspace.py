@@ -22,13 +22,17 @@ def test_without_a_name_the_builtin_networks_are_meant():
 
 
 def test_a_layer_is_named_once():
-    with pytest.raises(WorkspaceError, match="--layer fc6 and a layer behind a network's name cannot both"):
+    with pytest.raises(WorkspaceError, match="--layer fc6 cannot be combined with a layer"):
         feature_names(["vgg16:fc7"], "fc6")
 
 
 def test_where_nothing_was_extracted_the_next_step_is_named(tmp_path):
     assert ledger_of(ProjectFolder(tmp_path)) is None
-    with pytest.raises(WorkspaceError, match=r"Nothing has been extracted in .* Next: featurekit extract"):
+    with pytest.raises(
+        WorkspaceError,
+        match=r"No vectors have been extracted in .* Next: featurekit"
+        " extract",
+    ):
         some_ledger_of(ProjectFolder(tmp_path))
 
 

@@ -122,7 +122,7 @@ def test_a_helper_that_does_not_get_ready_ends_the_extraction_and_the_others(
         return helper
 
     monkeypatch.setattr(pool.HelperPool, "_start", start_and_lose)
-    with pytest.raises(EngineError, match=r"ended by SIGKILL before it was ready; use --threads 1"):
+    with pytest.raises(EngineError, match=r"ended by SIGKILL before it was ready\. Use --threads 1"):
         extract(manifest, recipes, settings, Store(tmp_path / "cache"), threads=3)
     assert len(started) == 3
     assert all(process.poll() is not None for process in started)

@@ -47,14 +47,14 @@ def test_a_path_names_a_class_of_an_installed_package():
     [
         (
             "nowhere.All",
-            r"^nowhere\.All cannot be imported: No module named 'nowhere'\. .* for a file nowhere\.py in this"
-            r" folder, PYTHONPATH=\. featurekit fit --model nowhere\.All$",
+            r"^nowhere\.All cannot be imported: No module named 'nowhere'\. .* For a file nowhere\.py in this"
+            r" folder: PYTHONPATH=\. featurekit fit --model nowhere\.All$",
         ),
         ("sklearn.neighbors.Nobody", r"^sklearn\.neighbors\.Nobody cannot be imported: .* 'Nobody'\.$"),
-        ("os.system", r"^os\.system is no estimator of scikit-learn, neither a class nor an object\.$"),
-        ("pathlib.Path", r"^pathlib\.Path is no estimator of scikit-learn, neither a class nor an object\.$"),
-        ("sklearn.preprocessing.StandardScaler", r"StandardScaler is no classifier and no regressor"),
-        ("sklearn.multiclass.OneVsRestClassifier", r"cannot be made without arguments: .*'estimator'\."),
+        ("os.system", r"^os\.system is not a scikit-learn estimator, neither a class nor an object\.$"),
+        ("pathlib.Path", r"^pathlib\.Path is not a scikit-learn estimator, neither a class nor an object\.$"),
+        ("sklearn.preprocessing.StandardScaler", r"StandardScaler is neither a classifier nor a regressor"),
+        ("sklearn.multiclass.OneVsRestClassifier", r"cannot be created without arguments: .*'estimator'\."),
         (".KNeighborsClassifier", r"^\.KNeighborsClassifier cannot be imported: "),
         ("sklearn.", r"^sklearn\. cannot be imported: "),
     ],
@@ -113,7 +113,7 @@ def test_one_without_probabilities_is_taken_at_its_word_and_it_is_said():
     assert set(np.unique(ours.predict_proba(X))) == {0.0, 1.0}
     np.testing.assert_array_equal(ours.predict_proba(X).argmax(axis=1), ours.predict(X))
     [note] = ours.summary_["notes"]
-    assert note.startswith("LinearSVC gives no probabilities: each answer counts as sure")
+    assert note.startswith("LinearSVC gives no probabilities, so each prediction counts as certain")
     assert not ours.gives_probabilities_
 
 
@@ -205,11 +205,18 @@ def test_columns_are_put_into_the_order_of_the_labels():
 @pytest.mark.parametrize(
     ("probabilities", "says"),
     [
-        ([0.5, np.nan], r"^Said gives .* used: 120 of 120 rows of probabilities hold NaN or infinity\.$"),
-        ([np.inf, 0.5], "hold NaN or infinity"),
-        ([0.5, 0.4], r"120 of 120 rows of probabilities are no shares of 1, e\.g\. one that adds to 0\.9\.$"),
-        ([1.5, -0.5], "are no shares of 1"),
-        ([0.2, 0.3, 0.5], r"its probabilities have the shape \(120, 3\) instead of \(120, 2\)\.$"),
+        (
+            [0.5, np.nan],
+            r"^Said gives .* used: 120 of 120 rows of probabilities contain NaN or infinite values\.$",
+        ),
+        ([np.inf, 0.5], "contain NaN or infinite values"),
+        (
+            [0.5, 0.4],
+            r"120 of 120 rows of probabilities are not numbers from 0 to 1 that add up to 1, for example"
+            r" one that adds up to 0\.9\.$",
+        ),
+        ([1.5, -0.5], "are not numbers from 0 to 1 that add up to 1"),
+        ([0.2, 0.3, 0.5], r"its probabilities have shape \(120, 3\) instead of \(120, 2\)\.$"),
         (RuntimeError("out\nof luck"), r"^Said could not predict: RuntimeError: out\.$"),
     ],
 )
@@ -225,7 +232,7 @@ def test_a_label_that_was_never_seen_is_refused():
     for answer in ("foo", 2, 0.5, None):
         ours = kind_of(Said(answers=[0, answer])).make(GENDER, 0, 1).fit(X, y, groups)
         with pytest.raises(
-            EstimatorError, match=f"it answers '{answer}', which was no label in its training"
+            EstimatorError, match=f"it predicts '{answer}', which was not a label in its training"
         ):
             ours.predict(X)
 
@@ -233,9 +240,9 @@ def test_a_label_that_was_never_seen_is_refused():
 @pytest.mark.parametrize(
     ("answers", "says"),
     [
-        (np.full(120, np.nan), r"120 of 120 answers are NaN or infinite\.$"),
-        (np.ones((120, 2)), r"its answers have the shape \(120, 2\) instead of \(120,\)\.$"),
-        (np.array(["old"] * 120), "its answers are not numbers"),
+        (np.full(120, np.nan), r"120 of 120 predictions are NaN or infinite\.$"),
+        (np.ones((120, 2)), r"its predictions have shape \(120, 2\) instead of \(120,\)\.$"),
+        (np.array(["old"] * 120), "its predictions are not numbers"),
     ],
 )
 def test_years_that_cannot_be_used_are_refused(answers, says):
@@ -326,12 +333,12 @@ def test_an_object_keeps_its_parameters_and_is_not_changed():
 
 
 def test_what_is_no_estimator_of_labels_is_refused_as_an_object_too():
-    with pytest.raises(ModelError, match=r"StandardScaler is no classifier and no regressor"):
+    with pytest.raises(ModelError, match=r"StandardScaler is neither a classifier nor a regressor"):
         kind_of(StandardScaler())
 
 
 def test_nothing_given_is_called_as_one_of_ours():
-    with pytest.raises(ModelError, match="cannot be called svm here"):
+    with pytest.raises(ModelError, match="cannot be called svm"):
         kind_of(GaussianNB(), name="svm")
 
 

@@ -59,12 +59,16 @@ def test_the_heads_are_features_of_their_networks():
 
 
 def test_a_target_without_a_head_is_refused():
-    with pytest.raises(TargetError, match=r"^off_the_shelf cannot read mood: dlib's networks give age, "):
+    with pytest.raises(
+        TargetError,
+        match=r"^off_the_shelf cannot predict mood, because dlib's networks"
+        " predict age, ",
+    ):
         CLASSIFIERS["off_the_shelf"].make(replace(GENDER, name="mood"), 0, 1)
 
 
 def test_vectors_of_another_network_are_a_bug():
     with pytest.raises(
-        ValueError, match="age is read from 81 probabilities of dlib_age:probabilities, not from 5"
+        ValueError, match="age is predicted from 81 probabilities of dlib_age:probabilities, not from 5"
     ):
         shelf(AGE).predict(np.zeros((2, 5), np.float32))

@@ -45,7 +45,7 @@ def test_a_fit_that_fails_says_only_what_it_has_replaced_itself(tmp_path):
         fails()
     [line] = said
     assert line.startswith(
-        f"What this fit was to replace is in {tmp_path / 'replaced-now'}. To have it back: "
+        f"The runs that this fit was going to replace are in {tmp_path / 'replaced-now'}. To restore them: "
     )
 
 
@@ -55,4 +55,7 @@ def test_what_an_earlier_fit_left_behind_is_pointed_out_at_the_end(tmp_path):
     with saying_how_to_have_back(tmp_path, tmp_path / "models", said.append):
         pass
     [line] = said
-    assert line.startswith(f"note: {tmp_path / 'replaced-before'} still holds what was replaced")
+    assert line.startswith(
+        f"note: {tmp_path / 'replaced-before'} still contains the runs that an"
+        " interrupted fit was going to replace"
+    )

@@ -89,10 +89,10 @@ def test_two_comparisons_with_other_labels_are_not_compared(featurekit, correcte
     code, output, errors = featurekit("report", "--compare", "table", "later")
     assert code == 0, errors
     name = "gender--mean_color--logistic_regression"
-    assert f"{name} is set apart: labels of 1 of its 24 common faces have changed in between" in errors
+    assert f"{name} is set apart: the labels of 1 of its 24 common faces have changed in between" in errors
     assert name not in output
     page = (corrected / "reports" / "later-against-table" / "report.md").read_text()
-    assert "set apart, because labels of 1 of its 24 common faces have changed" in page
+    assert "set apart, because the labels of 1 of its 24 common faces have changed" in page
 
 
 def test_fitted_again_it_stands_beside_the_others(featurekit, corrected):
@@ -149,8 +149,8 @@ ON = {"rows": "r", "labels": "l", "subjects": "s"}
         (a_run("old", ON), ""),
         (a_run("old", {**ON, "labels": "x"}), "labels of its target"),
         (a_run("old", {**ON, "subjects": "x"}), "subjects"),
-        (a_run("old", {**ON, "rows": "x"}), "other faces"),
-        (a_run("old", ON, folds="g"), "another split"),
+        (a_run("old", {**ON, "rows": "x"}), "different faces"),
+        (a_run("old", ON, folds="g"), "a different split"),
         (a_run("old", {}), "older version"),
     ],
 )
@@ -201,7 +201,7 @@ def test_runs_that_tell_other_classes_apart_are_not_compared():
         name="newer", target="gender", created="2", folds={"sha256": "f"}, left_out={"male": 3}, parameters={}
     )
     newer.scored_on = {**on, "labels": "fewer"}
-    assert set_apart([older, newer]) == {"older": "it tells other classes apart"}
+    assert set_apart([older, newer]) == {"older": "it has different classes"}
 
 
 @pytest.mark.parametrize(("before", "after"), [(10.0, 19.0), (10.0, 10.5), (100.0, 101.0)])

@@ -59,7 +59,7 @@ def test_one_saved_set_of_folds_serves_every_run(world, compare, tmp_path):
     first = compare(world, tmp_path / "report", seed=0)
     second = compare(world, tmp_path / "report", models=("svm",))
     assert first[0].folds["sha256"] == second[0].folds["sha256"]
-    with pytest.raises(FoldError, match="with seed 0: --seed 5 would have no effect"):
+    with pytest.raises(FoldError, match="with seed 0, so --seed 5 would have no effect"):
         compare(world, tmp_path / "report", seed=5)
     dealt_anew = compare(world, tmp_path / "report", seed=5, new_folds=True)
     assert dealt_anew[0].folds["sha256"] != first[0].folds["sha256"]
@@ -134,7 +134,7 @@ def test_a_tuned_run_stands_beside_the_untuned_one(world, tmp_path):
     assert tuned.parameters["penalty"] == tuned.search[0]["parameters"]["penalty"]
     model = json.loads((tmp_path / "models" / tuned.name / "model.json").read_text())
     assert model["name"] == tuned.name
-    assert any(note.startswith("Tuned on all its faces: penalty=") for note in model["training"]["notes"])
+    assert any(note.startswith("Tuned on all faces: penalty=") for note in model["training"]["notes"])
 
 
 def test_a_run_saved_before_there_was_tuning_is_still_read(world, compare, tmp_path):

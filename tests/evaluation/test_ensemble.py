@@ -152,11 +152,11 @@ def test_a_weighted_ensemble_says_what_its_members_count_for(world, compare, tmp
 def test_an_ensemble_takes_two_runs_of_one_target_and_the_same_folds(world, compare, tmp_path):
     runs = compare(world, tmp_path / "report", targets=["gender", "age"])
     comparison = Comparison.open(tmp_path / "report", world[0], n_folds=4)
-    with pytest.raises(WorkspaceError, match="at least two runs of one target"):
+    with pytest.raises(WorkspaceError, match="at least two runs of the same target"):
         combine(comparison, [run for run in runs if run.classifier == "majority"])
     gender = [run for run in runs if run.target == "gender"]
     with pytest.raises(WorkspaceError, match="at least two"):
         combine(comparison, [gender[0], gender[0]])
     strange = replace(gender[1], folds={**gender[1].folds, "sha256": "other"})
-    with pytest.raises(WorkspaceError, match="other folds"):
+    with pytest.raises(WorkspaceError, match="folds other than"):
         combine(comparison, [gender[0], strange])

@@ -24,18 +24,18 @@ def test_each_target_of_which_all_names_mean_a_run_is_combined():
 
 
 def test_a_name_that_means_several_runs_is_refused():
-    with pytest.raises(WorkspaceError, match=r"'\*--svm\*' means several runs of gender: gender--svm, g"):
+    with pytest.raises(WorkspaceError, match=r"'\*--svm\*' matches several runs of gender: gender--svm, g"):
         members_by_target(RUNS, ["*--mlp", "*--svm*"])
 
 
 def test_a_name_that_means_none_is_refused_with_those_that_are_there():
-    with pytest.raises(WorkspaceError, match=r"for each of \*--cnn\. Runs: age--svm, gender--mlp"):
+    with pytest.raises(WorkspaceError, match=r"for each of \*--cnn\. The runs are: age--svm, gender--mlp"):
         members_by_target(RUNS, ["*--cnn"])
 
 
 def test_an_error_gives_two_full_names_that_would_do():
     two = "featurekit ensemble gender--mlp gender--svm"
-    with pytest.raises(WorkspaceError, match=f"Name one of them, e.g. {two}$"):
+    with pytest.raises(WorkspaceError, match=f"Name one of them, for example {two}$"):
         members_by_target(RUNS, ["*--mlp", "*--svm*"])
     with pytest.raises(WorkspaceError, match=f"Example: {two}$") as refusal:
         members_by_target(RUNS, ["*--cnn"])

@@ -73,7 +73,7 @@ def test_one_person_of_70_is_left_out_of_her_group_and_everything_else_is_fitted
     assert code == 0, errors
     sentence = next(line for line in errors.splitlines() if "is left out of" in line)
     assert sentence.startswith(
-        "note: Class 60-100 is left out of age_group: too few subjects have it, and the"
+        "note: Class 60-100 is left out of age_group, because too few subjects have it: the"
     )
     assert sentence.endswith("Its 1 row of 1 subject is not scored for age_group.")
     runs = {run.name: run for run in load_runs(work / "reports" / "table")}
@@ -104,7 +104,7 @@ def test_rare_classes_are_refused_where_that_is_asked_for(featurekit, prepared):
     work = prepared(people_with(age={59: 70}))
     one_line(
         featurekit("fit", "--rare", "refuse"),
-        "trains on no face of class 60-100 of age_group: too few subjects have it",
+        "trains on no face of class 60-100 of age_group, because too few subjects have it",
         "--rare leave-out",
     )
     assert not (work / "reports").exists()
@@ -133,11 +133,11 @@ def test_a_target_of_which_nothing_is_left_is_passed_over_unless_it_was_named(fe
     prepared(people)
     code, output, errors = featurekit("fit", "--model", "logistic_regression")
     assert code == 0, errors
-    assert "age_group is not fitted: age_group cannot be learned: one class is left" in errors
+    assert "age_group is not fitted: age_group cannot be fitted: one class is left" in errors
     assert "gender" in output
     one_line(
         featurekit("fit", "--target", "age_group", "--target", "gender"),
-        "age_group cannot be learned: one class",
+        "age_group cannot be fitted: one class",
     )
 
 
@@ -231,7 +231,9 @@ def test_a_network_that_lacks_a_face_and_is_read_is_named_before_anything_is_fit
     manifest, ledger, store = world
     comparison = Comparison.open(tmp_path / "report", manifest, n_folds=4)
     plans = plan(manifest, ledger, models=["svm"], targets=["gender"], features=["pixels"])
-    with pytest.raises(WorkspaceError, match=r"1 of 24 faces have no vector of pixels:rgb yet\. Finish: "):
+    with pytest.raises(
+        WorkspaceError, match=r"1 of 24 faces have no vector of pixels:rgb yet\. To compute them: "
+    ):
         comparison.run(plans, ledger, store, models_folder=None, threads=1)
     assert not (tmp_path / "report").exists()
 
@@ -278,8 +280,8 @@ def test_a_measured_column_is_no_target_yet_and_a_code_is(world):
         with pytest.raises(TargetError) as refused:
             plan(manifest, ledger, models=["svm"], targets=[column], features=["mean_color"])
         assert str(refused.value) == (
-            f"column {column} is numeric ({shown}, …): it cannot be a class yet. Group it into classes in the"
-            " table (e.g. pandas.cut), or call it age if it is years."
+            f"column {column} is numeric ({shown}, …), so it cannot be used as a class. Group its values into"
+            " classes in the table (for example with pandas.cut), or call it age if it holds years."
         )
     plans = plan(manifest, ledger, models=["svm"], targets=["code"], features=["mean_color"])
     assert plans[0].target.classes == ("0", "1", "2")

@@ -53,7 +53,7 @@ def everything_in(*folders):
         (("--model", "svmm"), "Did you mean 'svm'"),
         (("--target", "gendr"), "Unknown target 'gendr'"),
         (("--features", "mobilenet_v2"), "has not been extracted"),
-        (("--folds", "100"), "8 subjects, too few for 100 folds"),
+        (("--folds", "100"), "8 subjects, which is too few for 100 folds"),
         (("--folds", "1"), "The number of folds (--folds) must be at least 2"),
         (("--set", "penalty=x"), "penalty cannot be x"),
         (("--set", "nonsense=1"), "Unknown parameter"),
@@ -86,7 +86,7 @@ def test_new_folds_with_vectors_that_are_missing_or_a_package_that_is_not_here_c
     for shard in (workspace.cache / "embeddings").glob("*/*.safetensors"):
         shard.unlink()
     before = everything_in(workspace.root)
-    one_line(featurekit(*FIT, "--new-folds"), "No vectors of mean_color:mean yet")
+    one_line(featurekit(*FIT, "--new-folds"), "There are no vectors of mean_color:mean yet")
     assert everything_in(workspace.root) == before
 
 
@@ -119,8 +119,12 @@ def test_a_fit_that_fails_half_way_says_where_what_it_replaced_is_and_a_shell_br
     [replaced] = ComparisonFolder(folder).replaced_folders()
     assert str(replaced) in result[2]
     assert len(load_runs(folder)) == 1  # the half-made comparison: nothing replaced counts as a run of it
-    line = next(line for line in result[2].splitlines() if line.startswith("What this fit was to replace"))
-    subprocess.run(line.partition("To have it back: ")[2], shell=True, check=True)
+    line = next(
+        line
+        for line in result[2].splitlines()
+        if line.startswith("The runs that this fit was going to replace")
+    )
+    subprocess.run(line.partition("To restore them: ")[2], shell=True, check=True)
     assert everything_in(folder, workspace.models) == before
     monkeypatch.undo()
     assert {run.folds["number"] for run in load_runs(folder)} == {4}
@@ -150,7 +154,7 @@ def test_a_fit_that_is_killed_loses_nothing(workspace):
         for path, data in everything_in(replaced).items()
         if path.relative_to(replaced).parts[0] != "models"
     } == {path.relative_to(folder): data for path, data in before.items()}
-    assert f"To have it back: {how_to_have_back(replaced, workspace.models)}" in done.stderr
+    assert f"To restore it: {how_to_have_back(replaced, workspace.models)}" in done.stderr
     subprocess.run(how_to_have_back(replaced, workspace.models), shell=True, check=True)
     assert everything_in(folder) == before
 
@@ -171,7 +175,9 @@ def test_whoever_stops_the_moving_half_way_finds_everything_in_one_place(workspa
 
     monkeypatch.setattr(_replaced.os, "link", no_links)
     monkeypatch.setattr(_replaced.shutil, "copy2", fill_the_disk)
-    with pytest.raises(WorkspaceError, match=r"Cannot keep what is to be replaced .*No space left"):
+    with pytest.raises(
+        WorkspaceError, match=r"Cannot move the files that are to be replaced .*No space left"
+    ):
         set_aside(folder)
     assert everything_in(folder) == before
     monkeypatch.setattr(_replaced.shutil, "copy2", copy)
@@ -186,10 +192,10 @@ def test_a_comparison_without_runs_names_what_was_replaced_and_a_later_fit_too(
 ):
     folder = workspace.report("table")
     replaced = set_aside(folder)
-    one_line(featurekit("report"), str(replaced), "To have it back: mv ")
+    one_line(featurekit("report"), str(replaced), "To restore them: mv ")
     code, _, errors = featurekit(*FIT, "--folds", "4")
     assert code == 0
-    assert f"{replaced} still holds what was replaced by a fit that did not end" in errors
+    assert f"{replaced} still contains the runs that an interrupted fit was going to replace" in errors
     assert replaced.is_dir()
     assert featurekit(*FIT, "--new-folds")[0] == 0
     assert ComparisonFolder(folder).replaced_folders() == []
@@ -221,7 +227,7 @@ def test_an_ensemble_of_names_that_mean_several_runs_writes_nothing(featurekit, 
     assert code == 0, errors
     before = everything_in(workspace.root)
     one_line(
-        featurekit("ensemble", "*--logistic_regression*", "*--majority"), "means several runs of age_group"
+        featurekit("ensemble", "*--logistic_regression*", "*--majority"), "matches several runs of age_group"
     )
     assert everything_in(workspace.root) == before
 

@@ -102,7 +102,7 @@ def test_too_few_subjects_leave_the_defaults_and_say_so():
     assert found.best == {}
     assert found.score is None
     assert found.notes == (
-        "Not tuned: the default parameters were used. There are 2 subjects, too few for 3 folds.",
+        "Not tuned: the default parameters were used. There are 2 subjects, which is too few for 3 folds.",
     )
 
 
@@ -202,7 +202,7 @@ def test_a_kernel_that_takes_too_much_memory_is_approximated_and_it_is_said():
     for machine, labels in ((SVM, y), (SVMRegressor, y * 9.0)):
         near = machine(memory_limit=1_000_000).fit(X, labels, groups=people)
         assert "Nystroem" in near.summary_["notes"][0]
-        assert "300 training faces (0.0 GB) takes more memory than it may" in near.summary_["notes"][0]
+        assert "300 training faces (0.0 GB) needs more memory than is allowed" in near.summary_["notes"][0]
         assert near.predict(X).shape == (300,)
     near = SVM(memory_limit=1_000_000).fit(X, y, groups=people)
     assert (near.predict(X) == exact.predict(X)).mean() > 0.9
@@ -215,7 +215,9 @@ def test_a_search_without_memory_for_kernels_fits_each_candidate_and_says_so():
     assert SVM(memory_limit=10_000).search_scores(X, y, folds=[], candidates=[{"C": 2.0}]) is None
     assert found.scores.shape == (2, 3)
     assert found.scores.min() > 0.5
-    assert found.notes == ("svm was tuned by fitting each candidate by itself: they could share nothing.",)
+    assert found.notes == (
+        "svm was tuned by fitting each candidate separately, because they cannot share computations.",
+    )
 
 
 def test_the_memory_of_a_search_is_foretold():
@@ -279,7 +281,7 @@ def test_a_gpu_that_xgboost_did_not_get_is_an_error():
     try:
         booster.fit(X, y, groups=people)
     except EngineError as error:
-        assert "asked for cuda and ran on cpu" in str(error)  # noqa: PT017  # or there is a GPU
+        assert "cuda was requested, but XGBoost ran on cpu" in str(error)  # noqa: PT017  # or there is a GPU
     else:
         assert booster.summary_["device"].startswith("cuda")
 

@@ -30,12 +30,15 @@ def workspace(kept, featurekit, request, tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--folds", "10", "--seed", "7"), "with 4 folds and seed 3: --folds 10 and --seed 7 would have no"),
+        (
+            ("--folds", "10", "--seed", "7"),
+            "with 4 folds and seed 3, so --folds 10 and --seed 7 would have no",
+        ),
         (
             ("--folds", "5"),
-            "with 4 folds: --folds 5 would have no effect. Leave it out, compare under another",
+            "with 4 folds, so --folds 5 would have no effect. Leave it out, compare under another",
         ),
-        (("--seed", "0"), "with seed 3: --seed 0 would have no effect."),
+        (("--seed", "0"), "with seed 3, so --seed 0 would have no effect."),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -81,17 +84,17 @@ def test_another_number_than_the_data_set_s_own_folds_is_refused(featurekit, wor
         (("--model", "levi_hassner", "--features", "mean_color"), "--features has no effect: none of levi"),
         (
             ("--join",),
-            "--join has no effect: there are no two feature sets to be joined (there is mean_color)",
+            "--join has no effect: there are no two feature sets to join (there is mean_color)",
         ),
         (("--join", "--features", "mean_color"), "--join has no effect"),
         (("--device", "cuda"), "--device cuda has no effect: none of svm can use a GPU. Leave it out"),
         (("--device", "gpu"), "device must be one of auto, cpu, cuda. Got 'gpu' instead."),
         (("--epochs", "3"), "Unknown parameter of svm 'epochs'"),
         (("--batch-size", "3"), "Unknown parameter of svm 'batch_size'"),
-        (("--allow-ethnicity",), "--allow-ethnicity has no effect: no target is called like an ethnicity."),
+        (("--allow-ethnicity",), "--allow-ethnicity has no effect: no target is named like an ethnicity."),
         (
             ("--model", "svm", "--model", "levi_hassner", "--set", "C=2", "--epochs", "1"),
-            "None of svm, levi_hassner has all of the parameters C, epochs. Fit the models apart",
+            "None of svm, levi_hassner has all of the parameters C, epochs. Fit the models separately",
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
@@ -106,17 +109,18 @@ def test_an_option_that_concerns_some_models_is_used_for_them_and_the_others_are
         *("--tune", "--features", "mean_color", "--set", "penalty=0.4", "--device", "cpu", "--no-models"),
     )
     assert code == 0, errors
-    assert "note: --features does not concern majority" in errors
-    assert "note: --tune does not concern majority" in errors
-    assert "note: majority is fitted once, as it comes: it has no parameter penalty." in errors
-    assert "note: --device cpu changes nothing" in errors
+    assert "note: --features does not apply to majority" in errors
+    assert "note: --tune does not apply to majority" in errors
+    once = "note: majority is fitted once, with its default parameters: it has no parameter penalty."
+    assert once in errors
+    assert "note: --device cpu has no effect" in errors
 
 
 @pytest.mark.parametrize(
     ("command", "said"),
     [
         (("extract", "--layer", "fc7"), "Unknown layer of mean_color 'fc7'"),
-        (("extract", "--layer", "mean", "--backbone", "mean_color:mean"), "cannot both hold"),
+        (("extract", "--layer", "mean", "--backbone", "mean_color:mean"), "cannot be combined with a layer"),
         (
             ("extract", "--detector-weights", "scrfd_10g"),
             "The detector whole_image has no weights to choose.",
@@ -124,11 +128,11 @@ def test_an_option_that_concerns_some_models_is_used_for_them_and_the_others_are
         (("extract", "--choose", "largest"), "--choose largest has no effect with --detector whole_image"),
         (("extract", "--precision", "bf16"), "--precision bf16 has no effect: none of mean_color is"),
         (("extract", "--device", "cuda"), "--device cuda has no effect: none of mean_color is a network"),
-        (("report", "--compare", "a", "b", "--name", "c"), "--name would have no effect. Leave it out."),
-        (("report", "--compare", "a", "b", "--faces", "thumb"), "Leave out --faces."),
+        (("report", "--compare", "a", "b", "--name", "c"), "--name has no effect with --compare"),
+        (("report", "--compare", "a", "b", "--faces", "thumb"), "--faces has no effect with --compare"),
         (("audit", "--no-pictures", "--threads", "2"), "--threads has no effect with --no-pictures"),
-        (("verify-run", "--n", "24", "--seed", "1"), "--seed has no effect: all 24 faces are looked at."),
-        (("cache", "gc", "--drop", "nothing"), "No shelf has the key nothing."),
+        (("verify-run", "--n", "24", "--seed", "1"), "--seed has no effect, because all 24 faces are used."),
+        (("cache", "gc", "--drop", "nothing"), "The cache has no key nothing."),
         (
             ("prepare", "utkface", "photos", "--column", "age=a"),
             "--column has no effect on utkface: it is for",
@@ -146,10 +150,10 @@ def test_an_option_of_another_command_that_has_no_effect_is_refused(featurekit, 
 
 def test_mirror_images_of_pixels_are_refused_or_noted(featurekit, workspace):
     extract = ("extract", "--detector", "whole_image", "--mirror", "--backbone", "pixels")
-    one_line(featurekit(*extract), "--mirror has no effect: none of pixels reads mirror images")
+    one_line(featurekit(*extract), "--mirror has no effect: none of pixels can use mirror images")
     code, _, errors = featurekit(*extract, "--backbone", "mean_color")
     assert code == 0
-    assert "note: --mirror does not concern pixels" in errors
+    assert "note: --mirror does not apply to pixels" in errors
 
 
 def test_a_seed_for_an_audit_that_draws_nothing_is_refused(featurekit, workspace):
@@ -157,7 +161,7 @@ def test_a_seed_for_an_audit_that_draws_nothing_is_refused(featurekit, workspace
     one_line(featurekit("audit", "--no-pictures", "--seed", "3"), "--seed has no effect")
 
 
-def test_sets_and_unsure_answers_of_models_that_cannot_give_them_are_refused(
+def test_prediction_sets_and_abstaining_of_models_that_cannot_do_it_are_refused(
     featurekit, workspace, portraits
 ):
     fit = ("fit", "--model", "logistic_regression", "--target", "age", "--target", "gender")
@@ -168,7 +172,7 @@ def test_sets_and_unsure_answers_of_models_that_cannot_give_them_are_refused(
     predict = ("predict", portraits / "photos" / "s1_0.png")
     one_line(
         featurekit(*predict, "--model", age, "--abstain-above", "0.1"),
-        "--abstain-above has no effect: age--mean_color--logistic_regression does not give classes",
+        "--abstain-above has no effect: age--mean_color--logistic_regression does not predict classes",
     )
     for folder in (gender, age):
         path = folder / "model.json"
@@ -195,4 +199,4 @@ def test_every_network_that_a_gpu_could_run_may_be_asked_for_it():
         precision="auto",
         mirrored=False,
     )
-    assert notes == ["--device cuda does not concern mean_color."]
+    assert notes == ["--device cuda does not apply to mean_color."]

@@ -317,7 +317,7 @@ def test_the_passes_of_a_jpeg_are_counted_and_not_what_looks_like_one(
     assert decode(jpeg_of_passes(31, 24, 12)).shape == (24, 31, 3)
     status, message = status_of(jpeg_of_passes(31, 24, 13))
     assert status == "too_large"
-    assert message == "The JPEG goes over its 31 × 24 pixels 13 times; save it anew."
+    assert message == "The JPEG stores its 31 × 24 pixels in 13 passes, which are too many. Save it again."
 
 
 def test_a_jpeg_that_sends_its_colors_one_by_one_has_a_pass_for_each() -> None:
@@ -347,7 +347,7 @@ def test_a_tiff_that_says_a_thing_twice_or_lacks_a_part_is_undecodable() -> None
     lacking = made_up.tiff({256: [4], 257: [4], 258: [8], 259: [1], 262: [1], 273: [8, 8], 278: [1]})
     assert status_of(lacking) == ("undecodable", "The TIFF lists 2 of its 4 parts.")
     twice = whole.replace((258).to_bytes(2, "little") + b"\4\0", (257).to_bytes(2, "little") + b"\4\0", 1)
-    assert status_of(twice) == ("undecodable", "The TIFF says twice what its tag 257 is.")
+    assert status_of(twice) == ("undecodable", "The TIFF has the tag 257 twice.")
 
 
 def test_a_tile_may_be_somewhat_larger_than_its_picture() -> None:

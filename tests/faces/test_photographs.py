@@ -102,7 +102,9 @@ def test_an_image_that_cannot_be_read_is_said_to_be_broken_when_it_is_read(tmp_p
             one.read()
     assert caught.value.status == "truncated"
     (one,) = photographs_from([Image.fromarray(np.zeros((4, 4), np.float32))])
-    with pytest.raises(ImageError, match=r"^The image has 32 bits a value, whose white is not known\.$"):
+    with pytest.raises(
+        ImageError, match=r"^The image has 32 bits per value, and the value of white is not known\.$"
+    ):
         one.read()
 
 
@@ -150,39 +152,40 @@ def test_a_folder_is_told_from_a_file_wherever_it_was_named(tmp_path):
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (None, r"^The photograph is None: a photograph is a file name, the bytes of a file, an image of"),
-        (["a.jpg", None], r"^Photograph 1 of 2 \(counted from 0\) is None: a photograph is"),
-        (pd.Series(["a.jpg", np.nan]), r"^Photograph 1 of 2 \(counted from 0\) is nan: "),
-        (pd.Series(["a.jpg", None], dtype="string"), r"^Photograph 1 of 2 \(counted from 0\) is <NA>: "),
-        (["a.jpg", ""], r"^Photograph 1 of 2 \(counted from 0\) has an empty name\.$"),
+        (None, r"^The image is None. An image must be a file name, the bytes of a file, a Pillow image"),
+        (["a.jpg", None], r"^Image 1 of 2 \(counted from 0\) is None. An image must be"),
+        (pd.Series(["a.jpg", np.nan]), r"^Image 1 of 2 \(counted from 0\) is nan\. "),
+        (pd.Series(["a.jpg", None], dtype="string"), r"^Image 1 of 2 \(counted from 0\) is <NA>\. "),
+        (["a.jpg", ""], r"^Image 1 of 2 \(counted from 0\) has an empty name\.$"),
         (
             io.StringIO("a"),
-            r"^The photograph is a file that is open as text\. Open it with open\(name, 'rb'\)",
+            r"^The image is a file that is open as text\. Open it with open\(name, 'rb'\)",
         ),
-        ([io.BytesIO()], r"^Photograph 0 of 1 .* is an open file with no bytes left to read\.$"),
-        (closed(), r"^The photograph is an open file that cannot be read: I/O operation on closed file\.$"),
-        ([3], r"^Photograph 0 of 1 \(counted from 0\) is of type int: "),
-        ({"a.jpg": 1}, r"^The photograph is of type dict: "),
-        ([["a.jpg"]], r"^Photograph 0 of 1 \(counted from 0\) is of type list: "),
+        ([io.BytesIO()], r"^Image 0 of 1 .* is an open file with no bytes left to read\.$"),
+        (closed(), r"^The image is an open file that cannot be read: I/O operation on closed file\.$"),
+        ([3], r"^Image 0 of 1 \(counted from 0\) is of type int\. "),
+        ({"a.jpg": 1}, r"^The image is of type dict\. "),
+        ([["a.jpg"]], r"^Image 0 of 1 \(counted from 0\) is of type list\. "),
         (
             [PIXELS[0], PIXELS[0] / 255],
-            r"^Photograph 1 of 2 \(counted from 0\) must be uint8 of shape \(h, w, 3\), red first\. Got"
-            r" float64 of shape \(5, 4, 3\) instead\. Scale its values to 0\.\.255, round them, and use"
+            r"^Image 1 of 2 \(counted from 0\) must be uint8 with shape \(h, w, 3\), in the order red,"
+            r" green, blue\. Got float64 with shape \(5, 4, 3\) instead\. Scale"
+            r" its values to 0\.\.255, round them and use"
             r" \.astype\(np\.uint8\)\.$",
         ),
-        (PIXELS.astype(np.float32), r"^The array of photographs must be uint8 of shape \(n, h, w, 3\)"),
-        (np.zeros((5, 4, 4), np.uint8), r"Leave its fourth channel out: pixels\[\.\.\., :3\]\.$"),
+        (PIXELS.astype(np.float32), r"^The array of images must be uint8 with shape \(n, h, w, 3\)"),
+        (np.zeros((5, 4, 4), np.uint8), r"Leave out the fourth channel: pixels\[\.\.\., :3\]\.$"),
         ([np.zeros((5, 4), np.uint8)], r"Grey pixels need three equal channels\.$"),
         (
             np.zeros((5, 4)),
-            r"^An array of photographs must be uint8 of shape \(n, h, w, 3\), and that of one",
+            r"^An array of images must be uint8 with shape \(n, h, w, 3\), and an array of one",
         ),
-        (np.zeros((0, 4, 3), np.uint8), r"^The photograph has no pixels: its shape is \(0, 4, 3\)\.$"),
-        ([PIXELS], r"^Photograph 0 of 1 \(counted from 0\) must be uint8 of shape \(h, w, 3\)"),
-        (np.array([["a", "b"]]), r"^An array of photographs has one dimension\. Got one of shape \(1, 2\)"),
+        (np.zeros((0, 4, 3), np.uint8), r"^The image has no pixels: its shape is \(0, 4, 3\)\.$"),
+        ([PIXELS], r"^Image 0 of 1 \(counted from 0\) must be uint8 with shape \(h, w, 3\)"),
+        (np.array([["a", "b"]]), r"^An array of file names must have one dimension\. Got shape \(1, 2\)"),
         (
             pd.DataFrame({"file": ["a.jpg"], "age": [3]}),
-            r"^The DataFrame has 2 columns \(file, age\): give the one that names the photographs, as"
+            r"^The DataFrame has 2 columns \(file, age\)\. Give the column of image names, for example"
             r" frame\['file'\]\.$",
         ),
     ],

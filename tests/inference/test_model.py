@@ -169,19 +169,19 @@ def read_by(model, portraits, **options):
 
 @pytest.mark.parametrize(
     ("said", "risk", "answer"),
-    [([0.95, 0.05], 0.1, "female"), ([0.3, 0.7], 0.1, "unsure"), ([0.3, 0.7], 0.5, "male")],
+    [([0.95, 0.05], 0.1, "female"), ([0.3, 0.7], 0.1, "abstained"), ([0.3, 0.7], 0.5, "male")],
 )
 def test_a_model_declines_what_it_is_not_sure_enough_of(world, portraits, tmp_path, said, risk, answer):
     model = TrainedModel.load(fitted(world, tmp_path, "logistic_regression", "gender")[1])
     model = calibrated(replace(model, estimator=Says(said)))
     assert read_by(model, portraits, risk=risk)["gender"] == answer
-    assert read_by(model, portraits)["gender"] != "unsure"
+    assert read_by(model, portraits)["gender"] != "abstained"
 
 
 def test_where_no_confidence_keeps_the_risk_nothing_is_answered(world, portraits, tmp_path):
     model = TrainedModel.load(fitted(world, tmp_path, "logistic_regression", "gender")[1])
     model = calibrated(replace(model, estimator=Says([1.0, 0.0])))
-    assert read_by(model, portraits, risk=0.001)["gender"] == "unsure"
+    assert read_by(model, portraits, risk=0.001)["gender"] == "abstained"
 
 
 def test_a_model_that_was_not_calibrated_cannot_decline(world, portraits, tmp_path):

@@ -207,8 +207,8 @@ def test_labels_that_look_alike_have_columns_of_their_own(models, portraits):
 
 def test_options_without_an_effect_are_refused(featurekit, models, portraits):
     asked = ("predict", portraits / "photos", "--model", models[2])
-    one_line(featurekit(*asked, "--probabilities"), "--probabilities has no effect", "give classes")
-    one_line(featurekit(*asked, "--abstain-above", "0.1"), "--abstain-above has no effect", "give classes")
+    one_line(featurekit(*asked, "--probabilities"), "--probabilities has no effect", "predict classes")
+    one_line(featurekit(*asked, "--abstain-above", "0.1"), "--abstain-above has no effect", "predict classes")
 
 
 def test_drawings_name_the_model_and_photographs_of_one_name_have_a_drawing_each(
@@ -237,7 +237,7 @@ def test_no_drawing_takes_the_place_of_a_photograph(featurekit, models, portrait
         "predict": ("predict", photo, "--model", models[0], "--draw", photo.parent),
         "explain": ("explain", models[0], photo, "--output", photo.parent),
     }
-    one_line(featurekit(*asked[command]), "is where the photographs lie", str(photo.parent / "drawn"))
+    one_line(featurekit(*asked[command]), "is the folder of the images", str(photo.parent / "drawn"))
     assert photo.read_bytes() == before
 
 
@@ -380,7 +380,7 @@ def test_at_a_fault_of_the_program_what_was_read_is_kept(
     asked = ("predict", folder, "--model", models[0], "--output", out)
     result = featurekit(*asked)
     one_line(result, "The drive is gone.")
-    assert f"{BATCH} of {BATCH + 8} photographs were read, and are in {out}.partial" in result[2]
+    assert f"{BATCH} of {BATCH + 8} images were read, and their predictions are in {out}.partial" in result[2]
     assert not out.exists()
     read = {"csv": pd.read_csv, "json": pd.read_json, "parquet": pd.read_parquet}[ending]
     with (tmp_path / f"out.{ending}.partial").open("rb") as file:
@@ -405,14 +405,14 @@ def test_a_full_disk_leaves_the_part_or_prints_it(featurekit, models, portraits,
     asked = ("predict", portraits / "photos", "--model", models[0], "--output", tmp_path / "out.csv")
     result = featurekit(*asked)
     one_line(result, "Cannot write", "No space left on device")
-    assert "24 of 24 photographs were read, and are in" in result[2]
+    assert "24 of 24 images were read, and their predictions are in" in result[2]
     assert len(pd.read_csv(tmp_path / "out.csv.partial")) == 24
     (tmp_path / "out.csv.partial").unlink()
     full.append(".out.csv.partial.")
     code, output, errors = featurekit(*asked)
     assert code == 1
-    assert "24 of 24 photographs were read. Cannot write" in errors
-    assert "They are printed here instead" in errors
+    assert "24 of 24 images were read. Cannot write" in errors
+    assert "The predictions are printed here instead" in errors
     assert output.count("\tok\t") == 24
     assert not list(tmp_path.glob(".*tmp"))
 
@@ -445,8 +445,11 @@ def test_at_a_signal_what_was_read_is_a_whole_table(models, portraits, tmp_path,
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + number
-    assert f"stopped: {BATCH} of {BATCH + 8} photographs were read, and are in {out}.partial" in errors
-    assert "goes on from here" not in errors
+    assert (
+        f"stopped: {BATCH} of {BATCH + 8} images were read, and their predictions are in {out}.partial"
+        in errors
+    )
+    assert "continue from here" not in errors
     assert len(pd.read_csv(tmp_path / "out.csv.partial")) == BATCH
     assert not out.exists()
 
@@ -538,7 +541,7 @@ def test_models_among_the_photographs_are_asked(featurekit, models, portraits):
     photo = portraits / "photos" / "s1_0.png"
     code, output, errors = featurekit("predict", photo, "--model", *models)  # what a shell makes of models/*
     assert code == 0, errors
-    assert f"{models[1]} is a model: it is asked too, as with --model {models[1]}" in errors
+    assert f"{models[1]} is a saved model, and is used as with --model {models[1]}" in errors
     assert "gender_mean_color_random_forest" in output
     assert "age" in output
     assert output.count("\tok\t") == 1
@@ -564,7 +567,7 @@ def test_a_model_is_looked_for_in_the_workspace_too(featurekit, models, portrait
     for named in ("models/mine", "mine"):
         code, _, errors = featurekit("predict", photo, "--model", named)
         assert code == 0, errors
-    said = f"There is no model yours, and none of that name in {folder}, which has mine."
+    said = f"There is no model yours, and no model of that name is in {folder}, which has mine."
     one_line(featurekit("predict", photo, "--model", "yours"), said)
     one_line(featurekit("explain", "yours", photo), said)
     one_line(featurekit("export", "yours", tmp_path / "m.onnx"), said)
@@ -572,7 +575,7 @@ def test_a_model_is_looked_for_in_the_workspace_too(featurekit, models, portrait
 
 def test_a_second_model_is_not_explained_in_silence(featurekit, models, portraits):
     photo = portraits / "photos" / "s1_0.png"
-    one_line(featurekit("explain", models[0], models[1], photo), f"featurekit explain {models[1]} PHOTOGRAPH")
+    one_line(featurekit("explain", models[0], models[1], photo), f"featurekit explain {models[1]} IMAGE")
 
 
 @pytest.mark.parametrize("ending", ["CSV", "Tsv", "JSON", "JsonL", "PARQUET"])
@@ -609,7 +612,7 @@ def test_a_photograph_named_twice_is_read_once(featurekit, models, portraits):
     code, output, errors = featurekit("predict", folder, again, folder / "s2_0.png", "--model", models[0])
     assert code == 0
     assert output.count("\tok\t") == 24
-    assert f"2 photographs are named twice ('{again}', …); each photograph is read once" in errors
+    assert f"2 images are named twice ('{again}', …); each image is read once" in errors
 
 
 def test_a_folder_without_a_photograph_is_named(featurekit, models, portraits, tmp_path):

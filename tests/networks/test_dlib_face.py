@@ -83,7 +83,7 @@ def test_another_network_s_file_is_refused(wrong, file, made_up_dlib_file):
         "a byte less": lambda: file[:-1],
         "cut off": lambda: file[:1_000_000],
     }[wrong]()
-    with pytest.raises(WeightsError, match="not one of dlib's face recognition network"):
+    with pytest.raises(WeightsError, match="not a file of dlib's face recognition network"):
         BACKBONES["dlib_face"].load(content, LAYERS).module()
 
 

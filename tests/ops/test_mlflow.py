@@ -213,14 +213,14 @@ def test_writing_twice_adds_nothing(featurekit, comparison, store, logged):
     command = ("log-mlflow", "--name", "june", "--to", store, "--experiment", "twice")
     code, output, errors = featurekit(*command)
     assert code == 0, errors
-    assert "2 runs of june are new" in output
-    assert "0 were there already" in output
-    assert "Also wrote report.html, report.md, evidence.json." in output
+    assert "Logged 2 new runs of june" in output
+    assert "0 runs were there already" in output
+    assert "Also logged report.html, report.md, evidence.json." in output
     code, output, errors = featurekit(*command)
     assert code == 0, errors
-    assert "0 runs of june are new" in output
-    assert "2 were there already" in output
-    assert "Also wrote" not in output
+    assert "Logged 0 new runs of june" in output
+    assert "2 runs were there already" in output
+    assert "Also logged" not in output
     held = logged("twice")  # which refuses a run that stands twice
     assert len(held) == 3
     assert len(held.history(SVM, "by_fold/exact")) == 2
@@ -373,16 +373,16 @@ def test_a_comparison_without_a_report_is_logged_and_told_what_is_missing(featur
         "log-mlflow", "--name", "june", "--to", store, "--experiment", "unreported"
     )
     assert code == 0
-    assert "2 runs of june are new" in output
-    assert "Not here yet: report.html. Next: featurekit report" in errors
+    assert "Logged 2 new runs of june" in output
+    assert "have not been written yet: report.html. Run featurekit report" in errors
 
 
 def test_a_page_that_shows_faces_is_not_given_to_a_store(featurekit, comparison, store, logged):
     (comparison / "report.html").write_text('<p><img src="data:image/jpeg;base64,/9j/4AAQ" width="72"></p>')
     code, output, errors = featurekit("log-mlflow", "--name", "june", "--to", store, "--experiment", "faces")
     assert code == 0
-    assert "Also wrote report.md, evidence.json." in output
-    assert "report.html shows photographs of people and was not written" in errors
+    assert "Also logged report.md, evidence.json." in output
+    assert "report.html was not logged, because it shows images of people" in errors
     place = Path(logged("faces")["june"].info.artifact_uri.removeprefix("file://"))
     assert not (place / "report.html").exists()
 
@@ -390,8 +390,8 @@ def test_a_page_that_shows_faces_is_not_given_to_a_store(featurekit, comparison,
 def test_a_name_that_no_comparison_has_is_told_with_those_that_are_there(featurekit, comparison):
     code, _, errors = featurekit("log-mlflow", "--name", "july")
     assert code == 1
-    assert errors.startswith("error: There is no run in ")
-    assert errors.endswith("Comparisons with runs: june.\n")
+    assert errors.startswith("error: There are no runs in ")
+    assert errors.endswith("Comparisons that have runs: june.\n")
 
 
 @pytest.mark.parametrize("missing", ["mlflow", "sqlalchemy", "alembic"])
@@ -400,7 +400,7 @@ def test_without_the_extra_one_line_says_how_to_install_it(featurekit, compariso
     code, _, errors = featurekit("log-mlflow", "--name", "june")
     assert code == 1
     assert errors == (
-        f"error: log-mlflow needs {missing}, which is not here: pip install 'featurekit[mlflow]'.\n"
+        f"error: log-mlflow needs {missing}, which is not installed: pip install 'featurekit[mlflow]'.\n"
     )
 
 

@@ -106,7 +106,7 @@ def test_no_byte_of_a_persons_vectors_or_keys_is_left_and_others_are_equal_to_th
     after = vectors_of(workspace)
     assert after == {face_id: vectors for face_id, vectors in before.items() if face_id not in MINE}
     assert everything_in(photographs_of(workspace)) == photographs
-    assert "photographs themselves are not touched" in output
+    assert "image files themselves are not deleted" in output
 
 
 def test_what_went_is_counted_place_by_place(featurekit, workspace):
@@ -162,7 +162,7 @@ def test_several_persons_and_photographs_go_at_once(featurekit, workspace):
     named = ("--subject", "s3", "--subject", "s4", "--image", "s5_0.png")
     code, output, _ = featurekit("cache", "purge", *named)
     assert code == 0
-    assert "Nothing of subject s3, subject s4, photograph s5_0.png is left" in output
+    assert "Nothing of subject s3, subject s4, image s5_0.png is left" in output
     assert len(vectors_of(workspace)) == 24 - 7
 
 
@@ -176,7 +176,7 @@ def test_what_another_row_needs_stays_and_is_said(featurekit, workspace):
     before, key = vectors_of(workspace), key_of(workspace, "also")
     code, output, _ = featurekit("cache", "purge", "--subject", "s3")
     assert code == 0
-    assert "What is remembered of s3_0.png stays" in output
+    assert "The cached data of s3_0.png are kept" in output
     assert vectors_of(workspace)["also"] == before["also"]
     photograph = photographs_of(workspace) / "s3_0.png"
     with FileIndex(workspace.cache / "files.sqlite") as index:
@@ -212,7 +212,7 @@ def test_a_page_that_shows_faces_is_deleted_and_one_that_shows_nobody_stays(feat
     (workspace.report("shown") / "report.html").write_text("<p><img src='data:'></p>")
     (workspace.report("table") / "report.html").write_text("<p><svg></svg></p>")
     output = featurekit("cache", "purge", "--subject", "s3")[1]
-    assert "reports/shown/*.html\t1\tpages that show faces" in output
+    assert "reports/shown/*.html\t1\treport pages that show faces" in output
     assert not (workspace.report("shown") / "report.html").exists()
     assert (workspace.report("table") / "report.html").exists()
 
@@ -221,7 +221,7 @@ def test_what_has_learned_is_named_and_not_called_clean(featurekit, workspace):
     write_text(workspace.models / "gender--svm" / "model.json", "{}")
     write_text(workspace.cache / "training" / "0123.safetensors", "")
     output = featurekit("cache", "purge", "--subject", "s3")[1]
-    assert "cannot forget them: models (1), training checkpoints (1), runs (2); an SVM" in output
+    assert "models (1), training checkpoints (1), runs (2). A fitted model cannot forget" in output
     assert "fit again" in output
 
 
@@ -255,7 +255,7 @@ def test_faces_of_an_earlier_manifest_are_counted_since_nobody_knows_whose_they_
     manifest = Manifest.load(workspace.manifest)
     replace(manifest, table=manifest.table[:-2]).save(workspace.manifest)
     assert (
-        "holds 2 faces that no row of the manifest explains"
+        "holds 2 faces that belong to no row of the manifest"
         in featurekit("cache", "purge", "--subject", "s3")[1]
     )
 
@@ -263,8 +263,8 @@ def test_faces_of_an_earlier_manifest_are_counted_since_nobody_knows_whose_they_
 def test_persons_whom_an_identical_file_has_joined_are_pointed_out(featurekit, prepare_table, portraits):
     (portraits / "photos" / "s5_0.png").write_bytes((portraits / "photos" / "s4_0.png").read_bytes())
     prepare_table()
-    assert "who share an identical file" in featurekit("cache", "purge", "--subject", "s4", "--dry-run")[1]
-    assert "who share an identical" not in featurekit("cache", "purge", "--subject", "s3", "--dry-run")[1]
+    assert "that share an identical file" in featurekit("cache", "purge", "--subject", "s4", "--dry-run")[1]
+    assert "that share an identical" not in featurekit("cache", "purge", "--subject", "s3", "--dry-run")[1]
 
 
 # ---------------------------------------------------------------- what is refused
@@ -276,7 +276,7 @@ def test_a_dry_run_says_what_would_go_and_changes_nothing(featurekit, workspace)
     assert code == 0
     assert everything_in(workspace.root) == before
     assert "manifest.csv\t3\trows" in output
-    assert f"photograph: {photographs_of(workspace) / 's3_0.png'}" in output
+    assert f"image: {photographs_of(workspace) / 's3_0.png'}" in output
     assert "Nothing of" not in output
     wet = featurekit("cache", "purge", "--subject", "s3")[1]
     assert [line for line in wet.splitlines() if "\t" in line][1:] == [
@@ -289,7 +289,7 @@ def test_a_dry_run_says_what_would_go_and_changes_nothing(featurekit, workspace)
     [
         (("--subject", "s33"), "Unknown subject 's33'. Did you mean 's3'? Known: s0, s1,"),
         (("--image", "s3_9.png"), "Unknown photograph 's3_9.png'. Did you mean 's3_"),
-        ((), "Nobody was named."),
+        ((), "No subject and no image is given."),
     ],
 )
 def test_somebody_unknown_is_one_line_and_nothing_goes(featurekit, workspace, named, message):
@@ -313,7 +313,7 @@ def test_of_many_subjects_a_message_lists_a_few(workspace):
 def test_where_nobody_is_named_a_photograph_must_be(workspace):
     manifest = Manifest.load(workspace.manifest)
     replace(manifest, table=manifest.table.assign(subject_id="")).save(workspace.manifest)
-    with pytest.raises(UnknownNameError, match=r"names no subjects\. Name photographs with --image"):
+    with pytest.raises(UnknownNameError, match=r"has no subjects\. Name images with --image"):
         find_traces(workspace, ["s3"], [])
 
 
@@ -327,7 +327,7 @@ def test_what_could_not_be_removed_is_said_and_is_an_error(featurekit, workspace
     monkeypatch.setattr(Store, "forget", lambda self, shelf, keys: None)
     code, output, errors = featurekit("cache", "purge", "--subject", "s3")
     assert code == 1
-    assert "Of subject s3 there is still: 3 rows in cache/embeddings/" in errors
+    assert "Some data of subject s3 could not be removed: 3 rows in cache/embeddings/" in errors
     assert "Nothing of" not in output
     monkeypatch.undo()
     purge(workspace, find_traces(workspace, ["s3"], []))  # known although the manifest has them no more
@@ -366,7 +366,7 @@ def test_a_damaged_comparison_is_refused_before_anything_goes(featurekit, worksp
     before = everything_in(workspace.root)
     code, _, errors = featurekit("cache", "purge", "--subject", "s3")
     assert code == 1
-    assert "holds no predictions" in errors
+    assert "contains no predictions" in errors
     assert everything_in(workspace.root) == before
 
 
@@ -408,7 +408,7 @@ def test_an_index_that_another_process_holds_is_refused(workspace):
             with FileIndex(workspace.cache / "files.sqlite") as other:
                 holder = sqlite3.connect(workspace.cache / "files.sqlite")
                 holder.execute("BEGIN EXCLUSIVE")
-                with pytest.raises(StoreError, match="End whatever else runs"):
+                with pytest.raises(StoreError, match="Stop all other programs"):
                     other.forget([Path("a")], [])
                 holder.close()
         finally:

@@ -95,8 +95,8 @@ def test_vectors_that_are_computed_again_are_equal_to_the_last_bit_and_nothing_i
     code, output, errors = featurekit("verify-run")
     assert code == 0, errors
     assert output.splitlines() == [
-        "16 of 16 faces of mean_color:mean give the same bits.",
-        "Photographs, recipes, weights, versions and hardware are those of the runs.",
+        "mean_color:mean: 16 of 16 faces have exactly the same vector as before.",
+        "Images, recipes, weights, versions and hardware are the same as when the runs were made.",
     ]
     assert everything_in(workspace.root) == before
 
@@ -127,8 +127,8 @@ def test_a_photograph_with_one_other_pixel_is_named_and_hides_nothing(featurekit
     flip_a_pixel(tmp_path / "photos" / "s2_1.png")
     code, output, _ = featurekit("verify-run", "--n", "24")
     assert code == 1
-    assert "photograph of s2_1.png: changed since `featurekit prepare`" in output
-    assert "23 of 23 faces of mean_color:mean give the same bits." in output
+    assert "image of s2_1.png: changed since `featurekit prepare`" in output
+    assert "mean_color:mean: 23 of 23 faces have exactly the same vector as before." in output
 
 
 def test_a_photograph_that_is_gone_is_named_and_hides_nothing(workspace, tmp_path):
@@ -148,7 +148,7 @@ def test_a_changed_photograph_that_was_prepared_anew_has_no_vector_to_be_compare
     prepare_table_here()
     (differing,) = verified(workspace, n=24).checked[0].differing
     assert differing.face_id == "s2_1.png"
-    assert "the photograph was another one then" in differing.why
+    assert "the image has changed since then" in differing.why
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ def test_a_face_that_the_manifest_has_no_more_is_named(workspace):
     manifest = Manifest.load(workspace.manifest)
     without = Manifest(manifest.table[1:], manifest.root, manifest.info)
     found = verify_run(workspace.report("table"), without, workspace.cache, n=24)
-    assert found.photographs == (("s0_0.png", "is not in the manifest any more"),)
+    assert found.photographs == (("s0_0.png", "is no longer in the manifest"),)
     assert found.checked[0].n_faces == 23
 
 
@@ -194,8 +194,8 @@ def test_a_vector_that_was_changed_in_the_cache_is_found_with_how_far_it_is_off(
     assert differing.largest == pytest.approx(0.25, rel=1e-3)
     code, output, _ = featurekit("verify-run", "--n", "24")
     assert code == 1
-    assert "23 of 24 faces of mean_color:mean give the same bits." in output
-    assert "mean_color:mean of s4_2.png: differs by up to 0.25, " in output
+    assert "mean_color:mean: 23 of 24 faces have exactly the same vector as before." in output
+    assert "mean_color:mean of s4_2.png: the vector differs by up to 0.25, " in output
 
 
 def test_a_difference_of_the_last_bit_is_one(workspace):
@@ -211,7 +211,7 @@ def test_a_damaged_shard_is_said_and_stays_where_it_is(featurekit, workspace):
     before = everything_in(workspace.root)
     code, output, _ = featurekit("verify-run")
     assert code == 1
-    assert "its hash is not its name" in output
+    assert "its hash is not that in its name" in output
     assert everything_in(workspace.root) == before
 
 
@@ -225,7 +225,7 @@ def test_a_face_that_is_not_found_any_more_is_named(workspace, monkeypatch):
 
     monkeypatch.setattr(verification, "_look", blind)
     differing = verified(workspace).checked[0].differing
-    assert {one.why for one in differing} == {"no face is found any more (no_face)"}
+    assert {one.why for one in differing} == {"no face is found in it now (no_face)"}
 
 
 # ---------------------------------------------------------------- recipes, versions, hardware
@@ -242,7 +242,7 @@ def test_another_recipe_is_named_part_by_part(featurekit, workspace):
     assert code == 1
     assert f"mean_color:mean, recipe: extraction_version: 1 → {Recipe.extraction_version}" in output
     assert "mean_color:mean, recipe: faces decoding version: 1 → " in output
-    assert " and 13 more: no vector of it is remembered" in output
+    assert " and 13 more: the cache has no vector for it" in output
 
 
 def test_another_weight_file_is_named_by_its_hash(workspace):
@@ -295,13 +295,13 @@ def test_other_versions_hardware_and_engines_are_named(workspace, monkeypatch):
 
 
 def test_a_comparison_without_runs_or_predictions_is_one_line(featurekit, workspace):
-    assert "There is no run in" in featurekit("verify-run", "--name", "july")[2]
+    assert "There are no runs in" in featurekit("verify-run", "--name", "july")[2]
     with pytest.raises(WorkspaceError, match="At least one face"):
         verified(workspace, n=0)
     shutil.rmtree(workspace.report("table") / "predictions")
     code, _, errors = featurekit("verify-run")
     assert code == 1
-    assert "it is not known which faces took part" in errors
+    assert "it is not known which faces the runs used" in errors
 
 
 def test_recipes_that_differ_in_the_mirror_image_alone_are_both_looked_at(featurekit, workspace, monkeypatch):

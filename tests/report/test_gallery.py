@@ -282,10 +282,10 @@ def test_a_page_with_faces_says_that_it_must_not_be_passed_on_lightly(featurekit
     fit()
     say("gender", {"s1_0.png": 0.9})
     said = featurekit("report", "--faces", "thumb")[1]
-    assert "pass it on only as their owner allows" in said
+    assert "Share it only as the owner of the images allows" in said
     html = (comparison / "report.html").read_text()
     assert html.index("This page shows images of people.") < html.index("<img")
-    assert "pass it on" not in featurekit("report")[1]
+    assert "Share it only" not in featurekit("report")[1]
 
 
 def test_markdown_shows_and_names_nobody_but_says_where_the_faces_are(fit, say, page, comparison):

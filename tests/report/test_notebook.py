@@ -125,7 +125,7 @@ def test_a_data_set_has_its_labels_and_why_rows_are_not_used(manifest):
     text = text_of(dataset_html(replace(manifest, table=table)))
     n_usable = int((table["reason"] == "").sum())
     assert f"{len(table):,} rows, {n_usable:,} usable" in text
-    assert "missing_file the file is not there 3" in text
+    assert "missing_file the file does not exist 3" in text
     assert re.search(r"mood \d+ (happy|sad) \d+, ", text)
     assert re.search(r"age \d+ [\d.]+ to [\d.]+ years", text)
 

@@ -40,7 +40,7 @@ _OTHER_FILES = (
     (b"\xfd7zXZ", "compressed (xz)", "Unpack it: unxz -k '{path}'"),
     (b"\x28\xb5\x2f\xfd", "compressed (zstd)", "Unpack it: unzstd '{path}'"),
     (b"PK\x03\x04", "a zip archive", "Unpack it (unzip '{path}') and give the table that is in it."),
-    (b"\xd0\xcf\x11\xe0", "a document of Microsoft Office", "Save it as CSV: Save As, CSV UTF-8."),
+    (b"\xd0\xcf\x11\xe0", "a Microsoft Office document", "Save it as CSV: Save As, CSV UTF-8."),
     (b"ARROW1", "an Arrow file", "Save it as Parquet or CSV."),
     (b"FEA1", "a Feather file", "Save it as Parquet or CSV."),
     (b"SQLite format 3", "a SQLite database", "Export the table as CSV."),
@@ -53,7 +53,7 @@ _OTHER_FILES = (
     (b"{\\rtf", "a rich text document", "Save it as plain text: in TextEdit, Format, Make Plain Text."),
     (
         b"version https://git-lfs.github.com/spec",
-        "a pointer of Git LFS that stands for the table",
+        "a Git LFS pointer instead of the table",
         "Fetch the table itself: git lfs pull",
     ),
 )
@@ -118,7 +118,8 @@ def read_table(
             table = _read_json_lines(text, path, known, notes)
         elif start == "[" and ending == ".json":
             raise ManifestError(
-                f"{path} is one list of JSON, which is not read. Write one object a line (.jsonl), or a CSV."
+                f"{path} is a single JSON list, which featurekit does not read. Write one object per"
+                " line (.jsonl), or a CSV."
             )
         else:
             table = _read_text(text, path, separator, known, notes)
@@ -148,18 +149,18 @@ def read_frame(frame: pd.DataFrame, *, known: Collection[str] = ()) -> TextTable
 def _refuse_other_files(data: bytes, path: Path, ending: str) -> None:
     if ending in (*_SPREADSHEETS, ".xls"):
         raise ManifestError(
-            f"{path} is a spreadsheet, not a table of text. Save it as CSV (in Excel: Save As, CSV UTF-8) and"
+            f"{path} is a spreadsheet, not a text table. Save it as CSV (in Excel: Save As, CSV UTF-8) and"
             " give that file."
         )
     if ending in (".rds", ".rda", ".rdata"):  # mostly compressed
-        raise ManifestError(f"{path} is a file of R, not a table of text. {_FROM_R.format(path=path)}")
+        raise ManifestError(f"{path} is an R data file, not a text table. {_FROM_R.format(path=path)}")
     for signature, what, remedy in _OTHER_FILES:
         if data.startswith(signature):
-            raise ManifestError(f"{path} is {what}, not a table of text. {remedy.format(path=path)}")
+            raise ManifestError(f"{path} is {what}, not a text table. {remedy.format(path=path)}")
     if _PAGE.match(data):
         raise ManifestError(
-            f"{path} is a web page (HTML), not a table of text: a server may have sent a page to sign in"
-            " instead of the file. Open it in a browser, and save or export the table as CSV."
+            f"{path} is a web page (HTML), not a text table. The server may have sent a login page instead"
+            " of the file. Open it in a browser, and save or export the table as CSV."
         )
 
 
@@ -190,8 +191,9 @@ def _decoded(data: bytes, path: Path, encoding: str) -> tuple[str, list[str]]:
         example = next((word for word in re.findall(r"\w+", text) if not word.isascii()), "")
         shown = f", for example '{example}'" if example else ""
         notes.append(
-            f"{path.name} is not UTF-8; it was read as Windows-1252 (cp1252){shown}. If that is wrong, say"
-            " which: -o encoding=NAME (latin-1, cp1250, cp1251, mac_roman, ...), or save the table as UTF-8."
+            f"{path.name} is not UTF-8. It was read as Windows-1252 (cp1252){shown}. If that is wrong, give"
+            " the encoding with -o encoding=NAME (latin-1, cp1250, cp1251, mac_roman, ...), or save the"
+            " table as UTF-8."
         )
     text = text.removeprefix("\ufeff")
     if "\0" in text:
@@ -200,7 +202,8 @@ def _decoded(data: bytes, path: Path, encoding: str) -> tuple[str, list[str]]:
         if text.count("\0") > len(text) / 4:
             guess = " It may be UTF-16: -o encoding=utf-16-le, or save it as UTF-8."
         raise ManifestError(
-            f"{path} cannot be read as a table: line {line} holds a NUL byte, which no text has.{guess}"
+            f"{path} cannot be read as a table: line {line} contains a NUL byte, which a text file"
+            f" cannot have.{guess}"
         )
     return text, notes
 
@@ -210,15 +213,15 @@ def _as_windows(data: bytes, path: Path, line: int) -> str:
     # One strange byte among letters in UTF-8 is damage, and the others would become "Ã©".
     if _LETTER.search(data):
         raise ManifestError(
-            f"{path} cannot be read as a table: line {line} is not UTF-8, and other letters are. Mend that"
-            " line, or say what the file is: -o encoding=NAME"
+            f"{path} cannot be read as a table: line {line} is not valid UTF-8, although other lines are."
+            " Correct that line, or give the encoding of the file: -o encoding=NAME"
         )
     try:
         return data.decode("cp1252")
     except UnicodeDecodeError as error:
         raise ManifestError(
-            f"{path} cannot be read as a table: line {line} is not UTF-8. Say what the file is:"
-            " -o encoding=NAME (cp1250, cp1251, shift_jis, gbk, ...), or save it as UTF-8."
+            f"{path} cannot be read as a table: line {line} is not UTF-8. Give the encoding with -o"
+            " encoding=NAME (cp1250, cp1251, shift_jis, gbk, ...), or save the file as UTF-8."
         ) from error
 
 
@@ -236,7 +239,7 @@ def _read_text(text: str, path: Path, separator: str, known: Collection[str], no
         text = text[said.end() :] if said else text
         if not said and between != "," and path.suffix.lower() == ".csv":
             named = "a tab" if between == "\t" else f"'{between}'"
-            notes.append(f"{path.name} has {named} between its cells, and was read so.")
+            notes.append(f"{path.name} uses {named} as the separator, and was read with it.")
     lines = _records(text, between, path)
     _, head = next(lines, (0, []))
     if not head:
@@ -264,8 +267,9 @@ def _read_text(text: str, path: Path, separator: str, known: Collection[str], no
     names = _names(head[:n_columns], path, known, is_text=True)
     if len(bad) > len(rows) / 2:
         raise ManifestError(
-            f"{path} cannot be read as a table: {len(bad):,} of its {len(rows):,} rows have another number of"
-            f" cells than the first line ({next(iter(bad.values()))}). {_remedy(text, between, names, path)}"
+            f"{path} cannot be read as a table: {len(bad):,} of its {len(rows):,} rows have a different"
+            f" number of cells from the first line ({next(iter(bad.values()))})."
+            f" {_remedy(text, between, names, path)}"
         )
     if bad:
         notes.append(_ragged(bad))
@@ -280,23 +284,25 @@ def _remedy(text: str, separator: str, names: Sequence[str], path: Path) -> str:
     # R's write.table() gives the names of its rows no name.
     if usual == len(names) + 1 and len(names) > 1 and all(len(row) == usual for _, row in rows[1:]):
         return (
-            "Every row has one cell more than the first line, as R writes names of rows. Write the table with"
-            " row.names = FALSE, or put a name for that column before the others."
+            "Every row has one cell more than the first line. R writes such files, with row names. Write"
+            " the table with row.names = FALSE, or add a name for the first column."
         )
     # A title that a spreadsheet exports has empty cells behind it.
     full = [(line, row) for line, row in rows if len(row) == usual and all(map(str.strip, row))]
     if usual > len(names) and full and not any(map(_looks_like_data, full[0][1])):
         line, row = full[0]
         head = ", ".join(cell.strip() for cell in row)
-        return f"The names of the columns seem to stand in line {line} ({head}): delete what is above it."
-    return "Cells that hold a separator need quotes; another separator is said with -o separator=';'"
+        return f"The column names seem to be in line {line} ({head}). Delete the lines above it."
+    return (
+        "A cell that contains the separator has to be in quotes. To set another separator: -o separator=';'"
+    )
 
 
 def _ragged(bad: Mapping[int, str]) -> str:
     shown = "; ".join(list(bad.values())[:_SHOWN]) + ("; …" if len(bad) > _SHOWN else "")
     return (
-        "Rows with too few or too many cells are not used, because nobody knows which cell is which:"
-        f" {len(bad):,} ({shown})."
+        "Rows with too few or too many cells are not used, because it is not clear which cell belongs to"
+        f" which column: {len(bad):,} ({shown})."
     )
 
 
@@ -316,8 +322,8 @@ def _records(text: str, separator: str, path: Path) -> Iterator[tuple[int, list[
             return
         except csv.Error as error:
             raise ManifestError(
-                f'{path} cannot be read as a table: a quote (") that opens in line {line} is not closed where'
-                f" the cell ends ({error}). Write a quote inside a cell twice, or remove it."
+                f'{path} cannot be read as a table: a quote (") that opens in line {line} is not closed at'
+                f" the end of the cell ({error}). Double a quote inside a cell, or remove it."
             ) from error
         if row:
             yield line, row
@@ -348,8 +354,8 @@ def _names(names: Sequence[str], path: Path, known: Collection[str], *, is_text:
     looks_like_data = [name for name in stripped if _names_a_picture(name)]
     if is_text and looks_like_data:
         raise ManifestError(
-            f"The first line of {path} looks like data ('{looks_like_data[0]}'), not like names of columns."
-            " Write a line above it that names them, for example: image_path,age,gender"
+            f"The first line of {path} looks like data ('{looks_like_data[0]}'), not like column names."
+            " Write a line above it with the column names, for example: image_path,age,gender"
         )
     seen: dict[str, int] = {}
     for number, name in enumerate(stripped):
@@ -361,7 +367,7 @@ def _names(names: Sequence[str], path: Path, known: Collection[str], *, is_text:
             raise ManifestError(
                 f"{path} has two columns called '{first}'"
                 + (f" and '{name}'" if name != first else "")
-                + f": number {seen[key] + 1} and number {number + 1}. Rename one, or delete it."
+                + f": column {seen[key] + 1} and column {number + 1}. Rename one, or delete it."
             )
         seen[key] = number
     return [name or f"column {number + 1}" for number, name in enumerate(stripped)]
@@ -403,11 +409,11 @@ def _read_json_lines(text: str, path: Path, known: Collection[str], notes: list[
                 raise ValueError("it is no object")
             names = [name for name, _ in pairs]
             if len(set(names)) < len(names):
-                raise ValueError("a name stands in it twice")
+                raise ValueError("a name occurs twice in it")
             rows.append({name: _json_text(value) for name, value in pairs})
         except (ValueError, RecursionError) as error:
             raise ManifestError(
-                f"{path} cannot be read as a table: line {number} is not one JSON object of plain values"
+                f"{path} cannot be read as a table: line {number} is not a JSON object of plain values"
                 f" ({error})."
             ) from error
     columns = list(dict.fromkeys(name for row in rows for name in row))

@@ -108,7 +108,7 @@ def _pattern_of_pictures(path: Path, layout: str) -> str:
     if not there or layout not in ("auto", *there):
         wanted = "'faces' or 'aligned'" if layout == "auto" else f"'{layout}'"
         raise ManifestError(
-            f"{path} has no folder {wanted} with Adience's pictures. Unpack it beside the fold files."
+            f"{path} has no folder {wanted} with the images of Adience. Unpack them beside the fold files."
         )
     return LAYOUTS[there[0] if layout == "auto" else layout]
 
@@ -166,14 +166,15 @@ def _read_fold(file: Path, fold: int) -> pd.DataFrame:
     """Return the rows of a fold file as text, with the fold's number."""
     if not file.is_file():
         raise ManifestError(
-            f"Adience's fold file {file.name} is not in {file.parent}. The five fold files name the faces."
+            f"The fold file {file.name} of Adience is not in {file.parent}. The five fold files list"
+            " the faces."
         )
     try:
         rows = pd.read_csv(
             file, sep="\t", dtype=str, keep_default_na=False, quoting=csv.QUOTE_NONE, encoding="utf-8-sig"
         )
     except (OSError, ValueError) as error:
-        raise ManifestError(f"{file} cannot be read as a fold file of Adience: {error}") from error
+        raise ManifestError(f"{file} cannot be read as an Adience fold file: {error}") from error
     missing = [column for column in _COLUMNS if column not in rows]
     if missing:
         raise ManifestError(f"{file} lacks the columns {missing}; it has {list(rows.columns)}.")

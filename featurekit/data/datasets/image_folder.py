@@ -40,8 +40,8 @@ _SHOWN = 8
 
 @dataset(
     "image_folder",
-    about="folders named after a gender, an age group, an age or any label, with the pictures in them",
-    licence="as the pictures' owner says",
+    about="folders named after a gender, an age group, an age or any label, with the images in them",
+    licence="as the images' owner says",
 )
 def image_folder(
     path: Path, *, target: str = "auto", subject_regex: str = "", missing: Missing = USUAL
@@ -63,7 +63,9 @@ def image_folder(
             is none or never matches.
     """
     if not target.strip():
-        raise ManifestError(f"target cannot be '{target}': gender, age_group, age, or a word of your own.")
+        raise ManifestError(
+            f"target cannot be '{target}'. It must be gender, age_group, age, or a name of your own."
+        )
     target, called = _name_of(target)
     found = find_pictures(path)
     table = found.table
@@ -83,9 +85,9 @@ def image_folder(
     counts = dict(found.counts)
     notes = [note for note in (found.note,) if note]
     if len(names) == 1 and (deeper := _one_deeper(table["image_path"], path)):
-        notes.append(f"All photographs are of one class, '{names[0]}'. {deeper}")
+        notes.append(f"All images have the same class, '{names[0]}'. {deeper}")
     if found.empty:
-        notes.append(f"Class folders without a photograph: {', '.join(found.empty)}.")
+        notes.append(f"Class folders without images: {', '.join(found.empty)}.")
     if subject_regex:
         table["subject_id"] = _subjects(table["image_path"], subject_regex)
         counts["file names without a subject"] = int((table["subject_id"] == "").sum())
@@ -118,7 +120,7 @@ def _labels_of(names: list[str], target: str, path: Path, missing: Missing) -> d
     for name in names:
         label = _read_label(name, target, missing)
         if label is None:
-            raise ManifestError(f"Folder '{name}' of {path} is no {target}: {_EXPECTED[target]}.")
+            raise ManifestError(f"Folder '{name}' of {path} is not a valid {target}: {_EXPECTED[target]}.")
         labels[name] = label
     return labels
 
@@ -130,24 +132,24 @@ def _check_links(table: pd.DataFrame, path: Path) -> None:
         link = path / name
         if reason == "outside_root":
             raise ManifestError(
-                f"Folder '{name}' of {path} is a link to {link.readlink()}, outside the data set's folder,"
-                " and is not followed; its class would be missing. Copy all with what the links lead to:"
-                f" cp -RL '{path}' COPY"
+                f"Folder '{name}' of {path} is a link to {link.readlink()}, outside the folder of the data"
+                " set. Such links are not followed, so its class would be missing. Copy the data set"
+                f" together with the files that the links point to: cp -RL '{path}' COPY"
             )
         if not link.suffix and link.is_symlink() and not link.exists():
             raise ManifestError(
-                f"Folder '{name}' of {path} is a link to {link.readlink()}, which is not there. Repair the"
-                " link, or remove it."
+                f"Folder '{name}' of {path} is a link to {link.readlink()}, which does not exist. Repair or"
+                " remove the link."
             )
 
 
 def _remedy_for_one(path: Path, missing: Missing) -> str:
     """Return what to type where the photographs lie in the folder itself."""
     if any(_read_label(path.name, target, missing) for target in ("gender", "age_group")):
-        return f"'{path.name}' looks like one of them: give the folder that it lies in, '{path.parent}'"
+        return f"'{path.name}' looks like one of them. Give the folder that contains it, '{path.parent}'"
     return (
-        "Sort the pictures into folders named after labels, or write a table of their names and labels:"
-        " featurekit prepare table."
+        "Sort the images into folders named after their labels, or write a table of image names and labels"
+        " and read it with featurekit prepare table."
     )
 
 
@@ -156,9 +158,9 @@ def _check_parts(names: list[str], images: "pd.Series[str]", path: Path) -> None
     below = _folders_below(images)
     if below and all(name.lower() in _PARTS for name in names):
         raise ManifestError(
-            f"The folders of {path} are parts of a data set ({', '.join(names)}), not labels; the folders"
-            f" below them are: {first_few(below, _SHOWN)}. Give one part, '{path / names[0]}', or move"
-            " the photographs of all parts into one folder a class; featurekit makes its own splits."
+            f"The folders of {path} are parts of a data set ({', '.join(names)}), not labels. The folders"
+            f" below them are: {first_few(below, _SHOWN)}. Give one part, '{path / names[0]}', or move the"
+            " images of all parts into one folder per class. featurekit makes its own splits."
         )
 
 
@@ -167,7 +169,10 @@ def _one_deeper(images: "pd.Series[str]", path: Path) -> str:
     below = _folders_below(images)
     folder = path / str(images.iloc[0]).partition("/")[0]
     return (
-        f"If the folders below it are the classes ({first_few(below, _SHOWN)}), give it: '{folder}'"
+        (
+            f"If the folders below it are the classes ({first_few(below, _SHOWN)}), give that folder:"
+            f" '{folder}'"
+        )
         if below
         else ""
     )
@@ -198,8 +203,8 @@ def _target_of(names: list[str], images: "pd.Series[str]", path: Path, missing: 
             return target
     deeper = f" {_one_deeper(images, path)}" if len(names) == 1 else ""
     raise ManifestError(
-        f"The folders of {path} are neither genders nor age groups: {first_few(names, _SHOWN)}."
-        f" Say what they are: target=age for years, or a word of your own.{deeper}".rstrip()
+        f"The folders of {path} are neither genders nor age groups: {first_few(names, _SHOWN)}. Give their"
+        f" meaning with the option target: target=age for years, or a name of your own.{deeper}".rstrip()
     )
 
 
@@ -208,9 +213,9 @@ def _subjects(images: "pd.Series[str]", regex: str) -> list[str]:
     try:
         pattern = re.compile(regex)
     except re.error as error:
-        raise ManifestError(f"subject_regex '{regex}' is no regular expression: {error}.") from error
+        raise ManifestError(f"subject_regex '{regex}' is not a valid regular expression: {error}.") from error
     if not pattern.groups:
-        raise ManifestError(f"subject_regex '{regex}' has no group (in parentheses) for the person.")
+        raise ManifestError(f"subject_regex '{regex}' has no group (in parentheses) for the subject.")
     group = "subject" if "subject" in pattern.groupindex else 1
     found = [pattern.search(image.rpartition("/")[2]) for image in images]
     if not any(found):

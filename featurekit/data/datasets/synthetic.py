@@ -41,7 +41,8 @@ STAMP = "synthetic.json"
 
 @dataset(
     "synthetic",
-    about="made-up portraits in Adience's layout, drawn on the spot: a trial of the pipeline, no measurement",
+    about="made-up portraits in the layout of Adience, drawn when they are read: for trying the pipeline,"
+    " not for measurements",
     licence="synthetic: drawn from a NASA portrait in the public domain; no restrictions",
 )
 def synthetic(
@@ -79,11 +80,12 @@ def synthetic(
         stamp = json.loads((path / STAMP).read_text())
     except (OSError, ValueError) as error:
         raise ManifestError(
-            f"{path} is in use and not by synthetic pictures ({STAMP} is not there). Name a new folder."
+            f"{path} is not empty and holds no synthetic images ({STAMP} is missing). Give a new folder."
         ) from error
     if stamp != {"synthetic": True, **numbers}:
         raise ManifestError(
-            f"{path} holds synthetic pictures made from {stamp}, not from {numbers}. Name a new folder."
+            f"{path} holds synthetic images that were made with {stamp}, not with {numbers}. Give a new"
+            " folder."
         )
     raw = adience.read(path, layout="faces")
     return replace(raw, info={**raw.info, "synthetic": True})
@@ -119,7 +121,7 @@ def write_synthetic(
     """
     _check_numbers(n_subjects, n_pictures, seed)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise ManifestError(f"{path} is in use. Name a new folder for the synthetic pictures.")
+        raise ManifestError(f"{path} is in use. Give a new folder for the synthetic images.")
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         unfinished.mkdir(parents=True)
@@ -142,11 +144,11 @@ def _check_numbers(n_subjects: int, n_pictures: int, seed: int) -> None:
     """Raise ManifestError unless a data set can be made from the numbers."""
     if n_subjects < 2 * len(AGE_GROUP.classes):
         raise ManifestError(
-            f"{n_subjects} synthetic subjects are too few: two of each age group, "
-            f"{2 * len(AGE_GROUP.classes)} in all, are the least."
+            f"{n_subjects} synthetic subjects are too few: there must be at least two per age group,"
+            f" {2 * len(AGE_GROUP.classes)} in total."
         )
     if n_pictures < 1:
-        raise ManifestError(f"{n_pictures} pictures a subject are too few: ask for at least 1.")
+        raise ManifestError(f"{n_pictures} images per subject are too few: there must be at least 1.")
     if seed < 0:
         raise ManifestError(f"The seed must not be negative. Got {seed}.")
 

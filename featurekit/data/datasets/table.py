@@ -52,8 +52,8 @@ _MAPPABLE = (*(column for column in COLUMNS if column not in ("content", "reason
 
 @dataset(
     "table",
-    about="a CSV, Parquet or JSON Lines file with one row a face, and a mapping of its columns",
-    licence="as the pictures' owner says",
+    about="a CSV, Parquet or JSON Lines file with one row per face, and a mapping of its columns",
+    licence="as the images' owner says",
 )
 def table(
     path: Path,
@@ -205,7 +205,7 @@ def _rows(
         rows["gender"] = _genders(reader, cells[used["gender"]])
     if "official_fold" in used:
         read_number = partial(read_fold, missing=missing)
-        folds = reader.read("official_fold", read_number, lambda _: "is not a fold's number from 0")
+        folds = reader.read("official_fold", read_number, lambda _: "is not a fold number (0, 1, 2, ...)")
         rows["official_fold"] = folds.fillna(-1).astype(int)
     parts = [one for one in (*_CORNERS, *_SIDES) if one in used]
     if parts or "box" in used:
@@ -235,8 +235,8 @@ def _genders(reader: "_Reader", cells: "pd.Series[str]") -> "pd.Series[str]":
     """
     if letter := m_is_a_woman(set(cells.str.strip())):
         raise ManifestError(
-            f"Column '{reader.used['gender']}' of {reader.path} holds '{letter}' and 'M': in Spanish and"
-            " Portuguese that M is a woman. Write f and m, or the whole words."
+            f"Column '{reader.used['gender']}' of {reader.path} contains '{letter}' and 'M'. In Spanish and"
+            " Portuguese this M means woman. Write f and m, or the whole words."
         )
     read = partial(read_gender, missing=reader.missing)
     return reader.read("gender", read, no_gender).fillna("")
@@ -296,7 +296,8 @@ class _Reader:
             first = cells[unreadable].iloc[0]
             raise ManifestError(
                 f"Column '{name}' of {self.path} cannot be read as {column}: '{first}'"
-                f" {problem(first).replace('COLUMN', name)}. To leave the column out: --column {column}="
+                f" {problem(first).replace('COLUMN', name)}. To leave the column out, use --column"
+                f" {column}="
             )
         for row in cells.index[unreadable]:
             said = problem(cells[row]).replace("COLUMN", name)
@@ -320,8 +321,9 @@ def _check_unit(column: str, path: Path) -> None:
     if unit and not {"year", "years", "birth"} & set(words):
         per_year = {"month": "12", "week": "52.18", "day": "365.25"}[unit.rstrip("s")]
         raise ManifestError(
-            f"Column '{column}' of {path} counts {unit.rstrip('s')}s, by its name, and an age is read in"
-            f" years. Write a column of years (divide by {per_year}), or rename the column if it holds years."
+            f"Column '{column}' of {path} seems, from its name, to hold {unit.rstrip('s')}s, but an age"
+            f" must be in years. Write a column of years (divide by {per_year}), or rename the column if it"
+            " holds years."
         )
 
 
@@ -330,8 +332,8 @@ def _check_ages(ages: "pd.Series[float]", groups: "pd.Series[str]", column: str,
     known = ages[ages.notna()]
     if len(known) and not (groups != "").any() and not is_in_range(known).any():
         raise ManifestError(
-            f"Column '{column}' of {path} holds not one age: '{known.iloc[0]:.10g}'"
-            f" {impossible_years(known.iloc[0])}. To leave the column out: --column age="
+            f"Column '{column}' of {path} contains no age: '{known.iloc[0]:.10g}'"
+            f" {impossible_years(known.iloc[0])}. To leave the column out, use --column age="
         )
 
 
@@ -378,14 +380,14 @@ def _used_columns(
     } | mapped
     if "image_path" not in used:
         raise ManifestError(
-            f"No column of {path} is known to name the pictures. Map one: --column image_path=NAME."
-            f" It has: {', '.join(cells.columns)}."
+            f"No column of {path} is known to hold the image paths. Give the column with --column"
+            f" image_path=NAME. The table has: {', '.join(cells.columns)}."
         )
     for column in ("age", "age_group", "gender"):
         if column not in columns and used.get(column) in own:
             raise ManifestError(
-                f"Column '{column}' of {path} is read as {column} already: leave it out of labels. To take"
-                f" its words as classes of your own: --column {column}= -o labels={column}"
+                f"Column '{column}' of {path} is already read as {column}. Leave it out of labels, or use"
+                f" its words as your own classes: --column {column}= -o labels={column}"
             )
     _check_box(used, mapped, path, sized=sized)
     return used
@@ -402,17 +404,17 @@ def _check_box(used: dict[str, str], mapped: Mapping[str, str], path: Path, *, s
     kind = "x, y, width and height" if sized else "corners"
     if strange := [part for part in others if part in mapped]:
         raise ManifestError(
-            f"--column {strange[0]}= is not read where boxes are {kind}. Say what they are:"
-            f" -o box={'corners' if sized else 'xywh'}"
+            f"--column {strange[0]}= is not read if the boxes are {kind}. Give the form of the boxes: -o"
+            f" box={('corners' if sized else 'xywh')}"
         )
     given = [part for part in parts if part in mapped]
     if given and not all(part in used for part in parts):
-        raise ManifestError(f"A box needs all of {', '.join(parts)}; only {', '.join(given)} are mapped.")
+        raise ManifestError(f"A box needs all of {', '.join(parts)}, but only {', '.join(given)} are mapped.")
     is_in_four = all(part in used for part in parts) and (bool(given) or "box" not in mapped)
     if sized and not is_in_four and "box" not in used:
         raise ManifestError(
-            f"-o box=xywh has no effect: no column of {path} is a box. Map one, --column box=NAME, or four:"
-            f" {' '.join(f'--column {part}=NAME' for part in _SIDES)}"
+            f"-o box=xywh has no effect: no column of {path} is a box. Map one with --column box=NAME, or"
+            f" four with {' '.join(f'--column {part}=NAME' for part in _SIDES)}"
         )
     for part in ("box", *others) if is_in_four else (*parts, *others):
         used.pop(part, None)
@@ -432,11 +434,14 @@ def _where_it_is(name: str, cells: pd.DataFrame) -> str:
     for row in range(len(head)):
         if name in [cell.strip() for cell in head.iloc[row]]:
             return (
-                f" Row {row + 1} below the first line has a cell '{name}': if that row names the columns,"
-                " delete the lines above it."
+                f" Row {row + 1} below the first line has a cell '{name}'. If that row holds the column"
+                " names, delete the lines above it."
             )
     if cells.shape[1] == 1 and name in re.split(r"\s+", str(cells.columns[0])):
-        return " All cells of a row were read as one; if spaces stand between them: -o separator=space"
+        return (
+            " All cells of a row were read as one cell. If they are separated by spaces, use -o"
+            " separator=space"
+        )
     return ""
 
 

@@ -97,7 +97,7 @@ def resume(
             state.setdefault(int(number), {})[own] = tensor
         optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
     except SafetensorError as error:
-        raise ForeignError("is cut off or no checkpoint") from error
+        raise ForeignError("is incomplete, or is not a checkpoint") from error
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ForeignError("was written by another training") from error
+        raise ForeignError("belongs to another training") from error
     return at, groups["best"]

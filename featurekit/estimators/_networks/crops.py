@@ -22,12 +22,12 @@ def as_crops(X: NDArray[np.uint8]) -> NDArray[np.uint8]:
         ValueError: they are no square crops of bytes.
     """
     if X.dtype != np.uint8:
-        raise ValueError(f"A network reads the faces themselves, as uint8, not {X.dtype}.")
+        raise ValueError(f"A network reads face images of type uint8, not {X.dtype}.")
     if X.ndim == 2:
         side = round((X.shape[1] / 3) ** 0.5)
         if side * side * 3 != X.shape[1]:
-            raise ValueError(f"{X.shape[1]} numbers are no square crop in three colours.")
+            raise ValueError(f"{X.shape[1]} numbers are not a square image with three colours.")
         return X.reshape(len(X), side, side, 3)
     if X.ndim != 4 or X.shape[1] != X.shape[2] or X.shape[3] != 3:
-        raise ValueError(f"Faces of shape {X.shape[1:]} are no square crops in three colours.")
+        raise ValueError(f"Faces of shape {X.shape[1:]} are not square images with three colours.")
     return X

@@ -225,7 +225,7 @@ class CNN(Estimator):
         try:
             fold = subject_exclusive_folds(_strata(labels), groups, n_folds=HELD_OUT, seed=self._seed)[0]
         except FoldError as error:
-            self.summary_["notes"].append(f"The last epoch was kept, not the best: {error}")
+            self.summary_["notes"].append(f"The last epoch was used instead of the best one: {error}")
             return faces, None
         return faces.some(fold.train), faces.some(fold.test)
 
@@ -247,16 +247,16 @@ class CNN(Estimator):
         best, last = (at.history[epoch - 1]["stage"] for epoch in (at.best_epoch, at.epoch))
         if best == "heads" and last != "heads":
             self.summary_["notes"].append(
-                f"Epoch {at.best_epoch}, in which only the heads learned, was never bettered: the learning"
-                f" rate may be too high for this network ({self.learning_rate:g})."
+                f"No epoch was better than epoch {at.best_epoch}, in which only the heads were trained. The"
+                f" learning rate may be too high for this network ({self.learning_rate:g})."
             )
         n_weights = sum(weight.numel() for weight in self.network_.parameters())
         self.summary_ |= {"weights_learned": n_weights, "precision": self._runs_in, "device": got.device}
         if len(self.heads_) > 1:
             n_faces = len(faces) + (0 if held_out is None else len(held_out))
             self.summary_["notes"].append(
-                f"One network for {', '.join(head.target.name for head in self.heads_)}, which learn together"
-                f" from all {n_faces:,} faces with a label of any."
+                f"One network for {', '.join(head.target.name for head in self.heads_)}, trained together"
+                f" on all {n_faces:,} faces that have a label of at least one of them."
             )
 
     def _augmentation(self) -> Augmentation | None:
@@ -360,7 +360,7 @@ class CNN(Estimator):
         if facts["classes"] is not None:
             self.classes_ = np.array(facts["classes"], np.intp)
         if not all(np.isfinite(array).all() for array in tensors.values()):
-            raise ModelError("A tensor holds what is no number.")
+            raise ModelError("A tensor contains a value that is not a number.")
         self._load(tensors)
         self._runs_in = facts["precision"]
         self.summary_ = {"notes": []}
@@ -385,7 +385,7 @@ class CNN(Estimator):
         try:
             self.network_.load_state_dict({name: torch.tensor(array) for name, array in tensors.items()})
         except RuntimeError as error:
-            raise ModelError(f"The tensors are not those of this network: {error}") from error
+            raise ModelError(f"The tensors do not fit this network: {error}") from error
         # As in training: with another order in memory, sums are rounded otherwise.
         self.network_.to(memory_format=torch.channels_last)
         self.network_.requires_grad_(False).eval()

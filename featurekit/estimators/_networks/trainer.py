@@ -35,7 +35,8 @@ SAVE_EVERY = {"cpu": 0.0, "cuda": 10.0}
 TELL_EVERY = 2.0
 
 _TOO_LARGE = (
-    "The network does not fit into the memory of the GPU. Close what else runs on it, or use --device cpu."
+    "The network does not fit into the memory of the GPU. Close other programs that use the GPU, or"
+    " use --device cpu."
 )
 
 Watch = Callable[[str, float], None]
@@ -136,7 +137,9 @@ def _where_it_was(
             aside = checkpoint.with_suffix(".damaged")
             checkpoint.replace(aside)
             if setting.watch:
-                setting.watch(f"starting anew: {checkpoint.name} {error}; it is now {aside.name}", 0.0)
+                setting.watch(
+                    f"starting from the beginning: {checkpoint.name} {error}; it is now {aside.name}", 0.0
+                )
             network.load_state_dict(best)
             optimizer = make_optimizer(network, schedule, setting.device)
     return at, best, optimizer
@@ -151,9 +154,9 @@ def _enter(line: dict[str, Any], held_out_loss: float | None, at: Progress, sche
     loss = line["loss"] if held_out_loss is None else held_out_loss
     if not np.isfinite([line["loss"], loss]).all():
         raise ModelError(
-            f"The training came to nothing in epoch {at.epoch + 1}: its loss is no number any more."
-            " The learning rate is too high for this network. Try a third:"
-            f" --set learning_rate={schedule.learning_rate / 3:.1g}"
+            f"The training diverged in epoch {at.epoch + 1}: the loss is not a number. The learning rate is"
+            " too high for this network. Try a third of it: --set"
+            f" learning_rate={schedule.learning_rate / 3:.1g}"
         )
     at.epoch += 1
     at.history.append(line)

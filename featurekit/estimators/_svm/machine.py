@@ -177,7 +177,7 @@ class KernelMachine(Estimator):
         }
         if self.is_linear_:
             self._say_linear(
-                f"Linear kernel instead of RBF: {len(X):,} training faces are more than"
+                f"A linear kernel was used instead of RBF, because {len(X):,} training faces are more than"
                 f" {self.linear_above:,}."
             )
         else:
@@ -197,7 +197,7 @@ class KernelMachine(Estimator):
     def _say_linear(self, reason: str) -> None:
         """Note why the machine is linear, and what solves it."""
         if self.solver == "cuml":
-            reason += " The linear machine is solved on the CPU, not by cuML."
+            reason += " The linear SVM is solved on the CPU, not by cuML."
             del self.summary_["cuml"]
         self.summary_["solver"] = "L-BFGS"
         self.summary_["notes"].append(reason)
@@ -219,9 +219,9 @@ class KernelMachine(Estimator):
         self._turn = axes / np.sqrt(np.maximum(values, 1e-12)) @ axes.T
         self.summary_["kernel"] = f"rbf, approximated from {n_landmarks} faces"
         self._say_linear(
-            f"Kernel approximated from {n_landmarks:,} faces (Nystroem), with a linear machine on it: the"
-            f" kernel matrix of {len(scaled):,} training faces ({matrix_bytes(len(scaled)) / 1e9:.1f} GB)"
-            " takes more memory than it may."
+            f"The kernel was approximated from {n_landmarks:,} faces (Nystroem), with a linear SVM on it,"
+            f" because the kernel matrix of {len(scaled):,} training faces"
+            f" ({matrix_bytes(len(scaled)) / 1000000000.0:.1f} GB) needs more memory than is allowed."
         )
         nearness = rbf_kernel(scaled, landmarks, self.gamma, self.parts_, threads=self._threads)
         features: NDArray[np.float64] = nearness @ self._turn

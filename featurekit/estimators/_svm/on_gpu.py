@@ -110,6 +110,6 @@ def solver_facts(solver: str) -> dict[str, str]:
 
 def _no_cuml(reason: str) -> EngineError:
     return EngineError(
-        "svm_cuml needs cuML and an NVIDIA GPU: pip install 'featurekit[cuml]'. svm is the same machine on"
+        "svm_cuml needs cuML and an NVIDIA GPU: pip install 'featurekit[cuml]'. svm is the same model on"
         f" the CPU. (Here: {reason.rstrip('.')}.)"
     )

@@ -62,7 +62,7 @@ def any_size(model_bytes: bytes) -> bytes:
         if value.name not in stored:
             sides = value.type.tensor_type.shape.dim
             if len(sides) != 4:
-                raise EngineError("The ONNX file takes no pictures; it is not CenterFace's.")
+                raise EngineError("The ONNX file has no input for images; it is not a CenterFace file.")
             for axis, free in ((0, "n"), (2, "height"), (3, "width")):
                 sides[axis].dim_param = free
     for value in model.graph.output:
@@ -83,7 +83,7 @@ def open_centerface(weights: bytes, device: str, precision: str, threads: int) -
 DETECTORS.add(
     Detector(
         "centerface",
-        "builtin: small, free and quick, five landmarks (MIT)",
+        "built in: small, free and fast, five landmarks (MIT)",
         "centerface",
         open_centerface,
         SETTINGS,

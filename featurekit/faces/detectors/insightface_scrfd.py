@@ -102,12 +102,12 @@ def open_scrfd(weights: bytes, device: str, precision: str, threads: int) -> Ins
             ) from error
         if getattr(model, "taskname", "") != "detection":
             raise WeightsError(
-                "The file is no SCRFD network. Give one of insightface's det_*.onnx or scrfd_*.onnx."
+                "The file is not an SCRFD network. Give a det_*.onnx or scrfd_*.onnx file of insightface."
             )
         got = model.session.get_providers()[0]
         if got != _PROVIDERS[device]:
             raise EngineError(
-                f"Asked for {device}, but ONNX Runtime gives {got}. Look at `featurekit doctor`."
+                f"{device} was requested, but ONNX Runtime uses {got}. See `featurekit doctor`."
             )
         # Not -1 for a CPU: that would open the session once more, with every provider there is.
         model.prepare(0, det_thresh=SETTINGS["threshold"], nms_thresh=SETTINGS["overlap"])
@@ -127,7 +127,7 @@ def detection_network(data: bytes) -> bytes:
             member = pack.getinfo(_only_detector(pack.namelist()))
             if member.file_size > MAX_BYTES:
                 raise WeightsError(
-                    f"{member.filename} in the insightface pack unpacks to {member.file_size:,} bytes;"
+                    f"{member.filename} in the insightface pack unpacks to {member.file_size:,} bytes, but"
                     f" at most {MAX_BYTES:,} are read."
                 )
             return pack.read(member)
@@ -142,8 +142,8 @@ def _only_detector(names: list[str]) -> str:
     )
     if len(found) != 1:
         raise WeightsError(
-            f"Expected one det_*.onnx or scrfd_*.onnx in the insightface pack, found {found or 'none'};"
-            " give the file itself."
+            "The insightface pack must contain one det_*.onnx or scrfd_*.onnx file, but it contains"
+            f" {found or 'none'}. Give the file itself."
         )
     return found[0]
 

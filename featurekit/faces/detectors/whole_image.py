@@ -16,7 +16,7 @@ def whole_image(pixels: NDArray[np.uint8], size: int) -> list[Detection]:
 DETECTORS.add(
     Detector(
         "whole_image",
-        "no detection: the picture is the face; no landmarks",
+        "no detection: the image is the face; no landmarks",
         None,
         lambda weights, device, precision, threads: whole_image,
         searches=False,

@@ -107,7 +107,7 @@ class Backbone:
             EngineError: it has nothing to learn, or is made of what cannot be trained.
         """
         if self.load is None:
-            raise EngineError(f"{self.name} has nothing to learn: it cannot be fine-tuned.")
+            raise EngineError(f"{self.name} has no weights to train, so it cannot be fine-tuned.")
         network = self.load(weights, [self.default_layer])
         if network.module is not None:
             return network.module()

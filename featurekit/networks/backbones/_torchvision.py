@@ -65,7 +65,7 @@ def _build(name: str, weights: bytes, nodes: Sequence[str], options: Mapping[str
         network.load_state_dict(state)
     except RuntimeError as error:
         reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-        raise WeightsError(f"The weight file is not one of {name}: {reason}") from error
+        raise WeightsError(f"The weight file does not fit {name}: {reason}") from error
     for part in network.modules():
         # In-place layers would overwrite an inner layer that is read too, and converters refuse them.
         if hasattr(part, "inplace"):

@@ -12,8 +12,8 @@ _GENDER_TENSORS = {"pooled": "layer_4_flatten", "hidden": "layer_3_relu", "proba
 
 @backbone(
     "dlib_age",
-    about="ResNet-10 trained for age on 110,000 faces, 64×64; middle: 3 × 3 cells of its third block;"
-    " its head gives 81 ages",
+    about="ResNet-10 trained for age on 110,000 faces, 64×64; middle: 3 × 3 cells of its third block; its"
+    " classifier predicts 81 ages",
     layers={"pooled": 256, "middle": 1152, "probabilities": 81},
     heads=("probabilities",),
     input_size=64,
@@ -35,7 +35,7 @@ def dlib_age(weights: bytes, layers: Sequence[str]) -> Network:
 
 @backbone(
     "dlib_gender",
-    about="plain CNN trained for gender, 32×32; its head gives two probabilities",
+    about="plain CNN trained for gender, 32×32; its classifier predicts two probabilities",
     layers={"pooled": 4096, "hidden": 16, "probabilities": 2},
     heads=("probabilities",),
     input_size=32,

@@ -30,7 +30,7 @@ _PART = re.compile(b"|".join(_NUMBERS_BEFORE))
 @backbone(
     "dlib_face",
     about="ResNet-29 trained to tell people apart on 3 million faces, 150×150; embedding: the 128 numbers"
-    " that it compares people by",
+    " with which it compares people",
     layers={"pooled": 256, "embedding": 128},
     input_size=150,
     template="dlib_face",
@@ -180,5 +180,5 @@ def _integer(content: bytes, place: int) -> tuple[int, int]:
 def _next(tensors: Iterator[NDArray[np.float32]], size: int) -> NDArray[np.float32]:
     found = next(tensors, None)
     if found is None or len(found) != size:
-        raise WeightsError("The weight file is not one of dlib's face recognition network.")
+        raise WeightsError("The weight file is not a file of dlib's face recognition network.")
     return found

@@ -17,7 +17,7 @@ def mean_color(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
 BACKBONES.add(
     Backbone(
         name="mean_color",
-        about="mean red, green and blue: the floor for any network",
+        about="mean red, green and blue: a baseline for every network",
         layers={"mean": 3},
         input_size=64,
         template="dlib",

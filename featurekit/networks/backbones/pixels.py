@@ -16,7 +16,7 @@ def pixels(crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
 BACKBONES.add(
     Backbone(
         name="pixels",
-        about=f"the face itself, {SIDE}×{SIDE}: what networks trained end to end read (75 KB a face)",
+        about=f"the face image itself, {SIDE}×{SIDE}, which end-to-end networks read (75 KB per face)",
         layers={"rgb": SIDE * SIDE * 3},
         input_size=SIDE,
         template="imagenet",

@@ -160,8 +160,8 @@ def resolve(device: str, precision: str) -> tuple[str, str]:
         device = "cuda" if cuda_is_usable() else "cpu"
     elif device == "cuda" and not cuda_is_usable():
         raise EngineError(
-            "Asked for cuda, but torch finds no GPU it can use."
-            " Look at `featurekit doctor`, or use --device cpu."
+            "cuda was requested, but torch finds no GPU that it can use. See `featurekit doctor`, or use"
+            " --device cpu."
         )
     if precision == "auto":
         precision = "fp32" if device == "cpu" and not has_amx() else "bf16"

@@ -56,17 +56,17 @@ def parse_alone(model_bytes: bytes) -> Any:
     try:
         model = onnx.load_model_from_string(model_bytes)
     except DecodeError as error:
-        raise EngineError("The file is no ONNX model.") from error
+        raise EngineError("The file is not an ONNX model.") from error
     strange = {function.name for function in model.functions}
     for graph in _graphs(model.graph):
         strange |= {node.op_type for node in graph.node if node.domain not in ("", "ai.onnx")}
         if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in _tensors(graph)):
             raise EngineError(
-                "The ONNX file keeps weights in other files; featurekit reads single files only."
+                "The ONNX file stores its weights in other files. featurekit reads only single files."
             )
     if strange:
         raise EngineError(
-            f"The ONNX file brings operations that are not ONNX's: {', '.join(sorted(strange))}."
+            f"The ONNX file uses operations that are not part of ONNX: {', '.join(sorted(strange))}."
         )
     return model
 

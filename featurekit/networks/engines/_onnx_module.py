@@ -34,7 +34,9 @@ def torch_module(model_bytes: bytes, outputs: Sequence[str]) -> "torch.nn.Module
     nodes = _needed(graph.node, outputs)
     unknown = sorted({node.op_type for node in nodes} - set(_OPERATIONS))
     if unknown:
-        raise EngineError(f"An ONNX file with {', '.join(unknown)} cannot be trained; see _onnx_module.py.")
+        raise EngineError(
+            f"An ONNX file with the operation {', '.join(unknown)} cannot be trained; see _onnx_module.py."
+        )
     steps = [
         (node.op_type, list(node.input), node.output[0], {a.name: _attribute(a) for a in node.attribute})
         for node in nodes
@@ -122,7 +124,7 @@ def _pad(facts: dict[str, Any], x: Any, pads: Any, value: Any = 0.0) -> Any:
     import torch
 
     if facts.get("mode", b"constant") != b"constant":
-        raise EngineError("An ONNX file that pads with other than a constant cannot be trained.")
+        raise EngineError("An ONNX file that pads with anything but a constant cannot be trained.")
     half = len(pads) // 2
     # torch wants the last axis first, and both ends of it together.
     ends = [int(one) for axis in reversed(range(half)) for one in (pads[axis], pads[axis + half])]

@@ -24,7 +24,7 @@ class OnnxRuntimeSession:
 
         assert network.onnx is not None
         if _PROVIDERS[device] not in onnxruntime.get_available_providers():
-            raise EngineError(f"Asked for {device}, but this onnxruntime is built without it. {_REPAIR}")
+            raise EngineError(f"{device} was requested, but this onnxruntime is built without it. {_REPAIR}")
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # it warns of what it places on the CPU by design
         options.intra_op_num_threads = 1 if device == "cpu" else threads
@@ -45,7 +45,7 @@ class OnnxRuntimeSession:
             raise EngineError(f"ONNX Runtime cannot use {device}: {first_line(error)}. {_REPAIR}") from error
         got = self._session.get_providers()[0]
         if got != _PROVIDERS[device]:
-            raise EngineError(f"Asked for {device}, but ONNX Runtime gives {got}. {_REPAIR}")
+            raise EngineError(f"{device} was requested, but ONNX Runtime uses {got}. {_REPAIR}")
         self._version = onnxruntime.__version__
         self._device = device
         self._normalization = network.normalization
@@ -69,7 +69,7 @@ class OnnxRuntimeSession:
         return stack_rows(rows)
 
 
-_REPAIR = "Look at `featurekit doctor`, or use --device cpu."
+_REPAIR = "See `featurekit doctor`, or use --device cpu."
 
 
 def open_onnxruntime(network: Network, device: str, precision: str, threads: int) -> OnnxRuntimeSession:
@@ -79,9 +79,9 @@ def open_onnxruntime(network: Network, device: str, precision: str, threads: int
         EngineError: no GPU can be used though one was asked for, or bf16, or a torch module.
     """
     if network.onnx is None:
-        raise EngineError(f"The engine onnxruntime runs ONNX files; {network.name} is a torch module.")
+        raise EngineError(f"The engine onnxruntime runs ONNX files, but {network.name} is a torch module.")
     if precision == "bf16" and device == "cpu":
-        raise EngineError("The engine onnxruntime runs in fp32. Use --precision fp32.")
+        raise EngineError("The engine onnxruntime computes in fp32 only. Use --precision fp32.")
     return OnnxRuntimeSession(network, device, threads)
 
 

@@ -242,11 +242,11 @@ def open_openvino(network: Network, device: str, precision: str, threads: int) -
         EngineError: another device is asked for, or bf16 on a processor without it.
     """
     if device != "cpu":
-        raise EngineError(f"The engine openvino runs on cpu. Got '{device}' instead.")
+        raise EngineError(f"The engine openvino runs on the cpu only. Got '{device}' instead.")
     session = OpenVINOSession(network, precision, threads)
     if session.achieved.precision != precision:
         raise EngineError(
-            f"This processor cannot run {network.name} in {precision}: openvino chose"
+            f"This processor cannot run {network.name} in {precision}: OpenVINO chose"
             f" {session.achieved.precision}. Use --precision {session.achieved.precision}."
         )
     return session

@@ -83,8 +83,8 @@ class TorchSession:
                 except torch.OutOfMemoryError as error:
                     if self.batch == 1:
                         raise EngineError(
-                            f"{self._name} does not fit into the memory of the GPU. Close what else runs"
-                            " on it, or use --device cpu."
+                            f"{self._name} does not fit into the memory of the GPU. Close other programs"
+                            " that use the GPU, or use --device cpu."
                         ) from error
                     self.batch //= 2
                     torch.cuda.empty_cache()
@@ -119,7 +119,7 @@ def open_torch(network: Network, device: str, precision: str, threads: int) -> T
         EngineError: the network is an ONNX file.
     """
     if network.module is None:
-        raise EngineError(f"The engine torch runs torch modules; {network.name} is an ONNX file.")
+        raise EngineError(f"The engine torch runs torch modules, but {network.name} is an ONNX file.")
     return TorchSession(network, device, precision)
 
 

@@ -103,13 +103,13 @@ def schedule(**parameters) -> Schedule:
 
 
 def test_a_loss_that_is_no_number_any_more_ends_the_training_and_says_what_to_try(tmp_path):
-    with pytest.raises(ModelError, match=r"in epoch \d: .* Try a third: --set learning_rate=3e\+08"):
+    with pytest.raises(ModelError, match=r"in epoch \d: .* Try a third of it: --set learning_rate=3e\+08"):
         fit(small(make_body=plain_body, learning_rate=1e9), checkpoints=tmp_path)
 
 
 def test_a_network_that_only_became_worse_by_learning_says_so():
     noted = fit(small(make_body=plain_body, decay=20.0, last_epochs=0)).summary_["notes"]
-    assert any("only the heads learned, was never bettered" in note for note in noted)
+    assert any("only the heads were trained" in note for note in noted)
     assert not fit(small()).summary_["notes"]
 
 
@@ -211,7 +211,9 @@ def test_too_few_subjects_to_hold_any_out_are_all_learned_from(dealt):
     groups = np.array([f"s{i % 4}" for i in range(len(X))])
     cnn = small(epochs=2).fit(X, y, groups=groups)
     assert (len(dealt[0][0]), dealt[0][1]) == (len(X), None)
-    assert cnn.summary_["notes"][0].startswith("The last epoch was kept, not the best: There are 4 subjects")
+    assert cnn.summary_["notes"][0].startswith(
+        "The last epoch was used instead of the best one: There are 4 subjects"
+    )
     assert cnn.training_["best_epoch"] == 2
 
 
@@ -422,7 +424,7 @@ def test_a_checkpoint_that_cannot_be_read_is_put_aside_and_the_training_starts_a
     told = []
     anew = fit(small(), checkpoints=tmp_path, progress=lambda text, share: told.append(text))
     assert same(weights(anew), weights(whole))
-    assert told[0].startswith(f"starting anew: {path.name} ")
+    assert told[0].startswith(f"starting from the beginning: {path.name} ")
     assert told[0].endswith(f"it is now {path.stem}.damaged")
     assert sum(text.startswith("epoch") for text in told) == 5
     assert path.is_file()

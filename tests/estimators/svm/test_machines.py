@@ -84,7 +84,9 @@ def test_a_linear_kernel_is_said_aloud():
     X, y, people = clouds()
     svm = SVM(linear_above=100).fit(X, y, groups=people)
     assert svm.summary_["kernel"] == "linear"
-    assert svm.summary_["notes"] == ["Linear kernel instead of RBF: 120 training faces are more than 100."]
+    assert svm.summary_["notes"] == [
+        "A linear kernel was used instead of RBF, because 120 training faces are more than 100."
+    ]
     assert SVM(linear_above=120).fit(X, y, groups=people).summary_["notes"] == []
 
 

@@ -189,13 +189,13 @@ def test_a_linear_machine_that_cuml_does_not_solve_is_said_aloud(machine, parame
     assert fitted.summary_["solver"] == "L-BFGS"
     assert "cuml" not in fitted.summary_
     assert len(fitted.summary_["notes"]) == 1
-    assert fitted.summary_["notes"][0].endswith("The linear machine is solved on the CPU, not by cuML.")
+    assert fitted.summary_["notes"][0].endswith("The linear SVM is solved on the CPU, not by cuML.")
 
 
 def refused(reason: str) -> str:
     return (
         r"^svm_cuml needs cuML and an NVIDIA GPU: pip install 'featurekit\[cuml\]'\."
-        rf" svm is the same machine on the CPU\. \(Here: {reason}\.\)$"
+        rf" svm is the same model on the CPU\. \(Here: {reason}\.\)$"
     )
 
 
@@ -238,5 +238,5 @@ def test_what_a_classifier_needs_is_listed(is_here, monkeypatch, capsys):
     rows = [line.split("\t") for line in capsys.readouterr().out.splitlines() if "\t" in line]
     listed = {name: (about, needs) for name, about, needs, _ in rows}
     needs = "cuml" if is_here else "cuml, missing: pip install 'featurekit[cuml]'"
-    assert listed["svm_cuml"] == ("the same machine, solved on a GPU by cuML", needs)
-    assert listed["svm"][1] == "nothing more"
+    assert listed["svm_cuml"] == ("like svm, but solved on a GPU by cuML", needs)
+    assert listed["svm"][1] == "no further package"

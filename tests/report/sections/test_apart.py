@@ -36,7 +36,7 @@ def test_a_run_without_evidence_is_never_called_best():
         assert text.count("untested") == 1
     text = markdown_of([*tested, better], "t", make_evidence(tested))
     assert [cells[1] for cells in rows_of(text, "Gender")] == ["a", "b"]
-    assert "| dlib_age | untested | its predictions are not here | featurekit fit --model x |" in apart_of(
+    assert "| dlib_age | untested | its predictions are missing | featurekit fit --model x |" in apart_of(
         text, "Gender"
     )
     assert "3 runs · 1 of them set apart" in text

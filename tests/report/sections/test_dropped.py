@@ -13,7 +13,9 @@ def test_what_was_dropped_stands_with_its_meaning_and_an_unknown_reason_under_it
     text = markdown_of([make_run(dataset=dataset)], "t")
     assert f"| prepare | duplicate | {REASONS['duplicate']} | 40 | 3.08 |" in text
     assert "| prepare | eaten | — | 1 | 0.08 |" in text
-    assert "| extract | truncated | the file ends before its picture does | 2 | 0.15 |" in text
+    assert (
+        "| extract | truncated | the file is incomplete: it ends before the image does | 2 | 0.15 |" in text
+    )
 
 
 def test_what_prepare_counted_is_told_once():

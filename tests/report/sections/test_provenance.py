@@ -83,7 +83,7 @@ def test_made_by_lists_what_made_the_runs_that_stand_there_and_their_members():
         parameters={"members": [member.name, "gender--gone--mlp"], "weights": "equal"},
         command="featurekit ensemble a b",
     )
-    apart = {member.name: "its predictions are not here", unused.name: "its predictions are not here"}
+    apart = {member.name: "its predictions are missing", unused.name: "its predictions are missing"}
     lines = made_by_of(markdown_of([both, member, unused], "of june", None, apart=apart))
     assert lines[2:] == [
         "featurekit fit --model svm",
