@@ -57,8 +57,8 @@ class Dataset(Manifest):
             frame: a row a face; its index is not read.
             images: column of the image files' paths.
             labels: label → column, e.g. ``{"age": "years", "gender": "sex", "beard": "beard"}``, or the
-                columns alone. "age" (years), "age_group" and "gender" are read as such, whatever the words
-                for them are; any other label is a set of classes.
+                columns alone. "age" (years), "age_group" and "gender" are recognized, whatever the words for
+                them are; any other label is a set of classes.
             subject: column of who is on the image; rows without one count as a person each. Without it,
                 nothing keeps one person's images on one side of a split.
             root: folder that the paths are relative to.
@@ -73,7 +73,7 @@ class Dataset(Manifest):
             The data set.
 
         Raises:
-            ManifestError: a column is not there or cannot be read as what it should be, or no row is usable.
+            ManifestError: a column is not there or does not hold what it should, or no row is usable.
 
         Example:
             >>> import pandas as pd, featurekit as fk

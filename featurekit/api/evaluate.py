@@ -166,7 +166,7 @@ def ensemble(
     """Average what models of a comparison said of each face, and score the mean beside them.
 
     Args:
-        results: from `fk.evaluate` or `fk.load_results`, of a data set that is at hand.
+        results: from `fk.evaluate` or `fk.load_results`, of a data set that is available.
         members: names of runs, with * for any letters, e.g. ["*--svm", "*--xgboost"]; each has to mean one
             run of a target. Targets for which one does not are left out.
         weighted: whether better members count for more, learned on the other splits' answers.
@@ -186,7 +186,7 @@ def ensemble(
 
     members = as_list(members)
     if results.data is None:
-        raise WorkspaceError("The data set of these results is not at hand, so nothing can be averaged.")
+        raise WorkspaceError("The data set of these results is not available, so nothing can be averaged.")
     call = f"fk.ensemble(results, {list(members)!r}{', weighted=True' if weighted else ''})"
     made = make_ensembles(
         results.folder, results.data, list(members), weighted=weighted, command=command or call

@@ -332,7 +332,7 @@ def predict(
         choose: which faces of an image: "all", "center", "largest" or "only".
         abstain_above: share of the answers that may be wrong, e.g. 0.05: a face that a model is not sure
             enough of gets "abstained". None to answer all.
-        sets: whether to tell which classes, or years, hold the truth for nine in ten faces like these.
+        sets: whether to add which classes, or years, contain the true value for nine in ten such faces.
         probabilities: whether to give the probability of every class, in a column each.
         device: "auto", "cpu" or "cuda"; a device that is asked for and not there is an error.
         precision: "auto" (each model's own), "fp32" or "bf16".

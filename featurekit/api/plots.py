@@ -35,7 +35,7 @@ class Plots:
 
     Args:
         runs: those that can be compared with each other.
-        evidence: what is known of them beyond their scores; None where their answers are not at hand.
+        evidence: what is known of them beyond their scores; None where their answers are not available.
         folder: of the comparison, which keeps their answers.
         apart: name of each run that is set apart → why, for a message when one of them is asked for.
     """

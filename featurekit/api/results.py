@@ -78,7 +78,7 @@ class Results:
     def evidence(self) -> Evidence | None:
         """Intervals, differences and slices, which are computed when they are first asked for.
 
-        None where the models' answers are not at hand.
+        None where the models' answers are not available.
         """
         return self._weighed.evidence
 
@@ -135,7 +135,7 @@ class Results:
             over subjects), p_value (adjusted for all pairs of the target) and is_shown.
 
         Raises:
-            WorkspaceError: the models' answers are not at hand.
+            WorkspaceError: the models' answers are not available.
         """
         return frames.differences_frame(self._ranked(target), self._known())
 
@@ -150,7 +150,7 @@ class Results:
             (adjusted for all slices), n_faces and n_subjects.
 
         Raises:
-            WorkspaceError: the models' answers are not at hand.
+            WorkspaceError: the models' answers are not available.
         """
         return frames.slices_frame(self._ranked(target), self._known())
 
@@ -200,7 +200,7 @@ class Results:
             on. Faces without a label are in none.
 
         Raises:
-            WorkspaceError: the comparison's data set or splits are not at hand.
+            WorkspaceError: the comparison's data set or splits are not available.
 
         Example:
             >>> y = X.labels("gender")                                                    # doctest: +SKIP
@@ -209,7 +209,7 @@ class Results:
         name = one_target(self.runs, target)
         path = ComparisonFolder(self.folder).folds
         if self.data is None or not path.is_file():
-            raise WorkspaceError(f"The data set, or the splits, of {self.folder} are not at hand.")
+            raise WorkspaceError(f"The data set, or the splits, of {self.folder} are not available.")
         seen = next(run for run in self.runs if run.target == name).seen(self.data)
         of = seen.target(name)
         positions = np.flatnonzero(seen.labelled(of)[X.rows])
@@ -425,7 +425,7 @@ def load_results(folder: str | Path) -> Results:
 
 
 def _data_of(folder: Path) -> Dataset | None:
-    """Return the data set that a comparison is of; None where it is not at hand."""
+    """Return the data set that a comparison is of; None where it is not available."""
     files = ComparisonFolder(folder)
     # What came from elsewhere with its outcomes, but without its splits, is not of this project's data set.
     came_from_elsewhere = files.outcomes.is_dir() and not files.folds.is_file()

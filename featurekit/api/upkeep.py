@@ -32,8 +32,8 @@ def audit(
     """Look for what makes scores better or worse than they are: leaks between splits, and wrong labels.
 
     People, images and (nearly) identical images on both sides of a split, faces too close to a training
-    face, contradicting and suspect labels, classes that are unevenly spread, and what a random split would
-    have scored. It is what `featurekit audit` does; the report shows what was found.
+    face, contradicting and suspect labels, classes that are unevenly distributed, and what a random split
+    would have scored. It is what `featurekit audit` does; the report shows what was found.
 
     Args:
         data: whose faces; None for the project's data set.

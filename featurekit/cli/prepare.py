@@ -29,7 +29,7 @@ DatasetOptions = Annotated[
 Column = Annotated[
     list[str] | None,
     typer.Option(
-        help="For table: which column of the table is read as which column of the manifest, for example"
+        help="For table: column of the manifest = column of the table that it is taken from, for example"
         " age=years; can be given several times. It is used even if the table has a column called age."
         " age= reads no age."
     ),
