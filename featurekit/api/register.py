@@ -107,7 +107,7 @@ def _add_backbone(
 def register_detector(
     name: str, *, about: str, settings: Mapping[str, Any] | None = None, version: str | None = None
 ) -> Callable[[Function], Function]:
-    """Register the decorated function as a detector: a picture in, the faces on it out.
+    """Register the decorated function as a detector: an image in, the faces on it out.
 
     Args:
         name: what the detector is called, e.g. in ``extract --detector name``.
@@ -117,9 +117,9 @@ def register_detector(
         version: of the function; see register_backbone().
 
     Returns:
-        A decorator for a function that takes the picture, uint8 of shape (height, width, 3) in the order red,
-        green, blue, and the side in pixels of the square frame in which it should look at the picture. It
-        returns a list of ``featurekit.faces.detectors.Detection``, the surest first, in pixels of the
+        A decorator for a function that takes the image, uint8 of shape (height, width, 3) in the order red,
+        green, blue, and the side in pixels of the square frame in which it should look at the image. It
+        returns a list of ``featurekit.faces.detectors.Detection``, the most confident first, in pixels of the
         picture. Where it finds nothing it is asked again with larger frames. The decorator returns the
         function unchanged.
 
@@ -131,7 +131,7 @@ def register_detector(
         >>> import featurekit as fk
         >>> import numpy as np
         >>> from featurekit.faces.detectors import Detection
-        >>> @fk.register_detector("middle", about="the middle half of the picture")
+        >>> @fk.register_detector("middle", about="the middle half of the image")
         ... def middle(pixels, size):
         ...     height, width = pixels.shape[:2]
         ...     box = np.array([width / 4, height / 4, width * 3 / 4, height * 3 / 4], np.float32)
@@ -175,7 +175,7 @@ def register_dataset(
         A decorator for a function that takes the path, and options by keyword, and returns a DataFrame with a
         row for every image. The decorator returns the function unchanged.
 
-        The DataFrame is read as `fk.Dataset.from_frame` reads one. It must have ``image_path``, relative to
+        The DataFrame is interpreted as `fk.Dataset.from_frame` does it. It must have ``image_path``, relative to
         the path's folder, and may have ``face_id``, ``subject_id``, ``age`` (years, as numbers or text, or
         an age group), ``age_group`` (e.g. "25-32"), ``gender`` ("female" and "male", "f" and "m", "woman"
         and "man", and such words in other languages), ``official_fold`` (from 0) and ``box`` ("x1 y1 x2 y2"

@@ -61,7 +61,7 @@ def names(given):
         (pd.DataFrame({"file": ["a.jpg"]}), ["a.jpg"]),
         ([], []),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_photographs_of_any_kind_are_taken_in_their_order(given, expected):
     assert names(given) == expected
