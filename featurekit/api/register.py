@@ -120,7 +120,7 @@ def register_detector(
         A decorator for a function that takes the image, uint8 of shape (height, width, 3) in the order red,
         green, blue, and the side in pixels of the square frame in which it should look at the image. It
         returns a list of ``featurekit.faces.detectors.Detection``, the most confident first, in pixels of the
-        picture. Where it finds nothing it is asked again with larger frames. The decorator returns the
+        image. Where it finds nothing it is asked again with larger frames. The decorator returns the
         function unchanged.
 
     Raises:
@@ -175,8 +175,8 @@ def register_dataset(
         A decorator for a function that takes the path, and options by keyword, and returns a DataFrame with a
         row for every image. The decorator returns the function unchanged.
 
-        The DataFrame is interpreted as `fk.Dataset.from_frame` does it. It must have ``image_path``, relative to
-        the path's folder, and may have ``face_id``, ``subject_id``, ``age`` (years, as numbers or text, or
+        The DataFrame is interpreted as `fk.Dataset.from_frame` does it. It must have ``image_path``, relative
+        to the path's folder, and may have ``face_id``, ``subject_id``, ``age`` (years, as numbers or text, or
         an age group), ``age_group`` (e.g. "25-32"), ``gender`` ("female" and "male", "f" and "m", "woman"
         and "man", and such words in other languages), ``official_fold`` (from 0) and ``box`` ("x1 y1 x2 y2"
         in pixels, or four columns ``x1``, ``y1``, ``x2``, ``y2``). Every other column is kept as a label of
