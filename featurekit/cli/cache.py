@@ -96,7 +96,7 @@ def cache_purge(
     Examples:
       featurekit cache purge --subject s0 --dry-run
       featurekit cache purge --subject s0 --subject s1
-      featurekit cache purge --image photos/s0_1.png
+      featurekit cache purge --image photos/s2_0.png
     """
     from featurekit.api.upkeep import purge
 

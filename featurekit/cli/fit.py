@@ -167,10 +167,9 @@ def fit(
 ) -> None:
     """Fit models and score them by cross-validation.
 
-    The training and the test part of a fold never share a subject. Networks that are trained end to end
-    (multitask_cnn, …) read the face images that `featurekit extract --backbone pixels` keeps. If the command
-    is stopped, the finished runs are kept. Running it again fits all runs again, but networks trained end to
-    end continue from their last complete epoch.
+    No subject is in both the training and the test part of a fold. End-to-end networks (multitask_cnn, …)
+    read the face images that `featurekit extract --backbone pixels` keeps. A stopped fit keeps its finished
+    runs; the same command fits all runs again, and end-to-end networks continue from their last full epoch.
 
     Examples:
       featurekit fit --model svm --model xgboost --target gender --target age_group

@@ -331,7 +331,7 @@ def impossible_years(years: float) -> str:
     """Return what is wrong with an age that nobody has, and what to type.
 
     >>> impossible_years(1984)
-    'is not an age from 0 to 116 but a year; write the age in years at the time of the photograph'
+    'is not an age from 0 to 116 but a year; write the age in years when the image was taken'
     >>> impossible_years(999)
     'is not an age from 0 to 116; if it means that the age is not known: -o missing=+999'
     """
@@ -347,7 +347,7 @@ def no_gender(text: str) -> str:
     """Return what is wrong with a text that is no gender, and what to type.
 
     >>> no_gender("2").partition("; ")[2]
-    'codes mean one thing here and another there: write f and m instead of them'
+    'number codes are not used in the same way everywhere, so write f and m instead'
     """
     said = f"is not {GENDER_WORDS}"
     if re.fullmatch(r"-?\d+(\.0+)?", text.strip()):
@@ -374,7 +374,8 @@ def no_age_group(text: str) -> str:
     """Return what is wrong with a text that is no age group, and what to type.
 
     >>> no_age_group("08. Dec").partition("; ")[2]
-    'a spreadsheet made a date of a group such as 4-6 or 8-12: format the column as text and write the group'
+    'a spreadsheet has turned an age group such as 4-6 or 8-12 into a date. Format the column as text and \
+write the age group again'
     """
     said = f"is not one of {AGE_GROUPS}"
     if _MADE_A_DATE.fullmatch(folded(text)):
@@ -388,7 +389,8 @@ def no_box(text: str, *, sized: bool) -> str:
     """Return what is wrong with a text that is no box, and what to type.
 
     >>> no_box("100 80 60 60", sized=False)
-    'is not x1 y1 x2 y2 in pixels with x1 < x2 and y1 < y2; for x, y, width and height: -o box=xywh'
+    'is not x1 y1 x2 y2 in pixels with x1 < x2 and y1 < y2; if the boxes are x, y, width and height, \
+use -o box=xywh'
     """
     if sized:
         return "is not x y width height in pixels with a width and a height above 0"
