@@ -333,7 +333,7 @@ def impossible_years(years: float) -> str:
     >>> impossible_years(1984)
     'is not an age from 0 to 116 but a year; write the age in years when the image was taken'
     >>> impossible_years(999)
-    'is not an age from 0 to 116; if it means that the age is not known: -o missing=+999'
+    'is not an age from 0 to 116; if it means that the age is not known, use -o missing=+999'
     """
     said = f"is not an age from 0 to {MAX_AGE}"
     if 1850 <= years <= 2100:
