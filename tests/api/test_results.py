@@ -209,17 +209,35 @@ def test_an_argument_without_effect_is_an_error_in_the_words_of_a_function(data,
         fk.embed(data, "pixels", detector="whole_image", mirror=True, project=how["project"])
 
 
-def test_the_splits_of_a_comparison_are_those_of_scikit_learn_and_skore(data, X, how):
-    """An estimator of scikit-learn's has the same scores in evaluate() and on the splits that it gives."""
-    from sklearn.linear_model import LogisticRegression
+@pytest.mark.slow
+def test_its_splits_give_the_same_scores_in_scikit_learn_and_skore(data, X, how, monkeypatch, tmp_path):
+    """Estimators have the same scores in evaluate(), in cross_val_score() and in skore, on the same splits."""
+    # Else skrub, which skore imports, makes a folder at home.
+    monkeypatch.setenv("SKB_DATA_DIRECTORY", str(tmp_path))
+    import skore
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+    from sklearn.linear_model import LogisticRegression, RidgeClassifier
     from sklearn.model_selection import cross_val_score
+    from sklearn.naive_bayes import GaussianNB
+    from sklearn.neighbors import KNeighborsClassifier
+    from xgboost import XGBClassifier
 
-    results = fk.evaluate(data, X, LogisticRegression(C=0.5), target="gender", **how)
-    splits = results.splits(X)
-    y = X.labels("gender")
-    scores = cross_val_score(LogisticRegression(C=0.5), X.vectors, y, cv=splits)
-    run = results["LogisticRegression"].run
-    assert scores.tolist() == run.scores["exact"]["folds"]
+    theirs = [
+        LogisticRegression(C=0.5),
+        RidgeClassifier(),
+        GaussianNB(),
+        KNeighborsClassifier(3),
+        LinearDiscriminantAnalysis(),
+    ]
+    results = fk.evaluate(data, X, [*theirs, XGBClassifier(n_estimators=3), "svm"], target="gender", **how)
+    assert {"svm", "XGBClassifier", "majority"} <= set(results.frame()["model"])
+    splits, y = results.splits(X), X.labels("gender")
+    for estimator in theirs:
+        scores = results[type(estimator).__name__].run.scores["exact"]["folds"]
+        assert cross_val_score(estimator, X.vectors, y, cv=splits).tolist() == scores
+    report = skore.CrossValidationReport(LogisticRegression(C=0.5), X.vectors, y, splitter=splits)
+    found = [one.metrics.accuracy(data_source="test") for one in report.reports_]
+    assert found == results["LogisticRegression"].run.scores["exact"]["folds"]
     for train, test in splits:
         assert not set(X.subjects[train]) & set(X.subjects[test])
 
