@@ -9,6 +9,7 @@ from featurekit.cli._output import print_table
 from featurekit.cli._progress import progress_bar
 from featurekit.cli._workspace import project_of_command
 from featurekit.errors import WorkspaceError
+from featurekit.text import counted
 
 if TYPE_CHECKING:
     from featurekit.embeddings.extractor import Extraction
@@ -98,8 +99,9 @@ def extract(
         _print_profile(embedded.extraction)
     if unread := embedded.extraction.unread:
         raise WorkspaceError(
-            f"{len(unread)} images were not read, for the reasons above. The vectors of the others are in the"
-            " cache. If image files have changed, run `featurekit prepare` and then this command again."
+            f"{counted(len(unread), 'image was', 'images were')} not read, for the reasons above. The"
+            " vectors of the others are in the cache. If image files have changed, run `featurekit prepare`"
+            " and then this command again."
         )
 
 

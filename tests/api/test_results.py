@@ -211,7 +211,7 @@ def test_an_argument_without_effect_is_an_error_in_the_words_of_a_function(data,
 
 @pytest.mark.slow
 def test_its_splits_give_the_same_scores_in_scikit_learn_and_skore(data, X, how, monkeypatch, tmp_path):
-    """Estimators have the same scores in evaluate(), in cross_val_score() and in skore, on the same splits."""
+    """Estimators have the same scores in evaluate(), cross_val_score() and skore, on the same splits."""
     # Else skrub, which skore imports, makes a folder at home.
     monkeypatch.setenv("SKB_DATA_DIRECTORY", str(tmp_path))
     import skore

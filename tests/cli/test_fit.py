@@ -31,7 +31,7 @@ def test_a_tuned_comparison_is_the_same_whatever_the_jobs_and_stands_beside_the_
     assert featurekit("report")[0] == 0
     report = (folder / "report.md").read_text()
     assert "(tuned)" in report
-    assert "Parameters that each fold of the tuned runs chose" in report
+    assert "Parameters chosen in each fold of the tuned runs" in report
 
 
 def test_variations_of_a_network_and_an_ensemble_stand_beside_the_rest(
@@ -51,7 +51,7 @@ def test_variations_of_a_network_and_an_ensemble_stand_beside_the_rest(
     assert "ensemble of logistic_regression and residual_attention" in output
     assert featurekit("report")[0] == 0
     [page] = [path.read_text() for path in (tmp_path / "work" / "reports").glob("*/report.md")]
-    assert "what training the networks took" in page
+    assert "training of the networks" in page
     assert "ensemble of logistic_regression" in page
     one_line(
         featurekit("ensemble", "*--logistic_regression", "*--residual*"), "matches several runs of gender"

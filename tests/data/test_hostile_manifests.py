@@ -241,7 +241,7 @@ def test_a_file_that_became_a_link_after_prepare_is_not_followed(data, tmp_path,
     (data / "good.png").symlink_to(tmp_path / "outside" / "secret.csv")
     code, _, errors = harmless("extract", "--backbone", "mean_color", "--detector", "whole_image")
     assert code == 1
-    assert "good.png was not read: leads out of the data set's folder" in errors
+    assert "good.png was not read: is outside the folder of the data set" in errors
 
 
 # ---------------------------------------------------------------- tables

@@ -148,7 +148,7 @@ def test_a_manifest_of_an_older_version_is_read_and_its_unsafe_target_refused(tm
         (tmp_path / "old.json").write_text(json.dumps(info))
         manifest = Manifest.load(tmp_path / "old.csv")
         assert manifest.target(name).classes == ("a", "b")
-        message = f"A target cannot be called '{name}'.* prepare again; it renames the column to '{safe}'"
+        message = f"A target cannot be called '{name}'.* prepare again: it renames the column to '{safe}'"
         with pytest.raises(TargetError, match=message):
             manifest.target_to_fit(name)
 
@@ -448,7 +448,7 @@ def test_a_bad_cell_is_missing_for_its_target_and_named_with_its_value(featureki
         "warning: row 5, official_fold: 'train' is not a fold number (0, 1, 2, ...)",
     ):
         assert line in errors.splitlines()
-    for line in ("cells of age that are not a valid age\t2", "cells of sex that are no gender\t1"):
+    for line in ("cells of age that are not a valid age\t2", "cells of sex that are not a valid gender\t1"):
         assert line in output.splitlines()
 
 

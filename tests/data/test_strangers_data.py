@@ -393,8 +393,10 @@ def test_photographs_that_were_moved_away_are_missed_by_extract_and_audit(featur
     assert "run `featurekit prepare` and then this command again" in errors
     code, output, errors = featurekit("audit")
     assert code == 0
-    assert f"Nothing was looked at: none of the 6 images is below {tmp_path / 'faces'} any more." in output
-    assert "Put the folder back, or run featurekit prepare on its new place." in output
+    assert (
+        f"No image was read, because none of the 6 images is below {tmp_path / 'faces'} any more." in output
+    )
+    assert "Move the folder back, or run featurekit prepare on its new location." in output
 
 
 def test_downloads_that_are_no_photographs_are_a_row_each_with_what_they_are(featurekit, folder, tmp_path):

@@ -48,7 +48,7 @@ def test_a_run_from_before_a_label_was_corrected_is_set_apart_in_the_report(feat
     assert f"gender--mean_color--logistic_regression is set apart: {why}" in errors
     assert "logistic_regression" not in output
     page = (corrected / "reports" / "table" / "report.md").read_text()
-    ranking, apart = page.split("These runs stand in no ranking")[0].rsplit("**Table", 1)
+    ranking, apart = page.split("These runs are not part of any ranking")[0].rsplit("**Table", 1)
     assert "logistic" not in ranking.split("## Gender")[1]
     assert "logistic" in apart
     assert why in apart
