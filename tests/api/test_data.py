@@ -100,7 +100,7 @@ def test_columns_in_other_letters_are_the_labels_that_they_are_called_like(peopl
         ([{"file": "a.jpg"}], {}, "The data must be a pandas DataFrame. Got list instead."),
         (None, {"labels": [0]}, "0 must be the name of a column, a text. Got int instead."),
         (None, {"subject": ["person"]}, "subject must be the name of a column, a text. Got list instead."),
-        (None, {"name": "a/b"}, "No comparison can be called 'a/b'"),
+        (None, {"name": "a/b"}, "'a/b' cannot be the name of a comparison"),
     ],
 )
 def test_what_is_no_table_or_no_column_is_one_clear_error(people, portraits, project, frame, options, said):

@@ -139,7 +139,7 @@ def test_a_model_says_what_it_is_and_has_its_card(gender):
     assert (gender.name, gender.target, gender.classes) == (GENDER, "gender", ("female", "male"))
     assert gender.features == ["mean_color:mean"]
     assert repr(gender) == f"Model('{GENDER}': gender by logistic_regression on mean_color:mean)"
-    assert gender.card.startswith(f"# {GENDER}\n\nReads **gender** (female, male)")
+    assert gender.card.startswith(f"# {GENDER}\n\nThis model predicts **gender** (female, male)")
 
 
 def test_a_model_is_saved_and_read_back(gender, photos, tmp_path):

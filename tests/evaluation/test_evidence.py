@@ -415,9 +415,9 @@ def test_years_have_a_margin_of_their_own(folder, manifest):
 
 @pytest.mark.parametrize("margin", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_margin_is_a_number_above_0(folder, manifest, margin):
-    with pytest.raises(WorkspaceError, match=r"margin is .* points. It must be a number above 0"):
+    with pytest.raises(WorkspaceError, match=r"margin must be a number above 0. Got .* points instead"):
         gather(folder, RUNS, manifest, margin_points=margin)
-    with pytest.raises(WorkspaceError, match=r"margin is .* years. It must be a number above 0"):
+    with pytest.raises(WorkspaceError, match=r"margin must be a number above 0. Got .* years instead"):
         gather(folder, RUNS, manifest, margin_years=margin)
 
 

@@ -17,7 +17,7 @@ def test_a_plan_names_what_is_wrong(world):
         plan(manifest, ledger, models=["svm"], targets=["sex"])
     with pytest.raises(WorkspaceError, match="featurekit extract --backbone dlib_age"):
         plan(manifest, ledger, models=["svm"], features=["dlib_age"])
-    with pytest.raises(WorkspaceError, match=r"off_the_shelf reads dlib_.*featurekit extract"):
+    with pytest.raises(WorkspaceError, match=r"off_the_shelf needs dlib_.*featurekit extract"):
         plan(manifest, ledger, models=["off_the_shelf"])
     manifest.table["gender"] = ""
     with pytest.raises(TargetError, match="No usable row of the manifest has a label of gender"):
@@ -52,7 +52,7 @@ def test_ethnicity_is_no_target_unless_it_is_allowed(world):
     manifest, ledger, _ = world
     manifest.table["perceived_race"] = ["x" if name in ("s0", "s1") else "y" for name in manifest.subjects]
     assert "perceived_race" not in {one.target.name for one in plan(manifest, ledger, models=["svm"])}
-    with pytest.raises(TargetError, match=r"perceived_race is called like.*--allow-ethnicity"):
+    with pytest.raises(TargetError, match=r"perceived_race is named like.*--allow-ethnicity"):
         plan(manifest, ledger, models=["svm"], targets=["gender", "perceived_race"])
     allowed = plan(manifest, ledger, models=["svm"], targets=["perceived_race"], ethnicity=True)
     assert {one.target.name for one in allowed} == {"perceived_race"}
@@ -94,5 +94,5 @@ def test_networks_to_be_trained_further_need_not_have_been_extracted(pictures):
     ]
     assert plans[0].reads == ("pixels:rgb",)
     assert plans[1].networks == ("dlib_age", "mobilenet_v2")
-    with pytest.raises(WorkspaceError, match="mean_color names none"):
+    with pytest.raises(WorkspaceError, match="mean_color names no such network"):
         plan(manifest, ledger, models=["finetuned_cnn"], features=["mean_color"])

@@ -171,12 +171,12 @@ def test_the_detector_is_found_in_a_pack_and_a_single_file_is_itself() -> None:
 
 @pytest.mark.parametrize("pack", [packed(w600k_r50=b""), packed(det_10g=b"", scrfd_500m=b""), b"PK\3\4"])
 def test_a_pack_without_one_detector_is_refused(pack: bytes) -> None:
-    with pytest.raises(WeightsError, match=r"give the file itself|cannot be unpacked"):
+    with pytest.raises(WeightsError, match=r"Give the file itself|cannot be unpacked"):
         detection_network(pack)
 
 
 def test_another_network_is_no_scrfd() -> None:
-    with pytest.raises(WeightsError, match="no SCRFD network"):
+    with pytest.raises(WeightsError, match="not an SCRFD network"):
         open_scrfd(fixed_network(), "cpu", "fp32", 1)
 
 

@@ -19,7 +19,7 @@ def test_nobody_is_learned_from_who_is_also_in_the_fold():
 
 
 def test_a_fold_that_holds_everybody_is_refused():
-    with pytest.raises(ValueError, match="Fold 0 holds every person"):
+    with pytest.raises(ValueError, match="Fold 0 contains all subjects"):
         list(rounds(np.zeros(3, int), people(3)))
 
 

@@ -20,9 +20,9 @@ def test_a_face_may_come_as_one_row():
     ("X", "message"),
     [
         (np.zeros((2, 48), np.float32), "of type uint8, not float32"),
-        (np.zeros((2, 50), np.uint8), "50 numbers are no square crop"),
-        (np.zeros((2, 4, 5, 3), np.uint8), r"shape \(4, 5, 3\) are no square crops"),
-        (np.zeros((2, 4, 4), np.uint8), r"shape \(4, 4\) are no square crops"),
+        (np.zeros((2, 50), np.uint8), "50 numbers are not a square image"),
+        (np.zeros((2, 4, 5, 3), np.uint8), r"shape \(4, 5, 3\) are not square images"),
+        (np.zeros((2, 4, 4), np.uint8), r"shape \(4, 4\) are not square images"),
     ],
 )
 def test_what_is_no_square_crop_of_bytes_is_refused(X, message):
