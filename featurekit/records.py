@@ -8,6 +8,7 @@ Pydantic does the reading. It is imported when the first record is read, because
 `import featurekit` must not wait for it.
 """
 
+import errno
 import json
 import math
 import re
@@ -141,11 +142,14 @@ def read_record(path: Path, kind: type[T]) -> T:
     """Return the record that a file holds.
 
     Raises:
-        ValueError: it cannot be read, or holds something else.
+        ValueError: it is no plain file, is too large, or holds something else.
+        OSError: the disk refuses it, which says nothing of what it holds.
     """
     try:
         return record(kind, parsed(read_plain(path, _MAX_BYTES)))
     except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EFBIG):
+            raise
         raise ValueError(error.strerror or str(error)) from error
 
 

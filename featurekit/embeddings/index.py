@@ -8,6 +8,7 @@ from pathlib import Path
 from featurekit.cache.keys import recipe_key
 from featurekit.embeddings.extractor import Extraction
 from featurekit.embeddings.recipe import Recipe
+from featurekit.errors import WorkspaceError
 from featurekit.faces.settings import FaceSettings
 from featurekit.files import write_text
 from featurekit.records import read_record
@@ -33,10 +34,20 @@ class Ledger:
 
     @classmethod
     def load(cls, path: Path) -> "Ledger | None":
-        """Read what save() wrote; None where nothing has been extracted."""
+        """Read what save() wrote; None where nothing has been extracted.
+
+        Raises:
+            WorkspaceError: the file is damaged.
+        """
         if not path.is_file():
             return None
-        return read_record(path, cls)
+        try:
+            return read_record(path, cls)
+        except ValueError as error:
+            raise WorkspaceError(
+                f"{path} is damaged, or was not written by featurekit ({error}). Delete it, and run"
+                " featurekit extract again: what is in the cache is not computed again."
+            ) from error
 
     def save(self, path: Path) -> None:
         """Write it as JSON, whole."""

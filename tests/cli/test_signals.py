@@ -81,5 +81,5 @@ def test_a_training_that_is_told_to_stop_ends_at_once_and_keeps_its_last_epoch(
     assert process.returncode == 130, errors
     assert time.monotonic() - began < 20
     assert "Traceback" not in errors
-    assert "go on from their last whole epoch" in errors.splitlines()[-1]
+    assert "continue from their last" in errors.splitlines()[-1]
     assert list(training.glob("*.safetensors"))

@@ -7,6 +7,7 @@ import pytest
 from featurekit.embeddings.extractor import extract
 from featurekit.embeddings.index import Ledger, enter
 from featurekit.embeddings.recipe import make_recipes
+from featurekit.errors import WorkspaceError
 
 
 def test_the_ledger_adds_up_what_a_network_cost_and_forgets_other_settings(
@@ -36,3 +37,12 @@ def test_the_ledger_counts_only_what_the_present_vectors_cost(manifest, recipes,
     # It found no face: all its time was for the network's sake, none for everybody's.
     assert ledger.costs["mean_color"]["seconds"] == pytest.approx(second.seconds)
     assert ledger.costs["shared"] == shared
+
+
+def test_a_damaged_index_is_one_line_that_says_what_to_do(tmp_path):
+    path = tmp_path / "extracted.json"
+    path.write_text('{"settings": 3}')
+    with pytest.raises(
+        WorkspaceError, match=r"is damaged, or was not written by featurekit .* extract again"
+    ):
+        Ledger.load(path)

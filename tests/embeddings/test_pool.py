@@ -92,7 +92,7 @@ def test_where_every_picture_kills_its_helper_it_is_not_the_pictures_fault(
     monkeypatch.setattr(pool, "Helper", Fragile)
     monkeypatch.setattr(Fragile, "deadly", tuple(range(24)))
     monkeypatch.setattr(pool, "_MOST_DEATHS", 2)
-    with pytest.raises(EngineError, match=r"ended the process that read them.*SIGKILL.*--threads 1"):
+    with pytest.raises(EngineError, match=r"crashed the process that read them.*SIGKILL.*--threads 1"):
         extract(manifest, recipes, settings, Store(tmp_path / "cache"), threads=2)
 
 
