@@ -118,6 +118,7 @@ def test_a_frame_without_rows_and_a_folder_that_is_not_there_are_errors(people, 
         )
 
 
+@pytest.mark.slow
 def test_a_data_set_of_a_known_layout_has_its_options(tmp_path, project):
     data = fk.load_dataset(
         "synthetic", tmp_path / "drawn", project=project, progress=False, n_subjects=16, n_pictures=1

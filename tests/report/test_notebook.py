@@ -173,6 +173,7 @@ THEMES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theme", THEMES)
 def test_every_text_can_be_read_in_every_theme(browser, runs, manifest, theme):
     """Letters stand out from what is behind them by 4.5 to 1 (WCAG AA), and the page around is unchanged."""
