@@ -351,4 +351,4 @@ def _cell(cell: Cell, column: Column, element: str) -> Markup:
         inner += Markup('<span class="fk-tag">{}</span>').format(_safe(cell.tag))
     scope = Markup(' scope="row"') if element == "th" else ""
     css = _css(column, *(["fk-strong"] if cell.is_strong else []))
-    return Markup("<{0}{1}{2}>{3}</{0}>").format(Markup(element), scope, css, inner)
+    return Markup("<{0}{1}{2}>{3}</{0}>").format(element, scope, css, inner)
