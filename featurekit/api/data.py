@@ -59,26 +59,23 @@ class Dataset(Manifest):
             labels: label → column, e.g. ``{"age": "years", "gender": "sex", "beard": "beard"}``, or the
                 columns alone. "age" (years), "age_group" and "gender" are recognized, whatever the words for
                 them are; any other label is a set of classes.
-            subject: column of who is on the image; rows without one count as a person each. Without it,
-                nothing keeps one person's images on one side of a split.
+            subject: column of who is on the image. A row without one counts as a subject of its own, so that
+                nothing keeps a person's images on one side of a split.
             root: folder that the paths are relative to.
             name: what the data set, and its comparison, are called.
             fold: column of the data set's own folds, numbered from 0.
             box: column of the face's box as "x1 y1 x2 y2" in pixels, or the four columns.
             missing: words that mean "not known"; see `fk.load_dataset`.
             project: where it is saved; None for the current folder's.
-            progress: whether to show a bar; or a function of (files read, files to read).
-
-        Returns:
-            The data set.
+            progress: whether to show a bar, or a function of (files read, files to read).
 
         Raises:
             ManifestError: a column is not there or does not hold what it should, or no row is usable.
 
         Example:
             >>> import pandas as pd, featurekit as fk
-            >>> people = pd.DataFrame({"file": ["anna.jpg"], "years": [31], "who": ["anna"]})
-            >>> fk.Dataset.from_frame(people, images="file", labels={"age": "years"}, subject="who")
+            >>> people = pd.DataFrame({"file": ["anna.jpg"], "years": [31]})
+            >>> fk.Dataset.from_frame(people, images="file", labels={"age": "years"})
             Traceback (most recent call last):
             featurekit.errors.ManifestError: None of the 1 rows of the DataFrame can be used. ...
         """
@@ -89,18 +86,9 @@ class Dataset(Manifest):
         place.folder.report(name)  # refuses a name that its comparison could not have
         columns, own = _columns(frame, images, labels or (), subject, fold, box)
         named = frame.rename(columns={column: label for label, column in own.items()})
-        index = FileIndex(place.folder.file_index)
-        with index as files, shown(progress, "reading", "files") as told:
-            found = prepare_frame(
-                named,
-                name=name,
-                columns=columns,
-                labels=list(own),
-                root=Path(root),
-                missing=missing,
-                content_of=files.content_of,
-                progress=told,
-            )
+        with FileIndex(place.folder.file_index) as files, shown(progress, "reading", "files") as told:
+            how: Any = {"missing": missing, "content_of": files.content_of, "progress": told}
+            found = prepare_frame(named, name=name, columns=columns, labels=list(own), root=Path(root), **how)
         return _saved(cls(found.table, found.root, found.info), place)
 
     def describe(self) -> pd.DataFrame:

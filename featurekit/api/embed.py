@@ -48,6 +48,13 @@ class Embeddings:
     def _read(self) -> Vectors:
         return load_embeddings(self.data, self.recipes, self.ledger.settings, self.store)
 
+    @cached_property
+    def _statuses(self) -> NDArray[np.uint8]:
+        """Number of every row's status in STATUSES; nothing but this says which faces there are."""
+        settings = self.ledger.settings
+        faces = self.store.shelf("faces", settings.recipe())
+        return row_statuses(self.data, row_keys(self.data, settings), faces)
+
     @property
     def recipes(self) -> list[Recipe]:
         """Everything that decides the numbers of each part."""
@@ -74,24 +81,23 @@ class Embeddings:
     @property
     def rows(self) -> NDArray[np.intp]:
         """Row number in the data set of each vector, increasing, shape (n_faces,)."""
-        return self._read.rows
+        return np.flatnonzero(self._statuses == STATUSES.index("ok"))
 
     @property
     def face_ids(self) -> NDArray[np.str_]:
         """Name of each vector's face, shape (n_faces,)."""
-        return self._read.face_ids
+        return self.data.table["face_id"].to_numpy(dtype=str)[self.rows]
 
     @property
     def blocks(self) -> tuple[int, ...]:
         """Length of each network's part of a vector; their sum is dim."""
-        return self._read.blocks
+        named = [split_feature(feature) for feature in self.features]
+        return tuple(backbone.layers[layer] for backbone, layer in named)
 
     @property
     def statuses(self) -> "pd.Series[str]":
         """What became of every row of the data set: "ok", or why it has no vector; indexed by face_id."""
-        keys = row_keys(self.data, self.ledger.settings)
-        found = row_statuses(self.data, keys, self.store.shelf("faces", self.ledger.settings.recipe()))
-        names = np.array(STATUSES, dtype=object)[found]
+        names = np.array(STATUSES, dtype=object)[self._statuses]
         return pd.Series(names, index=pd.Index(self.data.table["face_id"], name="face_id"), name="status")
 
     def labels(self, target: str) -> "pd.Series[Any]":
@@ -127,7 +133,7 @@ class Embeddings:
         return len(self.rows)
 
     def __repr__(self) -> str:
-        n, dim = self.vectors.shape
+        n, dim = len(self), sum(self.blocks)
         return f"Embeddings({self.name!r}: {n:,} of {len(self.data):,} faces found, {dim:,} numbers each)"
 
     def _repr_html_(self) -> str:

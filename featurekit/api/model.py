@@ -12,7 +12,7 @@ from featurekit.api.telling import LOG, Shown, shown
 from featurekit.errors import ModelError, UnknownNameError, WorkspaceError
 from featurekit.evaluation.unused_options import unused_of_predict
 from featurekit.faces.photographs import Photograph, Photographs
-from featurekit.inference.inputs import is_model, models_in, photographs_in
+from featurekit.inference.inputs import check_is_one, is_model, photographs_in
 from featurekit.inference.model import TrainedModel
 from featurekit.inference.predict import read_each
 from featurekit.inference.table import readings_table
@@ -297,12 +297,7 @@ def load_model(path: str | Path, *, project: Project | str | Path | None = None)
         >>> fk.load_model("models/gender--dlib_age--svm").predict("photo.jpg")    # doctest: +SKIP
     """
     folder = project_of(project).folder.model(Path(path))
-    if inside := models_in(folder):
-        names = ", ".join(one.name for one in inside)
-        raise WorkspaceError(
-            f"{folder} is not a model but a folder of {len(inside)} ({names}). Name one of them:"
-            f" fk.load_model('{inside[0]}')"
-        )
+    check_is_one(folder, "fk.load_model('{}')")
     return Model(TrainedModel.load(folder))
 
 

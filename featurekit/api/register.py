@@ -260,14 +260,8 @@ def register_estimator(
         ...     return Ridge(alpha=0.1) if target.is_regression else LogisticRegression(C=10)
     """
     if estimator is None:
-        return lambda given: register_estimator(
-            name,
-            given,
-            about=about,
-            grid=grid,
-            reads_target=reads_target,
-            trusted_types=trusted_types,
-        )
+        how: Any = {"about": about, "grid": grid, "reads_target": reads_target}
+        return lambda given: register_estimator(name, given, trusted_types=trusted_types, **how)
     from featurekit.estimators import CLASSIFIERS
 
     if inspect.isfunction(estimator) and not about.strip():

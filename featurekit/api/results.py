@@ -72,7 +72,8 @@ class Results:
     @property
     def _are_all(self) -> bool:
         """Whether these are all runs of the comparison."""
-        return len(self.runs) == len(ComparisonFolder(self.folder).all_runs())
+        files = ComparisonFolder(self.folder).all_runs()
+        return {run.name for run in self.runs} == {path.stem for path in files}
 
     @property
     def evidence(self) -> Evidence | None:
@@ -274,12 +275,13 @@ class Results:
                 self.data,
                 margin_points=margin_points,
                 margin_years=margin_years,
+                known=self.evidence,
                 keep=page is None,
                 progress=told,
             )
         for text in weighed.warnings():
             warn(text)
-        self.__dict__["_weighed"] = weighed
+        self._weighed = weighed
         store = Store(ComparisonFolder(self.folder).project.cache)
         return write(weighed, store, faces=faces, page=page).page
 

@@ -57,15 +57,10 @@ def load_models(folders: Sequence[Path]) -> "list[TrainedModel]":
 
 def load_model(folder: Path, command: str) -> "TrainedModel":
     """Load a model, or say what to type for a folder that holds several; command: with {} for the model."""
-    from featurekit.inference.inputs import models_in
+    from featurekit.inference.inputs import check_is_one
     from featurekit.inference.model import TrainedModel
 
-    if inside := models_in(folder):
-        names = ", ".join(one.name for one in inside)
-        raise WorkspaceError(
-            f"{folder} is not a model, but a folder of {len(inside)} models ({names}). Give one of them:"
-            f" {command.format(inside[0])}"
-        )
+    check_is_one(folder, command)
     return TrainedModel.load(folder)
 
 

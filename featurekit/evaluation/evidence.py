@@ -138,6 +138,7 @@ def gather(
     margin_years: float = MARGIN_YEARS,
     seed: int = 0,
     any_margin: bool = False,
+    known: Evidence | None = None,
     keep: bool = True,
     progress: Progress | None = None,
 ) -> Evidence | None:
@@ -151,6 +152,7 @@ def gather(
         margin_years: years that it may lose.
         seed: of the random number generator.
         any_margin: whether evidence with other margins that was kept will do.
+        known: evidence that somebody has found before; None to look only for what was kept in the folder.
         keep: whether evidence that is found anew is kept in the folder.
         progress: told how far it is.
 
@@ -168,11 +170,11 @@ def gather(
     if not outcomes.tables:
         return None
     hashes = _hashes_of(outcomes)
-    kept = Evidence.load(folder)
-    if kept and kept.of == hashes and kept.seed == seed:
-        same = (np.isclose(one.margin, margins[one.score]) for one in kept.targets.values())
-        if any_margin or all(same):
-            return kept
+    for kept in (known, Evidence.load(folder)):
+        if kept and kept.of == hashes and kept.seed == seed:
+            same = (np.isclose(one.margin, margins[one.score]) for one in kept.targets.values())
+            if any_margin or all(same):
+                return kept
     runs = [run for run in runs if run.name in outcomes.tables]
     targets = _of_targets(outcomes, runs, margins, seed, progress)
     found = Evidence(of=hashes, seed=seed, targets=targets)

@@ -99,6 +99,21 @@ def models_in(folder: Path) -> list[Path]:
     return sorted(one for one in folder.iterdir() if is_model(one))
 
 
+def check_is_one(folder: Path, example: str) -> None:
+    """Raise WorkspaceError for a folder that holds models and is none itself.
+
+    Args:
+        folder: that was named as a model.
+        example: what to write for one of them, with {} for it.
+    """
+    if inside := models_in(folder):
+        names = ", ".join(one.name for one in inside)
+        raise WorkspaceError(
+            f"{folder} is not a model, but a folder of {len(inside)} models ({names}). Give one of them:"
+            f" {example.format(inside[0])}"
+        )
+
+
 def as_options(models: Sequence[Path]) -> str:
     """Return what to type for these models.
 

@@ -102,6 +102,7 @@ def weigh(
     margin_points: float | None = None,
     margin_years: float | None = None,
     any_margin: bool = False,
+    known: Evidence | None = None,
     keep: bool = True,
     progress: Progress | None = None,
 ) -> Weighed:
@@ -115,6 +116,7 @@ def weigh(
             MARGIN_POINTS.
         margin_years: years that it may lose; None for MARGIN_YEARS.
         any_margin: whether evidence with other margins that was kept will do.
+        known: evidence on these runs that was found before.
         keep: whether evidence that is found anew is kept in the folder.
         progress: told how far it is.
 
@@ -130,6 +132,7 @@ def weigh(
         margin_points=MARGIN_POINTS if margin_points is None else margin_points,
         margin_years=MARGIN_YEARS if margin_years is None else margin_years,
         any_margin=any_margin,
+        known=known,
         keep=keep,
         progress=progress,
     )

@@ -10,7 +10,6 @@ from PIL import Image
 
 import featurekit as fk
 from featurekit.cache.store import Store
-from featurekit.data.prepare import prepare
 from featurekit.embeddings.extractor import extract
 from featurekit.embeddings.index import enter
 from featurekit.embeddings.recipe import make_recipes
@@ -19,6 +18,7 @@ from featurekit.evaluation.comparison import Comparison
 from featurekit.evaluation.planning import plan
 from featurekit.faces.settings import default_settings
 from featurekit.inference.output import write_readings
+from tests.inference.made_up import people
 
 GENDER, AGE = "gender--mean_color--logistic_regression", "age--mean_color--logistic_regression"
 QUIET = {"progress": False, "n_jobs": 1}
@@ -28,16 +28,7 @@ QUIET = {"progress": False, "n_jobs": 1}
 def saved(tmp_path_factory):
     """A project with a model of gender and one of age, fitted once: women are reddish, men bluish."""
     root = tmp_path_factory.mktemp("fitted")
-    rng = np.random.default_rng(0)
-    lines = ["file,person,years,sex"]
-    for number in range(120):
-        is_woman = number % 2
-        pixels = np.clip([150, 90, 60][:: 1 if is_woman else -1] + rng.normal(0, 25, (48, 40, 3)), 0, 255)
-        Image.fromarray(pixels.astype(np.uint8)).save(root / f"{number}.png")
-        lines.append(f"{number}.png,s{number},{(28, 5)[number % 4 // 2]},{('male', 'female')[is_woman]}")
-    (root / "people.csv").write_text("\n".join(lines) + "\n")
-    columns = {"image_path": "file", "subject_id": "person", "age": "years", "gender": "sex"}
-    manifest = prepare("table", root / "people.csv", root=root, columns=columns)
+    manifest = people(root, 120, 1)
     how, store = default_settings("whole_image"), Store(root / "cache")
     ledger = enter(None, extract(manifest, make_recipes(["mean_color"], how), how, store), how, {})
     comparison = Comparison.open(root / "report", manifest, n_folds=4)
@@ -253,7 +244,7 @@ def test_what_is_no_model_is_one_error(gender, saved, photos, tmp_path):
         fk.predict(photos[0], [], **QUIET)
     with pytest.raises(ModelError, match="is given twice"):
         fk.predict(photos[0], [gender, saved / "models" / GENDER], **QUIET)
-    with pytest.raises(WorkspaceError, match=r"is not a model but a folder of 2 .*fk\.load_model\('"):
+    with pytest.raises(WorkspaceError, match=r"is not a model, but a folder of 2 models .*fk\.load_model\('"):
         fk.load_model(saved / "models")
     with pytest.raises(WorkspaceError, match=r"^There is no model gender"):
         fk.load_model("gender", project=tmp_path)

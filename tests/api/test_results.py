@@ -367,3 +367,20 @@ def _arrays(path: Path) -> list[int]:
 def _without_times(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a frame without what another run of the same work may have different."""
     return frame.drop(columns=[name for name in frame if name.startswith("seconds")] + ["bytes"])
+
+
+def test_what_embeddings_are_is_said_without_reading_a_vector(X, monkeypatch):
+    """Half a million vectors are gigabytes, and a notebook shows the object at the end of a cell."""
+    monkeypatch.setattr("featurekit.api.embed.load_embeddings", None)
+    assert repr(X) == "Embeddings('mean_color': 24 of 24 faces found, 3 numbers each)"
+    assert "24 faces found" in X._repr_html_()
+    assert len(X.labels("gender")) == len(X.subjects) == 24
+
+
+def test_a_report_computes_nothing_that_the_results_know(data, X, how, tmp_path, monkeypatch):
+    """Results of a part of a comparison are not kept in its folder, and are weighed once all the same."""
+    fk.evaluate(data, X, "svm", target="gender", **how)
+    part = fk.evaluate(data, X, "logistic_regression", target="gender", **how)
+    part.frame()
+    monkeypatch.setattr("featurekit.evaluation.evidence._of_targets", None)
+    assert part.report(tmp_path / "part.html").is_file()

@@ -38,6 +38,7 @@ from featurekit.inference.output import Collected
 from featurekit.inference.predict import BATCH, read_photographs
 from featurekit.inference.table import legend, readings_table
 from featurekit.text import name_as_it_was, readable_name
+from tests.inference.made_up import people
 
 ROOT = Path(__file__).parents[2]
 NAMES_OF_MODELS = (
@@ -51,16 +52,7 @@ NAMES_OF_MODELS = (
 def saved(tmp_path_factory):
     """A folder of models, fitted once for all tests: women are reddish, men bluish."""
     root = tmp_path_factory.mktemp("fitted")
-    rng = np.random.default_rng(0)
-    lines = ["file,person,years,sex"]
-    for number in range(24):
-        is_woman = number % 2
-        pixels = np.clip([150, 90, 60][:: 1 if is_woman else -1] + rng.normal(0, 25, (48, 40, 3)), 0, 255)
-        Image.fromarray(pixels.astype(np.uint8)).save(root / f"{number}.png")
-        lines.append(f"{number}.png,s{number // 3},{(28, 5)[number % 4 // 2]},{('male', 'female')[is_woman]}")
-    (root / "people.csv").write_text("\n".join(lines) + "\n")
-    columns = {"image_path": "file", "subject_id": "person", "age": "years", "gender": "sex"}
-    manifest = prepare("table", root / "people.csv", root=root, columns=columns)
+    manifest = people(root, 24, 3)
     how, store = default_settings("whole_image"), Store(root / "cache")
     recipes = make_recipes(["mean_color"], how, device="cpu")
     ledger = enter(None, extract(manifest, recipes, how, store), how, {})

@@ -81,7 +81,7 @@ def legend_below(ax: "Axes", *, points: float = 42, columns: int = 3, **options:
 
     Args:
         ax: what is drawn in; nothing is done where it has nothing with a label.
-        points: how far below, to leave room for the ticks and the label of the axis.
+        points: distance from the axes, so that the ticks and the axis label fit in between.
         columns: of the legend.
         **options: of the legend.
     """
