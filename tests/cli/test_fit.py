@@ -10,6 +10,7 @@ from featurekit.cli.fit import _saying_what_is_kept
 FIT = ("fit", "--model", "logistic_regression", "--target", "gender", "--folds", "4")
 
 
+@pytest.mark.slow
 def test_a_tuned_comparison_is_the_same_whatever_the_jobs_and_stands_beside_the_untuned(
     featurekit, extracted, tmp_path
 ):
@@ -34,6 +35,7 @@ def test_a_tuned_comparison_is_the_same_whatever_the_jobs_and_stands_beside_the_
     assert "Parameters chosen in each fold of the tuned runs" in report
 
 
+@pytest.mark.slow
 def test_variations_of_a_network_and_an_ensemble_stand_beside_the_rest(
     featurekit, one_line, prepared, tmp_path
 ):
