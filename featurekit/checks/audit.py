@@ -1,16 +1,15 @@
-"""What is wrong with a data set and its folds, before any score is believed.
+"""Look for what is wrong with a data set and its folds, before any score is believed.
 
-A score is too good where a face is tested that was learned from: the same person,
-the same photograph, the same file under another name. It is too bad where labels
-are wrong. Both are found here from what is at hand: the manifest, the folds, the
-pictures, one set of vectors and the predictions of the runs.
+A score is too good if the training data contain what is tested: the same subject, the
+same image, the same file under another name. It is too bad if labels are wrong. The
+checks look for both in the manifest, the folds, the images, one set of vectors and the
+predictions of the runs.
 """
 
-import csv
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from io import StringIO
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,7 +18,7 @@ import pandas as pd
 
 from featurekit.cache.store import Store
 from featurekit.checks.base import CHECKS, Check, Given, feature_name
-from featurekit.data.manifest import Manifest
+from featurekit.data.manifest import Manifest, csv_of
 from featurekit.data.splits import FoldSet
 from featurekit.embeddings.index import Ledger
 from featurekit.embeddings.vectors import Vectors, load_embeddings
@@ -33,7 +32,7 @@ from featurekit.progress import Progress
 from featurekit.project import ComparisonFolder
 from featurekit.records import read_facts, write_facts
 from featurekit.registry import BUILTIN
-from featurekit.text import described, no_formula
+from featurekit.text import described
 
 VERSION = 1
 
@@ -45,11 +44,11 @@ class Audit:
     """All findings on one comparison.
 
     Attributes:
-        findings: one a check, always in the same order.
-        folds: sha256 of the folds that were looked at, "" for none.
-        features: what the vectors were, "" for none.
-        runs: names of the runs whose predictions were looked at.
-        seed: what chance came from.
+        findings: one for each check, always in the same order.
+        folds: sha256 of the folds that were checked, "" for none.
+        features: name of the vectors, "" for none.
+        runs: names of the runs whose predictions were checked.
+        seed: of the random number generator.
     """
 
     findings: tuple[Finding, ...]
@@ -75,16 +74,14 @@ class Audit:
         for one in facts["findings"]:
             del one["rows"]
         write_facts(ComparisonFolder(folder).audit, VERSION, facts)
-        table = StringIO()
-        writer = csv.writer(table, lineterminator="\n")
-        writer.writerow(("finding", "face_id"))
-        for one in self.findings:
-            writer.writerows((one.name, no_formula(face_id)) for face_id in one.rows)
-        write_text(ComparisonFolder(folder).audit_rows, table.getvalue())
+        rows = [(one.name, face_id) for one in self.findings for face_id in one.rows]
+        write_text(
+            ComparisonFolder(folder).audit_rows, csv_of(pd.DataFrame(rows, columns=["finding", "face_id"]))
+        )
 
     @classmethod
     def load(cls, folder: Path) -> "Audit | None":
-        """Return what save() wrote, without rows; None where nothing was, or by another version.
+        """Return the saved audit, without rows; None if there is none, or if another version wrote it.
 
         Raises:
             WorkspaceError: the file is no audit.
@@ -103,18 +100,18 @@ def audit(
     threads: int = 0,
     progress: Progress | None = None,
 ) -> Audit:
-    """Look for what makes scores of a data set better or worse than they are.
+    """Look for what makes the scores on a data set better or worse than they should be.
 
     Args:
-        manifest: whose faces.
-        folds: who is tested when; None where no folds have been dealt.
-        embeddings: vectors that tell faces apart; those of a face-recognition network do it best. None where
+        manifest: the faces.
+        folds: which subjects are tested in which fold; None if no folds have been made.
+        embeddings: vectors that tell faces apart; those of a face-recognition network do it best. None if
             nothing has been extracted.
-        predictions: name of each run → what it said of every tested face, as a comparison keeps it.
-        pictures: whether the pictures are read, to find near duplicates.
+        predictions: name of each run → its predictions for every tested face, as a comparison keeps them.
+        pictures: whether the images are read, to find near duplicates.
         seed: of the random number generator.
-        threads: how many read pictures; 0 for one a core. Findings do not depend on it.
-        progress: told how far a slow check is.
+        threads: number of threads that read images; 0 for one per core. Findings do not depend on it.
+        progress: is told how far a slow check is.
 
     Returns:
         One finding of each of CHECKS, in their order.
@@ -150,7 +147,7 @@ def audit(
 
 
 def _found(check: Check, given: Given) -> Finding:
-    """Return what a check finds; of one that is not featurekit's own, also that it failed."""
+    """Return the finding of a check. If a check of a plug-in fails, the finding says so."""
     if CHECKS.package_of(check.name) == BUILTIN:
         return check.look(given)
     try:
@@ -180,54 +177,51 @@ def _found(check: Check, given: Given) -> Finding:
 
 
 def in_order() -> list[Check]:
-    """Return every check that there is, in the order in which their findings stand."""
+    """Return all checks in the order of their findings."""
     return sorted(CHECKS, key=lambda check: (check.order, check.name))
 
 
 def vectors_for(
     manifest: Manifest, ledger: Ledger | None, store: Store, features: str | None = None
 ) -> Vectors | None:
-    """Return the vectors to look for close faces in.
+    """Return the vectors in which close faces are searched.
 
     Args:
-        manifest: whose faces.
+        manifest: the faces.
         ledger: what has been extracted; None for nothing.
         store: where the vectors are.
         features: "backbone[:layer]", joined by "+"; None for those of a network that is declared to tell
-            people apart (Backbone.recognizes) where there are any, else the first that were extracted.
+            subjects apart (Backbone.recognizes) if there are any, else the first that were extracted.
 
     Returns:
-        None where nothing was asked for and nothing fitting is there.
+        The vectors; None if no features are given and none that can tell faces apart have been extracted.
 
     Raises:
         UnknownNameError: no such backbone or layer.
-        WorkspaceError: features that were asked for have not been extracted.
+        WorkspaceError: the given features have not been extracted.
     """
+    recipes = ledger.recipes if ledger else {}
     if features is not None:
-        parts = [split_feature(part) for part in features.split("+")]
-        names = [f"{backbone.name}:{layer}" for backbone, layer in parts]
-        for name in names:
-            if ledger is None or name not in ledger.recipes:
-                raise WorkspaceError(
-                    f"{name} has not been extracted. Next: featurekit extract --backbone {name}"
-                )
-        assert ledger is not None
-        return load_embeddings(manifest, [ledger.recipes[name] for name in names], ledger.settings, store)
-    for name in sorted(here(ledger.recipes if ledger else ()), key=_recognizes_at):
+        names = [f"{backbone.name}:{layer}" for backbone, layer in map(split_feature, features.split("+"))]
+        absent = next((name for name in names if name not in recipes), None)
+        if ledger is None or absent:
+            raise WorkspaceError(
+                f"{absent} has not been extracted. Next: featurekit extract --backbone {absent}"
+            )
+        return load_embeddings(manifest, [recipes[name] for name in names], ledger.settings, store)
+    for name in sorted(here(recipes), key=_recognizes_at):
         backbone, layer = split_feature(name)
-        # A head says what it read; two faces with one answer are not one person. Pixels are no vector.
-        if layer in backbone.heads or backbone.is_picture:
+        # A head's output is a prediction, which different subjects share. Pixels do not tell subjects apart.
+        if ledger is None or layer in backbone.heads or backbone.is_picture:
             continue
-        assert ledger is not None
-        try:
-            return load_embeddings(manifest, [ledger.recipes[name]], ledger.settings, store)
-        except WorkspaceError:
-            continue  # half extracted; another may be whole
+        # A network whose extraction was stopped has too few vectors; another one may have all of them.
+        with suppress(WorkspaceError):
+            return load_embeddings(manifest, [recipes[name]], ledger.settings, store)
     return None
 
 
 def _recognizes_at(name: str) -> int:
-    """Return the place of a layer among those that tell people apart, best first; others come last."""
+    """Return the rank of a layer among those that tell subjects apart, best first; others come last."""
     backbone, layer = split_feature(name)
-    places = backbone.recognizes
-    return places.index(layer) if layer in places else len(backbone.layers) + 1
+    ranked = backbone.recognizes
+    return ranked.index(layer) if layer in ranked else len(backbone.layers) + 1

@@ -1,11 +1,11 @@
 """What a check is, what it is given, and what it finds.
 
 A check is one file here. It registers itself when it is imported, and is then part of
-every audit: nothing else is edited. It says how many, out of how many, how bad that is
-and what to do; where it lacks something, it says what to run first.
+every audit: nothing else is edited. Its finding says how many cases there are, out of how
+many, how bad that is and what to do. If something is missing, it says what to run first.
 
-The thresholds of the checks were set by looking at what they find among the face chips
-of UTKFace; each says so where it stands.
+The thresholds of the checks were set by looking at what they find in the face crops
+of UTKFace. A comment beside each threshold says so.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +24,7 @@ from featurekit.progress import Progress
 from featurekit.registry import Registry
 
 NO_FOLDS = "Next: featurekit fit, which makes folds."
-AT_ONCE = 20_000_000  # numbers of one piece of a large product
+AT_ONCE = 20_000_000  # numbers in one piece of a large product
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,14 +32,14 @@ class Given:
     """What every check is given.
 
     Attributes:
-        manifest: whose faces.
-        folds: who is tested when; None where no folds have been dealt.
-        embeddings: vectors that tell faces apart; None where nothing has been extracted.
-        predictions: name of each run → what it said of every tested face.
-        pictures: whether the pictures may be read.
+        manifest: the faces.
+        folds: which subjects are tested in which fold; None if no folds have been made.
+        embeddings: vectors that tell faces apart; None if nothing has been extracted.
+        predictions: name of each run → its predictions for every tested face.
+        pictures: whether the images may be read.
         seed: of the random number generator.
-        threads: how many read pictures.
-        progress: told how far a slow check is.
+        threads: number of threads that read images.
+        progress: is told how far a slow check is.
         face_ids: of every row.
         numbers: fold in which each usable row is tested, -1 for all others and without folds.
     """
@@ -60,18 +60,18 @@ class Given:
         return tuple(map(str, self.face_ids[rows]))
 
     def ids_by(self, keys: NDArray[np.str_], which: NDArray[np.bool_]) -> tuple[str, ...]:
-        """Return the face_id of the rows of a mask, those with one key behind each other."""
+        """Return the face_id of the rows of a mask; rows with the same key follow each other."""
         rows = np.flatnonzero(which)
         return self.ids(rows[np.argsort(keys[rows], kind="stable")])
 
     def column(self, name: str) -> NDArray[np.str_]:
-        """Return a column of the manifest as text, "" for what is not known."""
+        """Return a column of the manifest as text, "" for missing values."""
         values = self.manifest.table[name]
         text = values.where(values.notna(), "").astype(str).to_numpy(dtype=str)
         return np.where(text == "nan", "", text)
 
     def across(self, keys: NDArray[np.str_]) -> NDArray[np.bool_]:
-        """Return whether what each row is of is tested in more than one fold; "" is nothing."""
+        """Return which rows have a key that is tested in more than one fold; the key "" is ignored."""
         inside = (self.numbers >= 0) & (keys != "")
         found = np.zeros(len(keys), bool)
         if inside.any():
@@ -82,14 +82,14 @@ class Given:
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that makes scores better or worse than they are.
+    """A check for one thing that makes scores better or worse than they should be.
 
     Attributes:
-        name: its code, which its finding has too; the same in every version.
+        name: its code, which is also that of its finding; the same in every version.
         title: what it looks for, in a few words.
-        severity: the gravest that its finding can be.
-        order: where its finding stands among the others, the lowest first.
-        look: what looks for it.
+        severity: the most severe one that its finding can have.
+        order: position of its finding among the others, the lowest first.
+        look: the function that makes the finding.
     """
 
     name: str
@@ -103,15 +103,15 @@ CHECKS: Registry[Check] = Registry("check", "featurekit.checks", Check, "feature
 
 
 def lacking(name: str, what: str, advice: str) -> Finding:
-    """Return the finding of a check that cannot be made: what it lacks, and what to run first."""
+    """Return the finding of a check that cannot be made: what is missing, and what to run first."""
     return Finding(name=name, severity="note", count=0, of=0, what=what, advice=advice)
 
 
 def feature_name(embeddings: Vectors) -> str:
-    """Return what the vectors are, "network:layer" joined by "+"."""
+    """Return the name of the vectors: each "network:layer", joined by "+"."""
     return "+".join(recipe.feature for recipe in embeddings.recipes)
 
 
 def in_pieces(rows: NDArray[np.intp], size: int) -> Iterator[NDArray[np.intp]]:
-    """Return the rows in pieces of a size, the last one may be smaller."""
+    """Yield the rows in pieces of the given size; the last piece may be smaller."""
     yield from (rows[start : start + size] for start in range(0, len(rows), size))

@@ -1,4 +1,4 @@
-"""The shares of the classes in each fold beside those over all folds."""
+"""Whether each fold has about the same class shares as the whole data set."""
 
 import numpy as np
 
@@ -8,16 +8,14 @@ from featurekit.findings import Finding
 
 NAME = "class_balance"
 FEWEST_TESTED = 5  # faces of a class in a test part
-MUCH_APART = 5.0  # points by which a class's share of a fold may differ before it is mentioned
+MUCH_APART = 5.0  # percentage points by which a class's share may differ before the finding is a note
 
 
 def look(given: Given) -> Finding:
     """Compare the shares of the classes in each fold with those over all folds."""
     if given.folds is None:
         return lacking(NAME, "There are no folds yet, so class shares cannot be compared.", NO_FOLDS)
-    details: dict[str, dict[str, float]] = {}
-    rare, n_classes = 0, 0
-    worst = (0.0, "", 0)
+    found: list[tuple[str, str, dict[str, float]]] = []
     for target in class_targets(given.manifest):
         labels = given.column(target.name)
         rows = np.flatnonzero((given.numbers >= 0) & given.manifest.labelled(target))
@@ -31,41 +29,40 @@ def look(given: Given) -> Finding:
         whole = counts.sum(axis=1) / len(rows)
         for number in np.flatnonzero(whole):
             label, apart = target.classes[number], 100 * (shares[number] - whole[number])
-            worst_here, fewest = int(np.abs(apart).argmax()), int(counts[number].min())
-            details[f"{target.name}: {label}"] = {
+            worst_fold = np.abs(apart).argmax()
+            facts = {
                 "share": float(whole[number]),
-                "most points apart": float(apart[worst_here]),
-                "in fold": float(numbers[worst_here]),
-                "fewest tested": float(fewest),
+                "most points apart": float(apart[worst_fold]),
+                "in fold": float(numbers[worst_fold]),
+                "fewest tested": float(counts[number].min()),
             }
-            n_classes += 1
-            rare += fewest < FEWEST_TESTED
-            if abs(apart[worst_here]) > abs(worst[0]):
-                worst = (float(apart[worst_here]), f"{target.name} {label}", int(numbers[worst_here]))
-    if not n_classes:
+            found.append((target.name, label, facts))
+    if not found:
         return lacking(NAME, "No test face has a class label.", "")
-    what = "Every fold has the same share of every class."
-    if worst[1]:
-        what = (
-            "In no fold does the share of a class differ from its share of all faces by more than"
-            f" {abs(worst[0]):.1f} percentage points (the largest difference is that of {worst[1]} in fold"
-            f" {worst[2]})."
-        )
+    rare = sum(facts["fewest tested"] < FEWEST_TESTED for _, _, facts in found)
+    target_name, label, worst = max(found, key=lambda one: abs(one[2]["most points apart"]))
+    most = abs(worst["most points apart"])
+    what = (
+        "In no fold does the share of a class differ from its share of all faces by more than"
+        f" {most:.1f} percentage points (the largest difference is that of {target_name} {label} in fold"
+        f" {worst['in fold']:.0f})."
+        if most
+        else "Every fold has the same share of every class."
+    )
     if rare:
-        what += f" {rare} of {n_classes} classes have fewer than {FEWEST_TESTED} faces in a test part."
-    apart_much = abs(worst[0]) > MUCH_APART
+        what += f" {rare} of {len(found)} classes have fewer than {FEWEST_TESTED} faces in a test part."
     return Finding(
         name=NAME,
-        severity="warning" if rare else "note" if apart_much else "ok",
+        severity="warning" if rare else "note" if most > MUCH_APART else "ok",
         count=rare,
-        of=n_classes,
+        of=len(found),
         what=what,
         advice="Use fewer folds, or do not interpret the scores of these classes in single folds."
         if rare
         else "Keep this in mind when you compare folds: they are not equally difficult."
-        if apart_much
+        if most > MUCH_APART
         else "",
-        details=details,
+        details={f"{name}: {label}": facts for name, label, facts in found},
     )
 
 

@@ -18,23 +18,22 @@ def look(given: Given) -> Finding:
     n_rows = int((given.manifest.table["content"] != "").sum())
     n_groups, n_repeated = len(np.unique(keys[repeated])), int(repeated.sum())
     left = repeated & usable
-    doubled = left.copy()
-    doubled[left] = pd.Series(keys[left]).duplicated(keep=False).to_numpy()
+    doubled = np.asarray(left & pd.Series(keys).where(left).duplicated(keep=False))
     n_across = len(np.unique(keys[given.across(np.where(left, keys, ""))]))
     severity: Severity = "error" if n_across else "warning" if doubled.any() else "note" if n_groups else "ok"
-    if not n_groups:
-        what = f"No two of {n_rows:,} files are identical."
-    else:
+    what = f"No two of {n_rows:,} files are identical."
+    if n_groups:
+        used = (
+            f"and {counted(n_across, 'group is', 'groups are')} are in several folds."
+            if n_across
+            else "several of them in one group, but never in two folds."
+            if doubled.any()
+            else "one of a group."
+        )
         what = (
             f"{n_repeated:,} of {n_rows:,} rows ({n_repeated / n_rows:.1%}) are in"
-            f" {counted(n_groups, 'group', 'groups')} of identical files. {left.sum():,} of them are used, "
-            + (f"and {counted(n_across, 'group is', 'groups are')} are in several folds." if n_across else "")
-            + (
-                ""
-                if n_across or not doubled.any()
-                else "several of them in one group, but never in two folds."
-            )
-            + ("" if doubled.any() else "one of a group.")
+            f" {counted(n_groups, 'group', 'groups')} of identical files. {left.sum():,} of them are used,"
+            f" {used}"
         )
     return Finding(
         name=NAME,

@@ -1,9 +1,9 @@
-"""Users, photographs, families, … that are tested in more than one fold."""
+"""Users, images, families, … that are tested in more than one fold."""
 
 import numpy as np
 import pandas as pd
 
-from featurekit.checks._columns import columns_of, names_identity
+from featurekit.checks._columns import names_identity
 from featurekit.checks.base import CHECKS, NO_FOLDS, Check, Given, lacking
 from featurekit.findings import Finding
 
@@ -11,14 +11,12 @@ NAME = "identities_across_folds"
 
 
 def look(given: Given) -> Finding:
-    """Look for users, photographs, families, … that are tested in more than one fold."""
+    """Look for users, images, families, … that are tested in more than one fold."""
     usable = given.manifest.usable
-    columns = {
-        column: given.column(column) for column in columns_of(given.manifest) if names_identity(column)
-    }
+    columns = {name: given.column(name) for name in given.manifest.table if names_identity(name)}
     content = given.manifest.table["content"].to_numpy(dtype=str)
     if pd.Series(content[usable & (content != "")]).duplicated().any():
-        columns["image (content)"] = content  # several faces of one file, told apart by their boxes
+        columns["image (content)"] = content  # a file with several faces has one row and box for each
     columns = {
         column: ids for column, ids in columns.items() if len(np.unique(ids[usable & (ids != "")])) > 1
     }
@@ -33,15 +31,16 @@ def look(given: Given) -> Finding:
     listed = ", ".join(columns)
     if given.folds is None:
         return lacking(NAME, f"The manifest has {listed}, but there are no folds yet.", NO_FOLDS)
-    details, concerned = {}, np.zeros(len(usable), bool)
-    for column, ids in columns.items():
-        crossing = given.across(ids)
-        details[column] = {
-            "shared": float(len(np.unique(ids[crossing]))),
+    crossing = {column: given.across(ids) for column, ids in columns.items()}
+    concerned = np.logical_or.reduce(list(crossing.values()))
+    details = {
+        column: {
+            "shared": float(len(np.unique(ids[crossing[column]]))),
             "of": float(len(np.unique(ids[usable & (ids != "")]))),
-            "faces": float(crossing.sum()),
+            "faces": float(crossing[column].sum()),
         }
-        concerned |= crossing
+        for column, ids in columns.items()
+    }
     said = "; ".join(
         f"{column}: {one['shared']:,.0f} of {one['of']:,.0f}, on {one['faces']:,.0f} faces"
         for column, one in details.items()
@@ -53,8 +52,7 @@ def look(given: Given) -> Finding:
         of=int(usable.sum()),
         what=f"These are tested in more than one fold: {said}.",
         advice="Faces in one album or image often share light, place and family. If the models should not"
-        " learn"
-        " this, use that column as the subject_id and run featurekit prepare again."
+        " learn this, use that column as the subject_id and run featurekit prepare again."
         if concerned.any()
         else "",
         details=details,

@@ -1,4 +1,4 @@
-"""What a picture looks like: 64 bits to look for the same photograph by, and numbers to be sure by."""
+"""Compare what images look like: hashes of 64 bits find candidates, correlations of details confirm them."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,44 +13,43 @@ from featurekit.faces.images import decode, read_bytes, reduction
 from featurekit.files import leads_out
 from featurekit.progress import Progress
 
-# A picture becomes a square of this many grey pixels,
+# An image is scaled to a grey square with this many pixels a side.
 _SIDE = 32
-# whose 64 lowest frequencies give its hash, and whose frequencies from the first of these to below the second
-# give its details. Lower ones are light and the place of a face, which aligned faces of different people have
-# in common; higher ones do not survive a change of size.
+# The 64 lowest frequencies of the square give the hash. The frequencies from the first of these numbers to
+# below the second give the details. Lower ones are light and the place of the face, which aligned faces of
+# different people have in common; higher ones do not survive a change of size.
 _DETAILS = (6, 20)
-# Two pictures that agree in one of the four 16-bit parts of their hash, which all do that differ in no more
-# than 3 bits, and differ in no more than MOST_BITS, are compared by the correlation of their details. Of
-# 11,541 face chips of UTKFace 1,201 pairs are compared; all 163 above 0.90 are the same photograph (looked
-# at), the highest of different people has 0.88.
+# Two images are candidates if one of the four 16-bit parts of their hashes is equal (which is always so when
+# they differ in at most 3 bits) and they differ in at most MOST_BITS. The correlation of their details
+# decides. Of the 11,541 face crops of UTKFace, 1,201 pairs are candidates. All 163 with a correlation above
+# 0.90 show the same photograph (they were looked at); the highest correlation of different people is 0.88.
 MOST_BITS, ALIKE = 8, 0.92
-# Grey levels (root mean square) that details must have: a plain surface looks like any other.
+# Grey levels (root mean square) that the details must have: all plain surfaces look the same.
 _PLAIN = 1.0
-# More pictures than this with one part of the hash in common are not all compared: each only with the next
-# NEXT_ONLY in the order of the hash.
+# If more images than this have one part of the hash in common, each is compared only with the next NEXT_ONLY
+# in the order of the hashes.
 MOST_IN_COMMON, NEXT_ONLY = 5_000, 16
-_PICTURES_AT_ONCE = 512
+_IMAGES_AT_ONCE = 512
 
 
 def look_at(
     root: Path, paths: Sequence[str], threads: int, progress: Progress | None
 ) -> tuple[NDArray[np.uint64], NDArray[np.float16]]:
-    """Return hash and details of pictures, shapes (n,) and (n, n_details).
+    """Return hashes and details of images, shapes (n,) and (n, n_details).
 
-    Details are of length 1, so that their product is a correlation; NaN for what cannot be read or is plain.
+    The details of an image have length 1, so that the product of two is their correlation. They are NaN for
+    an image that cannot be read or is plain.
     """
     from scipy.fft import dctn
 
     row, column = np.divmod(np.arange(_SIDE**2), _SIDE)
-    lowest = np.lexsort((row, row + column))[1:65]  # all but the mean
+    lowest = np.lexsort((row, row + column))[1:65]  # without the first, which is the mean
     detail = np.flatnonzero((row + column >= _DETAILS[0]) & (row + column < _DETAILS[1]))
     hashes = np.zeros(len(paths), np.uint64)
     details = np.full((len(paths), len(detail)), np.nan, np.float16)
     with ThreadPoolExecutor(threads) as pool:
-        for start in range(0, len(paths), _PICTURES_AT_ONCE):
-            some = list(
-                pool.map(lambda path: _thumbnail(root, path), paths[start : start + _PICTURES_AT_ONCE])
-            )
+        for start in range(0, len(paths), _IMAGES_AT_ONCE):
+            some = list(pool.map(lambda path: _thumbnail(root, path), paths[start : start + _IMAGES_AT_ONCE]))
             there = start + np.flatnonzero([one is not None for one in some])
             if len(there):
                 grey = np.stack([one for one in some if one is not None]).astype(np.float32)
@@ -63,12 +62,12 @@ def look_at(
                     unit = waves[:, detail] / strength
                 details[there] = np.where(strength / _SIDE >= _PLAIN, unit, np.nan)
             if progress:
-                progress(min(start + _PICTURES_AT_ONCE, len(paths)), len(paths))
+                progress(min(start + _IMAGES_AT_ONCE, len(paths)), len(paths))
     return hashes, details
 
 
 def _thumbnail(root: Path, path: str) -> NDArray[np.uint8] | None:
-    """Return a picture as a small grey square, None where it cannot be read or leads out of root."""
+    """Return an image as a small grey square; None if it cannot be read or its path leads out of root."""
     from PIL import Image
 
     if leads_out(root / path, root):
@@ -78,19 +77,18 @@ def _thumbnail(root: Path, path: str) -> NDArray[np.uint8] | None:
         pixels = decode(data, factor=reduction(data))
     except ImageError:
         return None
-    grey = Image.fromarray(pixels).convert("L")
-    return np.asarray(grey.resize((_SIDE, _SIDE), Image.Resampling.BOX))
+    return np.asarray(Image.fromarray(pixels).convert("L").resize((_SIDE, _SIDE), Image.Resampling.BOX))
 
 
 def candidates(hashes: NDArray[np.uint64]) -> tuple[NDArray[np.intp], int]:
-    """Return every pair of hashes that differ in at most MOST_BITS and have one of four parts in common.
+    """Return every pair of hashes that differ in at most MOST_BITS and agree in one of their four parts.
 
     Args:
         hashes: shape (n,).
 
     Returns:
-        Pairs, shape (n_pairs, 2), and how many hashes have a part in common with so many others that they
-        were not compared with all of them.
+        Pairs, shape (n_pairs, 2), and the number of hashes that were not compared with all others, because
+        too many others have a part in common with them.
     """
     found = [np.empty((0, 2), np.intp)]
     is_cut = np.zeros(len(hashes), bool)
@@ -100,7 +98,7 @@ def candidates(hashes: NDArray[np.uint64]) -> tuple[NDArray[np.intp], int]:
         own = (hashes >> shift) & part
         order = np.lexsort((hashes, own))
         _, start, size = np.unique(own[order], return_index=True, return_counts=True)
-        end = np.repeat(start + size, size)  # where each one's bucket ends
+        end = np.repeat(start + size, size)  # where the group of hashes with the same part ends
         reach = np.repeat(np.where(size > MOST_IN_COMMON, NEXT_ONLY, size), size)
         is_cut[order] |= np.repeat(size > MOST_IN_COMMON, size)
         here = np.arange(len(hashes))
@@ -111,7 +109,7 @@ def candidates(hashes: NDArray[np.uint64]) -> tuple[NDArray[np.intp], int]:
             one, other = order[here], order[here + step]
             different = hashes[one] ^ hashes[other]
             near = np.bitwise_count(different) <= MOST_BITS
-            for earlier in shifts[:band]:  # the pair was found there
+            for earlier in shifts[:band]:  # pairs that agree in an earlier part have been found there
                 near &= ((different >> earlier) & part) != 0
             found.append(np.stack([one[near], other[near]], axis=1))
     pairs = np.sort(np.concatenate(found), axis=1)
@@ -119,7 +117,7 @@ def candidates(hashes: NDArray[np.uint64]) -> tuple[NDArray[np.intp], int]:
 
 
 def are_alike(details: NDArray[np.float16], pairs: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Return whether the details of two pictures correlate by ALIKE or more, shape (n_pairs,)."""
+    """Return which pairs of images have details with a correlation of ALIKE or more, shape (n_pairs,)."""
     found = np.zeros(len(pairs), bool)
     for piece in in_pieces(np.arange(len(pairs)), AT_ONCE // details.shape[1]):
         one, other = pairs[piece].T

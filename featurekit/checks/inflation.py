@@ -1,4 +1,4 @@
-"""What a random split would have scored, face by face, beside the score of the folds."""
+"""How much better a random split of the faces would have scored than the folds."""
 
 from collections.abc import Callable
 
@@ -16,11 +16,11 @@ from featurekit.evaluation.fitting import Fitting
 from featurekit.findings import Finding
 
 NAME = "inflation"
-MOST_FITTED = 10_000  # faces for the comparison with a random split; of more whole persons are drawn
+MOST_FITTED = 10_000  # faces that are fitted; if there are more, whole subjects are drawn
 
 
 def look(given: Given) -> Finding:
-    """Score a simple model on the folds, and on folds dealt at random, face by face."""
+    """Score a simple model on the folds, and on folds that are made at random without regard to subjects."""
     embeddings, usable = given.embeddings, given.manifest.usable
     n_subjects = len(np.unique(given.manifest.subjects[usable]))
     if n_subjects == usable.sum():
@@ -41,11 +41,11 @@ def look(given: Given) -> Finding:
             NAME, "There are no vectors yet, so a random split cannot be scored.", "Next: featurekit extract."
         )
     here = np.flatnonzero(given.numbers[embeddings.rows] >= 0)
-    kept = here[_some_persons(given.manifest.subjects[embeddings.rows[here]], given.seed)]
+    kept = here[_some_subjects(given.manifest.subjects[embeddings.rows[here]], given.seed)]
     drawn = f", {len(kept):,} of {len(here):,} faces" if len(kept) < len(here) else ""
     wanted = [target for target in (AGE_GROUP, GENDER) if given.manifest.labelled(target).any()]
     details: dict[str, dict[str, float]] = {}
-    said, failed = [], []
+    failed = []
     n_fits, done = 2 * given.folds.n_folds * len(wanted), 0
 
     def one_done() -> None:
@@ -56,22 +56,23 @@ def look(given: Given) -> Finding:
 
     for target in wanted:
         try:
-            exact, at_random = _scores(given, embeddings, kept, target, one_done)
+            details[target.name] = _scores(given, embeddings, kept, target, one_done)
         except (FoldError, TargetError) as error:
             failed.append(f"{target.name}: {error}")
-            continue
-        details[target.name] = {"exact": exact, "exact of a random split": at_random}
-        said.append(f"{at_random:.1%} instead of {exact:.1%} on {target.name}")
-    if not said:
+    if not details:
         why = " ".join(failed) or "No face has a label of age_group or gender."
         return lacking(NAME, f"A random split could not be scored. {why}", "")
+    said = " and ".join(
+        f"{one['exact of a random split']:.1%} instead of {one['exact']:.1%} on {name}"
+        for name, one in details.items()
+    )
     most = max(one["exact of a random split"] - one["exact"] for one in details.values())
     return Finding(
         name=NAME,
         severity="note" if most >= 0.005 else "ok",
         count=n_subjects,
         of=int(usable.sum()),
-        what=f"A random split would have scored {' and '.join(said)} (logistic_regression on"
+        what=f"A random split would have scored {said} (logistic_regression on"
         f" {feature_name(embeddings)}{drawn}), because there are {n_subjects:,} subjects for"
         f" {usable.sum():,} faces." + (f" Not scored: {' '.join(failed)}" if failed else ""),
         advice="Do not compare these scores with results of others whose split did not keep subjects apart."
@@ -87,19 +88,19 @@ def _scores(
     kept: NDArray[np.intp],
     target: Target,
     one_done: Callable[[], None],
-) -> tuple[float, float]:
-    """Return the share of right answers of a simple model on the folds, and on folds dealt at random.
+) -> dict[str, float]:
+    """Return the accuracy of a simple model on the folds, and on folds that are made at random.
 
     Args:
         given: with folds.
-        embeddings: what is learned from.
-        kept: positions of the vectors that are.
-        target: what is read.
+        embeddings: the vectors that the model is fitted on.
+        kept: positions of those that are used.
+        target: what the model predicts.
         one_done: called after each fit.
 
     Raises:
-        FoldError: there are too few faces of a class, or of persons.
-        TargetError: a label is none of the target's.
+        FoldError: a class has too few faces, or there are too few subjects.
+        TargetError: a label is not one of the target's classes.
     """
     from sklearn.model_selection import StratifiedKFold
 
@@ -108,7 +109,7 @@ def _scores(
     rows = embeddings.rows[own]
     labels = given.manifest.table[target.name].to_numpy(dtype=str)[rows]
     subjects = given.manifest.subjects[rows]
-    # Classes that featurekit fit leaves out, too.
+    # featurekit fit leaves these classes out, too.
     kept_too = ~np.isin(labels, list(given.folds.untrained(rows, labels, subjects)))
     own, rows, labels, subjects = own[kept_too], rows[kept_too], labels[kept_too], subjects[kept_too]
     folds = given.folds.folds(rows, labels, subjects)
@@ -116,32 +117,31 @@ def _scores(
     n_rarest = np.bincount(y)[np.unique(y)].min()
     if n_rarest < len(folds):
         raise FoldError(f"A class has {n_rarest} faces, which is fewer than the number of folds.")
-    dealer = StratifiedKFold(len(folds), shuffle=True, random_state=given.seed)
-    at_random = [Fold(train, test) for train, test in dealer.split(y, y)]
-    exact = []
-    for dealt in (folds, at_random):
+    splitter = StratifiedKFold(len(folds), shuffle=True, random_state=given.seed)
+    at_random = [Fold(train, test) for train, test in splitter.split(y, y)]
+    scores = {}
+    for name, made in (("exact", folds), ("exact of a random split", at_random)):
         out = cross_validate(
             CLASSIFIERS["logistic_regression"],
             target,
             embeddings.vectors[own].astype(np.float32, copy=False),
             y,
             subjects,
-            dealt,
+            made,
             Fitting(blocks=embeddings.blocks, seed=given.seed),
             done=one_done,
         )
-        exact.append(float(np.mean([(out.predicted == y)[fold.test].mean() for fold in dealt])))
-    return exact[0], exact[1]
+        scores[name] = float(np.mean([(out.predicted == y)[fold.test].mean() for fold in made]))
+    return scores
 
 
-def _some_persons(subjects: NDArray[np.str_], seed: int) -> NDArray[np.intp]:
-    """Return the rows of persons drawn at random until there would be more than MOST_FITTED faces."""
+def _some_subjects(subjects: NDArray[np.str_], seed: int) -> NDArray[np.intp]:
+    """Return the rows of subjects that are drawn at random, with at most MOST_FITTED faces together."""
     if len(subjects) <= MOST_FITTED:
         return np.arange(len(subjects))
     _, codes, counts = np.unique(subjects, return_inverse=True, return_counts=True)
     drawn = np.random.default_rng(seed).permutation(len(counts))
-    chosen = drawn[np.cumsum(counts[drawn]) <= MOST_FITTED]
-    return np.flatnonzero(np.isin(codes, chosen))
+    return np.flatnonzero(np.isin(codes, drawn[np.cumsum(counts[drawn]) <= MOST_FITTED]))
 
 
 CHECKS.add(Check(NAME, "score of a random split", "note", 90, look))

@@ -21,8 +21,7 @@ def look(given: Given) -> Finding:
     for label in _LABELS:
         values = pd.Series(given.column(label)[rows])
         different = np.asarray(values.where(values != "").groupby(groups).transform("nunique") > 1)
-        usable = given.manifest.usable[rows]
-        among_used = values.where(usable & (values != ""))
+        among_used = values.where(given.manifest.usable[rows] & (values != ""))
         used |= np.asarray(among_used.groupby(groups).transform("nunique") > 1)
         conflicting |= different
         if n := groups[different].nunique():

@@ -1,4 +1,4 @@
-"""How far the nearest vector is, beside how far a near one usually is."""
+"""Compare each tested face's distance to its nearest training face with that to an ordinary neighbour."""
 
 from collections.abc import Sequence
 
@@ -10,16 +10,17 @@ from featurekit.data.splits import Fold
 from featurekit.embeddings.vectors import Vectors
 from featurekit.progress import Progress
 
-# A face is suspiciously close, whose nearest training face is less than CLOSE times as far as the
-# NEIGHBOURth nearest: strangers thin out slowly around a face, a second picture of the same person lies apart
-# from all of them. Both distances are local, so that faces of which there are many that look alike (babies)
-# are not taken for one. On dlib_age of UTKFace it flags 2.4 % of faces, among them 92 % of those with a near
-# duplicate on the other side; most others are mirrored or cut anew, or show the same person (looked at).
+# A face is suspiciously close to a training face that is less than CLOSE times as far as its NEIGHBOURth
+# nearest one. The distances to other people grow slowly, but a second image of the same person is much closer
+# than all of them. Both distances are local, so that faces of which many look alike (babies) are not flagged.
+# With dlib_age on UTKFace, 2.4 % of the faces are flagged. Among them are 92 % of those with a near duplicate
+# on the other side; most of the rest are mirrored or cropped again, or show the same person (they were looked
+# at).
 CLOSE, NEIGHBOUR = 0.5, 20
 
 
 def unit_vectors(embeddings: Vectors, positions: NDArray[np.intp]) -> NDArray[np.float32]:
-    """Return vectors of length 1, whose product is the cosine; joined parts weigh the same."""
+    """Return vectors of length 1, so that products are cosines; all joined parts have the same weight."""
     parts = []
     for part in np.split(embeddings.vectors, np.cumsum(embeddings.blocks)[:-1], axis=1):
         own = part[positions].astype(np.float32)
@@ -33,16 +34,16 @@ def nearest(
     is_tested: NDArray[np.bool_],
     progress: Progress | None = None,
 ) -> NDArray[np.float64]:
-    """Return how far each tested face's nearest training face is, as a share of how far its NEIGHBOURth is.
+    """Return the distance of each tested face's nearest training face, divided by that of its NEIGHBOURth.
 
     Args:
         unit: vectors of length 1, shape (n_faces, dim).
-        folds: who is tested when; each has at least NEIGHBOUR faces to learn from.
-        is_tested: whose nearest is looked for, shape (n_faces,).
-        progress: told how many of them are done.
+        folds: each with at least NEIGHBOUR training faces.
+        is_tested: the faces to compute it for, shape (n_faces,).
+        progress: is told how many of them are done.
 
     Returns:
-        Shape (n_faces,); NaN for a face whose nearest was not looked for.
+        Shape (n_faces,); NaN for the other faces.
     """
     ratio = np.full(len(unit), np.nan)
     n_tested, done = int(is_tested.sum()), 0

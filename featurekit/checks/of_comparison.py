@@ -1,4 +1,4 @@
-"""What is at hand of a comparison in a workspace for audit() to look at."""
+"""Collect from a workspace what audit() needs of a comparison."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ from featurekit.project import ComparisonFolder, ProjectFolder
 
 @dataclass(frozen=True)
 class AtHand:
-    """What audit() looks at.
+    """The arguments of audit() that a comparison has.
 
     Attributes:
-        folds: those of the comparison, else those that a fit would deal; None where none can be dealt.
-        embeddings: vectors that tell faces apart; None where nothing has been extracted.
-        predictions: name of each run that is up to date → what it said of every tested face.
+        folds: those of the comparison, else those that featurekit fit would make; None if none can be made.
+        embeddings: vectors that tell faces apart; None if nothing has been extracted.
+        predictions: name of each run that is up to date → its predictions for every tested face.
     """
 
     folds: FoldSet | None
@@ -47,20 +47,20 @@ def look_up(
     threads: int = 0,
     say: Callable[[str], None] = lambda _: None,
 ) -> AtHand:
-    """Return what is at hand of a comparison, and refuse options of an audit that would have no effect.
+    """Return what a comparison has, and refuse options of an audit that would have no effect.
 
     Args:
-        workspace: where the comparison is, or would be.
-        manifest: whose faces.
+        workspace: the folder in which the comparison is, or would be.
+        manifest: the faces.
         name: of the comparison.
-        features: "backbone[:layer]", joined by "+", to find close faces in; None to choose.
-        pictures: whether the pictures will be read.
-        seed: what chance is to come from; None where nobody said.
-        threads: how many are to read pictures; 0 where nobody said.
-        say: is called with what is left out, a line each.
+        features: "backbone[:layer]", joined by "+", in which close faces are searched; None to choose them.
+        pictures: whether the images will be read.
+        seed: of the random number generator; None if the user gave none.
+        threads: number of threads that read images; 0 if the user gave none.
+        say: is called with a line about each thing that is left out.
 
     Raises:
-        WorkspaceError: an option has no effect, or features that were asked for have not been extracted.
+        WorkspaceError: an option has no effect, or the given features have not been extracted.
         UnknownNameError: no such backbone or layer.
     """
     folder = workspace.report(name)

@@ -1,4 +1,4 @@
-"""Persons who are tested in more than one fold."""
+"""Subjects who are tested in more than one fold."""
 
 import numpy as np
 
@@ -10,17 +10,15 @@ NAME = "subjects_across_folds"
 
 
 def look(given: Given) -> Finding:
-    """Look for persons who are tested in more than one fold."""
+    """Look for subjects who are tested in more than one fold."""
     rows = np.flatnonzero(given.manifest.usable)
     subjects = given.manifest.subjects
     n_subjects = len(np.unique(subjects[rows]))
-    named = given.manifest.table["subject_id"].to_numpy(dtype=str)[rows]
-    # What prepare calls the one person of identical files begins with "row:".
-    is_named = (named != "") & ~np.char.startswith(named, "row:")
+    # "row:" stands before the subject of a face without one, and of identical files without one.
     nobody = (
-        ""
-        if is_named.any()
-        else " The data set has no subjects, so each face counts as a subject of its own."
+        " The data set has no subjects, so each face counts as a subject of its own."
+        if np.char.startswith(subjects[rows], "row:").all()
+        else ""
     )
     if given.folds is None:
         return lacking(
@@ -38,14 +36,12 @@ def look(given: Given) -> Finding:
             count=n_crossing,
             of=n_subjects,
             what=f"{counted(n_crossing, 'subject', 'subjects')} of {n_subjects:,}, on {crossing.sum():,}"
-            " faces,"
-            f" {'is' if n_crossing == 1 else 'are'} tested in more than one fold.",
+            f" faces, {'is' if n_crossing == 1 else 'are'} tested in more than one fold.",
             advice="Make new folds: featurekit fit --new-folds."
             if made
             else "The folds of the data set are kept. featurekit fit leaves such a subject out of the"
-            " training"
-            " part of every fold that tests it, so the scores are valid, but they cannot be compared with"
-            " results of others who did not do this.",
+            " training part of every fold that tests it, so the scores are valid, but they cannot be"
+            " compared with results of others who did not do this.",
             rows=given.ids_by(subjects, crossing),
         )
     return Finding(

@@ -1,4 +1,4 @@
-"""Tested faces that a training face is much closer to than strangers are."""
+"""Tested faces that are much closer to a training face than faces of different people usually are."""
 
 from collections.abc import Mapping
 
@@ -13,15 +13,15 @@ from featurekit.data.splits import Fold
 from featurekit.findings import Finding
 
 NAME = "suspiciously_close"
-# In vectors of few numbers everybody has somebody near.
+# If vectors have only a few numbers, every face has close neighbours.
 FEWEST_NUMBERS = 64
-FEWEST_FACES = 3 * NEIGHBOUR  # to learn from, so that the NEIGHBOURth is still a stranger
-MOST_TESTED = 20_000  # faces whose nearest is looked for; of more these are drawn
-_MANY_CLOSE = 0.005  # share from which on the finding is a warning
+FEWEST_FACES = 3 * NEIGHBOUR  # training faces, so that the NEIGHBOURth nearest is another person
+MOST_TESTED = 20_000  # faces that are compared; if there are more, these are drawn at random
+_MANY_CLOSE = 0.005  # share of close faces that makes the finding a warning
 
 
 def look(given: Given) -> Finding:
-    """Look for tested faces that a training face is much closer to than strangers are."""
+    """Look for tested faces that are much closer to a training face than faces of different people are."""
     embeddings = given.embeddings
     if given.folds is None:
         return lacking(
@@ -56,7 +56,6 @@ def look(given: Given) -> Finding:
     share = len(close) / n_tested
     drawn = f", drawn from {len(rows):,}," if n_tested < len(rows) else ""
     scores = _scores_without(given, set(given.ids(rows[close]))) if len(close) else {}
-    told = _largest_change(scores)
     return Finding(
         name=NAME,
         severity="warning" if share >= _MANY_CLOSE else "note" if len(close) else "ok",
@@ -64,7 +63,7 @@ def look(given: Given) -> Finding:
         of=n_tested,
         what=f"{len(close):,} of {n_tested:,} tested faces{drawn} ({share:.1%}) are suspiciously close to a"
         f" training face: less than {CLOSE:g} times as far, in {of}, as their {NEIGHBOUR}th nearest."
-        + (f" {told}" if told else ""),
+        + _largest_change(scores),
         advice=_advice(share, of, has_predictions=bool(given.predictions)),
         details=scores,
         rows=given.ids(rows[close[np.argsort(ratio[close], kind="stable")]]),
@@ -72,23 +71,18 @@ def look(given: Given) -> Finding:
 
 
 def _folds(given: Given, rows: NDArray[np.intp]) -> list[Fold]:
-    """Return who is tested when, and learned from, as positions among the rows."""
+    """Return the folds with positions among the rows; as in featurekit fit, no test subject is trained on."""
     numbers, subjects = given.numbers[rows], given.manifest.subjects[rows]
-    found = []
-    for number in np.unique(numbers):
-        test, others = np.flatnonzero(numbers == number), np.flatnonzero(numbers != number)
-        # As featurekit fits: nobody who is tested is learned from.
-        found.append(Fold(others[~np.isin(subjects[others], subjects[test])], test))
-    return found
+    tests = [np.flatnonzero(numbers == number) for number in np.unique(numbers)]
+    return [Fold(np.flatnonzero(~np.isin(subjects, subjects[test])), test) for test in tests]
 
 
 def _some(n_faces: int, seed: int) -> NDArray[np.bool_]:
-    """Return whose nearest is looked for, shape (n_faces,): of more than MOST_TESTED some are drawn."""
-    found = np.ones(n_faces, bool)
-    if n_faces > MOST_TESTED:
-        found[:] = False
-        found[np.random.default_rng(seed).choice(np.arange(n_faces), MOST_TESTED, replace=False)] = True
-    return found
+    """Return which faces are compared, shape (n_faces,): MOST_TESTED are drawn if there are more."""
+    if n_faces <= MOST_TESTED:
+        return np.ones(n_faces, bool)
+    drawn = np.random.default_rng(seed).choice(np.arange(n_faces), MOST_TESTED, replace=False)
+    return np.isin(np.arange(n_faces), drawn)
 
 
 def _advice(share: float, of: str, *, has_predictions: bool) -> str:
@@ -107,7 +101,7 @@ def _advice(share: float, of: str, *, has_predictions: bool) -> str:
 
 
 def _scores_without(given: Given, close: set[str]) -> dict[str, dict[str, float]]:
-    """Return run → its mean score over folds, of all faces and without the close ones."""
+    """Return run → its mean score over the folds, of all faces and without the close ones."""
     found = {}
     for run in sorted(given.predictions):
         table = given.predictions[run]
@@ -129,7 +123,7 @@ def _scores_without(given: Given, close: set[str]) -> dict[str, dict[str, float]
 
 
 def _largest_change(scores: Mapping[str, Mapping[str, float]]) -> str:
-    """Return a sentence on the run of each kind of score that loses most without the close faces."""
+    """Return a sentence on the runs whose scores get worse most without the close faces, after a space."""
     said = []
     for kind, better, form in (("exact", 1, "{:.2%}"), ("mae_years", -1, "{:.2f} years")):
         lost = {
@@ -139,7 +133,7 @@ def _largest_change(scores: Mapping[str, Mapping[str, float]]) -> str:
             run = max(sorted(lost), key=lambda run: lost[run])
             whole, without = scores[run][kind], scores[run][f"{kind} without"]
             said.append(f"{run} scores {form.format(without)} instead of {form.format(whole)}")
-    return f"Without them {' and '.join(said)}. No run loses more than this." if said else ""
+    return f" Without them {' and '.join(said)}. No run loses more than this." if said else ""
 
 
 CHECKS.add(Check(NAME, "test faces too close to a training face", "warning", 60, look))

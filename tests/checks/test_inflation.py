@@ -29,7 +29,7 @@ def test_where_nobody_repeats_a_random_split_is_as_good(manifest):
 def test_of_many_faces_whole_persons_are_drawn(manifest, monkeypatch):
     monkeypatch.setattr(inflation, "MOST_FITTED", 300)
     subjects = manifest.subjects
-    rows = inflation._some_persons(subjects, seed=0)
+    rows = inflation._some_subjects(subjects, seed=0)
     assert 200 < len(rows) <= 300
     assert not set(subjects[rows]) & set(np.delete(subjects, rows))
     one = found(manifest, "inflation", embeddings=vectors(manifest, strangers()))
