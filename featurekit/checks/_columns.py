@@ -34,7 +34,7 @@ def target_of(manifest: Manifest, run: str) -> Target | None:
     """Return the target of a run, whose name begins with that of its target."""
     names = [
         name
-        for name in manifest.table
+        for name in manifest.table.columns
         if (name in TARGETS or name not in COLUMNS) and run.startswith(f"{name}--")
     ]
     return manifest.target(max(names, key=len)) if names else None
@@ -42,6 +42,6 @@ def target_of(manifest: Manifest, run: str) -> Target | None:
 
 def class_targets(manifest: Manifest) -> list[Target]:
     """Return every class target: the known ones, and columns of the user's own with few labels."""
-    own = [name for name in manifest.table if name not in COLUMNS and not names_identity(name)]
+    own = [name for name in manifest.table.columns if name not in COLUMNS and not names_identity(name)]
     found = [manifest.target(name) for name in dict.fromkeys((*TARGETS, *own)) if name in manifest.table]
     return [target for target in found if 2 <= len(target.classes) <= MOST_LABELS]

@@ -13,7 +13,7 @@ NAME = "identities_across_folds"
 def look(given: Given) -> Finding:
     """Look for users, images, families, … that are tested in more than one fold."""
     usable = given.manifest.usable
-    columns = {name: given.column(name) for name in given.manifest.table if names_identity(name)}
+    columns = {name: given.column(name) for name in given.manifest.table.columns if names_identity(name)}
     content = given.manifest.table["content"].to_numpy(dtype=str)
     if pd.Series(content[usable & (content != "")]).duplicated().any():
         columns["image (content)"] = content  # a file with several faces has one row and box for each

@@ -1,1 +1,1 @@
-"""Fitted models: reading new photographs with them, and looking at what they depend on."""
+"""Fitted models: their predictions for new images, and what these depend on."""

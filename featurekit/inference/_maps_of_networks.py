@@ -1,14 +1,15 @@
-"""Ask a network itself where it looked: Grad-CAM, and attention.
+"""Maps that are computed inside a network: Grad-CAM and attention.
 
-Grad-CAM asks a network trained end to end which cells of its last feature map speak
-for its answer (Selvaraju et al. 2017). Gradients are kept cell by cell instead of
-averaged over the map (HiResCAM, Draelos & Carin 2020): that is the same where features
-are means of the map, and still right where a dense layer reads it. Attention is what a
-network with masks of its own lets through.
+Grad-CAM shows which cells of the last feature map of a network trained end to end
+speak for its prediction (Selvaraju et al. 2017). The gradients are kept for each cell
+instead of averaged over the map (HiResCAM, Draelos & Carin 2020). The result is the
+same if features are means of the map, and stays right if a dense layer reads the map.
+Attention is the mean of the masks that some networks have.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -23,12 +24,12 @@ if TYPE_CHECKING:
     import torch
 
 
-# Cells a side that a feature map needs to say where in a face.
+# Cells a side that a feature map needs to distinguish parts of a face.
 _MIN_CELLS = 3
 
 
 class _Map(NamedTuple):
-    """A late feature map of a network: where it is made, and the part of the picture that it is a map of."""
+    """A late feature map of a network: the layer that makes it, and the part of the image that it shows."""
 
     layer: "torch.nn.Module"
     rows: slice
@@ -36,37 +37,37 @@ class _Map(NamedTuple):
 
 
 def last_maps(cnn: CNN) -> list[_Map]:
-    """Return a feature map of each network that a CNN is made of, leaving out those without.
+    """Return a feature map of each network that a CNN is made of, without networks that have none.
 
-    It is the last one that has _MIN_CELLS cells a side, or, where none has so many, the last one at all.
+    It is the last one with _MIN_CELLS cells a side or, if none has so many, the last one with the most.
     """
     import torch
 
     body: Any = cnn.network_.body
-    # Several networks that are trained as one have each a part of the picture.
+    # If several networks are trained as one, each reads a part of the image.
     bodies = list(getattr(body, "bodies", [body]))
     whole = slice(0, cnn.side)
     views = [(rows, columns) for rows, columns, _ in getattr(body, "views", [])] or [(whole, whole)]
     last: dict[int, torch.nn.Module] = {}
-    most: dict[int, int] = {}  # cells a side of the map that is the last so far, counted up to _MIN_CELLS
+    most: dict[int, int] = {}  # cells a side of the map of last, at most _MIN_CELLS
 
-    def watch(number: int) -> Callable[..., None]:
-        def note(layer: torch.nn.Module, given: Any, made: Any) -> None:
-            # A single channel is a mask, a single cell a vector.
-            if not isinstance(made, torch.Tensor) or made.ndim != 4 or min(made.shape[1:]) < 2:
-                return
-            cells = min(*made.shape[2:], _MIN_CELLS)
-            if cells >= most.get(number, 0):
-                last[number], most[number] = layer, cells
+    def note(number: int, layer: torch.nn.Module, given: Any, made: Any) -> None:
+        # An output with a single channel is a mask, one with a single cell a vector.
+        if not isinstance(made, torch.Tensor) or made.ndim != 4 or min(made.shape[1:]) < 2:
+            return
+        cells = min(*made.shape[2:], _MIN_CELLS)
+        if cells >= most.get(number, 0):
+            last[number], most[number] = layer, cells
 
-        return note
-
-    layers = [(number, layer) for number, one in enumerate(bodies) for layer in one.modules()]
-    watched = [layer.register_forward_hook(watch(number)) for number, layer in layers]
+    watched = [
+        layer.register_forward_hook(partial(note, number))
+        for number, one in enumerate(bodies)
+        for layer in one.modules()
+    ]
     try:
         with torch.no_grad():
             cnn.network_.eval()
-            body(_pictures(cnn, np.zeros((cnn.side, cnn.side, 3), np.uint8)))
+            body(_views(cnn, np.zeros((cnn.side, cnn.side, 3), np.uint8)))
     finally:
         for handle in watched:
             handle.remove()
@@ -74,11 +75,11 @@ def last_maps(cnn: CNN) -> list[_Map]:
 
 
 def gradcam(cnn: CNN, maps: Sequence[_Map], crop: NDArray[np.uint8], number: int) -> NDArray[np.float32]:
-    """Return what each place of a picture adds to the score of an answer, by Grad-CAM."""
+    """Return how much each pixel of an image adds to the score of a class or to the years, by Grad-CAM."""
     import torch
     from torch.nn import functional
 
-    # captum imports matplotlib, which would keep its list of fonts elsewhere in the user's home.
+    # captum imports matplotlib, which would otherwise keep its list of fonts elsewhere in the user's home.
     os.environ.setdefault("MPLCONFIGDIR", str(home() / "matplotlib"))
     from captum.attr import LayerGradientXActivation
 
@@ -87,23 +88,25 @@ def gradcam(cnn: CNN, maps: Sequence[_Map], crop: NDArray[np.uint8], number: int
     def score(pixels: torch.Tensor) -> torch.Tensor:
         return _score(head, cnn.network_(pixels)[head.target.name], number)
 
-    pictures = _pictures(cnn, crop)
-    heat = torch.zeros(len(pictures), cnn.side, cnn.side)
+    views = _views(cnn, crop)
+    heat = torch.zeros(len(views), cnn.side, cnn.side)
     for layer, rows, columns in maps:
-        each = LayerGradientXActivation(score, layer).attribute(pictures)
+        each = LayerGradientXActivation(score, layer).attribute(views)
         found = each.detach().float().cpu().sum(dim=1, keepdim=True)
-        # Younger and older both count; what speaks against a class does not.
+        # For years, both directions count. For a class, what speaks against it does not count.
         found = found.abs() if head.kind == "years" else found.clamp(min=0)
         size = (rows.stop - rows.start, columns.stop - columns.start)
-        # A cell's part of the score, spread over its pixels: so networks of different sizes can be added up.
+        # The pixels of a cell share its part of the score, so that maps of different sizes can be added up.
         share = found.shape[2] * found.shape[3] / (size[0] * size[1])
-        spread = functional.interpolate(found, size, mode="bicubic")[:, 0]
-        heat[:, rows, columns] += share * spread
+        heat[:, rows, columns] += share * functional.interpolate(found, size, mode="bicubic")[:, 0]
     return _of_both(heat)
 
 
 def _score(head: Head, outputs: "torch.Tensor", number: int) -> "torch.Tensor":
-    """Return the years, or a class's log odds, which still tell apart what is as good as sure; shape (n,)."""
+    """Return the years, or the log odds of a class, which still differ if its probability is nearly 1.
+
+    The shape is (n,).
+    """
     import torch
 
     if head.kind == "years":
@@ -114,24 +117,23 @@ def _score(head: Head, outputs: "torch.Tensor", number: int) -> "torch.Tensor":
 
 
 def attention(cnn: CNN, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return the mean of a network's own masks, its lowest place 0."""
+    """Return the mean of a network's own masks, minus its minimum."""
     import torch
     from torch.nn import functional
 
     body: Any = cnn.network_.eval().body
     with torch.no_grad():
-        masks = body.attention(_pictures(cnn, crop))
+        masks = body.attention(_views(cnn, crop))
     size = (cnn.side, cnn.side)
     each = [
         functional.interpolate(mask[:, None].float().cpu(), size, mode="bilinear")[:, 0] for mask in masks
     ]
     heat = _of_both(torch.stack(each).mean(dim=0))
-    lowest: NDArray[np.float32] = heat - heat.min()
-    return lowest
+    return np.asarray(heat - heat.min())
 
 
-def _pictures(cnn: CNN, crop: NDArray[np.uint8]) -> "torch.Tensor":
-    """Return a face as a network is given it, and its mirror image where it reads that too."""
+def _views(cnn: CNN, crop: NDArray[np.uint8]) -> "torch.Tensor":
+    """Return the input of a network for a face: its crop, and the mirror image if the network reads both."""
     import torch
 
     views = [NOTHING, NOTHING._replace(is_flipped=True)][: cnn.views]
@@ -140,7 +142,5 @@ def _pictures(cnn: CNN, crop: NDArray[np.uint8]) -> "torch.Tensor":
 
 
 def _of_both(heat: "torch.Tensor") -> NDArray[np.float32]:
-    """Return the mean of the maps of _pictures(), as numpy."""
-    upright = heat[0] if len(heat) == 1 else (heat[0] + heat[1].flip(-1)) / 2
-    found: NDArray[np.float32] = upright.numpy()
-    return found
+    """Return the mean of the maps of _views()."""
+    return np.asarray(heat[0] if len(heat) == 1 else (heat[0] + heat[1].flip(-1)) / 2)

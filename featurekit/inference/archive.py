@@ -1,9 +1,9 @@
-"""What lies in a model's folder, and whether it is what was saved there.
+"""The files in a model's folder: write them, and read them only if they are what was written.
 
-A model may come from anybody. Its folder holds four plain files and nothing else;
-SHA256SUMS, which `sha256sum -c` reads too, lists the other three, so that an edited
-folder is refused. Whoever makes the list anew meets the second wall: model.json
-says only what the schema knows, and what was learned is loaded as data.
+A model may come from anybody. Its folder holds four plain files and nothing else.
+SHA256SUMS, which `sha256sum -c` reads too, lists the hashes of the other three, so that
+an edited folder is refused. Somebody may make a new list for edited files. Therefore
+model.json may have only the fields of ModelFile, and what was learned is loaded as data.
 """
 
 import json
@@ -11,25 +11,58 @@ import os
 import re
 import shutil
 import threading
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+from annotated_types import Len, MaxLen, Predicate
+
+from featurekit.data.targets import Target
+from featurekit.embeddings.recipe import Recipe
 from featurekit.errors import ModelError
+from featurekit.faces.settings import FaceSettings
 from featurekit.files import make_folder, read_plain, sync_folder, whole_file, write_text
-from featurekit.inference._schema import SCHEMA, ModelFile
-from featurekit.records import parsed, record
+from featurekit.networks.weights import FACTS
+from featurekit.records import FileName, Line, Word, parsed, record
+from featurekit.uncertainty.calibration import Calibration
+
+# Raise this number if the written fields change, or if the names of the types in a file of skops do. Files of
+# an older version are then refused with one line.
+SCHEMA = 4
 
 SKOPS, TENSORS = "model.skops", "model.safetensors"
 CONTENT, CARD, SUMS = "model.json", "README.md", "SHA256SUMS"
 
-# A network of the largest that can be trained further has 0.6 GB.
+# The largest network that can be fine-tuned has 0.6 GB.
 _MAX_BYTES = {SKOPS: 4 * 2**30, TENSORS: 4 * 2**30, CONTENT: 4 * 2**20, CARD: 2**20, SUMS: 2**12}
 
 
+def _has_facts(weights: Mapping[str, str]) -> bool:
+    if weights.keys() != set(FACTS):
+        raise ValueError(f"must say {', '.join(FACTS)}")
+    return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFile:
+    """The fields of model.json: all of a TrainedModel except what was learned. Other fields are refused."""
+
+    schema: int = SCHEMA
+    name: FileName
+    target: Target
+    classifier: Word
+    estimator: Mapping[str, Any]
+    settings: FaceSettings
+    recipes: Annotated[tuple[Recipe, ...], Len(1, 64)]
+    training: Mapping[str, Any]
+    weights: Annotated[tuple[Annotated[Mapping[str, Line], Predicate(_has_facts)], ...], MaxLen(128)]
+    calibration: Calibration | None
+
+
 class Bundle(NamedTuple):
-    """A model's folder in memory: model.json, the name of the file with what was learned, and its bytes."""
+    """The content of a model's folder: model.json, and name and bytes of the file with what was learned."""
 
     content: ModelFile
     file_name: str
@@ -40,14 +73,14 @@ def write_bundle(folder: Path, content: ModelFile, file_name: str, data: bytes, 
     """Write a model's folder and return its size in bytes.
 
     Raises:
-        ModelError: reading would refuse what model.json says.
+        ModelError: read_bundle() would refuse the content of model.json.
     """
     try:
         text = json.dumps(asdict(content), indent=2) + "\n"
         record(ModelFile, json.loads(text))
     except ValueError as error:
         raise ModelError(f"{folder.name} cannot be saved: {error}") from error
-    # Written beside: where the disk is full, the model that was there before stays.
+    # Written into a folder beside, so that an earlier model stays if the disk is full.
     beside = folder.with_name(f".{folder.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
         with whole_file(beside / file_name) as file:
@@ -57,7 +90,7 @@ def write_bundle(folder: Path, content: ModelFile, file_name: str, data: bytes, 
         hashes = {CARD: sha256(card.encode()), CONTENT: sha256(text.encode()), file_name: sha256(data)}
         write_text(beside / SUMS, "".join(f"{of.hexdigest()}  {name}\n" for name, of in hashes.items()))
         make_folder(folder)
-        for name in (file_name, CARD, CONTENT, SUMS):  # the list last: a folder whose list fits is complete
+        for name in (file_name, CARD, CONTENT, SUMS):  # the list last: it fits only a complete folder
             (beside / name).replace(folder / name)
         (folder / (SKOPS if file_name == TENSORS else TENSORS)).unlink(missing_ok=True)
         sync_folder(folder)
@@ -70,8 +103,8 @@ def read_bundle(folder: Path) -> Bundle:
     """Return what write_bundle() wrote.
 
     Raises:
-        ModelError: a file is missing, is one too many, is no plain file or another one than was written, or
-            model.json says what it cannot say.
+        ModelError: a file is missing, unknown, not a plain file, or not the one that was written; or
+            model.json has a field or a value that it may not have.
     """
     try:
         names = {path.name for path in folder.iterdir()}
@@ -106,10 +139,10 @@ def _read(path: Path) -> bytes:
 
 
 def _parsed(data: bytes, path: Path) -> ModelFile:
-    """Return what model.json says.
+    """Return the fields of model.json.
 
     Raises:
-        ModelError: it is no JSON, of another version, or says what it cannot say.
+        ModelError: it is not JSON, of another version, or has a field or a value that it may not have.
     """
     try:
         content = parsed(data)

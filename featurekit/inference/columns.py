@@ -1,9 +1,9 @@
-"""What the columns of a table of answers are called.
+"""Names for the columns of a table of predictions.
 
-Targets, labels and folders are called whatever their owner likes. A column is called so that Python,
-pandas (an attribute, a query) and a spreadsheet take its name as it stands: letters, digits and underscores,
-no two alike even in small letters, none of them a word of Python or of a DataFrame's own. Where one model
-reads a target its columns are called after the target; where several do, after each model's folder.
+Targets, labels and folders may have any names. The names of columns work in Python, in pandas (as an
+attribute and in a query) and in a spreadsheet: they have only letters, digits and underscores, no two are
+equal in small letters, and none is a keyword of Python or an attribute of a DataFrame. If one model predicts
+a target, its columns are named after the target; if several do, after the target and each model's folder.
 """
 
 import keyword
@@ -12,6 +12,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import pandas as pd
@@ -21,7 +22,7 @@ from featurekit.errors import ModelError
 from featurekit.inference.archive import SUMS
 from featurekit.inference.model import TrainedModel
 
-# The columns of a table of answers that are not a model's.
+# The columns of a table of predictions that do not belong to a model.
 BEFORE = ("photograph", "face", "status", "confidence")
 BEHIND = ("x1", "y1", "x2", "y2", "message")
 _LONGEST = 100
@@ -29,10 +30,10 @@ _LONGEST = 100
 
 @dataclass(frozen=True)
 class Columns:
-    """What the columns of one model are called.
+    """The names of the columns of one model.
 
     Attributes:
-        answer: the column of its answer, which the names of the others begin with.
+        answer: the column of its prediction; the names of the others begin with it.
         classes: a column for the probability of each class, in the target's order; none for years.
     """
 
@@ -41,39 +42,39 @@ class Columns:
 
     @property
     def probability(self) -> str:
-        """The probability of the answer."""
+        """The column of the probability of the prediction."""
         return f"{self.answer}_probability"
 
     @property
     def among(self) -> str:
-        """The classes that the true one is likely among."""
+        """The column of the prediction set."""
         return f"{self.answer}_among"
 
     @property
     def years(self) -> tuple[str, str]:
-        """The first and the last year that the true age is likely between."""
+        """The columns of the first and the last year of the prediction interval."""
         return f"{self.answer}_from", f"{self.answer}_to"
 
     def all(self) -> Iterator[str]:
-        """Give every column that the model may have."""
+        """Yield every column that the model may have."""
         yield from (self.answer, self.probability, self.among, *self.years, *self.classes)
 
 
 def name_columns(targets: Sequence[Target], folders: Sequence[Path]) -> list[Columns]:
-    """Return what the columns of each model are called.
+    """Return the columns of each model.
 
     Args:
-        targets: what each model reads.
-        folders: where each lies, no two the same.
+        targets: of the models.
+        folders: of the models, all different.
     """
-    n_readers = Counter(target.name for target in targets)
+    n_models = Counter(target.name for target in targets)
     ends = _ends(targets, folders)
     own = {name.casefold() for name in (*BEFORE, *BEHIND)}
     taken = set(own)
     made = []
     for target, end in zip(targets, ends, strict=True):
         name = _plain(target.name)
-        if n_readers[target.name] > 1:
+        if n_models[target.name] > 1:
             folder = _plain(end)
             name = folder if f"{folder}_".startswith(f"{name}_") else f"{name}_{folder}"
         is_word = not name[0].isalpha() or keyword.iskeyword(name) or hasattr(pd.DataFrame, name)
@@ -94,8 +95,7 @@ def _in_small_letters(columns: Columns) -> set[str]:
 
 
 def _columns(name: str, target: Target) -> Columns:
-    own = Columns(name)
-    taken = _in_small_letters(own)
+    taken = _in_small_letters(Columns(name))
     classes = []
     for label in target.classes:
         column = next(one for one in _numbered(f"{name}_p_{_plain(label)}") if one.casefold() not in taken)
@@ -106,20 +106,17 @@ def _columns(name: str, target: Target) -> Columns:
 
 def _numbered(name: str) -> Iterator[str]:
     yield name
-    number = 2
-    while True:
-        yield f"{name}_{number}"
-        number += 1
+    yield from (f"{name}_{number}" for number in count(2))
 
 
 def _ends(targets: Sequence[Target], folders: Sequence[Path]) -> list[str]:
-    """Return as much of the end of each folder's path as tells it from the others of its target."""
+    """Return the end of each folder's path, as short as tells it apart from the others of its target."""
     depths = [1] * len(folders)
     while True:
         ends = ["_".join(folder.parts[-depth:]) for folder, depth in zip(folders, depths, strict=True)]
-        count = Counter((target.name, end) for target, end in zip(targets, ends, strict=True))
+        n_models = Counter((target.name, end) for target, end in zip(targets, ends, strict=True))
         longer = [
-            depth + 1 if count[target.name, end] > 1 and depth < len(folder.parts) else depth
+            depth + 1 if n_models[target.name, end] > 1 and depth < len(folder.parts) else depth
             for target, end, folder, depth in zip(targets, ends, folders, depths, strict=True)
         ]
         if longer == depths:
@@ -128,29 +125,29 @@ def _ends(targets: Sequence[Target], folders: Sequence[Path]) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """Return a text as letters, digits and underscores of any script.
+    """Return a text made of the letters and digits of any script, and of underscores.
 
     >>> _plain("hair/colour"), _plain("25-32"), _plain("größe"), _plain("?")
     ('hair_colour', '25_32', 'größe', 'label')
     """
-    # Python reads a name in this form, so that another one could not be typed.
+    # Python converts names to this form, so a name in another form could not be typed.
     text = unicodedata.normalize("NFKC", text)
     if not f"a{text}".isidentifier():
         text = "".join(letter if f"a{letter}".isidentifier() else " " for letter in text)
         text = "_".join(text.split())
-    # Underscores in front would be private, and are renamed by DataFrame.itertuples().
+    # DataFrame.itertuples() renames columns that begin with an underscore.
     return text[:_LONGEST].strip("_") or "label"
 
 
 def columns_of(models: Sequence[TrainedModel]) -> list[Columns]:
-    """Return what the columns of each model are called in a table of the answers of all.
+    """Return the columns of each model in a table of the predictions of all models.
 
     Raises:
-        ModelError: two are the same model.
+        ModelError: a model is given twice.
     """
     known: dict[bytes, TrainedModel] = {}
     for model in models:
-        # The list of hashes is the model's identity: a copy in another folder gives the same answers.
+        # Models are the same if their lists of hashes are: a copy in another folder predicts the same.
         content = (model.folder / SUMS).read_bytes() if model.folder else model.name.encode()
         other = known.setdefault(content, model)
         if other is not model:

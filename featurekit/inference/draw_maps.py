@@ -1,4 +1,4 @@
-"""Maps drawn over faces."""
+"""Draw maps over faces."""
 
 import re
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PICTURE = (448, 504)  # width and height of a drawing: the face, and two lines below it
 _PER_ROW = 4  # drawings side by side on a sheet
 _INK, _FAINT, _PAPER = (25, 25, 30), (100, 100, 110), (255, 255, 255)
-_OPACITY = 0.8  # of the map where it is highest; a place of no importance shows the face alone
+_OPACITY = 0.8  # of the map at its highest point; at 0 the map is transparent
 
 
 def draw_explanation(one: Explanation, folder: Path) -> Path:
@@ -32,24 +32,25 @@ def draw_mean_maps(maps: Sequence[MeanMap], folder: Path) -> list[Path]:
     """Write each mean map as a PNG of the size PICTURE, and all of them as sheet.png; return the files."""
     from PIL import Image
 
-    notes = [f"{WAYS[one.how]}, mean of {one.n_faces:,} faces" for one in maps]
-    drawings = [_drawn(one.face, one.heat, one.group, note) for one, note in zip(maps, notes, strict=True)]
+    drawings = [
+        _drawn(one.face, one.heat, one.group, f"{WAYS[one.how]}, mean of {one.n_faces:,} faces")
+        for one in maps
+    ]
     names = {"sheet.png"}
-    written = []
-    for one, drawing in zip(maps, drawings, strict=True):
-        name = fresh_name("mean-" + re.sub(r"[^\w-]+", "-", one.group), ".png", names)
-        written.append(_write(drawing, folder / name))
+    written = [
+        _write(drawing, folder / fresh_name("mean-" + re.sub(r"[^\w-]+", "-", one.group), ".png", names))
+        for one, drawing in zip(maps, drawings, strict=True)
+    ]
     width, height = PICTURE
     across = min(len(drawings), _PER_ROW)
-    down = -(-len(drawings) // across)
-    sheet = Image.new("RGB", (across * width, down * height), _PAPER)
+    sheet = Image.new("RGB", (across * width, -(-len(drawings) // across) * height), _PAPER)
     for place, drawing in enumerate(drawings):
         sheet.paste(drawing, (place % across * width, place // across * height))
     return [*written, _write(sheet, folder / "sheet.png")]
 
 
 def _drawn(face: NDArray[np.uint8], heat: NDArray[np.float32], title: str, note: str) -> "Image.Image":
-    """Return a map over a face, with a title, a note, and the scale of its colors."""
+    """Return an image of a map over a face, with a title, a note, and the scale of the colors."""
     from PIL import Image, ImageDraw, ImageFont
 
     cv2 = import_cv2()
@@ -73,9 +74,9 @@ def _drawn(face: NDArray[np.uint8], heat: NDArray[np.float32], title: str, note:
 
 
 def _colors(heat: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return heat as colors that grow lighter with it, so that they can be told apart without seeing hues."""
+    """Return colors that get lighter with the heat, so that also who cannot see hues can tell them apart."""
     cv2 = import_cv2()
-    colors: NDArray[np.uint8] = cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
+    colors = cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
     return np.ascontiguousarray(colors[..., ::-1])
 
 

@@ -1,11 +1,12 @@
-"""Where a model looked: maps, over the face, of what its answer depends on.
+"""Explain predictions by maps over the face of what they depend on.
 
-There are three ways to look: Grad-CAM and attention ask a network itself, see
-_maps_of_networks.py; occlusion asks any model, classical ones too, again and again
-with another part of the face covered, see _covering.py.
+There are three methods. Grad-CAM and attention look into a network, see
+_maps_of_networks.py. Occlusion works for any model: it predicts again and again, each
+time with another part of the face covered, see _covering.py.
 
-A map is a hint, no proof. So each face comes with a check: what its answer loses when
-the tenth that the map calls most important is blurred, and what when other tenths are.
+A map is a hint and no proof, so each face comes with a check: how much the prediction
+changes if the tenth of the face that the map calls most important is blurred, and how
+much if other tenths are.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -42,25 +43,25 @@ from featurekit.networks.engines import usable_cores
 from featurekit.progress import Progress
 from featurekit.registry import unknown
 
-# Every way to look, as a caption names it.
+# Every method, with its name in captions.
 WAYS: Mapping[str, str] = {"gradcam": "Grad-CAM", "attention": "attention", "occlusion": "occlusion"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """What the answer for one face depends on.
+    """What the prediction for one face depends on.
 
     Attributes:
-        photograph: which.
-        number: of the face on it, from 1, left to right.
-        name: for a file about this face; no two of one call have the same.
+        photograph: the image.
+        number: of the face on the image, from 1, left to right.
+        name: for a file about this face; all faces of one call have different names.
         answer: the most probable class, or "years".
         value: its probability, or the years.
         how: one of WAYS.
         face: uint8, shape (SIDE, SIDE, 3).
-        heat: what the answer depends on, from 0 to 1, all 0 where it depends on nothing; float32, shape
-            (SIDE, SIDE).
-        loss: the check.
+        heat: how much the prediction depends on each pixel, from 0 to 1, all 0 if it depends on none;
+            float32, shape (SIDE, SIDE).
+        loss: the result of the check.
     """
 
     photograph: Photograph
@@ -75,12 +76,12 @@ class Explanation:
 
     @property
     def said(self) -> str:
-        """The answer in words: "female 97 %" or "34 years"."""
+        """The prediction in words: "female 97 %" or "34 years"."""
         return f"{self.value:.0f} years" if self.answer == "years" else f"{self.answer} {self.value:.0%}"
 
     @property
     def group(self) -> str:
-        """What it is averaged with: faces of the same class, or of the same ten years."""
+        """The group that the face is averaged in: its predicted class, or a range of ten years."""
         if self.answer != "years":
             return self.answer
         first = 10 * int(self.value // 10)
@@ -89,11 +90,11 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Unexplained:
-    """A photograph, or a face on it, that there is nothing to say about.
+    """An image, or a face on it, that cannot be explained.
 
     Attributes:
-        photograph: which.
-        message: why.
+        photograph: the image.
+        message: the reason.
     """
 
     photograph: Photograph
@@ -111,22 +112,23 @@ def explain_photographs(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Iterator[Explanation | Unexplained]:
-    """Find the faces on photographs and say where a model looked on each.
+    """Find the faces on images and explain the prediction of a model for each.
 
     Args:
-        photographs: which; a Path stands for the file.
-        model: whose answers.
-        how: one of WAYS, or "auto": attention where a network has it, Grad-CAM for other networks trained end
-            to end, occlusion for all else.
-        choose: which faces of a photograph; "all" or a name of featurekit.faces.settings.CHOICES.
+        photographs: the images; a Path stands for the file.
+        model: the model.
+        how: one of WAYS, or "auto": attention for networks that have it, Grad-CAM for other networks trained
+            end to end, occlusion for all other models.
+        choose: which faces of an image; "all" or a name of featurekit.faces.settings.CHOICES.
         device: "auto", "cpu" or "cuda".
-        threads: how many; 0 for one a core.
-        seed: what the check's random tenths come from.
-        progress: called with (photographs done, photographs to do).
+        threads: number of threads; 0 for one per core.
+        seed: for the random tenths of the check.
+        progress: is called with (images done, images to do).
 
     Raises:
-        UnknownNameError: there is no such way to look.
-        ModelError: the model cannot be asked that way, or reads vectors that this version does not make.
+        UnknownNameError: there is no such method.
+        ModelError: the model cannot be explained by this method, or needs vectors that this version does not
+            make.
     """
     if how not in ("auto", *WAYS):
         raise UnknownNameError(unknown("way to look", how, ["auto", *WAYS]))
@@ -137,10 +139,10 @@ def explain_photographs(
         photograph = as_photograph(one)
         try:
             found = list(looker.look(photograph))
-            unexpected.n_read += 1
+            unexpected.has_read = True
         except ImageError as error:
             found = [Unexplained(photograph, str(error))]
-            unexpected.n_read += 1
+            unexpected.has_read = True
         except FeaturekitError:
             raise
         except Exception as error:
@@ -151,7 +153,7 @@ def explain_photographs(
 
 
 class _Looker:
-    """Finds the faces on photographs, one after the other, and explains the answer for each."""
+    """Finds the faces on one image after the other, and explains the prediction for each."""
 
     def __init__(self, model: TrainedModel, how: str, *, choose: str, threads: int, seed: int) -> None:
         self._model = model
@@ -164,7 +166,7 @@ class _Looker:
         self._n_explained = 0
 
     def look(self, photograph: Photograph) -> Iterator[Explanation | Unexplained]:
-        """Explain the answer for each face on a photograph."""
+        """Explain the prediction for each face on an image."""
         data = photograph.read()
         seen, _ = see_faces(data, self._finder, self._settings, self._reader.kinds)
         for number, one in enumerate(in_reading_order(seen), start=1):
@@ -174,7 +176,7 @@ class _Looker:
                 yield self._explained(photograph, data, number, one)
 
     def _explained(self, photograph: Photograph, data: Picture, number: int, one: Seen) -> Explanation:
-        # Cut out by itself: a larger cut beside them would change what the networks are given.
+        # Cut out by itself, because a larger crop beside those for the networks would change their pixels.
         shown = cut_out(data, one.face, (TEMPLATE, SIDE))
         said = self._reader({kind: crop[None] for kind, crop in one.crops.items()})[0]
         best = int(said.argmax())
@@ -197,17 +199,16 @@ class _Looker:
 
 
 def median_loss(losses: Sequence[Loss]) -> Loss:
-    """Return the medians over faces, of which there must be one at least."""
-    important, random = np.median(np.array(losses), axis=0)
-    return Loss(float(important), float(random))
+    """Return the medians over at least one face."""
+    return Loss(*map(float, np.median(np.array(losses), axis=0)))
 
 
-# Crops of a face, number of the answer → heat, any square shape.
+# Crops of a face, number of the class → heat, of any square shape.
 _MakeHeat = Callable[[FaceCrops, int], NDArray[Any]]
 
 
 def _way(reader: Reader, how: str) -> tuple[str, _MakeHeat]:
-    """Return a way to look and what makes its maps."""
+    """Return the method to use, and the function that makes its maps."""
     model, cnn = reader.model, reader.model.estimator
     if isinstance(cnn, CNN) and how != "occlusion":
         if how != "gradcam" and hasattr(cnn.network_.body, "attention"):
@@ -215,9 +216,9 @@ def _way(reader: Reader, how: str) -> tuple[str, _MakeHeat]:
         if how != "attention" and (maps := last_maps(cnn)):
             return "gradcam", lambda crops, number: gradcam(cnn, maps, crops[reader.kinds[0]], number)
     if how in ("gradcam", "attention"):
-        what = "a feature map" if how == "gradcam" else "masks of its own"
         raise ModelError(
             f"{model.name} ({model.classifier}) cannot be explained with {WAYS[how]}, which needs a network"
-            f" trained end to end that has {what}. occlusion works for every model."
+            f" trained end to end that has {'a feature map' if how == 'gradcam' else 'masks of its own'}."
+            " occlusion works for every model."
         )
     return "occlusion", lambda crops, number: occlusion(reader, crops, number)

@@ -1,8 +1,9 @@
-"""A network trained end to end as one ONNX file, for programs that know nothing of featurekit.
+"""Export a network trained end to end as one ONNX file, for programs that do not use featurekit.
 
-The file holds all that a prediction does once a face is cut out: it takes the cut,
-as bytes, and gives probabilities, or years. Where the face must lie in it, what the
-answers are called and whose weights they are stands in the file's metadata.
+The network in the file does all steps of a prediction after a face has been cropped: it
+takes the pixels of the crop and returns probabilities, or years. The metadata of the
+file say where the face must be in the crop, what the outputs are called and which
+weights are used.
 """
 
 import io
@@ -31,9 +32,10 @@ if TYPE_CHECKING:
     import torch
 
 OPSET = 18
-# How far ONNX Runtime's probabilities may be from the network's own; of years, a hundredth part of it.
+# The largest allowed difference between the probabilities of ONNX Runtime and of the network; 100 times this
+# for years.
 TOLERANCE = 1e-4
-N_PICTURES = 4  # that are asked of both
+N_PICTURES = 4  # number of images for which both predict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +46,11 @@ class Exported:
         path: the file.
         n_bytes: its size.
         side: of the faces that it takes, in pixels.
-        answers: names of its columns; empty for years.
-        difference: largest one between ONNX Runtime's answers and the network's, over N_PICTURES made-up
-            pictures; at most TOLERANCE, for years 100 × TOLERANCE.
-        from_predict: the same, between ONNX Runtime's answers and those of `TrainedModel.predict()`, which
-            computes in the model's own precision.
+        answers: names of the output's columns; empty for years.
+        difference: the largest difference between the outputs of ONNX Runtime and the network, for N_PICTURES
+            made-up images; at most TOLERANCE, for years 100 × TOLERANCE.
+        from_predict: the same between ONNX Runtime and `TrainedModel.predict()`, which computes in the
+            model's own precision.
     """
 
     path: Path
@@ -61,13 +63,12 @@ class Exported:
     @property
     def gives(self) -> str:
         """Its output in words."""
-        if not self.answers:
-            return "years (n,)"
-        return f"probabilities (n, {len(self.answers)}): {', '.join(self.answers)}"
+        n = len(self.answers)
+        return f"probabilities (n, {n}): {', '.join(self.answers)}" if n else "years (n,)"
 
 
 def export_onnx(model: TrainedModel, path: Path) -> Exported:
-    """Write a network as an ONNX file, after ONNX Runtime has given the same answers.
+    """Write a network as an ONNX file, if ONNX Runtime gives the same predictions.
 
     Its input is "pixels", uint8, shape (n, side, side, 3), RGB; its output "probabilities", float32, shape
     (n, n_classes), or "years", shape (n,).
@@ -77,7 +78,7 @@ def export_onnx(model: TrainedModel, path: Path) -> Exported:
         path: the file to write.
 
     Raises:
-        ModelError: the model is of another kind, or ONNX Runtime answers otherwise.
+        ModelError: the model is of another kind, or ONNX Runtime gives other predictions.
         WorkspaceError: the file cannot be written.
     """
     import torch
@@ -92,7 +93,7 @@ def export_onnx(model: TrainedModel, path: Path) -> Exported:
     side = model.recipes[0].input_size
     whole = _whole(cnn, side)
     pixels = _made_up(side)
-    # Asked before it is exported: else the making of a resize's weights would be exported with it.
+    # This fills the cache of _weights(). Without it, the computation of the weights would be exported too.
     with torch.no_grad():
         expected = whole(torch.tensor(pixels)).numpy()
     output = "years" if model.target.is_regression else "probabilities"
@@ -119,13 +120,13 @@ def export_onnx(model: TrainedModel, path: Path) -> Exported:
 
 
 def _whole(cnn: CNN, side: int) -> "torch.nn.Module":
-    """Return all that a prediction does with faces: uint8 (n, side, side, 3) → mean answers of all views."""
+    """Return a network for all steps of a prediction: uint8 (n, side, side, 3) → mean output of all views."""
     import torch
     from torch.nn import functional
     from torch.overrides import TorchFunctionMode
 
     class ByMatrices(TorchFunctionMode):
-        """Does an antialiased resize as products of matrices: torch's exporter knows those only."""
+        """Computes an antialiased resize by products of matrices, because torch cannot export the resize."""
 
         def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             facts = kwargs or {}
@@ -137,29 +138,28 @@ def _whole(cnn: CNN, side: int) -> "torch.nn.Module":
 
     head = next(head for head in cnn.heads_ if head.target == cnn.target)
     views = [_matrices(view, side, cnn.side) for view in VIEWS[cnn.views]]
-    network = deepcopy(cnn.network_).cpu().float().eval()
 
     class Whole(torch.nn.Module):
-        """The faces as they were cut out → what the model says."""
+        """The crops of faces → the predictions."""
 
         is_known: torch.Tensor
 
         def __init__(self) -> None:
             super().__init__()
-            self.network = network
+            self.network = deepcopy(cnn.network_).cpu().float().eval()
             for number, (rows, columns) in enumerate(views):
                 self.register_buffer(f"rows_{number}", rows)
                 self.register_buffer(f"columns_{number}", columns)
             if head.kind != "years":
                 is_known = torch.zeros(len(head.target.classes))
-                is_known[torch.tensor(cnn.classes_)] = 1  # a class that training had none of is no answer
+                is_known[torch.tensor(cnn.classes_)] = 1  # the others had no training faces
                 self.register_buffer("is_known", is_known)
 
         def forward(self, pixels: torch.Tensor) -> torch.Tensor:
             faces = pixels.permute(0, 3, 1, 2).float()
             answers = []
             for number in range(len(views)):
-                # Rounded after either product, as torch does to bytes.
+                # Rounded after each product, as torch does if it resizes bytes.
                 narrow = (faces @ getattr(self, f"columns_{number}").T + 0.5).floor()
                 view = (getattr(self, f"rows_{number}") @ narrow + 0.5).floor()
                 with ByMatrices():
@@ -175,7 +175,7 @@ def _whole(cnn: CNN, side: int) -> "torch.nn.Module":
 
 
 def _matrices(view: Change, length: int, side: int) -> "tuple[torch.Tensor, torch.Tensor]":
-    """Return what pictures are multiplied by from the left, and from the right transposed, to be a view."""
+    """Return the matrices that make a view of an image: for its rows, and, transposed, for its columns."""
     import torch
 
     top, left, height, width = (round(length * part) for part in view.box)
@@ -191,23 +191,24 @@ def _weights(length: int, side: int) -> "torch.Tensor":
     import torch
     from torch.nn import functional
 
-    one = torch.eye(length, dtype=torch.float64)[None, None]
-    return functional.interpolate(one, (side, length), mode="bilinear", antialias=True)[0, 0]
+    unit = torch.eye(length, dtype=torch.float64)[None, None]
+    return functional.interpolate(unit, (side, length), mode="bilinear", antialias=True)[0, 0]
 
 
 def _of_bytes(weights: "torch.Tensor") -> "torch.Tensor":
-    """Return weights as torch rounds them to resize bytes: the largest fills 15 bits."""
+    """Return weights rounded as torch rounds them to resize bytes: the largest has 15 bits."""
     unit = 2.0 ** min(math.floor(math.log2((2**15 - 0.5) / float(weights.max()))), 22)
     return ((weights * unit + 0.5).floor() / unit).float()
 
 
 def _traced(whole: "torch.nn.Module", pixels: NDArray[np.uint8], output: str) -> bytes:
-    """Return a network as the bytes of an ONNX file that takes any number of faces."""
+    """Return a network as the bytes of an ONNX file with any number of faces as its input."""
     import torch
 
     file = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
-        # The newer exporter needs a package more; the older one says so, and that sizes become constants.
+        # The newer exporter needs another package. The older one warns of that, and that sizes become
+        # constants.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]  # it is there
         warnings.filterwarnings("ignore", "Constant folding", UserWarning)
@@ -225,7 +226,7 @@ def _traced(whole: "torch.nn.Module", pixels: NDArray[np.uint8], output: str) ->
 
 
 def _with_facts(data: bytes, model: TrainedModel) -> bytes:
-    """Return an ONNX file that says what it is, how a face must lie in it, and whose weights it holds."""
+    """Return an ONNX file with metadata: what it is, where a face must be in the crop, and its weights."""
     import onnx
 
     recipe = model.recipes[0]
@@ -260,14 +261,12 @@ def _run(data: bytes, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    answers: NDArray[np.float32] = session.run(None, {"pixels": pixels})[0]
-    return answers
+    return np.asarray(session.run(None, {"pixels": pixels})[0])
 
 
 def _made_up(side: int) -> NDArray[np.uint8]:
-    """Return pictures of patches and of noise, shape (N_PICTURES, side, side, 3)."""
+    """Return images of patches with noise, shape (N_PICTURES, side, side, 3)."""
     rng = np.random.default_rng(0)
     patches = rng.integers(0, 256, (N_PICTURES, 8, 8, 3))
     large = patches.repeat(-(-side // 8), axis=1).repeat(-(-side // 8), axis=2)[:, :side, :side]
-    noise = rng.normal(0, 25, large.shape)
-    return np.clip(large + noise, 0, 255).astype(np.uint8)
+    return np.clip(large + rng.normal(0, 25, large.shape), 0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""What is to be read: the photographs, and the models, that paths name."""
+"""Find the images and the models that are named by paths."""
 
 import os
 import shlex
@@ -15,13 +15,13 @@ from featurekit.text import name_as_it_was, readable_name
 
 @dataclass(frozen=True)
 class Asked:
-    """What was named on a command line.
+    """The images and models that are named on a command line.
 
     Attributes:
-        photographs: each once, in the order named.
-        models: folders of models that stood among the photographs.
-        repeated: photographs that were named more than once, each time that they were after the first.
-        left_out: what of each folder is no photograph, a sentence each.
+        photographs: the images, each once, in the given order.
+        models: folders of models among the paths.
+        repeated: images that are named more than once, with one entry for each repetition.
+        left_out: a sentence for each folder about its files that are not images.
     """
 
     photographs: tuple[Path, ...]
@@ -31,13 +31,13 @@ class Asked:
 
 
 def look_up(inputs: Sequence[Path]) -> Asked:
-    """Return the photographs that paths of files and folders name, and the models that stand among them.
+    """Return the images that paths of files and folders name, and the models among the paths.
 
-    A file is the same wherever its folder is reached from; two links to it in a folder are two photographs.
+    A file is the same whichever path leads to its folder; two links to it in one folder are two images.
 
     Raises:
-        WorkspaceError: a path is not there, or is a folder of models.
-        ManifestError: a folder has no photograph in it.
+        WorkspaceError: a path does not exist, or is a folder of models.
+        ManifestError: a folder has no image in it.
     """
     found: dict[str, Path] = {}
     models, repeated, left_out = [], [], []
@@ -56,20 +56,21 @@ def look_up(inputs: Sequence[Path]) -> Asked:
 
 
 def photographs_in(given: Photographs) -> tuple[list[Photograph], list[str]]:
-    """Return what was given as photographs, a folder as the photographs in it.
+    """Return the given images, with the images in a folder instead of the folder.
 
-    A file that is not there stays, and is a row with its reason later; one that is named twice is read twice.
+    A file that does not exist is kept, and becomes a row with the reason; one that is given twice is read
+    twice.
 
     Args:
-        given: one or several photographs of any kind, as for photographs_from(), or folders.
+        given: one or several images of any kind, as for photographs_from(), or folders.
 
     Returns:
-        The photographs in the order named, and what of each folder is no photograph, a sentence each.
+        The images in the given order, and a sentence for each folder about its files that are not images.
 
     Raises:
-        PhotographError: something is no photograph, or nothing is given.
-        ManifestError: a folder has no photograph in it.
-        WorkspaceError: a folder is a model's, or one of models.
+        PhotographError: something is not an image, or nothing is given.
+        ManifestError: a folder has no image in it.
+        WorkspaceError: a folder is a model, or has models in it.
     """
     found: list[Photograph] = []
     left_out = []
@@ -88,29 +89,28 @@ def photographs_in(given: Photographs) -> tuple[list[Photograph], list[str]]:
 
 
 def is_model(folder: Path) -> bool:
-    """Whether a path is a model's folder."""
+    """Whether a path is the folder of a model."""
     return (folder / CONTENT).is_file()
 
 
 def models_in(folder: Path) -> list[Path]:
-    """Return the models that a folder holds, for a folder that is no model itself."""
+    """Return the models in a folder that is not a model itself."""
     if is_model(folder) or not folder.is_dir():
         return []
     return sorted(one for one in folder.iterdir() if is_model(one))
 
 
 def check_is_one(folder: Path, example: str) -> None:
-    """Raise WorkspaceError for a folder that holds models and is none itself.
+    """Raise WorkspaceError for a folder that holds models and is not a model itself.
 
     Args:
-        folder: that was named as a model.
-        example: what to write for one of them, with {} for it.
+        folder: named as a model.
+        example: what to type for one of the models, with {} for the model.
     """
     if inside := models_in(folder):
-        names = ", ".join(one.name for one in inside)
         raise WorkspaceError(
-            f"{folder} is not a model, but a folder of {len(inside)} models ({names}). Give one of them:"
-            f" {example.format(inside[0])}"
+            f"{folder} is not a model, but a folder of {len(inside)} models"
+            f" ({', '.join(one.name for one in inside)}). Give one of them: {example.format(inside[0])}"
         )
 
 
@@ -124,7 +124,7 @@ def as_options(models: Sequence[Path]) -> str:
 
 
 def _photographs(path: Path) -> tuple[list[Path], str]:
-    """Return the photographs that a path names, and what else lies there in one sentence, or ""."""
+    """Return the images that a path names, and a sentence about the other files there, or ""."""
     if not path.is_dir():
         if not path.exists():
             raise WorkspaceError(f"There is no file or folder {path}.")
@@ -145,24 +145,24 @@ def _photographs(path: Path) -> tuple[list[Path], str]:
 
 
 def _real_path(folder: Path, name: str, *, is_text: bool) -> Path:
-    """Return the file that find_pictures() calls by a name, in which bytes may be written out.
+    """Return the file for a name by find_pictures(), in which invalid bytes may be written out.
 
     Args:
-        folder: what the name is relative to.
+        folder: to which the name is relative.
         name: with forward slashes.
-        is_text: whether the file's own name, without its folders, is text.
+        is_text: whether the name of the file itself, without its folders, is valid text.
     """
     if is_text and (folder / name).exists():
         return folder / name
     *parents, last = name.split("/")
     for number, part in enumerate((*parents, last)):
         is_last = number == len(parents)
-        # A name that only looks as if bytes were written out comes last where bytes are meant.
-        named = [one for one in os.listdir(folder) if part in (one, *_written(one))]  # noqa: PTH208 — names
+        # If invalid bytes are meant, a file whose name only looks like written-out bytes comes last.
+        named = [
+            one
+            for one in os.listdir(folder)  # noqa: PTH208 — names
+            if part in (one, readable_name(one), os.fsencode(one).decode("utf-8", "backslashreplace"))
+        ]
         named.sort(key=lambda one: (one == part) if is_last and not is_text else (one != part))
         folder = folder / (named[0] if named else name_as_it_was(part))
     return folder
-
-
-def _written(name: str) -> tuple[str, str]:
-    return readable_name(name), os.fsencode(name).decode("utf-8", "backslashreplace")

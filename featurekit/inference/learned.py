@@ -1,8 +1,8 @@
-"""What a classifier has learned, as bytes that anybody may have written.
+"""Save what a classifier has learned, and load it without trusting the file.
 
-A model is kept without pickle: model.skops holds the classifier and is only loaded
-through the list of types that the registered member declares, or model.safetensors holds the weights of a
-network that was trained end to end.
+Nothing is pickled. model.skops holds a classifier, and only the types that its
+registration lists are loaded. model.safetensors holds the weights of a network that
+was trained end to end.
 """
 
 import io
@@ -20,22 +20,28 @@ from featurekit.networks.engines import usable_cores
 
 
 def to_file(kind: ClassifierKind, estimator: Any, name: str) -> tuple[str, dict[str, Any], bytes]:
-    """Return what a fitted classifier has learned: the name of its file, facts for model.json, the bytes.
+    """Return the file of a fitted classifier: its name, facts for model.json, and its bytes.
 
     Args:
-        kind: of the classifier; it says which types may be kept.
+        kind: of the classifier; it lists the types that may be saved.
         estimator: the classifier.
         name: of the model, for the message.
 
     Raises:
-        ModelError: the classifier is of a type that loading would refuse, or that skops cannot keep.
+        ModelError: the classifier has a type that loading would refuse, or that skops cannot save.
     """
     if hasattr(estimator, "to_tensors"):
         from safetensors.numpy import save
 
         facts, tensors = estimator.to_tensors()
         return TENSORS, facts, save(tensors)
-    data = _dumped(estimator, name)
+    import skops.io
+    from skops.io.exceptions import UnsupportedTypeException
+
+    try:
+        data = skops.io.dumps(estimator)
+    except UnsupportedTypeException as error:
+        raise ModelError(f"{name} contains something that skops cannot save: {error}") from error
     strange = _strange_types(data, kind)
     if strange:
         how = f" {HOW_TO_SAVE}" if kind.is_given else ""
@@ -49,7 +55,7 @@ def from_file(
     """Return the fitted classifier that a file holds.
 
     Raises:
-        ModelError: it is one of another kind, or holds types that are not allowed.
+        ModelError: the classifier is of another kind, or has types that are not allowed.
     """
     unfitted: Any = kind.make(target, 0, usable_cores())
     if (file_name == TENSORS) != hasattr(unfitted, "from_tensors"):
@@ -75,45 +81,27 @@ def from_file(
     if type(estimator) is not type(unfitted):
         raise ModelError(f"{SKOPS} contains a {type(estimator).__name__}, which is not a fitted {kind.name}.")
     estimator.validate()
-    estimator.n_jobs = unfitted.n_jobs  # those of this machine
+    estimator.n_jobs = unfitted.n_jobs  # for the cores of this machine
     estimator.check_learned(unfitted)
     return estimator
 
 
-def _dumped(estimator: Any, name: str) -> bytes:
-    """Return a fitted classifier as skops keeps it.
-
-    Raises:
-        ModelError: skops knows no way to keep a part of it.
-    """
-    import skops.io
-    from skops.io.exceptions import UnsupportedTypeException
-
-    try:
-        data: bytes = skops.io.dumps(estimator)
-    except UnsupportedTypeException as error:
-        raise ModelError(f"{name} contains something that skops cannot save: {error}") from error
-    return data
-
-
 def _strange_types(data: bytes, kind: ClassifierKind) -> list[str]:
-    """Return the types that a file of skops names and that no such classifier is made of.
+    """Return the types in a file of skops that the kind of classifier does not list.
 
     Raises:
-        ValueError: it is compressed, which skops is never asked for: a few bytes could unpack to anything.
+        ValueError: the file is compressed. featurekit never compresses it, and a few bytes could unpack to
+            more than fits into memory.
     """
+    found: set[str] = set()
+
+    def note(part: dict[str, Any]) -> dict[str, Any]:
+        if "__class__" in part:
+            found.add(f"{part.get('__module__')}.{part['__class__']}")
+        return part
+
     with ZipFile(io.BytesIO(data)) as archive:
         if any(member.compress_type != ZIP_STORED for member in archive.infolist()):
             raise ValueError(f"{SKOPS} is compressed.")
-        schema = json.loads(archive.read("schema.json"))
-    found: set[str] = set()
-    parts = [schema]
-    while parts:
-        part = parts.pop()
-        if isinstance(part, dict):
-            if "__class__" in part:
-                found.add(f"{part.get('__module__')}.{part['__class__']}")
-            parts += part.values()
-        elif isinstance(part, list):
-            parts += part
+        json.loads(archive.read("schema.json"), object_hook=note)  # is called for each object inside
     return sorted(found - set(kind.may_hold))

@@ -1,5 +1,6 @@
-"""Look at photographs nobody has prepared: what is wrong with one is a row, and costs no other its own."""
+"""Find the faces on new images. A problem with one image becomes a row and does not affect the others."""
 
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from featurekit.faces.settings import FaceSettings
 
 
 class Looked(NamedTuple):
-    """What was found on one photograph: faces, what is wrong with it, or the error that looking raised."""
+    """What was found on an image: the faces, or what is wrong with it, or the error that was raised."""
 
     seen: list[Seen]
     message: str = ""
@@ -24,7 +25,7 @@ class Looked(NamedTuple):
 def look(
     photograph: Photograph, finder: FaceFinder, settings: FaceSettings, kinds: Sequence[CropKind]
 ) -> Looked:
-    """Find the faces on a photograph, from left to right; what is wrong with it, or an error, is kept."""
+    """Find the faces on an image, from left to right; keep the message or the error if that fails."""
     try:
         seen, _ = see_faces(photograph.read(), finder, settings, kinds)
     except ImageError as error:
@@ -37,39 +38,39 @@ def look(
 
 
 class Unexpected:
-    """Tells a photograph that reading fails with from reading that fails with every photograph.
+    """Distinguishes unexpected errors with single images from errors with every image.
 
-    The first costs its own row. The second is a fault of the program, and is not hidden in a table of them.
+    An error with a single image is a row of the table. If every image fails, the program is at fault, and the
+    error is raised instead of being hidden in a table.
 
     Attributes:
-        n_read: photographs that were read, or for which there is a known reason why not.
+        has_read: whether any image was read, or could not be read for a known reason.
     """
 
-    MOST = 3  # photographs, the first ones of all, that may fail
+    MOST = 3  # images at the beginning that may fail
 
     def __init__(self) -> None:
-        self.n_read = 0
+        self.has_read = False
         self._n_failed = 0
 
     def settled(self, looked: Looked) -> Looked:
-        """Return what was found on a photograph; where looking raised an error, a row that says so.
+        """Return what was found on an image; for an error, a face with the status "failed" and a message.
 
         Raises:
-            Exception: of any kind, where nothing else was ever read.
+            Exception: of any kind, if no image has been read before.
         """
         if looked.error is None:
-            self.n_read += 1
+            self.has_read = True
             return looked
         return Looked([Seen(Face("failed"))], self.told(looked.error))
 
     def told(self, error: Exception) -> str:
-        """Return what is said of a photograph, or raise its error where nothing else was ever read."""
+        """Return the message for an image that an error was raised for, or raise it if none has been read."""
         self._n_failed += 1
-        if not self.n_read and self._n_failed >= self.MOST:
+        if not self.has_read and self._n_failed >= self.MOST:
             raise error
-        where = error.__traceback__
-        while where and where.tb_next:
-            where = where.tb_next
-        place = f" ({Path(where.tb_frame.f_code.co_filename).name}:{where.tb_lineno})" if where else ""
+        last = traceback.extract_tb(error.__traceback__)[-1]
         said = f"{type(error).__name__}: {error}".rstrip(": ")
-        return f"reading it failed with an unexpected error: {said}{place}"
+        return (
+            f"reading it failed with an unexpected error: {said} ({Path(last.filename).name}:{last.lineno})"
+        )

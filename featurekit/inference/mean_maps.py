@@ -1,9 +1,10 @@
-"""Means of maps in which no single face can be recognized.
+"""Means of maps, in which no single face can be recognized.
 
 A map over a face shows a person. Only mean maps, over the mean of MIN_FACES faces or
-more, may stand in a report.
+more, may be put in a report.
 """
 
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -14,17 +15,17 @@ from featurekit.errors import TargetError
 from featurekit.inference._covering import SIDE, scaled_to
 from featurekit.inference.explain import Explanation
 
-# Faces of a class from which on their mean may be shown.
+# The fewest faces whose mean may be shown.
 MIN_FACES = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class MeanMap:
-    """The mean map of the faces with one answer, over their mean.
+    """The mean map and the mean face of the faces with one prediction.
 
     Attributes:
-        group: the answer; see Explanation.group.
-        n_faces: how many, MIN_FACES at least.
+        group: the prediction; see Explanation.group.
+        n_faces: number of faces, at least MIN_FACES.
         how: one of WAYS.
         face: uint8, grey, shape (SIDE, SIDE, 3).
         heat: float32, shape (SIDE, SIDE), from 0 to 1.
@@ -38,34 +39,33 @@ class MeanMap:
 
 
 class MeanMaps:
-    """Adds up explanations, one by one, and gives means in which no single face can be recognized.
+    """Adds up explanations and returns means in which no single face can be recognized.
 
-    A face that comes twice counts once. Whether the faces are of as many persons it cannot know.
+    A face that is added twice counts once. Different faces of one person cannot be told apart from faces of
+    different people.
     """
 
     def __init__(self) -> None:
         self._seen: set[bytes] = set()
-        self._sums: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+        self._sums: dict[str, NDArray[np.float64]] = defaultdict(lambda: np.zeros((2, SIDE, SIDE)))
         self._how = ""
-        self.n_faces: dict[str, int] = {}
+        self.n_faces: Counter[str] = Counter()
 
     def add(self, one: Explanation) -> None:
-        """Add a face to those with the same answer."""
+        """Add a face to those with the same prediction."""
         key = sha256(one.face.tobytes()).digest()
         if key in self._seen:
             return
         self._seen.add(key)
         self._how = one.how
-        nothing = np.zeros((SIDE, SIDE))
-        faces, heats = self._sums.get(one.group, (nothing, nothing))
-        self._sums[one.group] = (faces + grey_of(one.face), heats + one.heat)
-        self.n_faces[one.group] = self.n_faces.get(one.group, 0) + 1
+        self._sums[one.group] += np.stack([grey_of(one.face), one.heat])
+        self.n_faces[one.group] += 1
 
     def maps(self) -> list[MeanMap]:
-        """Return the means of the answers that enough faces have, in the order in which they came.
+        """Return the means of the predictions that enough faces have, in the order in which these came.
 
         Raises:
-            TargetError: no answer has enough.
+            TargetError: no prediction has enough faces.
         """
         enough = [group for group, n in self.n_faces.items() if n >= MIN_FACES]
         if not enough:
@@ -82,7 +82,7 @@ class MeanMaps:
         ]
 
     def refusal(self) -> str:
-        """Return in words which answers too few faces have; "" where all have enough."""
+        """Return in words which predictions have too few faces; "" if all have enough."""
         few = [f"{group}: {n}" for group, n in self.n_faces.items() if n < MIN_FACES]
         if not few:
             return ""
@@ -94,10 +94,9 @@ class MeanMaps:
 
 def grey_of(face: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return how bright each pixel looks, shape (s, s)."""
-    grey: NDArray[np.float64] = face @ np.array([0.299, 0.587, 0.114])
-    return grey
+    return np.asarray(face @ np.array([0.299, 0.587, 0.114]))
 
 
 def as_rgb(grey: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Return a grey picture, shape (s, s), with three equal channels."""
+    """Return a grey image, shape (s, s), with three equal channels."""
     return np.repeat(grey.round().astype(np.uint8)[..., None], 3, axis=2)

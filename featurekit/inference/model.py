@@ -1,9 +1,9 @@
-"""One fitted classifier with all it needs to read a new photograph.
+"""A fitted classifier with all that it needs to predict the label of a new image.
 
-A model is a folder without pickle: see archive.py for its files, and learned.py for
-what was learned. It is loaded after every file matched its hash, and has to answer
-before anybody relies on it. model.json holds the recipe of its vectors, and README.md
-is its card. A model reads vectors of its own recipe and refuses all others.
+A model is saved as a folder without pickle: see archive.py for its files, and
+learned.py for what was learned. It is loaded only if every file matches its hash, and
+has to make a prediction before it is used. model.json holds the recipe of its vectors,
+and README.md is its card. A model predicts from vectors of its own recipe only.
 """
 
 import struct
@@ -24,15 +24,15 @@ from featurekit.estimators import Classifier, ClassifierKind
 from featurekit.estimators.given import HOW_TO_SAVE, kind_of_saved
 from featurekit.faces.detectors import DETECTORS
 from featurekit.faces.settings import FaceSettings
-from featurekit.inference._schema import ModelFile
-from featurekit.inference.archive import read_bundle, write_bundle
+from featurekit.inference.archive import ModelFile, read_bundle, write_bundle
 from featurekit.inference.card import card
 from featurekit.inference.learned import from_file, to_file
 from featurekit.networks.backbones import BACKBONES, split_feature
 from featurekit.uncertainty.calibration import Calibration
 from featurekit.uncertainty.temperature import apply_temperature
 
-# What a classifier made of a stranger's numbers has been seen to raise when it is put together or asked.
+# Exceptions that classifiers have been seen to raise, when loaded or used, if their file was made by an
+# attacker.
 _UNFIT = (
     ArithmeticError,
     AssertionError,
@@ -54,19 +54,19 @@ _UNFIT = (
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedModel:
-    """A fitted classifier and what its vectors are made of.
+    """A fitted classifier and the recipe of its vectors.
 
     Attributes:
-        name: name of its folder.
-        target: what it reads.
+        name: of its folder.
+        target: what it predicts.
         classifier: name of the classifier.
         estimator: the fitted classifier.
-        settings: how the faces it was fitted on were found.
-        recipes: parts of its vectors, joined in this order.
-        training: data set, synthetic or not, faces, subjects, notes of the fit.
-        weights: name, sha256 and the three licences of each weight file that took part.
-        calibration: what it may promise beyond its answer, as found on its folds; None for nothing.
-        folder: where it was loaded from; None where it was not.
+        settings: how the faces were found that it was fitted on.
+        recipes: of the parts of its vectors, joined in this order.
+        training: data set, whether that is synthetic, numbers of faces and subjects, notes of the fit.
+        weights: name, sha256 and the three licences of each weight file that is used.
+        calibration: estimated on its folds; None if it has none.
+        folder: from which it was loaded; None if it was not.
     """
 
     name: str
@@ -82,7 +82,7 @@ class TrainedModel:
 
     @property
     def place(self) -> Path:
-        """Its folder, or its name for a model that lies nowhere."""
+        """Its folder, or its name if it was not loaded from a folder."""
         return self.folder or Path(self.name)
 
     def card(self) -> str:
@@ -103,10 +103,10 @@ class TrainedModel:
 
         Args:
             vectors: shape (n, dim).
-            recipes: what the vectors were made from.
+            recipes: of the vectors.
 
         Raises:
-            ModelError: the vectors are of another recipe than the model's.
+            ModelError: the vectors have another recipe than the model's.
         """
         self.check_recipes(recipes)
         if self.target.is_regression:
@@ -116,21 +116,21 @@ class TrainedModel:
         )
 
     def check_recipes(self, recipes: Sequence[Recipe]) -> None:
-        """Raise ModelError unless the recipes are the model's own, and say what differs."""
+        """Raise ModelError, which says what differs, unless the recipes are the model's own."""
         if len(recipes) != len(self.recipes):
             raise ModelError(
                 f"{self.name} reads {len(self.recipes)} networks joined, but got {len(recipes)}."
             )
         for own, other in zip(self.recipes, recipes, strict=True):
             if own.key != other.key:
-                what = _difference(asdict(own), asdict(other))
                 raise ModelError(
-                    f"{self.name} was fitted on vectors of another recipe: {what}."
+                    f"{self.name} was fitted on vectors of another recipe:"
+                    f" {_difference(asdict(own), asdict(other))}."
                     " Fit it again with this version: featurekit extract, then featurekit fit."
                 )
 
     def check_version(self, device: str, precision: str = "auto") -> None:
-        """Raise ModelError unless the vectors that this version makes on a device are the model's own.
+        """Raise ModelError unless this version makes vectors of the model's own recipe on a device.
 
         Args:
             device: "auto", "cpu" or "cuda".
@@ -179,8 +179,8 @@ class TrainedModel:
         """Read a model that save() wrote.
 
         Raises:
-            ModelError: the folder is no model, was edited, holds types that are not allowed, is of a
-                classifier, a backbone or a detector that is not here, or cannot answer.
+            ModelError: the folder is not a model, was edited, has types that are not allowed, needs a
+                classifier, a backbone or a detector that is not installed, or cannot make a prediction.
         """
         content, file_name, data = read_bundle(folder)
         try:
@@ -215,14 +215,14 @@ class TrainedModel:
 
 
 class _NotInstalledError(ModelError):
-    """A model needs a member that is not here: that of a plug-in, or of no package at all."""
+    """A model needs a member that no installed package has; it may be that of a plug-in."""
 
 
 def _installed(look_up: Callable[[str], Any], name: str, needs: str, kind: str) -> Any:
-    """Return the member of a name that a model's file says.
+    """Return the member with a name that a model's file gives.
 
     Raises:
-        _NotInstalledError: it is not here.
+        _NotInstalledError: no installed package has it.
     """
     try:
         return look_up(name)
@@ -234,17 +234,16 @@ def _installed(look_up: Callable[[str], Any], name: str, needs: str, kind: str) 
 
 
 def _check_answers(model: TrainedModel, kind: ClassifierKind) -> None:
-    """Let a model read a made-up face, so that one that cannot does not fail on the first real one.
+    """Let a model predict for a made-up face, so that a broken model is refused before it gets a real one.
 
     Raises:
-        ValueError, and whatever else its parts raise: it cannot.
+        ValueError: the prediction is not one. The parts of a broken model may raise any other exception.
     """
     if not model.target.is_regression:
-        classes = np.asarray(model.estimator.classes_)
-        known = np.arange(len(model.target.classes))
-        if classes.ndim != 1 or not len(classes) or not np.isin(classes, known).all():
+        classes, n_classes = np.asarray(model.estimator.classes_), len(model.target.classes)
+        if classes.ndim != 1 or not len(classes) or not np.isin(classes, np.arange(n_classes)).all():
             raise ValueError(f"it knows other classes than {model.target.name} has.")
-    parts = [split_feature(recipe.feature) for recipe in model.recipes]
+    parts = (split_feature(recipe.feature) for recipe in model.recipes)
     dim = sum(backbone.layers[layer] for backbone, layer in parts)
     vectors = np.ones((1, dim), np.uint8 if kind.reads == "crops" else np.float32)
     with np.errstate(all="ignore"):
@@ -261,7 +260,7 @@ def _check_answers(model: TrainedModel, kind: ClassifierKind) -> None:
 
 
 def _difference(own: Mapping[str, Any], other: Mapping[str, Any], path: str = "") -> str:
-    """Say where two recipes differ: "faces.detector: centerface there, yunet here"."""
+    """Say where two recipes differ: "faces.detector was centerface and is now yunet"."""
     found = []
     for name in sorted({*own, *other}):
         a, b = own.get(name), other.get(name)
@@ -269,7 +268,7 @@ def _difference(own: Mapping[str, Any], other: Mapping[str, Any], path: str = ""
             found.append(_difference(a, b, f"{path}{name}."))
         elif a != b:
             found.append(f"{path}{name} was {_short(a)} and is now {_short(b)}")
-    return "; ".join(text for text in found if text)
+    return "; ".join(filter(None, found))
 
 
 def _short(value: Any) -> str:
@@ -280,7 +279,7 @@ def _short(value: Any) -> str:
 def spread_out(
     probabilities: NDArray[np.float64], classes: NDArray[np.intp], n_classes: int
 ) -> NDArray[np.float64]:
-    """Return probabilities with a column for every class of the target, 0 where training had none.
+    """Return probabilities with a column for every class of the target, 0 for those without training faces.
 
     >>> spread_out(np.array([[0.3, 0.7]]), np.array([0, 2]), 4)
     array([[0.3, 0. , 0.7, 0. ]])

@@ -1,4 +1,4 @@
-"""Models for which nothing is fitted: the heads that come with dlib's networks."""
+"""Models that need no fit: the heads that come with dlib's networks."""
 
 import numpy as np
 
@@ -7,27 +7,24 @@ from featurekit.embeddings.recipe import describe_weights, make_recipes
 from featurekit.estimators import CLASSIFIERS
 from featurekit.faces.settings import default_settings
 from featurekit.inference.model import TrainedModel
-from featurekit.networks.backbones import split_feature
+from featurekit.networks.backbones import BACKBONES
 
 
 def off_the_shelf_models() -> list[TrainedModel]:
     """Return the heads that come with dlib's networks as models of gender, age_group and age.
 
-    Nothing is fitted for them.
-
     Raises:
-        WeightsError: the builtin weights are not here.
+        WeightsError: the built-in weights are missing.
     """
-    kind = CLASSIFIERS["off_the_shelf"]
+    kind, settings = CLASSIFIERS["off_the_shelf"], default_settings()
     models = []
     for target in (GENDER, AGE_GROUP, AGE):
         feature = kind.features(target) if kind.features else None
         assert feature is not None
-        settings = default_settings()
         recipe = make_recipes([feature], settings)[feature]
         estimator = kind.make(target, 0, 1)
-        backbone, layer = split_feature(feature)
-        nothing = np.zeros((1, backbone.layers[layer]), np.float32)
+        # The fit only marks the estimator as fitted.
+        nothing = np.zeros((1, BACKBONES[recipe.backbone].layers[recipe.layer]), np.float32)
         estimator.fit(nothing, np.zeros(1, np.intp), groups=np.array(["nobody"]))
         models.append(
             TrainedModel(

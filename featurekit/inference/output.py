@@ -1,7 +1,7 @@
-"""The file that a table of answers goes to.
+"""Write the table of predictions to a file.
 
-A table is written whole. Where reading ends before its end, by an error or because somebody stops it, what
-was read until then becomes a whole table too, beside, under a name that says that it is a part.
+A table is written whole. If reading ends early, because of an error or because somebody stops it, the rows
+until then are written as a table of their own, beside it, under a name that says that it is a part.
 """
 
 import os
@@ -22,19 +22,22 @@ from featurekit.inference.table import readings_table
 ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
 PARTIAL = ".partial"
 _FIRST = ("photograph", "face", "status")  # columns of every table of readings
-# Seconds between two writings of the part that has been read, for a process that is killed and cannot write.
+# Seconds after which the rows until then are written again, because a process that is killed cannot write
+# them.
 KEEP_EVERY = 60
 
 
 def check_output(path: Path) -> None:
-    """Raise WorkspaceError unless a table can be written there, so that nothing is read in vain."""
+    """Raise WorkspaceError unless a table can be written there, so that no image is read in vain."""
     if path.is_dir():
         raise WorkspaceError(f"{path} is a folder. Name a file in it: --output {path / 'predictions.csv'}")
     ending = path.suffix.lower()
     if ending not in ENDINGS:
-        kinds = f"{', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}"
         remedy = " A spreadsheet program can open .csv." if ending in (".xlsx", ".xls", ".ods") else ""
-        raise WorkspaceError(f"--output must end in {kinds}. Got '{path.name}' instead.{remedy}")
+        raise WorkspaceError(
+            f"--output must end in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}. Got '{path.name}' instead."
+            f"{remedy}"
+        )
     check_folder_for(path)
     if not _holds_readings(path):
         raise WorkspaceError(
@@ -44,7 +47,7 @@ def check_output(path: Path) -> None:
 
 
 def _holds_readings(path: Path) -> bool:
-    """Whether a file is not there, is empty, or begins as write_readings() lets one begin."""
+    """Whether a file does not exist, is empty, or begins like a file of write_readings()."""
     ending = path.suffix.lower()
     if not path.is_file() or not path.stat().st_size:
         return True
@@ -63,7 +66,7 @@ def _holds_readings(path: Path) -> bool:
 
 
 def check_folder_for(path: Path) -> None:
-    """Raise WorkspaceError unless the folder that a file is to lie in is there, or can be made."""
+    """Raise WorkspaceError unless the folder of a file exists or can be made."""
     above = next((one for one in path.absolute().parents if one.exists() or one.is_symlink()), None)
     if above is None or not above.is_dir():
         raise WorkspaceError(f"Cannot write {path}: {above} is not a folder.")
@@ -72,9 +75,9 @@ def check_folder_for(path: Path) -> None:
 
 
 def write_readings(table: pd.DataFrame, path: Path) -> None:
-    """Write a table of readings; its ending, of any case, decides the format: one of ENDINGS.
+    """Write a table of readings in the format that the ending of the file's name says, one of ENDINGS.
 
-    A name that ends in PARTIAL is of the format that the name without it has.
+    PARTIAL may follow the ending. Capital letters make no difference.
     """
     ending = Path(path.name.removesuffix(PARTIAL)).suffix.lower()
     with whole_file(path) as file:
@@ -89,12 +92,12 @@ def write_readings(table: pd.DataFrame, path: Path) -> None:
 
 
 class Collected:
-    """Readings as they come, of which nothing is lost where they end too early.
+    """Collects readings, so that none is lost if reading ends early.
 
     Args:
-        models: who read.
-        n_photographs: that are to be read.
-        output: the file that the table goes to; None for none.
+        models: the models that make the predictions.
+        n_photographs: number of images to read.
+        output: the file of the table; None for none.
         options: of readings_table().
     """
 
@@ -117,25 +120,25 @@ class Collected:
         return f"{self.n_read:,} of {self._n_photographs:,} images"
 
     def add(self, readings: Sequence[Reading]) -> None:
-        """Add all readings of a photograph."""
+        """Add all readings of an image."""
         self.readings += readings
         self.n_read += 1
         started = time.monotonic()
         if started - self._kept >= self._pause:
             self.keep()
             self._kept = time.monotonic()
-            # A table of very many rows takes long to write: most of the time is for reading.
+            # Writing a table of very many rows takes long. At most a twentieth of the time is spent on it.
             self._pause = max(KEEP_EVERY, 20 * (self._kept - started))
 
     def table(self) -> pd.DataFrame:
-        """Return what was read as a table."""
+        """Return the readings until now as a table."""
         return readings_table(self.readings, self._models, **self._options)
 
     def keep(self) -> Path | None:
-        """Write what was read as a part of the table, and return its file; None where there is none to write.
+        """Write the readings until now as a part of the table; return its file, or None if there is none.
 
         Raises:
-            WorkspaceError: it cannot be written.
+            WorkspaceError: the file cannot be written.
         """
         if not self._output or not self.n_read:
             return None
@@ -144,7 +147,7 @@ class Collected:
         return path
 
     def write(self, table: pd.DataFrame) -> None:
-        """Write the whole table, and remove what an earlier run kept in part."""
+        """Write the whole table, and remove the part that an earlier run may have left."""
         assert self._output is not None
         write_readings(table, self._output)
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Find the faces on photographs and let models read them: one pass serves all models."""
+"""Find the faces on images and predict their labels with several models in one pass."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,24 +23,24 @@ from featurekit.networks.engines import usable_cores
 from featurekit.progress import Progress
 from featurekit.uncertainty.temperature import apply_temperature
 
-# Photographs that go through the models together.
+# Images that go through the models together.
 BATCH = 32
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What models say of one face on a photograph, or why there is none.
+    """The predictions of the models for a face, or the reason why there are none.
 
     Attributes:
-        photograph: which.
-        number: of the face on it, from 1, left to right; 0 without a face.
+        photograph: the image.
+        number: of the face on the image, from 1, left to right; 0 without a face.
         face: its status, box, landmarks and confidence.
-        message: for a picture that cannot be read, what is wrong.
-        answers: model → class → probability, calibrated where the model can, or model → {"years": years}.
-            Here and below a model goes by the column of its answer (see columns_of), which is the target's
-            name where no other model reads it.
-        declined: models that are not sure enough to answer.
-        room: model → classes, or first and last year, that hold the truth as often as the model promises.
+        message: what is wrong with an image that cannot be read.
+        answers: model → class → probability (calibrated, if the model has a calibration), or
+            model → {"years": years}. Here and below, the key of a model is the column of its prediction (see
+            columns_of): the target's name, if no other model predicts that target.
+        declined: models that abstain.
+        room: model → prediction set (classes) or prediction interval (first and last year).
     """
 
     photograph: Photograph
@@ -50,50 +50,6 @@ class Reading:
     answers: Mapping[str, Mapping[str, float]]
     declined: frozenset[str] = frozenset()
     room: Mapping[str, tuple[str, ...] | tuple[float, float]] = field(default_factory=dict)
-
-
-def read_photographs(
-    photographs: Sequence[Photograph | Path],
-    models: Sequence[TrainedModel],
-    *,
-    choose: str = "all",
-    device: str = "auto",
-    precision: str = "auto",
-    threads: int = 0,
-    risk: float | None = None,
-    progress: Progress | None = None,
-) -> Iterator[Reading]:
-    """Find the faces on photographs and let every model read them; one pass serves all models.
-
-    Args:
-        photographs: which; a Path stands for the file.
-        models: whose answers; all must find faces with the same detector.
-        choose: which faces of a photograph; "all" or a name of featurekit.faces.settings.CHOICES.
-        device: "auto", "cpu" or "cuda".
-        precision: "fp32", "bf16", or "auto": each model's own.
-        threads: how many; 0 for one a core.
-        risk: share of the answers that may be wrong: a model declines faces that it is not sure enough of;
-            None to answer all. Models of years answer all.
-        progress: called with (photographs done, photographs to do).
-
-    Yields:
-        One reading a face, or one for a photograph without; in the order of the photographs.
-
-    Raises:
-        ModelError: a model was fitted on vectors of another recipe than this version makes, or stands twice.
-        Exception: of any kind, where reading fails with every photograph; see Unexpected.
-    """
-    for readings in read_each(
-        photographs,
-        models,
-        choose=choose,
-        device=device,
-        precision=precision,
-        threads=threads,
-        risk=risk,
-        progress=progress,
-    ):
-        yield from readings
 
 
 def read_each(
@@ -107,14 +63,33 @@ def read_each(
     risk: float | None = None,
     progress: Progress | None = None,
 ) -> Iterator[list[Reading]]:
-    """Do what read_photographs() does, and yield the readings of one photograph after the other."""
+    """Find the faces on images and predict their labels with every model.
+
+    Args:
+        photographs: the images; a Path stands for the file.
+        models: the models; all must find faces with the same detector.
+        choose: which faces of an image; "all" or a name of featurekit.faces.settings.CHOICES.
+        device: "auto", "cpu" or "cuda".
+        precision: "fp32", "bf16", or "auto": each model's own.
+        threads: number of threads; 0 for one per core.
+        risk: the largest accepted share of wrong predictions: a model abstains from faces whose prediction
+            is too uncertain; None to predict all. Models of years never abstain.
+        progress: is called with (images done, images to do).
+
+    Yields:
+        The readings of each image in turn: one for each face, or one for an image without a face.
+
+    Raises:
+        ModelError: a model was fitted on vectors of another recipe than this version makes, or is given
+            twice.
+        Exception: of any kind, if reading fails with every image; see Unexpected.
+    """
     threads = threads or usable_cores()
-    settings = _common_settings(models, device, precision)
+    settings = replace(_common_settings(models, device, precision), choose=choose)
     asked = [
         _Asked(model, columns.answer, _least_confidence(model, risk))
         for model, columns in zip(models, columns_of(models), strict=True)
     ]
-    settings = replace(settings, choose=choose)
     networks, finder = opened_once(_recipes_of(models), settings, threads)
     kinds = list(dict.fromkeys(network.crop for network in networks))
     unexpected = Unexpected()
@@ -133,10 +108,10 @@ def read_each(
 
 
 def _common_settings(models: Sequence[TrainedModel], device: str, precision: str) -> FaceSettings:
-    """Return how all models find faces.
+    """Return the settings by which all models find faces.
 
     Raises:
-        ModelError: they do so in different ways, or one reads vectors that this version does not make.
+        ModelError: the settings differ, or a model needs vectors that this version does not make.
     """
     settings = models[0].settings
     for model in models:
@@ -152,7 +127,7 @@ def _recipes_of(models: Sequence[TrainedModel]) -> list[Recipe]:
     """Return the recipes of all models, each once.
 
     Raises:
-        ModelError: two of them call other vectors by the same name.
+        ModelError: two models have different recipes with the same name.
     """
     recipes = {recipe.feature: recipe for model in models for recipe in model.recipes}
     for model in models:
@@ -170,37 +145,34 @@ def _read_batch(
     ask: Callable[[Sequence[Looked]], list["_Said"]],
     unexpected: Unexpected,
 ) -> Iterator[list[Reading]]:
-    """Yield the readings of each photograph of a batch.
+    """Yield the readings of each image of a batch.
 
     Args:
-        photographs: the photographs.
+        photographs: the images.
         looked: what was found on each.
-        ask: lets the models answer for all faces that were found.
-        unexpected: told of photographs that were read, and of errors.
+        ask: returns the predictions for all faces that were found.
+        unexpected: is told of images that were read, and of errors.
     """
     try:
         said = iter(ask(looked))
     except FeaturekitError:
         raise
     except Exception:
-        # One photograph must not cost the others of its batch their answers.
+        # One image must not prevent predictions for the others of its batch.
         looked, said = _one_by_one(looked, ask)
-    unexpected.n_read += sum(one.error is None for one in looked)
-    for photograph, one in zip(photographs, looked, strict=True):
-        if one.error:
-            message = unexpected.told(one.error)
-            yield [_failed(photograph, message)]
-        else:
-            yield [
-                _reading(photograph, number, face.face, one.message, said)
-                for number, face in enumerate(one.seen, start=1)
-            ]
+    # Known before the first error is judged: images of this batch may have been read behind it.
+    unexpected.has_read |= any(one.error is None for one in looked)
+    for photograph, one in zip(photographs, map(unexpected.settled, looked), strict=True):
+        yield [
+            _reading(photograph, number, face.face, one.message, said)
+            for number, face in enumerate(one.seen, start=1)
+        ]
 
 
 def _one_by_one(
     looked: Sequence[Looked], ask: Callable[[Sequence[Looked]], list["_Said"]]
 ) -> tuple[list[Looked], Iterator["_Said"]]:
-    """Ask about each photograph by itself; one that raises an error becomes one with an error."""
+    """Ask about each image by itself; where that raises an error, the error is kept with the image."""
     kept: list[Looked] = []
     said: list[_Said] = []
     for one in looked:
@@ -214,14 +186,10 @@ def _one_by_one(
     return kept, iter(said)
 
 
-def _failed(photograph: Photograph, message: str) -> Reading:
-    return Reading(photograph=photograph, number=0, face=Face("failed"), message=message, answers={})
-
-
 def _reading(
     photograph: Photograph, number: int, face: Face, message: str, answers: Iterator["_Said"]
 ) -> Reading:
-    """Return the reading of one face; answers: of the faces found, of which it takes the next."""
+    """Return the reading of one face; if it was found, take the next of the predictions for found faces."""
     found = face.status == "ok"
     said = next(answers) if found else _Said({}, set(), {})
     return Reading(
@@ -236,7 +204,7 @@ def _reading(
 
 
 class _Asked(NamedTuple):
-    """A model, the name that its answers go by, and from which confidence on it may answer."""
+    """A model, the column of its prediction, and the lowest probability at which it does not abstain."""
 
     model: TrainedModel
     name: str
@@ -244,7 +212,7 @@ class _Asked(NamedTuple):
 
 
 class _Said(NamedTuple):
-    """What the models say of one face; see Reading."""
+    """The predictions for one face; see Reading."""
 
     answers: dict[str, dict[str, float]]
     declined: set[str]
@@ -252,10 +220,10 @@ class _Said(NamedTuple):
 
 
 def _least_confidence(model: TrainedModel, risk: float | None) -> float:
-    """Return from which confidence on a model may answer.
+    """Return the lowest probability at which a model does not abstain.
 
     Raises:
-        ModelError: it was saved without what is needed to say.
+        ModelError: the model was saved without the figures that this needs.
     """
     if risk is None or model.target.is_regression:
         return 0.0
@@ -273,10 +241,12 @@ def _answers(
     networks: Sequence[OpenBackbone],
     asked: Sequence[_Asked],
 ) -> list[_Said]:
-    """Return what the models say of each face."""
-    vectors = {}
-    for network in networks:
-        vectors.update(network.vectors(np.stack([crop[network.crop] for crop in crops])))
+    """Return the predictions for each face."""
+    vectors = {
+        feature: part
+        for network in networks
+        for feature, part in network.vectors(np.stack([crop[network.crop] for crop in crops])).items()
+    }
     said = [_Said({}, set(), {}) for _ in crops]
     for model, name, surest in asked:
         joined = np.hstack([vectors[recipe.feature] for recipe in model.recipes])

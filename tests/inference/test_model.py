@@ -22,17 +22,17 @@ from featurekit.estimators._networks.estimator import CNN
 from featurekit.evaluation.comparison import Comparison
 from featurekit.evaluation.planning import plan
 from featurekit.faces.settings import default_settings
-from featurekit.inference._schema import SCHEMA
+from featurekit.inference.archive import SCHEMA
 from featurekit.inference.draw import draw_readings
 from featurekit.inference.model import TrainedModel
 from featurekit.inference.off_the_shelf import off_the_shelf_models
 from featurekit.inference.output import write_readings
-from featurekit.inference.predict import read_photographs
 from featurekit.inference.table import readings_table
 from featurekit.uncertainty.abstention import Abstention, Step
 from featurekit.uncertainty.calibration import Calibration
 from featurekit.uncertainty.conformal import ClassSets
 from featurekit.uncertainty.year_ranges import YearRanges
+from tests.inference.made_up import read_photographs
 
 COLUMNS = {"image_path": "file", "subject_id": "person", "age": "years", "gender": "sex"}
 FITTED = [

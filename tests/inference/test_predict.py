@@ -35,10 +35,10 @@ from featurekit.inference.columns import BEFORE, BEHIND, columns_of, name_column
 from featurekit.inference.draw import draw_readings
 from featurekit.inference.model import TrainedModel
 from featurekit.inference.output import Collected
-from featurekit.inference.predict import BATCH, read_photographs
+from featurekit.inference.predict import BATCH
 from featurekit.inference.table import legend, readings_table
 from featurekit.text import name_as_it_was, readable_name
-from tests.inference.made_up import people
+from tests.inference.made_up import people, read_photographs
 
 ROOT = Path(__file__).parents[2]
 NAMES_OF_MODELS = (
@@ -212,7 +212,7 @@ def test_drawings_name_the_model_and_photographs_of_one_name_have_a_drawing_each
     loaded = [TrainedModel.load(folder) for folder in models]
     paths = [tmp_path / "a" / "face.png", tmp_path / "b" / "face.png", tmp_path / "c" / "FACE.png"]
     readings = list(read_photographs(paths, loaded, threads=1))
-    said = draw._Captions(loaded).of(readings[0]).splitlines()
+    said = draw._caption(readings[0], draw._named(loaded)).splitlines()
     assert said[0].startswith("gender_mean_color_logistic_regression: female")
     assert said[1].startswith("gender_mean_color_random_forest: female")
     assert said[2].endswith(" years")
