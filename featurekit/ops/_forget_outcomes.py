@@ -1,10 +1,10 @@
-"""Let go of a person in the outcomes of a comparison, which name nobody but number the manifest's rows.
+"""Remove a subject from the outcomes of a comparison, which have no names but row numbers of the manifest.
 
-Where a comparison has its predictions or its split it was made here, and featurekit report makes its
-outcomes again from the predictions: they are deleted whole, since the rows of everybody who stands behind the
-person in the manifest have other numbers afterwards. A comparison that came with its outcomes alone has
-nothing else to make them from: there the person's rows are taken out, if they are rows of this manifest. That
-is told by the hash of the faces that each run was scored on.
+If a comparison has its predictions or its folds, it was made in this project, and featurekit report can make
+the outcomes again from the predictions. Its outcomes are deleted whole, because the later rows of the
+manifest get other numbers. A comparison without predictions cannot make its outcomes again. There, only the
+rows of the subject are removed, if they are rows of this manifest, which the hash of the faces of each run
+tells.
 """
 
 from collections.abc import Collection
@@ -21,18 +21,18 @@ from featurekit.project import ComparisonFolder
 
 
 def count(folder: Path, gone: Collection[str], manifest: Manifest) -> int:
-    """Return how many files of outcomes, and of what was found in them, may hold somebody.
+    """Return how many files of outcomes, and of evidence computed from them, may contain somebody.
 
     Args:
         folder: of the comparison.
-        gone: face ids of whom it is about.
-        manifest: as it was before they were taken out.
+        gone: face ids to remove.
+        manifest: from before the removal.
     """
     return len(_whole(folder)) if _is_made_here(folder) else len(_without(folder, gone, manifest))
 
 
 def remove(folder: Path, gone: Collection[str], manifest: Manifest) -> None:
-    """Delete these files, or take out the rows; the arguments are those of count()."""
+    """Delete these files, or remove the rows from them; the arguments are those of count()."""
     if _is_made_here(folder):
         for path in _whole(folder):
             path.unlink()
@@ -50,16 +50,17 @@ def _is_made_here(folder: Path) -> bool:
 
 
 def _whole(folder: Path) -> list[Path]:
-    """Return the outcomes, and the evidence if there are any."""
+    """Return the files of outcomes and, if there are any, of the evidence."""
     files = ComparisonFolder(folder)
     there = files.all_outcomes()
     return [*there, *(path for path in [files.evidence] if there and path.is_file())]
 
 
 def _without(folder: Path, gone: Collection[str], manifest: Manifest) -> dict[Path, pd.DataFrame | None]:
-    """Return what remains of each file that holds somebody, None where nothing; the faces' labels first.
+    """Return the remaining rows of each file that contains somebody, None if there are none.
 
-    A removal that was stopped goes on where it was as long as one table still tells whose rows it has.
+    The evidence and the labels come first, so that a stopped removal can be continued: until the end, the
+    outcomes of a run still show which rows they have.
     """
     ids = manifest.table["face_id"].to_numpy(dtype=str)
     theirs = np.flatnonzero(np.isin(ids, list(gone)))
@@ -75,13 +76,10 @@ def _without(folder: Path, gone: Collection[str], manifest: Manifest) -> dict[Pa
             stay = ~table["row"].isin(theirs)
             if not stay.all():
                 remaining[path] = table[stay]
-    faces = files.faces
     if not remaining:
         return {}
-    first: dict[Path, pd.DataFrame | None] = {}
-    if files.evidence.is_file():
-        first[files.evidence] = None
-    if faces.is_file():
-        labels = read_outcomes(faces)
-        first[faces] = labels[~labels["row"].isin(theirs)]
+    first: dict[Path, pd.DataFrame | None] = {files.evidence: None} if files.evidence.is_file() else {}
+    if files.faces.is_file():
+        labels = read_outcomes(files.faces)
+        first[files.faces] = labels[~labels["row"].isin(theirs)]
     return first | remaining

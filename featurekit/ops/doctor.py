@@ -1,9 +1,9 @@
 """What this machine can do, and what is wrong with the installation.
 
-Libraries say that they use a GPU and run on the CPU, two packages overwrite each
-other in silence, a container may use fewer cores than it sees. So nothing here
-is believed: every check runs something small and reads back where it ran. Each
-problem comes with the command that repairs it.
+Libraries say that they use a GPU and run on the CPU, two packages silently overwrite
+each other, a container may use fewer cores than it sees. Therefore every check runs
+something small and reads back where it ran. Each problem comes with the command that
+repairs it.
 """
 
 import base64
@@ -19,7 +19,6 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from featurekit.findings import Finding, Severity
 from featurekit.networks import weights, weights_table
@@ -28,7 +27,7 @@ from featurekit.registry import BUILTIN, SESSION, Package, problems
 from featurekit.text import first_line
 from featurekit.version import __version__
 
-# Module → distribution, of what decides numbers; openvino has a check of its own.
+# Module → distribution, of the libraries on which numbers depend; openvino has its own check.
 LIBRARIES = {
     "numpy": "numpy",
     "pandas": "pandas",
@@ -47,13 +46,13 @@ LIBRARIES = {
 ENOUGH_BYTES = 5_000_000_000
 _NO_GPU = "no GPU, so networks run on the CPU"
 _ONNXRUNTIME_REPAIR = "pip uninstall -y onnxruntime onnxruntime-gpu && pip install --no-deps onnxruntime-gpu"
-# What a library raises when it is there but cannot be imported: a missing system library, files of
-# two versions mixed, another numpy than it was built for.
+# What an installed library raises if it cannot be imported: a system library is missing, files of two
+# versions are mixed, or it was built for another numpy.
 _IMPORT_ERRORS = (ImportError, OSError, AttributeError, RuntimeError, ValueError)
 
 
 def diagnose(workspace: Path | None = None) -> list[Finding]:
-    """Look at everything featurekit depends on; takes some seconds.
+    """Check everything that featurekit depends on. This takes some seconds.
 
     Args:
         workspace: folder whose disk the cache goes to; the current one by default.
@@ -83,15 +82,16 @@ def _found(name: str, severity: Severity, what: str, advice: str = "") -> Findin
 
 def check_python() -> Finding:
     """Say which Python runs which featurekit on which system."""
-    version = f"{platform.python_version()}, featurekit {__version__}, {platform.platform()}"
-    return _found("python", "ok", version)
+    return _found(
+        "python", "ok", f"{platform.python_version()}, featurekit {__version__}, {platform.platform()}"
+    )
 
 
 def check_library(module: str, distribution: str) -> Finding:
     """Import a library, and say its version or why it cannot be imported."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what a library says of its own future is not for the user
+            warnings.simplefilter("ignore")  # a library's warnings of its own changes are not for the user
             imported = importlib.import_module(module)
     except ModuleNotFoundError as error:
         missing = error.name or module
@@ -115,20 +115,21 @@ def _cannot_import(module: str, distribution: str, error: Exception) -> Finding:
 
 
 def check_onnxruntime_packages(folders: Sequence[Path] | None = None) -> Finding:
-    """Say which onnxruntime packages there are and which of them owns the module.
+    """Say which onnxruntime packages are installed and which of them owns the module.
 
-    onnxruntime and onnxruntime-gpu both write to the folder onnxruntime; the one that
-    was installed last wins, and pip is content.
+    onnxruntime and onnxruntime-gpu both write to the folder onnxruntime. The one that was
+    installed last replaces the other, and pip does not warn.
 
     Args:
         folders: where to look for packages; Python's own search path by default.
     """
     topic = "onnxruntime packages"
-    search = sys.path if folders is None else [str(folder) for folder in folders]
     packages: dict[str, importlib.metadata.Distribution] = {}
-    for found in importlib.metadata.distributions(path=search):
+    for found in importlib.metadata.distributions(
+        path=sys.path if folders is None else list(map(str, folders))
+    ):
         name = (found.metadata["Name"] or "").lower()
-        # onnxruntime-extensions and -genai have folders of their own; the first on the path is imported.
+        # onnxruntime-extensions and -genai have their own folders. The first package on the path is imported.
         if name.startswith("onnxruntime") and (found.files is None or _telling_file(found)):
             packages.setdefault(name, found)
     if not packages:
@@ -145,25 +146,23 @@ def check_onnxruntime_packages(folders: Sequence[Path] | None = None) -> Finding
     message = (
         f"{listed}; the installed module is that of {owners[0]}, {('with' if has_cuda else 'without')} CUDA"
     )
-    if with_gpu and not has_cuda:
-        return _found(topic, "error", message, _ONNXRUNTIME_REPAIR)
-    if len(packages) > 1:
-        # Two that share a folder work until one of them is updated.
-        return _found(topic, "warning", message, _ONNXRUNTIME_REPAIR)
-    return _found(topic, "ok", message)
+    if len(packages) == 1 and (has_cuda or not with_gpu):
+        return _found(topic, "ok", message)
+    # Two packages that share a folder work until one of them is updated.
+    return _found(topic, "error" if with_gpu and not has_cuda else "warning", message, _ONNXRUNTIME_REPAIR)
 
 
-# It names its package, so it differs between packages that otherwise share their files.
+# A file with the name of its package: it differs between packages whose other files are the same.
 _TELLING_FILE = "onnxruntime/capi/build_and_package_info.py"
 
 
 def _telling_file(package: importlib.metadata.Distribution) -> importlib.metadata.PackagePath | None:
-    """Return the telling file as the package recorded it, or None where it has none."""
+    """Return the package's record of the telling file, or None if it has none."""
     return next((file for file in package.files or [] if file.as_posix() == _TELLING_FILE), None)
 
 
 def _owns_module(package: importlib.metadata.Distribution) -> bool:
-    """Whether the telling file on the disk is the one that the package brought."""
+    """Whether the telling file on the disk is that of the package."""
     file = _telling_file(package)
     if file is None or file.hash is None:
         return False
@@ -176,7 +175,7 @@ def _owns_module(package: importlib.metadata.Distribution) -> bool:
 
 
 def check_openvino() -> Finding:
-    """Ask OpenVINO which devices it has; without CPU nothing here runs."""
+    """Ask OpenVINO which devices it has; the CPU must be one of them."""
     from featurekit.networks.engines.openvino import import_openvino
 
     try:
@@ -186,13 +185,12 @@ def check_openvino() -> Finding:
         return _cannot_import("openvino", "openvino", error)
     message = f"{openvino.__version__.split('-')[0]}, devices {', '.join(devices) or 'none'}"
     if "CPU" not in devices:
-        repair = "pip install --force-reinstall --no-deps openvino"
-        return _found("openvino", "error", message, repair)
+        return _found("openvino", "error", message, "pip install --force-reinstall --no-deps openvino")
     return _found("openvino", "ok", message)
 
 
 def has_gpu(root: Path = Path("/"), environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether the system shows an NVIDIA GPU that nobody hid, whatever the libraries make of it."""
+    """Whether the system has an NVIDIA GPU that is not hidden; the libraries are not asked."""
     if environ.get("CUDA_VISIBLE_DEVICES", "0") in ("", "-1"):
         return False
     return any((root / "dev").glob("nvidia[0-9]*")) or (root / "dev/dxg").exists()
@@ -203,14 +201,18 @@ def check_torch_cuda(gpu: bool) -> Finding:
     import torch
 
     topic = "torch on CUDA"
-    # Without a driver torch may warn; the finding says it in one line.
+    # Without a driver torch may warn, and the finding says the same.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         available = torch.cuda.is_available()
     if not available:
         built = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "built without CUDA"
-        repair = "Check the driver with nvidia-smi, then install the torch that fits it: pip install torch"
-        return _not_cuda(topic, gpu, f"there is a GPU, but torch ({built}) cannot use it", repair)
+        return _not_cuda(
+            topic,
+            gpu,
+            f"there is a GPU, but torch ({built}) cannot use it",
+            "Check the driver with nvidia-smi, then install the torch that fits it: pip install torch",
+        )
     try:
         total = float(torch.ones(2, device="cuda").sum().item())
     except RuntimeError as error:
@@ -229,10 +231,10 @@ def check_onnxruntime_cuda(gpu: bool) -> Finding:
 
     topic = "onnxruntime on CUDA"
     cuda, cpu = "CUDAExecutionProvider", "CPUExecutionProvider"
-    # The list only says what it was built for; asking for more than that is a warning.
+    # The list only says what it was built for. Without CUDA in it, asking for CUDA is a warning.
     built = cuda in onnxruntime.get_available_providers()
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # it writes to the terminal what the finding says
+    options.log_severity_level = 4  # otherwise it writes to the terminal what the finding says
     try:
         session = onnxruntime.InferenceSession(
             _two_nodes(), options, providers=[cuda, cpu] if built else [cpu]
@@ -242,8 +244,8 @@ def check_onnxruntime_cuda(gpu: bool) -> Finding:
     except (errors.Fail, errors.EPFail, errors.RuntimeException, RuntimeError, ValueError) as error:
         if built:
             return _not_cuda(topic, gpu, f"cannot use the GPU: {first_line(error)}", _ONNXRUNTIME_REPAIR)
-        repair = "pip install --force-reinstall onnxruntime"
-        return _found(topic, "error", f"fails even on the CPU: {first_line(error)}", repair)
+        what = f"fails even on the CPU: {first_line(error)}"
+        return _found(topic, "error", what, "pip install --force-reinstall onnxruntime")
     if list(result) != [0.0, 1.0]:
         return _found(topic, "error", f"computes {list(result)} instead of [0, 1]", _ONNXRUNTIME_REPAIR)
     if got == cuda:
@@ -275,53 +277,54 @@ def check_xgboost_cuda(gpu: bool) -> Finding:
     parameters = {"device": "cuda", "max_depth": 1, "verbosity": 0}
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it warns and goes on with the CPU: that is what is read back
-            booster = xgboost.train(parameters, rows, num_boost_round=1)
-            config: dict[str, Any] = json.loads(booster.save_config())
+            warnings.simplefilter("ignore")  # it warns and continues on the CPU, which is read back below
+            config = json.loads(xgboost.train(parameters, rows, num_boost_round=1).save_config())
     except xgboost.core.XGBoostError as error:
         return _not_cuda(topic, gpu, f"cannot use the GPU: {first_line(error)}", "pip install xgboost")
     device = str(config["learner"]["generic_param"]["device"])
     if device.startswith("cuda"):
         return _found(topic, "ok", f"runs on {device}")
-    message = f"there is a GPU, but xgboost trained on {device}"
-    return _not_cuda(topic, gpu, message, "pip install --force-reinstall --no-deps xgboost")
+    return _not_cuda(
+        topic,
+        gpu,
+        f"there is a GPU, but xgboost trained on {device}",
+        "pip install --force-reinstall --no-deps xgboost",
+    )
 
 
 def _not_cuda(topic: str, gpu: bool, message: str, repair: str, severity: Severity = "error") -> Finding:
-    """Return what it means that CUDA was not got: nothing, where there is no GPU."""
+    """Return the finding that CUDA cannot be used, which is no problem without a GPU."""
     return _found(topic, severity, message, repair) if gpu else _found(topic, "ok", _NO_GPU)
 
 
 def check_processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> Finding:
-    """Say whether the processor computes in bf16, and in which way."""
-    try:
-        text = cpuinfo.read_text()
-    except OSError:
-        return _found("processor", "ok", f"{platform.machine()}; whether it computes in bf16 is not known")
+    """Say whether the processor computes in bf16, and how."""
+    text = cpuinfo.read_text() if cpuinfo.is_file() else ""
     model = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
     flags = re.search(r"^flags\s*:\s*(.+)$", text, re.MULTILINE)
     name = model[1].strip() if model else platform.machine()
     if flags is None:
         return _found("processor", "ok", f"{name}; whether it computes in bf16 is not known")
     known = set(flags[1].split())
-    if "amx_bf16" in known:
-        what = "has AMX, so networks run in bf16, which is several times faster than fp32"
-    elif "avx512_bf16" in known:
-        what = "has AVX-512 bf16 but no AMX, so networks run in fp32, which is faster here"
-    else:
-        what = "has no bf16, so networks run in fp32"
+    what = (
+        "has AMX, so networks run in bf16, which is several times faster than fp32"
+        if "amx_bf16" in known
+        else "has AVX-512 bf16 but no AMX, so networks run in fp32, which is faster here"
+        if "avx512_bf16" in known
+        else "has no bf16, so networks run in fp32"
+    )
     return _found("processor", "ok", f"{name}; {what}")
 
 
 def check_threads(
     environ: Mapping[str, str] = os.environ, cgroup: Path = Path("/sys/fs/cgroup"), cores: int | None = None
 ) -> Finding:
-    """Compare the cores that are seen with those that may be used.
+    """Compare the number of cores with the number that may be used.
 
     Args:
         environ: environment variables.
         cgroup: folder in which the system states a container's limit.
-        cores: how many cores are seen; those of this process by default.
+        cores: number of cores; those that this process may use by default.
     """
     cores = cores or usable_cores()
     limit = _cgroup_cores(cgroup)
@@ -329,26 +332,23 @@ def check_threads(
     chosen = environ.get("OMP_NUM_THREADS", "")
     message = f"{cores} cores" + (f", of which the container may use {limit:g}" if limit else "")
     message += f", OMP_NUM_THREADS={chosen}" if chosen else ""
-    repair = f"export OMP_NUM_THREADS={allowed}"
-    if chosen:
-        # OpenMP allows one number a nesting level: "4,2".
-        first = chosen.split(",")[0].strip()
-        if not first.isdigit() or int(first) == 0:
-            return _found("threads", "warning", f"{message}: this is not a number of threads", repair)
-        if int(first) > allowed:
-            return _found(
-                "threads", "warning", f"{message}: having more threads than cores makes it slower", repair
-            )
-        return _found("threads", "ok", message)
-    if allowed < cores:
-        return _found(
-            "threads", "warning", f"{message}: one thread for each of these cores would be too many", repair
+    # OpenMP takes a number for each level of nesting: "4,2".
+    first = chosen.split(",")[0].strip() if chosen else str(cores)
+    if not first.isdigit() or int(first) == 0:
+        problem = "this is not a number of threads"
+    elif int(first) > allowed:
+        problem = (
+            "having more threads than cores makes it slower"
+            if chosen
+            else "one thread for each of these cores would be too many"
         )
-    return _found("threads", "ok", message)
+    else:
+        return _found("threads", "ok", message)
+    return _found("threads", "warning", f"{message}: {problem}", f"export OMP_NUM_THREADS={allowed}")
 
 
 def _cgroup_cores(cgroup: Path) -> float | None:
-    """Return how many cores a container may use, or None without a limit."""
+    """Return how many cores a container may use; None if there is no limit."""
     try:
         if (cgroup / "cpu.max").exists():
             quota, period = (cgroup / "cpu.max").read_text().split()
@@ -361,7 +361,7 @@ def _cgroup_cores(cgroup: Path) -> float | None:
 
 
 def check_weights() -> Finding:
-    """Hash the weight files that are there; the builtin ones should be."""
+    """Check the hashes of the weight files; the built-in ones must be there."""
     states = dict(weights.verify())
     damaged = [name for name, state in states.items() if state == "damaged"]
     missing = [
@@ -376,16 +376,16 @@ def check_weights() -> Finding:
             f"featurekit weights fetch {'builtin' if weights_table.WEIGHTS[name].is_builtin else name}"
             for name in damaged
         ]
-        repair = " && ".join(dict.fromkeys(commands))
-        return _found("weights", "error", f"damaged {where}: {', '.join(damaged)}", repair)
+        what = f"damaged {where}: {', '.join(damaged)}"
+        return _found("weights", "error", what, " && ".join(dict.fromkeys(commands)))
     if missing:
-        message = f"built-in weights are missing {where}: {', '.join(missing)}"
-        return _found("weights", "error", message, "featurekit weights fetch builtin")
+        what = f"built-in weights are missing {where}: {', '.join(missing)}"
+        return _found("weights", "error", what, "featurekit weights fetch builtin")
     return _found("weights", "ok", f"{', '.join(present)} {where}")
 
 
 def check_plugins() -> list[Finding]:
-    """Say which installed packages add members, and what is wrong with those that cannot."""
+    """Say which installed packages add members, and which packages fail to."""
     from featurekit.checks.base import CHECKS
     from featurekit.data.datasets import DATASETS
     from featurekit.estimators import CLASSIFIERS
@@ -407,11 +407,11 @@ def check_plugins() -> list[Finding]:
 
 
 def check_disk(folders: Sequence[Path], enough: int = ENOUGH_BYTES) -> list[Finding]:
-    """Say how much room there is, one finding for each disk that the folders lie on.
+    """Return how much space is free, a finding for each disk of the folders.
 
     Args:
         folders: they need not exist yet.
-        enough: bytes below which it becomes a warning.
+        enough: with fewer free bytes, the finding is a warning.
     """
     findings: dict[int, Finding] = {}
     for folder in folders:
@@ -419,9 +419,11 @@ def check_disk(folders: Sequence[Path], enough: int = ENOUGH_BYTES) -> list[Find
         there = next(parent for parent in (folder, *folder.parents) if parent.exists())
         free = shutil.disk_usage(there).free
         message = f"{free / 1e9:.1f} GB free for {folder}"
-        finding = _found("disk", "ok", message)
-        if free < enough:
-            repair = "Free some disk space, or use another folder (--workspace) or home (FEATUREKIT_HOME)"
-            finding = _found("disk", "warning", f"only {message}", repair)
-        findings.setdefault(there.stat().st_dev, finding)
+        repair = "Free some disk space, or use another folder (--workspace) or home (FEATUREKIT_HOME)"
+        findings.setdefault(
+            there.stat().st_dev,
+            _found("disk", "ok", message)
+            if free >= enough
+            else _found("disk", "warning", f"only {message}", repair),
+        )
     return list(findings.values())

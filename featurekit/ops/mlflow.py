@@ -1,9 +1,8 @@
-"""Write a comparison to an MLflow store: a run of MLflow for each run, nested in one with the report.
+"""Write a comparison to an MLflow store: an MLflow run for each run, nested in one with the report.
 
-What is in the store already is known by what it holds, not by its name, so that
-writing again adds only what is new, and a writing that was killed goes on. Names
-and values are cut to what MLflow takes; the run itself, whole, lies beside them
-as run.json.
+A run in the store is recognized by its content and not by its name. So writing again
+adds only what is new, and continues after it was killed. Names and values are shortened
+to what MLflow accepts. The complete run is stored beside them as run.json.
 """
 
 import json
@@ -32,11 +31,11 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run as MlflowRun
 
-# What MLflow takes, in characters and of each at once; newer servers take tags of 8,000.
+# The limits of MLflow: characters of a text, and items of one call. Newer servers accept tags of 8,000.
 LONGEST_NAME, LONGEST_VALUE, LONGEST_TAG = 250, 6000, 5000
 MOST_METRICS, MOST_PARAMETERS = 1000, 100
 
-CONTENT = "featurekit.sha256"  # the tag that says what an MLflow run holds
+CONTENT = "featurekit.sha256"  # the tag with the hash of an MLflow run's content
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +46,10 @@ class Logged:
         store: its address, without a password.
         experiment: name of the experiment.
         new: names of the runs that were written.
-        known: names of those that were there already.
-        files: those of the report that were written, because they were not there or had changed.
-        missing: those of the report that the comparison does not have.
-        withheld: those that show photographs of people, which no store is given.
+        known: names of the runs that were there before.
+        files: files of the report that were written because they were new or had changed.
+        missing: files of the report that the comparison does not have.
+        withheld: files that show images of people, which are never written to a store.
     """
 
     store: str
@@ -63,7 +62,7 @@ class Logged:
 
 
 class Point(NamedTuple):
-    """One value of a metric; what has one value only has it at step 0."""
+    """One value of a metric. A metric with a single value has it at step 0."""
 
     name: str
     value: float
@@ -73,13 +72,14 @@ class Point(NamedTuple):
 def log_comparison(
     folder: Path, store: str, experiment: str | None = None, *, progress: Progress | None = None
 ) -> Logged:
-    """Write the runs and the report of a comparison to an MLflow store, but for what is there already.
+    """Write the runs and the report of a comparison to an MLflow store, except what is there already.
 
     Args:
         folder: of the comparison.
         store: MLflow's tracking URI; a server's address is reached over the network.
-        experiment: name of the experiment, which is made if need be; None for the data set's name.
-        progress: told how far it is.
+        experiment: name of the experiment, which is created if it does not exist; None for the data set's
+            name.
+        progress: is told how many runs are done.
 
     Raises:
         WorkspaceError: the comparison has no run.
@@ -104,7 +104,7 @@ def log_comparison(
             if found and found.info.status == "FINISHED":
                 known.append(run.name)
             else:
-                # A killed writing left it unfinished; what it wrote can be written again.
+                # A run that was not finished was interrupted. Its values can be written again.
                 made = found or _create(client, place, parent, run, content)
                 _write(client, made.info.run_id, run, text)
                 new.append(run.name)
@@ -124,7 +124,7 @@ def log_comparison(
 
 
 def parameters_of(run: Run) -> dict[str, str]:
-    """Return what a run was made of and with, under names and in words that MLflow takes."""
+    """Return the parameters of a run, with names and values that MLflow accepts."""
     got = list(run.hardware["got"].values())
     facts: dict[str, Any] = {
         "target": run.target,
@@ -138,26 +138,31 @@ def parameters_of(run: Run) -> dict[str, str]:
         "n_folds": run.folds["number"],
         "weights": ", ".join(f"{one['name']} {one['sha256'][:12]}" for one in run.weights),
     }
-    for name in ("engine", "device", "precision"):
-        facts[name] = ", ".join(dict.fromkeys(str(one[name]) for one in got))
-    # A classifier has a seed and a device of its own.
+    facts |= {
+        name: ", ".join(dict.fromkeys(str(one[name]) for one in got))
+        for name in ("engine", "device", "precision")
+    }
+    # With a prefix, because a classifier has its own seed and device.
     facts |= {f"parameters.{plain_name(name)}": value for name, value in run.parameters.items()}
     return {name: _cut(str(value), LONGEST_VALUE) for name, value in facts.items() if value != ""}
 
 
 def points_of(run: Run) -> list[Point]:
-    """Return the scores of a run, how it learned and what it cost, without what is no finite number.
+    """Return the scores, the learning curves and the costs of a run, without values that are not finite.
 
-    The name of a score has its mean over the folds, name_std the spread and by_fold/name each fold as a
-    step. training/name has an epoch as a step: the mean over the folds that were still trained then.
+    A score has its mean over the folds under its name, the standard deviation under name_std, and the value
+    of each fold as a step of by_fold/name. An epoch is a step of training/name, with the mean over the folds
+    that were still trained in it.
     """
     points = []
     for group, scores in (("", run.scores), ("all_rows/", run.scores_all_rows)):
         for name, score in scores.items():
             points += [(f"{group}{name}", score["mean"], 0), (f"{group}{name}_std", score["spread"], 0)]
             points += [(f"{group}by_fold/{name}", value, fold) for fold, value in enumerate(score["folds"])]
-    recalls = zip(run.classes, run.recall, strict=True)
-    points += [(f"recall/{plain_name(label)}", share, 0) for label, share in recalls]
+    points += [
+        (f"recall/{plain_name(label)}", share, 0)
+        for label, share in zip(run.classes, run.recall, strict=True)
+    ]
     points += [(f"seconds/{what}", seconds, 0) for what, seconds in run.seconds.items()]
     points += [(name, getattr(run, name), 0) for name in ("n_tested", "n_labelled", "n_subjects")]
     points += [("bytes_on_disk", run.bytes_on_disk, 0)] if run.bytes_on_disk else []
@@ -171,15 +176,15 @@ def points_of(run: Run) -> list[Point]:
 
 
 def plain_name(text: str) -> str:
-    """Return a label or another's name as a part of a name that MLflow takes; two stay two.
+    """Return any text as a part of a name that MLflow accepts; different texts stay different.
 
     >>> plain_name("60-100"), plain_name("../5 < 6")
     ('60-100', '.._5 _ 6-f9c85824')
     """
-    # Dots alone would be a folder to MLflow, which takes names for paths.
+    # MLflow uses names as paths, so a name of dots alone would be a folder.
     plain = re.sub(r"[^\w. -]|^\.*$", "_", text)[: LONGEST_NAME - 50]
-    content = text.encode(errors="surrogatepass")
-    return plain if plain == text else f"{plain}-{sha256(content).hexdigest()[:8]}"
+    digest = sha256(text.encode(errors="surrogatepass")).hexdigest()
+    return plain if plain == text else f"{plain}-{digest[:8]}"
 
 
 def _is_finite(value: Any) -> bool:
@@ -187,7 +192,7 @@ def _is_finite(value: Any) -> bool:
 
 
 def _cut(text: str, longest: int) -> str:
-    """Return the text without letters that no database takes, and no longer than it takes."""
+    """Return the text without characters that a database refuses, shortened to a length."""
     text = visible(text)
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
@@ -199,15 +204,15 @@ def _milliseconds(run: Run) -> int:
 
 @contextmanager
 def _mlflow(store: str) -> Iterator[None]:
-    """Make MLflow ready to be imported, and turn what goes wrong with it into one line without a password."""
+    """Prepare the import of MLflow, and turn its errors into one line without a password."""
     missing = [name for name in ("mlflow", "sqlalchemy", "alembic") if find_spec(name) is None]
     if missing:
         raise EngineError(
             f"log-mlflow needs {missing[0]}, which is not installed: pip install 'featurekit[mlflow]'."
         )
-    # Read while it is imported; without it MLflow tells its makers what it is used for.
+    # MLflow reads this when it is imported. Without it, MLflow sends data of its usage to its makers.
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    # A server that is not there is asked again for four minutes as it comes; with this, for a quarter of one.
+    # By default, MLflow asks a missing server again for four minutes. With this, it does for 15 seconds.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     from alembic.util import CommandError
     from mlflow.exceptions import MlflowException
@@ -235,27 +240,27 @@ def _open(store: str) -> "MlflowClient":
 
     from mlflow import MlflowClient
 
-    logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # what it logs as an error it also raises
+    logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # it also raises the errors that it logs
     database = _database(store)
     if database:
-        # MLflow would ask a file that cannot be opened ten times over, for two minutes.
+        # MLflow would try to open an unreadable file ten times, for two minutes.
         database.parent.mkdir(parents=True, exist_ok=True)
         sqlite3.connect(database).close()
     return MlflowClient(tracking_uri=store)
 
 
 def _experiment(client: "MlflowClient", name: str, database: Path | None) -> str:
-    """Return the id of the experiment, which is made if it is not there."""
+    """Return the id of the experiment, which is created if it does not exist."""
     found = client.get_experiment_by_name(name)
     if found:
         return str(found.experiment_id)
-    # Beside the database: MLflow's own choice is the folder that one happens to be in.
+    # Beside the database; by default, MLflow uses the current folder.
     files = (database.parent / "mlruns" / plain_name(name)).absolute().as_uri() if database else None
     return client.create_experiment(name, artifact_location=files)
 
 
 def _parent(client: "MlflowClient", place: str, name: str, runs: Sequence[Run]) -> "MlflowRun":
-    """Return the MLflow run of the comparison; on other folds it is another comparison."""
+    """Return the MLflow run of the comparison; with other folds it is another comparison."""
     content = sha256(json.dumps([name, runs[0].folds["sha256"]]).encode()).hexdigest()
     found = client.search_runs([place], f"tags.`{CONTENT}` = '{content}'", max_results=1)
     if found:
@@ -270,8 +275,7 @@ def _parent(client: "MlflowClient", place: str, name: str, runs: Sequence[Run]) 
             "featurekit.synthetic": str(runs[0].dataset["synthetic"]),
             "mlflow.source.name": "featurekit",
             "mlflow.note.content": "A comparison made by featurekit, with its runs nested in it. The"
-            " report is an artifact:"
-            " report.html.",
+            " report is an artifact: report.html.",
         },
     )
     shared = parameters_of(runs[0])
@@ -281,7 +285,7 @@ def _parent(client: "MlflowClient", place: str, name: str, runs: Sequence[Run]) 
 
 
 def _nested(client: "MlflowClient", place: str, parent: "MlflowRun") -> dict[str, "MlflowRun"]:
-    """Return what is nested in the comparison already, by what it holds."""
+    """Return hash of the content → each MLflow run that is nested in the comparison already."""
     found: dict[str, MlflowRun] = {}
     token: str | None = None
     while True:
@@ -317,7 +321,7 @@ def _create(client: "MlflowClient", place: str, parent: "MlflowRun", run: Run, c
 
 
 def _write(client: "MlflowClient", run_id: str, run: Run, text: str) -> None:
-    """Write all of a run and close it, last: what is not closed is not whole."""
+    """Write everything of a run, and finish it last: a run that is not finished is incomplete."""
     from mlflow.entities import Metric, Param
 
     created = _milliseconds(run)
@@ -328,12 +332,12 @@ def _write(client: "MlflowClient", run_id: str, run: Run, text: str) -> None:
     for start in range(0, len(metrics), MOST_METRICS):
         client.log_batch(run_id, metrics=metrics[start : start + MOST_METRICS])
     client.log_text(run_id, text, "run.json")
-    # When it began is not known: folds may have run side by side. What it took is in seconds/fit.
+    # The start is not known, because folds may have run in parallel. seconds/fit has the duration.
     client.set_terminated(run_id, end_time=created)
 
 
 def _write_file(client: "MlflowClient", parent: "MlflowRun", path: Path) -> bool:
-    """Write a file of the report unless the same is there; return whether it was written."""
+    """Write a file of the report unless the store has the same; return whether it was written."""
     tag, content = f"{CONTENT}.{path.name}", sha256(path.read_bytes()).hexdigest()
     if parent.data.tags.get(tag) == content:
         return False

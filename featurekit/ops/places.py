@@ -1,32 +1,44 @@
-"""The places of a workspace that may hold something of a person: how much, and how it goes."""
+"""The places of a workspace that may have something of a subject: how much each has, and how that is removed.
 
+A subject is known by rows of the manifest and by hashes of images in the cache, and by face ids in a
+comparison. What a place has is read from the disk anew every time.
+"""
+
+import csv
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from featurekit.cache.file_index import FileIndex
 from featurekit.cache.store import ShelfInfo, Store
 from featurekit.data.manifest import Manifest
-from featurekit.ops import _forget_comparison as comparison
+from featurekit.data.splits import FoldSet
+from featurekit.errors import WorkspaceError
+from featurekit.evaluation.outcomes import read_predictions
+from featurekit.files import is_running, is_unfinished, whole_file, write_text, writer_of
 from featurekit.ops import _forget_outcomes
-from featurekit.ops._unfinished import remove_unfinished, unfinished
 from featurekit.ops.traces import Traces, file_of, own_keys, rows_of_others
 from featurekit.project import ComparisonFolder, ProjectFolder
+from featurekit.report.gallery import shows_people
+from featurekit.text import as_it_was
 
 
 @dataclass(frozen=True)
 class Place:
-    """A place that may hold something of a person.
+    """A place that may have something of a subject.
 
     Attributes:
         name: below the workspace.
         unit: what is counted, e.g. "rows".
-        count: how much it holds, read anew.
-        remove: let go of it.
+        count: returns how much it has, read anew.
+        remove: removes that.
     """
 
     name: str
@@ -36,24 +48,23 @@ class Place:
 
 
 def places_of(workspace: ProjectFolder, traces: Traces) -> list[Place]:
-    """Return every place that may hold something of somebody, in the order it is to be removed."""
+    """Return every place that may have something of somebody, in the order of removal."""
     manifest = Manifest.load(workspace.manifest)
     gone = set(traces.face_ids)
-    folders = workspace.comparisons()
     comparisons = {
         part: part.relative_to(workspace.root).as_posix()
-        for folder in folders
+        for folder in workspace.comparisons()
         for part in (folder, *ComparisonFolder(folder).all_replaced_folders())
     }
-    places = [
-        # First, because it is refused where somebody still writes.
+    return [
+        # First, because the removal is refused if somebody still writes.
         Place(
             "all folders",
             "unfinished files",
-            lambda: len(unfinished(workspace)),
-            lambda: remove_unfinished(workspace),
+            lambda: len(_unfinished(workspace)),
+            lambda: _remove_unfinished(workspace),
         ),
-        # These are told by row numbers of the manifest as it still is.
+        # Before the manifest, because outcomes have its row numbers.
         *(
             Place(
                 f"{name}/outcomes",
@@ -70,14 +81,21 @@ def places_of(workspace: ProjectFolder, traces: Traces) -> list[Place]:
             lambda: _remove_from_manifest(workspace.manifest, traces),
         ),
         *_places_of_cache(workspace, traces, manifest),
+        *(
+            Place(f"{name}/{what}", unit, partial(count, folder, gone), partial(remove, folder, gone))
+            for folder, name in comparisons.items()
+            for what, unit, count, remove in (
+                ("folds.json", "rows", _count_in_folds, _remove_from_folds),
+                ("predictions", "rows", _count_in_predictions, _remove_from_predictions),
+                ("audit_rows.csv", "rows", _count_in_audit, _remove_from_audit),
+                ("*.html", "report pages that show faces", _count_pages, _remove_pages),
+            )
+        ),
     ]
-    for folder, name in comparisons.items():
-        places += _places_of_comparison(folder, gone, name)
-    return places
 
 
 def _places_of_cache(workspace: ProjectFolder, traces: Traces, manifest: Manifest) -> list[Place]:
-    """Return the places below cache/, told by the manifest as it was before anybody was taken out."""
+    """Return the places below cache/, by the keys in a manifest from before the removal."""
     store = Store(workspace.cache)
     own = own_keys(manifest, traces)
     keys = np.frombuffer(bytes.fromhex("".join(sorted(own))), np.uint8).reshape(-1, 32)
@@ -92,7 +110,14 @@ def _places_of_cache(workspace: ProjectFolder, traces: Traces, manifest: Manifes
                 partial(store.forget, shelf, keys),
             )
         )
-    places.append(Place("cache", "damaged shards", partial(_count_damaged, store), store.clear_quarantine))
+    places.append(
+        Place(
+            "cache",
+            "damaged shards",
+            lambda: sum(len(list(folder.iterdir())) for folder in store.quarantines()),
+            store.clear_quarantine,
+        )
+    )
     index = workspace.file_index
     if index.is_file():
         still_named = {
@@ -111,16 +136,38 @@ def _places_of_cache(workspace: ProjectFolder, traces: Traces, manifest: Manifes
     return places
 
 
-def _places_of_comparison(folder: Path, gone: set[str], name: str) -> list[Place]:
-    return [
-        Place(f"{name}/{what}", unit, partial(count, folder, gone), partial(remove, folder, gone))
-        for what, unit, count, remove in (
-            ("folds.json", "rows", comparison.count_in_folds, comparison.remove_from_folds),
-            ("predictions", "rows", comparison.count_in_predictions, comparison.remove_from_predictions),
-            ("audit_rows.csv", "rows", comparison.count_in_audit, comparison.remove_from_audit),
-            ("*.html", "report pages that show faces", comparison.count_pages, comparison.remove_pages),
-        )
-    ]
+def files_below(folder: Path) -> list[Path]:
+    """Return every file below a folder.
+
+    Raises:
+        WorkspaceError: a folder cannot be read; Path.rglob() would skip it.
+    """
+
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise WorkspaceError(
+                f"Cannot read {error.filename}: {error.strerror or error}. It may contain data of the"
+                " subject. Make it readable, or delete it."
+            ) from error
+
+    return sorted(Path(where, name) for where, _, names in os.walk(folder, onerror=refuse) for name in names)
+
+
+def _unfinished(workspace: ProjectFolder) -> list[Path]:
+    """Return the files that somebody writes, or that killed processes have not finished."""
+    found = (*workspace.root.iterdir(), *files_below(workspace.cache), *files_below(workspace.reports))
+    return sorted(path for path in found if is_unfinished(path))
+
+
+def _remove_unfinished(workspace: ProjectFolder) -> None:
+    for path in _unfinished(workspace):
+        writer = writer_of(path)
+        if writer not in (None, os.getpid()) and is_running(writer):
+            raise WorkspaceError(
+                f"Process {writer} is writing {path}. Stop it and run the purge again. If it is not a"
+                " featurekit process, delete the file."
+            )
+        path.unlink(missing_ok=True)
 
 
 def _remove_from_manifest(path: Path, traces: Traces) -> None:
@@ -131,12 +178,7 @@ def _remove_from_manifest(path: Path, traces: Traces) -> None:
 
 
 def _count_on(store: Store, shelf: ShelfInfo, keys: NDArray[np.uint8]) -> int:
-    there = store.keys_on(shelf).view("S32").ravel()
-    return int(np.isin(there, keys.view("S32").ravel()).sum())
-
-
-def _count_damaged(store: Store) -> int:
-    return sum(len(list(folder.iterdir())) for folder in store.quarantines())
+    return int(np.isin(store.keys_on(shelf).view("S32").ravel(), keys.view("S32").ravel()).sum())
 
 
 def _count_in_index(path: Path, files: Sequence[Path], contents: Sequence[str]) -> int:
@@ -147,3 +189,69 @@ def _count_in_index(path: Path, files: Sequence[Path], contents: Sequence[str]) 
 def _remove_from_index(path: Path, files: Sequence[Path], contents: Sequence[str]) -> None:
     with FileIndex(path) as index:
         index.forget(files, contents)
+
+
+def _count_in_folds(folder: Path, gone: set[str]) -> int:
+    """Return how many rows of the folds are theirs."""
+    path = ComparisonFolder(folder).folds
+    return int(np.isin(FoldSet.load(path).face_ids, list(gone)).sum()) if path.is_file() else 0
+
+
+def _remove_from_folds(folder: Path, gone: set[str]) -> None:
+    """Remove the rows; all other rows stay in their fold."""
+    path = ComparisonFolder(folder).folds
+    folds = FoldSet.load(path)
+    stay = ~np.isin(folds.face_ids, list(gone))
+    replace(folds, face_ids=folds.face_ids[stay], numbers=folds.numbers[stay]).save(path)
+
+
+def _predictions(folder: Path) -> dict[Path, pd.DataFrame]:
+    return {path: read_predictions(path) for path in ComparisonFolder(folder).all_predictions()}
+
+
+def _count_in_predictions(folder: Path, gone: set[str]) -> int:
+    """Return how many rows of all predictions are theirs."""
+    return sum(int(table["face_id"].isin(gone).sum()) for table in _predictions(folder).values())
+
+
+def _remove_from_predictions(folder: Path, gone: set[str]) -> None:
+    """Write each table that has rows of theirs again without these rows."""
+    for path, table in _predictions(folder).items():
+        theirs = table["face_id"].isin(gone)
+        if theirs.any():
+            with whole_file(path) as file:
+                table[~theirs].to_parquet(file, index=False)
+
+
+def _audit_rows(folder: Path) -> list[list[str]]:
+    path = ComparisonFolder(folder).audit_rows
+    return list(csv.reader(StringIO(path.read_text(), newline=""))) if path.is_file() else []
+
+
+def _count_in_audit(folder: Path, gone: set[str]) -> int:
+    """Return how many rows of the audit are theirs."""
+    return sum(as_it_was(row[-1]) in gone for row in _audit_rows(folder)[1:] if row)
+
+
+def _remove_from_audit(folder: Path, gone: set[str]) -> None:
+    """Write the table of rows of the audit again without theirs."""
+    head, *rows = _audit_rows(folder)
+    table = StringIO()
+    left = (row for row in rows if row and as_it_was(row[-1]) not in gone)
+    csv.writer(table, lineterminator="\n").writerows([head, *left])
+    write_text(ComparisonFolder(folder).audit_rows, table.getvalue())
+
+
+def _pages(folder: Path) -> list[Path]:
+    return sorted(page for page in folder.glob("*.html") if shows_people(page))
+
+
+def _count_pages(folder: Path, gone: set[str]) -> int:
+    """Return how many pages show faces. Whose faces is not checked, because a page is soon made again."""
+    return len(_pages(folder))
+
+
+def _remove_pages(folder: Path, gone: set[str]) -> None:
+    """Delete the pages that show faces."""
+    for page in _pages(folder):
+        page.unlink()

@@ -1,17 +1,16 @@
-"""Remove a person from a workspace, everywhere, and look whether anything is left.
+"""Remove a subject from a whole workspace, and check whether anything is left.
 
-A person is known by rows of the manifest, by the hashes of photographs, and by face
-ids: in the cache, the folds, the predictions and the audit; and by row numbers in
-the outcomes. Each such place can say
-how much of the person it holds, which is read from the disk anew every time, and can
-let go of it. So a list of places is at once what would go, what goes, and the check
-that it is gone.
+A subject is known by rows of the manifest, by the hashes of images in the cache, by
+face ids in the folds, the predictions and the audit, and by row numbers in the
+outcomes. Each such place can count what it has of the subject, which is read from the
+disk anew every time, and can remove it. So one list of places tells what would be
+removed, removes it, and checks that it is removed.
 
-What is to go is first written to purge.json, which goes last: a purge that was
-killed ends what it began when it is run again. The manifest's rows go before the
-cache's, so that no extraction in between brings them back.
+What is to be removed is first written to purge.json, which is deleted last: if a purge
+is killed, running it again completes it. The manifest's rows are removed before those of
+the cache, so that no extraction in between adds them again.
 
-What has learned from a face cannot forget it, and is named instead.
+Models that were fitted on a face cannot forget it. They are listed instead.
 """
 
 from collections.abc import Mapping
@@ -22,13 +21,12 @@ import numpy as np
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.errors import WorkspaceError
-from featurekit.ops._unfinished import files_below
-from featurekit.ops.places import places_of
+from featurekit.ops.places import files_below, places_of
 from featurekit.ops.traces import VERSION, Traces, keys_of, own_keys, rows_of_others
 from featurekit.project import ProjectFolder
 from featurekit.records import write_facts
 
-# What keeps what it has learned, and files below a workspace that say so.
+# What cannot forget a face that it was made from → its files below a workspace.
 LEARNED = {
     "models": ("models/*/model.json", "reports/*/*replaced-*/models/*/model.json"),
     "training checkpoints": ("cache/training/*.safetensors",),
@@ -43,14 +41,15 @@ class Purged:
     """What was removed, or would be.
 
     Attributes:
-        who: everybody who was named.
-        files: their photographs, which are not touched.
-        places: where, how much, of what; only places that held something.
-        shared: photographs whose vectors stay, another row of the manifest having the same.
-        joined: whether the data set's preparation gave several subjects one name because they share a
-            photograph, and this person has such photographs.
-        learned: what may have learned from the faces → how many there are.
-        strangers: faces in the cache that belong to no row of the manifest: whose, nobody can tell.
+        who: all who were named.
+        files: their image files, which are not touched.
+        places: name, count and unit of each place that had something of them.
+        shared: images whose vectors stay, because another row of the manifest has the same content.
+        joined: whether featurekit prepare gave one name to several subjects because they share an image, and
+            the removed subjects have such images.
+        learned: kind of file that may have been made from the faces → number of such files.
+        strangers: number of faces in the cache that belong to no row of the manifest, so that nobody knows
+            whose they are.
     """
 
     who: str
@@ -69,12 +68,12 @@ def look(workspace: ProjectFolder, traces: Traces) -> Purged:
         FeaturekitError: a file cannot be read; the message says what to do.
     """
     for folder in (workspace.cache, workspace.models, workspace.reports):
-        files_below(folder)  # refuses what cannot be looked into
+        files_below(folder)  # raises an error for a folder that cannot be read
     manifest, store = Manifest.load(workspace.manifest), Store(workspace.cache)
     counted = ((place.name, place.count(), place.unit) for place in places_of(workspace, traces))
     places = tuple(one for one in counted if one[1])
     others = rows_of_others(manifest, traces)
-    remembered = _remembered(store)
+    remembered = {bytes(key).hex() for shelf in store.shelves() for key in store.keys_on(shelf)}
     shared = keys_of(manifest, others) & remembered
     mine = manifest.table[~others]
     there = {
@@ -100,40 +99,35 @@ def look(workspace: ProjectFolder, traces: Traces) -> Purged:
 
 
 def purge(workspace: ProjectFolder, traces: Traces) -> Purged:
-    """Remove all that somebody is known by, read everything anew, and return what was removed.
+    """Remove everything of somebody, check that, and return what was removed.
 
-    Nothing else may run in the workspace meanwhile: it could write again what it remembers.
+    Nothing else may run in the workspace at the same time, because it could write something again.
 
     Raises:
         WorkspaceError: something is left, or cannot be removed.
     """
-    # Damaged shards may hold anybody: they are put aside, and go with the rest.
+    # Damaged shards may have rows of anybody. This moves them aside, and they are removed with the rest.
     Store(workspace.cache).verify()
     found = look(workspace, traces)
-    unfinished = workspace.purge
-    write_facts(unfinished, VERSION, asdict(traces))
+    write_facts(workspace.purge, VERSION, asdict(traces))
     for place in places_of(workspace, traces):
         if place.count():
             place.remove()
-    left = what_is_left(workspace, traces)
-    if left:
+    if left := what_is_left(workspace, traces):
         raise WorkspaceError(
             f"Some data of {traces.who} could not be removed: {'; '.join(left)}. Delete them, or run the"
             " purge again."
         )
-    unfinished.unlink()
+    workspace.purge.unlink()
     return found
 
 
 def what_is_left(workspace: ProjectFolder, traces: Traces) -> list[str]:
-    """Read everything anew and return, a line each, what there still is of somebody."""
-    damaged = Store(workspace.cache).verify().damaged
-    left = [f"{damage.path}, which is damaged" for damage in damaged]
-    for place in places_of(workspace, traces):
-        n = place.count()
-        if n:
-            left.append(f"{n} {place.unit} in {place.name}")
-    # Files of the cache that are no shards: whatever their format, the bytes would be there.
+    """Read everything anew and return a line about each thing that is left of somebody."""
+    left = [f"{damage.path}, which is damaged" for damage in Store(workspace.cache).verify().damaged]
+    counted = ((place.count(), place) for place in places_of(workspace, traces))
+    left += [f"{n} {place.unit} in {place.name}" for n, place in counted if n]
+    # The format of other files of the cache than shards is not known, but a hash would be in their bytes.
     keys = own_keys(Manifest.load(workspace.manifest), traces)
     needles = [needle for key in keys for needle in (bytes.fromhex(key), key.encode())]
     for path in files_below(workspace.cache):
@@ -142,8 +136,3 @@ def what_is_left(workspace: ProjectFolder, traces: Traces) -> list[str]:
             if any(needle in data for needle in needles):
                 left.append(f"a hash in {path}")
     return left
-
-
-def _remembered(store: Store) -> set[str]:
-    """Return every key in the cache."""
-    return {bytes(key).hex() for shelf in store.shelves() for key in store.keys_on(shelf)}

@@ -1,4 +1,4 @@
-"""Who is to be forgotten: what a person or a photograph is known by in a workspace."""
+"""The traces of subjects and images in a workspace: rows, files, hashes and keys by which they are found."""
 
 import os
 from collections.abc import Sequence
@@ -16,20 +16,20 @@ from featurekit.project import ProjectFolder
 from featurekit.records import read_facts
 from featurekit.registry import unknown
 
-# Raise when purge.json holds other things.
+# Raise this number if the fields of purge.json change.
 VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Traces:
-    """What somebody is known by in a workspace.
+    """By what somebody is found in a workspace.
 
     Attributes:
-        asked: who was named, e.g. "subject s0" or "photograph s0_1.png".
+        asked: who was named, e.g. "subject s0" or "image s0_1.png".
         face_ids: of their rows in the manifest.
-        files: their photographs, absolute.
-        contents: hashes of these, in hex, also of those that others share.
-        keys: what their faces may be remembered by, in hex, also where others share it.
+        files: absolute paths of their images.
+        contents: hashes of the images, in hex, also of those that others share.
+        keys: cache keys of their faces, in hex, also of those that others share.
     """
 
     asked: tuple[str, ...] = ()
@@ -39,49 +39,46 @@ class Traces:
     keys: tuple[str, ...] = ()
 
     def __or__(self, other: "Traces") -> "Traces":
-        """Return what either is known by."""
+        """Return the traces of both."""
         mine, theirs = vars(self), vars(other)
         return Traces(**{name: tuple(dict.fromkeys((*mine[name], *theirs[name]))) for name in mine})
 
     @property
     def who(self) -> str:
-        """Everybody who was named."""
+        """All who were named."""
         return ", ".join(self.asked)
 
 
 def find_traces(workspace: ProjectFolder, subjects: Sequence[str], images: Sequence[str]) -> Traces:
-    """Return what persons and photographs are known by, with those of a purge that was not finished.
+    """Return the traces of subjects and images, and those of a purge that was not finished.
 
     Args:
-        workspace: where.
-        subjects: as the manifest calls them.
-        images: paths as the manifest writes them, or as they are from here.
+        workspace: the folder.
+        subjects: by their names in the manifest.
+        images: paths as in the manifest, or from the current folder.
 
     Raises:
-        UnknownNameError: the manifest has no such subject or photograph.
+        UnknownNameError: the manifest has no such subject or image.
         ManifestError: there is no manifest, or nobody else is in it.
     """
     manifest = Manifest.load(workspace.manifest)
     begun = read_facts(workspace.purge, VERSION, Traces) or Traces()
     asked, chosen = [], np.zeros(len(manifest), bool)
-    for name in subjects:
-        theirs = manifest.subjects == name
-        asked.append(f"subject {name}")
-        if not theirs.any() and asked[-1] not in begun.asked:
-            known = sorted(set(manifest.table["subject_id"]) - {""})
-            if not known:
-                raise UnknownNameError(
-                    f"{workspace.manifest} has no subjects. Name images with --image instead."
-                )
-            raise UnknownNameError(unknown("subject", name, known))
-        chosen |= theirs
-    for path in images:
-        theirs = manifest.table["image_path"].isin(_names_of(path, manifest.root)).to_numpy(bool)
-        asked.append(f"image {path}")
-        if not theirs.any() and asked[-1] not in begun.asked:
-            known = sorted(set(manifest.table["image_path"]) - {""})
-            raise UnknownNameError(unknown("photograph", path, known))
-        chosen |= theirs
+    for kind, name in (*(("subject", name) for name in subjects), *(("image", path) for path in images)):
+        is_theirs = (
+            manifest.subjects == name
+            if kind == "subject"
+            else manifest.table["image_path"].isin(_names_of(name, manifest.root)).to_numpy(bool)
+        )
+        asked.append(f"{kind} {name}")
+        if not is_theirs.any() and asked[-1] not in begun.asked:
+            known = sorted(set(manifest.table["subject_id" if kind == "subject" else "image_path"]) - {""})
+            raise UnknownNameError(
+                unknown(kind, name, known)
+                if known or kind == "image"
+                else f"{workspace.manifest} has no subjects. Name images with --image instead."
+            )
+        chosen |= is_theirs
     table = manifest.table[chosen]
     traces = begun | Traces(
         asked=tuple(asked),
@@ -99,29 +96,27 @@ def find_traces(workspace: ProjectFolder, subjects: Sequence[str], images: Seque
 
 
 def _names_of(image: str, root: Path) -> set[str]:
-    """Return what the manifest may call a photograph that a user calls so."""
-    names = {image.replace("\\", "/")}
-    for path, folder in (
+    """Return the names that an image may have in the manifest."""
+    places = (
         (Path(image).absolute(), root.absolute()),
         (Path(os.path.realpath(image)), Path(os.path.realpath(root))),
-    ):
-        if path.is_relative_to(folder):
-            names.add(path.relative_to(folder).as_posix())
-    return names
+    )
+    inside = (path.relative_to(folder).as_posix() for path, folder in places if path.is_relative_to(folder))
+    return {image.replace("\\", "/"), *inside}
 
 
 def file_of(manifest: Manifest, path: str) -> str:
-    """Return where a photograph of the manifest lies, as featurekit prepare called it."""
+    """Return the absolute path of an image of the manifest."""
     return str((manifest.root / path).absolute())
 
 
 def rows_of_others(manifest: Manifest, traces: Traces) -> NDArray[np.bool_]:
-    """Return which rows are of somebody else, shape (n_rows,)."""
+    """Return which rows are those of others, shape (n_rows,)."""
     return ~manifest.table["face_id"].isin(traces.face_ids).to_numpy(bool)
 
 
 def keys_of(manifest: Manifest, rows: NDArray[np.bool_] | None = None) -> set[str]:
-    """Return in hex what the faces of some rows may be remembered by, whatever chose them; None for all."""
+    """Return the cache keys of the faces of some rows in hex, for every way to choose a face; None for all."""
     table = manifest.table if rows is None else manifest.table[rows]
     if not len(table):
         return set()
@@ -131,5 +126,5 @@ def keys_of(manifest: Manifest, rows: NDArray[np.bool_] | None = None) -> set[st
 
 
 def own_keys(manifest: Manifest, traces: Traces) -> set[str]:
-    """Return the keys that no other row of the manifest needs."""
+    """Return the cache keys that no other row of the manifest has."""
     return set(traces.keys) - keys_of(manifest, rows_of_others(manifest, traces))

@@ -1,13 +1,13 @@
-"""Compute some vectors of an old comparison again, and say what is not as it was.
+"""Compute some vectors of an old comparison again, and say what has changed.
 
-A run keeps the recipes of what it read. With them the vectors of a few faces are
-computed anew from the photographs, by what is here now: the weight files, the
-precision and the engine that the same words would get today. They are compared
-with the vectors that are remembered, and the recipes, versions and hardware with
-those of the run. Nothing is written, and nothing that is wrong hides what else is.
+A run keeps the recipes of its vectors. With them, the vectors of a few faces are
+computed again from the images, by the weight files, the precision and the engine that
+the same options select today. They are compared with the cached vectors, and the
+recipes, versions and hardware with those of the run. Nothing is written. One problem
+does not prevent the other checks.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,13 +35,13 @@ from featurekit.project import ComparisonFolder
 
 @dataclass(frozen=True)
 class Differing:
-    """A face whose vector is not the remembered one.
+    """A face whose vector differs from the cached one.
 
     Attributes:
-        face_id: whose.
-        largest: the largest difference of two numbers; NaN where there is only one vector.
-        share: length of the difference, of that of the remembered vector; NaN likewise.
-        why: why there is only one vector; "" where there are two.
+        face_id: of the face.
+        largest: the largest absolute difference of two numbers; NaN if there is only one vector.
+        share: length of the difference divided by that of the cached vector; NaN likewise.
+        why: why there is only one vector; "" if there are two.
     """
 
     face_id: str
@@ -52,15 +52,15 @@ class Differing:
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """What came of computing one recipe's vectors again.
+    """The result of computing the vectors of one recipe again.
 
     Attributes:
         feature: e.g. "dlib_age:pooled".
-        n_faces: whose photograph was as it was.
+        n_faces: number of faces whose image is unchanged.
         differing: faces whose vectors are not the same to the last bit.
-        changes: what the recipe would say now, a line each: "weights: 4f9f0075 → d4c4116c".
-        damaged: shards with such vectors that are not what they say, a line each.
-        why: why nothing could be computed or compared; "" where it could.
+        changes: a line for each part of the recipe that would differ now: "weights: 4f9f0075 → d4c4116c".
+        damaged: a line for each shard with such vectors that is damaged.
+        why: why nothing could be computed or compared; "" if it could.
     """
 
     feature: str
@@ -73,13 +73,13 @@ class Checked:
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """What is as it was when a comparison was run, and what is not.
+    """What has changed since a comparison was run.
 
     Attributes:
-        n_faces: that were chosen.
-        photographs: face_id and reason of each that cannot be compared: gone, or changed.
-        checked: one for each recipe of the kept runs.
-        surroundings: versions and hardware that differ, a line each: "openvino: 2026.3 → 2026.4".
+        n_faces: number of faces that were chosen.
+        photographs: face_id and reason of each face whose image was removed or has changed.
+        checked: one result for each recipe of the runs.
+        surroundings: a line for each version or hardware that differs: "openvino: 2026.3 → 2026.4".
     """
 
     n_faces: int
@@ -89,19 +89,19 @@ class Verification:
 
     @property
     def is_equal(self) -> bool:
-        """Whether everything is as it was."""
-        as_it_was = all(not (one.differing or one.changes or one.damaged or one.why) for one in self.checked)
-        return as_it_was and not (self.photographs or self.surroundings)
+        """Whether nothing has changed."""
+        changed = any(one.differing or one.changes or one.damaged or one.why for one in self.checked)
+        return not (changed or self.photographs or self.surroundings)
 
 
 @dataclass(frozen=True)
 class _Job:
-    """A recipe of the kept runs, and what takes its place now.
+    """A recipe of the runs, and its present counterpart.
 
     Attributes:
         old: as a run keeps it.
-        now: what would be extracted for it now; None where nothing can.
-        why: why not.
+        now: the recipe that featurekit extract would use now; None if there is none.
+        why: why there is none.
     """
 
     old: Mapping[str, Any]
@@ -122,15 +122,15 @@ def verify_run(
 
     Args:
         folder: of the comparison.
-        manifest: whose photographs.
+        manifest: the images.
         cache: folder of the store; nothing is written there.
-        n: how many faces.
-        seed: which they are; None for 0, or where all are looked at.
-        progress: called with (pictures looked at, pictures to look at).
+        n: number of faces.
+        seed: for the choice of the faces; None for 0, or if all faces are used.
+        progress: is called with (images done, images to do).
 
     Raises:
-        WorkspaceError: nothing was fitted, or the predictions, which say which faces took part, are gone;
-            or a seed was given that chooses nothing, because all faces are looked at.
+        WorkspaceError: nothing was fitted; or there are no predictions, which say which faces were used; or
+            a seed has no effect, because all faces are used.
     """
     runs = some_runs(folder)
     if n < 1:
@@ -139,7 +139,7 @@ def verify_run(
     rows, photographs = _rows_of(face_ids, manifest)
     jobs = _jobs(runs)
     store = Store(cache, read_only=True)
-    groups = list(_together(jobs))
+    groups = _together(jobs)
     checked = {i: _nothing(job, job.why) for i, job in enumerate(jobs) if job.now is None}
     achieved: dict[str, dict[str, str]] = {}
     done = 0
@@ -172,7 +172,7 @@ def verify_run(
 
 
 def _faces_of(folder: Path, n: int, seed: int | None) -> list[str]:
-    """Return some of the faces that the runs of a comparison were scored on."""
+    """Return some of the faces on which the runs of a comparison were scored."""
     tables = [read_predictions(path)[["face_id"]] for path in ComparisonFolder(folder).all_predictions()]
     if not tables:
         raise WorkspaceError(
@@ -190,14 +190,14 @@ def _faces_of(folder: Path, n: int, seed: int | None) -> list[str]:
 
 
 def _rows_of(face_ids: list[str], manifest: Manifest) -> tuple[NDArray[np.intp], dict[str, str]]:
-    """Return the rows of the faces that are in the manifest, and what is to be said of the others."""
+    """Return the rows of the faces in the manifest, and a reason for each face that is not there."""
     rows = pd.Index(manifest.table["face_id"]).get_indexer(pd.Index(face_ids))
     absent = {face_ids[i]: "is no longer in the manifest" for i in np.flatnonzero(rows < 0)}
     return rows[rows >= 0], absent
 
 
 def _unread(looked: Sequence[Looked], manifest: Manifest) -> dict[str, str]:
-    """Return why each photograph was not read that was not, by face_id."""
+    """Return face_id → reason of each image that was not read."""
     return {
         str(manifest.table["face_id"].iloc[one.row]): one.why
         for one in looked
@@ -206,7 +206,7 @@ def _unread(looked: Sequence[Looked], manifest: Manifest) -> dict[str, str]:
 
 
 def _jobs(runs: Sequence[Run]) -> list[_Job]:
-    """Return each recipe that some run keeps, once."""
+    """Return each recipe of the runs, once."""
     recipes = {recipe_key(recipe): (recipe, run) for run in runs for recipe in run.recipes}
     jobs = []
     for recipe, run in recipes.values():
@@ -222,47 +222,42 @@ def _jobs(runs: Sequence[Run]) -> list[_Job]:
 
 
 def _now(recipe: Mapping[str, Any], asked: Mapping[str, str]) -> Recipe:
-    """Return what featurekit extract would make for a recipe now, asked in the same words as then."""
+    """Return the recipe that featurekit extract would use now with the same options."""
     feature = _feature(recipe)
-    made = make_recipes(
+    return make_recipes(
         [feature],
         settings_of(recipe["faces"]),
         device=asked["device"],
         precision=asked["precision"],
         mirrored=recipe["mirrored"],
-    )
-    return made[feature]
+    )[feature]
 
 
 def _feature(recipe: Mapping[str, Any]) -> str:
     return f"{recipe.get('backbone')}:{recipe.get('layer')}"
 
 
-def _together(jobs: Sequence[_Job]) -> Iterator[list[int]]:
-    """Yield the numbers of jobs that one look at a photograph serves."""
+def _together(jobs: Sequence[_Job]) -> list[list[int]]:
+    """Return the numbers of jobs in groups that need an image only once."""
     groups: dict[str, list[int]] = {}
     for i, job in enumerate(jobs):
-        if job.now is None:
-            continue
-        alike = {"faces": job.old["faces"], **{name: getattr(job.now, name) for name in _OPENED_BY}}
-        groups.setdefault(recipe_key(alike), []).append(i)
-    yield from groups.values()
-
-
-# Parts of a recipe that networks are opened by, together.
-_OPENED_BY = ("mirrored", "precision", "engine")
+        if job.now is not None:
+            # Networks that differ in one of these cannot be opened together.
+            alike = {name: getattr(job.now, name) for name in ("mirrored", "precision", "engine")}
+            groups.setdefault(recipe_key({"faces": job.old["faces"], **alike}), []).append(i)
+    return list(groups.values())
 
 
 def _open(settings: FaceSettings, recipes: Sequence[Recipe | None]) -> tuple[Any, list[OpenBackbone]]:
     threads = usable_cores()
     finder = open_finder(settings, threads=threads)
-    # Two recipes of a feature may have become one.
+    # Two old recipes of a feature may have the same present one.
     once = {recipe.feature: recipe for recipe in recipes if recipe is not None}
     return finder, open_networks(list(once.values()), threads)
 
 
 def _look(looker: Looker, manifest: Manifest, row: int) -> Looked:
-    """Look at one photograph as if for the first time."""
+    """Find the face on an image and compute its vectors, without the cache."""
     path, content, box = (manifest.table[name].iloc[row] for name in ("image_path", "content", "box"))
     return looker(Task(row, path, content, box, None))
 
@@ -270,29 +265,21 @@ def _look(looker: Looker, manifest: Manifest, row: int) -> Looked:
 def _compared(
     job: _Job, looked: Sequence[Looked], manifest: Manifest, keys: NDArray[np.uint8], store: Store
 ) -> Checked:
-    """Return what is not as it is remembered, or why that cannot be read."""
+    """Return what differs from the cached vectors, or why these cannot be read."""
+    rows = np.array([one.row for one in looked], np.intp)
     try:
-        return _compare(job, looked, manifest, keys, store)
+        shelf = store.shelf("embeddings", job.old)
+        missing = set(shelf.missing(keys[rows])) if len(rows) else set()
+        there = [i for i in range(len(looked)) if i not in missing]
+        read = shelf.read(keys[rows[there]], ["vectors"])["vectors"] if there else ()
     except StoreError as error:
         return _nothing(job, str(error))
-
-
-def _compare(
-    job: _Job, looked: Sequence[Looked], manifest: Manifest, keys: NDArray[np.uint8], store: Store
-) -> Checked:
-    """Return what is not as it is remembered."""
-    shelf = store.shelf("embeddings", job.old)
-    rows = np.array([one.row for one in looked], np.intp)
-    missing = set(shelf.missing(keys[rows])) if len(rows) else set()
-    there = [i for i in range(len(looked)) if i not in missing]
-    remembered = (
-        dict(zip(there, shelf.read(keys[rows[there]], ["vectors"])["vectors"], strict=True)) if there else {}
-    )
+    cached = dict(zip(there, read, strict=True))
     feature = _feature(job.old)
     differing = []
     for i, one in enumerate(looked):
         face_id = str(manifest.table["face_id"].iloc[one.row])
-        old, new = remembered.get(i), one.vectors.get(feature)
+        old, new = cached.get(i), one.vectors.get(feature)
         if old is None:
             why = "the cache has no vector for it: the image has changed since then, or was removed"
             differing.append(Differing(face_id, float("nan"), float("nan"), why))
@@ -314,12 +301,12 @@ def _compare(
 
 
 def _nothing(job: _Job, why: str) -> Checked:
-    """Return that nothing could be compared, and why."""
+    """Return the result for a recipe whose vectors could not be compared."""
     return Checked(feature=_feature(job.old), n_faces=0, changes=_changes(job), why=why)
 
 
 def _changes(job: _Job) -> tuple[str, ...]:
-    """Return which parts of a recipe are others now."""
+    """Return a line for each part of a recipe that differs now."""
     if job.now is None:
         return ()
     old, new = _flat(job.old), _flat(asdict(job.now))
@@ -331,7 +318,7 @@ def _changes(job: _Job) -> tuple[str, ...]:
 
 
 def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Return nested values by the path to each, tuples as the lists that JSON makes of them."""
+    """Return nested values by the path to each. Tuples become lists, as in JSON."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
@@ -342,19 +329,19 @@ def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 
 
 def _short(value: Any) -> str:
-    """Return a value as text, of a hash the first digits."""
+    """Return a value as text; of a hash, only the first digits."""
     text = str(value)
     return text[:12] if len(text) == 64 else text
 
 
 def _surroundings(runs: Sequence[Run], achieved: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
-    """Return the versions and the hardware that are others now, over all runs."""
+    """Return a line for each version and each part of the hardware that differs now from that of a run."""
     found: dict[str, None] = {}
     here, now = processor(), versions()
     for run in runs:
-        packages = packages_now(run.versions)
         pairs = [
-            (name, run.versions.get(name, "unknown"), version) for name, version in (now | packages).items()
+            (name, run.versions.get(name, "unknown"), version)
+            for name, version in (now | packages_now(run.versions)).items()
         ]
         pairs.append(("processor", str(run.hardware.get("processor")), here))
         for network, got in run.hardware.get("got", {}).items():

@@ -22,7 +22,7 @@ from featurekit.embeddings.recipe import make_recipes, row_keys
 from featurekit.embeddings.vectors import load_embeddings
 from featurekit.errors import ManifestError, StoreError, UnknownNameError, WorkspaceError
 from featurekit.files import write_text
-from featurekit.ops import _forget_comparison
+from featurekit.ops import places
 from featurekit.ops.purge import look, purge
 from featurekit.ops.traces import find_traces
 from featurekit.project import ProjectFolder
@@ -477,7 +477,7 @@ def test_a_purge_that_was_killed_anywhere_loses_nothing_of_others_and_is_run_aga
 
 def test_a_killed_purge_is_finished_by_the_next_one_of_somebody_else(workspace, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(_forget_comparison, "remove_from_predictions", lambda folder, gone: 1 / 0)
+        patched.setattr(places, "_remove_from_predictions", lambda folder, gone: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             purge(workspace, find_traces(workspace, ["s3"], []))
     assert any(set(MINE) & set(table["face_id"]) for table in predictions_of(workspace).values())
