@@ -70,6 +70,14 @@ class Given:
         text = values.where(values.notna(), "").astype(str).to_numpy(dtype=str)
         return np.where(text == "nan", "", text)
 
+    def identical(self) -> tuple[NDArray[np.str_], NDArray[np.bool_]]:
+        """Return a key of each row's image (bytes and box, as in featurekit prepare), and which rows share it."""
+        table = self.manifest.table
+        content, box = table["content"].to_numpy(dtype=str), table["box"].to_numpy(dtype=str)
+        keys = np.char.add(np.char.add(content, " "), box)
+        judged = table["reason"].isin(["", "duplicate", "conflicting_labels"]).to_numpy() & (content != "")
+        return keys, np.asarray(judged & pd.Series(keys).where(judged).duplicated(keep=False))
+
     def across(self, keys: NDArray[np.str_]) -> NDArray[np.bool_]:
         """Return which rows have a key that is tested in more than one fold; the key "" is ignored."""
         inside = (self.numbers >= 0) & (keys != "")

@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 
-from featurekit.checks._identical import identical
 from featurekit.checks.base import CHECKS, Check, Given
 from featurekit.findings import Finding, Severity
 from featurekit.text import counted
@@ -13,7 +12,7 @@ NAME = "exact_duplicates"
 
 def look(given: Given) -> Finding:
     """Look for files with the same bytes."""
-    keys, repeated = identical(given)
+    keys, repeated = given.identical()
     usable = given.manifest.usable
     n_rows = int((given.manifest.table["content"] != "").sum())
     n_groups, n_repeated = len(np.unique(keys[repeated])), int(repeated.sum())

@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 
-from featurekit.checks._identical import identical
 from featurekit.checks.base import CHECKS, Check, Given
 from featurekit.findings import Finding
 
@@ -13,7 +12,7 @@ _LABELS = ("age", "age_group", "gender")
 
 def look(given: Given) -> Finding:
     """Look for identical files with different labels."""
-    keys, repeated = identical(given)
+    keys, repeated = given.identical()
     rows = np.flatnonzero(repeated)
     groups = pd.Series(keys[rows])
     judged = given.manifest.table["reason"].to_numpy(dtype=str)[rows] == "conflicting_labels"

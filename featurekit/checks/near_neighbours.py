@@ -21,11 +21,10 @@ CLOSE, NEIGHBOUR = 0.5, 20
 
 def unit_vectors(embeddings: Vectors, positions: NDArray[np.intp]) -> NDArray[np.float32]:
     """Return vectors of length 1, so that products are cosines; all joined parts have the same weight."""
-    parts = []
-    for part in np.split(embeddings.vectors, np.cumsum(embeddings.blocks)[:-1], axis=1):
-        own = part[positions].astype(np.float32)
-        parts.append(own / np.maximum(np.linalg.norm(own, axis=1, keepdims=True), 1e-12))
-    return np.hstack(parts) * np.float32(1 / np.sqrt(len(parts)))
+    vectors = embeddings.vectors[positions].astype(np.float32)
+    parts = np.split(vectors, np.cumsum(embeddings.blocks)[:-1], axis=1)
+    units = [part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-12) for part in parts]
+    return np.hstack(units) * np.float32(1 / np.sqrt(len(units)))
 
 
 def nearest(

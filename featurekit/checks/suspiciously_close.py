@@ -103,8 +103,7 @@ def _advice(share: float, of: str, *, has_predictions: bool) -> str:
 def _scores_without(given: Given, close: set[str]) -> dict[str, dict[str, float]]:
     """Return run → its mean score over the folds, of all faces and without the close ones."""
     found = {}
-    for run in sorted(given.predictions):
-        table = given.predictions[run]
+    for run, table in sorted(given.predictions.items()):
         target = target_of(given.manifest, run)
         if target is None:
             continue

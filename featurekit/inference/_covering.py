@@ -111,7 +111,7 @@ def replaced(crops: FaceCrops, masks: NDArray[np.bool_], by: Replacement) -> Fac
 def check(
     reader: Reader, crops: FaceCrops, number: int, heat: NDArray[Any], chance: np.random.Generator
 ) -> Loss:
-    """Return how much the prediction changes if the most important tenth of the cells is blurred, or another."""
+    """Blur the most important tenth of the cells, and others, and return how much the prediction changes."""
     n_blurred = round(_SHARE * CELLS**2)
     in_blocks = np.arange(CELLS) // _BLOCK
     block = in_blocks[:, None] * (CELLS // _BLOCK) + in_blocks

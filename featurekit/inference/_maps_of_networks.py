@@ -77,7 +77,6 @@ def last_maps(cnn: CNN) -> list[_Map]:
 def gradcam(cnn: CNN, maps: Sequence[_Map], crop: NDArray[np.uint8], number: int) -> NDArray[np.float32]:
     """Return how much each pixel of an image adds to the score of a class or to the years, by Grad-CAM."""
     import torch
-    from torch.nn import functional
 
     # captum imports matplotlib, which would otherwise keep its list of fonts elsewhere in the user's home.
     os.environ.setdefault("MPLCONFIGDIR", str(home() / "matplotlib"))
@@ -98,7 +97,7 @@ def gradcam(cnn: CNN, maps: Sequence[_Map], crop: NDArray[np.uint8], number: int
         size = (rows.stop - rows.start, columns.stop - columns.start)
         # The pixels of a cell share its part of the score, so that maps of different sizes can be added up.
         share = found.shape[2] * found.shape[3] / (size[0] * size[1])
-        heat[:, rows, columns] += share * functional.interpolate(found, size, mode="bicubic")[:, 0]
+        heat[:, rows, columns] += share * torch.nn.functional.interpolate(found, size, mode="bicubic")[:, 0]
     return _of_both(heat)
 
 
@@ -119,14 +118,14 @@ def _score(head: Head, outputs: "torch.Tensor", number: int) -> "torch.Tensor":
 def attention(cnn: CNN, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return the mean of a network's own masks, minus its minimum."""
     import torch
-    from torch.nn import functional
 
     body: Any = cnn.network_.eval().body
     with torch.no_grad():
         masks = body.attention(_views(cnn, crop))
     size = (cnn.side, cnn.side)
     each = [
-        functional.interpolate(mask[:, None].float().cpu(), size, mode="bilinear")[:, 0] for mask in masks
+        torch.nn.functional.interpolate(mask[:, None].float().cpu(), size, mode="bilinear")[:, 0]
+        for mask in masks
     ]
     heat = _of_both(torch.stack(each).mean(dim=0))
     return np.asarray(heat - heat.min())

@@ -120,8 +120,7 @@ def read_bundle(folder: Path) -> Bundle:
                 else ""
             )
             raise ModelError(f"{folder} is not a saved model: it has no {name}.{older}")
-    strange = sorted(names - set(wanted))
-    if strange:
+    if strange := sorted(names - set(wanted)):
         raise ModelError(f"{folder} was edited: a saved model has no file {strange[0]}. Remove that file.")
     files = {name: _read(folder / name) for name in wanted}
     listed = dict(re.findall(r"^([0-9a-f]{64})  (.+)$", files[SUMS].decode("utf-8", "replace"), re.M))

@@ -176,8 +176,6 @@ class _Looker:
                 yield self._explained(photograph, data, number, one)
 
     def _explained(self, photograph: Photograph, data: Picture, number: int, one: Seen) -> Explanation:
-        # Cut out by itself, because a larger crop beside those for the networks would change their pixels.
-        shown = cut_out(data, one.face, (TEMPLATE, SIDE))
         said = self._reader({kind: crop[None] for kind, crop in one.crops.items()})[0]
         best = int(said.argmax())
         heat = self._make_heat(one.crops, best)
@@ -192,7 +190,8 @@ class _Looker:
             answer="years" if target.is_regression else target.classes[best],
             value=float(said[best]),
             how=self._how,
-            face=shown,
+            # Cut out by itself, because a larger crop beside those of the networks changes their pixels.
+            face=cut_out(data, one.face, (TEMPLATE, SIDE)),
             heat=scaled_to(heat, SIDE),
             loss=check(self._reader, one.crops, best, heat, chance),
         )

@@ -122,7 +122,6 @@ def export_onnx(model: TrainedModel, path: Path) -> Exported:
 def _whole(cnn: CNN, side: int) -> "torch.nn.Module":
     """Return a network for all steps of a prediction: uint8 (n, side, side, 3) → mean output of all views."""
     import torch
-    from torch.nn import functional
     from torch.overrides import TorchFunctionMode
 
     class ByMatrices(TorchFunctionMode):
@@ -130,7 +129,7 @@ def _whole(cnn: CNN, side: int) -> "torch.nn.Module":
 
         def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             facts = kwargs or {}
-            if function is functional.interpolate and facts.get("antialias"):
+            if function is torch.nn.functional.interpolate and facts.get("antialias"):
                 pixels, (height, width) = args[0], facts["size"]
                 rows = _weights(int(pixels.shape[-2]), height).float()
                 return rows @ pixels @ _weights(int(pixels.shape[-1]), width).float().T
@@ -189,10 +188,9 @@ def _matrices(view: Change, length: int, side: int) -> "tuple[torch.Tensor, torc
 def _weights(length: int, side: int) -> "torch.Tensor":
     """Return the weights of an antialiased resize of one axis, float64, shape (side, length)."""
     import torch
-    from torch.nn import functional
 
     unit = torch.eye(length, dtype=torch.float64)[None, None]
-    return functional.interpolate(unit, (side, length), mode="bilinear", antialias=True)[0, 0]
+    return torch.nn.functional.interpolate(unit, (side, length), mode="bilinear", antialias=True)[0, 0]
 
 
 def _of_bytes(weights: "torch.Tensor") -> "torch.Tensor":

@@ -42,8 +42,7 @@ def to_file(kind: ClassifierKind, estimator: Any, name: str) -> tuple[str, dict[
         data = skops.io.dumps(estimator)
     except UnsupportedTypeException as error:
         raise ModelError(f"{name} contains something that skops cannot save: {error}") from error
-    strange = _strange_types(data, kind)
-    if strange:
+    if strange := _strange_types(data, kind):
         how = f" {HOW_TO_SAVE}" if kind.is_given else ""
         raise ModelError(f"{name} contains types that no loader accepts: {', '.join(strange)}.{how}")
     return SKOPS, {}, data
@@ -71,8 +70,7 @@ def from_file(
     import skops.io
     from skops.io.exceptions import UntrustedTypesFoundException
 
-    strange = _strange_types(data, kind)
-    if strange:
+    if strange := _strange_types(data, kind):
         raise ModelError(f"{SKOPS} contains types that are not allowed: {', '.join(strange)}.")
     try:
         estimator = skops.io.loads(data, trusted=list(kind.may_hold))

@@ -249,8 +249,7 @@ def _answers(
     }
     said = [_Said({}, set(), {}) for _ in crops]
     for model, name, surest in asked:
-        joined = np.hstack([vectors[recipe.feature] for recipe in model.recipes])
-        found = model.predict(joined, model.recipes)
+        found = model.predict(np.hstack([vectors[recipe.feature] for recipe in model.recipes]), model.recipes)
         known = model.calibration
         columns = ("years",) if model.target.is_regression else model.target.classes
         shown = found

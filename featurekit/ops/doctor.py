@@ -104,8 +104,7 @@ def check_library(module: str, distribution: str) -> Finding:
 
 
 def _cannot_import(module: str, distribution: str, error: Exception) -> Finding:
-    system = re.search(r"(lib[\w.+-]+\.so[\w.]*): cannot open", str(error))
-    if system:
+    if system := re.search(r"(lib[\w.+-]+\.so[\w.]*): cannot open", str(error)):
         repair = f"Install the system package that has {system[1]}"
         if system[1].startswith("libGL"):
             repair += ", on Debian: apt-get install libgl1 libglib2.0-0"
@@ -216,8 +215,8 @@ def check_torch_cuda(gpu: bool) -> Finding:
     try:
         total = float(torch.ones(2, device="cuda").sum().item())
     except RuntimeError as error:
-        repair = "Restart the driver or free the GPU's memory; see nvidia-smi"
-        return _found(topic, "error", f"fails when used: {first_line(error)}", repair)
+        what = f"fails when used: {first_line(error)}"
+        return _found(topic, "error", what, "Restart the driver or free the GPU's memory; see nvidia-smi")
     if total != 2.0:
         return _found(topic, "error", f"1 + 1 gives {total}", "Use --device cpu: the GPU gives wrong results")
     return _found(topic, "ok", f"runs on {torch.cuda.get_device_name()}")

@@ -205,8 +205,7 @@ def _milliseconds(run: Run) -> int:
 @contextmanager
 def _mlflow(store: str) -> Iterator[None]:
     """Prepare the import of MLflow, and turn its errors into one line without a password."""
-    missing = [name for name in ("mlflow", "sqlalchemy", "alembic") if find_spec(name) is None]
-    if missing:
+    if missing := [name for name in ("mlflow", "sqlalchemy", "alembic") if find_spec(name) is None]:
         raise EngineError(
             f"log-mlflow needs {missing[0]}, which is not installed: pip install 'featurekit[mlflow]'."
         )
@@ -241,8 +240,7 @@ def _open(store: str) -> "MlflowClient":
     from mlflow import MlflowClient
 
     logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # it also raises the errors that it logs
-    database = _database(store)
-    if database:
+    if database := _database(store):
         # MLflow would try to open an unreadable file ten times, for two minutes.
         database.parent.mkdir(parents=True, exist_ok=True)
         sqlite3.connect(database).close()
@@ -251,8 +249,7 @@ def _open(store: str) -> "MlflowClient":
 
 def _experiment(client: "MlflowClient", name: str, database: Path | None) -> str:
     """Return the id of the experiment, which is created if it does not exist."""
-    found = client.get_experiment_by_name(name)
-    if found:
+    if found := client.get_experiment_by_name(name):
         return str(found.experiment_id)
     # Beside the database; by default, MLflow uses the current folder.
     files = (database.parent / "mlruns" / plain_name(name)).absolute().as_uri() if database else None
@@ -262,8 +259,7 @@ def _experiment(client: "MlflowClient", name: str, database: Path | None) -> str
 def _parent(client: "MlflowClient", place: str, name: str, runs: Sequence[Run]) -> "MlflowRun":
     """Return the MLflow run of the comparison; with other folds it is another comparison."""
     content = sha256(json.dumps([name, runs[0].folds["sha256"]]).encode()).hexdigest()
-    found = client.search_runs([place], f"tags.`{CONTENT}` = '{content}'", max_results=1)
-    if found:
+    if found := client.search_runs([place], f"tags.`{CONTENT}` = '{content}'", max_results=1):
         return found[0]
     parent = client.create_run(
         place,

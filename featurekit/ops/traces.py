@@ -116,7 +116,7 @@ def rows_of_others(manifest: Manifest, traces: Traces) -> NDArray[np.bool_]:
 
 
 def keys_of(manifest: Manifest, rows: NDArray[np.bool_] | None = None) -> set[str]:
-    """Return the cache keys of the faces of some rows in hex, for every way to choose a face; None for all."""
+    """Return the cache keys in hex of the faces of some rows, or all, for every way to choose a face."""
     table = manifest.table if rows is None else manifest.table[rows]
     if not len(table):
         return set()

@@ -7,6 +7,7 @@ recipes, versions and hardware with those of the run. Nothing is written. One pr
 does not prevent the other checks.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -45,8 +46,8 @@ class Differing:
     """
 
     face_id: str
-    largest: float
-    share: float
+    largest: float = math.nan
+    share: float = math.nan
     why: str = ""
 
 
@@ -282,14 +283,13 @@ def _compared(
         old, new = cached.get(i), one.vectors.get(feature)
         if old is None:
             why = "the cache has no vector for it: the image has changed since then, or was removed"
-            differing.append(Differing(face_id, float("nan"), float("nan"), why))
+            differing.append(Differing(face_id, why=why))
         elif new is None:
-            why = f"no face is found in it now ({one.face.status})"
-            differing.append(Differing(face_id, float("nan"), float("nan"), why))
+            differing.append(Differing(face_id, why=f"no face is found in it now ({one.face.status})"))
         elif old.tobytes() != new.tobytes():
             apart = new.astype(float) - old.astype(float)
             length = float(np.linalg.norm(old.astype(float)))
-            share = float(np.linalg.norm(apart)) / length if length else float("inf")
+            share = float(np.linalg.norm(apart)) / length if length else math.inf
             differing.append(Differing(face_id, float(np.abs(apart).max()), share))
     return Checked(
         feature=feature,

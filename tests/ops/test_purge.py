@@ -288,7 +288,7 @@ def test_a_dry_run_says_what_would_go_and_changes_nothing(featurekit, workspace)
     ("named", "message"),
     [
         (("--subject", "s33"), "Unknown subject 's33'. Did you mean 's3'? Known: s0, s1,"),
-        (("--image", "s3_9.png"), "Unknown photograph 's3_9.png'. Did you mean 's3_"),
+        (("--image", "s3_9.png"), "Unknown image 's3_9.png'. Did you mean 's3_"),
         ((), "No subject and no image is given."),
     ],
 )
