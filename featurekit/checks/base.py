@@ -71,7 +71,7 @@ class Given:
         return np.where(text == "nan", "", text)
 
     def identical(self) -> tuple[NDArray[np.str_], NDArray[np.bool_]]:
-        """Return a key of each row's image (bytes and box, as in featurekit prepare), and which rows share it."""
+        """Return a key of each row's image (its bytes and box), and which rows share it."""
         table = self.manifest.table
         content, box = table["content"].to_numpy(dtype=str), table["box"].to_numpy(dtype=str)
         keys = np.char.add(np.char.add(content, " "), box)

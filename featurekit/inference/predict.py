@@ -153,37 +153,31 @@ def _read_batch(
         ask: returns the predictions for all faces that were found.
         unexpected: is told of images that were read, and of errors.
     """
-    try:
-        said = iter(ask(looked))
-    except FeaturekitError:
-        raise
-    except Exception:
-        # One image must not prevent predictions for the others of its batch.
-        looked, said = _one_by_one(looked, ask)
-    # Known before the first error is judged: images of this batch may have been read behind it.
+    looked, said = _asked_about(looked, ask)
+    answers = iter(said)
+    # This must be known before the first error is handled: other images of this batch may have been read.
     unexpected.has_read |= any(one.error is None for one in looked)
     for photograph, one in zip(photographs, map(unexpected.settled, looked), strict=True):
         yield [
-            _reading(photograph, number, face.face, one.message, said)
+            _reading(photograph, number, face.face, one.message, answers)
             for number, face in enumerate(one.seen, start=1)
         ]
 
 
-def _one_by_one(
-    looked: Sequence[Looked], ask: Callable[[Sequence[Looked]], list["_Said"]]
-) -> tuple[list[Looked], Iterator["_Said"]]:
-    """Ask about each image by itself; where that raises an error, the error is kept with the image."""
-    kept: list[Looked] = []
-    said: list[_Said] = []
-    for one in looked:
-        try:
-            said += ask([one])
-            kept.append(one)
-        except FeaturekitError:
-            raise
-        except Exception as error:
-            kept.append(Looked([], error=error))
-    return kept, iter(said)
+def _asked_about(
+    looked: list[Looked], ask: Callable[[Sequence[Looked]], list["_Said"]]
+) -> tuple[list[Looked], list["_Said"]]:
+    """Ask about a batch. If that raises an error, ask about each image by itself, and keep the error with it."""
+    try:
+        return looked, ask(looked)
+    except FeaturekitError:
+        raise
+    except Exception as error:
+        if len(looked) == 1:
+            return [Looked([], error=error)], []
+    # One image must not prevent predictions for the others of its batch.
+    each = [_asked_about([one], ask) for one in looked]
+    return [one for kept, _ in each for one in kept], [one for _, said in each for one in said]
 
 
 def _reading(

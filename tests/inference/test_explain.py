@@ -16,7 +16,7 @@ from featurekit.faces.align import TEMPLATES
 from featurekit.faces.settings import default_settings
 from featurekit.inference._covering import CELLS, SIDE, Loss, replaced
 from featurekit.inference._maps_of_networks import last_maps
-from featurekit.inference.draw_maps import PICTURE, draw_explanation, draw_mean_maps
+from featurekit.inference.draw_maps import SIZE, draw_explanation, draw_mean_maps
 from featurekit.inference.explain import Explanation, Unexplained, explain_photographs, median_loss
 from featurekit.inference.export import export_onnx
 from featurekit.inference.mean_maps import MIN_FACES, MeanMaps
@@ -356,7 +356,7 @@ def test_a_drawing_is_a_png_of_the_promised_size_and_has_a_name_of_its_own(photo
     for path in drawn:
         with Image.open(path) as picture:
             assert picture.format == "PNG"
-            assert picture.size == PICTURE
+            assert picture.size == SIZE
 
 
 def test_a_picture_that_cannot_be_read_keeps_its_reason_and_the_others_go_on(photographs, tmp_path):
