@@ -373,7 +373,7 @@ def predict(
             progress=told,
         ):
             readings += of_one
-    return readings_table(readings, asked, room=sets, probabilities=probabilities)
+    return readings_table(readings, asked, sets=sets, probabilities=probabilities)
 
 
 def _photographs(given: Photographs) -> list[Photograph]:

@@ -109,7 +109,7 @@ def predict(
     if draw:
         check_drawings(draw, paths, "--draw")
     models = _models(folders, sets, abstain_above, probabilities)
-    collected = Collected(models, len(paths), output, room=sets, probabilities=probabilities)
+    collected = Collected(models, len(paths), output, sets=sets, probabilities=probabilities)
     how = {"choose": faces, "device": device, "precision": precision, "threads": threads}
     with _kept_in_part(collected):
         _read(paths, models, collected, risk=abstain_above, **how)

@@ -15,7 +15,7 @@ from featurekit.inference.columns import columns_of
 from featurekit.inference.model import TrainedModel
 from featurekit.inference.output import check_folder_for
 from featurekit.inference.predict import Reading
-from featurekit.inference.table import DECLINED
+from featurekit.inference.table import ABSTAINED
 
 
 def check_drawings(folder: Path, photographs: Sequence[Path], option: str) -> None:
@@ -87,7 +87,7 @@ def _caption(reading: Reading, named: Mapping[str, tuple[Target, bool]]) -> str:
         target, is_one_of_several = named[name]
         best = max(answer, key=lambda label: answer[label])
         said = f"{answer[best]:.0f} years" if target.is_regression else f"{best} {100 * answer[best]:.0f} %"
-        if name in reading.declined:
-            said = DECLINED if is_one_of_several else f"{target.name.replace('_', ' ')}: {DECLINED}"
+        if name in reading.abstained:
+            said = ABSTAINED if is_one_of_several else f"{target.name.replace('_', ' ')}: {ABSTAINED}"
         lines.append(f"{name}: {said}" if is_one_of_several else said)
     return "\n".join(lines)

@@ -39,8 +39,8 @@ class Reading:
         answers: model → class → probability (calibrated, if the model has a calibration), or
             model → {"years": years}. Here and below, the key of a model is the column of its prediction (see
             columns_of): the target's name, if no other model predicts that target.
-        declined: models that abstain.
-        room: model → prediction set (classes) or prediction interval (first and last year).
+        abstained: models that abstain.
+        sets: model → prediction set (classes) or prediction interval (first and last year).
     """
 
     photograph: Photograph
@@ -48,8 +48,8 @@ class Reading:
     face: Face
     message: str = ""
     answers: Mapping[str, Mapping[str, float]]
-    declined: frozenset[str] = frozenset()
-    room: Mapping[str, tuple[str, ...] | tuple[float, float]] = field(default_factory=dict)
+    abstained: frozenset[str] = frozenset()
+    sets: Mapping[str, tuple[str, ...] | tuple[float, float]] = field(default_factory=dict)
 
 
 def read_each(
@@ -167,7 +167,7 @@ def _read_batch(
 def _asked_about(
     looked: list[Looked], ask: Callable[[Sequence[Looked]], list["_Said"]]
 ) -> tuple[list[Looked], list["_Said"]]:
-    """Ask about a batch. If that raises an error, ask about each image by itself, and keep the error with it."""
+    """Ask about a batch. If that raises an error, ask about each image alone and keep the error with it."""
     try:
         return looked, ask(looked)
     except FeaturekitError:
@@ -192,8 +192,8 @@ def _reading(
         face=face,
         message=message or ("" if found else STATUS_MEANINGS[face.status]),
         answers=said.answers,
-        declined=frozenset(said.declined),
-        room=said.room,
+        abstained=frozenset(said.abstained),
+        sets=said.sets,
     )
 
 
@@ -202,15 +202,15 @@ class _Asked(NamedTuple):
 
     model: TrainedModel
     name: str
-    surest: float
+    least: float
 
 
 class _Said(NamedTuple):
     """The predictions for one face; see Reading."""
 
     answers: dict[str, dict[str, float]]
-    declined: set[str]
-    room: dict[str, tuple[str, ...] | tuple[float, float]]
+    abstained: set[str]
+    sets: dict[str, tuple[str, ...] | tuple[float, float]]
 
 
 def _least_confidence(model: TrainedModel, risk: float | None) -> float:
@@ -242,7 +242,7 @@ def _answers(
         for feature, part in network.vectors(np.stack([crop[network.crop] for crop in crops])).items()
     }
     said = [_Said({}, set(), {}) for _ in crops]
-    for model, name, surest in asked:
+    for model, name, least in asked:
         found = model.predict(np.hstack([vectors[recipe.feature] for recipe in model.recipes]), model.recipes)
         known = model.calibration
         columns = ("years",) if model.target.is_regression else model.target.classes
@@ -250,12 +250,12 @@ def _answers(
         if known and known.sets:
             shown = apply_temperature(found, known.temperature)
             for one, row in zip(said, known.sets.of(found), strict=True):
-                one.room[name] = tuple(label for label, inside in zip(columns, row, strict=True) if inside)
+                one.sets[name] = tuple(label for label, inside in zip(columns, row, strict=True) if inside)
         elif known and known.ranges:
             for one, (first, last) in zip(said, known.ranges.of(found[:, 0]), strict=True):
-                one.room[name] = (float(first), float(last))
+                one.sets[name] = (float(first), float(last))
         for one, row, own in zip(said, shown, found, strict=True):
             one.answers[name] = dict(zip(columns, map(float, row), strict=True))
-            if not model.target.is_regression and own.max() < surest:
-                one.declined.add(name)
+            if not model.target.is_regression and own.max() < least:
+                one.abstained.add(name)
     return said

@@ -10,14 +10,14 @@ from featurekit.inference.model import TrainedModel
 from featurekit.inference.predict import Reading
 from featurekit.text import readable_name
 
-DECLINED = "abstained"  # stands in the table instead of a prediction
+ABSTAINED = "abstained"  # stands in the table instead of a prediction
 
 
 def readings_table(
     readings: Sequence[Reading],
     models: Sequence[TrainedModel],
     *,
-    room: bool = False,
+    sets: bool = False,
     probabilities: bool = False,
 ) -> pd.DataFrame:
     """Return a table with one row per face: for each model, the prediction and its probability.
@@ -28,7 +28,7 @@ def readings_table(
     Args:
         readings: of faces.
         models: the models that made the predictions.
-        room: whether there is a column for the prediction set (or two for the prediction interval); they are
+        sets: whether there is a column for the prediction set (or two for the prediction interval); they are
             empty for a model without them.
         probabilities: whether there is a column for the probability of each class.
     """
@@ -40,16 +40,16 @@ def readings_table(
         row: dict[str, Any] = dict(zip(BEFORE, before, strict=True))
         for model, columns in named:
             answer = reading.answers.get(columns.answer)
-            among = reading.room.get(columns.answer, ())
+            among = reading.sets.get(columns.answer, ())
             if model.target.is_regression:
                 row[columns.answer] = answer["years"] if answer else nan
-                if room:
+                if sets:
                     row |= zip(columns.years, among or (nan, nan), strict=True)
                 continue
             best = max(answer, key=lambda name: answer[name]) if answer else ""
-            row[columns.answer] = DECLINED if columns.answer in reading.declined else best
+            row[columns.answer] = ABSTAINED if columns.answer in reading.abstained else best
             row[columns.probability] = answer[best] if answer else nan
-            if room:
+            if sets:
                 row[columns.among] = " | ".join(map(str, among))
             if probabilities:
                 row |= {

@@ -44,7 +44,7 @@ def changed(manifest, **columns):
     return Manifest(manifest.table.assign(**columns), manifest.root)
 
 
-def dealt(manifest, numbers=None, kind="made"):
+def folds_of(manifest, numbers=None, kind="made"):
     """Folds: five, by subject, or as given by row."""
     numbers = np.arange(len(manifest)) // 2 % 5 if numbers is None else numbers
     ids = manifest.table["face_id"].to_numpy(dtype=str)
@@ -70,7 +70,7 @@ def said(manifest, target, proba, folds=None):
     columns = {
         "face_id": manifest.table["face_id"],
         "subject": np.arange(len(manifest)) // 2,
-        "fold": dealt(manifest).numbers if folds is None else folds.numbers,
+        "fold": folds_of(manifest).numbers if folds is None else folds.numbers,
         "true": manifest.table[target.name],
         "predicted": classes[proba.argmax(axis=1)],
     }
@@ -85,8 +85,8 @@ def sure(manifest, target, share=0.9):
 
 
 def found(manifest, name, *, folds=None, embeddings=None, predictions=None, pictures=False, **options):
-    """One finding; folds are dealt by subject where none are given."""
-    folds = dealt(manifest) if folds is None else folds
+    """One finding; folds are made by subject where none are given."""
+    folds = folds_of(manifest) if folds is None else folds
     return audit(manifest, folds, embeddings, predictions or {}, pictures=pictures, **options)[name]
 
 

@@ -18,14 +18,14 @@ from featurekit.data.prepare import prepare
 from featurekit.data.splits import make_fold_set
 from featurekit.data.targets import GENDER
 from featurekit.errors import FoldError, WorkspaceError
-from tests.checks.made_up import CHECKS, N, a_table, changed, dealt, people, said, strangers, sure, vectors
+from tests.checks.made_up import CHECKS, N, a_table, changed, folds_of, people, said, strangers, sure, vectors
 
 
 def test_a_clean_data_set_gives_no_warning(manifest, tmp_path):
     people(tmp_path, N, side=40)
     looked = audit(
         manifest,
-        dealt(manifest),
+        folds_of(manifest),
         vectors(manifest, strangers()),
         {"gender--network0--svm": said(manifest, GENDER, sure(manifest, GENDER))},
     )
@@ -42,13 +42,13 @@ def test_before_anything_was_done_each_check_says_what_to_run_first(manifest):
     assert looked["label_suspects"].advice == "Next: featurekit fit."
     assert "--no-pictures" in looked["near_duplicates"].advice
     assert looked["exact_duplicates"].severity == "ok"  # needs nothing
-    with_folds = audit(manifest, dealt(manifest), None, {}, pictures=False)
+    with_folds = audit(manifest, folds_of(manifest), None, {}, pictures=False)
     for name in ("suspiciously_close", "inflation"):
         assert (with_folds[name].severity, with_folds[name].advice) == ("note", "Next: featurekit extract.")
 
 
 def test_folds_of_other_rows_are_refused(manifest):
-    others = replace(dealt(manifest), face_ids=np.array([f"g{i}" for i in range(N)]))
+    others = replace(folds_of(manifest), face_ids=np.array([f"g{i}" for i in range(N)]))
     with pytest.raises(FoldError, match="another manifest"):
         audit(manifest, others, None, {}, pictures=False)
 
@@ -77,7 +77,7 @@ def planted(manifest):
     ids[:5] = ['=HYPERLINK("x")', "+1", "-1", "@SUM(A1)", "\tf4"]
     numbers = np.arange(N) % 5  # every person in two folds
     nasty = changed(manifest, face_id=ids)
-    return audit(nasty, dealt(nasty, numbers), None, {}, pictures=False)
+    return audit(nasty, folds_of(nasty, numbers), None, {}, pictures=False)
 
 
 def test_no_cell_of_the_table_is_a_formula(planted, tmp_path):
@@ -131,7 +131,7 @@ def test_the_same_data_give_the_same_bytes_with_any_number_of_threads(few, tmp_p
     runs = {"gender--x": said(few, GENDER, sure(few, GENDER))}
     written = []
     for threads in (1, 4):
-        looked = audit(few, dealt(few), vectors(few, strangers(60)), runs, threads=threads)
+        looked = audit(few, folds_of(few), vectors(few, strangers(60)), runs, threads=threads)
         looked.save(tmp_path / str(threads))
         names = ("audit.json", "audit_rows.csv")
         written.append([(tmp_path / str(threads) / name).read_bytes() for name in names])
@@ -143,7 +143,7 @@ def test_every_slow_check_tells_how_far_it_is(few):
     many = Manifest(pd.concat([few.table, a_table(160)[60:]], ignore_index=True), few.root)
     audit(
         many,
-        dealt(many),
+        folds_of(many),
         vectors(many, strangers(160)),
         {},
         progress=lambda done, total: told.append((done, total)),

@@ -1,14 +1,14 @@
-"""Classes that are dealt unevenly are told."""
+"""The largest difference in class shares is reported."""
 
 import numpy as np
 import pytest
 
-from tests.checks.made_up import N, changed, dealt, found
+from tests.checks.made_up import N, changed, folds_of, found
 
 
 def test_the_largest_deviation_of_a_class_is_told(manifest):
     gender = manifest.table["gender"].to_numpy().copy()
-    inside = np.flatnonzero(dealt(manifest).numbers == 3)
+    inside = np.flatnonzero(folds_of(manifest).numbers == 3)
     gender[inside[gender[inside] == "female"][:20]] = "male"
     one = found(changed(manifest, gender=gender), "class_balance")
     assert (one.severity, one.count) == ("note", 0)
@@ -19,8 +19,8 @@ def test_the_largest_deviation_of_a_class_is_told(manifest):
 
 
 def test_folds_may_be_numbered_with_gaps(manifest):
-    numbers = dealt(manifest).numbers
-    one = found(manifest, "class_balance", folds=dealt(manifest, np.where(numbers == 4, 9, numbers)))
+    numbers = folds_of(manifest).numbers
+    one = found(manifest, "class_balance", folds=folds_of(manifest, np.where(numbers == 4, 9, numbers)))
     assert one.severity == "ok"
     assert one.details["gender: male"]["fewest tested"] == 40
 

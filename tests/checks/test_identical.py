@@ -4,7 +4,7 @@ import pytest
 
 from featurekit.checks.audit import audit
 from featurekit.data.prepare import prepare
-from tests.checks.made_up import N, changed, dealt, found, people
+from tests.checks.made_up import N, changed, folds_of, found, people
 
 
 @pytest.fixture
@@ -22,9 +22,9 @@ def test_identical_files_that_are_used_in_two_folds_are_an_error(copied):
 
 
 def test_identical_files_in_one_fold_are_a_warning(copied):
-    numbers = dealt(copied).numbers.copy()
+    numbers = folds_of(copied).numbers.copy()
     numbers[:4] = 0
-    assert found(copied, "exact_duplicates", folds=dealt(copied, numbers)).severity == "warning"
+    assert found(copied, "exact_duplicates", folds=folds_of(copied, numbers)).severity == "warning"
 
 
 def test_identical_files_that_contradict_each_other_are_an_error_while_they_are_used(copied):

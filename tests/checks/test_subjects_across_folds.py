@@ -2,21 +2,21 @@
 
 import numpy as np
 
-from tests.checks.made_up import N, changed, dealt, found
+from tests.checks.made_up import N, changed, folds_of, found
 
 
 def test_a_person_on_both_sides_is_an_error_of_folds_we_made(manifest):
-    numbers = dealt(manifest).numbers.copy()
+    numbers = folds_of(manifest).numbers.copy()
     numbers[6] = (numbers[6] + 1) % 5
-    one = found(manifest, "subjects_across_folds", folds=dealt(manifest, numbers))
+    one = found(manifest, "subjects_across_folds", folds=folds_of(manifest, numbers))
     assert (one.severity, one.count, one.of, one.rows) == ("error", 1, 200, ("f006", "f007"))
     assert "--new-folds" in one.advice
 
 
 def test_a_person_in_two_official_folds_is_a_warning_as_training_leaves_her_out(manifest):
-    numbers = dealt(manifest).numbers.copy()
+    numbers = folds_of(manifest).numbers.copy()
     numbers[[6, 9]] = (numbers[[6, 9]] + 1) % 5
-    one = found(manifest, "subjects_across_folds", folds=dealt(manifest, numbers, "official"))
+    one = found(manifest, "subjects_across_folds", folds=folds_of(manifest, numbers, "official"))
     assert (one.severity, one.count) == ("warning", 2)
     assert one.rows == ("f006", "f007", "f008", "f009")
 

@@ -8,7 +8,7 @@ import pytest
 
 from featurekit.checks import near_neighbours, suspiciously_close
 from featurekit.data.targets import GENDER
-from tests.checks.made_up import N, dealt, found, said, strangers, sure, vectors
+from tests.checks.made_up import N, folds_of, found, said, strangers, sure, vectors
 
 
 def test_a_face_much_like_a_training_face_is_found_and_left_out_of_the_scores(manifest):
@@ -45,7 +45,7 @@ def years(manifest, right):
     return pd.DataFrame(
         {
             "face_id": manifest.table["face_id"],
-            "fold": dealt(manifest).numbers,
+            "fold": folds_of(manifest).numbers,
             "true": true,
             "predicted": np.where(right, true, true + 10),
         }
@@ -55,9 +55,9 @@ def years(manifest, right):
 def test_a_person_left_out_of_training_is_close_to_nobody(manifest):
     values = strangers()
     values[7] = values[6] + 0.05 * strangers(1, seed=2)
-    numbers = dealt(manifest).numbers.copy()
+    numbers = folds_of(manifest).numbers.copy()
     numbers[6] = (numbers[6] + 1) % 5
-    crossing = dealt(manifest, numbers, "official")
+    crossing = folds_of(manifest, numbers, "official")
     one = found(manifest, "suspiciously_close", folds=crossing, embeddings=vectors(manifest, values))
     assert one.count == 0
 

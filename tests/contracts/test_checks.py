@@ -15,7 +15,7 @@ from featurekit.checks.base import CHECKS, Check
 from featurekit.data.manifest import Manifest
 from featurekit.data.targets import AGE_GROUP, GENDER
 from featurekit.findings import Finding, Severity
-from tests.checks.made_up import N, a_table, changed, dealt, people, said, strangers, sure, vectors
+from tests.checks.made_up import N, a_table, changed, folds_of, people, said, strangers, sure, vectors
 
 GRAVITY = get_args(Severity)  # from "ok" to "error"
 KEPT = Path(__file__).parents[2] / "reports" / "utkface-builtin"
@@ -46,9 +46,9 @@ def looked(at_hand: str) -> tuple[Manifest, Audit]:
     with TemporaryDirectory() as folder:
         manifest = full_of_faults(Path(folder))
         before = manifest.table.copy()
-        numbers = dealt(manifest).numbers.copy()
+        numbers = folds_of(manifest).numbers.copy()
         numbers[6] = (numbers[6] + 1) % 5
-        folds = None if at_hand == "nothing" else dealt(manifest, numbers)
+        folds = None if at_hand == "nothing" else folds_of(manifest, numbers)
         embeddings, predictions = None, {}
         if at_hand == "everything":
             values = strangers()

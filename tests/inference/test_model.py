@@ -164,7 +164,7 @@ class Says:
 def read_by(model, portraits, **options):
     path = next((portraits / "photos").iterdir())
     readings = list(read_photographs([path], [model], **options))
-    return readings_table(readings, [model], room=True).iloc[0]
+    return readings_table(readings, [model], sets=True).iloc[0]
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_years_come_with_a_range(world, portraits, tmp_path):
     around = YearRanges(0, tuple(ages - 7.5), tuple(ages + 7.5))
     known = {"abstention": None, "sets": None, "ranges": around}
     model = calibrated(replace(model, estimator=Says([30.0])), **known)
-    row = read_by(model, portraits, risk=0.01)  # years are never declined
+    row = read_by(model, portraits, risk=0.01)  # models of years never abstain
     assert (row["age"], row["age_from"], row["age_to"]) == (30.0, 23.0, 37.0)
 
 

@@ -177,7 +177,7 @@ def test_no_target_overwrites_a_column_of_predict_s_own_or_cannot_be_queried(mod
     [model] = with_targets(models[0], (Target(name, ("a", "b")), [0.2, 0.8]))
     photo = portraits / "photos" / "s1_0.png"
     readings = list(read_photographs([photo], [model], threads=1))
-    table = readings_table(readings, [model], room=True, probabilities=True)
+    table = readings_table(readings, [model], sets=True, probabilities=True)
     assert table["status"].tolist() == ["ok"]
     assert table["photograph"].tolist() == [str(photo)]
     assert set(BEFORE) | set(BEHIND) <= set(table.columns)
