@@ -172,7 +172,7 @@ def test_the_command_reads_what_was_fitted(featurekit, prepared, tmp_path):
     assert looked.features == "mean_color:mean"
     assert "gender--mean_color--logistic_regression" in looked.runs
     assert looked["label_suspects"].of == 24
-    assert looked["inflation"].details["gender"]["exact"] > 0.5
+    assert looked["inflation"].details["gender"]["accuracy"] > 0.5
     assert looked["suspiciously_close"].severity == "note"  # three numbers are too few
     folds = json.loads((tmp_path / "work" / "reports" / "table" / "folds.json").read_text())
     assert looked.folds == folds["sha256"]
