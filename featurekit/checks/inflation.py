@@ -16,6 +16,7 @@ from featurekit.evaluation.fitting import Fitting
 from featurekit.findings import Finding
 
 NAME = "inflation"
+AT_RANDOM = "accuracy of a random split"
 MOST_FITTED = 10_000  # faces that are fitted; if there are more, whole subjects are drawn
 
 
@@ -63,10 +64,9 @@ def look(given: Given) -> Finding:
         why = " ".join(failed) or "No face has a label of age_group or gender."
         return lacking(NAME, f"A random split could not be scored. {why}", "")
     said = " and ".join(
-        f"{one['exact of a random split']:.1%} instead of {one['exact']:.1%} on {name}"
-        for name, one in details.items()
+        f"{one[AT_RANDOM]:.1%} instead of {one['accuracy']:.1%} on {name}" for name, one in details.items()
     )
-    most = max(one["exact of a random split"] - one["exact"] for one in details.values())
+    most = max(one[AT_RANDOM] - one["accuracy"] for one in details.values())
     return Finding(
         name=NAME,
         severity="note" if most >= 0.005 else "ok",
@@ -120,7 +120,7 @@ def _scores(
     splitter = StratifiedKFold(len(folds), shuffle=True, random_state=given.seed)
     at_random = [Fold(train, test) for train, test in splitter.split(y, y)]
     scores = {}
-    for name, made in (("exact", folds), ("exact of a random split", at_random)):
+    for name, made in (("accuracy", folds), (AT_RANDOM, at_random)):
         out = cross_validate(
             CLASSIFIERS["logistic_regression"],
             target,

@@ -34,8 +34,8 @@ def look(given: Given) -> Finding:
     suspected = [_suspected(given.predictions[run], target) for _, run, target in best]
     said = [
         f"{len(one.rows):,} of {one.n_faces:,} labels of {target.name} are suspicious{one.beside},"
-        f" according to {run}, which agrees with {exact:.1%} of them"
-        for one, (exact, run, target) in zip(suspected, best, strict=True)
+        f" according to {run}, which agrees with {accuracy:.1%} of them"
+        for one, (accuracy, run, target) in zip(suspected, best, strict=True)
     ]
     judged = {face for _, run, _ in best for face in given.predictions[run]["face_id"]}
     rows = tuple(dict.fromkeys(face for one in suspected for face in one.rows))
@@ -66,9 +66,9 @@ def _best_runs(given: Given) -> list[tuple[float, str, Target]]:
         target = replace(target, classes=tuple(one for one in target.classes if f"p_{one}" in table))
         if not set(table["true"]) <= set(target.classes):
             continue
-        exact = float((table["true"] == table["predicted"]).mean())
-        if target.name not in best or exact > best[target.name][0]:
-            best[target.name] = (exact, run, target)
+        accuracy = float((table["true"] == table["predicted"]).mean())
+        if target.name not in best or accuracy > best[target.name][0]:
+            best[target.name] = (accuracy, run, target)
     return list(best.values())
 
 
