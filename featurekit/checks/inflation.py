@@ -1,6 +1,7 @@
 """How much better a random split of the faces would have scored than the folds."""
 
 from collections.abc import Callable
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,13 +48,11 @@ def look(given: Given) -> Finding:
     wanted = [target for target in (AGE_GROUP, GENDER) if given.manifest.labelled(target).any()]
     details: dict[str, dict[str, float]] = {}
     failed = []
-    n_fits, done = 2 * given.folds.n_folds * len(wanted), 0
+    n_fits, fits = 2 * given.folds.n_folds * len(wanted), count(1)
 
     def one_done() -> None:
-        nonlocal done
-        done += 1
         if given.progress:
-            given.progress(done, n_fits)
+            given.progress(next(fits), n_fits)
 
     for target in wanted:
         try:

@@ -23,7 +23,7 @@ def off_the_shelf_models() -> list[TrainedModel]:
         assert feature is not None
         recipe = make_recipes([feature], settings)[feature]
         estimator = kind.make(target, 0, 1)
-        # The fit only marks the estimator as fitted.
+        # This learns nothing: it only marks the estimator as fitted.
         nothing = np.zeros((1, BACKBONES[recipe.backbone].layers[recipe.layer]), np.float32)
         estimator.fit(nothing, np.zeros(1, np.intp), groups=np.array(["nobody"]))
         models.append(

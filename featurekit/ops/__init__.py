@@ -1,1 +1,1 @@
-"""Looking after a project: the machine, forgetting somebody, computing again, other programs."""
+"""Maintenance of a project: check the machine, remove subjects, compute vectors again, log to MLflow."""

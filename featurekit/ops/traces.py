@@ -1,4 +1,4 @@
-"""The traces of subjects and images in a workspace: rows, files, hashes and keys by which they are found."""
+"""Find subjects and images in a workspace: their rows, files, hashes and cache keys."""
 
 import os
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Traces:
-    """By what somebody is found in a workspace.
+    """The traces of subjects and images in a workspace.
 
     Attributes:
         asked: who was named, e.g. "subject s0" or "image s0_1.png".
