@@ -163,7 +163,6 @@ class _Looker:
         self._settings = replace(model.settings, choose=choose)
         self._seed = seed
         self._names: set[str] = set()
-        self._n_explained = 0
 
     def look(self, photograph: Photograph) -> Iterator[Explanation | Unexplained]:
         """Explain the prediction for each face on an image."""
@@ -179,8 +178,8 @@ class _Looker:
         said = self._reader({kind: crop[None] for kind, crop in one.crops.items()})[0]
         best = int(said.argmax())
         heat = self._make_heat(one.crops, best)
-        chance = np.random.default_rng([self._seed, self._n_explained])
-        self._n_explained += 1
+        # A generator of its own for each explained face: the names count these faces.
+        chance = np.random.default_rng([self._seed, len(self._names)])
         stem = photograph.stem if number == 1 else f"{photograph.stem}-{number}"
         target = self._model.target
         return Explanation(

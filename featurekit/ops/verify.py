@@ -143,24 +143,22 @@ def verify_run(
     groups = _together(jobs)
     checked = {i: _nothing(job, job.why) for i, job in enumerate(jobs) if job.now is None}
     achieved: dict[str, dict[str, str]] = {}
-    done = 0
-    for numbers in groups:
+    for group, numbers in enumerate(groups):
         settings = settings_of(jobs[numbers[0]].old["faces"])
         try:
             finder, networks = _open(settings, [jobs[i].now for i in numbers])
         except FeaturekitError as error:
             checked |= {i: _nothing(jobs[i], str(error)) for i in numbers}
-            done += len(rows)
             continue
         achieved |= {network.name: asdict(network.session.achieved) for network in networks}
         looker = Looker(manifest.root, settings, finder, networks, [])
         looked = []
-        for row in rows:
+        for done, row in enumerate(rows, start=group * len(rows) + 1):
             looked.append(_look(looker, manifest, int(row)))
-            done += 1
             if progress:
                 progress(done, len(rows) * len(groups))
-        photographs |= _unread(looked, manifest)
+        unread = [one for one in looked if one.face.status == "not_extracted"]
+        photographs |= {str(manifest.table["face_id"].iloc[one.row]): one.why for one in unread}
         readable = [one for one in looked if one.face.status != "not_extracted"]
         keys = row_keys(manifest, settings)
         checked |= {i: _compared(jobs[i], readable, manifest, keys, store) for i in numbers}
@@ -195,15 +193,6 @@ def _rows_of(face_ids: list[str], manifest: Manifest) -> tuple[NDArray[np.intp],
     rows = pd.Index(manifest.table["face_id"]).get_indexer(pd.Index(face_ids))
     absent = {face_ids[i]: "is no longer in the manifest" for i in np.flatnonzero(rows < 0)}
     return rows[rows >= 0], absent
-
-
-def _unread(looked: Sequence[Looked], manifest: Manifest) -> dict[str, str]:
-    """Return face_id → reason of each image that was not read."""
-    return {
-        str(manifest.table["face_id"].iloc[one.row]): one.why
-        for one in looked
-        if one.face.status == "not_extracted"
-    }
 
 
 def _jobs(runs: Sequence[Run]) -> list[_Job]:
