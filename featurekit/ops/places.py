@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from featurekit.cache.file_index import FileIndex
 from featurekit.cache.store import ShelfInfo, Store
-from featurekit.data.manifest import Manifest
+from featurekit.data.manifest import Manifest, csv_of
 from featurekit.data.splits import FoldSet
 from featurekit.errors import WorkspaceError
 from featurekit.evaluation.outcomes import read_predictions
@@ -225,7 +225,8 @@ def _remove_from_predictions(folder: Path, gone: set[str]) -> None:
 
 def _audit_rows(folder: Path) -> list[list[str]]:
     path = ComparisonFolder(folder).audit_rows
-    return list(csv.reader(StringIO(path.read_text(), newline=""))) if path.is_file() else []
+    # Not read_text(), which would turn a carriage return in a face id into a line feed.
+    return list(csv.reader(StringIO(path.read_bytes().decode(), newline=""))) if path.is_file() else []
 
 
 def _count_in_audit(folder: Path, gone: set[str]) -> int:
@@ -236,10 +237,8 @@ def _count_in_audit(folder: Path, gone: set[str]) -> int:
 def _remove_from_audit(folder: Path, gone: set[str]) -> None:
     """Write the table of rows of the audit again without theirs."""
     head, *rows = _audit_rows(folder)
-    table = StringIO()
-    left = (row for row in rows if row and as_it_was(row[-1]) not in gone)
-    csv.writer(table, lineterminator="\n").writerows([head, *left])
-    write_text(ComparisonFolder(folder).audit_rows, table.getvalue())
+    left = [(*row[:-1], as_it_was(row[-1])) for row in rows if row and as_it_was(row[-1]) not in gone]
+    write_text(ComparisonFolder(folder).audit_rows, csv_of(pd.DataFrame(left, columns=head)))
 
 
 def _pages(folder: Path) -> list[Path]:

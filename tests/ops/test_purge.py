@@ -15,6 +15,7 @@ import pytest
 
 from featurekit.cache.file_index import FileIndex
 from featurekit.cache.store import Store
+from featurekit.checks.audit import Audit
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.extractor import extract
 from featurekit.embeddings.index import Ledger
@@ -22,6 +23,7 @@ from featurekit.embeddings.recipe import make_recipes, row_keys
 from featurekit.embeddings.vectors import load_embeddings
 from featurekit.errors import ManifestError, StoreError, UnknownNameError, WorkspaceError
 from featurekit.files import write_text
+from featurekit.findings import Finding
 from featurekit.ops import places
 from featurekit.ops.purge import look, purge
 from featurekit.ops.traces import find_traces
@@ -497,3 +499,13 @@ def test_the_manifests_rows_go_before_the_vectors(workspace, monkeypatch):
 def test_looking_twice_gives_the_same(workspace):
     traces = find_traces(workspace, ["s3"], [])
     assert asdict(look(workspace, traces)) == asdict(look(workspace, traces))
+
+
+def test_a_face_id_with_a_carriage_return_leaves_the_audit_too(tmp_path):
+    ids = ("a\rb", "=1+1", "c")
+    finding = Finding(name="class_balance", severity="note", count=3, of=3, what="Three.", rows=ids)
+    Audit(findings=(finding,), folds="", features="", runs=(), seed=0).save(tmp_path)
+    assert places._count_in_audit(tmp_path, {"a\rb", "=1+1"}) == 2
+    places._remove_from_audit(tmp_path, {"a\rb"})
+    assert places._count_in_audit(tmp_path, {"a\rb"}) == 0
+    assert places._count_in_audit(tmp_path, {"=1+1", "c"}) == 2
