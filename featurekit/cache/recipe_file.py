@@ -1,6 +1,6 @@
-"""The file recipe.json of a shelf, which tells people by what recipe its rows were made.
+"""The file recipe.json of a shelf, in which people can read the recipe of its rows.
 
-The shards say it too, so that nothing is lost with it.
+The shards hold the recipe too, so nothing is lost if the file is.
 """
 
 import json
@@ -17,14 +17,13 @@ RECIPE_FILE = "recipe.json"
 
 
 def write_recipe(storage: Storage, folder: Path, recipe: Mapping[str, Any]) -> None:
-    """Write recipe.json into the folder of a shelf, where it is not there."""
+    """Write recipe.json into the folder of a shelf, unless it is there already."""
     if not storage.exists(folder / RECIPE_FILE):
-        text = json.dumps(recipe, indent=2, sort_keys=True)
-        storage.put(folder / RECIPE_FILE, text.encode() + b"\n")
+        storage.put(folder / RECIPE_FILE, json.dumps(recipe, indent=2, sort_keys=True).encode() + b"\n")
 
 
 def wrong_recipe(storage: Storage, folder: Path, key: str) -> str:
-    """Return what is wrong with a folder's recipe.json, "" where nothing is or where it is not there."""
+    """Return what is wrong with a folder's recipe.json; "" if nothing is wrong, or if it does not exist."""
     try:
         found = recipe_key(json.loads(storage.read(folder / RECIPE_FILE)))
     except FileNotFoundError:
@@ -37,7 +36,7 @@ def wrong_recipe(storage: Storage, folder: Path, key: str) -> str:
 
 
 def recipe_of(storage: Storage, folder: Path, shards: Sequence[Shard]) -> Mapping[str, Any]:
-    """Return the recipe of a folder from whatever still says it."""
+    """Return the recipe of a folder from its shards or its recipe.json; empty if neither states it."""
     if shards:
         return shards[0].recipe
     if wrong_recipe(storage, folder, folder.name) or not storage.exists(folder / RECIPE_FILE):

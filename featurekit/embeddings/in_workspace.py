@@ -1,7 +1,6 @@
-"""Extract what is asked for in a workspace, and find there later what has been extracted."""
+"""Extract vectors in a workspace, and find them there later."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
@@ -20,11 +19,11 @@ BUILTIN_BACKBONES = ("dlib_age", "dlib_gender", "mobilenet_v2")
 
 
 def feature_names(backbones: Sequence[str] | None = None, layer: str | None = None) -> list[str]:
-    """Return what is asked for as "backbone" or "backbone:layer".
+    """Return the features that are asked for, as "backbone" or "backbone:layer".
 
     Args:
-        backbones: names of networks, with or without a layer; none for BUILTIN_BACKBONES.
-        layer: another layer of every one of them.
+        backbones: names of networks, with or without a layer; None for BUILTIN_BACKBONES.
+        layer: another layer for all of them.
 
     Raises:
         WorkspaceError: a layer is named twice.
@@ -53,10 +52,10 @@ def extract_into(
     threads: int = 0,
     progress: Progress | None = None,
 ) -> Extraction:
-    """Find every face of a manifest, remember its vectors, and note in the workspace what was extracted.
+    """Find every face of a manifest, remember its vectors, and record in the workspace what was extracted.
 
     Args:
-        workspace: where it is remembered.
+        workspace: where faces and vectors are remembered.
         manifest: whose photographs.
         features: from feature_names().
         settings: how faces are found.
@@ -64,7 +63,7 @@ def extract_into(
         precision: "auto", "fp32" or "bf16".
         mirrored: whether the vectors are the mean of the crop's and its mirror image's.
         threads: how many; 0 for one a core. They change the time and nothing else.
-        progress: called with (pictures done, pictures to do).
+        progress: called with (images done, images to do).
 
     Raises:
         UnknownNameError: no such backbone or layer.
@@ -78,20 +77,20 @@ def extract_into(
         manifest, recipes, settings, Store(workspace.cache), threads=threads, progress=progress
     )
     asked = {"device": device, "precision": precision}
-    enter(ledger_of(workspace), extraction, settings, asked).save(_path(workspace))
+    enter(ledger_of(workspace), extraction, settings, asked).save(workspace.extracted)
     return extraction
 
 
 def ledger_of(workspace: ProjectFolder) -> Ledger | None:
-    """Return what has been extracted in a workspace; None where nothing has been."""
-    return Ledger.load(_path(workspace))
+    """Return what has been extracted in a workspace; None if nothing has been extracted."""
+    return Ledger.load(workspace.extracted)
 
 
 def some_ledger_of(workspace: ProjectFolder) -> Ledger:
-    """Return what has been extracted in a workspace where something must have been.
+    """Return what has been extracted in a workspace.
 
     Raises:
-        WorkspaceError: nothing has been.
+        WorkspaceError: nothing has been extracted.
     """
     ledger = ledger_of(workspace)
     if ledger is None:
@@ -121,7 +120,3 @@ def extracted_vectors(workspace: ProjectFolder, manifest: Manifest, features: st
             f"{features} has not been extracted. Next: featurekit extract --backbone {features}"
         )
     return load_embeddings(manifest, [recipe], ledger.settings, Store(workspace.cache))
-
-
-def _path(workspace: ProjectFolder) -> Path:
-    return workspace.extracted

@@ -16,7 +16,7 @@ from featurekit.records import read_record
 
 @dataclass(frozen=True)
 class Ledger:
-    """What has been extracted in a workspace, so that later steps need not be told again.
+    """What has been extracted in a workspace, for the later steps.
 
     Attributes:
         settings: how the faces were found.
@@ -34,7 +34,7 @@ class Ledger:
 
     @classmethod
     def load(cls, path: Path) -> "Ledger | None":
-        """Read what save() wrote; None where nothing has been extracted.
+        """Read what save() wrote; None if nothing has been extracted.
 
         Raises:
             WorkspaceError: the file is damaged.
@@ -54,15 +54,15 @@ class Ledger:
         write_text(path, json.dumps(asdict(self), indent=2) + "\n")
 
     def seconds(self, features: Sequence[str]) -> float:
-        """Return the seconds that a feature set's vectors took, what all networks share included once."""
-        networks = {feature.partition(":")[0] for feature in features}
-        return sum(self.costs.get(name, {}).get("seconds", 0.0) for name in ("shared", *sorted(networks)))
+        """Return the seconds of the vectors of a feature set, with those shared by all networks once."""
+        networks = sorted({feature.partition(":")[0] for feature in features})
+        return sum(self.costs.get(name, {}).get("seconds", 0.0) for name in ("shared", *networks))
 
 
 def enter(
     ledger: Ledger | None, extraction: Extraction, settings: FaceSettings, asked: Mapping[str, str]
 ) -> Ledger:
-    """Return the ledger with one more extraction in it; faces that were found otherwise open a new one."""
+    """Return the ledger with one more extraction; a new ledger if the faces were found in another way."""
     faces = {recipe_key(recipe.faces) for recipe in extraction.recipes.values()}
     if (
         ledger is None
@@ -73,13 +73,12 @@ def enter(
     costs = {name: dict(cost) for name, cost in ledger.costs.items()}
     for feature, recipe in extraction.recipes.items():
         if ledger.recipes.get(feature, recipe) != recipe:
-            costs.pop(recipe.backbone, None)  # what other vectors of that name took
+            costs.pop(recipe.backbone, None)  # those were the costs of other vectors of that name
     spent = extraction.network_seconds
+    whole = sum(spent.values())
     if extraction.n_detected or not any(spent.values()):
-        spent["shared"] = extraction.seconds - sum(spent.values())
-    else:
-        # Every face was known: the pictures were read again for these networks alone.
-        whole = sum(spent.values())
+        spent["shared"] = extraction.seconds - whole
+    else:  # every face was known: the images were read again only for these networks
         spent = {name: extraction.seconds * seconds / whole for name, seconds in spent.items()}
     if extraction.n_read:
         for name, seconds in spent.items():
