@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from featurekit.cache.shard import ENDING, open_shards
-from featurekit.cache.storage import QUARANTINE, FolderStorage, entries
+from featurekit.cache.storage import QUARANTINE, Storage, entries
 from featurekit.errors import StoreError
 from featurekit.files import is_running, is_unfinished, writer_of
 
@@ -41,7 +41,7 @@ def alone(root: Path) -> Iterator[None]:
 
 
 def collect(
-    storage: FolderStorage, root: Path, folders: Sequence[Path], dropped: Collection[str]
+    storage: Storage, root: Path, folders: Sequence[Path], dropped: Collection[str]
 ) -> list[tuple[Path, int]]:
     """Remove leftovers, quarantine and repeated shards, and some whole shelves.
 
@@ -80,7 +80,7 @@ def _is_left(path: Path) -> bool:
     return writer is not None and quiet >= LEFT_ALONE and (not is_running(writer) or quiet > 86400)
 
 
-def _redundant(storage: FolderStorage, folder: Path) -> list[Path]:
+def _redundant(storage: Storage, folder: Path) -> list[Path]:
     """Return the shards of a shelf whose rows are all in its other shards too, smallest first."""
     shards, _ = open_shards(storage, storage.list(folder, ENDING), folder.parent.name, folder.name)
     shards.sort(key=lambda shard: shard.signature[0])

@@ -71,8 +71,7 @@ class Shelf:
 
     def rows(self) -> NDArray[np.uint8]:
         """Return the key of every row, shape (n_rows, 32), shard by shard: the quickest order to read."""
-        order = np.lexsort((self._row_of, self._shard_of))
-        return self._keys[order].view(np.uint8).reshape(-1, 32)
+        return self._keys[np.lexsort((self._row_of, self._shard_of))].view(np.uint8).reshape(-1, 32)
 
     def columns(self) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
         """Return the dtype and the shape of one row of each column; empty where the shelf is empty."""

@@ -8,12 +8,12 @@ The files describe people's faces: folders are made for the user alone (0700), a
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import wraps
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, ParamSpec, Protocol, TypeVar
+from typing import IO, ParamSpec, TypeVar
 
 from featurekit.errors import StoreError
 from featurekit.files import make_folder, sync_folder, whole_file
@@ -28,56 +28,20 @@ _Answer = TypeVar("_Answer")
 Signature = tuple[int, ...]
 
 
-class Storage(Protocol):
-    """A place for files that are written once and whole, and read in parts.
+class Storage:
+    """A folder of this machine, for files that are written once and whole, and read in parts.
 
-    A path is only a name here: the storage knows whether there is a disk behind it. Nobody writes other bytes
-    to a path that exists, because files are named by their content. A storage that cannot do what it is asked
-    raises an OSError or a FeaturekitError.
+    A shelf asks for nothing but these methods, so a class with the same methods can replace this one, as a
+    bucket could (tests/contracts/test_storages.py has one in memory). A path is only a name for a shelf.
+    Nobody writes other bytes to a path that exists, because files are named by their content. A storage that
+    cannot do what it is asked raises an OSError or a FeaturekitError.
     """
 
     def put(self, path: Path, data: bytes) -> Signature:
         """Write a file; it is on the disk when this returns, and nobody sees it before it is whole.
 
-        A file that exists has the same bytes, unless it is damaged: it may be left, or written again.
-        """
-
-    def exists(self, path: Path) -> bool:
-        """Whether there is a file of this name."""
-
-    def read(self, path: Path) -> bytes:
-        """Return a small file.
-
-        Raises:
-            FileNotFoundError: it is not there.
-        """
-
-    def open(self, path: Path) -> AbstractContextManager[tuple[IO[bytes], Signature]]:
-        """Open a file, to seek and read any part of it, and say its signature.
-
-        Raises:
-            FileNotFoundError: it is not there.
-        """
-
-    def list(self, folder: Path, ending: str) -> dict[Path, Signature]:
-        """Return the whole files right in a folder whose names end so; none where there is no folder."""
-
-    def move(self, path: Path, to: Path) -> None:
-        """Give a file another name, also in another folder."""
-
-    def delete(self, path: Path) -> None:
-        """Remove a file; it is gone for good when this returns.
-
-        Raises:
-            FileNotFoundError: it is not there.
-        """
-
-
-class FolderStorage:
-    """A Storage whose paths are those of this machine's disk."""
-
-    def put(self, path: Path, data: bytes) -> Signature:
-        """Write a file beside, flush it to the disk and rename it; the folder is made where it is missing.
+        A file that exists has the same bytes, unless it is damaged: it may be left, or written again. Here it
+        is written beside, flushed to the disk and renamed, and its folder is made.
 
         Raises:
             StoreError: the folder cannot be made.
@@ -94,12 +58,20 @@ class FolderStorage:
         return path.exists()
 
     def read(self, path: Path) -> bytes:
-        """Return a small file."""
+        """Return a small file.
+
+        Raises:
+            FileNotFoundError: it does not exist.
+        """
         return path.read_bytes()
 
     @contextmanager
     def open(self, path: Path) -> Iterator[tuple[IO[bytes], Signature]]:
-        """Open a file without a buffer, to read any part of it, and say its signature."""
+        """Open a file without a buffer, to read any part of it, and return it with its signature.
+
+        Raises:
+            FileNotFoundError: it does not exist.
+        """
         with path.open("rb", buffering=0) as file:
             yield file, signature_of(os.fstat(file.fileno()))
 
@@ -125,12 +97,16 @@ class FolderStorage:
         return found
 
     def move(self, path: Path, to: Path) -> None:
-        """Rename a file; the folder is made where it is missing."""
+        """Give a file another name, also in another folder, which is made if it does not exist."""
         make_private_folder(to.parent)
         path.replace(to)
 
     def delete(self, path: Path) -> None:
-        """Remove a file, so that a power cut does not bring it back."""
+        """Remove a file, so that a power cut does not bring it back.
+
+        Raises:
+            FileNotFoundError: it does not exist.
+        """
         path.unlink()
         sync_folder(path.parent)
 

@@ -32,7 +32,7 @@ from featurekit.cache.keys import RowKeys, as_keys, recipe_key
 from featurekit.cache.recipe_file import RECIPE_FILE, recipe_of, write_recipe, wrong_recipe
 from featurekit.cache.shard import ENDING, Shard, forget_rows, open_shards
 from featurekit.cache.shelf import Shelf
-from featurekit.cache.storage import QUARANTINE, Damage, FolderStorage, entries, in_one_line, put_aside
+from featurekit.cache.storage import QUARANTINE, Damage, Storage, entries, in_one_line, put_aside
 from featurekit.errors import StoreError
 
 
@@ -98,7 +98,7 @@ class Store:
     def __init__(self, root: Path, *, read_only: bool = False) -> None:
         self.root = root
         self.read_only = read_only
-        self._storage = FolderStorage()
+        self._storage = Storage()
         self._shelves: dict[Path, Shelf] = {}
 
     @in_one_line

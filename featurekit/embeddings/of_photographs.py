@@ -81,32 +81,16 @@ def vectors_of(
     for broken, error in errors.items():
         statuses[broken] = error.status
     found = np.flatnonzero([status == "ok" for status in statuses])
-    parts = [(shelves[feature], length) for feature, length in zip(features, lengths, strict=True)]
+    vectors = np.full((len(statuses), sum(lengths)), np.nan, np.float32)
+    if len(found):
+        parts = [shelves[feature].read(images.keys[found], ["vectors"]) for feature in features]
+        vectors[found] = np.hstack([part["vectors"] for part in parts])
     unread = dict(one_pass.unread) if one_pass else {}
     messages = [
         "" if status == "ok" else str(errors.get(row) or unread.get(content, STATUS_MEANINGS[status]))
         for row, (content, status) in enumerate(zip(images.contents, statuses, strict=True))
     ]
-    return OfPhotographs(_joined(images.keys, found, parts), tuple(statuses), tuple(messages))
-
-
-def _joined(
-    keys: NDArray[np.uint8], found: NDArray[np.intp], parts: Sequence[tuple[Rows, int]]
-) -> NDArray[np.float32]:
-    """Return the vectors of all rows; NaN for a row without a vector.
-
-    Args:
-        keys: of the rows.
-        found: rows that have a vector.
-        parts: where each part of a vector is remembered, and its length, in the order they are joined.
-    """
-    vectors = np.full((len(keys), sum(length for _, length in parts)), np.nan, np.float32)
-    start = 0
-    for shelf, length in parts:
-        if len(found):
-            vectors[found, start : start + length] = shelf.read(keys[found], ["vectors"])["vectors"]
-        start += length
-    return vectors
+    return OfPhotographs(vectors, tuple(statuses), tuple(messages))
 
 
 def _images(photographs: Sequence[Photograph]) -> tuple[Images, dict[int, ImageError]]:

@@ -141,8 +141,7 @@ def check_extracted(
         statuses: from row_statuses().
         store: where the vectors are remembered.
     """
-    keys = row_keys(manifest, settings)
-    _check_vectors(recipe, keys[statuses == STATUSES.index("ok")], store)
+    _check_vectors(recipe, row_keys(manifest, settings)[statuses == STATUSES.index("ok")], store)
 
 
 def _check_vectors(recipe: Recipe, keys: NDArray[np.uint8], store: Store) -> None:

@@ -205,8 +205,7 @@ def _contents(data: bytes, boxes: dict[bytes, _Bytes]) -> dict[int, bytes]:
             length = box.number(of_length) or end - place
             total += length
             if length < 0 or place + length > end:
-                kind = DamagedError if method else EndsEarlyError
-                raise kind("an image lies behind the file's end")
+                raise (DamagedError if method else EndsEarlyError)("an image lies behind the file's end")
             if total > 2 * len(data):
                 raise OddError("its images are made of the same bytes over and over")
             parts.append(data[place : place + length])

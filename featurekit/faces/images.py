@@ -171,10 +171,8 @@ def read_bytes(path: Path, *, max_bytes: int = MAX_BYTES) -> bytes:
 
 def reduction(data: ImageData) -> int:
     """Return how much smaller a file's image may be decoded to find faces on it: 1, 2, 4 or 8."""
-    header = _jpeg_header(data) if isinstance(data, bytes) else None
-    if header is None:
-        return 1
-    return next((factor for factor in FACTORS if max(header[:2]) >= factor * REDUCED_SIDE), 1)
+    longer_side = max(_jpeg_size(data) or (0,)) if isinstance(data, bytes) else 0
+    return next((factor for factor in FACTORS if longer_side >= factor * REDUCED_SIDE), 1)
 
 
 def decode(
@@ -252,8 +250,8 @@ def pixels_of(image: Any, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     return _upright(image, _to_rgb(image))
 
 
-def _jpeg_header(data: bytes) -> tuple[int, int, str] | None:
-    """Return height, width and colours of a JPEG that simplejpeg takes, None for anything else."""
+def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Return height and width of a JPEG that simplejpeg can decode, None for anything else."""
     import simplejpeg
 
     if not data.startswith(b"\xff\xd8\xff"):
@@ -263,17 +261,17 @@ def _jpeg_header(data: bytes) -> tuple[int, int, str] | None:
     except ValueError:
         return None
     # Pillow decodes CMYK: it knows which programs write inverted values.
-    return (height, width, colors) if colors in ("YCbCr", "Gray", "RGB") else None
+    return (height, width) if colors in ("YCbCr", "Gray", "RGB") else None
 
 
 def _fast_jpeg(data: bytes, factor: int, max_pixels: int) -> NDArray[np.uint8] | None:
     """Return the pixels of a JPEG without a fault, as they are stored; None if Pillow has to decode it."""
     import simplejpeg
 
-    header = _jpeg_header(data)
-    if header is None:
+    size = _jpeg_size(data)
+    if size is None:
         return None
-    height, width = header[:2]
+    height, width = size
     check_size((width, height), max_pixels)
     check_work("JPEG", data, (width, height))
     try:

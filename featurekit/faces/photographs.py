@@ -116,10 +116,9 @@ def _several(given: Any) -> Sequence[Any] | None:
     pandas: Any = sys.modules.get("pandas")
     if pandas and isinstance(given, pandas.DataFrame):
         if given.shape[1] != 1:
-            columns = ", ".join(map(str, given.columns[:5]))
             raise PhotographError(
-                f"The DataFrame has {given.shape[1]} columns ({columns}). Give the column of image names,"
-                " for example frame['file']."
+                f"The DataFrame has {given.shape[1]} columns ({', '.join(map(str, given.columns[:5]))})."
+                " Give the column of image names, for example frame['file']."
             )
         given = given.iloc[:, 0]
     if isinstance(given, np.ndarray):

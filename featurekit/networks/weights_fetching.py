@@ -196,7 +196,8 @@ def _download(url: str, sha256: str, target: Path, report: Progress) -> None:
     try:
         request = urllib.request.Request(url, headers=headers)
         with urllib.request.build_opener(_SecureRedirects).open(request, timeout=60) as response:
-            goes_on = response.status == 206 and _first_byte(response) == done
+            said = response.headers.get("Content-Range") or ""
+            goes_on = response.status == 206 and said.startswith(f"bytes {done}-")
             done = done if goes_on else 0
             total = done + int(response.headers.get("Content-Length") or 0)
             with part.open("ab" if goes_on else "wb") as file:
@@ -227,13 +228,6 @@ def _download(url: str, sha256: str, target: Path, report: Progress) -> None:
         )
     part.replace(target)
     sync_folder(target.parent)
-
-
-def _first_byte(response: Any) -> int:
-    """Return the place in the whole file at which a partial answer begins, or -1."""
-    unit, _, rest = (response.headers.get("Content-Range") or "").partition(" ")
-    first = rest.partition("-")[0]
-    return int(first) if unit == "bytes" and first.isdigit() else -1
 
 
 def _unpack(archive: Path, entries: list[WeightsEntry]) -> None:
