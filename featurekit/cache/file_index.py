@@ -98,7 +98,7 @@ class FileIndex(AbstractContextManager["FileIndex"]):
                 self._commit()
 
     def content_of(self, path: Path) -> str:
-        """Return the sha256 of a file's bytes in hex, read only where it is not known.
+        """Return the sha256 of a file's bytes in hex; the file is read only if its hash is not known.
 
         Raises:
             OSError: the file cannot be read.
@@ -114,7 +114,7 @@ class FileIndex(AbstractContextManager["FileIndex"]):
         return content
 
     def named(self, paths: Sequence[Path], contents: Sequence[str]) -> int:
-        """Return how many files are remembered that lie at these paths, or have one of these hashes.
+        """Return how many remembered files have one of these paths or hashes.
 
         Raises:
             StoreError: another process has the index, or it cannot be read.

@@ -46,7 +46,7 @@ def collect(
     """Remove leftovers, quarantine and repeated shards, and some whole shelves.
 
     Args:
-        storage: where the shards lie.
+        storage: where the shards are kept.
         root: folder of the store.
         folders: of its shelves.
         dropped: names of the folders to remove whole.

@@ -55,7 +55,7 @@ class DamagedError(Exception):
 
 @dataclass(frozen=True)
 class Column:
-    """Where a column lies in a shard.
+    """Where a column is in a shard.
 
     Attributes:
         dtype: little-endian.
@@ -93,7 +93,7 @@ def open_shard(storage: Storage, path: Path, kind: str, key: str, *, hashed: boo
     """Check a shard's hash and recipe, and return its keys and where its columns are.
 
     Args:
-        storage: where it lies.
+        storage: where the shard is kept.
         path: the shard.
         kind: of its shelf.
         key: of its shelf's recipe, or the beginning of it.
@@ -237,7 +237,7 @@ def forget_rows(storage: Storage, shard: Shard, gone: NDArray[np.bytes_]) -> Non
     In this order a kill loses no other row. The other rows stay equal to the last bit.
 
     Args:
-        storage: where it lies.
+        storage: where the shard is kept.
         shard: may hold some of them.
         gone: their keys, from as_keys().
 

@@ -1,5 +1,6 @@
 """One shelf: the rows that one recipe has made, in whichever of its shards they are, or in memory."""
 
+import json
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.cache.keys import RowKeys, as_keys, hex_of, recipe_key
-from featurekit.cache.recipe_file import write_recipe
 from featurekit.cache.shard import (
     DTYPES,
     ENDING,
@@ -22,6 +22,10 @@ from featurekit.cache.shard import (
 )
 from featurekit.cache.storage import Damage, Storage, in_one_line, put_aside
 from featurekit.errors import StoreError
+
+# The file in a shelf's folder in which people can read the recipe of its rows. The shards hold the recipe
+# too, so nothing is lost if the file is.
+RECIPE_FILE = "recipe.json"
 
 # What to do about a shelf that cannot be used, with its key.
 _REMOVE = "Remove it: featurekit cache gc --drop {key}"
@@ -38,7 +42,7 @@ class Shelf:
         kind: e.g. "embeddings".
         recipe: what the rows are made by.
         storage: what holds the folder.
-        read_only: whether a damaged shard is left where it is; its rows are not served all the same.
+        read_only: whether a damaged shard is left where it is; its rows are not used in any case.
     """
 
     def __init__(
@@ -286,3 +290,31 @@ Rows = Shelf | MemoryShelf
 
 def _describe(columns: Mapping[str, tuple[np.dtype[Any], tuple[int, ...]]]) -> str:
     return ", ".join(f"{name} {dtype} {shape}" for name, (dtype, shape) in sorted(columns.items())) or "none"
+
+
+def write_recipe(storage: Storage, folder: Path, recipe: Mapping[str, Any]) -> None:
+    """Write recipe.json into the folder of a shelf, unless it is there already."""
+    if not storage.exists(folder / RECIPE_FILE):
+        storage.put(folder / RECIPE_FILE, json.dumps(recipe, indent=2, sort_keys=True).encode() + b"\n")
+
+
+def wrong_recipe(storage: Storage, folder: Path, key: str) -> str:
+    """Return what is wrong with a folder's recipe.json; "" if nothing is wrong, or if it does not exist."""
+    try:
+        found = recipe_key(json.loads(storage.read(folder / RECIPE_FILE)))
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    except (ValueError, TypeError, StoreError):
+        return "is damaged"
+    return "" if found.startswith(key) else f"belongs to another recipe ({found[:16]})"
+
+
+def recipe_of(storage: Storage, folder: Path, shards: Sequence[Shard]) -> Mapping[str, Any]:
+    """Return the recipe of a folder from its shards or its recipe.json; empty if neither states it."""
+    if shards:
+        return shards[0].recipe
+    if wrong_recipe(storage, folder, folder.name) or not storage.exists(folder / RECIPE_FILE):
+        return {}
+    return dict(json.loads(storage.read(folder / RECIPE_FILE)))

@@ -24,7 +24,7 @@ QUARANTINE = "quarantine"
 _Given = ParamSpec("_Given")
 _Answer = TypeVar("_Answer")
 
-# Size first, then whatever changes when a file is written again; of a file on a disk its times and inode.
+# Size first, then what changes when a file is written again: on a disk its times and inode.
 Signature = tuple[int, ...]
 
 
@@ -76,7 +76,7 @@ class Storage:
             yield file, signature_of(os.fstat(file.fileno()))
 
     def list(self, folder: Path, ending: str) -> dict[Path, Signature]:
-        """Return the whole files right in a folder whose names end so; none where there is no folder.
+        """Return the whole files with this ending in a folder itself; none if there is no folder.
 
         Raises:
             StoreError: the folder cannot be read.
@@ -125,7 +125,7 @@ class Damage:
 
 
 def put_aside(storage: Storage, damage: Damage) -> None:
-    """Move a damaged file to where nobody reads it; if it cannot be moved, it is still not served."""
+    """Move a damaged file to the quarantine; a file that cannot be moved is still not used."""
     with suppress(OSError, StoreError):
         storage.move(damage.path, damage.path.parent / QUARANTINE / damage.path.name)
 

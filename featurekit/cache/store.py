@@ -29,9 +29,8 @@ from numpy.typing import NDArray
 
 from featurekit.cache.garbage import alone, collect
 from featurekit.cache.keys import RowKeys, as_keys, recipe_key
-from featurekit.cache.recipe_file import RECIPE_FILE, recipe_of, write_recipe, wrong_recipe
 from featurekit.cache.shard import ENDING, Shard, forget_rows, open_shards
-from featurekit.cache.shelf import Shelf
+from featurekit.cache.shelf import RECIPE_FILE, Shelf, recipe_of, write_recipe, wrong_recipe
 from featurekit.cache.storage import QUARANTINE, Damage, Storage, entries, in_one_line, put_aside
 from featurekit.errors import StoreError
 
@@ -169,29 +168,25 @@ class Store:
         return Verified(len(sizes), sum(sizes), tuple(all_damaged))
 
     @in_one_line
-    def gc(self, *, drop: Sequence[str] = (), keep: Sequence[str] | None = None) -> Freed:
+    def gc(self, *, drop: Sequence[str] = ()) -> Freed:
         """Remove leftovers of dead writers, the quarantine, and shards whose rows are all in other shards.
 
         It may run during an extraction.
 
         Args:
             drop: keys of whole shelves to remove, at least their first 16 digits.
-            keep: keys of the only shelves to keep; all where None.
 
         Raises:
             StoreError: no shelf has that key, or the folder cannot be written.
         """
         folders = self._folders()
         known = {folder.name for folder in folders}
-        if strange := [key for key in (*drop, *(keep or ())) if key[:16] not in known]:
+        if strange := [key for key in drop if key[:16] not in known]:
             raise StoreError(
                 f"The cache has no key {strange[0]}. Its keys are: {', '.join(sorted(known)) or 'none'}."
             )
-        dropped = {key[:16] for key in drop}
-        if keep is not None:
-            dropped |= known - {key[:16] for key in keep}
         with alone(self.root):
-            removed = collect(self._storage, self.root, folders, dropped)
+            removed = collect(self._storage, self.root, folders, {key[:16] for key in drop})
         return Freed(tuple(path for path, _ in removed), sum(size for _, size in removed))
 
     @in_one_line

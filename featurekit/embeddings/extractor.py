@@ -56,7 +56,7 @@ class Extraction:
         n_detected: images a detector looked at.
         seconds: wall-clock time.
         recipes: feature → recipe.
-        achieved: network → engine, device and precision, read back; empty where nothing had to run.
+        achieved: network → engine, device and precision, read back; empty if nothing had to run.
         unread: face_id and reason of each image that has changed, or could not be read this time.
         broken: path in the manifest and status of each row whose image cannot be read, now or before.
         parts: seconds that the threads spent in "read", "decode", "detect", "align", "write" and in each
@@ -223,7 +223,7 @@ def look_at(
         one_pass.run(todo, progress)
     finally:
         one_pass.close()
-        one_pass.flush()  # whatever stopped it, what was computed is kept
+        one_pass.flush()  # also after an error, so that what was computed is kept
     return len(todo), one_pass
 
 

@@ -64,14 +64,14 @@ class Helper:
         )
         self._say((job, {}))
 
-    def ready(self, *, seconds: float = 600) -> Any:
+    def ready(self) -> Any:
         """Return what the helper reports when it is ready.
 
         Raises:
             FeaturekitError: what the function raised in the other process.
-            HelperDiedError: it ended, or took longer.
+            HelperDiedError: it ended, or took longer than ten minutes.
         """
-        return self._answer(seconds)[0]
+        return self._answer(600)[0]
 
     def ask(self, question: Any, *, seconds: float) -> Message:
         """Return the answer to a question of plain JSON values.

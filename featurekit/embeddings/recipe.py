@@ -30,7 +30,7 @@ class Recipe:
         faces: how the image was decoded and the face found (FaceSettings.recipe()).
         backbone: name of the network.
         layer: where it was read.
-        weights: sha256 of its weight file, "" where it has none.
+        weights: sha256 of its weight file; "" if it has none.
         input_size: side of the crop, in pixels.
         template: where the landmarks were put.
         normalization: what was done to the pixels first; of a backbone that is not featurekit's own, also the

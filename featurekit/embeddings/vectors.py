@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.cache.shelf import Rows
+from featurekit.cache.shelf import Rows, Shelf
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.recipe import Recipe, row_keys
@@ -103,10 +103,8 @@ def load_embeddings(
     keys = row_keys(manifest, settings)
     statuses = row_statuses(manifest, keys, store.shelf("faces", faces_recipe(settings, recipes)))
     rows = np.flatnonzero(statuses == STATUSES.index("ok"))
-    parts = []
-    for recipe in recipes:
-        _check_vectors(recipe, keys[rows], store)
-        parts.append(store.shelf("embeddings", asdict(recipe)).read(keys[rows], ["vectors"])["vectors"])
+    shelves = [_shelf_with(recipe, keys[rows], store) for recipe in recipes]
+    parts = [shelf.read(keys[rows], ["vectors"])["vectors"] for shelf in shelves]
     return Vectors(
         rows=rows,
         face_ids=manifest.table["face_id"].to_numpy(dtype=str)[rows],
@@ -141,11 +139,13 @@ def check_extracted(
         statuses: from row_statuses().
         store: where the vectors are remembered.
     """
-    _check_vectors(recipe, row_keys(manifest, settings)[statuses == STATUSES.index("ok")], store)
+    _shelf_with(recipe, row_keys(manifest, settings)[statuses == STATUSES.index("ok")], store)
 
 
-def _check_vectors(recipe: Recipe, keys: NDArray[np.uint8], store: Store) -> None:
-    n_missing = len(store.shelf("embeddings", asdict(recipe)).missing(keys))
+def _shelf_with(recipe: Recipe, keys: NDArray[np.uint8], store: Store) -> Shelf:
+    """Return the shelf of a recipe, or raise WorkspaceError unless it holds the vectors of all these rows."""
+    shelf = store.shelf("embeddings", asdict(recipe))
+    n_missing = len(shelf.missing(keys))
     if n_missing == len(keys):
         raise WorkspaceError(
             f"There are no vectors of {recipe.feature} yet. To compute them: featurekit extract"
@@ -156,3 +156,4 @@ def _check_vectors(recipe: Recipe, keys: NDArray[np.uint8], store: Store) -> Non
             f"{n_missing} of {len(keys)} faces have no vector of {recipe.feature} yet. To compute them:"
             f" featurekit extract --backbone {recipe.backbone}"
         )
+    return shelf

@@ -43,10 +43,9 @@ class Task(NamedTuple):
 
     def to_json(self) -> list[Any]:
         """Return it as plain JSON values."""
-        assert self.image is None
-        face = self.known
-        places = {"box": face.box.tolist(), "landmarks": face.landmarks.tolist()} if face else {}
-        return [self.row, self.path, self.content, self.box, {**vars(face), **places} if face else None]
+        facts = vars(self.known) if self.known else {}
+        known = {name: one.tolist() if isinstance(one, np.ndarray) else one for name, one in facts.items()}
+        return [self.row, self.path, self.content, self.box, known or None]
 
     @classmethod
     def from_json(cls, content: Sequence[Any]) -> "Task":

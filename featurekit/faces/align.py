@@ -28,7 +28,7 @@ _MIN_WIDTH = 0.01
 
 # Eye centres, nose tip and mouth corners on dlib's face chip before padding.
 _DLIB = np.array([[0.2273, 0.2214], [0.7528, 0.2212], [0.490, 0.521], [0.277, 0.829], [0.703, 0.829]])
-# Where a detector's box lies there (medians): its longer side and its middle.
+# Where a detector's box is there (medians): its longer side and its middle.
 _BOX_SIDE, _BOX_MIDDLE = 1.55, 0.49 + 0.43j
 # The same points on insightface's 112 × 112 crops.
 _ARCFACE = np.array(
@@ -62,7 +62,7 @@ def place(
     """Return by what a face is placed, and the turn and shift that bring it onto each template.
 
     Args:
-        landmarks: as in Face; NaN where there are none.
+        landmarks: as in Face; NaN if there are none.
         box: as in Face.
         templates: names of TEMPLATES.
         width: of the image, in pixels.
@@ -152,7 +152,6 @@ def warp(pixels: NDArray[np.uint8], turn: complex, shift: complex, size: int) ->
     # OpenCV counts from the middle of the first pixel, featurekit from its corner.
     shift += turn * (0.5 + 0.5j) - (0.5 + 0.5j)
     matrix = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
-    crop: NDArray[np.uint8] = cv2.warpAffine(
-        part, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+    return np.asarray(
+        cv2.warpAffine(part, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     )
-    return crop

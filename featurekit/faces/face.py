@@ -39,7 +39,7 @@ class Face:
         box: x1, y1, x2, y2 in pixels of the upright image, its upper left corner at (0, 0); float32,
             shape (4,); NaN without a face; may reach beyond the image.
         landmarks: left eye, right eye, nose tip, left and right mouth corner as seen; float32, shape
-            (5, 2); NaN where there are none.
+            (5, 2); NaN if there are none.
         confidence: the detector's, between 0 and 1; 0 without a face.
         n_found: faces that the detector found on the image.
         attempt: number of the attempt that found it, or -1.

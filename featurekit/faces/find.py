@@ -23,19 +23,16 @@ _MIN_BOX_OVERLAP = 0.2
 _BOX_SURROUNDINGS = 1.0
 
 
-def open_finder(
-    settings: FaceSettings, *, device: str = "cpu", precision: str = "fp32", threads: int = 1
-) -> FaceFinder:
+def open_finder(settings: FaceSettings, *, threads: int = 1) -> FaceFinder:
     """Make the detector ready to run; it may be called from several threads at once.
 
-    It runs on the CPU in fp32 unless told otherwise, so that a GPU does not move a face.
+    It runs on the CPU in fp32, so that a GPU does not move a face.
 
     Raises:
-        WeightsError: its weight file is missing, is damaged or is none that the detector can read.
-        EngineError: the device or the precision cannot be had.
+        WeightsError: its weight file is missing or damaged, or the detector cannot read it.
     """
     data = weights.read_by_hash(settings.weights_sha256) if settings.weights_sha256 else b""
-    return DETECTORS[settings.detector].open(data, device, precision, threads)
+    return DETECTORS[settings.detector].open(data, "cpu", "fp32", threads)
 
 
 def find_faces(

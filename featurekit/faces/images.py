@@ -91,7 +91,7 @@ _INSTALL = {"HEIC": "pip install 'featurekit[heif]'", "AVIF": "pip install --upg
 
 # What Pillow's readers have been seen to raise on broken files. Their errors are
 # not of one tree, and a bug in this module must not pass for a broken file, so
-# only Pillow's own calls stand inside the try blocks.
+# only Pillow's own calls are inside the try blocks.
 _BROKEN = (
     OSError,
     SyntaxError,
@@ -117,7 +117,7 @@ _ENDS_EARLY: dict[str, Callable[[bytes], bool]] = {
     "GIF": lambda data: not data.rstrip(b"\0").endswith(b";"),
     "WebP": lambda data: len(data) < 16 or int.from_bytes(data[4:8], "little") + 8 > len(data),
     "BMP": lambda data: len(data) < 26 or int.from_bytes(data[2:6], "little") > len(data),
-    # A TIFF says where its directory lies.
+    # A TIFF says where its directory is.
     "TIFF": lambda data: (
         len(data) < 8
         or int.from_bytes(data[4:8], "little" if data.startswith(b"II") else "big") + 2 > len(data)
@@ -276,12 +276,13 @@ def _fast_jpeg(data: bytes, factor: int, max_pixels: int) -> NDArray[np.uint8] |
     check_work("JPEG", data, (width, height))
     try:
         # The smallest image that is not smaller than this is exactly the one asked for.
-        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
-            data, "RGB", min_height=-(-height // factor), min_width=-(-width // factor), min_factor=factor
+        return np.asarray(
+            simplejpeg.decode_jpeg(
+                data, "RGB", min_height=-(-height // factor), min_width=-(-width // factor), min_factor=factor
+            )
         )
     except (ValueError, MemoryError):
         return None
-    return pixels
 
 
 def _kind(data: bytes) -> str:
@@ -313,7 +314,7 @@ def _open(kind: str, data: bytes) -> Any:
 
 @contextmanager
 def _pillow_errors(kind: str, data: bytes) -> Iterator[None]:
-    """Turn whatever Pillow raises into an ImageError with the right status."""
+    """Turn the errors that Pillow raises into an ImageError with the right status."""
     from PIL import Image
 
     try:

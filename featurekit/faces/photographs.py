@@ -192,7 +192,7 @@ def _bytes_of(file: Any, where: str) -> bytes:
         if hasattr(file, "seekable") and file.seekable():
             file.seek(0)  # fit() may have read it already
         data = file.read()
-    except Exception as error:  # whatever an object of somebody's raises
+    except Exception as error:  # an object of the user may raise anything
         reason = first_line(error).rstrip(".")
         raise PhotographError(f"{where} is an open file that cannot be read: {reason}.") from error
     if isinstance(data, str):

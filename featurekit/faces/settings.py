@@ -31,7 +31,7 @@ class FaceSettings:
 
     Attributes:
         detector: a name of DETECTORS.
-        weights_sha256: hash of the detector's weight file; "" where it has none.
+        weights_sha256: hash of the detector's weight file; "" if it has none.
         attempts: (side of the frame in pixels, border on each side as a part of the image's longer
             side), in the order tried.
         choose: which of several faces: "center" is the one nearest to the image's middle, "largest",

@@ -161,7 +161,7 @@ def status_of(entry: WeightsEntry) -> str:
 
 
 def sha256_of_file(path: Path) -> str:
-    """Return the sha256 of a file in hexadecimal; OSError where it cannot be read."""
+    """Return the sha256 of a file in hexadecimal; OSError if it cannot be read."""
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "it is not a plain file")  # opening a pipe would never end
     with path.open("rb") as file:

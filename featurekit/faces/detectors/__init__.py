@@ -46,7 +46,7 @@ class Detector:
     Attributes:
         name: what users call it.
         about: one line for `featurekit list detectors`.
-        weights: its entry in the table of weights, or None where it needs none.
+        weights: its entry in the table of weights, or None if it needs none.
         settings: everything else that decides what it finds (threshold, overlap, ...); part of the Recipe.
         open: (weights file's bytes or b"", device, precision, threads) → a detector ready to run.
         searches: whether it searches for faces, so that it gets frames of several sizes; False for one that

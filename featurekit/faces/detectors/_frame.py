@@ -62,8 +62,7 @@ def by_blocks(pixels: NDArray[np.uint8], block: int) -> NDArray[np.uint8]:
     high, wide = -pixels.shape[0] % block, -pixels.shape[1] % block
     whole = cv2.copyMakeBorder(pixels, 0, high, 0, wide, cv2.BORDER_REPLICATE) if high or wide else pixels
     blocks = (whole.shape[1] // block, whole.shape[0] // block)
-    reduced: NDArray[np.uint8] = cv2.resize(np.ascontiguousarray(whole), blocks, interpolation=cv2.INTER_AREA)
-    return reduced
+    return np.asarray(cv2.resize(np.ascontiguousarray(whole), blocks, interpolation=cv2.INTER_AREA))
 
 
 def detections(

@@ -32,7 +32,7 @@ class YuNet:
             face, thing = (np.clip(outputs[f"{part}_{stride}"][:, 0], 0, 1) for part in ("cls", "obj"))
             confidence = np.sqrt(face * thing)
             cell = np.flatnonzero(confidence > SETTINGS["threshold"])
-            # Cells lie row by row; everything is measured from a cell's upper left corner, in strides.
+            # Cells are stored row by row; everything is measured from a cell's upper left corner, in strides.
             corner = np.stack([cell % (size // stride), cell // (size // stride)], axis=1)
             box = outputs[f"bbox_{stride}"][cell]
             middle, extent = (corner + box[:, :2]) * stride, np.exp(box[:, 2:]) * stride

@@ -34,7 +34,7 @@ class Backbone:
         input_size: side of the square crop it wants, in pixels.
         template: where it wants the landmarks; a name of featurekit.faces.align.TEMPLATES.
         normalization: what it wants done to the pixels first.
-        weights: its entry in the table of weights; None where it has nothing to learn.
+        weights: its entry in the table of weights; None if it has nothing to learn.
         load: (weights file's bytes, layers) → network, whose input size and normalization are
             those above; or None, and
         compute: crops (n, s, s, 3) → vectors of the default layer.

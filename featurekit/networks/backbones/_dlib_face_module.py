@@ -110,7 +110,7 @@ def _enlargement(weight: NDArray[np.float32]) -> np.float32:
 
 
 def _sum(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """Return the sum of two maps; where one has fewer channels, rows or columns, zeros stand for them."""
+    """Return the sum of two maps; missing channels, rows or columns of one count as zeros."""
 
     def filled(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
         channels, rows, columns = (

@@ -99,7 +99,7 @@ def _up_to(name: str, nodes: tuple[str, ...], network: "torch.nn.Module") -> "to
         if (name, nodes) not in _graphs:
             extractor = create_feature_extractor(network, list(nodes), suppress_diff_warning=True)
             _graphs[name, nodes] = (extractor.train_graph, extractor.eval_graph)
-        # Each module's own: whoever switches between them writes into them.
+        # A copy for each module, because switching between them changes them.
         for_training, for_use = deepcopy(_graphs[name, nodes])
     module: torch.nn.Module = DualGraphModule(network, for_training, for_use).eval()
     return module

@@ -80,7 +80,7 @@ def _graphs(graph: Any) -> Iterator[Any]:
 
 
 def _tensors(graph: Any) -> Iterator[Any]:
-    """Yield the tensors that a graph holds, but for those of the graphs inside its nodes."""
+    """Yield the tensors of a graph, without those of the graphs inside its nodes."""
     attributes = [attribute for node in graph.node for attribute in node.attribute]
     yield from graph.initializer
     yield from (tensor for attribute in attributes for tensor in (attribute.t, *attribute.tensors))

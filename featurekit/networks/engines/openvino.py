@@ -167,7 +167,7 @@ def _converted(openvino: Any, network: Network) -> Any:
 
 
 def _kept(openvino: Any, path: Path) -> Any | None:
-    """Return a torch module that _keep() wrote; None where it has not, or where the file is damaged."""
+    """Return a torch module that _keep() wrote; None if there is no file, or it is damaged."""
     from safetensors.numpy import load
 
     data = path.read_bytes() if path.is_file() else b""
