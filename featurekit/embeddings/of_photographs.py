@@ -83,8 +83,9 @@ def vectors_of(
     found = np.flatnonzero([status == "ok" for status in statuses])
     vectors = np.full((len(statuses), sum(lengths)), np.nan, np.float32)
     if len(found):
-        parts = [shelves[feature].read(images.keys[found], ["vectors"]) for feature in features]
-        vectors[found] = np.hstack([part["vectors"] for part in parts])
+        parts = np.split(vectors, np.cumsum(lengths)[:-1], axis=1)  # views
+        for feature, part in zip(features, parts, strict=True):
+            part[found] = shelves[feature].read(images.keys[found], ["vectors"])["vectors"]
     unread = dict(one_pass.unread) if one_pass else {}
     messages = [
         "" if status == "ok" else str(errors.get(row) or unread.get(content, STATUS_MEANINGS[status]))
