@@ -22,7 +22,7 @@ from featurekit.errors import FeaturekitError, ImageError, ModelError, UnknownNa
 from featurekit.estimators._networks.estimator import CNN
 from featurekit.faces.face import STATUS_MEANINGS
 from featurekit.faces.find import open_finder
-from featurekit.faces.images import Picture
+from featurekit.faces.images import ImageData
 from featurekit.faces.photographs import Photograph, as_photograph
 from featurekit.faces.see import Seen, cut_out, in_reading_order, see_faces
 from featurekit.files import fresh_name
@@ -174,7 +174,7 @@ class _Looker:
             else:
                 yield self._explained(photograph, data, number, one)
 
-    def _explained(self, photograph: Photograph, data: Picture, number: int, one: Seen) -> Explanation:
+    def _explained(self, photograph: Photograph, data: ImageData, number: int, one: Seen) -> Explanation:
         said = self._reader({kind: crop[None] for kind, crop in one.crops.items()})[0]
         best = int(said.argmax())
         heat = self._make_heat(one.crops, best)
