@@ -164,7 +164,7 @@ def _is_in_one_fold(counts: NDArray[np.intp], n_subjects: NDArray[np.intp]) -> N
         counts: subjects of each class in each fold, shape (n_classes, n_folds).
         n_subjects: subjects of each class, shape (n_classes,).
     """
-    return ((counts > 0).sum(axis=1) == 1) & (n_subjects > 1)
+    return np.asarray(((counts > 0).sum(axis=1) == 1) & (n_subjects > 1))
 
 
 def _stratified(

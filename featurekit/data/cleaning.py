@@ -6,7 +6,6 @@ ages and duplicates are found here, in the same way for all data sets.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,8 @@ from featurekit.progress import Progress
 
 # How many unreadable cells of a column are kept in manifest.json; all are counted.
 KEPT_CELLS = 100
+
+_PRECEDENCE = {reason: number for number, reason in enumerate((*REASONS, ""))}
 
 
 def clean(
@@ -75,13 +76,13 @@ def clean(
     table["subject_id"] = clean_subjects(
         table["subject_id"], called.get("subject_id", "subject_id"), missing, changes
     )
-    reasons = _Reasons(table["reason"])
+    reasons = table["reason"].to_numpy(dtype=object)
     notes = [*raw.notes, *_read_contents(table, raw.root, content_of or sha256_of_file, progress, reasons)]
     is_known = _check_labels(table, labels, called.get("age", "age"), changes, reasons)
     images = _check_identical(table, is_known, reasons)
-    notes += _notes_of_conflicts(table["image_path"][images.alike.index[images.conflicting]])
-    table["reason"] = reasons.of_rows.astype(str)
-    joined = join_subjects(table["subject_id"], table["face_id"], images.number)
+    notes += _notes_of_conflicts(table["image_path"][images["is_conflicting"]])
+    table["reason"] = reasons.astype(str)
+    joined = join_subjects(table["subject_id"], table["face_id"], images["number"])
     n_joined = int(((table["subject_id"] != "") & (table["subject_id"] != joined)).sum())
     table["subject_id"] = joined
     tally = _tally(Manifest(table, raw.root), images, n_joined) | dict(raw.counts) | changes.tally()
@@ -90,25 +91,10 @@ def clean(
     return Manifest(table, raw.root, info | {what: value for what, value in reported.items() if value})
 
 
-class _Reasons:
-    """Why each row is not used; of several reasons, the first of REASONS.
-
-    Args:
-        given: the reasons that the reader of the data set has found, "" for none.
-
-    Attributes:
-        of_rows: the reason of each row, "" for none, shape (n_rows,).
-    """
-
-    _PRECEDENCE: Mapping[str, int] = {reason: number for number, reason in enumerate((*REASONS, ""))}
-
-    def __init__(self, given: "pd.Series[str]") -> None:
-        self.of_rows = given.to_numpy(dtype=object)
-
-    def add(self, rows: NDArray[np.bool_], reason: str) -> None:
-        """Give rows a reason, unless they have one that comes before it."""
-        for row in np.flatnonzero(rows):
-            self.of_rows[row] = min(self.of_rows[row], reason, key=self._PRECEDENCE.__getitem__)
+def _add_reason(reasons: NDArray[Any], rows: NDArray[np.bool_], reason: str) -> None:
+    """Give rows a reason, unless they have one that comes before it in REASONS."""
+    for row in np.flatnonzero(rows):
+        reasons[row] = min(reasons[row], reason, key=_PRECEDENCE.__getitem__)
 
 
 def _read_contents(
@@ -116,7 +102,7 @@ def _read_contents(
     root: Path,
     content_of: Callable[[Path], str],
     progress: Progress | None,
-    reasons: _Reasons,
+    reasons: NDArray[Any],
 ) -> list[str]:
     """Fill in the content of each row's file, give rows without one a reason, and return notes for the user.
 
@@ -125,7 +111,7 @@ def _read_contents(
         root: folder that the paths are relative to.
         content_of: returns the sha256 of a file's bytes in hexadecimal, or raises OSError.
         progress: called with (files read, files to read).
-        reasons: of the rows.
+        reasons: of the rows, "" for none; changed in place.
     """
     contents, found = read_files(table["image_path"], root, content_of, progress)
     is_missing = found == "missing_file"
@@ -136,63 +122,55 @@ def _read_contents(
         contents[renamed], found[renamed] = read_files(table["image_path"][renamed], root, content_of, None)
     table["content"] = contents
     for reason in sorted(set(found) - {""}):
-        reasons.add(found == reason, reason)
+        _add_reason(reasons, found == reason, reason)
     misplaced = table["image_path"][np.isin(found, ["missing_file", "outside_root"])]
     return [*notes_of(same, others), *notes_of_misplaced(misplaced, root)]
 
 
-@dataclass(frozen=True)
-class _Images:
-    """Which rows show the same image.
-
-    Attributes:
-        number: number of each row's image, -1 where it has none.
-        alike: the same, for rows that could be used and share an image with another one.
-        conflicting: which of those have other labels than others of their image.
-    """
-
-    number: "pd.Series[int]"
-    alike: "pd.Series[int]"
-    conflicting: "pd.Series[bool]"
-
-
 def _check_identical(
-    table: pd.DataFrame, is_known: Mapping[str, "pd.Series[bool]"], reasons: _Reasons
-) -> _Images:
+    table: pd.DataFrame, is_known: Mapping[str, "pd.Series[bool]"], reasons: NDArray[Any]
+) -> pd.DataFrame:
     """Give a reason to rows of an image that contradict each other, and to all but one of those that agree.
 
     Args:
         table: the rows, with the content of their files.
         is_known: label → which rows have it.
-        reasons: of the rows.
+        reasons: of the rows, "" for none; changed in place.
+
+    Returns:
+        A table with one row for each row and the columns number (of its image, -1 where it has none),
+        is_alike (whether it could be used and shares its image with another such row) and is_conflicting
+        (whether its labels differ from those of another row of its image).
     """
     # The same file with another box is another face.
     has_content = (table["content"] != "").to_numpy(bool)
     number = pd.Series(-1, index=table.index)
     number[has_content] = pd.factorize(table["content"][has_content] + " " + table["box"][has_content])[0]
-    alike = number[(reasons.of_rows == "") & has_content]
+    alike = number[(reasons == "") & has_content]
     alike = alike[alike.duplicated(keep=False)]
     known = {label: table[label].where(has_label) for label, has_label in is_known.items()}
     labels = pd.DataFrame(known, index=table.index).loc[alike.index]
     conflicting = (labels.groupby(alike).transform("nunique") > 1).any(axis=1)
-    reasons.of_rows[alike.index[conflicting]] = "conflicting_labels"
+    reasons[alike.index[conflicting]] = "conflicting_labels"
     n_known = labels[~conflicting].notna().sum(axis=1)
     best_first = alike.loc[n_known.sort_values(ascending=False, kind="stable").index]
-    reasons.of_rows[best_first.index[best_first.duplicated()]] = "duplicate"
-    return _Images(number, alike, conflicting)
+    reasons[best_first.index[best_first.duplicated()]] = "duplicate"
+    is_conflicting = number.index.isin(alike.index[conflicting])
+    is_alike = number.index.isin(alike.index)
+    return pd.DataFrame({"number": number, "is_alike": is_alike, "is_conflicting": is_conflicting})
 
 
-def _tally(manifest: Manifest, images: _Images, n_joined: int) -> dict[str, int]:
-    """Return what was counted, description → rows."""
-    table = manifest.table
+def _tally(manifest: Manifest, images: pd.DataFrame, n_joined: int) -> dict[str, int]:
+    """Return what was counted, description → rows; images: what _check_identical() returned."""
+    table, number = manifest.table, images["number"]
     return {
         "rows": len(table),
         "usable": int(manifest.usable.sum()),
         "subjects": len(set(manifest.subjects)),
         **{reason: n for reason in REASONS if (n := int((table["reason"] == reason).sum()))},
         "ages between the age groups": int((is_in_range(table["age"]) & (table["age_group"] == "")).sum()),
-        "groups of identical files": images.alike.nunique(),
-        "groups of identical files with conflicting labels": images.alike[images.conflicting].nunique(),
+        "groups of identical files": number[images["is_alike"]].nunique(),
+        "groups of identical files with conflicting labels": number[images["is_conflicting"]].nunique(),
         "rows whose subject was joined with another": n_joined,
     }
 
@@ -233,7 +211,7 @@ def _reported(
 
 
 def _check_labels(
-    table: pd.DataFrame, labels: Sequence[str], age_column: str, changes: Changes, reasons: _Reasons
+    table: pd.DataFrame, labels: Sequence[str], age_column: str, changes: Changes, reasons: NDArray[Any]
 ) -> dict[str, "pd.Series[bool]"]:
     """Remove impossible ages from the table, and return which rows have each label.
 
@@ -244,7 +222,7 @@ def _check_labels(
         labels: the columns that can be learned from.
         age_column: name of the column of ages in the data set.
         changes: impossible ages are added to its bad cells.
-        reasons: of the rows.
+        reasons: of the rows, "" for none; changed in place.
     """
     age = table["age"].copy()
     impossible = age.notna() & ~is_in_range(age)
@@ -256,9 +234,9 @@ def _check_labels(
     }
     has_none = ~np.logical_or.reduce([np.zeros(len(table), bool), *is_known.values()])
     unreadable = np.isin(table.index, [cell.row for cell in changes.bad_cells if cell.target in labels])
-    reasons.add(has_none & unreadable, "bad_value")
-    reasons.add(has_none & np.asarray(impossible), "impossible_age")
-    reasons.add(has_none, "no_label")
+    _add_reason(reasons, has_none & unreadable, "bad_value")
+    _add_reason(reasons, has_none & np.asarray(impossible), "impossible_age")
+    _add_reason(reasons, has_none, "no_label")
     # If a row has no other label, its impossible age stays in the table, because it is the row's reason.
     table.loc[impossible & ~has_none, "age"] = np.nan
     changes.bad_cells += [

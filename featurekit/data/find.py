@@ -7,7 +7,7 @@ loses a class of images without noticing.
 """
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,8 +54,10 @@ class Found:
 def check_folder(folder: Path) -> None:
     """Raise ManifestError unless the folder exists."""
     if not folder.is_dir():
-        what = "is not a folder" if folder.exists() else "does not exist"
-        raise ManifestError(f"{folder} {what}. Give the folder of the data set.")
+        raise ManifestError(
+            f"{folder} {'is not a folder' if folder.exists() else 'does not exist'}. Give the folder of the"
+            " data set."
+        )
 
 
 def part_of(folder: Path, name: str) -> Path:
@@ -89,19 +91,18 @@ def find_images(folder: Path) -> Found:
         raise ManifestError(f"There are no images below {folder}. {note}".rstrip())
     table = pd.DataFrame(sorted(search.rows), columns=["image_path", "reason"], dtype=object)
     with_images = {path.partition("/")[0] for path, _ in search.rows}
-    counts = {why: files.total() for why, files in search.left_out.items()}
+    counts = {why: len(paths) for why, paths in search.left_out.items()}
     return Found(table, counts, note, tuple(sorted(search.folders - with_images)))
 
 
 class _Search:
-    """Walks a folder and collects the images and, by reason, the endings of the files that it leaves out."""
+    """Walks a folder and collects the paths of images and, by reason, of the files that it leaves out."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.rows: list[tuple[str, str]] = []
-        self.left_out: dict[str, Counter[str]] = {}
+        self.left_out: dict[str, list[str]] = defaultdict(list)
         self.folders: set[str] = set()  # directly below
-        self._examples: dict[str, str] = {}
 
     def look_in(self, here: Path, prefix: str, above: frozenset[tuple[int, int]]) -> None:
         """Search a folder and the folders below it.
@@ -120,12 +121,12 @@ class _Search:
                 # A table cannot hold the bytes of a name that is not UTF-8; it shows them escaped.
                 name = os.fsencode(entry.name).decode("utf-8", "backslashreplace")
                 if name.startswith("."):
-                    self._leave_out(prefix + name, _HIDDEN)
+                    self.left_out[_HIDDEN].append(prefix + name)
                 elif name.lower() in _SYSTEM_FOLDERS and entry.is_dir(follow_symlinks=False):
-                    self._leave_out(prefix + name, _SYSTEM)
+                    self.left_out[_SYSTEM].append(prefix + name)
                 elif not (here.joinpath(entry.name).is_dir() if entry.is_symlink() else entry.is_dir()):
                     if why := self._why_not(entry):
-                        self._leave_out(prefix + name, why)
+                        self.left_out[why].append(prefix + name)
                     else:
                         self.rows.append((prefix + name, "" if name == entry.name else "bad_path"))
                 elif entry.is_symlink() and leads_out(here / entry.name, self._folder):
@@ -154,24 +155,20 @@ class _Search:
         except OSError:
             return _UNREADABLE
 
-    def _leave_out(self, path: str, why: str) -> None:
-        name = path.rpartition("/")[2]
-        self.left_out.setdefault(why, Counter())[Path(name).suffix.lower() or name] += 1
-        # The first in the alphabet, so that the message does not depend on the order of the file system.
-        self._examples[why] = min(self._examples.get(why, path), path)
-
     def note(self) -> str:
         """Say what was left out, with an example for each reason."""
         parts = []
         for why in (_NO_IMAGE, _RAW, _UNREADABLE, _OUTSIDE, _HIDDEN, _SYSTEM):
-            if not (kinds := self.left_out.get(why)):
+            if not (paths := self.left_out.get(why)):
                 continue
             said = []
             if why == _NO_IMAGE:
+                kinds = Counter(Path(path).suffix.lower() or Path(path).name for path in paths)
                 most = sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))
                 said = [f"{n:,} {kind}" for kind, n in most[:_LISTED]]
                 n_others = sum(n for _, n in most[_LISTED:])
                 said += [f"{n_others:,} others"] if n_others else []
-            said.append(f"for example '{self._examples[why]}'")
-            parts.append(f"{why}: {kinds.total():,} ({', '.join(said)})")
+            # The first in the alphabet, so that the message does not depend on the order of the file system.
+            said.append(f"for example '{min(paths)}'")
+            parts.append(f"{why}: {len(paths):,} ({', '.join(said)})")
         return f"Files that were not read: {'; '.join(parts)}." if parts else ""

@@ -123,15 +123,14 @@ def _judged(
     manifest = clean(raw, missing=words, content_of=content_of, progress=progress)
     info = {**facts, "options": _plain(facts["options"]), "synthetic": False, **manifest.info}
     if not manifest.usable.any():
-        reasons = manifest.table["reason"]
-        counted = reasons.value_counts()
+        counted = manifest.table["reason"].value_counts()
         worst = str(counted.index[0])
-        example = manifest.table["image_path"][reasons == worst].iloc[0]
-        notes = "".join(f" {note}" for note in manifest.info.get("notes", ()))
-        raise ManifestError(
+        example = manifest.table["image_path"][manifest.table["reason"] == worst].iloc[0]
+        said = (
             f"None of the {len(manifest)} rows of {what} can be used. For {counted.iloc[0]} of them"
-            f" {REASONS[worst]} (first: '{example}' below {manifest.root}).{notes}"
+            f" {REASONS[worst]} (first: '{example}' below {manifest.root})."
         )
+        raise ManifestError(" ".join([said, *manifest.info.get("notes", ())]))
     return Manifest(manifest.table, manifest.root, info)
 
 

@@ -35,7 +35,6 @@ _NAMED_SEPARATORS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "
 _LOOKED_AT, _SHOWN = 200, 3
 
 _FROM_PYTHON = "Export the table as CSV there, or in Python: pandas.{read}('{{path}}').to_csv('table.csv')"
-_FROM_R = "In R: write.csv(readRDS('{path}'), 'table.csv', row.names = FALSE); for .RData, load() it first."
 # First bytes of files that are not text, what such a file is, and what to do instead.
 _OTHER_FILES = (
     (b"\x1f\x8b", "compressed (gzip)", "Unpack it: gunzip -k '{path}'"),
@@ -62,8 +61,18 @@ _OTHER_FILES = (
 )
 # A page that a web server sent instead of the file.
 _PAGE = re.compile(rb"\s*(?:<!doctype html|<html|<head)", re.I)
-# Spreadsheets that are zip archives.
-_SPREADSHEETS = (".xlsx", ".xlsm", ".xltx", ".xlsb", ".ods", ".numbers")
+# Files that are recognized by their endings, because most of them are zip archives or compressed.
+_OTHER_ENDINGS = {
+    **dict.fromkeys(
+        (".xlsx", ".xlsm", ".xltx", ".xlsb", ".xls", ".ods", ".numbers"),
+        "a spreadsheet, not a text table. Save it as CSV (in Excel: Save As, CSV UTF-8) and give that file.",
+    ),
+    **dict.fromkeys(
+        (".rds", ".rda", ".rdata"),
+        "an R data file, not a text table. In R: write.csv(readRDS('{path}'), 'table.csv', row.names ="
+        " FALSE); for .RData, load() it first.",
+    ),
+}
 # A letter beyond ASCII in UTF-8.
 _LETTER = re.compile(rb"[\xc3-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 # First bytes that name the encoding of a text file.
@@ -158,13 +167,8 @@ def read_frame(frame: pd.DataFrame, *, known: Collection[str] = (), path: Path =
 
 
 def _refuse_other_files(data: bytes, path: Path, ending: str) -> None:
-    if ending in (*_SPREADSHEETS, ".xls"):
-        raise ManifestError(
-            f"{path} is a spreadsheet, not a text table. Save it as CSV (in Excel: Save As, CSV UTF-8) and"
-            " give that file."
-        )
-    if ending in (".rds", ".rda", ".rdata"):  # mostly compressed
-        raise ManifestError(f"{path} is an R data file, not a text table. {_FROM_R.format(path=path)}")
+    if ending in _OTHER_ENDINGS:
+        raise ManifestError(f"{path} is {_OTHER_ENDINGS[ending].format(path=path)}")
     for signature, what, remedy in _OTHER_FILES:
         if data.startswith(signature):
             raise ManifestError(f"{path} is {what}, not a text table. {remedy.format(path=path)}")

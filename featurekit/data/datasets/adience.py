@@ -124,11 +124,11 @@ def _table(rows: pd.DataFrame, pattern: str, age_groups: Mapping[str, str], miss
     says_nothing = rows[["user_id", "original_image", "face_id"]].map(cache(missing.__contains__))
     is_named = ~says_nothing.any(axis=1)
     keys = rows["user_id"] + "/" + rows["face_id"] + "." + rows["original_image"]
-    images = [pattern.format_map(row) for row in rows.to_dict("records")]
+    images = pd.Series([pattern.format_map(row) for row in rows.to_dict("records")])
     table = pd.DataFrame(
         {
             "face_id": unique_ids(keys.tolist()),
-            "image_path": pd.Series(images).where(is_named, ""),
+            "image_path": images.where(is_named, ""),
             "subject_id": rows["face_id"],  # numbered over the whole data set, not by album
             "age_group": rows["age"].map(age_groups),
             "gender": rows["gender"].map({"f": "female", "m": "male"}).fillna(""),

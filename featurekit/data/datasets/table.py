@@ -92,11 +92,9 @@ def table(
         ManifestError: the file cannot be read, a column is not in it, no column has the image paths, or
             a column holds something else than it should.
     """
-    sized = one_of("box", box, ("corners", "xywh")) == "xywh"
-    known = [column for column in _MAPPABLE if sized or column not in _SIDES]
-    text = read_table(path, separator=separator, encoding=encoding, known=known)
+    read = partial(read_table, path, separator=separator, encoding=encoding)
     folder = Path(root) if root is not None else path.parent
-    return _raw_rows(text, path, folder, columns or {}, labels, missing, sized=sized)
+    return _raw_rows(read, path, folder, columns or {}, labels, missing, box)
 
 
 def rows_of_frame(
@@ -121,22 +119,31 @@ def rows_of_frame(
     Raises:
         ManifestError: a column is not in it, or holds something else than it should.
     """
-    sized = one_of("box", box, ("corners", "xywh")) == "xywh"
-    text = read_frame(frame, known=[column for column in _MAPPABLE if sized or column not in _SIDES])
-    return _raw_rows(text, FRAME, Path(root), columns, labels, missing, sized=sized)
+    return _raw_rows(partial(read_frame, frame), FRAME, Path(root), columns, labels, missing, box)
 
 
 def _raw_rows(
-    text: TextTable,
+    read: Callable[..., TextTable],
     path: Path,
     folder: Path,
     columns: Mapping[str, str],
     labels: Sequence[str],
     missing: Missing,
-    *,
-    sized: bool,
+    box: str,
 ) -> RawRows:
-    """Return the rows of a table that has been read as text; path: what messages call it."""
+    """Return the rows of a table; see table().
+
+    Args:
+        read: returns the table as text; its keyword known is the names of columns to look up in any case.
+        path: of the table, for messages.
+        folder: that the paths are relative to.
+        columns: column of the manifest → column of the table.
+        labels: further columns to keep as labels.
+        missing: which cells mean "not known".
+        box: "corners" or "xywh".
+    """
+    sized = one_of("box", box, ("corners", "xywh")) == "xywh"
+    text = read(known=[column for column in _MAPPABLE if sized or column not in _SIDES])
     check_folder(folder)
     own = _label_columns(labels, text.cells, path)
     used = _used_columns(columns, own, text.cells, path, sized=sized)

@@ -14,7 +14,6 @@ class Subject:
     """One made-up subject.
 
     Attributes:
-        number: from 0; the face_id of the fold files is one more.
         group: number of the age group, as in AGE_GROUP.classes.
         gender: number of the gender, as in GENDER.classes.
         looks: years the subject looks, which need not lie in the group.
@@ -29,7 +28,6 @@ class Subject:
         build: how this head differs from others of the same age and gender, shape (12,), -1.5..1.5.
     """
 
-    number: int
     group: int
     gender: int
     looks: float
@@ -102,7 +100,6 @@ def draw_subject(seed: int, number: int) -> Subject:
         else 0.0
     )
     return Subject(
-        number=number,
         group=group,
         gender=gender,
         looks=float(looks),
