@@ -157,8 +157,8 @@ def _genders(cells: "pd.Series[str]", column: str, missing: Missing, changes: Ch
     count_missing(cells[cells.map(read) == ""], column, missing, changes.missing)
     problem = f"is not {', '.join(GENDER.classes)} or {GENDER3.classes[-1]}"
     changes.bad_cells += [
-        BadCell(int(row), column, GENDER3.name, cell, problem)
-        for row, cell in cells.items()
+        BadCell(row, column, GENDER3.name, cell, problem)
+        for row, cell in enumerate(cells)
         if read[cell] is None
     ]
     return cells.map(lambda cell: read[cell] or "")

@@ -2,7 +2,7 @@
 
 macOS stores "é" as a letter and its accent, most programs write it as one letter: the
 names look the same and consist of other bytes. Such a file is the one that is meant. A
-name in another case, or with another ending, may be another file; the user is only told of
+name in another case, or with another ending, may be another file; a note only reports
 it.
 """
 

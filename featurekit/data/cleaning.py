@@ -232,7 +232,7 @@ def _check_labels(
         label: is_in_range(age) if label == "age" else table[label].notna() & (table[label] != "")
         for label in labels
     }
-    has_none = ~np.logical_or.reduce([np.zeros(len(table), bool), *is_known.values()])
+    has_none = ~pd.DataFrame(is_known, index=table.index).any(axis=1).to_numpy(bool)
     unreadable = np.isin(table.index, [cell.row for cell in changes.bad_cells if cell.target in labels])
     _add_reason(reasons, has_none & unreadable, "bad_value")
     _add_reason(reasons, has_none & np.asarray(impossible), "impossible_age")
@@ -275,8 +275,8 @@ def _notes_of_conflicts(paths: "pd.Series[str]") -> list[str]:
 
 def _some_of_each_column(cells: Sequence[BadCell], face_ids: "pd.Series[str]") -> list[dict[str, Any]]:
     """Return the first unreadable cells of each column, as manifest.json holds them."""
-    table = pd.DataFrame(sorted(cells), columns=BadCell._fields, dtype=object)
-    kept = table[table.groupby(["column", "target"]).cumcount() < KEPT_CELLS]
+    ordered = sorted(cells)
+    table = pd.DataFrame(ordered, columns=BadCell._fields, dtype=object)
     return [
         {
             **cell._asdict(),
@@ -284,7 +284,8 @@ def _some_of_each_column(cells: Sequence[BadCell], face_ids: "pd.Series[str]") -
             "face_id": face_ids[cell.row],
             "value": shortened(cell.value),
         }
-        for cell in kept.itertuples(index=False)
+        for cell, number in zip(ordered, table.groupby(["column", "target"]).cumcount(), strict=True)
+        if number < KEPT_CELLS
     ]
 
 
@@ -299,7 +300,7 @@ def _with_all_columns(rows: pd.DataFrame) -> pd.DataFrame:
         table["face_id"] = unique_ids(table["image_path"].astype(str).tolist())
     own = [column for column in table.columns if column not in COLUMNS]
     numbers = {"age": float, "official_fold": int}
-    empty = {**dict.fromkeys(COLUMNS, ""), "age": np.nan, "official_fold": -1}
+    empty: dict[str, Any] = {**dict.fromkeys(COLUMNS, ""), "age": np.nan, "official_fold": -1}
     table = table.assign(**{column: value for column, value in empty.items() if column not in table})
     table = table[[*COLUMNS, *own]].copy()
     for column in table.columns.difference(list(numbers)):

@@ -275,8 +275,8 @@ def _read_text(text: str, path: Path, separator: str, known: Collection[str], no
             "Rows with too few or too many cells are not used, because it is not clear which cell belongs to"
             f" which column: {len(bad):,} ({shown})."
         )
-    table = pd.DataFrame(rows, columns=names, dtype=object)
-    return TextTable(table, bad, tuple(notes), len(lines) - len(filled), decimal_comma=between != ",")
+    cells = pd.DataFrame(rows, columns=names, dtype=object)
+    return TextTable(cells, bad, tuple(notes), len(lines) - len(filled), decimal_comma=between != ",")
 
 
 def _remedy(rows: Sequence[tuple[int, list[str]]], n_columns: int) -> str:
