@@ -112,8 +112,7 @@ class _ClassBalance:
         return np.bincount(cells, minlength=len(self._n_subjects) * self._n_folds).reshape(-1, self._n_folds)
 
     def _classes_of(self, subject: int) -> NDArray[np.intp]:
-        own: NDArray[np.intp] = self._has[self._starts[subject] : self._starts[subject + 1], 1]
-        return own
+        return np.asarray(self._has[self._starts[subject] : self._starts[subject + 1], 1])
 
     def _best_moves(
         self, which: int, fold_of: NDArray[np.intp], counts: NDArray[np.intp], rng: np.random.Generator

@@ -80,9 +80,8 @@ def render(
     import cv2
 
     places, yaw = _shape(subject, rng)
-    fixed = np.array(FIXED, float)
-    source = np.concatenate([np.array([place[:2] for place in SHAPE.values()], float), fixed])
-    target = np.concatenate([places, fixed])
+    source = np.array([*(place[:2] for place in SHAPE.values()), *FIXED], float)
+    target = np.array([*places, *FIXED])
 
     # Output pixel → shaped canvas: turn, scale, shift.
     roll, size = np.radians(rng.normal(0, 6)), rng.uniform(0.46, 0.6)

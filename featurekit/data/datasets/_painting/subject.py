@@ -80,11 +80,9 @@ def draw_subject(seed: int, number: int) -> Subject:
     # The tone between two neighbours in the row of tones.
     low = min(int(darkness), len(tones) - 2)
     skin = (tones[low] + (darkness - low) * (tones[low + 1] - tones[low])) * rng.normal(1, 0.02, 3)
-    dark, light = (
-        np.array([(0.11, 0.08, 0.07), (0.28, 0.19, 0.12)]),
-        np.array([(0.62, 0.48, 0.28), (0.5, 0.27, 0.15)]),
-    )
-    palette = np.concatenate([dark, light]) if darkness < 1.6 else dark
+    # Two dark colors of hair, and two light ones, which only subjects with light skin have.
+    colors = np.array([(0.11, 0.08, 0.07), (0.28, 0.19, 0.12), (0.62, 0.48, 0.28), (0.5, 0.27, 0.15)])
+    palette = colors if darkness < 1.6 else colors[:2]
     hair = palette[rng.integers(len(palette))] * rng.uniform(0.85, 1.15)
 
     has_long_hair = rng.random() < (0.04 if gender else 0.95)
