@@ -5,6 +5,7 @@ one and not in the other. A cell keeps its number beside its text: the text is r
 the number is sorted by and copied.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -196,6 +197,8 @@ class Gallery:
 
 
 Block = Text | Points | Answers | Code | Figure | Gallery | Table
+# What a file of featurekit/report/sections returns: None stands for a block that there is nothing to say in.
+Blocks = Sequence[Block | None]
 
 
 @dataclass(frozen=True)

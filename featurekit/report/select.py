@@ -119,7 +119,7 @@ def elsewhere_note(runs: Sequence[Run], machine: str) -> str:
         return ""
     them = counted(n_elsewhere, "run, which was", "runs, which were")
     of = f" ({machine})" if machine else ""
-    return f" Times are blank for {them} timed on another machine than the best model{of}."
+    return f"Times are blank for {them} timed on another machine than the best model{of}."
 
 
 def apart_from(

@@ -162,10 +162,12 @@ class CostDisplay(Display):
             f" machine of the best model{machine}."
         )
         if self.n_elsewhere:
-            text += f" Left out: {self._elsewhere()}."
+            text += f" Left out: {self.elsewhere}."
         return text
 
-    def _elsewhere(self) -> str:
+    @property
+    def elsewhere(self) -> str:
+        """The number of models that are left out, with the reason, within a sentence."""
         models = counted(self.n_elsewhere, "model that was", "models that were")
         return f"{models} timed on another machine"
 
@@ -196,7 +198,7 @@ class CostDisplay(Display):
         for one, name in zip(front, short_names([one.model for one in front], 90), strict=True):
             ax.plot([], [], linestyle="none", label=f"{one.number}  {name}")
         if self.n_elsewhere:
-            ax.plot([], [], linestyle="none", label=f"Left out: {self._elsewhere()}")
+            ax.plot([], [], linestyle="none", label=f"Left out: {self.elsewhere}")
         ax.margins(x=0.05, y=0.12)
         _write_numbers(ax, front, rest)
         ax.set_xlabel("Seconds per 1,000 faces, logarithmic scale (lower is better)")
