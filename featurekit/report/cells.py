@@ -48,15 +48,13 @@ def size_cell(n_bytes: int | None) -> Cell:
 
 def value_cell(kind: ScoreKind, value: float | None, **more: Any) -> Cell:
     """Return a score in its unit; more are further fields of the cell, for a score that is known."""
-    if value is None:
-        return Cell(ABSENT)
-    return Cell(kind.format(value), *_shown(kind, value), **more)
+    return Cell(ABSENT) if value is None else Cell(kind.format(value), _in_unit(kind, value), **more)
 
 
 def interval_cell(kind: ScoreKind, value: float, low: float, high: float, **more: Any) -> Cell:
     """Return a score with its confidence interval in the second line."""
     count = f"{kind.format(low)}–{kind.format(high)}"
-    return value_cell(kind, value, count=count, others=_shown(kind, low, high), **more)
+    return value_cell(kind, value, count=count, others=(_in_unit(kind, low), _in_unit(kind, high)), **more)
 
 
 def estimate_cell(kind: ScoreKind, estimate: Estimate | None) -> Cell:
@@ -79,21 +77,21 @@ def gain_cell(
         is_strong: whether the cell is in bold.
         ends: the ends of the confidence interval, where they are copied with the p-value.
     """
-    others = (*_shown(kind, *ends), p)
-    return Cell(
-        signed(kind, gain), *_shown(kind, gain), count=p_value(p, limit), others=others, is_strong=is_strong
-    )
+    others = (*(_in_unit(kind, end) for end in ends), p)
+    count = p_value(p, limit)
+    return Cell(signed(kind, gain), _in_unit(kind, gain), count=count, others=others, is_strong=is_strong)
 
 
 def gain_interval_cell(kind: ScoreKind, gain: float, low: float, high: float) -> Cell:
     """Return the difference between two scores with its confidence interval in the second line."""
     count = f"{signed(kind, low)} to {signed(kind, high)}"
-    return Cell(signed(kind, gain), *_shown(kind, gain), count=count, others=_shown(kind, low, high))
+    others = (_in_unit(kind, low), _in_unit(kind, high))
+    return Cell(signed(kind, gain), _in_unit(kind, gain), count=count, others=others)
 
 
-def _shown(kind: ScoreKind, *values: float) -> tuple[float, ...]:
-    """Return stored scores as the numbers that a table is sorted and copied by."""
-    return tuple(round(value * kind.scale, 6) for value in values)
+def _in_unit(kind: ScoreKind, value: float) -> float:
+    """Return a stored score as the number that a table is sorted and copied by."""
+    return round(value * kind.scale, 6)
 
 
 def sentences(*those: str) -> str:

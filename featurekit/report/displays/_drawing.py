@@ -40,11 +40,10 @@ def in_unit(axis: "Axis", kind: ScoreKind) -> None:
         in_percent(axis)
 
 
-def in_percent(axis: "Axis") -> None:
-    """Write the ticks of an axis of shares as percent."""
-    from matplotlib.ticker import FuncFormatter
-
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.6g}"))
+def in_percent(*axes: "Axis") -> None:
+    """Write the ticks of axes of shares as percent."""
+    for axis in axes:
+        axis.set_major_formatter(lambda value, _: f"{100 * value:.6g}")
 
 
 def tidy(ax: "Axes", title: str, model: str = "", *, grid: str, letters: int = 72) -> None:

@@ -8,6 +8,7 @@ own style.
 
 import inspect
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -35,16 +36,21 @@ _ON_WHITE: dict[Any, Any] = {
     "legend.facecolor": "inherit",
     "legend.labelcolor": "None",
 }
-_PIXELS_AN_INCH = (
-    100  # of a figure in a notebook; it is drawn with twice the resolution, for screens that can show it
-)
+# Of a figure in a notebook; it is drawn with twice the resolution, for screens that can show it.
+_PIXELS_AN_INCH = 100
 
 
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Display(ABC):
     """A figure of results: plot() draws it, frame() returns its numbers, help() explains how to read it.
 
     A display that is the last line of a notebook's cell shows itself.
+
+    Attributes:
+        target: what it is called in a heading.
     """
+
+    target: str
 
     def plot(self, ax: "Axes | None" = None, **options: Any) -> "Axes":
         """Draw it and return the axes.
@@ -67,7 +73,7 @@ class Display(ABC):
         from matplotlib import pyplot
 
         with pyplot.rc_context(_ON_WHITE):
-            _, own = pyplot.subplots(figsize=self._size(), layout="constrained")
+            _, own = pyplot.subplots(figsize=self._size, layout="constrained")
             self._draw(own, **options)
         return own
 
@@ -80,34 +86,52 @@ class Display(ABC):
         """Return how to read the figure: what is drawn, what the bars are, and which runs it shows."""
 
     @property
-    @abstractmethod
     def title(self) -> str:
         """Title of the figure."""
+        return f"{self.target}: {self._what}"
+
+    @property
+    @abstractmethod
+    def _what(self) -> str:
+        """What is shown, in the title behind the target."""
+
+    @property
+    @abstractmethod
+    def _size(self) -> tuple[float, float]:
+        """Width and height of a figure of its own, in inches."""
 
     @abstractmethod
     def _draw(self, ax: "Axes", *args: Any, **options: Any) -> None:
         """Draw it in some axes."""
-
-    @abstractmethod
-    def _size(self) -> tuple[float, float]:
-        """Return width and height of a figure of its own, in inches."""
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         """Return the figure as a PNG for a notebook, and the size to show it in; pyplot is not used."""
         from matplotlib import rc_context
         from matplotlib.figure import Figure
 
-        width, height = self._size()
         with rc_context(_ON_WHITE):
-            figure = Figure(figsize=(width, height), layout="constrained")
+            figure = Figure(figsize=self._size, layout="constrained")
             self._draw(figure.subplots())
             file = BytesIO()
             figure.savefig(file, format="png", dpi=2 * _PIXELS_AN_INCH)
-        shown = {"width": round(width * _PIXELS_AN_INCH), "height": round(height * _PIXELS_AN_INCH)}
-        return file.getvalue(), shown
+        width, height = (round(side * _PIXELS_AN_INCH) for side in self._size)
+        return file.getvalue(), {"width": width, "height": height}
 
     def __repr__(self) -> str:
         return (
             f"<{type(self).__name__}: {self.title}. .plot() draws it, .frame() returns its numbers,"
             " .help() explains how to read it.>"
         )
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class RunDisplay(Display):
+    """A figure of the results of one run.
+
+    Attributes:
+        run: name of the run.
+        model: classifier and features, for a reader.
+    """
+
+    run: str
+    model: str
