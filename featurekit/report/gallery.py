@@ -7,6 +7,7 @@ small thumbnail made from pixels only, so that no other information of its file 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,6 @@ from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.outcomes import gives_probabilities, probabilities_of, read_predictions
 from featurekit.evaluation.planning import PIXELS
 from featurekit.evaluation.results import Run
-from featurekit.faces.detectors import Detection
 from featurekit.networks.backbones import split_feature
 from featurekit.project import ComparisonFolder
 from featurekit.report.model import SIDE, Subject, WrongFace
@@ -110,11 +110,9 @@ def worst_first(off: NDArray[np.float64], subjects: NDArray[np.str_]) -> list[ND
     >>> worst_first(np.array([0.6, 0.0, 0.9, 0.7]), np.array(["a", "a", "b", "a"]))
     [array([2]), array([3, 0])]
     """
-    order = np.argsort(-off, kind="stable")  # of equal ones the manifest's order decides
-    by_subject: dict[str, list[int]] = {}
-    for position in order[: np.count_nonzero(off)]:
-        by_subject.setdefault(str(subjects[position]), []).append(int(position))
-    return [np.array(faces[:MOST_FACES]) for faces in list(by_subject.values())[:MOST_SUBJECTS]]
+    worst = np.argsort(-off, kind="stable")[: np.count_nonzero(off)]  # equal ones stay in their order
+    by_subject = pd.Series(worst).groupby(subjects[worst], sort=False)
+    return [faces.to_numpy()[:MOST_FACES] for _, faces in islice(by_subject, MOST_SUBJECTS)]
 
 
 def _errors(run: Run, target: Target, table: pd.DataFrame, manifest: Manifest, store: Store) -> Errors:
@@ -136,12 +134,12 @@ def _errors(run: Run, target: Target, table: pd.DataFrame, manifest: Manifest, s
             for face in faces
             if (jpeg := pictures.get(int(rows[face])))
         )
-        theirs = subjects == subjects[faces[0]]
         if wrong:
-            name, n_wrong = str(subjects[faces[0]]), int(np.count_nonzero(off[theirs]))
-            # A person whom nobody named is called by a row.
-            name = "" if name.startswith("row:") else name
-            shown.append(Subject(name, int(theirs.sum()), n_wrong, wrong))
+            name = str(subjects[faces[0]])
+            of_subject = off[subjects == name]
+            # The name of a subject is that of a row if the data set has no names.
+            known = "" if name.startswith("row:") else name
+            shown.append(Subject(known, len(of_subject), int(np.count_nonzero(of_subject)), wrong))
     return Errors(
         run=run.name,
         is_in_years=target.is_regression,
@@ -197,7 +195,8 @@ def _pictures(
     known = np.delete(np.arange(len(rows)), faces.missing(keys))
     columns = faces.read(keys[known]) if len(known) else {}
     backbone, _ = split_feature(PIXELS)
-    looker = Looker(manifest.root, settings, _nobody, [], [(backbone.template, backbone.input_size)])
+    # Every face that is opened is known, so the detector has nothing to do.
+    looker = Looker(manifest.root, settings, lambda *_: [], [], [(backbone.template, backbone.input_size)])
     crops: dict[int, NDArray[np.uint8]] = {}
     for number, i in enumerate(known):
         path, content, box = (own.table[name].iloc[i] for name in ("image_path", "content", "box"))
@@ -212,11 +211,6 @@ def _pictures(
             for i, crop in zip(there, shelf.read(keys[there], ["vectors"])["vectors"], strict=True):
                 crops[int(rows[i])] = crop.reshape(backbone.input_size, backbone.input_size, 3)
     return {row: _thumbnail(crop) for row, crop in crops.items()}
-
-
-def _nobody(pixels: NDArray[np.uint8], size: int) -> list[Detection]:
-    """Be the detector where every face is known, so that none is looked for."""
-    return []
 
 
 def _thumbnail(crop: NDArray[np.uint8]) -> bytes:

@@ -1,6 +1,6 @@
 """Which runs are on a page, in which order, and the names they have there."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -60,10 +60,8 @@ def target_title(name: str) -> str:
 def headline(runs: Sequence[Run]) -> ScoreKind:
     """Return the score that decides which run is best: the first known one that any run has."""
     names = dict.fromkeys(name for run in runs for name in run.scores)
-    for name in (*_HEADLINES, *SCORES, *names):
-        if name in names:
-            return score_kind(name)
-    return SCORES["mae_years" if runs and not runs[0].classes else "exact"]
+    default = "mae_years" if runs and not runs[0].classes else "exact"
+    return score_kind(next((name for name in (*_HEADLINES, *SCORES, *names) if name in names), default))
 
 
 def mean_of(run: Run, name: str) -> float | None:
@@ -146,13 +144,9 @@ def targets_of(runs: Sequence[Run]) -> list[str]:
     return names + sorted({run.target for run in runs} - set(names))
 
 
-def distinct(values: Iterable[Value]) -> list[Value]:
+def distinct(values: Sequence[Value]) -> list[Value]:
     """Return the distinct values in the order in which they occur."""
-    found: list[Value] = []
-    for value in values:
-        if value not in found:
-            found.append(value)
-    return found
+    return [value for i, value in enumerate(values) if value not in values[:i]]
 
 
 def one_target(runs: Sequence[Run], target: str | None) -> str:
