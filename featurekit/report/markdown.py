@@ -66,7 +66,7 @@ def _heading(column: Column) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    text = markdown(f"{cell.text} {cell.spread}" if cell.spread else cell.text)
+    text = markdown(f"{cell.text} {cell.around}" if cell.around else cell.text)
     text += f" ({markdown(cell.count)})" if cell.count else ""
     text += f" ({markdown(cell.tag)})" if cell.tag else ""
     return f"**{text}**" if cell.is_strong else text

@@ -124,7 +124,7 @@ def _score(run: Run, kind: ScoreKind, estimates: Mapping[str, Estimate], is_best
     if between:
         around = f"({kind.format(between.low)}–{kind.format(between.high)})"
     return Cell(
-        kind.format(mean), mean, spread=around, is_strong=is_best and kind.name in ("exact", "mae_years")
+        kind.format(mean), mean, around=around, is_strong=is_best and kind.name in ("exact", "mae_years")
     )
 
 

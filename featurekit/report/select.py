@@ -21,7 +21,7 @@ _TARGET_TITLES = {
     "gender3": "Gender, three classes",
     "age": "Age in years",
 }
-# The score that decides the order of a table: the first of these that there is.
+# The score that decides the order of a table: the first of these that the runs have.
 _HEADLINES = ("exact", "mae_years")
 
 
@@ -45,8 +45,8 @@ class Ranked:
         return target_title(self.name)
 
     @property
-    def whose(self) -> str:
-        """Name of the best model in a sentence or caption about that model only."""
+    def best_model(self) -> str:
+        """Name of the best model in a sentence or caption about this model only."""
         assert self.evidence is not None
         names = {run.name: run.classifier_name for run in self.runs}
         return f"the best model ({names.get(self.evidence.sliced, self.evidence.sliced)})"
@@ -139,7 +139,7 @@ def apart_from(
 
 
 def targets_of(runs: Sequence[Run]) -> list[str]:
-    """Return the targets of some runs in the order in which a page has them."""
+    """Return the targets of some runs in the order of the page."""
     names = [name for name in _TARGET_TITLES if any(run.target == name for run in runs)]
     return names + sorted({run.target for run in runs} - set(names))
 
@@ -180,7 +180,7 @@ def run_named(runs: Sequence[Run], model: str, target: str | None = None) -> Run
     """
     those = [run for run in runs if target in (None, run.target)]
     found = [run for run in those if run.name == model]
-    # A tuned model is another than the same one with its default parameters, which has the plain name.
+    # The plain name of a model means the one with default parameters, not the tuned one.
     for names_of in (lambda run: (run.classifier_name, model_name(run)), lambda run: (run.classifier,)):
         found = found or [run for run in those if model in names_of(run)]
     if not found:

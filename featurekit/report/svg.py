@@ -1,8 +1,8 @@
 """Figures of the report, drawn as SVG.
 
-The plots are written by hand as SVG: they take their colors and letters from the
-page they stand in, light or dark, stay sharp on paper, and have the same bytes
-wherever they are made. Roles differ in shape, never in color alone.
+The plots are written as SVG without a library. So they have the colors and the font of
+the page, light or dark, are sharp on paper, and have the same bytes on every machine.
+Roles differ in shape, not only in color.
 """
 
 import math
@@ -15,8 +15,8 @@ from markupsafe import Markup, escape
 
 from featurekit.text import visible
 
-_LETTER = 7.2  # width of a letter at 12 px in the widest of the usual fonts
-_MAX_LABEL = 50  # letters
+_LETTER = 7.2  # width of a character at 12 px in the widest of the common fonts
+_MAX_LABEL = 50  # characters
 _FONT = 12
 
 
@@ -25,10 +25,10 @@ class Point:
     """One line of a dot plot.
 
     Attributes:
-        label: what it is.
-        mean: where the dot stands.
-        low, high: where its line starts and ends; both the mean for none.
-        shown: the numbers in words, beside it.
+        label: name of the model.
+        mean: position of the dot.
+        low, high: ends of the bar; both are the mean if there is no bar.
+        shown: the numbers as text, on the right.
         role: "baseline", "off-the-shelf", or "" for a trained model.
     """
 
@@ -45,9 +45,9 @@ def dot_plot(points: Sequence[Point], *, axis: str, limit: float, is_narrow: boo
 
     Args:
         points: from top to bottom.
-        axis: what the numbers are.
-        limit: the largest number there can be.
-        is_narrow: for a phone: names stand over the dots instead of before them.
+        axis: label of the axis.
+        limit: the largest possible number.
+        is_narrow: for a phone: the names are above the dots instead of on their left.
         summary: description for readers who cannot see the figure.
     """
     marks = {point.role: point for point in reversed(points) if point.role}
@@ -74,7 +74,7 @@ def dot_plot(points: Sequence[Point], *, axis: str, limit: float, is_narrow: boo
         at = x(line.mean)
         y = 14.0 + 16 * i
         svg.append(f'<path class="line {line.role}" d="M{at:.1f} {y + 4:.1f}V{bottom:.1f}"/>')
-        # Near an edge the words lean inwards, so that none is cut off.
+        # Near an edge the text is aligned to the line, so that it is not cut off.
         room = (len(line.role) + len(line.shown) + 1) * _LETTER / 2
         anchor = "start" if at - room < 0 else "end" if at + room > width else "middle"
         svg.append(_words(at, y, f"{line.role} {line.shown.partition(' ')[0]}", anchor, "faint"))
@@ -170,8 +170,8 @@ class Spot:
 
     Attributes:
         time: in milliseconds, above 0.
-        score: as it is shown.
-        mark: number of a model of the front; "" for all others.
+        score: in the unit that is shown.
+        mark: number of a model on the Pareto front; "" for all others.
     """
 
     time: float
@@ -183,9 +183,9 @@ def cost_plot(spots: Sequence[Spot], *, axis: str, limit: float, is_narrow: bool
     """Draw scores against the time per face on a logarithmic scale; a line joins the Pareto front.
 
     Args:
-        spots: models; those of the front from the quickest on.
-        axis: what the scores are.
-        limit: the largest score there can be.
+        spots: the models; those on the Pareto front are ordered from the fastest to the slowest.
+        axis: name of the score.
+        limit: the largest possible score.
         is_narrow: for a phone.
         summary: description for readers who cannot see the figure.
     """
@@ -201,7 +201,7 @@ def cost_plot(spots: Sequence[Spot], *, axis: str, limit: float, is_narrow: bool
     rounds = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
     for rounds_of in (rounds, _axis(10**first, 10**last, math.inf)[2]):
         within = [time for time in rounds_of if 10**first <= time <= 10**last]
-        if len(within) > 2:  # where all times are alike, 10, 20 and 50 are too far apart
+        if len(within) > 2:  # if all times are similar, 10, 20 and 50 are too far apart
             break
     svg += [_words(x(math.log10(time)), bottom + 16, f"{time:g}", "middle", "faint") for time in within]
     svg.append(_words(left - 40, top - 12, axis, "start", "name"))
@@ -225,7 +225,7 @@ def cost_plot(spots: Sequence[Spot], *, axis: str, limit: float, is_narrow: bool
 
 
 def _are_apart(one: tuple[float, float], other: tuple[float, float]) -> bool:
-    """Whether a number of two digits and a dot, or two such numbers, do not touch."""
+    """Whether a number of two digits and a dot, or two such numbers, do not overlap."""
     return abs(one[0] - other[0]) > 11 or abs(one[1] - other[1]) > 9
 
 
@@ -248,7 +248,7 @@ def confidence_plot(
     svg = [_opened(width, frames[-1].bottom + 40, summary)]
     first = min(number for point in bins for number in point)
     panels = (
-        # Both axes of the first are the same, so that its dashed line is where it should be.
+        # Both axes of the first plot have the same range, so that its dashed line is the diagonal.
         ("Accuracy, %", "confidence, %", bins, _axis(first, 100.0, 100.0), _axis(first, 100.0, 100.0)),
         (
             "Risk: wrong predictions, %",
@@ -280,21 +280,21 @@ def _opened(width: float, height: float, summary: str) -> str:
 
 
 def _whole(svg: Sequence[str]) -> Markup:
-    """Return the parts of a drawing as one: numbers and words of this module, and escaped texts of others."""
-    return Markup("\n".join([*svg, "</svg>"]))  # nosec B704  # what others wrote went through escape()
+    """Return the parts of a drawing as one; all text that is not of this module has been escaped."""
+    return Markup("\n".join([*svg, "</svg>"]))  # nosec B704  # escape() was applied to all other text
 
 
 def _scale(low: float, high: float, start: float, end: float) -> Callable[[float], float]:
-    """Return where a number stands, if low stands at start and high at end."""
+    """Return the function from a number to its position, from start for low to end for high."""
     return lambda value: start + (value - low) / (high - low) * (end - start)
 
 
 def _axis(low: float, high: float, limit: float) -> tuple[float, float, list[float]]:
-    """Return where an axis for numbers from low to high starts and ends, and its round numbers."""
+    """Return the ends of an axis for numbers from low to high, and the round numbers for its ticks."""
     low, high = max(low, 0.0), min(high, limit)
     room = max((high - low) * 0.04, abs(high) * 1e-3, 1e-6)
     low, high = max(low - room, 0.0), min(high + room, limit)
-    if high <= low:  # every dot is at the limit
+    if high <= low:  # all dots are at the limit
         low, high = limit - 1, limit
     rough = (high - low) / 5
     power = 10.0 ** math.floor(math.log10(rough))
@@ -332,6 +332,6 @@ def _words(x: float, y: float, text: str, anchor: str, css: str, full: str = "")
 
 
 def _cut(text: str, letters: int) -> str:
-    """Return a name that fits: the classifier at its start is kept, the rest may end in dots."""
+    """Return a name of at most so many characters: the end is cut off, because it begins with the model."""
     text = visible(text)
     return text if len(text) <= letters else text[: letters - 1] + "…"

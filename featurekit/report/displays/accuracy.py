@@ -1,4 +1,4 @@
-"""The score of every model of a target with its interval, and the baselines it is to beat."""
+"""The score of every model of a target with its interval, and the scores of the baselines."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -37,12 +37,12 @@ class Score:
 
     Attributes:
         run: name of its run.
-        model: classifier and features, for a reader.
-        classifier, features: each by itself.
+        model: name of the model with its features.
+        classifier, features: the two parts of this name.
         role: "baseline", "off-the-shelf", or "" for a trained model.
         value: mean over the folds; a share between 0 and 1, or years.
-        low, high: its bar; both the value where there is none.
-        shown: the numbers in words.
+        low, high: ends of the bar; both are the value if there is no bar.
+        shown: the numbers as text.
     """
 
     run: str
@@ -64,11 +64,11 @@ class AccuracyDisplay(Display):
 
     Attributes:
         kind: the score.
-        scores: those that are drawn, best first.
+        scores: the scores that are drawn, best first.
         are_intervals: whether the bars are 95 % confidence intervals over subjects; if not, they are standard
             deviations over the folds.
-        n_scored: models that could have been drawn.
-        left_out: models without an interval where others have one.
+        n_scored: number of models that could have been drawn.
+        left_out: models that have no interval, although others have one.
     """
 
     kind: ScoreKind
@@ -82,8 +82,8 @@ class AccuracyDisplay(Display):
         """Return the display of one target.
 
         Args:
-            ranked: its runs and what is known of them.
-            most: models that are drawn, the best ones; baselines are always drawn.
+            ranked: its runs and the evidence on them.
+            most: number of models that are drawn, the best ones; baselines are always drawn.
 
         Raises:
             ModelError: no run has a score.
@@ -98,7 +98,7 @@ class AccuracyDisplay(Display):
         """Return what of() returns, or None where no run has a score."""
         kind, evidence = headline(ranked.runs), ranked.evidence
         estimates = {name: of.get(kind.name) for name, of in evidence.estimates.items()} if evidence else {}
-        # Bars are all of one kind: intervals where there are any, else standard deviations.
+        # All bars are of one kind: intervals if any model has one, else standard deviations.
         are_intervals = any(estimates.get(run.name) for run in ranked.runs)
         known = [run for run in ranked.runs if mean_of(run, kind.name) is not None]
         scored = [run for run in known if estimates.get(run.name) or not are_intervals]
@@ -138,7 +138,7 @@ class AccuracyDisplay(Display):
         )
 
     def help(self) -> str:
-        """Return how to read it."""
+        """Return how to read the figure."""
         bars = (
             "95 % confidence intervals over subjects"
             if self.are_intervals
@@ -167,12 +167,12 @@ class AccuracyDisplay(Display):
         return 10.5, height_of(len(self.scores))
 
     def _draw(self, ax: "Axes", *, color: str | None = None, values: bool = True) -> None:
-        """Draw it.
+        """Draw the figure.
 
         Args:
-            ax: what is drawn in.
-            color: of the trained models.
-            values: whether the numbers are written beside the dots.
+            ax: the axes.
+            color: color of the trained models.
+            values: whether the numbers are written on the right of the dots.
         """
         for one_role, marks in MARKS.items():
             lines = [(height, one) for height, one in enumerate(self.scores) if one.role == one_role]

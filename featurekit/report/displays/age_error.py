@@ -38,9 +38,10 @@ class AgeErrorDisplay(RunDisplay):
         """Return the display of one run, computed from its outcomes.
 
         Args:
-            run: of a target in years.
-            table: what it said of each face: a table of featurekit.evaluation.outcomes; None of classes.
-            seed: of the random number generator; that of the evidence gives what the report has.
+            run: a run that predicts years.
+            table: predictions of the run for each face, as in featurekit.evaluation.outcomes; None if it
+                predicts classes.
+            seed: seed of the random numbers; the seed of the evidence gives the numbers of the report.
 
         Raises:
             TargetError: its target has classes.
@@ -72,7 +73,7 @@ class AgeErrorDisplay(RunDisplay):
         )
 
     def help(self) -> str:
-        """Return how to read it."""
+        """Return how to read the figure."""
         small = ", ".join(one.band for one in self.bands if not one.error)
         return sentences(
             f"For each band of true age, the dot is the mean absolute error of {self.model} in years (lower"
@@ -87,11 +88,11 @@ class AgeErrorDisplay(RunDisplay):
         return max(0.5 * len(self.bands) + 1.6, 6.6), 4.8
 
     def _draw(self, ax: "Axes", *, color: str = BLUE) -> None:
-        """Draw it.
+        """Draw the figure.
 
         Args:
-            ax: what is drawn in.
-            color: of the mean absolute error.
+            ax: the axes.
+            color: color of the mean absolute error.
         """
         table, places = self.frame(), np.arange(len(self.bands))
         known = table["mean_absolute_error"].notna().to_numpy()

@@ -1,9 +1,8 @@
 """What every display has: plot(), frame(), help(), and an image that a notebook shows.
 
-Matplotlib is imported when something is drawn, not before. A figure that is made here is
-white with dark text whatever the notebook's theme is, so that it can be read on a dark page
-too and be pasted into a document. Axes that the user gives are drawn in with the user's
-own style.
+Matplotlib is not imported before something is drawn. A figure that is made here is white
+with dark text in every theme of the notebook, so that it can be read on a dark page and
+pasted into a document. Axes that the user gives keep the style of the user.
 """
 
 import inspect
@@ -20,7 +19,7 @@ from featurekit.registry import unknown
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Of a figure that is made here; whatever the user set beside these (fonts, sizes) is kept.
+# Style of a figure that is made here; all other settings of the user (fonts, sizes) are kept.
 _ON_WHITE: dict[Any, Any] = {
     "figure.facecolor": "white",
     "axes.facecolor": "white",
@@ -36,7 +35,7 @@ _ON_WHITE: dict[Any, Any] = {
     "legend.facecolor": "inherit",
     "legend.labelcolor": "None",
 }
-# Of a figure in a notebook; it is drawn with twice the resolution, for screens that can show it.
+# Resolution of a figure in a notebook; it is drawn with twice as many pixels for sharp screens.
 _PIXELS_AN_INCH = 100
 
 
@@ -44,21 +43,21 @@ _PIXELS_AN_INCH = 100
 class Display(ABC):
     """A figure of results: plot() draws it, frame() returns its numbers, help() explains how to read it.
 
-    A display that is the last line of a notebook's cell shows itself.
+    A notebook shows a display that is the last line of a cell.
 
     Attributes:
-        target: what it is called in a heading.
+        target: name of the target in a heading.
     """
 
     target: str
 
     def plot(self, ax: "Axes | None" = None, **options: Any) -> "Axes":
-        """Draw it and return the axes.
+        """Draw the figure and return the axes.
 
         Args:
-            ax: Matplotlib axes to draw in; None makes a new figure with pyplot. pyplot's state and the
-                figure's other axes stay as they are if axes are given.
-            **options: of this display; its class names them.
+            ax: Matplotlib axes to draw in; None makes a new figure with pyplot. If axes are given, the
+                state of pyplot and the other axes of the figure do not change.
+            **options: options of this display; see its class.
 
         Raises:
             UnknownNameError: the display has no such option.
@@ -93,7 +92,7 @@ class Display(ABC):
     @property
     @abstractmethod
     def _what(self) -> str:
-        """What is shown, in the title behind the target."""
+        """What is shown: the second part of the title."""
 
     @property
     @abstractmethod
@@ -105,7 +104,7 @@ class Display(ABC):
         """Draw it in some axes."""
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
-        """Return the figure as a PNG for a notebook, and the size to show it in; pyplot is not used."""
+        """Return the figure as a PNG for a notebook, with the size to show it in; pyplot is not used."""
         from matplotlib import rc_context
         from matplotlib.figure import Figure
 
@@ -130,7 +129,7 @@ class RunDisplay(Display):
 
     Attributes:
         run: name of the run.
-        model: classifier and features, for a reader.
+        model: name of the model with its features.
     """
 
     run: str

@@ -25,7 +25,7 @@ class CalibrationDisplay(RunDisplay):
     Make one with CalibrationDisplay.of(), or with results.plot.calibration("svm").
 
     Attributes:
-        confidence: what is drawn.
+        confidence: the confidence and the accuracy of the model.
     """
 
     confidence: Confidence
@@ -38,9 +38,9 @@ class CalibrationDisplay(RunDisplay):
         """Return the display of any run, computed from its outcomes.
 
         Args:
-            run: of classes.
-            table: what it said of each face: a table of featurekit.evaluation.outcomes.
-            seed: of the random number generator; that of the evidence gives what the report has.
+            run: a run that predicts classes.
+            table: predictions of the run for each face, as in featurekit.evaluation.outcomes.
+            seed: seed of the random numbers; the seed of the evidence gives the numbers of the report.
 
         Raises:
             TargetError: its target is in years.
@@ -78,7 +78,7 @@ class CalibrationDisplay(RunDisplay):
         )
 
     def help(self) -> str:
-        """Return how to read it."""
+        """Return how to read the figure."""
         before, after = _in_words(self.confidence.before), _in_words(self.confidence.after)
         return (
             f"The faces are sorted by the confidence of {self.model} (the predicted probability of the"
@@ -92,11 +92,11 @@ class CalibrationDisplay(RunDisplay):
         )
 
     def _draw(self, ax: "Axes", *, color: str = BLUE) -> None:
-        """Draw it.
+        """Draw the figure.
 
         Args:
-            ax: what is drawn in.
-            color: of the dots.
+            ax: the axes.
+            color: color of the dots.
         """
         table = self.frame()
         low = max(float(table[["confidence", "accuracy"]].min().min()) - 0.03, 0.0)
@@ -115,7 +115,7 @@ class CalibrationDisplay(RunDisplay):
 
 
 def best_with_confidence(ranked: Ranked) -> tuple[Run | None, Confidence | None]:
-    """Return the run of a target that its evidence knows the confidence of, and that; None where none is."""
+    """Return the run of a target whose confidence is in the evidence, and its confidence; None if absent."""
     if ranked.evidence is None:
         return None, None
     best = next((run for run in ranked.runs if run.name == ranked.evidence.sliced), None)

@@ -17,7 +17,7 @@ from featurekit.text import visible
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Numbers are written into the cells of a matrix of no more classes: those of a larger one cannot be read.
+# With more classes, the cells have no numbers, because these would be too small to be read.
 MOST_CLASSES = 24
 
 
@@ -68,8 +68,8 @@ class ConfusionDisplay(RunDisplay):
     def frame(self) -> pd.DataFrame:
         """Return a row a cell: true, predicted, n_faces, and their share of all faces of the true class.
 
-        frame().pivot(index="true", columns="predicted", values="n_faces") is the matrix, its labels in the
-        alphabet's order.
+        frame().pivot(index="true", columns="predicted", values="n_faces") is the matrix, with the labels in
+        alphabetical order.
         """
         pairs = list(product(range(len(self.classes)), repeat=2))
         return pd.DataFrame(
@@ -82,7 +82,7 @@ class ConfusionDisplay(RunDisplay):
         )
 
     def help(self) -> str:
-        """Return how to read it."""
+        """Return how to read the figure."""
         return (
             f"Each row is a true class of the target {self.target}, each column a class predicted by"
             f" {self.model}. A cell has the percentage of the faces of its row that are predicted as the"
@@ -98,12 +98,12 @@ class ConfusionDisplay(RunDisplay):
         return max(side + 1.6 + 0.07 * longest, 5.2), max(side + 1.3, 3.4)
 
     def _draw(self, ax: "Axes", *, cmap: str = "Blues", values: bool = True) -> None:
-        """Draw it.
+        """Draw the figure.
 
         Args:
-            ax: what is drawn in.
-            cmap: Matplotlib's name of the colours from no face to all faces.
-            values: whether the numbers are written into the cells; of more than MOST_CLASSES they never are.
+            ax: the axes.
+            cmap: Matplotlib's name of the colours, from no face to all faces.
+            values: whether the numbers are written into the cells; never with more than MOST_CLASSES classes.
         """
         from matplotlib.patches import Rectangle
 
@@ -129,7 +129,7 @@ class ConfusionDisplay(RunDisplay):
         ax.spines[:].set_visible(False)
 
     def _write(self, ax: "Axes", image: Any) -> None:
-        """Write percent and faces into the cells, light on dark ones."""
+        """Write the percentage and the number of faces into each cell, in white if the cell is dark."""
         for i, j in product(range(len(self.classes)), repeat=2):
             share, count = self.share(i, j), self.counts[i][j]
             red, green, blue, _ = image.cmap(image.norm(share or 0.0))
@@ -141,6 +141,6 @@ class ConfusionDisplay(RunDisplay):
 
 
 def _points_a_class(ax: "Axes", n_classes: int) -> float:
-    """Return about how wide a cell will be, in points; a layout makes axes smaller than they are now."""
+    """Return an upper limit of the width of a cell in points; the layout makes the axes smaller later."""
     figure, box = ax.get_figure(root=True), ax.get_window_extent()
     return min(box.width, box.height) * 72 / (figure.dpi if figure else 100.0) / n_classes

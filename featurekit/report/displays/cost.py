@@ -44,8 +44,8 @@ class Cost:
 
     Attributes:
         run: name of its run.
-        model: classifier and features, for a reader.
-        classifier, features: each by itself.
+        model: name of the model with its features.
+        classifier, features: the two parts of this name.
         milliseconds: per face, from the image to the prediction; equal to the seconds for 1,000 faces.
         value: the score; a share between 0 and 1, or years.
         number: from 1 on for the models on the Pareto front; 0 for all others.
@@ -69,8 +69,8 @@ class CostDisplay(Display):
     Attributes:
         kind: the score.
         costs: models that were timed on one machine, the fastest first.
-        machine: that machine; "" where it is not known.
-        n_elsewhere: trained models that were timed on another machine, and are left out.
+        machine: name of this machine; "" if it is not known.
+        n_elsewhere: number of trained models that were timed on another machine and are left out.
     """
 
     kind: ScoreKind
@@ -146,7 +146,7 @@ class CostDisplay(Display):
         )
 
     def help(self) -> str:
-        """Return how to read it."""
+        """Return how to read the figure."""
         machine = f" ({self.machine})" if self.machine else ""
         return sentences(
             f"Each dot is a trained model for the target {self.target}: its {score_word(self.kind)}, as the"
@@ -169,11 +169,11 @@ class CostDisplay(Display):
         return 8.0, 4.4 + 0.2 * (len([one for one in self.costs if one.number]) + bool(self.n_elsewhere))
 
     def _draw(self, ax: "Axes", *, color: str = BLUE) -> None:
-        """Draw it.
+        """Draw the figure.
 
         Args:
-            ax: what is drawn in.
-            color: of the models on the front.
+            ax: the axes.
+            color: color of the models on the front.
         """
         front = [one for one in self.costs if one.number]
         rest = [one for one in self.costs if not one.number]
@@ -226,11 +226,11 @@ def _places(costs: Sequence[Cost]) -> tuple[list[float], list[float]]:
 
 
 def _write_numbers(ax: "Axes", front: Sequence[Cost], rest: Sequence[Cost]) -> None:
-    """Write the number of each model on the front beside its dot, where it covers no other dot or number."""
+    """Write the number of each model on the front next to its dot, where it covers no dot or number."""
     figure = ax.get_figure(root=True)
     assert figure is not None
     ax.autoscale_view()
-    points = 72 / figure.dpi  # in a pixel
+    points = 72 / figure.dpi  # per pixel
     taken = [tuple(points * ax.transData.transform((one.milliseconds, one.value))) for one in [*front, *rest]]
     for one, (x, y) in zip(front, taken[: len(front)], strict=True):
         around = ((0, 11), (11, 0), (-11, 0), (0, -12))

@@ -125,7 +125,7 @@ class LearningCurvesDisplay(RunDisplay):
         return pd.DataFrame(rows, columns=["fold", "part", "epoch", "measure", "value"])
 
     def help(self) -> str:
-        """Return how to read it."""
+        """Return how to read the figure."""
         return sentences(
             f"The {score_word(self.kind)} of {self.model} for each epoch ({better(self.kind)} is better)."
             " Thin lines are the folds and thick lines their mean. Dashed lines are the values on the"
@@ -140,10 +140,10 @@ class LearningCurvesDisplay(RunDisplay):
         )
 
     def _draw(self, ax: "Axes", *, folds: bool = True) -> None:
-        """Draw it.
+        """Draw the figure.
 
         Args:
-            ax: what is drawn in.
+            ax: the axes.
             folds: whether each fold is drawn beside their mean.
         """
         from matplotlib.ticker import MaxNLocator

@@ -37,8 +37,8 @@ class RiskCoverageDisplay(RunDisplay):
         """Return the display of any run, computed from its outcomes.
 
         Args:
-            run: of classes.
-            table: what it said of each face: a table of featurekit.evaluation.outcomes.
+            run: a run that predicts classes.
+            table: predictions of the run for each face, as in featurekit.evaluation.outcomes.
 
         Raises:
             TargetError: its target is in years.
@@ -62,7 +62,7 @@ class RiskCoverageDisplay(RunDisplay):
         return pd.DataFrame({"coverage": SHARES, "risk": self.risks})
 
     def help(self) -> str:
-        """Return how to read it."""
+        """Return how to read the figure."""
         whole, half = (f"{100 * risk:.1f} %" for risk in (self.risks[-1], self.risks[SHARES.index(0.5)]))
         return (
             f"{self.model} predicts only the faces that it is most confident of, and abstains on the others."
@@ -74,11 +74,11 @@ class RiskCoverageDisplay(RunDisplay):
         )
 
     def _draw(self, ax: "Axes", *, color: str = BLUE) -> None:
-        """Draw it.
+        """Draw the figure.
 
         Args:
-            ax: what is drawn in.
-            color: of the curve.
+            ax: the axes.
+            color: color of the curve.
         """
         table = self.frame()
         marks: dict[str, Any] = {"marker": "o", "markersize": 4, "linewidth": 1.8}

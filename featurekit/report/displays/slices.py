@@ -45,9 +45,9 @@ class SlicesDisplay(RunDisplay):
     Attributes:
         kind: the score.
         overall: the score on all faces.
-        slices: those that are drawn, worst first.
-        n_known: slices that could have been drawn.
-        n_small: slices with too few subjects for a score.
+        slices: the slices that are drawn, worst first.
+        n_known: number of slices that could have been drawn.
+        n_small: number of slices with too few subjects for a score.
     """
 
     kind: ScoreKind
@@ -61,10 +61,10 @@ class SlicesDisplay(RunDisplay):
         """Return the display of any run, computed from its outcomes.
 
         Args:
-            run: whose answers.
-            outcomes: those of the run, and the labels of the faces.
-            seed: of the random number generator; that of the evidence gives what the report has.
-            most: slices that are drawn, the worst ones.
+            run: the run.
+            outcomes: predictions of the run, and the labels of the faces.
+            seed: seed of the random numbers; the seed of the evidence gives the numbers of the report.
+            most: number of slices that are drawn, the worst ones.
 
         Raises:
             ModelError: the data set has no label that enough subjects have.
@@ -138,7 +138,7 @@ class SlicesDisplay(RunDisplay):
         return pd.DataFrame(rows, columns=columns).astype({"gap": float, "p_value": float})
 
     def help(self) -> str:
-        """Return how to read it."""
+        """Return how to read the figure."""
         return sentences(
             "Each row is a slice: the faces with one label, or with two labels. The worst slices are first."
             f" The mark is the {score_word(self.kind)} of {self.model} on the slice, and the bars are 95 %"
@@ -156,12 +156,12 @@ class SlicesDisplay(RunDisplay):
         return 9.0, height_of(len(self.slices))
 
     def _draw(self, ax: "Axes", *, color: str = BLUE, values: bool = True) -> None:
-        """Draw it.
+        """Draw the figure.
 
         Args:
-            ax: what is drawn in.
-            color: of the slices on which the model is not significantly worse.
-            values: whether the numbers are written beside the dots.
+            ax: the axes.
+            color: color of the slices on which the model is not significantly worse.
+            values: whether the numbers are written on the right of the dots.
         """
         kind = self.kind
         ax.axvline(self.overall.value, color=GREY, linestyle="--", linewidth=1.2, label="All faces")

@@ -10,7 +10,7 @@ def blocks(of: Ranked) -> Blocks:
     """Return the error rates of the best model at age limits."""
     if of.evidence is None:
         return []
-    return [limits_table(of.evidence, f"{of.title}: errors of {of.whose} at age limits")]
+    return [limits_table(of.evidence, f"{of.title}: errors of {of.best_model} at age limits")]
 
 
 def limits_table(evidence: TargetEvidence, caption: str) -> Table | None:

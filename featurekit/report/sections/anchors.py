@@ -109,11 +109,11 @@ def anchors_table(ranked: Sequence[Ranked], caption: str) -> Table:
         stored = best[target].scores.get(score, {}) if target in best else {}
         std = finite(stored.get("spread"))
         around = "" if std is None else f"± {SHARE.format(std)}"
-        return value_cell(SHARE, finite(stored.get("mean")), spread=around, is_strong=True)
+        return value_cell(SHARE, finite(stored.get("mean")), around=around, is_strong=True)
 
     def published(text: str) -> Cell:
         mean, _, std = text.partition(" ± ")
-        return Cell(mean, float(mean), spread=f"± {std}" if std else "") if text else Cell(ABSENT)
+        return Cell(mean, float(mean), around=f"± {std}" if std else "") if text else Cell(ABSENT)
 
     columns = (
         Column("Method"),

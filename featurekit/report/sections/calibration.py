@@ -22,11 +22,11 @@ def blocks(of: Ranked) -> Blocks:
     confidence = of.evidence.confidence
     what = "prediction intervals" if of.evidence.score == "mae_years" else "prediction sets"
     return [
-        _figure(of, f"{of.title}: reliability diagram and risk–coverage curve of {of.whose}"),
-        confidence_table(confidence, f"{of.title}: calibration and risk of {of.whose}")
+        _figure(of, f"{of.title}: reliability diagram and risk–coverage curve of {of.best_model}"),
+        confidence_table(confidence, f"{of.title}: calibration and risk of {of.best_model}")
         if confidence
         else None,
-        coverage_table(of.evidence, f"{of.title}: {what} of {of.whose}"),
+        coverage_table(of.evidence, f"{of.title}: {what} of {of.best_model}"),
     ]
 
 

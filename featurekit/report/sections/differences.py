@@ -24,7 +24,7 @@ def blocks(of: Ranked) -> Blocks:
         return []
     return [
         differences_table(of.runs, f"{of.title}: differences between models", of.evidence),
-        opinions_table(
+        p_values_table(
             of.runs, f"{of.title}: the best model against the others, with two tests", of.evidence
         ),
     ]
@@ -83,7 +83,7 @@ def _difference_cell(kind: ScoreKind, found: Difference | None) -> Cell:
     return gain_cell(kind, found.gain, found.adjusted, found.limit, is_strong=found.is_shown)
 
 
-def opinions_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence) -> Table | None:
+def p_values_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence) -> Table | None:
     """Return the p-values of two tests of the best model against each other model."""
     kind = score_kind(evidence.score)
     shown, _ = _compared(runs, evidence)

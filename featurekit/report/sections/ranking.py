@@ -153,7 +153,7 @@ def _score_cell(
     if std is None:
         return value_cell(kind, mean, is_strong=is_strong)
     others = (round(std * kind.scale, 6),)
-    return value_cell(kind, mean, spread=f"± {kind.format(std)}", others=others, is_strong=is_strong)
+    return value_cell(kind, mean, around=f"± {kind.format(std)}", others=others, is_strong=is_strong)
 
 
 def _best(runs: Sequence[Run], kind: ScoreKind, on_all_rows: bool) -> float | None:

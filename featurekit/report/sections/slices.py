@@ -15,7 +15,7 @@ def blocks(of: Ranked) -> Blocks:
     """Return the scores of the best model on each slice."""
     if of.evidence is None:
         return []
-    return [slices_table(of.evidence, f"{of.title}: {of.whose} on slices of the data, worst first")]
+    return [slices_table(of.evidence, f"{of.title}: {of.best_model} on slices of the data, worst first")]
 
 
 def slices_table(evidence: TargetEvidence, caption: str) -> Table | None:
