@@ -1,4 +1,4 @@
-"""How numbers and names are written in a cell, or in a sentence."""
+"""Numbers and names as they are written in a cell or in a sentence."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,11 +10,11 @@ from featurekit.report.model import Cell
 
 ABSENT = "—"
 SHARE = ScoreKind("share", "", "%")  # how a share that is not a score is shown
-_LEAST_P = 0.0001  # no smaller p-value is written out
+_LEAST_P = 0.0001  # a smaller p-value is shown as below this
 
 
 def count_cell(count: int) -> Cell:
-    """Return a whole number with its thousands set apart."""
+    """Return a whole number with a comma between the thousands."""
     return Cell(f"{count:,}", count)
 
 

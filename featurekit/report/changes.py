@@ -29,7 +29,7 @@ def compose_changes(
         names: names of the comparisons.
         differences: name of a run → how the later run compares with the earlier one (gain above 0: the later
             run is better); without the runs whose predictions are not available.
-        apart: name of a run that cannot be compared → why, from evaluation.comparison.relabelled().
+        apart: name of a run that cannot be compared → why, from featurekit.evaluation.changes.relabelled().
 
     Raises:
         WorkspaceError: they have no run in common.

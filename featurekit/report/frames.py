@@ -68,7 +68,7 @@ def ranking_frame(runs: Sequence[Run], evidence: Evidence | None) -> pd.DataFram
         rows.append(row)
     last = ["n_faces", "n_subjects", "seconds_extract", "seconds_fit", "seconds_predict_1000", "bytes", "run"]
     frame = pd.DataFrame(rows)
-    # Scores that only some targets have must not push the counts between them.
+    # The counts come last, also if a later target has scores that the first one does not have.
     return frame[[name for name in frame if name not in last] + [name for name in last if name in frame]]
 
 

@@ -63,7 +63,7 @@ def find_errors(
     """Return the worst errors of the best model of each target, with their faces.
 
     Args:
-        folder: of the comparison.
+        folder: folder of the comparison.
         runs: all runs of the comparison.
         evidence: which model is the best of each target.
         manifest: the data set.

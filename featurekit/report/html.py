@@ -28,7 +28,7 @@ def render_html(page: Page) -> str:
         version=__version__,
         has_faces=has_faces,
         side=SIDE,
-        # Only this style and this script may run: a label that got through as markup still could do nothing.
+        # Only this style and this script may run, so a label could do nothing even if it were not escaped.
         style=Markup(style),  # nosec B704  # a file of this package
         script=Markup(script),  # nosec B704  # a file of this package
         style_hash=_integrity(style),
@@ -66,19 +66,19 @@ def _integrity(text: str) -> str:
 
 
 def _finalize(value: object) -> object:
-    """Write hidden letters out in everything that is put into the page, but for finished markup."""
+    """Make hidden characters visible in all text of the page that is not Markup."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def breakable(text: str) -> Markup:
-    """Let a long name be broken where its parts meet, and a long part at its underscores too."""
+    """Allow line breaks between the parts of a long name, and after the underscores of a long part."""
     parts = re.split(r"(?<=[+:/ ])", visible(text))
     ends = Markup("<wbr>")
     return ends.join(ends.join(re.split("(?<=_)", part)) if len(part) > 11 else part for part in parts)
 
 
 def _unbroken(text: str) -> str:
-    """Keep a number, its standard deviation and its unit on one line, and a p-value."""
+    """Allow no line break in a p-value, or between a number, its standard deviation and its unit."""
     return re.sub(r"(?<=\d) (?=[±%])|(?<=[±<]) (?=\d)|(?<=\bp) (?=[\d<])", "\u00a0", text)
 
 

@@ -36,10 +36,10 @@ from featurekit.report.select import (
 )
 from featurekit.text import counted, first_few
 
-_MOST_RUNS = 8  # of a target that are shown, besides the baselines
+_MOST_RUNS = 8  # runs of a target that are shown, besides the baselines
 _MOST_REASONS = 8
 _MOST_CLASSES = 12
-# The scores of a notebook's table beside the one that the ranking goes by.
+# The scores that are shown next to the score of the ranking.
 _BESIDE = ("one_off", "balanced_accuracy")
 _SUMMARY = ("Best model", "Second best")  # lines of the summary that are shown
 
@@ -193,7 +193,7 @@ def embeddings_html(
     """Return a description of embeddings as HTML for a notebook.
 
     Args:
-        name: of the embeddings, e.g. "dlib_age+dlib_face".
+        name: name of the embeddings, e.g. "dlib_age+dlib_face".
         parts: the joined parts: network and layer, e.g. "dlib_age:pooled", and the length of its vector.
         statuses: status → number of rows with it; see featurekit.faces.face.STATUS_MEANINGS.
         dataset: name of the data set.

@@ -32,7 +32,7 @@ class Weighed:
     """The runs of a comparison, with their intervals and tests.
 
     Attributes:
-        folder: of the comparison.
+        folder: folder of the comparison.
         manifest: the data set; None if the comparison has only the outcomes that it kept.
         runs: all runs.
         compared: the runs that the evidence is computed on.
@@ -63,8 +63,8 @@ class Changes:
     """What changed between two comparisons.
 
     Attributes:
-        page: report.html; report.md lies beside it.
-        differences: name of each run that both have → how they compare.
+        page: report.html; report.md is next to it.
+        differences: name of each run that both have → the difference between the two.
     """
 
     page: Path
@@ -92,7 +92,7 @@ def weigh(
     """Find out which runs of a comparison can be compared with each other, and gather the evidence on them.
 
     Args:
-        folder: of the comparison.
+        folder: folder of the comparison.
         runs: the runs of the comparison.
         manifest: the data set; None if the comparison has only the outcomes that it kept.
         margin_points: points of accuracy that a cheaper model may lose against the best one; None for
@@ -136,7 +136,7 @@ def write(weighed: Weighed, store: Store, *, faces: str = "none", page: Path | N
         weighed: from weigh().
         store: the cache, which has the positions of the faces.
         faces: one of featurekit.report.gallery.FACES.
-        page: of the HTML page; None for report.html in the comparison's folder.
+        page: path of the HTML page; None for report.html in the comparison's folder.
 
     Raises:
         WorkspaceError: faces are to be shown that are not available, or the folder cannot be written.

@@ -36,7 +36,7 @@ from featurekit.report.sections.apart import apart_table
 from featurekit.report.select import Ranked, apart_from, best_first, target_title, targets_of
 from featurekit.text import counted
 
-# The sections on one target, in the order they are read.
+# The parts of the section on one target, from top to bottom.
 _OF_TARGET = (ranking, differences, cost, training, classes, slices, ages, calibration)
 
 

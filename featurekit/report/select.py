@@ -27,10 +27,10 @@ _HEADLINES = ("exact", "mae_years")
 
 @dataclass(frozen=True)
 class Ranked:
-    """The runs of one target that are compared with each other; the sections of the target are made from it.
+    """The runs of one target that are compared with each other.
 
     Attributes:
-        name: of the target.
+        name: name of the target.
         runs: best first, at least one.
         evidence: intervals, tests and slices of these runs; None if the predictions are not available.
     """
@@ -65,7 +65,7 @@ def headline(runs: Sequence[Run]) -> ScoreKind:
 
 
 def mean_of(run: Run, name: str) -> float | None:
-    """Return a run's mean score on the faces found, or None where there is none."""
+    """Return a run's mean score on the faces found, or None if it does not have the score."""
     return finite(run.scores.get(name, {}).get("mean"))
 
 
@@ -126,7 +126,7 @@ def apart_from(
     """Return the runs that are set apart, each with the reason.
 
     Args:
-        runs: all of them.
+        runs: all runs of the comparison.
         evidence: intervals and tests of these runs; None if the predictions are not available.
         apart: name of a run → why it cannot be compared; None to find that out from the runs.
     """

@@ -29,15 +29,15 @@ def write_report(
     """Write a report as HTML and, beside it, as Markdown, and return the path of the HTML page.
 
     Args:
-        folder: of the comparison.
-        runs: what was compared; their order makes no difference.
+        folder: folder of the comparison.
+        runs: the runs; their order makes no difference.
         title: heading of the report.
         evidence: intervals, tests and slices of the runs; None if the predictions are not available.
         audit: findings on the data set; None if there is no audit.
         errors: target → its worst errors, whose faces the HTML page shows; None for none.
         apart: name of each run that cannot be compared with the others → why; None to find that out from
             the runs.
-        page: of the HTML page; None for report.html in the folder.
+        page: path of the HTML page; None for report.html in the folder.
 
     Raises:
         WorkspaceError: there is no run, or the folder cannot be written.

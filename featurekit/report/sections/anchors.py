@@ -13,8 +13,8 @@ from featurekit.report.model import Cell, Column, Section, Table
 from featurekit.report.select import Ranked
 
 YES = "yes"
-FACES = {"age_group": 17_424, "gender": 17_603}  # of the published protocol
-NEARLY_ALL = 0.95  # of these faces; in the images of the others no face may have been found
+FACES = {"age_group": 17_424, "gender": 17_603}  # number of faces in the published protocol
+NEARLY_ALL = 0.95  # share of these faces that must be scored; no face may be found in some images
 _LAPUSCHKIN = "the authors' README (understanding-age-gender-deep-learning-models)"
 _CVXTZ = "README of CVxTz/face_age_gender"
 

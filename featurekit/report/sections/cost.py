@@ -39,7 +39,7 @@ def blocks(of: Ranked) -> Blocks:
 
 
 def front_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | None = None) -> Table:
-    """Return the cost of the models on the Pareto front, the fastest first, and their loss where tested."""
+    """Return the cost of the models on the Pareto front, the fastest first, with their loss if tested."""
     kind, front = headline(runs), pareto_front(runs)
     trades = {trade.name: trade for trade in evidence.trades} if evidence else {}
     is_memory_known = any(run.peak_bytes for run in front)
@@ -120,7 +120,7 @@ def margin_words(kind: ScoreKind, evidence: TargetEvidence | None) -> str:
 
 
 def _plot(of: Ranked, caption: str) -> Figure | None:
-    """Return score against time; None where fewer than three trained models have both."""
+    """Return the scores against the times; None if fewer than three trained models have both."""
     display = CostDisplay.find(of)
     if display is None or len(display.costs) < 3:
         return None

@@ -10,7 +10,7 @@ from featurekit.report.cells import ABSENT, count_cell, gain_cell, gain_interval
 from featurekit.report.model import Blocks, Cell, Column, Table
 from featurekit.report.select import Ranked, best_first, model_name, role
 
-# How every difference between two models is tested: a phrase that a sentence is made with.
+# The test of every difference between two models, as a part of a sentence.
 HOW_TESTED = (
     "a permutation test that flips the signs of the differences of whole subjects at random, with p-values"
     " adjusted for all pairs of models of the target (step-down max-T)"

@@ -8,7 +8,7 @@ from typing import Any
 from featurekit.checks.audit import Audit
 from featurekit.evaluation.results import Run
 
-# Stands for what a page must not reveal: the folder of the data set.
+# Stands for the folder of the data set, which a page must not reveal.
 PATH = "PATH"
 
 
@@ -25,19 +25,19 @@ def made_by(runs: Sequence[Run], known: Sequence[Run], title: str, audit: Audit 
     is_named_after_its_data = {str(run.dataset.get("name", "")) for run in runs} == {title}
     name = "" if is_named_after_its_data else f" --name {shlex.quote(title)}"
     features = f" --features {shlex.quote(audit.features)}" if audit and audit.features else ""
-    looked = [f"featurekit audit{name}{features}"] if audit else []
+    audits = [f"featurekit audit{name}{features}"] if audit else []
     made = [
         *(_prepared(run.dataset) for run in needed),
         *_extracted(needed),
         *_fitted(needed),
-        *looked,
+        *audits,
         f"featurekit report{name}",
     ]
     return tuple(dict.fromkeys(made))
 
 
 def _with_members(runs: Iterable[Run], known: Mapping[str, Run]) -> list[Run]:
-    """Return the runs with the members of their ensembles, and those of these."""
+    """Return the runs with the members of their ensembles, and the members of these."""
     needed: dict[str, Run] = {}
     waiting = list(runs)
     while waiting:
@@ -112,7 +112,7 @@ def _fitted(runs: Sequence[Run]) -> list[str]:
         if run.name in seen:
             return
         seen.add(run.name)
-        # All that one command made needs all of their members.
+        # The command is listed once, after the members of all runs that it made.
         alike = [other for other in runs if other.command == run.command] if run.command else [run]
         for other in alike:
             for member in _members(other):

@@ -55,7 +55,7 @@ def blocks(
 
 
 def _about(runs: Sequence[Run]) -> str:
-    """Return where the folds are from, and what they keep apart."""
+    """Return how the folds were made, and which faces a model is fitted on."""
     kinds = dict.fromkeys(
         (str(run.folds.get("number", "?")), str(run.folds.get("kind", "")), str(run.folds.get("seed", "")))
         for run in runs
@@ -77,7 +77,7 @@ def _about(runs: Sequence[Run]) -> str:
 
 
 def facts_table(facts: Sequence[tuple[str, Mapping[str, Any]]], caption: str, **layout: Any) -> Table:
-    """Return a row for each fact; a value that is not the same everywhere is followed by its owners.
+    """Return a row for each fact; a value that some of them do not share is followed by its owners.
 
     Args:
         facts: (owner, name → value) for each run or recipe; values may be nested.

@@ -68,17 +68,19 @@ def _about(of: Ranked) -> str:
 def scores_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | None) -> Table:
     """Return the table of one target, best run first, with confidence intervals if there is evidence."""
     ordered, machine = best_first(runs), machine_of(runs)
-    # A score that most runs lack (they were made before it was known) would be a column of gaps.
+    # A score that most runs do not have, because they are older than it, is left out.
     found = [
         kind
         for kind in _score_kinds(run.scores for run in runs)
         if 2 * sum(kind.name in run.scores for run in runs) >= len(runs) or kind == headline(runs)
     ]
-    everywhere = [k for k in _score_kinds(run.scores_all_rows for run in runs) if k.name in _ON_ALL_ROWS]
-    kinds = [*((kind, False) for kind in found), *((kind, True) for kind in everywhere)]
+    found_on_all_rows = [
+        k for k in _score_kinds(run.scores_all_rows for run in runs) if k.name in _ON_ALL_ROWS
+    ]
+    kinds = [*((kind, False) for kind in found), *((kind, True) for kind in found_on_all_rows)]
     are_faces_alike = len({run.n_tested for run in runs}) == 1
     estimates = evidence.estimates if evidence else {}
-    sure = {name for of_run in estimates.values() for name in of_run}
+    with_interval = {name for of_run in estimates.values() for name in of_run}
     columns = (
         Column("Features", is_code=True),
         Column("Model", is_code=True),
@@ -86,7 +88,7 @@ def scores_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | N
             Column(
                 kind.title,
                 kind.unit,
-                others=("low", "high") if kind.name in sure and not on_all_rows else ("std",),
+                others=("low", "high") if kind.name in with_interval and not on_all_rows else ("std",),
                 group="on all rows" if on_all_rows else FOUND,
                 is_number=True,
             )
@@ -117,7 +119,10 @@ def scores_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | N
         )
         for run in ordered
     )
-    note = sentences(_scores_note(found, everywhere, are_sure=bool(sure)), elsewhere_note(runs, machine))
+    note = sentences(
+        _scores_note(found, found_on_all_rows, has_intervals=bool(with_interval)),
+        elsewhere_note(runs, machine),
+    )
     return Table(caption, columns, rows, note, n_names=2, is_sortable=True)
 
 
@@ -164,16 +169,18 @@ def _best(runs: Sequence[Run], kind: ScoreKind, on_all_rows: bool) -> float | No
     return kind.best(known) if kind.best and known else None
 
 
-def _scores_note(found: Sequence[ScoreKind], everywhere: Sequence[ScoreKind], *, are_sure: bool) -> str:
+def _scores_note(
+    found: Sequence[ScoreKind], found_on_all_rows: Sequence[ScoreKind], *, has_intervals: bool
+) -> str:
     return sentences(
         *(f"{kind.title}: {kind.meaning}." for kind in found if kind.meaning),
         "The large number is the mean over the folds; the small numbers are the 95 % confidence interval,"
         " from a bootstrap over subjects with all their faces."
-        if are_sure
+        if has_intervals
         else "",
         "± is the standard deviation over the folds. The best trained model is in bold.",
         "In the scores on all rows, a labelled row in which no face was found counts as a wrong prediction."
-        if everywhere
+        if found_on_all_rows
         else "",
         "Extract: seconds to compute the features of all images, which models with the same features share."
         " Fit: seconds for all folds, including the search of a tuned run. Predict: seconds for 1,000 faces,"

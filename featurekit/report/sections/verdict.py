@@ -17,7 +17,7 @@ from featurekit.text import counted
 from featurekit.uncertainty.conformal import MISSED
 from featurekit.uncertainty.coverage import Coverage
 
-# How each kind of baseline is called in a sentence.
+# Name of each kind of baseline in a sentence.
 _CALLED = {"baseline": "the baseline", "off-the-shelf": "the off-the-shelf network"}
 _LOW_NAMED = 2  # slices with a low coverage that are written out; the others are counted
 
@@ -167,7 +167,7 @@ def _second(best: Run, trained: Sequence[Run], kind: ScoreKind, evidence: Target
 
 
 def _fastest(best: Run, trained: Sequence[Run], kind: ScoreKind, evidence: TargetEvidence) -> str:
-    """Return the fastest model that is shown to be hardly worse than the best, or the nearest to it."""
+    """Return the fastest model whose loss is shown to be smaller than the margin, or the closest to this."""
     own = milliseconds(best)
     if own is None:
         return ""
@@ -199,7 +199,7 @@ def _instead(trade: Trade) -> str:
 
 
 def _loss(kind: ScoreKind, loss: float) -> str:
-    """Return a loss without a plus: "0.9", or "−0.2" if the faster model was the better one."""
+    """Return a loss without a plus sign, e.g. "0.9", or "−0.2" if the faster model is better."""
     return signed(kind, loss).removeprefix("+")
 
 
