@@ -104,13 +104,12 @@ def _target_section(
 ) -> Section:
     """Return the section on one target: its ranking, and the runs that are set apart."""
     of = next((one for one in ranked if one.name == name), None)
-    parts = (
-        [*(part.blocks(of) for part in _OF_TARGET), worst_errors.blocks(of, errors.get(name))] if of else []
-    )
+    parts = [part.blocks(of) for part in _OF_TARGET] if of else []
+    faces = worst_errors.blocks(of, errors.get(name)) if of else []
     aside = [run for run in known if run.target == name and run.name in reasons]
     caption = f"{target_title(name)}: runs that are set apart because they cannot be compared"
     table = apart_table(aside, reasons, caption) if aside else None
-    return _section(target_title(name), [*chain.from_iterable(parts), table])
+    return _section(target_title(name), [*chain.from_iterable(parts), *faces, table])
 
 
 def _section(title: str, blocks: Blocks) -> Section:

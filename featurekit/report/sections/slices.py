@@ -57,9 +57,8 @@ def slices_table(evidence: TargetEvidence, caption: str) -> Table | None:
 def worst_in_words(evidence: TargetEvidence) -> str:
     """Return the worst slice of one label and the worst of two labels, each with its gap; "" if none."""
     kind = score_kind(evidence.score)
-    worst = {
-        len(one.columns): one for one in reversed(evidence.slices) if one.estimate
-    }  # slices: worst first
+    # The slices are worst first: read from the end, the worst one is the last that is kept.
+    worst = {len(one.columns): one for one in reversed(evidence.slices) if one.estimate}
     return " ".join(_described(kind, worst[n], is_first=n == min(worst)) for n in sorted(worst))
 
 
