@@ -22,7 +22,7 @@ _TARGET_TITLES = {
     "age": "Age in years",
 }
 # The score that decides the order of a table: the first of these that the runs have.
-_HEADLINES = ("exact", "mae_years")
+_HEADLINES = ("accuracy", "mae_years")
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def target_title(name: str) -> str:
 def headline(runs: Sequence[Run]) -> ScoreKind:
     """Return the score that decides which run is best: the first known one that any run has."""
     names = dict.fromkeys(name for run in runs for name in run.scores)
-    default = "mae_years" if runs and not runs[0].classes else "exact"
+    default = "mae_years" if runs and not runs[0].classes else "accuracy"
     return score_kind(next((name for name in (*_HEADLINES, *SCORES, *names) if name in names), default))
 
 

@@ -22,7 +22,6 @@ from featurekit.report.displays._drawing import (
 )
 from featurekit.report.displays.base import Display
 from featurekit.report.displays.words import axis_label, better
-from featurekit.report.frames import column_of
 from featurekit.report.select import Ranked, headline, mean_of, model_name, role
 
 if TYPE_CHECKING:
@@ -130,7 +129,7 @@ class AccuracyDisplay(Display):
             [
                 (
                     *(one.run, one.classifier, one.features, one.role),
-                    *(column_of(self.kind.name), one.value, one.low, one.high),
+                    *(self.kind.name, one.value, one.low, one.high),
                 )
                 for one in self.scores
             ],
@@ -200,7 +199,7 @@ class AccuracyDisplay(Display):
 
 def _score(run: Run, kind: ScoreKind, estimate: Estimate | None) -> Score:
     """Return the score of a run; its bar is the confidence interval or, without one, a standard deviation."""
-    mean, std = mean_of(run, kind.name) or 0.0, run.scores[kind.name].get("spread") or 0.0
+    mean, std = mean_of(run, kind.name) or 0.0, run.scores[kind.name].get("std") or 0.0
     low, high = (estimate.low, estimate.high) if estimate else (mean - std, mean + std)
     around = f" ± {kind.format(std)}" if std else ""
     if estimate:

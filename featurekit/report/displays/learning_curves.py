@@ -21,7 +21,6 @@ from featurekit.report.displays._drawing import (
 )
 from featurekit.report.displays.base import RunDisplay
 from featurekit.report.displays.words import axis_label, better
-from featurekit.report.frames import column_of
 from featurekit.report.select import model_name, target_title
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ class LearningCurvesDisplay(RunDisplay):
                 f"{run.name} has no training history: only networks that are trained end to end have one"
                 " (finetuned_cnn, multitask_cnn, …)."
             )
-        of_target = score_kind("exact" if run.classes else "mae_years")
+        of_target = score_kind("accuracy" if run.classes else "mae_years")
         name, kind = (run.target, of_target) if measure == "score" else ("loss", _LOSS)
         folds = [
             {
@@ -117,7 +116,7 @@ class LearningCurvesDisplay(RunDisplay):
         means = {part: self.mean(part) for part in PARTS}
         lines = [*((str(number), fold) for number, fold in enumerate(self.folds, start=1)), ("mean", means)]
         rows = [
-            (fold_name, part, epoch, column_of(self.kind.name), value)
+            (fold_name, part, epoch, self.kind.name, value)
             for part in PARTS
             for fold_name, values in lines
             for epoch, value in enumerate(values[part], start=1)

@@ -24,14 +24,14 @@ class Anchor(NamedTuple):
 
     Attributes:
         method: what was done.
-        age, one_off, gender: accuracies in percent, as printed in the source; "" if not given.
+        age, within_one_group, gender: accuracies in percent, as printed in the source; "" if not given.
         same_test: "yes", or the reason why it cannot be compared.
         source: where it was read.
     """
 
     method: str
     age: str
-    one_off: str
+    within_one_group: str
     gender: str
     same_test: str
     source: str
@@ -107,7 +107,7 @@ def anchors_table(ranked: Sequence[Ranked], caption: str) -> Table:
 
     def own(target: str, score: str) -> Cell:
         stored = best[target].scores.get(score, {}) if target in best else {}
-        std = finite(stored.get("spread"))
+        std = finite(stored.get("std"))
         around = "" if std is None else f"± {SHARE.format(std)}"
         return value_cell(SHARE, finite(stored.get("mean")), around=around, is_strong=True)
 
@@ -125,9 +125,9 @@ def anchors_table(ranked: Sequence[Ranked], caption: str) -> Table:
     )
     ours = (
         Cell("the best models of this comparison"),
-        own("age_group", "exact"),
-        own("age_group", "one_off"),
-        own("gender", "exact"),
+        own("age_group", "accuracy"),
+        own("age_group", "within_one_group"),
+        own("gender", "accuracy"),
         Cell(_same_test(best)),
         Cell("this report"),
     )
@@ -135,7 +135,7 @@ def anchors_table(ranked: Sequence[Ranked], caption: str) -> Table:
         (
             Cell(one.method),
             published(one.age),
-            published(one.one_off),
+            published(one.within_one_group),
             published(one.gender),
             Cell(one.same_test),
             Cell(one.source),

@@ -75,7 +75,7 @@ def answer(runs: Sequence[Run], evidence: TargetEvidence | None) -> tuple[tuple[
     if not trained:
         return (("Best model", "No trained model has a score; only baselines can be shown."),)
     best = trained[0]
-    scores = filter(None, (_shown(best, name, evidence) for name in (kind.name, "one_off")))
+    scores = filter(None, (_shown(best, name, evidence) for name in (kind.name, "within_one_group")))
     lines = [
         ("Best model", f"{_named(best)}{_beaten(best, runs, kind)}: {'; '.join(scores)}."),
         ("Baselines", _against(best, runs, kind, evidence)),
@@ -121,7 +121,7 @@ def _shown(run: Run, name: str, evidence: TargetEvidence | None = None) -> str:
     if estimate:
         between = f"({kind.format(estimate.low)} to {kind.format(estimate.high)})"
         return f"{score_word(kind)} {kind.format(mean)}{unit} {between}"
-    std = run.scores[name].get("spread")
+    std = run.scores[name].get("std")
     around = f" ± {kind.format(std)}" if std is not None else ""
     return f"{score_word(kind)} {kind.format(mean)}{around}{unit}"
 
