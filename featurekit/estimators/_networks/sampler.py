@@ -1,9 +1,9 @@
-"""Which faces come when, and as what: the same for the same seed, whatever the threads."""
+"""The order of the training faces and their changes; the same for the same seed and any number of threads."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,17 +21,17 @@ from featurekit.estimators._networks.schedule import Schedule
 if TYPE_CHECKING:
     import torch
 
-AHEAD = 3  # batches that are being prepared while one is learned from
+AHEAD = 3  # number of batches that are prepared during a training step
 
 
 @dataclass(frozen=True, kw_only=True)
 class Faces:
-    """Faces to learn from or to be measured on.
+    """Faces for training or evaluation.
 
     Attributes:
-        crops: uint8, shape (n_crops, s, s, 3); a tensor where they lie on a GPU.
-        rows: numbers of the crops that are meant, shape (n,); crops are large, and are not copied.
-        labels: target → class numbers, -1 without one, or years, NaN without; each of shape (n,).
+        crops: uint8, shape (n_crops, s, s, 3); a tensor if they are on a GPU.
+        rows: row numbers of the selected crops, shape (n,); the crops are not copied, because they are large.
+        labels: target → class numbers, -1 for no label, or years, NaN for no label; each of shape (n,).
     """
 
     crops: "NDArray[np.uint8] | torch.Tensor"
@@ -44,10 +44,10 @@ class Faces:
     def some(self, which: NDArray[np.intp]) -> "Faces":
         """Return some of the faces."""
         labels = {name: values[which] for name, values in self.labels.items()}
-        return Faces(crops=self.crops, rows=self.rows[which], labels=labels)
+        return replace(self, rows=self.rows[which], labels=labels)
 
     def on_gpu(self) -> "Faces":
-        """Return the same faces on the GPU, or as they are where they would take half of its free memory."""
+        """Return the same faces on the GPU, or unchanged if they need more than half of its free memory."""
         import torch
 
         side = self.crops.shape[1]
@@ -62,7 +62,7 @@ class Faces:
 def epoch_order(
     faces: Faces, schedule: Schedule, rng: np.random.Generator, *, balanced_by: str
 ) -> NDArray[np.intp]:
-    """Return the row numbers of an epoch, in the order they are learned from."""
+    """Return the row numbers of an epoch, in the order of the training."""
     n = len(faces)
     if schedule.balance != "sampler":
         order = rng.permutation(n)
@@ -73,10 +73,10 @@ def epoch_order(
             labels = np.digitize(np.where(known, labels, 0), np.arange(0, 81, 10))
         _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
         shares = 1 / counts[codes]
-        # A face without a label comes as often as it would otherwise.
+        # A face without a label has the mean probability.
         shares[~known] = shares[known].mean() if known.any() else 1.0
         order = rng.choice(n, n, p=shares / shares.sum())
-    # One face alone has no variance to be normalized by.
+    # Batch normalization needs more than one face.
     return order[:-1] if n > 1 and n % schedule.batch_size == 1 else order
 
 
@@ -91,14 +91,14 @@ def batches(
     mixup: float,
     device: str,
 ) -> "Iterator[tuple[torch.Tensor, dict[str, torch.Tensor], tuple[float, NDArray[np.intp]] | None]]":
-    """Yield pixels (n, 3, side, side), labels and how they are to be mixed; the next ones are under way."""
+    """Yield pixels (n, 3, side, side), labels and their mixture; the next batches are being prepared."""
     import torch
 
     def prepare(step: int) -> "tuple[NDArray[np.intp], list[Change], torch.Tensor | None]":
         rows = order[step * size : (step + 1) * size]
         rng = np.random.default_rng([*seed, step, 1])
         changes = [augmentation.draw(rng) if augmentation else NOTHING for _ in rows]
-        if device == "cuda":  # it takes its orders from one thread
+        if device == "cuda":  # only one thread may use the GPU
             return rows, changes, None
         return rows, changes, as_given(faces.crops, faces.rows[rows], changes, side, device)
 
@@ -125,7 +125,7 @@ def as_given(
     side: int,
     device: str,
 ) -> "torch.Tensor":
-    """Return faces as a network is given them, shape (n, 3, side, side): bytes, or on a GPU whole numbers."""
+    """Return faces as the input of a network, shape (n, 3, side, side): bytes, or whole numbers on a GPU."""
     import torch
 
     if isinstance(crops, torch.Tensor):

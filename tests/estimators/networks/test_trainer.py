@@ -12,7 +12,7 @@ from featurekit.data.targets import AGE, GENDER, Target
 from featurekit.errors import EngineError, ModelError
 from featurekit.estimators import Crops, Resources
 from featurekit.estimators._networks import estimator, trainer
-from featurekit.estimators._networks.assembly import with_own_chance
+from featurekit.estimators._networks.assembly import with_own_dropout
 from featurekit.estimators._networks.augmentation import Augmentation, changed
 from featurekit.estimators._networks.estimator import CNN
 from featurekit.estimators._networks.heads import head_for
@@ -126,7 +126,7 @@ def test_trainings_side_by_side_end_with_the_weights_of_one_alone():
 
 
 def test_dropout_leaves_out_its_share_while_it_learns_and_nothing_afterwards():
-    [dropout] = with_own_chance(nn.Sequential(nn.Dropout(0.25)))
+    [dropout] = with_own_dropout(nn.Sequential(nn.Dropout(0.25)))
     ones = torch.ones(100, 100)
     dropout.reseed(7)
     first, second = dropout(ones), dropout(ones)
