@@ -74,8 +74,7 @@ class XGBoost(FoldSearch):
             TypeError: there are further arguments.
             EngineError: the device is not available.
         """
-        self._refuse(unknown)
-        X, y, groups = self._begin(X, y, groups)
+        X, y, groups = self._begin(X, y, groups, unknown)
         self.summary_: dict[str, Any] = {"notes": []}
         labels, codes = self._learn_labels(y)
         self.learn_scaling(X, self.components)

@@ -63,9 +63,9 @@ class Estimator(BaseEstimator):
 
     def validate(self) -> None:
         """Raise ModelError unless every parameter has a valid value; nothing is learned."""
-        chance, n_jobs = plain(self.random_state), plain(self.n_jobs)
-        if not (chance is None or isinstance(chance, RandomState)):
-            check_parameter("random_state", chance, 0, Within(0, 2**32 - 1))
+        seed, n_jobs = plain(self.random_state), plain(self.n_jobs)
+        if not (seed is None or isinstance(seed, RandomState)):
+            check_parameter("random_state", seed, 0, Within(0, 2**32 - 1))
         if n_jobs is not None:
             check_parameter("n_jobs", n_jobs, 1, Within(-(2**31)))
             if n_jobs == 0:
@@ -111,11 +111,11 @@ class Estimator(BaseEstimator):
 
     def _draw_seed(self) -> int:
         """Return the seed of all random numbers of a fit, and keep it for that fit."""
-        chance = plain(self.random_state)
-        if not isinstance(chance, int):
-            chance = int(check_random_state(chance).randint(2**31 - 1))
-        self._seed = chance
-        return chance
+        seed = plain(self.random_state)
+        if not isinstance(seed, int):
+            seed = int(check_random_state(seed).randint(2**31 - 1))
+        self._seed = seed
+        return seed
 
     # ---------------------------------------------------------------- inputs
 
@@ -126,26 +126,23 @@ class Estimator(BaseEstimator):
         tags.target_tags.positive_only = self.is_regression
         return tags
 
-    def _refuse(self, more: Mapping[str, Any]) -> None:
-        """Raise TypeError if fit() received further arguments.
+    def _begin(
+        self, X: Any, y: Any, groups: Any, unknown: Mapping[str, Any]
+    ) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[Any]]:
+        """Return vectors, labels and subjects of a fit as arrays; set the seed and the classes.
 
-        The signature of fit() has no sample_weight, because scikit-learn concludes from it that weights are
-        supported.
+        Raises:
+            TypeError: fit() received unknown arguments.
+            ValueError: something is missing, not finite or of another length, or there is only one class.
         """
-        for name in more:
+        for name in unknown:
+            # fit() has no argument sample_weight, because scikit-learn would conclude that it is supported.
             raise TypeError(
                 f"{type(self).__name__} does not support sample_weight. All rows have the same weight."
                 " Leave it out."
                 if name == "sample_weight"
                 else f"{type(self).__name__}.fit() got an unexpected keyword argument '{name}'"
             )
-
-    def _begin(self, X: Any, y: Any, groups: Any) -> tuple[NDArray[np.float32], NDArray[Any], NDArray[Any]]:
-        """Return vectors, labels and subjects of a fit as arrays; set the seed and the classes.
-
-        Raises:
-            ValueError: something is missing, not finite or of another length, or there is only one class.
-        """
         self.validate()
         X, y = validate_data(self, X, y, dtype=np.float32, order="C", y_numeric=self.is_regression)
         if self.is_regression:
@@ -235,7 +232,7 @@ class FoldSearch(Estimator):
             Shape (n_candidates, n_folds); None if the candidates cannot share it.
         """
         self.validate()
-        if not self._can_share(len(X), candidates):
+        if not self._can_share(X, candidates):
             return None
         X = check_array(X, dtype=np.float32)
         y = np.asarray(y, np.float64) if self.is_regression else np.unique(y, return_inverse=True)[1]
@@ -246,7 +243,7 @@ class FoldSearch(Estimator):
             scores[:, number] = one._fold_scores(X, y, fold, candidates)
         return scores
 
-    def _can_share(self, n_rows: int, candidates: Sequence[Mapping[str, Any]]) -> bool:
+    def _can_share(self, X: NDArray[np.float32], candidates: Sequence[Mapping[str, Any]]) -> bool:
         """Return whether no candidate changes what scaling and principal components learn."""
         return not any({"components", "is_scaled", "feature_blocks"} & one.keys() for one in candidates)
 

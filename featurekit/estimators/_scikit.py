@@ -78,8 +78,7 @@ class Scikit(FoldSearch):
 
     def fit(self, X: Any, y: Any, groups: Any = None, **unknown: Any) -> Self:
         """Learn from vectors (n, dim), labels or years (n,); the subjects are not used."""
-        self._refuse(unknown)
-        X, y, _ = self._begin(X, y, groups)
+        X, y, _ = self._begin(X, y, groups, unknown)
         self.summary_: dict[str, Any] = {"notes": list(self.notes)}
         numbers, targets = self._learn_inputs(X, y)
         self.model_ = self._fit_model(self.fresh_model(len(X)), numbers, targets)

@@ -2,24 +2,23 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
 
 from featurekit.estimators._networks.heads import Head, heads_module
-
-if TYPE_CHECKING:
-    import torch
 
 _drawing = Lock()
 
 
 def assembled(
-    make_body: "Callable[[], torch.nn.Module]",
+    make_body: Callable[[], torch.nn.Module],
     heads: Sequence[Head],
     *,
     seed: int,
     dropout: float,
     gender_to_age: bool,
-) -> "torch.nn.Module":
+) -> torch.nn.Module:
     """Return an untrained network, the same for the same seed.
 
     Args:
@@ -29,8 +28,6 @@ def assembled(
         dropout: see heads_module().
         gender_to_age: see heads_module().
     """
-    import torch
-
     # torch draws the first weights from a generator that all threads share.
     with _drawing, torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -51,34 +48,33 @@ def assembled(
     return with_own_dropout(Network())
 
 
-def with_own_dropout(network: "torch.nn.Module") -> "torch.nn.Module":
+class _Dropout(torch.nn.Module):
+    """Leaves out a share of the numbers at random during training, and scales up the others."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share, self.seed, self.n_calls = share, 0, 0
+
+    def reseed(self, seed: int) -> None:
+        self.seed, self.n_calls = seed, 0
+
+    def forward(self, numbers: torch.Tensor) -> torch.Tensor:
+        if not self.training or not self.share:
+            return numbers
+        generator = torch.Generator(numbers.device).manual_seed(self.seed + self.n_calls)
+        self.n_calls += 1
+        drawn = torch.rand(numbers.shape, generator=generator, device=numbers.device)
+        return numbers * (drawn >= self.share) / (1 - self.share)
+
+
+def with_own_dropout(network: torch.nn.Module) -> torch.nn.Module:
     """Return the network with dropout layers that have random number generators of their own.
 
     torch's dropout draws from a generator that simultaneous trainings, in threads, would share. The method
     reseed() of a new layer sets its seed.
     """
-    import torch
-
-    class Dropout(torch.nn.Module):
-        """Leaves out a share of the numbers at random during training, and scales up the others."""
-
-        def __init__(self, share: float) -> None:
-            super().__init__()
-            self.share, self.seed, self.n_calls = share, 0, 0
-
-        def reseed(self, seed: int) -> None:
-            self.seed, self.n_calls = seed, 0
-
-        def forward(self, numbers: torch.Tensor) -> torch.Tensor:
-            if not self.training or not self.share:
-                return numbers
-            generator = torch.Generator(numbers.device).manual_seed(self.seed + self.n_calls)
-            self.n_calls += 1
-            drawn = torch.rand(numbers.shape, generator=generator, device=numbers.device)
-            return numbers * (drawn >= self.share) / (1 - self.share)
-
     for parent in network.modules():
         for name, child in parent.named_children():
             if type(child) is torch.nn.Dropout:
-                setattr(parent, name, Dropout(child.p))
+                setattr(parent, name, _Dropout(child.p))
     return network

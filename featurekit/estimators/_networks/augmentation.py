@@ -5,7 +5,7 @@ nor other random numbers have an influence. torchvision changes the pixels, exce
 rotations, which take OpenCV a fraction of the time (benchmarks/changing_faces.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -37,6 +37,18 @@ class Change(NamedTuple):
 
 
 NOTHING = Change(False, 0.0, (0.0, 0.0, 1.0, 1.0), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0, 0.0))
+# The views of a face whose predictions are averaged, by their number. Ten views are the four corners and the
+# middle, cut out of the crop, and their mirror images.
+_TEN_SIDE = 0.875
+VIEWS: Mapping[int, Sequence[Change]] = {
+    1: (NOTHING,),
+    2: (NOTHING, NOTHING._replace(is_flipped=True)),
+    10: tuple(
+        NOTHING._replace(is_flipped=is_flipped, box=(top, left, _TEN_SIDE, _TEN_SIDE))
+        for is_flipped in (False, True)
+        for top, left in ((0.0, 0.0), (0.0, 0.125), (0.125, 0.0), (0.125, 0.125), (0.0625, 0.0625))
+    ),
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,12 +4,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors import torch as safetensors
 
 from featurekit.files import whole_file
-
-if TYPE_CHECKING:
-    import torch
 
 
 @dataclass
@@ -42,13 +43,11 @@ class ForeignError(Exception):
 def save(
     path: Path,
     at: Progress,
-    network: "torch.nn.Module",
-    optimizer: "torch.optim.Optimizer",
-    best: Mapping[str, "torch.Tensor"],
+    network: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    best: Mapping[str, torch.Tensor],
 ) -> None:
     """Write a checkpoint; of a finished training only the best weights."""
-    from safetensors import torch as safetensors
-
     tensors = {f"best.{name}": tensor for name, tensor in best.items()}
     if not at.finished:
         tensors |= {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
@@ -62,17 +61,14 @@ def save(
 
 
 def resume(
-    path: Path, network: "torch.nn.Module", optimizer: "torch.optim.Optimizer"
-) -> "tuple[Progress, dict[str, torch.Tensor]]":
+    path: Path, network: torch.nn.Module, optimizer: torch.optim.Optimizer
+) -> tuple[Progress, dict[str, torch.Tensor]]:
     """Set network and optimizer to the state of a checkpoint; return the progress and the best weights.
 
     Raises:
         ForeignError: the file is incomplete, or belongs to something else; network and optimizer may have
             changed.
     """
-    import torch
-    from safetensors import SafetensorError, safe_open
-
     groups: dict[str, dict[str, torch.Tensor]] = {"best": {}, "network": {}, "optimizer": {}}
     try:
         with safe_open(path, "pt") as file:

@@ -20,21 +20,18 @@ from featurekit.data.targets import Target
 from featurekit.errors import FoldError, ModelError
 from featurekit.estimators import Crops, Resources
 from featurekit.estimators._estimator import Estimator, most_probable, tags_of
-from featurekit.estimators._networks.assembly import assembled
-from featurekit.estimators._networks.augmentation import Augmentation
-from featurekit.estimators._networks.checkpoint import Progress
+from featurekit.estimators._networks.augmentation import VIEWS, Augmentation
 from featurekit.estimators._networks.crops import pixels_and_rows
-from featurekit.estimators._networks.heads import Head, head_for
-from featurekit.estimators._networks.reading import VIEWS, achieved, evaluate, torch_threads
-from featurekit.estimators._networks.sampler import Faces
 from featurekit.estimators._networks.schedule import Schedule
-from featurekit.estimators._networks.trainer import Setting, train
 from featurekit.estimators._parameters import SHOWN_AS, Allowed, Within
 from featurekit.estimators._scaling import adding_to_one
 from featurekit.networks.engines import resolve
 
 if TYPE_CHECKING:
     import torch
+
+    from featurekit.estimators._networks.checkpoint import Progress
+    from featurekit.estimators._networks.sampler import Faces
 
 MAX_SIDE = 1024  # the greatest side of a network's input, in pixels
 HELD_OUT = 10  # a tenth of the subjects decides which epoch is kept
@@ -169,6 +166,8 @@ class CNN(Estimator):
             ModelError: the training diverged; the message says what to try.
             WeightsError: the weight file of a network that it starts from is missing.
         """
+        from featurekit.estimators._networks.trainer import Setting, train
+
         self.validate()
         device, precision = resolve(self.device, self.precision)
         self.summary_: dict[str, Any] = {"notes": []}
@@ -204,8 +203,11 @@ class CNN(Estimator):
 
     def _faces(
         self, X: Crops | NDArray[Any], labels: Mapping[Target, NDArray[Any]], groups: Any
-    ) -> tuple[Faces, Faces | None]:
+    ) -> "tuple[Faces, Faces | None]":
         """Return the training faces and the held-out faces that choose the epoch; set heads and classes."""
+        from featurekit.estimators._networks.heads import head_for
+        from featurekit.estimators._networks.sampler import Faces
+
         crops, rows = pixels_and_rows(X)
         labels = {target: np.asarray(own) for target, own in labels.items()}
         groups = np.arange(len(rows)) if groups is None else np.asarray(groups)
@@ -229,11 +231,13 @@ class CNN(Estimator):
             return faces, None
         return faces.some(fold.train), faces.some(fold.test)
 
-    def _describe(self, at: Progress, faces: Faces, held_out: Faces | None) -> None:
+    def _describe(self, at: "Progress", faces: "Faces", held_out: "Faces | None") -> None:
         """Keep what a reader should know about the training."""
+        from featurekit.estimators._networks.reading import achieved
+
         got = achieved(self.network_, self._runs_in)
         self.seconds_ = at.seconds
-        self.training_ = {
+        self.training_: dict[str, Any] = {
             "epochs": at.epoch,
             "best_epoch": at.best_epoch,
             "seconds": at.seconds,
@@ -264,6 +268,8 @@ class CNN(Estimator):
 
     def _fresh_network(self) -> "torch.nn.Module":
         """Return the untrained network, the same for the same seed."""
+        from featurekit.estimators._networks.assembly import assembled
+
         return assembled(
             lambda: self.make_body(self),
             self.heads_,
@@ -272,7 +278,7 @@ class CNN(Estimator):
             gender_to_age=self.gender_to_age,
         )
 
-    def _key(self, faces: Faces, held_out: Faces | None, device: str, precision: str) -> str:
+    def _key(self, faces: "Faces", held_out: "Faces | None", device: str, precision: str) -> str:
         """Return a key that differs for different trainings: parameters, faces, labels, versions."""
         import torch
 
@@ -302,6 +308,8 @@ class CNN(Estimator):
 
     def _ask(self, X: Crops | NDArray[Any]) -> NDArray[np.float64]:
         """Return the mean prediction over the views of each face."""
+        from featurekit.estimators._networks.reading import evaluate, torch_threads
+
         check_is_fitted(self)
         crops, rows = pixels_and_rows(X)
         head = next(head for head in self.heads_ if head.target == self.target)
@@ -332,6 +340,8 @@ class CNN(Estimator):
         Raises:
             ModelError: the tensors or the parameters are not those of this network.
         """
+        from featurekit.estimators._networks.heads import Head
+
         if strange := facts["parameters"].keys() - self.shown_parameters().keys():
             raise ModelError(f"A network of this kind has no parameter {min(strange)}.")
         # Device and threads belong to the machine that trained the network.

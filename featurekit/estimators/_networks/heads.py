@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
 
 from featurekit.data.targets import Target
-
-if TYPE_CHECKING:
-    import torch
 
 OLDEST = 100  # the last of the one-year classes; the predicted age is the expectation over them
 DEVIATION = 2.0  # standard deviation, in years, of the normal distribution around the true age
@@ -38,14 +38,12 @@ class Head:
         n_classes = len(self.target.classes)
         return {"classes": n_classes, "ordered": n_classes - 1, "years": OLDEST + 1}[self.kind]
 
-    def is_known(self, labels: "torch.Tensor") -> "torch.Tensor":
+    def is_known(self, labels: torch.Tensor) -> torch.Tensor:
         """Return whether each face has a label, shape (n,); -1, or NaN for years, means that it has none."""
         return labels.isfinite() if self.kind == "years" else labels >= 0
 
-    def probabilities(self, outputs: "torch.Tensor") -> "torch.Tensor":
+    def probabilities(self, outputs: torch.Tensor) -> torch.Tensor:
         """Return the probability of each class, or of each year, shape (n, n_classes)."""
-        import torch
-
         if self.kind != "ordered":
             return outputs.float().softmax(dim=1)
         above = outputs.float().sigmoid()
@@ -54,19 +52,19 @@ class Head:
         shares = (torch.cat([whole, above], 1) - torch.cat([above, 0 * whole], 1)).clamp(min=0)
         return shares / shares.sum(dim=1, keepdim=True)
 
-    def answer(self, outputs: "torch.Tensor") -> "torch.Tensor":
+    def answer(self, outputs: torch.Tensor) -> torch.Tensor:
         """Return the probabilities of the classes, shape (n, n_classes), or the years, shape (n,)."""
         shares = self.probabilities(outputs)
         return _expectation(shares) if self.kind == "years" else shares
 
     def loss(
         self,
-        outputs: "torch.Tensor",
-        labels: "torch.Tensor",
+        outputs: torch.Tensor,
+        labels: torch.Tensor,
         *,
         smoothing: float = 0.0,
-        weights: "torch.Tensor | None" = None,
-    ) -> "torch.Tensor":
+        weights: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """Return the mean loss over the faces that have a label; 0 where none has.
 
         Args:
@@ -76,9 +74,6 @@ class Head:
             smoothing: share of the true label that is distributed over all classes.
             weights: weight of each class.
         """
-        import torch
-        from torch.nn import functional
-
         outputs = outputs.float()
         known = self.is_known(labels)
         if not bool(known.any()):
@@ -101,16 +96,26 @@ class Head:
         return of_years + YEARS_WEIGHT * error
 
 
-def _expectation(shares: "torch.Tensor") -> "torch.Tensor":
-    import torch
-
+def _expectation(shares: torch.Tensor) -> torch.Tensor:
     years = torch.arange(shares.shape[1], device=shares.device, dtype=shares.dtype)
     return (shares * years).sum(dim=1)
 
 
-def heads_module(
-    dim: int, heads: Sequence[Head], *, dropout: float, gender_to_age: bool
-) -> "torch.nn.Module":
+class _Ordered(nn.Module):
+    """One direction and a threshold for each class but the first."""
+
+    def __init__(self, n_inputs: int, n_outputs: int) -> None:
+        super().__init__()
+        self.direction = nn.Linear(n_inputs, 1, bias=False)
+        # Evenly spaced, so that the classes start in their order.
+        self.thresholds = nn.Parameter(torch.linspace(2.0, -2.0, n_outputs))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        height: torch.Tensor = self.direction(features)
+        return height + self.thresholds
+
+
+def heads_module(dim: int, heads: Sequence[Head], *, dropout: float, gender_to_age: bool) -> torch.nn.Module:
     """Return a module: features (n, dim) → name of the target → outputs (n, n_outputs).
 
     Args:
@@ -120,24 +125,8 @@ def heads_module(
         gender_to_age: whether the predicted probabilities of the genders are further features of the heads
             of age and age group.
     """
-    import torch
-    from torch import nn
-
     first = [head for head in heads if head.target.name.startswith("gender")]
     n_more = sum(len(head.target.classes) for head in first) if gender_to_age else 0
-
-    class Ordered(nn.Module):
-        """One direction and a threshold for each class but the first."""
-
-        def __init__(self, n_inputs: int, n_outputs: int) -> None:
-            super().__init__()
-            self.direction = nn.Linear(n_inputs, 1, bias=False)
-            # Evenly spaced, so that the classes start in their order.
-            self.thresholds = nn.Parameter(torch.linspace(2.0, -2.0, n_outputs))
-
-        def forward(self, features: torch.Tensor) -> torch.Tensor:
-            height: torch.Tensor = self.direction(features)
-            return height + self.thresholds
 
     class Heads(nn.Module):
         """All heads on one vector of features."""
@@ -148,7 +137,7 @@ def heads_module(
             self.of = nn.ModuleDict()
             for head in heads:
                 n_inputs = dim + (0 if head in first else n_more)
-                make = Ordered if head.kind == "ordered" else nn.Linear
+                make = _Ordered if head.kind == "ordered" else nn.Linear
                 self.of[_part_name(head.target.name)] = make(n_inputs, head.n_outputs)
 
         def forward(self, features: torch.Tensor) -> Mapping[str, torch.Tensor]:
@@ -167,8 +156,6 @@ def heads_module(
 
 def _part_name(column: str) -> str:
     """Return a valid name for a part of a module, for any name of the target."""
-    from torch import nn
-
     is_free = column.isidentifier() and not hasattr(nn.ModuleDict(), column)
     return column if is_free else f"column_{column.encode().hex()}"
 
@@ -179,10 +166,8 @@ def head_for(target: Target, *, ages: Literal["classes", "ordered"] = "classes")
     return Head(target, "years" if target.is_regression else of_classes)
 
 
-def class_weights(labels: "np.ndarray[tuple[int], np.dtype[np.intp]]", n_classes: int) -> "torch.Tensor":
+def class_weights(labels: "np.ndarray[tuple[int], np.dtype[np.intp]]", n_classes: int) -> torch.Tensor:
     """Return weights that balance the classes, with a mean of 1 over the faces; 0 for an empty class."""
-    import torch
-
     counts = np.bincount(labels[labels >= 0], minlength=n_classes)
     weights = np.zeros(n_classes)
     weights[counts > 0] = counts.sum() / (np.count_nonzero(counts) * counts[counts > 0])

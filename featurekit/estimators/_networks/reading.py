@@ -2,43 +2,29 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from featurekit.estimators._networks.augmentation import NOTHING, Change
+from featurekit.estimators._networks.augmentation import NOTHING
 from featurekit.estimators._networks.heads import Head
 from featurekit.estimators._networks.sampler import Faces, as_given, on_device
 from featurekit.networks.engines import Achieved
 
-if TYPE_CHECKING:
-    import torch
-
 EVALUATED_AT_ONCE = {"cpu": 64, "cuda": 512}
-
-# Ten views: the four corners and the middle, cut out of the crop, and their mirror images.
-_TEN_SIDE = 0.875
-VIEWS: Mapping[int, Sequence[Change]] = {
-    1: (NOTHING,),
-    2: (NOTHING, NOTHING._replace(is_flipped=True)),
-    10: tuple(
-        NOTHING._replace(is_flipped=is_flipped, box=(top, left, _TEN_SIDE, _TEN_SIDE))
-        for is_flipped in (False, True)
-        for top, left in ((0.0, 0.0), (0.0, 0.125), (0.125, 0.0), (0.125, 0.125), (0.0625, 0.0625))
-    ),
-}
 
 
 def evaluate(
-    network: "torch.nn.Module",
-    crops: "NDArray[np.uint8] | torch.Tensor",
+    network: torch.nn.Module,
+    crops: NDArray[np.uint8] | torch.Tensor,
     rows: NDArray[np.intp],
     side: int,
     device: str,
     precision: str,
     views: Sequence[Any] = (NOTHING,),
-) -> "Iterator[tuple[int, Mapping[str, torch.Tensor]]]":
+) -> Iterator[tuple[int, Mapping[str, torch.Tensor]]]:
     """Yield the number of the first face of a batch, and the outputs of the network, view by view.
 
     Args:
@@ -50,26 +36,22 @@ def evaluate(
         precision: "fp32" or "bf16".
         views: changes of each face, see VIEWS.
     """
-    import torch
-
     network.eval()
     n_at_once = EVALUATED_AT_ONCE[device]
     with torch.inference_mode():
         for start in range(0, len(rows), n_at_once):
             some = rows[start : start + n_at_once]
             for view in views:
-                pixels = as_given(crops, some, [view] * len(some), side, device)
+                pixels = on_device(as_given(crops, some, [view] * len(some), side, device), device)
                 with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
-                    outputs = network(on_device(pixels, device))
+                    outputs = network(pixels)
                 yield start, {name: values.float() for name, values in outputs.items()}
 
 
 def measure(
-    network: "torch.nn.Module", heads: Sequence[Head], faces: Faces, side: int, device: str, precision: str
+    network: torch.nn.Module, heads: Sequence[Head], faces: Faces, side: int, device: str, precision: str
 ) -> tuple[float, dict[str, float]]:
     """Return the mean loss on unchanged faces, and the scores."""
-    import torch
-
     tally, totals = Tally(heads), {head.target.name: 0.0 for head in heads}
     for start, outputs in evaluate(network, faces.crops, faces.rows, side, device, precision):
         rows = slice(start, start + len(outputs[heads[0].target.name]))
@@ -90,7 +72,7 @@ class Tally:
         self._sums: dict[str, Any] = {head.target.name: 0.0 for head in heads}
         self._counts = {head.target.name: 0 for head in heads}
 
-    def add(self, outputs: "Mapping[str, torch.Tensor]", labels: "Mapping[str, torch.Tensor]") -> None:
+    def add(self, outputs: Mapping[str, torch.Tensor], labels: Mapping[str, torch.Tensor]) -> None:
         for head in self._heads:
             name = head.target.name
             known = head.is_known(labels[name])
@@ -115,8 +97,6 @@ class Tally:
 @contextmanager
 def torch_threads(threads: int) -> Iterator[None]:
     """Let torch use this number of threads within the context, if called from this thread."""
-    import torch
-
     before = torch.get_num_threads()
     torch.set_num_threads(max(threads, 1))
     try:
@@ -125,10 +105,8 @@ def torch_threads(threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def achieved(network: "torch.nn.Module", precision: str) -> Achieved:
+def achieved(network: torch.nn.Module, precision: str) -> Achieved:
     """Return the engine, device and precision of a network; the device is the one of its weights."""
-    import torch
-
     device = next(network.parameters()).device
     name = f"cuda: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
     return Achieved(f"torch {torch.__version__}", name, precision)

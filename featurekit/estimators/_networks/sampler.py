@@ -4,9 +4,10 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from featurekit.estimators._networks.augmentation import (
@@ -17,9 +18,6 @@ from featurekit.estimators._networks.augmentation import (
     changed_together,
 )
 from featurekit.estimators._networks.schedule import Schedule
-
-if TYPE_CHECKING:
-    import torch
 
 AHEAD = 3  # number of batches that are prepared during a training step
 
@@ -34,7 +32,7 @@ class Faces:
         labels: target → class numbers, -1 for no label, or years, NaN for no label; each of shape (n,).
     """
 
-    crops: "NDArray[np.uint8] | torch.Tensor"
+    crops: NDArray[np.uint8] | torch.Tensor
     rows: NDArray[np.intp]
     labels: Mapping[str, NDArray[Any]]
 
@@ -48,8 +46,6 @@ class Faces:
 
     def on_gpu(self) -> "Faces":
         """Return the same faces on the GPU, or unchanged if they need more than half of its free memory."""
-        import torch
-
         side = self.crops.shape[1]
         if len(self) * side * side * 3 > torch.cuda.mem_get_info()[0] / 2:
             return self
@@ -90,11 +86,10 @@ def batches(
     pool: ThreadPoolExecutor,
     mixup: float,
     device: str,
-) -> "Iterator[tuple[torch.Tensor, dict[str, torch.Tensor], tuple[float, NDArray[np.intp]] | None]]":
+) -> Iterator[tuple[torch.Tensor, dict[str, torch.Tensor], tuple[float, NDArray[np.intp]] | None]]:
     """Yield pixels (n, 3, side, side), labels and their mixture; the next batches are being prepared."""
-    import torch
 
-    def prepare(step: int) -> "tuple[NDArray[np.intp], list[Change], torch.Tensor | None]":
+    def prepare(step: int) -> tuple[NDArray[np.intp], list[Change], torch.Tensor | None]:
         rows = order[step * size : (step + 1) * size]
         rng = np.random.default_rng([*seed, step, 1])
         changes = [augmentation.draw(rng) if augmentation else NOTHING for _ in rows]
@@ -119,15 +114,13 @@ def batches(
 
 
 def as_given(
-    crops: "NDArray[np.uint8] | torch.Tensor",
+    crops: NDArray[np.uint8] | torch.Tensor,
     rows: NDArray[np.intp],
     changes: Sequence[Change],
     side: int,
     device: str,
-) -> "torch.Tensor":
+) -> torch.Tensor:
     """Return faces as the input of a network, shape (n, 3, side, side): bytes, or whole numbers on a GPU."""
-    import torch
-
     if isinstance(crops, torch.Tensor):
         return changed_together(
             crops[torch.from_numpy(rows).to(crops.device, non_blocking=True)], changes, side
@@ -137,7 +130,5 @@ def as_given(
     return torch.stack([changed(crops[row], one, side) for row, one in zip(rows, changes, strict=True)])
 
 
-def on_device(pixels: "torch.Tensor", device: str) -> "torch.Tensor":
-    import torch
-
+def on_device(pixels: torch.Tensor, device: str) -> torch.Tensor:
     return pixels.to(device).float().contiguous(memory_format=torch.channels_last)

@@ -57,8 +57,8 @@ def rate_at(schedule: Schedule, step: int, n_steps: int) -> float:
     rising = max(round(schedule.warm_up * n_steps), 1)
     if step < rising:
         return schedule.learning_rate * (step + 1) / rising
-    along = (step - rising) / max(n_steps - rising, 1)
-    return schedule.learning_rate * 0.5 * (1 + float(np.cos(np.pi * along)))
+    angle = np.pi * ((step - rising) / max(n_steps - rising, 1))
+    return schedule.learning_rate * 0.5 * (1 + float(np.cos(angle)))
 
 
 def parts_of(body: "torch.nn.Module") -> "list[list[torch.nn.Parameter]]":

@@ -12,9 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from featurekit.errors import EngineError, ModelError
@@ -24,9 +25,6 @@ from featurekit.estimators._networks.heads import Head, class_weights
 from featurekit.estimators._networks.reading import Tally, measure, torch_threads
 from featurekit.estimators._networks.sampler import Faces, batches, epoch_order, on_device
 from featurekit.estimators._networks.schedule import Schedule, make_optimizer, rate_at, set_stage
-
-if TYPE_CHECKING:
-    import torch
 
 # The least seconds between two checkpoints: an epoch on a GPU may be shorter than writing one takes.
 SAVE_EVERY = {"cpu": 0.0, "cuda": 10.0}
@@ -69,7 +67,7 @@ class Setting:
 
 
 def train(
-    network: "torch.nn.Module",
+    network: torch.nn.Module,
     heads: Sequence[Head],
     faces: Faces,
     held_out: Faces | None,
@@ -93,8 +91,6 @@ def train(
         EngineError: not even a batch of two faces fits into the memory of the GPU.
         ModelError: the training diverged: the loss is infinite or not a number.
     """
-    import torch
-
     try:
         network.to(device=setting.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     except torch.OutOfMemoryError as error:
@@ -118,14 +114,13 @@ def train(
             at.seconds += time.perf_counter() - started
             trainer.save_and_tell(at, best)
     network.load_state_dict(best)
-    network.requires_grad_(False)
-    network.eval()
+    network.requires_grad_(False).eval()
     return at
 
 
 def _where_it_was(
-    network: "torch.nn.Module", schedule: Schedule, setting: Setting
-) -> "tuple[Progress, dict[str, torch.Tensor], torch.optim.Optimizer]":
+    network: torch.nn.Module, schedule: Schedule, setting: Setting
+) -> tuple[Progress, dict[str, torch.Tensor], torch.optim.Optimizer]:
     """Return the progress, the best weights and the optimizer of a training; set the network accordingly."""
     optimizer = make_optimizer(network, schedule, setting.device)
     at, best, checkpoint = Progress(), deepcopy(network.state_dict()), setting.checkpoint
@@ -173,8 +168,8 @@ def _enter(line: dict[str, Any], held_out_loss: float | None, at: Progress, sche
 class _Trainer:
     """Trains single epochs; remembers how many faces fit into memory."""
 
-    network: "torch.nn.Module"
-    optimizer: "torch.optim.Optimizer"
+    network: torch.nn.Module
+    optimizer: torch.optim.Optimizer
     heads: Sequence[Head]
     faces: Faces
     schedule: Schedule
@@ -238,7 +233,7 @@ class _Trainer:
             "stage": stage,
         }
 
-    def save_and_tell(self, at: Progress, best: "Mapping[str, torch.Tensor]") -> None:
+    def save_and_tell(self, at: Progress, best: Mapping[str, torch.Tensor]) -> None:
         """Write the checkpoint if it is due, and report the progress."""
         path = self.setting.checkpoint
         if path is not None and (
@@ -260,13 +255,11 @@ class _Trainer:
     def _step(
         self,
         rate: float,
-        pixels: "torch.Tensor",
-        labels: "Mapping[str, torch.Tensor]",
+        pixels: torch.Tensor,
+        labels: Mapping[str, torch.Tensor],
         mixed: "tuple[float, NDArray[np.intp]] | None",
-    ) -> "tuple[torch.Tensor, dict[str, torch.Tensor]]":
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Train on one batch; return its mean loss, as float64, and the outputs."""
-        import torch
-
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
         while True:
@@ -305,20 +298,18 @@ def _told(at: Progress, schedule: Schedule) -> str:
 
 
 def _learn(
-    network: "torch.nn.Module",
+    network: torch.nn.Module,
     heads: Sequence[Head],
-    pixels: "torch.Tensor",
-    labels: Mapping[str, "torch.Tensor"],
+    pixels: torch.Tensor,
+    labels: Mapping[str, torch.Tensor],
     mixed: "tuple[float, NDArray[np.intp]] | None",
     micro: int,
-    weights: Mapping[str, "torch.Tensor"],
+    weights: Mapping[str, torch.Tensor],
     schedule: Schedule,
     device: str,
     precision: str,
-) -> "tuple[torch.Tensor, dict[str, torch.Tensor]]":
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Add up the gradients of one batch, some faces at a time; return its mean loss, and the outputs."""
-    import torch
-
     total: Any = 0.0
     outputs = []
     pairs = [(1.0, labels)]

@@ -49,10 +49,9 @@ class SVM(LabelClassifier, KernelMachine):
             TypeError: there are further arguments.
             EngineError: the solver is cuML, and it is not installed or finds no GPU.
         """
-        self._refuse(unknown)
         self.validate()
-        solver = solver_facts(self.solver)
-        X, y, groups = self._begin(X, y, groups)
+        solver = solver_facts(self.solver)  # raises before anything is computed
+        X, y, groups = self._begin(X, y, groups, unknown)
         codes = np.searchsorted(self.classes_, y)
         n_classes = len(self.classes_)
         with one_blas_thread():
@@ -90,12 +89,8 @@ class SVM(LabelClassifier, KernelMachine):
             if len(self.landmarks_):
                 machine = self._with_landmarks(machine)
         self._keep(machine, X)
-        self.summary_["class_weight"] = None
-        self.summary_["calibration"] = (
-            f"multinomial logistic regression on {INNER_FOLDS} inner subject-exclusive folds"
-            if inner
-            else "none"
-        )
+        how = f"multinomial logistic regression on {INNER_FOLDS} inner subject-exclusive folds"
+        self.summary_ |= {"class_weight": None, "calibration": how if inner else "none"}
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:

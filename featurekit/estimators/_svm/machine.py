@@ -69,7 +69,7 @@ class KernelMachine(FoldSearch):
         inner = (INNER_FOLDS - 1) / INNER_FOLDS
         return int(matrix_bytes(n_rows) * (1 + threads * inner**2)) + threads * libsvm_bytes(n_rows)
 
-    def _can_share(self, n_rows: int, candidates: Sequence[Mapping[str, Any]]) -> bool:
+    def _can_share(self, X: NDArray[np.float32], candidates: Sequence[Mapping[str, Any]]) -> bool:
         """Return whether only C and gamma vary, and the kernel matrix fits into memory where one is needed.
 
         Raises:
@@ -78,8 +78,8 @@ class KernelMachine(FoldSearch):
         solver_facts(self.solver)
         if any(set(candidate) - {"C", "gamma"} for candidate in candidates):
             return False
-        fits = n_rows <= self.gram_up_to and self._search_bytes(n_rows, 1) <= self._memory_limit()
-        return n_rows > self.linear_above or fits
+        fits = len(X) <= self.gram_up_to and self._search_bytes(len(X), 1) <= self._memory_limit()
+        return len(X) > self.linear_above or fits
 
     def _fold_scores(
         self, X: NDArray[np.float32], y: NDArray[Any], fold: Fold, candidates: Sequence[Mapping[str, Any]]

@@ -42,10 +42,9 @@ class SVMRegressor(RegressorMixin, KernelMachine):
         Raises:
             EngineError: the solver is cuML, and it is not installed or finds no GPU.
         """
-        self._refuse(unknown)
         self.validate()
-        solver = solver_facts(self.solver)
-        X, y, _ = self._begin(X, y, groups)
+        solver = solver_facts(self.solver)  # raises before anything is computed
+        X, y, _ = self._begin(X, y, groups, unknown)
         targets, self.center_, self.unit_ = learn_years(y)
         with one_blas_thread():
             scaled, kernel = self._prepare(X, solver)
