@@ -386,7 +386,7 @@ def _version(name: str, version: str | None, function: Callable[..., Any], regis
     """
     if version is not None:
         return str(version)
-    if registry.registering() != SESSION:
+    if registry.registrar()[0] != SESSION:
         return ""  # that of its package
     if not inspect.isfunction(function):
         raise RegistrationError(

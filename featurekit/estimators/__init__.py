@@ -268,7 +268,7 @@ class ClassifierKind:
 
 
 CLASSIFIERS: Registry[ClassifierKind] = Registry(
-    "classifier", "featurekit.estimators", ClassifierKind, "featurekit.estimators"
+    "model", "featurekit.estimators", ClassifierKind, "featurekit.estimators"
 )
 
 

@@ -157,7 +157,7 @@ def test_an_estimator_without_probabilities_is_scored_and_says_so(data, X, how):
 @pytest.mark.parametrize(
     ("models", "said"),
     [
-        ("svn", "Unknown classifier 'svn'. Did you mean 'svm'?"),
+        ("svn", "Unknown model 'svn'. Did you mean 'svm'?"),
         ([], "No model is named"),
         (["svm", 3], "3 is neither the name of a model nor an estimator"),
         ("sklearn.neighbors.KNeighbours", "cannot be imported"),
