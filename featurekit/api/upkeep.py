@@ -167,7 +167,9 @@ def purge(
             "subjects and images are lists, e.g. fk.purge(['s0']) or fk.purge(images=['a.jpg'])."
         )
     if not subjects and not images:
-        raise WorkspaceError("Nobody was named. Name a subject, e.g. fk.purge(['s0']), or an image.")
+        raise WorkspaceError(
+            "No subject and no image is given. Give a subject with --subject, or an image with --image."
+        )
     traces = find_traces(place.folder, list(subjects), [str(image) for image in images])
     return (library.look if dry_run else library.purge)(place.folder, traces)
 
