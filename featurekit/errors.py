@@ -19,12 +19,18 @@
 
 Those with a star are ValueErrors too: an argument has a value that it cannot have, as in scikit-learn.
 The command line prints these without a traceback. Any other exception is a bug
-and keeps its traceback.
+and keeps its traceback. Messages are written with options of the command line; a
+Python program reads them with arguments (see featurekit.naming).
 """
+
+from featurekit.naming import in_users_words
 
 
 class FeaturekitError(Exception):
     """Anything featurekit raises on purpose; the message says what, which one, and what to do."""
+
+    def __str__(self) -> str:
+        return in_users_words(super().__str__())
 
 
 class WorkspaceError(FeaturekitError):

@@ -86,7 +86,7 @@ def _rows_of(name: str, found: Any, root: Any, labels: Sequence[str], missing: "
     try:
         raw = rows_of_frame(found, columns=standard, root=root, labels=own, missing=missing)
     except ManifestError as error:
-        said = _OPTIONS_OF_TABLES.sub("", str(error)).rstrip(".")
+        said = _OPTIONS_OF_TABLES.sub("", error.args[0]).rstrip(".")
         raise ManifestError(
             f"The data set '{name}' returned a DataFrame that cannot be read: {said}."
         ) from error

@@ -1,6 +1,5 @@
 """Data sets: from one of the known layouts, or from a DataFrame."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -8,7 +7,7 @@ from typing import Any, Self, TypeVar
 import pandas as pd
 
 from featurekit.api.project import Project, manifest_of, project_of
-from featurekit.api.telling import SHOWN, Shown, shown, warn
+from featurekit.api.telling import SHOWN, Shown, shown, warn, warn_of_first
 from featurekit.data.manifest import REASONS, Manifest
 from featurekit.data.targets import TARGETS
 from featurekit.errors import ManifestError
@@ -107,16 +106,17 @@ class Dataset(Manifest):
     def targets(self) -> list[str]:
         """Labels that models can be fitted for: those of which some usable row has one."""
         names = [str(name) for name in self.table.columns if name not in _NOT_LABELS]
-        ordered = [name for name in TARGETS if name in names]
-        ordered += [name for name in names if name not in TARGETS]
+        ordered = [
+            *(name for name in TARGETS if name in names),
+            *(name for name in names if name not in TARGETS),
+        ]
         return [name for name in ordered if self.labelled(self.target(name)).any()]
 
     def __repr__(self) -> str:
-        n_usable = int(self.usable.sum())
         n_subjects = len(set(self.subjects[self.usable]))
         return (
-            f"Dataset({self.name!r}: {len(self):,} rows, {n_usable:,} usable, of {n_subjects:,} subjects;"
-            f" labels: {', '.join(self.targets) or 'none'})"
+            f"Dataset({self.name!r}: {len(self):,} rows, {self.usable.sum():,} usable, of {n_subjects:,}"
+            f" subjects; labels: {', '.join(self.targets) or 'none'})"
         )
 
     def _repr_html_(self) -> str:
@@ -229,7 +229,7 @@ def _columns(
 
 
 def _saved(dataset: AnyDataset, project: Project) -> AnyDataset:
-    """Save a data set as the project's, say what is wrong with its rows, and return it."""
+    """Save a data set as the project's, warn of what is wrong with its rows, and return it."""
     dataset.save(project.folder.manifest)
     for text in dataset.info.get("notes", ()):
         warn(str(text))
@@ -239,25 +239,25 @@ def _saved(dataset: AnyDataset, project: Project) -> AnyDataset:
 
 
 def _tell_of_bad_cells(dataset: Manifest) -> None:
-    """Say which cells could not be read, and what to write instead; some of each column in turn."""
-    found = dataset.info.get("bad_cells", [])
-    seen: Counter[tuple[str, str]] = Counter()
-    turns = []
-    for cell in found:
-        seen[cell["column"], cell["target"]] += 1
-        turns.append((seen[cell["column"], cell["target"]], cell["row"], cell))
-    for _, row, cell in sorted(turns, key=lambda turn: turn[:2])[:SHOWN]:
-        warn(f"row {row}, {cell['column']}: '{cell['value']}' {cell['problem']}")
-    if more := dataset.info.get("n_bad_cells", 0) - min(len(found), SHOWN):
+    """Warn of cells that cannot be read, and say what to write instead; columns take turns."""
+    columns = ["row", "column", "target", "value", "problem"]
+    cells = pd.DataFrame(dataset.info.get("bad_cells", []), columns=columns)
+    cells["turn"] = cells.groupby(["column", "target"]).cumcount()
+    for cell in cells.sort_values(["turn", "row"]).head(SHOWN).itertuples():
+        warn(f"row {cell.row}, {cell.column}: '{cell.value}' {cell.problem}")
+    if more := dataset.info.get("n_bad_cells", 0) - min(len(cells), SHOWN):
         warn(f"… and {more:,} more cells that cannot be read; see manifest.json")
 
 
 def _tell_of_unused(dataset: Manifest) -> None:
-    """Say of the rows that cannot be used which they are and why, the strangest reasons first."""
-    reasons, paths = dataset.table["reason"].tolist(), dataset.table["image_path"].tolist()
-    order = list(REASONS)
-    bad = sorted((order.index(reason), row) for row, reason in enumerate(reasons) if reason)
-    for number, row in bad[:SHOWN]:
-        warn(f"row {row + 1}, '{paths[row]}': {REASONS[order[number]]}")
-    if len(bad) > SHOWN:
-        warn(f"… and {len(bad) - SHOWN} more; each with its reason in manifest.csv")
+    """Warn of rows that cannot be used, in the order of REASONS."""
+    bad = dataset.table[dataset.table["reason"] != ""].sort_values(
+        "reason", key=lambda reasons: reasons.map(list(REASONS).index), kind="stable"
+    )
+    warn_of_first(
+        [
+            f"row {row + 1}, '{path}': {REASONS[reason]}"
+            for row, path, reason in bad[["image_path", "reason"]].itertuples()
+        ],
+        "more; each with its reason in manifest.csv",
+    )

@@ -23,7 +23,6 @@ from featurekit.project import ProjectFolder
 
 # Which of several faces can be meant where nobody says where it is, and every photograph has one vector.
 _CHOICES = ("center", "largest", "only")
-_WITHOUT_A_VECTOR = ("error", "nan")
 
 
 class FaceEmbedder(TransformerMixin, BaseEstimator):
@@ -177,7 +176,7 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
         """
         for name, value, allowed in (
             ("choose", self.choose, _CHOICES),
-            ("on_missing", self.on_missing, _WITHOUT_A_VECTOR),
+            ("on_missing", self.on_missing, ("error", "nan")),
         ):
             if value not in allowed:
                 raise ModelError(f"{name} cannot be {value!r}: it must be one of {', '.join(allowed)}.")
@@ -195,8 +194,7 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
             mirrored=bool(self.mirror),
         )
         lengths = [backbone.layers[layer] for backbone, layer in parts]
-        store = _store_of(self.cache)
-        return _Plan(features, recipes, settings, lengths, threads_of(self.n_jobs), store)
+        return _Plan(features, recipes, settings, lengths, threads_of(self.n_jobs), _store_of(self.cache))
 
 
 class _Plan(NamedTuple):
@@ -236,8 +234,6 @@ def _store_of(cache: Any) -> Store | None:
         return None
     if isinstance(cache, Project):
         return Store(cache.folder.cache)
-    if isinstance(cache, ProjectFolder):
-        return Store(cache.cache)
     if not isinstance(cache, str | os.PathLike):
         raise ModelError(f"cache cannot be {cache!r}: it must be None, a folder or a project.")
     project = ProjectFolder(Path(cache))
@@ -249,8 +245,8 @@ def _check_found(photographs: Sequence[Photograph], found: OfPhotographs) -> Non
     missing = [row for row, status in enumerate(found.statuses) if status != "ok"]
     if missing:
         row = missing[0]
-        how_many = f"{len(missing):,} of {len(photographs):,} photographs have no vector"
         raise EmbeddingError(
-            f"{how_many}. The first is {photographs[row].name} (position {row}):"
+            f"{len(missing):,} of {len(photographs):,} photographs have no vector. The first is"
+            f" {photographs[row].name} (position {row}):"
             f" {found.messages[row].rstrip('.')}. Leave them out, or use on_missing='nan' for rows of NaN."
         )

@@ -163,8 +163,7 @@ class Plots:
             ModelError: the model was not trained end to end.
         """
         if model is None:
-            networks = [run for run in self._ranked(target).runs if run.training]
-            model = networks[0].name if networks else None
+            model = next((run.name for run in self._ranked(target).runs if run.training), None)
         return LearningCurvesDisplay.of(self._run(model, target), measure=measure)
 
     def slices(
@@ -184,9 +183,8 @@ class Plots:
             WorkspaceError: the model's answers are not in the comparison's folder.
         """
         run, most = self._run(model, target), _at_least_one(most)
-        known = None
-        if self._is_of_evidence(run):
-            known = SlicesDisplay.find(self._ranked(run.target), most=most)
+        ranked = self._ranked(run.target)
+        known = SlicesDisplay.find(ranked, most=most) if self._is_of_evidence(run) else None
         return known or SlicesDisplay.of(run, self._outcomes(run), self._seed, most=most)
 
     def __repr__(self) -> str:
@@ -225,8 +223,7 @@ class Plots:
             return next((run for run in ranked if not run.is_baseline), ranked[0])
         if model in self._apart:
             raise UnknownNameError(f"{model} is set apart and in no figure: {self._apart[model]}.")
-        of = None if target is None else self._target(target)
-        return run_named(self._runs, model, of)
+        return run_named(self._runs, model, None if target is None else self._target(target))
 
     def _table(self, run: Run) -> pd.DataFrame:
         """Return what a run said of each face."""
@@ -240,8 +237,8 @@ class Plots:
                 f"The answers of {run.name} to each face are not in {files.outcomes}, so this figure cannot"
                 " be drawn. They are kept there by results.report(), on the machine that has the predictions."
             )
-        table = read_outcomes(files.outcome(run.name))
-        return Outcomes({run.name: table}, read_outcomes(files.faces).set_index("row"))
+        tables = {run.name: read_outcomes(files.outcome(run.name))}
+        return Outcomes(tables, read_outcomes(files.faces).set_index("row"))
 
 
 def _at_least_one(most: int) -> int:

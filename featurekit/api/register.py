@@ -70,38 +70,29 @@ def register_backbone(
         ... def brightness(crops):
         ...     return crops.mean(axis=(1, 2, 3))[:, None] / 255
     """
-    facts: dict[str, Any] = {"name": name, "about": about, "input_size": input_size, "template": template}
 
     def register(compute: Function) -> Function:
-        _add_backbone(compute, dim, version, recognizes, facts)
+        from featurekit.api._members import checked_backbone
+        from featurekit.faces.align import TEMPLATES
+        from featurekit.networks.backbones import BACKBONES, Backbone
+
+        if template not in TEMPLATES:
+            raise RegistrationError(unknown("template", str(template), list(TEMPLATES)))
+        BACKBONES.add(
+            Backbone(
+                name=name,
+                about=about,
+                input_size=input_size,
+                template=template,
+                layers={"vectors": dim},
+                compute=checked_backbone(name, compute, dim),
+                recognizes=("vectors",) if recognizes else (),
+                version=_version(name, version, compute, BACKBONES),
+            )
+        )
         return compute
 
     return register
-
-
-def _add_backbone(
-    compute: Callable[[Any], Any], dim: int, version: str | None, recognizes: bool, facts: dict[str, Any]
-) -> None:
-    """Register a function as a backbone whose one layer is called vectors; facts: what else it says."""
-    from featurekit.api._members import checked_backbone
-    from featurekit.faces.align import TEMPLATES
-    from featurekit.networks.backbones import BACKBONES, Backbone
-
-    if facts["template"] not in TEMPLATES:
-        raise RegistrationError(unknown("template", str(facts["template"]), list(TEMPLATES)))
-    name = facts["name"]
-
-    layers, version = {"vectors": dim}, _version(name, version, compute, BACKBONES)
-    recognized = ("vectors",) if recognizes else ()
-    BACKBONES.add(
-        Backbone(
-            **facts,
-            layers=layers,
-            compute=checked_backbone(name, compute, dim),
-            recognizes=recognized,
-            version=version,
-        )
-    )
 
 
 def register_detector(
@@ -207,8 +198,8 @@ def register_dataset(
         from featurekit.api._members import checked_dataset
         from featurekit.data.datasets import DATASETS, DatasetReader
 
-        rows = checked_dataset(name, read, labels)
-        DATASETS.add(DatasetReader(name=name, about=about, licence=licence, read=rows))
+        reader = checked_dataset(name, read, labels)
+        DATASETS.add(DatasetReader(name=name, about=about, licence=licence, read=reader))
         return read
 
     return register
@@ -399,10 +390,11 @@ def _version(name: str, version: str | None, function: Callable[..., Any], regis
 
 def _code(code: CodeType) -> str:
     """Return what a function does as text that is the same in every process."""
-    constants = []
-    for one in code.co_consts:
-        if isinstance(one, CodeType):
-            constants.append(_code(one))
-        else:  # the order of a set differs from process to process
-            constants.append(repr(sorted(map(repr, one)) if isinstance(one, frozenset) else one))
+    constants = [
+        _code(one)
+        if isinstance(one, CodeType)
+        # The order of a set differs from process to process.
+        else repr(sorted(map(repr, one)) if isinstance(one, frozenset) else one)
+        for one in code.co_consts
+    ]
     return f"{code.co_code.hex()} {code.co_names} {constants}"

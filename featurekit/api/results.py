@@ -72,8 +72,8 @@ class Results:
     @property
     def _are_all(self) -> bool:
         """Whether these are all runs of the comparison."""
-        files = ComparisonFolder(self.folder).all_runs()
-        return {run.name for run in self.runs} == {path.stem for path in files}
+        all_runs = ComparisonFolder(self.folder).all_runs()
+        return {run.name for run in self.runs} == {path.stem for path in all_runs}
 
     @property
     def evidence(self) -> Evidence | None:
@@ -216,8 +216,10 @@ class Results:
         positions = np.flatnonzero(seen.labelled(of)[X.rows])
         rows = X.rows[positions]
         _, labels = labels_of(seen, of, rows)
-        folds = FoldSet.load(path).folds(rows, labels, seen.subjects[rows])
-        return [(positions[fold.train], positions[fold.test]) for fold in folds]
+        return [
+            (positions[fold.train], positions[fold.test])
+            for fold in FoldSet.load(path).folds(rows, labels, seen.subjects[rows])
+        ]
 
     def best(self, target: str | None = None) -> "Result":
         """Return the best trained model of a target, by the score that the ranking goes by.
@@ -282,17 +284,16 @@ class Results:
         for text in weighed.warnings():
             warn(text)
         self._weighed = weighed
-        store = Store(ComparisonFolder(self.folder).project.cache)
-        return write(weighed, store, faces=faces, page=page).page
+        return write(weighed, Store(ComparisonFolder(self.folder).project.cache), faces=faces, page=page).page
 
     def audit(self) -> Audit | None:
         """Return what was found wrong with the data; None where `fk.audit` has not looked."""
         return Audit.load(self.folder)
 
     def __repr__(self) -> str:
-        models = len({run.classifier_name for run in self.runs})
+        n_models = len({run.classifier_name for run in self.runs})
         return (
-            f"Results({self.folder.name!r}: {len(self.runs)} runs of {models} models for"
+            f"Results({self.folder.name!r}: {len(self.runs)} runs of {n_models} models for"
             f" {', '.join(self.targets)})"
         )
 
@@ -311,8 +312,7 @@ class Results:
     def _ranked(self, target: str | None) -> list[Run]:
         """Return the runs that can be compared, best first, of one target or target by target."""
         names = self.targets if target is None else [one_target(self.runs, target)]
-        apart = self.apart
-        runs = [run for run in self.runs if run.name not in apart]
+        runs = [run for run in self.runs if run.name not in self.apart]
         return [run for name in names for run in best_first([one for one in runs if one.target == name])]
 
 

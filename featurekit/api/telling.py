@@ -3,13 +3,13 @@
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from html import escape
 from importlib import import_module
 from typing import Any
 
-from featurekit.api.arguments import Words, in_users_words
+from featurekit.naming import Words, in_users_words
 from featurekit.progress import Pace, Standing
 from featurekit.text import one_line
 
@@ -36,6 +36,19 @@ def warn(text: str) -> None:
     LOG.warning("%s", one_line(in_users_words(text)), extra={"said_as": "warning: "})
 
 
+def warn_of_first(texts: Sequence[str], others: str) -> None:
+    """Log the first warnings of several, and the number of the others.
+
+    Args:
+        texts: the warnings.
+        others: what follows the number of the others, e.g. "more".
+    """
+    for text in texts[:SHOWN]:
+        warn(text)
+    if len(texts) > SHOWN:
+        warn(f"… and {len(texts) - SHOWN} {others}")
+
+
 def say(text: str) -> None:
     """Log a line without 'note: ' or 'warning: ' before it."""
     LOG.warning("%s", one_line(in_users_words(text)), extra={"said_as": ""})
@@ -58,8 +71,7 @@ def shown(progress: Shown, what: str, unit: str) -> AbstractContextManager[Pace]
 def in_notebook() -> bool:
     """Whether this process is the kernel of a notebook."""
     ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    return type(shell).__name__ == "ZMQInteractiveShell"
+    return ipython is not None and type(ipython.get_ipython()).__name__ == "ZMQInteractiveShell"
 
 
 @contextmanager

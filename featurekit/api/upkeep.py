@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from featurekit.api.arguments import errors_in_arguments, threads_of
+from featurekit.api.arguments import threads_of
 from featurekit.api.project import Project, manifest_of, project_of
 from featurekit.api.telling import Shown, say, shown
 from featurekit.checks.audit import Audit
@@ -64,17 +64,9 @@ def audit(
     if name is not None and name not in place.comparisons and place.comparisons:
         raise WorkspaceError(unknown("comparison", name, place.comparisons))
     name = name or manifest.name
-    with errors_in_arguments():
-        at_hand = look_up(
-            place.folder,
-            manifest,
-            name,
-            features=features,
-            pictures=images,
-            seed=seed,
-            threads=threads,
-            say=say,
-        )
+    at_hand = look_up(
+        place.folder, manifest, name, features=features, pictures=images, seed=seed, threads=threads, say=say
+    )
     with shown(progress, "auditing", "pieces") as told:
         found = library.audit(
             manifest,
@@ -222,8 +214,7 @@ def doctor(project: Project | str | Path | None = None) -> pd.DataFrame:
     """
     from featurekit.ops.doctor import diagnose
 
-    found = diagnose(project_of(project).folder.root)
     return pd.DataFrame(
-        [(one.name, one.severity, one.what, one.advice) for one in found],
+        [(one.name, one.severity, one.what, one.advice) for one in diagnose(project_of(project).folder.root)],
         columns=["topic", "severity", "finding", "what_to_do"],
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from featurekit.api.arguments import Words
+from featurekit.naming import Words
 from featurekit.text import one_line
 
 if TYPE_CHECKING:
@@ -26,12 +26,12 @@ class _Printed(logging.Handler):
 def printed_log() -> Iterator[None]:
     """Print the notes and warnings of the library, and let its messages name options of the command line."""
     log = logging.getLogger("featurekit")
-    before = log.handlers, log.propagate
+    before = log.handlers, log.propagate, Words.are_options
     log.handlers, log.propagate, Words.are_options = [_Printed()], False, True
     try:
         yield
     finally:
-        (log.handlers, log.propagate), Words.are_options = before, False
+        log.handlers, log.propagate, Words.are_options = before
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:

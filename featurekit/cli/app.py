@@ -127,20 +127,21 @@ def main() -> None:
     if isinstance(sys.stdout, TextIOWrapper):
         codecs.register_error("featurekit", write_out)
         sys.stdout.reconfigure(errors="featurekit")
-    try:
-        with told_to_stop(), printed_log():
-            app()
-    except Stopped as stopped:
-        typer.echo(one_line(f"stopped: {stopped.remark}"), err=True)
-        sys.stdout.flush()
-        # sys.exit() would wait for a thread that trains a network; its progress is in the last checkpoint.
-        os._exit(128 + stopped.number)
-    except FeaturekitError as error:
-        typer.echo(one_line(f"error: {error}"), err=True)
-        sys.exit(1)
-    except OSError as error:
-        if error.errno not in _TROUBLES:
-            raise
-        what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-        typer.echo(one_line(f"error: Cannot go on: {what}."), err=True)
-        sys.exit(1)
+    with printed_log():
+        try:
+            with told_to_stop():
+                app()
+        except Stopped as stopped:
+            typer.echo(one_line(f"stopped: {stopped.remark}"), err=True)
+            sys.stdout.flush()
+            # sys.exit() would wait for a thread that trains a network; its last checkpoint is on the disk.
+            os._exit(128 + stopped.number)
+        except FeaturekitError as error:
+            typer.echo(one_line(f"error: {error}"), err=True)
+            sys.exit(1)
+        except OSError as error:
+            if error.errno not in _TROUBLES:
+                raise
+            what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+            typer.echo(one_line(f"error: Cannot go on: {what}."), err=True)
+            sys.exit(1)
