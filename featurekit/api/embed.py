@@ -244,10 +244,10 @@ def short_name(features: str) -> str:
 
 
 def _names(features: str | Sequence[str] | None) -> list[str]:
-    """Return the networks that are asked for.
+    """Return the names of the networks to use.
 
     Raises:
-        EmbeddingError: none is named, or one twice.
+        EmbeddingError: none is named, or one is named twice.
     """
     if features is None:
         return list(BUILTIN_BACKBONES)
@@ -278,7 +278,7 @@ def features_of(X: "Embeddings | Sequence[Embeddings]") -> list[Embeddings]:
     """Return one or several embeddings as a list.
 
     Raises:
-        EmbeddingError: they are something else, or were made in different ways.
+        EmbeddingError: they are something else, or their faces were found in different ways.
     """
     several = as_list(X)
     for one in several:
@@ -292,10 +292,10 @@ def features_of(X: "Embeddings | Sequence[Embeddings]") -> list[Embeddings]:
 
 
 def joined_ledger(several: Sequence[Embeddings]) -> Ledger:
-    """Return what is known of how several embeddings were made.
+    """Return one ledger for several embeddings.
 
     Raises:
-        EmbeddingError: two of them have other vectors of the same name.
+        EmbeddingError: two of them have different vectors with the same name.
     """
     recipes: dict[str, Recipe] = {}
     costs: dict[str, Mapping[str, float]] = {}

@@ -25,10 +25,11 @@ from featurekit.evaluation.provenance import as_parameters
 from featurekit.evaluation.readiness import RARE
 from featurekit.evaluation.results import Run, run_name
 from featurekit.evaluation.unused_options import unused_options
+from featurekit.naming import Words
 from featurekit.project import ComparisonFolder
 from featurekit.registry import unknown
 
-_LONGEST_CALL = 1000  # letters of the models in the record of a call
+_LONGEST_CALL = 1000  # characters of the models in the record of a call
 
 
 def evaluate(
@@ -119,7 +120,7 @@ def evaluate(
     folder = place.folder.report(name or data.name)
     comparison = Comparison.open(folder, data, n_folds=folds, seed=seed, new_folds=new_folds)
     plans = plan(data, ledger, models=kinds, targets=targets, **asked)
-    # Embeddings have to be given, whatever the models read; names of networks are a choice.
+    # Embeddings have to be given whatever the models read; only names of networks are a choice.
     chosen = features if isinstance(as_list(X)[0], str) else None
     _tell_of_replaced(plans, folder)
     for text in unused_options(plans, tune=tune, device=device, **{**asked, "features": chosen}):
@@ -183,11 +184,11 @@ def ensemble(
 
 
 def kinds_of(models: Any) -> list[ClassifierKind]:
-    """Return the models that are meant; see evaluate().
+    """Return the models to fit; see evaluate().
 
     Raises:
-        UnknownNameError: a name that nobody registered.
-        ModelError: an object is no estimator, or two have one name.
+        UnknownNameError: a name is unknown.
+        ModelError: an object is not an estimator, or two have the same name.
     """
     if isinstance(models, Mapping):
         named = [_kind(model, str(name)) for name, model in models.items()]
@@ -205,14 +206,18 @@ def kinds_of(models: Any) -> list[ClassifierKind]:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise ModelError(
-            f"Two models are called {twice}: their runs could not be told apart. Give each a name:"
-            f" models={{'{twice} 1': …, '{twice} 2': …}}"
+            f"Two models are called {twice}: their runs could not be told apart. "
+            + (
+                "Fit one of them under another --name."
+                if Words.are_options
+                else f"Give each a name: models={{'{twice} 1': …, '{twice} 2': …}}"
+            )
         )
     return named
 
 
 def _kind(model: Any, name: str | None) -> ClassifierKind:
-    """Return one model as a member of a comparison, under a name of the user's or its own."""
+    """Return one model for a comparison, with a name of the user's or its own."""
     if isinstance(model, str):
         kind = classifier_named(model)
         if name not in (None, kind.name):
@@ -230,7 +235,7 @@ def _kind(model: Any, name: str | None) -> ClassifierKind:
 
 
 def _asked_features(X: Any, place: Project) -> tuple[Ledger, list[str] | None]:
-    """Return how the vectors that are meant were made, and the names of the feature sets; None for all.
+    """Return the ledger of the vectors to use, and the names of the feature sets (None for all).
 
     Raises:
         EmbeddingError: X is neither embeddings nor names of networks.
@@ -246,7 +251,7 @@ def _asked_features(X: Any, place: Project) -> tuple[Ledger, list[str] | None]:
 
 
 def _with_pixels(ledger: Ledger, data: Manifest, place: Project, threads: int, progress: Shown) -> Ledger:
-    """Keep the faces' pixels, which networks are trained on, and return a ledger that knows of them."""
+    """Extract the pixels of the faces, which networks are trained on, and return a ledger with them."""
     with shown(progress, "extracting", "images") as told:
         extract_into(
             place.folder, data, [PIXELS.partition(":")[0]], ledger.settings, threads=threads, progress=told
@@ -260,7 +265,7 @@ def _with_pixels(ledger: Ledger, data: Manifest, place: Project, threads: int, p
 
 
 def _tell_of_replaced(plans: Sequence[Plan], folder: Path) -> None:
-    """Note which runs of an estimator of somebody's are replaced by one with other parameters."""
+    """Warn of runs of the user's own estimators that are replaced by runs with other parameters."""
     for one in plans:
         name = run_name(one.target.name, one.feature_name, one.kind.name, False, one.parameters)
         path = ComparisonFolder(folder).run(name)
@@ -269,9 +274,10 @@ def _tell_of_replaced(plans: Sequence[Plan], folder: Path) -> None:
         before = Run.load(path).parameters
         now = as_parameters(fresh(one.kind, one.target, parameters=one.parameters).shown_parameters())
         if any(before.get(key) != value for key, value in now.items() if key != "random_state"):
+            names = f"give them names: models={{'{one.kind.name} 1': …, '{one.kind.name} 2': …}}"
             warn(
-                f"{name} is replaced: the earlier {one.kind.name} had other parameters. To keep both, give"
-                f" them names: models={{'{one.kind.name} 1': …, '{one.kind.name} 2': …}}"
+                f"{name} is replaced: the earlier {one.kind.name} had other parameters. To keep both,"
+                f" {'fit under another --name' if Words.are_options else names}"
             )
 
 

@@ -21,7 +21,7 @@ from featurekit.faces.settings import FaceSettings, default_settings
 from featurekit.networks.backbones import split_feature
 from featurekit.project import ProjectFolder
 
-# Which of several faces can be meant where nobody says where it is, and every photograph has one vector.
+# Ways to choose one face of an image that need no box from a data set.
 _CHOICES = ("center", "largest", "only")
 
 
@@ -111,7 +111,7 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: Photographs) -> NDArray[np.float32]:
-        """Return the vector of the face on each photograph.
+        """Return the vector of the face on each image.
 
         Args:
             X: n images, as for fit().
@@ -169,7 +169,7 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
         return tags
 
     def _plan(self) -> "_Plan":
-        """Return what the parameters mean.
+        """Return the parameters after checking them.
 
         Raises:
             ModelError, UnknownNameError, WeightsError: as fit().
@@ -198,7 +198,7 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
 
 
 class _Plan(NamedTuple):
-    """What the parameters of an embedder mean."""
+    """The checked parameters of an embedder."""
 
     features: list[str]
     recipes: dict[str, Recipe]
@@ -209,7 +209,7 @@ class _Plan(NamedTuple):
 
 
 def _names(backbone: Any) -> list[str]:
-    """Return the networks that are asked for.
+    """Return the names of the networks to use.
 
     Raises:
         ModelError: none is named.
@@ -225,10 +225,10 @@ def _names(backbone: Any) -> list[str]:
 
 
 def _store_of(cache: Any) -> Store | None:
-    """Return where vectors are kept.
+    """Return the store that vectors are kept in.
 
     Raises:
-        ModelError: cache is no folder and no project.
+        ModelError: cache is neither a folder nor a project.
     """
     if cache is None:
         return None

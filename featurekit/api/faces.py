@@ -28,7 +28,7 @@ from featurekit.text import readable_name
 # In the order of Face.landmarks; left and right as seen by who looks at the image.
 LANDMARKS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
 
-# What the table says of an image by its status.
+# The message of each status in the table.
 _MESSAGES = {**STATUS_MEANINGS, "ok": ""}
 _BLUE, _ORANGE = "#1f6fd6", "#ffb000"
 

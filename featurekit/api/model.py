@@ -1,4 +1,4 @@
-"""A fitted model: what it says of images, why, and how it gets to other programs."""
+"""A fitted model: its predictions for images, their explanations, and its export."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -101,7 +101,7 @@ class Model:
         n_jobs: int | None = None,
         progress: Shown = True,
     ) -> "Explanations":
-        """Say where the model looked on each face: a map of what its answer depends on.
+        """Return a map for each face of what the prediction of the model depends on.
 
         A map over a single face shows a person: it is for your own eyes. For a report there are mean maps,
         `explanations.save_means(folder)`.
@@ -111,7 +111,7 @@ class Model:
             how: "gradcam", "attention", "occlusion" (any model), or "auto" for the first of attention,
                 Grad-CAM and occlusion that the model can.
             choose: which faces of an image: "all", "center", "largest" or "only".
-            random_state: what the random tenths of the check come from.
+            random_state: seed for the random tenths that the map is compared with.
             device: "auto", "cpu" or "cuda".
             n_jobs: how many threads; None or -1 for one a core.
             progress: whether to show a bar; or a function of (images done, images to do).
@@ -120,9 +120,9 @@ class Model:
             The explanations: a sequence of them, ``.frame()``, ``.save(folder)`` and ``.save_means(folder)``.
 
         Raises:
-            UnknownNameError: there is no such way to look.
-            ModelError: the model cannot be asked that way.
-            PhotographError: something is no photograph.
+            UnknownNameError: there is no such method, or no such way to choose a face.
+            ModelError: the model does not support the method.
+            PhotographError: something is not an image.
         """
         from featurekit.inference.explain import explain_photographs
 
@@ -370,7 +370,7 @@ def predict(
 
 
 def _check_place(folder: Path) -> None:
-    """Raise ModelError where a folder holds something else than a model."""
+    """Raise ModelError if a folder holds something else than a model."""
     if folder.is_dir() and not is_model(folder) and any(folder.iterdir()):
         raise ModelError(f"{folder} holds other files, and a model has a folder of its own. Name a new one.")
     if folder.exists() and not folder.is_dir():
@@ -378,10 +378,10 @@ def _check_place(folder: Path) -> None:
 
 
 def _models(models: Any, project: Project | str | Path | None) -> list[TrainedModel]:
-    """Return the models that are asked, each loaded.
+    """Return the models to use, and load those that are named.
 
     Raises:
-        ModelError: something is no model, or none is given.
+        ModelError: something is not a model, or none is given.
     """
     if models is None:
         from featurekit.inference.off_the_shelf import off_the_shelf_models

@@ -196,12 +196,12 @@ class Plots:
         return self._evidence.seed if self._evidence else 0
 
     def _is_of_evidence(self, run: Run) -> bool:
-        """Whether it is the run whose confidence and slices the evidence, and so the report, has."""
+        """Whether the evidence has the confidence and the slices of this run."""
         known = self._evidence.targets.get(run.target) if self._evidence else None
         return known is not None and known.sliced == run.name
 
     def _ranked(self, target: str | None) -> Ranked:
-        """Return the runs of a target, best first, with what is known of them."""
+        """Return the runs of a target, best first, with their evidence."""
         name = self._target(target)
         known = self._evidence.targets.get(name) if self._evidence else None
         return Ranked(name, best_first([run for run in self._runs if run.target == name]), known)
@@ -212,11 +212,11 @@ class Plots:
         return one_target(self._runs, target)
 
     def _run(self, model: str | None, target: str | None) -> Run:
-        """Return the run that is meant; see the class.
+        """Return the run of a model; see the class.
 
         Raises:
             TargetError: no model and no target are named, and there are several targets.
-            UnknownNameError: none is called so, or several are.
+            UnknownNameError: no run has that name, or several have it.
         """
         if model is None:
             ranked = self._ranked(target).runs
@@ -226,11 +226,11 @@ class Plots:
         return run_named(self._runs, model, None if target is None else self._target(target))
 
     def _table(self, run: Run) -> pd.DataFrame:
-        """Return what a run said of each face."""
+        """Return the predictions of a run for each face."""
         return self._outcomes(run).tables[run.name]
 
     def _outcomes(self, run: Run) -> Outcomes:
-        """Return what a run said of each face, and the faces' labels, as the comparison keeps them."""
+        """Return the predictions of a run for each face, and the labels of the faces, from the comparison."""
         files = ComparisonFolder(self._folder)
         if not files.outcome(run.name).is_file() or not files.faces.is_file():
             raise WorkspaceError(

@@ -332,7 +332,7 @@ def _grid(name: str, grid: Any) -> "Callable[[Target], Mapping[str, Sequence[Any
 
 
 def _values(name: str, parameter: str, given: Any) -> list[Any]:
-    """Return the values of a parameter in a grid, or refuse what holds none."""
+    """Return the values of a parameter in a grid, or raise RegistrationError if there are none."""
     if isinstance(given, str) or not isinstance(given, Iterable) or not (values := list(given)):
         raise RegistrationError(
             f"The grid of {name} has {given!r} for {parameter}: it must be a list of values to try."
@@ -341,7 +341,7 @@ def _values(name: str, parameter: str, given: Any) -> list[Any]:
 
 
 def _kind(name: str, estimator: Any, trusted_types: tuple[str, ...]) -> "ClassifierKind":
-    """Return an estimator, its class, or a function that makes one, as what is registered."""
+    """Return an estimator, its class, or a function that makes one, as a kind of model."""
     from featurekit.estimators import ClassifierKind
     from featurekit.estimators.given import INSIDE, as_classifier, kind_to_register, types_that_are_saved
 
@@ -370,10 +370,10 @@ def _kind(name: str, estimator: Any, trusted_types: tuple[str, ...]) -> "Classif
 
 
 def _version(name: str, version: str | None, function: Callable[..., Any], registry: Registry[Any]) -> str:
-    """Return the version of a function that decides numbers.
+    """Return the version of a member's function, which is part of the recipes.
 
     Raises:
-        RegistrationError: it is not named, and cannot be told from the function's code.
+        RegistrationError: no version is named, and none can be computed from the function's code.
     """
     if version is not None:
         return str(version)
@@ -389,7 +389,7 @@ def _version(name: str, version: str | None, function: Callable[..., Any], regis
 
 
 def _code(code: CodeType) -> str:
-    """Return what a function does as text that is the same in every process."""
+    """Return the code of a function as text that is the same in every process."""
     constants = [
         _code(one)
         if isinstance(one, CodeType)

@@ -1,4 +1,4 @@
-"""What came out of a comparison, to hold, look at and go on with."""
+"""The results of a comparison, to look at and to continue with."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -427,14 +427,14 @@ def load_results(folder: str | Path) -> Results:
 
 
 def _data_of(folder: Path) -> Dataset | None:
-    """Return the data set that a comparison is of; None where it is not available."""
+    """Return the data set of a comparison; None if it is not available."""
     files = ComparisonFolder(folder)
-    # What came from elsewhere with its outcomes, but without its splits, is not of this project's data set.
+    # A comparison with outcomes but without splits was copied here, and is not of this project's data set.
     came_from_elsewhere = files.outcomes.is_dir() and not files.folds.is_file()
     if came_from_elsewhere or not files.project.manifest.is_file():
         return None
     found = Manifest.load(files.project.manifest)
-    # Some rows may have changed, which is told; with none in common it is another data set.
+    # If some rows have changed, a message says so later; without common rows it is another data set.
     known = FoldSet.load(files.folds).face_ids if files.folds.is_file() else found.table["face_id"]
     if not set(known) & set(found.table["face_id"]):
         return None

@@ -91,14 +91,14 @@ def _explained(
     """Draw and list the map of each face, or add it to the means.
 
     Args:
-        paths: photographs.
-        model: whose answers.
+        paths: image files.
+        model: the model whose predictions are explained.
         output: folder for the maps.
-        means: what to add to; None to draw every face.
-        asked: what else explain_photographs() is told.
+        means: the means to add to; None to draw every face.
+        asked: further arguments of explain_photographs().
 
     Returns:
-        What blurring costs each answer, and the photographs that nothing can be said of, with the reason.
+        What blurring costs each prediction, and the images without an explanation, with the reason.
     """
     from featurekit.inference.draw_maps import draw_explanation
     from featurekit.inference.explain import WAYS, Unexplained, explain_photographs
