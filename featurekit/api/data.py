@@ -245,9 +245,9 @@ def _tell_of_bad_cells(dataset: Manifest, of_frame: bool) -> None:
     columns = ["row", "column", "target", "value", "problem"]
     cells = pd.DataFrame(dataset.info.get("bad_cells", []), columns=columns)
     cells["turn"] = cells.groupby(["column", "target"]).cumcount()
-    for cell in cells.sort_values(["turn", "row"]).head(SHOWN).itertuples():
-        problem = as_arguments(cell.problem, of_frame=True) if of_frame else cell.problem
-        warn(f"row {cell.row}, {cell.column}: '{cell.value}' {problem}")
+    for cell in cells.sort_values(["turn", "row"]).head(SHOWN).to_dict("records"):
+        problem = as_arguments(cell["problem"], of_frame=True) if of_frame else cell["problem"]
+        warn(f"row {cell['row']}, {cell['column']}: '{cell['value']}' {problem}")
     if more := dataset.info.get("n_bad_cells", 0) - min(len(cells), SHOWN):
         warn(f"… and {more:,} more cells that cannot be read; see manifest.json")
 
