@@ -14,7 +14,6 @@ _ARGUMENTS = {
     "image": "images",
     "jobs": "parallel_folds",
     "model": "models",
-    "pictures": "images",
     "set": "parameters",
     "subject": "subjects",
     "threads": "n_jobs",

@@ -67,7 +67,7 @@ def look_up(
     folds = _folds(folder, manifest, say)
     if threads and not pictures:
         raise WorkspaceError(
-            "--threads has no effect with --no-pictures, because only the reading of images uses several"
+            "--threads has no effect with --no-images, because only the reading of images uses several"
             " threads. Leave it out."
         )
     embeddings = vectors_for(manifest, ledger_of(workspace), Store(workspace.cache), features)

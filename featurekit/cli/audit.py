@@ -28,10 +28,10 @@ def audit(
     context: typer.Context,
     name: ComparisonName = None,
     features: Features = None,
-    pictures: Annotated[
+    images: Annotated[
         bool,
         typer.Option(
-            "--pictures/--no-pictures", help="Whether the image files are read to find near-duplicates."
+            "--images/--no-images", help="Whether the image files are read to find near-duplicates."
         ),
     ] = True,
     strict: Annotated[
@@ -57,14 +57,14 @@ def audit(
 
     Examples:
       featurekit audit
-      featurekit audit --features dlib_age+mobilenet_v2 --no-pictures --strict
+      featurekit audit --features dlib_age+mobilenet_v2 --no-images --strict
     """
     data = dataset_of_command(context)
     found = fk.audit(
         data,
         name=name,
         features=features,
-        images=pictures,
+        images=images,
         seed=seed,
         n_jobs=threads or None,
         project=project_of_command(context),
