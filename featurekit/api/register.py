@@ -261,8 +261,14 @@ def register_estimator(
             f" fk.register_estimator({name!r}, about='…')."
         )
     kind = _kind(name, estimator, tuple(trusted_types))
-    reads = reads_target or kind.reads_target
-    CLASSIFIERS.add(replace(kind, about=about or kind.about, grid=_grid(name, grid), reads_target=reads))
+    CLASSIFIERS.add(
+        replace(
+            kind,
+            about=about or kind.about,
+            grid=_grid(name, grid),
+            reads_target=reads_target or kind.reads_target,
+        )
+    )
     return estimator
 
 
