@@ -165,7 +165,7 @@ def cache_export(
     Example: featurekit cache export dlib_age vectors.parquet
     """
     from featurekit.embeddings.export import check_export, export_embeddings
-    from featurekit.embeddings.in_workspace import extracted_vectors
+    from featurekit.embeddings.index import extracted_vectors
 
     check_export(path)
     folder = project_of_command(context).folder

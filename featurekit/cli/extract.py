@@ -75,7 +75,7 @@ def extract(
       featurekit extract --mirror
       featurekit extract --detector insightface_scrfd --detector-weights scrfd_10g.onnx
     """
-    from featurekit.embeddings.in_workspace import feature_names
+    from featurekit.embeddings.index import feature_names
 
     extraction = fk.embed(
         dataset_of_command(context),
