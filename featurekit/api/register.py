@@ -70,29 +70,29 @@ def register_backbone(
         ... def brightness(crops):
         ...     return crops.mean(axis=(1, 2, 3))[:, None] / 255
     """
+    facts: dict[str, Any] = {"name": name, "about": about, "input_size": input_size, "template": template}
+    facts |= {"layers": {"vectors": dim}, "recognizes": ("vectors",) if recognizes else ()}
 
     def register(compute: Function) -> Function:
-        from featurekit.api._members import checked_backbone
-        from featurekit.faces.align import TEMPLATES
-        from featurekit.networks.backbones import BACKBONES, Backbone
-
-        if template not in TEMPLATES:
-            raise RegistrationError(unknown("template", str(template), list(TEMPLATES)))
-        BACKBONES.add(
-            Backbone(
-                name=name,
-                about=about,
-                input_size=input_size,
-                template=template,
-                layers={"vectors": dim},
-                compute=checked_backbone(name, compute, dim),
-                recognizes=("vectors",) if recognizes else (),
-                version=_version(name, version, compute, BACKBONES),
-            )
-        )
+        _add_backbone(compute, dim, version, facts)
         return compute
 
     return register
+
+
+def _add_backbone(
+    compute: Callable[[Any], Any], dim: int, version: str | None, facts: dict[str, Any]
+) -> None:
+    """Register a function as a backbone; facts: the other attributes of the Backbone."""
+    from featurekit.api._members import checked_backbone
+    from featurekit.faces.align import TEMPLATES
+    from featurekit.networks.backbones import BACKBONES, Backbone
+
+    name, template = facts["name"], facts["template"]
+    if template not in TEMPLATES:
+        raise RegistrationError(unknown("template", str(template), list(TEMPLATES)))
+    version = _version(name, version, compute, BACKBONES)
+    BACKBONES.add(Backbone(**facts, compute=checked_backbone(name, compute, dim), version=version))
 
 
 def register_detector(
@@ -261,14 +261,8 @@ def register_estimator(
             f" fk.register_estimator({name!r}, about='…')."
         )
     kind = _kind(name, estimator, tuple(trusted_types))
-    CLASSIFIERS.add(
-        replace(
-            kind,
-            about=about or kind.about,
-            grid=_grid(name, grid),
-            reads_target=reads_target or kind.reads_target,
-        )
-    )
+    reads = reads_target or kind.reads_target
+    CLASSIFIERS.add(replace(kind, about=about or kind.about, grid=_grid(name, grid), reads_target=reads))
     return estimator
 
 

@@ -284,7 +284,8 @@ class Results:
         for text in weighed.warnings():
             warn(text)
         self._weighed = weighed
-        return write(weighed, Store(ComparisonFolder(self.folder).project.cache), faces=faces, page=page).page
+        store = Store(ComparisonFolder(self.folder).project.cache)
+        return write(weighed, store, faces=faces, page=page)
 
     def audit(self) -> Audit | None:
         """Return what was found wrong with the data; None where `fk.audit` has not looked."""
