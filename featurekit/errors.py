@@ -3,28 +3,34 @@
     FeaturekitError
     ├── WorkspaceError      a step whose earlier step has not been done, or a folder that cannot be used
     ├── ManifestError       a data set or manifest that cannot be used as it is
-    ├── UnknownNameError *  a backbone, classifier, detector or data set nobody registered
-    ├── RegistrationError * a backbone, classifier, … whose name is taken, or that does not work
+    ├── UnknownNameError *  a name that is unknown, e.g. of a backbone, model, detector or data set
+    ├── RegistrationError * a backbone, model, … whose name is taken, or that does not work
     ├── TargetError *       labels that a target does not know, or too few of them
     ├── WeightsError        a weight file that is missing, unknown or not the one it should be
-    ├── PhotographError *   something that was given as a photograph and cannot be one
-    ├── ImageError          one picture that cannot be read; carries the row's status
-    │   └── MissingDecoderError  one that a library would decode which is not installed
-    ├── EngineError         a device or precision that was asked for and not got
-    ├── StoreError          a cache that cannot be written or is not what it says
+    ├── PhotographError *   something that was given as an image and cannot be one
+    ├── ImageError          one image that cannot be read; it has the status of its row
+    │   └── MissingDecoderError  an image whose decoder is a library that is not installed
+    ├── EngineError         a device or precision that was requested and is not available
+    ├── StoreError          a cache or store that cannot be reached or written, or is damaged
     ├── EmbeddingError *    vectors that do not belong to the faces they are used for
     ├── FoldError *         folds that cannot be made, or that share a subject
     └── ModelError *        a parameter that cannot have its value, or a fitted model that cannot be used here
-        └── EstimatorError  somebody's own estimator that fails, or gives answers that cannot be used
+        └── EstimatorError  an estimator of the user that fails, or whose predictions cannot be used
 
-Those with a star are ValueErrors too: something was given that cannot be taken, as scikit-learn says it.
+Those with a star are ValueErrors too: an argument has a value that it cannot have, as in scikit-learn.
 The command line prints these without a traceback. Any other exception is a bug
-and keeps its traceback.
+and keeps its traceback. Messages are written with options of the command line; a
+Python program reads them with arguments (see featurekit.naming).
 """
+
+from featurekit.naming import in_users_words
 
 
 class FeaturekitError(Exception):
     """Anything featurekit raises on purpose; the message says what, which one, and what to do."""
+
+    def __str__(self) -> str:
+        return in_users_words(super().__str__())
 
 
 class WorkspaceError(FeaturekitError):
@@ -36,7 +42,7 @@ class ManifestError(FeaturekitError):
 
 
 class UnknownNameError(FeaturekitError, ValueError):
-    """A backbone, classifier, detector or data set nobody registered."""
+    """A name that is unknown, e.g. of a backbone, model, detector or data set."""
 
 
 class RegistrationError(FeaturekitError, ValueError):
@@ -52,14 +58,14 @@ class WeightsError(FeaturekitError):
 
 
 class PhotographError(FeaturekitError, ValueError):
-    """Something that was given as a photograph and cannot be one, whatever is in it."""
+    """Something that was given as an image and cannot be one, whatever it contains."""
 
 
 class ImageError(FeaturekitError):
-    """One picture that cannot be read.
+    """One image that cannot be read.
 
     Attributes:
-        status: what becomes of its row, e.g. "truncated"; see featurekit.faces.images.
+        status: the status of its row, e.g. "truncated"; see featurekit.faces.images.
     """
 
     def __init__(self, status: str, message: str) -> None:
@@ -68,11 +74,11 @@ class ImageError(FeaturekitError):
 
 
 class MissingDecoderError(ImageError):
-    """A picture that could be read, were a library installed; not the picture's fault, so not remembered.
+    """An image whose decoder is not installed. The status is not cached, because the image may be fine.
 
     Args:
-        kind: of picture, e.g. "HEIC".
-        install: what to type.
+        kind: format of the image, e.g. "HEIC".
+        install: command that installs the decoder.
     """
 
     def __init__(self, kind: str, install: str) -> None:
@@ -80,11 +86,11 @@ class MissingDecoderError(ImageError):
 
 
 class EngineError(FeaturekitError):
-    """A device or precision that was asked for and not got."""
+    """A device or precision that was requested and is not available."""
 
 
 class StoreError(FeaturekitError):
-    """A cache, or a store of another, that cannot be reached or written, or is not what it says."""
+    """A cache or store that cannot be reached or written, or is damaged."""
 
 
 class EmbeddingError(FeaturekitError, ValueError):
@@ -100,13 +106,13 @@ class ModelError(FeaturekitError, ValueError):
 
 
 class EstimatorError(ModelError):
-    """Somebody's own estimator that fails, or gives answers that cannot be used.
+    """An estimator of the user that fails, or whose predictions cannot be used.
 
     Args:
-        name: of the estimator.
-        what: became of it, e.g. "could not be fitted".
-        why: what it raised, or what is wrong with its answers.
-        where: what it was fitted for and on, e.g. "gender on dlib_age, fold 2"; "" where nobody has said it.
+        name: name of the estimator.
+        what: what happened, e.g. "could not be fitted".
+        why: what it raised, or what is wrong with its predictions.
+        where: target, features and fold, e.g. "gender on dlib_age, fold 2"; "" if not known.
     """
 
     def __init__(self, name: str, what: str, why: str, where: str = "") -> None:
@@ -114,7 +120,7 @@ class EstimatorError(ModelError):
         self.name, self.what, self.why, self.where = name, what, why, where
 
     def at(self, where: str, name: str) -> "EstimatorError":
-        """Return the error with the place where it happened, and the name that the estimator has there."""
+        """Return the error with the place where it happened, and the name of the estimator there."""
         return EstimatorError(name, self.what, self.why, where)
 
     def __reduce__(self) -> tuple[type["EstimatorError"], tuple[str, str, str, str]]:

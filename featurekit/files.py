@@ -1,7 +1,7 @@
-"""How a file gets to the disk whole, and how one that somebody else put there is read.
+"""Write files completely or not at all, and read files that somebody else may have put there.
 
-A file that exists is whole: it is written beside, flushed, and renamed. What somebody else put into a folder
-is read without following where it leads out, and without opening what is no plain file.
+A file that exists is complete: it is written under a temporary name, flushed, and renamed. A file from
+somebody else is read only if it is a plain file, and links out of its folder can be refused.
 """
 
 import errno
@@ -17,21 +17,21 @@ from typing import BinaryIO
 
 from featurekit.errors import WorkspaceError
 
-LONGEST_NAME = 255  # bytes of a file's name, on nearly every disk
+LONGEST_NAME = 255  # bytes, on nearly every disk
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """Open a file for writing that appears under its name only when it is complete.
 
-    It is written beside, flushed to the disk and renamed; if the block raises, nothing appears.
+    It is written under a temporary name, flushed to the disk and renamed; if the block raises, it is deleted.
 
     Raises:
         WorkspaceError: the folder cannot be written, or the disk is full.
     """
     ending = f".{os.getpid()}-{threading.get_ident()}.tmp"
     name = path.name
-    if len(os.fsencode(f".{name}{ending}")) > LONGEST_NAME:  # the file's own name may fill what is allowed
+    if len(os.fsencode(f".{name}{ending}")) > LONGEST_NAME:  # too long with the ending
         name = sha256(os.fsencode(name)).hexdigest()
     unfinished = path.with_name(f".{name}{ending}")
     try:
@@ -50,15 +50,14 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def fresh_name(stem: str, ending: str, taken: set[str]) -> str:
-    """Return a file name made of a stem that no file of one call has yet, and remember it.
+    """Return a file name with the given stem that is not in taken, and add it there.
 
-    Two names that differ only by case are one file on many disks. A stem may be too long to have anything
-    added to it, and is cut.
+    Names that differ only by case count as the same, because many disks treat them so. A long stem is cut.
 
     Args:
-        stem: what the file is called after.
-        ending: of the name, with its dot.
-        taken: the names given before, in small letters.
+        stem: the name without its ending.
+        ending: the ending, with its dot.
+        taken: the names that are in use, in lower case.
     """
     stem = os.fsdecode(os.fsencode(stem)[: LONGEST_NAME - 32])
     while (name := f"{stem}{ending}").casefold() in taken:
@@ -68,25 +67,25 @@ def fresh_name(stem: str, ending: str, taken: set[str]) -> str:
 
 
 def make_folder(folder: Path, mode: int = 0o777) -> None:
-    """Make a folder, and those above it that are not there, so that they survive a power cut."""
+    """Make a folder and the missing folders above it, so that they survive a power cut."""
     for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
         missing.mkdir(mode, exist_ok=True)
         sync_folder(missing.parent)
 
 
 def is_unfinished(path: Path) -> bool:
-    """Whether whole_file() has begun a file of this name, and not yet finished it."""
+    """Whether it is the temporary file of a whole_file() that has not finished."""
     return path.name.startswith(".") and path.name.endswith(".tmp")
 
 
 def writer_of(unfinished: Path) -> int | None:
-    """Return the process that whole_file() names in an unfinished file's name; None where it names none."""
+    """Return the number of the process in the name of a temporary file of whole_file(), or None."""
     found = re.search(r"\.(\d+)(?:-\d+)?\.tmp$", unfinished.name)
     return int(found[1]) if found else None
 
 
 def is_running(process: int) -> bool:
-    """Whether a process of this number is there, on this machine."""
+    """Whether a process with this number is running on this machine."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -99,22 +98,22 @@ def is_running(process: int) -> bool:
 def read_plain(path: Path, max_bytes: int, *, follow: bool = True) -> bytes:
     """Return the bytes of a file that somebody else may have put there.
 
-    A pipe would never end, and opening a device may do anything.
+    Pipes and devices are refused: reading a pipe might never end, and opening a device may have any effect.
 
     Args:
         path: the file.
-        max_bytes: refuse a file of more.
+        max_bytes: the most bytes that the file may have.
         follow: whether it may be a link.
 
     Raises:
-        OSError: it is not there, may not be read, is no plain file, or is larger.
+        OSError: it does not exist, may not be read, is not a plain file, or is larger.
     """
     how = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
     if not stat.S_ISREG((path.stat() if follow else path.lstat()).st_mode):
         raise OSError(errno.EINVAL, "it is not a plain file")
     with os.fdopen(os.open(path, how), "rb") as file:
         facts = os.fstat(file.fileno())
-        if not stat.S_ISREG(facts.st_mode):  # it has been exchanged since
+        if not stat.S_ISREG(facts.st_mode):  # it was replaced in between
             raise OSError(errno.EINVAL, "it is not a plain file")
         if facts.st_size > max_bytes:
             raise OSError(errno.EFBIG, f"it has {facts.st_size:,} bytes, and at most {max_bytes:,} are read")
@@ -122,10 +121,10 @@ def read_plain(path: Path, max_bytes: int, *, follow: bool = True) -> bytes:
 
 
 def leads_out(path: Path, folder: Path) -> bool:
-    """Whether a path, once its links are followed, lies outside a folder.
+    """Whether a path is outside a folder once its links are followed.
 
     Raises:
-        ValueError: no file can be called so.
+        ValueError: no file can have that name.
     """
     # Path.resolve() would raise a RuntimeError for a link that leads to itself.
     return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
@@ -141,6 +140,6 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole, in UTF-8."""
+    """Write a text file in UTF-8, with whole_file()."""
     with whole_file(path) as file:
         file.write(text.encode())

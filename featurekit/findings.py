@@ -1,8 +1,4 @@
-"""One finding: what was looked at, what was found, how grave that is, and what to do about it.
-
-Whatever looks for something says what it found in this form: the checks of a data set and its scores, and
-the doctor of a machine.
-"""
+"""The form in which checks report: those of a data set and its scores, and those of `featurekit doctor`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,18 +9,18 @@ Severity = Literal["ok", "note", "warning", "error"]
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What one look at something has found.
+    """The result of one check.
 
     Attributes:
-        name: of what was looked at, e.g. "near_duplicates" or "torch"; the same in every version.
-        severity: "ok", "note" (good to know), "warning" (look at it before scores are believed; works, but
-            not as well as it could) or "error" (scores cannot be believed; does not work).
-        count: how many, what of is said in what; 0 where nothing is counted.
-        of: out of how many.
-        what: what was found, as a sentence or its core.
-        advice: what to do, a sentence or a command; "" where nothing.
+        name: name of the check, e.g. "near_duplicates" or "torch"; the same in every version.
+        severity: "ok", "note" (information), "warning" (look at it before you trust the scores; it works, but
+            not as well as it could) or "error" (the scores cannot be trusted; it does not work).
+        count: number of cases found, e.g. of faces; 0 where nothing is counted.
+        of: number of cases looked at.
+        what: what was found, as a sentence or a part of one.
+        advice: what to do, as a sentence or a command; "" for nothing.
         details: row of a table → column → number; shares are between 0 and 1.
-        rows: face_id of each row concerned; rows that belong together follow each other.
+        rows: face_id of each row concerned; rows that belong together are next to each other.
     """
 
     name: str

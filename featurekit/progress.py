@@ -1,6 +1,7 @@
-"""How far something is, and what its parts take: one protocol for every stage.
+"""Progress of long work, and the time of its parts: one protocol for every stage.
 
-Whoever works calls what it is given; whoever shows it, a terminal or a notebook, is what it is given.
+A function that takes long calls the Progress that it is given. A terminal, a notebook or a script provides
+that, and decides how it is shown.
 """
 
 import math
@@ -12,12 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-# Is told how many of how many are done; a part of one counts as a fraction.
+# Is called with the number done, in which part of one counts as a fraction, and the total.
 Progress = Callable[[float, int], None]
 
 
 class Clock:
-    """Adds up the seconds that threads, or helpers, spend in the parts of their work.
+    """Adds up the seconds that threads, or worker processes, spend in the parts of their work.
 
     Attributes:
         seconds: part → seconds.
@@ -29,7 +30,7 @@ class Clock:
 
     @contextmanager
     def __call__(self, part: str) -> Iterator[None]:
-        """Count the time inside for a part."""
+        """Add the time spent inside the block to a part."""
         started = time.perf_counter()
         try:
             yield
@@ -37,7 +38,7 @@ class Clock:
             self.add({part: time.perf_counter() - started})
 
     def add(self, seconds: Mapping[str, float]) -> None:
-        """Count seconds by part."""
+        """Add seconds to parts."""
         with self._adding:
             for part, spent in seconds.items():
                 self.seconds[part] = self.seconds.get(part, 0.0) + spent
@@ -45,14 +46,14 @@ class Clock:
 
 @dataclass(frozen=True)
 class Standing:
-    """How far something is, and how fast.
+    """How much is done, and how fast.
 
     Attributes:
-        done: how many are done; a part of one counts as a fraction.
-        total: how many there are.
-        speed: how many a second; 0 where that is not known yet.
+        done: number done; part of one counts as a fraction.
+        total: number in all.
+        speed: number per second; 0 if not known yet.
         unit: what is counted, in the plural.
-        doing: what is being done just now; "" where nobody has said it.
+        doing: what is being done at the moment; "" if not known.
     """
 
     done: float
@@ -63,29 +64,29 @@ class Standing:
 
     @property
     def seconds_left(self) -> float:
-        """Seconds until all are done; NaN where that is not known yet."""
+        """Seconds until all are done; NaN if not known yet."""
         return (self.total - self.done) / max(self.speed, 1e-9) if self.speed else math.nan
 
     @property
     def left(self) -> str:
-        """The time left in words; "" where it is not known yet."""
+        """The time left as text; "" if not known yet."""
         return f"{timedelta(seconds=round(self.seconds_left))} left" if self.speed else ""
 
     @property
     def rate(self) -> str:
-        """The speed in words; "" where it is not known yet."""
+        """The speed as text; "" if not known yet."""
         if not self.speed:
             return ""
         return f"{1 / self.speed:,.0f} s each" if self.speed < 0.1 else f"{self.speed:,.1f} {self.unit}/s"
 
 
 class Pace:
-    """Turns counts into a rate and the time left: a Progress that tells whoever shows it.
+    """A Progress that turns counts into a rate and the time left, and passes them on to be shown.
 
     Args:
-        show: is given a Standing at every count.
+        show: is called with a Standing at every count.
         unit: what is counted, in the plural.
-        clock: gives seconds since any moment; None for the computer's.
+        clock: returns the time in seconds; None for time.monotonic.
 
     >>> seconds = iter([0.0, 10.0])
     >>> shown = []
@@ -101,20 +102,21 @@ class Pace:
     ) -> None:
         self._show, self._unit, self._now = show, unit, clock or time.monotonic
         self._started, self._last = 0.0, 0.0
-        # Time and count of what was told lately, about a second apart.
+        # Recent times and counts, about a second apart.
         self._told: deque[tuple[float, float]] = deque()
         self._doing = ""
 
     def __call__(self, done: float, total: int) -> None:
-        """Say that so many of so many are done."""
+        """Report the number done and the total."""
         now = self._now()
-        # Counted from the first piece: loading networks is no rate. Fewer done than before: a new stage.
+        # The clock starts at the first count, because loading networks says nothing about the rate. If fewer
+        # are done than before, a new stage has begun.
         if not self._told or done < self._last:
             self._started, self._told = now, deque([(now, done if done < 1 else 0.0)])
         elif now - self._told[-1][0] >= 1:
             self._told.append((now, done))
         self._last = done
-        # The later half tells what is to come: fifteen floors are fitted in a second, a network in an hour.
+        # Only the later half of the time counts: fifteen baselines take a second, one network an hour.
         while len(self._told) > 1 and now - self._told[1][0] >= (now - self._started) / 2:
             self._told.popleft()
         since, before = self._told[0]
@@ -122,5 +124,5 @@ class Pace:
         self._show(Standing(done, total, speed, self._unit, self._doing))
 
     def tell(self, text: str) -> None:
-        """Say what is being done just now; shown with the next count."""
+        """Report what is being done at the moment; it is shown with the next count."""
         self._doing = text

@@ -1,24 +1,24 @@
-"""Where a project's files lie: every path in a project is made here, and nowhere else.
+"""Where a project's files are: every path in a project is made here, and nowhere else.
 
 A project is the folder an analyst works in, by default the current one:
 
-    manifest.csv, manifest.json     what prepare found
-    cache/                          faces and embeddings, by recipe; extracted.json says which
+    manifest.csv, manifest.json     the data set, as prepare has read it
+    cache/                          faces and embeddings, by recipe; extracted.json lists them
     models/<name>/                  fitted models
     reports/<name>/                 one comparison
-    purge.json                      who is to be forgotten, while that is under way
-    mlflow.db                       what was logged where no other place was named
+    purge.json                      whose data are being removed, while a purge runs
+    mlflow.db                       what was logged, if no other store was named
 
 and a comparison is a folder in it:
 
-    folds.json                      who is tested when
-    runs/<run>.json                 what came out, a file a run
-    predictions/<run>.parquet       what each run said of each face, by name
+    folds.json                      which faces are tested in which fold
+    runs/<run>.json                 the results, one file per run
+    predictions/<run>.parquet       the predictions of each run for each face, by face_id
     outcomes/<run>.parquet          the same by row number, and faces.parquet with the labels
-    evidence.json                   what the outcomes say together
-    audit.json, audit_rows.csv      what the checks found, and on which faces
+    evidence.json                   what the outcomes show together
+    audit.json, audit_rows.csv      the findings of the checks, and the faces of each
     report.html, report.md          the report
-    replaced-<UTC time>/            what a comparison on new folds took the place of, with its models
+    replaced-<UTC time>/            what a comparison on new folds has replaced, with its models
 """
 
 import os
@@ -31,51 +31,49 @@ from featurekit.files import LONGEST_NAME
 REPLACED = "replaced-"
 
 
+class _Below:
+    """An attribute of a folder that is a path below the folder's root."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __get__(self, folder: "ProjectFolder | ComparisonFolder", owner: type) -> Path:
+        return folder.root / self._path
+
+
 @dataclass(frozen=True)
 class ProjectFolder:
     """The folder an analyst works in.
 
     Attributes:
         root: the folder; it need not exist yet.
+        manifest: the table of the data set; what is known of it as a whole is beside it, in manifest.json.
+        cache: faces and embeddings.
+        extracted: what has been extracted, and how.
+        file_index: which image file has which bytes.
+        checkpoints: where a training that was killed continues from.
+        models: fitted models, one folder each.
+        reports: comparisons, one folder each.
+        purge: whose data are being removed, while a purge runs.
+        mlflow: the database that runs are logged to if no other store is named.
     """
 
     root: Path
-
-    @property
-    def manifest(self) -> Path:
-        """The table of the data set; what is known of it as a whole lies beside it in manifest.json."""
-        return self.root / "manifest.csv"
-
-    @property
-    def cache(self) -> Path:
-        """Faces and embeddings."""
-        return self.root / "cache"
-
-    @property
-    def extracted(self) -> Path:
-        """What has been extracted, and how."""
-        return self.cache / "extracted.json"
-
-    @property
-    def file_index(self) -> Path:
-        """Which photograph has which bytes."""
-        return self.cache / "files.sqlite"
-
-    @property
-    def checkpoints(self) -> Path:
-        """What a killed training goes on from."""
-        return self.cache / "training"
-
-    @property
-    def models(self) -> Path:
-        """Fitted models, one folder each."""
-        return self.root / "models"
+    manifest = _Below("manifest.csv")
+    cache = _Below("cache")
+    extracted = _Below("cache/extracted.json")
+    file_index = _Below("cache/files.sqlite")
+    checkpoints = _Below("cache/training")
+    models = _Below("models")
+    reports = _Below("reports")
+    purge = _Below("purge.json")
+    mlflow = _Below("mlflow.db")
 
     def model(self, path: Path) -> Path:
-        """Folder of a model that was named: that path, else the same path or name in this workspace.
+        """Return the folder of a model: that path, else the same path or name in this project.
 
         Raises:
-            WorkspaceError: there is none.
+            WorkspaceError: there is no such folder.
         """
         for folder in (path, self.root / path, self.models / path):
             if folder.exists():
@@ -88,29 +86,14 @@ class ProjectFolder:
             + ("" if there else f" To fit one: featurekit fit. It is saved in {self.models}.")
         )
 
-    @property
-    def reports(self) -> Path:
-        """Comparisons, one folder each."""
-        return self.root / "reports"
-
-    @property
-    def purge(self) -> Path:
-        """Who is to be forgotten, while that is under way."""
-        return self.root / "purge.json"
-
-    @property
-    def mlflow(self) -> Path:
-        """The database that runs are logged to where no other place is named."""
-        return self.root / "mlflow.db"
-
     def report(self, name: str) -> Path:
-        """Folder of the comparison called name.
+        """Return the folder of the comparison called name.
 
         Raises:
-            WorkspaceError: no folder below reports/ can be called so.
+            WorkspaceError: no folder below reports/ can have that name.
         """
-        # One folder below reports/ and no other: whatever looks for comparisons looks there, purge first.
-        if name in ("", ".", "..") or name.startswith(".") or any(sign in name for sign in "/\\"):
+        # Everything that looks for comparisons, purge above all, looks at the folders right below reports/.
+        if not name or name.startswith(".") or any(sign in name for sign in "/\\"):
             why = (
                 "it must be the name of one folder below reports/, so it must not be empty, contain / or"
                 " \\, or start with a dot"
@@ -136,64 +119,31 @@ class ComparisonFolder:
 
     Attributes:
         root: the folder; neither it nor anything in it need exist.
+        folds: which faces are tested in which fold.
+        runs: the results, one file per run.
+        predictions: the predictions of each run for each face, by face_id.
+        outcomes: the same by row number, and the labels of the faces.
+        faces: the labels of the faces that the outcomes are of.
+        evidence: what the outcomes show together: intervals, differences and slices.
+        audit: the findings of the checks.
+        audit_rows: the faces of each finding.
+        page: the report as an HTML page.
+        markdown: the report as Markdown.
+        models: fitted models of what was replaced; those of a comparison itself are the project's.
     """
 
     root: Path
-
-    @property
-    def folds(self) -> Path:
-        """Who is tested when."""
-        return self.root / "folds.json"
-
-    @property
-    def runs(self) -> Path:
-        """What came out, a file a run."""
-        return self.root / "runs"
-
-    @property
-    def predictions(self) -> Path:
-        """What runs said of faces, by name."""
-        return self.root / "predictions"
-
-    @property
-    def outcomes(self) -> Path:
-        """What runs said of faces, by row number, and the faces' labels."""
-        return self.root / "outcomes"
-
-    @property
-    def faces(self) -> Path:
-        """The labels of the faces that outcomes are of."""
-        return self.outcomes / "faces.parquet"
-
-    @property
-    def evidence(self) -> Path:
-        """What the outcomes say together."""
-        return self.root / "evidence.json"
-
-    @property
-    def audit(self) -> Path:
-        """What the checks found."""
-        return self.root / "audit.json"
-
-    @property
-    def audit_rows(self) -> Path:
-        """On which faces the checks found it."""
-        return self.root / "audit_rows.csv"
-
-    @property
-    def page(self) -> Path:
-        """The report, to be looked at."""
-        return self.root / "report.html"
-
-    @property
-    def markdown(self) -> Path:
-        """The report, as text."""
-        return self.root / "report.md"
-
-    @property
-    def models(self) -> Path:
-        """Fitted models of what was replaced; those of a comparison itself are the project's."""
-        return self.root / "models"
+    folds = _Below("folds.json")
+    runs = _Below("runs")
+    predictions = _Below("predictions")
+    outcomes = _Below("outcomes")
+    faces = _Below("outcomes/faces.parquet")
+    evidence = _Below("evidence.json")
+    audit = _Below("audit.json")
+    audit_rows = _Below("audit_rows.csv")
+    page = _Below("report.html")
+    markdown = _Below("report.md")
+    models = _Below("models")
 
     @property
     def project(self) -> ProjectFolder:
@@ -202,19 +152,19 @@ class ComparisonFolder:
         return ProjectFolder(near.parents[1])
 
     def run(self, name: str) -> Path:
-        """What came out of the run called name."""
+        """Return the file with the results of a run."""
         return self.runs / f"{name}.json"
 
     def prediction(self, name: str) -> Path:
-        """What the run called name said of faces, by name."""
+        """Return the file with the predictions of a run, by face_id."""
         return self.predictions / f"{name}.parquet"
 
     def outcome(self, name: str) -> Path:
-        """What the run called name said of faces, by row number."""
+        """Return the file with the predictions of a run, by row number."""
         return self.outcomes / f"{name}.parquet"
 
     def replaced(self, time: str) -> Path:
-        """Where what is replaced at a time is put."""
+        """Return the folder for what is replaced at a given time."""
         return self.root / f"{REPLACED}{time}"
 
     def all_runs(self) -> list[Path]:
@@ -226,7 +176,7 @@ class ComparisonFolder:
         return sorted(self.predictions.glob("*.parquet"))
 
     def all_outcomes(self) -> list[Path]:
-        """Return the files of all outcomes, and the one of the faces' labels, by name."""
+        """Return the files of all outcomes, and the file of the faces' labels, by name."""
         return sorted(self.outcomes.glob("*.parquet"))
 
     def replaced_folders(self) -> list[Path]:
@@ -234,15 +184,15 @@ class ComparisonFolder:
         return sorted(path for path in self.root.glob(f"{REPLACED}*") if path.is_dir())
 
     def all_replaced_folders(self) -> list[Path]:
-        """Return replaced_folders() and those that somebody began to fill and did not finish."""
+        """Return the folders of replaced_folders() and of unfinished_replaced()."""
         return [*self.replaced_folders(), *self.unfinished_replaced()]
 
     def unfinished_replaced(self) -> list[Path]:
-        """Return the folders that somebody began to fill with what is replaced, and has not finished."""
+        """Return the folders for what is replaced that have not been filled completely."""
         return sorted(path for path in self.root.glob(f".{REPLACED}*.tmp") if path.is_dir())
 
     def files(self) -> list[Path]:
-        """Return what the comparison consists of; the folds last, because runs without folds mean nothing."""
+        """Return the files of the comparison; the folds last, because runs without folds mean nothing."""
         found = [
             *self.all_runs(),
             *self.all_predictions(),

@@ -25,7 +25,7 @@ from featurekit.files import read_plain, write_text
 
 T = TypeVar("T")
 
-_MAX_BYTES = 2**28  # of a file; the largest that featurekit has written had some 100 kB
+_MAX_BYTES = 2**28  # per file; the largest that featurekit has written had about 100 kB
 _DEEPEST = 16  # levels of nesting; featurekit writes half as many
 
 
@@ -54,10 +54,10 @@ Label = Annotated[str, MaxLen(1000)]
 
 
 def parsed(data: bytes) -> Any:
-    """Return what a file of JSON says.
+    """Return the content of a JSON file.
 
     Raises:
-        ValueError: it is no JSON.
+        ValueError: it is not JSON.
     """
     try:
         return json.loads(data)
@@ -84,8 +84,8 @@ def record(kind: type[T], content: Any) -> T:
 
     _check_plain(content)
     cached: Any = _reader  # mypy does not know that a class can be a key
-    # Pydantic takes a list for a tuple only in JSON. It refuses half a surrogate pair, as which Python
-    # keeps a byte that is no text: such a half has a stand-in meanwhile.
+    # Pydantic accepts a list for a tuple only in JSON. It refuses half a surrogate pair, which is how Python
+    # represents a byte that is not text: such halves are replaced while Pydantic reads.
     text = json.dumps([content], ensure_ascii=False)
     has_bytes = _HALF.search(text) is not None
     try:
@@ -94,12 +94,12 @@ def record(kind: type[T], content: Any) -> T:
         wrong = error.errors(include_url=False)[0]
         where, got = ".".join(map(str, wrong["loc"][1:])), json.dumps(wrong["input"])
         what = str(wrong.get("ctx", {}).get("error") or wrong["msg"]).replace("keyword argument", "field")
-        got = got if len(got) <= 40 else f"{got[:40]}…"
-        raise ValueError(f"{where or 'the whole'}: {what}. Got {got} instead.") from error
+        shown = got if len(got) <= 40 else f"{got[:40]}…"
+        raise ValueError(f"{where or 'the whole'}: {what}. Got {shown} instead.") from error
     return _restored(read) if has_bytes else read
 
 
-# Halves of surrogate pairs, and as many code points that nobody assigns.
+# Halves of surrogate pairs, and as many code points for private use, which stand in for them.
 _HALF, _STAND_IN = re.compile("[\ud800-\udfff]"), re.compile("[\U0010f000-\U0010f7ff]")
 
 
@@ -124,7 +124,7 @@ def _restored(value: Any) -> Any:
 def _reader(kind: Any) -> Any:
     from pydantic import TypeAdapter
 
-    # A plain dataclass takes no settings of its own, but it takes those of a tuple that it stands in.
+    # A plain dataclass cannot be given settings, but it takes over those of a tuple that contains it.
     return TypeAdapter(tuple[kind], config={"strict": True, "extra": "forbid", "allow_inf_nan": False})
 
 
@@ -142,8 +142,8 @@ def read_record(path: Path, kind: type[T]) -> T:
     """Return the record that a file holds.
 
     Raises:
-        ValueError: it is no plain file, is too large, or holds something else.
-        OSError: the disk refuses it, which says nothing of what it holds.
+        ValueError: it is not a plain file, is too large, or holds something else.
+        OSError: the disk cannot read it, whatever it holds.
     """
     try:
         return record(kind, parsed(read_plain(path, _MAX_BYTES)))
@@ -154,13 +154,13 @@ def read_record(path: Path, kind: type[T]) -> T:
 
 
 def write_facts(path: Path, version: int, facts: Mapping[str, Any]) -> None:
-    """Write plain values as JSON, numbers with the digits that mean something."""
+    """Write plain values as JSON, with six significant digits for floats."""
     text = json.dumps(_short({"version": version, **facts}), indent=1, allow_nan=False, ensure_ascii=False)
     write_text(path, text + "\n")
 
 
 def read_facts(path: Path, version: int, kind: type[T]) -> T | None:
-    """Return the record that write_facts() wrote, or None where nothing was, or by another version.
+    """Return the record that write_facts() wrote; None if there is no file, or one of another version.
 
     Raises:
         WorkspaceError: the file holds something else.

@@ -1,9 +1,9 @@
-"""The one way to plug something in: a file of featurekit, an installed package, or a notebook.
+"""Registries of members: those of featurekit, of installed packages, and of a notebook.
 
-A folder of featurekit is a choice: every module in it that does not start with an
-underscore registers its members when it is imported, and nothing imports it
-before somebody asks for a name. So a new member is one new file, and
-``featurekit --help`` pays for none of them.
+A kind of member has a folder of featurekit: every module in it that does not start with an
+underscore registers its members when it is imported, which happens when a name
+is first asked for. So a new member is one new file, and ``featurekit --help``
+imports none of them.
 
 An installed package adds members by entry points, which its pyproject.toml declares.
 Each names a module, and importing that module registers members as a notebook does,
@@ -15,12 +15,12 @@ with ``fk.register_backbone`` and the like (featurekit.api.register):
 The groups are featurekit.backbones, .estimators, .datasets, .detectors and .checks. An
 entry point may also name a member, "module:name", instead of its module. Entry points
 are read when a registry is first asked for its names, or for a name that featurekit
-itself does not have; nothing about them is kept on the disk.
+itself does not have. Nothing about them is stored on the disk.
 
-What goes wrong in a package is one line of a warning that names the package, and stops
-nothing else. An entry point is registered completely or not at all: if its module fails
-after a first member, that member is taken back. A package cannot take a name that is in
-use; featurekit's own members always work, and of two packages the first by name wins.
+If a package fails, one warning names it, and everything else goes on. An entry point is
+registered completely or not at all: if its module fails after a first member, that member
+is removed again. A package cannot take a name that is in use: featurekit's own members come
+first, and of two packages the first by name.
 """
 
 import importlib
@@ -32,6 +32,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import metadata
+from traceback import walk_stack
 from types import ModuleType
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -50,7 +51,7 @@ _LOG = logging.getLogger("featurekit")
 
 
 class Named(Protocol):
-    """Whatever has a name, and a line that says what it is, can be registered."""
+    """What can be registered: anything that has a name."""
 
     @property
     def name(self) -> str:
@@ -62,11 +63,11 @@ Member = TypeVar("Member", bound=Named)
 
 @dataclass(frozen=True)
 class Package:
-    """Where a member comes from.
+    """The origin of a member.
 
     Attributes:
-        name: of the installed package.
-        version: of the package; "" for what a program or a notebook has registered itself.
+        name: name of the installed package.
+        version: its version; "" for what a program or a notebook has registered itself.
     """
 
     name: str
@@ -85,8 +86,8 @@ class Problem:
     """Why an entry point of an installed package is not used.
 
     Attributes:
-        package: whose entry point it is.
-        reason: what is wrong with it, in words that follow "because".
+        package: the package that declares the entry point.
+        reason: what is wrong with it, as a clause that follows "because".
     """
 
     package: Package
@@ -101,19 +102,24 @@ class Problem:
 
 @dataclass
 class _Loading:
-    """An entry point that is being loaded, and what it has registered: (registry, name, member before)."""
+    """An entry point that is being loaded, and what it has registered so far.
+
+    Attributes:
+        package: the package that declares it.
+        added: for each member the registry, the name, and what had the name before (None for nothing).
+    """
 
     package: Package
     added: "list[tuple[Registry[Any], str, tuple[Any, tuple[Package, str]] | None]]"
 
 
-# The entry points that are being loaded: one may import what another registry has to load first.
+# The entry points that are being loaded; several, if one imports what another registry has to load first.
 _loading: list[_Loading] = []
 _problems: dict[Problem, None] = {}
 
 
 def problems() -> list[Problem]:
-    """Return what is wrong with the plug-ins that have been read so far, in the order it was found."""
+    """Return what is wrong with the plug-ins that have been read so far, in the order of discovery."""
     return list(_problems)
 
 
@@ -134,7 +140,7 @@ class Registry(Generic[Member]):
         self._member = member
         self._members: dict[str, Member] = {}
         self._aliases: dict[str, Member] = {}
-        # Of members that are not featurekit's own: their package, and the module that registered them.
+        # For members that are not featurekit's own: the package and the module that registered them.
         self._origins: dict[str, tuple[Package, str]] = {}
         self._has_builtin = self._has_plugins = False
 
@@ -145,10 +151,10 @@ class Registry(Generic[Member]):
         run again.
 
         Raises:
-            RegistrationError: the name is that of a member of featurekit's or of an installed package, or it
-                is no name, or the member is of another kind.
+            RegistrationError: the name belongs to a member of featurekit or of an installed package, it
+                cannot be a name, or the member is of another kind.
         """
-        package, module = self._registrar()
+        package, module = self.registrar()
         if package == BUILTIN:
             if member.name in self._members or member.name in self._aliases:
                 raise ValueError(f"Two {self.kind}s are called {member.name}.")
@@ -169,7 +175,7 @@ class Registry(Generic[Member]):
         return member
 
     def add_alias(self, member: Member) -> Member:
-        """Let an older name be understood; it is not listed."""
+        """Register a member under an older name, which is understood but not listed."""
         if member.name in self._members or member.name in self._aliases:
             raise ValueError(f"Two {self.kind}s are called {member.name}.")
         self._aliases[member.name] = member
@@ -180,10 +186,6 @@ class Registry(Generic[Member]):
         self._scan()
         return sorted(self._members)
 
-    def registering(self) -> Package:
-        """Return the package in whose name add() would register a member for the caller."""
-        return self._registrar()[0]
-
     def package_of(self, name: str) -> Package:
         """Return where a member comes from: featurekit, an installed package, or this session."""
         self[name]
@@ -193,19 +195,19 @@ class Registry(Generic[Member]):
         """Return the version of the code behind a member, as recipes hold it.
 
         Args:
-            name: of the member.
-            version: what the member declares itself; "" for nothing.
+            name: name of the member.
+            version: the version that the member declares; "" if it declares none.
 
         Returns:
-            "" for a member of featurekit's own, whose arithmetic has a version of its own in every recipe;
-            for another that declares none, the version of its package.
+            The declared version, else that of the member's package; "" for a member of featurekit, because
+            every recipe holds the version of featurekit's own computations.
         """
         return version or ("" if (package := self.package_of(name)) == BUILTIN else package.version)
 
     def __getitem__(self, name: str) -> Member:
         self._scan_builtin()
         if name not in self._members and name not in self._aliases:
-            self._scan()  # a process that needs no plug-in imports none
+            self._scan()  # only now, so that a process that needs no plug-in imports none
         if name in self._aliases:
             return self._aliases[name]
         if name not in self._members:
@@ -217,21 +219,21 @@ class Registry(Generic[Member]):
 
     # ---------------------------------------------------------------- who registers what
 
-    def _registrar(self) -> tuple[Package, str]:
-        """Return who registers a member now: the package, and the module whose code asked for it."""
+    def registrar(self) -> tuple[Package, str]:
+        """Return who would register a member now: the package, and the module whose code asks for it."""
         module = _calling_module()
         if module.startswith(f"{self._package}."):
             return BUILTIN, module
         if _loading:
             return _loading[-1].package, module
-        # A module of a plug-in that somebody imports by hand registers its members as of the plug-in.
+        # A module of a plug-in may also be imported directly; its members still belong to the plug-in.
         for point in (point for group in GROUPS for point in metadata.entry_points(group=group)):
             if point.module.partition(".")[0] == module.partition(".")[0]:
                 return _package_of(point), module
         return SESSION, module
 
     def _check(self, member: Any) -> None:
-        """Raise RegistrationError unless it is a member of this kind, with a name that can be typed."""
+        """Raise RegistrationError unless the object is a member of this kind with a usable name."""
         if not isinstance(member, self._member):
             raise RegistrationError(
                 f"An object of type {type(member).__name__} cannot be registered as a {self.kind}: it must be"
@@ -279,7 +281,7 @@ class Registry(Generic[Member]):
                 importlib.import_module(f"{self._package}.{module.name}")
 
     def _load(self, point: metadata.EntryPoint) -> None:
-        """Load one entry point; where that fails, take back what it registered and say why."""
+        """Load one entry point; if that fails, take back what it registered and log the reason."""
         loading = _Loading(_package_of(point), [])
         _loading.append(loading)
         try:
@@ -305,7 +307,7 @@ class Registry(Generic[Member]):
             _LOG.warning("%s", problem)
 
     def _registered_by(self, point: metadata.EntryPoint) -> str:
-        """Import what an entry point names; return why that is nothing to be used, "" where it is."""
+        """Import what an entry point names; return why it cannot be used, or "" if it can."""
         loaded = point.load()
         if isinstance(loaded, self._member) and not any(loaded is one for one in self._members.values()):
             self.add(loaded)
@@ -322,29 +324,26 @@ class Registry(Generic[Member]):
 
 def _package_of(point: metadata.EntryPoint) -> Package:
     """Return the package that declares an entry point."""
-    if point.dist is None:
-        return Package(point.module.partition(".")[0], "")
-    return Package(point.dist.name, point.dist.version)
+    found = point.dist
+    return Package(found.name, found.version) if found else Package(point.module.partition(".")[0], "")
 
 
 def _calling_module() -> str:
     """Return the name of the module whose code registers something by way of featurekit's functions."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None:
+    for frame, _ in walk_stack(sys._getframe()):
         name = str(frame.f_globals.get("__name__", ""))
-        # A file of featurekit registers while it is imported; its functions do so for somebody else.
+        # A file of featurekit registers while it is imported; its functions do so for their caller.
         if name.partition(".")[0] != "featurekit" or frame.f_code.co_name == "<module>":
-            return name
-        frame = frame.f_back
-    return str(frame.f_globals.get("__name__", ""))
+            break
+    return name
 
 
-# Names that a message lists; of more, as subjects are, it lists a few.
+# How many names a message lists; if there are more, such as subjects, it lists only a few.
 MOST_LISTED, A_FEW = 40, 5
 
 
 def unknown(kind: str, name: str, known: list[str]) -> str:
-    """Say that a name is not known, which one may have been meant, and which there are.
+    """Return a message: the name is unknown, which name may be meant, and which names exist.
 
     >>> unknown("backbone", "vgg61", ["mean_color", "vgg16", "vgg19"])
     "Unknown backbone 'vgg61'. Did you mean 'vgg16'? Known: mean_color, vgg16, vgg19."
@@ -353,11 +352,9 @@ def unknown(kind: str, name: str, known: list[str]) -> str:
     """
     of_small = {one.casefold(): one for one in known}
     close = [of_small[match] for match in get_close_matches(name.casefold(), of_small, n=5)]
-    # Of equally near names the one with the same letters was meant: two of them changed places.
-    close.sort(key=lambda match: sorted(match) != sorted(name))
-    hint = f" Did you mean '{close[0]}'?" if close else ""
-    more = ""
-    if len(known) > MOST_LISTED:
-        more = f" and {len(known) - A_FEW:,} more"
-        known = known[:A_FEW]
-    return f"Unknown {kind} '{name}'.{hint} Known: {', '.join(known)}{more}."
+    # Of equally close names, one with the same letters was meant: two letters have changed places.
+    best = min(close, key=lambda match: sorted(match) != sorted(name), default="")
+    hint = f" Did you mean '{best}'?" if close else ""
+    listed = known if len(known) <= MOST_LISTED else known[:A_FEW]
+    more = f" and {len(known) - len(listed):,} more" if len(listed) < len(known) else ""
+    return f"Unknown {kind} '{name}'.{hint} Known: {', '.join(listed)}{more}."

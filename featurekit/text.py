@@ -1,21 +1,21 @@
-"""Make any text safe to stand in a page, in a table and on a terminal.
+"""Make any text safe to show in a page, in a table and on a terminal.
 
-Labels, file names and column names come from other people's data. They may hold
-markup, formulas, control characters or marks that turn the direction of reading,
-and must still be readable for what they are.
+Labels, file names and column names come from other people's data. They may contain
+markup, formulas, control characters or marks that change the direction of reading,
+and must still be readable as they are.
 """
 
 import re
 from collections.abc import Sequence
 
-# What stands for a letter that no text file can hold, and the backslashes that would be taken for it.
+# Letters that no text file can hold, and backslashes that would be read as the start of a written-out one.
 _UNWRITABLE = re.compile(r"[\ud800-\udfff]|\\(?=\\|[\ud800-\udfff]|x[89a-f][0-9a-f]|ud[89a-f][0-9a-f]{2})")
 _WRITTEN = re.compile(r"\\(\\|x[89a-f][0-9a-f]|ud[89a-f][0-9a-f]{2})")
 _MARKDOWN = re.compile(r"[\\`*\[\]<>|~&]|(?<![^\W_])_|_(?![^\W_])")
 _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
-# What a spreadsheet takes for the start of a formula.
+# Characters that start a formula in a spreadsheet.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-# Marks that make text look like another: direction, nothing at all, and line ends of other kinds.
+# Characters that make a text look like another one: marks of direction, invisible ones, other line ends.
 _DECEIVING = {
     0x061C,
     0x180E,
@@ -30,7 +30,7 @@ _DECEIVING = {
 
 
 def visible(text: str) -> str:
-    r"""Return the text with everything that is read by machines only written out.
+    r"""Return the text with every invisible character written out as an escape.
 
     >>> visible("a\nb\u202ec")
     'a\\nb\\u202ec'
@@ -55,14 +55,14 @@ def _written_out(letter: str) -> str:
 
 
 def write_out(error: UnicodeError) -> tuple[str, int]:
-    """Write letters out that an encoding lacks; a handler of errors for codecs.register_error()."""
+    """Write out the letters that an encoding lacks; an error handler for codecs.register_error()."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return "".join(map(_written_out, error.object[error.start : error.end])), error.end
 
 
 def readable_name(name: str) -> str:
-    r"""Return a file name as any text file, table and terminal can hold it; two names stay two.
+    r"""Return a file name as any text file, table and terminal can show it; two names stay different.
 
     A byte that is not UTF-8 is written as a backslash, x and two digits. A backslash stays as it is, unless
     it would then be read as the start of such a byte: it is doubled there.
@@ -74,7 +74,7 @@ def readable_name(name: str) -> str:
 
 
 def name_as_it_was(text: str) -> str:
-    r"""Return the file name that readable_name() was given; os.fsencode() gives its bytes.
+    r"""Return the file name that readable_name() was called with; os.fsencode() gives its bytes.
 
     >>> name_as_it_was(r"caf\xe9.jpg") == "caf\udce9.jpg", name_as_it_was(r"\\xe9")
     (True, '\\xe9')
@@ -90,7 +90,7 @@ def name_as_it_was(text: str) -> str:
 
 
 def words_of(name: str) -> list[str]:
-    """Return the words that a column is called by, in small letters.
+    """Return the words in the name of a column, in lower case.
 
     >>> words_of("perceivedEthnicity"), words_of("user_id2")
     (['perceived', 'ethnicity'], ['user', 'id'])
@@ -101,7 +101,7 @@ def words_of(name: str) -> list[str]:
 def markdown(text: str) -> str:
     r"""Return the text so that Markdown shows it as it is, in a table too.
 
-    An underscore inside a word means nothing to Markdown and stays readable.
+    An underscore inside a word has no meaning in Markdown and is not escaped.
 
     >>> markdown("dlib_age | <b>*x*</b>")
     'dlib_age \\| &lt;b&gt;\\*x\\*&lt;/b&gt;'
@@ -110,7 +110,7 @@ def markdown(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    r"""Return the text in one line that a terminal only shows.
+    r"""Return the text as one line without control characters for a terminal.
 
     >>> one_line("a\nb\x1b[2J")
     'a b\\x1b[2J'
@@ -119,7 +119,7 @@ def one_line(text: str) -> str:
 
 
 def no_formula(text: str) -> str:
-    """Return a cell of a table that no spreadsheet takes for a formula.
+    """Return the text as a cell of a table that no spreadsheet reads as a formula.
 
     >>> no_formula("=1+1"), no_formula("'=1+1"), no_formula("face 1")
     ("'=1+1", "''=1+1", 'face 1')
@@ -128,7 +128,7 @@ def no_formula(text: str) -> str:
 
 
 def as_it_was(cell: str) -> str:
-    """Return the text that no_formula() was given.
+    """Return the text that no_formula() was called with.
 
     >>> as_it_was("'=1+1"), as_it_was("''=1+1"), as_it_was("'tis 1")
     ('=1+1', "'=1+1", "'tis 1")
@@ -139,14 +139,14 @@ def as_it_was(cell: str) -> str:
 def counted(n: int, one: str, many: str) -> str:
     """Return a number with its noun.
 
-    >>> counted(1, "person", "persons"), counted(1200, "person", "persons")
-    ('1 person', '1,200 persons')
+    >>> counted(1, "subject", "subjects"), counted(1200, "subject", "subjects")
+    ('1 subject', '1,200 subjects')
     """
     return f"{n:,} {one if n == 1 else many}"
 
 
 def first_few(names: Sequence[str], most: int = 3) -> str:
-    """Return a few names, and how many more there are.
+    """Return the first few names, and the number of the others.
 
     >>> first_few(["a", "b"]), first_few(["a", "b", "c", "d", "e"])
     ('a, b', 'a, b, c and 2 more')
@@ -156,7 +156,7 @@ def first_few(names: Sequence[str], most: int = 3) -> str:
 
 
 def described(error: Exception) -> str:
-    """Return what kind of error it is and the first line of what it says, without a full stop.
+    """Return the type of an error and the first line of its message, without a full stop.
 
     >>> described(ValueError("no face.")), described(KeyError())
     ('ValueError: no face', 'KeyError')
@@ -166,6 +166,6 @@ def described(error: Exception) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of what an error says that says anything, else what kind of error it is."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    """Return the first line of an error's message that is not blank, or else the type of the error."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next(filter(None, lines), type(error).__name__)

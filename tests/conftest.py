@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from featurekit.naming import Words
 from featurekit.networks import weights, weights_table
 
 if TYPE_CHECKING:
@@ -46,6 +47,12 @@ def builtin_weights() -> None:
     absent = [name for name in absent if not weights.present(name)]
     if absent:
         pytest.skip(f"the weights of {', '.join(absent)} are absent: featurekit weights fetch builtin")
+
+
+@pytest.fixture(autouse=True)
+def _messages_as_written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages are compared as they are written, with options; tests/api compares what a program reads."""
+    monkeypatch.setattr(Words, "are_options", "api" not in request.path.parts)
 
 
 @pytest.fixture(autouse=True)

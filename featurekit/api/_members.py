@@ -1,6 +1,6 @@
-"""Keep what other people's functions return to what a member of their kind must return.
+"""Check what the functions of registered members return.
 
-What such a function raises, and what it returns that cannot be used, becomes one error that names the member.
+If such a function raises an error, or returns something that cannot be used, one error names the member.
 """
 
 import inspect
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from featurekit.data.datasets import RawRows
     from featurekit.faces.detectors import Detection, FaceFinder
 
-# Advice of the reader of tables on an option that a data set of one's own does not have, as a part of a
-# sentence or as one of its own, and what follows it.
+# Advice on an option of tables, as part of a sentence or as one of its own, and what follows it: a registered
+# data set does not have these options.
 _OPTIONS_OF_TABLES = re.compile(r"[;.] [^;.]*--column .*")
 
 
@@ -33,7 +33,7 @@ def checked_dataset(name: str, read: Callable[..., Any], labels: Sequence[str]) 
         labels: columns that can be learned from.
 
     Returns:
-        The function. Beside the options of read it has the keyword missing: which cells say nothing.
+        The function. It has the options of read, and the keyword missing: which cells count as missing.
     """
     from featurekit.data.cells import USUAL
     from featurekit.data.datasets import RawRows
@@ -57,10 +57,10 @@ def checked_dataset(name: str, read: Callable[..., Any], labels: Sequence[str]) 
 
 
 def _rows_of(name: str, found: Any, root: Any, labels: Sequence[str], missing: "Missing") -> "RawRows":
-    """Return the rows of what a function returned as a data set.
+    """Return the rows of a data set that a function has returned.
 
     Raises:
-        ManifestError: it is no DataFrame, a column is not in it, or one cannot be read.
+        ManifestError: it is not a DataFrame, lacks a column, or has one that cannot be read.
     """
     import pandas as pd
 
@@ -86,7 +86,7 @@ def _rows_of(name: str, found: Any, root: Any, labels: Sequence[str], missing: "
     try:
         raw = rows_of_frame(found, columns=standard, root=root, labels=own, missing=missing)
     except ManifestError as error:
-        said = _OPTIONS_OF_TABLES.sub("", str(error)).rstrip(".")
+        said = _OPTIONS_OF_TABLES.sub("", error.args[0]).rstrip(".")
         raise ManifestError(
             f"The data set '{name}' returned a DataFrame that cannot be read: {said}."
         ) from error
@@ -96,7 +96,7 @@ def _rows_of(name: str, found: Any, root: Any, labels: Sequence[str], missing: "
 
 
 def checked_backbone(name: str, compute: Callable[[Any], Any], dim: int) -> Callable[[Any], Any]:
-    """Return a function crops → vectors that raises EmbeddingError where another cannot give them.
+    """Return a function crops → vectors that checks another one, and raises EmbeddingError if that fails.
 
     Args:
         name: of the backbone, for messages.
@@ -126,7 +126,7 @@ def checked_backbone(name: str, compute: Callable[[Any], Any], dim: int) -> Call
 
 
 def checked_detector(name: str, find: Callable[[Any, int], Any]) -> "FaceFinder":
-    """Return a function (pixels, size) → faces that raises RegistrationError where another cannot find any.
+    """Return a function (pixels, size) → faces that checks another one, and raises RegistrationError.
 
     Args:
         name: of the detector, for messages.
@@ -148,10 +148,10 @@ def checked_detector(name: str, find: Callable[[Any, int], Any]) -> "FaceFinder"
 
 
 def _detection(name: str, one: Any) -> "Detection":
-    """Return one face as the rest of featurekit takes it.
+    """Return a Detection with its numbers as float32.
 
     Raises:
-        RegistrationError: it is no Detection, or its numbers cannot be used.
+        RegistrationError: it is not a Detection, or its numbers cannot be used.
     """
     import numpy as np
 
@@ -178,7 +178,7 @@ def _detection(name: str, one: Any) -> "Detection":
 
 @contextmanager
 def _named(kind: type[FeaturekitError], what: str) -> Iterator[None]:
-    """Turn what another's code raises into an error of featurekit's that says whose it is."""
+    """Turn what a member's function raises into an error of featurekit that names the member."""
     try:
         yield
     except (FeaturekitError, MemoryError):
@@ -188,5 +188,5 @@ def _named(kind: type[FeaturekitError], what: str) -> Iterator[None]:
 
 
 def _what(found: Any) -> str:
-    """Return what something is, for a message."""
+    """Return the type of an object, for a message."""
     return "None" if found is None else type(found).__name__

@@ -1,21 +1,21 @@
-"""What arguments of the front door may be written as."""
+"""Read the arguments that several public functions have."""
 
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-from featurekit.errors import EngineError, FeaturekitError
+from featurekit.api.telling import LOG
+from featurekit.errors import EngineError, UnknownNameError
+from featurekit.faces.photographs import Photograph, Photographs
+from featurekit.inference.inputs import photographs_in
+from featurekit.registry import unknown
 
-# A command that is told in full stays as it is; an option that stands alone becomes an argument.
-_OPTION = re.compile(r"featurekit \w(?:[^.;]|\.(?=\S))*|(?<!\S)--([a-z][a-z-]*[a-z])")
+_CHOICES = ("all", "center", "largest", "only")
 
 
 def threads_of(n_jobs: int | None) -> int:
-    """Return the number of threads that n_jobs means, 0 for one a core.
+    """Return the number of threads that n_jobs means, 0 for one per core.
 
     Raises:
-        EngineError: it is no such number.
+        EngineError: it is neither -1 nor a positive number.
 
     >>> threads_of(None), threads_of(-1), threads_of(2)
     (0, 0, 2)
@@ -36,37 +36,20 @@ def as_list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
-class Words:
-    """How messages name what a user can set.
+def images_of(given: Photographs) -> list[Photograph]:
+    """Return what was given as images, and log which files of its folders are none."""
+    found, left_out = photographs_in(given)
+    for text in left_out:
+        LOG.warning(text)
+    return found
 
-    Attributes:
-        are_options: whether by the options of a command, as the library does; else by a function's arguments.
+
+def which_faces(choose: str) -> str:
+    """Return which faces of an image are meant.
+
+    Raises:
+        UnknownNameError: there is no such choice; "box" needs a data set, which has the boxes.
     """
-
-    are_options = False
-
-
-def as_arguments(text: str) -> str:
-    """Return a message of the command line with its options as arguments of a function.
-
-    >>> as_arguments("--abstain-above has no effect: leave it out, or use --sets.")
-    'abstain_above has no effect: leave it out, or use sets.'
-    >>> as_arguments("It has not been extracted. Next: featurekit extract --backbone vgg16")
-    'It has not been extracted. Next: featurekit extract --backbone vgg16'
-    """
-    return _OPTION.sub(lambda found: found[1].replace("-", "_") if found[1] else found[0], text)
-
-
-def in_users_words(text: str) -> str:
-    """Return a message as whoever uses this door says it: with options, or with arguments."""
-    return text if Words.are_options else as_arguments(text)
-
-
-@contextmanager
-def errors_in_arguments() -> Iterator[None]:
-    """Let errors that are raised inside name arguments where they name options of the command line."""
-    try:
-        yield
-    except FeaturekitError as error:
-        error.args = (in_users_words(str(error)), *error.args[1:])
-        raise
+    if choose not in _CHOICES:
+        raise UnknownNameError(unknown("way to choose a face", choose, list(_CHOICES)))
+    return choose

@@ -1,6 +1,5 @@
 """Data sets: from one of the known layouts, or from a DataFrame."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -8,15 +7,19 @@ from typing import Any, Self, TypeVar
 import pandas as pd
 
 from featurekit.api.project import Project, manifest_of, project_of
-from featurekit.api.telling import SHOWN, Shown, shown, warn
+from featurekit.api.telling import SHOWN, Shown, shown, warn, warn_of_first
+from featurekit.cache.file_index import FileIndex
+from featurekit.data.datasets import DATASETS
 from featurekit.data.manifest import REASONS, Manifest
+from featurekit.data.prepare import prepare, prepare_frame
 from featurekit.data.targets import TARGETS
 from featurekit.errors import ManifestError
+from featurekit.naming import as_arguments
 
 AnyDataset = TypeVar("AnyDataset", bound="Dataset")
 
 _CORNERS = ("x1", "y1", "x2", "y2")
-# Columns of the manifest that are filled only where a column is named for them.
+# Columns of the manifest that are filled only from a column that is named for them.
 _NOT_READ = ("face_id", "subject_id", "age", "age_group", "gender", "official_fold", "box")
 _NOT_LABELS = ("face_id", "image_path", "subject_id", "official_fold", "box", "content", "reason")
 
@@ -79,17 +82,19 @@ class Dataset(Manifest):
             Traceback (most recent call last):
             featurekit.errors.ManifestError: None of the 1 rows of the DataFrame can be used. ...
         """
-        from featurekit.cache.file_index import FileIndex
-        from featurekit.data.prepare import prepare_frame
-
         place = project_of(project)
-        place.folder.report(name)  # refuses a name that its comparison could not have
+        place.folder.report(name)  # raises an error for a name that a comparison cannot have
         columns, own = _columns(frame, images, labels or (), subject, fold, box)
         named = frame.rename(columns={column: label for label, column in own.items()})
         with FileIndex(place.folder.file_index) as files, shown(progress, "reading", "files") as told:
             how: Any = {"missing": missing, "content_of": files.content_of, "progress": told}
-            found = prepare_frame(named, name=name, columns=columns, labels=list(own), root=Path(root), **how)
-        return _saved(cls(found.table, found.root, found.info), place)
+            try:
+                found = prepare_frame(
+                    named, name=name, columns=columns, labels=list(own), root=Path(root), **how
+                )
+            except ManifestError as error:
+                raise ManifestError(as_arguments(error.args[0], of_frame=True)) from None
+        return _saved(cls(found.table, found.root, found.info), place, of_frame=True)
 
     def describe(self) -> pd.DataFrame:
         """Return how many rows are usable, and why the others are not.
@@ -107,16 +112,17 @@ class Dataset(Manifest):
     def targets(self) -> list[str]:
         """Labels that models can be fitted for: those of which some usable row has one."""
         names = [str(name) for name in self.table.columns if name not in _NOT_LABELS]
-        ordered = [name for name in TARGETS if name in names]
-        ordered += [name for name in names if name not in TARGETS]
+        ordered = [
+            *(name for name in TARGETS if name in names),
+            *(name for name in names if name not in TARGETS),
+        ]
         return [name for name in ordered if self.labelled(self.target(name)).any()]
 
     def __repr__(self) -> str:
-        n_usable = int(self.usable.sum())
         n_subjects = len(set(self.subjects[self.usable]))
         return (
-            f"Dataset({self.name!r}: {len(self):,} rows, {n_usable:,} usable, of {n_subjects:,} subjects;"
-            f" labels: {', '.join(self.targets) or 'none'})"
+            f"Dataset({self.name!r}: {len(self):,} rows, {self.usable.sum():,} usable, of {n_subjects:,}"
+            f" subjects; labels: {', '.join(self.targets) or 'none'})"
         )
 
     def _repr_html_(self) -> str:
@@ -155,13 +161,9 @@ def load_dataset(
 
     Example:
         >>> import featurekit as fk
-        >>> data = fk.load_dataset("synthetic", "portraits", n_subjects=8)    # doctest: +SKIP
+        >>> data = fk.load_dataset("synthetic", "portraits", n_subjects=16)   # doctest: +SKIP
         >>> data.describe()                                                 # doctest: +SKIP
     """
-    from featurekit.cache.file_index import FileIndex
-    from featurekit.data.datasets import DATASETS
-    from featurekit.data.prepare import prepare
-
     reader = DATASETS[name]
     if path is None:
         raise ManifestError(f"Say where {reader.name} lies: fk.load_dataset({name!r}, PATH).")
@@ -189,15 +191,15 @@ def _columns(
     fold: str | None,
     box: str | Sequence[str] | None,
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Return column of the manifest → column of the frame, and label of the user's own → column.
+    """Return column of the manifest → column of the frame, and own label of the user → column.
 
-    A column that is not named is not read, even where it is called like one of the manifest's.
+    A column that is not named is not read, even if it has the name of a column of the manifest.
     """
     if not isinstance(frame, pd.DataFrame):
         raise ManifestError(f"The data must be a pandas DataFrame. Got {type(frame).__name__} instead.")
     if isinstance(labels, str):
         labels = [labels]
-    # A column that is called like one of the known labels, in any letters, is taken for it.
+    # A column with the name of a known label, in upper or lower case, is read as that label.
     known = {"age": "age", "age_group": "age_group", "gender": "gender"}
     wanted = (
         dict(labels)
@@ -228,36 +230,37 @@ def _columns(
     return columns, own
 
 
-def _saved(dataset: AnyDataset, project: Project) -> AnyDataset:
-    """Save a data set as the project's, say what is wrong with its rows, and return it."""
+def _saved(dataset: AnyDataset, project: Project, *, of_frame: bool = False) -> AnyDataset:
+    """Save a data set as the project's, warn of what is wrong with its rows, and return it."""
     dataset.save(project.folder.manifest)
     for text in dataset.info.get("notes", ()):
         warn(str(text))
-    _tell_of_bad_cells(dataset)
+    _tell_of_bad_cells(dataset, of_frame)
     _tell_of_unused(dataset)
     return dataset
 
 
-def _tell_of_bad_cells(dataset: Manifest) -> None:
-    """Say which cells could not be read, and what to write instead; some of each column in turn."""
-    found = dataset.info.get("bad_cells", [])
-    seen: Counter[tuple[str, str]] = Counter()
-    turns = []
-    for cell in found:
-        seen[cell["column"], cell["target"]] += 1
-        turns.append((seen[cell["column"], cell["target"]], cell["row"], cell))
-    for _, row, cell in sorted(turns, key=lambda turn: turn[:2])[:SHOWN]:
-        warn(f"row {row}, {cell['column']}: '{cell['value']}' {cell['problem']}")
-    if more := dataset.info.get("n_bad_cells", 0) - min(len(found), SHOWN):
+def _tell_of_bad_cells(dataset: Manifest, of_frame: bool) -> None:
+    """Warn of cells that cannot be read, and say what to write instead; columns take turns."""
+    columns = ["row", "column", "target", "value", "problem"]
+    cells = pd.DataFrame(dataset.info.get("bad_cells", []), columns=columns)
+    cells["turn"] = cells.groupby(["column", "target"]).cumcount()
+    for cell in cells.sort_values(["turn", "row"]).head(SHOWN).to_dict("records"):
+        problem = as_arguments(cell["problem"], of_frame=True) if of_frame else cell["problem"]
+        warn(f"row {cell['row']}, {cell['column']}: '{cell['value']}' {problem}")
+    if more := dataset.info.get("n_bad_cells", 0) - min(len(cells), SHOWN):
         warn(f"… and {more:,} more cells that cannot be read; see manifest.json")
 
 
 def _tell_of_unused(dataset: Manifest) -> None:
-    """Say of the rows that cannot be used which they are and why, the strangest reasons first."""
-    reasons, paths = dataset.table["reason"].tolist(), dataset.table["image_path"].tolist()
-    order = list(REASONS)
-    bad = sorted((order.index(reason), row) for row, reason in enumerate(reasons) if reason)
-    for number, row in bad[:SHOWN]:
-        warn(f"row {row + 1}, '{paths[row]}': {REASONS[order[number]]}")
-    if len(bad) > SHOWN:
-        warn(f"… and {len(bad) - SHOWN} more; each with its reason in manifest.csv")
+    """Warn of rows that cannot be used, in the order of REASONS."""
+    bad = dataset.table[dataset.table["reason"] != ""].sort_values(
+        "reason", key=lambda reasons: reasons.map(list(REASONS).index), kind="stable"
+    )
+    warn_of_first(
+        [
+            f"row {row + 1}, '{path}': {REASONS[reason]}"
+            for row, path, reason in bad[["image_path", "reason"]].itertuples()
+        ],
+        "more; each with its reason in manifest.csv",
+    )

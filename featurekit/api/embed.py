@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurekit.api.arguments import errors_in_arguments, threads_of
+from featurekit.api.arguments import as_list, threads_of
 from featurekit.api.project import Project, project_of
-from featurekit.api.telling import SHOWN, Shown, note, shown, warn
+from featurekit.api.telling import Shown, note, shown, warn_of_first
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.extractor import Extraction
@@ -49,10 +49,11 @@ class Embeddings:
 
     @cached_property
     def _statuses(self) -> NDArray[np.uint8]:
-        """Number of every row's status in STATUSES; nothing but this says which faces there are."""
+        """The status of every row, as its number in STATUSES; it decides which faces there are."""
         settings = self.ledger.settings
-        faces = self.store.shelf("faces", settings.recipe())
-        return row_statuses(self.data, row_keys(self.data, settings), faces)
+        return row_statuses(
+            self.data, row_keys(self.data, settings), self.store.shelf("faces", settings.recipe())
+        )
 
     @property
     def recipes(self) -> list[Recipe]:
@@ -90,14 +91,13 @@ class Embeddings:
     @property
     def blocks(self) -> tuple[int, ...]:
         """Length of each network's part of a vector; their sum is dim."""
-        named = [split_feature(feature) for feature in self.features]
-        return tuple(backbone.layers[layer] for backbone, layer in named)
+        return tuple(backbone.layers[layer] for backbone, layer in map(split_feature, self.features))
 
     @property
     def statuses(self) -> "pd.Series[str]":
         """What became of every row of the data set: "ok", or why it has no vector; indexed by face_id."""
-        names = np.array(STATUSES, dtype=object)[self._statuses]
-        return pd.Series(names, index=pd.Index(self.data.table["face_id"], name="face_id"), name="status")
+        rows = pd.Index(self.data.table["face_id"], name="face_id")
+        return pd.Series(np.array(STATUSES, dtype=object)[self._statuses], index=rows, name="status")
 
     def labels(self, target: str) -> "pd.Series[Any]":
         """Return the label of each vector's face, indexed by face_id; "" or NaN where there is none.
@@ -202,11 +202,10 @@ def embed(
     place = project_of(project)
     names = _names(features)
     settings = default_settings(detector, choose, detector_weights)
-    with errors_in_arguments():
-        for text in unused_of_extract(
-            names, detector, choose=choose, device=device, precision=precision, mirrored=mirror
-        ):
-            note(text)
+    for text in unused_of_extract(
+        names, detector, choose=choose, device=device, precision=precision, mirrored=mirror
+    ):
+        note(text)
     with shown(progress, "extracting", "images") as told:
         extraction = extract_into(
             place.folder,
@@ -237,25 +236,24 @@ def short_name(features: str) -> str:
     >>> short_name("dlib_age:pooled+dlib_age:middle")
     'dlib_age+dlib_age:middle'
     """
-    parts = []
-    for feature in features.split("+"):
-        backbone, layer = split_feature(feature)
-        parts.append(backbone.name if layer == backbone.default_layer else feature)
-    return "+".join(parts)
+    parts = [(feature, *split_feature(feature)) for feature in features.split("+")]
+    return "+".join(
+        backbone.name if layer == backbone.default_layer else feature for feature, backbone, layer in parts
+    )
 
 
 def _names(features: str | Sequence[str] | None) -> list[str]:
-    """Return the networks that are asked for.
+    """Return the names of the networks to use.
 
     Raises:
-        EmbeddingError: none is named, or one twice.
+        EmbeddingError: none is named, or one is named twice.
     """
     if features is None:
         return list(BUILTIN_BACKBONES)
-    given = [features] if isinstance(features, str) else list(features)
-    names = [name.strip() for text in given for name in text.split("+") if name.strip()]
+    joined = features if isinstance(features, str) else "+".join(features)
+    names = [name.strip() for name in joined.split("+") if name.strip()]
     if not names:
-        raise EmbeddingError("No network is named. Example: fk.embed(data, 'dlib_age+dlib_face')")
+        raise EmbeddingError("No network is named. Example: --backbone dlib_age+dlib_face")
     full = [_full_name(name) for name in names]
     twice = next((name for name in full if full.count(name) > 1), None)
     if twice:
@@ -269,24 +267,19 @@ def _full_name(name: str) -> str:
 
 
 def _tell_of_unread(extraction: Extraction) -> None:
-    """Say which images are broken, and which were not read and why."""
-    for path, status in extraction.broken[:SHOWN]:
-        warn(f"'{path}' is {status}: {STATUS_MEANINGS[status]}")
-    if len(extraction.broken) > SHOWN:
-        warn(f"… and {len(extraction.broken) - SHOWN} more")
-    for face_id, why in extraction.unread[:SHOWN]:
-        warn(f"{face_id} was not read: {why}")
-    if len(extraction.unread) > SHOWN:
-        warn(f"… and {len(extraction.unread) - SHOWN} more")
+    """Warn of images that are broken, and of those that were not read."""
+    broken = [f"'{path}' is {status}: {STATUS_MEANINGS[status]}" for path, status in extraction.broken]
+    warn_of_first(broken, "more")
+    warn_of_first([f"{face_id} was not read: {why}" for face_id, why in extraction.unread], "more")
 
 
 def features_of(X: "Embeddings | Sequence[Embeddings]") -> list[Embeddings]:
     """Return one or several embeddings as a list.
 
     Raises:
-        EmbeddingError: they are something else, or were made in different ways.
+        EmbeddingError: they are something else, or their faces were found in different ways.
     """
-    several: list[Any] = list(X) if isinstance(X, list | tuple) else [X]
+    several = as_list(X)
     for one in several:
         if not isinstance(one, Embeddings):
             raise EmbeddingError(
@@ -298,10 +291,10 @@ def features_of(X: "Embeddings | Sequence[Embeddings]") -> list[Embeddings]:
 
 
 def joined_ledger(several: Sequence[Embeddings]) -> Ledger:
-    """Return what is known of how several embeddings were made.
+    """Return one ledger for several embeddings.
 
     Raises:
-        EmbeddingError: two of them have other vectors of the same name.
+        EmbeddingError: two of them have different vectors with the same name.
     """
     recipes: dict[str, Recipe] = {}
     costs: dict[str, Mapping[str, float]] = {}

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from featurekit.api.arguments import as_list, errors_in_arguments, threads_of
+from featurekit.api.arguments import as_list, threads_of
 from featurekit.api.embed import Embeddings, features_of, joined_ledger, short_name
 from featurekit.api.project import Project, project_of
 from featurekit.api.results import Results
@@ -24,11 +24,11 @@ from featurekit.evaluation.provenance import as_parameters
 from featurekit.evaluation.readiness import RARE
 from featurekit.evaluation.results import Run, run_name
 from featurekit.evaluation.unused_options import unused_options
-from featurekit.project import ComparisonFolder, ProjectFolder
+from featurekit.naming import Words
+from featurekit.project import ComparisonFolder
 from featurekit.registry import unknown
 
-_PIXELS = PIXELS.partition(":")[0]
-_LONGEST_CALL = 1000  # letters of the models in the record of a call
+_LONGEST_CALL = 1000  # characters of the models in the record of a call
 
 
 def evaluate(
@@ -103,60 +103,49 @@ def evaluate(
         >>> results = fk.evaluate(data, X, models, target="gender")    # doctest: +SKIP
         >>> results.frame()                                            # doctest: +SKIP
     """
-    with errors_in_arguments():
-        if rare not in RARE:
-            raise WorkspaceError(unknown("way to treat rare classes", rare, list(RARE)))
-        place, kinds, threads = project_of(project), kinds_of(models), threads_of(n_jobs)
-        ledger, features = _asked_features(X, place)
-        if any(kind.reads == "crops" for kind in kinds) and PIXELS not in ledger.recipes and X is not None:
-            ledger = _with_pixels(ledger, data, place, threads, progress)
-        asked: dict[str, Any] = {
-            "features": features,
-            "join": join,
-            "variations": candidates({key: as_list(value) for key, value in (parameters or {}).items()}),
-            "ethnicity": allow_ethnicity,
-        }
-        targets = None if target is None else as_list(target)
-        folder = place.folder.report(name or data.name)
-        comparison = Comparison.open(folder, data, n_folds=folds, seed=seed, new_folds=new_folds)
-        plans = plan(data, ledger, models=kinds, targets=targets, **asked)
-        # Embeddings have to be given, whatever the models read; names of networks are a choice.
-        chosen = features if isinstance(as_list(X)[0], str) else None
-        _tell_of_replaced(plans, folder)
-        for text in unused_options(plans, tune=tune, device=device, **{**asked, "features": chosen}):
-            note(text)
-        how: dict[str, Any] = {"threads": threads, "tune": tune, "jobs": parallel_folds, "rare": rare}
-        how["skip"] = target is None
-        how["device"] = None if device == "auto" else device
-        how["models_folder"] = place.folder.models if save_models else None
-        how["command"] = command or _call(features, models, targets, parameters, tune=tune)
-        runs = _run(comparison, plans, ledger, place.folder, progress, how)
-    return Results(runs, folder, data, kinds={kind.name: kind for kind in kinds})
-
-
-def _run(
-    comparison: Comparison,
-    plans: Sequence[Plan],
-    ledger: Ledger,
-    folder: ProjectFolder,
-    progress: Shown,
-    how: Mapping[str, Any],
-) -> list[Run]:
-    """Run plans under a bar; how: what else Comparison.run() is told."""
+    if rare not in RARE:
+        raise WorkspaceError(unknown("way to treat rare classes", rare, list(RARE)))
+    place, kinds, threads = project_of(project), kinds_of(models), threads_of(n_jobs)
+    ledger, features = _asked_features(X, place)
+    if any(kind.reads == "crops" for kind in kinds) and PIXELS not in ledger.recipes and X is not None:
+        ledger = _with_pixels(ledger, data, place, threads, progress)
+    asked: dict[str, Any] = {
+        "features": features,
+        "join": join,
+        "variations": candidates({key: as_list(value) for key, value in (parameters or {}).items()}),
+        "ethnicity": allow_ethnicity,
+    }
+    targets = None if target is None else as_list(target)
+    folder = place.folder.report(name or data.name)
+    comparison = Comparison.open(folder, data, n_folds=folds, seed=seed, new_folds=new_folds)
+    plans = plan(data, ledger, models=kinds, targets=targets, **asked)
+    # Embeddings have to be given whatever the models read; only names of networks are a choice.
+    chosen = features if isinstance(as_list(X)[0], str) else None
+    _tell_of_replaced(plans, folder)
+    for text in unused_options(plans, tune=tune, device=device, **{**asked, "features": chosen}):
+        note(text)
     with (
-        saying_how_to_have_back(comparison.folder, folder.models, say),
+        saying_how_to_have_back(comparison.folder, place.folder.models, say),
         shown(progress, "fitting", "fits") as told,
     ):
-        return comparison.run(
+        runs = comparison.run(
             plans,
             ledger,
-            Store(folder.cache),
-            checkpoints=folder.checkpoints,
+            Store(place.folder.cache),
+            models_folder=place.folder.models if save_models else None,
+            threads=threads,
+            tune=tune,
+            jobs=parallel_folds,
+            device=None if device == "auto" else device,
+            checkpoints=place.folder.checkpoints,
+            command=command or _call(features, models, targets, parameters, tune=tune),
+            rare=rare,
+            skip=target is None,
             progress=told,
             say=note,
             watch=told.tell,
-            **how,
         )
+    return Results(runs, folder, data, kinds={kind.name: kind for kind in kinds})
 
 
 def ensemble(
@@ -186,47 +175,48 @@ def ensemble(
     members = as_list(members)
     if results.data is None:
         raise WorkspaceError("The data set of these results is not available, so nothing can be averaged.")
-    call = f"fk.ensemble(results, {list(members)!r}{', weighted=True' if weighted else ''})"
-    made = make_ensembles(
-        results.folder, results.data, list(members), weighted=weighted, command=command or call
-    )
+    call = f"fk.ensemble(results, {members!r}{', weighted=True' if weighted else ''})"
+    made = make_ensembles(results.folder, results.data, members, weighted=weighted, command=command or call)
     names = {run.name for run in made}
     runs = [run for run in results.runs if run.name not in names]
     return Results([*runs, *made], results.folder, results.data, kinds=results.kinds)
 
 
 def kinds_of(models: Any) -> list[ClassifierKind]:
-    """Return the models that are meant; see evaluate().
+    """Return the models to fit; see evaluate().
 
     Raises:
-        UnknownNameError: a name that nobody registered.
-        ModelError: an object is no estimator, or two have one name.
+        UnknownNameError: a name is unknown.
+        ModelError: an object is not an estimator, or two have the same name.
     """
     if isinstance(models, Mapping):
         named = [_kind(model, str(name)) for name, model in models.items()]
     else:
-        several = models if isinstance(models, list | tuple) else [models]
+        several = as_list(models)
         # The same name twice is one model.
-        several = [one for number, one in enumerate(several) if not _is_repeated(one, several[:number])]
-        named = [_kind(model, None) for model in several]
+        named = [
+            _kind(model, None)
+            for number, model in enumerate(several)
+            if not (isinstance(model, str) and model in several[:number])
+        ]
     if not named:
         raise ModelError("No model is named. Example: fk.evaluate(data, X, ['svm', 'xgboost'])")
     names = [kind.name for kind in named]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise ModelError(
-            f"Two models are called {twice}: their runs could not be told apart. Give each a name:"
-            f" models={{'{twice} 1': …, '{twice} 2': …}}"
+            f"Two models are called {twice}: their runs could not be told apart. "
+            + (
+                "Fit one of them under another --name."
+                if Words.are_options
+                else f"Give each a name: models={{'{twice} 1': …, '{twice} 2': …}}"
+            )
         )
     return named
 
 
-def _is_repeated(model: Any, before: Sequence[Any]) -> bool:
-    return isinstance(model, str) and any(isinstance(one, str) and one == model for one in before)
-
-
 def _kind(model: Any, name: str | None) -> ClassifierKind:
-    """Return one model as a member of a comparison, under a name of the user's or its own."""
+    """Return one model for a comparison, with a name of the user's or its own."""
     if isinstance(model, str):
         kind = classifier_named(model)
         if name not in (None, kind.name):
@@ -244,7 +234,7 @@ def _kind(model: Any, name: str | None) -> ClassifierKind:
 
 
 def _asked_features(X: Any, place: Project) -> tuple[Ledger, list[str] | None]:
-    """Return how the vectors that are meant were made, and the names of the feature sets; None for all.
+    """Return the ledger of the vectors to use, and the names of the feature sets (None for all).
 
     Raises:
         EmbeddingError: X is neither embeddings nor names of networks.
@@ -260,9 +250,11 @@ def _asked_features(X: Any, place: Project) -> tuple[Ledger, list[str] | None]:
 
 
 def _with_pixels(ledger: Ledger, data: Manifest, place: Project, threads: int, progress: Shown) -> Ledger:
-    """Keep the faces' pixels, which networks are trained on, and return a ledger that knows of them."""
+    """Extract the pixels of the faces, which networks are trained on, and return a ledger with them."""
     with shown(progress, "extracting", "images") as told:
-        extract_into(place.folder, data, [_PIXELS], ledger.settings, threads=threads, progress=told)
+        extract_into(
+            place.folder, data, [PIXELS.partition(":")[0]], ledger.settings, threads=threads, progress=told
+        )
     pixels = some_ledger_of(place.folder)
     return replace(
         ledger,
@@ -272,7 +264,7 @@ def _with_pixels(ledger: Ledger, data: Manifest, place: Project, threads: int, p
 
 
 def _tell_of_replaced(plans: Sequence[Plan], folder: Path) -> None:
-    """Note which runs of an estimator of somebody's are replaced by one with other parameters."""
+    """Warn of runs of the user's own estimators that are replaced by runs with other parameters."""
     for one in plans:
         name = run_name(one.target.name, one.feature_name, one.kind.name, False, one.parameters)
         path = ComparisonFolder(folder).run(name)
@@ -281,9 +273,10 @@ def _tell_of_replaced(plans: Sequence[Plan], folder: Path) -> None:
         before = Run.load(path).parameters
         now = as_parameters(fresh(one.kind, one.target, parameters=one.parameters).shown_parameters())
         if any(before.get(key) != value for key, value in now.items() if key != "random_state"):
+            names = f"give them names: models={{'{one.kind.name} 1': …, '{one.kind.name} 2': …}}"
             warn(
-                f"{name} is replaced: the earlier {one.kind.name} had other parameters. To keep both, give"
-                f" them names: models={{'{one.kind.name} 1': …, '{one.kind.name} 2': …}}"
+                f"{name} is replaced: the earlier {one.kind.name} had other parameters. To keep both,"
+                f" {'fit under another --name' if Words.are_options else names}"
             )
 
 
@@ -296,13 +289,12 @@ def _call(
     tune: bool,
 ) -> str:
     """Return the call that made the runs, for their record."""
-    parts = ["data", repr([short_name(one) for one in features] if features else None)]
-    # Estimators write themselves in several lines.
-    parts.append(re.sub(r"\s+", " ", repr(models))[:_LONGEST_CALL])
-    if targets is not None:
-        parts.append(f"target={list(targets)!r}")
-    if parameters:
-        parts.append(f"parameters={dict(parameters)!r}")
-    if tune:
-        parts.append("tune=True")
-    return f"fk.evaluate({', '.join(parts)})"
+    parts = [
+        "data",
+        repr([short_name(one) for one in features] if features else None),
+        re.sub(r"\s+", " ", repr(models))[:_LONGEST_CALL],  # the text of an estimator may have several lines
+        "" if targets is None else f"target={list(targets)!r}",
+        f"parameters={dict(parameters)!r}" if parameters else "",
+        "tune=True" if tune else "",
+    ]
+    return f"fk.evaluate({', '.join(filter(None, parts))})"

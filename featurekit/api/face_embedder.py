@@ -21,9 +21,8 @@ from featurekit.faces.settings import FaceSettings, default_settings
 from featurekit.networks.backbones import split_feature
 from featurekit.project import ProjectFolder
 
-# Which of several faces can be meant where nobody says where it is, and every photograph has one vector.
+# Ways to choose one face of an image that need no box from a data set.
 _CHOICES = ("center", "largest", "only")
-_WITHOUT_A_VECTOR = ("error", "nan")
 
 
 class FaceEmbedder(TransformerMixin, BaseEstimator):
@@ -112,7 +111,7 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: Photographs) -> NDArray[np.float32]:
-        """Return the vector of the face on each photograph.
+        """Return the vector of the face on each image.
 
         Args:
             X: n images, as for fit().
@@ -170,14 +169,14 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
         return tags
 
     def _plan(self) -> "_Plan":
-        """Return what the parameters mean.
+        """Return the parameters after checking them.
 
         Raises:
             ModelError, UnknownNameError, WeightsError: as fit().
         """
         for name, value, allowed in (
             ("choose", self.choose, _CHOICES),
-            ("on_missing", self.on_missing, _WITHOUT_A_VECTOR),
+            ("on_missing", self.on_missing, ("error", "nan")),
         ):
             if value not in allowed:
                 raise ModelError(f"{name} cannot be {value!r}: it must be one of {', '.join(allowed)}.")
@@ -195,12 +194,11 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
             mirrored=bool(self.mirror),
         )
         lengths = [backbone.layers[layer] for backbone, layer in parts]
-        store = _store_of(self.cache)
-        return _Plan(features, recipes, settings, lengths, threads_of(self.n_jobs), store)
+        return _Plan(features, recipes, settings, lengths, threads_of(self.n_jobs), _store_of(self.cache))
 
 
 class _Plan(NamedTuple):
-    """What the parameters of an embedder mean."""
+    """The checked parameters of an embedder."""
 
     features: list[str]
     recipes: dict[str, Recipe]
@@ -211,7 +209,7 @@ class _Plan(NamedTuple):
 
 
 def _names(backbone: Any) -> list[str]:
-    """Return the networks that are asked for.
+    """Return the names of the networks to use.
 
     Raises:
         ModelError: none is named.
@@ -227,17 +225,15 @@ def _names(backbone: Any) -> list[str]:
 
 
 def _store_of(cache: Any) -> Store | None:
-    """Return where vectors are kept.
+    """Return the store that vectors are kept in.
 
     Raises:
-        ModelError: cache is no folder and no project.
+        ModelError: cache is neither a folder nor a project.
     """
     if cache is None:
         return None
     if isinstance(cache, Project):
         return Store(cache.folder.cache)
-    if isinstance(cache, ProjectFolder):
-        return Store(cache.cache)
     if not isinstance(cache, str | os.PathLike):
         raise ModelError(f"cache cannot be {cache!r}: it must be None, a folder or a project.")
     project = ProjectFolder(Path(cache))
@@ -249,8 +245,8 @@ def _check_found(photographs: Sequence[Photograph], found: OfPhotographs) -> Non
     missing = [row for row, status in enumerate(found.statuses) if status != "ok"]
     if missing:
         row = missing[0]
-        how_many = f"{len(missing):,} of {len(photographs):,} photographs have no vector"
         raise EmbeddingError(
-            f"{how_many}. The first is {photographs[row].name} (position {row}):"
+            f"{len(missing):,} of {len(photographs):,} photographs have no vector. The first is"
+            f" {photographs[row].name} (position {row}):"
             f" {found.messages[row].rstrip('.')}. Leave them out, or use on_missing='nan' for rows of NaN."
         )

@@ -1,6 +1,6 @@
 """The faces on images, to look at: where they are, their landmarks, and how they are cut out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurekit.api.arguments import threads_of
-from featurekit.api.telling import LOG, Shown, shown
+from featurekit.api.arguments import images_of, threads_of, which_faces
+from featurekit.api.telling import Shown, shown
 from featurekit.errors import PhotographError, UnknownNameError
 from featurekit.faces.align import TEMPLATES
 from featurekit.faces.face import STATUS_MEANINGS, Face
@@ -20,7 +20,6 @@ from featurekit.faces.images import decode
 from featurekit.faces.photographs import Photograph, Photographs
 from featurekit.faces.see import cut_out
 from featurekit.faces.settings import default_settings
-from featurekit.inference.inputs import photographs_in
 from featurekit.inference.looking import Looked, Unexpected, look
 from featurekit.networks.engines import usable_cores
 from featurekit.registry import unknown
@@ -29,7 +28,8 @@ from featurekit.text import readable_name
 # In the order of Face.landmarks; left and right as seen by who looks at the image.
 LANDMARKS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
 
-_CHOICES = ("all", "center", "largest", "only")
+# The message of each status in the table.
+_MESSAGES = {**STATUS_MEANINGS, "ok": ""}
 _BLUE, _ORANGE = "#1f6fd6", "#ffb000"
 
 
@@ -79,8 +79,9 @@ class FoundFace:
 
     def __repr__(self) -> str:
         box = ", ".join(f"{value:.0f}" for value in self.box)
-        sure = f"confidence={self.confidence:.2f}"
-        return f"FoundFace({self.image!r}, number={self.number}, box=({box}), {sure})"
+        return (
+            f"FoundFace({self.image!r}, number={self.number}, box=({box}), confidence={self.confidence:.2f})"
+        )
 
 
 class FoundFaces(Sequence[FoundFace]):
@@ -105,17 +106,13 @@ class FoundFaces(Sequence[FoundFace]):
         """Return one face, or several for a slice."""
         return self._faces[number]
 
-    def __iter__(self) -> Iterator[FoundFace]:
-        return iter(self._faces)
-
     def __repr__(self) -> str:
         n = len(self.images)
         return f"FoundFaces({len(self):,} faces on {n:,} image{'s' if n != 1 else ''})"
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the table."""
-        html: str = self.frame().to_html(max_rows=20, index=False)
-        return html
+        return str(self.frame().to_html(max_rows=20, index=False))
 
     def frame(self) -> pd.DataFrame:
         """Return the faces as a table: a row a face, and a row for each image without one.
@@ -125,23 +122,22 @@ class FoundFaces(Sequence[FoundFace]):
             confidence, x1, y1, x2, y2 (the box), left_eye_x, left_eye_y and so on for right_eye, nose,
             left_mouth and right_mouth (pixels of the upright image), and message.
         """
-        rows = []
-        for photograph, looked in self._found:
-            for number, seen in enumerate(looked.seen, start=1):
-                face = seen.face
-                is_found = face.status == "ok"
-                row: dict[str, Any] = {
-                    "photograph": readable_name(photograph.name),
-                    "face": number if is_found else 0,
-                    "status": face.status,
-                    "confidence": float(face.confidence),
-                }
-                row |= zip(("x1", "y1", "x2", "y2"), map(float, face.box), strict=True)
-                for name, (x, y) in zip(LANDMARKS, face.landmarks.tolist(), strict=True):
-                    row |= {f"{name}_x": x, f"{name}_y": y}
-                said = looked.message or ("" if is_found else STATUS_MEANINGS[face.status])
-                rows.append({**row, "message": readable_name(said)})
-        return pd.DataFrame(rows)
+        rows = [
+            (
+                readable_name(photograph.name),
+                number if seen.face.status == "ok" else 0,
+                seen.face.status,
+                float(seen.face.confidence),
+                *map(float, seen.face.box),
+                *seen.face.landmarks.ravel().tolist(),
+                readable_name(looked.message or _MESSAGES[seen.face.status]),
+            )
+            for photograph, looked in self._found
+            for number, seen in enumerate(looked.seen, start=1)
+        ]
+        points = [f"{name}_{axis}" for name in LANDMARKS for axis in "xy"]
+        facts = ["photograph", "face", "status", "confidence", "x1", "y1", "x2", "y2"]
+        return pd.DataFrame(rows, columns=[*facts, *points, "message"])
 
     def plot(self, ax: Any = None, *, image: int | str = 0) -> Any:
         """Draw an image with the boxes and landmarks of its faces.
@@ -173,8 +169,8 @@ class FoundFaces(Sequence[FoundFace]):
             ax.plot(*corners, color="white", linewidth=line + 2)
             ax.plot(*corners, color=_BLUE, linewidth=line)
             ax.plot(*face.landmarks.T, "o", markersize=2.5 * line, color=_ORANGE, markeredgecolor="black")
-            label = {"facecolor": _BLUE, "edgecolor": "none", "pad": 2}
-            ax.text(x1, y1, f"{face.number}", color="white", bbox=label, va="bottom", ha="left")
+            frame = {"facecolor": _BLUE, "edgecolor": "none", "pad": 2}
+            ax.text(x1, y1, f"{face.number}", color="white", bbox=frame, va="bottom", ha="left")
         ax.set_xlim(0, pixels.shape[1])
         ax.set_ylim(pixels.shape[0], 0)
         ax.set_axis_off()
@@ -240,12 +236,8 @@ def find_faces(
         >>> faces[0].box.tolist(), faces[0].crop(64).shape
         ([0.0, 0.0, 512.0, 512.0], (64, 64, 3))
     """
-    if choose not in _CHOICES:
-        raise UnknownNameError(unknown("way to choose a face", choose, list(_CHOICES)))
-    settings = default_settings(detector, choose, detector_weights)
-    given, left_out = photographs_in(images)
-    for note in left_out:
-        LOG.warning(note)
+    settings = default_settings(detector, which_faces(choose), detector_weights)
+    given = images_of(images)
     threads = threads_of(n_jobs) or usable_cores()
     finder = open_finder(settings, threads=threads)
     unexpected = Unexpected()

@@ -1,25 +1,22 @@
-"""A fitted model: what it says of images, why, and how it gets to other programs."""
+"""A fitted model: its predictions for images, their explanations, and its export."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from featurekit.api.arguments import as_arguments, errors_in_arguments, threads_of
+from featurekit.api.arguments import as_list, images_of, threads_of, which_faces
 from featurekit.api.project import Project, project_of
-from featurekit.api.telling import LOG, Shown, shown
-from featurekit.errors import ModelError, UnknownNameError, WorkspaceError
+from featurekit.api.telling import LOG, Shown, note, shown
+from featurekit.errors import ModelError, WorkspaceError
 from featurekit.evaluation.unused_options import unused_of_predict
 from featurekit.faces.photographs import Photograph, Photographs
-from featurekit.inference.inputs import check_is_one, is_model, photographs_in
+from featurekit.inference.inputs import check_is_one, is_model
 from featurekit.inference.model import TrainedModel
 from featurekit.inference.predict import read_each
 from featurekit.inference.table import readings_table
-from featurekit.registry import unknown
 from featurekit.text import readable_name
-
-_CHOICES = ("all", "center", "largest", "only")
 
 
 class Model:
@@ -104,7 +101,7 @@ class Model:
         n_jobs: int | None = None,
         progress: Shown = True,
     ) -> "Explanations":
-        """Say where the model looked on each face: a map of what its answer depends on.
+        """Return a map for each face of what the prediction of the model depends on.
 
         A map over a single face shows a person: it is for your own eyes. For a report there are mean maps,
         `explanations.save_means(folder)`.
@@ -114,7 +111,7 @@ class Model:
             how: "gradcam", "attention", "occlusion" (any model), or "auto" for the first of attention,
                 Grad-CAM and occlusion that the model can.
             choose: which faces of an image: "all", "center", "largest" or "only".
-            random_state: what the random tenths of the check come from.
+            random_state: seed for the random tenths that the map is compared with.
             device: "auto", "cpu" or "cuda".
             n_jobs: how many threads; None or -1 for one a core.
             progress: whether to show a bar; or a function of (images done, images to do).
@@ -123,19 +120,19 @@ class Model:
             The explanations: a sequence of them, ``.frame()``, ``.save(folder)`` and ``.save_means(folder)``.
 
         Raises:
-            UnknownNameError: there is no such way to look.
-            ModelError: the model cannot be asked that way.
-            PhotographError: something is no photograph.
+            UnknownNameError: there is no such method, or no such way to choose a face.
+            ModelError: the model does not support the method.
+            PhotographError: something is not an image.
         """
         from featurekit.inference.explain import explain_photographs
 
-        given = _photographs(images)
+        given = images_of(images)
         with shown(progress, "explaining", "images") as told:
             found = explain_photographs(
                 given,
                 self._trained,
                 how=how,
-                choose=_choice(choose),
+                choose=which_faces(choose),
                 device=device,
                 threads=threads_of(n_jobs),
                 seed=random_state,
@@ -185,14 +182,13 @@ class Model:
         return place
 
     def __repr__(self) -> str:
-        trained = self._trained
-        return f"Model({self.name!r}: {self.target} by {trained.classifier} on {' + '.join(self.features)})"
+        features = " + ".join(self.features)
+        return f"Model({self.name!r}: {self.target} by {self._trained.classifier} on {features})"
 
     def _repr_html_(self) -> str:
         from featurekit.report.notebook import model_html
 
-        html: str = model_html(self._trained)
-        return html
+        return model_html(self._trained)
 
 
 class Explanations(Sequence[Any]):
@@ -215,9 +211,6 @@ class Explanations(Sequence[Any]):
         """Return one explanation, or several for a slice."""
         return self._explained[number]
 
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._explained)
-
     def __repr__(self) -> str:
         return f"Explanations({len(self):,} faces on {len(self._photographs):,} images)"
 
@@ -230,16 +223,16 @@ class Explanations(Sequence[Any]):
             random ones, are blurred), and message.
         """
         nan = float("nan")
-        rows = []
-        for one in self._all:
-            name = readable_name(one.photograph.name)
-            if hasattr(one, "heat"):
-                said = (one.number, one.answer, one.value, one.how, one.loss.important, one.loss.random, "")
-            else:
-                said = (0, "", nan, "", nan, nan, readable_name(one.message))
-            rows.append((name, *said))
-        columns = ("photograph", "face", "answer", "value", "how", "loss_important", "loss_random", "message")
-        return pd.DataFrame(rows, columns=list(columns))
+        rows = [
+            (one.number, one.answer, one.value, one.how, one.loss.important, one.loss.random, "")
+            if hasattr(one, "heat")
+            else (0, "", nan, "", nan, nan, readable_name(one.message))
+            for one in self._all
+        ]
+        columns = ["face", "answer", "value", "how", "loss_important", "loss_random", "message"]
+        found = pd.DataFrame(rows, columns=columns)
+        found.insert(0, "photograph", [readable_name(one.photograph.name) for one in self._all])
+        return found
 
     def save(self, folder: str | Path) -> list[Path]:
         """Draw the map of each face over the face, a PNG each, and return the files.
@@ -355,51 +348,29 @@ def predict(
         'female'
     """
     asked = _models(models, project)
-    share = _share(abstain_above)
-    given = _photographs(images)
+    if abstain_above is not None and not 0 <= abstain_above <= 1:
+        raise ModelError(f"abstain_above is a share, between 0 and 1. Got {abstain_above} instead.")
+    given = images_of(images)
     readings = []
-    with errors_in_arguments(), shown(progress, "reading", "images") as told:
-        notes = unused_of_predict(asked, sets=sets, abstain_above=share, probabilities=probabilities)
-        for note in notes:
-            LOG.warning(as_arguments(note))
+    for text in unused_of_predict(asked, sets=sets, abstain_above=abstain_above, probabilities=probabilities):
+        note(text)
+    with shown(progress, "reading", "images") as told:
         for of_one in read_each(
             given,
             asked,
-            choose=_choice(choose),
+            choose=which_faces(choose),
             device=device,
             precision=precision,
             threads=threads_of(n_jobs),
-            risk=share,
+            risk=abstain_above,
             progress=told,
         ):
             readings += of_one
     return readings_table(readings, asked, sets=sets, probabilities=probabilities)
 
 
-def _photographs(given: Photographs) -> list[Photograph]:
-    """Return what was given as images, and note what of its folders is none."""
-    found, left_out = photographs_in(given)
-    for note in left_out:
-        LOG.warning(note)
-    return found
-
-
-def _choice(choose: str) -> str:
-    """Return which faces are meant, or refuse a choice that nothing can be made of here."""
-    if choose not in _CHOICES:  # "box" needs a data set, whose boxes they are
-        raise UnknownNameError(unknown("way to choose a face", choose, list(_CHOICES)))
-    return choose
-
-
-def _share(abstain_above: float | None) -> float | None:
-    """Return the share of wrong answers that is allowed, or refuse what is no share."""
-    if abstain_above is not None and not 0 <= abstain_above <= 1:
-        raise ModelError(f"abstain_above is a share, between 0 and 1. Got {abstain_above} instead.")
-    return abstain_above
-
-
 def _check_place(folder: Path) -> None:
-    """Raise ModelError where a folder holds something else than a model."""
+    """Raise ModelError if a folder holds something else than a model."""
     if folder.is_dir() and not is_model(folder) and any(folder.iterdir()):
         raise ModelError(f"{folder} holds other files, and a model has a folder of its own. Name a new one.")
     if folder.exists() and not folder.is_dir():
@@ -407,26 +378,24 @@ def _check_place(folder: Path) -> None:
 
 
 def _models(models: Any, project: Project | str | Path | None) -> list[TrainedModel]:
-    """Return the models that are asked, each loaded.
+    """Return the models to use, and load those that are named.
 
     Raises:
-        ModelError: something is no model, or none is given.
+        ModelError: something is not a model, or none is given.
     """
     if models is None:
         from featurekit.inference.off_the_shelf import off_the_shelf_models
 
         return off_the_shelf_models()
-    several = list(models) if isinstance(models, list | tuple) else [models]
+    several = [
+        load_model(one, project=project) if isinstance(one, str | Path) else one for one in as_list(models)
+    ]
     if not several:
         raise ModelError("No models are given; leave them out for those that come with dlib's networks.")
-    found = []
     for number, one in enumerate(several):
-        if isinstance(one, str | Path):
-            one = load_model(one, project=project)
         if not isinstance(one, Model):
             raise ModelError(
                 f"Model {number} of {len(several)} (counted from 0) is of type {type(one).__name__}: give"
                 " what fk.load_model returns, or a model's name or folder."
             )
-        found.append(one._trained)
-    return found
+    return [one._trained for one in several]

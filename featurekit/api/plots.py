@@ -163,8 +163,7 @@ class Plots:
             ModelError: the model was not trained end to end.
         """
         if model is None:
-            networks = [run for run in self._ranked(target).runs if run.training]
-            model = networks[0].name if networks else None
+            model = next((run.name for run in self._ranked(target).runs if run.training), None)
         return LearningCurvesDisplay.of(self._run(model, target), measure=measure)
 
     def slices(
@@ -184,9 +183,8 @@ class Plots:
             WorkspaceError: the model's answers are not in the comparison's folder.
         """
         run, most = self._run(model, target), _at_least_one(most)
-        known = None
-        if self._is_of_evidence(run):
-            known = SlicesDisplay.find(self._ranked(run.target), most=most)
+        ranked = self._ranked(run.target)
+        known = SlicesDisplay.find(ranked, most=most) if self._is_of_evidence(run) else None
         return known or SlicesDisplay.of(run, self._outcomes(run), self._seed, most=most)
 
     def __repr__(self) -> str:
@@ -198,12 +196,12 @@ class Plots:
         return self._evidence.seed if self._evidence else 0
 
     def _is_of_evidence(self, run: Run) -> bool:
-        """Whether it is the run whose confidence and slices the evidence, and so the report, has."""
+        """Whether the evidence has the confidence and the slices of this run."""
         known = self._evidence.targets.get(run.target) if self._evidence else None
         return known is not None and known.sliced == run.name
 
     def _ranked(self, target: str | None) -> Ranked:
-        """Return the runs of a target, best first, with what is known of them."""
+        """Return the runs of a target, best first, with their evidence."""
         name = self._target(target)
         known = self._evidence.targets.get(name) if self._evidence else None
         return Ranked(name, best_first([run for run in self._runs if run.target == name]), known)
@@ -214,34 +212,33 @@ class Plots:
         return one_target(self._runs, target)
 
     def _run(self, model: str | None, target: str | None) -> Run:
-        """Return the run that is meant; see the class.
+        """Return the run of a model; see the class.
 
         Raises:
             TargetError: no model and no target are named, and there are several targets.
-            UnknownNameError: none is called so, or several are.
+            UnknownNameError: no run has that name, or several have it.
         """
         if model is None:
             ranked = self._ranked(target).runs
             return next((run for run in ranked if not run.is_baseline), ranked[0])
         if model in self._apart:
             raise UnknownNameError(f"{model} is set apart and in no figure: {self._apart[model]}.")
-        of = None if target is None else self._target(target)
-        return run_named(self._runs, model, of)
+        return run_named(self._runs, model, None if target is None else self._target(target))
 
     def _table(self, run: Run) -> pd.DataFrame:
-        """Return what a run said of each face."""
+        """Return the predictions of a run for each face."""
         return self._outcomes(run).tables[run.name]
 
     def _outcomes(self, run: Run) -> Outcomes:
-        """Return what a run said of each face, and the faces' labels, as the comparison keeps them."""
+        """Return the predictions of a run for each face, and the labels of the faces, from the comparison."""
         files = ComparisonFolder(self._folder)
         if not files.outcome(run.name).is_file() or not files.faces.is_file():
             raise WorkspaceError(
                 f"The answers of {run.name} to each face are not in {files.outcomes}, so this figure cannot"
                 " be drawn. They are kept there by results.report(), on the machine that has the predictions."
             )
-        table = read_outcomes(files.outcome(run.name))
-        return Outcomes({run.name: table}, read_outcomes(files.faces).set_index("row"))
+        tables = {run.name: read_outcomes(files.outcome(run.name))}
+        return Outcomes(tables, read_outcomes(files.faces).set_index("row"))
 
 
 def _at_least_one(most: int) -> int:

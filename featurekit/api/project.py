@@ -10,7 +10,7 @@ from featurekit.project import ProjectFolder
 if TYPE_CHECKING:
     from featurekit.data.manifest import Manifest
 
-# The variable that names the project of the command line, and of functions that are given none.
+# The environment variable that names the project for the command line, and for functions without one.
 VARIABLE = "FEATUREKIT_WORKSPACE"
 
 

@@ -71,37 +71,28 @@ def register_backbone(
         ...     return crops.mean(axis=(1, 2, 3))[:, None] / 255
     """
     facts: dict[str, Any] = {"name": name, "about": about, "input_size": input_size, "template": template}
+    facts |= {"layers": {"vectors": dim}, "recognizes": ("vectors",) if recognizes else ()}
 
     def register(compute: Function) -> Function:
-        _add_backbone(compute, dim, version, recognizes, facts)
+        _add_backbone(compute, dim, version, facts)
         return compute
 
     return register
 
 
 def _add_backbone(
-    compute: Callable[[Any], Any], dim: int, version: str | None, recognizes: bool, facts: dict[str, Any]
+    compute: Callable[[Any], Any], dim: int, version: str | None, facts: dict[str, Any]
 ) -> None:
-    """Register a function as a backbone whose one layer is called vectors; facts: what else it says."""
+    """Register a function as a backbone; facts: the other attributes of the Backbone."""
     from featurekit.api._members import checked_backbone
     from featurekit.faces.align import TEMPLATES
     from featurekit.networks.backbones import BACKBONES, Backbone
 
-    if facts["template"] not in TEMPLATES:
-        raise RegistrationError(unknown("template", str(facts["template"]), list(TEMPLATES)))
-    name = facts["name"]
-
-    layers, version = {"vectors": dim}, _version(name, version, compute, BACKBONES)
-    recognized = ("vectors",) if recognizes else ()
-    BACKBONES.add(
-        Backbone(
-            **facts,
-            layers=layers,
-            compute=checked_backbone(name, compute, dim),
-            recognizes=recognized,
-            version=version,
-        )
-    )
+    name, template = facts["name"], facts["template"]
+    if template not in TEMPLATES:
+        raise RegistrationError(unknown("template", str(template), list(TEMPLATES)))
+    version = _version(name, version, compute, BACKBONES)
+    BACKBONES.add(Backbone(**facts, compute=checked_backbone(name, compute, dim), version=version))
 
 
 def register_detector(
@@ -207,8 +198,8 @@ def register_dataset(
         from featurekit.api._members import checked_dataset
         from featurekit.data.datasets import DATASETS, DatasetReader
 
-        rows = checked_dataset(name, read, labels)
-        DATASETS.add(DatasetReader(name=name, about=about, licence=licence, read=rows))
+        reader = checked_dataset(name, read, labels)
+        DATASETS.add(DatasetReader(name=name, about=about, licence=licence, read=reader))
         return read
 
     return register
@@ -341,7 +332,7 @@ def _grid(name: str, grid: Any) -> "Callable[[Target], Mapping[str, Sequence[Any
 
 
 def _values(name: str, parameter: str, given: Any) -> list[Any]:
-    """Return the values of a parameter in a grid, or refuse what holds none."""
+    """Return the values of a parameter in a grid, or raise RegistrationError if there are none."""
     if isinstance(given, str) or not isinstance(given, Iterable) or not (values := list(given)):
         raise RegistrationError(
             f"The grid of {name} has {given!r} for {parameter}: it must be a list of values to try."
@@ -350,7 +341,7 @@ def _values(name: str, parameter: str, given: Any) -> list[Any]:
 
 
 def _kind(name: str, estimator: Any, trusted_types: tuple[str, ...]) -> "ClassifierKind":
-    """Return an estimator, its class, or a function that makes one, as what is registered."""
+    """Return an estimator, its class, or a function that makes one, as a kind of model."""
     from featurekit.estimators import ClassifierKind
     from featurekit.estimators.given import INSIDE, as_classifier, kind_to_register, types_that_are_saved
 
@@ -379,14 +370,14 @@ def _kind(name: str, estimator: Any, trusted_types: tuple[str, ...]) -> "Classif
 
 
 def _version(name: str, version: str | None, function: Callable[..., Any], registry: Registry[Any]) -> str:
-    """Return the version of a function that decides numbers.
+    """Return the version of a member's function, which is part of the recipes.
 
     Raises:
-        RegistrationError: it is not named, and cannot be told from the function's code.
+        RegistrationError: no version is named, and none can be computed from the function's code.
     """
     if version is not None:
         return str(version)
-    if registry.registering() != SESSION:
+    if registry.registrar()[0] != SESSION:
         return ""  # that of its package
     if not inspect.isfunction(function):
         raise RegistrationError(
@@ -398,11 +389,12 @@ def _version(name: str, version: str | None, function: Callable[..., Any], regis
 
 
 def _code(code: CodeType) -> str:
-    """Return what a function does as text that is the same in every process."""
-    constants = []
-    for one in code.co_consts:
-        if isinstance(one, CodeType):
-            constants.append(_code(one))
-        else:  # the order of a set differs from process to process
-            constants.append(repr(sorted(map(repr, one)) if isinstance(one, frozenset) else one))
+    """Return the code of a function as text that is the same in every process."""
+    constants = [
+        _code(one)
+        if isinstance(one, CodeType)
+        # The order of a set differs from process to process.
+        else repr(sorted(map(repr, one)) if isinstance(one, frozenset) else one)
+        for one in code.co_consts
+    ]
     return f"{code.co_code.hex()} {code.co_names} {constants}"

@@ -1,4 +1,4 @@
-"""What came out of a comparison, to hold, look at and go on with."""
+"""The results of a comparison, to look at and to continue with."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -72,8 +72,8 @@ class Results:
     @property
     def _are_all(self) -> bool:
         """Whether these are all runs of the comparison."""
-        files = ComparisonFolder(self.folder).all_runs()
-        return {run.name for run in self.runs} == {path.stem for path in files}
+        all_runs = ComparisonFolder(self.folder).all_runs()
+        return {run.name for run in self.runs} == {path.stem for path in all_runs}
 
     @property
     def evidence(self) -> Evidence | None:
@@ -216,8 +216,10 @@ class Results:
         positions = np.flatnonzero(seen.labelled(of)[X.rows])
         rows = X.rows[positions]
         _, labels = labels_of(seen, of, rows)
-        folds = FoldSet.load(path).folds(rows, labels, seen.subjects[rows])
-        return [(positions[fold.train], positions[fold.test]) for fold in folds]
+        return [
+            (positions[fold.train], positions[fold.test])
+            for fold in FoldSet.load(path).folds(rows, labels, seen.subjects[rows])
+        ]
 
     def best(self, target: str | None = None) -> "Result":
         """Return the best trained model of a target, by the score that the ranking goes by.
@@ -290,9 +292,9 @@ class Results:
         return Audit.load(self.folder)
 
     def __repr__(self) -> str:
-        models = len({run.classifier_name for run in self.runs})
+        n_models = len({run.classifier_name for run in self.runs})
         return (
-            f"Results({self.folder.name!r}: {len(self.runs)} runs of {models} models for"
+            f"Results({self.folder.name!r}: {len(self.runs)} runs of {n_models} models for"
             f" {', '.join(self.targets)})"
         )
 
@@ -311,8 +313,7 @@ class Results:
     def _ranked(self, target: str | None) -> list[Run]:
         """Return the runs that can be compared, best first, of one target or target by target."""
         names = self.targets if target is None else [one_target(self.runs, target)]
-        apart = self.apart
-        runs = [run for run in self.runs if run.name not in apart]
+        runs = [run for run in self.runs if run.name not in self.apart]
         return [run for name in names for run in best_first([one for one in runs if one.target == name])]
 
 
@@ -427,14 +428,14 @@ def load_results(folder: str | Path) -> Results:
 
 
 def _data_of(folder: Path) -> Dataset | None:
-    """Return the data set that a comparison is of; None where it is not available."""
+    """Return the data set of a comparison; None if it is not available."""
     files = ComparisonFolder(folder)
-    # What came from elsewhere with its outcomes, but without its splits, is not of this project's data set.
+    # A comparison with outcomes but without splits was copied here, and is not of this project's data set.
     came_from_elsewhere = files.outcomes.is_dir() and not files.folds.is_file()
     if came_from_elsewhere or not files.project.manifest.is_file():
         return None
     found = Manifest.load(files.project.manifest)
-    # Some rows may have changed, which is told; with none in common it is another data set.
+    # If some rows have changed, a message says so later; without common rows it is another data set.
     known = FoldSet.load(files.folds).face_ids if files.folds.is_file() else found.table["face_id"]
     if not set(known) & set(found.table["face_id"]):
         return None

@@ -1,73 +1,102 @@
-"""What a user hears while something is done: a bar in a terminal or a notebook, and notes in the log."""
+"""What a user sees while something is done: a bar in a terminal or a notebook, and notes in the log."""
 
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from html import escape
 from importlib import import_module
 from typing import Any
 
-from featurekit.api.arguments import in_users_words
+from featurekit.naming import Words, in_users_words
 from featurekit.progress import Pace, Standing
 from featurekit.text import one_line
 
-# What a function of the front door is told: True for a bar where somebody can see one, False for nothing, or
-# a function that is called with how many of how many are done.
+# The argument progress of public functions: True for a bar where one can be seen, False for nothing, or a
+# function that is called with the number done and the total.
 Shown = bool | Callable[[float, int], None]
 
-# Rows, or images, that are named; of the others their number.
+# How many rows or images are named in warnings; of the others only the number is given.
 SHOWN = 10
 
 LOG = logging.getLogger("featurekit")
 
-# Seconds until a notebook is shown a bar at all, and between two states of it.
+# Seconds until a bar appears in a notebook, and between two updates of it.
 _REDRAW = 0.3
 
 
 def note(text: str) -> None:
-    """Log what is good to know."""
+    """Log a note, which is for information."""
     LOG.warning("%s", one_line(in_users_words(text)), extra={"said_as": "note: "})
 
 
 def warn(text: str) -> None:
-    """Log what is wrong, and was passed over."""
+    """Log a warning."""
     LOG.warning("%s", one_line(in_users_words(text)), extra={"said_as": "warning: "})
 
 
+def warn_of_first(texts: Sequence[str], others: str) -> None:
+    """Log the first warnings of several, and the number of the others.
+
+    Args:
+        texts: the warnings.
+        others: what follows the number of the others, e.g. "more".
+    """
+    for text in texts[:SHOWN]:
+        warn(text)
+    if len(texts) > SHOWN:
+        warn(f"… and {len(texts) - SHOWN} {others}")
+
+
 def say(text: str) -> None:
-    """Log a line that says itself what it is."""
+    """Log a line without 'note: ' or 'warning: ' before it."""
     LOG.warning("%s", one_line(in_users_words(text)), extra={"said_as": ""})
 
 
-@contextmanager
-def shown(progress: Shown, what: str, unit: str) -> Iterator[Pace]:
-    """Show how far something is, as the caller asked for it; see Shown."""
-    if isinstance(progress, Pace):
-        yield progress
-    elif callable(progress):
+def shown(progress: Shown, what: str, unit: str) -> AbstractContextManager[Pace]:
+    """Return a context in which progress is shown as the caller has asked for it; see Shown."""
+    if callable(progress):
         told: Callable[[float, int], None] = progress
-        yield Pace(lambda at: told(at.done, at.total), unit)
-    elif progress and in_notebook():
-        with _notebook_bar(what, unit) as pace:
-            yield pace
-    elif progress and sys.stderr.isatty():
-        with bar(what, unit) as pace:
-            yield pace
-    else:
-        yield Pace(lambda _: None, unit)
+        return nullcontext(Pace(lambda at: told(at.done, at.total), unit))
+    if progress and in_notebook():
+        return _notebook_bar(what, unit)
+    if progress and sys.stderr.isatty():
+        return _bar(what, unit)
+    if progress and Words.are_options:
+        return _lines(what, unit)
+    return nullcontext(Pace(lambda _: None, unit))
 
 
 def in_notebook() -> bool:
     """Whether this process is the kernel of a notebook."""
     ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    return type(shell).__name__ == "ZMQInteractiveShell"
+    return ipython is not None and type(ipython.get_ipython()).__name__ == "ZMQInteractiveShell"
 
 
 @contextmanager
-def bar(what: str, unit: str) -> Iterator[Pace]:
+def _lines(what: str, unit: str) -> Iterator[Pace]:
+    """Print a line to stderr every ten seconds or so, as the command line does if that is not a terminal."""
+    opened = printed = time.monotonic()
+    ended = False
+
+    def line(at: Standing) -> None:
+        nonlocal printed, ended
+        now = time.monotonic()
+        was_ended, ended = ended, at.done == at.total
+        # The end is printed once, however often it is reported.
+        if (ended and was_ended) or (now - printed < 10 and not (ended and now - opened > 10)):
+            return
+        printed = now
+        done = f"{at.done:,.2f}" if at.done % 1 else f"{at.done:,.0f}"
+        facts = filter(None, (f"{what}: {done} of {at.total:,} {unit}", at.doing, at.rate, at.left))
+        sys.stderr.write(f"{', '.join(facts)}\n")
+
+    yield Pace(line, unit)
+
+
+@contextmanager
+def _bar(what: str, unit: str) -> Iterator[Pace]:
     """Show a bar with rate and time left in a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
@@ -77,7 +106,7 @@ def bar(what: str, unit: str) -> Iterator[Pace]:
         BarColumn(),
         TextColumn("{task.fields[count]}"),
         TextColumn("{task.fields[rate]}"),
-        # Not rich's own estimate: it looks back a fixed time, and one network may take an hour.
+        # Not rich's own estimate, which looks back a fixed time, because one network may take an hour.
         TextColumn("{task.fields[left]}"),
         TextColumn("{task.fields[doing]}"),
     )
@@ -93,9 +122,9 @@ def bar(what: str, unit: str) -> Iterator[Pace]:
 
 @contextmanager
 def _notebook_bar(what: str, unit: str) -> Iterator[Pace]:
-    """Show a bar in a notebook's cell: one output that is drawn anew in place, and is empty in the end.
+    """Show a bar in a notebook's cell: one output that is updated in place, and is empty at the end.
 
-    rich would do it with ipywidgets only; without them it leaves an output for each state of the bar.
+    rich needs ipywidgets for that; without them it leaves one output for each state of the bar.
     """
     handle: Any = None
     drawn = time.monotonic()
@@ -119,7 +148,7 @@ def _notebook_bar(what: str, unit: str) -> Iterator[Pace]:
 
 
 def _html(what: str, at: Standing) -> dict[str, str]:
-    """Return a state of a bar as a notebook takes it.
+    """Return a state of a bar as a notebook displays it.
 
     >>> _html("reading", Standing(3, 4, 0.0, "files"))["text/plain"]
     'reading: 3/4'
@@ -133,5 +162,5 @@ def _html(what: str, at: Standing) -> dict[str, str]:
 
 
 def _count(at: Standing) -> str:
-    """Return how many of how many are done."""
+    """Return the number done and the total, as text."""
     return f"{at.done:,.1f}/{at.total:,}" if at.done % 1 else f"{at.done:,.0f}/{at.total:,}"

@@ -62,7 +62,7 @@ def tune(
     ledger = joined_ledger(several)
     names = ["+".join(several[0].features)]
     values = {name: as_list(value) for name, value in grid.items()} if grid else None
-    # Names and values that the model cannot have are refused before anything is fitted.
+    # Names and values that the model cannot have raise an error before anything is fitted.
     tried = candidates(values) if values else ({},)
     plans = plan(data, ledger, models=[kind], targets=[target], features=names, variations=tried)
     one = next(one for one in plans if one.is_asked)

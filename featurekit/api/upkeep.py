@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from featurekit.api.arguments import errors_in_arguments, threads_of
+from featurekit.api.arguments import threads_of
 from featurekit.api.project import Project, manifest_of, project_of
 from featurekit.api.telling import Shown, say, shown
 from featurekit.checks.audit import Audit
@@ -64,17 +64,9 @@ def audit(
     if name is not None and name not in place.comparisons and place.comparisons:
         raise WorkspaceError(unknown("comparison", name, place.comparisons))
     name = name or manifest.name
-    with errors_in_arguments():
-        at_hand = look_up(
-            place.folder,
-            manifest,
-            name,
-            features=features,
-            pictures=images,
-            seed=seed,
-            threads=threads,
-            say=say,
-        )
+    at_hand = look_up(
+        place.folder, manifest, name, features=features, pictures=images, seed=seed, threads=threads, say=say
+    )
     with shown(progress, "auditing", "pieces") as told:
         found = library.audit(
             manifest,
@@ -167,7 +159,9 @@ def purge(
             "subjects and images are lists, e.g. fk.purge(['s0']) or fk.purge(images=['a.jpg'])."
         )
     if not subjects and not images:
-        raise WorkspaceError("Nobody was named. Name a subject, e.g. fk.purge(['s0']), or an image.")
+        raise WorkspaceError(
+            "No subject and no image is given. Give a subject with --subject, or an image with --image."
+        )
     traces = find_traces(place.folder, list(subjects), [str(image) for image in images])
     return (library.look if dry_run else library.purge)(place.folder, traces)
 
@@ -220,8 +214,7 @@ def doctor(project: Project | str | Path | None = None) -> pd.DataFrame:
     """
     from featurekit.ops.doctor import diagnose
 
-    found = diagnose(project_of(project).folder.root)
     return pd.DataFrame(
-        [(one.name, one.severity, one.what, one.advice) for one in found],
+        [(one.name, one.severity, one.what, one.advice) for one in diagnose(project_of(project).folder.root)],
         columns=["topic", "severity", "finding", "what_to_do"],
     )

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def look_up_inputs(inputs: Sequence[Path], *, asks_one: bool = False) -> "Asked":
-    """Return what was named as photographs, and say what became of a name that is none or stands twice.
+    """Return the images and models that were named, and print a warning for what is neither or a repetition.
 
     Args:
-        inputs: what was named.
-        asks_one: whether there is a model already, and no other can be asked.
+        inputs: the names.
+        asks_one: whether a model is given already, and only one can be used.
     """
     from featurekit.inference.inputs import look_up
 
@@ -42,7 +42,7 @@ def look_up_inputs(inputs: Sequence[Path], *, asks_one: bool = False) -> "Asked"
 
 
 def load_models(folders: Sequence[Path]) -> "list[TrainedModel]":
-    """Load models, or say what to type for a folder that holds several."""
+    """Load models; for a folder that contains several, raise an error that says what to type."""
     from featurekit.inference.inputs import as_options, models_in
     from featurekit.inference.model import TrainedModel
 
@@ -56,7 +56,7 @@ def load_models(folders: Sequence[Path]) -> "list[TrainedModel]":
 
 
 def load_model(folder: Path, command: str) -> "TrainedModel":
-    """Load a model, or say what to type for a folder that holds several; command: with {} for the model."""
+    """Load a model; for a folder of several, raise an error with the command to type, {} being the model."""
     from featurekit.inference.inputs import check_is_one
     from featurekit.inference.model import TrainedModel
 
@@ -65,10 +65,9 @@ def load_model(folder: Path, command: str) -> "TrainedModel":
 
 
 def end_with(bad: Sequence[tuple[str, str]]) -> None:
-    """Say which photographs were not read and why; exit code 1 if there are any."""
+    """Print which images were not read and why, and exit with code 1 if there are any."""
     for photograph, message in bad[:SHOWN]:
-        name = readable_name(photograph)
-        named = message if photograph in message else f"{name}: {message}"
+        named = message if photograph in message else f"{readable_name(photograph)}: {message}"
         typer.echo(one_line(f"error: {named}"), err=True)
     if len(bad) > SHOWN:
         typer.echo(f"error: … and {len(bad) - SHOWN} more", err=True)

@@ -29,7 +29,7 @@ WhichFaces = Annotated[
 
 
 def _name_of_comparison(name: str | None) -> str | None:
-    """Refuse a name that no comparison can have, also an empty one, which would mean the default."""
+    """Raise WorkspaceError for a name that no comparison can have, also for an empty one."""
     return name if name is None else ProjectFolder(Path()).report(name).name
 
 
@@ -42,7 +42,7 @@ ComparisonName = Annotated[
 
 
 def pairs(texts: Sequence[str] | None, option: str) -> dict[str, Any]:
-    """Turn name=value texts into a dictionary."""
+    """Turn texts of the form name=value into a dictionary."""
     found: dict[str, Any] = {}
     for text in texts or []:
         name, sign, value = text.partition("=")
@@ -57,7 +57,7 @@ def pairs(texts: Sequence[str] | None, option: str) -> dict[str, Any]:
 
 
 def as_value(text: str) -> Any:
-    """Return a number, true, false, or else the word itself."""
+    """Return the number, true or false that a text stands for, or else the text itself."""
     try:
         return json.loads(text)
     except ValueError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from featurekit.api.arguments import Words
+from featurekit.naming import Words
 from featurekit.text import one_line
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class _Printed(logging.Handler):
-    """Prints what the library says beside its results: notes and warnings, a line each."""
+    """Prints the notes and warnings of the library, one line each."""
 
     def emit(self, record: logging.LogRecord) -> None:
         typer.echo(getattr(record, "said_as", "warning: ") + one_line(record.getMessage()), err=True)
@@ -24,24 +24,14 @@ class _Printed(logging.Handler):
 
 @contextmanager
 def printed_log() -> Iterator[None]:
-    """Print what the library says beside its results, and let it name options."""
+    """Print the notes and warnings of the library, and let its messages name options of the command line."""
     log = logging.getLogger("featurekit")
-    before = log.handlers, log.propagate
+    before = log.handlers, log.propagate, Words.are_options
     log.handlers, log.propagate, Words.are_options = [_Printed()], False, True
     try:
         yield
     finally:
-        (log.handlers, log.propagate), Words.are_options = before, False
-
-
-def tell(text: str) -> None:
-    """Say something beside the output."""
-    typer.echo(text, err=True)
-
-
-def note(text: str) -> None:
-    """Say what is good to know, beside the output."""
-    tell(f"note: {text}")
+        log.handlers, log.propagate, Words.are_options = before
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:
@@ -59,7 +49,7 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], title: str |
 
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for name in head:
-        table.add_column(name, overflow="fold")  # an address that is cut short is of no use
+        table.add_column(name, overflow="fold")  # a URL that is cut is of no use
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
     Console().print(table)

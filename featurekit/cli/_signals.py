@@ -1,4 +1,4 @@
-"""Being told to stop: what was computed is kept, and the program says how to go on."""
+"""Stopping on a signal: results so far are kept, and the command prints how to continue."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ import typer
 
 
 class Stopped(BaseException):
-    """Somebody stopped the program; nothing but what must be tidied up may catch it."""
+    """The program was stopped by a signal; only code that has to clean up may catch it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -19,11 +19,11 @@ class Stopped(BaseException):
 
 @contextmanager
 def told_to_stop() -> Iterator[None]:
-    """Raise Stopped here at the first Ctrl-C or SIGTERM; the second ends the program at once."""
+    """Raise Stopped at the first Ctrl-C or SIGTERM inside the block; the second ends the program at once."""
     import signal
     import threading
 
-    if threading.current_thread() is not threading.main_thread():  # the only one that may be told
+    if threading.current_thread() is not threading.main_thread():  # only the main thread can handle signals
         yield
         return
 

@@ -2,43 +2,41 @@
 
 import shlex
 import sys
-from dataclasses import dataclass
+from pathlib import Path
 
 import typer
 
-from featurekit.api.project import Project
-from featurekit.project import ProjectFolder
+import featurekit as fk
 
 
-@dataclass
-class State:
-    """What the options before the command say."""
-
-    project: Project
+def project_of_command(context: typer.Context) -> fk.Project:
+    """Return the project that a command works in."""
+    return context.ensure_object(fk.Project)
 
 
-def project_of_command(context: typer.Context) -> Project:
-    """Return the project that a command was given."""
-    state: State = context.obj
-    return state.project
+def dataset_of_command(context: typer.Context) -> "fk.Dataset":
+    """Return the data set of the project that a command works in."""
+    from featurekit.api.data import dataset_of
+
+    return dataset_of(project_of_command(context))
 
 
-def workspace_of(context: typer.Context) -> ProjectFolder:
-    """Return the paths of the project that a command was given."""
-    return project_of_command(context).folder
+def comparison_of_command(context: typer.Context, name: str | None) -> Path:
+    """Return the folder of a comparison; without a name, of the one that is named after the data set."""
+    return project_of_command(context).folder.report(name or dataset_of_command(context).name)
 
 
 def next_command(context: typer.Context, *words: str) -> str:
-    """Return a command to type next, in the folder that this one was told to work in."""
+    """Return the next command to type, with the --workspace that was given to this one."""
     root = context.find_root()
     source = root.get_parameter_source("workspace")
-    is_typed = source is not None and source.name == "COMMANDLINE"
-    there = ["--workspace", str(root.params["workspace"])] if is_typed else []
-    return shlex.join(["featurekit", *there, *words])
+    if source is not None and source.name == "COMMANDLINE":
+        words = ("--workspace", str(root.params["workspace"]), *words)
+    return shlex.join(["featurekit", *words])
 
 
 def command_line() -> str:
-    """Return the command as typed, but for the workspace: a record names no folder of this machine."""
+    """Return the command as typed, without --workspace, because a record names no folder of this machine."""
     words = iter(sys.argv[1:])
     kept = []
     for word in words:

@@ -1,8 +1,8 @@
 """The command line: options → library → text.
 
-The only package that prints or exits. Each command reads its options, calls the
-library and says what happened; main() turns featurekit's own errors into one
-line and leaves the others their traceback.
+This is the only package that prints or exits. Each command reads its options, calls
+the library and prints the outcome; main() turns featurekit's own errors into one line
+and lets the others keep their traceback.
 """
 
 import codecs
@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from featurekit.api.project import Project
+import featurekit as fk
 from featurekit.cli import (
     audit,
     cache,
@@ -31,7 +31,6 @@ from featurekit.cli import (
 )
 from featurekit.cli._output import printed_log
 from featurekit.cli._signals import Stopped, told_to_stop
-from featurekit.cli._workspace import State
 from featurekit.errors import FeaturekitError
 from featurekit.text import one_line, write_out
 from featurekit.version import __version__
@@ -94,20 +93,19 @@ def _options(
     if version:
         typer.echo(f"featurekit {__version__}")
         raise typer.Exit
-    context.obj = State(Project(workspace))
+    context.obj = fk.Project(workspace)
 
 
 def _keep_lines_of_examples(of: typer.Typer) -> None:
-    """Tell click, which fills paragraphs, that examples are lines to be copied."""
+    """Keep the line breaks of examples, which click would join into paragraphs."""
     for command in of.registered_commands:
-        text = inspect.getdoc(command.callback) or ""
-        command.help = text.replace("\nExamples:\n", "\n\b\nExamples:\n")
+        command.help = (inspect.getdoc(command.callback) or "").replace("\nExamples:\n", "\n\b\nExamples:\n")
     for group in of.registered_groups:
         if group.typer_instance:
             _keep_lines_of_examples(group.typer_instance)
 
 
-# What a disk, a drive far away or their owner refuses: no mistake of ours, wherever it is met.
+# Errors of a disk, a network drive or its permissions: they are printed without a traceback.
 _TROUBLES = {
     getattr(errno, name)
     for name in (
@@ -119,30 +117,31 @@ _TROUBLES = {
 
 
 def main() -> None:
-    """Run the command line; the user's mistakes get a message, ours a traceback."""
+    """Run the command line; errors of featurekit are printed in one line, others with a traceback."""
     # OpenCV and OpenMP libraries would each start a thread a core beside ours.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
-    # torch makes this folder, for networks that it compiles, as it is imported: name one that is there.
+    # torch creates this folder for compiled networks when it is imported: name one that exists.
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", os.sep)
     _keep_lines_of_examples(app)
-    # A name or label that the terminal's encoding lacks is written out; it must not end a command.
+    # A letter that the terminal's encoding lacks is written out, so that it does not end the command.
     if isinstance(sys.stdout, TextIOWrapper):
         codecs.register_error("featurekit", write_out)
         sys.stdout.reconfigure(errors="featurekit")
-    try:
-        with told_to_stop(), printed_log():
-            app()
-    except Stopped as stopped:
-        typer.echo(one_line(f"stopped: {stopped.remark}"), err=True)
-        sys.stdout.flush()
-        # A thread that trains a network would be waited for; what it has learned is in its last checkpoint.
-        os._exit(128 + stopped.number)
-    except FeaturekitError as error:
-        typer.echo(one_line(f"error: {error}"), err=True)
-        sys.exit(1)
-    except OSError as error:
-        if error.errno not in _TROUBLES:
-            raise
-        what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-        typer.echo(one_line(f"error: Cannot go on: {what}."), err=True)
-        sys.exit(1)
+    with printed_log():
+        try:
+            with told_to_stop():
+                app()
+        except Stopped as stopped:
+            typer.echo(one_line(f"stopped: {stopped.remark}"), err=True)
+            sys.stdout.flush()
+            # sys.exit() would wait for a thread that trains a network; its last checkpoint is on the disk.
+            os._exit(128 + stopped.number)
+        except FeaturekitError as error:
+            typer.echo(one_line(f"error: {error}"), err=True)
+            sys.exit(1)
+        except OSError as error:
+            if error.errno not in _TROUBLES:
+                raise
+            what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+            typer.echo(one_line(f"error: Cannot go on: {what}."), err=True)
+            sys.exit(1)

@@ -4,16 +4,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import featurekit as fk
 from featurekit.cli._options import LARGEST_SEED, ComparisonName, Threads
 from featurekit.cli._output import print_table
-from featurekit.cli._progress import progress_bar
-from featurekit.cli._workspace import project_of_command
+from featurekit.cli._workspace import comparison_of_command, dataset_of_command, project_of_command
 from featurekit.project import ComparisonFolder
 from featurekit.text import first_few
 
 if TYPE_CHECKING:
-    from featurekit.checks.audit import Audit
     from featurekit.ops.verify import Checked
+
 
 Features = Annotated[
     str | None,
@@ -22,31 +22,29 @@ Features = Annotated[
         " Default: an extracted face-recognition network, or else the first extracted network."
     ),
 ]
-Images = Annotated[
-    bool,
-    typer.Option("--images/--no-images", help="Whether the image files are read to find near-duplicates."),
-]
-Strict = Annotated[bool, typer.Option("--strict", help="Exit with code 1 if a finding is an error.")]
-Seed = Annotated[
-    int | None,
-    typer.Option(
-        help="Seed of the checks that draw faces or splits at random. Default: 0.", min=0, max=LARGEST_SEED
-    ),
-]
-NumberOfFaces = Annotated[int, typer.Option("--n", help="Number of faces to compute again.")]
-SeedOfFaces = Annotated[
-    int | None,
-    typer.Option(help="Seed for drawing these faces at random. Default: 0.", min=0, max=LARGEST_SEED),
-]
 
 
 def audit(
     context: typer.Context,
     name: ComparisonName = None,
     features: Features = None,
-    images: Images = True,
-    strict: Strict = False,
-    seed: Seed = None,
+    images: Annotated[
+        bool,
+        typer.Option(
+            "--images/--no-images", help="Whether the image files are read to find near-duplicates."
+        ),
+    ] = True,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with code 1 if a finding is an error.")
+    ] = False,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            help="Seed of the checks that draw faces or splits at random. Default: 0.",
+            min=0,
+            max=LARGEST_SEED,
+        ),
+    ] = None,
     threads: Threads = 0,
 ) -> None:
     """Check for leaks between folds and for wrong labels.
@@ -61,42 +59,40 @@ def audit(
       featurekit audit
       featurekit audit --features dlib_age+mobilenet_v2 --no-images --strict
     """
-    from featurekit.api.data import dataset_of
-    from featurekit.api.upkeep import audit as look
-
-    project = project_of_command(context)
-    data = dataset_of(project)
-    with progress_bar("auditing", unit="pieces") as progress:
-        found = look(
-            data,
-            name=name,
-            features=features,
-            images=images,
-            seed=seed,
-            n_jobs=threads or None,
-            project=project,
-            progress=progress,
-        )
-    _print_findings(found)
-    files = ComparisonFolder(project.folder.report(name or data.name))
+    data = dataset_of_command(context)
+    found = fk.audit(
+        data,
+        name=name,
+        features=features,
+        images=images,
+        seed=seed,
+        n_jobs=threads or None,
+        project=project_of_command(context),
+    )
+    print_table(
+        ["severity", "check", "count", "finding", "what to do"],
+        [
+            [
+                "ERROR" if one.severity == "error" else one.severity,
+                *(one.name.replace("_", " "), f"{one.count:,}", one.what, one.advice),
+            ]
+            for one in found.findings
+        ],
+    )
+    files = ComparisonFolder(comparison_of_command(context, name or data.name))
     typer.echo(f"Wrote {files.audit} and, with the faces of each finding, {files.audit_rows}")
     if strict and any(one.severity == "error" for one in found.findings):
         raise typer.Exit(1)
 
 
-def _print_findings(found: "Audit") -> None:
-    signs = {"ok": "ok", "note": "note", "warning": "warning", "error": "ERROR"}
-    print_table(
-        ["severity", "check", "count", "finding", "what to do"],
-        [
-            [signs[one.severity], one.name.replace("_", " "), f"{one.count:,}", one.what, one.advice]
-            for one in found.findings
-        ],
-    )
-
-
 def verify_run(
-    context: typer.Context, name: ComparisonName = None, n: NumberOfFaces = 16, seed: SeedOfFaces = None
+    context: typer.Context,
+    name: ComparisonName = None,
+    n: Annotated[int, typer.Option("--n", help="Number of faces to compute again.")] = 16,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Seed for drawing these faces at random. Default: 0.", min=0, max=LARGEST_SEED),
+    ] = None,
 ) -> None:
     """Check that the vectors of a comparison can be reproduced.
 
@@ -109,13 +105,8 @@ def verify_run(
       featurekit verify-run
       featurekit verify-run --name utkface-june --n 32 --seed 1
     """
-    from featurekit.api.data import dataset_of
-    from featurekit.api.upkeep import verify
-
-    project = project_of_command(context)
-    data = dataset_of(project)
-    with progress_bar("verifying", unit="images") as progress:
-        found = verify(project.folder.report(name or data.name), data, n=n, seed=seed, progress=progress)
+    data = dataset_of_command(context)
+    found = fk.verify(comparison_of_command(context, name or data.name), data, n=n, seed=seed)
     for face_id, why in found.photographs:
         typer.echo(f"image of {face_id}: {why}")
     for one in found.checked:
@@ -131,8 +122,8 @@ def _print_checked(one: "Checked") -> None:
     if one.why:
         typer.echo(f"{one.feature} could not be computed again: {one.why}")
     elif one.n_faces:
-        n_same = one.n_faces - len(one.differing)
-        typer.echo(f"{one.feature}: {n_same} of {one.n_faces} faces have exactly the same vector as before.")
+        same = f"{one.n_faces - len(one.differing)} of {one.n_faces} faces"
+        typer.echo(f"{one.feature}: {same} have exactly the same vector as before.")
     for differing in one.differing:
         if not differing.why:
             apart = f"{differing.largest:.3g}, which is {100 * differing.share:.2g} % of its length"

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import featurekit as fk
 from featurekit.cli._output import print_table
-from featurekit.cli._workspace import project_of_command, workspace_of
-from featurekit.errors import WorkspaceError
+from featurekit.cli._workspace import dataset_of_command, project_of_command
 from featurekit.text import first_few, one_line
 
 if TYPE_CHECKING:
@@ -21,13 +21,19 @@ def cache_ls(context: typer.Context) -> None:
     """
     from featurekit.cache.store import Store
 
-    shelves = Store(workspace_of(context).cache).shelves()
-    rows = []
-    for shelf in shelves:
-        recipe = shelf.recipe
-        what = recipe.get("detector") or f"{recipe.get('backbone')}:{recipe.get('layer')}"
-        size = f"{shelf.bytes / 1e6:,.1f} MB"
-        rows.append([shelf.kind, str(what), shelf.key, f"{shelf.rows:,}", size, str(shelf.damaged or "")])
+    rows = [
+        [
+            shelf.kind,
+            str(
+                shelf.recipe.get("detector") or f"{shelf.recipe.get('backbone')}:{shelf.recipe.get('layer')}"
+            ),
+            shelf.key,
+            f"{shelf.rows:,}",
+            f"{shelf.bytes / 1e6:,.1f} MB",
+            str(shelf.damaged or ""),
+        ]
+        for shelf in Store(project_of_command(context).folder.cache).shelves()
+    ]
     print_table(["kind", "what", "key", "rows", "size", "damaged"], rows)
 
 
@@ -40,7 +46,7 @@ def cache_verify(context: typer.Context) -> None:
     """
     from featurekit.cache.store import Store
 
-    verified = Store(workspace_of(context).cache).verify()
+    verified = Store(project_of_command(context).folder.cache).verify()
     typer.echo(f"{verified.shards} cache files ({verified.bytes / 1e6:,.1f} MB) have the right hash.")
     for damage in verified.damaged:
         typer.echo(
@@ -69,7 +75,7 @@ def cache_gc(
     """
     from featurekit.cache.store import Store
 
-    freed = Store(workspace_of(context).cache).gc(drop=drop or [])
+    freed = Store(project_of_command(context).folder.cache).gc(drop=drop or [])
     typer.echo(f"Removed {len(freed.files)} files, {freed.bytes / 1e6:,.1f} MB.")
 
 
@@ -98,15 +104,11 @@ def cache_purge(
       featurekit cache purge --subject s0 --subject s1
       featurekit cache purge --image photos/s2_0.png
     """
-    from featurekit.api.upkeep import purge
-
-    if not subject and not image:
-        raise WorkspaceError(
-            "No subject and no image is given. Give a subject with --subject, or an image with --image."
-        )
-    purged = purge(subject or [], image or [], dry_run=dry_run, project=project_of_command(context))
-    what = "would be removed" if dry_run else "removed"
-    print_table(["where", what, "of"], [[place, f"{n:,}", unit] for place, n, unit in purged.places])
+    purged = fk.purge(subject or [], image or [], dry_run=dry_run, project=project_of_command(context))
+    print_table(
+        ["where", "would be removed" if dry_run else "removed", "of"],
+        [[place, f"{n:,}", unit] for place, n, unit in purged.places],
+    )
     _print_what_stays(purged, dry_run=dry_run)
     if not dry_run:
         typer.echo(
@@ -162,13 +164,12 @@ def cache_export(
 
     Example: featurekit cache export dlib_age vectors.parquet
     """
-    from featurekit.api.data import dataset_of
     from featurekit.embeddings.export import check_export, export_embeddings
     from featurekit.embeddings.index import extracted_vectors
 
     check_export(path)
-    project = project_of_command(context)
-    embeddings = extracted_vectors(project.folder, dataset_of(project), features)
+    folder = project_of_command(context).folder
+    embeddings = extracted_vectors(folder, dataset_of_command(context), features)
     for written in export_embeddings(embeddings, path):
-        size = f"{len(embeddings.rows):,} faces, vectors of {embeddings.vectors.shape[1]} numbers"
-        typer.echo(one_line(f"Wrote {written}: {size}"))
+        n, dim = embeddings.vectors.shape
+        typer.echo(one_line(f"Wrote {written}: {n:,} faces, vectors of {dim} numbers"))

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from featurekit.api.telling import shown
 from featurekit.cli._named import end_with, load_model, look_up_inputs
 from featurekit.cli._options import LARGEST_SEED, Device, Photographs, Threads, WhichFaces
 from featurekit.cli._output import print_table
-from featurekit.cli._progress import progress_bar
 from featurekit.cli._signals import Stopped
-from featurekit.cli._workspace import workspace_of
+from featurekit.cli._workspace import project_of_command
 from featurekit.errors import WorkspaceError
 from featurekit.text import readable_name
 
@@ -20,39 +20,36 @@ if TYPE_CHECKING:
     from featurekit.inference.mean_maps import MeanMaps
     from featurekit.inference.model import TrainedModel
 
-Maps = Annotated[Path, typer.Option("--output", "-o", help="Folder to write the maps to.")]
-How = Annotated[
-    str,
-    typer.Option(
-        help="Method of the maps: gradcam and attention (for networks trained end to end), occlusion (for any"
-        " model), or auto, the first of these that the model supports."
-    ),
-]
-Average = Annotated[
-    bool,
-    typer.Option(
-        "--average",
-        help="Write only the mean map for each predicted class, over the mean face. It shows no single"
-        " person, so it may be published.",
-    ),
-]
-Seed = Annotated[
-    int,
-    typer.Option(
-        help="Seed for the random regions that the maps are compared with.", min=0, max=LARGEST_SEED
-    ),
-]
-
 
 def explain(
     context: typer.Context,
     model: Annotated[Path, typer.Argument(help="Folder of a saved model below models/.")],
     inputs: Photographs = None,
-    output: Maps = Path("explained"),
-    how: How = "auto",
-    average: Average = False,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write the maps to.")] = Path(
+        "explained"
+    ),
+    how: Annotated[
+        str,
+        typer.Option(
+            help="Method of the maps: gradcam and attention (for networks trained end to end), occlusion (for"
+            " any model), or auto, the first of these that the model supports."
+        ),
+    ] = "auto",
+    average: Annotated[
+        bool,
+        typer.Option(
+            "--average",
+            help="Write only the mean map for each predicted class, over the mean face. It shows no single"
+            " person, so it may be published.",
+        ),
+    ] = False,
     faces: WhichFaces = "all",
-    seed: Seed = 0,
+    seed: Annotated[
+        int,
+        typer.Option(
+            help="Seed for the random regions that the maps are compared with.", min=0, max=LARGEST_SEED
+        ),
+    ] = 0,
     device: Device = "auto",
     threads: Threads = 0,
 ) -> None:
@@ -69,7 +66,7 @@ def explain(
     from featurekit.inference.draw import check_drawings
     from featurekit.inference.mean_maps import MeanMaps
 
-    fitted = load_model(workspace_of(context).model(model), "featurekit explain {} IMAGE")
+    fitted = load_model(project_of_command(context).folder.model(model), "featurekit explain {} IMAGE")
     paths = look_up_inputs(inputs or [], asks_one=True).photographs
     if not paths:
         raise WorkspaceError("No images are given. Example: featurekit explain MODEL photo.jpg FOLDER/")
@@ -94,14 +91,14 @@ def _explained(
     """Draw and list the map of each face, or add it to the means.
 
     Args:
-        paths: photographs.
-        model: whose answers.
+        paths: image files.
+        model: the model whose predictions are explained.
         output: folder for the maps.
-        means: what to add to; None to draw every face.
-        asked: what else explain_photographs() is told.
+        means: the means to add to; None to draw every face.
+        asked: further arguments of explain_photographs().
 
     Returns:
-        What blurring costs each answer, and the photographs that nothing can be said of, with the reason.
+        What blurring costs each prediction, and the images without an explanation, with the reason.
     """
     from featurekit.inference.draw_maps import draw_explanation
     from featurekit.inference.explain import WAYS, Unexplained, explain_photographs
@@ -115,7 +112,7 @@ def _explained(
         progress(n, total)
 
     try:
-        with progress_bar("explaining", unit="images") as progress:
+        with shown(True, "explaining", "images") as progress:
             for one in explain_photographs(paths, model, progress=explained, **asked):
                 if isinstance(one, Unexplained):
                     bad.append((one.photograph.name, one.message))
@@ -131,7 +128,7 @@ def _explained(
         stopped.remark = f"{done:,} of {len(paths):,} images were explained"
         raise
     finally:
-        # Also where an error or somebody ended it: the maps until then are drawn.
+        # Also after an error or a stop, because the maps until then have been drawn.
         if rows:
             print_table(["image", "face", "prediction", "method", "file"], rows)
     return losses, bad
@@ -180,7 +177,7 @@ def export(
     """
     from featurekit.inference.export import N_PICTURES, export_onnx
 
-    folder = workspace_of(context).model(model)
+    folder = project_of_command(context).folder.model(model)
     if file.suffix.lower() != ".onnx":
         raise WorkspaceError(f"FILE must end in .onnx. Got '{file.name}' instead.")
     done = export_onnx(load_model(folder, f"featurekit export {{}} {file}"), file)

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import featurekit as fk
 from featurekit.cli._options import Device, Precision, Threads
 from featurekit.cli._output import print_table
-from featurekit.cli._progress import progress_bar
-from featurekit.cli._workspace import project_of_command
+from featurekit.cli._workspace import dataset_of_command, project_of_command
 from featurekit.errors import WorkspaceError
 from featurekit.text import counted
 
@@ -75,29 +75,24 @@ def extract(
       featurekit extract --mirror
       featurekit extract --detector insightface_scrfd --detector-weights scrfd_10g.onnx
     """
-    from featurekit.api.data import dataset_of
-    from featurekit.api.embed import embed
     from featurekit.embeddings.index import feature_names
 
-    project = project_of_command(context)
-    with progress_bar("extracting", unit="images") as progress:
-        embedded = embed(
-            dataset_of(project),
-            feature_names(backbone, layer),
-            mirror=mirror,
-            detector=detector,
-            detector_weights=detector_weights,
-            choose=choose,
-            device=device,
-            precision=precision,
-            n_jobs=threads or None,
-            project=project,
-            progress=progress,
-        )
-    _print_extraction(embedded.extraction)
+    extraction = fk.embed(
+        dataset_of_command(context),
+        feature_names(backbone, layer),
+        mirror=mirror,
+        detector=detector,
+        detector_weights=detector_weights,
+        choose=choose,
+        device=device,
+        precision=precision,
+        n_jobs=threads or None,
+        project=project_of_command(context),
+    ).extraction
+    _print_extraction(extraction)
     if profile:
-        _print_profile(embedded.extraction)
-    if unread := embedded.extraction.unread:
+        _print_profile(extraction)
+    if unread := extraction.unread:
         raise WorkspaceError(
             f"{counted(len(unread), 'image was', 'images were')} not read, for the reasons above. The"
             " vectors of the others are in the cache. If image files have changed, run `featurekit prepare`"
@@ -131,10 +126,9 @@ def _print_profile(extraction: "Extraction") -> None:
     ]
     rows.append(["waiting and starting", f"{whole - busy:.1f}", "", f"{1 - busy / whole:.0%}"])
     print_table(["step", "thread-seconds", "ms per image", "share of the threads' time"], rows)
-    # Without waiting, starting and writing, the same threads would have read this many.
+    # Images per second that the same threads would read without waiting, starting and writing.
     limit = extraction.threads * extraction.n_read / (busy - extraction.parts.get("write", 0.0))
-    share = extraction.n_read / extraction.seconds / limit
     typer.echo(
-        f"This is {share:.0%} of the {limit:,.0f} images per second that {extraction.threads} threads would"
-        " reach if they never waited."
+        f"This is {extraction.n_read / extraction.seconds / limit:.0%} of the {limit:,.0f} images per second"
+        f" that {extraction.threads} threads would reach if they never waited."
     )

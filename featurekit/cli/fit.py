@@ -3,20 +3,22 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from featurekit.api.project import Project
+import featurekit as fk
 from featurekit.cli._options import LARGEST_SEED, ComparisonName, Device, Threads, as_value, pairs
 from featurekit.cli._output import print_runs
-from featurekit.cli._progress import progress_bar
 from featurekit.cli._signals import Stopped
-from featurekit.cli._workspace import command_line, next_command, project_of_command
+from featurekit.cli._workspace import (
+    command_line,
+    comparison_of_command,
+    dataset_of_command,
+    next_command,
+    project_of_command,
+)
 from featurekit.project import ComparisonFolder
-
-if TYPE_CHECKING:
-    from featurekit.api.data import Dataset
 
 Models = Annotated[
     list[str] | None,
@@ -176,11 +178,9 @@ def fit(
       featurekit fit --model multitask_cnn --features mobilenet_v2 --epochs 6,12
       featurekit fit --model sklearn.neighbors.KNeighborsClassifier --set n_neighbors=5,15
     """
-    from featurekit.api.evaluate import evaluate
-
-    project, data, folder = _where(context, name)
-    with _saying_what_is_kept(folder), progress_bar("fitting", unit="fits") as progress:
-        results = evaluate(
+    data = dataset_of_command(context)
+    with _saying_what_is_kept(comparison_of_command(context, name or data.name)):
+        results = fk.evaluate(
             data,
             features,
             model or ["svm"],
@@ -199,25 +199,15 @@ def fit(
             n_jobs=threads or None,
             parallel_folds=jobs,
             command=command_line(),
-            project=project,
-            progress=progress,
+            project=project_of_command(context),
         )
     print_runs(results.runs)
-    _say_where_runs_are(context, folder, name)
-
-
-def _where(context: typer.Context, name: str | None) -> "tuple[Project, Dataset, Path]":
-    """Return the project that a command works in, its data set, and the folder of the comparison meant."""
-    from featurekit.api.data import dataset_of
-
-    project = project_of_command(context)
-    data = dataset_of(project)
-    return project, data, project.folder.report(name or data.name)
+    _print_next_step(context, results.folder, name)
 
 
 @contextmanager
 def _saying_what_is_kept(folder: Path) -> Iterator[None]:
-    """Where fitting is stopped, have the program say what is kept and what the same command does."""
+    """If fitting is stopped, let the program say what is kept and what the same command will do."""
     try:
         yield
     except Stopped as stopped:
@@ -228,16 +218,15 @@ def _saying_what_is_kept(folder: Path) -> Iterator[None]:
         raise
 
 
-def _say_where_runs_are(context: typer.Context, folder: Path, name: str | None) -> None:
-    """Say where the runs are, and how to make a report of them."""
+def _print_next_step(context: typer.Context, folder: Path, name: str | None) -> None:
+    """Print where the runs are, and the command that makes a report of them."""
     report = next_command(context, "report", *(["--name", name] if name else []))
     typer.echo(f"The runs are in {ComparisonFolder(folder).runs}. Next: {report}")
 
 
 def _parameters(epochs: str | None, batch_size: str | None, others: list[str] | None) -> dict[str, list[Any]]:
     """Return the values that each parameter was given."""
-    given = pairs(others, "--set")
-    given |= {
+    given = pairs(others, "--set") | {
         name: text for name, text in (("epochs", epochs), ("batch_size", batch_size)) if text is not None
     }
     return {name: [as_value(one) for one in text.split(",")] for name, text in given.items()}
@@ -256,12 +245,8 @@ def ensemble(
       featurekit ensemble "*--dlib_age--svm" "*--dlib_age--xgboost"
       featurekit ensemble "*--dlib_age--svm" "*--multitask_cnn" --weighted
     """
-    from featurekit.api.evaluate import ensemble as average
-    from featurekit.api.results import load_results
-
-    _, _, folder = _where(context, name)
-    results = load_results(folder)
+    results = fk.load_results(comparison_of_command(context, name))
     command = command_line()
-    made = average(results, member, weighted=weighted, command=command)
+    made = fk.ensemble(results, member, weighted=weighted, command=command)
     print_runs([run for run in made.runs if run.command == command and "members" in run.parameters])
-    _say_where_runs_are(context, folder, name)
+    _print_next_step(context, results.folder, name)

@@ -1,17 +1,19 @@
 """featurekit list and doctor: list what can be chosen, and check this machine."""
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from featurekit.cli._output import print_table
+from featurekit.cli._workspace import project_of_command
 from featurekit.errors import WorkspaceError
+from featurekit.networks import weights
+from featurekit.registry import unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from featurekit.checks.base import Check
-    from featurekit.data.datasets import DatasetReader
     from featurekit.estimators import ClassifierKind
 
 
@@ -36,7 +38,6 @@ def list_members(
     from featurekit.estimators import CLASSIFIERS
     from featurekit.faces.detectors import DETECTORS
     from featurekit.networks.backbones import BACKBONES
-    from featurekit.registry import unknown
 
     kinds: dict[str, Any] = {
         "backbones": BACKBONES,
@@ -64,20 +65,10 @@ def list_members(
 
 
 def _here(member: Any) -> str:
-    from featurekit.networks import weights
-
     name = getattr(member, "weights", None)
     if not name:
         return "not needed"
     return "here" if weights.present(name) else f"missing: featurekit weights fetch {name}"
-
-
-def _terms(dataset: "DatasetReader") -> str:
-    return dataset.licence
-
-
-def _severity(check: "Check") -> str:
-    return check.severity
 
 
 def _needs(kind: "ClassifierKind") -> str:
@@ -85,19 +76,22 @@ def _needs(kind: "ClassifierKind") -> str:
 
     if kind.needs is None:
         return "no further package"
-    is_here = find_spec(kind.needs) is not None
-    return kind.needs if is_here else f"{kind.needs}, missing: pip install 'featurekit[{kind.needs}]'"
+    return (
+        kind.needs
+        if find_spec(kind.needs)
+        else f"{kind.needs}, missing: pip install 'featurekit[{kind.needs}]'"
+    )
 
 
-# The third column of each kind; for the other kinds, whether the weights are here.
+# The third column of the table of each kind; for the other kinds, whether the weights are here.
 _MORE: "dict[str, tuple[str, Callable[[Any], str]]]" = {
     "models": ("needs", _needs),
-    "datasets": ("terms", _terms),
-    "checks": ("worst severity", _severity),
+    "datasets": ("terms", attrgetter("licence")),
+    "checks": ("worst severity", attrgetter("severity")),
 }
 
 
-def doctor() -> None:
+def doctor(context: typer.Context) -> None:
     """Check this machine: versions, GPU, weights and disk space.
 
     Each problem is printed with the way to solve it. The exit code is 1 if there is an error.
@@ -106,9 +100,11 @@ def doctor() -> None:
     """
     from featurekit.ops.doctor import diagnose
 
-    findings = diagnose()
-    signs = {"ok": "ok", "warning": "warning", "error": "PROBLEM"}
-    print_table(["topic", "status", "finding"], [[f.name, signs[f.severity], f.what] for f in findings])
+    findings = diagnose(project_of_command(context).folder.root)
+    print_table(
+        ["topic", "status", "finding"],
+        [[one.name, "PROBLEM" if one.severity == "error" else one.severity, one.what] for one in findings],
+    )
     for finding in findings:
         if finding.advice and finding.severity != "ok":
             typer.echo(f"{finding.name}: {finding.advice}")

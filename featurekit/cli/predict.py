@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from featurekit.api.telling import note, shown
 from featurekit.cli._named import end_with, load_models, look_up_inputs
 from featurekit.cli._options import Device, Photographs, Precision, Threads, WhichFaces
-from featurekit.cli._output import as_cell, note, print_table
-from featurekit.cli._progress import progress_bar
+from featurekit.cli._output import as_cell, print_table
 from featurekit.cli._signals import Stopped
-from featurekit.cli._workspace import workspace_of
+from featurekit.cli._workspace import project_of_command
 from featurekit.errors import FeaturekitError, WorkspaceError
 from featurekit.text import one_line
 
@@ -104,7 +104,7 @@ def predict(
 
     if output:
         check_output(output)
-    named = [workspace_of(context).model(folder) for folder in model or []]
+    named = [project_of_command(context).folder.model(folder) for folder in model or []]
     paths, folders = _named(inputs, named, sample_portrait)
     if draw:
         check_drawings(draw, paths, "--draw")
@@ -165,7 +165,7 @@ def _read(
     """Collect the predictions under a progress bar; how: further arguments of read_each()."""
     from featurekit.inference.predict import read_each
 
-    with progress_bar("reading", unit="images") as progress:
+    with shown(True, "reading", "images") as progress:
         for readings in read_each(paths, models, progress=progress, **how):
             collected.add(readings)
 

@@ -1,51 +1,44 @@
 """featurekit prepare: read a data set into the manifest, and report its problems."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+import featurekit as fk
 from featurekit.cli._options import pairs
 from featurekit.cli._output import print_table
-from featurekit.cli._progress import progress_bar
 from featurekit.cli._workspace import project_of_command
 from featurekit.errors import ManifestError
 from featurekit.text import one_line
-
-if TYPE_CHECKING:
-    from featurekit.data.manifest import Manifest
-
-DatasetOptions = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--option",
-        "-o",
-        help="An option of the data set, as name=value; can be given several times. Every data set has the"
-        " option missing: missing=WORD,WORD replaces the words that mean a missing value (nan, N/A, unknown,"
-        " none, ?, - and the like), missing=+WORD adds a word to them, missing=-WORD removes one, and"
-        " missing= treats only empty cells as missing.",
-    ),
-]
-Column = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="For table: column of the manifest = column of the table that it is taken from, for example"
-        " age=years; can be given several times. It is used even if the table has a column called age."
-        " age= reads no age."
-    ),
-]
-Root = Annotated[
-    Path | None, typer.Option(help="For table: the folder that its image paths are relative to.")
-]
 
 
 def prepare(
     context: typer.Context,
     dataset: Annotated[str, typer.Argument(help="Kind of data set: a name of `featurekit list datasets`.")],
     path: Annotated[Path, typer.Argument(help="Folder, or table, of the data set.")],
-    option: DatasetOptions = None,
-    column: Column = None,
-    root: Root = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--option",
+            "-o",
+            help="An option of the data set, as name=value; can be given several times. Every data set has"
+            " the option missing: missing=WORD,WORD replaces the words that mean a missing value (nan, N/A,"
+            " unknown, none, ?, - and the like), missing=+WORD adds a word to them, missing=-WORD removes"
+            " one, and missing= treats only empty cells as missing.",
+        ),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="For table: column of the manifest = column of the table that it is taken from, for example"
+            " age=years; can be given several times. It is used even if the table has a column called age."
+            " age= reads no age."
+        ),
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="For table: the folder that its image paths are relative to.")
+    ] = None,
 ) -> None:
     """Read a data set into manifest.csv and report its problems.
 
@@ -62,13 +55,15 @@ def prepare(
       featurekit prepare table people.csv --column image_path=file --column age=years --root photos
       featurekit prepare table faces.csv --root photos -o labels=beard,hair -o missing=-none -o box=xywh
     """
-    from featurekit.api.data import load_dataset
+    from featurekit.data.manifest import REASONS
 
     project = project_of_command(context)
-    options = _options(dataset, option, column, root)
-    with progress_bar("reading") as progress:
-        data = load_dataset(dataset, path, project=project, progress=progress, **options)
-    _print_tally(data)
+    data = fk.load_dataset(dataset, path, project=project, **_options(dataset, option, column, root))
+    rows = [
+        [what.replace("_", " ") if what in REASONS else one_line(str(what)), f"{n:,}"]
+        for what, n in data.info.get("tally", {}).items()
+    ]
+    print_table(["what", "rows"], rows)
     written = project.folder.manifest
     typer.echo(f"Wrote {written} and, with the counts above, {written.with_suffix('.json')}")
 
@@ -91,14 +86,3 @@ def _options(
     if root:
         options["root"] = root
     return options
-
-
-def _print_tally(manifest: "Manifest") -> None:
-    from featurekit.data.manifest import REASONS
-
-    tally = manifest.info.get("tally", {})
-    rows = [
-        [what.replace("_", " ") if what in REASONS else one_line(str(what)), f"{n:,}"]
-        for what, n in tally.items()
-    ]
-    print_table(["what", "rows"], rows)

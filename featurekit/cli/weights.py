@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from featurekit.api.telling import shown
 from featurekit.cli._output import print_table
-from featurekit.cli._progress import progress_bar
+from featurekit.networks import weights, weights_fetching, weights_table
 
 
 def weights_list() -> None:
@@ -16,8 +17,6 @@ def weights_list() -> None:
 
     Example: featurekit weights list
     """
-    from featurekit.networks import weights, weights_table
-
     rows = [
         [
             entry.name,
@@ -45,10 +44,8 @@ def weights_fetch(
 
     Example: featurekit weights fetch builtin
     """
-    from featurekit.networks import weights_fetching
-
     for name in names:
-        with progress_bar(f"fetching {name}", unit="bytes") as progress:
+        with shown(True, f"fetching {name}", "bytes") as progress:
             fetched = weights_fetching.fetch(name, progress)
         got = ", ".join(entry.name for entry in fetched) or "already here"
         typer.echo(f"{name}: {got}; all hashes are right")
@@ -66,8 +63,6 @@ def weights_add(
 
     Example: featurekit weights add ~/Downloads/resnet50-0676ba61.pth
     """
-    from featurekit.networks import weights_fetching
-
     for entry in weights_fetching.add(file, name):
         typer.echo(f"{entry.name}: added {entry.file_name}")
 
@@ -79,8 +74,6 @@ def weights_verify() -> None:
 
     Example: featurekit weights verify
     """
-    from featurekit.networks import weights
-
     findings = [(name, status) for name, status in weights.verify() if status != "missing"]
     for name, status in findings:
         typer.echo(f"{name}: {status}")

@@ -133,7 +133,7 @@ def serve(function: str) -> None:
     try:
         ready, answer = _resolve(module, name)(first[0])
     except errors.FeaturekitError as error:
-        _write(answers, ({"error": [type(error).__name__, str(error)]}, {}))
+        _write(answers, ({"error": [type(error).__name__, error.args[0]]}, {}))
         return
     _write(answers, (ready, {}))
     while (question := _read(questions)) is not None:

@@ -266,7 +266,7 @@ class ClassifierKind:
 
 
 CLASSIFIERS: Registry[ClassifierKind] = Registry(
-    "classifier", "featurekit.estimators", ClassifierKind, "featurekit.estimators"
+    "model", "featurekit.estimators", ClassifierKind, "featurekit.estimators"
 )
 
 

@@ -187,13 +187,18 @@ def packages_of(members: Mapping[Registry[Any], Sequence[str]]) -> dict[str, str
             with suppress(UnknownNameError):
                 package = registry.package_of(name)
                 if package != BUILTIN:
-                    found[f"{registry.kind} {name}"] = str(package)
+                    found[f"{_stored_kind(registry)} {name}"] = str(package)
     return found
+
+
+def _stored_kind(registry: Registry[Any]) -> str:
+    """Return what runs call the kind of a member: a model is a classifier there."""
+    return "classifier" if registry is CLASSIFIERS else registry.kind
 
 
 def packages_now(then: Mapping[str, str]) -> dict[str, str]:
     """Return where the members that packages_of() noted in the versions of a run come from now."""
-    registries = {registry.kind: registry for registry in (DATASETS, DETECTORS, BACKBONES, CLASSIFIERS)}
+    registries = {_stored_kind(each): each for each in (DATASETS, DETECTORS, BACKBONES, CLASSIFIERS)}
     found = {}
     for what in then:
         kind, _, name = what.rpartition(" ")

@@ -268,7 +268,7 @@ def test_a_name_of_featurekits_cannot_be_taken(register):
         (lambda: fk.register_backbone("b", about="", dim=1, input_size=32)(len), "Name a version"),
         (lambda: fk.register_detector("d", about="")(np.sin), "Name a version, and change it"),
         (lambda: fk.register_check("c", title="", severity="fatal")(len), "Unknown severity 'fatal'"),
-        (lambda: fk.register_estimator("a.b", LogisticRegression()), "'a.b' cannot be the name of a class"),
+        (lambda: fk.register_estimator("a.b", LogisticRegression()), "'a.b' cannot be the name of a model"),
         (lambda: fk.register_estimator("s", "svm"), "is neither a classifier nor a regressor"),
         (lambda: fk.register_estimator("f")(make_lr), "is made by a function. Say in one line what it makes"),
         (

@@ -157,7 +157,7 @@ def test_an_estimator_without_probabilities_is_scored_and_says_so(data, X, how):
 @pytest.mark.parametrize(
     ("models", "said"),
     [
-        ("svn", "Unknown classifier 'svn'. Did you mean 'svm'?"),
+        ("svn", "Unknown model 'svn'. Did you mean 'svm'?"),
         ([], "No model is named"),
         (["svm", 3], "3 is neither the name of a model nor an estimator"),
         ("sklearn.neighbors.KNeighbours", "cannot be imported"),
@@ -201,9 +201,9 @@ def test_parameters_are_compared_and_a_misspelt_one_is_an_error(data, X, how):
 
 def test_an_argument_without_effect_is_an_error_in_the_words_of_a_function(data, X, how):
     """The command line names options; here the same message names arguments."""
-    with pytest.raises(WorkspaceError, match=r"^tune has no effect.*for example model svm"):
+    with pytest.raises(WorkspaceError, match=r"^tune has no effect.*for example models='svm'"):
         fk.evaluate(data, X, "majority", target="gender", tune=True, **how)
-    with pytest.raises(WorkspaceError, match=r"^features has no effect"):
+    with pytest.raises(WorkspaceError, match=r"^X has no effect"):
         fk.evaluate(data, "mean_color", "majority", target="gender", **how)
     with pytest.raises(fk.FeaturekitError, match=r"^mirror has no effect"):
         fk.embed(data, "pixels", detector="whole_image", mirror=True, project=how["project"])

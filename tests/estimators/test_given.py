@@ -66,7 +66,7 @@ def test_what_is_no_estimator_is_refused_in_one_line(path, says):
 
 
 def test_a_name_without_a_point_is_one_of_ours_or_unknown():
-    with pytest.raises(UnknownNameError, match=r"^Unknown classifier 'svn'\. Did you mean 'svm'\?"):
+    with pytest.raises(UnknownNameError, match=r"^Unknown model 'svn'\. Did you mean 'svm'\?"):
         classifier_named("svn")
 
 
@@ -390,7 +390,7 @@ def test_readme_names_all_that_is_saved():
     "name", ["ExtraTreesClassifier", "SVC", "Pipeline", "StandardScaler", "system", "Nobody"]
 )
 def test_of_a_file_no_other_class_is_made(name):
-    with pytest.raises(UnknownNameError, match=f"^Unknown classifier '{name}'"):
+    with pytest.raises(UnknownNameError, match=f"^Unknown model '{name}'"):
         kind_of_saved(name)
 
 
