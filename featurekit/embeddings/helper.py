@@ -84,7 +84,8 @@ class Helper:
 
     def close(self) -> None:
         """End the process."""
-        with self._process:  # which closes its pipes, and waits for its end
+        # The block closes the pipes and waits. Closing fails if a question was cut off in the middle.
+        with suppress(OSError), self._process:
             self._process.kill()
 
     def _say(self, message: Message) -> None:
