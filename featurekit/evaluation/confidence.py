@@ -12,7 +12,7 @@ from featurekit.data.targets import TARGETS, Target
 from featurekit.evaluation.estimates import classes_of
 from featurekit.evaluation.outcomes import Outcomes, gives_probabilities
 from featurekit.evaluation.slices import labels_of_faces
-from featurekit.uncertainty.abstention import risk_coverage
+from featurekit.uncertainty.abstention import risks_at
 from featurekit.uncertainty.conformal import MISSED, cross_fitted_sets
 from featurekit.uncertainty.coverage import Coverage, coverage_by
 from featurekit.uncertainty.reliability import Bin, CalibrationError, expected_calibration_error, reliability
@@ -68,8 +68,7 @@ def confidence_of(target: Target, table: pd.DataFrame, seed: int) -> Confidence 
 def risks_of(target: Target, table: pd.DataFrame) -> tuple[float, ...]:
     """Return the share of wrong answers among the surest faces, of each of SHARES of all faces."""
     y, proba, _ = classes_of(target, table)
-    risks = risk_coverage(proba.max(axis=1), proba.argmax(axis=1) != y)
-    return tuple(risks.risk_at(share) for share in SHARES)
+    return risks_at(proba.max(axis=1), proba.argmax(axis=1) != y, SHARES)
 
 
 def coverage_of(outcomes: Outcomes, target: Target, table: pd.DataFrame) -> tuple[tuple[str, Coverage], ...]:
@@ -87,9 +86,7 @@ def coverage_of(outcomes: Outcomes, target: Target, table: pd.DataFrame) -> tupl
         answers = cross_fitted_ranges(years, y, folds, subjects, alpha=MISSED)
     else:
         y, proba, _ = classes_of(target, table)
-        answers = cross_fitted_sets(
-            proba, y, folds, subjects, alpha=MISSED, ordered=target.ordered, per_class=True
-        )
+        answers = cross_fitted_sets(proba, y, folds, subjects, alpha=MISSED, ordered=target.ordered)
     own, columns = labels_of_faces(outcomes, table)
     bands = age_bands(own["age"].to_numpy(float))
     labels_of = {name: own[name].to_numpy(dtype=str) for name in columns}
