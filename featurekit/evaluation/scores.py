@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from featurekit.data.targets import Target
 
-# What a classifier is said to have answered for a face that nobody found.
+# The predicted class of a row in which no face was found.
 NO_FACE = -1
 
 
@@ -70,9 +70,8 @@ def score_all_rows(target: Target, y_true: NDArray[np.intp], y_pred: NDArray[np.
     """
     if target.is_regression:
         return {}
-    found = y_pred != NO_FACE
-    # Outside of the classes, and more than one off from each of them.
-    wrong = np.where(found, y_pred, len(target.classes) + 1)
+    # Outside of the classes, and more than one group from each of them.
+    wrong = np.where(y_pred != NO_FACE, y_pred, len(target.classes) + 1)
     scores = score(target, y_true, wrong)
     return {name: value for name, value in scores.items() if name not in ("mae_groups", "quadratic_kappa")}
 
@@ -110,16 +109,14 @@ def counts_of(y_true: NDArray[np.intp], y_pred: NDArray[np.intp], n_classes: int
     array([[1., 1., 0.],
            [0., 0., 1.]])
     """
-    cells = cells_of(y_true, y_pred, n_classes)
-    counts = np.bincount(cells, minlength=n_classes * (n_classes + 1))
+    counts = np.bincount(cells_of(y_true, y_pred, n_classes), minlength=n_classes * (n_classes + 1))
     return counts.reshape(n_classes, n_classes + 1).astype(np.float64)
 
 
 def cells_of(y_true: NDArray[np.intp], y_pred: NDArray[np.intp], n_classes: int) -> NDArray[np.intp]:
     """Return the number of the cell of counts_of() that each face is counted in, shape (n,)."""
     inside = (y_pred >= 0) & (y_pred < n_classes)
-    cells: NDArray[np.intp] = y_true * (n_classes + 1) + np.where(inside, y_pred, n_classes)
-    return cells
+    return y_true * (n_classes + 1) + np.where(inside, y_pred, n_classes)
 
 
 def from_counts(counts: NDArray[np.float64], *, ordered: bool) -> dict[str, NDArray[np.float64]]:
@@ -215,8 +212,7 @@ def quadratic_kappa(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     inside, weights = counts[..., :-1], _distances(counts) ** 2
     by_chance = inside.sum(-1)[..., :, None] * inside.sum(-2)[..., None, :]
     expected = _ratio((by_chance * weights).sum((-2, -1)), inside.sum((-2, -1)))
-    kappa: NDArray[np.float64] = 1 - _ratio((inside * weights).sum((-2, -1)), expected)
-    return kappa
+    return 1 - _ratio((inside * weights).sum((-2, -1)), expected)
 
 
 def _hits(counts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -226,8 +222,7 @@ def _hits(counts: NDArray[np.float64]) -> NDArray[np.float64]:
 def _distances(counts: NDArray[np.float64]) -> NDArray[np.intp]:
     """Return how many groups lie between a true and a read class, shape (n_classes, n_classes)."""
     numbers = np.arange(counts.shape[-2])
-    distances: NDArray[np.intp] = np.abs(numbers[:, None] - numbers)
-    return distances
+    return np.asarray(np.abs(numbers[:, None] - numbers))
 
 
 def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -254,9 +249,7 @@ def log_losses(y_true: NDArray[np.intp], proba: NDArray[np.float64]) -> NDArray[
     >>> log_losses(np.array([0, 1]), np.array([[0.5, 0.5], [0.75, 0.25]])).round(3)
     array([0.693, 1.386])
     """
-    own = proba[np.arange(len(y_true)), y_true]
-    losses: NDArray[np.float64] = -np.log(np.clip(own, 1e-6, 1))
-    return losses
+    return -np.log(np.clip(proba[np.arange(len(y_true)), y_true], 1e-6, 1))
 
 
 def ranked_probabilities(y_true: NDArray[np.intp], proba: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -269,11 +262,8 @@ def ranked_probabilities(y_true: NDArray[np.intp], proba: NDArray[np.float64]) -
     >>> ranked_probabilities(np.array([0, 0]), np.array([[0.5, 0.5, 0.0], [0.5, 0.0, 0.5]]))
     array([0.125, 0.25 ])
     """
-    n_classes = proba.shape[1]
-    is_up_to = y_true[:, None] <= np.arange(n_classes - 1)
-    errors = (proba.cumsum(axis=1)[:, :-1] - is_up_to) ** 2
-    scores: NDArray[np.float64] = errors.mean(axis=1)
-    return scores
+    is_up_to = y_true[:, None] <= np.arange(proba.shape[1] - 1)
+    return np.asarray(((proba.cumsum(axis=1)[:, :-1] - is_up_to) ** 2).mean(axis=1))
 
 
 def roc_auc(y_true: NDArray[np.intp], proba: NDArray[np.float64]) -> float:

@@ -210,7 +210,7 @@ def _flipped_sums(columns: NDArray[np.float64], *, seed: int, n_flips: int) -> N
     for start, positive in _coins(columns.shape[1], seed=seed, n_flips=n_flips):
         sums[:, start : start + len(positive)] = columns @ positive.T
     # The sum over the subjects that keep their sign, minus the sum over the others.
-    return 2 * sums - columns.sum(axis=1)[:, None]
+    return np.asarray(2 * sums - columns.sum(axis=1)[:, None])
 
 
 def _coins(n: int, *, seed: int, n_flips: int) -> Iterator[tuple[int, NDArray[np.float64]]]:

@@ -1,6 +1,5 @@
 """Confidence intervals of scores, by resampling subjects."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,31 +20,10 @@ class Interval:
     high: float
 
 
-def bootstrap(
-    of_each: NDArray[np.float64],
-    score: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-    *,
-    seed: int,
-    n_resamples: int = RESAMPLES,
-) -> Interval:
-    """Return the interval of a score by resampling subjects with replacement (cluster bootstrap).
-
-    Args:
-        of_each: one row per subject, of numbers whose sums give the score, shape (n_subjects, k).
-        score: sums, shape (n_resamples, k) → score of each, shape (n_resamples,).
-        seed: of the random number generator.
-        n_resamples: number of resamples.
-
-    Returns:
-        From the 2.5th to the 97.5th percentile of the scores of the resamples.
-    """
-    return interval(score(resampled_sums(of_each, seed=seed, n_resamples=n_resamples)))
-
-
 def resampled_sums(
     of_each: NDArray[np.float64], *, seed: int, n_resamples: int = RESAMPLES
 ) -> NDArray[np.float64]:
-    """Return the sums over resampled subjects, shape (n_resamples, k).
+    """Return the sums over subjects resampled with replacement (cluster bootstrap), shape (n_resamples, k).
 
     Args:
         of_each: one row per subject, shape (n_subjects, k).
