@@ -108,5 +108,5 @@ def _same_subjects(
     n_nodes = int(face.max()) + 1
     links = coo_array((np.ones(len(face), bool), (subject, face)), shape=(n_nodes, n_nodes))
     common = connected_components(links, directed=False)[1].astype(np.intp)[subject]
-    ends = np.cumsum([len(table) for table, _ in members])[:-1]
-    return [(own, values) for own, (_, values) in zip(np.split(common, ends), members, strict=True)]
+    parts = np.split(common, np.cumsum([len(table) for table, _ in members])[:-1])
+    return [(own, values) for own, (_, values) in zip(parts, members, strict=True)]

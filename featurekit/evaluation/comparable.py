@@ -86,10 +86,11 @@ def set_apart(runs: Sequence[Run], manifest: Manifest | None = None) -> dict[str
             if has["classes"] != wanted["classes"]:  # then other labels are left, too
                 has["labels"], has["subjects"] = (wanted.get(what, "") for what in ("labels", "subjects"))
             differs = [_DIFFERS[what] for what in _DIFFERS if has.get(what) != wanted.get(what)]
-            if run.scored_on or not newest.scored_on:
-                why = " and ".join(differs)
-            else:
-                why = "it was fitted by an older version, which did not store what it was scored on"
+            why = (
+                " and ".join(differs)
+                if run.scored_on or not newest.scored_on
+                else "it was fitted by an older version, which did not store what it was scored on"
+            )
             if not why:
                 # The runs beside an ensemble now may not be those that were averaged.
                 later = [

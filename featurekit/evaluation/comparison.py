@@ -199,23 +199,16 @@ class Comparison:
         """
         threads = threads or usable_cores()
         say = say or (lambda _: None)
-        statuses = row_statuses(
-            self.manifest,
-            row_keys(self.manifest, ledger.settings),
-            store.shelf("faces", faces_recipe(ledger.settings, ledger.recipes.values())),
-        )
+        faces = store.shelf("faces", faces_recipe(ledger.settings, ledger.recipes.values()))
+        statuses = row_statuses(self.manifest, row_keys(self.manifest, ledger.settings), faces)
         shared = _Shared(ledger, store, statuses, models_folder, jobs or threads, command, say)
         ready, plans = self._made_ready(plans, shared, rare=rare, skip=skip, device=device)
         ready._begin(models_folder, say)
-        count = _Count(
-            len(plans) * (self.folds.n_folds + (models_folder is not None)),
-            progress or (lambda *_: None),
-            watch or (lambda _: None),
-        )
+        n_fits = len(plans) * (self.folds.n_folds + (models_folder is not None))
+        count = _Count(n_fits, progress or (lambda *_: None), watch or (lambda _: None))
         may_use = Resources(device=device, threads=threads, checkpoints=checkpoints, progress=count.part_done)
-        runs = ready._run_all(
-            plans, shared, Fitting(seed=self.seed, tune=tune, resources=may_use), count.fit_done
-        )
+        fitting = Fitting(seed=self.seed, tune=tune, resources=may_use)
+        runs = ready._run_all(plans, shared, fitting, count.fit_done)
         if self.replaces:
             forget(ComparisonFolder(self.folder).replaced_folders())
         return runs
@@ -276,11 +269,14 @@ class Comparison:
             shared: where the vectors are.
             checked: features that have been checked; those of the plan are added.
         """
-        ledger = shared.ledger
         for part in () if one.looks_at_nothing else one.reads:
             if part not in checked:
                 check_extracted(
-                    self.manifest, ledger.recipes[part], ledger.settings, shared.statuses, shared.store
+                    self.manifest,
+                    shared.ledger.recipes[part],
+                    shared.ledger.settings,
+                    shared.statuses,
+                    shared.store,
                 )
             checked.add(part)
 
@@ -324,11 +320,10 @@ class Comparison:
 
     def _embeddings(self, one: Plan, shared: _Shared) -> Vectors:
         """Return the vectors that a plan reads; empty ones if it uses none."""
-        ledger = shared.ledger
-        recipes = [ledger.recipes[part] for part in one.reads]
+        recipes = [shared.ledger.recipes[part] for part in one.reads]
         if one.looks_at_nothing:
             return without_vectors(self.manifest, recipes, shared.statuses)
-        return load_embeddings(self.manifest, recipes, ledger.settings, shared.store)
+        return load_embeddings(self.manifest, recipes, shared.ledger.settings, shared.store)
 
     def _run_one(
         self,

@@ -89,14 +89,13 @@ def coverage_of(outcomes: Outcomes, target: Target, table: pd.DataFrame) -> tupl
         answers = cross_fitted_sets(proba, y, folds, subjects, alpha=MISSED, ordered=target.ordered)
     own, columns = labels_of_faces(outcomes, table)
     bands = age_bands(own["age"].to_numpy(float))
-    labels_of = {name: own[name].to_numpy(dtype=str) for name in columns}
+    # A data set may have no label of a column.
+    labels_of = {name: own[name].to_numpy(dtype=str) for name in columns if (own[name] != "").any()}
     if (bands != "").any():  # finer than age groups, and without gaps between them
         labels_of = {"age_band": bands, **{n: of for n, of in labels_of.items() if n != "age_group"}}
     found = [("", one) for one in coverage_by(np.full(len(y), "all faces"), answers, y, subjects)]
     for name, labels in labels_of.items():
         known = labels != ""
-        if not known.any():  # a data set may have no label of this column
-            continue
         of_column = coverage_by(labels[known], answers[known], y[known], subjects[known])
         natural = AGE_BANDS if name == "age_band" else TARGETS[name].classes if name in TARGETS else ()
         # In natural order, otherwise alphabetical; labels that a known target does not have come last.
@@ -117,8 +116,7 @@ def _adjusted(found: Sequence[tuple[str, Coverage]]) -> tuple[tuple[str, Coverag
 
     They come from an exact test and can be arbitrarily small, so that multiplying them loses nothing.
     """
-    p_values = [one.p_value for _, one in found if one.p_value is not None]
-    order = sorted(p_values)
+    order = sorted(one.p_value for _, one in found if one.p_value is not None)
     steps = np.minimum(np.maximum.accumulate(np.array(order) * np.arange(len(order), 0, -1)), 1.0)
     # Of equal p-values the first step counts, so it is written last.
     adjusted = dict(zip(reversed(order), reversed(steps.tolist()), strict=True))

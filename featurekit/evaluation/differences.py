@@ -52,7 +52,7 @@ class Difference:
         return {self.first, self.second}
 
     @property
-    def turned(self) -> "Difference":
+    def swapped(self) -> "Difference":
         """How the second run compares with the first."""
         return replace(
             self, first=self.second, second=self.first, gain=-self.gain, low=-self.high, high=-self.low

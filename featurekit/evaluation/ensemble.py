@@ -98,8 +98,9 @@ def combine(comparison: Comparison, runs: Sequence[Run], *, weighted: bool = Fal
     if weighted:
         weights = fold_weights(said.answers, said.y, said.fold, subject_numbers(manifest, said.rows))
         means = weights.mean(axis=0)
-        heaviest = np.argsort(-means, kind="stable")
-        shares = ", ".join(f"{means[i]:.2f} {runs[i].classifier_name}" for i in heaviest)
+        shares = ", ".join(
+            f"{means[i]:.2f} {runs[i].classifier_name}" for i in np.argsort(-means, kind="stable")
+        )
         note = (
             "The weights were learned for each fold from the predictions in the other folds. Their means"
             f" are: {shares}."

@@ -82,7 +82,7 @@ class TargetEvidence:
     def between(self, first: str, second: str) -> Difference | None:
         """Return how the first run compares with the second, or None if they were not compared."""
         found = next((one for one in self.differences if one.names == {first, second}), None)
-        return found.turned if found and found.first != first else found
+        return found.swapped if found and found.first != first else found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,8 +68,8 @@ def examples_of(manifest: Manifest, plan: Plan, embeddings: Vectors) -> Examples
         embeddings: of the plan's features.
     """
     kind, target = plan.kind, plan.target
-    together = [manifest.target(name) for name in (kind.also(target) if kind.also else ())]
-    others = [other for other in together if manifest.labelled(other).any()]
+    names = kind.also(target) if kind.also else ()
+    others = [other for other in map(manifest.target, names) if manifest.labelled(other).any()]
     learnable = np.any([manifest.labelled(one) for one in (target, *others)], axis=0)
     rows, positions, _ = np.intersect1d(embeddings.rows, np.flatnonzero(learnable), return_indices=True)
     y, labels = labels_of(manifest, target, rows)

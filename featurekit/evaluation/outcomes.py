@@ -58,7 +58,6 @@ def collect(folder: Path, names: Sequence[str], manifest: Manifest | None = None
         WorkspaceError: a file is damaged.
     """
     tables, files, is_own = {}, ComparisonFolder(folder), False
-    known = files.all_outcomes()
     for name in names:
         path = files.outcome(name)
         kept = read_outcomes(path) if path.is_file() else None
@@ -78,7 +77,7 @@ def collect(folder: Path, names: Sequence[str], manifest: Manifest | None = None
         labels = own
     if labels is None:
         return Outcomes({}, pd.DataFrame())
-    for path in known:
+    for path in files.all_outcomes():
         # A run that is set apart keeps its outcomes.
         if path.stem not in tables and path != files.faces and not files.run(path.stem).is_file():
             path.unlink()
@@ -111,10 +110,11 @@ def hash_of(table: pd.DataFrame) -> str:
     found = sha256()
     for name, values in table.items():
         found.update(f"{name}\n".encode())
-        if values.dtype.kind in "if":
-            found.update(np.ascontiguousarray(values.to_numpy(float)).tobytes())
-        else:
-            found.update("\n".join(map(str, values)).encode())
+        found.update(
+            np.ascontiguousarray(values.to_numpy(float)).tobytes()
+            if values.dtype.kind in "if"
+            else "\n".join(map(str, values)).encode()
+        )
     return found.hexdigest()
 
 

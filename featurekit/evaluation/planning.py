@@ -154,15 +154,19 @@ def _check_each_predicts_something(kinds: Sequence[ClassifierKind], targets: Seq
     for kind in kinds:
         if kind.reads_target is not None and not any(map(kind.reads_target, targets)):
             what = "gives classes" if any(target.is_regression for target in targets) else "gives years"
-            names = ", ".join(target.name for target in targets)
-            raise TargetError(f"{kind.name} {what}, and cannot learn {names}.")
+            raise TargetError(
+                f"{kind.name} {what}, and cannot learn {', '.join(target.name for target in targets)}."
+            )
 
 
 def _targets(manifest: Manifest, names: Sequence[str] | None, ethnicity: bool) -> list[Target]:
     """Return the targets to be predicted; if none is named, those of age and gender with labels."""
     if names is None:
-        found = [manifest.target(name) for name in ("age_group", "gender", "age")]
-        wanted = [target for target in found if manifest.labelled(target).any()]
+        wanted = [
+            target
+            for target in map(manifest.target, ("age_group", "gender", "age"))
+            if manifest.labelled(target).any()
+        ]
     else:
         wanted = [manifest.target_to_fit(name) for name in dict.fromkeys(names)]
     if not wanted:

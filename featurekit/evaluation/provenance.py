@@ -182,7 +182,7 @@ def packages_of(members: Mapping[Registry[Any], Sequence[str]]) -> dict[str, str
     found = {}
     for registry, names in members.items():
         for name in dict.fromkeys(names):
-            # A member may have been removed since it was used, and estimators of scikit-learn are no members.
+            # A member may have been removed after it was used, and estimators of scikit-learn are no members.
             with suppress(UnknownNameError):
                 package = registry.package_of(name)
                 if package != BUILTIN:

@@ -163,8 +163,7 @@ def make_ready(
 
 def check_networks(names: Sequence[str]) -> None:
     """Raise WeightsError if weights of networks that are trained further are missing."""
-    for name in names:
-        file = BACKBONES[name].weights
+    for file in (BACKBONES[name].weights for name in names):
         if file and not weights.present(file):
             weights.read(file)  # raises an error that says what is missing and how to get it
 

@@ -106,10 +106,10 @@ def _vectors(
     plan: Plan, recipes: Sequence[Recipe], manifest: Manifest, ledger: Ledger, store: Store
 ) -> Vectors:
     """Return the vectors that a plan reads; empty ones if it uses none."""
-    settings = ledger.settings
     if not plan.looks_at_nothing:
-        return load_embeddings(manifest, recipes, settings, store)
-    statuses = row_statuses(manifest, row_keys(manifest, settings), store.shelf("faces", settings.recipe()))
+        return load_embeddings(manifest, recipes, ledger.settings, store)
+    faces = store.shelf("faces", ledger.settings.recipe())
+    statuses = row_statuses(manifest, row_keys(manifest, ledger.settings), faces)
     return without_vectors(manifest, recipes, statuses)
 
 

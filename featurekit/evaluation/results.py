@@ -54,7 +54,7 @@ class Run:
         weights: name, sha256, and the three licences of each weight file that was used.
         hardware: requested and used (engine, device, precision, processor, cores, memory).
         versions: of python, featurekit and each library that influences numbers; and "backbone name" →
-            "package version" of each backbone, detector, data set and classifier that is not featurekit's own.
+            "package version" of each backbone, detector, data set and classifier that is not from featurekit.
         folds: {"number", "kind" ("official" or "made"), "seed", "sha256"}.
         scored_on: hashes of the "rows", "labels" and "subjects" on which it was fitted and scored; empty if
             an older version fitted it. See featurekit.evaluation.comparable.set_apart().
@@ -156,18 +156,16 @@ def load_runs(folder: Path) -> list[Run]:
     Raises:
         WorkspaceError: a file is no run, or two files hold the same one.
     """
-    found: dict[str, Path] = {}
-    runs = []
+    found: dict[str, tuple[Path, Run]] = {}
     for path in ComparisonFolder(folder).all_runs():
         run = Run.load(path)
         if run.name in found:
             raise WorkspaceError(
-                f"{found[run.name].name} and {path.name} in {path.parent} contain the same run, {run.name},"
-                " which would be ranked twice. Delete the copy."
+                f"{found[run.name][0].name} and {path.name} in {path.parent} contain the same run,"
+                f" {run.name}, which would be ranked twice. Delete the copy."
             )
-        found[run.name] = path
-        runs.append(run)
-    return runs
+        found[run.name] = (path, run)
+    return [run for _, run in found.values()]
 
 
 def some_runs(folder: Path) -> list[Run]:

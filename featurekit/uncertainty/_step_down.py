@@ -55,17 +55,17 @@ def step_down(
     places = np.array(pairs, np.intp).reshape(-1, 2)
     family = np.zeros(len(pairs), np.intp) if families is None else np.asarray(families, np.intp)
     columns = np.ascontiguousarray(of_each.T)
-    turned = _flipped_sums(columns, seed=seed, n_flips=n_flips)
+    flipped = _flipped_sums(columns, seed=seed, n_flips=n_flips)
     p_values, adjusted = np.ones(len(pairs)), np.ones(len(pairs))
     for one in np.unique(family):
         members = np.flatnonzero(family == one)
-        p_values[members], adjusted[members] = _of_family(columns, turned, places[members], counts)
+        p_values[members], adjusted[members] = _of_family(columns, flipped, places[members], counts)
     return FlipTest(p_values, adjusted, 1 / (n_flips + 1))
 
 
 def _of_family(
     columns: NDArray[np.float64],
-    turned: NDArray[np.float64],
+    flipped: NDArray[np.float64],
     places: NDArray[np.intp],
     counts: NDArray[np.float64] | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -73,22 +73,16 @@ def _of_family(
 
     Args:
         columns: shape (n_columns, n_subjects).
-        turned: their sums over the subjects with random signs, shape (n_columns, n_flips).
+        flipped: their sums over the subjects with random signs, shape (n_columns, n_flips).
         places: two columns of each pair, shape (n_pairs, 2).
         counts: see step_down().
     """
-    n_flips = turned.shape[1]
+    n_flips = flipped.shape[1]
     real, scale, bend = _studentized(columns, places)
-    if counts is None:
-        real = np.abs(real)
-    else:
-        real = np.array(
-            [
-                _less_skewness(float(t), columns[i] - columns[j], counts)
-                for t, (i, j) in zip(real, places, strict=True)
-            ]
-        )
-    real = _alike(real, bend)
+    if counts is not None:
+        compared = zip(real.tolist(), places, strict=True)
+        real = np.array([_less_skewness(t, columns[i] - columns[j], counts) for t, (i, j) in compared])
+    real = _alike(np.abs(real) if counts is None else real, bend)
     # Values that differ only by rounding count as equal. No T exceeds the root of the number of subjects.
     room = _LAST_BITS * np.sqrt(max(columns.shape[1], 1))
     p_values, adjusted = np.ones(len(places)), np.ones(len(places))
@@ -97,7 +91,7 @@ def _of_family(
     # Starting with the least significant pair, each one is compared with the highest T of those up to itself.
     for start, end in pieces(len(order), n_flips, _IN_CACHE):
         block = order[start:end]
-        t = _of_flips(turned, places[block], scale[block], bend[block], is_two_sided=counts is None)
+        t = _of_flips(flipped, places[block], scale[block], bend[block], is_two_sided=counts is None)
         threshold = real[block, None] - room
         as_far = np.count_nonzero(t >= threshold, axis=1)
         if counts is not None:
@@ -115,7 +109,7 @@ def _of_family(
 
 
 def _of_flips(
-    turned: NDArray[np.float64],
+    flipped: NDArray[np.float64],
     places: NDArray[np.intp],
     scale: NDArray[np.float64],
     bend: NDArray[np.float64],
@@ -124,7 +118,7 @@ def _of_flips(
 ) -> NDArray[np.float64]:
     """Return T of each pair in each flip, shape (n_pairs, n_flips)."""
     first, second = places.T
-    t = turned[first] - turned[second]
+    t = flipped[first] - flipped[second]
     t /= scale[:, None]
     if is_two_sided:
         np.abs(t, out=t)

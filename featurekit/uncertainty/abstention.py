@@ -117,6 +117,13 @@ def abstention(
         error = float(standard_errors(of_each[:, :1], of_each[:, 1:])[0])
         persons = effective_subjects(codes[answered])
         n = min(persons, risk * (1 - risk) / error**2) if error else persons
-        bound = exact_interval(risk, n, 2 * (1 - LEVEL)).high
-        steps.append(Step(float(threshold), float(answered.mean()), risk, bound, persons))
+        steps.append(
+            Step(
+                confidence=float(threshold),
+                coverage=float(answered.mean()),
+                risk=risk,
+                bound=exact_interval(risk, n, 2 * (1 - LEVEL)).high,
+                persons=persons,
+            )
+        )
     return Abstention(tuple(steps))

@@ -23,5 +23,4 @@ def corrected_t(differences: NDArray[np.float64], n_train: float, n_test: float)
         return 1.0
     if k < 2 or variance == 0:
         return float("nan")
-    t = mean / np.sqrt((1 / k + n_test / n_train) * variance)
-    return float(2 * stats.t.sf(abs(t), k - 1))
+    return float(2 * stats.t.sf(abs(mean / np.sqrt((1 / k + n_test / n_train) * variance)), k - 1))

@@ -147,8 +147,7 @@ def _maxima_stepped_down(real: NDArray[np.float64], drawn: NDArray[np.float64]) 
     """
     order = np.argsort(real)
     # The largest of each statistic and all less extreme ones. Values that differ only by rounding are equal.
-    largest = np.maximum.accumulate(drawn[:, order], axis=1)
-    as_far = (largest >= real[order] - 1e-9).sum(axis=0)
+    as_far = (np.maximum.accumulate(drawn[:, order], axis=1) >= real[order] - 1e-9).sum(axis=0)
     p_values = (as_far + 1) / (len(drawn) + 1)
     adjusted = np.empty(len(real))
     adjusted[order] = np.maximum.accumulate(p_values[::-1])[::-1]
