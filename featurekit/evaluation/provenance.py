@@ -203,9 +203,10 @@ def packages_now(then: Mapping[str, str]) -> dict[str, str]:
 
 def parameters_of(classifier: Classifier) -> dict[str, Any]:
     """Return the parameters of the classifier and what it decided, as plain JSON values."""
-    values = {**classifier.shown_parameters(), **classifier.summary_}
+    decided = {name: value for name, value in classifier.summary_.items() if name != "notes"}
+    values = {**classifier.shown_parameters(), **decided}
     # Threads change only the time, and the notes say what a memory limit changes.
-    aside = ("notes", "threads", "target", "memory_limit")
+    aside = ("threads", "target", "memory_limit")
     return as_parameters({name: value for name, value in values.items() if name not in aside})
 
 
