@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from featurekit.estimators._networks.augmentation import NOTHING, Augmentation, Change, changed
 from featurekit.evaluation.provenance import processor
 from featurekit.faces.detectors._frame import import_cv2
-from featurekit.faces.images import read_image
+from featurekit.faces.images import decode, read_bytes
 
 KEPT, GIVEN = 160, 128  # sides: of the faces that an extraction keeps, and of what a network is given
 
@@ -84,7 +84,7 @@ def main() -> None:
     torch.set_num_threads(1)
     resize = import_cv2().resize
     with harness.pictures_of_utkface(options.data, options.limit) as folder:
-        crops = [resize(read_image(path), (KEPT, KEPT)) for path in sorted(folder.iterdir())]
+        crops = [resize(decode(read_bytes(path)), (KEPT, KEPT)) for path in sorted(folder.iterdir())]
     rng = np.random.default_rng(0)
     changes = [Augmentation().draw(rng) for _ in crops]
     speeds: dict[str, list[float]] = {before.__name__: [], now.__name__: []}

@@ -32,7 +32,12 @@ THREE = "dlib_age+dlib_gender+dlib_face"
 BUILTIN = "dlib_age+dlib_gender+mobilenet_v2"
 # Short names of feature sets.
 NAMES = {SIX: "all six", FIVE: "the five builtin ones", THREE: "dlib's three", BUILTIN: "three builtin ones"}
-COLUMNS = (("age_group", "exact"), ("age_group", "one_off"), ("gender", "exact"), ("age", "mae_years"))
+COLUMNS = (
+    ("age_group", "accuracy"),
+    ("age_group", "within_one_group"),
+    ("gender", "accuracy"),
+    ("age", "mae_years"),
+)
 TARGETS = {"age_group": "age groups", "gender": "gender", "age": "age"}
 
 
@@ -97,7 +102,7 @@ def _table(runs: Sequence[Run]) -> list[str]:
         for target, name in COLUMNS:
             run, kind = by_model[model].get(target), score_kind(name)
             score = run.scores[name] if run else None
-            cells.append(f"{kind.format(score['mean'])} ± {kind.format(score['spread'])}" if score else "–")
+            cells.append(f"{kind.format(score['mean'])} ± {kind.format(score['std'])}" if score else "–")
         lines.append(f"| {model[0]} | {model[1]} | {' | '.join(cells)} |")
     return lines
 

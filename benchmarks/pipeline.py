@@ -31,8 +31,9 @@ from featurekit.data.prepare import prepare
 from featurekit.embeddings.extractor import extract
 from featurekit.embeddings.open_networks import open_networks
 from featurekit.embeddings.recipe import make_recipes
-from featurekit.faces.align import align
-from featurekit.faces.find import find_face, open_finder
+from featurekit.faces.align import place, warp
+from featurekit.faces.face import Face
+from featurekit.faces.find import find_faces, open_finder
 from featurekit.faces.images import decode
 from featurekit.faces.settings import default_settings
 
@@ -47,6 +48,12 @@ def timed(work: Callable[[Any], Any], items: Sequence[Any], together: Any) -> tu
     return time.perf_counter() - started, results
 
 
+def cut_out(pixels: Any, face: Face, template: str, side: int) -> Any:
+    """Return the face on decoded pixels as one kind of network wants it."""
+    turn, shift = place(face.landmarks, face.box, [template], pixels.shape[1], pixels.shape[0])[1][template]
+    return warp(pixels, turn * side, shift * side, side)
+
+
 def share_of_parts(paths: list[Path], backbones: list[str], together: Any, answer: Any) -> None:
     """Put the seconds that each part takes over these photographs into answer."""
     settings = default_settings()
@@ -54,13 +61,13 @@ def share_of_parts(paths: list[Path], backbones: list[str], together: Any, answe
     networks, finder = open_networks(recipes, 1), open_finder(settings, threads=1)
     seconds: dict[str, float] = {}
     seconds["decode"], pictures = timed(lambda path: decode(path.read_bytes()), paths, together)
-    seconds["detect"], faces = timed(lambda p: find_face(p, finder, settings), pictures, together)
+    seconds["detect"], faces = timed(lambda p: find_faces(p, finder, settings)[0], pictures, together)
     with_face = [(p, face) for p, face in zip(pictures, faces, strict=True) if face.status == "ok"]
     seconds["align"] = 0.0
     crops: dict[Any, list[Any]] = {}
     for kind in dict.fromkeys(network.crop for network in networks):
         spent, crops[kind] = timed(
-            lambda pair, kind=kind: align(pair[0], pair[1].landmarks, pair[1].box, *kind)[0],  # type: ignore[misc]
+            lambda pair, kind=kind: cut_out(*pair, *kind),  # type: ignore[misc]
             with_face,
             together,
         )

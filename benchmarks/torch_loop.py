@@ -38,7 +38,7 @@ SIDE = 224
 def work(job: Mapping[str, Any]) -> dict[str, Any]:
     """Embed whole pictures through featurekit's decoder and engine."""
     from featurekit.errors import EngineError
-    from featurekit.faces.images import read_image
+    from featurekit.faces.images import decode, read_bytes
     from featurekit.networks.backbones import BACKBONES
 
     kind, threads = BACKBONES[job["network"]], int(job["threads"])
@@ -60,7 +60,9 @@ def work(job: Mapping[str, Any]) -> dict[str, Any]:
         from PIL import Image
 
         # Resized as the plain loop does it, so that the vectors can be compared.
-        return np.asarray(Image.fromarray(read_image(path)).resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+        return np.asarray(
+            Image.fromarray(decode(read_bytes(path))).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+        )
 
     with ThreadPoolExecutor(threads) as pool:
         session(np.stack(list(pool.map(crop, files[:2]))))

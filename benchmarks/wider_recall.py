@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from a c
 
 from featurekit.faces.detectors import DETECTORS, Detection
 from featurekit.faces.detectors._frame import intersection_over_union
-from featurekit.faces.images import read_image
+from featurekit.faces.images import decode, read_bytes
 from featurekit.networks import weights
 
 MIN_HEIGHT = 50
@@ -69,7 +69,7 @@ def main() -> None:
         for row in csv.DictReader(file):
             boxes[row["file"]].append([float(row[name]) for name in ("x1", "y1", "x2", "y2")])
     pictures = [
-        (read_image(next((options.data / "images").rglob(name))), np.array(faces, np.float32))
+        (decode(read_bytes(next((options.data / "images").rglob(name)))), np.array(faces, np.float32))
         for name, faces in boxes.items()
     ]
     high = [faces[:, 3] - faces[:, 1] >= MIN_HEIGHT for _, faces in pictures]

@@ -59,7 +59,7 @@ def _needs(request: pytest.FixtureRequest) -> None:
 @pytest.fixture(scope="session")
 def made_up_dlib_file() -> Callable[..., bytes]:
     """Write a file as dlib's of its face recognition network, with random weights."""
-    from featurekit.networks.backbones.dlib_face import _BLOCKS
+    from featurekit.networks.backbones._dlib_face_module import BLOCKS
 
     def whole_number(value: int) -> bytes:
         n_bytes = max((value.bit_length() + 7) // 8, 1)
@@ -69,7 +69,7 @@ def made_up_dlib_file() -> Callable[..., bytes]:
         shape = [2, *sides, *[1] * (4 - len(sides))]  # behind the version of the format
         return b"".join(map(whole_number, shape)) + numbers.astype("<f4").tobytes()
 
-    def write(*, blocks: Sequence[tuple[int, bool]] = _BLOCKS, embedding: int = 128) -> bytes:
+    def write(*, blocks: Sequence[tuple[int, bool]] = BLOCKS, embedding: int = 128) -> bytes:
         rng = np.random.default_rng(0)
         parts = [b"\x01\x01\x01\x0dloss_metric_2", b"\x01\x15input_rgb_image_sized"]
 

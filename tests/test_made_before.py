@@ -70,6 +70,17 @@ def test_a_fit_of_before_gives_the_same_scores_again(featurekit, work):
             assert found["folds"] == pytest.approx(before[name].scores[score]["folds"], rel=1e-9), score
 
 
+def test_scores_of_before_are_read_under_the_names_of_today(work):
+    folder = work / "reports" / "synthetic"
+    written = json.loads((folder / "runs" / f"{SVM}.json").read_text())
+    read = next(run for run in load_runs(folder) if run.name == SVM)
+    for then, now in ((written["scores"], read.scores), (written["scores_all_rows"], read.scores_all_rows)):
+        assert {"exact", "balanced_accuracy"} <= set(then)
+        assert [*now] == ["accuracy" if name == "exact" else name for name in then]
+        assert [one["std"] for one in now.values()] == [one["spread"] for one in then.values()]
+        assert now["accuracy"]["folds"] == then["exact"]["folds"]
+
+
 def test_runs_of_before_are_averaged_and_reported(featurekit, work):
     code, _, errors = featurekit("ensemble", "*logistic_regression", "*svm")
     assert code == 0, errors

@@ -73,7 +73,7 @@ def refused(result, *parts, code=1):
 @pytest.mark.parametrize(
     "name", ["", "..", ".", "../x", "a/b", "a\\b", "/tmp/x", ".hidden", "a\nb", "a\x00b", "n" * 300]
 )
-@pytest.mark.parametrize("command", [(*FIT, "--no-models"), ("report",), ("audit", "--no-pictures")])
+@pytest.mark.parametrize("command", [(*FIT, "--no-models"), ("report",), ("audit", "--no-images")])
 def test_a_name_that_is_no_folder_below_reports_is_refused_and_nothing_is_written(
     featurekit, workspace, command, name
 ):
@@ -109,7 +109,7 @@ def test_a_network_that_is_joined_with_itself_is_refused(featurekit, workspace):
         (*FIT, "--name", "new", "--seed", str(2**40)),
         (*FIT, "--threads", "-1"),
         ("verify-run", "--seed", "-1"),
-        ("audit", "--no-pictures", "--seed", "-3"),
+        ("audit", "--no-images", "--seed", "-3"),
         ("audit", "--threads", "-3"),
         ("predict", "--sample-portrait", "--threads", "-2"),
         ("explain", "models", "photo.png", "--seed", "-1"),
@@ -132,7 +132,7 @@ def test_a_seed_or_a_number_of_threads_that_cannot_be_is_named_with_its_limits(
 @pytest.mark.parametrize(
     "text", ["", "[]", "null", '{"target": "gen'], ids=["empty", "list", "null", "cut off"]
 )
-@pytest.mark.parametrize("command", [("report",), ("audit", "--no-pictures"), ("verify-run",)])
+@pytest.mark.parametrize("command", [("report",), ("audit", "--no-images"), ("verify-run",)])
 def test_a_run_file_that_is_none_is_named_with_what_to_do(featurekit, workspace, command, text):
     (workspace.report("table") / "runs" / f"{REGRESSION}.json").write_text(text)
     refused(
@@ -149,7 +149,7 @@ def test_a_copy_of_a_run_is_not_ranked_twice(featurekit, workspace):
 
 
 @pytest.mark.parametrize(
-    "command", [("report",), ("audit", "--no-pictures"), ("ensemble", REGRESSION, BAYES), ("verify-run",)]
+    "command", [("report",), ("audit", "--no-images"), ("ensemble", REGRESSION, BAYES), ("verify-run",)]
 )
 def test_predictions_that_were_cut_off_are_named_with_what_to_do(featurekit, workspace, command):
     path = workspace.report("table") / "predictions" / f"{REGRESSION}.parquet"

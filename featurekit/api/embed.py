@@ -16,8 +16,7 @@ from featurekit.api.telling import SHOWN, Shown, note, shown, warn
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.extractor import Extraction
-from featurekit.embeddings.in_workspace import BUILTIN_BACKBONES, extract_into, some_ledger_of
-from featurekit.embeddings.index import Ledger
+from featurekit.embeddings.index import BUILTIN_BACKBONES, Ledger, extract_into, some_ledger_of
 from featurekit.embeddings.recipe import Recipe, row_keys
 from featurekit.embeddings.vectors import Vectors, load_embeddings, row_statuses
 from featurekit.errors import EmbeddingError

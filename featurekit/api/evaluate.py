@@ -13,8 +13,7 @@ from featurekit.api.results import Results
 from featurekit.api.telling import Shown, note, say, shown, warn
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
-from featurekit.embeddings.in_workspace import extract_into, some_ledger_of
-from featurekit.embeddings.index import Ledger
+from featurekit.embeddings.index import Ledger, extract_into, some_ledger_of
 from featurekit.errors import ModelError, WorkspaceError
 from featurekit.estimators import ClassifierKind, candidates, fresh
 from featurekit.estimators.given import classifier_named, kind_of

@@ -334,7 +334,7 @@ class Result:
     @property
     def scores(self) -> "pd.Series[float]":
         """Its scores on the faces found: means over the splits, shares between 0 and 1."""
-        means = {frames.column_of(name): one["mean"] for name, one in self.run.scores.items()}
+        means = {name: one["mean"] for name, one in self.run.scores.items()}
         return pd.Series(means, name=self.name, dtype=float)
 
     def predictions(self) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Remember each photograph's hash, so that a file which has not changed is not read again."""
+"""Remember the hash of each image file, so that a file that has not changed is not read again."""
 
 import errno
 import os
@@ -7,7 +7,7 @@ import stat
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,14 @@ from featurekit.cache.storage import hash_of, make_private_folder, signature_of
 from featurekit.errors import StoreError
 
 
-class FileIndex:
+class FileIndex(AbstractContextManager["FileIndex"]):
     """Remembers the hash of each file's bytes, so that an unchanged file need not be read.
 
-    It is a convenience in a SQLite file: whatever happens to that file (damaged, locked,
-    read-only), the hashes are computed again and nothing else. A wrong hash would be a
-    wrong face, so a file is trusted only if its size, both times and its inode are what
-    they were, and was left in peace for two seconds before it was read: within that time
-    a clock may be too coarse to show another change.
+    It only saves time, in a SQLite file: if that file is damaged, locked or read-only, the
+    hashes are computed again. A wrong hash would give a wrong face, so a hash is used only if
+    the file's size, both times and its inode have not changed, and the file had not been
+    changed for two seconds before it was read: a coarse clock may not show a second change
+    within that time.
 
     Use it as a context, or call close(), to keep what was learned.
 
@@ -43,15 +43,11 @@ class FileIndex:
         try:
             make_private_folder(path.parent)
             self._database = self._open()
-        except sqlite3.OperationalError:  # locked or read-only: somebody else's good file
+        # The file is locked or read-only, but good; or there is no place to write.
+        except (sqlite3.OperationalError, StoreError, OSError):
             return
         except sqlite3.DatabaseError:
             self._start_again()
-        except (StoreError, OSError):  # no place to write
-            return
-
-    def __enter__(self) -> "FileIndex":
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -98,17 +94,16 @@ class FileIndex:
             return
         with self._lock:
             self._fresh[os.fsencode(path.absolute())] = (_said(status), sha256)
-            if self._database and len(self._fresh) >= self.BATCH:
+            if len(self._fresh) >= self.BATCH:
                 self._commit()
 
     def content_of(self, path: Path) -> str:
-        """Return the sha256 of a file's bytes in hex, read only where it is not known.
+        """Return the sha256 of a file's bytes in hex; the file is read only if its hash is not known.
 
         Raises:
             OSError: the file cannot be read.
         """
-        known = self.known(path)
-        if known is not None:
+        if known := self.known(path):
             return known
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # a pipe would never end
@@ -119,7 +114,7 @@ class FileIndex:
         return content
 
     def named(self, paths: Sequence[Path], contents: Sequence[str]) -> int:
-        """Return how many files are remembered that lie at these paths, or have one of these hashes.
+        """Return how many remembered files have one of these paths or hashes.
 
         Raises:
             StoreError: another process has the index, or it cannot be read.
@@ -129,14 +124,14 @@ class FileIndex:
             return int(found.fetchone()[0])
 
     def forget(self, paths: Sequence[Path], contents: Sequence[str]) -> None:
-        """Remove files by path or by hash, so that no byte of theirs stays in the index.
+        """Remove files by path or by hash, so that no byte of them stays in the index.
 
         Raises:
             StoreError: another process has the index, or it cannot be written.
         """
         with self._given(paths, contents) as database:
-            # What went earlier may still lie in free pages, which VACUUM leaves behind; what goes now is
-            # overwritten with zeros. In this order a kill in between leaves rows to be found again.
+            # Rows that were removed earlier may still be in free pages, which VACUUM drops; the rows that are
+            # removed now are overwritten with zeros. After a kill in between the rows can still be found.
             database.execute("VACUUM")
             database.execute("PRAGMA secure_delete = ON")
             with database:
@@ -147,8 +142,7 @@ class FileIndex:
         """Open the index with these names in a table beside it, which is never written to the disk."""
         names = [(os.fsencode(path.absolute()),) for path in paths] + [(content,) for content in contents]
         with self._lock:
-            if self._database:
-                self._commit()
+            self._commit()
             try:
                 if self._database is None:
                     raise sqlite3.OperationalError("it is in use, or there is no permission to write it")
@@ -167,8 +161,7 @@ class FileIndex:
     def close(self) -> None:
         """Write what was learned and let go of the file."""
         with self._lock:
-            if self._database:
-                self._commit()
+            self._commit()
             if self._database:
                 self._database.close()
                 self._database = None
@@ -190,7 +183,7 @@ class FileIndex:
         return database
 
     def _start_again(self) -> None:
-        """Put a new file in the place of one that is no index."""
+        """Replace a file that is not an index by a new one."""
         try:
             for end in ("", "-journal", "-wal", "-shm"):
                 self._path.with_name(self._path.name + end).unlink(missing_ok=True)
@@ -199,7 +192,8 @@ class FileIndex:
             self._database = None
 
     def _commit(self) -> None:
-        assert self._database
+        if not self._database:
+            return
         rows = [
             (name, signature, content, _seal(name, signature, content))
             for name, (signature, content) in self._fresh.items()
@@ -212,7 +206,7 @@ class FileIndex:
             self._give_up(error)
 
     def _give_up(self, error: sqlite3.Error) -> None:
-        """Go on with a new file where this one is malformed, in memory where it is locked or read-only."""
+        """Go on with a new file if this one is malformed, or in memory if it is locked or read-only."""
         database, self._database = self._database, None
         if database:
             database.close()
@@ -226,5 +220,5 @@ def _said(status: os.stat_result) -> str:
 
 
 def _seal(name: bytes, signature: Any, content: Any) -> bytes:
-    """Return a check of one row of the index: SQLite does not notice a flipped bit in a value."""
+    """Return a checksum of one row of the index: SQLite does not notice a flipped bit in a value."""
     return blake2b(repr((name, signature, content)).encode(), digest_size=8).digest()

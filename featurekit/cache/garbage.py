@@ -1,4 +1,4 @@
-"""Find and remove what nobody needs: leftovers of dead writers, and shards that others repeat."""
+"""Find and remove what is not needed: leftovers of dead writers, and shards whose rows are in others."""
 
 import fcntl
 import os
@@ -10,20 +10,19 @@ from pathlib import Path
 
 import numpy as np
 
-from featurekit.cache.quarantine import QUARANTINE
-from featurekit.cache.shard import ENDING, DamagedError, open_shard
-from featurekit.cache.storage import FolderStorage, entries
+from featurekit.cache.shard import ENDING, open_shards
+from featurekit.cache.storage import QUARANTINE, Storage, entries
 from featurekit.errors import StoreError
 from featurekit.files import is_running, is_unfinished, writer_of
 
-# An unfinished file is written without a pause; untouched for so many seconds, it has been left.
-# It is the only sign of life of a writer on another machine.
+# An unfinished file is written without a pause: a writer that has not changed it for so many seconds is dead.
+# A writer on another machine shows no other sign of life.
 LEFT_ALONE = 60.0
 
 
 @contextmanager
 def alone(root: Path) -> Iterator[None]:
-    """Let one removal run at a time: two could each remove the other's copy of a row.
+    """Let one removal run at a time: two removals could each remove the other's copy of a row.
 
     Args:
         root: folder of the store.
@@ -42,12 +41,12 @@ def alone(root: Path) -> Iterator[None]:
 
 
 def collect(
-    storage: FolderStorage, root: Path, folders: Sequence[Path], dropped: Collection[str]
+    storage: Storage, root: Path, folders: Sequence[Path], dropped: Collection[str]
 ) -> list[tuple[Path, int]]:
     """Remove leftovers, quarantine and repeated shards, and some whole shelves.
 
     Args:
-        storage: where the shards lie.
+        storage: where the shards are kept.
         root: folder of the store.
         folders: of its shelves.
         dropped: names of the folders to remove whole.
@@ -71,26 +70,20 @@ def _unfinished(folder: Path) -> list[Path]:
 
 
 def _is_left(path: Path) -> bool:
-    """Return whether an unfinished file has no writer any more."""
+    """Return whether the writer of an unfinished file is dead."""
     writer = writer_of(path)
     try:
         quiet = time.time() - path.stat().st_mtime
     except OSError:
         return False
-    if writer is None or quiet < LEFT_ALONE:
-        return False
-    # The number may belong to a newer process by now.
-    return not is_running(writer) or quiet > 86400
+    # After a day the number may belong to a newer process.
+    return writer is not None and quiet >= LEFT_ALONE and (not is_running(writer) or quiet > 86400)
 
 
-def _redundant(storage: FolderStorage, folder: Path) -> list[Path]:
-    """Return shards of a shelf that can go since every row of theirs stays in another, smallest first."""
-    shards = []
-    for path, _ in sorted(storage.list(folder, ENDING).items(), key=lambda item: (item[1][0], item[0])):
-        try:
-            shards.append(open_shard(storage, path, folder.parent.name, folder.name))
-        except (DamagedError, FileNotFoundError):
-            continue
+def _redundant(storage: Storage, folder: Path) -> list[Path]:
+    """Return the shards of a shelf whose rows are all in its other shards too, smallest first."""
+    shards, _ = open_shards(storage, storage.list(folder, ENDING), folder.parent.name, folder.name)
+    shards.sort(key=lambda shard: shard.signature[0])
     if len(shards) < 2:
         return []
     sizes = [len(shard.keys) for shard in shards]
@@ -106,7 +99,7 @@ def _redundant(storage: FolderStorage, folder: Path) -> list[Path]:
 
 
 def _remove(path: Path) -> tuple[Path, int]:
-    """Remove a file and return it with its size; somebody else may have been quicker."""
+    """Remove a file and return it with its size; 0 if another process has removed it already."""
     try:
         size = path.stat().st_size
         path.unlink()

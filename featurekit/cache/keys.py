@@ -1,4 +1,4 @@
-"""What recipes and rows are known by: hashes of what they were made from."""
+"""The keys of recipes and rows: hashes of what they were made from."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ def recipe_key(recipe: Mapping[str, Any]) -> str:
 
 
 def canonical(recipe: Mapping[str, Any]) -> str:
-    """Return a recipe as the one JSON text that its equals have too.
+    """Return a recipe as JSON text that is the same for all equal recipes.
 
     Raises:
         StoreError: a part is not plain JSON, or not a finite number.

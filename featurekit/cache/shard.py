@@ -1,14 +1,15 @@
 """One shard: an immutable safetensors file of rows, named by the hash of its own bytes.
 
-It says by what recipe its rows were made, and holds their keys and all their columns: nothing but shards
+It states the recipe of its rows, and holds their keys and all their columns, so that nothing but the shards
 has to be right.
 """
 
 import errno
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.cache.keys import canonical, recipe_key
-from featurekit.cache.storage import Signature, Storage, hash_of
+from featurekit.cache.storage import Damage, Signature, Storage, hash_of
 from featurekit.errors import StoreError
 
 # Raise when the layout of a shard changes: older shards are then damaged to this version and recomputed.
@@ -49,12 +50,12 @@ DTYPES = {
 
 
 class DamagedError(Exception):
-    """A file of the store is not what it says; the message says why."""
+    """A file of the store is damaged; the message says how."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """Where a column lies in a shard.
+    """Where a column is in a shard.
 
     Attributes:
         dtype: little-endian.
@@ -89,31 +90,26 @@ class Shard:
 
 
 def open_shard(storage: Storage, path: Path, kind: str, key: str, *, hashed: bool = True) -> Shard:
-    """Look at a shard: its hash, whose it is, its keys and columns.
+    """Check a shard's hash and recipe, and return its keys and where its columns are.
 
     Args:
-        storage: where it lies.
+        storage: where the shard is kept.
         path: the shard.
         kind: of its shelf.
         key: of its shelf's recipe, or the beginning of it.
-        hashed: whether all of it is read and compared with its name.
+        hashed: whether the whole file is hashed and compared with its name.
 
     Raises:
         FileNotFoundError: it has just been removed.
         StoreError: it cannot be read.
-        DamagedError: it is not what it says.
+        DamagedError: it is damaged.
     """
     try:
         with storage.open(path) as (file, signature):
             if hashed and hash_of(file) != path.stem:
                 raise DamagedError("has changed since it was written: its hash is not that in its name")
             file.seek(0)
-            start = file.read(8)
-            length = int.from_bytes(start, "little")
-            if len(start) < 8 or length > signature[0]:
-                raise DamagedError("is not a safetensors file")
-            header = start + file.read(length)
-            shard = _parse_shard(path, signature, header, signature[0], file)
+            shard = _parse_shard(path, signature, file, signature[0])
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -126,21 +122,45 @@ def open_shard(storage: Storage, path: Path, kind: str, key: str, *, hashed: boo
     return shard
 
 
-def _parse_shard(
-    path: Path, signature: Signature, header: bytes, size: int, file: IO[bytes] | None = None
-) -> Shard:
+def open_shards(
+    storage: Storage, paths: Iterable[Path], kind: str, key: str, *, hashed: bool = True
+) -> tuple[list[Shard], list[Damage]]:
+    """Open shards in the order of their names; return the good ones, and the damaged ones.
+
+    A shard that another process has just removed is in neither list. The other arguments are those of
+    open_shard().
+
+    Raises:
+        StoreError: one cannot be read.
+    """
+    shards: list[Shard] = []
+    damaged: list[Damage] = []
+    for path in sorted(paths):
+        try:
+            shards.append(open_shard(storage, path, kind, key, hashed=hashed))
+        except FileNotFoundError:
+            continue
+        except DamagedError as damage:
+            damaged.append(Damage(path, str(damage)))
+    return shards, damaged
+
+
+def _parse_shard(path: Path, signature: Signature, file: IO[bytes], size: int) -> Shard:
     """Return what a shard says about itself.
 
     Args:
         path: the shard.
         signature: of its file.
-        header: the file's beginning, at least up to the first column.
-        size: of the whole file, in bytes.
-        file: where the keys are read from; from header where None.
+        file: its bytes, from the start.
+        size: how many there are.
     """
+    start = file.read(8)
+    length = int.from_bytes(start, "little")
+    if len(start) < 8 or length > size:
+        raise DamagedError("is not a safetensors file")
+    first = 8 + length
     try:
-        first = 8 + int.from_bytes(header[:8], "little")
-        entries = json.loads(header[8:first])
+        entries = json.loads(file.read(length))
         said = json.loads(entries.pop("__metadata__")["featurekit"])
         if said["version"] != STORE_VERSION:
             raise DamagedError(f"was written by version {said['version']} of the cache")
@@ -156,16 +176,13 @@ def _parse_shard(
         keys = columns.pop(ROW_KEY)
         recipe = dict(said["recipe"])
         recipe_key(recipe)  # refuses what no recipe can be
-        str(said["kind"])
+        kind = str(said["kind"])
     except (ValueError, KeyError, TypeError, AttributeError, StoreError) as error:
         raise DamagedError(f"is not a featurekit cache file: {error}") from error
     if end != size or (keys.dtype, keys.shape) != (DTYPES["U8"], (32,)):
         raise DamagedError("is not a featurekit cache file: its size differs from that in its header")
-    data = header[keys.start : keys.start + 32 * n_rows]
-    if file:
-        file.seek(keys.start)
-        data = file.read(32 * n_rows)
-    return Shard(path, signature, str(said["kind"]), recipe, np.frombuffer(data, "S32"), columns)
+    file.seek(keys.start)
+    return Shard(path, signature, kind, recipe, np.frombuffer(file.read(32 * n_rows), "S32"), columns)
 
 
 def write_shard(
@@ -176,7 +193,7 @@ def write_shard(
     keys: NDArray[np.bytes_],
     columns: Mapping[str, NDArray[Any]],
 ) -> Shard:
-    """Write one shard of rows whole, and return what it says.
+    """Write one shard of rows, and return it as open_shard() would.
 
     Raises:
         WorkspaceError: the disk is full or cannot be written.
@@ -188,8 +205,7 @@ def write_shard(
     # One entry: with several, safetensors writes them in an order that changes from run to run.
     data = save(tensors, {"featurekit": canonical(said)})
     path = folder / f"{sha256(data).hexdigest()}{ENDING}"
-    signature = storage.put(path, data)
-    return _parse_shard(path, signature, data, len(data))
+    return _parse_shard(path, storage.put(path, data), BytesIO(data), len(data))
 
 
 def read_rows(
@@ -213,3 +229,35 @@ def read_rows(
             raise DamagedError("ends too early")
         answer[positions[done:stop]] = block[rows[done:stop] - first]
         done = stop
+
+
+def forget_rows(storage: Storage, shard: Shard, gone: NDArray[np.bytes_]) -> None:
+    """Remove a shard that holds some of these rows, after it has been written anew without them.
+
+    In this order a kill loses no other row. The other rows stay equal to the last bit.
+
+    Args:
+        storage: where the shard is kept.
+        shard: may hold some of them.
+        gone: their keys, from as_keys().
+
+    Raises:
+        StoreError: the shard is damaged.
+    """
+    stay = np.flatnonzero(~np.isin(shard.keys, gone))
+    if len(stay) == len(shard.keys):
+        return
+    if len(stay):
+        columns = {
+            name: np.empty((len(stay), *column.shape), column.dtype) for name, column in shard.columns.items()
+        }
+        with storage.open(shard.path) as (file, _):
+            try:
+                for name, column in shard.columns.items():
+                    read_rows(file, column, stay, columns[name], np.arange(len(stay)))
+            except DamagedError as damage:
+                raise StoreError(
+                    f"{shard.path} {damage}. To move it aside: featurekit cache verify"
+                ) from damage
+        write_shard(storage, shard.path.parent, shard.kind, shard.recipe, shard.keys[stay], columns)
+    storage.delete(shard.path)

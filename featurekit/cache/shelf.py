@@ -1,5 +1,6 @@
-"""One shelf: the rows that one recipe has made, wherever in its shards they stand."""
+"""One shelf: the rows that one recipe has made, in whichever of its shards they are, or in memory."""
 
+import json
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,20 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.cache.keys import RowKeys, as_keys, hex_of, recipe_key
-from featurekit.cache.quarantine import Damage, put_aside
-from featurekit.cache.recipe_file import write_recipe
 from featurekit.cache.shard import (
     DTYPES,
     ENDING,
     ROW_KEY,
     DamagedError,
     Shard,
-    open_shard,
+    open_shards,
     read_rows,
     write_shard,
 )
-from featurekit.cache.storage import Storage, in_one_line
+from featurekit.cache.storage import Damage, Storage, in_one_line, put_aside
 from featurekit.errors import StoreError
+
+# The file in a shelf's folder in which people can read the recipe of its rows. The shards hold the recipe
+# too, so nothing is lost if the file is.
+RECIPE_FILE = "recipe.json"
 
 # What to do about a shelf that cannot be used, with its key.
 _REMOVE = "Remove it: featurekit cache gc --drop {key}"
@@ -39,7 +42,7 @@ class Shelf:
         kind: e.g. "embeddings".
         recipe: what the rows are made by.
         storage: what holds the folder.
-        read_only: whether a damaged shard is left where it is; its rows are not served all the same.
+        read_only: whether a damaged shard is left where it is; its rows are not used in any case.
     """
 
     def __init__(
@@ -67,13 +70,12 @@ class Shelf:
 
     @property
     def damaged(self) -> tuple[Damage, ...]:
-        """The files that this process found damaged here, and moved away."""
+        """The files that this process found damaged here, and moved away unless the shelf is read-only."""
         return tuple(self._damaged)
 
     def rows(self) -> NDArray[np.uint8]:
         """Return the key of every row, shape (n_rows, 32), shard by shard: the quickest order to read."""
-        order = np.lexsort((self._row_of, self._shard_of))
-        return self._keys[order].view(np.uint8).reshape(-1, 32)
+        return self._keys[np.lexsort((self._row_of, self._shard_of))].view(np.uint8).reshape(-1, 32)
 
     def columns(self) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
         """Return the dtype and the shape of one row of each column; empty where the shelf is empty."""
@@ -89,8 +91,8 @@ class Shelf:
     def append(self, row_keys: RowKeys, columns: Mapping[str, NDArray[Any]]) -> None:
         """Write one shard of rows; it is on the disk when this returns.
 
-        A row that is there already is not written again: what the same recipe makes of
-        the same picture is equal to the last bit.
+        A row that is there already is not written again: the same recipe gives the same values for the same
+        image, to the last bit.
 
         Args:
             row_keys: shape (n_rows, 32).
@@ -123,7 +125,7 @@ class Shelf:
 
         Args:
             row_keys: shape (n_rows, 32).
-            columns: which; all where None.
+            columns: names of the columns; None for all.
 
         Returns:
             name → shape (n_rows, ...).
@@ -131,12 +133,11 @@ class Shelf:
         Raises:
             StoreError: a row or a column is not there, or shards disagree about a column.
         """
-        keys = as_keys(row_keys)
         for _ in range(3):
             try:
-                return self._gather(keys, columns)
+                return self._gather(as_keys(row_keys), columns)
             except (DamagedError, FileNotFoundError):
-                # A shard went away or was damaged after it had been looked at; its rows may stand elsewhere.
+                # A shard was removed or damaged after it had been opened; other shards may hold its rows.
                 self.refresh()
             except OSError as error:
                 raise StoreError(f"Cannot read {self.folder}: {error.strerror or error}.") from error
@@ -144,25 +145,18 @@ class Shelf:
 
     @in_one_line
     def refresh(self) -> None:
-        """See what other writers have added or removed since."""
+        """Take up what other writers have added or removed since the last call."""
         with self._lock:
             found = self._storage.list(self.folder, ENDING)
             if any(found.get(shard.path) != shard.signature for shard in self._shards):
                 self._forget()
-            known = {shard.path for shard in self._shards}
-            fresh = []
-            for path in sorted(found.keys() - known):
-                try:
-                    fresh.append(open_shard(self._storage, path, self.kind, self.key))
-                except FileNotFoundError:  # collected by somebody else in this moment
-                    continue
-                except DamagedError as damage:
-                    if self.read_only:
-                        found_so = Damage(path, str(damage))
-                    else:
-                        found_so = put_aside(self._storage, path, str(damage))
-                    if found_so not in self._damaged:
-                        self._damaged.append(found_so)
+            unknown = found.keys() - {shard.path for shard in self._shards}
+            fresh, damaged = open_shards(self._storage, unknown, self.kind, self.key)
+            for damage in damaged:
+                if not self.read_only:
+                    put_aside(self._storage, damage)
+                if damage not in self._damaged:
+                    self._damaged.append(damage)
             self._add(fresh)
 
     def _forget(self) -> None:
@@ -173,7 +167,7 @@ class Shelf:
         self._row_of = np.zeros(0, np.intp)
 
     def _add(self, shards: "Sequence[Shard]") -> None:
-        """Put shards into the index; of a row that stands in several, the first serves."""
+        """Put shards into the index; a row that is in several is read from the first."""
         if not shards:
             return
         sizes = [len(shard.keys) for shard in shards]
@@ -237,9 +231,8 @@ class Shelf:
             raise StoreError(f"The cache of {self.folder} has no columns {strange}. It has: {sorted(known)}.")
         answer = {name: np.empty((len(keys), *known[name][1]), known[name][0]) for name in names}
         order = np.lexsort((row_of, shard_of))
-        for positions in np.split(order, np.flatnonzero(np.diff(shard_of[order])) + 1):
-            if not len(positions):
-                continue
+        of_shards = np.split(order, np.flatnonzero(np.diff(shard_of[order])) + 1) if len(order) else []
+        for positions in of_shards:
             shard = shards[shard_of[positions[0]]]
             with self._storage.open(shard.path) as (file, _):
                 for name in names:
@@ -253,5 +246,75 @@ class Shelf:
         return answer
 
 
+class MemoryShelf:
+    """Rows by key, as on a shelf of the store, that are kept only as long as the object."""
+
+    def __init__(self) -> None:
+        self._rows: dict[bytes, int] = {}
+        self._columns: dict[str, list[NDArray[Any]]] = {}
+
+    def missing(self, row_keys: NDArray[np.uint8]) -> NDArray[np.intp]:
+        """Return which of these rows are not there, as increasing numbers into row_keys."""
+        return np.flatnonzero([key.tobytes() not in self._rows for key in row_keys])
+
+    def append(self, row_keys: NDArray[np.uint8], columns: Mapping[str, NDArray[Any]]) -> None:
+        """Remember rows; a row that is there already does not change.
+
+        Args:
+            row_keys: shape (n_rows, 32).
+            columns: name → one value a row, shape (n_rows, ...).
+        """
+        for number, key in enumerate(row_keys):
+            if key.tobytes() in self._rows:
+                continue
+            self._rows[key.tobytes()] = len(self._rows)
+            for name, values in columns.items():
+                self._columns.setdefault(name, []).append(values[number])
+
+    def read(
+        self, row_keys: NDArray[np.uint8], columns: Sequence[str] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """Return columns of rows in the order asked; without names all columns. A row may be asked for twice.
+
+        Raises:
+            KeyError: a row, or a column, is not there.
+        """
+        rows = [self._rows[key.tobytes()] for key in row_keys]
+        names = self._columns if columns is None else columns
+        return {name: np.array([self._columns[name][row] for row in rows]) for name in names}
+
+
+# Where rows are remembered.
+Rows = Shelf | MemoryShelf
+
+
 def _describe(columns: Mapping[str, tuple[np.dtype[Any], tuple[int, ...]]]) -> str:
     return ", ".join(f"{name} {dtype} {shape}" for name, (dtype, shape) in sorted(columns.items())) or "none"
+
+
+def write_recipe(storage: Storage, folder: Path, recipe: Mapping[str, Any]) -> None:
+    """Write recipe.json into the folder of a shelf, unless it is there already."""
+    if not storage.exists(folder / RECIPE_FILE):
+        storage.put(folder / RECIPE_FILE, json.dumps(recipe, indent=2, sort_keys=True).encode() + b"\n")
+
+
+def wrong_recipe(storage: Storage, folder: Path, key: str) -> str:
+    """Return what is wrong with a folder's recipe.json; "" if nothing is wrong, or if it does not exist."""
+    try:
+        found = recipe_key(json.loads(storage.read(folder / RECIPE_FILE)))
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    except (ValueError, TypeError, StoreError):
+        return "is damaged"
+    return "" if found.startswith(key) else f"belongs to another recipe ({found[:16]})"
+
+
+def recipe_of(storage: Storage, folder: Path, shards: Sequence[Shard]) -> Mapping[str, Any]:
+    """Return the recipe of a folder from its shards or its recipe.json; empty if neither states it."""
+    if shards:
+        return shards[0].recipe
+    if wrong_recipe(storage, folder, folder.name) or not storage.exists(folder / RECIPE_FILE):
+        return {}
+    return dict(json.loads(storage.read(folder / RECIPE_FILE)))

@@ -1,79 +1,47 @@
-"""Where the files of shelves lie, and all that has to be asked of such a place.
+"""Where the files of shelves are kept, and all that a shelf asks of such a place.
 
-A shelf writes files whole, lists them, reads parts of them and puts damaged ones aside, and asks for nothing
-else: whatever can do that may hold one. Today that is a folder of this machine.
+A shelf writes whole files, lists them, reads parts of them and puts damaged ones aside. Any place that can do
+this can hold shelves. Today it is a folder of this machine.
 
 The files describe people's faces: folders are made for the user alone (0700), and so are files (0600).
 """
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import wraps
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, ParamSpec, Protocol, TypeVar
+from typing import IO, ParamSpec, TypeVar
 
 from featurekit.errors import StoreError
 from featurekit.files import make_folder, sync_folder, whole_file
 
+# Name of the folder beside a damaged file that it is moved to.
+QUARANTINE = "quarantine"
+
 _Given = ParamSpec("_Given")
 _Answer = TypeVar("_Answer")
 
-# Size first, then whatever changes when a file is written again; of a file on a disk its times and inode.
+# Size first, then what changes when a file is written again: on a disk its times and inode.
 Signature = tuple[int, ...]
 
 
-class Storage(Protocol):
-    """A place for files that are written once and whole, and read in parts.
+class Storage:
+    """A folder of this machine, for files that are written once and whole, and read in parts.
 
-    A path is a name here: only the storage knows whether there is a disk behind it. Nobody writes other bytes
-    under a path that is there, since files are named by what is in them. What a storage cannot do is an
-    OSError or a FeaturekitError.
+    A shelf asks for nothing but these methods, so a class with the same methods can replace this one, as a
+    bucket could (tests/contracts/test_storages.py has one in memory). A path is only a name for a shelf.
+    Nobody writes other bytes to a path that exists, because files are named by their content. A storage that
+    cannot do what it is asked raises an OSError or a FeaturekitError.
     """
 
     def put(self, path: Path, data: bytes) -> Signature:
-        """Write a file; it stands fast when this returns, and is not seen before it is whole.
+        """Write a file; it is on the disk when this returns, and nobody sees it before it is whole.
 
-        A file that is there has the same bytes, unless it is damaged: it may be left, or written again.
-        """
-
-    def exists(self, path: Path) -> bool:
-        """Whether there is a file of this name."""
-
-    def read(self, path: Path) -> bytes:
-        """Return a small file.
-
-        Raises:
-            FileNotFoundError: it is not there.
-        """
-
-    def open(self, path: Path) -> AbstractContextManager[tuple[IO[bytes], Signature]]:
-        """Open a file, to seek and read any part of it, and say its signature.
-
-        Raises:
-            FileNotFoundError: it is not there.
-        """
-
-    def list(self, folder: Path, ending: str) -> dict[Path, Signature]:
-        """Return the whole files right in a folder whose names end so; none where there is no folder."""
-
-    def move(self, path: Path, to: Path) -> None:
-        """Give a file another name, also in another folder."""
-
-    def delete(self, path: Path) -> None:
-        """Remove a file; it is gone for good when this returns.
-
-        Raises:
-            FileNotFoundError: it is not there.
-        """
-
-
-class FolderStorage:
-    """A Storage whose paths are those of this machine's disk."""
-
-    def put(self, path: Path, data: bytes) -> Signature:
-        """Write a file beside, flush it to the disk and rename it; the folder is made where it is missing.
+        A file that exists has the same bytes, unless it is damaged: it may be left, or written again. Here it
+        is written beside, flushed to the disk and renamed, and its folder is made.
 
         Raises:
             StoreError: the folder cannot be made.
@@ -90,17 +58,25 @@ class FolderStorage:
         return path.exists()
 
     def read(self, path: Path) -> bytes:
-        """Return a small file."""
+        """Return a small file.
+
+        Raises:
+            FileNotFoundError: it does not exist.
+        """
         return path.read_bytes()
 
     @contextmanager
     def open(self, path: Path) -> Iterator[tuple[IO[bytes], Signature]]:
-        """Open a file without a buffer, to read any part of it, and say its signature."""
+        """Open a file without a buffer, to read any part of it, and return it with its signature.
+
+        Raises:
+            FileNotFoundError: it does not exist.
+        """
         with path.open("rb", buffering=0) as file:
             yield file, signature_of(os.fstat(file.fileno()))
 
     def list(self, folder: Path, ending: str) -> dict[Path, Signature]:
-        """Return the whole files right in a folder whose names end so; none where there is no folder.
+        """Return the whole files with this ending in a folder itself; none if there is no folder.
 
         Raises:
             StoreError: the folder cannot be read.
@@ -121,21 +97,44 @@ class FolderStorage:
         return found
 
     def move(self, path: Path, to: Path) -> None:
-        """Rename a file; the folder is made where it is missing."""
+        """Give a file another name, also in another folder, which is made if it does not exist."""
         make_private_folder(to.parent)
         path.replace(to)
 
     def delete(self, path: Path) -> None:
-        """Remove a file, so that a power cut does not bring it back."""
+        """Remove a file, so that a power cut does not bring it back.
+
+        Raises:
+            FileNotFoundError: it does not exist.
+        """
         path.unlink()
         sync_folder(path.parent)
 
 
+@dataclass(frozen=True)
+class Damage:
+    """A file of the store that is damaged.
+
+    Attributes:
+        path: where it was found; put_aside() moves it to the quarantine folder beside it.
+        why: what is wrong with it.
+    """
+
+    path: Path
+    why: str
+
+
+def put_aside(storage: Storage, damage: Damage) -> None:
+    """Move a damaged file to the quarantine; a file that cannot be moved is still not used."""
+    with suppress(OSError, StoreError):
+        storage.move(damage.path, damage.path.parent / QUARANTINE / damage.path.name)
+
+
 def in_one_line(function: Callable[_Given, _Answer]) -> Callable[_Given, _Answer]:
-    """Return the function, for which whatever the operating system refuses is a StoreError."""
+    """Return the function with every OSError turned into a StoreError of one line."""
 
     @wraps(function)
-    def told(*given: _Given.args, **named: _Given.kwargs) -> _Answer:
+    def wrapped(*given: _Given.args, **named: _Given.kwargs) -> _Answer:
         try:
             return function(*given, **named)
         except OSError as error:
@@ -143,7 +142,7 @@ def in_one_line(function: Callable[_Given, _Answer]) -> Callable[_Given, _Answer
                 f"Cannot use {error.filename or 'the cache'}: {error.strerror or error}."
             ) from error
 
-    return told
+    return wrapped
 
 
 def signature_of(status: os.stat_result) -> Signature:
@@ -152,10 +151,10 @@ def signature_of(status: os.stat_result) -> Signature:
 
 
 def entries(folder: Path) -> list[Path]:
-    """Return what is in a folder, by name; nothing where there is none.
+    """Return what is in a folder, by name; an empty list if there is no folder.
 
-    Path.glob() would find nothing in a folder that may not be read either, and who is to be forgotten could
-    be in there.
+    Path.glob() also finds nothing in a folder without permission to read it, and a subject that has to be
+    forgotten could be in there.
     """
     try:
         return sorted(folder.iterdir())

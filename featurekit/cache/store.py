@@ -1,17 +1,17 @@
-"""Remember what was computed, so that no picture is read and no network run twice.
+"""Keep what was computed, so that no image is read twice and no network runs twice on it.
 
 A *shelf* holds everything made by one recipe; its rows are found by a key of 32
-bytes, the hash of the picture they were made from. A shelf is a folder of
+bytes, the hash of the image they were made from. A shelf is a folder of
 *shards*: safetensors files that are written once, never changed, and named by the
-hash of their own bytes; only where a person is to be forgotten are they written
-anew, without them. Everything else follows from that: a damaged shard is
-known by its name, several writers cannot disturb each other, a killed writer
-leaves only a hidden unfinished file, and nothing but the shards has to be right,
-since every shard holds all columns of its rows, their keys and the recipe.
+hash of their own bytes. A shard is replaced only when a subject has to be forgotten.
+So a damaged shard is known by its name, several writers cannot disturb each other,
+and a killed writer leaves only a hidden unfinished file. Nothing but the shards has
+to be right, because every shard holds all columns of its rows, their keys and the
+recipe.
 
     <root>/<kind>/<first 16 of the recipe's key>/recipe.json
                                                  <sha256 of the bytes>.safetensors
-                                                 quarantine/     damaged shards, served to nobody
+                                                 quarantine/     damaged shards, which are not used
 
 The vectors describe people's faces: folders are made for the user alone (0700),
 and so are files (0600).
@@ -19,7 +19,7 @@ and so are files (0600).
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,29 +27,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.cache.forget import forget_rows
 from featurekit.cache.garbage import alone, collect
 from featurekit.cache.keys import RowKeys, as_keys, recipe_key
-from featurekit.cache.quarantine import QUARANTINE, Damage, put_aside
-from featurekit.cache.recipe_file import RECIPE_FILE, recipe_of, write_recipe, wrong_recipe
-from featurekit.cache.shard import ENDING, DamagedError, Shard, open_shard
-from featurekit.cache.shelf import Shelf
-from featurekit.cache.storage import FolderStorage, entries, in_one_line
+from featurekit.cache.shard import ENDING, Shard, forget_rows, open_shards
+from featurekit.cache.shelf import RECIPE_FILE, Shelf, recipe_of, write_recipe, wrong_recipe
+from featurekit.cache.storage import QUARANTINE, Damage, Storage, entries, in_one_line, put_aside
 from featurekit.errors import StoreError
 
 
 @dataclass(frozen=True)
 class ShelfInfo:
-    """What stands on one shelf, as its files say; they are not hashed for it.
+    """What one shelf holds, as its files say; the files are not hashed for it.
 
     Attributes:
         kind: e.g. "faces" or "embeddings".
         key: name of its folder, the first 16 digits of the recipe's key.
-        recipe: what the rows were made by; empty where the files no longer say.
-        rows: different rows.
-        shards: files.
-        bytes: their size.
-        damaged: files in quarantine or not readable; `verify` says more.
+        recipe: what the rows were made by; empty if no file states it any more.
+        rows: number of different rows.
+        shards: number of files.
+        bytes: size of the files.
+        damaged: number of files in quarantine or not readable; `verify` says more.
     """
 
     kind: str
@@ -66,9 +63,9 @@ class Verified:
     """What a check of every shard found.
 
     Attributes:
-        shards: files that are what they say.
-        bytes: their size.
-        damaged: files that are not; their rows are computed again by the next extraction.
+        shards: number of files without damage.
+        bytes: size of these files.
+        damaged: the damaged files; their rows are computed again by the next extraction.
     """
 
     shards: int
@@ -81,8 +78,8 @@ class Freed:
     """What gc removed.
 
     Attributes:
-        files: where they were.
-        bytes: their size.
+        files: the paths of the removed files.
+        bytes: the size of these files.
     """
 
     files: tuple[Path, ...]
@@ -90,17 +87,17 @@ class Freed:
 
 
 class Store:
-    """Everything that was computed, one shelf a recipe.
+    """Everything that was computed, with one shelf for each recipe.
 
     Args:
         root: folder of the store; it is made when something is first written.
-        read_only: whether damaged shards are left where they are, for somebody who only looks.
+        read_only: whether damaged shards are left where they are.
     """
 
     def __init__(self, root: Path, *, read_only: bool = False) -> None:
         self.root = root
         self.read_only = read_only
-        self._storage = FolderStorage()
+        self._storage = Storage()
         self._shelves: dict[Path, Shelf] = {}
 
     @in_one_line
@@ -121,8 +118,7 @@ class Store:
             )
         key = recipe_key(recipe)
         folder = self.root / kind / key[:16]
-        wrong = wrong_recipe(self._storage, folder, key)
-        if wrong:
+        if wrong := wrong_recipe(self._storage, folder, key):
             raise StoreError(f"{folder / RECIPE_FILE} {wrong}. To repair it: featurekit cache verify")
         if folder in self._shelves:
             self._shelves[folder].refresh()
@@ -132,29 +128,23 @@ class Store:
 
     @in_one_line
     def shelves(self) -> list[ShelfInfo]:
-        """Return what is there, by kind and key; only verify() sees damage inside a shard."""
+        """Return what every shelf holds, by kind and key; only verify() finds damage inside a shard."""
         infos = []
         for folder in self._folders():
             kind, key = folder.parent.name, folder.name
-            shards, damaged = [], len(entries(folder / QUARANTINE))
-            for path in sorted(self._storage.list(folder, ENDING)):
-                try:
-                    shards.append(open_shard(self._storage, path, kind, key, hashed=False))
-                except FileNotFoundError:
-                    continue
-                except DamagedError:
-                    damaged += 1
-            keys = np.concatenate([np.zeros(0, "S32"), *(shard.keys for shard in shards)])
-            info = ShelfInfo(
-                kind=kind,
-                key=key,
-                recipe=recipe_of(self._storage, folder, shards),
-                rows=len(np.unique(keys)),
-                shards=len(shards),
-                bytes=sum(shard.signature[0] for shard in shards),
-                damaged=damaged + bool(wrong_recipe(self._storage, folder, key)),
+            shards, damaged = self._look_at(folder, hashed=False)
+            n_damaged = len(entries(folder / QUARANTINE)) + len(damaged)
+            infos.append(
+                ShelfInfo(
+                    kind=kind,
+                    key=key,
+                    recipe=recipe_of(self._storage, folder, shards),
+                    rows=len(_different_keys(shards)),
+                    shards=len(shards),
+                    bytes=sum(shard.signature[0] for shard in shards),
+                    damaged=n_damaged + bool(wrong_recipe(self._storage, folder, key)),
+                )
             )
-            infos.append(info)
         return infos
 
     @in_one_line
@@ -163,50 +153,40 @@ class Store:
 
         A recipe.json that is damaged or of another recipe is moved too, and written again from the shards.
         """
-        n_shards, n_bytes, damaged = 0, 0, []
+        sizes: list[int] = []
+        all_damaged: list[Damage] = []
         for folder in self._folders():
-            wrong = wrong_recipe(self._storage, folder, folder.name)
-            if wrong:
-                damaged.append(put_aside(self._storage, folder / RECIPE_FILE, wrong))
-            shards = []
-            for path in sorted(self._storage.list(folder, ENDING)):
-                try:
-                    shards.append(open_shard(self._storage, path, folder.parent.name, folder.name))
-                except FileNotFoundError:
-                    continue
-                except DamagedError as damage:
-                    damaged.append(put_aside(self._storage, path, str(damage)))
+            shards, damaged = self._look_at(folder)
+            if wrong := wrong_recipe(self._storage, folder, folder.name):
+                damaged.insert(0, Damage(folder / RECIPE_FILE, wrong))
+            for damage in damaged:
+                put_aside(self._storage, damage)
             if shards:
                 write_recipe(self._storage, folder, shards[0].recipe)
-            n_shards += len(shards)
-            n_bytes += sum(shard.signature[0] for shard in shards)
-        return Verified(n_shards, n_bytes, tuple(damaged))
+            sizes += [shard.signature[0] for shard in shards]
+            all_damaged += damaged
+        return Verified(len(sizes), sum(sizes), tuple(all_damaged))
 
     @in_one_line
-    def gc(self, *, drop: Sequence[str] = (), keep: Sequence[str] | None = None) -> Freed:
-        """Remove leftovers of dead writers, quarantine, and shards all of whose rows stand in others.
+    def gc(self, *, drop: Sequence[str] = ()) -> Freed:
+        """Remove leftovers of dead writers, the quarantine, and shards whose rows are all in other shards.
 
-        It may run beside an extraction.
+        It may run during an extraction.
 
         Args:
             drop: keys of whole shelves to remove, at least their first 16 digits.
-            keep: keys of the only shelves to keep; all where None.
 
         Raises:
             StoreError: no shelf has that key, or the folder cannot be written.
         """
         folders = self._folders()
         known = {folder.name for folder in folders}
-        strange = [key for key in (*drop, *(keep or ())) if key[:16] not in known]
-        if strange:
+        if strange := [key for key in drop if key[:16] not in known]:
             raise StoreError(
                 f"The cache has no key {strange[0]}. Its keys are: {', '.join(sorted(known)) or 'none'}."
             )
-        dropped = {key[:16] for key in drop}
-        if keep is not None:
-            dropped |= known - {key[:16] for key in keep}
         with alone(self.root):
-            removed = collect(self._storage, self.root, folders, dropped)
+            removed = collect(self._storage, self.root, folders, {key[:16] for key in drop})
         return Freed(tuple(path for path, _ in removed), sum(size for _, size in removed))
 
     @in_one_line
@@ -214,29 +194,27 @@ class Store:
         """Return the key of every row that a shelf's files hold now, shape (n_rows, 32), increasing.
 
         Raises:
-            StoreError: a shard is not what it says, so that nobody knows what it holds.
+            StoreError: a shard is damaged, so it is not known which rows it holds.
         """
-        keys = [shard.keys for shard in self._shards_of(shelf)]
-        return np.unique(np.concatenate([np.zeros(0, "S32"), *keys])).view(np.uint8).reshape(-1, 32)
+        return _different_keys(self._shards_of(shelf)).view(np.uint8).reshape(-1, 32)
 
     @in_one_line
     def forget(self, shelf: ShelfInfo, row_keys: RowKeys) -> None:
-        """Take rows from a shelf, so that no byte of theirs stays in its files.
+        """Remove rows from a shelf, so that no byte of them stays in its files.
 
-        A shard that holds some is written anew without them before it goes: a kill loses no other row, and
-        forget() can be run again. The other rows stay equal to the last bit.
+        A shard that holds some of the rows is written anew without them before it is removed: a kill loses no
+        other row, and forget() can be run again. The other rows stay equal to the last bit.
 
         Args:
             shelf: from shelves().
-            row_keys: shape (n_rows, 32); those that are not there are passed over.
+            row_keys: shape (n_rows, 32); keys that the shelf does not hold are ignored.
 
         Raises:
-            StoreError: a shard is not what it says, or the folder cannot be written.
+            StoreError: a shard is damaged, or the folder cannot be written.
         """
-        gone = as_keys(row_keys)
         with alone(self.root):
             for shard in self._shards_of(shelf):
-                forget_rows(self._storage, shard, gone)
+                forget_rows(self._storage, shard, as_keys(row_keys))
 
     @in_one_line
     def clear_quarantine(self) -> None:
@@ -250,14 +228,16 @@ class Store:
         """Return the folders that hold damaged files."""
         return [folder / QUARANTINE for folder in self._folders() if (folder / QUARANTINE).is_dir()]
 
-    def _shards_of(self, shelf: ShelfInfo) -> "Iterator[Shard]":
-        for path in sorted(self._storage.list(self.root / shelf.kind / shelf.key, ENDING)):
-            try:
-                yield open_shard(self._storage, path, shelf.kind, shelf.key, hashed=False)
-            except FileNotFoundError:
-                continue
-            except DamagedError as damage:
-                raise StoreError(f"{path} {damage}. To move it aside: featurekit cache verify") from damage
+    def _look_at(self, folder: Path, *, hashed: bool = True) -> tuple[list[Shard], list[Damage]]:
+        """Return the shards in the folder of a shelf, and those that are damaged; see open_shards()."""
+        paths = self._storage.list(folder, ENDING)
+        return open_shards(self._storage, paths, folder.parent.name, folder.name, hashed=hashed)
+
+    def _shards_of(self, shelf: ShelfInfo) -> list[Shard]:
+        shards, damaged = self._look_at(self.root / shelf.kind / shelf.key, hashed=False)
+        if damaged:
+            raise StoreError(f"{damaged[0].path} {damaged[0].why}. To move it aside: featurekit cache verify")
+        return shards
 
     def _folders(self) -> list[Path]:
         return [
@@ -267,3 +247,8 @@ class Store:
             for folder in entries(kind)
             if re.fullmatch("[0-9a-f]{16}", folder.name) and folder.is_dir()
         ]
+
+
+def _different_keys(shards: Iterable[Shard]) -> NDArray[np.bytes_]:
+    """Return the keys of all rows of some shards, each once, increasing."""
+    return np.unique(np.concatenate([np.zeros(0, "S32"), *(shard.keys for shard in shards)]))

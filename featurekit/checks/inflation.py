@@ -56,16 +56,16 @@ def look(given: Given) -> Finding:
 
     for target in wanted:
         try:
-            exact, at_random = _scores(given, embeddings, kept, target, one_done)
+            accuracy, at_random = _scores(given, embeddings, kept, target, one_done)
         except (FoldError, TargetError) as error:
             failed.append(f"{target.name}: {error}")
             continue
-        details[target.name] = {"exact": exact, "exact of a random split": at_random}
-        said.append(f"{at_random:.1%} instead of {exact:.1%} on {target.name}")
+        details[target.name] = {"accuracy": accuracy, "accuracy of a random split": at_random}
+        said.append(f"{at_random:.1%} instead of {accuracy:.1%} on {target.name}")
     if not said:
         why = " ".join(failed) or "No face has a label of age_group or gender."
         return lacking(NAME, f"A random split could not be scored. {why}", "")
-    most = max(one["exact of a random split"] - one["exact"] for one in details.values())
+    most = max(one["accuracy of a random split"] - one["accuracy"] for one in details.values())
     return Finding(
         name=NAME,
         severity="note" if most >= 0.005 else "ok",
@@ -118,7 +118,7 @@ def _scores(
         raise FoldError(f"A class has {n_rarest} faces, which is fewer than the number of folds.")
     dealer = StratifiedKFold(len(folds), shuffle=True, random_state=given.seed)
     at_random = [Fold(train, test) for train, test in dealer.split(y, y)]
-    exact = []
+    accuracy = []
     for dealt in (folds, at_random):
         out = cross_validate(
             CLASSIFIERS["logistic_regression"],
@@ -130,8 +130,8 @@ def _scores(
             Fitting(blocks=embeddings.blocks, seed=given.seed),
             done=one_done,
         )
-        exact.append(float(np.mean([(out.predicted == y)[fold.test].mean() for fold in dealt])))
-    return exact[0], exact[1]
+        accuracy.append(float(np.mean([(out.predicted == y)[fold.test].mean() for fold in dealt])))
+    return accuracy[0], accuracy[1]
 
 
 def _some_persons(subjects: NDArray[np.str_], seed: int) -> NDArray[np.intp]:

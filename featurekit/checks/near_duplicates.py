@@ -69,7 +69,7 @@ def _n_differing(keys: NDArray[np.str_], labels: NDArray[np.str_], which: NDArra
 def look(given: Given) -> Finding:
     """Look for pictures that are the same but for their encoding, size, colours or a mark across them."""
     if not given.pictures:
-        return lacking(NAME, "The images were not read.", "Next: featurekit audit without --no-pictures.")
+        return lacking(NAME, "The images were not read.", "Next: featurekit audit without --no-images.")
     has_picture = given.manifest.usable & (given.manifest.table["content"] != "").to_numpy()
     if not has_picture.any():
         return lacking(NAME, "No usable row has an image that can be read.", "Next: featurekit prepare.")

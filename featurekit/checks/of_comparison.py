@@ -10,7 +10,7 @@ from featurekit.cache.store import Store
 from featurekit.checks.audit import vectors_for
 from featurekit.data.manifest import Manifest
 from featurekit.data.splits import FoldSet, make_fold_set
-from featurekit.embeddings.in_workspace import ledger_of
+from featurekit.embeddings.index import Ledger
 from featurekit.embeddings.vectors import Vectors
 from featurekit.errors import FoldError, WorkspaceError
 from featurekit.evaluation.again import how_to_run_again
@@ -67,10 +67,10 @@ def look_up(
     folds = _folds(folder, manifest, say)
     if threads and not pictures:
         raise WorkspaceError(
-            "--threads has no effect with --no-pictures, because only the reading of images uses several"
+            "--threads has no effect with --no-images, because only the reading of images uses several"
             " threads. Leave it out."
         )
-    embeddings = vectors_for(manifest, ledger_of(workspace), Store(workspace.cache), features)
+    embeddings = vectors_for(manifest, Ledger.load(workspace.extracted), Store(workspace.cache), features)
     if seed is not None and embeddings is None:
         raise WorkspaceError(
             "--seed has no effect: only checks of vectors use random numbers, and there are no vectors."

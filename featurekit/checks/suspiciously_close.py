@@ -117,7 +117,7 @@ def _scores_without(given: Given, close: set[str]) -> dict[str, dict[str, float]
         if target.is_regression:
             kind, values = "mae_years", (table["true"] - table["predicted"]).abs().to_numpy(float)
         else:
-            kind, values = "exact", (table["true"] == table["predicted"]).to_numpy(float)
+            kind, values = "accuracy", (table["true"] == table["predicted"]).to_numpy(float)
         left = ~table["face_id"].isin(close).to_numpy()
         fold = table["fold"].to_numpy()
         if left.any():
@@ -131,7 +131,7 @@ def _scores_without(given: Given, close: set[str]) -> dict[str, dict[str, float]
 def _largest_change(scores: Mapping[str, Mapping[str, float]]) -> str:
     """Return a sentence on the run of each kind of score that loses most without the close faces."""
     said = []
-    for kind, better, form in (("exact", 1, "{:.2%}"), ("mae_years", -1, "{:.2f} years")):
+    for kind, better, form in (("accuracy", 1, "{:.2%}"), ("mae_years", -1, "{:.2f} years")):
         lost = {
             run: better * (one[kind] - one[f"{kind} without"]) for run, one in scores.items() if kind in one
         }

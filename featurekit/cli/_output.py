@@ -95,4 +95,4 @@ def print_runs(runs: "Sequence[Run]") -> None:
 def _score(kind: Any, score: Any) -> str:
     if not score or score["mean"] is None:
         return "-"
-    return f"{kind.format(score['mean'])} ± {kind.format(score['spread'])}"
+    return f"{kind.format(score['mean'])} ± {kind.format(score['std'])}"

@@ -22,11 +22,9 @@ Features = Annotated[
         " Default: an extracted face-recognition network, or else the first extracted network."
     ),
 ]
-Pictures = Annotated[
+Images = Annotated[
     bool,
-    typer.Option(
-        "--pictures/--no-pictures", help="Whether the image files are read to find near-duplicates."
-    ),
+    typer.Option("--images/--no-images", help="Whether the image files are read to find near-duplicates."),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with code 1 if a finding is an error.")]
 Seed = Annotated[
@@ -46,7 +44,7 @@ def audit(
     context: typer.Context,
     name: ComparisonName = None,
     features: Features = None,
-    pictures: Pictures = True,
+    images: Images = True,
     strict: Strict = False,
     seed: Seed = None,
     threads: Threads = 0,
@@ -61,7 +59,7 @@ def audit(
 
     Examples:
       featurekit audit
-      featurekit audit --features dlib_age+mobilenet_v2 --no-pictures --strict
+      featurekit audit --features dlib_age+mobilenet_v2 --no-images --strict
     """
     from featurekit.api.data import dataset_of
     from featurekit.api.upkeep import audit as look
@@ -73,7 +71,7 @@ def audit(
             data,
             name=name,
             features=features,
-            images=pictures,
+            images=images,
             seed=seed,
             n_jobs=threads or None,
             project=project,

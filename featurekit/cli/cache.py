@@ -164,7 +164,7 @@ def cache_export(
     """
     from featurekit.api.data import dataset_of
     from featurekit.embeddings.export import check_export, export_embeddings
-    from featurekit.embeddings.in_workspace import extracted_vectors
+    from featurekit.embeddings.index import extracted_vectors
 
     check_export(path)
     project = project_of_command(context)

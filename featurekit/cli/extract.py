@@ -77,7 +77,7 @@ def extract(
     """
     from featurekit.api.data import dataset_of
     from featurekit.api.embed import embed
-    from featurekit.embeddings.in_workspace import feature_names
+    from featurekit.embeddings.index import feature_names
 
     project = project_of_command(context)
     with progress_bar("extracting", unit="images") as progress:

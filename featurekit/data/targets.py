@@ -72,7 +72,7 @@ class Target:
 GENDER = Target("gender", ("female", "male"))
 GENDER3 = Target("gender3", ("female", "male", "undefined"))
 AGE = Target("age", ordered=True)
-# Adience's eight groups, in years; neighbours in this order count as "one off".
+# Adience's eight groups, in years; neighbours in this order count as "within one group".
 AGE_GROUP = Target(
     "age_group",
     ("0-2", "4-6", "8-12", "15-20", "25-32", "38-43", "48-53", "60-100"),
@@ -87,7 +87,7 @@ def age_group_of(years: float) -> str:
 
     Adience's groups leave gaps (3, 7, 13-14, 21-24, ...) on purpose: its faces are
     labelled with a group only where the group is certain. Data sets that give
-    years keep the gaps, so that "exact" and "one off" mean the same everywhere;
+    years keep the gaps, so that accuracy and accuracy within one group mean the same everywhere;
     everyone past 60 is in the last group.
 
     >>> age_group_of(28), age_group_of(23), age_group_of(105), age_group_of(float("nan"))

@@ -1,15 +1,14 @@
-"""Turn faces into vectors once.
+"""Turn faces into vectors, each only once.
 
 One pass over the photographs serves every backbone and every layer of a run:
-a picture is decoded, its face found and turned upright once, and each network
-gets its own crop of it. On a CPU one worker does all of that for a picture, so
-that no core waits for a slower step; on a GPU the workers cut faces out while it
-works. Workers are threads of this process, or, where there are many pictures and
-the networks are small, helper processes.
+an image is decoded once, its face is found and turned upright once, and each network
+gets its own crop of it. On a CPU one worker does all of that for an image, so
+that no core waits for a slower step; on a GPU the workers cut faces out while the GPU
+computes. Workers are threads of this process or, for many images and small networks,
+helper processes.
 
-What was computed is remembered by content, so a renamed or repeated photograph
-costs nothing, a killed run goes on where it stopped, and a second run opens no
-picture at all.
+Results are remembered by the content of an image, so a renamed or repeated photograph
+costs nothing, a killed run continues where it stopped, and a second run opens no image.
 """
 
 import time
@@ -19,31 +18,31 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from featurekit.cache.shelf import Rows
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.open_networks import Opened, open_networks
 from featurekit.embeddings.pool import CHUNK, HelperPool, fit_for_helpers
 from featurekit.embeddings.recipe import Recipe, row_keys
-from featurekit.embeddings.vectors import row_statuses
+from featurekit.embeddings.vectors import remembered_statuses, row_statuses
 from featurekit.embeddings.worker import Looked, Looker, Task, face_columns, face_from
 from featurekit.errors import ManifestError
 from featurekit.faces.detectors import FaceFinder
 from featurekit.faces.face import BROKEN, STATUSES, Face
 from featurekit.faces.find import open_finder
-from featurekit.faces.images import Picture
+from featurekit.faces.images import ImageData
 from featurekit.faces.settings import FaceSettings
 from featurekit.networks.engines import usable_cores
 from featurekit.progress import Progress
 
-# A shard is written after so many pictures or so many seconds; a kill costs no more than that. The first one
-# is written early and the others twice as late each, so that a few hundred pictures are not lost either.
+# A shard is written after so many images or so many seconds; a kill loses no more than that. The first shard
+# is written early, and the time doubles with every shard, so that a few hundred images are not lost either.
 SHARD_ROWS, SHARD_SECONDS, _FIRST_SHARD_SECONDS = 512, 20.0, 2.0
-# Pictures from which on helper processes are worth their start.
+# Helper processes are started for at least so many images.
 HELPERS_FROM = 400
 
 
@@ -53,17 +52,17 @@ class Extraction:
 
     Attributes:
         statuses: status → rows of the manifest; every row is in exactly one.
-        n_read: pictures opened.
-        n_detected: pictures a detector looked at.
+        n_read: images opened.
+        n_detected: images a detector looked at.
         seconds: wall-clock time.
         recipes: feature → recipe.
-        achieved: network → engine, device and precision, read back; empty where nothing had to run.
-        unread: face_id and reason of each picture that is not what the manifest says it is.
-        broken: path in the manifest and status of each row whose picture cannot be read, now or before.
+        achieved: network → engine, device and precision, read back; empty if nothing had to run.
+        unread: face_id and reason of each image that has changed, or could not be read this time.
+        broken: path in the manifest and status of each row whose image cannot be read, now or before.
         parts: seconds that the threads spent in "read", "decode", "detect", "align", "write" and in each
             network, summed over the threads.
         threads: how many there were, or helper processes.
-        seconds_to_open: of the time on the clock, until detector and networks were ready.
+        seconds_to_open: the part of seconds until detector and networks were ready.
     """
 
     statuses: Mapping[str, int]
@@ -80,9 +79,9 @@ class Extraction:
 
     @property
     def network_seconds(self) -> dict[str, float]:
-        """Network → its part of the time on the clock; the rest served all networks alike."""
+        """Network → its part of seconds; the rest was spent for all networks together."""
         busy = sum(self.parts.values())
-        # A network that no face was found for has run for no time.
+        # A network has no seconds if no face was found for it.
         return {name: self.seconds * self.parts.get(name, 0.0) / busy for name in self.achieved}
 
 
@@ -101,9 +100,9 @@ def extract(
         manifest: whose photographs.
         recipes: what to compute, from make_recipes().
         settings: how faces are found; the same as in the recipes.
-        store: where it is remembered.
+        store: where faces and vectors are remembered.
         threads: how many; 0 for one a core. They change the time and nothing else.
-        progress: called with (pictures done, pictures to do).
+        progress: called with (images done, images to do).
 
     Raises:
         EngineError: a device or precision cannot be had.
@@ -118,9 +117,9 @@ def extract(
     ids, paths, contents, boxes = (
         manifest.table[name].to_list() for name in ("face_id", "image_path", "content", "box")
     )
-    pictures = Pictures(keys, ids, paths, contents, manifest.root, boxes)
+    images = Images(keys, ids, paths, contents, manifest.root, boxes)
     threads = threads or usable_cores()
-    todo, one_pass = look_at(pictures, recipes, settings, faces, shelves, threads=threads, progress=progress)
+    todo, one_pass = look_at(images, recipes, settings, faces, shelves, threads=threads, progress=progress)
     of_rows = row_statuses(manifest, keys, faces)
     counts = np.bincount(of_rows, minlength=len(STATUSES))
     broken = np.flatnonzero(np.isin(of_rows, [STATUSES.index(status) for status in BROKEN]))
@@ -140,7 +139,7 @@ def extract(
 
 
 def _check_boxes(manifest: Manifest, settings: FaceSettings) -> None:
-    """Raise ManifestError where a box must say which face is meant, and no row has one."""
+    """Raise ManifestError if boxes choose the faces, and no row has a box."""
     if settings.choose == "box" and not (manifest.table["box"] != "").any():
         raise ManifestError(
             "--choose box needs boxes, but the column 'box' of the manifest is empty. Give the column of"
@@ -150,33 +149,18 @@ def _check_boxes(manifest: Manifest, settings: FaceSettings) -> None:
         )
 
 
-class Rows(Protocol):
-    """Where rows are remembered: a shelf of the cache, or one in memory."""
-
-    def missing(self, row_keys: NDArray[np.uint8]) -> NDArray[np.intp]:
-        """Return which of these rows are not there, as increasing numbers into row_keys."""
-
-    def append(self, row_keys: NDArray[np.uint8], columns: Mapping[str, NDArray[Any]]) -> None:
-        """Remember rows."""
-
-    def read(
-        self, row_keys: NDArray[np.uint8], columns: Sequence[str] | None = None
-    ) -> dict[str, NDArray[Any]]:
-        """Return columns of rows in the order asked."""
-
-
 @dataclass(frozen=True)
-class Pictures:
-    """What a pass looks at, one row each.
+class Images:
+    """The images of one pass, one row each.
 
     Attributes:
-        keys: what each row is remembered by, shape (n_rows, 32); zeros for a row without a picture.
-        names: what each is called in messages.
+        keys: the key of each row in the cache, shape (n_rows, 32); zeros for a row without an image.
+        names: the name of each image in messages.
         paths: of the files.
         contents: sha256 of each file.
-        root: what the paths are relative to, and must not lead out of; None for paths that are whole.
-        boxes: which face is meant, for choose "box"; empty where no row has one.
-        held: row → what reads its picture, for those that are in no file.
+        root: the folder that the paths are relative to and must not leave; None for absolute paths.
+        boxes: the box of each row, for choose "box"; empty if no row has one.
+        held: row → function that returns its image, for images that are in no file.
     """
 
     keys: NDArray[np.uint8]
@@ -185,17 +169,17 @@ class Pictures:
     contents: Sequence[str]
     root: Path | None
     boxes: Sequence[str] = ()
-    held: Mapping[int, Callable[[], Picture]] = field(default_factory=dict)
+    held: Mapping[int, Callable[[], ImageData]] = field(default_factory=dict)
 
     def task(self, row: int, known: Face | None) -> Task:
-        """Return what is to be looked at for a row; known: its face, where an earlier pass has found it."""
+        """Return the task for a row; known: its face, if an earlier pass has found it."""
         box = self.boxes[row] if self.boxes else ""
-        picture = self.held[row]() if row in self.held else None
-        return Task(row, self.paths[row], self.contents[row], box, known, picture)
+        image = self.held[row]() if row in self.held else None
+        return Task(row, self.paths[row], self.contents[row], box, known, image)
 
 
 def look_at(
-    pictures: Pictures,
+    images: Images,
     recipes: Mapping[str, Recipe],
     settings: FaceSettings,
     faces: Rows,
@@ -205,69 +189,64 @@ def look_at(
     progress: Progress | None = None,
     opened: Callable[[], Opened] | None = None,
 ) -> "tuple[int, _Pass | None]":
-    """Look at every picture of which something is still missing, and remember faces and vectors.
+    """Process every image of which a face or vector is still missing, and remember faces and vectors.
 
     Args:
-        pictures: what to look at; one that several rows share is read once.
+        images: what to process; an image that several rows share is read once.
         recipes: what to compute, from make_recipes().
         settings: how faces are found; the same as in the recipes.
         faces: where faces are remembered.
         shelves: feature → where its vectors are remembered.
         threads: how many, one at least.
-        progress: called with (pictures done, pictures to do).
-        opened: gives the networks and the detector, where they may be open already; only asked for in a pass
+        progress: called with (images done, images to do).
+        opened: returns the networks and the detector, which may be open already; only called in a pass
             without helper processes.
 
     Returns:
-        How many pictures were opened, and the pass over them; None where nothing was missing.
+        How many images were opened, and the pass over them; None if nothing was missing.
     """
-    todo = _pictures_to_read(pictures.keys, faces, list(shelves.values()))
+    todo = _images_to_read(images.keys, faces, list(shelves.values()))
     if not len(todo):
         return 0, None
     helpers = len(todo) >= HELPERS_FROM and threads > 1 and fit_for_helpers(recipes, settings)
     one_pass = _Pass(
-        pictures,
+        images,
         recipes,
         settings,
         faces,
         shelves,
         threads,
-        helpers=helpers and not pictures.held,
+        helpers=helpers and not images.held,
         opened=opened,
     )
     try:
         one_pass.run(todo, progress)
     finally:
         one_pass.close()
-        one_pass.flush()  # whatever stopped it, what was computed is kept
+        one_pass.flush()  # also after an error, so that what was computed is kept
     return len(todo), one_pass
 
 
-def _pictures_to_read(keys: NDArray[np.uint8], faces: Rows, shelves: Sequence[Rows]) -> NDArray[np.intp]:
-    """Return one row number for each picture that something is still missing of, increasing."""
-    has_picture = np.flatnonzero(keys.any(axis=1))
-    if not len(has_picture):
-        return has_picture
-    # A picture that several rows share is read once.
-    _, first = np.unique(keys[has_picture], axis=0, return_index=True)
-    pictures = has_picture[np.sort(first)]
-    missing = np.zeros(len(pictures), bool)
-    missing[faces.missing(keys[pictures])] = True
-    known = np.flatnonzero(~missing)
-    if len(known):
-        found = faces.read(keys[pictures[known]], ["status"])["status"] == STATUSES.index("ok")
-        with_face = known[found]
-        for shelf in shelves:
-            missing[with_face[shelf.missing(keys[pictures[with_face]])]] = True
-    return pictures[missing]
+def _images_to_read(keys: NDArray[np.uint8], faces: Rows, shelves: Sequence[Rows]) -> NDArray[np.intp]:
+    """Return one row number for each image of which a face or vector is missing, increasing."""
+    with_image = np.flatnonzero(keys.any(axis=1))
+    # An image that several rows share is read once.
+    _, first = np.unique(keys[with_image], axis=0, return_index=True)
+    rows = with_image[np.sort(first)]
+    statuses = remembered_statuses(keys[rows], faces)
+    missing: NDArray[np.bool_] = statuses == STATUSES.index("not_extracted")
+    with_face = np.flatnonzero(statuses == STATUSES.index("ok"))
+    for shelf in shelves:
+        missing[with_face[shelf.missing(keys[rows[with_face]])]] = True
+    return rows[missing]
 
 
 class _Pass:
-    """One pass over photographs, a bounded number of which is under way, so that memory stays flat."""
+    """One pass over photographs, with a bounded number of them in memory at a time."""
 
     def __init__(
         self,
-        pictures: Pictures,
+        images: Images,
         recipes: Mapping[str, Recipe],
         settings: FaceSettings,
         faces: Rows,
@@ -277,7 +256,7 @@ class _Pass:
         helpers: bool,
         opened: Callable[[], Opened] | None,
     ) -> None:
-        self._pictures, self._keys, self._threads = pictures, pictures.keys, threads
+        self._images, self._keys, self._threads = images, images.keys, threads
         self._faces, self._shelves = faces, shelves
         self._pool: HelperPool | None = None
         finder: FaceFinder | None = None
@@ -285,9 +264,9 @@ class _Pass:
         ours = [recipe for recipe in recipes.values() if recipe not in theirs]
         self.achieved: dict[str, dict[str, str]] = {}
         try:
-            if helpers:  # they open what is theirs while this process opens what is ours
+            if helpers:  # they open their networks while this process opens its own
                 kept = list(dict.fromkeys((recipe.template, recipe.input_size) for recipe in ours))
-                self._pool = HelperPool(pictures.root, settings, theirs, kept, threads)
+                self._pool = HelperPool(images.root, settings, theirs, kept, threads)
             if opened and not helpers:
                 networks, finder = opened()
             else:
@@ -302,12 +281,12 @@ class _Pass:
         if self._pool:
             self.clock = self._pool.clock
         else:
-            # What takes one picture at a time is run by the thread that looks at it.
+            # Networks that take one image at a time are run by the thread that processes the image.
             alone = [network for network in networks if network.session.batch == 1]
             self._later = [network for network in networks if network.session.batch > 1]
             kept = list(dict.fromkeys(network.crop for network in self._later))
             finder = finder or open_finder(settings, threads=threads)
-            self._looker = Looker(pictures.root, settings, finder, alone, kept)
+            self._looker = Looker(images.root, settings, finder, alone, kept)
             self.clock = self._looker.clock
         self.opened = time.perf_counter()
         self.n_detected = 0
@@ -316,7 +295,7 @@ class _Pass:
         self._embedded = 0
 
     def run(self, todo: NDArray[np.intp], progress: Progress | None) -> None:
-        """Look at each of these rows' pictures."""
+        """Process the image of each of these rows."""
         known = self._known_faces(todo)
         batch = max((network.session.batch for network in self._later), default=1)
         chunk, look = (CHUNK, self._pool.look) if self._pool else (1, self._look)
@@ -330,12 +309,12 @@ class _Pass:
             try:
                 while done < len(todo):
                     while len(waiting) < under_way and (some := list(islice(rows, chunk))):
-                        tasks = [self._pictures.task(int(row), known.get(int(row))) for row in some]
+                        tasks = [self._images.task(int(row), known.get(int(row))) for row in some]
                         waiting.append(pool.submit(look, tasks))
                     for looked in waiting.popleft().result():
                         self.n_detected += looked.detected
                         if looked.face.status == "not_extracted":
-                            self.unread.append((str(self._pictures.names[looked.row]), looked.why))
+                            self.unread.append((str(self._images.names[looked.row]), looked.why))
                         else:
                             self._looked.append(looked)
                         done += 1
@@ -352,7 +331,7 @@ class _Pass:
                     future.cancel()
 
     def _known_faces(self, todo: NDArray[np.intp]) -> dict[int, Face]:
-        """Return the faces that an earlier pass has found already, by row."""
+        """Return the faces that an earlier pass has found, by row."""
         rows = np.delete(todo, self._faces.missing(self._keys[todo]))
         if not len(rows):
             return {}
@@ -360,7 +339,7 @@ class _Pass:
         return {int(row): face_from(columns, i) for i, row in enumerate(rows)}
 
     def _look(self, tasks: Sequence[Task]) -> list[Looked]:
-        """Look at pictures in this thread."""
+        """Process images in this thread."""
         return [self._looker(task) for task in tasks]
 
     def close(self) -> None:
@@ -369,7 +348,7 @@ class _Pass:
             self._pool.close()
 
     def _embed(self) -> None:
-        """Send the crops that wait through the networks that take many at a time."""
+        """Run the networks that take many crops at a time on the crops collected so far."""
         fresh = [looked for looked in self._looked[self._embedded :] if looked.face.status == "ok"]
         self._embedded = len(self._looked)
         if not fresh:
@@ -384,7 +363,7 @@ class _Pass:
             looked.crops = {}
 
     def flush(self) -> None:
-        """Write what has been computed, faces first: a face without vectors is only computed again."""
+        """Write what has been computed, faces first: vectors that a kill loses are computed again."""
         self._embed()
         if not self._looked:
             return

@@ -1,12 +1,12 @@
-"""A process that works for this one, and is asked over a pipe.
+"""A helper process that answers questions of this process over a pipe.
 
-Threads share one interpreter, and what a photograph needs between its networks is many short calls: threads
-wait for each other there, processes do not. And a process can be lost: a picture on which a decoder crashes
-or never ends costs that picture, not the run.
+Threads share one interpreter, and the work on a photograph between its networks consists of many short
+calls: threads wait for each other there, processes do not. And a process may die: an image on which a decoder
+crashes or never ends costs that image, not the run.
 
-A helper is started by itself and told by name what to do, so that it never runs the caller's own script a
-second time, as multiprocessing would. What is said is JSON and safetensors; nothing is pickled. It ends
-with the process that it works for, however that one ends.
+A helper is a new interpreter that gets the name of its function, so that it never runs the caller's own
+script a second time, as multiprocessing would. Messages are JSON and safetensors; nothing is pickled. A
+helper ends with the process that it works for, however that process ends.
 """
 
 import json
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from featurekit import errors
 
-# What is said in one go: a JSON value and arrays by name.
+# One message: a JSON value and arrays by name.
 Message = tuple[Any, Mapping[str, NDArray[Any]]]
 
 _COMMAND = "import sys; from featurekit.embeddings.helper import serve; serve(sys.argv[1])"
@@ -42,16 +42,16 @@ class Helper:
     """A process that answers questions, one at a time.
 
     Args:
-        function: "module:function" of featurekit; given the job in the other process it returns what
-            there is to say when it is ready, and a function from question to answer.
+        function: "module:function" of featurekit. In the other process it gets the job, and returns what to
+            report when it is ready, and a function from question to answer.
         job: plain JSON values.
     """
 
     def __init__(self, function: str, job: Any) -> None:
         package = str(Path(__file__).resolve().parents[2])
         own = os.environ.get("PYTHONPATH")
-        self._process = subprocess.Popen(  # nosec B603  # this Python, and no word of anybody else's
-            # -P: a file in the current folder must not stand in for a module of the same name.
+        self._process = subprocess.Popen(  # nosec B603  # this Python, with fixed arguments
+            # -P: a file in the current folder must not replace a module of the same name.
             [sys.executable, "-P", "-c", _COMMAND, function],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -64,14 +64,14 @@ class Helper:
         )
         self._say((job, {}))
 
-    def ready(self, *, seconds: float = 600) -> Any:
-        """Return what the helper says when it is ready.
+    def ready(self) -> Any:
+        """Return what the helper reports when it is ready.
 
         Raises:
             FeaturekitError: what the function raised in the other process.
-            HelperDiedError: it ended, or took longer.
+            HelperDiedError: it ended, or took longer than ten minutes.
         """
-        return self._answer(seconds)[0]
+        return self._answer(600)[0]
 
     def ask(self, question: Any, *, seconds: float) -> Message:
         """Return the answer to a question of plain JSON values.
@@ -84,12 +84,8 @@ class Helper:
 
     def close(self) -> None:
         """End the process."""
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with suppress(OSError):
-                    pipe.close()
-        self._process.kill()
-        self._process.wait()
+        with self._process:  # which closes its pipes, and waits for its end
+            self._process.kill()
 
     def _say(self, message: Message) -> None:
         assert self._process.stdin is not None
@@ -100,8 +96,7 @@ class Helper:
 
     def _answer(self, seconds: float) -> Message:
         assert self._process.stdout is not None
-        deadline = time.monotonic() + seconds
-        message = _read(self._process.stdout, deadline)
+        message = _read(self._process.stdout, time.monotonic() + seconds)
         if message is None:
             raise HelperDiedError(self._how_it_ended())
         value, arrays = message
@@ -111,7 +106,7 @@ class Helper:
         return value, arrays
 
     def _how_it_ended(self) -> str:
-        """Return how the process ended; one that has not is ended."""
+        """Return how the process ended; a process that still runs is killed."""
         try:
             code = self._process.wait(timeout=1)  # the pipe can close a moment before the process has ended
         except subprocess.TimeoutExpired:
@@ -129,7 +124,7 @@ def serve(function: str) -> None:
     """Be a helper: answer questions from standard input until it closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the asking process's to handle
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)  # what a library prints must not stand among the answers
+    os.dup2(2, 1)  # the output of a library must not mix with the answers
     questions = os.fdopen(os.dup(0), "rb", buffering=0)
     first = _read(questions)
     if first is None:
@@ -145,7 +140,7 @@ def serve(function: str) -> None:
         try:
             _write(answers, answer(question[0]))
         except BrokenPipeError:
-            return  # nobody is there any more
+            return  # the asking process has ended
 
 
 def _resolve(module: str, name: str) -> Callable[[Any], tuple[Any, Callable[[Any], Message]]]:
@@ -168,7 +163,7 @@ def _write(pipe: Any, message: Message) -> None:
 
 
 def _read(pipe: IO[bytes], deadline: float | None = None) -> Message | None:
-    """Read a message; None where the pipe closes, or the deadline passes, before its end."""
+    """Read a message; None if the pipe closes, or the deadline passes, before its end."""
     from safetensors.numpy import load
 
     head = _read_exactly(pipe, 2 * _LENGTHS.itemsize, deadline)

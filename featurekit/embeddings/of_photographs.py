@@ -1,4 +1,4 @@
-"""The vectors of photographs that are in no data set: the same pass as an extraction, the same numbers."""
+"""The vectors of photographs that are in no data set, by the same pass as an extraction."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -8,11 +8,12 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.cache.memory import MemoryShelf
+from featurekit.cache.shelf import MemoryShelf, Rows
 from featurekit.cache.store import Store
-from featurekit.embeddings.extractor import Pictures, Rows, look_at
+from featurekit.embeddings.extractor import Images, look_at
 from featurekit.embeddings.open_networks import opened_once
 from featurekit.embeddings.recipe import Recipe
+from featurekit.embeddings.vectors import remembered_statuses
 from featurekit.errors import ImageError
 from featurekit.faces.face import STATUS_MEANINGS, STATUSES
 from featurekit.faces.photographs import Photograph, content_of
@@ -23,12 +24,12 @@ from featurekit.progress import Progress
 
 @dataclass(frozen=True)
 class OfPhotographs:
-    """What became of photographs, one row each, in their order.
+    """The vectors of photographs, one row each, in their order.
 
     Attributes:
-        vectors: float32, shape (n, dim); NaN where there is none.
+        vectors: float32, shape (n, dim); NaN for a photograph without a vector.
         statuses: of each, one of featurekit.faces.face.STATUSES.
-        messages: why there is no vector; "" where there is one.
+        messages: why there is no vector; "" if there is one.
     """
 
     vectors: NDArray[np.float32]
@@ -47,12 +48,12 @@ def vectors_of(
     threads: int = 0,
     progress: Progress | None = None,
 ) -> OfPhotographs:
-    """Find the face that is meant on each photograph, and read it with the networks.
+    """Find the chosen face of each photograph, and compute its vectors.
 
     Args:
-        photographs: which; one that stands twice is read once.
+        photographs: which; one that occurs twice is read once.
         features: "backbone:layer" of each part of a vector, joined in this order.
-        recipes: what is computed, from make_recipes(): at least the features.
+        recipes: what to compute, from make_recipes(); at least the features.
         settings: how faces are found; the same as in the recipes.
         lengths: of each part.
         store: where faces and vectors are remembered by content; None to compute them each time.
@@ -63,65 +64,38 @@ def vectors_of(
         EngineError: a device or precision cannot be had.
         WorkspaceError: the store cannot be written.
     """
-    if store is None:  # what comes with a backbone for nothing is worth keeping, not worth computing
+    if store is None:  # the heads of a backbone are worth keeping, but nobody asks for them here
         recipes = {feature: recipes[feature] for feature in features}
     faces: Rows = store.shelf("faces", settings.recipe()) if store else MemoryShelf()
     shelves: dict[str, Rows] = {
         feature: store.shelf("embeddings", asdict(recipe)) if store else MemoryShelf()
         for feature, recipe in recipes.items()
     }
-    pictures, errors = _pictures(photographs)
+    images, errors = _images(photographs)
     threads = threads or usable_cores()
     opened = partial(opened_once, list(recipes.values()), settings, threads)
     _, one_pass = look_at(
-        pictures, recipes, settings, faces, shelves, threads=threads, progress=progress, opened=opened
+        images, recipes, settings, faces, shelves, threads=threads, progress=progress, opened=opened
     )
-    statuses = _statuses(pictures.keys, faces)
+    statuses = [STATUSES[number] for number in remembered_statuses(images.keys, faces)]
     for broken, error in errors.items():
         statuses[broken] = error.status
     found = np.flatnonzero([status == "ok" for status in statuses])
-    parts = [(shelves[feature], length) for feature, length in zip(features, lengths, strict=True)]
+    vectors = np.full((len(statuses), sum(lengths)), np.nan, np.float32)
+    if len(found):
+        parts = np.split(vectors, np.cumsum(lengths)[:-1], axis=1)  # views
+        for feature, part in zip(features, parts, strict=True):
+            part[found] = shelves[feature].read(images.keys[found], ["vectors"])["vectors"]
     unread = dict(one_pass.unread) if one_pass else {}
-    messages = []
-    for row, status in enumerate(statuses):
-        said = "" if status == "ok" else STATUS_MEANINGS[status]
-        messages.append(str(errors[row]) if row in errors else unread.get(pictures.names[row], said))
-    return OfPhotographs(_joined(pictures.keys, found, parts), tuple(statuses), tuple(messages))
+    messages = [
+        "" if status == "ok" else str(errors.get(row) or unread.get(content, STATUS_MEANINGS[status]))
+        for row, (content, status) in enumerate(zip(images.contents, statuses, strict=True))
+    ]
+    return OfPhotographs(vectors, tuple(statuses), tuple(messages))
 
 
-def _statuses(keys: NDArray[np.uint8], faces: Rows) -> list[str]:
-    """Return what became of each row, as far as its face is remembered."""
-    statuses = ["not_extracted"] * len(keys)
-    has_picture = np.flatnonzero(keys.any(axis=1))
-    known = np.delete(has_picture, faces.missing(keys[has_picture]))
-    if len(known):
-        of_known = faces.read(keys[known], ["status"])["status"]
-        for row, number in zip(known.tolist(), of_known.tolist(), strict=True):
-            statuses[row] = STATUSES[number]
-    return statuses
-
-
-def _joined(
-    keys: NDArray[np.uint8], found: NDArray[np.intp], parts: Sequence[tuple[Rows, int]]
-) -> NDArray[np.float32]:
-    """Return the vectors of all rows, NaN where there is none.
-
-    Args:
-        keys: of the rows.
-        found: rows that have a vector.
-        parts: where each part of a vector is remembered, and its length, in the order they are joined.
-    """
-    vectors = np.full((len(keys), sum(length for _, length in parts)), np.nan, np.float32)
-    start = 0
-    for shelf, length in parts:
-        if len(found):
-            vectors[found, start : start + length] = shelf.read(keys[found], ["vectors"])["vectors"]
-        start += length
-    return vectors
-
-
-def _pictures(photographs: Sequence[Photograph]) -> tuple[Pictures, dict[int, ImageError]]:
-    """Return photographs as what a pass looks at, and by row what is wrong with those that cannot be read."""
+def _images(photographs: Sequence[Photograph]) -> tuple[Images, dict[int, ImageError]]:
+    """Return photographs as the images of a pass, and row → error for those that cannot be read."""
     keys = np.zeros((len(photographs), 32), np.uint8)
     contents = [""] * len(photographs)
     held: dict[int, Callable[[], bytes | NDArray[np.uint8]]] = {}
@@ -136,4 +110,4 @@ def _pictures(photographs: Sequence[Photograph]) -> tuple[Pictures, dict[int, Im
         if one.path is None:
             held[row] = one.read
     paths = [os.path.abspath(one.path) if one.path else "" for one in photographs]  # noqa: PTH100 — links stay
-    return Pictures(keys, contents, paths, contents, None, held=held), errors
+    return Images(keys, contents, paths, contents, None, held=held), errors

@@ -1,4 +1,4 @@
-"""Make the networks that recipes need ready to run, each once with all the layers that are read."""
+"""Open the networks that recipes need, each once with all the layers that are read."""
 
 import os
 import threading
@@ -29,7 +29,7 @@ class OpenBackbone:
         layers: what is read.
         crop: what it wants cut out.
         session: crops in, one array a layer out.
-        mirrored: whether the mirror images are read too, and the mean of both is given.
+        mirrored: whether the vectors are the mean of the crop's and its mirror image's.
     """
 
     name: str
@@ -50,7 +50,7 @@ class OpenBackbone:
 # Networks ready to run, and a detector.
 Opened = tuple[list[OpenBackbone], FaceFinder]
 
-# Sets of networks and a detector that a process keeps open for whoever asks again.
+# A process keeps so many sets of networks and a detector open for later calls.
 _MOST_KEPT = 2
 _kept: "OrderedDict[tuple[Any, ...], Opened]" = OrderedDict()
 _opening = threading.Lock()
@@ -66,8 +66,8 @@ def opened_once(recipes: Sequence[Recipe], settings: FaceSettings, threads: int)
         WeightsError: a weight file is missing or is not the one it should be.
         EngineError: a device or precision cannot be had.
     """
-    # A process that was forked must not go on with its parent's threads.
-    # A member that was registered anew under its name is another one.
+    # A forked process must not use its parent's threads, and a member that was registered again under the
+    # same name is another one.
     members = tuple(
         BACKBONES[recipe.backbone].load or BACKBONES[recipe.backbone].compute for recipe in recipes
     )
@@ -82,7 +82,7 @@ def opened_once(recipes: Sequence[Recipe], settings: FaceSettings, threads: int)
 
 
 def open_networks(recipes: Sequence[Recipe], threads: int) -> list[OpenBackbone]:
-    """Make each backbone that the recipes need ready to run, once, with all its layers.
+    """Open each backbone that the recipes need once, with all its layers.
 
     Raises:
         WeightsError: a weight file is missing or is not the one it should be.

@@ -1,6 +1,6 @@
-"""The helper processes of one extraction: started together, asked in turn, replaced when one dies.
+"""The helper processes of one extraction: started together, and replaced when one dies.
 
-Each looks at pictures as a thread would (featurekit.embeddings.worker), and is told what to work with in
+Each processes images as a thread would (featurekit.embeddings.worker). It gets the settings and recipes in
 one job, which is written and read here.
 """
 
@@ -27,22 +27,20 @@ from featurekit.networks.backbones import BACKBONES
 from featurekit.progress import Clock
 from featurekit.registry import BUILTIN
 
-# Pictures that a helper is given at once.
+# Number of images that a helper gets at once.
 CHUNK = 8
-# Weight files, in bytes, up to which a copy for each helper is cheap and the work between networks counts.
+# Up to this size of all weight files, in bytes, a copy for each helper is cheap.
 _SMALL_NETWORKS = 64 * 2**20
 # Seconds after which a helper counts as stuck.
 _PATIENCE = 120.0
-# Pictures that may end their helper before it is no longer the pictures' fault.
+# After so many images that crashed their helper, something other than the images must be the cause.
 _MOST_DEATHS = 20
 
 
 def fit_for_helpers(recipes: Mapping[str, Recipe], settings: FaceSettings) -> bool:
-    """Whether helper processes can do the work, and are quicker at it than threads."""
+    """Whether helper processes can do the work, and do it faster than threads."""
     backbones = [BACKBONES[name] for name in dict.fromkeys(recipe.backbone for recipe in recipes.values())]
-    # A helper knows the members that come with featurekit, and none that a program has registered by itself.
-    makers: list[Any] = [backbone.load or backbone.compute for backbone in backbones]
-    makers.append(DETECTORS[settings.detector].open)
+    # A helper knows only the members that come with featurekit, not those that a program has registered.
     packages = {BACKBONES.package_of(backbone.name) for backbone in backbones}
     packages.add(DETECTORS.package_of(settings.detector))
     # What runs on a GPU stays in this process.
@@ -50,22 +48,19 @@ def fit_for_helpers(recipes: Mapping[str, Recipe], settings: FaceSettings) -> bo
     sizes = [
         weights.path_of(one.weights).stat().st_size for one in backbones if one.weights and one.name in theirs
     ]
-    are_builtin = packages == {BUILTIN} and all(
-        getattr(maker, "__module__", "").startswith("featurekit.") for maker in makers
-    )
-    return are_builtin and sum(sizes) <= _SMALL_NETWORKS
+    return packages == {BUILTIN} and sum(sizes) <= _SMALL_NETWORKS
 
 
 class HelperPool:
     """Helpers that do the same job; several threads may ask them at once.
 
-    They start with it, and open what they work with while this process goes on: see ready().
+    They start when the pool is made, and open their networks while this process continues; see ready().
 
     Args:
-        root: what the pictures' paths are relative to; None for paths that are whole.
+        root: the folder that the images' paths are relative to; None for absolute paths.
         settings: how faces are found.
         recipes: of the vectors that the helpers compute.
-        kept: what they cut out for networks that this process runs.
+        kept: the crops that they return for networks that this process runs.
         n_helpers: how many.
 
     Attributes:
@@ -120,10 +115,10 @@ class HelperPool:
         return achieved
 
     def look(self, tasks: Sequence[Task]) -> list[Looked]:
-        """Let a helper look at pictures; one that ends its helper counts as undecodable.
+        """Let a helper process images; an image that crashes its helper counts as undecodable.
 
         Raises:
-            EngineError: so many pictures ended their helper that it is not their fault.
+            EngineError: so many images crashed their helper that the images cannot be the cause.
         """
         helper = self._free.get()
         try:
@@ -131,7 +126,7 @@ class HelperPool:
         except HelperDiedError:
             helper = self._next(helper)
             found = []
-            for task in tasks:  # one by one, to learn which it was
+            for task in tasks:  # one by one, to find the image that crashed it
                 try:
                     found += self._answered(helper, [task])
                 except HelperDiedError as error:
@@ -161,7 +156,7 @@ class HelperPool:
         return Helper("featurekit.embeddings.pool:look_for_another", self._job)
 
     def _next(self, dead: Helper) -> Helper:
-        """Return a helper in the place of one that has died."""
+        """Return a new helper that replaces a dead one."""
         dead.close()
         helper = self._start()
         self._all.append(helper)
@@ -174,13 +169,13 @@ def _not_ready(error: HelperDiedError) -> EngineError:
 
 
 def look_for_another(job: Mapping[str, Any]) -> tuple[Any, Callable[[Any], Message]]:
-    """Be a helper of an extraction: open what it reads with, return what was got and what answers."""
+    """Open the networks of a helper; return what they run on, and the function that answers questions."""
     told = job["settings"]
     settings = FaceSettings(**{**told, "attempts": tuple(map(tuple, told["attempts"]))})
     finder = open_finder(settings, threads=1)
     networks = open_networks([Recipe(**recipe) for recipe in job["recipes"]], threads=1)
     side = settings.attempts[0][0]
-    # Compiled here for the frame that nearly every picture takes.
+    # This compiles the detector for the frame that nearly every image uses.
     finder(np.zeros((side, side, 3), np.uint8), side)
     kept = [(template, int(size)) for template, size in job["kept"]]
     looker = Looker(Path(job["root"]) if job["root"] else None, settings, finder, networks, kept)

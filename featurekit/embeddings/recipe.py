@@ -1,4 +1,4 @@
-"""A recipe: everything that decides the numbers of a vector, and the key that the cache knows it by."""
+"""A recipe: everything that decides the numbers of a vector, and its key in the cache."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from featurekit.networks.backbones import BACKBONES, split_feature
 from featurekit.networks.engines import resolve
 from featurekit.records import Hash, Word, record
 
-# Raise whenever an extraction starts to compute different numbers: old cache files then go unused.
+# Raise whenever an extraction starts to compute different numbers: old cache files are then not used.
 EXTRACTION_VERSION = 2
 
 
@@ -27,10 +27,10 @@ class Recipe:
     """Everything that decides the numbers. Change one part and it is another embedding.
 
     Attributes:
-        faces: how the picture was decoded and the face found (FaceSettings.recipe()).
+        faces: how the image was decoded and the face found (FaceSettings.recipe()).
         backbone: name of the network.
         layer: where it was read.
-        weights: sha256 of its weight file, "" where it has none.
+        weights: sha256 of its weight file; "" if it has none.
         input_size: side of the crop, in pixels.
         template: where the landmarks were put.
         normalization: what was done to the pixels first; of a backbone that is not featurekit's own, also the
@@ -55,7 +55,7 @@ class Recipe:
 
     @property
     def key(self) -> str:
-        """A name that two different recipes never share."""
+        """A name that no two different recipes share."""
         return recipe_key(asdict(self))
 
     @property
@@ -114,7 +114,7 @@ def make_recipes(
 
 
 def settings_of(faces: Mapping[str, Any]) -> FaceSettings:
-    """Return the settings that a recipe of faces was made by, as FaceSettings.recipe() says it."""
+    """Return the settings that FaceSettings.recipe() has turned into this recipe of faces."""
     content = {name: faces[name] for name in ("detector", "attempts", "choose", "min_face")}
     return record(FaceSettings, {**content, "weights_sha256": faces["detector_weights"]})
 
@@ -122,7 +122,7 @@ def settings_of(faces: Mapping[str, Any]) -> FaceSettings:
 def describe_weights(
     recipes: Sequence[Recipe], settings: FaceSettings, trained: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
-    """Return name, file, sha256, source and the three licences of every weight file that took part.
+    """Return name, file, sha256, source and the three licences of every weight file that was used.
 
     Args:
         recipes: of the vectors.
@@ -135,9 +135,9 @@ def describe_weights(
 
 
 def row_keys(manifest: Manifest, settings: FaceSettings) -> NDArray[np.uint8]:
-    """Return what a row's face is remembered by, shape (n_rows, 32); zeros for a row without a picture.
+    """Return the key of each row's face in the cache, shape (n_rows, 32); zeros for a row without an image.
 
-    It is the picture's content, and the box where the box decides which face is meant.
+    It depends on the content of the image, and on the box if the box chooses the face.
     """
     keys = np.zeros((len(manifest), 32), np.uint8)
     boxes = manifest.table["box"] if settings.choose == "box" else [""] * len(manifest)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.cache.shelf import Shelf
+from featurekit.cache.shelf import Rows, Shelf
 from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.recipe import Recipe, row_keys
@@ -48,19 +48,26 @@ class Vectors:
             raise EmbeddingError(f"The vector of {self.face_ids[np.argmin(finite)]} is not finite.")
 
 
-def row_statuses(manifest: Manifest, keys: NDArray[np.uint8], faces: Shelf) -> NDArray[np.uint8]:
-    """Return the status of every row as its number in STATUSES, shape (n_rows,)."""
-    numbers = {status: number for number, status in enumerate(STATUSES)}
-    statuses = np.full(len(manifest), numbers["not_extracted"], np.uint8)
-    has_picture = keys.any(axis=1)
-    # Only a row whose file could not be read when the manifest was made has no picture.
-    for row in np.flatnonzero(~has_picture):
-        reason = manifest.table["reason"].iloc[row]
-        statuses[row] = numbers.get(reason, numbers["missing_file"])
-    pictures = np.flatnonzero(has_picture)
-    known = np.delete(pictures, faces.missing(keys[pictures]))
+def remembered_statuses(keys: NDArray[np.uint8], faces: Rows) -> NDArray[np.uint8]:
+    """Return the status of every row whose face is remembered, as its number in STATUSES, shape (n_rows,).
+
+    The status of the other rows is not_extracted.
+    """
+    statuses = np.full(len(keys), STATUSES.index("not_extracted"), np.uint8)
+    with_image = np.flatnonzero(keys.any(axis=1))
+    known = np.delete(with_image, faces.missing(keys[with_image]))
     if len(known):
         statuses[known] = faces.read(keys[known], ["status"])["status"]
+    return statuses
+
+
+def row_statuses(manifest: Manifest, keys: NDArray[np.uint8], faces: Rows) -> NDArray[np.uint8]:
+    """Return the status of every row of a manifest as its number in STATUSES, shape (n_rows,)."""
+    statuses = remembered_statuses(keys, faces)
+    # Only a row whose file could not be read when the manifest was made has no image.
+    for row in np.flatnonzero(~keys.any(axis=1)):
+        reason = manifest.table["reason"].iloc[row]
+        statuses[row] = STATUSES.index(reason if reason in STATUSES else "missing_file")
     return statuses
 
 
@@ -69,7 +76,7 @@ def faces_recipe(settings: FaceSettings, recipes: Iterable[Recipe]) -> Mapping[s
 
     Args:
         settings: how the faces were found.
-        recipes: of the vectors; asked where the package that the detector came from has been removed.
+        recipes: of the vectors; used if the package of the detector has been removed.
     """
     try:
         return settings.recipe()
@@ -96,10 +103,8 @@ def load_embeddings(
     keys = row_keys(manifest, settings)
     statuses = row_statuses(manifest, keys, store.shelf("faces", faces_recipe(settings, recipes)))
     rows = np.flatnonzero(statuses == STATUSES.index("ok"))
-    parts = []
-    for recipe in recipes:
-        _check_vectors(recipe, keys[rows], store)
-        parts.append(store.shelf("embeddings", asdict(recipe)).read(keys[rows], ["vectors"])["vectors"])
+    shelves = [_shelf_with(recipe, keys[rows], store) for recipe in recipes]
+    parts = [shelf.read(keys[rows], ["vectors"])["vectors"] for shelf in shelves]
     return Vectors(
         rows=rows,
         face_ids=manifest.table["face_id"].to_numpy(dtype=str)[rows],
@@ -110,7 +115,7 @@ def load_embeddings(
 
 
 def without_vectors(manifest: Manifest, recipes: Sequence[Recipe], statuses: NDArray[np.uint8]) -> Vectors:
-    """Return the faces found with a zero for a vector: what a classifier is given that looks at none.
+    """Return the faces found with zeros for vectors, for a classifier that does not use vectors.
 
     Args:
         manifest: whose rows.
@@ -134,12 +139,13 @@ def check_extracted(
         statuses: from row_statuses().
         store: where the vectors are remembered.
     """
-    keys = row_keys(manifest, settings)
-    _check_vectors(recipe, keys[statuses == STATUSES.index("ok")], store)
+    _shelf_with(recipe, row_keys(manifest, settings)[statuses == STATUSES.index("ok")], store)
 
 
-def _check_vectors(recipe: Recipe, keys: NDArray[np.uint8], store: Store) -> None:
-    n_missing = len(store.shelf("embeddings", asdict(recipe)).missing(keys))
+def _shelf_with(recipe: Recipe, keys: NDArray[np.uint8], store: Store) -> Shelf:
+    """Return the shelf of a recipe, or raise WorkspaceError unless it holds the vectors of all these rows."""
+    shelf = store.shelf("embeddings", asdict(recipe))
+    n_missing = len(shelf.missing(keys))
     if n_missing == len(keys):
         raise WorkspaceError(
             f"There are no vectors of {recipe.feature} yet. To compute them: featurekit extract"
@@ -150,3 +156,4 @@ def _check_vectors(recipe: Recipe, keys: NDArray[np.uint8], store: Store) -> Non
             f"{n_missing} of {len(keys)} faces have no vector of {recipe.feature} yet. To compute them:"
             f" featurekit extract --backbone {recipe.backbone}"
         )
+    return shelf

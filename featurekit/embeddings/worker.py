@@ -1,51 +1,37 @@
-"""Look at one picture: decode it, find its face, cut it out, and run what takes one face at a time.
+"""Process one image: decode it, find its face, cut it out, and run the networks that take one face at a time.
 
-The same work whether a thread of this process does it or a helper, which is told its tasks as JSON and
-answers with columns.
+A thread of this process and a helper process do the same work. A helper gets its tasks as JSON and answers
+with columns.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.embeddings.helper import Message
+from featurekit.embeddings.open_networks import OpenBackbone
 from featurekit.errors import ImageError, MissingDecoderError
 from featurekit.faces.align import CropKind
 from featurekit.faces.detectors import FaceFinder
 from featurekit.faces.face import STATUSES, Face
-from featurekit.faces.images import Picture
+from featurekit.faces.images import ImageData
 from featurekit.faces.see import see_faces
 from featurekit.faces.settings import FaceSettings
 from featurekit.files import leads_out, read_plain
 from featurekit.progress import Clock
 
-_MAX_BYTES = 2**40  # to find out whether a file is the one it was; what is too large to decode is said later
-
-
-class Embedder(Protocol):
-    """A network that reads faces; featurekit.embeddings.open_networks.OpenBackbone is one."""
-
-    @property
-    def name(self) -> str:
-        """Of the backbone."""
-
-    @property
-    def crop(self) -> CropKind:
-        """What it wants cut out."""
-
-    def vectors(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        """Return feature → vectors (n, dim) of crops (n, s, s, 3)."""
+_MAX_BYTES = 2**40  # to hash a file; a file that is too large to be decoded is refused later
 
 
 class Task(NamedTuple):
-    """A picture to look at: the row's number, path, content hash and box, and the face if it is known.
+    """An image to process: the row's number, path, content hash and box, and the face if it is known.
 
-    A picture that is in memory comes with it, and has no path; it is not told to another process.
+    An image in memory is part of the task, and has no path; such a task is not sent to another process.
     """
 
     row: int
@@ -53,16 +39,13 @@ class Task(NamedTuple):
     content: str
     box: str
     known: Face | None
-    picture: Picture | None = None
+    image: ImageData | None = None
 
     def to_json(self) -> list[Any]:
         """Return it as plain JSON values."""
-        assert self.picture is None
-        face = self.known
-        known: dict[str, Any] | None = None
-        if face is not None:
-            known = {**vars(face), "box": face.box.tolist(), "landmarks": face.landmarks.tolist()}
-        return [self.row, self.path, self.content, self.box, known]
+        facts = vars(self.known) if self.known else {}
+        known = {name: one.tolist() if isinstance(one, np.ndarray) else one for name, one in facts.items()}
+        return [self.row, self.path, self.content, self.box, known or None]
 
     @classmethod
     def from_json(cls, content: Sequence[Any]) -> "Task":
@@ -76,17 +59,17 @@ class Task(NamedTuple):
 
 @dataclass
 class Looked:
-    """What became of one picture.
+    """The result for one image.
 
     Attributes:
         row: its row's number.
         face: what was found, or why there is no face.
-        detected: whether a detector looked at it.
-        why: what is wrong with a picture that was not looked at.
-        size: the picture's width and height in pixels.
+        detected: whether a detector has searched it.
+        why: what is wrong with an image that was not processed.
+        size: the image's width and height in pixels.
         aligned_by: see featurekit.faces.align.align().
         vectors: feature → vector, of the networks that take one face at a time.
-        crops: of a face, for the networks that take many.
+        crops: of a face, for the networks that take many faces at a time.
     """
 
     row: int
@@ -96,18 +79,18 @@ class Looked:
     size: tuple[int, int] = (0, 0)
     aligned_by: str = ""
     vectors: dict[str, NDArray[np.float32]] = field(default_factory=dict)
-    crops: Mapping[CropKind, NDArray[np.uint8]] = field(default_factory=dict)
+    crops: dict[CropKind, NDArray[np.uint8]] = field(default_factory=dict)
 
 
 class Looker:
-    """Looks at pictures; several threads may share one.
+    """Processes images; several threads may share one.
 
     Args:
-        root: what the tasks' paths are relative to, and must not lead out of; None for paths that are whole.
-        settings: which face is meant.
+        root: the folder that the tasks' paths are relative to and must not leave; None for absolute paths.
+        settings: which face is chosen.
         finder: the detector.
-        networks: what reads each face at once.
-        kept: what is cut out for networks that read it later.
+        networks: the networks that are run on each face at once.
+        kept: the crops that are kept for networks that run later.
     """
 
     def __init__(
@@ -115,7 +98,7 @@ class Looker:
         root: Path | None,
         settings: FaceSettings,
         finder: FaceFinder,
-        networks: Sequence[Embedder],
+        networks: Sequence[OpenBackbone],
         kept: Sequence[CropKind],
     ) -> None:
         self._root, self._settings, self._finder = root, settings, finder
@@ -124,14 +107,11 @@ class Looker:
         self.clock = Clock()
 
     def __call__(self, task: Task) -> Looked:
-        """Look at one picture."""
-        if task.picture is None:
-            with self.clock("read"):
-                data, why = self._read(task)
-            if data is None:
-                return Looked(task.row, Face("not_extracted"), why=why)
-        else:
-            data = task.picture
+        """Process one image."""
+        with self.clock("read"):
+            data, why = self._read(task)
+        if data is None:
+            return Looked(task.row, Face("not_extracted"), why=why)
         box = np.array(task.box.split(), np.float32) if task.box else None
         try:
             seen, size = see_faces(
@@ -151,11 +131,13 @@ class Looker:
             looked.crops = {kind: one.crops[kind] for kind in self._kept}
         return looked
 
-    def _read(self, task: Task) -> tuple[Picture | None, str]:
-        """Return a file's bytes; or None, and what is wrong with the file."""
+    def _read(self, task: Task) -> tuple[ImageData | None, str]:
+        """Return an image in memory or the bytes of a file; else None, and what is wrong with the file."""
+        if task.image is not None:
+            return task.image, ""
         path = (self._root or Path()) / task.path
         try:
-            # The manifest may have been edited, and a file been replaced by a link, since it was made.
+            # The manifest may have been edited, or a file may have been replaced by a link.
             if self._root and leads_out(path, self._root):
                 return None, "is outside the folder of the data set"
             data = read_plain(path, _MAX_BYTES)
@@ -166,7 +148,7 @@ class Looker:
         return data, ""
 
     def answer(self, tasks: Sequence[Sequence[Any]]) -> Message:
-        """Look at several pictures for another process; see unpacked()."""
+        """Process several images for another process; see unpacked()."""
         looked = [self(Task.from_json(task)) for task in tasks]
         seconds, self.clock.seconds = self.clock.seconds, {}
         faces = [one for one in looked if one.face.status == "ok"]
@@ -180,7 +162,7 @@ class Looker:
 
 
 def unpacked(message: Message) -> tuple[list[Looked], dict[str, float]]:
-    """Return what Looker.answer() packed: what became of each picture, and the seconds by part."""
+    """Return what Looker.answer() packed: the result for each image, and the seconds by part."""
     content, columns = message
     faces = {name.removeprefix("face "): column for name, column in columns.items() if name[:5] == "face "}
     looked = []
@@ -189,21 +171,19 @@ def unpacked(message: Message) -> tuple[list[Looked], dict[str, float]]:
         width, height = map(int, faces["size"][number])
         one = Looked(row, face_from(faces, number), detected, why, (width, height), aligned_by)
         if one.face.status == "ok":
-            crops = {}
             for name, column in columns.items():
                 what, *which = name.split(" ")
                 if what == "vectors":
                     one.vectors[" ".join(which)] = column[n_faces]
                 elif what == "crops":
-                    crops[which[0], int(which[1])] = column[n_faces]
-            one.crops = crops
+                    one.crops[which[0], int(which[1])] = column[n_faces]
             n_faces += 1
         looked.append(one)
     return looked, content["seconds"]
 
 
 def face_columns(looked: Sequence[Looked]) -> dict[str, NDArray[Any]]:
-    """Return faces as columns, one row a picture; size is the picture's width and height in pixels."""
+    """Return faces as columns, one row an image; size is the image's width and height in pixels."""
     faces = [one.face for one in looked]
     return {
         "status": np.array([STATUSES.index(face.status) for face in faces], np.uint8),

@@ -33,7 +33,7 @@ def estimates_of(target: Target, table: pd.DataFrame, seed: int) -> dict[str, Es
     said = target.encode(list(table["predicted"]))
     found = {}
     if n_classes > MOST_LABELS:
-        found["exact"] = mean_of_faces((true == said).astype(float), subjects, seed)
+        found["accuracy"] = mean_of_faces((true == said).astype(float), subjects, seed)
     else:
         codes = np.unique(subjects, return_inverse=True)[1]
         n_subjects = int(codes.max()) + 1

@@ -6,7 +6,7 @@ beside the runs, so that a second report of the same outcomes takes no time.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import count
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from featurekit.evaluation.differences import ALPHA, Difference, common_faces, d
 from featurekit.evaluation.estimates import Estimate, estimates_of
 from featurekit.evaluation.outcomes import Outcomes, collect, hash_of
 from featurekit.evaluation.results import Run
+from featurekit.evaluation.score_kinds import renamed
 from featurekit.evaluation.slices import Limit, Slice, limits_of, slices_of
 from featurekit.evaluation.trades import Trade, trades_of
 from featurekit.progress import Progress
@@ -38,7 +39,7 @@ class TargetEvidence:
     """The statistics of one target beyond the mean scores of its runs.
 
     Attributes:
-        score: the one that is compared and sliced: "exact" or "mae_years".
+        score: the one that is compared and sliced: "accuracy" or "mae_years".
         n_faces: faces that every run has scored.
         n_subjects: subjects of these faces.
         effective_subjects: the effective number of subjects (Kish).
@@ -110,7 +111,17 @@ class Evidence:
         Raises:
             WorkspaceError: the file is no evidence.
         """
-        return read_facts(ComparisonFolder(folder).evidence, VERSION, cls)
+        kept = read_facts(ComparisonFolder(folder).evidence, VERSION, cls)
+        if kept is None:
+            return None
+        targets = {name: _as_today(one) for name, one in kept.targets.items()}
+        return replace(kept, targets=targets)
+
+
+def _as_today(of: TargetEvidence) -> TargetEvidence:
+    """Return stored evidence in which scores have the names that they have today."""
+    (score,) = renamed({of.score: 0})
+    return replace(of, score=score, estimates={name: renamed(found) for name, found in of.estimates.items()})
 
 
 def gather(
@@ -149,7 +160,7 @@ def gather(
     for value, unit in ((margin_points, "points"), (margin_years, "years")):
         if not 0 < value < np.inf:
             raise WorkspaceError(f"The margin must be a number above 0. Got {value:g} {unit} instead.")
-    margins = {"exact": margin_points / 100, "mae_years": margin_years}
+    margins = {"accuracy": margin_points / 100, "mae_years": margin_years}
     outcomes = collect(folder, [run.name for run in runs], manifest)
     if not outcomes.tables:
         return None
@@ -198,7 +209,7 @@ def _of_target(
     step: Callable[[], None],
 ) -> TargetEvidence:
     target, tables = target_of(runs[0]), {run.name: outcomes.tables[run.name] for run in runs}
-    score = "mae_years" if target.is_regression else "exact"
+    score = "mae_years" if target.is_regression else "accuracy"
     estimates = {}
     for run in runs:
         estimates[run.name] = estimates_of(target, tables[run.name], seed)

@@ -7,7 +7,7 @@ from runs, at any time and without fitting anything again.
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pandas as pd
 from featurekit.data.manifest import Manifest
 from featurekit.errors import WorkspaceError
 from featurekit.evaluation.replaced import how_to_have_back
+from featurekit.evaluation.score_kinds import renamed
 from featurekit.files import whole_file, write_text
 from featurekit.project import ComparisonFolder
 from featurekit.records import read_record
@@ -37,7 +38,7 @@ class Run:
         is_baseline: whether it is a baseline.
         parameters: the classifier's parameters, as fitted.
         notes: decisions that were made, a sentence each (e.g. linear kernel, class weights).
-        scores: score → {"mean", "spread", "folds"}, on the faces found; spread is the standard
+        scores: score → {"mean", "std", "folds"}, on the faces found; std is the standard
             deviation over folds; shares are between 0 and 1, MAE in years or groups.
         scores_all_rows: the same, with every labelled row without a face counted as wrong (absent for years).
         confusion: true × predicted counts over all folds, in the order of classes; empty for years.
@@ -142,12 +143,22 @@ class Run:
             WorkspaceError: the file is not a run of this version.
         """
         try:
-            return read_record(path, cls)
+            run = read_record(path, cls)
         except ValueError as error:
             raise WorkspaceError(
                 f"{path} is not a run of this version of featurekit ({error}) Delete it, and fit it again:"
                 " featurekit fit."
             ) from error
+        scores, all_rows = _as_today(run.scores), _as_today(run.scores_all_rows)
+        return replace(run, scores=scores, scores_all_rows=all_rows)
+
+
+def _as_today(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the scores of a stored run under the names that they have today."""
+    return {
+        name: {"std" if part == "spread" else part: value for part, value in score.items()}
+        for name, score in renamed(scores).items()
+    }
 
 
 def load_runs(folder: Path) -> list[Run]:

@@ -3,8 +3,11 @@
 Whatever shows a score, a page, a terminal or a notebook, asks here.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,9 @@ class ScoreKind:
 SCORES = {
     kind.name: kind
     for kind in (
-        ScoreKind("exact", "Accuracy", "%", "share of faces whose class is predicted correctly", max),
+        ScoreKind("accuracy", "Accuracy", "%", "share of faces whose class is predicted correctly", max),
         ScoreKind(
-            "one_off",
+            "within_one_group",
             "Within one group",
             "%",
             "share of faces whose predicted class is the true class or a neighbouring one",
@@ -111,6 +114,19 @@ SCORES = {
 }
 
 
+# What older versions called some scores in the files that they wrote.
+_OLD_NAMES = {"exact": "accuracy", "one_off": "within_one_group"}
+
+
+def renamed(scores: Mapping[str, T]) -> dict[str, T]:
+    """Return scores, by name, under the names that they have today.
+
+    >>> renamed({"one_off": 0.9, "log_loss": 0.4})
+    {'within_one_group': 0.9, 'log_loss': 0.4}
+    """
+    return {_OLD_NAMES.get(name, name): score for name, score in scores.items()}
+
+
 def score_kind(name: str) -> ScoreKind:
     """Return how a score is shown; an unknown score is shown under its own name."""
     return SCORES.get(name) or ScoreKind(name, name)
@@ -125,7 +141,7 @@ def signed(kind: ScoreKind, gain: float) -> str:
 def score_word(kind: ScoreKind) -> str:
     """Return the name of a score within a sentence.
 
-    >>> [score_word(SCORES[name]) for name in ("one_off", "macro_f1", "roc_auc", "mae_years")]
+    >>> [score_word(SCORES[name]) for name in ("within_one_group", "macro_f1", "roc_auc", "mae_years")]
     ['accuracy within one group', 'macro-F1', 'ROC-AUC', 'mean absolute error']
     """
     title = kind.in_full or kind.title

@@ -21,7 +21,7 @@ NO_FACE = -1
 def score(
     target: Target, y_true: NDArray[Any], y_pred: NDArray[Any], proba: NDArray[np.float64] | None = None
 ) -> dict[str, float]:
-    """Return the scores that fit a target: "exact", "one_off", "mae_years", ...
+    """Return the scores that fit a target: "accuracy", "within_one_group", "mae_years", ...
 
     Args:
         target: what the numbers mean.
@@ -57,7 +57,7 @@ def score_all_rows(target: Target, y_true: NDArray[np.intp], y_pred: NDArray[np.
     Such a prediction has no distance from the true class, so there are no scores in groups or in years.
 
     >>> from featurekit.data.targets import AGE_GROUP
-    >>> score_all_rows(AGE_GROUP, np.array([0, 0, 1]), np.array([NO_FACE, 0, 1]))["one_off"]
+    >>> score_all_rows(AGE_GROUP, np.array([0, 0, 1]), np.array([NO_FACE, 0, 1]))["within_one_group"]
     0.6666666666666666
 
     Args:
@@ -70,23 +70,23 @@ def score_all_rows(target: Target, y_true: NDArray[np.intp], y_pred: NDArray[np.
     """
     if target.is_regression:
         return {}
-    # Outside of the classes, and more than one group from each of them.
+    # Outside of the classes, and more than one group away from each of them.
     wrong = np.where(y_pred != NO_FACE, y_pred, len(target.classes) + 1)
     scores = score(target, y_true, wrong)
     return {name: value for name, value in scores.items() if name not in ("mae_groups", "quadratic_kappa")}
 
 
 def summarize(per_fold: Sequence[Mapping[str, float]]) -> dict[str, dict[str, Any]]:
-    """Return mean, spread (standard deviation over the folds) and the folds' values of every score.
+    """Return mean, standard deviation over the folds and the folds' values of every score.
 
-    >>> summarize([{"exact": 0.5}, {"exact": 0.7}])["exact"]["mean"]
+    >>> summarize([{"accuracy": 0.5}, {"accuracy": 0.7}])["accuracy"]["mean"]
     0.6
 
     Args:
         per_fold: the scores of each fold.
 
     Returns:
-        score → {"mean", "spread", "folds"}; None stands for a fold that lacks the score or has NaN.
+        score → {"mean", "std", "folds"}; None stands for a fold that lacks the score or has NaN.
     """
     summary: dict[str, dict[str, Any]] = {}
     for name in dict.fromkeys(name for scores in per_fold for name in scores):
@@ -94,7 +94,7 @@ def summarize(per_fold: Sequence[Mapping[str, float]]) -> dict[str, dict[str, An
         known = [value for value in values if np.isfinite(value)]
         summary[name] = {
             "mean": float(np.mean(known)) if known else None,
-            "spread": float(np.std(known)) if known else None,
+            "std": float(np.std(known)) if known else None,
             "folds": [value if np.isfinite(value) else None for value in values],
         }
     return summary
@@ -127,9 +127,9 @@ def from_counts(counts: NDArray[np.float64], *, ordered: bool) -> dict[str, NDAr
         ordered: whether classes have neighbours. There are no scores in groups if a prediction is outside of
             the classes, because it has no distance from the true class.
     """
-    scores = {"exact": exact_accuracy(counts)}
+    scores = {"accuracy": accuracy(counts)}
     if ordered:
-        scores["one_off"] = one_off_accuracy(counts)
+        scores["within_one_group"] = accuracy_within_one_group(counts)
     scores["balanced_accuracy"] = balanced_accuracy(counts)
     scores["macro_f1"] = macro_f1(counts)
     if ordered and not counts[..., -1].any():
@@ -138,19 +138,19 @@ def from_counts(counts: NDArray[np.float64], *, ordered: bool) -> dict[str, NDAr
     return scores
 
 
-def exact_accuracy(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+def accuracy(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the share of faces given their own class.
 
-    >>> float(exact_accuracy(counts_of(np.array([0, 1, 5, 2]), np.array([1, 1, 3, 2]), 6)))
+    >>> float(accuracy(counts_of(np.array([0, 1, 5, 2]), np.array([1, 1, 3, 2]), 6)))
     0.5
     """
     return _share_within(counts, 0)
 
 
-def one_off_accuracy(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+def accuracy_within_one_group(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the share of faces given their own age group or a neighbouring one.
 
-    >>> float(one_off_accuracy(counts_of(np.array([0, 1, 5]), np.array([1, 1, 3]), 6)))
+    >>> float(accuracy_within_one_group(counts_of(np.array([0, 1, 5]), np.array([1, 1, 3]), 6)))
     0.6666666666666666
     """
     return _share_within(counts, 1)

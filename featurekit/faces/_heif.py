@@ -1,26 +1,26 @@
 """Look into a HEIC or AVIF before anything is decoded.
 
-Both are boxes in boxes that say how large the picture is. The decoders believe the
-pictures inside instead, each of which says its size once more, and a picture may be
-put together from thousands of parts. A file of a few bytes could so take gigabytes;
-here every size that a file states is read, and whoever decodes it can refuse.
+Both formats consist of nested boxes that state the size of the image. The decoders
+use the sizes that the coded images inside state once more, and an image may be put
+together from thousands of parts. So a file of a few bytes could take gigabytes. This
+module reads every size that a file states, so that it can be refused before decoding.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-# Items that may be in a file: pictures, pictures put together from those, and what only describes them.
-_PICTURES = (b"hvc1", b"av01")
-_ITEMS = (*_PICTURES, b"grid", b"Exif", b"mime", b"uri ", b"tmap")
+# Items that may be in a file: coded images, images put together from these, and descriptions.
+_IMAGES = (b"hvc1", b"av01")
+_ITEMS = (*_IMAGES, b"grid", b"Exif", b"mime", b"uri ", b"tmap")
 _MOST_PARTS = 2**16
 
 
 class DamagedError(Exception):
-    """The boxes are not what they must be; ends_early says whether bytes are missing at the end."""
+    """The boxes are not what they must be."""
 
-    def __init__(self, message: str, *, ends_early: bool = False) -> None:
-        super().__init__(message)
-        self.ends_early = ends_early
+
+class EndsEarlyError(DamagedError):
+    """Bytes are missing at the end of the file."""
 
 
 class OddError(Exception):
@@ -32,9 +32,9 @@ class Sizes:
     """Every size that a file states.
 
     Attributes:
-        shown: width and height of the largest picture, by its properties.
-        coded: width and height of the largest picture, by what the decoder of the video format reads.
-        work: pixels of all the pictures that one is put together from, at most.
+        shown: width and height of the largest image, by its properties.
+        coded: width and height of the largest image, by what the decoder of the video format reads.
+        work: pixels of all the images that one is put together from, at most.
     """
 
     shown: tuple[int, int]
@@ -42,43 +42,40 @@ class Sizes:
     work: int
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Bytes:
-    """Part of a file, read as big-endian numbers from a place that moves on."""
+    """Part of a file, up to end, read as big-endian numbers from a place that moves on."""
 
     data: bytes
-    at: list[int]
+    at: int
     end: int
 
     def take(self, n: int) -> bytes:
-        if n < 0 or self.at[0] + n > self.end:
+        if n < 0 or self.at + n > self.end:
             raise DamagedError("a box ends before its content does")
-        self.at[0] += n
-        return self.data[self.at[0] - n : self.at[0]]
+        self.at += n
+        return self.data[self.at - n : self.at]
 
     def number(self, n: int) -> int:
         return int.from_bytes(self.take(n))
 
     def text(self) -> bytes:
-        place = self.data.find(b"\0", self.at[0], self.end)
-        if place < 0:
-            return self.take(self.end - self.at[0])
-        return self.take(place + 1 - self.at[0])[:-1]
+        place = self.data.find(b"\0", self.at, self.end)
+        return self.take(self.end - self.at) if place < 0 else self.take(place + 1 - self.at)[:-1]
 
     def boxes(self) -> Iterator[tuple[bytes, "_Bytes"]]:
         """Yield name and content of each box."""
-        while self.at[0] + 8 <= self.end:
-            start = self.at[0]
+        while self.at + 8 <= self.end:
+            start = self.at
             size, name = self.number(4), self.take(4)
             if size == 1:
                 size = self.number(8)
             stop = start + size if size else self.end
-            if stop > self.end or stop < self.at[0]:
-                raise DamagedError(
-                    "a box is longer than what it is in", ends_early=self.end == len(self.data)
-                )
-            yield name, _Bytes(self.data, [self.at[0]], stop)
-            self.at[0] = stop
+            if stop > self.end or stop < self.at:
+                kind = EndsEarlyError if self.end == len(self.data) else DamagedError
+                raise kind("a box is longer than what it is in")
+            yield name, _Bytes(self.data, self.at, stop)
+            self.at = stop
 
 
 def sizes_of(data: bytes) -> Sizes:
@@ -86,9 +83,9 @@ def sizes_of(data: bytes) -> Sizes:
 
     Raises:
         DamagedError: its boxes are broken, or end early.
-        OddError: it holds pictures of other kinds, or packed descriptions.
+        OddError: it holds images of other kinds, or packed descriptions.
     """
-    metas = [content for name, content in _Bytes(data, [0], len(data)).boxes() if name == b"meta"]
+    metas = [content for name, content in _Bytes(data, 0, len(data)).boxes() if name == b"meta"]
     if len(metas) != 1:
         raise DamagedError("it has no list of its images" if not metas else "it lists its images twice")
     metas[0].take(4)
@@ -138,7 +135,7 @@ def _kinds(box: _Bytes | None) -> dict[int, bytes]:
             raise OddError(f"it holds an item of the kind '{kind.decode('latin-1')}'")
         if kind == b"mime":
             entry.text(), entry.text()
-            if entry.at[0] < entry.end and entry.text():
+            if entry.at < entry.end and entry.text():
                 raise OddError("it holds packed descriptions")
         kinds[item] = kind
     return kinds
@@ -199,7 +196,7 @@ def _contents(data: bytes, boxes: dict[bytes, _Bytes]) -> dict[int, bytes]:
         inside = boxes.get(b"idat") if method else None
         if method and inside is None:
             raise DamagedError("it lacks the part that its images are in")
-        start, end = (inside.at[0], inside.end) if inside else (0, len(data))
+        start, end = (inside.at, inside.end) if inside else (0, len(data))
         parts = []
         for _ in range(box.number(2)):
             if version and of_index:
@@ -208,7 +205,7 @@ def _contents(data: bytes, boxes: dict[bytes, _Bytes]) -> dict[int, bytes]:
             length = box.number(of_length) or end - place
             total += length
             if length < 0 or place + length > end:
-                raise DamagedError("an image lies behind the file's end", ends_early=not method)
+                raise (DamagedError if method else EndsEarlyError)("an image lies behind the file's end")
             if total > 2 * len(data):
                 raise OddError("its images are made of the same bytes over and over")
             parts.append(data[place : place + length])
@@ -217,7 +214,7 @@ def _contents(data: bytes, boxes: dict[bytes, _Bytes]) -> dict[int, bytes]:
 
 
 def _work(box: _Bytes | None, kinds: Mapping[int, bytes], areas: Mapping[int, int]) -> int:
-    """Return the pixels of all the pictures that one is put together from, at most."""
+    """Return the pixels of all the images that one is put together from, at most."""
     if box is None:
         return 0
     width = 4 if box.number(4) >> 24 else 2
@@ -226,14 +223,14 @@ def _work(box: _Bytes | None, kinds: Mapping[int, bytes], areas: Mapping[int, in
         item, count = content.number(width), content.number(2)
         if name == b"dimg" and kinds.get(item) == b"grid":
             parts = [content.number(width) for _ in range(count)]
-            if any(kinds.get(part) not in _PICTURES for part in parts):
+            if any(kinds.get(part) not in _IMAGES for part in parts):
                 raise OddError("an image is put together from others that are put together")
             most = max(most, sum(areas.get(part, 0) for part in parts))
     return most
 
 
 def _size_of_grid(content: bytes) -> tuple[int, int]:
-    box = _Bytes(content, [0], len(content))
+    box = _Bytes(content, 0, len(content))
     n = 4 if box.number(4) >> 16 & 1 else 2
     return box.number(n), box.number(n)
 
@@ -261,9 +258,9 @@ class _Bits:
 
 
 def _sizes_in_hevc(content: bytes) -> list[tuple[int, int]]:
-    box, sizes = _Bytes(content, [0], len(content)), list[tuple[int, int]]()
+    box, sizes = _Bytes(content, 0, len(content)), list[tuple[int, int]]()
     for _ in range(_MOST_PARTS):
-        if box.at[0] + 4 > box.end:
+        if box.at + 4 > box.end:
             return sizes
         sizes += _size_in_nal(box.take(box.number(4)))
     raise OddError("an image has very many parts")
@@ -290,9 +287,9 @@ def _size_in_nal(nal: bytes) -> list[tuple[int, int]]:
 
 def _sizes_in_av1(content: bytes) -> list[tuple[int, int]]:
     """Return width and height of each sequence header in an AV1 stream."""
-    box, sizes = _Bytes(content, [0], len(content)), list[tuple[int, int]]()
+    box, sizes = _Bytes(content, 0, len(content)), list[tuple[int, int]]()
     for _ in range(_MOST_PARTS):
-        if box.at[0] >= box.end:
+        if box.at >= box.end:
             return sizes
         head = box.number(1)
         if head & 4:
@@ -305,7 +302,7 @@ def _sizes_in_av1(content: bytes) -> list[tuple[int, int]]:
                 if part < 128:
                     break
         else:
-            length = box.end - box.at[0]
+            length = box.end - box.at
         part_of_stream = box.take(length)
         if head >> 3 & 15 == 1:
             sizes.append(_size_in_sequence(part_of_stream))
@@ -315,7 +312,7 @@ def _sizes_in_av1(content: bytes) -> list[tuple[int, int]]:
 def _size_in_sequence(header: bytes) -> tuple[int, int]:
     bits = _Bits(header[:1024])
     bits.number(4)
-    if bits.number(1):  # of a single picture
+    if bits.number(1):  # of a single image
         bits.number(5)
     else:
         has_model = False

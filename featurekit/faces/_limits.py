@@ -1,7 +1,7 @@
-"""What a small file may cost at most, so that none takes more than some seconds.
+"""Limits on what a file may cost, so that a small file takes no more than a few seconds.
 
-Nothing here decodes a pixel: sizes, passes and parts are read from what a file says
-of itself, before anything makes room for its picture.
+Nothing here decodes a pixel: sizes, passes and parts are read from the headers of a
+file, before memory is reserved for its image.
 """
 
 import re
@@ -11,19 +11,19 @@ from typing import Literal
 from featurekit.errors import ImageError
 from featurekit.faces import _heif
 
-# What a small file may cost at most, so that none takes more than some seconds or much more memory than its
-# picture: pixels of a JPEG times its passes over them, pixels and bytes of a BMP in run lengths, which Pillow
-# reads in Python, pixels of a tile of a TIFF, and chunks of a PNG, strips or tiles of a TIFF.
+# Limits, so that no file takes more than a few seconds or much more memory than its image: pixels of a JPEG
+# times its passes over them; pixels and bytes of a BMP in run lengths, which Pillow reads in Python; pixels
+# of a tile of a TIFF; and chunks of a PNG, or strips or tiles of a TIFF.
 _JPEG_WORK = 1_500_000_000
 _RUN_LENGTHS = 2**23
 _TILE_PIXELS = 2**22
 _PARTS = 2**18
 
-# A JPEG's markers; what stands alone (restarts, the file's begin) is passed over.
+# A JPEG's markers, but for those without content (restarts, the beginning of the file).
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 _ONE_PASS = (0xC0, 0xC1, 0xC9)
-# TIFF's tags that decide how much room is made for a picture: lists of where its strips or tiles are, and
-# numbers: width, height, samples, rows of a strip, planes, width and height of a tile.
+# TIFF's tags that decide how much memory is reserved for an image: lists of the places of its strips or
+# tiles, and numbers: width, height, samples, rows of a strip, planes, width and height of a tile.
 _TIFF_LISTS = (273, 324)
 _TIFF_NUMBERS = (256, 257, 277, 278, 284, 322, 323)
 # A name that Pillow takes for a PNG chunk's.
@@ -34,7 +34,7 @@ _PNG_EXIF = (b"XML:com.adobe.xmp", b"Raw profile type exif")
 
 
 def check_size(size: tuple[int, int], max_pixels: int) -> None:
-    """Refuse a picture of no pixel, or of more than are decoded."""
+    """Raise ImageError for an image without pixels, or with more than max_pixels."""
     width, height = size
     if width < 1 or height < 1:
         raise ImageError(
@@ -47,7 +47,7 @@ def check_size(size: tuple[int, int], max_pixels: int) -> None:
 
 
 def check_work(kind: str, data: bytes, size: tuple[int, int]) -> None:
-    """Refuse what would take far longer than its pixels do."""
+    """Raise ImageError for a file that takes far longer to decode than its number of pixels suggests."""
     width, height = size
     if kind == "JPEG" and width * height * (passes := _jpeg_passes(data)) > _JPEG_WORK:
         raise ImageError(
@@ -64,17 +64,17 @@ def check_work(kind: str, data: bytes, size: tuple[int, int]) -> None:
 
 
 def checked_heif(kind: str, data: bytes, max_pixels: int) -> bytes:
-    """Refuse a HEIC or AVIF whose parts are absurd; return it so that its still picture is read."""
+    """Raise ImageError for a HEIC or AVIF with absurd parts; return it so that its still image is read."""
     try:
         sizes = _heif.sizes_of(data)
     except _heif.OddError as error:
         raise ImageError("unsupported_format", f"The {kind} is of an unusual kind: {error}.") from error
+    except _heif.EndsEarlyError as error:
+        raise ImageError(
+            "truncated",
+            f"The {kind} file is incomplete: it ends before the image does. Copy the file again.",
+        ) from error
     except _heif.DamagedError as error:
-        if error.ends_early:
-            raise ImageError(
-                "truncated",
-                f"The {kind} file is incomplete: it ends before the image does. Copy the file again.",
-            ) from error
         raise ImageError("undecodable", f"The {kind} cannot be decoded: {error}.") from error
     check_size(sizes.shown, max_pixels)
     check_size(sizes.coded, max_pixels)
@@ -85,7 +85,7 @@ def checked_heif(kind: str, data: bytes, max_pixels: int) -> bytes:
             f"The {kind} contains parts of {width} × {height} pixels for an image of {sizes.shown[0]} ×"
             f" {sizes.shown[1]}.",
         )
-    # A file that says first that it is a film of pictures has them elsewhere than its still picture.
+    # The decoder would read the film of a file that declares a film first, and not its still image.
     return data[:8] + b"avif" + data[12:] if data[8:12] == b"avis" else data
 
 
@@ -108,7 +108,7 @@ def webp_size(data: bytes) -> tuple[int, int]:
 
 
 def _jpeg_passes(data: bytes) -> int:
-    """Return how often decoding a JPEG goes over its pixels: once for each scan, where it has several."""
+    """Return how often decoding a JPEG passes over its pixels: once for each scan if it has several."""
     passes = place = components = 0
     one_pass = False
     while found := _JPEG_MARKER.search(data, place):
@@ -126,7 +126,7 @@ def _jpeg_passes(data: bytes) -> int:
 
 
 def without_texts(data: bytes) -> bytes:
-    """Return a PNG without the texts and profiles that no pixel depends on: few bytes can unpack to many."""
+    """Return a PNG without texts and profiles: no pixel depends on them, and few bytes can unpack to many."""
     view, place = memoryview(data), 8
     kept, exif = [view[:8]], dict[bytes, int]()
     for _ in range(_PARTS):
@@ -149,7 +149,7 @@ def without_texts(data: bytes) -> bytes:
 
 
 def check_tiff(data: bytes, max_pixels: int) -> None:
-    """Refuse a TIFF whose parts are absurd, before anything makes room for them."""
+    """Raise ImageError for a TIFF with absurd parts, before memory is reserved for them."""
     order: Literal["little", "big"] = "little" if data.startswith(b"II") else "big"
 
     def number(place: int, length: int) -> int:
@@ -170,7 +170,7 @@ def check_tiff(data: bytes, max_pixels: int) -> None:
         tags[tag] = value
 
     if 256 not in tags or 257 not in tags:
-        return  # Pillow says so
+        return  # Pillow will refuse it
     width, height = tags[256], tags[257]
     check_size((width, height), max_pixels)
     tile = tags.get(322, width), tags.get(323, min(tags.get(278, height), height))

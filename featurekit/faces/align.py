@@ -1,7 +1,7 @@
 """Turn a face upright and cut it out.
 
 Alignment is a similarity transform of five landmarks onto a template, by least
-squares. Landmarks that cannot be a face seen upright are not used: the box is
+squares. Landmarks that cannot be those of an upright face are not used: the box is
 cut out instead, and the face is marked with "box".
 """
 
@@ -11,26 +11,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.errors import UnknownNameError
 from featurekit.faces.detectors._frame import by_blocks, import_cv2
 from featurekit.faces.face import middle_of
-from featurekit.registry import unknown
 
-# A block of pixels that is averaged is at most this part of a crop's pixel; so the reduction left to bilinear
-# sampling is less than by 2.7.
+# A block of pixels that is averaged is at most this part of a crop's pixel, so that bilinear sampling reduces
+# by less than 2.7.
 _LEFT_TO_SAMPLING = 0.75
 
-# What the landmarks of a face can be, with room to spare around what three detectors gave on WIDER FACE
-# and UTKFace: their root mean square distance from their middle (0.08 to 0.29 of the box's longer side),
-_SPREAD = (0.06, 0.4)
-# their likeness to a face's (0.66 in profile to 1; mirrored ones have 0.23),
+# Limits for the landmarks of a face, wider than what three detectors gave on WIDER FACE and UTKFace.
+# Their root mean square distance from their middle (0.08 to 0.29 of the box's longer side):
+_DISTANCE = (0.06, 0.4)
+# their similarity to the template (0.66 in profile to 1; 0.23 for mirrored ones):
 _MIN_LIKENESS = 0.6
-# and the variance across them, of that along them (0 for points on a line).
+# and the variance across them as a part of the variance along them (0 for points on a line):
 _MIN_WIDTH = 0.01
 
 # Eye centres, nose tip and mouth corners on dlib's face chip before padding.
 _DLIB = np.array([[0.2273, 0.2214], [0.7528, 0.2212], [0.490, 0.521], [0.277, 0.829], [0.703, 0.829]])
-# Where a detector's box lies there (medians): its longer side and its middle.
+# Where a detector's box is there (medians): its longer side and its middle.
 _BOX_SIDE, _BOX_MIDDLE = 1.55, 0.49 + 0.43j
 # The same points on insightface's 112 × 112 crops.
 _ARCFACE = np.array(
@@ -54,36 +52,6 @@ TEMPLATES: Mapping[str, NDArray[np.float64]] = {
 CropKind = tuple[str, int]
 
 
-def align(
-    pixels: NDArray[np.uint8],
-    landmarks: NDArray[np.floating[Any]],
-    box: NDArray[np.floating[Any]],
-    template: str,
-    size: int,
-) -> tuple[NDArray[np.uint8], str]:
-    """Cut a face out, upright.
-
-    Args:
-        pixels: upright RGB, shape (h, w, 3).
-        landmarks: as in Face; NaN where there are none.
-        box: as in Face.
-        template: a name of TEMPLATES.
-        size: side of the crop in pixels.
-
-    Returns:
-        The crop, uint8, shape (size, size, 3), black where the picture ends; and what it was cut out
-        by: "landmarks", or "box" where the landmarks cannot be those of a face seen upright.
-
-    Raises:
-        UnknownNameError: no such template.
-    """
-    if template not in TEMPLATES:
-        raise UnknownNameError(unknown("template", template, list(TEMPLATES)))
-    aligned_by, placed = place(landmarks, box, [template], pixels.shape[1], pixels.shape[0])
-    turn, shift = placed[template]
-    return warp(pixels, turn * size, shift * size, size), aligned_by
-
-
 def place(
     landmarks: NDArray[np.floating[Any]],
     box: NDArray[np.floating[Any]],
@@ -91,7 +59,19 @@ def place(
     width: int,
     height: int,
 ) -> tuple[str, dict[str, tuple[complex, complex]]]:
-    """Return by what a face is placed, and the turn and shift that bring it onto each template."""
+    """Return by what a face is placed, and the turn and shift that bring it onto each template.
+
+    Args:
+        landmarks: as in Face; NaN if there are none.
+        box: as in Face.
+        templates: names of TEMPLATES.
+        width: of the image, in pixels.
+        height: of the image, in pixels.
+
+    Returns:
+        "landmarks", or "box" where the landmarks cannot be those of a face seen upright; and for each
+        template the turn and shift that bring a point of the image to 0..1 of the crop.
+    """
     if _is_a_face(landmarks, box, width, height):
         return "landmarks", {name: similarity(landmarks, TEMPLATES[name]) for name in templates}
     return "box", {name: _from_box(box, TEMPLATES[name]) for name in templates}
@@ -129,24 +109,23 @@ def _is_a_face(
     z, w = _complex(landmarks), _complex(_DLIB)
     middle = complex(z.sum() / len(z))
     dz, dw = z - middle, w - w.sum() / len(w)
-    spread, model = np.vdot(dz, dz).real, np.vdot(dw, dw).real
+    variance, model = np.vdot(dz, dz).real, np.vdot(dw, dw).real
     side = float((box[2:] - box[:2]).max())
-    if not _SPREAD[0] * side <= float(np.sqrt(spread / 5)) <= _SPREAD[1] * side:
-        return False  # all at one place, or far apart
-    lengthwise = abs((dz**2).sum())
-    if spread - lengthwise < _MIN_WIDTH * (spread + lengthwise):
-        return False  # on a line
-    product = np.vdot(dz, dw)
-    if abs(product) < _MIN_LIKENESS * np.sqrt(spread * model):
-        return False  # mirrored, or thrown about
-    if product.real <= 0:
-        return False  # the eyes below the mouth
-    return 0 <= middle.real <= width and 0 <= middle.imag <= height
+    lengthwise, product = abs((dz**2).sum()), np.vdot(dz, dw)
+    return bool(
+        # The points are neither all at one place nor far apart,
+        _DISTANCE[0] * side <= np.sqrt(variance / 5) <= _DISTANCE[1] * side
+        and variance - lengthwise >= _MIN_WIDTH * (variance + lengthwise)  # not on a line
+        and abs(product) >= _MIN_LIKENESS * np.sqrt(variance * model)  # neither mirrored nor mixed up
+        and product.real > 0  # the eyes are above the mouth
+        and 0 <= middle.real <= width
+        and 0 <= middle.imag <= height
+    )
 
 
 def _from_box(box: NDArray[np.floating[Any]], target: NDArray[np.float64]) -> tuple[complex, complex]:
-    """Return the turn and shift that show about what the landmarks would show."""
-    # Through the place that a detector's box has on dlib's chip before padding.
+    """Return the turn and shift that show roughly the same as landmarks would."""
+    # The box is brought to its usual place on dlib's chip before padding.
     turn, shift = similarity(_DLIB, target)
     scale = _BOX_SIDE / max(float((box[2:] - box[:2]).max()), 1e-6)
     return turn.real * scale, turn.real * (_BOX_MIDDLE - scale * middle_of(box)) + shift
@@ -156,7 +135,7 @@ def warp(pixels: NDArray[np.uint8], turn: complex, shift: complex, size: int) ->
     """Return the square that turn and shift bring to (0, 0)..(size, size)."""
     cv2 = import_cv2()
     turn, shift = complex(turn), complex(shift)
-    # Only the part of the picture that is seen is touched: a photograph may be a hundred times larger.
+    # Only the visible part of the image is processed: a photograph may be a hundred times larger.
     corners = (np.array([0, size, size * 1j, size * (1 + 1j)]) - shift) / turn
     margin = 2 + 2 / abs(turn)  # what smoothing and sampling reach
     x1, y1 = (int(max(part.min() - margin, 0)) for part in (corners.real, corners.imag))
@@ -164,17 +143,15 @@ def warp(pixels: NDArray[np.uint8], turn: complex, shift: complex, size: int) ->
     y2 = int(min(corners.imag.max() + margin, pixels.shape[0]))
     if x2 <= x1 or y2 <= y1:
         return np.zeros((size, size, 3), np.uint8)
-    part = pixels[y1:y2, x1:x2]
     shift += turn * complex(x1, y1)
     # Bilinear sampling alone would skip pixels in a strong reduction: whole blocks are averaged first.
     # Smoothing instead would take longer and blur what the networks read.
     block = max(int(_LEFT_TO_SAMPLING / abs(turn)), 1)
-    part = by_blocks(part, block)
+    part = by_blocks(pixels[y1:y2, x1:x2], block)
     turn *= block
     # OpenCV counts from the middle of the first pixel, featurekit from its corner.
     shift += turn * (0.5 + 0.5j) - (0.5 + 0.5j)
     matrix = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
-    crop: NDArray[np.uint8] = cv2.warpAffine(
-        part, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+    return np.asarray(
+        cv2.warpAffine(part, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     )
-    return crop

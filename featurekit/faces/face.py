@@ -1,4 +1,4 @@
-"""What becomes of one picture, or of one face on it: a box, landmarks, and always one status."""
+"""The result for one image, or for one face on it: a box, landmarks, and always one status."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,36 +26,28 @@ STATUS_MEANINGS: Mapping[str, str] = {
     "failed": "reading the image failed with an unexpected error",
 }
 STATUSES = tuple(STATUS_MEANINGS)
-# Those of pictures that are there and cannot be read.
+# The statuses of images that exist and cannot be read.
 BROKEN = ("empty_file", "undecodable", "truncated", "too_large", "unsupported_format")
-
-
-def _nowhere() -> NDArray[np.float32]:
-    return np.full(4, np.nan, np.float32)
-
-
-def _no_landmarks() -> NDArray[np.float32]:
-    return np.full((5, 2), np.nan, np.float32)
 
 
 @dataclass(frozen=True)
 class Face:
-    """What became of one picture, or of one face on it.
+    """The result for one image, or for one face on it.
 
     Attributes:
         status: one of STATUSES.
-        box: x1, y1, x2, y2 in pixels of the upright picture, its upper left corner at (0, 0); float32,
-            shape (4,); NaN without a face; may reach beyond the picture.
+        box: x1, y1, x2, y2 in pixels of the upright image, its upper left corner at (0, 0); float32,
+            shape (4,); NaN without a face; may reach beyond the image.
         landmarks: left eye, right eye, nose tip, left and right mouth corner as seen; float32, shape
-            (5, 2); NaN where there are none.
+            (5, 2); NaN if there are none.
         confidence: the detector's, between 0 and 1; 0 without a face.
-        n_found: faces that the detector found on the picture.
+        n_found: faces that the detector found on the image.
         attempt: number of the attempt that found it, or -1.
     """
 
     status: str
-    box: NDArray[np.float32] = field(default_factory=_nowhere)
-    landmarks: NDArray[np.float32] = field(default_factory=_no_landmarks)
+    box: NDArray[np.float32] = field(default_factory=lambda: np.full(4, np.nan, np.float32))
+    landmarks: NDArray[np.float32] = field(default_factory=lambda: np.full((5, 2), np.nan, np.float32))
     confidence: float = 0.0
     n_found: int = 0
     attempt: int = -1

@@ -1,12 +1,12 @@
-"""Turn a file's bytes into upright RGB pixels, or into a reason why not.
+"""Decode a file's bytes to upright RGB pixels, or say why that is not possible.
 
 There is one decoder for every step, because two decoders give two sets of
 numbers: they disagree on EXIF orientation, on CMYK and on the last bit of a
-JPEG. simplejpeg decodes JPEGs twice as fast as Pillow and to the same bits; what
-it refuses, and every other format, goes to Pillow. A large JPEG can be decoded to
-a half, a quarter or an eighth of its sides, for a fraction of the time and memory.
+JPEG. simplejpeg decodes JPEGs twice as fast as Pillow and to the same bits; Pillow
+decodes the JPEGs that it refuses, and every other format. A large JPEG can be decoded
+to a half, a quarter or an eighth of its sides, for a fraction of the time and memory.
 
-A picture that cannot be read is a row with a status, never a crash, so every
+An image that cannot be read becomes a row with a status and never a crash, so every
 failure here is an ImageError that carries that status.
 """
 
@@ -37,7 +37,7 @@ from featurekit.faces._limits import (
 )
 
 # A photograph as it is decoded from: the bytes of a file, or upright RGB pixels, uint8, shape (h, w, 3).
-Picture = bytes | NDArray[np.uint8]
+ImageData = bytes | NDArray[np.uint8]
 
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 256 * 1024 * 1024
@@ -61,7 +61,7 @@ DECODING: dict[str, Any] = {
     "max_pixels": MAX_PIXELS,
     "max_bytes": MAX_BYTES,
 }
-# What can become of a row here; featurekit.faces.face says what each means.
+# The statuses that a row can get here; featurekit.faces.face says what each means.
 STATUSES = (
     "missing_file",
     "unreadable",
@@ -91,7 +91,7 @@ _INSTALL = {"HEIC": "pip install 'featurekit[heif]'", "AVIF": "pip install --upg
 
 # What Pillow's readers have been seen to raise on broken files. Their errors are
 # not of one tree, and a bug in this module must not pass for a broken file, so
-# only Pillow's own calls stand inside the try blocks.
+# only Pillow's own calls are inside the try blocks.
 _BROKEN = (
     OSError,
     SyntaxError,
@@ -107,8 +107,25 @@ _BROKEN = (
     zlib.error,
 )
 
-# A name that no file system takes, rather than a file that is not there.
+# Errors for a name that no file can have, unlike a file that does not exist.
 _NO_SUCH_NAME = (errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP, errno.EILSEQ)
+
+# Kind → whether a file lacks its own end; asked only of files that cannot be decoded.
+_ENDS_EARLY: dict[str, Callable[[bytes], bool]] = {
+    "JPEG": lambda data: b"\xff\xd9" not in data[-4096:],
+    "PNG": lambda data: b"IEND" not in data[-4096:],
+    "GIF": lambda data: not data.rstrip(b"\0").endswith(b";"),
+    "WebP": lambda data: len(data) < 16 or int.from_bytes(data[4:8], "little") + 8 > len(data),
+    "BMP": lambda data: len(data) < 26 or int.from_bytes(data[2:6], "little") > len(data),
+    # A TIFF says where its directory is.
+    "TIFF": lambda data: (
+        len(data) < 8
+        or int.from_bytes(data[4:8], "little" if data.startswith(b"II") else "big") + 2 > len(data)
+    ),
+    # checked_heif() has seen that their parts are there.
+    "HEIC": lambda data: False,
+    "AVIF": lambda data: False,
+}
 
 # EXIF orientation → what makes the stored rows upright.
 _UPRIGHT: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
@@ -122,17 +139,8 @@ _UPRIGHT: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
 }
 
 
-def read_image(path: Path, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES) -> NDArray[np.uint8]:
-    """Return the upright RGB pixels of a file, uint8, shape (h, w, 3).
-
-    Raises:
-        ImageError: as of read_bytes() and decode().
-    """
-    return decode(read_bytes(path, max_bytes=max_bytes), max_pixels=max_pixels, max_bytes=max_bytes)
-
-
 def read_bytes(path: Path, *, max_bytes: int = MAX_BYTES) -> bytes:
-    """Return a picture file's bytes.
+    """Return an image file's bytes.
 
     Raises:
         ImageError: the file is not there (missing_file), is no file or may not be read (unreadable),
@@ -161,28 +169,26 @@ def read_bytes(path: Path, *, max_bytes: int = MAX_BYTES) -> bytes:
         raise ImageError(status, f"{path} cannot be read: {error.strerror}.") from error
 
 
-def reduction(data: Picture) -> int:
-    """Return how much smaller a file's picture may be decoded to find faces on it: 1, 2, 4 or 8."""
-    header = _jpeg_header(data) if isinstance(data, bytes) else None
-    if header is None:
-        return 1
-    return next((factor for factor in FACTORS if max(header[:2]) >= factor * REDUCED_SIDE), 1)
+def reduction(data: ImageData) -> int:
+    """Return how much smaller a file's image may be decoded to find faces on it: 1, 2, 4 or 8."""
+    longer_side = max(_jpeg_size(data) or (0,)) if isinstance(data, bytes) else 0
+    return next((factor for factor in FACTORS if longer_side >= factor * REDUCED_SIDE), 1)
 
 
 def decode(
-    data: Picture, *, factor: int = 1, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES
+    data: ImageData, *, factor: int = 1, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES
 ) -> NDArray[np.uint8]:
-    """Return the upright RGB pixels of a picture of any kind of DECODED, uint8, shape (h, w, 3).
+    """Return the upright RGB pixels of an image of any kind of DECODED, uint8, shape (h, w, 3).
 
-    The format is told by the content. EXIF orientation is applied once. Grey becomes three equal
+    The content decides the format. EXIF orientation is applied once. Grey becomes three equal
     channels, CMYK is converted without a colour profile, 16-bit values lose their low byte,
-    transparent pixels are laid over white, an animation is its first frame.
+    transparent pixels are laid over white, and the first frame of an animation is taken.
 
     Args:
-        data: the file's bytes; pixels, which are decoded already, are given back.
+        data: the file's bytes; pixels, which are decoded already, are returned.
         factor: 2, 4 or 8 to get a JPEG's sides divided by it, rounded up: a pixel is the mean of that many
             of the file's in each direction.
-        max_pixels: refuse a picture of more; read from its header, before anything is decoded.
+        max_pixels: refuse an image of more; read from its header, before anything is decoded.
         max_bytes: refuse a file of more.
 
     Raises:
@@ -209,25 +215,22 @@ def decode(
     elif kind in ("HEIC", "AVIF"):
         data = checked_heif(kind, data, max_pixels)
     pixels = _fast_jpeg(data, factor, max_pixels) if kind == "JPEG" else None
-    # Only Exif data, or XMP's copy of them, can say that a JPEG lies on its side.
+    # Only Exif data, or XMP's copy of them, can say that a JPEG has to be turned.
     if pixels is not None and b"Exif" not in data and b"Orientation" not in data:
         return pixels
-    picture = _open(kind, data)
-    check_size(picture.size, max_pixels)
-    _check_depth(picture)
+    image = _open(kind, data)
+    check_size(image.size, max_pixels)
+    _check_depth(image)
     if pixels is None:
-        check_work(kind, data, picture.size)
+        check_work(kind, data, image.size)
         with _pillow_errors(kind, data):
-            picture.load()
-    # After loading: Pillow turns TIFFs itself then and forgets their orientation,
-    # and a PNG may carry its EXIF data behind the pixels.
-    turn = _UPRIGHT.get(_orientation(picture))
+            image.load()
     if pixels is None:
-        pixels = _to_rgb(picture.reduce(factor) if factor > 1 else picture)
-    return np.ascontiguousarray(pixels if turn is None else turn(pixels))
+        pixels = _to_rgb(image.reduce(factor) if factor > 1 else image)
+    return _upright(image, pixels)
 
 
-def pixels_of(picture: Any, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+def pixels_of(image: Any, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """Return the upright RGB pixels of an image of Pillow's, uint8, shape (h, w, 3).
 
     They are what decode() gives for a file with the same pixels, mode and orientation.
@@ -235,22 +238,20 @@ def pixels_of(picture: Any, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8
     Raises:
         ImageError: it is too large, or its file is broken.
     """
-    check_size(picture.size, max_pixels)
-    _check_depth(picture)
+    check_size(image.size, max_pixels)
+    _check_depth(image)
     try:
-        picture.load()
+        image.load()
     except MemoryError as error:
         raise ImageError("too_large", "The image has more pixels than can be decoded.") from error
     except _BROKEN as error:
         status = "truncated" if "truncated" in str(error) else "undecodable"
         raise ImageError(status, f"The image cannot be decoded: {error or type(error).__name__}.") from error
-    turn = _UPRIGHT.get(_orientation(picture))
-    pixels = _to_rgb(picture)
-    return np.ascontiguousarray(pixels if turn is None else turn(pixels))
+    return _upright(image, _to_rgb(image))
 
 
-def _jpeg_header(data: bytes) -> tuple[int, int, str] | None:
-    """Return height, width and colours of a JPEG that simplejpeg takes, None for anything else."""
+def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Return height and width of a JPEG that simplejpeg can decode, None for anything else."""
     import simplejpeg
 
     if not data.startswith(b"\xff\xd8\xff"):
@@ -259,28 +260,29 @@ def _jpeg_header(data: bytes) -> tuple[int, int, str] | None:
         height, width, colors, _ = simplejpeg.decode_jpeg_header(data)
     except ValueError:
         return None
-    # CMYK is Pillow's: it knows which of the programs that write it turned the values round.
-    return (height, width, colors) if colors in ("YCbCr", "Gray", "RGB") else None
+    # Pillow decodes CMYK: it knows which programs write inverted values.
+    return (height, width) if colors in ("YCbCr", "Gray", "RGB") else None
 
 
 def _fast_jpeg(data: bytes, factor: int, max_pixels: int) -> NDArray[np.uint8] | None:
-    """Return the pixels of a JPEG without a fault, as they are stored; None where Pillow must look."""
+    """Return the pixels of a JPEG without a fault, as they are stored; None if Pillow has to decode it."""
     import simplejpeg
 
-    header = _jpeg_header(data)
-    if header is None:
+    size = _jpeg_size(data)
+    if size is None:
         return None
-    height, width = header[:2]
+    height, width = size
     check_size((width, height), max_pixels)
     check_work("JPEG", data, (width, height))
     try:
-        # The smallest picture that is not smaller than this is exactly the one asked for.
-        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
-            data, "RGB", min_height=-(-height // factor), min_width=-(-width // factor), min_factor=factor
+        # The smallest image that is not smaller than this is exactly the one asked for.
+        return np.asarray(
+            simplejpeg.decode_jpeg(
+                data, "RGB", min_height=-(-height // factor), min_width=-(-width // factor), min_factor=factor
+            )
         )
     except (ValueError, MemoryError):
         return None
-    return pixels
 
 
 def _kind(data: bytes) -> str:
@@ -293,13 +295,13 @@ def _kind(data: bytes) -> str:
 
 
 def _open(kind: str, data: bytes) -> Any:
-    """Return Pillow's picture with its header read and no pixel decoded."""
+    """Return Pillow's image with its header read and no pixel decoded."""
     # Image.open() would check the size against a limit that is global to the
     # process and warn; the readers themselves leave the limit to us.
     module, name = _READERS[kind]
     try:
-        plugin = importlib.import_module(module)
-        reader: Any = getattr(plugin, name)
+        plugin: Any = importlib.import_module(module)
+        reader = getattr(plugin, name)
     except (ImportError, OSError) as error:  # OSError: it is here, and a library that it needs is not
         raise MissingDecoderError(kind, _INSTALL[kind]) from error
     if not getattr(plugin, "SUPPORTED", True):
@@ -312,7 +314,7 @@ def _open(kind: str, data: bytes) -> Any:
 
 @contextmanager
 def _pillow_errors(kind: str, data: bytes) -> Iterator[None]:
-    """Turn whatever Pillow raises into an ImageError with the right status."""
+    """Turn the errors that Pillow raises into an ImageError with the right status."""
     from PIL import Image
 
     try:
@@ -320,7 +322,7 @@ def _pillow_errors(kind: str, data: bytes) -> Iterator[None]:
     except (Image.DecompressionBombError, MemoryError) as error:
         raise ImageError("too_large", f"The {kind} unpacks to more pixels than can be decoded.") from error
     except _BROKEN as error:
-        if _ends_early(kind, data) or "truncated" in str(error).lower():
+        if _ENDS_EARLY[kind](data) or "truncated" in str(error).lower():
             raise ImageError(
                 "truncated",
                 f"The {kind} file is incomplete: it ends before the image does. Copy the file again.",
@@ -330,51 +332,35 @@ def _pillow_errors(kind: str, data: bytes) -> Iterator[None]:
         ) from error
 
 
-def _check_depth(picture: Any) -> None:
-    if picture.mode == "F" or (picture.mode == "I" and picture.format != "PNG"):
+def _check_depth(image: Any) -> None:
+    if image.mode == "F" or (image.mode == "I" and image.format != "PNG"):
         raise ImageError(
             "unsupported_format",
-            f"The {picture.format or 'image'} has 32 bits per value, and the value of white is not known.",
+            f"The {image.format or 'image'} has 32 bits per value, and the value of white is not known.",
         )
 
 
-def _orientation(picture: Any) -> int:
+def _upright(image: Any, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the pixels of a loaded image, turned as its EXIF data say."""
     try:
-        return int(picture.getexif().get(0x0112, 1))
+        # After loading: Pillow turns TIFFs itself then and forgets their orientation,
+        # and a PNG may carry its EXIF data behind the pixels.
+        turn = _UPRIGHT.get(int(image.getexif().get(0x0112, 1)))
     except _BROKEN:
-        return 1  # broken metadata does not make a picture unreadable
+        turn = None  # broken metadata do not make an image unreadable
+    return np.ascontiguousarray(pixels if turn is None else turn(pixels))
 
 
-def _to_rgb(picture: Any) -> NDArray[np.uint8]:
+def _to_rgb(image: Any) -> NDArray[np.uint8]:
     from PIL import Image
 
-    if picture.mode.startswith("I"):  # 16-bit grey; the high byte, as Pillow does for 16-bit colour
-        grey = (np.asarray(picture).astype(np.uint32) >> 8).astype(np.uint8)
+    if image.mode.startswith("I"):  # 16-bit grey; the high byte, as Pillow does for 16-bit colour
+        grey = (np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
     try:
-        if picture.has_transparency_data:
-            colors = picture.convert("RGBA")
-            white = Image.new("RGBA", colors.size, (255, 255, 255, 255))
-            picture = Image.alpha_composite(white, colors)
-        return np.asarray(picture.convert("RGB"))
+        if image.has_transparency_data:
+            white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+            image = Image.alpha_composite(white, image.convert("RGBA"))
+        return np.asarray(image.convert("RGB"))
     except ValueError as error:
-        raise ImageError("unsupported_format", f"Pillow cannot turn {picture.mode} into RGB.") from error
-
-
-def _ends_early(kind: str, data: bytes) -> bool:
-    """Whether a file lacks its own end; asked only of files that cannot be decoded."""
-    if kind == "JPEG":
-        return b"\xff\xd9" not in data[-4096:]
-    if kind == "PNG":
-        return b"IEND" not in data[-4096:]
-    if kind == "GIF":
-        return not data.rstrip(b"\0").endswith(b";")
-    if kind == "WebP":
-        return len(data) < 16 or int.from_bytes(data[4:8], "little") + 8 > len(data)
-    if kind == "BMP":
-        return len(data) < 26 or int.from_bytes(data[2:6], "little") > len(data)
-    if kind in ("HEIC", "AVIF"):
-        return False  # that its parts are there has been seen before
-    # A TIFF says where its directory lies.
-    directory = int.from_bytes(data[4:8], "little" if data.startswith(b"II") else "big")
-    return len(data) < 8 or directory + 2 > len(data)
+        raise ImageError("unsupported_format", f"Pillow cannot turn {image.mode} into RGB.") from error

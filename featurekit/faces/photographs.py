@@ -1,9 +1,8 @@
-"""What a photograph can be given as, and what it is called in tables and messages.
+"""The forms in which a photograph can be given, and its name in tables and messages.
 
-A photograph is a file, by its name, an open file, the bytes of a file, an image of Pillow's or an array of
-pixels. This is the only place that tells them apart. Everything behind it gets the same two things: a name,
-and on request either the bytes of a file or upright pixels. Pixels take the same way through detection and
-alignment as a file that decodes to them.
+A photograph is the name of a file, an open file, the bytes of a file, an image of Pillow's or an array of
+pixels. Only this module tells them apart. All other modules get a name, and on request either the bytes of a
+file or upright pixels. Pixels are processed by detection and alignment like a file that decodes to them.
 """
 
 import os
@@ -18,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.errors import PhotographError
-from featurekit.faces.images import Picture, pixels_of, read_bytes
+from featurekit.faces.images import ImageData, pixels_of, read_bytes
 from featurekit.text import first_line
 
-# What is taken as one photograph, and as several. A type checker cannot say it: Pillow's images and pandas'
-# columns are taken too, without importing either.
+# One photograph or several. Pillow's images and pandas' columns are accepted without importing either, so a
+# more exact type cannot be written.
 Photographs = Any
 
 _KINDS = "a file name, the bytes of a file, a Pillow image, an open file, or a uint8 array (h, w, 3)"
@@ -30,7 +29,7 @@ _KINDS = "a file name, the bytes of a file, a Pillow image, an open file, or a u
 
 @dataclass(frozen=True, eq=False)
 class Photograph:
-    """One photograph, wherever it is.
+    """One photograph, in a file or in memory.
 
     Attributes:
         name: the file's name as it was given, or "image 0" for what has no file, by its position.
@@ -42,15 +41,15 @@ class Photograph:
 
     @property
     def path(self) -> Path | None:
-        """The file, or None where there is none."""
+        """The file, or None for a photograph that is in no file."""
         return self.source if isinstance(self.source, Path) else None
 
     @property
     def stem(self) -> str:
-        """What a file about this photograph is called after."""
+        """The first part of the name of a file about this photograph."""
         return self.source.stem if isinstance(self.source, Path) else self.name.replace(" ", "-")
 
-    def read(self) -> Picture:
+    def read(self) -> ImageData:
         """Return the bytes of its file, or its upright pixels.
 
         Raises:
@@ -58,21 +57,19 @@ class Photograph:
         """
         if isinstance(self.source, Path):
             return read_bytes(self.source)
-        if isinstance(self.source, bytes | np.ndarray):
-            return self.source
-        return pixels_of(self.source)
+        return self.source if isinstance(self.source, bytes | np.ndarray) else pixels_of(self.source)
 
 
-def content_of(picture: Picture) -> str:
-    """Return what a photograph's content is known by, in hexadecimal: the sha256 of a file's bytes.
+def content_of(image: ImageData) -> str:
+    """Return the key of a photograph's content in hexadecimal: the sha256 of a file's bytes.
 
-    Pixels that no file holds have a hash of their own, which their size is a part of.
+    The key of pixels that are in no file is a hash of their size and values.
     """
-    if isinstance(picture, bytes):
-        return sha256(picture).hexdigest()
-    height, width = picture.shape[:2]
+    if isinstance(image, bytes):
+        return sha256(image).hexdigest()
+    height, width = image.shape[:2]
     found = sha256(f"featurekit pixels {height} {width}\n".encode())
-    found.update(np.ascontiguousarray(picture).data)
+    found.update(np.ascontiguousarray(image).data)
     return found.hexdigest()
 
 
@@ -101,47 +98,36 @@ def photographs_from(given: Photographs) -> list[Photograph]:
         >>> [one.name for one in photographs_from(["a.jpg", np.zeros((4, 3, 3), np.uint8)])]
         ['a.jpg', 'image 1']
     """
-    return [_photograph(one, number, total) for number, one, total in _numbered(given)]
-
-
-def _numbered(given: Any) -> Iterable[tuple[int, Any, int | None]]:
-    """Return each of what was given with its position, and how many there are; None for one by itself."""
     several = _several(given)
     if several is None:
-        return [(0, given, None)]
-    return [(number, one, len(several)) for number, one in enumerate(several)]
+        return [_photograph(given, 0, None)]
+    return [_photograph(one, number, len(several)) for number, one in enumerate(several)]
 
 
 def _several(given: Any) -> Sequence[Any] | None:
-    """Return a collection's members, or None for what is one photograph by itself.
+    """Return the members of a collection, or None if it is a single photograph.
 
     Raises:
         PhotographError: a DataFrame of several columns, or an array of another shape.
     """
-    if isinstance(given, str | bytes | bytearray | memoryview | os.PathLike | Photograph):
-        return None
-    if _is_pillow(given) or _is_open_file(given):
+    is_one = isinstance(given, str | bytes | bytearray | memoryview | os.PathLike | Photograph)
+    if is_one or _is_pillow(given) or _is_open_file(given):
         return None
     pandas: Any = sys.modules.get("pandas")
     if pandas and isinstance(given, pandas.DataFrame):
         if given.shape[1] != 1:
-            columns = ", ".join(map(str, given.columns[:5]))
             raise PhotographError(
-                f"The DataFrame has {given.shape[1]} columns ({columns}). Give the column of image names,"
-                " for example frame['file']."
+                f"The DataFrame has {given.shape[1]} columns ({', '.join(map(str, given.columns[:5]))})."
+                " Give the column of image names, for example frame['file']."
             )
         given = given.iloc[:, 0]
-    if pandas and isinstance(given, pandas.Series | pandas.Index):
-        return list(given)
     if isinstance(given, np.ndarray):
         return _members(given)
-    if isinstance(given, Iterable) and not isinstance(given, Mapping | Set):
-        return list(given)
-    return None
+    return list(given) if isinstance(given, Iterable) and not isinstance(given, Mapping | Set) else None
 
 
 def _members(given: NDArray[Any]) -> Sequence[Any] | None:
-    """Return what an array holds: names, photographs, or pixels of several; None for pixels of one."""
+    """Return the members of an array: names, photographs or pixels of several; None for pixels of one."""
     if given.dtype.kind in "OUT":
         if given.ndim == 2 and given.shape[1] == 1:  # a column that a table was cut into
             given = given[:, 0]
@@ -162,12 +148,12 @@ def _members(given: NDArray[Any]) -> Sequence[Any] | None:
 
 
 def _photograph(one: Any, number: int, total: int | None) -> Photograph:
-    """Return one of what was given as a photograph.
+    """Return one object as a photograph.
 
     Args:
-        one: what was given.
+        one: the object.
         number: its position.
-        total: how many there are; None for one by itself.
+        total: how many there are; None for a single photograph.
     """
     where = "The image" if total is None else f"Image {number} of {total:,} (counted from 0)"
     if isinstance(one, Photograph):
@@ -180,10 +166,9 @@ def _photograph(one: Any, number: int, total: int | None) -> Photograph:
     name = f"image {number}"
     if isinstance(one, bytes | bytearray | memoryview):
         return Photograph(name, bytes(one))
-    if _is_pillow(one):
-        return Photograph(name, one)
     if isinstance(one, np.ndarray):
         _check_pixels(one, where, "(h, w, 3)")
+    if isinstance(one, np.ndarray) or _is_pillow(one):
         return Photograph(name, one)
     if _is_open_file(one):
         return Photograph(name, _bytes_of(one, where))
@@ -198,7 +183,7 @@ def _is_open_file(one: Any) -> bool:
 
 
 def _bytes_of(file: Any, where: str) -> bytes:
-    """Return the bytes of an open file from its start, if it can be set back there, else those that are left.
+    """Return the bytes of an open file from its start, or the remaining bytes if it cannot be rewound.
 
     Raises:
         PhotographError: it is open as text, is closed or cannot be read, or has no bytes.
@@ -207,9 +192,9 @@ def _bytes_of(file: Any, where: str) -> bytes:
         if hasattr(file, "seekable") and file.seekable():
             file.seek(0)  # fit() may have read it already
         data = file.read()
-    except Exception as error:  # whatever an object of somebody's raises
-        said = first_line(error).rstrip(".")
-        raise PhotographError(f"{where} is an open file that cannot be read: {said}.") from error
+    except Exception as error:  # an object of the user may raise anything
+        reason = first_line(error).rstrip(".")
+        raise PhotographError(f"{where} is an open file that cannot be read: {reason}.") from error
     if isinstance(data, str):
         raise PhotographError(f"{where} is a file that is open as text. Open it with open(name, 'rb').")
     if not isinstance(data, bytes | bytearray | memoryview):
@@ -243,6 +228,6 @@ def _check_pixels(pixels: NDArray[Any], where: str, shape: str) -> None:
 
 
 def _is_pillow(one: Any) -> bool:
-    """Whether something is an image of Pillow's; who has one has imported it."""
+    """Whether something is an image of Pillow's; Pillow has been imported if there is one."""
     pillow: Any = sys.modules.get("PIL.Image")
     return bool(pillow) and isinstance(one, pillow.Image)

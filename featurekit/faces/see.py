@@ -1,7 +1,7 @@
-"""The one pass over a photograph: decode it, find the faces that are meant, cut them out.
+"""The one pass over a photograph: decode it, find the chosen faces, and cut them out.
 
-A large photograph is decoded no larger than finding faces on it takes, and once
-more, larger, only where the face found would be enlarged.
+A large photograph is decoded only as large as the detector needs it. It is decoded
+once more, larger, if the crop of a face would otherwise be enlarged.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -35,7 +35,7 @@ class Seen:
 
 
 def see_faces(
-    data: images.Picture,
+    data: images.ImageData,
     finder: FaceFinder,
     settings: FaceSettings,
     kinds: Collection[CropKind],
@@ -44,20 +44,20 @@ def see_faces(
     known: Face | None = None,
     clock: Clock | None = None,
 ) -> tuple[list[Seen], tuple[int, int]]:
-    """Decode a photograph, find the faces that are meant, and cut them out for each kind of network.
+    """Decode a photograph, find the chosen faces, and cut them out for each kind of network.
 
     Args:
         data: the file's bytes, or upright RGB pixels, uint8, shape (h, w, 3).
         finder: the detector, from open_finder().
-        settings: which faces are meant.
+        settings: which faces are chosen.
         kinds: what to cut out.
         box: the manifest's box, for choose "box".
-        known: the face, where an earlier look has found it; nothing is looked for then.
-        clock: told what is done: "decode", "detect", "align".
+        known: the face, if an earlier pass has found it; the detector is not used then.
+        clock: counts the seconds of "decode", "detect" and "align".
 
     Returns:
-        At least one face, if only to say why there is none, and the photograph's width and height, rounded
-        up to a multiple of 2, 4 or 8 where it was decoded smaller.
+        At least one face, whose status says why if there is none, and the photograph's width and height,
+        rounded up to a multiple of 2, 4 or 8 if it was decoded smaller.
 
     Raises:
         ImageError: it cannot be decoded.
@@ -89,8 +89,8 @@ def see_faces(
     return seen, size
 
 
-def cut_out(data: images.Picture, face: Face, kind: CropKind) -> NDArray[np.uint8]:
-    """Return a face that has been found, cut out of its photograph for one kind of network.
+def cut_out(data: images.ImageData, face: Face, kind: CropKind) -> NDArray[np.uint8]:
+    """Cut a face that has been found out of its photograph, for one kind of network.
 
     Args:
         data: the photograph, as for see_faces().
@@ -112,10 +112,10 @@ def _no_finder(pixels: NDArray[np.uint8], size: int) -> list[Detection]:
 
 
 def in_reading_order(seen: Sequence[Seen]) -> list[Seen]:
-    """Return the faces of a photograph from left to right, those that are none last."""
+    """Return the faces of a photograph from left to right, and those without a box last."""
     return sorted(seen, key=lambda one: float(one.face.box[0]) if one.face.status == "ok" else float("inf"))
 
 
 def _factor_for(turn: complex) -> int:
-    """Return how much smaller than the photograph the pixels may be that a crop is taken from."""
+    """Return how much smaller the photograph may be decoded before this crop would be enlarged."""
     return next((factor for factor in images.FACTORS if factor * abs(turn) <= 1), 1)

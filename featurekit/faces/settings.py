@@ -1,4 +1,4 @@
-"""Which face is meant, and how it is looked for: everything that decides which faces come out."""
+"""Which face is chosen and how it is searched for: everything that decides which faces are found."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ FACES_VERSION = 3
 
 CHOICES = ("center", "largest", "box", "only", "all")
 
-# (side of the frame in pixels, border on each side as a part of the picture's longer side)
+# (side of the frame in pixels, border on each side as a part of the image's longer side)
 ATTEMPTS = ((96, 0.1), (320, 0.25), (640, 0.1), (640, 0.5))
 
 _Side = Annotated[int, Interval(ge=0, le=4096)]
@@ -27,16 +27,16 @@ _Border = Annotated[float, Interval(ge=0, le=4096)]
 
 @dataclass(frozen=True, kw_only=True)
 class FaceSettings:
-    """Everything that decides which face comes out of a picture.
+    """Everything that decides which face of an image is found.
 
     Attributes:
         detector: a name of DETECTORS.
-        weights_sha256: hash of the detector's weight file; "" where it has none.
-        attempts: (side of the frame in pixels, border on each side as a part of the picture's longer
+        weights_sha256: hash of the detector's weight file; "" if it has none.
+        attempts: (side of the frame in pixels, border on each side as a part of the image's longer
             side), in the order tried.
-        choose: which of several faces: "center" is the one nearest to the picture's middle, "largest",
+        choose: which of several faces: "center" is the one nearest to the image's middle, "largest",
             "box" the one that the manifest's box shows, "only" none (many_faces), "all" every one.
-        min_face: shorter side of the smallest box that is used, in pixels of the picture.
+        min_face: shorter side of the smallest box that is used, in pixels of the image.
     """
 
     detector: Word = "centerface"
@@ -54,7 +54,7 @@ class FaceSettings:
             )
 
     def recipe(self) -> dict[str, Any]:
-        """Return everything that decides which face and landmarks come out, as plain JSON values."""
+        """Return everything that decides which face and landmarks are found, as plain JSON values."""
         return {
             "decoding": dict(images.DECODING),
             "detector": self.detector,
@@ -85,7 +85,7 @@ def default_settings(
     own = DETECTORS[detector].weights
     if own is None and detector_weights:
         raise WeightsError(f"The detector {detector} has no weights to choose.")
-    if not DETECTORS[detector].searches:  # nothing is looked for, so nothing is gained by looking again
+    if not DETECTORS[detector].searches:  # it finds the same in every frame, so one attempt is enough
         return FaceSettings(detector=detector, choose=choose, attempts=((32, 0.0),))
     if own is None:
         return FaceSettings(detector=detector, choose=choose)

@@ -21,7 +21,7 @@ from featurekit.errors import FeaturekitError, ImageError, ModelError, UnknownNa
 from featurekit.estimators._networks.estimator import CNN
 from featurekit.faces.face import STATUS_MEANINGS
 from featurekit.faces.find import open_finder
-from featurekit.faces.images import Picture
+from featurekit.faces.images import ImageData
 from featurekit.faces.photographs import Photograph, as_photograph
 from featurekit.faces.see import Seen, cut_out, in_reading_order, see_faces
 from featurekit.files import fresh_name
@@ -173,7 +173,7 @@ class _Looker:
             else:
                 yield self._explained(photograph, data, number, one)
 
-    def _explained(self, photograph: Photograph, data: Picture, number: int, one: Seen) -> Explanation:
+    def _explained(self, photograph: Photograph, data: ImageData, number: int, one: Seen) -> Explanation:
         # Cut out by itself: a larger cut beside them would change what the networks are given.
         shown = cut_out(data, one.face, (TEMPLATE, SIDE))
         said = self._reader({kind: crop[None] for kind, crop in one.crops.items()})[0]

@@ -1,4 +1,4 @@
-"""Where weight files lie, and whether they are the right ones.
+"""Where weight files are kept, and whether they are the right ones.
 
 Every file is hashed when it is read, and bytes that do not match the table are
 refused, wherever they come from. Nothing here uses the network.
@@ -9,6 +9,7 @@ refused, wherever they come from. Nothing here uses the network.
 import errno
 import hashlib
 import os
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -35,24 +36,24 @@ FACTS = (
 
 def home() -> Path:
     """Folder that featurekit keeps its own files in: FEATUREKIT_HOME, or the platform's cache folder."""
-    chosen = os.environ.get("FEATUREKIT_HOME")
-    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("featurekit"))
+    chosen = os.environ.get("FEATUREKIT_HOME") or platformdirs.user_cache_dir("featurekit")
+    return Path(chosen).expanduser()
 
 
 def path_of(name: str) -> Path:
-    """Where a weight file lies, or would lie."""
+    """Return the path of a weight file, whether or not it exists."""
     return home() / "weights" / entry_of(name).file_name
 
 
 def present(name: str) -> bool:
-    """Whether a weight file is there; whether it is the right one is found out when it is read."""
+    """Whether a weight file exists; read() checks whether it is the right one."""
     return path_of(name).is_file()
 
 
 def read(name: str) -> bytes:
     """Return the bytes of a weight file.
 
-    What is returned is what was hashed, so a file that changes on the disk cannot slip in.
+    The bytes returned are the bytes that were hashed, even if the file changes on the disk meanwhile.
 
     Raises:
         WeightsError: the file is missing, or is not the one of the table.
@@ -108,8 +109,7 @@ def read_by_hash(sha256: str) -> bytes:
     Raises:
         WeightsError: the file is missing or damaged.
     """
-    known = name_of(sha256)
-    if known:
+    if known := name_of(sha256):
         return read(known)
     path = _adopted(sha256)
     repair = "Name it again: featurekit extract --detector-weights FILE"
@@ -125,12 +125,11 @@ def read_by_hash(sha256: str) -> bytes:
 
 
 def describe_by_hash(sha256: str) -> dict[str, Any]:
-    """Return what describe() does; of a file outside the table nobody here knows the licence."""
-    known = name_of(sha256)
-    if known:
+    """Return what describe() does; the licences of a file outside the table are not known."""
+    if known := name_of(sha256):
         return describe(known)
-    unknown_to_us = "not known: the user's own file"
-    facts = ("own file", _adopted(sha256).name, sha256, "given by the user", *[unknown_to_us] * 3)
+    licences = ["not known: the user's own file"] * 3
+    facts = ("own file", _adopted(sha256).name, sha256, "given by the user", *licences)
     return dict(zip(FACTS, facts, strict=True))
 
 
@@ -139,11 +138,11 @@ def _adopted(sha256: str) -> Path:
 
 
 def describe(name: str) -> dict[str, Any]:
-    """Return what a report states of a weight file, as plain JSON values; the file need not be there."""
-    entry, said = entry_of(name), entry_of(name).licences
+    """Return what a report states about a weight file, as plain JSON values; the file need not exist."""
+    entry = entry_of(name)
     digest = sha256_of(name) if present(name) else entry.sha256
-    licences = (said.code, said.weights, said.training_data)
-    return dict(zip(FACTS, (name, entry.file_name, digest, entry.source, *licences), strict=True))
+    facts = (name, entry.file_name, digest, entry.source, *astuple(entry.licences))
+    return dict(zip(FACTS, facts, strict=True))
 
 
 def verify() -> list[tuple[str, str]]:
@@ -162,7 +161,7 @@ def status_of(entry: WeightsEntry) -> str:
 
 
 def sha256_of_file(path: Path) -> str:
-    """Return the sha256 of a file in hexadecimal; OSError where it cannot be read."""
+    """Return the sha256 of a file in hexadecimal; OSError if it cannot be read."""
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "it is not a plain file")  # opening a pipe would never end
     with path.open("rb") as file:

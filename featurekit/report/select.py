@@ -22,7 +22,7 @@ _TARGET_TITLES = {
     "age": "Age in years",
 }
 # The score that decides the order of a table: the first of these that there is.
-_HEADLINES = ("exact", "mae_years")
+_HEADLINES = ("accuracy", "mae_years")
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def headline(runs: Sequence[Run]) -> ScoreKind:
     for name in (*_HEADLINES, *SCORES, *names):
         if name in names:
             return score_kind(name)
-    return SCORES["mae_years" if runs and not runs[0].classes else "exact"]
+    return SCORES["mae_years" if runs and not runs[0].classes else "accuracy"]
 
 
 def mean_of(run: Run, name: str) -> float | None:

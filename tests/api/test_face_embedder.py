@@ -25,7 +25,7 @@ from featurekit.embeddings.extractor import extract
 from featurekit.embeddings.recipe import make_recipes
 from featurekit.embeddings.vectors import load_embeddings
 from featurekit.errors import EmbeddingError, EngineError, ModelError, PhotographError, UnknownNameError
-from featurekit.faces.images import read_image
+from featurekit.faces.images import decode, read_bytes
 from featurekit.faces.settings import default_settings
 from featurekit.networks.backbones import split_feature
 
@@ -193,7 +193,7 @@ def test_it_stands_in_a_pipeline_that_is_scored_on_persons_that_are_held_out(pho
 
 
 def test_it_takes_pixels_in_a_pipeline_and_a_grid(photos):
-    pixels = np.stack([read_image(Path(name)) for name in photos["file"]])
+    pixels = np.stack([decode(read_bytes(Path(name))) for name in photos["file"]])
     pipeline = make_pipeline(FaceEmbedder(**SIMPLE), SVC())
     search = GridSearchCV(
         pipeline, {"faceembedder__mirror": [False, True]}, cv=GroupKFold(4), error_score="raise"

@@ -37,14 +37,14 @@ def write_answers(folder, runs):
 @pytest.fixture(scope="module")
 def runs() -> list[Run]:
     """Two models with the same name on two feature sets, a tuned one, a network and a baseline; and years."""
-    best = make_run(scores={"exact": score(0.9)})
+    best = make_run(scores={"accuracy": score(0.9)})
     return [
         best,
-        make_run(features="mobilenet_v2", scores={"exact": score(0.85)}),
-        make_run(classifier="mlp", scores={"exact": score(0.84)}),
-        make_run(classifier="mlp", tuned=True, scores={"exact": score(0.83)}),
-        trained_run(scores={"exact": score(0.7)}),
-        make_run(classifier="majority", scores={"exact": score(0.95)}),
+        make_run(features="mobilenet_v2", scores={"accuracy": score(0.85)}),
+        make_run(classifier="mlp", scores={"accuracy": score(0.84)}),
+        make_run(classifier="mlp", tuned=True, scores={"accuracy": score(0.83)}),
+        trained_run(scores={"accuracy": score(0.7)}),
+        make_run(classifier="majority", scores={"accuracy": score(0.95)}),
         make_run("age", "dlib_age", "xgboost"),
     ]
 

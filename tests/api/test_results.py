@@ -233,11 +233,11 @@ def test_its_splits_give_the_same_scores_in_scikit_learn_and_skore(data, X, how,
     assert {"svm", "XGBClassifier", "majority"} <= set(results.frame()["model"])
     splits, y = results.splits(X), X.labels("gender")
     for estimator in theirs:
-        scores = results[type(estimator).__name__].run.scores["exact"]["folds"]
+        scores = results[type(estimator).__name__].run.scores["accuracy"]["folds"]
         assert cross_val_score(estimator, X.vectors, y, cv=splits).tolist() == scores
     report = skore.CrossValidationReport(LogisticRegression(C=0.5), X.vectors, y, splitter=splits)
     found = [one.metrics.accuracy(data_source="test") for one in report.reports_]
-    assert found == results["LogisticRegression"].run.scores["exact"]["folds"]
+    assert found == results["LogisticRegression"].run.scores["accuracy"]["folds"]
     for train, test in splits:
         assert not set(X.subjects[train]) & set(X.subjects[test])
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from featurekit.cache.memory import MemoryShelf
+from featurekit.cache.shelf import MemoryShelf
 from featurekit.cache.store import Store
 
 

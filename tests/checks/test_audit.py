@@ -40,7 +40,7 @@ def test_before_anything_was_done_each_check_says_what_to_run_first(manifest):
         assert looked[name].severity == "note"
         assert looked[name].advice.startswith("Next: featurekit fit")
     assert looked["label_suspects"].advice == "Next: featurekit fit."
-    assert "--no-pictures" in looked["near_duplicates"].advice
+    assert "--no-images" in looked["near_duplicates"].advice
     assert looked["exact_duplicates"].severity == "ok"  # needs nothing
     with_folds = audit(manifest, dealt(manifest), None, {}, pictures=False)
     for name in ("suspiciously_close", "inflation"):
@@ -166,13 +166,13 @@ def test_the_command_reads_what_was_fitted(featurekit, prepared, tmp_path):
     assert featurekit("extract", "--backbone", "mean_color", "--detector", "whole_image")[0] == 0
     fitted = featurekit("fit", "--model", "logistic_regression", "--target", "gender", "--folds", "4")
     assert fitted[0] == 0
-    code, _, errors = featurekit("audit", "--no-pictures", "--features", "mean_color", "--strict")
+    code, _, errors = featurekit("audit", "--no-images", "--features", "mean_color", "--strict")
     assert code == 0, errors
     looked = Audit.load(tmp_path / "work" / "reports" / "table")
     assert looked.features == "mean_color:mean"
     assert "gender--mean_color--logistic_regression" in looked.runs
     assert looked["label_suspects"].of == 24
-    assert looked["inflation"].details["gender"]["exact"] > 0.5
+    assert looked["inflation"].details["gender"]["accuracy"] > 0.5
     assert looked["suspiciously_close"].severity == "note"  # three numbers are too few
     folds = json.loads((tmp_path / "work" / "reports" / "table" / "folds.json").read_text())
     assert looked.folds == folds["sha256"]
@@ -185,10 +185,10 @@ def test_strict_ends_with_one_where_a_finding_is_an_error(featurekit, prepared, 
     numbers = folds.numbers.copy()
     numbers[0] = (numbers[0] + 1) % 4
     replace(folds, numbers=numbers).save(work / "reports" / "table" / "folds.json")
-    code, output, _ = featurekit("audit", "--no-pictures")
+    code, output, _ = featurekit("audit", "--no-images")
     assert code == 0
     assert "ERROR\tsubjects across folds\t1" in output
-    assert featurekit("audit", "--no-pictures", "--strict")[0] == 1
+    assert featurekit("audit", "--no-images", "--strict")[0] == 1
 
 
 def test_features_that_are_not_there_are_refused(featurekit, prepared):

@@ -39,7 +39,7 @@ def test_after_a_fit_its_folds_vectors_and_answers_are_at_hand(featurekit, works
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"threads": 2, "pictures": False}, "--threads has no effect with --no-pictures"),
+        ({"threads": 2, "pictures": False}, "--threads has no effect with --no-images"),
         ({"seed": 1}, "--seed has no effect: only checks of vectors use random numbers"),
     ],
 )

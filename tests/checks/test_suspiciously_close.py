@@ -22,8 +22,8 @@ def test_a_face_much_like_a_training_face_is_found_and_left_out_of_the_scores(ma
     assert (one.count, one.of, set(one.rows)) == (2, N, {"f000", "f002"})
     assert one.severity == "warning"  # 0.5 %
     scores = one.details["gender--network0--svm"]
-    assert scores["exact"] == pytest.approx(1 - 2 / 80 / 5)
-    assert scores["exact without"] == pytest.approx(scores["exact"])
+    assert scores["accuracy"] == pytest.approx(1 - 2 / 80 / 5)
+    assert scores["accuracy without"] == pytest.approx(scores["accuracy"])
     assert "gender--network0--svm scores 99.50% instead of 99.50%" in one.what
 
 
@@ -35,7 +35,7 @@ def test_a_score_without_close_faces_can_be_lower(manifest):
     runs = {"gender--a": said(manifest, GENDER, proba), "age--b": years(manifest, right)}
     one = found(manifest, "suspiciously_close", embeddings=vectors(manifest, values), predictions=runs)
     assert one.count == 2 * N // 10
-    assert one.details["gender--a"] == {"exact": pytest.approx(0.2), "exact without": 0.0}
+    assert one.details["gender--a"] == {"accuracy": pytest.approx(0.2), "accuracy without": 0.0}
     assert one.details["age--b"] == {"mae_years": pytest.approx(8.0), "mae_years without": 10.0}
     assert "age--b scores 10.00 years instead of 8.00 years" in one.what
 

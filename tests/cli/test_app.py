@@ -68,7 +68,7 @@ def test_the_whole_path_from_photographs_to_a_prediction(featurekit, extracted, 
     assert "mean_color" in page
     assert "logistic_regression" in (folder / "report.md").read_text()
     run = json.loads((folder / "runs" / "gender--mean_color--logistic_regression.json").read_text())
-    assert run["scores"]["exact"]["mean"] == 1.0  # red and blue are easily told apart
+    assert run["scores"]["accuracy"]["mean"] == 1.0  # red and blue are easily told apart
     assert run["n_subjects"] == 8
     predictions = pd.read_parquet(folder / "predictions" / "gender--mean_color--logistic_regression.parquet")
     assert len(predictions) == 24

@@ -16,7 +16,7 @@ import pytest
 from featurekit.errors import EngineError, UnknownNameError, WeightsError
 from featurekit.faces.align import TEMPLATES
 from featurekit.networks import weights, weights_fetching, weights_table
-from featurekit.networks.backbones import BACKBONES
+from featurekit.networks.backbones import BACKBONES, split_feature
 
 # Large ones, which are loaded as others are.
 LARGE = {"resnet50", "vgg16", "vgg19", "inception_v3", "resnet34", "resnet101", "resnet152"}
@@ -136,7 +136,7 @@ def test_what_is_said_of_a_backbone_can_be_looked_up(name):
     assert set(backbone.heads) <= set(backbone.layers)
     assert backbone.default_layer not in backbone.heads
     with pytest.raises(UnknownNameError, match=f"Unknown layer of {name} 'pooling'"):
-        backbone.check_layer("pooling")
+        split_feature(f"{name}:pooling")
 
 
 @pytest.mark.parametrize("name", ["dlib_age", "dlib_gender", "mobilenet_v2", "mean_color"])

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from featurekit.cache.shelf import Shelf
-from featurekit.cache.storage import FolderStorage, Storage
+from featurekit.cache.storage import Storage
 from featurekit.errors import StoreError
 
 RECIPE = {"backbone": "mean_color", "layer": "mean"}
@@ -69,14 +69,14 @@ class MemoryStorage:
         return len(data), version
 
 
-class ReplacingFolderStorage(FolderStorage):
+class ReplacingStorage(Storage):
     """A folder in which a test may let a file have other bytes, as no writer does."""
 
     def replace(self, path, data):
         path.write_bytes(data)
 
 
-@pytest.fixture(params=[ReplacingFolderStorage, MemoryStorage])
+@pytest.fixture(params=[ReplacingStorage, MemoryStorage])
 def storage(request) -> Storage:
     return request.param()
 
@@ -239,7 +239,7 @@ def test_one_who_only_looks_moves_nothing(storage, folder, shelf):
 def test_both_hold_the_same_files(tmp_path, folder):
     """What a shelf writes is decided by its rows and its recipe, not by what it is written to."""
     found = []
-    for storage in (FolderStorage(), MemoryStorage()):
+    for storage in (Storage(), MemoryStorage()):
         shelf = Shelf(folder, "embeddings", RECIPE, storage)
         shelf.append(keys_of(1, 2), {"vectors": vectors_of(1, 2)})
         found.append({path.name: storage.read(path) for path in storage.list(folder, "")})

@@ -149,11 +149,13 @@ def test_a_stopped_extraction_keeps_what_helpers_computed_and_leaves_none_behind
 
 def test_members_that_a_program_registered_itself_stay_in_its_process(settings, monkeypatch):
     from featurekit.networks.backbones import BACKBONES, Backbone
+    from featurekit.registry import SESSION
 
     member = Backbone(
         name="own", about="a test's", layers={"all": 3}, input_size=32, template="dlib", compute=lambda c: c
     )
     BACKBONES.names()
     monkeypatch.setitem(BACKBONES._members, "own", member)
+    monkeypatch.setitem(BACKBONES._origins, "own", (SESSION, __name__))
     assert pool.fit_for_helpers(make_recipes(["mean_color"], settings, device="cpu"), settings)
     assert not pool.fit_for_helpers(make_recipes(["own"], settings, device="cpu"), settings)

@@ -76,7 +76,7 @@ def test_it_is_averaged_with_none_from_after(featurekit, corrected):
 
 
 def test_the_audit_leaves_it_out(featurekit, corrected):
-    _, _, errors = featurekit("audit", "--no-pictures")
+    _, _, errors = featurekit("audit", "--no-images")
     assert (
         "gender--mean_color--logistic_regression is left out: faces or labels of its target have changed"
         in errors

@@ -49,9 +49,9 @@ def test_a_labelled_row_without_a_face_is_wrong_on_all_rows_and_absent_on_faces(
     extract(again, ledger.recipes, ledger.settings, store)
     run = compare((again, ledger, store), tmp_path / "report")[0]
     assert (run.n_tested, run.n_labelled) == (23, 24)
-    assert run.scores["exact"]["mean"] == 1.0
-    assert run.scores_all_rows["exact"]["mean"] < 1.0
-    missed = [1 - share for share in run.scores_all_rows["exact"]["folds"]]
+    assert run.scores["accuracy"]["mean"] == 1.0
+    assert run.scores_all_rows["accuracy"]["mean"] < 1.0
+    missed = [1 - share for share in run.scores_all_rows["accuracy"]["folds"]]
     assert sum(share > 0 for share in missed) == 1
 
 

@@ -119,7 +119,7 @@ def test_an_ensemble_is_the_mean_of_what_its_members_said(world, compare, tmp_pa
     np.testing.assert_allclose(mean["p_female"], (one["p_female"] + two["p_female"]) / 2)
     assert (mean["predicted"] == np.where(mean["p_female"] >= 0.5, "female", "male")).all()
     share = float((mean["predicted"] == mean["true"]).groupby(mean["fold"]).mean().mean())
-    assert both.scores["exact"]["mean"] == pytest.approx(share)
+    assert both.scores["accuracy"]["mean"] == pytest.approx(share)
     assert both.seconds["fit"] == pytest.approx(sum(run.seconds["fit"] for run in runs[:2]))
     assert Run.load(tmp_path / "report" / "runs" / f"{both.name}.json") == both
 

@@ -47,7 +47,7 @@ def a_run(name, target, *, is_baseline=False, milliseconds=20.0, processor="one"
         n_tested=N,
         seconds={"extract": N * milliseconds / 1000, "predict": 0.0} if milliseconds else {},
         hardware={"processor": processor},
-        scores={} if mean is None else {"mae_years" if target == "age" else "exact": {"mean": mean}},
+        scores={} if mean is None else {"mae_years" if target == "age" else "accuracy": {"mean": mean}},
     )
 
 
@@ -131,7 +131,7 @@ def test_subjects_are_counted_not_faces(folder, manifest):
     assert (found.n_faces, found.n_subjects, found.effective_subjects) == (400, 200, 200)
     # The interval of 200 subjects, who are read alike on both of their faces.
     half = 1.96 * np.sqrt(0.3 * 0.7 / 200)
-    estimate = found.estimates["bad"]["exact"]
+    estimate = found.estimates["bad"]["accuracy"]
     assert estimate == Estimate(
         pytest.approx(0.7), pytest.approx(0.7 - half, abs=0.012), pytest.approx(0.7 + half, abs=0.012)
     )
@@ -277,7 +277,7 @@ def test_where_a_fold_has_nobody_else_nothing_is_said_of_confidence(folder, mani
     found = gather(folder, [a_run("good", "gender")], manifest).targets["gender"]
     assert found.confidence is None
     assert found.coverage == ()
-    assert found.estimates["good"]["exact"].value == pytest.approx(0.9)
+    assert found.estimates["good"]["accuracy"].value == pytest.approx(0.9)
 
 
 def test_ranges_of_years_are_as_wide_as_the_errors(folder, manifest):
@@ -299,7 +299,7 @@ def test_models_are_compared_on_the_faces_that_both_have_read(folder, manifest):
     found = gather(folder, [*RUNS, a_run("half", "gender")], manifest).targets["gender"]
     assert found.n_faces == N // 2
     assert found.between("half", "good").gain == pytest.approx(0.1)
-    assert found.estimates["good"]["exact"].value == pytest.approx(0.9)  # of all that it has read
+    assert found.estimates["good"]["accuracy"].value == pytest.approx(0.9)  # of all that it has read
 
 
 # ---------------------------------------------------------------- two comparisons
@@ -434,6 +434,15 @@ def test_what_was_kept_with_another_margin_is_found_anew(folder, manifest):
 
 def test_what_was_found_is_kept_and_not_found_again(folder, manifest, monkeypatch):
     first = gather(folder, RUNS, manifest)
+    monkeypatch.setattr(evidence, "_of_target", lambda *_: pytest.fail("was found again"))
+    assert gather(folder, RUNS, manifest) == first
+
+
+def test_what_was_kept_under_the_old_names_of_scores_is_not_found_again(folder, manifest, monkeypatch):
+    first = gather(folder, RUNS, manifest)
+    kept = folder / "evidence.json"
+    kept.write_text(kept.read_text().replace('"accuracy"', '"exact"'))
+    assert '"exact"' in kept.read_text()
     monkeypatch.setattr(evidence, "_of_target", lambda *_: pytest.fail("was found again"))
     assert gather(folder, RUNS, manifest) == first
 

@@ -104,7 +104,7 @@ def test_one_without_probabilities_has_no_scores_of_them_and_it_is_said_once(wor
     ridge = {run.target: run for run in runs if run.classifier == "RidgeClassifier"}
     for run in ridge.values():
         assert not {"log_loss", "roc_auc", "ranked_probability"} & set(run.scores)
-        assert "exact" in run.scores
+        assert "accuracy" in run.scores
         table = pd.read_parquet(tmp_path / "report" / "predictions" / f"{run.name}.parquet")
         assert not [name for name in table if name.startswith("p_")]
         assert TrainedModel.load(tmp_path / "models" / run.name).calibration is None

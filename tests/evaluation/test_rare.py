@@ -97,7 +97,7 @@ def test_one_person_of_70_is_left_out_of_her_group_and_everything_else_is_fitted
     assert code == 0, errors
     assert "set apart" not in errors
     assert "Class 60-100 is left out of age_group" in (work / "reports" / "table" / "report.md").read_text()
-    assert featurekit("audit", "--no-pictures")[0] == 0
+    assert featurekit("audit", "--no-images")[0] == 0
 
 
 def test_rare_classes_are_refused_where_that_is_asked_for(featurekit, prepared):
@@ -125,7 +125,7 @@ def test_a_class_of_a_column_of_ones_own_is_none_of_the_models_classes(featureki
     assert model["target"]["classes"] == ["glad", "sad"]
     assert any("furious is left out of mood" in note for note in model["training"]["notes"])
     assert featurekit("report")[0] == 0
-    assert featurekit("audit", "--no-pictures")[0] == 0
+    assert featurekit("audit", "--no-images")[0] == 0
 
 
 def test_a_target_of_which_nothing_is_left_is_passed_over_unless_it_was_named(featurekit, prepared):

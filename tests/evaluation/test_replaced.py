@@ -35,7 +35,7 @@ def workspace(kept, featurekit, request, tmp_path):
         code, _, errors = featurekit(*FIT, "--folds", "4", "--seed", "3")
         assert code == 0, errors
         assert featurekit("report")[0] == 0
-        assert featurekit("audit", "--no-pictures")[0] == 0
+        assert featurekit("audit", "--no-images")[0] == 0
         shutil.copytree(tmp_path / "work", kept)
         return ProjectFolder(tmp_path / "work")
     shutil.copytree(kept, tmp_path / "work")

@@ -25,14 +25,14 @@ def test_a_plain_target_has_no_neighbours():
     scores = score(GENDER, np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1]))
     # F1: female 2·2/(3+2), male 2·1/(1+2)
     assert scores == pytest.approx(
-        {"exact": 0.75, "balanced_accuracy": 5 / 6, "macro_f1": (4 / 5 + 2 / 3) / 2}
+        {"accuracy": 0.75, "balanced_accuracy": 5 / 6, "macro_f1": (4 / 5 + 2 / 3) / 2}
     )
 
 
 def test_an_ordered_target_counts_neighbours_and_distance_in_groups():
     scores = score(AGE_GROUP, np.array([0, 1, 5, 7]), np.array([1, 1, 3, 7]))
-    assert scores["exact"] == 0.5
-    assert scores["one_off"] == 0.75
+    assert scores["accuracy"] == 0.5
+    assert scores["within_one_group"] == 0.75
     assert scores["mae_groups"] == 0.75
     assert scores["balanced_accuracy"] == 0.5  # of the four classes that occur
     assert "log_loss" not in scores
@@ -86,8 +86,8 @@ def test_a_face_that_was_not_found_is_wrong_even_for_the_first_group():
     # -1 lies beside class 0: taken as a number it would be one off.
     y_true, y_pred = np.array([0, 0, 7, 3]), np.array([NO_FACE, 0, NO_FACE, 4])
     scores = score_all_rows(AGE_GROUP, y_true, y_pred)
-    assert scores["exact"] == 0.25
-    assert scores["one_off"] == 0.5
+    assert scores["accuracy"] == 0.25
+    assert scores["within_one_group"] == 0.5
     assert scores["balanced_accuracy"] == pytest.approx((0.5 + 0 + 0) / 3)
     assert scores["macro_f1"] == pytest.approx((2 / 3 + 0 + 0 + 0) / 4)  # classes 0, 3, 4 and 7
     assert "mae_groups" not in scores
@@ -156,12 +156,12 @@ def test_nothing_to_score_and_missing_predictions_are_bugs(target, y_true, y_pre
 
 
 def test_the_summary_gives_mean_spread_and_folds():
-    summary = summarize([{"exact": 0.7, "mae_years": 3.0}, {"exact": 0.9, "mae_years": 5.0}])
-    assert summary["exact"] == {"mean": pytest.approx(0.8), "spread": pytest.approx(0.1), "folds": [0.7, 0.9]}
+    summary = summarize([{"accuracy": 0.7, "mae_years": 3.0}, {"accuracy": 0.9, "mae_years": 5.0}])
+    assert summary["accuracy"] == {"mean": pytest.approx(0.8), "std": pytest.approx(0.1), "folds": [0.7, 0.9]}
     assert summary["mae_years"]["mean"] == 4.0
 
 
 def test_a_fold_without_a_score_is_left_out_of_the_mean_and_stays_visible():
-    summary = summarize([{"exact": 0.5}, {"exact": float("nan")}, {}])
-    assert summary["exact"] == {"mean": 0.5, "spread": 0.0, "folds": [0.5, None, None]}
-    assert summarize([{"exact": float("nan")}])["exact"]["mean"] is None
+    summary = summarize([{"accuracy": 0.5}, {"accuracy": float("nan")}, {}])
+    assert summary["accuracy"] == {"mean": 0.5, "std": 0.0, "folds": [0.5, None, None]}
+    assert summarize([{"accuracy": float("nan")}])["accuracy"]["mean"] is None

@@ -130,7 +130,7 @@ def test_an_option_that_concerns_some_models_is_used_for_them_and_the_others_are
         (("extract", "--device", "cuda"), "--device cuda has no effect: none of mean_color is a network"),
         (("report", "--compare", "a", "b", "--name", "c"), "--name has no effect with --compare"),
         (("report", "--compare", "a", "b", "--faces", "thumb"), "--faces has no effect with --compare"),
-        (("audit", "--no-pictures", "--threads", "2"), "--threads has no effect with --no-pictures"),
+        (("audit", "--no-images", "--threads", "2"), "--threads has no effect with --no-images"),
         (("verify-run", "--n", "24", "--seed", "1"), "--seed has no effect, because all 24 faces are used."),
         (("cache", "gc", "--drop", "nothing"), "The cache has no key nothing."),
         (
@@ -158,7 +158,7 @@ def test_mirror_images_of_pixels_are_refused_or_noted(featurekit, workspace):
 
 def test_a_seed_for_an_audit_that_draws_nothing_is_refused(featurekit, workspace):
     (workspace.cache / "extracted.json").unlink()
-    one_line(featurekit("audit", "--no-pictures", "--seed", "3"), "--seed has no effect")
+    one_line(featurekit("audit", "--no-images", "--seed", "3"), "--seed has no effect")
 
 
 def test_prediction_sets_and_abstaining_of_models_that_cannot_do_it_are_refused(

@@ -6,9 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from featurekit.errors import UnknownNameError
-from featurekit.faces.align import TEMPLATES, align, similarity
-from tests.faces.made_up import face_at, picture
+from featurekit.faces.align import TEMPLATES, similarity
+from tests.faces.made_up import align, face_at
 
 # Alignment.
 
@@ -208,12 +207,6 @@ def test_a_box_beyond_the_picture_gives_a_black_crop() -> None:
     box = np.array([900, 900, 1000, 1000], np.float32)
     crop, _ = align(np.full((50, 50, 3), 255, np.uint8), np.full((5, 2), np.nan), box, "dlib", 64)
     assert not crop.any()
-
-
-def test_an_unknown_template_is_refused_with_the_nearest_name() -> None:
-    one = face_at(0, 0)
-    with pytest.raises(UnknownNameError, match="Did you mean 'arcface'"):
-        align(picture(), one.landmarks, one.box, "arcfaces", 112)
 
 
 def test_the_dlib_template_is_dlibs_chip_with_a_fifth_of_padding() -> None:

@@ -10,7 +10,7 @@ from featurekit.errors import EngineError, WeightsError
 from featurekit.faces.detectors import DETECTORS
 from featurekit.faces.detectors._frame import detections, fit_frame, intersection_over_union
 from featurekit.faces.detectors.centerface import CenterFace, any_size
-from featurekit.faces.detectors.insightface_scrfd import detection_network, open_scrfd
+from featurekit.faces.detectors.insightface_scrfd import InsightFaceSCRFD, detection_network
 from featurekit.faces.detectors.yunet import _OUTPUTS, YuNet
 from featurekit.networks.engines import Achieved, Session
 
@@ -177,15 +177,15 @@ def test_a_pack_without_one_detector_is_refused(pack: bytes) -> None:
 
 def test_another_network_is_no_scrfd() -> None:
     with pytest.raises(WeightsError, match="not an SCRFD network"):
-        open_scrfd(fixed_network(), "cpu", "fp32", 1)
+        InsightFaceSCRFD(fixed_network(), "cpu", "fp32", 1)
 
 
 def test_bytes_that_are_no_network_are_refused_in_one_line() -> None:
     with pytest.raises(WeightsError, match="insightface cannot open") as caught:
-        open_scrfd(b"no network", "cpu", "fp32", 1)
+        InsightFaceSCRFD(b"no network", "cpu", "fp32", 1)
     assert "\n" not in str(caught.value)
 
 
 def test_scrfd_does_not_pretend_to_run_in_bf16() -> None:
     with pytest.raises(EngineError, match="fp32 only"):
-        open_scrfd(fixed_network(), "cpu", "bf16", 1)
+        InsightFaceSCRFD(fixed_network(), "cpu", "bf16", 1)

@@ -7,13 +7,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from featurekit.faces import images
-from featurekit.faces.align import align
 from featurekit.faces.detectors import Detection
 from featurekit.faces.face import STATUSES
-from featurekit.faces.find import find_face, find_faces, open_finder
+from featurekit.faces.find import find_faces, open_finder
 from featurekit.faces.settings import FaceSettings, default_settings
-from tests.faces.made_up import face_at, picture
+from tests.faces.made_up import align, face_at, find_face, picture, read_image
 
 
 @dataclass
@@ -201,11 +199,6 @@ def test_a_box_off_the_picture_or_without_size_has_no_face(box: list[float]) -> 
     assert find_face(picture(LEFT), Marker(), BOX).status == "no_face"
 
 
-def test_find_face_does_not_give_all() -> None:
-    with pytest.raises(ValueError, match="find_faces"):
-        find_face(picture(), Marker(), replace(SETTINGS, choose="all"))
-
-
 @pytest.mark.weights
 def test_the_astronaut_is_found_and_turned_upright_when_the_picture_is_tilted() -> None:
     import skimage.data
@@ -233,7 +226,7 @@ def test_every_adience_picture_ends_in_a_status_and_nearly_all_have_a_face(real_
     settings = default_settings()
     finder = open_finder(settings)
     statuses = [
-        find_face(images.read_image(path), finder, settings).status
+        find_face(read_image(path), finder, settings).status
         for path in sorted((real_data / "adience" / "faces").rglob("*.jpg"))
     ]
     assert len(statuses) == 277

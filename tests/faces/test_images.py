@@ -18,7 +18,8 @@ from PIL import Image
 
 from featurekit.errors import ImageError, MissingDecoderError
 from featurekit.faces import images
-from featurekit.faces.images import DECODING, STATUSES, decode, read_image, reduction
+from featurekit.faces.images import DECODING, STATUSES, decode, reduction
+from tests.faces.made_up import read_image
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 

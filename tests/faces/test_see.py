@@ -5,12 +5,11 @@ import pytest
 from numpy.typing import NDArray
 
 from featurekit.faces import images
-from featurekit.faces.align import align
 from featurekit.faces.detectors import Detection, FaceFinder
 from featurekit.faces.face import Face
 from featurekit.faces.see import see_faces
 from featurekit.faces.settings import FaceSettings
-from tests.faces.made_up import face_at, photograph
+from tests.faces.made_up import align, face_at, photograph
 
 SETTINGS = FaceSettings()
 

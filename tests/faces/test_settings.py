@@ -9,10 +9,10 @@ import pytest
 from featurekit.errors import UnknownNameError, WeightsError
 from featurekit.faces import images
 from featurekit.faces.detectors import DETECTORS
-from featurekit.faces.find import find_face, open_finder
+from featurekit.faces.find import open_finder
 from featurekit.faces.settings import FaceSettings, default_settings
 from featurekit.networks import weights, weights_table
-from tests.faces.made_up import picture
+from tests.faces.made_up import find_face, picture
 
 SETTINGS = FaceSettings()
 

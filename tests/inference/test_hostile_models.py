@@ -883,7 +883,7 @@ def test_a_pickle_that_had_the_right_hash_would_not_run(as_torch_does, place):
         file = io.BytesIO()
         torch.save({"weight": Payload(place.outside / "pwned")}, file)
         data = file.getvalue()
-    network = torchvision_network("resnet18", data, {"pooled": "flatten"}, ["pooled"])
+    network = torchvision_network("resnet18", {"pooled": "flatten"}, data, ["pooled"])
     assert network.module is not None
     with pytest.raises(weights.WeightsError, match="cannot be read"):
         network.module()

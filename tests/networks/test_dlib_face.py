@@ -8,7 +8,7 @@ import pytest
 from featurekit.errors import WeightsError
 from featurekit.networks import weights
 from featurekit.networks.backbones import BACKBONES
-from featurekit.networks.backbones.dlib_face import _BLOCKS, _enlargement
+from featurekit.networks.backbones._dlib_face_module import BLOCKS, _enlargement
 from featurekit.networks.engines import open_session
 
 LAYERS = ("pooled", "embedding")
@@ -59,7 +59,9 @@ def test_its_weights_are_as_large_as_an_optimizer_expects_and_its_answers_the_sa
     assert len(convolutions) == 29
     for weight in convolutions:
         assert 0.7 <= weight.square().mean().sqrt() / np.sqrt(2 / weight[0].numel()) <= 1.42
-    monkeypatch.setattr("featurekit.networks.backbones.dlib_face._enlargement", lambda weight: np.float32(1))
+    monkeypatch.setattr(
+        "featurekit.networks.backbones._dlib_face_module._enlargement", lambda weight: np.float32(1)
+    )
     as_they_are = BACKBONES["dlib_face"].trainable(file)
     with torch.no_grad():
         assert torch.equal(network(pixels)[0], as_they_are(pixels)[0])
@@ -77,8 +79,8 @@ def test_another_network_s_file_is_refused(wrong, file, made_up_dlib_file):
     content = {
         "": lambda: b"",
         "no network": lambda: b"input_rgb_image_sized and no network at all",
-        "a block less": lambda: made_up_dlib_file(blocks=_BLOCKS[:-1]),
-        "a wider block": lambda: made_up_dlib_file(blocks=((64, False), *_BLOCKS[1:])),
+        "a block less": lambda: made_up_dlib_file(blocks=BLOCKS[:-1]),
+        "a wider block": lambda: made_up_dlib_file(blocks=((64, False), *BLOCKS[1:])),
         "a shorter embedding": lambda: made_up_dlib_file(embedding=64),
         "a byte less": lambda: file[:-1],
         "cut off": lambda: file[:1_000_000],

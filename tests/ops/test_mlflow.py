@@ -29,7 +29,7 @@ TRAINING = tuple(
 
 
 def score(mean: float | None, spread: float | None = 0.1) -> dict[str, Any]:
-    return {"mean": mean, "spread": spread, "folds": [mean, None if mean is None else mean / 2]}
+    return {"mean": mean, "std": spread, "folds": [mean, None if mean is None else mean / 2]}
 
 
 def make_run(features: str = "dlib_age", classifier: str = "svm", **changes: Any) -> Run:
@@ -43,8 +43,8 @@ def make_run(features: str = "dlib_age", classifier: str = "svm", **changes: Any
         "is_baseline": False,
         "parameters": {"C": 10.0, "seed": 3},
         "notes": ("Class weights are balanced.",),
-        "scores": {"exact": score(0.75)},
-        "scores_all_rows": {"exact": score(0.625)},
+        "scores": {"accuracy": score(0.75)},
+        "scores_all_rows": {"accuracy": score(0.625)},
         "confusion": ((3, 1), (1, 3)),
         "recall": (0.5, 0.25),
         "n_tested": 8,
@@ -173,15 +173,15 @@ def test_a_score_has_its_mean_its_spread_and_a_step_for_each_fold(comparison, st
     log_comparison(comparison, store, "scores")
     held = logged("scores")
     metrics = held[SVM].data.metrics
-    assert metrics["exact"] == 0.75
-    assert metrics["exact_std"] == 0.1
-    assert metrics["all_rows/exact"] == 0.625
+    assert metrics["accuracy"] == 0.75
+    assert metrics["accuracy_std"] == 0.1
+    assert metrics["all_rows/accuracy"] == 0.625
     assert metrics["recall/female"] == 0.5
     assert metrics["recall/male"] == 0.25
     assert metrics["seconds/fit"] == 2.5
     assert metrics["n_tested"] == 8
-    assert held.history(SVM, "by_fold/exact") == [(0, 0.75), (1, 0.375)]
-    assert held.history(SVM, "exact") == [(0, 0.75)]
+    assert held.history(SVM, "by_fold/accuracy") == [(0, 0.75), (1, 0.375)]
+    assert held.history(SVM, "accuracy") == [(0, 0.75)]
 
 
 def test_a_network_s_losses_are_means_over_the_folds_that_were_still_trained(comparison, store, logged):
@@ -223,7 +223,7 @@ def test_writing_twice_adds_nothing(featurekit, comparison, store, logged):
     assert "Also logged" not in output
     held = logged("twice")  # which refuses a run that stands twice
     assert len(held) == 3
-    assert len(held.history(SVM, "by_fold/exact")) == 2
+    assert len(held.history(SVM, "by_fold/accuracy")) == 2
 
 
 def test_what_is_new_or_has_changed_is_added(comparison, store, logged):
@@ -270,7 +270,7 @@ def test_a_writing_that_was_killed_goes_on(comparison, store, logged, monkeypatc
     assert len(done.new) == 2
     held = logged("killed")
     assert len(held) == 3
-    assert held.history(SVM, "by_fold/exact") == [(0, 0.75), (1, 0.375)]
+    assert held.history(SVM, "by_fold/accuracy") == [(0, 0.75), (1, 0.375)]
     assert held.file(SVM, "run.json")
 
 
@@ -320,13 +320,13 @@ def test_a_name_that_mlflow_takes_stays_as_it_is(label):
 
 def test_what_has_no_number_is_left_out():
     run = make_run(
-        scores={"exact": score(None, None)},
+        scores={"accuracy": score(None, None)},
         recall=(None, 0.5),
         training=({"history": [{"loss": None, "stage": "heads", "stopped": True, "rate": 2.0}]},),
         bytes_on_disk=0,
     )
     names = {point.name for point in points_of(run)}
-    assert not names & {"exact", "exact_std", "by_fold/exact", "recall/female", "bytes_on_disk"}
+    assert not names & {"accuracy", "accuracy_std", "by_fold/accuracy", "recall/female", "bytes_on_disk"}
     assert {name for name in names if name.startswith("training/")} == {"training/rate"}
     assert "recall/male" in names
 

@@ -35,7 +35,7 @@ COPY = "Copy as CSV"
 
 
 def score(mean: float | None, spread: float | None = 0.0123) -> dict[str, Any]:
-    return {"mean": mean, "spread": spread, "folds": [mean] * 5}
+    return {"mean": mean, "std": spread, "folds": [mean] * 5}
 
 
 def make_run(
@@ -44,9 +44,9 @@ def make_run(
     """Return a run with invented numbers."""
     classes = {"age_group": AGE_GROUPS, "gender": ("female", "male"), "age": ()}.get(target, ("no", "yes"))
     n = 1234
-    scores = {"exact": score(0.8), "balanced_accuracy": score(0.79), "macro_f1": score(0.785)}
+    scores = {"accuracy": score(0.8), "balanced_accuracy": score(0.79), "macro_f1": score(0.785)}
     if target == "age_group":
-        scores |= {"one_off": score(0.93), "mae_groups": score(0.41)}
+        scores |= {"within_one_group": score(0.93), "mae_groups": score(0.41)}
     if target == "age":
         scores = {"mae_years": score(6.25, 0.31)}
     each = n // max(len(classes), 1)
@@ -66,7 +66,7 @@ def make_run(
         "scores": scores,
         "scores_all_rows": {}
         if target == "age"
-        else {k: score(0.77) for k in ("exact", "balanced_accuracy")},
+        else {k: score(0.77) for k in ("accuracy", "balanced_accuracy")},
         "confusion": confusion,
         "recall": tuple(0.9 - 0.07 * i for i in range(len(classes))),
         "n_tested": n,
@@ -173,7 +173,7 @@ def make_errors(run: Run) -> Errors:
 def make_evidence(runs: list[Run], *, p: float = 0.4, **changes: Any) -> Evidence:
     """Return invented evidence on runs of one target: all differences have one p-value."""
     ordered = best_first(runs)
-    name = "mae_years" if not runs[0].classes else "exact"
+    name = "mae_years" if not runs[0].classes else "accuracy"
     means = {run.name: run.scores[name]["mean"] for run in ordered}
     differences = [
         Difference(
@@ -252,7 +252,7 @@ def trade(run: Run, loss: float, *, is_within: bool, p: float = 0.03, time: floa
 def priced(classifier: str, exact: float, milliseconds: float) -> Run:
     """Return a run whose faces take so long."""
     seconds = {"extract": 0.0, "fit": 1.0, "predict": 1.234 * milliseconds}
-    return make_run(classifier=classifier, scores={"exact": score(exact)}, seconds=seconds)
+    return make_run(classifier=classifier, scores={"accuracy": score(exact)}, seconds=seconds)
 
 
 def trained_run(classifier: str = "multitask_cnn", n_epochs: int = 3, **changes: Any) -> Run:
@@ -315,7 +315,7 @@ def hostile_runs() -> list[Run]:
         command=HOSTILE,
         created=HOSTILE,
     )
-    return [hostile, replace(hostile, classifier="svm", scores={"exact": score(0.1)})]
+    return [hostile, replace(hostile, classifier="svm", scores={"accuracy": score(0.1)})]
 
 
 def make_audit(folds: str = "ab" * 32) -> Audit:

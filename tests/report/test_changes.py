@@ -18,7 +18,7 @@ def changed_pair() -> tuple[list[Run], list[Run], dict[str, Difference]]:
     old = [make_run(), make_run(classifier="mlp"), make_run(classifier="gone")]
     versions = {**old[0].versions, "numpy": "2.5.0"}
     new = [
-        make_run(scores={"exact": score(0.82)}, versions=versions),
+        make_run(scores={"accuracy": score(0.82)}, versions=versions),
         make_run(classifier="mlp"),
         make_run(classifier="new"),
     ]
@@ -54,7 +54,7 @@ def test_the_page_on_two_comparisons_says_what_changed_and_whether_it_matters(tm
 
 def test_a_p_value_at_the_limit_of_its_test_is_said_to_be_below_it(tmp_path):
     limit = 1 / 20_001
-    runs = [make_run(), make_run(classifier="mlp", scores={"exact": score(0.78)})]
+    runs = [make_run(), make_run(classifier="mlp", scores={"accuracy": score(0.78)})]
     known = make_evidence(runs, p=limit).targets["gender"]
     assert differences_table(runs, "t", known).rows[0][3].count == "p < 0.0001"
     assert opinions_table(runs, "t", known).rows[0][2].text == "p < 0.0001"

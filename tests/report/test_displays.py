@@ -305,8 +305,8 @@ def test_learning_curves_are_means_over_the_folds_as_far_as_all_go():
 
 
 def test_many_models_are_cut_to_the_best_and_the_baselines():
-    runs = [make_run(features=f"f{i}", scores={"exact": score(0.9 - i / 100)}) for i in range(30)]
-    runs.append(make_run(classifier="majority", scores={"exact": score(0.1)}))
+    runs = [make_run(features=f"f{i}", scores={"accuracy": score(0.9 - i / 100)}) for i in range(30)]
+    runs.append(make_run(classifier="majority", scores={"accuracy": score(0.1)}))
     display = AccuracyDisplay.of(Ranked("gender", best_first(runs), None))
     assert len(display.frame()) == 25
     assert display.frame()["role"].iloc[-1] == "baseline"
@@ -378,7 +378,7 @@ def test_what_a_display_cannot_show_is_one_error_that_says_why(runs):
         LearningCurvesDisplay.of(make_run())
     with pytest.raises(UnknownNameError, match="measure 'acuracy'"):
         LearningCurvesDisplay.of(trained_run(), measure="acuracy")
-    empty = Ranked("gender", [make_run(scores={"exact": score(None)})], None)
+    empty = Ranked("gender", [make_run(scores={"accuracy": score(None)})], None)
     with pytest.raises(ModelError, match="No run of gender has a score"):
         AccuracyDisplay.of(empty)
     with pytest.raises(ModelError, match="No trained model of gender has both a score and a time"):

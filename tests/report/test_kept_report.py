@@ -1,9 +1,9 @@
 """The report on UTKFace that is kept in reports/: all it says can be computed again from its outcomes."""
 
 import html
-import json
 import re
 import shutil
+from dataclasses import asdict
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -65,11 +65,11 @@ def test_the_kept_pages_say_what_is_stored(runs):
 
 
 def nearly(stored, found):
-    """Whether JSON values are equal but for the last digits, and p-values but for a flip or two."""
+    """Whether values are equal but for the last digits, and p-values but for a flip or two."""
     if isinstance(stored, dict):
         assert stored.keys() == found.keys()
         return all(nearly(value, found[name]) for name, value in stored.items())
-    if isinstance(stored, list):
+    if isinstance(stored, list | tuple):
         return len(stored) == len(found) and all(map(nearly, stored, found))
     if isinstance(stored, float) and isinstance(found, float):
         return found == pytest.approx(stored, rel=1e-3, abs=5e-4)
@@ -84,7 +84,7 @@ def test_its_evidence_comes_out_again_from_the_outcomes_alone(featurekit, tmp_pa
         (copy / name).unlink()
     code, _, errors = featurekit("--workspace", str(tmp_path), "report", "--name", FOLDER.name)
     assert code == 0, errors
-    stored, found = (json.loads((folder / "evidence.json").read_text()) for folder in (FOLDER, copy))
+    stored, found = (asdict(Evidence.load(folder)) for folder in (FOLDER, copy))
     assert nearly(stored, found)
 
 

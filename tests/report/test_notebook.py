@@ -86,9 +86,9 @@ def test_a_ranking_has_scores_intervals_counts_and_marks_baselines(runs):
     known = best_first([run for run in runs if run.target == "age_group"])
     evidence = make_evidence(known)
     text = text_of(results_html(known, evidence, "faces"))
-    best, estimate = known[0], evidence.targets["age_group"].estimates[known[0].name]["exact"]
+    best, estimate = known[0], evidence.targets["age_group"].estimates[known[0].name]["accuracy"]
     assert (
-        f"{100 * best.scores['exact']['mean']:.1f} ({100 * estimate.low:.1f}–{100 * estimate.high:.1f})"
+        f"{100 * best.scores['accuracy']['mean']:.1f} ({100 * estimate.low:.1f}–{100 * estimate.high:.1f})"
         in text
     )
     for word in ("Accuracy, %", "Accuracy within one group, %", "Balanced accuracy, %", "Faces", "Subjects"):

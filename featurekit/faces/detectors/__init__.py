@@ -1,9 +1,9 @@
-"""Find faces on a picture.
+"""Find faces on an image.
 
 A detector is one file here. It takes upright RGB pixels and the side of the
-square it should look at them in, and returns boxes and landmarks in pixels of
-the picture it was given. Which face is meant, padding and second attempts are
-not its business: featurekit.faces.find does that for all of them.
+square frame in which it should search them, and returns boxes and landmarks in
+pixels of the image it was given. featurekit.faces.find chooses the face, adds a
+border and makes further attempts, for all detectors alike.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,12 +18,12 @@ from featurekit.registry import Registry
 
 @dataclass(frozen=True)
 class Detection:
-    """One face on a picture; pixels, x to the right, y down, origin in the upper left corner.
+    """One face on an image; pixels, x to the right, y down, origin in the upper left corner.
 
     Attributes:
-        box: x1, y1, x2, y2; float32, shape (4,); may reach beyond the picture.
+        box: x1, y1, x2, y2; float32, shape (4,); may reach beyond the image.
         landmarks: left eye, right eye, nose tip, left and right mouth corner as seen by the reader
-            of the picture; float32, shape (5, 2); NaN where the detector gives none.
+            of the image; float32, shape (5, 2); NaN where the detector gives none.
         confidence: between 0 and 1.
     """
 
@@ -36,7 +36,7 @@ class FaceFinder(Protocol):
     """A detector that is ready to run."""
 
     def __call__(self, pixels: NDArray[np.uint8], size: int) -> list[Detection]:
-        """Return every face on pixels (h, w, 3), most confident first, looking at size × size pixels."""
+        """Return every face on pixels (h, w, 3), most confident first, searching size × size pixels."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ class Detector:
     Attributes:
         name: what users call it.
         about: one line for `featurekit list detectors`.
-        weights: its entry in the table of weights, or None where it needs none.
+        weights: its entry in the table of weights, or None if it needs none.
         settings: everything else that decides what it finds (threshold, overlap, ...); part of the Recipe.
         open: (weights file's bytes or b"", device, precision, threads) → a detector ready to run.
-        searches: whether it looks for faces, so that it is shown frames of several sizes; False for one that
-            takes every picture for a face.
+        searches: whether it searches for faces, so that it gets frames of several sizes; False for one that
+            takes every image for a face.
         version: of the code that finds faces, for a detector that is not featurekit's own; another version
             is another recipe. "" for the version of its package.
     """
@@ -65,7 +65,7 @@ class Detector:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What a recipe holds of it: its settings, and the version of code that is not featurekit's own."""
+        """What a recipe states of it: its settings, and the version of code that is not featurekit's own."""
         code = DETECTORS.code_of(self.name, self.version)
         return {**self.settings, "code": code} if code else dict(self.settings)
 

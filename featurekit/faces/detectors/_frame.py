@@ -1,8 +1,8 @@
-"""What every network that looks for faces needs: a square frame, and one box a face.
+"""What every network that searches for faces needs: a square frame, and one box for each face.
 
-Coordinates are continuous here: the picture's upper left corner is (0, 0), the
+Coordinates are continuous here: the image's upper left corner is (0, 0), the
 middle of its first pixel (0.5, 0.5). So a point of a frame becomes a point of
-the picture by a division, and a picture of twice the size has boxes of exactly
+the image by a division, and an image of twice the size has boxes of exactly
 twice the size.
 """
 
@@ -15,7 +15,7 @@ from featurekit.faces.detectors import Detection
 
 
 def import_cv2() -> Any:
-    """Return OpenCV, kept to one thread: featurekit runs one picture a thread instead."""
+    """Return OpenCV, kept to one thread: featurekit runs one image a thread instead."""
     import cv2
 
     cv2.setNumThreads(1)
@@ -23,10 +23,10 @@ def import_cv2() -> Any:
 
 
 def fit_frame(pixels: NDArray[np.uint8], size: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Scale a picture until its longer side is size, in the upper left corner of a black square.
+    """Scale an image until its longer side is size, in the upper left corner of a black square.
 
     Returns:
-        The frame (size, size, 3), and how many of its pixels one pixel of the picture became, (x, y);
+        The frame (size, size, 3), and how many of its pixels one pixel of the image became, (x, y);
         the two differ by rounding only.
     """
     cv2 = import_cv2()
@@ -37,22 +37,24 @@ def fit_frame(pixels: NDArray[np.uint8], size: int) -> tuple[NDArray[np.uint8], 
     if inner == (width, height):
         frame[:height, :width] = pixels
     else:
-        # Bilinear sampling drops pixels of what is more than twice as large: whole blocks are averaged first.
-        # (INTER_AREA does both in one, and takes four times as long.)
+        # Bilinear sampling drops pixels if it reduces by more than two, so whole blocks are averaged first.
+        # (INTER_AREA does both in one step, and takes four times as long.)
         block = max(int(1 / scale), 1)
         x, y = block * inner[0] / width, block * inner[1] / height
-        matrix = np.array([[1 / x, 0, 0.5 / x - 0.5], [0, 1 / y, 0.5 / y - 0.5]])
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         frame[: inner[1], : inner[0]] = cv2.warpAffine(
-            by_blocks(pixels, block), matrix, inner, flags=flags, borderMode=cv2.BORDER_REPLICATE
+            by_blocks(pixels, block),
+            np.array([[1 / x, 0, 0.5 / x - 0.5], [0, 1 / y, 0.5 / y - 0.5]]),
+            inner,
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
         )
     return frame, np.array([inner[0] / width, inner[1] / height], np.float32)
 
 
 def by_blocks(pixels: NDArray[np.uint8], block: int) -> NDArray[np.uint8]:
-    """Return a picture whose pixels are the means of blocks of pixels: none is dropped, nothing is shifted.
+    """Return an image whose pixels are the means of blocks of pixels: no pixel is dropped or shifted.
 
-    What the picture lacks of the last blocks is filled with its edge.
+    Blocks that reach beyond the image are filled with its edge.
     """
     cv2 = import_cv2()
     if block == 1:
@@ -60,8 +62,7 @@ def by_blocks(pixels: NDArray[np.uint8], block: int) -> NDArray[np.uint8]:
     high, wide = -pixels.shape[0] % block, -pixels.shape[1] % block
     whole = cv2.copyMakeBorder(pixels, 0, high, 0, wide, cv2.BORDER_REPLICATE) if high or wide else pixels
     blocks = (whole.shape[1] // block, whole.shape[0] // block)
-    reduced: NDArray[np.uint8] = cv2.resize(np.ascontiguousarray(whole), blocks, interpolation=cv2.INTER_AREA)
-    return reduced
+    return np.asarray(cv2.resize(np.ascontiguousarray(whole), blocks, interpolation=cv2.INTER_AREA))
 
 
 def detections(
@@ -72,14 +73,14 @@ def detections(
     *,
     overlap: float,
 ) -> list[Detection]:
-    """Return one detection a face, most confident first, in pixels of the picture.
+    """Return one detection a face, most confident first, in pixels of the image.
 
     Args:
         boxes: x1, y1, x2, y2 in the frame, shape (n, 4).
         landmarks: in the frame, shape (n, 5, 2).
         confidences: shape (n,).
         scale: what fit_frame() returned.
-        overlap: of two boxes that share more than this of their union, the less confident goes.
+        overlap: of two boxes that share more than this part of their union, the less confident is dropped.
     """
     return [
         Detection(

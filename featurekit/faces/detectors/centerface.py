@@ -12,7 +12,7 @@ from featurekit.faces.detectors._frame import detections, fit_frame
 from featurekit.networks.engines import Network, Session, open_session
 from featurekit.networks.engines._onnx import parse_alone
 
-# threshold: least confidence of a face; overlap: of two boxes that share more, one goes.
+# threshold: least confidence of a face; overlap: of two boxes that share more, one is dropped.
 SETTINGS: Mapping[str, Any] = {"threshold": 0.35, "overlap": 0.3}
 
 # heat map (1), log size (2: height, width), offset (2: y, x), landmarks (10: y, x in turn); a cell of all
@@ -28,7 +28,7 @@ class CenterFace:
         self._session = session
 
     def __call__(self, pixels: NDArray[np.uint8], size: int) -> list[Detection]:
-        """Return every face, most confident first, in pixels of the picture."""
+        """Return every face, most confident first, in pixels of the image."""
         frame, scale = fit_frame(pixels, size)
         heat, extent, offset, points = (output[0] for output in self._session(frame[None]))
         row, column = np.nonzero(heat[0] > SETTINGS["threshold"])
@@ -54,7 +54,7 @@ def any_size(model_bytes: bytes) -> bytes:
     convolutional and takes any multiple of 32.
 
     Raises:
-        EngineError: it takes no pictures, or is none that parse_alone() takes.
+        EngineError: it takes no images, or is none that parse_alone() takes.
     """
     model = parse_alone(model_bytes)
     stored = {tensor.name for tensor in model.graph.initializer}

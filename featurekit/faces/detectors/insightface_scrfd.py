@@ -32,13 +32,66 @@ _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 class InsightFaceSCRFD:
-    """An SCRFD file opened through insightface."""
+    """An SCRFD network, opened by insightface from the bytes of its ONNX file or of a pack's zip file.
 
-    def __init__(self, model: Any) -> None:
-        self._model = model
+    It runs on one thread on a CPU, so that its numbers do not depend on the threads.
+
+    Raises:
+        WeightsError: the bytes are no SCRFD network, or none that parse_alone() takes.
+        EngineError: the device or the precision cannot be had.
+    """
+
+    def __init__(self, weights: bytes, device: str, precision: str, threads: int) -> None:
+        import onnxruntime
+        from insightface.model_zoo import get_model
+        from onnxruntime.capi.onnxruntime_pybind11_state import (
+            Fail,
+            InvalidArgument,
+            InvalidGraph,
+            InvalidProtobuf,
+        )
+
+        if device == "auto":
+            device = "cuda" if cuda_is_usable() else "cpu"
+        if precision == "bf16":
+            raise EngineError("insightface runs SCRFD in fp32 only. Use --precision fp32.")
+        network = detection_network(weights)
+        try:
+            parse_alone(network)
+        except EngineError as error:
+            raise WeightsError(f"insightface cannot open the SCRFD file: {error}") from error
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.intra_op_num_threads = 1
+        with TemporaryDirectory() as folder:
+            # get_model() reads a file and decides by its ending; it goes nowhere else for a path that exists.
+            file = Path(folder) / "scrfd.onnx"
+            file.write_bytes(network)
+            try:
+                self._model = get_model(
+                    str(file),
+                    providers=[_PROVIDERS[device]],
+                    sess_options=options,
+                    static_shape_sessions=False,  # else it reads the file again for every size
+                )
+            except (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, RuntimeError, ValueError) as error:
+                raise WeightsError(
+                    f"insightface cannot open the SCRFD file: {str(error).splitlines()[0]}"
+                ) from error
+            if getattr(self._model, "taskname", "") != "detection":
+                raise WeightsError(
+                    "The file is not an SCRFD network. Give a det_*.onnx or scrfd_*.onnx file of insightface."
+                )
+            got = self._model.session.get_providers()[0]
+            if got != _PROVIDERS[device]:
+                raise EngineError(
+                    f"{device} was requested, but ONNX Runtime uses {got}. See `featurekit doctor`."
+                )
+            # Not -1 for a CPU: that would open the session once more, with every provider there is.
+            self._model.prepare(0, det_thresh=SETTINGS["threshold"], nms_thresh=SETTINGS["overlap"])
 
     def __call__(self, pixels: NDArray[np.uint8], size: int) -> list[Detection]:
-        """Return every face, most confident first, in pixels of the picture."""
+        """Return every face, most confident first, in pixels of the image."""
         frame, scale = fit_frame(pixels, size)
         # A square frame of the very size is what insightface leaves as it is.
         boxes, landmarks = self._model.detect(
@@ -53,65 +106,6 @@ class InsightFaceSCRFD:
             scale,
             overlap=1.0,  # insightface has done it
         )
-
-
-def open_scrfd(weights: bytes, device: str, precision: str, threads: int) -> InsightFaceSCRFD:
-    """Open an SCRFD network from the bytes of its ONNX file, or of an insightface pack's zip file.
-
-    It runs on one thread on a CPU, so that its numbers do not depend on the threads.
-
-    Raises:
-        WeightsError: the bytes are no SCRFD network, or none that parse_alone() takes.
-        EngineError: the device or the precision cannot be had.
-    """
-    import onnxruntime
-    from insightface.model_zoo import get_model
-    from onnxruntime.capi.onnxruntime_pybind11_state import (
-        Fail,
-        InvalidArgument,
-        InvalidGraph,
-        InvalidProtobuf,
-    )
-
-    if device == "auto":
-        device = "cuda" if cuda_is_usable() else "cpu"
-    if precision == "bf16":
-        raise EngineError("insightface runs SCRFD in fp32 only. Use --precision fp32.")
-    network = detection_network(weights)
-    try:
-        parse_alone(network)
-    except EngineError as error:
-        raise WeightsError(f"insightface cannot open the SCRFD file: {error}") from error
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = 1
-    with TemporaryDirectory() as folder:
-        # get_model() reads a file and decides by its ending; it goes nowhere else for a path that exists.
-        file = Path(folder) / "scrfd.onnx"
-        file.write_bytes(network)
-        try:
-            model = get_model(
-                str(file),
-                providers=[_PROVIDERS[device]],
-                sess_options=options,
-                static_shape_sessions=False,  # else it reads the file again for every size
-            )
-        except (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, RuntimeError, ValueError) as error:
-            raise WeightsError(
-                f"insightface cannot open the SCRFD file: {str(error).splitlines()[0]}"
-            ) from error
-        if getattr(model, "taskname", "") != "detection":
-            raise WeightsError(
-                "The file is not an SCRFD network. Give a det_*.onnx or scrfd_*.onnx file of insightface."
-            )
-        got = model.session.get_providers()[0]
-        if got != _PROVIDERS[device]:
-            raise EngineError(
-                f"{device} was requested, but ONNX Runtime uses {got}. See `featurekit doctor`."
-            )
-        # Not -1 for a CPU: that would open the session once more, with every provider there is.
-        model.prepare(0, det_thresh=SETTINGS["threshold"], nms_thresh=SETTINGS["overlap"])
-    return InsightFaceSCRFD(model)
 
 
 def detection_network(data: bytes) -> bytes:
@@ -153,7 +147,7 @@ DETECTORS.add(
         "insightface_scrfd",
         "SCRFD through insightface, five landmarks; its files are for non-commercial research",
         "scrfd_500m_bnkps",
-        open_scrfd,
+        InsightFaceSCRFD,
         SETTINGS,
     )
 )

@@ -1,4 +1,4 @@
-"""No detection: the picture is the face, for crops that somebody else has cut."""
+"""No detection: the image is the face, for crops that somebody else has cut."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,9 +7,8 @@ from featurekit.faces.detectors import DETECTORS, Detection, Detector
 
 
 def whole_image(pixels: NDArray[np.uint8], size: int) -> list[Detection]:
-    """Return the picture itself as one face without landmarks, whatever the size looked at."""
-    height, width = pixels.shape[:2]
-    box = np.array([0, 0, width, height], np.float32)
+    """Return the image itself as one face without landmarks, for every size of frame."""
+    box = np.array([0, 0, pixels.shape[1], pixels.shape[0]], np.float32)
     return [Detection(box, np.full((5, 2), np.nan, np.float32), 1.0)]
 
 

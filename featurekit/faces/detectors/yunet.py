@@ -23,7 +23,7 @@ class YuNet:
         self._session = session
 
     def __call__(self, pixels: NDArray[np.uint8], size: int) -> list[Detection]:
-        """Return every face, most confident first, in pixels of the picture."""
+        """Return every face, most confident first, in pixels of the image."""
         frame, scale = fit_frame(pixels, size)
         outputs = dict(zip(_OUTPUTS, (output[0] for output in self._session(frame[None])), strict=True))
         boxes, landmarks, confidences = [], [], []
@@ -32,13 +32,12 @@ class YuNet:
             face, thing = (np.clip(outputs[f"{part}_{stride}"][:, 0], 0, 1) for part in ("cls", "obj"))
             confidence = np.sqrt(face * thing)
             cell = np.flatnonzero(confidence > SETTINGS["threshold"])
-            # Cells lie row by row; everything is measured from a cell's upper left corner, in strides.
+            # Cells are stored row by row; everything is measured from a cell's upper left corner, in strides.
             corner = np.stack([cell % (size // stride), cell // (size // stride)], axis=1)
             box = outputs[f"bbox_{stride}"][cell]
             middle, extent = (corner + box[:, :2]) * stride, np.exp(box[:, 2:]) * stride
             boxes.append(np.concatenate([middle - extent / 2, middle + extent / 2], axis=1))
-            points = outputs[f"kps_{stride}"][cell].reshape(-1, 5, 2)
-            landmarks.append((points + corner[:, None]) * stride)
+            landmarks.append((outputs[f"kps_{stride}"][cell].reshape(-1, 5, 2) + corner[:, None]) * stride)
             confidences.append(confidence[cell])
         return detections(
             np.concatenate(boxes).astype(np.float32),

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from featurekit.errors import EngineError, UnknownNameError
 from featurekit.networks.engines import AS_IT_IS, Achieved, Network, Normalization, Session, open_session
-from featurekit.networks.engines._onnx_module import torch_module
 from featurekit.registry import Registry, unknown
 
 if TYPE_CHECKING:
@@ -29,19 +28,19 @@ class Backbone:
     Attributes:
         name: what users call it.
         about: one line for `featurekit list backbones`.
-        layers: layer → length of its vector; the first is the default, read where none is named.
+        layers: layer → length of its vector; the first is the default.
         heads: further layers that every extraction keeps because they cost nothing, e.g. the
             network's own probabilities.
         input_size: side of the square crop it wants, in pixels.
         template: where it wants the landmarks; a name of featurekit.faces.align.TEMPLATES.
         normalization: what it wants done to the pixels first.
-        weights: its entry in the table of weights; None where it has nothing to learn.
+        weights: its entry in the table of weights; None if it has nothing to learn.
         load: (weights file's bytes, layers) → network, whose input size and normalization are
             those above; or None, and
         compute: crops (n, s, s, 3) → vectors of the default layer.
-        is_picture: whether its vector is the crop itself, as bytes: what classifiers that read crops read.
-        recognizes: layers that were trained to tell people apart, the best one first: in these the audit
-            looks for the same person on both sides of a split.
+        is_picture: whether its vector is the crop itself, as bytes, which classifiers of crops read.
+        recognizes: layers that were trained to tell people apart, the best one first; with these the audit
+            looks for the same subject on both sides of a split.
         version: of the code that computes its vectors, for a backbone that is not featurekit's own; another
             version is another recipe. "" for the version of its package.
     """
@@ -69,12 +68,6 @@ class Backbone:
     def code(self) -> str:
         """The version of its code, as recipes hold it; "" for one of featurekit's own."""
         return BACKBONES.code_of(self.name, self.version)
-
-    def check_layer(self, layer: str) -> str:
-        """Return the layer, or refuse one that the backbone does not have."""
-        if layer not in self.layers:
-            raise UnknownNameError(unknown(f"layer of {self.name}", layer, list(self.layers)))
-        return layer
 
     def open(
         self, weights: bytes, layers: Sequence[str], *, device: str, precision: str, threads: int = 0
@@ -111,21 +104,22 @@ class Backbone:
         network = self.load(weights, [self.default_layer])
         if network.module is not None:
             return network.module()
+        from featurekit.networks.engines._onnx_module import torch_module
+
         assert network.onnx is not None
         return torch_module(network.onnx, network.outputs)
 
 
+@dataclass
 class _Computed:
     """A backbone that is a plain function of the pixels."""
 
+    compute: Callable[[NDArray[np.uint8]], NDArray[Any]]
     achieved = Achieved("numpy", "cpu", "fp32")
     batch = 1
 
-    def __init__(self, compute: Callable[[NDArray[np.uint8]], NDArray[Any]]) -> None:
-        self._compute = compute
-
     def __call__(self, pixels: NDArray[np.uint8]) -> list[NDArray[Any]]:
-        return [self._compute(pixels)]
+        return [self.compute(pixels)]
 
 
 BACKBONES: Registry[Backbone] = Registry(
@@ -143,7 +137,7 @@ def backbone(name: str, **facts: Any) -> Callable[[Callable[[bytes, Sequence[str
 
 
 def here(features: Iterable[str]) -> list[str]:
-    """Return those of some features whose backbone is here: a package may have been removed meanwhile.
+    """Return the features whose backbone is registered; its package may have been removed.
 
     >>> here(["mean_color:mean", "gone:layer"])
     ['mean_color:mean']
@@ -168,4 +162,7 @@ def split_feature(feature: str) -> tuple[Backbone, str]:
     """
     name, _, layer = feature.partition(":")
     found = BACKBONES[name]
-    return found, found.check_layer(layer or found.default_layer)
+    layer = layer or found.default_layer
+    if layer not in found.layers:
+        raise UnknownNameError(unknown(f"layer of {name}", layer, list(found.layers)))
+    return found, layer

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from featurekit.errors import WeightsError
 from featurekit.networks.engines import Network, Normalization
+from featurekit.text import first_line
 
 if TYPE_CHECKING:
     import torch
@@ -22,8 +23,8 @@ _following = Lock()
 
 def torchvision_network(
     name: str,
-    weights: bytes,
     nodes: Mapping[str, str],
+    weights: bytes,
     layers: Sequence[str],
     **options: Any,
 ) -> Network:
@@ -31,10 +32,10 @@ def torchvision_network(
 
     Args:
         name: function of torchvision.models that builds it.
-        weights: bytes of an official file of torchvision's: a state dictionary.
         nodes: layer → name of its node in the network's graph. Of a feature map the mean of its cells is
             read, or, with ":size/stride" behind the name, the means of so large squares of cells, channel
             by channel: "features.13:6/4".
+        weights: bytes of an official file of torchvision's: a state dictionary.
         layers: layers to read, in this order.
         options: passed on to the function that builds it.
 
@@ -59,8 +60,7 @@ def _build(name: str, weights: bytes, nodes: Sequence[str], options: Mapping[str
     try:
         state = torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        reason = str(error).splitlines()[0]
-        raise WeightsError(f"The weight file of {name} cannot be read: {reason}") from error
+        raise WeightsError(f"The weight file of {name} cannot be read: {first_line(error)}") from error
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
@@ -70,8 +70,7 @@ def _build(name: str, weights: bytes, nodes: Sequence[str], options: Mapping[str
         # In-place layers would overwrite an inner layer that is read too, and converters refuse them.
         if hasattr(part, "inplace"):
             part.inplace = False  # type: ignore[assignment]  # torch types every attribute as a tensor
-    names = list(dict.fromkeys(node.partition(":")[0] for node in nodes))
-    extractor = _up_to(name, tuple(names), network.eval())
+    extractor = _up_to(name, tuple(dict.fromkeys(node.partition(":")[0] for node in nodes)), network.eval())
 
     class InOrder(torch.nn.Module):
         """The layers wanted as a tuple."""
@@ -100,7 +99,7 @@ def _up_to(name: str, nodes: tuple[str, ...], network: "torch.nn.Module") -> "to
         if (name, nodes) not in _graphs:
             extractor = create_feature_extractor(network, list(nodes), suppress_diff_warning=True)
             _graphs[name, nodes] = (extractor.train_graph, extractor.eval_graph)
-        # Each module's own: whoever switches between them writes into them.
+        # A copy for each module, because switching between them changes them.
         for_training, for_use = deepcopy(_graphs[name, nodes])
     module: torch.nn.Module = DualGraphModule(network, for_training, for_use).eval()
     return module

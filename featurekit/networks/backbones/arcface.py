@@ -18,15 +18,8 @@ from featurekit.networks.engines import Network, Normalization
 )
 def arcface(weights: bytes, layers: Sequence[str]) -> Network:
     """Return the recognition network, read at its own output."""
-    return Network(
-        name="arcface",
-        onnx=weights,
-        outputs=(_last_tensor(weights),) * len(layers),
-    )
-
-
-def _last_tensor(weights: bytes) -> str:
-    """Return the name of the network's own output, which differs from pack to pack."""
     import onnx
 
-    return str(onnx.load_model_from_string(weights).graph.output[0].name)
+    # The output's name differs from pack to pack.
+    output = str(onnx.load_model_from_string(weights).graph.output[0].name)
+    return Network(name="arcface", onnx=weights, outputs=(output,) * len(layers))

@@ -21,8 +21,8 @@ def inception_v3(weights: bytes, layers: Sequence[str]) -> Network:
     """Return Inception v3 without its ImageNet head."""
     return torchvision_network(
         "inception_v3",
-        weights,
         {"pooled": "avgpool"},
+        weights,
         layers,
         transform_input=False,
         init_weights=False,

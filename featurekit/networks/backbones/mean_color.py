@@ -1,4 +1,4 @@
-"""The mean colour of a face: three numbers, an honest floor and a fast stand-in for a network in tests."""
+"""The mean colour of a face: three numbers, a baseline for networks and a fast stand-in for one in tests."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -18,6 +18,6 @@ from featurekit.networks.engines import Network
 )
 def mobilenet_v2(weights: bytes, layers: Sequence[str]) -> Network:
     """Return MobileNet V2 without its ImageNet head."""
-    # Half-way a network still knows what is where, and less of what ImageNet's classes need.
+    # The middle layer still knows where something is, and less of what ImageNet's classes need.
     nodes = {"pooled": "flatten", "middle": "features.13:6/4"}
-    return torchvision_network("mobilenet_v2", weights, nodes, layers)
+    return torchvision_network("mobilenet_v2", nodes, weights, layers)

@@ -1,4 +1,4 @@
-"""The face itself, as networks that are trained end to end read it: no picture is opened again for them."""
+"""The crop of a face itself, for networks that are trained end to end: they need not open the image again."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,21 +1,13 @@
 """VGG-16 and VGG-19 pretrained on ImageNet, their classifier removed (torchvision)."""
 
-from collections.abc import Callable, Sequence
+from functools import partial
 
 from featurekit.networks.backbones import BACKBONES, Backbone
 from featurekit.networks.backbones._torchvision import IMAGENET, torchvision_network
-from featurekit.networks.engines import Network
 
 # fc7 with its ReLU is what the literature calls "VGG features"; pooled is the mean of
 # the last feature map's 7×7 cells.
 _NODES = {"fc7": "classifier.4", "pooled": "avgpool", "fc6": "classifier.1"}
-
-
-def _loader(name: str) -> Callable[[bytes, Sequence[str]], Network]:
-    def load(weights: bytes, layers: Sequence[str]) -> Network:
-        return torchvision_network(name, weights, _NODES, layers)
-
-    return load
 
 
 for _depth in (16, 19):
@@ -28,6 +20,6 @@ for _depth in (16, 19):
             template="imagenet",
             normalization=IMAGENET,
             weights=f"vgg{_depth}",
-            load=_loader(f"vgg{_depth}"),
+            load=partial(torchvision_network, f"vgg{_depth}", _NODES),
         )
     )

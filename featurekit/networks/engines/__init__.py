@@ -1,4 +1,4 @@
-"""Run a network on a device at a precision, and say what was really got.
+"""Run a network on a device at a precision, and report the device and precision that were achieved.
 
 A *network* is data: bytes or a torch module with its input size, normalization
 and layers. An *engine* turns it into a session, a function from uint8 pixels to
@@ -48,16 +48,16 @@ class Network:
     """A network as data.
 
     Attributes:
-        name: whose it is, for messages.
+        name: name of the backbone or detector, for messages.
         outputs: what to read, in this order: names of ONNX tensors (inner ones too), or one name
             for each array the torch module returns.
         normalization: what it wants done to the pixels first.
         onnx: the network as an ONNX file's bytes, or
         module: a function that makes it as a torch module: (n, 3, s, s) → a tuple with one array for
             each output.
-        input_size: side of its square input in pixels; None where any multiple of 32 will do.
-        identity: what decides the network, e.g. the hash of its weights and its layers: an engine may keep
-            what it made of a network under this; "" to keep nothing.
+        input_size: side of its square input in pixels; None if it takes any multiple of 32.
+        identity: everything that decides the network, e.g. the hash of its weights and its layers. An engine
+            may keep the converted network under this name; "" to keep nothing.
     """
 
     name: str
@@ -89,15 +89,15 @@ class Achieved:
 
 
 class Session(Protocol):
-    """A network ready to run."""
+    """A network ready to run.
 
-    @property
-    def achieved(self) -> Achieved:
-        """What it runs on."""
+    Attributes:
+        achieved: what it runs on.
+        batch: how many images a call should bring; 1 where each thread should call for itself.
+    """
 
-    @property
-    def batch(self) -> int:
-        """How many pictures a call should bring; 1: each thread had better call for itself."""
+    achieved: Achieved
+    batch: int
 
     def __call__(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         """Return one array a layer for pixels of shape (n, s, s, 3), red first.
@@ -199,9 +199,9 @@ def available_memory() -> int:
 
 
 def watch_memory() -> Callable[[], int | None]:
-    """Return what says how many bytes this process held at most since now, or None where nobody knows.
+    """Return a function that tells the most bytes that this process has held since now; None if not known.
 
-    Linux keeps the highest count until it is told to forget it.
+    Linux keeps the highest count until it is reset.
     """
     try:
         Path("/proc/self/clear_refs").write_text("5")
@@ -210,8 +210,7 @@ def watch_memory() -> Callable[[], int | None]:
 
     def most() -> int | None:
         lines = Path("/proc/self/status").read_text().splitlines()
-        found = [int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")]
-        return found[0] if found else None
+        return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), None)
 
     return most
 

@@ -1,4 +1,4 @@
-"""What every engine that reads ONNX files needs done to them first."""
+"""Check and change an ONNX file before an engine reads it."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,10 +14,10 @@ NO_WEIGHT = 1e-30
 
 
 def with_outputs(model_bytes: bytes, outputs: Sequence[str]) -> bytes:
-    """Return the network with exactly these tensors, inner ones too, as its outputs; see NO_WEIGHT too.
+    """Return the network with exactly these tensors, inner ones too, as its outputs; see also NO_WEIGHT.
 
     Raises:
-        EngineError: it has no tensor of that name, or is none that parse_alone() takes.
+        EngineError: it has no tensor of that name, or parse_alone() refuses it.
     """
     import onnx
 
@@ -26,26 +26,25 @@ def with_outputs(model_bytes: bytes, outputs: Sequence[str]) -> bytes:
     for tensor in graph.initializer:
         _without_specks(tensor)
     inner = {name for node in graph.node for name in node.output}
-    wanted = []
-    for name in outputs:
-        if name not in inner:
-            raise EngineError(f"The ONNX file has no tensor '{name}'. Last ones: {sorted(inner)[-8:]}.")
-        # No shape is declared: files have been seen to declare another one than they give.
-        wanted.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
+    if missing := [name for name in outputs if name not in inner]:
+        raise EngineError(f"The ONNX file has no tensor '{missing[0]}'. Last ones: {sorted(inner)[-8:]}.")
     del graph.output[:]
-    graph.output.extend(wanted)
-    # Old exporters list weights among the inputs; only the picture is one.
+    # No shape is declared: files have been seen to declare another one than they give.
+    graph.output.extend(
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in outputs
+    )
+    # Old exporters list weights among the inputs; only the image is one.
     stored = {tensor.name for tensor in graph.initializer}
-    pictures = [value for value in graph.input if value.name not in stored]
+    images = [value for value in graph.input if value.name not in stored]
     del graph.input[:]
-    graph.input.extend(pictures)
+    graph.input.extend(images)
     return bytes(model.SerializeToString())
 
 
 def parse_alone(model_bytes: bytes) -> Any:
-    """Return an ONNX model that is all in its own bytes and made of ONNX's own operations.
+    """Return an ONNX model that is complete in these bytes and uses only ONNX's own operations.
 
-    Engines would open the other files that a tensor names, wherever they lie.
+    Engines would open the other files that a tensor names, wherever they are.
 
     Raises:
         EngineError: it is no ONNX model, keeps a tensor in another file, or brings operations of its own.
@@ -81,7 +80,7 @@ def _graphs(graph: Any) -> Iterator[Any]:
 
 
 def _tensors(graph: Any) -> Iterator[Any]:
-    """Yield the tensors that a graph holds, but for those of the graphs inside its nodes."""
+    """Yield the tensors of a graph, without those of the graphs inside its nodes."""
     attributes = [attribute for node in graph.node for attribute in node.attribute]
     yield from graph.initializer
     yield from (tensor for attribute in attributes for tensor in (attribute.t, *attribute.tensors))

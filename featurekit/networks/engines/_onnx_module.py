@@ -1,23 +1,22 @@
 """An ONNX file as a torch module whose weights can be trained further.
 
-Only what small convolutional networks are made of. (Converters at hand keep the
-constants of a graph as they are; in dlib's networks those are half of what was
-learned.)
+It supports the operations of small convolutional networks. (The available converters
+keep the constants of a graph as constants, and half of the weights of dlib's networks
+are constants.)
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import onnx
+import torch
 
 from featurekit.errors import EngineError
 from featurekit.networks.engines._onnx import with_outputs
 
-if TYPE_CHECKING:
-    import torch
 
-
-def torch_module(model_bytes: bytes, outputs: Sequence[str]) -> "torch.nn.Module":
+def torch_module(model_bytes: bytes, outputs: Sequence[str]) -> torch.nn.Module:
     """Return a module that computes some tensors of an ONNX file: (n, 3, s, s) → a tuple of tensors.
 
     Weights are parameters, in the order in which they are used; numbers of a single value, and whole
@@ -26,9 +25,6 @@ def torch_module(model_bytes: bytes, outputs: Sequence[str]) -> "torch.nn.Module
     Raises:
         EngineError: the file has no such tensor, or uses an operation that is not supported.
     """
-    import onnx
-    import torch
-
     graph = onnx.load_model_from_string(with_outputs(model_bytes, outputs)).graph
     values = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
     nodes = _needed(graph.node, outputs)
@@ -38,10 +34,15 @@ def torch_module(model_bytes: bytes, outputs: Sequence[str]) -> "torch.nn.Module
             f"An ONNX file with the operation {', '.join(unknown)} cannot be trained; see _onnx_module.py."
         )
     steps = [
-        (node.op_type, list(node.input), node.output[0], {a.name: _attribute(a) for a in node.attribute})
+        (
+            node.op_type,
+            list(node.input),
+            node.output[0],
+            {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute},
+        )
         for node in nodes
     ]
-    picture = graph.input[0].name
+    image = graph.input[0].name
 
     class Graph(torch.nn.Module):
         """The nodes of an ONNX file, one after the other."""
@@ -55,17 +56,17 @@ def torch_module(model_bytes: bytes, outputs: Sequence[str]) -> "torch.nn.Module
                     if value is None or name in self._parameters or name in self.constants:
                         continue
                     if value.dtype.kind == "f" and value.size > 1:
-                        tensor = torch.tensor(np.array(value, np.float32))
-                        self.register_parameter(name, torch.nn.Parameter(tensor))
+                        learned = torch.nn.Parameter(torch.tensor(np.array(value, np.float32)))
+                        self.register_parameter(name, learned)
                     else:
                         self.constants[name] = value
             # What a node computes goes through a module, so that hooks see it.
             self.results = torch.nn.ModuleList(torch.nn.Identity() for _ in steps)
 
-        def forward(self, pixels: "torch.Tensor") -> "tuple[torch.Tensor, ...]":
-            found: dict[str, Any] = {picture: pixels, **self.constants, **self._parameters}
+        def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            found: dict[str, Any] = {image: pixels, **self.constants, **self._parameters}
             for (operation, names, output, facts), result in zip(steps, self.results, strict=True):
-                given = [found[name] for name in names if name]
+                given = (found[name] for name in names if name)
                 found[output] = result(_OPERATIONS[operation](facts, *given))
             return tuple(found[name] for name in outputs)
 
@@ -82,12 +83,6 @@ def _needed(nodes: Sequence[Any], outputs: Sequence[str]) -> list[Any]:
     return kept[::-1]
 
 
-def _attribute(attribute: Any) -> Any:
-    import onnx
-
-    return onnx.helper.get_attribute_value(attribute)
-
-
 def _padding(facts: dict[str, Any]) -> list[int]:
     pads = facts.get("pads", [0, 0, 0, 0])
     if pads[:2] != pads[2:] or facts.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
@@ -96,8 +91,6 @@ def _padding(facts: dict[str, Any]) -> list[int]:
 
 
 def _convolve(facts: dict[str, Any], x: Any, weight: Any, bias: Any = None) -> Any:
-    import torch
-
     return torch.nn.functional.conv2d(
         x,
         weight,
@@ -110,8 +103,6 @@ def _convolve(facts: dict[str, Any], x: Any, weight: Any, bias: Any = None) -> A
 
 
 def _pool(facts: dict[str, Any], x: Any, *, largest: bool) -> Any:
-    import torch
-
     size, stride, padding = facts["kernel_shape"], facts.get("strides", [1, 1]), _padding(facts)
     ceil = bool(facts.get("ceil_mode", 0))
     if largest:
@@ -121,8 +112,6 @@ def _pool(facts: dict[str, Any], x: Any, *, largest: bool) -> Any:
 
 
 def _pad(facts: dict[str, Any], x: Any, pads: Any, value: Any = 0.0) -> Any:
-    import torch
-
     if facts.get("mode", b"constant") != b"constant":
         raise EngineError("An ONNX file that pads with anything but a constant cannot be trained.")
     half = len(pads) // 2
@@ -132,8 +121,6 @@ def _pad(facts: dict[str, Any], x: Any, pads: Any, value: Any = 0.0) -> Any:
 
 
 def _dense(facts: dict[str, Any], x: Any, weight: Any, bias: Any = None) -> Any:
-    import torch
-
     if facts.get("transA", 0) or facts.get("alpha", 1.0) != 1.0 or facts.get("beta", 1.0) != 1.0:
         raise EngineError("An ONNX file with a scaled product of matrices cannot be trained.")
     return torch.nn.functional.linear(x, weight if facts.get("transB", 0) else weight.t(), bias)

@@ -1,7 +1,5 @@
 """ONNX Runtime: the reference on a CPU, and the engine for ONNX files on a GPU."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,19 +8,30 @@ from featurekit.networks.engines import ENGINES, Achieved, Engine, Network, stac
 from featurekit.networks.engines._onnx import with_outputs
 from featurekit.text import first_line
 
+_REPAIR = "See `featurekit doctor`, or use --device cpu."
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 class OnnxRuntimeSession:
-    """A network in ONNX Runtime; one picture a run, so that a row depends on its own pixels alone."""
+    """A network in ONNX Runtime. Each run gets one image, so that a row depends on its own pixels alone.
+
+    Raises:
+        EngineError: a GPU was asked for and cannot be used, or bf16 on a CPU, or the network is a torch
+            module.
+    """
 
     batch = 1
 
-    def __init__(self, network: Network, device: str, threads: int) -> None:
+    def __init__(self, network: Network, device: str, precision: str, threads: int) -> None:
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
-        assert network.onnx is not None
+        if network.onnx is None:
+            raise EngineError(
+                f"The engine onnxruntime runs ONNX files, but {network.name} is a torch module."
+            )
+        if precision == "bf16" and device == "cpu":
+            raise EngineError("The engine onnxruntime computes in fp32 only. Use --precision fp32.")
         if _PROVIDERS[device] not in onnxruntime.get_available_providers():
             raise EngineError(f"{device} was requested, but this onnxruntime is built without it. {_REPAIR}")
         options = onnxruntime.SessionOptions()
@@ -46,43 +55,21 @@ class OnnxRuntimeSession:
         got = self._session.get_providers()[0]
         if got != _PROVIDERS[device]:
             raise EngineError(f"{device} was requested, but ONNX Runtime uses {got}. {_REPAIR}")
-        self._version = onnxruntime.__version__
-        self._device = device
+        self.achieved = Achieved(f"onnxruntime {onnxruntime.__version__}", device, "fp32")
         self._normalization = network.normalization
         self._input = self._session.get_inputs()[0].name
 
-    @property
-    def achieved(self) -> Achieved:
-        """What it runs on, read back from the session."""
-        return Achieved(f"onnxruntime {self._version}", self._device, "fp32")
-
     def __call__(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         """Return one array an output."""
-        order = slice(None, None, -1 if self._normalization.bgr else 1)
         mean = np.array(self._normalization.mean, np.float32)
         scale = np.array(self._normalization.scale, np.float32)
-        rows: list[Any] = []
-        for picture in pixels:
-            normalized = ((picture.astype(np.float32) - mean) / scale)[:, :, order]
-            feed = {self._input: np.ascontiguousarray(normalized.transpose(2, 0, 1)[None])}
-            rows.append([output[0] for output in self._session.run(None, feed)])
-        return stack_rows(rows)
+        normalized = (pixels.astype(np.float32) - mean) / scale
+        if self._normalization.bgr:
+            normalized = normalized[..., ::-1]
+        feeds = (
+            {self._input: image[None]} for image in np.ascontiguousarray(normalized.transpose(0, 3, 1, 2))
+        )
+        return stack_rows([[output[0] for output in self._session.run(None, feed)] for feed in feeds])
 
 
-_REPAIR = "See `featurekit doctor`, or use --device cpu."
-
-
-def open_onnxruntime(network: Network, device: str, precision: str, threads: int) -> OnnxRuntimeSession:
-    """Open a network in ONNX Runtime.
-
-    Raises:
-        EngineError: no GPU can be used though one was asked for, or bf16, or a torch module.
-    """
-    if network.onnx is None:
-        raise EngineError(f"The engine onnxruntime runs ONNX files, but {network.name} is a torch module.")
-    if precision == "bf16" and device == "cpu":
-        raise EngineError("The engine onnxruntime computes in fp32 only. Use --precision fp32.")
-    return OnnxRuntimeSession(network, device, threads)
-
-
-ENGINES.add(Engine("onnxruntime", open_onnxruntime))
+ENGINES.add(Engine("onnxruntime", OnnxRuntimeSession))

@@ -26,12 +26,10 @@ def keep_memory() -> None:
 
     A training step frees as many large arrays as it makes. glibc hands each back to the kernel and asks for
     fresh pages in the next step, all zeroed anew. Each thread's own heap takes no array of more than 32 MB,
-    so all threads share one. Elsewhere than on glibc this does
-    nothing.
+    so all threads share one. With another C library than glibc
+    this does nothing.
     """
-    if sys.platform != "linux":
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:  # musl has none
         for option, value in ((_ARENA_MAX, 1), (_MMAP_THRESHOLD, 1 << 30), (_TRIM_THRESHOLD, (1 << 31) - 1)):
             mallopt(option, value)
@@ -40,15 +38,19 @@ def keep_memory() -> None:
 class TorchSession:
     """A torch module in evaluation mode.
 
-    On a CPU one picture a call goes through it, so that a row depends on its own pixels. On a GPU the
-    next pictures are on their way while the last are computed, and a batch that does not fit into the
-    GPU's memory is halved for good.
+    On a CPU one image a call goes through it, so that a row depends on its own pixels. On a GPU the
+    next images are on their way while the last are computed, and a batch that does not fit into the
+    GPU's memory is halved for all later calls.
+
+    Raises:
+        EngineError: the network is an ONNX file.
     """
 
-    def __init__(self, network: Network, device: str, precision: str) -> None:
+    def __init__(self, network: Network, device: str, precision: str, threads: int) -> None:
         import torch
 
-        assert network.module is not None
+        if network.module is None:
+            raise EngineError(f"The engine torch runs torch modules, but {network.name} is an ONNX file.")
         self._device = torch.device(device)
         self._bf16 = precision == "bf16"
         self.batch = 1 if device == "cpu" else GPU_BATCH
@@ -56,21 +58,15 @@ class TorchSession:
         self._module = network.module().eval().to(self._device)
         self._module.to(memory_format=torch.channels_last)
         self._name, self._normalization = network.name, network.normalization
-
-    @property
-    def achieved(self) -> Achieved:
-        """What it runs on, read back from where the parameters are."""
-        import torch
-
-        device = next(self._module.parameters()).device
-        name = f"cuda: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
-        return Achieved(f"torch {torch.__version__}", name, "bf16" if self._bf16 else "fp32")
+        got = next(self._module.parameters()).device
+        name = f"cuda: {torch.cuda.get_device_name(got)}" if got.type == "cuda" else got.type
+        self.achieved = Achieved(f"torch {torch.__version__}", name, precision)
 
     def __call__(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         """Return one array an output.
 
         Raises:
-            EngineError: not even one picture fits into the GPU's memory.
+            EngineError: not even one image fits into the GPU's memory.
         """
         import torch
 
@@ -97,7 +93,7 @@ class TorchSession:
         return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
     def _start(self, pixels: NDArray[np.uint8]) -> "Sequence[torch.Tensor]":
-        """Send pictures to the device and through the network; on a GPU, do not wait for the answer."""
+        """Send images to the device and through the network; on a GPU, return before the result is there."""
         import torch
 
         batch = torch.tensor(pixels)
@@ -112,15 +108,4 @@ class TorchSession:
         return outputs
 
 
-def open_torch(network: Network, device: str, precision: str, threads: int) -> TorchSession:
-    """Move a torch module to a device.
-
-    Raises:
-        EngineError: the network is an ONNX file.
-    """
-    if network.module is None:
-        raise EngineError(f"The engine torch runs torch modules, but {network.name} is an ONNX file.")
-    return TorchSession(network, device, precision)
-
-
-ENGINES.add(Engine("torch", open_torch))
+ENGINES.add(Engine("torch", TorchSession))

@@ -20,7 +20,6 @@ from featurekit.report.displays._drawing import (
 )
 from featurekit.report.displays.base import Display
 from featurekit.report.displays.words import axis_label
-from featurekit.report.frames import column_of
 from featurekit.report.select import Ranked, headline, mean_of, model_name, role
 
 if TYPE_CHECKING:
@@ -114,7 +113,7 @@ class AccuracyDisplay(Display):
             mean, estimate = mean_of(run, kind.name), estimates.get(run.name)
             if mean is None or not (run.name in first or role(run)):
                 continue
-            std = run.scores[kind.name].get("spread") or 0.0
+            std = run.scores[kind.name].get("std") or 0.0
             low, high = (estimate.low, estimate.high) if estimate else (mean - std, mean + std)
             shown = kind.format(mean) + (f" ± {kind.format(std)}" if std else "")
             if estimate:
@@ -156,7 +155,7 @@ class AccuracyDisplay(Display):
             [
                 (
                     *(one.run, one.classifier, one.features, one.role),
-                    *(column_of(self.kind.name), one.value, one.low, one.high),
+                    *(self.kind.name, one.value, one.low, one.high),
                 )
                 for one in self.scores
             ],

@@ -21,7 +21,6 @@ from featurekit.report.displays._drawing import (
 )
 from featurekit.report.displays.base import Display
 from featurekit.report.displays.words import axis_label
-from featurekit.report.frames import column_of
 from featurekit.report.select import (
     Ranked,
     best_first,
@@ -139,7 +138,7 @@ class CostDisplay(Display):
             [
                 (
                     *(one.run, one.classifier, one.features, one.milliseconds),
-                    *(column_of(self.kind.name), one.value, one.number > 0),
+                    *(self.kind.name, one.value, one.number > 0),
                 )
                 for one in self.costs
             ],

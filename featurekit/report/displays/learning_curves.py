@@ -20,7 +20,6 @@ from featurekit.report.displays._drawing import (
 )
 from featurekit.report.displays.base import Display
 from featurekit.report.displays.words import axis_label
-from featurekit.report.frames import column_of
 from featurekit.report.select import model_name, target_title
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ class LearningCurvesDisplay(Display):
             )
         name, kind = "loss", _LOSS
         if measure == "score":
-            name, kind = run.target, score_kind("exact" if run.classes else "mae_years")
+            name, kind = run.target, score_kind("accuracy" if run.classes else "mae_years")
         histories = [one["history"] for one in run.training]
         folds = [
             {
@@ -125,7 +124,7 @@ class LearningCurvesDisplay(Display):
             lines = [(str(number), fold[part]) for number, fold in enumerate(self.folds, start=1)]
             for fold_name, values in [*lines, ("mean", self.mean(part))]:
                 rows += [
-                    (fold_name, part, epoch, column_of(self.kind.name), value)
+                    (fold_name, part, epoch, self.kind.name, value)
                     for epoch, value in enumerate(values, start=1)
                 ]
         return pd.DataFrame(rows, columns=["fold", "part", "epoch", "measure", "value"])

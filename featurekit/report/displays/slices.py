@@ -26,7 +26,6 @@ from featurekit.report.displays._drawing import (
 )
 from featurekit.report.displays.base import Display
 from featurekit.report.displays.words import axis_label
-from featurekit.report.frames import column_of
 from featurekit.report.select import Ranked, model_name, target_title
 from featurekit.uncertainty.intervals import FEWEST
 
@@ -79,7 +78,7 @@ class SlicesDisplay(Display):
         losses = losses_of(target, table)
         shown = losses if target.is_regression else 1 - losses
         overall = mean_of_faces(shown, table["subject"].to_numpy(), seed)
-        kind = score_kind("mae_years" if target.is_regression else "exact")
+        kind = score_kind("mae_years" if target.is_regression else "accuracy")
         return cls._made(run, kind, overall, slices_of(outcomes, target, table, seed), most)
 
     @classmethod
@@ -133,7 +132,7 @@ class SlicesDisplay(Display):
             (
                 *(
                     ", ".join(map(" ".join, zip(one.columns, one.labels, strict=True))),
-                    column_of(self.kind.name),
+                    self.kind.name,
                 ),
                 *(one.estimate.value, one.estimate.low, one.estimate.high),
                 *(one.gap, one.gap_p, one.n_faces, one.n_subjects),

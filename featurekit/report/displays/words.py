@@ -7,7 +7,7 @@ def score_title(kind: ScoreKind) -> str:
     """Return the name of a score on an axis, without its unit.
 
     >>> from featurekit.evaluation.score_kinds import SCORES
-    >>> score_title(SCORES["exact"]), score_title(SCORES["mae_years"])
+    >>> score_title(SCORES["accuracy"]), score_title(SCORES["mae_years"])
     ('Accuracy', 'Mean absolute error')
     """
     return kind.in_full or kind.title
@@ -17,7 +17,7 @@ def axis_label(kind: ScoreKind) -> str:
     """Return the label of an axis of scores: the score, its unit, and which values are better.
 
     >>> from featurekit.evaluation.score_kinds import SCORES
-    >>> axis_label(SCORES["exact"]), axis_label(SCORES["mae_years"])
+    >>> axis_label(SCORES["accuracy"]), axis_label(SCORES["mae_years"])
     ('Accuracy, % (higher is better)', 'Mean absolute error, years (lower is better)')
     """
     better = "lower is better" if kind.best is min else "higher is better" if kind.best else ""

@@ -113,7 +113,7 @@ def anchors_table(by_target: Mapping[str, Sequence[Run]], caption: str) -> Table
         mean = mean_of(best[target], score) if target in best else None
         if mean is None:
             return Cell(ABSENT)
-        std = best[target].scores[score].get("spread")
+        std = best[target].scores[score].get("std")
         return Cell(
             f"{100 * mean:.1f}",
             round(100 * mean, 6),
@@ -135,9 +135,9 @@ def anchors_table(by_target: Mapping[str, Sequence[Run]], caption: str) -> Table
     )
     ours = (
         Cell("the best models of this comparison"),
-        own("age_group", "exact"),
-        own("age_group", "one_off"),
-        own("gender", "exact"),
+        own("age_group", "accuracy"),
+        own("age_group", "within_one_group"),
+        own("gender", "accuracy"),
         Cell(_same_test(best)),
         Cell("this report"),
     )

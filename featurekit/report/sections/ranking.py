@@ -24,7 +24,7 @@ from featurekit.report.select import (
 from featurekit.report.svg import Point, dot_plot
 from featurekit.text import first_few
 
-_ON_ALL_ROWS = ("exact", "one_off")  # scores that are shown on all rows too
+_ON_ALL_ROWS = ("accuracy", "within_one_group")  # scores that are shown on all rows too
 
 
 def blocks(of: Ranked) -> list[Block]:
@@ -129,7 +129,7 @@ def _score_cell(
     run: Run, kind: ScoreKind, on_all_rows: bool, best: float | None, between: Estimate | None
 ) -> Cell:
     score = (run.scores_all_rows if on_all_rows else run.scores).get(kind.name, {})
-    mean, std = finite(score.get("mean")), finite(score.get("spread"))
+    mean, std = finite(score.get("mean")), finite(score.get("std"))
     if mean is None:
         return Cell(ABSENT)
     cell = Cell(

@@ -45,5 +45,5 @@ def searches_table(runs: Sequence[Run], caption: str) -> Table | None:
 def _inner_score_cell(score: float | None, *, is_years: bool) -> Cell:
     if score is None:
         return Cell(ABSENT)
-    kind = SCORES["mae_years" if is_years else "exact"]
+    kind = SCORES["mae_years" if is_years else "accuracy"]
     return Cell(f"{kind.format(abs(score))} {kind.unit}", round(abs(score) * kind.scale, 6))

@@ -74,7 +74,7 @@ def answer(runs: Sequence[Run], evidence: TargetEvidence | None) -> tuple[tuple[
     if not trained:
         return (("Best model", "No trained model has a score; only baselines can be shown."),)
     best = trained[0]
-    shown = (_shown(best, name, evidence) for name in (kind.name, "one_off"))
+    shown = (_shown(best, name, evidence) for name in (kind.name, "within_one_group"))
     scores = "; ".join(filter(None, shown))
     lines = [
         ("Best model", f"{_named(best)}{_beaten(best, runs, kind)}: {scores}."),
@@ -117,7 +117,7 @@ def _shown(run: Run, name: str, evidence: TargetEvidence | None = None) -> str:
     if estimate:
         between = f"({kind.format(estimate.low)} to {kind.format(estimate.high)})"
         return f"{score_word(kind)} {kind.format(mean)}{unit} {between}"
-    std = run.scores[name].get("spread")
+    std = run.scores[name].get("std")
     around = f" ± {kind.format(std)}" if std is not None else ""
     return f"{score_word(kind)} {kind.format(mean)}{around}{unit}"
 

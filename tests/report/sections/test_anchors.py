@@ -20,7 +20,7 @@ def on_adience(**changes: Any) -> Run:
 
 
 def test_published_results_stand_beside_a_comparison_that_passed_the_same_test():
-    runs = [on_adience(), on_adience(target="age_group", classes=AGE_GROUPS, scores={"exact": score(0.6)})]
+    runs = [on_adience(), on_adience(target="age_group", classes=AGE_GROUPS, scores={"accuracy": score(0.6)})]
     text = markdown_of(runs, "t").split("## Published results")[1].split("## ")[0]
     assert "| the best models of this comparison | **60.0 ± 1.2** | — | **80.0 ± 1.2** | yes |" in text
     assert (

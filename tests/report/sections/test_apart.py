@@ -11,10 +11,10 @@ def apart_of(text: str, heading: str) -> str:
 def test_a_run_without_evidence_is_never_called_best():
     """The best score has a run whose predictions are not here; all that the page says is of the next one."""
     tested = [
-        make_run(classifier=name, scores={"exact": score(mean)}) for name, mean in (("a", 0.8), ("b", 0.7))
+        make_run(classifier=name, scores={"accuracy": score(mean)}) for name, mean in (("a", 0.8), ("b", 0.7))
     ]
     better = make_run(
-        classifier="untested", scores={"exact": score(0.99)}, command="featurekit fit --model x"
+        classifier="untested", scores={"accuracy": score(0.99)}, command="featurekit fit --model x"
     )
     errors = {"gender": make_errors(tested[0])}
     for text in (

@@ -20,7 +20,7 @@ def test_days_and_machines_are_those_of_the_runs():
     assert caveat(one_day, "Time.") == "The runs were made on 2026-01-02 on Example 3000."
     later = make_run(
         classifier="knn",
-        scores={"exact": score(0.5)},
+        scores={"accuracy": score(0.5)},
         created="2026-02-03T00:00:00Z",
         hardware={"processor": "another"},
     )

@@ -51,15 +51,18 @@ def test_an_ensemble_was_timed_on_all_the_machines_of_its_members():
 def test_times_of_another_machine_are_not_compared():
     """A network that was trained on a GPU is not the cheaper model for somebody who has none."""
     quick = {"extract": 1.0, "fit": 1.0, "predict": 0.01}
-    best, middle = make_run(), make_run(classifier="mlp", scores={"exact": score(0.78)})
+    best, middle = make_run(), make_run(classifier="mlp", scores={"accuracy": score(0.78)})
     on_gpu = make_run(
         classifier="multitask_cnn",
-        scores={"exact": score(0.79)},
+        scores={"accuracy": score(0.79)},
         seconds=quick,
         hardware={**best.hardware, "got": GPU},
     )
     elsewhere = make_run(
-        classifier="xgboost", scores={"exact": score(0.77)}, seconds=quick, hardware={"processor": "another"}
+        classifier="xgboost",
+        scores={"accuracy": score(0.77)},
+        seconds=quick,
+        hardware={"processor": "another"},
     )
     runs = [best, on_gpu, middle, elsewhere]
     assert timed_on(on_gpu).endswith(", cuda: NVIDIA H100")
@@ -85,7 +88,7 @@ def test_times_of_another_machine_are_not_compared():
 
 
 def test_the_machine_is_the_best_models_also_where_most_were_timed_on_another():
-    best = make_run(scores={"exact": score(0.9)}, hardware={"processor": "one of its own"})
+    best = make_run(scores={"accuracy": score(0.9)}, hardware={"processor": "one of its own"})
     others = [make_run(classifier=name) for name in ("mlp", "knn", "xgboost")]
     assert timed_alike([*others, best]) == [best]
     assert "Times are blank for 3 runs, which were" in scores_table([best, *others], "t", None).note
@@ -99,7 +102,7 @@ def test_the_front_holds_what_no_other_beats_in_both_score_and_time():
         priced("as_quick_but_worse", 0.65, 1.0),
         priced("between", 0.75, 5.0),
         priced("majority", 0.9, 0.1),  # a baseline is no choice
-        make_run(classifier="untimed", scores={"exact": score(0.95)}, seconds={}),
+        make_run(classifier="untimed", scores={"accuracy": score(0.95)}, seconds={}),
     ]
     assert [run.classifier for run in pareto_front(runs)] == ["quick", "between", "best"]
     text = markdown_of(runs, "t")
@@ -110,7 +113,7 @@ def test_the_front_holds_what_no_other_beats_in_both_score_and_time():
 
 def test_memory_is_told_where_it_is_known():
     known, unknown = make_run(peak_bytes=1_234_000_000), make_run(classifier="mlp")
-    faster = replace(unknown, seconds={**unknown.seconds, "predict": 0.1}, scores={"exact": score(0.5)})
+    faster = replace(unknown, seconds={**unknown.seconds, "predict": 0.1}, scores={"accuracy": score(0.5)})
     table = front_table([known, faster], "t")
     assert [(cells[2].text, cells[-1].text) for cells in table.rows] == [("mlp", "—"), ("svm", "1.2 GB")]
     assert "Memory" not in [column.title for column in front_table([faster], "t").columns]

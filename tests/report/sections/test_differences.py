@@ -5,7 +5,7 @@ from tests.report.made_up import html_of, make_evidence, make_run, markdown_of, 
 
 
 def test_no_page_speaks_of_holm_and_every_page_of_the_test_that_was_made():
-    runs = [make_run(), make_run(classifier="mlp", scores={"exact": score(0.78)})]
+    runs = [make_run(), make_run(classifier="mlp", scores={"accuracy": score(0.78)})]
     text = markdown_of(runs, "t", make_evidence(runs, p=1 / 20_001))
     assert "Holm" not in text
     assert text.count("step-down max-T") >= 3
@@ -14,7 +14,7 @@ def test_no_page_speaks_of_holm_and_every_page_of_the_test_that_was_made():
 
 
 def test_the_table_of_differences_reads_from_row_to_column():
-    runs = [make_run(), make_run(classifier="mlp", scores={"exact": score(0.78)})]
+    runs = [make_run(), make_run(classifier="mlp", scores={"accuracy": score(0.78)})]
     found = differences_table(runs, "t", make_evidence(runs, p=0.03).targets["gender"])
     assert found is not None
     texts = [[cell.text for cell in row] for row in found.rows]
@@ -23,7 +23,7 @@ def test_the_table_of_differences_reads_from_row_to_column():
 
 
 def test_the_test_over_the_folds_is_a_second_opinion():
-    runs = [make_run(), make_run(classifier="mlp", scores={"exact": score(0.78)})]
+    runs = [make_run(), make_run(classifier="mlp", scores={"accuracy": score(0.78)})]
     found = opinions_table(runs, "t", make_evidence(runs, p=0.02).targets["gender"])
     assert found is not None
     assert [cell.text for cell in found.rows[0]] == ["mlp · dlib_age", "+2.0", "p 0.020", "p 0.21"]
@@ -34,7 +34,7 @@ def test_the_test_over_the_folds_is_a_second_opinion():
 
 def test_of_many_models_the_best_are_compared():
     runs = [
-        make_run(classifier=f"m{number:02}", scores={"exact": score(0.8 - 0.01 * number)})
+        make_run(classifier=f"m{number:02}", scores={"accuracy": score(0.8 - 0.01 * number)})
         for number in range(12)
     ]
     found = differences_table(runs, "t", make_evidence(runs).targets["gender"])

@@ -15,8 +15,8 @@ def test_the_best_run_comes_first(runs):
 
 
 def test_a_run_without_the_score_comes_last_with_a_dash():
-    lost = make_run(classifier="mlp", scores={"exact": score(None, None), "macro_f1": score(float("nan"))})
-    worst = make_run(classifier="majority", scores={"exact": score(0.0)})
+    lost = make_run(classifier="mlp", scores={"accuracy": score(None, None), "macro_f1": score(float("nan"))})
+    worst = make_run(classifier="majority", scores={"accuracy": score(0.0)})
     assert best_first([lost, worst]) == [worst, lost]
     cells = rows_of(markdown_of([lost, worst], "t"), "Gender")
     assert cells[1][1:4] == ["mlp", "—", "—"]
@@ -24,7 +24,7 @@ def test_a_run_without_the_score_comes_last_with_a_dash():
 
 
 def test_a_score_is_given_with_its_spread_and_one_fold_has_none():
-    one_fold = make_run(scores={"exact": score(0.7, None)})
+    one_fold = make_run(scores={"accuracy": score(0.7, None)})
     assert "80.0 ± 1.2" in markdown_of([make_run()], "t")
     assert "| 70.0 |" in markdown_of([one_fold], "t").replace("**", "")
 
@@ -38,23 +38,23 @@ def test_years_have_an_error_in_years_and_no_matrix():
 
 
 def test_a_score_that_most_runs_lack_is_no_column():
-    newer = make_run(scores={"exact": score(0.7), "roc_auc": score(0.95)})
+    newer = make_run(scores={"accuracy": score(0.7), "roc_auc": score(0.95)})
     older = [make_run(classifier=name) for name in ("mlp", "knn")]
     assert "ROC-AUC" in markdown_of([newer, older[0]], "t")
     assert "ROC-AUC" not in markdown_of([newer, *older], "t")
 
 
 def test_an_unknown_score_is_shown_under_its_own_name():
-    text = markdown_of([make_run(scores={"exact": score(0.7), "own_score": score(0.51234, 0.01)})], "t")
+    text = markdown_of([make_run(scores={"accuracy": score(0.7), "own_score": score(0.51234, 0.01)})], "t")
     assert "own_score" in text
     assert "0.512 ± 0.010" in text
 
 
 def test_baselines_are_marked_and_only_a_trained_model_is_set_in_bold():
     runs = [
-        make_run(classifier="majority", scores={"exact": score(0.5)}),
-        make_run(classifier="off_the_shelf", scores={"exact": score(0.9)}),
-        make_run(classifier="svm", scores={"exact": score(0.8)}),
+        make_run(classifier="majority", scores={"accuracy": score(0.5)}),
+        make_run(classifier="off_the_shelf", scores={"accuracy": score(0.9)}),
+        make_run(classifier="svm", scores={"accuracy": score(0.8)}),
     ]
     rows = rows_of(markdown_of(runs, "t"), "Gender")
     assert [cells[1] for cells in rows] == ["off_the_shelf (off-the-shelf)", "svm", "majority (baseline)"]
@@ -62,7 +62,7 @@ def test_baselines_are_marked_and_only_a_trained_model_is_set_in_bold():
 
 
 def test_intervals_take_the_place_of_the_spread_where_there_is_evidence():
-    runs = [make_run(), make_run(classifier="mlp", scores={"exact": score(0.78)})]
+    runs = [make_run(), make_run(classifier="mlp", scores={"accuracy": score(0.78)})]
     rows = rows_of(markdown_of(runs, "t", make_evidence(runs)), "Gender")
     assert [cells[2].replace("*", "") for cells in rows] == ["80.0 (78.0–83.0)", "78.0 (76.0–81.0)"]
 

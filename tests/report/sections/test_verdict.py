@@ -13,7 +13,7 @@ from tests.report.made_up import make_evidence, make_run, markdown_of, score, tr
 
 
 @pytest.mark.parametrize(
-    ("exact", "words"),
+    ("accuracy", "words"),
     [
         (
             0.8,
@@ -23,12 +23,12 @@ from tests.report.made_up import make_evidence, make_run, markdown_of, score, tr
         (0.45, "5.0 points worse than the baseline"),
     ],
 )
-def test_the_summary_says_how_far_the_best_is_from_the_baseline_and_off_the_shelf(exact, words):
+def test_the_summary_says_how_far_the_best_is_from_the_baseline_and_off_the_shelf(accuracy, words):
     runs = [
-        make_run(classifier="majority", scores={"exact": score(0.5)}),
-        make_run(classifier="off_the_shelf", scores={"exact": score(0.9)}),
-        make_run(classifier="svm", scores={"exact": score(exact)}),
-        make_run(classifier="mlp", scores={"exact": score(exact - 0.02)}),
+        make_run(classifier="majority", scores={"accuracy": score(0.5)}),
+        make_run(classifier="off_the_shelf", scores={"accuracy": score(0.9)}),
+        make_run(classifier="svm", scores={"accuracy": score(accuracy)}),
+        make_run(classifier="mlp", scores={"accuracy": score(accuracy - 0.02)}),
     ]
     text = markdown_of(runs, "t").split("## Gender")[0]
     assert words in text
@@ -49,7 +49,7 @@ def test_the_summary_says_how_far_the_best_is_from_the_baseline_and_off_the_shel
     ],
 )
 def test_the_summary_says_whether_the_best_is_shown_to_be_better(p, words):
-    runs = [make_run(), make_run(classifier="mlp", scores={"exact": score(0.78)})]
+    runs = [make_run(), make_run(classifier="mlp", scores={"accuracy": score(0.78)})]
     text = markdown_of(runs, "t", make_evidence(runs, p=p)).split("## Gender")[0]
     assert f"Second best: mlp on dlib_age: 2.0 points worse, {markdown(words)}" in text
     assert "accuracy 80.0 % (78.0 to 83.0)" in text
@@ -59,7 +59,7 @@ def test_the_summary_says_whether_the_best_is_shown_to_be_better(p, words):
 
 @pytest.mark.parametrize(("p", "is_said"), [(0.4, True), (0.001, False)])
 def test_the_summary_says_where_the_best_is_not_shown_to_beat_the_baseline(p, is_said):
-    runs = [make_run(), make_run(classifier="majority", scores={"exact": score(0.7)})]
+    runs = [make_run(), make_run(classifier="majority", scores={"accuracy": score(0.7)})]
     text = markdown_of(runs, "t", make_evidence(runs, p=p)).split("## Gender")[0]
     assert "10.0 points better than the baseline (majority, 70.0 %" in text
     assert ("70.0 %; no evidence of a difference: p 0.40)" in text) == is_said
@@ -181,6 +181,6 @@ def test_of_many_low_coverages_the_lowest_are_named_and_the_others_counted():
 
 
 def test_two_models_with_the_same_score_are_called_equal():
-    runs = [make_run(classifier=name, scores={"exact": score(0.8)}) for name in ("svm", "mlp")]
+    runs = [make_run(classifier=name, scores={"accuracy": score(0.8)}) for name in ("svm", "mlp")]
     assert "equal after rounding" in markdown_of(runs, "x")
     assert "0.0 points" not in markdown_of(runs, "x")
