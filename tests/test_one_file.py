@@ -40,13 +40,13 @@ DATASET = (
     '''"""Pictures whose names begin with f or m."""
 
 from featurekit.data.datasets import RawRows, dataset
-from featurekit.data.find import find_pictures
+from featurekit.data.find import find_images
 
 
 @dataset("newcomer", about="pictures whose names begin with f or m", licence="as their owner says")
 def by_letter(path):
     """Return every picture below a folder."""
-    found = find_pictures(path)
+    found = find_images(path)
     table = found.table
     first = [image.rpartition("/")[2][0] for image in table["image_path"]]
     table["gender"] = [{"f": "female", "m": "male"}.get(letter, "") for letter in first]

@@ -283,7 +283,7 @@ class Results:
             warn(text)
         self._weighed = weighed
         store = Store(ComparisonFolder(self.folder).project.cache)
-        return write(weighed, store, faces=faces, page=page).page
+        return write(weighed, store, faces=faces, page=page)
 
     def audit(self) -> Audit | None:
         """Return what was found wrong with the data; None where `fk.audit` has not looked."""

@@ -1,4 +1,4 @@
-"""What the files behind the rows hold, and who is the same person because two rows hold the same."""
+"""Read the files of the rows, and join the subjects of rows with identical files."""
 
 import errno
 import hashlib
@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featurekit.files import leads_out
 from featurekit.progress import Progress
 
-# Anything else that the system says of a file: it is there and cannot be read.
+# Any other error of the system means that the file exists but cannot be read.
 _REASON_OF = {
     **dict.fromkeys((errno.ENOENT, errno.ENOTDIR), "missing_file"),
     **dict.fromkeys((errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP, errno.EILSEQ), "bad_path"),
@@ -33,22 +34,16 @@ def read_files(
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the content of each row's file, "" where it cannot be read, and the reason why not.
 
-    A file that several rows name is read once; one that lies outside root is not opened at all.
+    A file that several rows name is read once. A file outside root is not opened.
     """
-    real_root = Path(os.path.realpath(root))
-
-    @cache
-    def leads_outside(folder: str) -> bool:
-        return not Path(os.path.realpath(folder)).is_relative_to(real_root)
+    is_outside = cache(lambda folder: leads_out(Path(folder), root))
 
     def read(path: str) -> tuple[str, str]:
+        if not path or "\0" in path:
+            return "", "bad_path" if path else "missing_file"
         file = os.path.join(root, path)  # noqa: PTH118 — half a million paths; pathlib takes ten times as long
-        if not path:
-            return "", "missing_file"
-        if "\0" in path:
-            return "", "bad_path"
-        may_lead_on = path.endswith("..") or os.path.islink(file)  # noqa: PTH114
-        if leads_outside(os.path.dirname(file)) or (may_lead_on and leads_outside(file)):  # noqa: PTH120
+        may_be_elsewhere = path.endswith("..") or os.path.islink(file)  # noqa: PTH114
+        if is_outside(os.path.dirname(file)) or (may_be_elsewhere and is_outside(file)):  # noqa: PTH120
             return "", "outside_root"
         try:
             if not stat.S_ISREG(os.stat(file).st_mode):  # noqa: PTH116
@@ -67,31 +62,29 @@ def read_files(
     return by_file[:, 0], by_file[:, 1]
 
 
-def join_subjects(subjects: pd.Series, face_ids: pd.Series, pictures: pd.Series) -> NDArray[Any]:
-    """Return the subject of each row after rows of the same picture got the same one.
+def join_subjects(subjects: pd.Series, face_ids: pd.Series, images: pd.Series) -> NDArray[Any]:
+    """Return the subject of each row, the same one for all rows of an image.
 
-    If a picture joins two subjects they are one person, or at least a person that must not be on both
-    sides of a fold, so every row of either gets the id of the one that comes first.
+    If rows of one image have two subjects, these are the same subject, or at least must not be on both sides
+    of a fold. All rows of either get the id of the one that comes first.
 
     Args:
         subjects: "" where not known: the row is its own subject.
         face_ids: unique.
-        pictures: number of the row's picture, -1 where it has none.
+        images: number of the row's image, -1 where it has none.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    # This is what Manifest.subjects calls a row without a subject.
+    # The name that Manifest.subjects gives to a row without a subject.
     own = subjects.where(subjects != "", "row:" + face_ids)
     subject, names = pd.factorize(own)
-    has_picture = np.flatnonzero(pictures >= 0)
-    n_nodes = len(names) + int(pictures.max()) + 1
-    edges = (subject[has_picture], len(names) + pictures.to_numpy()[has_picture])
-    links = coo_array((np.ones(len(has_picture), bool), edges), shape=(n_nodes, n_nodes))
-    person = connected_components(links, directed=False)[1][subject]
-
-    rows = pd.DataFrame({"person": person, "own": own, "is_known": subjects != ""})
-    is_joined = rows.groupby("person")["own"].transform("nunique") > 1
-    # An id of the data set's own is a better name than a row's.
-    first = rows.sort_values("is_known", ascending=False, kind="stable").groupby("person")["own"].first()
-    return np.asarray(subjects.where(~is_joined, rows["person"].map(first)))
+    has_image = np.flatnonzero(images >= 0)
+    n_nodes = len(names) + int(images.max()) + 1
+    edges = (subject[has_image], len(names) + images.to_numpy()[has_image])
+    links = coo_array((np.ones(len(has_image), bool), edges), shape=(n_nodes, n_nodes))
+    joined = pd.Series(connected_components(links, directed=False)[1][subject], index=own.index)
+    is_joined = own.groupby(joined).transform("nunique") > 1
+    # Subjects that the data set names come first, so that a joined one does not get the name of a row.
+    first = own.iloc[np.argsort(subjects == "", kind="stable")].groupby(joined).first()
+    return np.asarray(subjects.where(~is_joined, joined.map(first)))

@@ -1,7 +1,7 @@
-"""Label columns of a data set's own, made fit to be learned from.
+"""Clean the data set's own label columns, and its subjects.
 
-A column may be called anything, and a label may be spelled in several ways. What is changed here is
-counted, and told in a sentence of its own.
+A label may be missing in many ways, and may be spelled in several. Every change that is made here is
+counted, and reported to the user in a note.
 """
 
 import re
@@ -15,10 +15,10 @@ import pandas as pd
 from featurekit.data.cells import BadCell, Missing, count_missing, folded, read_gender3, spelled
 from featurekit.data.targets import GENDER, GENDER3
 
-# A class is a word or a few; a longer text would fill a page of the report, and is cut.
+# A longer label would fill a page of the report, and is cut.
 MAX_LABEL = 100
 
-# What often stands for "nobody knows who", and may be somebody.
+# Names that often stand for subjects who are not known.
 _PLACEHOLDER = (
     r"[-+]?0+(\.0+)?|-\d+(\.0+)?|9{2,}|x+|anon(ymous)?|nobody|no ?name|no ?one|person|other|tbd|test"
 )
@@ -29,11 +29,11 @@ class Changes:
     """What was changed while labels were read.
 
     Attributes:
-        missing: (column, word) → rows that say so and were taken as missing.
-        respelled: column → (spelling → the one that it was joined with).
+        missing: (column, word) → rows in which the word was treated as missing.
+        respelled: column → (spelling → the one that replaces it).
         bad_cells: cells that cannot be read.
-        counts: in words → rows.
-        notes: sentences for whoever prepares the data set.
+        counts: description → rows.
+        notes: sentences for the user.
     """
 
     missing: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -43,7 +43,7 @@ class Changes:
     notes: list[str] = field(default_factory=list)
 
     def tally(self) -> dict[str, int]:
-        """Return all that was counted, in words → rows."""
+        """Return everything that was counted, description → rows."""
         return {
             **{
                 f"{column}: rows with '{word}', treated as missing": n
@@ -59,31 +59,28 @@ class Changes:
 def clean_labels(
     cells: "pd.Series[str]", name: str, column: str, missing: Missing, changes: Changes
 ) -> "pd.Series[str]":
-    """Return the labels of a column of the data set's own, "" where one is missing.
+    """Return the labels of one of the data set's own columns, "" where one is missing.
 
-    Labels that differ only by case, spaces, the way Unicode writes them or the ".0" behind a whole number
-    are one label, spelled as it is most often.
+    Labels that differ only by case, spaces, their form of Unicode or the ".0" after a whole number are one
+    label, in its most frequent spelling.
 
     Args:
-        cells: what the data set says.
+        cells: of the column.
         name: of the label, in the manifest.
-        column: of the label, in the data set.
-        missing: which cells say that it is not known.
-        changes: what is changed is added to it.
+        column: name of the column in the data set.
+        missing: which cells mean "not known".
+        changes: every change is added to it.
     """
     if name == GENDER3.name:
         return _genders(cells, column, missing, changes)
     count_missing(cells, column, missing, changes.missing)
     kept = cells.where(~cells.isin([cell for cell in cells.unique() if cell in missing]), "")
-    n_rows = Counter[str]()
-    for cell, n in kept[kept != ""].value_counts(sort=False).items():
-        n_rows[str(cell)] += int(n)
-    new = _one_spelling(n_rows, lambda cell: _fit_for_a_class(spelled(cell)))
-    changed = {cell: label for cell, label in new.items() if cell.strip() != label}
-    if changed:
+    n_rows = Counter(str(cell) for cell in kept if cell)
+    new = _one_spelling(n_rows, lambda cell: _cut(spelled(cell)))
+    if changed := {cell: label for cell, label in new.items() if cell.strip() != label}:
         changes.respelled[column] = changed
         changes.counts[f"{column}: labels with different spellings"] = sum(n_rows[cell] for cell in changed)
-        changes.notes.append(_told(column, changed, n_rows))
+        changes.notes.append(_note_of_spellings(column, changed, n_rows))
     return kept.map({**new, "": ""})
 
 
@@ -92,28 +89,29 @@ def clean_subjects(
 ) -> "pd.Series[str]":
     """Return the subject of each row, "" where it is not known: such a row is a subject of its own.
 
-    Subjects whose names differ as little as one label's spellings may are one person: two that are taken for
-    one make the folds a little coarser, one that is taken for two stands on both sides of a fold.
+    Subjects whose names differ only as spellings of one label may differ are treated as one. If they are two,
+    the folds only become slightly coarser. If they were one and treated as two, a subject could be both
+    trained and tested on.
 
     Args:
-        cells: what the data set says.
-        column: of the subjects, in the data set.
-        missing: which cells say that it is not known.
-        changes: what is changed is added to it.
+        cells: of the column of subjects.
+        column: name of the column in the data set.
+        missing: which cells mean "not known".
+        changes: every change is added to it.
     """
     count_missing(cells, column, missing, changes.missing)
-    read = {
-        cell: "" if cell in missing else unicodedata.normalize("NFC", cell).strip() for cell in cells.unique()
-    }
-    written = cells.map(read)
-    n_rows = Counter(str(cell) for cell in written if cell)
-    subjects = written.map({**_one_spelling(n_rows, str), "": ""})
+    composed = {cell: unicodedata.normalize("NFC", cell).strip() for cell in cells.unique()}
+    written = cells.map({cell: "" if cell in missing else name for cell, name in composed.items()})
+    spelling = _one_spelling(Counter(str(cell) for cell in written if cell), str)
+    subjects = written.map({**spelling, "": ""})
     known = subjects[subjects != ""]
     if not len(known):
         return subjects
     if (subjects != written).any():
-        _tell_joined(written, subjects, column, changes)
-    if len(known) < len(subjects) and _looks_merged(subjects):
+        _report_joined(written, subjects, column, changes)
+    # In the merged cells of a spreadsheet, only the topmost row has the value.
+    looks_merged = bool(subjects.iloc[0]) and len(known) > 1 and known.is_unique
+    if len(known) < len(subjects) and looks_merged:
         changes.notes.append(
             f"{column}: {len(subjects) - len(known):,} rows without a subject follow a row that has one,"
             " and no subject is named twice. The merged cells of a spreadsheet look like this after an"
@@ -124,10 +122,10 @@ def clean_subjects(
         changes.counts["rows without a subject, each a subject of its own"] = len(subjects) - len(known)
     for subject, n in known.value_counts().items():
         if 3 * n > len(cells) and n > 2 and re.fullmatch(_PLACEHOLDER, str(subject), re.I):
-            add = missing.option(add=folded(str(subject)))
             changes.notes.append(
                 f"{column}: {n:,} of {len(cells):,} rows have the subject '{subject}'. If this means that"
-                f" the subject is not known, treat each of these rows as a subject of its own with {add}"
+                " the subject is not known, treat each of these rows as a subject of its own with"
+                f" {missing.option(add=folded(str(subject)))}"
             )
     return subjects
 
@@ -135,65 +133,67 @@ def clean_subjects(
 def notes_of_missing(
     found: Mapping[tuple[str, str], int], labels: Sequence[str], missing: Missing
 ) -> list[str]:
-    """Return a sentence for each label column in which words were taken as missing.
+    """Return a note for each label column in which words were treated as missing.
 
     Args:
         found: (column, word) → rows.
         labels: columns whose words could be labels.
         missing: the words.
     """
-    notes = []
-    for column in dict.fromkeys(column for column, _ in found):
-        if column in labels:
-            words = {word: n for (one, word), n in found.items() if one == column}
-            said = ", ".join(f"{_rows(n)} '{word}'" for word, n in words.items())
-            keep = missing.option(remove=next(iter(words)))
-            notes.append(f"{column}: {said}, treated as missing. If that is a label, keep it: {keep}")
-    return notes
+    words: dict[str, dict[str, int]] = {}
+    for (column, word), n in found.items():
+        words.setdefault(column, {})[word] = n
+    return [
+        f"{column}: {', '.join(_rows_with(word, n) for word, n in own.items())}, treated as missing."
+        f" If that is a label, keep it: {missing.option(remove=next(iter(own)))}"
+        for column, own in words.items()
+        if column in labels
+    ]
 
 
 def _genders(cells: "pd.Series[str]", column: str, missing: Missing, changes: Changes) -> "pd.Series[str]":
-    """Return classes of gender3, in which "undefined" is a class and no missing word."""
+    """Return classes of gender3, in which "undefined" is a class and not a missing word."""
     read = {cell: read_gender3(cell, missing) for cell in cells.unique()}
     count_missing(cells[cells.map(read) == ""], column, missing, changes.missing)
     problem = f"is not {', '.join(GENDER.classes)} or {GENDER3.classes[-1]}"
-    for row in cells.index[cells.map(lambda cell: read[cell] is None).astype(bool)]:
-        changes.bad_cells.append(BadCell(int(row), column, GENDER3.name, cells[row], problem))
+    changes.bad_cells += [
+        BadCell(row, column, GENDER3.name, cell, problem)
+        for row, cell in enumerate(cells)
+        if read[cell] is None
+    ]
     return cells.map(lambda cell: read[cell] or "")
 
 
 def _one_spelling(n_rows: Mapping[str, int], spell: Callable[[str], str]) -> dict[str, str]:
-    """Return cell → the most frequent spelling of those cells that mean the same.
+    """Return cell → the most frequent spelling of all cells with the same meaning.
 
     Args:
-        n_rows: cell → rows that hold it.
-        spell: cell → how it would be written if it were alone.
+        n_rows: cell → number of rows that hold it.
+        spell: cell → its spelling if no other cell had the same meaning.
     """
     spellings: dict[str, Counter[str]] = {}
     for cell, n in n_rows.items():
         spellings.setdefault(_meaning(cell), Counter())[spell(cell)] += n
-    # Of equally frequent spellings Counter gives the one that came first.
+    # Of equally frequent spellings, Counter returns the one that came first.
     chosen = {word: found.most_common(1)[0][0] for word, found in spellings.items()}
     return {cell: chosen[_meaning(cell)] for cell in n_rows}
 
 
 def _meaning(cell: str) -> str:
-    """Return what spellings of one label, or of one person, have in common.
+    """Return one form for all spellings of a label or a subject.
 
-    Spreadsheets and pandas write a whole number as 3 in one file and as 3.0 in another; 003 is kept apart.
+    Spreadsheets and pandas write a whole number as 3 in one file and as 3.0 in another; 003 is another label.
 
     >>> _meaning(" Brown "), _meaning("3.0"), _meaning("003"), _meaning("3.10")
     ('brown', '3', '003', '3.10')
     """
-    word = folded(cell)
-    whole = re.fullmatch(r"([+-]?\d+)\.0+", word)
-    return whole[1] if whole else word
+    return re.sub(r"\A([+-]?\d+)\.0+\Z", r"\1", folded(cell))
 
 
-def _tell_joined(
+def _report_joined(
     written: "pd.Series[str]", subjects: "pd.Series[str]", column: str, changes: Changes
 ) -> None:
-    """Say which rows' subjects were joined: by row, because a note outlives a person who is purged."""
+    """Report whose subjects were joined, by row: a note must not name subjects, who may be purged later."""
     moved = written[written != subjects].drop_duplicates()
     shown = [
         (f"row {int(row) + 1} has the subject of row {int(written.index[written == subjects[row]][0]) + 1}")
@@ -207,14 +207,8 @@ def _tell_joined(
     )
 
 
-def _looks_merged(subjects: "pd.Series[str]") -> bool:
-    """Whether empty cells look like the lower parts of merged ones: each subject once, the first on top."""
-    known = subjects[subjects != ""]
-    return bool(subjects.iloc[0]) and len(known) > 1 and known.is_unique
-
-
-def _fit_for_a_class(label: str) -> str:
-    """Return a label, cut where it is too long to be one; two long ones stay two."""
+def _cut(label: str) -> str:
+    """Return a label, cut if it is too long; two long labels that differ stay different."""
     if len(label) <= MAX_LABEL:
         return label
     import hashlib
@@ -222,8 +216,8 @@ def _fit_for_a_class(label: str) -> str:
     return f"{label[: MAX_LABEL - 9]}…{hashlib.sha256(label.encode(errors='replace')).hexdigest()[:8]}"
 
 
-def _told(column: str, changed: Mapping[str, str], n_rows: Mapping[str, int]) -> str:
-    """Say which spellings were joined with which, a few of them by name."""
+def _note_of_spellings(column: str, changed: Mapping[str, str], n_rows: Mapping[str, int]) -> str:
+    """Say which spellings were replaced by which; a few of them are named."""
     shown = [
         f"'{shortened(cell)}' ({n_rows[cell]:,}) is "
         + (
@@ -238,9 +232,9 @@ def _told(column: str, changed: Mapping[str, str], n_rows: Mapping[str, int]) ->
 
 
 def shortened(text: str) -> str:
-    """Return a text as a message can hold it."""
+    """Return a text short enough for a message."""
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 
-def _rows(n: int) -> str:
-    return "1 row says" if n == 1 else f"{n:,} rows say"
+def _rows_with(word: str, n: int) -> str:
+    return f"1 row says '{word}'" if n == 1 else f"{n:,} rows say '{word}'"

@@ -1,9 +1,9 @@
-"""Find the file that a table means, where it writes the name in another way than the disk does.
+"""Find the file that a table means if the table spells its name differently.
 
-macOS takes "é" apart into a letter and its accent, most programs write it as one
-letter: the names look alike and are other bytes. Such a file is the one that is
-meant. A name in other capitals, or with another ending, may be another file, so it
-is only named to the user.
+macOS stores "é" as a letter and its accent, most programs write it as one letter: the
+names look the same and consist of other bytes. Such a file is the one that is meant. A
+name in another case, or with another ending, may be another file; a note only reports
+it.
 """
 
 import os
@@ -16,37 +16,36 @@ from pathlib import Path
 from featurekit.data.file_types import ENDINGS
 from featurekit.files import leads_out
 
-# Rows that a message shows.
+# How many rows a message shows.
 _SHOWN = 3
-# Folders in folders that a name is looked for in.
+# How deeply folders may be nested for a name to be searched in them.
 _DEEPEST = 50
-# Paths, and folders, that are tried to find out where the others lie.
+# How many paths, and folders, are tried in order to find where the files are.
 _TRIED = 50
 # https://, s3://, file:///, but not C:/.
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.I)
-# Stands for a folder that is not there, under whatever name: no folder has this one.
+# Stands for a folder that does not exist: no folder can have this name.
 _NOWHERE = "\0"
 
 
 def look_alikes(paths: Iterable[str], root: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the files that paths without a file may mean: those surely meant, and those perhaps.
+    """Return the existing files that paths without a file may mean: certain ones, and possible ones.
 
     Args:
-        paths: relative to root, with forward slashes; no file is called so.
+        paths: relative to root, with forward slashes; no file has such a path.
         root: nothing outside of it is listed.
 
     Returns:
-        Path → the one path that is the same text in another form of Unicode; path → a path that differs in
-        capitals, or in its ending.
+        Path → the only path that is the same text in another form of Unicode; path → a path that differs in
+        case, or in its ending.
     """
     same, others = dict[str, str](), dict[str, str]()
 
     @cache
     def listed(folder: str) -> frozenset[str]:
-        if folder == _NOWHERE or leads_out(root / folder, root):
-            return frozenset()
+        is_inside = folder != _NOWHERE and not leads_out(root / folder, root)
         try:
-            return frozenset(os.listdir(root / folder))  # noqa: PTH208 — names, not paths
+            return frozenset(os.listdir(root / folder) if is_inside else ())  # noqa: PTH208 — names, not paths
         except OSError:
             return frozenset()
 
@@ -58,16 +57,11 @@ def look_alikes(paths: Iterable[str], root: Path) -> tuple[dict[str, str], dict[
         return by_form
 
     def nearest(path: str, form: Callable[[str], str]) -> str:
-        """Return the one path that is there and has the same form, "" where there is none or several."""
+        """Return the only existing path with the same form, "" where there is none or several."""
         folder, _, name = path.rpartition("/")
         folder = folder_as(folder, _composed if form is _composed else _in_small_letters)
-        there = listed(folder)
-        if name not in there:
-            names = found_as(folder, form).get(form(name), []) if there else []
-            if len(names) != 1:
-                return ""
-            name = names[0]
-        return f"{folder}/{name}" if folder else name
+        names = [name] if name in listed(folder) else found_as(folder, form).get(form(name), [])
+        return f"{folder}/{names[0]}".removeprefix("/") if len(names) == 1 else ""
 
     @cache
     def folder_as(folder: str, form: Callable[[str], str]) -> str:
@@ -79,24 +73,23 @@ def look_alikes(paths: Iterable[str], root: Path) -> tuple[dict[str, str], dict[
             continue
         try:
             if near := nearest(path, _composed):
-                if near != path:  # a link that leads to nothing has the very name
+                if near != path:  # a link to nothing has exactly this name
                     same[path] = near
             elif near := nearest(path, _in_small_letters) or nearest(path, _without_ending):
                 others[path] = near
-        except (OSError, ValueError):  # a name that no file can have
+        except (OSError, ValueError):  # no file can have this name
             continue
     return same, others
 
 
 def notes_of(same: Mapping[str, str], others: Mapping[str, str]) -> list[str]:
-    """Say what look_alikes() found."""
+    """Return notes for the user on what look_alikes() found."""
     notes = []
     if same:
-        first = next(iter(same))
         notes.append(
             "File names that differ from the table only in their Unicode form (macOS stores accents"
             f" separately from their letters) were treated as the same: {len(same):,}, for example"
-            f" '{first}'."
+            f" '{next(iter(same))}'."
         )
     if others:
         shown = ", ".join(f"'{near}' for '{path}'" for path, near in list(others.items())[:_SHOWN])
@@ -109,30 +102,30 @@ def notes_of(same: Mapping[str, str], others: Mapping[str, str]) -> list[str]:
 
 
 def notes_of_misplaced(paths: Iterable[str], root: Path) -> list[str]:
-    """Say where the files of paths probably lie, and what to type: the paths are another machine's, say.
+    """Return notes that say where the files probably are, e.g. because the paths are from another computer.
 
     Args:
-        paths: no file is there, or they lead out of root.
-        root: nothing outside of it is looked at.
+        paths: paths without a file, or that lead out of root.
+        root: nothing outside of it is examined.
     """
-    astray = [path for path in dict.fromkeys(paths) if path and "\0" not in path]
-    web = [path for path in astray if _ADDRESS.match(path)]
+    named = [path for path in dict.fromkeys(paths) if path and "\0" not in path]
+    web = [path for path in named if _ADDRESS.match(path)]
     notes = []
     if web:
         notes.append(
             f"Paths that are web addresses: {len(web):,} (first: '{web[0]}'). featurekit reads only files."
             " Download the images, and write their file paths into the table."
         )
-    for path in [path for path in astray if not _ADDRESS.match(path)][:_TRIED]:
+    for path in [path for path in named if not _ADDRESS.match(path)][:_TRIED]:
         if ".." in path.split("/") or path.count("/") > _DEEPEST:
             continue
-        if note := _beginning_too_much(path, astray, root) or _folder_too_high(path, root):
+        if note := _beginning_too_much(path, named, root) or _folder_too_high(path, root):
             return [*notes, note]
     return notes
 
 
 def _beginning_too_much(path: str, paths: Iterable[str], root: Path) -> str:
-    """Say that the paths are right but for their beginning, "" where that does not help."""
+    """Say that the paths are right except for their beginning, "" if they are not."""
     parts = path.split("/")
     for cut in range(1, len(parts)):
         rest = "/".join(parts[cut:])
@@ -152,14 +145,12 @@ def _beginning_too_much(path: str, paths: Iterable[str], root: Path) -> str:
 
 
 def _folder_too_high(path: str, root: Path) -> str:
-    """Say that the paths are right for one folder inside, "" for none or several."""
-    if path.startswith("/"):
-        return ""
+    """Say that the paths are right for one folder inside root, "" if they are for none or several."""
     try:
         inside = [name for name in sorted(os.listdir(root))[:_TRIED] if _is_inside(f"{name}/{path}", root)]  # noqa: PTH208 — names, not paths
     except OSError:
         return ""
-    if len(inside) != 1:
+    if len(inside) != 1 or path.startswith("/"):
         return ""
     return f"'{path}' is in the folder '{inside[0]}'. Give that folder with --root '{root / inside[0]}'"
 
@@ -167,7 +158,7 @@ def _folder_too_high(path: str, root: Path) -> str:
 def _is_inside(path: str, root: Path) -> bool:
     try:
         return not leads_out(root / path, root) and (root / path).is_file()
-    except (OSError, ValueError):  # a name that no file can have
+    except (OSError, ValueError):  # no file can have this name
         return False
 
 

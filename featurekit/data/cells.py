@@ -1,7 +1,7 @@
-"""What one cell of a data set says: a year, a gender, a box, or that it is not known.
+"""Read one cell of a data set: an age, a gender, a box, a fold, or that something is not known.
 
-Tables write the same thing in many ways. What is read is read the same way in every column and every
-data set; what is not read is answered with what to type instead.
+Tables write the same thing in many ways. Each of them is read in the same way in every column and every
+data set. For a cell that cannot be read, the user is told what to type instead.
 """
 
 import re
@@ -17,8 +17,8 @@ import pandas as pd
 from featurekit.data.targets import AGE_GROUP, GENDER, GENDER3, MAX_AGE
 from featurekit.errors import ManifestError
 
-# Words for a gender, in small letters; numbers mean one thing here and the other there, so they are none.
-# Of other languages those that mean nothing else anywhere: "w" and "h" may be anything.
+# Words for a gender, in small letters. Numbers are not among them, because 1 means female in one data set and
+# male in another. Of other languages, only words with a single meaning are: "w" and "h" may be anything.
 _GENDERS = {
     **dict.fromkeys(("f", "f.", "female", "females", "woman", "women", "girl", "girls"), "female"),
     **dict.fromkeys(("m", "m.", "male", "males", "man", "men", "boy", "boys"), "male"),
@@ -29,64 +29,55 @@ _GENDERS = {
     **dict.fromkeys(("mulher", "feminino", "feminina", "donna", "donne", "femmina", "femminile"), "female"),
     **dict.fromkeys(("homem", "uomo", "uomini", "maschio", "maschile"), "male"),
 }
-# Letters beside which an "m" is a woman: hombre or varón and mujer, homem and mulher.
-_BESIDE_WOMEN = ("h", "v")
-# What stands for an unknown gender; in another column it may be anybody.
+# If a column has one of these letters, its "m" means woman: hombre or varón and mujer, homem and mulher.
+_LETTERS_OF_MEN = ("h", "v")
+# Stands for an unknown gender; in another column it may mean something else.
 _NO_GENDER = "u"
-# What stands in a cell that says nothing, in small letters; an empty cell always does.
+# Words that mean "not known", in small letters. An empty cell always means it.
 MISSING_WORDS = frozenset(
     (
         *("-", "--", "?", "??", ".", "#n/a", "<na>", "n/a", "n.a.", "na", "nan", "nat", "none", "null"),
-        # What Excel and Google Sheets write where a formula has failed, or is not ready.
+        # Excel and Google Sheets write these where a formula has failed, or is not ready.
         *("#value!", "#ref!", "#div/0!", "#name?", "#num!", "#null!", "#error!", "#spill!", "#calc!"),
         *("#getting_data", "loading..."),
-        *(
-            "missing",
-            "not available",
-            "not known",
-            "not sure",
-            "undefined",
-            "unk",
-            "unknown",
-            "unsure",
-            "abstained",
-        ),
+        *("missing", "not available", "not known", "not sure", "undefined", "unk", "unknown", "unsure"),
+        "abstained",
     )
 )
 
-# What a number of years is read for where it can be read and nobody is that old.
+# The target of a bad cell that holds a number which is no possible age.
 POSSIBLE_AGE = f"age from 0 to {MAX_AGE}"
 GENDER_WORDS = f"{' or '.join(GENDER.classes)} (or f, m, woman, man, ...)"
 AGE_GROUPS = ", ".join(AGE_GROUP.classes)
 
 _NUMBER = r"(\d+(?:[.,]\d+)?)"
-# What spreadsheets make of 4-6 in the languages of Europe: 4-Jun, 08. Dez, Oct-12.
+# Spreadsheets turn 4-6 into a date, in the language of the user: 4-Jun, 08. Dez, Oct-12.
 _MONTH = (
     r"(?:jan|feb|f[eé]v|m[aä]r|mrz|apr|avr|abr|ma[iyjg]|jun|juin|giu|jul|juil|lug|aug|ao[uû]|ago"
     r"|sep|set|o[ckt]t|nov|d[eéi][czs])"
 )
-_DAY_AND_MONTH = rf"\d{{1,2}}[-./ ]+{_MONTH}[^\W\d]*\.?"
-_MONTH_AND_DAY = rf"{_MONTH}[^\W\d]*[-./ ]+\d{{1,2}}"
+_DAY_AND_MONTH = rf"\d{{1,2}}[-./ ]+{_MONTH}[^\W\d]*\.?|{_MONTH}[^\W\d]*[-./ ]+\d{{1,2}}"
 _MADE_A_DATE = re.compile(
-    rf"{_DAY_AND_MONTH}|{_MONTH_AND_DAY}"
+    rf"{_DAY_AND_MONTH}"
     r"|\d{4}-\d{2}-\d{2}(?:[t ]00:00(?::00)?)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}"
 )
 _DATE_OF_A_GROUP = (
     "a spreadsheet has turned an age group such as 4-6 or 8-12 into a date. Format the column as text"
     " and write the age group again"
 )
+_UNIT = r"(?:years?|yrs?|y|(month|mo|week|wk|day)s?)"
 _PARTS_OF_A_YEAR = {"month": 12, "mo": 12, "week": 52, "wk": 52, "day": 365}
 
 
 class BadCell(NamedTuple):
-    """A cell that cannot be read, and is taken as missing.
+    """A cell that cannot be read, and is treated as missing.
 
     Attributes:
         row: number of its row, from 0.
-        column: what the data set calls its column.
-        target: the manifest's column that it was read for, or POSSIBLE_AGE.
-        value: what it says.
-        problem: what it is not, and what to type, as the end of a sentence: "is not a number of years".
+        column: name of its column in the data set.
+        target: the column of the manifest that it was read for, or POSSIBLE_AGE.
+        value: text of the cell.
+        problem: what is wrong and what to type instead, as the end of a sentence: "is not a number of years".
     """
 
     row: int
@@ -98,10 +89,10 @@ class BadCell(NamedTuple):
 
 @dataclass(frozen=True)
 class Missing:
-    """Which cells say that something is not known: empty ones, and those that hold a word of a list.
+    """Which cells mean "not known": empty ones, and those that hold one of some words.
 
     Attributes:
-        words: as folded() writes them.
+        words: the words, as folded() returns them.
     """
 
     words: frozenset[str] = MISSING_WORDS
@@ -112,15 +103,16 @@ class Missing:
 
     @classmethod
     def of(cls, option: str | Sequence[str]) -> "Missing":
-        """Return what the option "missing" says.
+        """Return the missing words that the option "missing" asks for.
 
         Args:
-            option: words as a sequence or separated by commas: they replace the usual list. Each with
-                a plus or a minus in front: they are added to it or taken from it. None at all: only
-                an empty cell is missing.
+            option: words as a sequence or separated by commas: they replace the usual list. If each has
+                a plus or a minus in front, they are added to the list or removed from it. Without any
+                word, only an empty cell is missing.
 
         Raises:
-            ManifestError: some words have such a sign and some have none, or one taken away was not there.
+            ManifestError: some words have such a sign and some have none, or a removed word is not in the
+                list.
 
         >>> sorted(Missing.of("x, Y").words), "x" in Missing.of("+x"), "None" in Missing.of("-none")
         (['x', 'y'], True, False)
@@ -148,7 +140,7 @@ class Missing:
         return cls(MISSING_WORDS - removed | added)
 
     def option(self, *, add: str = "", remove: str = "") -> str:
-        """Return what to type for this list with a word added or taken away.
+        """Return what to type for this list with a word added or removed.
 
         >>> Missing().option(remove="none"), Missing(frozenset("x")).option(add="0")
         ('-o missing=-none', '-o missing=0,x')
@@ -166,14 +158,14 @@ USUAL = Missing()
 def count_missing(
     cells: "pd.Series[str]", column: str, missing: Missing, found: Counter[tuple[str, str]]
 ) -> None:
-    """Count the cells that hold a missing word, an empty one not among them."""
+    """Add to found how many cells hold each missing word; empty cells are not counted."""
     for cell, n in cells.value_counts().items():
         if (word := folded(str(cell))) and str(cell) in missing:
             found[column, word] += int(n)
 
 
 def spelled(text: str) -> str:
-    r"""Return a text composed (NFC), with one space wherever there is space inside and none around it.
+    r"""Return a text in the composed form of Unicode (NFC), with single spaces inside and none around it.
 
     >>> spelled(" dark\n brown "), len(spelled("e\u0301"))
     ('dark brown', 1)
@@ -182,7 +174,7 @@ def spelled(text: str) -> str:
 
 
 def folded(text: str) -> str:
-    r"""Return what texts have in common that differ only by case, spaces, or how Unicode writes them.
+    r"""Return one form for all texts that differ only by case, spaces, or their form of Unicode.
 
     >>> folded(" BROWN\u200b"), folded("STRASSE") == folded("Straße")
     ('brown', True)
@@ -195,7 +187,7 @@ def folded(text: str) -> str:
 
 
 def read_gender(text: str, missing: Missing = USUAL) -> str | None:
-    """Return "female" or "male", "" for a word that says it is not known, None for any other word.
+    """Return "female" or "male", "" for a word that means "not known", None for any other word.
 
     >>> read_gender("Woman"), read_gender("unknown"), read_gender("2")
     ('female', '', None)
@@ -205,7 +197,7 @@ def read_gender(text: str, missing: Missing = USUAL) -> str | None:
 
 
 def read_gender3(text: str, missing: Missing = USUAL) -> str | None:
-    """Return one of gender3's classes, of which "undefined" is one; else as read_gender().
+    """Return one of gender3's classes, "undefined" among them; for other words, the same as read_gender().
 
     >>> read_gender3("Woman"), read_gender3("u"), read_gender3("unknown"), read_gender3("2")
     ('female', 'undefined', '', None)
@@ -214,7 +206,7 @@ def read_gender3(text: str, missing: Missing = USUAL) -> str | None:
 
 
 def read_age_group(text: str, missing: Missing = USUAL) -> str | None:
-    """Return the age group that a text writes, "" where it says it is not known, None for any other text.
+    """Return the age group that a text stands for, "" where it means "not known", None for any other text.
 
     >>> read_age_group("(25, 32)"), read_age_group("over 60"), read_age_group("None"), read_age_group("27-33")
     ('25-32', '60-100', '', None)
@@ -231,7 +223,7 @@ def read_age_group(text: str, missing: Missing = USUAL) -> str | None:
 
 
 def read_years(text: str, missing: Missing = USUAL) -> float | None:
-    """Return a number of years, NaN where the text says that it is not known, None for any other text.
+    """Return a number of years, NaN where the text means "not known", None for any other text.
 
     >>> read_years("31.5"), read_years("n/a"), read_years("thirty"), read_years("1e1")
     (31.5, nan, None, None)
@@ -243,7 +235,7 @@ def read_years(text: str, missing: Missing = USUAL) -> float | None:
 
 
 def read_fold(text: str, missing: Missing = USUAL) -> int | None:
-    """Return a fold's number from 0, -1 for none, None for a text that is no such number.
+    """Return the number of a fold from 0, -1 for no fold, None for any other text.
 
     >>> read_fold("2"), read_fold("2.0"), read_fold("nan"), read_fold("test")
     (2, 2, -1, None)
@@ -254,11 +246,11 @@ def read_fold(text: str, missing: Missing = USUAL) -> int | None:
 
 
 def read_box(text: str, missing: Missing = USUAL, *, sized: bool = False) -> str | None:
-    """Return a box as the manifest writes its corners, "" for none, None for what is no box.
+    """Return the corners of a box as the manifest writes them, "" for no box, None for any other text.
 
     Args:
         text: four numbers of pixels.
-        missing: words that say there is none.
+        missing: words that mean that there is no box.
         sized: whether they are x, y, width and height instead of two corners.
 
     >>> read_box("[5, 5, 20, 30.5]"), read_box("5 5 20 30.5", sized=True), read_box("9 9 4 4"), read_box("-")
@@ -266,22 +258,15 @@ def read_box(text: str, missing: Missing = USUAL, *, sized: bool = False) -> str
     """
     if text in missing:
         return ""
-    numbers = _four_numbers(text)
-    if numbers is None:
-        return None
-    x1, y1, x2, y2 = numbers
-    if sized:
-        x2, y2 = x1 + x2, y1 + y2
-    if x1 >= x2 or y1 >= y2:
-        return None
-    return " ".join(f"{corner:.10g}" for corner in (x1, y1, x2, y2))
-
-
-def _four_numbers(text: str) -> list[float] | None:
     parts = re.split(r"[\s,;]+", text.strip("[]() "))
     numbers = [read_years(part, Missing(frozenset())) for part in parts]
-    found = [number for number in numbers if number is not None and np.isfinite(number)]
-    return found if len(parts) == len(found) == 4 else None
+    finite = [number for number in numbers if number is not None and np.isfinite(number)]
+    if len(finite) != len(parts) or len(parts) != 4:
+        return None
+    left, top, *others = finite
+    right, bottom = (left + others[0], top + others[1]) if sized else others
+    corners = " ".join(f"{corner:.10g}" for corner in (left, top, right, bottom))
+    return corners if left < right and top < bottom else None
 
 
 def _range_of(word: str) -> tuple[int, int] | None:
@@ -294,7 +279,7 @@ def _range_of(word: str) -> tuple[int, int] | None:
 
 
 def no_years(text: str) -> str:
-    """Return what is wrong with a text that is no age in years, and what to type.
+    """Return what is wrong with a text that is not a number of years, and what to type.
 
     >>> no_years("31,5")
     'is not a number of years; write 31.5'
@@ -303,14 +288,11 @@ def no_years(text: str) -> str:
     """
     word = folded(text)
     said = "is not a number of years"
-    if re.fullmatch(r"\d+,\d+", word):
-        return f"{said}; write {word.replace(',', '.')}"
-    if found := re.fullmatch(rf"{_NUMBER}\s*-?\s*(?:y|yr|yrs|year|years)\.?(?:[ -]olds?)?", word):
-        return f"{said}; write {found[1].replace(',', '.')}"
-    if found := re.fullmatch(rf"{_NUMBER}\s*-?\s*(month|mo|week|wk|day)s?\.?(?:[ -]olds?)?", word):
-        years = float(found[1].replace(",", ".")) / _PARTS_OF_A_YEAR[found[2]]
-        return f"{said}; write {round(years, 2):g}"
-    if re.fullmatch(rf"{_DAY_AND_MONTH}|{_MONTH_AND_DAY}", word):
+    if found := re.fullmatch(rf"{_NUMBER}(?:\s*-?\s*{_UNIT}\.?(?:[ -]olds?)?)?", word):
+        number, unit = found[1].replace(",", "."), found[2]
+        years = f"{round(float(number) / _PARTS_OF_A_YEAR[unit], 2):g}" if unit else number
+        return f"{said}; write {years}"
+    if re.fullmatch(_DAY_AND_MONTH, word):
         return f"{said}; {_DATE_OF_A_GROUP}"
     if re.match(r"\d{4}[-./]\d{1,2}[-./]\d{1,2}\b|\d{1,2}[-./]\d{1,2}[-./](\d{4}|\d{2})\b", word):
         return f"{said} but a date; write the age in years on the day the image was taken"
@@ -323,12 +305,12 @@ def no_years(text: str) -> str:
 
 
 def is_in_range(ages: "pd.Series[float]") -> "pd.Series[bool]":
-    """Whether each number of years is an age that somebody may have."""
+    """Whether each number of years is a possible age."""
     return ages.between(0, MAX_AGE)
 
 
 def impossible_years(years: float) -> str:
-    """Return what is wrong with an age that nobody has, and what to type.
+    """Return what is wrong with a number that is not a possible age, and what to type.
 
     >>> impossible_years(1984)
     'is not an age from 0 to 116 but a year; write the age in years when the image was taken'
@@ -344,7 +326,7 @@ def impossible_years(years: float) -> str:
 
 
 def no_gender(text: str) -> str:
-    """Return what is wrong with a text that is no gender, and what to type.
+    """Return what is wrong with a text that is not a gender, and what to type.
 
     >>> no_gender("2").partition("; ")[2]
     'number codes are not used in the same way everywhere, so write f and m instead'
@@ -359,7 +341,7 @@ def no_gender(text: str) -> str:
 
 
 def m_is_a_woman(cells: Collection[str]) -> str:
-    """Return the letter beside which "m" may stand for women in a column of genders, "" where it does not.
+    """Return the letter because of which "m" may mean woman in a column of genders, "" for none.
 
     >>> m_is_a_woman(["H", "M"]), m_is_a_woman(["F", "M"]), m_is_a_woman(["W", "M"])
     ('H', '', '')
@@ -367,11 +349,11 @@ def m_is_a_woman(cells: Collection[str]) -> str:
     words = {folded(cell).rstrip("."): cell for cell in cells}
     if "m" not in words or any(_GENDERS.get(word) == "female" for word in words):
         return ""
-    return next((words[letter] for letter in _BESIDE_WOMEN if letter in words), "")
+    return next((words[letter] for letter in _LETTERS_OF_MEN if letter in words), "")
 
 
 def no_age_group(text: str) -> str:
-    """Return what is wrong with a text that is no age group, and what to type.
+    """Return what is wrong with a text that is not an age group, and what to type.
 
     >>> no_age_group("08. Dec").partition("; ")[2]
     'a spreadsheet has turned an age group such as 4-6 or 8-12 into a date. Format the column as text and \
@@ -386,7 +368,7 @@ write the age group again'
 
 
 def no_box(text: str, *, sized: bool) -> str:
-    """Return what is wrong with a text that is no box, and what to type.
+    """Return what is wrong with a text that is not a box, and what to type.
 
     >>> no_box("100 80 60 60", sized=False)
     'is not x1 y1 x2 y2 in pixels with x1 < x2 and y1 < y2; if the boxes are x, y, width and height, \
@@ -395,6 +377,5 @@ use -o box=xywh'
     if sized:
         return "is not x y width height in pixels with a width and a height above 0"
     said = "is not x1 y1 x2 y2 in pixels with x1 < x2 and y1 < y2"
-    numbers = _four_numbers(text)
-    could_be_sized = numbers is not None and numbers[2] > 0 and numbers[3] > 0
+    could_be_sized = read_box(text, Missing(frozenset()), sized=True)
     return f"{said}; if the boxes are x, y, width and height, use -o box=xywh" if could_be_sized else said

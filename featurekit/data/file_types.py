@@ -1,22 +1,20 @@
-"""Tell from a file's first bytes what kind of picture it is.
+"""Find out from the first bytes of a file what kind of image it is.
 
-The name says nothing: a PNG named .jpg is a PNG, and a JPEG may be named .jfif, or
-have no ending at all. Searching a folder and decoding a file must agree on what a
-photograph is, so both ask here.
+The name is not reliable: a PNG may be named .jpg, and a JPEG .jfif, or have no ending at
+all. The search of a folder and the decoding of a file must agree on what an image is, so
+both use this module.
 """
 
-# How many of a file's first bytes kind_of() needs.
+# How many first bytes of a file kind_of() needs.
 HEAD = 64
 
 # The kinds that featurekit.faces.images decodes.
 DECODED = ("JPEG", "PNG", "WebP", "BMP", "GIF", "TIFF", "HEIC", "AVIF")
 
-# Endings of files that are meant to be pictures: such a file is never passed over, whatever is in it.
-_PICTURES = (
-    "jpg jpeg jpe jfif jif pjpeg pjp png apng webp bmp dib gif tif tiff heic heif hif avif jp2 j2k jxl"
-)
-ENDINGS = frozenset(f".{ending}" for ending in _PICTURES.split())
-# Raw files of cameras are TIFFs that hold a small copy of the photograph first, which must not pass for it.
+# Endings of files that are meant to be images: such a file is never left out, whatever it contains.
+_IMAGES = "jpg jpeg jpe jfif jif pjpeg pjp png apng webp bmp dib gif tif tiff heic heif hif avif jp2 j2k jxl"
+ENDINGS = frozenset(f".{ending}" for ending in _IMAGES.split())
+# Raw files of cameras are TIFFs that begin with a small copy of the image, which must not be read instead.
 _RAW = "3fr arw cr2 cr3 crw dcr dng erf iiq kdc mef mos mrw nef nrw orf pef raf raw rw2 sr2 srf srw x3f"
 RAW_ENDINGS = frozenset(f".{ending}" for ending in _RAW.split())
 
@@ -36,8 +34,8 @@ _SIGNATURES = (
     (b"II+\0", "BigTIFF"),
     (b"MM\0+", "BigTIFF"),
 )
-# Known only so that a message can name them.
-_NO_PHOTOGRAPHS = ((b"%PDF", "PDF"), (b"\0\0\1\0", "icon"))
+# Files that are not images, and that messages can name.
+_NO_IMAGES = ((b"%PDF", "PDF"), (b"\0\0\1\0", "icon"))
 _BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
 
 _AVIF = {b"avif", b"avis"}
@@ -45,19 +43,18 @@ _HEIC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs",
 
 
 def kind_of(head: bytes) -> str:
-    """Return the kind of file that begins with these bytes, "" where it is not known.
+    """Return the kind of file that begins with these bytes, "" if it is not known.
 
     >>> kind_of(b"GIF89a..."), kind_of(b"....ftypheic...."), kind_of(b"....ftypisom...."), kind_of(b"hello")
     ('GIF', 'HEIC', 'film', '')
     """
-    for signature, kind in (*_SIGNATURES, *_NO_PHOTOGRAPHS):
+    for signature, kind in (*_SIGNATURES, *_NO_IMAGES):
         if head.startswith(signature):
             return kind
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WebP"
     if head[4:8] == b"ftyp":
-        end = min(int.from_bytes(head[:4]), HEAD)
-        others = {head[place : place + 4] for place in range(16, end, 4)}
+        others = {head[at : at + 4] for at in range(16, min(int.from_bytes(head[:4]), HEAD), 4)}
         for brands in ({head[8:12]}, others):
             if brands & _AVIF:
                 return "AVIF"
@@ -67,12 +64,12 @@ def kind_of(head: bytes) -> str:
     return ""
 
 
-def is_photograph(head: bytes) -> bool:
-    r"""Whether a file that begins with these bytes is a picture, be it of a kind that is not decoded.
+def is_image(head: bytes) -> bool:
+    r"""Whether a file that begins with these bytes is an image, even of a kind that cannot be decoded.
 
-    A text may begin with "BM"; more is asked of it.
+    A text may begin with "BM", so the header of a BMP is checked too.
 
-    >>> is_photograph(b"\xff\xd8\xff\xe0"), is_photograph(b"BMI,age"), is_photograph(b"....ftypqt  ")
+    >>> is_image(b"\xff\xd8\xff\xe0"), is_image(b"BMI,age"), is_image(b"....ftypqt  ")
     (True, False, False)
     """
     kind = kind_of(head)
@@ -80,4 +77,4 @@ def is_photograph(head: bytes) -> bool:
         return int.from_bytes(head[14:18], "little") in _BMP_HEADERS
     if kind == "JPEG XL":
         return head[:1] == b"\0"  # the other signature is two bytes, which much else begins with
-    return kind not in ("", "film", *(kind for _, kind in _NO_PHOTOGRAPHS))
+    return kind not in ("", "film", *(kind for _, kind in _NO_IMAGES))

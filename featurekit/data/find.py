@@ -1,48 +1,48 @@
-"""Find the photographs below a folder, and count what is none.
+"""Find the images below a folder, and count the other files.
 
-A file whose ending is a picture's is a row whatever is in it, and is not opened
-here. Any other file is opened for its first bytes: a photograph called .jfif,
-.JPG_original or nothing at all is a photograph. What is left out is counted, so
-that nobody loses a class of pictures without a word.
+A file with the ending of an image becomes a row, whatever it contains, and is not opened
+here. Of any other file the first bytes are read: an image named .JPG_original, or without
+an ending, is an image. Files that are left out are counted and reported, so that nobody
+loses a class of images without noticing.
 """
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
-from featurekit.data.file_types import ENDINGS, HEAD, RAW_ENDINGS, is_photograph
+from featurekit.data.file_types import ENDINGS, HEAD, RAW_ENDINGS, is_image
 from featurekit.errors import ManifestError
 from featurekit.files import leads_out
 
-# Kinds of files that are listed in a message; of more, the others' number.
+# How many kinds of files a message lists; the others are counted.
 _LISTED = 4
 
 # Why a file is left out, in the order of a message.
-_NO_PHOTOGRAPH = "not images"
+_NO_IMAGE = "not images"
 _RAW = "raw camera files, which have to be exported as JPEG"
 _UNREADABLE = "files that cannot be opened"
 _OUTSIDE = "links to files outside the folder"
 _HIDDEN = "hidden files and folders"
 _SYSTEM = "folders that operating systems and network drives create"
-# Names in small letters. What lies in them are copies, thumbnails and what was deleted.
+# Names in small letters. These folders hold copies, thumbnails and deleted files.
 _SYSTEM_FOLDERS = ("@eadir", "__macosx", "$recycle.bin", "#recycle", "@recycle", "#snapshot", "lost+found")
 
 
 @dataclass(frozen=True)
 class Found:
-    """What lies below a folder.
+    """The images below a folder, and what was left out.
 
     Attributes:
-        table: columns image_path and reason, one row a photograph, in alphabetical order. Paths are relative
-            to the folder, with forward slashes. The reason is "" but for a link to a folder outside, and
-            for a name that is no text.
+        table: columns image_path and reason, one row per image, in alphabetical order. Paths are relative
+            to the folder, with forward slashes. The reason is "", except for a link to a folder outside and
+            for a name that is not UTF-8.
         counts: why files were left out → how many.
-        note: the same in one sentence, with an example; "" where nothing was left out.
-        empty: folders directly below without a photograph.
+        note: the same in one sentence, with an example; "" if nothing was left out.
+        empty: folders directly below the folder that contain no image.
     """
 
     table: pd.DataFrame
@@ -52,31 +52,33 @@ class Found:
 
 
 def check_folder(folder: Path) -> None:
-    """Raise ManifestError unless the folder is there."""
+    """Raise ManifestError unless the folder exists."""
     if not folder.is_dir():
-        what = "is not a folder" if folder.exists() else "does not exist"
-        raise ManifestError(f"{folder} {what}. Give the folder of the data set.")
+        raise ManifestError(
+            f"{folder} {'is not a folder' if folder.exists() else 'does not exist'}. Give the folder of the"
+            " data set."
+        )
 
 
 def part_of(folder: Path, name: str) -> Path:
-    """Return a file, or folder, of a data set; it need not be there.
+    """Return the path of a file, or folder, of a data set; it need not exist.
 
     Raises:
-        ManifestError: it is a link that leads out of the data set's folder.
+        ManifestError: it is a link that leads out of the folder of the data set.
     """
     if leads_out(folder / name, folder):
         raise ManifestError(f"{folder / name} is outside the folder of the data set, and is not read.")
     return folder / name
 
 
-def find_pictures(folder: Path) -> Found:
-    """Return every photograph below a folder, by content, and what else lies there.
+def find_images(folder: Path) -> Found:
+    """Return every image below a folder, and what was left out.
 
-    Hidden files and folders are left out, and folders such as @eaDir and __MACOSX. Links are followed, but
-    not to a folder outside and not to nothing: those are one row each.
+    Hidden files and folders are left out, and so are folders such as @eaDir and __MACOSX. Links are followed,
+    except to a folder outside and to nothing; such a link is a row with a reason.
 
     Raises:
-        ManifestError: the folder is not there, cannot be read, or has no photograph in it.
+        ManifestError: the folder does not exist, cannot be read, or contains no image.
     """
     check_folder(folder)
     search = _Search(folder)
@@ -88,91 +90,85 @@ def find_pictures(folder: Path) -> Found:
     if not search.rows:
         raise ManifestError(f"There are no images below {folder}. {note}".rstrip())
     table = pd.DataFrame(sorted(search.rows), columns=["image_path", "reason"], dtype=object)
-    with_pictures = {path.partition("/")[0] for path, _ in search.rows}
-    counts = {why: files.total() for why, files in search.left_out.items()}
-    return Found(table, counts, note, tuple(sorted(search.folders - with_pictures)))
+    with_images = {path.partition("/")[0] for path, _ in search.rows}
+    counts = {why: len(paths) for why, paths in search.left_out.items()}
+    return Found(table, counts, note, tuple(sorted(search.folders - with_images)))
 
 
 class _Search:
-    """Walks a folder and remembers the photographs, and by reason the endings of what was left out."""
+    """Walks a folder and collects the paths of images and, by reason, of the files that it leaves out."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.rows: list[tuple[str, str]] = []
-        self.left_out: dict[str, Counter[str]] = {}
+        self.left_out: dict[str, list[str]] = defaultdict(list)
         self.folders: set[str] = set()  # directly below
-        self._examples: dict[str, str] = {}
 
     def look_in(self, here: Path, prefix: str, above: frozenset[tuple[int, int]]) -> None:
-        """Look at everything in a folder and below it; above are the folders that it lies in."""
+        """Search a folder and the folders below it.
+
+        Args:
+            here: the folder.
+            prefix: its path, with a slash at the end, as rows begin with it.
+            above: device and inode of each folder that it is in.
+        """
         status = here.stat()
-        if (status.st_dev, status.st_ino) in above:
-            return  # a link to a folder that it lies in
+        below = above | {(status.st_dev, status.st_ino)}
+        if below == above:
+            return  # a link to a folder that it is in
         with os.scandir(here) as entries:
             for entry in entries:
-                # Of a name that is no UTF-8 a table cannot hold the bytes; it shows them escaped.
+                # A table cannot hold the bytes of a name that is not UTF-8; it shows them escaped.
                 name = os.fsencode(entry.name).decode("utf-8", "backslashreplace")
                 if name.startswith("."):
-                    self._leave_out(prefix + name, _HIDDEN)
+                    self.left_out[_HIDDEN].append(prefix + name)
                 elif name.lower() in _SYSTEM_FOLDERS and entry.is_dir(follow_symlinks=False):
-                    self._leave_out(prefix + name, _SYSTEM)
-                elif here.joinpath(entry.name).is_dir() if entry.is_symlink() else entry.is_dir():
-                    if entry.is_symlink() and leads_out(here / entry.name, self._folder):
-                        self.rows.append((prefix + name, "outside_root"))
-                        continue
-                    if not prefix:
-                        self.folders.add(name)
-                    below = above | {(status.st_dev, status.st_ino)}
-                    self.look_in(here / entry.name, f"{prefix}{name}/", below)
-                else:
-                    why = self._why_not(entry)
-                    if why:
-                        self._leave_out(prefix + name, why)
+                    self.left_out[_SYSTEM].append(prefix + name)
+                elif not (here.joinpath(entry.name).is_dir() if entry.is_symlink() else entry.is_dir()):
+                    if why := self._why_not(entry):
+                        self.left_out[why].append(prefix + name)
                     else:
                         self.rows.append((prefix + name, "" if name == entry.name else "bad_path"))
+                elif entry.is_symlink() and leads_out(here / entry.name, self._folder):
+                    self.rows.append((prefix + name, "outside_root"))
+                else:
+                    if not prefix:
+                        self.folders.add(name)
+                    self.look_in(here / entry.name, f"{prefix}{name}/", below)
 
     def _why_not(self, entry: "os.DirEntry[str]") -> str:
-        """Return why a file is left out, "" where it is a photograph or is meant to be one."""
+        """Return why a file is left out, "" if it is an image or is meant to be one."""
         ending = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 — half a million names
-        if ending in ENDINGS:
+        # A link to nothing becomes a row whose file is missing.
+        if ending in ENDINGS or (entry.is_symlink() and not Path(entry.path).exists()):
             return ""
-        if entry.is_symlink() and not Path(entry.path).exists():
-            return ""  # a row whose file is not there
         if ending in RAW_ENDINGS:
             return _RAW
         if entry.is_symlink() and leads_out(Path(entry.path), self._folder):
             return _OUTSIDE
-        # A pipe would never end, and opening a device may do anything.
+        # Reading a pipe would never end, and opening a device may have any effect.
         if not entry.is_file():
-            return _NO_PHOTOGRAPH
+            return _NO_IMAGE
         try:
-            descriptor = os.open(entry.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            try:
-                head = os.read(descriptor, HEAD)
-            finally:
-                os.close(descriptor)
+            with os.fdopen(os.open(entry.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", 0) as file:
+                return "" if is_image(os.read(file.fileno(), HEAD)) else _NO_IMAGE
         except OSError:
             return _UNREADABLE
-        return "" if is_photograph(head) else _NO_PHOTOGRAPH
-
-    def _leave_out(self, path: str, why: str) -> None:
-        name = path.rpartition("/")[2]
-        kind = Path(name).suffix.lower() or name
-        self.left_out.setdefault(why, Counter())[kind] += 1
-        # The first in the alphabet, so that the message does not depend on the folder's own order.
-        self._examples[why] = min(self._examples.get(why, path), path)
 
     def note(self) -> str:
-        """Say what was left out, with an example of each reason."""
+        """Say what was left out, with an example for each reason."""
         parts = []
-        for why in (_NO_PHOTOGRAPH, _RAW, _UNREADABLE, _OUTSIDE, _HIDDEN, _SYSTEM):
-            if not (kinds := self.left_out.get(why)):
+        for why in (_NO_IMAGE, _RAW, _UNREADABLE, _OUTSIDE, _HIDDEN, _SYSTEM):
+            if not (paths := self.left_out.get(why)):
                 continue
-            said = [f"for example '{self._examples[why]}'"]
-            if why == _NO_PHOTOGRAPH:
+            said = []
+            if why == _NO_IMAGE:
+                kinds = Counter(Path(path).suffix.lower() or Path(path).name for path in paths)
                 most = sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))
-                said[:0] = [f"{n:,} {kind}" for kind, n in most[:_LISTED]]
-                if others := kinds.total() - sum(n for _, n in most[:_LISTED]):
-                    said.insert(-1, f"{others:,} others")
-            parts.append(f"{why}: {kinds.total():,} ({', '.join(said)})")
+                said = [f"{n:,} {kind}" for kind, n in most[:_LISTED]]
+                n_others = sum(n for _, n in most[_LISTED:])
+                said += [f"{n_others:,} others"] if n_others else []
+            # The first in the alphabet, so that the message does not depend on the order of the file system.
+            said.append(f"for example '{min(paths)}'")
+            parts.append(f"{why}: {len(paths):,} ({', '.join(said)})")
         return f"Files that were not read: {'; '.join(parts)}." if parts else ""

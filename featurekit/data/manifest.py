@@ -1,8 +1,8 @@
-"""Who is on which photograph, how old, which gender.
+"""The manifest: which subject is on which image, with age, gender and any other label.
 
-The manifest is the table everything else is joined to: one row for every row a
-data set names, usable or with the reason why not. Its order is *the* order;
-nothing downstream sorts it again.
+Everything else is joined to this table. It has one row for every row that a data set
+names, whether the row is usable or not; if not, it says why. The order of its rows is
+the order of everything downstream; nothing sorts it again.
 """
 
 import csv
@@ -13,6 +13,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -30,31 +31,30 @@ from featurekit.text import FORMULA, as_it_was, no_formula, words_of
 COLUMNS = (
     "face_id",  # unique
     "image_path",  # relative to the manifest's root, with forward slashes; "" where the row names none
-    "subject_id",  # the person; rows without one are their own subject
+    "subject_id",  # "" where not known: the row is then a subject of its own
     "age",  # years, float; NaN where unknown
     "age_group",  # one of AGE_GROUP.classes, or ""
     "gender",  # "female", "male", or ""
     "official_fold",  # the data set's own fold from 0, or -1
-    "box",  # "x1 y1 x2 y2" in pixels of the upright picture, or ""
+    "box",  # "x1 y1 x2 y2" in pixels of the upright image, or ""
     "content",  # sha256 of the file's bytes, or "" where it could not be read
     "reason",  # why the row is not used, or ""
 )
 
-# Columns of the tables that `predict` and `fit` write: a target called so would overwrite one of them.
+# Columns of the tables that `predict` and `fit` write: a target of the same name would overwrite one of them.
 _WRITTEN = (
     *("photograph", "face", "status", "confidence", "x1", "y1", "x2", "y2", "message"),
     *("subject", "fold", "true", "predicted"),
 )
-# What those tables put behind a target's name, and before the name of a class.
-_BEHIND = ("_probability", "_among", "_from", "_to")
-_BEFORE = "p_"
-# The longest name of a label, in bytes: the names of runs and models are made of several, and of a
-# file's name no system takes more than 255.
+# Endings that those tables add to a target's name.
+_ENDINGS = ("_probability", "_among", "_from", "_to")
+# The longest name of a label, in bytes: the names of runs and models contain several labels, and file
+# systems allow at most 255 bytes for the name of a file.
 MAX_NAME = 60
 
-# Every reason a row may be unusable for, and what it means to a reader. A row has one: the first of
-# these that holds. What the data set itself says twice comes first, then the file, without which the
-# labels are of no use, then the labels, and last what a row is beside others.
+# Every reason why a row may be unusable, and what it means to a reader. A row has the first of these that
+# holds: first rows that the data set itself repeats, then problems with the file, because labels are of no
+# use without it, then problems with the labels, and last the comparison with other rows.
 REASONS: dict[str, str] = {
     "repeated_row": "the data set lists the same face twice",
     "bad_path": "the path is not a valid file path",
@@ -68,12 +68,10 @@ REASONS: dict[str, str] = {
     "conflicting_labels": "the file is identical to that of another row with other labels",
     "duplicate": "the file is identical to that of another row with the same labels",
 }
-# Their names mean one thing; "Gender3" beside "gender3" would be one file on half of all systems.
-_STANDARD = frozenset(TARGETS)
 
 
 def names_ethnicity(column: str) -> bool:
-    """Whether a column is called like labels of the ethnicity that somebody is taken to have.
+    """Whether the name of a column says that it holds labels of ethnicity.
 
     >>> [names_ethnicity(name) for name in ("race", "perceivedEthnicity", "ethnic_group", "trace", "gender")]
     [True, True, True, False, False]
@@ -83,59 +81,56 @@ def names_ethnicity(column: str) -> bool:
 
 
 def label_names(columns: Iterable[str]) -> dict[str, str]:
-    """Return what each label column is called in a manifest: as it is, or by a name that is safe.
+    """Return the name of each label column in a manifest: its own name, or a safe one in its place.
 
-    Runs, models and files are called after a label, and so are columns of tables. A name is kept if it is
-    at most 60 bytes of letters, digits, spaces, underscores, dots and single hyphens, and neither begins
-    nor ends with a dot, a hyphen or a space. Other signs become an underscore, and a long name is cut.
-    "_label" is put behind a name that the manifest, or a table that `predict` or `fit` writes, has for a
-    column of its own, whatever its case; "label_" before one that begins like a class's probability
-    (p_female). Names that differ only by case get a number.
+    Runs, models, files and columns of tables are named after a label. A name is kept if it has at most
+    60 bytes of letters, digits, spaces, underscores, dots and single hyphens, and neither begins
+    nor ends with a dot, a hyphen or a space. Other characters become an underscore, and a long name is cut.
+    "_label" is added to a name that a column of the manifest, or of a table that `predict` or `fit` writes,
+    has already, in any case. "label_" is put before a name that begins like the column with the probability
+    of a class (p_female). Names that differ only by case get a number.
 
     >>> label_names(["mood", "hair/colour", "Photograph", "p_female", "Mood"])
     {'mood': 'mood', 'hair/colour': 'hair_colour', 'Photograph': 'Photograph_label', \
 'p_female': 'label_p_female', 'Mood': 'Mood_2'}
     """
-    asked = list(dict.fromkeys(columns))
+    asked = dict.fromkeys(columns, "")
     taken: set[str] = set()
-    names: dict[str, str] = {}
-    # Names that are good as they are come first: none of them has to give way to one that was made.
+    # Names that are safe already come first, so that none of them is changed because of one that was made.
     for column in sorted(asked, key=lambda column: _safe_name(column) != column):
-        name, number = _safe_name(column), 1
-        while name.casefold() in taken:
-            number += 1
-            name = f"{_safe_name(column)}_{number}"
-        taken.add(name.casefold())
-        names[column] = name
-    return {column: names[column] for column in asked}
+        name = _safe_name(column)
+        candidates = chain([name], (f"{name}_{number}" for number in count(2)))
+        asked[column] = next(one for one in candidates if one.casefold() not in taken)
+        taken.add(asked[column].casefold())
+    return asked
 
 
 def _safe_name(column: str) -> str:
-    """Return the name that a label column would have if it were alone."""
+    """Return the name that a label column would have if it were the only one."""
     name = unicodedata.normalize("NFC", column)
     good = "".join(
         letter if letter in "_. -" or unicodedata.category(letter)[0] in "LMN" else "\0" for letter in name
     )
-    name = re.sub("[ _]*\0[\0 _]*", "_", good)
-    name = re.sub(r"-{2,}", "-", re.sub(r" {2,}", " ", name))
+    name = re.sub(r"([ -])\1+", r"\1", re.sub("[ _]*\0[\0 _]*", "_", good))
     name = name.strip(" .-_" if "\0" in good else " .-") or "label"
     if len(name.encode()) > MAX_NAME:
         start = name.encode()[: MAX_NAME - 9].decode(errors="ignore")
         name = f"{start}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
     word = name.casefold()
-    if word in {*COLUMNS, *_WRITTEN} or word.endswith(_BEHIND) or (word in _STANDARD and word != name):
+    # "Gender3" beside the target "gender3" would be the same file on systems that ignore case.
+    if word in {*COLUMNS, *_WRITTEN} or word.endswith(_ENDINGS) or (word in TARGETS and word != name):
         name += "_label"
-    return f"label_{name}" if word.startswith(_BEFORE) else name
+    return f"label_{name}" if word.startswith("p_") else name
 
 
-# A column of the user's own with more different numbers than this is a measurement, no code of a class.
+# A column of the user's own with more different numbers than this holds measurements, not codes of classes.
 MOST_CODES = 20
 
 
 def is_measured(values: Iterable[str]) -> bool:
     """Whether the values of a column are measured numbers rather than names, or codes, of classes.
 
-    Nine of ten are numbers, and some are no whole numbers or there are more than MOST_CODES of them.
+    At least nine of ten are numbers, and some of these are not whole or there are more than MOST_CODES.
 
     >>> is_measured(["19.8", "23.1", ""]), is_measured(["0", "1", "2"]), is_measured(["1.0", "2.0", "cat"])
     (True, False, False)
@@ -148,7 +143,7 @@ def is_measured(values: Iterable[str]) -> bool:
 
 
 def _number(text: str) -> float | None:
-    """Return the number that a text writes, None where it writes none."""
+    """Return the number that a text stands for, None where it is not a number."""
     try:
         number = float(text)
     except ValueError:
@@ -158,13 +153,13 @@ def _number(text: str) -> float | None:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Every row of a data set, usable or with its reason.
+    """Every row of a data set, usable or with the reason why not.
 
     Attributes:
-        table: one row a face, columns COLUMNS and then labels of the user's own.
+        table: one row for each face, the columns COLUMNS and then the user's own labels.
         root: folder that image_path is relative to.
-        info: where it came from: "dataset", its options, "synthetic", "licence", and the tally of
-            what was wrong with the data.
+        info: where the data came from ("dataset", its options, "synthetic", "licence"), and the tally of
+            what was wrong with them.
     """
 
     table: pd.DataFrame
@@ -172,16 +167,14 @@ class Manifest:
     info: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        missing = [column for column in COLUMNS if column not in self.table]
-        if missing:
+        if missing := [column for column in COLUMNS if column not in self.table]:
             raise ManifestError(f"The manifest lacks the columns {missing}.")
         if not len(self.table):
             raise ManifestError("The manifest has no rows.")
         repeated = self.table["face_id"][self.table["face_id"].duplicated()]
         if len(repeated):
             raise ManifestError(f"face_id {repeated.iloc[0]} occurs twice, but ids must be unique.")
-        strange = sorted(set(self.table["reason"]) - set(REASONS) - {""})
-        if strange:
+        if strange := sorted(set(self.table["reason"]) - set(REASONS) - {""}):
             raise ManifestError(f"Unknown reasons {strange}. Known: {', '.join(REASONS)}.")
 
     def __len__(self) -> int:
@@ -199,15 +192,15 @@ class Manifest:
 
     @property
     def subjects(self) -> NDArray[np.str_]:
-        """Person of each row, shape (n_rows,); a row without one is its own subject."""
+        """Subject of each row, shape (n_rows,); a row whose subject is not known is a subject of its own."""
         known = self.table["subject_id"].to_numpy(dtype=str)
         return np.where(known == "", "row:" + self.table["face_id"].to_numpy(dtype=str), known)
 
     def target(self, name: str) -> Target:
-        """Return the target called name: a known one, or the classes of a column of the user's own.
+        """Return the target of this name: a known one, or the classes of one of the user's own columns.
 
         Raises:
-            UnknownNameError: neither a target nor a label column is called so.
+            TargetError: neither a target nor a label column has this name.
         """
         if name in TARGETS and name in self.table:
             return TARGETS[name]
@@ -218,11 +211,11 @@ class Manifest:
         return Target(name, tuple(sorted(set(self.table.loc[self.usable, name].astype(str)) - {""})))
 
     def target_to_fit(self, name: str) -> Target:
-        """Return the target called name, whose name files and columns can be called by; see label_names().
+        """Return the target of this name, which must be safe for files and columns; see label_names().
 
         Raises:
-            UnknownNameError: neither a target nor a label column is called so.
-            TargetError: the manifest was written by an older version, which kept such a name.
+            TargetError: neither a target nor a label column has this name, or the manifest was written by an
+                older version, which kept names that are not safe.
         """
         target = self.target(name)
         safe = label_names(column for column in self.table.columns if column not in COLUMNS).get(name, name)
@@ -240,7 +233,7 @@ class Manifest:
         return np.asarray(self.usable & has_label)
 
     def without(self, column: str, labels: Collection[str]) -> "Manifest":
-        """Return the manifest in which some labels of a column count as missing."""
+        """Return the manifest with some labels of a column replaced by missing ones."""
         if not labels:
             return self
         kept = self.table[column].where(~self.table[column].isin(list(labels)), "")
@@ -248,10 +241,10 @@ class Manifest:
 
     def save(self, path: Path) -> None:
         """Write the table as CSV and, beside it, its root and tally as JSON."""
-        info = {"root": str(self.root), **self.info}
-        # Both appear once both are written: a full disk leaves what was there before.
+        info = json.dumps({"root": str(self.root), **self.info}, indent=2, default=str)
+        # Both files are replaced only after both are written: a full disk leaves the old ones.
         with whole_file(path) as file, whole_file(path.with_suffix(".json")) as beside:
-            beside.write((json.dumps(info, indent=2, default=str) + "\n").encode())
+            beside.write(f"{info}\n".encode())
             file.write(csv_of(self.table).encode())
 
     @classmethod
@@ -259,7 +252,7 @@ class Manifest:
         """Read a manifest that save() wrote.
 
         Raises:
-            ManifestError: the file is not there or is no manifest.
+            ManifestError: the file is not there or is not a manifest.
         """
         beside = path.with_suffix(".json")
         if not path.is_file() or not beside.is_file():
@@ -280,16 +273,15 @@ class Manifest:
 
 
 def csv_of(table: pd.DataFrame, separator: str = ",") -> str:
-    """Return a table as CSV that stays a row a row, and that no spreadsheet takes for formulas."""
+    """Return a table as CSV in which every row stays one row, and no cell is a formula to a spreadsheet."""
     table = _each_text(table, no_formula)
     text = table.to_csv(index=False, sep=separator)
-    if "\r" in text:  # pandas quotes a line feed but not a carriage return, and reads it as a new row
-        text = table.to_csv(index=False, sep=separator, quoting=csv.QUOTE_NONNUMERIC)
-    return text
+    # pandas quotes a line feed but not a carriage return, and reads it as a new row.
+    return table.to_csv(index=False, sep=separator, quoting=csv.QUOTE_NONNUMERIC) if "\r" in text else text
 
 
 def _each_text(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
-    """Return the table with its texts, and its columns' names, changed where a quote or a formula starts."""
+    """Return the table with texts and names of columns changed where they begin with a quote or a formula."""
     changed = {}
     for name, column in table.items():
         if pd.api.types.is_string_dtype(column):

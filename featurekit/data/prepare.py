@@ -1,4 +1,4 @@
-"""Read a data set into a manifest: the one way in, whatever its layout is."""
+"""Read a data set of any layout into a manifest."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -28,34 +28,33 @@ def prepare(
     missing: str | Sequence[str] | None = None,
     **options: Any,
 ) -> Manifest:
-    """Read a data set and judge every row of it.
+    """Read a data set and decide for every row whether it is usable.
 
     Args:
         name: of the data set.
-        path: where it lies: a folder, or a file for "table".
-        content_of: sha256 of a file's bytes in hexadecimal, or OSError; sha256_of_file() unless
-            somebody remembers the hashes.
+        path: where it is: a folder, or a file for "table".
+        content_of: returns the sha256 of a file's bytes in hexadecimal, or raises OSError; sha256_of_file()
+            if None. A cache of hashes can be passed here.
         progress: called with (files read, files to read).
         missing: words that mean "not known" in any column, in a sequence or separated by commas, instead
-            of the usual ones ("nan", "N/A", "unknown", "?", "-", "none", ...); with + or - before each,
-            words to add to those or to take from them; "" for none: then only an empty cell is missing.
+            of the usual ones ("nan", "N/A", "unknown", "?", "-", "none", ...). With + or - before each word,
+            they are added to the usual ones or removed from them. With "", only an empty cell is missing.
         options: of the data set; see DatasetReader.options.
 
     Raises:
-        UnknownNameError: nobody registered the data set.
-        ManifestError: it is not there, is not laid out like that, an option is wrong, or not one row
-            of it is usable.
+        UnknownNameError: there is no data set of this name.
+        ManifestError: the data set is not there, has another layout, an option is wrong, or not one row
+            is usable.
     """
     chosen = DATASETS[name]
-    for option in options:
-        if option not in chosen.options:
-            raise ManifestError(unknown(f"option of {name}", option, list(chosen.options)))
+    if strange := [option for option in options if option not in chosen.options]:
+        raise ManifestError(unknown(f"option of {name}", strange[0], list(chosen.options)))
     # Path.resolve() would raise a RuntimeError for a link that leads to itself.
     path = Path(os.path.realpath(path))
     words = USUAL if missing is None else Missing.of(missing)
-    more: dict[str, Any] = {"progress": progress} if chosen.shows_progress else {}
-    more |= {"missing": words} if chosen.reads_cells else {}
-    raw = chosen.read(path, **options, **more)
+    offered = {"progress": progress, "missing": words}
+    wanted = {name: value for name, value in offered.items() if name in chosen.parameters}
+    raw = chosen.read(path, **options, **wanted)
     given = options if missing is None else {**options, "missing": missing}
     facts = {"dataset": name, "path": str(path), "options": given, "licence": chosen.licence}
     return _judged(raw, facts, str(path), words, content_of or sha256_of_file, progress)
@@ -74,18 +73,18 @@ def prepare_frame(
     content_of: Callable[[Path], str] | None = None,
     progress: Progress | None = None,
 ) -> Manifest:
-    """Read a DataFrame, as prepare() reads a table, and judge every row of it.
+    """Read a DataFrame, as prepare() reads a table, and decide for every row whether it is usable.
 
     Args:
-        frame: a row a face.
-        name: what the data set is called.
+        frame: one row for each face.
+        name: of the data set.
         columns: column of the manifest → column of the frame.
         labels: further columns to keep as labels.
         root: folder that the paths are relative to.
         box: "corners" or "xywh".
         missing: words that mean "not known"; see prepare().
-        licence: what the pictures' owner allows.
-        content_of: sha256 of a file's bytes in hexadecimal, or OSError.
+        licence: what the owner of the images allows.
+        content_of: returns the sha256 of a file's bytes in hexadecimal, or raises OSError.
         progress: called with (files read, files to read).
 
     Raises:
@@ -94,8 +93,8 @@ def prepare_frame(
     words = USUAL if missing is None else Missing.of(missing)
     root = Path(os.path.realpath(root))
     raw = rows_of_frame(frame, columns=columns, root=root, labels=labels, box=box, missing=words)
-    given: dict[str, Any] = {"columns": columns, "labels": labels, "box": box}
-    given |= {} if missing is None else {"missing": missing}
+    shared = {"columns": columns, "labels": labels, "box": box}
+    given = shared if missing is None else {**shared, "missing": missing}
     facts = {"dataset": name, "path": str(root), "options": given, "licence": licence}
     return _judged(raw, facts, str(FRAME), words, content_of or sha256_of_file, progress)
 
@@ -112,33 +111,31 @@ def _judged(
 
     Args:
         raw: the rows.
-        facts: what is known of the data set: name, path, options and licence.
-        what: what messages call it.
-        words: which cells say that something is not known.
-        content_of: sha256 of a file's bytes.
+        facts: name, path, options and licence of the data set.
+        what: name of the data set in messages.
+        words: which cells mean "not known".
+        content_of: returns the sha256 of a file's bytes, or raises OSError.
         progress: called with (files read, files to read).
 
     Raises:
         ManifestError: not one row is usable.
     """
     manifest = clean(raw, missing=words, content_of=content_of, progress=progress)
-    options = {option: _plain(value) for option, value in facts["options"].items()}
-    info = {**facts, "options": options, "synthetic": False, **manifest.info}
+    info = {**facts, "options": _plain(facts["options"]), "synthetic": False, **manifest.info}
     if not manifest.usable.any():
-        reasons = manifest.table["reason"]
-        counted = reasons.value_counts()
+        counted = manifest.table["reason"].value_counts()
         worst = str(counted.index[0])
-        example = manifest.table["image_path"][reasons == worst].iloc[0]
-        notes = "".join(f" {note}" for note in manifest.info.get("notes", ()))
-        raise ManifestError(
+        example = manifest.table["image_path"][manifest.table["reason"] == worst].iloc[0]
+        said = (
             f"None of the {len(manifest)} rows of {what} can be used. For {counted.iloc[0]} of them"
-            f" {REASONS[worst]} (first: '{example}' below {manifest.root}).{notes}"
+            f" {REASONS[worst]} (first: '{example}' below {manifest.root})."
         )
+        raise ManifestError(" ".join([said, *manifest.info.get("notes", ())]))
     return Manifest(manifest.table, manifest.root, info)
 
 
 def _plain(value: Any) -> Any:
-    """Return the value of an option as JSON can hold it."""
+    """Return the value of an option in a form that JSON can hold."""
     if isinstance(value, Mapping):
         return {str(key): _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):

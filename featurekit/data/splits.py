@@ -1,15 +1,14 @@
 """Split faces into folds that never share a subject.
 
-A person seen in training must not be seen in testing: a classifier that
-recognizes the person would look as if it had recognized the age.
+A subject seen in training must not be seen in testing: a classifier that
+recognizes the subject would look as if it had recognized the age.
 
 A comparison has one set of folds. It is made once, over every usable row, and
-saved; each target and feature set then takes the rows that it has a label and a
-face for. A data set's official folds win over folds of our own.
+saved. Each target and feature set then uses those rows for which it has a label and a
+face. The official folds of a data set are used where there are any.
 """
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -17,22 +16,23 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from featurekit.data._dealing import OUTSIDE, deal
+from featurekit.data._folds import OUTSIDE, make_folds
 from featurekit.data.manifest import COLUMNS, Manifest, is_measured
 from featurekit.errors import FoldError
 from featurekit.files import write_text
 
 SCHEMA = 1
-# A label column of the user's own with more classes than this is not stratified by together with the others:
-# nearly every combination of labels would be a stratum of its own. Its classes are still spread over folds.
+# A label column of the user's own is stratified by only if it has at most this many classes. With more, most
+# combinations of labels would be a stratum of their own. Its classes are still put into several folds.
 MOST_CLASSES = 20
 
 
 @dataclass(frozen=True)
 class Fold:
-    """Row numbers to learn from and to be scored on.
+    """Row numbers to train on and to test on.
 
     Attributes:
         train: int, shape (n_train,), increasing.
@@ -65,19 +65,19 @@ def official_folds(fold_numbers: NDArray[np.intp]) -> list[Fold]:
 def subject_exclusive_folds(
     labels: NDArray[Any], subjects: NDArray[Any], *, n_folds: int = 5, seed: int = 0
 ) -> list[Fold]:
-    """Deal the subjects into folds with class shares as equal as the subjects allow.
+    """Put the subjects into folds with class shares as equal as the subjects allow.
 
     Args:
         labels: class of each face, shape (n_faces,).
-        subjects: person on each face, shape (n_faces,).
+        subjects: subject of each face, shape (n_faces,).
         n_folds: number of folds; every face is tested in exactly one.
-        seed: decides the dealing; the same seed gives the same folds.
+        seed: decides who is in which fold; the same seed gives the same folds.
 
     Raises:
         FoldError: there are fewer subjects than folds, or too few to give every
             fold a test face and every training part a face of each class.
     """
-    numbers = deal(labels, subjects, [labels], n_folds=n_folds, seed=seed)
+    numbers = make_folds(labels, subjects, [labels], n_folds=n_folds, seed=seed)
     folds = [_fold(numbers, number) for number in range(n_folds)]
     check_folds(folds, labels, subjects)
     return folds
@@ -89,7 +89,7 @@ def check_folds(folds: Sequence[Fold], labels: NDArray[Any], subjects: NDArray[A
     Args:
         folds: row numbers.
         labels: class of each row, shape (n_rows,), "" for none; years (floats) have no classes to check.
-        subjects: person on each row, shape (n_rows,).
+        subjects: subject of each row, shape (n_rows,).
 
     Raises:
         FoldError: a subject is on both sides, a test part is empty, a training part lacks a class,
@@ -98,8 +98,7 @@ def check_folds(folds: Sequence[Fold], labels: NDArray[Any], subjects: NDArray[A
     tested = np.zeros(len(subjects), dtype=np.intp)
     classes = [] if labels.dtype.kind == "f" else [label for label in np.unique(labels) if label != ""]
     for number, fold in enumerate(folds):
-        shared = np.intersect1d(subjects[fold.train], subjects[fold.test])
-        if len(shared):
+        if len(shared := np.intersect1d(subjects[fold.train], subjects[fold.test])):
             raise FoldError(f"Fold {number} trains and tests on subject {shared[0]}.")
         if not len(fold.test):
             raise FoldError(f"Fold {number} tests no face. Use fewer folds.")
@@ -108,8 +107,7 @@ def check_folds(folds: Sequence[Fold], labels: NDArray[Any], subjects: NDArray[A
                 f"Fold {number} trains on no face: all others are of subjects who are tested in it too, or"
                 " have no label. Use other folds."
             )
-        absent = np.setdiff1d(classes, labels[fold.train])
-        if len(absent):
+        if len(absent := np.setdiff1d(classes, labels[fold.train])):
             raise FoldError(
                 f"Fold {number} trains on no face of class {absent[0]}, because too few subjects have this"
                 " class. Use fewer folds, more subjects, or leave the class out."
@@ -126,7 +124,7 @@ class FoldSet:
     Attributes:
         name: the comparison's.
         kind: "official" where the data set came with them, else "made".
-        seed: what the dealing of made folds came from.
+        seed: the seed that made folds were made from.
         face_ids: every row of the manifest, in its order, shape (n_rows,).
         numbers: fold that each row is tested in, shape (n_rows,); -1 for rows outside.
     """
@@ -148,7 +146,7 @@ class FoldSet:
 
     @property
     def sha256(self) -> str:
-        """Hash of who is tested when: two sets that agree in it are the same folds."""
+        """Hash of which row is tested in which fold: two sets with the same hash are the same folds."""
         content = json.dumps([self.kind, self.face_ids.tolist(), self.numbers.tolist()])
         return sha256(content.encode()).hexdigest()
 
@@ -158,7 +156,7 @@ class FoldSet:
         Args:
             rows: row numbers of the manifest that have a label and a face, shape (n,).
             labels: their classes or years, shape (n,).
-            subjects: the persons on them, shape (n,).
+            subjects: their subjects, shape (n,).
 
         Returns:
             One fold for each of the set; train and test are positions in rows.
@@ -166,40 +164,42 @@ class FoldSet:
         Raises:
             FoldError: with these rows the folds give no honest comparison; see check_folds.
         """
-        numbers = self.numbers[rows]
-        every = np.unique(self.numbers[self.numbers >= 0])
-        folds = [_apart(_fold(numbers, int(number)), subjects) for number in every]
+        folds = list(self._folds_of(rows, subjects).values())
         check_folds(folds, labels, subjects)
         return folds
+
+    def _folds_of(self, rows: NDArray[np.intp], subjects: NDArray[Any]) -> dict[int, Fold]:
+        """Return number → fold of some rows, without the training rows of the subjects it tests."""
+        numbers = self.numbers[rows]
+        every = np.unique(self.numbers[self.numbers >= 0]).tolist()
+        return {number: _apart(_fold(numbers, number), subjects) for number in every}
 
     def untrained(
         self, rows: NDArray[np.intp], labels: NDArray[Any], subjects: NDArray[Any]
     ) -> dict[str, int]:
-        """Return the classes that some training part has no face of → the first such fold.
+        """Return class → first fold that does not train on it, for classes that some fold does not train on.
 
         Args:
             rows: row numbers of the manifest that have a face, shape (n,).
             labels: their classes, "" for none, shape (n,).
-            subjects: the persons on them, shape (n,).
+            subjects: their subjects, shape (n,).
         """
-        numbers = self.numbers[rows]
         classes = [label for label in np.unique(labels) if label != ""]
         found: dict[str, int] = {}
-        for number in np.unique(self.numbers[self.numbers >= 0]):
-            trained = labels[_apart(_fold(numbers, int(number)), subjects).train]
-            for label in np.setdiff1d(classes, trained):
-                found.setdefault(str(label), int(number))
+        for number, fold in self._folds_of(rows, subjects).items():
+            for label in np.setdiff1d(classes, labels[fold.train]):
+                found.setdefault(str(label), number)
         return found
 
     def crossing_subjects(self, rows: NDArray[np.intp], subjects: NDArray[Any]) -> int:
-        """Return how many of the persons on these rows are tested in more than one fold.
+        """Return how many of the subjects of these rows are tested in more than one fold.
 
-        Only official folds have any: they were dealt by somebody who did not know, for instance, that
-        two files are identical. Each is left out of the training parts of the folds that test it.
+        Only official folds have any: whoever made them did not know, for instance, that two files are
+        identical. Each such subject is left out of the training parts of the folds that test it.
         """
-        inside = self.numbers[rows] >= 0
-        pairs = {(str(s), int(n)) for s, n in zip(subjects[inside], self.numbers[rows][inside], strict=True)}
-        return sum(n_folds > 1 for n_folds in Counter(subject for subject, _ in pairs).values())
+        numbers = pd.Series(self.numbers[rows])
+        n_folds = numbers[numbers >= 0].groupby(subjects[numbers >= 0]).nunique()
+        return int((n_folds > 1).sum())
 
     def check_rows(self, face_ids: NDArray[np.str_], where: Path) -> None:
         """Raise FoldError unless the folds were made for these rows, and say which differ.
@@ -213,14 +213,16 @@ class FoldSet:
         """
         if np.array_equal(self.face_ids, face_ids):
             return
-        differ = []
-        for word, rows in (
-            ("new", np.setdiff1d(face_ids, self.face_ids)),
-            ("gone", np.setdiff1d(self.face_ids, face_ids)),
-        ):
-            if len(rows):
-                shown = ", ".join(rows[:3]) + (", …" if len(rows) > 3 else "")
-                differ.append(f"{len(rows)} {'row is' if len(rows) == 1 else 'rows are'} {word} ({shown})")
+        changes = {
+            "new": np.setdiff1d(face_ids, self.face_ids),
+            "gone": np.setdiff1d(self.face_ids, face_ids),
+        }
+        differ = [
+            f"{len(ids)} {'row is' if len(ids) == 1 else 'rows are'} {word}"
+            f" ({', '.join(ids[:3])}{', …' if len(ids) > 3 else ''})"
+            for word, ids in changes.items()
+            if len(ids)
+        ]
         what = " and ".join(differ) or "the rows are in a different order"
         raise FoldError(
             f"The folds in {where} were made for another manifest: {what}. Compare under another --name, or"
@@ -228,30 +230,30 @@ class FoldSet:
         )
 
     def check_asked(self, where: Path, *, n_folds: int | None, seed: int | None) -> None:
-        """Raise FoldError unless the folds are as many, and from the seed, as somebody asked for.
+        """Raise FoldError unless the number of folds and the seed are those that somebody asked for.
 
         Args:
             where: folder of the comparison, for the message.
             n_folds: how many were asked for; None for any number.
-            seed: what chance was to come from; None for any seed.
+            seed: the seed that was asked for; None for any seed.
 
         Raises:
-            FoldError: there are others; the message says which, and what to type instead.
+            FoldError: the folds are others; the message says which, and what to type instead.
         """
         if n_folds is not None and n_folds != self.n_folds and self.kind == "official":
             raise FoldError(
                 f"The data set has {self.n_folds} folds of its own, which are used, so --folds {n_folds}"
                 " would have no effect. Leave it out."
             )
-        differ = []
-        if n_folds is not None and n_folds != self.n_folds:
-            differ.append((f"{self.n_folds} folds", f"--folds {n_folds}"))
-        if seed is not None and seed != self.seed:
-            differ.append((f"seed {self.seed}", f"--seed {seed}"))
+        asked = (
+            (n_folds, self.n_folds, f"{self.n_folds} folds", f"--folds {n_folds}"),
+            (seed, self.seed, f"seed {self.seed}", f"--seed {seed}"),
+        )
+        differ = [(made, option) for wanted, own, made, option in asked if wanted not in (None, own)]
         if differ:
             raise FoldError(
-                f"{where} already has folds, made with {' and '.join((one for one, _ in differ))}, so"
-                f" {' and '.join((one for _, one in differ))} would have no effect. Leave"
+                f"{where} already has folds, made with {' and '.join(made for made, _ in differ)}, so"
+                f" {' and '.join(option for _, option in differ)} would have no effect. Leave"
                 f" {('it' if len(differ) == 1 else 'them')} out, compare under another --name, or replace"
                 " the folds and the runs on them with --new-folds."
             )
@@ -299,15 +301,15 @@ class FoldSet:
 
 
 def make_fold_set(name: str, manifest: Manifest, *, n_folds: int = 5, seed: int = 0) -> FoldSet:
-    """Return the folds of every usable row: the data set's own where it has any, else made.
+    """Return the folds of every usable row: the official ones where the data set has any, else new ones.
 
-    Made folds are stratified by all labels at once, so that one set serves every target.
+    New folds are stratified by all labels at once, so that one set serves every target.
 
     Args:
         name: the comparison's.
         manifest: whose rows.
-        n_folds: how many to make; official folds are as many as they are.
-        seed: what the dealing comes from.
+        n_folds: how many to make; of no effect where there are official folds.
+        seed: decides who is in which new fold.
 
     Raises:
         FoldError: fewer subjects than folds, or official folds that test or train on nobody.
@@ -320,15 +322,14 @@ def make_fold_set(name: str, manifest: Manifest, *, n_folds: int = 5, seed: int 
     official = manifest.table["official_fold"].to_numpy(dtype=np.intp)[usable]
     if (official >= 0).any():
         check_folds([_apart(fold, subjects) for fold in official_folds(official)], no_labels, subjects)
-        # Numbered from 0 without a gap, whichever of the data set's folds have photographs here.
-        named = np.unique(official[official >= 0])
-        numbers[usable] = np.where(official >= 0, np.searchsorted(named, official), OUTSIDE)
+        # Numbered from 0 without a gap, whichever of the official folds have images here.
+        every = np.unique(official[official >= 0])
+        numbers[usable] = np.where(official >= 0, np.searchsorted(every, official), OUTSIDE)
         return FoldSet(name, "official", seed, face_ids, numbers)
     strata, columns = _label_columns(manifest, usable)
     joint = np.array(["|".join(row) for row in zip(*strata, strict=True)] if strata else no_labels)
-    dealt = deal(joint, subjects, columns, n_folds=n_folds, seed=seed)
-    check_folds([_fold(dealt, number) for number in range(n_folds)], no_labels, subjects)
-    numbers[usable] = dealt
+    numbers[usable] = made = make_folds(joint, subjects, columns, n_folds=n_folds, seed=seed)
+    check_folds([_fold(made, number) for number in range(n_folds)], no_labels, subjects)
     return FoldSet(name, "made", seed, face_ids, numbers)
 
 
@@ -340,32 +341,29 @@ def _fold(numbers: NDArray[np.intp], number: int) -> Fold:
 
 
 def _apart(fold: Fold, subjects: NDArray[Any]) -> Fold:
-    """Return the fold without the training rows of the persons it tests."""
+    """Return the fold without the training rows of the subjects it tests."""
     return Fold(fold.train[~np.isin(subjects[fold.train], subjects[fold.test])], fold.test)
 
 
 def _label_columns(
     manifest: Manifest, usable: NDArray[np.intp]
 ) -> tuple[list[NDArray[np.str_]], list[NDArray[np.str_]]]:
-    """Return the labels that folds are stratified by, and all whose classes every training part should have.
+    """Return the label columns to stratify by, and those whose classes every training part should have.
 
-    "" stands for no label; ages between the groups count by decade. A column of the user's own whose values
-    are mostly different for every person (remarks, measurements) has no classes.
+    "" stands for no label. An age between the age groups counts as a class for its decade. A column of the
+    user's own whose values are mostly different for every subject (remarks, measurements) has no classes.
     """
     table = manifest.table.iloc[usable]
     group = table["age_group"].to_numpy(dtype=str)
     decade = [f"{age // 10 * 10:.0f}s" if np.isfinite(age) else "" for age in table["age"].to_numpy(float)]
     strata = [np.where(group == "", np.array(decade, dtype=str), group), table["gender"].to_numpy(dtype=str)]
-    columns = list(strata)
     subjects = manifest.subjects[usable]
-    for column in manifest.table.columns:
-        if column not in COLUMNS:
-            own = table[column].astype(str).to_numpy(dtype=str)
-            values = np.unique(own)
-            if is_measured(values):
-                continue
-            if len(values) <= MOST_CLASSES:
-                strata.append(own)
-            if len(values) <= MOST_CLASSES or 2 * len(values) <= len(np.unique(subjects[own != ""])):
-                columns.append(own)
-    return strata, columns
+    own = [table[name].astype(str).to_numpy(dtype=str) for name in table if name not in COLUMNS]
+    counted = [(labels, len(np.unique(labels))) for labels in own if not is_measured(np.unique(labels))]
+    few = [labels for labels, n_classes in counted if n_classes <= MOST_CLASSES]
+    shared = [
+        labels
+        for labels, n_classes in counted
+        if n_classes <= MOST_CLASSES or 2 * n_classes <= len(np.unique(subjects[labels != ""]))
+    ]
+    return [*strata, *few], [*strata, *shared]

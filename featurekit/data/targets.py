@@ -1,4 +1,4 @@
-"""What can be predicted of a face: the targets that are known, and their classes."""
+"""What can be predicted for a face: the known targets and their classes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ _Age = Annotated[int, Interval(ge=0, le=MAX_AGE)]
 
 @dataclass(frozen=True)
 class Target:
-    """What is to be predicted: a column of the manifest and its classes.
+    """What is predicted: a column of the manifest and its classes.
 
     Attributes:
-        name: the column.
-        classes: labels in natural order; empty for a target in years.
-        ordered: whether neighbours in that order are near each other.
-        years: first and last year of each class, where classes are age ranges.
+        name: of the column.
+        classes: labels in natural order; empty for a regression target.
+        ordered: whether classes next to each other in that order are similar.
+        years: first and last year of each class, if classes are age ranges.
     """
 
     name: Label
@@ -39,30 +39,29 @@ class Target:
         return not self.classes
 
     def encode(self, labels: Sequence[str]) -> NDArray[np.intp]:
-        """Return the class number of each label; an unknown label is refused.
+        """Return the class number of each label.
 
         Raises:
-            TargetError: a label is none of the classes.
+            TargetError: a label is not one of the classes.
         """
-        numbers = {label: number for number, label in enumerate(self.classes)}
-        strange = sorted(set(labels) - set(self.classes))
-        if strange:
+        if strange := sorted(set(labels) - set(self.classes)):
             raise TargetError(f"{self.name} has labels {strange}, but only {list(self.classes)} are allowed.")
+        numbers = {label: number for number, label in enumerate(self.classes)}
         return np.array([numbers[label] for label in labels], dtype=np.intp)
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Target":
-        """Return the target whose fields were written as JSON, where a tuple is a list.
+        """Return the target whose fields were written as JSON, in which a tuple is a list.
 
         Raises:
-            ValueError: it is something else, or a known target with other classes.
+            ValueError: the content is not a target, or a known target with other classes.
         """
         target = record(cls, content)
         target.check_known()
         return target
 
     def check_known(self) -> None:
-        """Raise ValueError where this is a known target with other classes, or two classes have one name."""
+        """Raise ValueError if this is a known target with other classes, or two classes have one name."""
         if TARGETS.get(self.name, self) != self:
             raise ValueError(f"{self.name} has different classes in this version of featurekit.")
         if len(set(self.classes)) != len(self.classes):
@@ -72,7 +71,7 @@ class Target:
 GENDER = Target("gender", ("female", "male"))
 GENDER3 = Target("gender3", ("female", "male", "undefined"))
 AGE = Target("age", ordered=True)
-# Adience's eight groups, in years; neighbours in this order count as "within one group".
+# Adience's eight groups, in years; accuracy within one group accepts the groups next to the true one.
 AGE_GROUP = Target(
     "age_group",
     ("0-2", "4-6", "8-12", "15-20", "25-32", "38-43", "48-53", "60-100"),
@@ -85,10 +84,10 @@ TARGETS = {target.name: target for target in (GENDER, GENDER3, AGE_GROUP, AGE)}
 def age_group_of(years: float) -> str:
     """Return the age group that an age lies in, or "" between the groups.
 
-    Adience's groups leave gaps (3, 7, 13-14, 21-24, ...) on purpose: its faces are
-    labelled with a group only where the group is certain. Data sets that give
-    years keep the gaps, so that accuracy and accuracy within one group mean the same everywhere;
-    everyone past 60 is in the last group.
+    Adience's groups have gaps (3, 7, 13-14, 21-24, ...) on purpose: its faces are
+    labelled with a group only if the group is certain. The gaps also hold for data sets that give
+    years, so that accuracy, and accuracy within one group, mean the same everywhere.
+    Everyone from 60 years is in the last group.
 
     >>> age_group_of(28), age_group_of(23), age_group_of(105), age_group_of(float("nan"))
     ('25-32', '', '60-100', '')

@@ -1,12 +1,13 @@
 """Read a target from vectors.
 
 A classifier is one file here: a function that makes a fresh, unfitted estimator,
-decorated with what a reader of the report must know about it. Everything it
-learns (scaling, PCA, probabilities) it learns in fit(), from the rows it is
-given there. Estimators are scikit-learn's: their classes are in modules with an
-underscore, which are imported when one is made, so that listing them is quick.
+decorated with the facts that a reader of the report needs. Everything it learns
+(scaling, PCA, probabilities) it learns in fit(), from the rows that fit() receives.
+The estimators follow scikit-learn's contract. Their classes are in modules whose names
+start with an underscore; these are imported when an estimator is made, so that listing
+the classifiers is quick.
 
-Those that read vectors stand in anybody's pipeline, under these names:
+The estimators that read vectors can be used in any pipeline under these names:
 
     from featurekit.estimators import SVM, ForestClassifier, XGBoostRegressor
 """
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
     from featurekit.estimators._svm.classifier import SVM
     from featurekit.estimators._svm.regressor import SVMRegressor
 
-# Class → the module that has it, which is imported when the class is asked for: it is heavy.
-_ROOMS = {
+# Class → the module that defines it. The module is heavy and is imported when the class is first used.
+_MODULES = {
     "ForestClassifier": "_forest",
     "ForestRegressor": "_forest",
     "LinearClassifier": "_linear",
@@ -77,27 +78,26 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import the class that is asked for, the first time that it is."""
-    if name not in _ROOMS:
+    """Import the module of a class when the class is used."""
+    if name not in _MODULES:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    found = getattr(importlib.import_module(f"{__name__}.{_ROOMS[name]}"), name)
-    globals()[name] = found
-    return found
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
-# Parameters that change what a fit takes, or that featurekit sets itself, and that no message offers.
+# Parameters that change the cost of a fit, or that featurekit sets itself. No message suggests them.
 MACHINERY = frozenset({"threads", "n_jobs", "memory_limit", "feature_blocks", "gram_up_to", "target_name"})
-_INSIDE = {shown: name for name, shown in SHOWN_AS.items()}
+# The name that a run shows → the name of the parameter.
+_PARAMETER_OF = {shown: name for name, shown in SHOWN_AS.items()}
 
 
 @dataclass(frozen=True)
 class Crops:
-    """Faces as a classifier that reads crops is given them: folds share the pixels, and copy none.
+    """Face crops for a classifier that reads crops; all folds share the same pixels without copying them.
 
     Attributes:
         pixels: uint8, shape (n_all, side · side · 3) or (n_all, side, side, 3).
-        rows: numbers of the faces that are meant, shape (n,).
+        rows: row numbers of the selected faces, shape (n,).
     """
 
     pixels: NDArray[np.uint8]
@@ -107,20 +107,20 @@ class Crops:
         return len(self.rows)
 
     def __getitem__(self, which: NDArray[Any]) -> "Crops":
-        """Return some of the faces, by their positions among these, or by a mask."""
+        """Return some of the selected faces, by position or by a mask."""
         return Crops(self.pixels, self.rows[which])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """What an estimator may use; what it learns depends on none of it, but for the last bits of a GPU.
+    """What an estimator may use. What it learns does not depend on it, except for the last bits on a GPU.
 
     Attributes:
         device: "auto", "cpu" or "cuda"; None for the estimator's own.
-        memory: bytes that kernel matrices may take; None for half of what is free.
-        threads: how many at once.
-        checkpoints: folder that one which can be killed half-way goes on from; None for none.
-        progress: told in a few words how one that takes long goes, and the share that is done.
+        memory: bytes that kernel matrices may take; None for half of the free memory.
+        threads: number of threads.
+        checkpoints: folder with the checkpoints from which an interrupted training continues; None for none.
+        progress: called during a long fit with a short message and the share that is done.
     """
 
     device: str | None = None
@@ -131,42 +131,41 @@ class Resources:
 
 
 class Classifier(Protocol):
-    """An estimator of scikit-learn: get_params(), set_params() and clone() are as everywhere.
+    """An estimator that follows scikit-learn's contract for get_params(), set_params() and clone().
 
-    One that has the parameter `feature_blocks` is told the lengths of the parts of a joined vector
-    before it is fitted, so that a long part does not drown a short one. One that reads crops is given
-    faces, Crops or an array of them, in the place of vectors, has the parameter `networks` where it starts
-    from some, and its fit() takes the labels that it learns `also` (target → labels).
+    If it has the parameter `feature_blocks`, that is set to the lengths of the parts of a joined vector
+    before the fit, so that a long part does not outweigh a short one. A classifier that reads crops
+    receives faces (Crops or an array) instead of vectors. It has the parameter `networks` if it starts from
+    pretrained networks, and its fit() accepts further labels to learn as `also` (target → labels).
 
     Attributes:
         classes_: labels seen in training, increasing; absent for a target in years.
-        summary_: what a reader should know of the fit: kernel, number of trees, what was decided aloud;
-            plain JSON values.
+        summary_: what a reader should know about the fit: kernel, number of trees, notes; plain JSON values.
     """
 
     classes_: NDArray[Any]
     summary_: dict[str, Any]
 
     def validate(self) -> None:
-        """Raise ModelError unless every parameter can have its value; fit() asks it too."""
+        """Raise ModelError unless every parameter has a valid value; fit() calls it too."""
 
     def use(self, resources: Resources) -> Self:
-        """Take what may be used, and return the estimator."""
+        """Set what the estimator may use, and return the estimator."""
 
     def bytes_needed(self, n_rows: int, *, searching: bool) -> int:
-        """Return how much memory matrices of a fit, or a search, on so many rows take; 0 for little."""
+        """Return the bytes that the matrices of a fit, or a search, on n_rows take; 0 if negligible."""
 
     def shown_parameters(self) -> dict[str, Any]:
-        """Return what a report shows of the parameters."""
+        """Return the parameters that a report shows."""
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters, by name."""
 
     def set_params(self, **parameters: Any) -> Self:
-        """Change parameters by name; whether they can be so is asked by validate()."""
+        """Change parameters by name; validate() checks the values."""
 
     def fit(self, X: Any, y: NDArray[Any], groups: NDArray[Any] | None = None) -> Self:
-        """Learn from vectors (n, dim), labels or years (n,), and the person on each row (n,)."""
+        """Learn from vectors (n, dim), labels or years (n,), and the subject of each row (n,)."""
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the label, or the years, of each row, shape (n,)."""
@@ -177,9 +176,9 @@ class Classifier(Protocol):
 
 @runtime_checkable
 class Searcher(Protocol):
-    """A classifier that can try many parameters for less than a fit each: it shares what they share.
+    """A classifier that scores many candidates faster than one fit each, by sharing their common work.
 
-    It may be left out: every classifier with a grid is searched, this one sooner.
+    The method is optional: every classifier with a grid can be searched, one with this method faster.
     """
 
     def search_scores(
@@ -190,17 +189,17 @@ class Searcher(Protocol):
         folds: Sequence[Fold],
         candidates: Sequence[Mapping[str, Any]],
     ) -> NDArray[np.float64] | None:
-        """Return how well each candidate reads the held-out rows of each fold, shape (n_candidates, n_folds).
+        """Return the score of each candidate on the held-out rows of each fold.
 
-        A score is the share of right answers, or for years minus the mean absolute error. Nothing may be
-        learned from rows outside a fold's training part, and the estimator itself stays as it was.
+        A score is the accuracy, or for years minus the mean absolute error. Nothing may be learned from
+        rows outside a fold's training part, and the estimator itself is not changed.
 
         Returns:
-            The scores; None where there is nothing to share, so that each candidate is fitted by itself.
+            Shape (n_candidates, n_folds); None if no work can be shared and each candidate must be fitted.
         """
 
 
-# What every fitted classifier may hold: values and arrays.
+# The types that every fitted classifier may contain: values and arrays.
 PLAIN_TYPES = (
     "builtins.bytes",
     "builtins.dict",
@@ -221,28 +220,27 @@ class ClassifierKind:
     """One way to read a target from vectors.
 
     Attributes:
-        name: what users call it.
+        name: the name that users give.
         about: one line for `featurekit list models` and the report.
         make: (target, random_state, n_jobs) → a fresh estimator.
         reads: "embeddings" or "crops".
-        features: target name → the only features it reads, for a member that brings its own
-            (off_the_shelf); None where any will do.
-        is_baseline: whether it is in every comparison as a floor, fitted on one feature set only.
-        grid: target → parameter → values to be searched, the default among them and the simpler first
-            (stronger penalties, shallower trees): of equal candidates the first is taken. The estimator
-            takes them by set_params(). None where there is nothing to tune.
-        needs: name of a module without which it cannot be fitted, and which the extra of featurekit of the
-            same name installs; None where featurekit's own dependencies are enough.
-        starts_from: of one that reads crops and trains pretrained networks further, those it takes where
-            none are named; empty for any other.
+        features: target → the only features that it reads, for a member with features of its own
+            (off_the_shelf); None if it reads any features.
+        is_baseline: whether it is in every comparison as a baseline, fitted on one feature set only.
+        grid: target → parameter → values to be searched, which include the default. Simpler values come
+            first (stronger penalties, shallower trees), because the first of equal candidates is chosen.
+            The estimator receives them by set_params(). None if there is nothing to tune.
+        needs: name of a module that it needs and that featurekit's extra of the same name installs; None if
+            featurekit's own dependencies are enough.
+        starts_from: the default networks of a classifier that trains pretrained networks further; empty
+            for any other.
         also: target → names of the targets that are learned together with it.
-        uses_gpu: whether it computes on a GPU where it is given one.
-        trusted_types: what a fitted one is made of, beside plain values and arrays, by the dotted names of
-            the types: a saved model that holds anything else is not read. Empty for one that is kept as
-            tensors.
-        more_trusted: further ones, asked for when a model is saved or read; None for none.
-        reads_target: target → whether it can be learned by it; None where any can.
-        is_given: whether it is a user's, and not a registered one.
+        uses_gpu: whether it can compute on a GPU.
+        trusted_types: dotted names of the types that a fitted estimator contains, beside plain values and
+            arrays. A saved model that contains any other type is not read. Empty if it is saved as tensors.
+        more_trusted: returns further such types when a model is saved or read; None for none.
+        reads_target: target → whether the classifier can learn it; None if it can learn any.
+        is_given: whether a user gave the estimator, instead of naming a registered classifier.
     """
 
     name: str
@@ -263,7 +261,7 @@ class ClassifierKind:
 
     @property
     def may_hold(self) -> tuple[str, ...]:
-        """Types that a saved one may be made of; never extended by what a file asks for."""
+        """The types that a saved model may contain; a file can never extend them."""
         return (*PLAIN_TYPES, *self.trusted_types, *(self.more_trusted() if self.more_trusted else ()))
 
 
@@ -280,23 +278,17 @@ def classifier(
     >>> @classifier("coin", about="tosses a coin")        # doctest: +SKIP
     ... def make_coin(target, random_state, n_jobs): ...
     """
-
-    def register(make: Callable[[Target, int, int], Classifier]) -> ClassifierKind:
-        return CLASSIFIERS.add(ClassifierKind(name=name, about=about, make=make, **facts))
-
-    return register
+    return lambda make: CLASSIFIERS.add(ClassifierKind(name=name, about=about, make=make, **facts))
 
 
 def alias(name: str, *, of: ClassifierKind, about: str, **parameters: Any) -> ClassifierKind:
-    """Let an older name stand for a classifier with some of its parameters changed.
+    """Register an older name for a classifier with some of its parameters changed.
 
     >>> alias("two_coins", of=make_coin, about="tosses two coins", n_coins=2)        # doctest: +SKIP
     """
-
-    def make(target: Target, random_state: int, n_jobs: int) -> Classifier:
-        return of.make(target, random_state, n_jobs).set_params(**parameters)
-
-    return CLASSIFIERS.add_alias(replace(of, name=name, about=about, make=make))
+    return CLASSIFIERS.add_alias(
+        replace(of, name=name, about=about, make=lambda *given: of.make(*given).set_params(**parameters))
+    )
 
 
 def fresh(
@@ -309,15 +301,15 @@ def fresh(
     seed: int = 0,
     resources: Resources | None = None,
 ) -> Classifier:
-    """Return an unfitted classifier that knows what it will read, with some of its parameters changed.
+    """Return an unfitted classifier for certain features, with some of its parameters changed.
 
     Args:
         kind: which classifier.
-        target: what it reads.
+        target: what it predicts.
         blocks: lengths of the parts of a joined vector.
-        networks: those that one which reads crops starts from.
-        parameters: that are not as they come, by the names that settable() gives.
-        seed: of the random number generator.
+        networks: pretrained networks that a classifier of crops starts from.
+        parameters: the non-default parameters, by the names that settable() returns.
+        seed: seed of the random number generator.
         resources: what it may use; None for one thread and its own device.
     """
     resources = resources or Resources()
@@ -328,7 +320,9 @@ def fresh(
     if networks and kind.starts_from:
         changes["networks"] = networks
     own = classifier.get_params()
-    changes |= {name if name in own else _INSIDE.get(name, name): parameters[name] for name in parameters}
+    changes |= {
+        name if name in own else _PARAMETER_OF.get(name, name): value for name, value in parameters.items()
+    }
     return classifier.set_params(**changes).use(resources)
 
 
@@ -336,12 +330,11 @@ def settable(kind: ClassifierKind, target: Target) -> list[str]:
     """Return the names of the parameters that a user can set, as runs show them."""
     classifier = kind.make(target, 0, 1)
     own = classifier.get_params()
-    # Which estimator it is, is no parameter of a user's own.
-    not_theirs = {"model"} if kind.is_given else set()
     return [
         name
         for name in classifier.shown_parameters()
-        if (name in own or _INSIDE.get(name) in own) and name not in not_theirs
+        if (name in own or _PARAMETER_OF.get(name) in own)
+        and not (kind.is_given and name == "model")  # a user cannot replace the estimator itself
     ]
 
 
@@ -355,7 +348,7 @@ def candidates(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
 
 
 def held_out_score(true: NDArray[Any], said: NDArray[Any]) -> float:
-    """Return what a search goes by: the share of right classes; for years, minus the mean absolute error.
+    """Return the score that a search maximizes: the accuracy; for years, minus the mean absolute error.
 
     >>> held_out_score(np.array([1, 2]), np.array([1, 0])), held_out_score(np.array([30.0]), np.array([28.0]))
     (0.5, -2.0)
@@ -364,10 +357,10 @@ def held_out_score(true: NDArray[Any], said: NDArray[Any]) -> float:
 
 
 def check_training_labels(target: Target, y: NDArray[Any]) -> None:
-    """Raise TargetError unless there is something to learn to tell apart.
+    """Raise TargetError unless the labels differ, so that there is something to learn.
 
     Args:
-        target: what y means.
+        target: the target that y belongs to.
         y: class numbers, or years, of the faces to learn from, shape (n,).
 
     Raises:
@@ -378,9 +371,9 @@ def check_training_labels(target: Target, y: NDArray[Any]) -> None:
     if target.is_regression and not np.isfinite(y).all():
         raise TargetError(f"{np.count_nonzero(~np.isfinite(y))} training faces have no {target.name}.")
     if (y == y[0]).all():
-        only = f"{y[0]:g} years old" if target.is_regression else target.classes[int(y[0])]
         raise TargetError(
-            f"All training faces are {only}, but {target.name} needs at least two classes."
-            if not target.is_regression
-            else f"All training faces are {only}, so nothing can be learned about {target.name}."
+            f"All training faces are {y[0]:g} years old, so nothing can be learned about {target.name}."
+            if target.is_regression
+            else f"All training faces are {target.classes[int(y[0])]}, but {target.name} needs at least two"
+            " classes."
         )

@@ -2,46 +2,42 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
+import xgboost
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
-from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.base import RegressorMixin
 
 from featurekit.data.splits import Fold, subject_exclusive_folds
 from featurekit.errors import EngineError, FoldError
-from featurekit.estimators import Resources, held_out_score
-from featurekit.estimators._estimator import Estimator
+from featurekit.estimators import held_out_score
+from featurekit.estimators._estimator import FoldSearch, LabelClassifier
 from featurekit.estimators._parameters import Allowed, Within
-from featurekit.estimators._scaling import from_years, learn_years, to_years
+from featurekit.estimators._scaling import adding_to_one, from_years, learn_years, to_years
 from featurekit.estimators._trees import check_tree
-
-if TYPE_CHECKING:
-    import xgboost
-
 
 HELD_OUT = 6  # one sixth of the subjects decides when to stop
 FALLBACK_ROUNDS = 100
-# Its threads wait for each other by spinning: where another program has a core, two have been seen to take
+# Threads of XGBoost wait for each other by spinning. If another program uses a core, two threads can take
 # thirty times as long as one.
 THREADS = 1
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class XGBoost(Estimator):
-    """What the classifier and the regressor share: trees on principal components, their number found.
+class XGBoost(FoldSearch):
+    """What the classifier and the regressor share: trees on principal components, their number chosen.
 
     Attributes:
-        components: numbers a vector is reduced to.
-        max_rounds: trees a class at most.
-        learning_rate: how much of each tree's correction is taken.
-        max_depth: questions a tree asks at most.
-        column_share: share of the numbers that a tree sees.
-        patience: rounds without an improvement on the held-out subjects before it stops.
-        device: "cpu" or "cuda"; what XGBoost really used is read back.
+        components: principal components that a longer vector is reduced to.
+        max_rounds: the greatest number of trees per class.
+        learning_rate: factor of each tree's correction.
+        max_depth: the greatest depth of a tree.
+        column_share: share of the numbers that a tree may use.
+        patience: rounds without an improvement on the held-out subjects after which the training stops.
+        device: "cpu" or "cuda"; the device that XGBoost really used is read back.
         booster_: the fitted trees in XGBoost's UBJSON format.
     """
 
@@ -54,6 +50,8 @@ class XGBoost(Estimator):
         "patience": Within(1),
     }
 
+    shown_facts: ClassVar[tuple[str, ...]] = ("is_regression",)
+
     components: int = 128
     max_rounds: int = 400
     learning_rate: float = 0.1
@@ -62,35 +60,23 @@ class XGBoost(Estimator):
     patience: int = 20
     device: str = "cpu"
 
-    def _shown_facts(self) -> dict[str, Any]:
-        return {"is_regression": self.is_regression}
-
-    def use(self, resources: Resources) -> Self:
-        """Take threads and a device."""
-        if resources.device is not None:
-            self.device = resources.device
-        return super().use(resources)
-
     def fit(self, X: Any, y: Any, groups: Any = None, **unknown: Any) -> Self:
         """Learn components, number of rounds and trees.
 
         Args:
             X: vectors, shape (n, dim).
             y: labels of any kind, or years, shape (n,).
-            groups: the person on each row, shape (n,): some are held out; None for one a row.
-            unknown: nothing: whatever else is given is refused.
+            groups: the subject of each row, shape (n,); some subjects are held out. None if each row is
+                another subject.
+            unknown: not allowed, e.g. sample_weight.
 
         Raises:
-            TypeError: something else was given, e.g. sample_weight.
-            EngineError: the device cannot be had.
+            TypeError: there are further arguments.
+            EngineError: the device is not available.
         """
-        import xgboost
-
-        self._refuse(unknown)
-        X, y, groups = self._begin(X, y, groups)
+        X, y, groups = self._begin(X, y, groups, unknown)
         self.summary_: dict[str, Any] = {"notes": []}
         labels, codes = self._learn_labels(y)
-        parameters = self._parameters()
         self.learn_scaling(X, self.components)
         reduced = self.scaled(X)
         try:
@@ -104,7 +90,7 @@ class XGBoost(Estimator):
                 self._matrix(reduced[fold.test], labels[fold.test]),
             )
             rounds = trial.best_iteration + 1
-        booster = xgboost.train(parameters, self._matrix(reduced, labels), rounds)
+        booster = xgboost.train(self._parameters(), self._matrix(reduced, labels), rounds)
         self.booster_ = bytes(booster.save_raw("ubj"))
         config = json.loads(booster.save_config())["learner"]["generic_param"]
         if config["device"].partition(":")[0] != self.device.partition(":")[0]:
@@ -117,72 +103,52 @@ class XGBoost(Estimator):
             self.summary_["components"] = len(self.axes_)
         return self
 
-    def search_scores(
-        self,
-        X: NDArray[np.float32],
-        y: NDArray[Any],
-        *,
-        folds: Sequence[Fold],
-        candidates: Sequence[Mapping[str, Any]],
-    ) -> NDArray[np.float64] | None:
-        """Return the score of every candidate on every fold; principal components are learned once a fold.
+    def _fold_scores(
+        self, X: NDArray[np.float32], y: NDArray[Any], fold: Fold, candidates: Sequence[Mapping[str, Any]]
+    ) -> Sequence[float]:
+        """Learn the principal components once for all candidates.
 
-        A fold's held-out subjects say when to stop, too: the number of rounds costs nothing, and is the
-        best for every candidate alike. The chosen one finds its own number when it is fitted.
-
-        Returns:
-            Shape (n_candidates, n_folds); None where a candidate changes the components.
+        The held-out subjects of the fold also decide when the training stops. This favors all candidates
+        alike; the chosen candidate finds its own number of rounds when it is fitted.
         """
-        if any({"components", "feature_blocks"} & set(candidate) for candidate in candidates):
-            return None
-        X, y = self._search_inputs(X, y)
-        scores = np.empty((len(candidates), len(folds)))
-        for number, fold in enumerate(folds):
-            reader = copy(self)
-            reader._draw_seed()
-            labels, _ = reader._learn_labels(y[fold.train])
-            reader.learn_scaling(X[fold.train], self.components)
-            train, test = reader.scaled(X[fold.train]), reader.scaled(X[fold.test])
-            of_test: NDArray[Any]
-            if self.is_regression:
-                of_test = from_years(y[fold.test], reader.center_, reader.unit_)
-            else:
-                of_test = np.searchsorted(reader.classes_, y[fold.test])
+        labels, _ = self._learn_labels(y[fold.train])
+        self.learn_scaling(X[fold.train], self.components)
+        train, test = self.scaled(X[fold.train]), self.scaled(X[fold.test])
+        of_test = (
+            from_years(y[fold.test], self.center_, self.unit_)
+            if self.is_regression
+            else np.searchsorted(self.classes_, y[fold.test])
+        )
 
-            def try_out(
-                candidate: Mapping[str, Any],
-                reader: "XGBoost" = reader,
-                data: tuple[NDArray[Any], ...] = (train, labels, test, of_test, y[fold.test]),
-            ) -> float:
-                train, labels, test, of_test, true = data
-                one = copy(reader)
-                one.set_params(**candidate)
-                one.validate()
-                # Matrices of its own: training writes into them.
-                held_out = one._matrix(test, of_test)
-                booster = one._train_until_it_stops(one._matrix(train, labels), held_out)
-                said = booster.predict(held_out, iteration_range=(0, booster.best_iteration + 1))
-                return held_out_score(true, one._answers(said))
+        def try_out(candidate: Mapping[str, Any]) -> float:
+            one = self._with(candidate)
+            # Each candidate has its own matrices, because the training writes into them.
+            held_out = one._matrix(test, of_test)
+            booster = one._train_until_it_stops(one._matrix(train, labels), held_out)
+            said = booster.predict(held_out, iteration_range=(0, booster.best_iteration + 1))
+            return held_out_score(y[fold.test], one._answers(said))
 
-            scores[:, number] = Parallel(n_jobs=self._threads, require="sharedmem")(
-                delayed(try_out)(candidate) for candidate in candidates
-            )
+        scores: list[float] = Parallel(n_jobs=self._threads, require="sharedmem")(
+            delayed(try_out)(candidate) for candidate in candidates
+        )
         return scores
 
     def _learn_labels(self, y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
-        """Return what is learned, and classes that held-out subjects should have their share of."""
+        """Return the labels to learn, and the classes by which the held-out subjects are stratified."""
         if self.is_regression:
             labels, self.center_, self.unit_ = learn_years(y)
-            # Held-out subjects should be of all ages.
+            # The held-out subjects should be of all ages.
             return labels, np.searchsorted(np.quantile(labels, [0.2, 0.4, 0.6, 0.8]), labels).astype(np.intp)
-        # XGBoost wants 0 to k - 1, and a fold may lack a class.
+        # XGBoost needs the labels 0 to k - 1, and a fold may lack a class.
         self.classes_, codes = np.unique(y, return_inverse=True)
         return codes, codes
 
     def _parameters(self) -> dict[str, Any]:
-        objective: dict[str, Any] = {"objective": "reg:squarederror"}
-        if not self.is_regression:
-            objective = {"objective": "multi:softprob", "num_class": len(self.classes_)}
+        objective: dict[str, Any] = (
+            {"objective": "reg:squarederror"}
+            if self.is_regression
+            else {"objective": "multi:softprob", "num_class": len(self.classes_)}
+        )
         return objective | {
             "tree_method": "hist",
             "device": self.device,
@@ -196,9 +162,7 @@ class XGBoost(Estimator):
             "verbosity": 0,
         }
 
-    def _train_until_it_stops(self, train: "xgboost.DMatrix", held_out: "xgboost.DMatrix") -> Any:
-        import xgboost
-
+    def _train_until_it_stops(self, train: xgboost.DMatrix, held_out: xgboost.DMatrix) -> Any:
         return xgboost.train(
             self._parameters(),
             train,
@@ -212,20 +176,18 @@ class XGBoost(Estimator):
         """Return numbers as years, or probabilities as labels."""
         if self.is_regression:
             return to_years(said, self.center_, self.unit_)
-        numbers: NDArray[np.intp] = self.classes_[said.argmax(axis=1)]
-        return numbers
+        return np.asarray(self.classes_[said.argmax(axis=1)])
 
     def check_learned(self, unfitted: Any) -> None:
-        """Raise ValueError unless every tree can be climbed: XGBoost looks at no number of their nodes."""
+        """Raise ValueError unless every tree leads to a leaf; XGBoost does not check its nodes."""
         content = json.loads(self._booster().save_raw("json"))["learner"]
         facts, model = content["learner_model_param"], content["gradient_booster"]["model"]
         n_inputs = len(self.axes_) or len(self.mean_)
-        n_groups = max(int(facts["num_class"]), 1)
         if (
             content["gradient_booster"]["name"] != "gbtree"
             or int(facts["num_feature"]) != n_inputs
             or int(facts["num_target"]) != 1
-            or not all(0 <= group < n_groups for group in model["tree_info"])
+            or not all(0 <= group < max(int(facts["num_class"]), 1) for group in model["tree_info"])
         ):
             raise ValueError("its booster is of another size, or kind, than it.")
         for tree in model["trees"]:
@@ -236,36 +198,25 @@ class XGBoost(Estimator):
                 raise ValueError("a tree asks for categories.")
             check_tree(left, right, features, left == -1, n_inputs)
 
-    def _booster(self) -> "xgboost.Booster":
-        import xgboost
-
+    def _booster(self) -> xgboost.Booster:
         booster = xgboost.Booster({"nthread": THREADS, "verbosity": 0})
         booster.load_model(bytearray(self.booster_))
         return booster
 
     def _ask(self, X: Any) -> NDArray[np.float64]:
         numbers = self.scaled(self._asked(X))
-        answers: NDArray[np.float64] = self._booster().predict(self._matrix(numbers)).astype(np.float64)
-        return answers
+        return np.asarray(self._booster().predict(self._matrix(numbers)), np.float64)
 
-    def _matrix(self, reduced: NDArray[np.float32], labels: NDArray[Any] | None = None) -> "xgboost.DMatrix":
-        import xgboost
-
+    def _matrix(self, reduced: NDArray[np.float32], labels: NDArray[Any] | None = None) -> xgboost.DMatrix:
         return xgboost.DMatrix(reduced, label=labels, nthread=THREADS)
 
 
-class XGBoostClassifier(ClassifierMixin, XGBoost):
+class XGBoostClassifier(LabelClassifier, XGBoost):
     """Gradient-boosted trees of classes."""
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class of classes_, shape (n, n_classes)."""
-        shares = self._ask(X)
-        probabilities: NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
-        return probabilities
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """Return the most probable label of each row, shape (n,)."""
-        return self._answers(self.predict_proba(X))
+        return adding_to_one(self._ask(X))
 
 
 class XGBoostRegressor(RegressorMixin, XGBoost):

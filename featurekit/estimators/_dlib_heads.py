@@ -1,18 +1,14 @@
-"""Which heads came with dlib's networks, and what their outputs stand for."""
+"""The heads that come with dlib's networks, and the meaning of their outputs."""
 
 import numpy as np
 
-from featurekit.data.targets import AGE, AGE_GROUP, GENDER, Target
+from featurekit.data.targets import AGE, AGE_GROUP, GENDER
 
-# What the outputs of dlib's age network stand for; the first is a child of some months.
+# The ages of the outputs of dlib's age network, in years; the first is a child of some months.
 YEARS = np.r_[0.25, np.arange(1.0, 81.0)]
+# Target → the feature that predicts it.
 HEADS = {
     AGE.name: "dlib_age:probabilities",
     AGE_GROUP.name: "dlib_age:probabilities",
     GENDER.name: "dlib_gender:probabilities",
 }
-
-
-def head_of(target: Target) -> str | None:
-    """Return the feature that a target is read from; None where no head gives it."""
-    return HEADS.get(target.name)

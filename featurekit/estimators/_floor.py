@@ -1,4 +1,4 @@
-"""What knows the labels and looks at no vector."""
+"""The baseline, which knows the labels and reads no vector."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -6,22 +6,25 @@ from typing import Any, ClassVar
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.utils.validation import check_is_fitted
 
-from featurekit.estimators._scikit import ScikitClassifier, ScikitRegressor
+from featurekit.estimators._scikit import Scikit, ScikitClassifier, ScikitRegressor
 
 
-class _LooksAtNone:
-    """Takes vectors of any length, also of another than it was fitted with: it looks at none.
+@dataclass(eq=False, repr=False, kw_only=True)
+class _Baseline(Scikit):
+    """Accepts vectors of any length, also of another length than in training, because it reads none.
 
-    A comparison fits it with a zero for a vector, however long those of the others are.
+    A comparison fits it on vectors of a single zero, however long the other vectors are.
     """
+
+    is_scaled: bool = False
 
     def _asked(self, X: Any) -> Any:
         check_is_fitted(self)
         return X
 
     def __sklearn_tags__(self) -> Any:
-        """Return what scikit-learn asks of an estimator."""
-        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        """Return scikit-learn's tags."""
+        tags = super().__sklearn_tags__()
         tags.no_validation = True
         for own in (tags.classifier_tags, tags.regressor_tags):
             if own is not None:
@@ -29,33 +32,23 @@ class _LooksAtNone:
         return tags
 
 
-@dataclass(eq=False, repr=False, kw_only=True)
-class MajorityClassifier(_LooksAtNone, ScikitClassifier):
-    """Always the commonest class, as probable as it was in training."""
+class MajorityClassifier(_Baseline, ScikitClassifier):
+    """Always predicts the most frequent class; the probabilities are the classes' shares in training."""
 
     least_classes: ClassVar[int] = 1
-
-    is_scaled: bool = False
-
-    def make_model(self) -> DummyClassifier:
-        """Return the unfitted classifier."""
-        return DummyClassifier(strategy="prior")
+    model_type: ClassVar[Any] = DummyClassifier
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class MedianRegressor(_LooksAtNone, ScikitRegressor):
-    """Always the median years.
+class MedianRegressor(_Baseline, ScikitRegressor):
+    """Always predicts the median age.
 
     Attributes:
         is_scaled: whether vectors and years are scaled first.
-        strategy: "median", or another that scikit-learn knows.
+        strategy: "median", or another one of scikit-learn's strategies.
     """
 
     of_model: ClassVar[tuple[str, ...]] = ("strategy",)
+    model_type: ClassVar[Any] = DummyRegressor
 
-    is_scaled: bool = False
     strategy: str = "median"
-
-    def make_model(self) -> DummyRegressor:
-        """Return the unfitted regressor."""
-        return DummyRegressor(strategy=self.strategy)

@@ -1,4 +1,4 @@
-"""A user's own estimator of scikit-learn: fitted with its own parameters, on vectors that are not scaled."""
+"""A user's own scikit-learn estimator: fitted with its own parameters, on vectors that are not scaled."""
 
 import inspect
 from collections.abc import Iterator
@@ -9,52 +9,45 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone, is_classifier
-from sklearn.utils import ClassifierTags, RegressorTags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from featurekit.errors import EstimatorError, ModelError
-from featurekit.estimators._estimator import Estimator
-from featurekit.estimators._parameters import NO_PROBABILITIES, plain
+from featurekit.estimators._estimator import Estimator, tags_of
+from featurekit.estimators._parameters import NO_PROBABILITIES, class_path, plain
 from featurekit.estimators._threads import no_convergence_warnings, one_blas_thread
 from featurekit.text import first_line
 
-# How far the probabilities of a row may be from adding to 1: they may be computed in half precision.
+# How far the sum of a row's probabilities may be from 1, because they may be computed in half precision.
 _ROUNDING = 1e-2
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class Given(Estimator):
-    """Somebody's estimator, on the vectors as they are; its parameters are set by its own names.
+    """A user's estimator, on unscaled vectors; its parameters are set by its own names.
 
-    It is given labels as 0 … n_classes - 1, as some estimators insist on, whatever they are outside. What it
-    raises becomes an EstimatorError, and so do answers that cannot be used; both name it.
+    The estimator inside receives the labels as 0 … n_classes - 1, because some estimators need that. If it
+    raises an exception, or its predictions cannot be used, an EstimatorError names it.
 
     Attributes:
         model: the unfitted estimator.
-        model_: the fitted one.
+        model_: the fitted estimator.
         classes_: labels seen in training, increasing; absent for years.
-        gives_probabilities_: whether it has any of its own, or each answer counts as sure.
+        gives_probabilities_: whether it has probabilities; otherwise each prediction counts as certain.
     """
 
     model: Any
 
     def __sklearn_tags__(self) -> Any:
-        """Return what scikit-learn asks of an estimator: what the one inside says of itself."""
-        tags = super().__sklearn_tags__()
-        tags.estimator_type = get_tags(self.model).estimator_type
-        if is_classifier(self.model):
-            tags.classifier_tags = ClassifierTags()
-        else:
-            tags.regressor_tags = RegressorTags()
-        return tags
+        """Return scikit-learn's tags: a classifier or a regressor, as the estimator inside."""
+        return tags_of(super().__sklearn_tags__(), is_regression=not is_classifier(self.model))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters of the estimator inside beside its own."""
+        """Return the parameters of the estimator inside and its own."""
         own: dict[str, Any] = super().get_params(deep=False)
         return {**self.model.get_params(), **own} if deep else own
 
     def set_params(self, **parameters: Any) -> Self:
-        """Change parameters by name: its own, else those of the estimator inside."""
+        """Change parameters by name: its own, or otherwise those of the estimator inside."""
         own = super().get_params(deep=False)
         super().set_params(**{name: value for name, value in parameters.items() if name in own})
         inside = {name: value for name, value in parameters.items() if name not in own}
@@ -63,33 +56,32 @@ class Given(Estimator):
         return self
 
     def validate(self) -> None:
-        """Raise ModelError where the estimator inside says that a parameter cannot have its value."""
+        """Raise ModelError if a parameter has an invalid value, also one of the estimator inside."""
         super().validate()
-        if hasattr(self.model, "_parameter_constraints"):  # scikit-learn's own say what they allow
+        if hasattr(self.model, "_parameter_constraints"):  # scikit-learn's own estimators have them
             try:
                 self.model._validate_params()
             except ValueError as error:
                 raise ModelError(str(error)) from error
 
     def shown_parameters(self) -> dict[str, Any]:
-        """Return which estimator it is, and what it was made with."""
-        given = {name: plain(value) for name, value in self.model.get_params().items()}
+        """Return the class of the estimator inside and its parameters."""
+        given = self.model.get_params()
         if "random_state" in given:
-            given["random_state"] = plain(self.random_state)
-        path = f"{type(self.model).__module__}.{type(self.model).__qualname__}"
-        return {"model": path, **{name: value for name, value in given.items() if name != "n_jobs"}}
+            given["random_state"] = self.random_state
+        own = {name: plain(value) for name, value in given.items() if name != "n_jobs"}
+        return {"model": class_path(type(self.model)), **own}
 
     def check_learned(self, unfitted: Any) -> None:
-        """Raise ValueError unless what was learned is what such an estimator learns."""
-        kinds = {type(self.model), type(self.model_)}
-        if kinds != {type(unfitted.model)}:
+        """Raise ValueError unless what was learned is valid for such an estimator."""
+        if {type(self.model), type(self.model_)} != {type(unfitted.model)}:
             raise ValueError(f"a {type(self.model_).__name__} is not what it fits.")
         if any(one.get_params().get("n_jobs") is not None for one in (self.model, self.model_)):
             raise ValueError("it asks for processes of its own.")
         if hasattr(self, "classes_") and self._own_classes().shape != np.shape(self.classes_):
             raise ValueError("it knows other classes than the estimator inside it.")
         if hasattr(self.model_, "_fit_X"):
-            # Neighbours' labels are counted by compiled code, which takes them on trust.
+            # Compiled code counts the labels of neighbours without checking them.
             labels, vectors = np.asarray(self.model_._y), np.asarray(self.model_._fit_X)
             if vectors.ndim != 2 or labels.shape != (len(vectors),):
                 raise ValueError("its neighbours are not as many as their labels.")
@@ -98,27 +90,29 @@ class Given(Estimator):
                 raise ValueError("its neighbours have labels that it does not know.")
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
-        """Learn from vectors (n, dim), labels or years (n,); persons (n,) are told one that asks for them.
+        """Learn from vectors (n, dim), labels or years (n,), and the subjects (n,) if it accepts groups.
 
         Raises:
-            EstimatorError: the estimator inside raised something.
+            EstimatorError: the estimator inside raised an exception.
         """
         self.validate()
         self.summary_: dict[str, Any] = {"notes": []}
         model = clone(self.model)
         own = model.get_params()
-        # Steps of a pipeline draw numbers too; one that somebody has seeded keeps its seed.
-        unseeded = [name for name in own if name.endswith("__random_state") and own[name] is None]
-        if drawing := [*unseeded, *(["random_state"] if "random_state" in own else [])]:
-            seed = self._draw_seed()
-            model.set_params(**dict.fromkeys(drawing, seed))
+        # Steps of a pipeline get a seed too, unless the user has given them one.
+        unseeded = [
+            name
+            for name in own
+            if name == "random_state" or (name.endswith("__random_state") and own[name] is None)
+        ]
+        if unseeded:
+            model.set_params(**dict.fromkeys(unseeded, self._draw_seed()))
         targets = y
         if is_classifier(model):
             self.classes_, targets = np.unique(np.asarray(y), return_inverse=True)
-        asks = "groups" in inspect.signature(model.fit).parameters
-        more = {"groups": groups} if asks and groups is not None else {}
+        wants_groups = groups is not None and "groups" in inspect.signature(model.fit).parameters
         with self._answering_for("could not be fitted"):
-            model.fit(X, targets, **more)
+            model.fit(X, targets, **({"groups": groups} if wants_groups else {}))
         if own.get("n_jobs") is not None:
             model.set_params(n_jobs=None)
         self.model_ = model
@@ -136,7 +130,7 @@ class Given(Estimator):
         """Return the label, or the years, of each row, shape (n,).
 
         Raises:
-            EstimatorError: the estimator inside raised something, or its answers cannot be used.
+            EstimatorError: the estimator inside raised an exception, or its predictions cannot be used.
         """
         check_is_fitted(self)
         with self._answering_for("could not predict"):
@@ -146,27 +140,27 @@ class Given(Estimator):
             raise self._unusable(f"its predictions have shape {said.shape} instead of ({n_rows},)")
         said = said.ravel()
         if is_classifier(self.model_):
-            labels: NDArray[Any] = self.classes_[self._places(said)]
-            return labels
+            return np.asarray(self.classes_[self._places(said)])
         try:
             years = said.astype(np.float64)
         except (TypeError, ValueError) as error:
             raise self._unusable(f"its predictions are not numbers ({first_line(error)})") from error
-        if not np.isfinite(years).all():
-            n_bad = np.count_nonzero(~np.isfinite(years))
+        n_bad = np.count_nonzero(~np.isfinite(years))
+        if n_bad:
             raise self._unusable(f"{n_bad:,} of {n_rows:,} predictions are NaN or infinite")
         return years
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return the probability of each class of classes_, shape (n, n_classes); 1 for a sure answer.
+        """Return the probability of each class of classes_, shape (n, n_classes).
+
+        If the estimator inside has no probabilities, the predicted class has the probability 1.
 
         Raises:
-            EstimatorError: the estimator inside raised something, or its answers cannot be used.
+            EstimatorError: the estimator inside raised an exception, or its predictions cannot be used.
         """
         check_is_fitted(self)
         if not hasattr(self.model_, "predict_proba"):
-            sure: NDArray[np.float64] = (self.predict(X)[:, None] == self.classes_).astype(np.float64)
-            return sure
+            return np.asarray(self.predict(X)[:, None] == self.classes_, np.float64)
         with self._answering_for("could not predict"):
             said = np.asarray(self.model_.predict_proba(X), np.float64)
         wanted = (len(X), len(self.classes_))
@@ -187,11 +181,11 @@ class Given(Estimator):
         return said[:, np.argsort(self._own_classes())]
 
     def _own_classes(self) -> NDArray[Any]:
-        """Return the labels as the estimator inside has them, in the order of its columns."""
+        """Return the labels of the estimator inside, in the order of its columns."""
         return np.asarray(getattr(self.model_, "classes_", np.arange(len(self.classes_))))
 
     def _check_classes(self) -> None:
-        """Raise EstimatorError unless the estimator inside knows the labels that it was given."""
+        """Raise EstimatorError unless the estimator inside knows the labels that it received."""
         own, wanted = self._own_classes(), np.arange(len(self.classes_))
         if own.shape != wanted.shape or not (np.sort(own) == wanted).all():
             raise EstimatorError(
@@ -201,7 +195,7 @@ class Given(Estimator):
             )
 
     def _places(self, said: NDArray[Any]) -> NDArray[np.intp]:
-        """Return the place in classes_ of each answer, shape (n,)."""
+        """Return the position in classes_ of each prediction, shape (n,)."""
         own = np.sort(self._own_classes())
         known = np.isin(said, own)
         if not known.all():
@@ -213,10 +207,10 @@ class Given(Estimator):
 
     @contextmanager
     def _answering_for(self, what: str) -> Iterator[None]:
-        """Let the estimator inside compute; say that it was its own where it raises something.
+        """Run the estimator inside, and turn an exception that it raises into an EstimatorError.
 
-        Warnings that it has not converged are passed over. What stops the program, or says that there is no
-        memory left, is nobody's mistake.
+        Warnings that it has not converged are ignored. A MemoryError, or an exception that stops the program,
+        is not its fault and is raised unchanged.
         """
         try:
             with one_blas_thread(), no_convergence_warnings():

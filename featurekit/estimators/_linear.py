@@ -19,17 +19,34 @@ class Linear(Scikit):
 
     Attributes:
         penalty: weight of half the squared coefficients against the mean loss of a face. scikit-learn
-            weighs against the sum, so that 300 faces would be held back thirty times as much as 9,000.
+            weighs against the sum, so that 300 faces would be penalized thirty times as much as 9,000.
     """
 
-    # Strong by themselves: a joined vector is as long as there are faces to learn from.
+    # Strong by default, because a joined vector is as long as there are training faces.
     penalty: float = 1.0
 
-    def _penalties(self, candidates: Sequence[Mapping[str, Any]]) -> list[float] | None:
-        """Return the penalty of each candidate; None where one changes another parameter."""
+    def _try_out(
+        self,
+        candidates: Sequence[Mapping[str, Any]],
+        train: NDArray[np.float32],
+        targets: NDArray[Any],
+        test: NDArray[np.float32],
+    ) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Try all penalties together, unless another parameter changes too."""
         if any(set(candidate) - {"penalty"} for candidate in candidates):
-            return None
-        return [float(candidate.get("penalty", self.penalty)) for candidate in candidates]
+            return super()._try_out(candidates, train, targets, test)
+        penalties = [float(candidate.get("penalty", self.penalty)) for candidate in candidates]
+        return self._try_penalties(penalties, train, targets, test)
+
+    def _try_penalties(
+        self,
+        penalties: Sequence[float],
+        train: NDArray[np.float32],
+        targets: NDArray[Any],
+        test: NDArray[np.float32],
+    ) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Yield the number of each penalty and its predictions for the test rows, in any order."""
+        raise NotImplementedError
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -38,77 +55,60 @@ class LinearClassifier(Linear, ScikitClassifier):
 
     Attributes:
         penalty: see Linear.
-        max_iter: steps of the solver at most.
-        n_iter_: steps that it took.
+        max_iter: the most steps of the solver.
+        n_iter_: number of steps that the solver took.
     """
 
     of_model: ClassVar[tuple[str, ...]] = ("max_iter",)
+    model_type: ClassVar[Any] = LogisticRegression
 
     penalty: float = 0.04
     max_iter: int = 500
 
-    def make_model(self) -> LogisticRegression:
-        """Return the unfitted regression, without its penalty."""
-        return LogisticRegression(max_iter=self.max_iter)
-
     def fresh_model(self, n_faces: int) -> LogisticRegression:
-        """Return the unfitted regression whose penalty fits so many faces."""
+        """Return the unfitted regression with the penalty for n_faces."""
         return self.make_model().set_params(C=1 / (self.penalty * n_faces))
 
     def fit(self, X: Any, y: Any, groups: Any = None, **unknown: Any) -> Self:
-        """Learn from vectors (n, dim) and labels (n,); the persons are not looked at."""
+        """Learn from vectors (n, dim) and labels (n,); the subjects are not used."""
         super().fit(X, y, groups, **unknown)
         self.n_iter_ = self.model_.n_iter_
         return self
 
-    def _try_out(
+    def _try_penalties(
         self,
-        candidates: Sequence[Mapping[str, Any]],
+        penalties: Sequence[float],
         train: NDArray[np.float32],
         targets: NDArray[Any],
         test: NDArray[np.float32],
     ) -> Iterator[tuple[int, NDArray[Any]]]:
-        """Share warm starts from strong penalties to weak ones."""
-        penalties = self._penalties(candidates)
-        if penalties is None:
-            yield from super()._try_out(candidates, train, targets, test)
-            return
+        """Start each fit from the solution of the next stronger penalty."""
         model = self.fresh_model(len(train)).set_params(warm_start=True)
         for i in sorted(range(len(penalties)), key=lambda i: -penalties[i]):
             model.set_params(C=1 / (penalties[i] * len(train)))
-            self._fit_model(model, train, targets)
-            with one_blas_thread():
-                classes = model.predict(test)
-            yield i, classes
+            yield i, self._said(self._fit_model(model, train, targets), test)
 
 
 class LinearRegressor(Linear, ScikitRegressor):
     """A ridge regression."""
 
-    def make_model(self) -> Ridge:
-        """Return the unfitted regression, without its penalty."""
-        return Ridge()
+    model_type: ClassVar[Any] = Ridge
 
     def fresh_model(self, n_faces: int) -> Ridge:
-        """Return the unfitted regression whose penalty fits so many faces."""
+        """Return the unfitted regression with the penalty for n_faces."""
         return self.make_model().set_params(alpha=self.penalty * n_faces)
 
-    def _try_out(
+    def _try_penalties(
         self,
-        candidates: Sequence[Mapping[str, Any]],
+        penalties: Sequence[float],
         train: NDArray[np.float32],
         targets: NDArray[Any],
         test: NDArray[np.float32],
     ) -> Iterator[tuple[int, NDArray[Any]]]:
-        """Share one matrix of products."""
-        penalties = self._penalties(candidates)
-        if penalties is None:
-            yield from super()._try_out(candidates, train, targets, test)
-            return
-        strengths = [penalty * len(train) for penalty in penalties]
+        """Compute the matrix of products once."""
         with one_blas_thread():
-            said = ridge_answers(train, targets, test, strengths)
-        yield from enumerate(map(self._answers, said))
+            said = ridge_answers(train, targets, test, [penalty * len(train) for penalty in penalties])
+        return enumerate(map(self._answers, said))
 
 
 def ridge_answers(
@@ -117,7 +117,9 @@ def ridge_answers(
     test: NDArray[np.float32],
     alphas: Sequence[float],
 ) -> list[NDArray[np.float64]]:
-    """Return what scikit-learn's Ridge says of the test rows for each alpha; products are computed once.
+    """Return the predictions of scikit-learn's Ridge for the test rows and each alpha.
+
+    The matrix of products is computed once.
 
     Args:
         train: scaled vectors, shape (n, dim).
@@ -127,7 +129,7 @@ def ridge_answers(
     """
     middle, level = train.mean(axis=0, dtype=np.float64), float(targets.mean())
     train, test = train - middle, test - middle
-    # Of the two forms of the same equations the smaller.
+    # The smaller one of two forms of the same equations.
     is_wide = train.shape[1] > len(train)
     products = train @ train.T if is_wide else train.T @ train
     features = test @ train.T if is_wide else test

@@ -9,12 +9,12 @@ from featurekit.estimators._scikit import Scikit, ScikitClassifier, ScikitRegres
 
 EPOCHS = 20
 BATCH = 128
-LEAST_STEPS = 600  # of few faces, 20 epochs are too few steps to learn anything
+LEAST_STEPS = 600  # with few faces, 20 epochs have too few steps to learn anything
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class MLP(Scikit):
-    """A neural network whose number of epochs follows from the number of faces alone.
+    """A neural network whose number of epochs depends only on the number of faces.
 
     Attributes:
         components: principal components that a longer vector is reduced to.
@@ -24,7 +24,6 @@ class MLP(Scikit):
     """
 
     of_model: ClassVar[tuple[str, ...]] = ("hidden_layer_sizes", "alpha", "learning_rate_init")
-    model_type: ClassVar[Any]
 
     components: int | None = 256
     hidden_layer_sizes: Any = (128,)
@@ -32,21 +31,19 @@ class MLP(Scikit):
     learning_rate_init: float = 3e-4
 
     def make_model(self) -> Any:
-        """Return the unfitted network, of as many epochs as scikit-learn gives it."""
-        given = {name: getattr(self, name) for name in self.of_model}
-        return self.model_type(**given, random_state=getattr(self, "_seed", self.random_state))
+        """Return the unfitted network, with scikit-learn's number of epochs."""
+        return super().make_model().set_params(random_state=getattr(self, "_seed", self.random_state))
 
     def fresh_model(self, n_faces: int) -> Any:
-        """Return an unfitted network that never stops by itself."""
+        """Return an unfitted network that trains for a fixed number of epochs."""
         epochs = max(EPOCHS, -(-LEAST_STEPS * BATCH // n_faces))
         self.summary_ |= {"epochs": epochs}
         self.summary_["notes"].append(
             f"{epochs} epochs. The number is fixed, because early stopping would need held-out subjects"
             " of its own."
         )
-        network = self.make_model()
-        network.set_params(max_iter=epochs, n_iter_no_change=epochs, batch_size=min(BATCH, n_faces))
-        return network
+        size = min(BATCH, n_faces)
+        return self.make_model().set_params(max_iter=epochs, n_iter_no_change=epochs, batch_size=size)
 
 
 class MLPClassifier(MLP, ScikitClassifier):

@@ -1,4 +1,4 @@
-"""What values the parameters of an estimator can have, and what they are called outside."""
+"""The values that the parameters of an estimator can have, and their names in runs and commands."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from featurekit.errors import ModelError
 
 
 class Within(NamedTuple):
-    """The least and the most that a parameter can be."""
+    """The least and the greatest value of a parameter."""
 
     least: float
     most: float = 2**31
@@ -18,47 +18,50 @@ class Within(NamedTuple):
         return f"from {self.least:g} to {self.most:g}" if self.most < 2**31 else f"of at least {self.least:g}"
 
 
-# Parameter → the numbers, or the words, that it can be.
+# Parameter → the range, or the values, that it can have.
 Allowed = Mapping[str, Within | tuple[Any, ...]]
-# What a number can be of which nothing else is said.
+# The range of a number for which no other is given.
 ANY = Within(0)
-# What the command line, runs and saved models have always called two parameters.
+# The names of two parameters in runs, in saved models and on the command line.
 SHOWN_AS = {"random_state": "seed", "n_jobs": "threads"}
-# What the notes of a fit say of an estimator that only answers.
+# What the notes of a fit say about an estimator without predict_proba().
 NO_PROBABILITIES = "gives no probabilities"
 
 
-def check_parameter(name: str, value: Any, usual: Any, allowed: Within | tuple[Any, ...] = ANY) -> None:
-    """Refuse a value that a parameter cannot have.
+def check_parameter(name: str, value: Any, usual: Any, allowed: Within | tuple[Any, ...]) -> None:
+    """Check the value of a parameter.
 
     Args:
-        name: of the parameter.
-        value: that it is to have; a number may be numpy's.
-        usual: the value that it has by itself, of whose kind the new one must be; any will do where this is
-            None.
-        allowed: the numbers, or the words, that it can be.
+        name: name of the parameter.
+        value: its value; a number may be numpy's.
+        usual: its default, whose type the value must have; if it is None, any value is accepted.
+        allowed: the range, or the values, that the parameter can have.
 
     Raises:
-        ModelError: it cannot be that; the message says what it can be.
+        ModelError: the parameter cannot have this value; the message says which values it can have.
     """
     if usual is None:
         return
     value = plain(value)
-    number = int if isinstance(usual, int) else (int, float)
     wanted, fits = "of another kind", type(value) is type(usual)
     if isinstance(usual, bool):
         wanted = "true or false"
     elif not isinstance(allowed, Within):
         wanted, fits = f"one of {', '.join(map(str, allowed))}", fits and value in allowed
     elif isinstance(usual, int | float):
-        kind = "a whole number" if isinstance(usual, int) else "a number"
-        wanted = f"{kind} {allowed}"
-        fits = isinstance(value, number) and not isinstance(value, bool)
-        fits = fits and allowed.least <= value <= allowed.most
+        is_whole = isinstance(usual, int)
+        wanted = f"{'a whole number' if is_whole else 'a number'} {allowed}"
+        is_number = isinstance(value, int if is_whole else int | float) and not isinstance(value, bool)
+        fits = is_number and allowed.least <= value <= allowed.most
     if not fits:
         raise ModelError(f"{name} cannot be {str(value)[:40]}: it must be {wanted}.")
 
 
+def class_path(kind: type) -> str:
+    """Return the dotted name of a class."""
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
 def plain(value: Any) -> Any:
-    """Return a number of numpy's as Python's, which can be written down; anything else as it is."""
+    """Return a number of numpy's as one of Python's, which JSON can hold; anything else unchanged."""
     return value.item() if isinstance(value, np.generic) else value

@@ -1,5 +1,7 @@
 """Vectors and years as estimators learn from them, and scores as probabilities: numbers in, numbers out."""
 
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -11,8 +13,8 @@ def block_scaling(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return mean and factor of each column, such that (X - mean) * factor has a total variance of 1.
 
-    Columns of a block get equal variance, and so do the blocks: without that, 4,096 numbers of one
-    network would drown 256 of another. A constant column gets the factor 0.
+    The columns of a block get equal variance, and so do the blocks. Otherwise 4,096 numbers of one network
+    would outweigh 256 of another. A constant column gets the factor 0.
 
     Args:
         X: vectors, shape (n, dim).
@@ -24,43 +26,46 @@ def block_scaling(
     lengths = blocks or (X.shape[1],)
     if sum(lengths) != X.shape[1]:
         raise ValueError(f"feature_blocks {lengths} must add up to {X.shape[1]}, the length of the vectors.")
-    mean = X.mean(axis=0, dtype=np.float64)
-    spread = X.std(axis=0, dtype=np.float64)
-    varies = spread > 1e-6 * np.abs(mean)
+    mean, deviation = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
+    varies = deviation > 1e-6 * np.abs(mean)
     factor = np.zeros(len(mean))
-    factor[varies] = 1 / spread[varies]
-    start, used = 0, 0
-    for length in lengths:
-        columns = slice(start, start + length)
-        n_varying = int(varies[columns].sum())
-        factor[columns] /= np.sqrt(max(n_varying, 1))
-        used += n_varying > 0
-        start += length
-    return mean, factor / np.sqrt(max(used, 1))
+    factor[varies] = 1 / deviation[varies]
+    parts = consecutive_slices(lengths)
+    for columns in parts:
+        factor[columns] /= np.sqrt(max(int(varies[columns].sum()), 1))
+    n_used = sum(bool(varies[columns].any()) for columns in parts)
+    return mean, factor / np.sqrt(max(n_used, 1))
+
+
+def consecutive_slices(lengths: Sequence[int] | NDArray[np.integer]) -> list[slice]:
+    """Return the slices of parts that follow each other, given their lengths.
+
+    >>> consecutive_slices((2, 3))
+    [slice(0, 2, None), slice(2, 5, None)]
+    """
+    return [slice(end - length, end) for end, length in zip(accumulate(lengths), lengths, strict=True)]
 
 
 def unit_lengths(X: NDArray[np.float32], blocks: tuple[int, ...] | None) -> NDArray[np.float32]:
-    """Return vectors each part of which has the length 1; a part of zeros stays one.
+    """Return vectors whose parts have the length 1; a part of zeros stays unchanged.
 
     Args:
         X: vectors, shape (n, dim).
         blocks: lengths of the parts of the vectors; None for one.
     """
     unit = np.array(X, dtype=np.float32)
-    start = 0
-    for length in blocks or (X.shape[1],):
-        part = unit[:, start : start + length]
+    for columns in consecutive_slices(blocks or (X.shape[1],)):
+        part = unit[:, columns]
         norms = np.sqrt(np.einsum("ij,ij->i", part, part, dtype=np.float64))
         part /= np.where(norms > 0, norms, 1)[:, None].astype(np.float32)
-        start += length
     return unit
 
 
 def learn_years(years: NDArray[np.float64]) -> tuple[NDArray[np.float64], float, float]:
-    """Return years as numbers around 0 with a variance of 1, and what turns them back: center and unit.
+    """Return years as numbers around 0 with a variance of 1, and the center and unit that turn them back.
 
-    They are scaled square roots: a child is guessed to a year, a grandmother to ten, and an error should
-    mean the same for both.
+    The numbers are scaled square roots: the age of a child can be predicted to a year, that of a grandmother
+    to ten, and an error should mean the same for both.
     """
     roots = np.sqrt(np.asarray(years, np.float64))
     center, unit = float(roots.mean()), float(roots.std()) or 1.0
@@ -68,24 +73,26 @@ def learn_years(years: NDArray[np.float64]) -> tuple[NDArray[np.float64], float,
 
 
 def from_years(years: NDArray[Any], center: float, unit: float) -> NDArray[np.float64]:
-    """Return years as the numbers that learn_years() would have made of them."""
-    numbers: NDArray[np.float64] = (np.sqrt(np.asarray(years, np.float64)) - center) / unit
-    return numbers
+    """Return years as the numbers that learn_years() makes of them, with its center and unit."""
+    return (np.sqrt(np.asarray(years, np.float64)) - center) / unit
 
 
 def to_years(numbers: NDArray[Any], center: float, unit: float) -> NDArray[np.float64]:
-    """Return the years that learn_years() made the numbers of.
+    """Return numbers of learn_years() as years again.
 
     >>> numbers, center, unit = learn_years(np.array([1.0, 30.0]))
     >>> to_years(numbers, center, unit).round(6)
     array([ 1., 30.])
     """
-    years: NDArray[np.float64] = np.maximum(np.asarray(numbers, np.float64) * unit + center, 0) ** 2
-    return years
+    return np.maximum(np.asarray(numbers, np.float64) * unit + center, 0) ** 2
 
 
 def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return scores of shape (n, k) as probabilities; each row adds up to 1."""
-    raised = np.exp(scores - scores.max(axis=1, keepdims=True))
-    shares: NDArray[np.float64] = raised / raised.sum(axis=1, keepdims=True)
-    return shares
+    return adding_to_one(np.exp(scores - scores.max(axis=1, keepdims=True)))
+
+
+def adding_to_one(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return each row of shares, shape (n, k), divided by its sum."""
+    divided: NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
+    return divided

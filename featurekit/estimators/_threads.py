@@ -1,4 +1,4 @@
-"""Settings of the whole process that fits side by side, in threads, want at once."""
+"""Settings of the whole process that simultaneous fits, in threads, need at the same time."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -8,10 +8,10 @@ from typing import Any
 
 
 class _Shared:
-    """A setting of the whole process that several threads want at once.
+    """A setting of the whole process that several threads need at the same time.
 
-    The first thread in makes it and the last one out undoes it. Were each to undo what it made, the first
-    to be done would undo it for those that still count on it.
+    The first thread makes the setting and the last one undoes it. If each thread undid it, the first to
+    finish would undo it for the others, which still need it.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class _Shared:
     def hold(
         self, make: Callable[[], AbstractContextManager[Any]], holds: Callable[[], bool]
     ) -> Iterator[None]:
-        """Keep what make() makes while inside; where others hold it already, make it only if not holds()."""
+        """Keep the setting of make() within the context; if others have made it, check it by holds()."""
         with self._lock:
             if not self._holders or not holds():
                 self._made.enter_context(make())
@@ -42,11 +42,11 @@ _blas, _warnings = _Shared(), _Shared()
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Let matrix products use one thread: with more, their last bits depend on how many."""
+    """Let matrix products use one thread, because otherwise their last bits depend on the number."""
     from threadpoolctl import threadpool_info, threadpool_limits
 
     def holds() -> bool:
-        # A library may have been loaded since.
+        # A library may have been loaded in the meantime.
         return all(one["num_threads"] == 1 for one in threadpool_info() if one["user_api"] == "blas")
 
     with _blas.hold(lambda: threadpool_limits(limits=1, user_api="blas"), holds):
@@ -55,7 +55,7 @@ def one_blas_thread() -> Iterator[None]:
 
 @contextmanager
 def no_convergence_warnings() -> Iterator[None]:
-    """Let solvers stop before they are done: the number of steps is fixed on purpose."""
+    """Ignore that solvers stop before they converge, because the number of steps is fixed on purpose."""
     from sklearn.exceptions import ConvergenceWarning
 
     @contextmanager

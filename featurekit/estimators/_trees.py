@@ -1,4 +1,4 @@
-"""What a decision tree must be before anybody climbs it."""
+"""The check of a decision tree that was read from a file."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 def check_tree(
     left: NDArray[Any], right: NDArray[Any], features: NDArray[Any], is_leaf: NDArray[np.bool_], n_inputs: int
 ) -> None:
-    """Raise ValueError unless a decision tree leads from its root to a leaf, by numbers that a vector has.
+    """Raise ValueError unless every path of a decision tree ends in a leaf and uses existing features.
 
     Args:
-        left: number of the node that follows each where the answer is yes, shape (n_nodes,); a higher one.
-        right: the same where it is no.
-        features: number of the vector's that each node asks for, shape (n_nodes,).
-        is_leaf: where nothing follows and nothing is asked, shape (n_nodes,).
-        n_inputs: how many numbers a vector has.
+        left: number of the left child of each node, shape (n_nodes,); it must be higher than the node's own.
+        right: number of the right child, likewise.
+        features: number of the feature that each node compares, shape (n_nodes,).
+        is_leaf: whether a node has no children and compares nothing, shape (n_nodes,).
+        n_inputs: number of features.
     """
     inner = np.flatnonzero(~is_leaf)
     for following in (left[inner], right[inner]):

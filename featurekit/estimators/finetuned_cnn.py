@@ -1,14 +1,13 @@
-"""Pretrained networks whose classifiers are replaced, trained further on the faces at hand.
+"""Pretrained networks with new classifiers, trained further on the faces of the data set.
 
-Several networks can be trained as one: their features are joined, and each gets
-the part of the face that it wants, and networks for faces the size they were made for.
+Several networks can be trained as one: their features are joined. Each receives the part
+of the face that it was made for, and a network for faces also the size.
 """
 
 from typing import TYPE_CHECKING, Any
 
 from featurekit.data.targets import Target
 from featurekit.estimators import Classifier, alias, classifier
-from featurekit.estimators._networks.estimator import CNN
 from featurekit.estimators._networks.together import together
 from featurekit.faces.align import TEMPLATES, similarity
 from featurekit.networks import weights
@@ -40,9 +39,8 @@ def pretrained(cnn: "CNN") -> "torch.nn.Module":
             )
             self.views = [_view(one, cnn.side) for one in backbones]
             for number, one in enumerate(backbones):
-                facts = (("mean", one.normalization.mean), ("scale", one.normalization.scale))
-                for name, values in facts:
-                    tensor = torch.tensor(values).view(1, 3, 1, 1)
+                for name in ("mean", "scale"):
+                    tensor = torch.tensor(getattr(one.normalization, name)).view(1, 3, 1, 1)
                     self.register_buffer(f"{name}_{number}", tensor, persistent=False)
 
         def forward(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -62,12 +60,12 @@ def pretrained(cnn: "CNN") -> "torch.nn.Module":
 
 
 def _view(backbone: Backbone, side: int) -> tuple[slice, slice, int]:
-    """Return the rows and columns of the face that a network is given, and the side they are brought to."""
+    """Return the rows and columns of the face that a network receives, and the side they are resized to."""
     turn, shift = similarity(TEMPLATES["imagenet"], TEMPLATES[backbone.template])
     first, last = -shift / turn.real, (1 + 1j - shift) / turn.real
     edges = [min(max(round(side * part), 0), side) for part in (first.imag, last.imag, first.real, last.real)]
     own = min(edges[1] - edges[0], edges[3] - edges[2])
-    # Networks for faces were made for one size; those for things read any, and a smaller one sooner.
+    # Networks for faces need one size. Networks for objects accept any size, and a smaller one is faster.
     wanted = min(backbone.input_size, own) if backbone.template == "imagenet" else backbone.input_size
     return slice(edges[0], edges[1]), slice(edges[2], edges[3]), wanted
 
@@ -76,25 +74,20 @@ def _cnn(target: Target, random_state: int, n_jobs: int) -> "CNN":
     from featurekit.estimators._networks.estimator import CNN
 
     return CNN(
-        target=target,
-        make_body=pretrained,
-        networks=DEFAULT,
-        random_state=random_state,
-        n_jobs=n_jobs,
+        target=target, make_body=pretrained, networks=DEFAULT, random_state=random_state, n_jobs=n_jobs
     )
 
 
 @classifier(
     "finetuned_cnn",
     about="pretrained networks with new classifiers, trained end to end on one target; --set ages=ordered"
-    " treats"
-    " age groups as ordered classes (CORAL)",
+    " treats age groups as ordered classes (CORAL)",
     reads="crops",
     uses_gpu=True,
     starts_from=DEFAULT,
 )
 def make_finetuned_cnn(target: Target, random_state: int, n_jobs: int) -> Classifier:
-    """Return pretrained networks to be trained on one target."""
+    """Return pretrained networks that are trained on one target."""
     return _cnn(target, random_state, n_jobs)
 
 
@@ -108,11 +101,11 @@ def make_finetuned_cnn(target: Target, random_state: int, n_jobs: int) -> Classi
     also=together,
 )
 def make_multitask_cnn(target: Target, random_state: int, n_jobs: int) -> Classifier:
-    """Return pretrained networks to be trained on all targets together."""
+    """Return pretrained networks that are trained on all targets together."""
     return _cnn(target, random_state, n_jobs)
 
 
-# Names from before these were parameters; commands and stored runs have them.
+# Names from before these were parameters, which commands and stored runs still use.
 alias(
     "gender_to_age_cnn",
     of=make_multitask_cnn,

@@ -1,7 +1,7 @@
-"""Estimators that a user gives: by the import path of a class, or as objects.
+"""Estimators that a user gives, as objects or by the import path of a class.
 
-A path is what somebody typed. None is ever taken out of a file: a saved model of such
-an estimator is read only if scikit-learn itself has a class of its name.
+Only a user gives an import path; none is ever read from a file. A saved model of such an
+estimator is read only if scikit-learn itself has a class of its name.
 """
 
 import importlib
@@ -14,11 +14,12 @@ from typing import Any
 from featurekit.errors import ModelError, UnknownNameError
 from featurekit.estimators import CLASSIFIERS, Classifier, ClassifierKind
 from featurekit.estimators._parameters import NO_PROBABILITIES as NO_PROBABILITIES
+from featurekit.estimators._parameters import class_path
 from featurekit.text import first_line
 
-# Whose fitted state is plain arrays that numpy reads: rebuilding it from a stranger's file is safe. Trees,
-# kernel machines and what else is read by compiled code is not among them. Of support vector machines the two
-# linear ones are: they predict by the code of the linear models.
+# Estimators whose fitted state consists of plain arrays that numpy reads, so that a file from a stranger is
+# safe to load. Trees, kernel machines and others whose state compiled code reads are not among them. Of the
+# support vector machines, the two linear ones are, because they predict by the code of the linear models.
 _SAVED = (
     "sklearn.discriminant_analysis.",
     "sklearn.linear_model.",
@@ -28,12 +29,12 @@ _SAVED = (
     "sklearn.svm._classes.LinearSVC",
     "sklearn.svm._classes.LinearSVR",
 )
-# What to do about the model of one that is not saved.
+# How a user can save the model of another estimator.
 HOW_TO_SAVE = (
     "To have it saved, register it and name the types that a fitted one holds:"
     " fk.register_estimator(NAME, estimator, trusted_types=[…])."
 )
-# What one that is made by as_classifier() may hold.
+# The types that an estimator of as_classifier() may contain.
 INSIDE = (
     "featurekit.estimators._given.Given",
     "numpy.random.mtrand.RandomState",
@@ -43,13 +44,13 @@ INSIDE = (
 
 
 def classifier_named(name: str) -> ClassifierKind:
-    """Return a registered classifier by its name, or any estimator of scikit-learn's kind by its import path.
+    """Return a registered classifier by its name, or any scikit-learn estimator by its import path.
 
     Args:
         name: "svm", or "sklearn.neighbors.KNeighborsClassifier".
 
     Raises:
-        UnknownNameError: nobody registered it.
+        UnknownNameError: no classifier is registered under the name.
         ModelError: there is no estimator at that path.
     """
     return kind_at(name) if "." in name else CLASSIFIERS[name]
@@ -59,20 +60,26 @@ def kind_at(path: str) -> ClassifierKind:
     """Return the estimator at an import path as a classifier of a comparison.
 
     Args:
-        path: of a class of an importable module, e.g. "sklearn.neighbors.KNeighborsClassifier", or of an
-            estimator that is made there, e.g. "mymodule.pipeline", which is then called "pipeline".
+        path: path of a class in an importable module, e.g. "sklearn.neighbors.KNeighborsClassifier", or of an
+            estimator object in it, e.g. "mymodule.pipeline", which is then called "pipeline".
 
     Raises:
-        ModelError: nothing is there, or no estimator, or one that cannot be made without arguments.
+        ModelError: the path leads to no estimator, or to a class that needs arguments.
     """
     from sklearn.base import BaseEstimator
 
     module, _, name = path.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), name)
-    except Exception as error:  # whatever a package raises while it is imported
-        said = first_line(error).rstrip(".")
-        raise ModelError(f"{path} cannot be imported: {said}.{_how_to_import(error, path)}") from error
+    except Exception as error:  # a package can raise anything while it is imported
+        first = path.partition(".")[0]
+        how = (
+            f" The module must be installed or be in Python's search path. For a file {first}.py in this"
+            f" folder: PYTHONPATH=. featurekit fit --model {path}"
+            if isinstance(error, ModuleNotFoundError) and error.name == first
+            else ""
+        )
+        raise ModelError(f"{path} cannot be imported: {first_line(error).rstrip('.')}.{how}") from error
     if not inspect.isclass(found) and hasattr(found, "fit") and hasattr(found, "get_params"):
         return kind_of(found, name)
     if not (inspect.isclass(found) and issubclass(found, BaseEstimator)):
@@ -87,31 +94,20 @@ def kind_at(path: str) -> ClassifierKind:
     return kind_of(made)
 
 
-def _how_to_import(error: Exception, path: str) -> str:
-    """Return what to do where the module itself was not found, else ""."""
-    first = path.partition(".")[0]
-    if not isinstance(error, ModuleNotFoundError) or error.name != first:
-        return ""
-    return (
-        f" The module must be installed or be in Python's search path. For a file {first}.py in this"
-        f" folder: PYTHONPATH=. featurekit fit --model {path}"
-    )
-
-
 def kind_of(estimator: Any, name: str | None = None) -> ClassifierKind:
     """Return an estimator of scikit-learn, fitted or not, as a classifier of a comparison.
 
     Args:
-        estimator: an object; it is not changed, each fit takes a clone.
-        name: what it is called in reports; None for the name of its class.
+        estimator: an object; it is not changed, because each fit uses a clone.
+        name: its name in reports; None for the name of its class.
 
     Raises:
-        ModelError: it is no classifier and no regressor, or cannot be cloned.
+        ModelError: it is neither a classifier nor a regressor, or cannot be cloned.
     """
     own = name or type(estimator).__name__
     if own in CLASSIFIERS.names():
         raise ModelError(
-            f"{_path(estimator)} cannot be called {own}, because that is the name of a model of"
+            f"{class_path(type(estimator))} cannot be called {own}, because that is the name of a model of"
             f" {CLASSIFIERS.package_of(own)}."
         )
     kind = kind_to_register(estimator, own)
@@ -122,29 +118,28 @@ def kind_to_register(estimator: Any, name: str, trusted_types: Sequence[str] = (
     """Return an estimator of scikit-learn as a classifier that can be registered under a name.
 
     Args:
-        estimator: an object, fitted or not; it is not changed, each fit takes a clone.
-        name: what it is called.
-        trusted_types: dotted names of what a fitted one is made of, beside plain values and arrays. An
-            estimator of scikit-learn's own whose files are safe to read needs none.
+        estimator: an object, fitted or not; it is not changed, because each fit uses a clone.
+        name: its name.
+        trusted_types: dotted names of the types that a fitted one contains, beside plain values and arrays.
+            Not needed for an estimator of scikit-learn whose files are safe to read.
 
     Raises:
-        ModelError: it is no classifier and no regressor, or cannot be cloned.
+        ModelError: it is neither a classifier nor a regressor, or cannot be cloned.
     """
     from sklearn.base import clone, is_classifier, is_regressor
 
-    can_say = hasattr(estimator, "__sklearn_tags__")  # what is no estimator at all cannot
-    of_classes, of_years = can_say and is_classifier(estimator), can_say and is_regressor(estimator)
-    path = _path(estimator)
-    if not (of_classes or of_years):
+    has_tags = hasattr(estimator, "__sklearn_tags__")  # an object that is no estimator has none
+    of_years = has_tags and is_regressor(estimator)
+    path = class_path(type(estimator))
+    if not (of_years or (has_tags and is_classifier(estimator))):
         raise ModelError(f"{path} is neither a classifier nor a regressor of scikit-learn.")
     try:
         clone(estimator)
-    except Exception as error:  # it does not keep what it was made with, as scikit-learn asks
+    except Exception as error:  # its constructor changes parameters, which scikit-learn forbids
         raise ModelError(
             f"{type(estimator).__name__} cannot be cloned: {first_line(error).rstrip('.')}."
         ) from error
-    saved = (path,) if path.startswith(_SAVED) else ()
-    types = (*saved, *trusted_types)
+    types = (*((path,) if path.startswith(_SAVED) else ()), *trusted_types)
     return ClassifierKind(
         name=name,
         about=f"{path}, with its own parameters, on unscaled vectors",
@@ -156,54 +151,44 @@ def kind_to_register(estimator: Any, name: str, trusted_types: Sequence[str] = (
 
 
 def as_classifier(estimator: Any, random_state: int, n_jobs: int) -> Classifier:
-    """Return any estimator of scikit-learn as a comparison fits it; one that is made for that as it is."""
+    """Return any estimator of scikit-learn as a Classifier; one that already is a Classifier unchanged."""
     from featurekit.estimators._given import Given
 
-    made: Classifier = estimator
-    if not all(hasattr(estimator, name) for name in ("validate", "use", "bytes_needed", "shown_parameters")):
-        made = Given(model=estimator, random_state=random_state, n_jobs=n_jobs)
+    is_one = all(hasattr(estimator, name) for name in ("validate", "use", "bytes_needed", "shown_parameters"))
+    made: Classifier = (
+        estimator if is_one else Given(model=estimator, random_state=random_state, n_jobs=n_jobs)
+    )
     return made
 
 
-def _path(estimator: Any) -> str:
-    return f"{type(estimator).__module__}.{type(estimator).__qualname__}"
-
-
 def kind_of_saved(name: str) -> ClassifierKind:
-    """Return the classifier that a saved model is of: a registered one, or one of scikit-learn's own.
+    """Return the classifier of a saved model: a registered one, or one of scikit-learn's own.
 
-    Which there are is said by what is installed here, whatever a file says.
+    A file cannot add to them, because only what is installed here counts.
 
     Args:
-        name: of a registered classifier, or of a class of scikit-learn's.
+        name: name of a registered classifier, or of a class of scikit-learn.
 
     Raises:
-        UnknownNameError: it is none of those whose files are read.
+        UnknownNameError: it is none of the classifiers whose files are read.
     """
     try:
         return CLASSIFIERS[name]
     except UnknownNameError:
-        kind = _of_scikit_learn(name)
-        if kind is None:
+        if name not in _saved_classes():
             raise
-        return kind
+        return kind_of(_saved_classes()[name]())
+
+
+def types_that_are_saved() -> tuple[str, ...]:
+    """Return the dotted names of scikit-learn's estimators whose files are safe to read."""
+    return tuple(map(class_path, _saved_classes().values()))
 
 
 @cache
-def types_that_are_saved() -> tuple[str, ...]:
-    """Return the dotted names of scikit-learn's estimators whose files are safe to read."""
+def _saved_classes() -> dict[str, Any]:
+    """Return the classes of scikit-learn whose files are safe to read, by name."""
     from sklearn.utils import all_estimators
 
-    known = [type_ for _, type_ in all_estimators(type_filter=["classifier", "regressor"])]
-    paths = [f"{type_.__module__}.{type_.__qualname__}" for type_ in known]
-    return tuple(path for path in paths if path.startswith(_SAVED))
-
-
-def _of_scikit_learn(name: str) -> ClassifierKind | None:
-    """Return the estimator of scikit-learn whose class is called so, if a file of it is safe to read."""
-    from sklearn.utils import all_estimators
-
-    known = dict(all_estimators(type_filter=["classifier", "regressor"]))
-    if name not in known or not f"{known[name].__module__}.{name}".startswith(_SAVED):
-        return None
-    return kind_of(known[name]())
+    known = all_estimators(type_filter=["classifier", "regressor"])
+    return {name: type_ for name, type_ in known if class_path(type_).startswith(_SAVED)}

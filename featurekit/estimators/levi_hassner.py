@@ -1,4 +1,4 @@
-"""The small network that age and gender on Adience are measured against since 2015."""
+"""The small network that has been the baseline for age and gender on Adience since 2015."""
 
 from typing import TYPE_CHECKING
 
@@ -22,11 +22,11 @@ def levi_hassner(cnn: "CNN") -> "torch.nn.Module":
     with ReLU and a maximum over 3 × 3, the first two with local response normalization; two dense layers
     of 512. Dropout stands after each dense layer: after the second it is that of the heads.
 
-    What differs: they leave pixels at their scale of 0 to 255 and draw every weight with a spread of
-    0.01. Here pixels are brought to a spread of about 1, for which 0.01 would leave features of a
-    hundredth, the same for every face; so weights are drawn as He et al. 2015 do, which keeps the spread
-    from layer to layer. AdamW with a rate that rises and falls takes the place of SGD in two steps of
-    rate.
+    What differs: they leave pixels at their scale of 0 to 255 and draw every weight with a standard
+    deviation of 0.01. Here pixels are scaled to a standard deviation of about 1, for which weights of 0.01
+    would give features of about 0.01, the same for every face. Weights are therefore drawn as in He et al.
+    2015, which keeps the standard deviation from layer to layer. AdamW with a rate that rises and falls
+    replaces SGD with two rates.
     """
     import torch
     from torch import nn
@@ -79,7 +79,7 @@ def _normalization(channels: int) -> "torch.nn.Module":
     class Normalization(torch.nn.Module):
         """Local response normalization over five channels, torch's formula.
 
-        The sum over neighbouring channels is a 1 × 1 convolution, which is quicker than torch's own pooling.
+        The sum over neighbouring channels is a 1 × 1 convolution, which is faster than torch's own pooling.
         """
 
         band: torch.Tensor
@@ -100,16 +100,15 @@ def _normalization(channels: int) -> "torch.nn.Module":
 @classifier(
     "levi_hassner",
     about=f"three convolutional and two dense layers, {SIDE}×{SIDE}, trained from scratch (Levi & Hassner"
-    " 2015);"
-    " --set views=10 averages ten crops of each face, as they do",
+    " 2015); --set views=10 averages ten crops of each face, as they do",
     reads="crops",
     uses_gpu=True,
     also=together,
 )
 def make_levi_hassner(target: Target, random_state: int, n_jobs: int) -> Classifier:
-    """Return the network to be trained from nothing.
+    """Return the network, which is trained from scratch.
 
-    It reads a face once; their over-sampling, the mean over ten parts of it, is views=10.
+    It predicts from one view of a face. Their over-sampling, the mean over ten parts of it, is views=10.
     """
     from featurekit.estimators._networks.estimator import CNN
 
@@ -122,7 +121,7 @@ def make_levi_hassner(target: Target, random_state: int, n_jobs: int) -> Classif
         epochs=40,
         head_epochs=0,
         decay=1.0,
-        # Without batch normalization, AdamW's usual 1e-3 is more than it stands.
+        # Without batch normalization, AdamW's usual 1e-3 is too high.
         learning_rate=3e-4,
         weight_decay=0.05,
         random_state=random_state,

@@ -1,6 +1,4 @@
-"""The floor: the same answer for every face, whatever it looks like."""
-
-from typing import Any
+"""The baseline: the same prediction for every face, whatever it looks like."""
 
 from featurekit.data.targets import Target
 from featurekit.estimators import Classifier, classifier
@@ -18,9 +16,8 @@ from featurekit.estimators import Classifier, classifier
     ),
 )
 def make_majority(target: Target, random_state: int, n_jobs: int) -> Classifier:
-    """Return what knows the shares of the classes and nothing else."""
+    """Return an estimator that knows the shares of the classes and nothing else."""
     from featurekit.estimators._floor import MajorityClassifier, MedianRegressor
 
-    floor: Any = MedianRegressor if target.is_regression else MajorityClassifier
-    made: Classifier = floor(random_state=random_state, n_jobs=n_jobs)
-    return made
+    kind = MedianRegressor if target.is_regression else MajorityClassifier
+    return kind(random_state=random_state, n_jobs=n_jobs)

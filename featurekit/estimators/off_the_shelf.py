@@ -1,32 +1,32 @@
-"""The heads that came with dlib's networks: what a user gets without any training of ours.
+"""The heads that come with dlib's networks: what a user gets without any training.
 
-The age network gives the probability of each year; a group's is the sum over its
-years. Years between the groups are left out and the rest is scaled to 1, because
-a face that is scored is known to be in one of the groups.
+The age network gives the probability of each year. The probability of a group is the
+sum over its years. Years between the groups are left out and the rest is scaled to 1,
+because a face that is scored is known to be in one of the groups.
 """
 
 from featurekit.data.targets import Target
 from featurekit.errors import TargetError
 from featurekit.estimators import Classifier, classifier
-from featurekit.estimators._dlib_heads import HEADS, head_of
+from featurekit.estimators._dlib_heads import HEADS
 
 
 @classifier(
     "off_the_shelf",
     about="the classifiers that come with dlib_age and dlib_gender, without training",
-    features=head_of,
+    features=lambda target: HEADS.get(target.name),
     is_baseline=True,
     trusted_types=("featurekit.estimators._off_the_shelf.OffTheShelf",),
 )
 def make_off_the_shelf(target: Target, random_state: int, n_jobs: int) -> Classifier:
-    """Return the head that gives the target.
+    """Return the head that predicts the target.
 
     Raises:
         TargetError: there is no such head.
     """
     from featurekit.estimators._off_the_shelf import OffTheShelf
 
-    if head_of(target) is None:
+    if target.name not in HEADS:
         raise TargetError(
             f"off_the_shelf cannot predict {target.name}, because dlib's networks predict"
             f" {', '.join(HEADS)}. Choose another model for it."

@@ -1,30 +1,23 @@
 """A random forest: the mean of many trees, each grown on other faces and other numbers.
 
-Its trees are grown on principal components: of thousands of raw numbers each split
-would see a few dull ones. Class weights are balanced: that raises the accuracy of
-small classes.
+The trees are grown on principal components, because among thousands of raw numbers each
+split would see only a few that say little. Class weights are balanced, which raises the
+accuracy of small classes.
 """
-
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 from featurekit.data.targets import Target
 from featurekit.estimators import Classifier, classifier
 
 
-def grid(target: Target) -> Mapping[str, Sequence[Any]]:
-    """Return the forests worth trying, shallow and small ones first."""
-    # The last bits of accuracy are not worth a larger forest: this is the slowest search of all.
-    return {
-        "min_samples_leaf": (4, 2) if target.is_regression else (5, 2),
-        "n_estimators": (50, 100, 200),
-    }
-
-
 @classifier(
     "random_forest",
     about="random forest of 200 trees on 128 principal components",
-    grid=grid,
+    # The forests worth trying, shallow and small ones first. A larger forest would gain little accuracy, and
+    # this is the slowest search of all.
+    grid=lambda target: {
+        "min_samples_leaf": (4, 2) if target.is_regression else (5, 2),
+        "n_estimators": (50, 100, 200),
+    },
     trusted_types=(
         "featurekit.estimators._forest.ForestClassifier",
         "featurekit.estimators._forest.ForestRegressor",
@@ -40,6 +33,5 @@ def make_random_forest(target: Target, random_state: int, n_jobs: int) -> Classi
     """Return a random forest."""
     from featurekit.estimators._forest import ForestClassifier, ForestRegressor
 
-    forest: Any = ForestRegressor if target.is_regression else ForestClassifier
-    made: Classifier = forest(random_state=random_state, n_jobs=n_jobs)
-    return made
+    kind = ForestRegressor if target.is_regression else ForestClassifier
+    return kind(random_state=random_state, n_jobs=n_jobs)

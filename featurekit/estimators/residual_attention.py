@@ -1,4 +1,4 @@
-"""A small residual network that shows where it looks."""
+"""A small residual network whose attention can be drawn."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,18 +15,18 @@ SIDE = 96
 STEM = 32
 WIDTHS = (32, 64, 128)  # channels of the stages; each but the first halves the side
 BLOCKS = 2  # in each stage
-SQUEEZED = 8  # part of the channels that the channel attention thinks in
+SQUEEZED = 8  # the channel attention has an eighth of the channels inside
 
 
 def residual_attention(cnn: "CNN") -> "torch.nn.Module":
     """Return residual blocks with channel and spatial attention, as CBAM has them (Woo et al. 2018).
 
-    In each block, what is added to the shortcut is first weighed channel by channel (a small network on
-    each channel's mean and maximum over the places) and then place by place (a 7 × 7 convolution on each
-    place's mean and maximum over the channels).
+    In each block, the maps that are added to the shortcut are first weighted by channel (a small network on
+    the mean and maximum of each channel over the places) and then by place (a 7 × 7 convolution on the mean
+    and maximum of each place over the channels).
 
-    What differs: six blocks of 32 to 128 channels instead of ResNet-50's sixteen, for pictures of 96
-    pixels, 61 million multiplications a face; channels are squeezed to an eighth and not to a sixteenth,
+    What differs: six blocks of 32 to 128 channels instead of ResNet-50's sixteen, for images of 96
+    pixels, 61 million multiplications per face; channels are squeezed to an eighth and not to a sixteenth,
     which would leave two of 32; and the spatial attention has no batch normalization of its own.
     """
     import torch
@@ -123,7 +123,7 @@ def _convolution(n_inputs: int, n_outputs: int, size: int, stride: int = 1) -> "
     also=together,
 )
 def make_residual_attention(target: Target, random_state: int, n_jobs: int) -> Classifier:
-    """Return the network to be trained from nothing."""
+    """Return the network, which is trained from scratch."""
     from featurekit.estimators._networks.estimator import CNN
 
     return CNN(

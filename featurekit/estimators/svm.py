@@ -3,29 +3,29 @@
 Three things differ from scikit-learn's SVC on raw vectors.
 
 - The kernel matrix is computed once, by matrix products, and shared by the fit and
-  by the inner folds that the probabilities come from: that is many times faster.
-- Each part of a joined vector is brought to length 1 and all weigh the same. The
-  kernel is the mean of the RBF kernel of the whole vector, for which two faces are
-  alike if they are in every part, and of the parts' own, for which one part is enough.
+  by the inner folds that the probabilities come from. This is many times faster.
+- Each part of a joined vector is scaled to length 1, and all parts have the same weight.
+  The kernel is the mean of two: the RBF kernel of the whole vector, for which two faces
+  are alike if they are alike in every part, and the mean of the kernels of the parts, for
+  which one part is enough.
 - The probabilities are a multinomial logistic regression on the decision values of
   all pairs of classes, learned on inner folds that share no subject. It keeps what
-  the votes of the pairs throw away: its argmax is at least as often right, and log
-  loss is far lower. With few faces the gain is largest.
+  the votes of the pairs lose: its accuracy is at least as high, and its log loss is far
+  lower. The gain is largest with few faces.
 
-Where even one kernel matrix would take more memory than may be used, the kernel is
-approximated from a few of the faces (Nystroem) and the machine on it is linear; it is
-said in the notes.
+If one kernel matrix takes more memory than allowed, the kernel is approximated from a
+few of the faces (Nystroem) and the machine on it is linear. The notes of the fit say so.
 
-Class weights are not balanced: measured on UTKFace's age groups, that changes nothing
-after the calibration, and costs the votes 7 points of exact accuracy.
-What is kept of a fit is plain arrays, and reading a face is a few matrix products.
+Class weights are not balanced. Measured on UTKFace's age groups, balancing changes
+nothing after the calibration, and lowers the accuracy of the votes by 7 points.
+A fitted machine consists of plain arrays, and a prediction is a few matrix products.
 
-svm_cuml is the same machine, of which cuML solves the pairs, or the years, on a GPU. All
-else is computed as ever, and what is kept reads faces where there is no GPU.
+svm_cuml is the same machine, but cuML solves the pairs, or the regression, on a GPU.
+Everything else is computed in the same way, and a fitted machine predicts without a GPU.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Literal
 
 from featurekit.data.targets import Target
 from featurekit.estimators import Classifier, classifier
@@ -36,10 +36,12 @@ TRUSTED = (
 )
 
 
-def grid(target: Target) -> Mapping[str, Sequence[Any]]:
+def grid(target: Target) -> Mapping[str, Sequence[float]]:
     """Return the machines worth trying, soft and wide ones first."""
-    costs = (0.3, 1.0, 3.0) if target.is_regression else (0.5, 2.0, 8.0)
-    return {"C": costs, "gamma": (0.25, 0.5, 1.0, 2.0)}
+    return {
+        "C": (0.3, 1.0, 3.0) if target.is_regression else (0.5, 2.0, 8.0),
+        "gamma": (0.25, 0.5, 1.0, 2.0),
+    }
 
 
 @classifier(
@@ -61,14 +63,15 @@ def make_svm(target: Target, random_state: int, n_jobs: int) -> Classifier:
     trusted_types=TRUSTED,
 )
 def make_svm_cuml(target: Target, random_state: int, n_jobs: int) -> Classifier:
-    """Return the SVM, or the regressor, that cuML solves."""
+    """Return an SVM, or for years a support vector regressor, that cuML solves."""
     return _make(target, random_state, n_jobs, solver="cuml")
 
 
-def _make(target: Target, random_state: int, n_jobs: int, *, solver: str = "libsvm") -> Classifier:
+def _make(
+    target: Target, random_state: int, n_jobs: int, *, solver: Literal["libsvm", "cuml"] = "libsvm"
+) -> Classifier:
     from featurekit.estimators._svm.classifier import SVM
     from featurekit.estimators._svm.regressor import SVMRegressor
 
-    machine: Any = SVMRegressor if target.is_regression else SVM
-    made: Classifier = machine(random_state=random_state, n_jobs=n_jobs, solver=solver)
-    return made
+    machine = SVMRegressor if target.is_regression else SVM
+    return machine(random_state=random_state, n_jobs=n_jobs, solver=solver)

@@ -1,7 +1,7 @@
-"""A wide, shallow network that is given the responses of Gabor filters beside the pixels.
+"""A wide, shallow network that receives the responses of Gabor filters beside the pixels.
 
-Wrinkles are lines of known width. A network trained from nothing on a few
-thousand faces is spared finding the filters for them.
+Wrinkles are lines of known width. A network that is trained from scratch on a few
+thousand faces does not have to learn the filters for them.
 """
 
 from typing import TYPE_CHECKING
@@ -32,8 +32,8 @@ def gabor_kernels() -> NDArray[np.float32]:
     """Return the filters, each without a mean and of length 1.
 
     Returns:
-        Shape (n_filters, KERNEL, KERNEL), the phases changing first, then the orientations. The first
-        orientation has upright stripes; each next one is turned by 180° / ORIENTATIONS.
+        Shape (n_filters, KERNEL, KERNEL); the phases change fastest, then the orientations. The first
+        orientation has upright stripes, and each next one is rotated by 180° / ORIENTATIONS.
 
     >>> gabor_kernels().shape
     (36, 17, 17)
@@ -41,14 +41,13 @@ def gabor_kernels() -> NDArray[np.float32]:
     down, right = np.mgrid[:KERNEL, :KERNEL] - KERNEL // 2
     kernels = []
     for wavelength in WAVELENGTHS:
-        spread = WIDTH * wavelength
         for angle in np.pi * np.arange(ORIENTATIONS) / ORIENTATIONS:
             across = right * np.cos(angle) + down * np.sin(angle)
             along = down * np.cos(angle) - right * np.sin(angle)
-            window = np.exp(-(across**2 + (ASPECT * along) ** 2) / (2 * spread**2))
+            window = np.exp(-(across**2 + (ASPECT * along) ** 2) / (2 * (WIDTH * wavelength) ** 2))
             for phase in PHASES:
                 kernel = window * np.cos(2 * np.pi * across / wavelength + phase)
-                # Evenly lit skin is to say nothing.
+                # The response to evenly lit skin is 0.
                 kernel -= window * (kernel.sum() / window.sum())
                 kernels.append(kernel / np.linalg.norm(kernel))
     return np.array(kernels, np.float32)
@@ -62,10 +61,11 @@ def wide_gabor(cnn: "CNN") -> "torch.nn.Module":
     channels.
 
     What differs: they have twelve filters of one wavelength, 2 pixels, in six orientations, and feed the
-    responses to the network as its input; here are three longer wavelengths, because crops that were
-    brought to one size hold little at 2 pixels, at each of them lines and edges (their phases, 0 and π,
-    are one filter and its negative, which a convolution makes itself), and pixels and responses have
-    convolutions of their own before they meet. Batch normalization makes it trainable from nothing.
+    responses to the network as its input. Here are three longer wavelengths, because resized crops contain
+    little at 2 pixels; each wavelength has filters for lines and for edges (their phases, 0 and π,
+    are one filter and its negative, which a convolution learns itself), and pixels and responses have
+    convolutions of their own before they are joined. Batch normalization makes training from scratch
+    possible.
     """
     import torch
     from torch import nn
@@ -94,7 +94,7 @@ def wide_gabor(cnn: "CNN") -> "torch.nn.Module":
             self.of_responses = nn.Sequential(
                 nn.BatchNorm2d(len(kernels)), convolution(len(kernels), 64, 3), convolution(64, 160, 3)
             )
-            # Where something is on a face matters: nine parts of it, not one mean.
+            # The place on a face matters; hence the means of nine parts instead of one.
             self.parts = nn.Sequential(nn.AdaptiveAvgPool2d(3), nn.Flatten(), nn.Dropout(cnn.dropout))
             self.dense = nn.Sequential(nn.Linear(9 * 2 * 160, FEATURES), nn.ReLU())
 
@@ -118,7 +118,7 @@ def wide_gabor(cnn: "CNN") -> "torch.nn.Module":
     also=together,
 )
 def make_wide_gabor(target: Target, random_state: int, n_jobs: int) -> Classifier:
-    """Return the network to be trained from nothing."""
+    """Return the network, which is trained from scratch."""
     from featurekit.estimators._networks.estimator import CNN
 
     return CNN(

@@ -1,26 +1,19 @@
 """Gradient-boosted trees.
 
-Thousands of numbers a face are the slowest there is for boosting, so that long
-vectors are first reduced to their principal components, learned in the training
-part. The number of rounds is chosen on held-out subjects of the training part.
+Boosting is very slow on thousands of numbers per face. Long vectors are therefore
+reduced to their principal components first, which are learned in the training part. The
+number of rounds is chosen on held-out subjects of the training part.
 """
-
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 from featurekit.data.targets import Target
 from featurekit.estimators import Classifier, classifier
 
 
-def grid(target: Target) -> Mapping[str, Sequence[Any]]:
-    """Return the trees worth trying, shallow ones first; their number is not searched but found."""
-    return {"max_depth": (3, 5), "column_share": (0.25, 0.5)}
-
-
 @classifier(
     "xgboost",
     about="gradient-boosted trees on 128 principal components, rounds chosen on held-out subjects",
-    grid=grid,
+    # The trees worth trying, shallow ones first. Their number is not searched; each fit chooses it.
+    grid=lambda target: {"max_depth": (3, 5), "column_share": (0.25, 0.5)},
     uses_gpu=True,
     trusted_types=(
         "featurekit.estimators._boosting.XGBoostClassifier",
@@ -31,6 +24,5 @@ def make_xgboost(target: Target, random_state: int, n_jobs: int) -> Classifier:
     """Return gradient-boosted trees."""
     from featurekit.estimators._boosting import XGBoostClassifier, XGBoostRegressor
 
-    boosting: Any = XGBoostRegressor if target.is_regression else XGBoostClassifier
-    made: Classifier = boosting(random_state=random_state, n_jobs=n_jobs)
-    return made
+    kind = XGBoostRegressor if target.is_regression else XGBoostClassifier
+    return kind(random_state=random_state, n_jobs=n_jobs)

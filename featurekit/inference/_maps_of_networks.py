@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from featurekit.estimators._networks.augmentation import NOTHING, changed
 from featurekit.estimators._networks.estimator import CNN
-from featurekit.estimators._networks.heads import Head
 from featurekit.networks.weights import home
 
 if TYPE_CHECKING:
     import torch
+
+    from featurekit.estimators._networks.heads import Head
 
 
 # Cells a side that a feature map needs to say where in a face.
@@ -102,7 +103,7 @@ def gradcam(cnn: CNN, maps: Sequence[_Map], crop: NDArray[np.uint8], number: int
     return _of_both(heat)
 
 
-def _score(head: Head, outputs: "torch.Tensor", number: int) -> "torch.Tensor":
+def _score(head: "Head", outputs: "torch.Tensor", number: int) -> "torch.Tensor":
     """Return the years, or a class's log odds, which still tell apart what is as good as sure; shape (n,)."""
     import torch
 

@@ -19,9 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.errors import ModelError
-from featurekit.estimators._networks.augmentation import Change
+from featurekit.estimators._networks.augmentation import VIEWS, Change
 from featurekit.estimators._networks.estimator import CNN
-from featurekit.estimators._networks.reading import VIEWS
 from featurekit.faces.align import TEMPLATES
 from featurekit.files import whole_file
 from featurekit.inference.model import TrainedModel

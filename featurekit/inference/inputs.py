@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from featurekit.data.find import find_pictures
+from featurekit.data.find import find_images
 from featurekit.errors import ManifestError, PhotographError, WorkspaceError
 from featurekit.faces.photographs import Photograph, Photographs, as_photograph, photographs_from
 from featurekit.inference.archive import CONTENT
@@ -130,7 +130,7 @@ def _photographs(path: Path) -> tuple[list[Path], str]:
             raise WorkspaceError(f"There is no file or folder {path}.")
         return [path], ""
     try:
-        found = find_pictures(path)
+        found = find_images(path)
     except ManifestError:
         if inside := models_in(path):
             raise WorkspaceError(
@@ -145,7 +145,7 @@ def _photographs(path: Path) -> tuple[list[Path], str]:
 
 
 def _real_path(folder: Path, name: str, *, is_text: bool) -> Path:
-    """Return the file that find_pictures() calls by a name, in which bytes may be written out.
+    """Return the file that find_images() calls by a name, in which bytes may be written out.
 
     Args:
         folder: what the name is relative to.

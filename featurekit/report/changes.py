@@ -1,13 +1,13 @@
 """The page on two comparisons with runs of the same names: what changed, and whether the scores differ."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from featurekit.errors import WorkspaceError
 from featurekit.evaluation.differences import ALPHA, Difference
 from featurekit.evaluation.results import Run
-from featurekit.evaluation.score_kinds import signed
-from featurekit.report.cells import ABSENT, flatten, p_value
+from featurekit.evaluation.score_kinds import ScoreKind
+from featurekit.report.cells import ABSENT, count_cell, flatten, gain_cell, sentences, value_cell
 from featurekit.report.model import Block, Cell, Column, Page, Points, Section, Table, Text
 from featurekit.report.page import numbered
 from featurekit.report.select import best_first, headline, mean_of, target_title
@@ -29,7 +29,7 @@ def compose_changes(
         names: names of the comparisons.
         differences: name of a run → how the later run compares with the earlier one (gain above 0: the later
             run is better); without the runs whose predictions are not available.
-        apart: name of a run that cannot be compared → why, from evaluation.comparison.relabelled().
+        apart: name of a run that cannot be compared → why, from featurekit.evaluation.changes.relabelled().
 
     Raises:
         WorkspaceError: they have no run in common.
@@ -46,11 +46,16 @@ def compose_changes(
         Section("Scores", tuple(_scores(old, new, shared, names, differences))),
         Section("What else changed", tuple(_surroundings(old, new, shared, names))),
     ]
-    both = counted(len(shared), "run in both", "runs in both")
-    facts = (both, f"{len(old)} and {len(new)} runs in total")
-    title = f"{names[1]} against {names[0]}"
-    sources = tuple(f"{name}/runs/*.json" for name in names)
-    return Page(title, facts, is_synthetic, tuple(numbered(sections, is_synthetic)), sources)
+    return Page(
+        title=f"{names[1]} against {names[0]}",
+        facts=(
+            counted(len(shared), "run in both", "runs in both"),
+            f"{len(old)} and {len(new)} runs in total",
+        ),
+        is_synthetic=is_synthetic,
+        sections=tuple(numbered(sections, is_synthetic)),
+        sources=tuple(f"{name}/runs/*.json" for name in names),
+    )
 
 
 def _summary(
@@ -61,19 +66,23 @@ def _summary(
     differences: Mapping[str, Difference],
     apart: Mapping[str, str],
 ) -> tuple[tuple[str, str], ...]:
-    shown = [name for name in shared if name in differences and differences[name].is_shown]
-    better = sum(differences[name].gain > 0 for name in shown)
-    tested = sum(name in differences for name in shared)
-    of_tested = counted(tested, "tested run", "tested runs")
-    score = f"There is evidence of a difference for {len(shown)} of {of_tested}"
-    score += f": {better} better, {len(shown) - better} worse." if shown else "."
-    unknown = len(shared) - tested - len(apart)
-    if unknown:
-        them = counted(unknown, "more run was", "more runs were")
-        score += f" {them} not tested, because the predictions are not available."
+    tested = [differences[name] for name in shared if name in differences]
+    shown = [found for found in tested if found.is_shown]
+    better = sum(found.gain > 0 for found in shown)
+    of_tested = counted(len(tested), "tested run", "tested runs")
+    n_unknown = len(shared) - len(tested) - len(apart)
+    unknown = counted(n_unknown, "more run was", "more runs were")
     same = sum(old[name].scores == new[name].scores for name in shared)
-    items = [
-        ("Scores:", score),
+    changed = dict.fromkeys(what for name in shared for what in _changed(old[name], new[name]))
+    return (
+        (
+            "Scores:",
+            sentences(
+                f"There is evidence of a difference for {len(shown)} of {of_tested}"
+                + (f": {better} better, {len(shown) - better} worse." if shown else "."),
+                f"{unknown} not tested, because the predictions are not available." if n_unknown else "",
+            ),
+        ),
         *(
             (
                 f"{old[name].classifier_name} on {old[name].features}, {old[name].target}:",
@@ -82,28 +91,23 @@ def _summary(
             for name, why in apart.items()
         ),
         ("Equal scores:", f"{same} of {len(shared)} runs have exactly the same scores."),
-    ]
-    changed = list(dict.fromkeys(what for name in shared for what in _changed(old[name], new[name])))
-    around = f"{', '.join(changed)}." if changed else "nothing that influences the scores."
-    return (*items, ("Changed settings:", around))
+        ("Changed settings:", f"{', '.join(changed) or 'nothing that influences the scores'}."),
+    )
 
 
 def _changed(one: Run, other: Run) -> list[str]:
     """Return the settings that differ between two runs of the same name."""
-    found = []
-    for what, part in (
-        ("the data set", "dataset"),
-        ("the folds", "folds"),
-        ("the seed", "seed"),
-        ("the parameters", "parameters"),
-        ("the recipes of the vectors", "recipes"),
-        ("the weight files", "weights"),
-        ("the versions", "versions"),
-        ("the hardware", "hardware"),
-    ):
-        if getattr(one, part) != getattr(other, part):
-            found.append(what)
-    return found
+    settings = {
+        "dataset": "the data set",
+        "folds": "the folds",
+        "seed": "the seed",
+        "parameters": "the parameters",
+        "recipes": "the recipes of the vectors",
+        "weights": "the weight files",
+        "versions": "the versions",
+        "hardware": "the hardware",
+    }
+    return [what for part, what in settings.items() if getattr(one, part) != getattr(other, part)]
 
 
 def _scores(
@@ -113,6 +117,12 @@ def _scores(
     names: tuple[str, str],
     differences: Mapping[str, Difference],
 ) -> list[Block]:
+    note = (
+        "Better by: how much better the later run is than the earlier one, on the faces that both have"
+        " predicted. The test is a permutation test that flips the signs of the differences of whole"
+        " subjects at random, with p-values adjusted for all runs in both comparisons. Bold: there is"
+        f" evidence of a difference (p ≤ {ALPHA:g})."
+    )
     blocks: list[Block] = []
     for target in dict.fromkeys(old[name].target for name in shared):
         runs = best_first([new[name] for name in shared if new[name].target == target])
@@ -124,55 +134,40 @@ def _scores(
             Column(names[1], kind.unit, is_number=True),
             Column("Better by", kind.unit_of_difference, others=("low", "high", "p"), is_number=True),
         )
-        rows = []
-        for run in runs:
-            cells = [Cell(run.features), Cell(run.classifier_name)]
-            for one in (old[run.name], run):
-                mean = mean_of(one, kind.name)
-                cells.append(
-                    Cell(ABSENT) if mean is None else Cell(kind.format(mean), round(mean * kind.scale, 6))
-                )
-            found = differences.get(run.name)
-            if found is None:
-                cells.append(Cell(ABSENT))
-            else:
-                gain, low, high = (value * kind.scale for value in (found.gain, found.low, found.high))
-                cells.append(
-                    Cell(
-                        signed(kind, found.gain),
-                        round(gain, 6),
-                        count=p_value(found.adjusted, found.limit),
-                        others=(round(low, 6), round(high, 6), found.adjusted),
-                        is_strong=found.is_shown,
-                    )
-                )
-            rows.append(tuple(cells))
-        note = (
-            "Better by: how much better the later run is than the earlier one, on the faces that both have"
-            " predicted. The test is a permutation test that flips the signs of the differences of whole"
-            " subjects at random, with p-values adjusted for all runs in both comparisons. Bold: there is"
-            f" evidence of a difference (p ≤ {ALPHA:g})."
+        rows = tuple(
+            (
+                Cell(run.features),
+                Cell(run.classifier_name),
+                value_cell(kind, mean_of(old[run.name], kind.name)),
+                value_cell(kind, mean_of(run, kind.name)),
+                _better_by(kind, differences.get(run.name)),
+            )
+            for run in runs
         )
         caption = f"{target_title(target)}: the runs in both"
-        blocks.append(Table(caption, columns, tuple(rows), note, n_names=2, is_sortable=True))
-    for name, mine, theirs in ((names[0], old, new), (names[1], new, old)):
-        alone = sorted(set(mine) - set(theirs))
-        if alone:
-            blocks.append(Text(f"Only in {name}: {', '.join(alone)}."))
-    return blocks
+        blocks.append(Table(caption, columns, rows, note, n_names=2, is_sortable=True))
+    alone = {names[0]: sorted(set(old) - set(new)), names[1]: sorted(set(new) - set(old))}
+    return blocks + [Text(f"Only in {name}: {', '.join(runs)}.") for name, runs in alone.items() if runs]
+
+
+def _better_by(kind: ScoreKind, found: Difference | None) -> Cell:
+    if found is None:
+        return Cell(ABSENT)
+    ends = (found.low, found.high)
+    return gain_cell(kind, found.gain, found.adjusted, found.limit, is_strong=found.is_shown, ends=ends)
 
 
 def _surroundings(
     old: Mapping[str, Run], new: Mapping[str, Run], shared: Sequence[str], names: tuple[str, str]
 ) -> list[Block]:
     """Return a table of every setting that is not the same in both comparisons."""
-    rows: dict[tuple[str, str, str], int] = {}
-    for name in shared:
-        one, other = (_facts(runs[name]) for runs in (old, new))
-        for what in dict.fromkeys([*one, *other]):
-            values = one.get(what, ABSENT), other.get(what, ABSENT)
-            if values[0] != values[1]:
-                rows[(what, *values)] = rows.get((what, *values), 0) + 1
+    rows = Counter(
+        (what, one.get(what, ABSENT), other.get(what, ABSENT))
+        for name in shared
+        for one, other in [(_facts(old[name]), _facts(new[name]))]
+        for what in dict.fromkeys([*one, *other])
+        if one.get(what, ABSENT) != other.get(what, ABSENT)
+    )
     if not rows:
         return [
             Text("Nothing else changed: data, folds, recipes, weights, versions and hardware are the same.")
@@ -184,22 +179,23 @@ def _surroundings(
         Column("Runs", is_number=True),
     )
     cells = tuple(
-        (Cell(what.replace(".", " · ")), Cell(one), Cell(other), Cell(f"{count}", count))
+        (Cell(what.replace(".", " · ")), Cell(one), Cell(other), count_cell(count))
         for (what, one, other), count in rows.items()
     )
     return [Table("Settings that differ", columns, cells)]
 
 
 def _facts(run: Run) -> dict[str, str]:
-    values: dict[str, Any] = {
-        "dataset": run.dataset,
-        "folds": run.folds,
-        "seed": run.seed,
-        "parameters": run.parameters,
-        "versions": run.versions,
-        "hardware": run.hardware,
-        "weights": {entry["name"]: entry["sha256"][:12] for entry in run.weights},
-        "recipes": {f"{one['backbone']}:{one['layer']}": one for one in run.recipes},
-        "faces scored": run.n_tested,
-    }
-    return flatten(values)
+    return flatten(
+        {
+            "dataset": run.dataset,
+            "folds": run.folds,
+            "seed": run.seed,
+            "parameters": run.parameters,
+            "versions": run.versions,
+            "hardware": run.hardware,
+            "weights": {entry["name"]: entry["sha256"][:12] for entry in run.weights},
+            "recipes": {f"{one['backbone']}:{one['layer']}": one for one in run.recipes},
+            "faces scored": run.n_tested,
+        }
+    )

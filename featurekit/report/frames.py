@@ -4,6 +4,7 @@ Shares are between 0 and 1, errors are in years or groups, and missing numbers a
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import combinations
 from typing import Any
 
 import pandas as pd
@@ -12,7 +13,7 @@ from featurekit.evaluation.evidence import Evidence, TargetEvidence
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.score_kinds import SCORES
 from featurekit.report.cells import finite
-from featurekit.report.select import best_first, role, targets_of
+from featurekit.report.select import best_first, model_name, role, targets_of
 
 _NAN = float("nan")
 
@@ -55,7 +56,7 @@ def ranking_frame(runs: Sequence[Run], evidence: Evidence | None) -> pd.DataFram
         rows.append(row)
     last = ["n_faces", "n_subjects", "seconds_extract", "seconds_fit", "seconds_predict_1000", "bytes", "run"]
     frame = pd.DataFrame(rows)
-    # Scores that only some targets have must not push the counts between them.
+    # The counts come last, also if a later target has scores that the first one does not have.
     return frame[[name for name in frame if name not in last] + [name for name in last if name in frame]]
 
 
@@ -66,24 +67,20 @@ def scores_frame(runs: Sequence[Run], evidence: Evidence | None) -> pd.DataFrame
         Columns: target, features, model, role, run, score, rows ("found": faces found, or "all": all
         labelled rows), value (mean over the folds), std, low, high.
     """
-    rows = []
-    for run in _ordered(runs):
-        for where, scores in (("found", run.scores), ("all", run.scores_all_rows)):
-            for score in _scores(scores):
-                low, high = _interval(evidence, run, score) if where == "found" else (_NAN, _NAN)
-                rows.append(
-                    {
-                        **_names(run),
-                        "run": run.name,
-                        "score": score,
-                        "rows": where,
-                        "value": _number(scores[score]["mean"]),
-                        "std": _number(scores[score].get("std")),
-                        "low": low,
-                        "high": high,
-                    }
-                )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        {
+            **_names(run),
+            "run": run.name,
+            "score": score,
+            "rows": where,
+            "value": _number(scores[score]["mean"]),
+            "std": _number(scores[score].get("std")),
+            **dict(zip(("low", "high"), _interval(known, run, score), strict=True)),
+        }
+        for run in _ordered(runs)
+        for where, scores, known in (("found", run.scores, evidence), ("all", run.scores_all_rows, None))
+        for score in _scores(scores)
+    )
 
 
 def differences_frame(runs: Sequence[Run], evidence: Evidence) -> pd.DataFrame:
@@ -95,30 +92,25 @@ def differences_frame(runs: Sequence[Run], evidence: Evidence) -> pd.DataFrame:
         (adjusted for all pairs of the target), p_value_unadjusted, p_value_limit (the smallest that the test
         can give), p_value_folds (corrected t-test over the folds) and is_shown (p_value at most 0.05).
     """
-    rows = []
-    for target, known in _known(runs, evidence):
-        ordered = best_first([run for run in runs if run.target == target])
-        for place, first in enumerate(ordered):
-            for second in ordered[place + 1 :]:
-                found = known.between(first.name, second.name)
-                if found is None:
-                    continue
-                rows.append(
-                    {
-                        "target": target,
-                        "first": _called(first),
-                        "second": _called(second),
-                        "score": known.score,
-                        "gain": found.gain,
-                        "low": found.low,
-                        "high": found.high,
-                        "p_value": found.adjusted,
-                        "p_value_unadjusted": found.p_value,
-                        "p_value_limit": found.limit,
-                        "p_value_folds": _number(found.by_folds),
-                        "is_shown": found.is_shown,
-                    }
-                )
+    rows = [
+        {
+            "target": target,
+            "first": model_name(first),
+            "second": model_name(second),
+            "score": known.score,
+            "gain": found.gain,
+            "low": found.low,
+            "high": found.high,
+            "p_value": found.adjusted,
+            "p_value_unadjusted": found.p_value,
+            "p_value_limit": found.limit,
+            "p_value_folds": _number(found.by_folds),
+            "is_shown": found.is_shown,
+        }
+        for target, known in _known(runs, evidence)
+        for first, second in combinations(best_first([run for run in runs if run.target == target]), 2)
+        if (found := known.between(first.name, second.name))
+    ]
     return pd.DataFrame(rows, columns=None if rows else _DIFFERENCES)
 
 
@@ -132,27 +124,23 @@ def slices_frame(runs: Sequence[Run], evidence: Evidence) -> pd.DataFrame:
         n_subjects.
     """
     by_name = {run.name: run for run in runs}
-    rows = []
-    for target, known in _known(runs, evidence):
-        for one in known.slices:
-            estimate = one.estimate
-            rows.append(
-                {
-                    "target": target,
-                    "model": _called(by_name[known.sliced]),
-                    "slice": ", ".join(
-                        f"{column} {label}" for column, label in zip(one.columns, one.labels, strict=True)
-                    ),
-                    "score": known.score,
-                    "value": estimate.value if estimate else _NAN,
-                    "low": estimate.low if estimate else _NAN,
-                    "high": estimate.high if estimate else _NAN,
-                    "gap": _number(one.gap),
-                    "p_value": _number(one.gap_p),
-                    "n_faces": one.n_faces,
-                    "n_subjects": one.n_subjects,
-                }
-            )
+    rows = [
+        {
+            "target": target,
+            "model": model_name(by_name[known.sliced]),
+            "slice": ", ".join(map(" ".join, zip(one.columns, one.labels, strict=True))),
+            "score": known.score,
+            "value": one.estimate.value if one.estimate else _NAN,
+            "low": one.estimate.low if one.estimate else _NAN,
+            "high": one.estimate.high if one.estimate else _NAN,
+            "gap": _number(one.gap),
+            "p_value": _number(one.gap_p),
+            "n_faces": one.n_faces,
+            "n_subjects": one.n_subjects,
+        }
+        for target, known in _known(runs, evidence)
+        for one in known.slices
+    ]
     return pd.DataFrame(rows, columns=None if rows else _SLICES)
 
 
@@ -184,10 +172,6 @@ def _names(run: Run) -> dict[str, Any]:
         "model": run.classifier_name,
         "role": role(run),
     }
-
-
-def _called(run: Run) -> str:
-    return f"{run.classifier_name} · {run.features}"
 
 
 def _scores(scores: Iterable[str]) -> list[str]:

@@ -7,6 +7,7 @@ small thumbnail made from pixels only, so that no other information of its file 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +25,15 @@ from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.outcomes import gives_probabilities, probabilities_of, read_predictions
 from featurekit.evaluation.planning import PIXELS
 from featurekit.evaluation.results import Run
-from featurekit.faces.detectors import Detection
 from featurekit.networks.backbones import split_feature
 from featurekit.project import ComparisonFolder
 from featurekit.report.model import SIDE, Subject, WrongFace
 
 FACES = ("none", "thumb")  # how a page can show faces
 MOST_SUBJECTS, MOST_FACES = 24, 4  # of a target, and of a subject
-OFF = 0.5  # years; a predicted age with at least this error counts as wrong
-_QUALITY = 80  # of its JPEG: three targets stay below a megabyte
-_MARGIN = 0.11  # of the crop's side, left off on each: a face so small is told better without hair and wall
+LEAST_ERROR = 0.5  # years; a predicted age with at least this error counts as wrong
+_QUALITY = 80  # of the JPEG of a thumbnail; with this quality, three targets need less than a megabyte
+_MARGIN = 0.11  # share of the crop that is cut off on each side, so that the thumbnail shows more of the face
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +42,11 @@ class Errors:
 
     Attributes:
         run: name of the model's run.
-        is_in_years: whether the target is.
-        n_faces: faces with a prediction.
-        n_wrong: wrong predictions among these.
+        is_in_years: whether the target is in years.
+        n_faces: number of faces with a prediction.
+        n_wrong: number of wrong predictions.
         subjects: the subject with the worst error first.
-        n_missing: faces that should be shown, but whose images are not available.
+        n_missing: number of faces that should be shown, but whose images are not available.
     """
 
     run: str
@@ -63,14 +63,14 @@ def find_errors(
     """Return the worst errors of the best model of each target, with their faces.
 
     Args:
-        folder: of the comparison.
-        runs: all of it.
-        evidence: which model is the best.
-        manifest: whose faces.
-        store: where it is remembered where they are.
+        folder: folder of the comparison.
+        runs: all runs of the comparison.
+        evidence: which model is the best of each target.
+        manifest: the data set.
+        store: the cache, which has the positions of the faces.
 
     Raises:
-        WorkspaceError: the predictions of a best model, or all the photographs, are not at hand.
+        WorkspaceError: the predictions of a best model, or all images, are not available.
     """
     known = evidence.targets if evidence else {}
     by_name = {run.name: run for run in runs}
@@ -100,21 +100,20 @@ def shows_people(page: Path) -> bool:
     return page.suffix == ".html" and b"<img" in page.read_bytes()
 
 
-def worst_first(off: NDArray[np.float64], subjects: NDArray[np.str_]) -> list[NDArray[np.intp]]:
-    """Return which faces are shown: one array of positions a subject, the worst face and subject first.
+def worst_first(errors: NDArray[np.float64], subjects: NDArray[np.str_]) -> list[NDArray[np.intp]]:
+    """Return the faces that are shown: an array of positions for each subject, the worst first.
 
     Args:
-        off: how wrong each face was read, shape (n_faces,); 0 for right.
-        subjects: person on each face, shape (n_faces,).
+        errors: error of each face, shape (n_faces,); 0 if the prediction is correct.
+        subjects: subject of each face, shape (n_faces,).
 
     >>> worst_first(np.array([0.6, 0.0, 0.9, 0.7]), np.array(["a", "a", "b", "a"]))
     [array([2]), array([3, 0])]
     """
-    order = np.argsort(-off, kind="stable")  # of equal ones the manifest's order decides
-    by_subject: dict[str, list[int]] = {}
-    for position in order[: np.count_nonzero(off)]:
-        by_subject.setdefault(str(subjects[position]), []).append(int(position))
-    return [np.array(faces[:MOST_FACES]) for faces in list(by_subject.values())[:MOST_SUBJECTS]]
+    # The sort is stable, so that faces with equal errors stay in the order of the manifest.
+    worst = np.argsort(-errors, kind="stable")[: np.count_nonzero(errors)]
+    by_subject = pd.Series(worst).groupby(subjects[worst], sort=False)
+    return [faces.to_numpy()[:MOST_FACES] for _, faces in islice(by_subject, MOST_SUBJECTS)]
 
 
 def _errors(run: Run, target: Target, table: pd.DataFrame, manifest: Manifest, store: Store) -> Errors:
@@ -124,69 +123,69 @@ def _errors(run: Run, target: Target, table: pd.DataFrame, manifest: Manifest, s
             f"The face {table['face_id'].iloc[int(np.argmax(rows < 0))]} of the predictions is no longer in"
             " the manifest. Fit again: featurekit fit"
         )
-    off = _off(target, table)
+    errors = _errors_of_faces(target, table)
     subjects = manifest.subjects[rows]
-    chosen = worst_first(off, subjects)
+    chosen = worst_first(errors, subjects)
     everyone = np.concatenate([np.zeros(0, np.intp), *chosen])
-    pictures = _pictures(manifest, rows[everyone], run.recipes[0]["faces"], store)
+    thumbnails = _thumbnails(manifest, rows[everyone], run.recipes[0]["faces"], store)
     shown = []
     for faces in chosen:
         wrong = tuple(
-            _wrong_face(target, table, manifest, int(face), int(rows[face]), float(off[face]), jpeg)
+            _wrong_face(target, table, manifest, int(face), int(rows[face]), float(errors[face]), jpeg)
             for face in faces
-            if (jpeg := pictures.get(int(rows[face])))
+            if (jpeg := thumbnails.get(int(rows[face])))
         )
-        theirs = subjects == subjects[faces[0]]
         if wrong:
-            name, n_wrong = str(subjects[faces[0]]), int(np.count_nonzero(off[theirs]))
-            # A person whom nobody named is called by a row.
-            name = "" if name.startswith("row:") else name
-            shown.append(Subject(name, int(theirs.sum()), n_wrong, wrong))
+            name = str(subjects[faces[0]])
+            of_subject = errors[subjects == name]
+            # The name of a subject is that of a row if the data set has no names.
+            known = "" if name.startswith("row:") else name
+            shown.append(Subject(known, len(of_subject), int(np.count_nonzero(of_subject)), wrong))
     return Errors(
         run=run.name,
         is_in_years=target.is_regression,
         n_faces=len(table),
-        n_wrong=int(np.count_nonzero(off)),
+        n_wrong=int(np.count_nonzero(errors)),
         subjects=tuple(shown),
-        n_missing=len(everyone) - len(pictures),
+        n_missing=len(everyone) - len(thumbnails),
     )
 
 
-def _off(target: Target, table: pd.DataFrame) -> NDArray[np.float64]:
+def _errors_of_faces(target: Target, table: pd.DataFrame) -> NDArray[np.float64]:
     """Return the error of each face: years, or the confidence of a wrong prediction; 0 if it is correct."""
     if target.is_regression:
         years = (table["true"] - table["predicted"]).abs().to_numpy(float)
-        return np.where(years >= OFF, years, 0.0)
-    sure = probabilities_of(table, target.classes).max(axis=1)
-    return np.where(table["true"] != table["predicted"], sure, 0.0)
+        return np.where(years >= LEAST_ERROR, years, 0.0)
+    confidence = probabilities_of(table, target.classes).max(axis=1)
+    return np.where(table["true"] != table["predicted"], confidence, 0.0)
 
 
 def _wrong_face(
-    target: Target, table: pd.DataFrame, manifest: Manifest, face: int, row: int, off: float, jpeg: bytes
+    target: Target, table: pd.DataFrame, manifest: Manifest, face: int, row: int, error: float, jpeg: bytes
 ) -> WrongFace:
-    true, read = table["true"].iloc[face], table["predicted"].iloc[face]
+    true, predicted = table["true"].iloc[face], table["predicted"].iloc[face]
     if target.is_regression:
-        words = (f"{true:g}", f"{read:.1f}", f"error {off:.1f} years")
+        words = (f"{true:g}", f"{predicted:.1f}", f"error {error:.1f} years")
     else:
-        sure = f"confidence {100 * off:.0f} %" if gives_probabilities(table, target.classes) else ""
-        words = (str(true), str(read), sure)
+        confidence = f"confidence {100 * error:.0f} %" if gives_probabilities(table, target.classes) else ""
+        words = (str(true), str(predicted), confidence)
     return WrongFace(str(manifest.table["image_path"].iloc[row]), *words, jpeg)
 
 
-def _pictures(
+def _thumbnails(
     manifest: Manifest, rows: NDArray[np.intp], recipe: Mapping[str, Any], store: Store
 ) -> dict[int, bytes]:
-    """Return the thumbnail of each row's face that can be had.
+    """Return the thumbnail of the face of each row, for the rows whose face is available.
 
-    A photograph that is there and unchanged is opened again, where its face is known to be. The faces that
-    `extract --backbone pixels` keeps serve only for the others: they are gigabytes, all of which are
-    checked when the first is read.
+    If the image exists and has not changed, it is opened, and the face is cut out at its stored position.
+    For all other rows, the faces that `extract --backbone pixels` stored are used. They are the second
+    choice because they are gigabytes, and all of them are verified when the first one is read.
 
     Args:
-        manifest: whose rows.
-        rows: which.
-        recipe: how the faces were found that the model has read.
-        store: where it is remembered where they are.
+        manifest: the data set.
+        rows: numbers of its rows.
+        recipe: settings with which the faces of the model were found.
+        store: the cache, which has the positions of the faces.
     """
     if not len(rows):
         return {}
@@ -197,7 +196,8 @@ def _pictures(
     known = np.delete(np.arange(len(rows)), faces.missing(keys))
     columns = faces.read(keys[known]) if len(known) else {}
     backbone, _ = split_feature(PIXELS)
-    looker = Looker(manifest.root, settings, _nobody, [], [(backbone.template, backbone.input_size)])
+    # Every face that is opened is known, so the detector has nothing to do.
+    looker = Looker(manifest.root, settings, lambda *_: [], [], [(backbone.template, backbone.input_size)])
     crops: dict[int, NDArray[np.uint8]] = {}
     for number, i in enumerate(known):
         path, content, box = (own.table[name].iloc[i] for name in ("image_path", "content", "box"))
@@ -214,17 +214,12 @@ def _pictures(
     return {row: _thumbnail(crop) for row, crop in crops.items()}
 
 
-def _nobody(pixels: NDArray[np.uint8], size: int) -> list[Detection]:
-    """Be the detector where every face is known, so that none is looked for."""
-    return []
-
-
 def _thumbnail(crop: NDArray[np.uint8]) -> bytes:
     from PIL import Image
 
     file = BytesIO()
-    # From bare pixels: no EXIF data, place or name can come along.
+    # The thumbnail is made from pixels only, so it has no EXIF data, place or name.
     first, last = _MARGIN * len(crop), (1 - _MARGIN) * len(crop)
-    picture = Image.fromarray(crop).resize((SIDE, SIDE), Image.Resampling.LANCZOS, (first, first, last, last))
-    picture.save(file, "JPEG", quality=_QUALITY, optimize=True)
+    image = Image.fromarray(crop).resize((SIDE, SIDE), Image.Resampling.LANCZOS, (first, first, last, last))
+    image.save(file, "JPEG", quality=_QUALITY, optimize=True)
     return file.getvalue()

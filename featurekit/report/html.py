@@ -2,13 +2,14 @@
 
 import re
 from base64 import b64encode
+from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from featurekit.report.model import SIDE, SYNTHETIC, Answers, Code, Figure, Gallery, Page, Points, Table
+from featurekit.report.model import SIDE, SYNTHETIC, Gallery, Page
 from featurekit.text import visible
 from featurekit.version import __version__
 
@@ -18,37 +19,45 @@ def render_html(page: Page) -> str:
 
     The same page gives the same bytes.
     """
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_finalize
-    )
-    environment.filters["breakable"] = breakable
-    environment.filters["unbroken"] = _unbroken
-    environment.tests["table"] = lambda block: isinstance(block, Table)
-    environment.tests["figure"] = lambda block: isinstance(block, Figure)
-    environment.tests["code"] = lambda block: isinstance(block, Code)
-    environment.tests["answers"] = lambda block: isinstance(block, Answers)
-    environment.tests["points"] = lambda block: isinstance(block, Points)
-    environment.tests["gallery"] = lambda block: isinstance(block, Gallery)
-    environment.filters["as_image"] = _as_image
     has_faces = any(isinstance(block, Gallery) for section in page.sections for block in section.blocks)
-    style, script = _part("report.css"), _part("report.js")
-    style += _part("gallery.css") if has_faces else ""
-    style, script = Markup(style), Markup(script)  # nosec B704  # files of this package
-    return environment.from_string(_part("report.html.j2")).render(
-        page=page,
-        synthetic=SYNTHETIC,
+    style = part("report.css") + (part("gallery.css") if has_faces else "")
+    script = part("report.js")
+    return fill(
+        "report.html.j2",
+        page,
         version=__version__,
         has_faces=has_faces,
         side=SIDE,
-        # Only this style and this script may run: a label that got through as markup still could do nothing.
-        style=style,
-        script=script,
+        # Only this style and this script may run, so a label could do nothing even if it were not escaped.
+        style=Markup(style),  # nosec B704  # a file of this package
+        script=Markup(script),  # nosec B704  # a file of this package
         style_hash=_integrity(style),
         script_hash=_integrity(script),
     )
 
 
-def _part(name: str) -> str:
+def fill(template: str, page: Page, **values: object) -> str:
+    """Return a page in a template of this package; every text that is not Markup is escaped."""
+    return _environment().get_template(template).render(page=page, synthetic=SYNTHETIC, **values)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize,
+        loader=FunctionLoader(part),
+    )
+    environment.filters |= {"breakable": breakable, "unbroken": _unbroken, "as_image": _as_image}
+    environment.tests["of_kind"] = lambda block, kind: type(block).__name__ == kind
+    return environment
+
+
+def part(name: str) -> str:
+    """Return a style, a script or a template of this package."""
     return files("featurekit.report").joinpath(name).read_text(encoding="utf-8")
 
 
@@ -57,19 +66,19 @@ def _integrity(text: str) -> str:
 
 
 def _finalize(value: object) -> object:
-    """Write hidden letters out in everything that is put into the page, but for finished markup."""
+    """Make hidden characters visible in all text of the page that is not Markup."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def breakable(text: str) -> Markup:
-    """Let a long name be broken where its parts meet, and a long part at its underscores too."""
+    """Allow line breaks between the parts of a long name, and after the underscores of a long part."""
     parts = re.split(r"(?<=[+:/ ])", visible(text))
     ends = Markup("<wbr>")
     return ends.join(ends.join(re.split("(?<=_)", part)) if len(part) > 11 else part for part in parts)
 
 
 def _unbroken(text: str) -> str:
-    """Keep a number, its standard deviation and its unit on one line, and a p-value."""
+    """Allow no line break in a p-value, or between a number, its standard deviation and its unit."""
     return re.sub(r"(?<=\d) (?=[±%])|(?<=[±<]) (?=\d)|(?<=\bp) (?=[\d<])", "\u00a0", text)
 
 

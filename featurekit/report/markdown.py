@@ -9,6 +9,7 @@ from featurekit.report.model import (
     Cell,
     Code,
     Column,
+    Figure,
     Gallery,
     Page,
     Points,
@@ -25,24 +26,23 @@ def render_markdown(page: Page) -> str:
     for section in page.sections:
         lines += [f"## {markdown(section.title)}", ""]
         for block in section.blocks:
-            if isinstance(block, Table):
-                lines += _table(block)
-            elif isinstance(block, Answers):
-                for name, of in block.items:
-                    lines.append(f"- **{markdown(name)}**")
-                    lines += [f"    - {markdown(what)}: {markdown(text)}" for what, text in of]
-            elif isinstance(block, Points):
-                lines += [f"- **{markdown(head)}** {markdown(text)}" for head, text in block.items]
-            elif isinstance(block, Code):
-                lines += [f"    {visible(line)}" for line in block.lines]
-            elif isinstance(block, Gallery):
-                lines.append(f"{markdown(block.caption)}. The faces are shown in report.html only.")
-            elif isinstance(block, Text):
-                lines.append(
-                    f"**Caution:** {markdown(block.text)}" if block.is_caution else markdown(block.text)
-                )
-            else:
-                continue  # the numbers of a figure are in the table next to it
+            match block:
+                case Table():
+                    lines += _table(block)
+                case Answers():
+                    for name, of in block.items:
+                        lines.append(f"- **{markdown(name)}**")
+                        lines += [f"    - {markdown(what)}: {markdown(text)}" for what, text in of]
+                case Points():
+                    lines += [f"- **{markdown(head)}** {markdown(text)}" for head, text in block.items]
+                case Code():
+                    lines += [f"    {visible(line)}" for line in block.lines]
+                case Gallery():
+                    lines.append(f"{markdown(block.caption)}. The faces are shown in report.html only.")
+                case Text():
+                    lines.append(f"{'**Caution:** ' if block.is_caution else ''}{markdown(block.text)}")
+                case Figure():
+                    continue  # the numbers of a figure are in the table next to it
             lines.append("")
     return "\n".join(lines).rstrip("\n") + "\n"
 
@@ -66,7 +66,7 @@ def _heading(column: Column) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    text = markdown(f"{cell.text} {cell.spread}" if cell.spread else cell.text)
+    text = markdown(f"{cell.text} {cell.around}" if cell.around else cell.text)
     text += f" ({markdown(cell.count)})" if cell.count else ""
     text += f" ({markdown(cell.tag)})" if cell.tag else ""
     return f"**{text}**" if cell.is_strong else text

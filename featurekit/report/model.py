@@ -1,10 +1,11 @@
-"""What a page is made of, before anybody decides what it looks like.
+"""The parts of a page, without its looks.
 
-HTML and Markdown are two renderings of the same page, so a number can never stand in
-one and not in the other. A cell keeps its number beside its text: the text is read,
-the number is sorted by and copied.
+HTML and Markdown are two renderings of the same page, so both have the same numbers. A
+cell has a text, which is shown, and a number, by which a table is sorted and which is
+copied.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -12,7 +13,7 @@ from markupsafe import Markup
 
 SYNTHETIC = "synthetic: made-up portraits"
 
-# The faces that scores are of unless a heading says otherwise.
+# The faces that the scores are computed on, unless a heading names others.
 FOUND = "on the faces found"
 
 SIDE = 72  # pixels of a thumbnail
@@ -25,12 +26,12 @@ class Column:
     Attributes:
         title: its heading.
         unit: of its numbers.
-        others: headings of the further numbers of its cells where it is copied, e.g. ("std",).
+        others: headings of the further numbers of its cells in a copy of the table, e.g. ("std",).
         group: heading over neighbouring columns of one kind.
-        is_number: whether it is set like numbers.
-        is_code: whether it holds names and hashes.
-        is_time: whether it may differ between two runs of the same work.
-        copied_unit: unit of the number kept beside the text, where that is another.
+        is_number: whether its cells are aligned as numbers.
+        is_code: whether its cells are names and hashes.
+        is_time: whether its values may differ if the same runs are made again.
+        copied_unit: unit of the copied number, if it is not the unit of the text.
     """
 
     title: str
@@ -49,7 +50,7 @@ class Column:
 
     @property
     def copied_heading(self) -> str:
-        """What stands over the column where it is copied: it must do without its group."""
+        """Heading of the column in a copy of the table, which has no row for the groups."""
         unit = self.copied_unit or self.unit
         heading = f"{self.title}, {unit}" if unit else self.title
         return f"{heading} ({self.group})" if self.group else heading
@@ -60,20 +61,20 @@ class Cell:
     """One cell.
 
     Attributes:
-        text: what is read.
-        value: the number it is sorted and copied by; None for plain text and where there is none.
-        spread: "± 0.8", set apart so that the means stand in line; or
-        count: "1,234 faces" or "72.1–73.4" in few words, for the second line.
-        others: the numbers that spread or count stands for.
+        text: the text that is shown.
+        value: the number that the table is sorted by and that is copied; None if there is none.
+        around: "± 0.8", in an element of its own so that the means are aligned.
+        count: "1,234 faces" or "72.1–73.4", for the second line.
+        others: the numbers in around or count, for a copy of the table.
         tag: one or two words on the row, e.g. "baseline".
         is_strong: whether it is the best of its column.
-        heat: 0 to 10, how dark it is shaded; -1 for not at all.
-        is_diagonal: whether it is where a matrix would have everything.
+        heat: darkness of the background from 0 to 10; -1 for none.
+        is_diagonal: whether it is on the diagonal of a confusion matrix.
     """
 
     text: str
     value: float | None = None
-    spread: str = ""
+    around: str = ""
     count: str = ""
     others: tuple[float, ...] = ()
     tag: str = ""
@@ -87,13 +88,13 @@ class Table:
     """One table.
 
     Attributes:
-        caption: what it shows, in a line.
+        caption: title of the table, in one line.
         columns: from left to right.
-        rows: one cell a column each.
-        note: how to read it.
-        n_names: leading columns that name a row.
-        is_folded: whether a reader has to ask for it.
-        is_sortable: whether another order makes sense.
+        rows: each with one cell for each column.
+        note: explanation of the table.
+        n_names: number of leading columns that name a row.
+        is_folded: whether the table is hidden until the reader opens it.
+        is_sortable: whether the reader can sort it by another column.
     """
 
     caption: str
@@ -106,14 +107,14 @@ class Table:
 
     @property
     def groups(self) -> list[tuple[str, int]]:
-        """Heading over neighbouring columns and their number; empty where no column has one."""
+        """Each heading over neighbouring columns with the number of these; empty if no column has one."""
         spans = [(title, len(list(of))) for title, of in groupby(column.group for column in self.columns)]
         return spans if any(title for title, _ in spans) else []
 
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph; a caution is set so that it is not read over."""
+    """A paragraph; a caution is highlighted."""
 
     text: str
     is_caution: bool = False
@@ -121,7 +122,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Points:
-    """A list whose items begin with a few words in bold (or none)."""
+    """A list; each item is a pair of a few words in bold, which may be empty, and a text."""
 
     items: tuple[tuple[str, str], ...]
 
@@ -135,14 +136,14 @@ class Answers:
 
 @dataclass(frozen=True)
 class Code:
-    """Lines to be copied as they are."""
+    """Commands that a reader can copy."""
 
     lines: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing for wide and one for narrow screens; its numbers are those of a table beside it."""
+    """A figure, drawn for wide and for narrow screens; a table next to it has its numbers."""
 
     caption: str
     note: str
@@ -157,24 +158,24 @@ class WrongFace:
     Attributes:
         file: path of its image in the manifest.
         true: its label.
-        read: the prediction.
+        predicted: the prediction.
         how_wrong: the confidence of the model, or the error in years.
         jpeg: the face, SIDE × SIDE pixels.
     """
 
     file: str
     true: str
-    read: str
+    predicted: str
     how_wrong: str
     jpeg: bytes
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A person, with the faces that are shown, the worst first.
+    """A subject with the faces that are shown, the worst first.
 
     Attributes:
-        name: as the data set calls them; "" where it does not say who is who.
+        name: name of the subject in the data set; "" if the data set does not name the subjects.
         n_faces: faces with a prediction.
         n_wrong: wrong predictions among these.
         faces: at least one.
@@ -196,11 +197,13 @@ class Gallery:
 
 
 Block = Text | Points | Answers | Code | Figure | Gallery | Table
+# The blocks of a section; None stands for a block that would be empty.
+Blocks = Sequence[Block | None]
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page under its own heading."""
+    """A part of the page with a heading."""
 
     title: str
     blocks: tuple[Block, ...]
@@ -212,10 +215,10 @@ class Page:
 
     Attributes:
         title: its heading.
-        facts: a few words each on what was compared.
+        facts: short facts on the runs, shown below the heading.
         is_synthetic: whether the portraits are made up.
-        sections: in the order they are read.
-        sources: files that every number of it comes from.
+        sections: from top to bottom.
+        sources: the files that all numbers of the page come from.
     """
 
     title: str

@@ -8,10 +8,9 @@ into the notebook or from it.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import cache
-from importlib.resources import files
 
-from markupsafe import Markup, escape
+import pandas as pd
+from markupsafe import Markup
 
 from featurekit.data.manifest import COLUMNS, REASONS, Manifest
 from featurekit.data.targets import TARGETS
@@ -21,10 +20,10 @@ from featurekit.evaluation.results import Run
 from featurekit.evaluation.score_kinds import ScoreKind, score_kind
 from featurekit.faces.face import STATUS_MEANINGS
 from featurekit.inference.model import TrainedModel
-from featurekit.report.cells import ABSENT, count_cell
-from featurekit.report.displays.words import score_title
-from featurekit.report.html import breakable
-from featurekit.report.model import SYNTHETIC, Cell, Column, Table
+from featurekit.report.cells import ABSENT, count_cell, sentences
+from featurekit.report.displays.words import better, score_title
+from featurekit.report.html import fill, part
+from featurekit.report.model import Block, Cell, Column, Page, Points, Section, Table, Text
 from featurekit.report.sections.verdict import answer
 from featurekit.report.select import (
     Ranked,
@@ -35,12 +34,12 @@ from featurekit.report.select import (
     target_title,
     targets_of,
 )
-from featurekit.text import counted, visible
+from featurekit.text import counted, first_few
 
-_MOST_RUNS = 8  # of a target that are shown, besides the baselines
+_MOST_RUNS = 8  # runs of a target that are shown, besides the baselines
 _MOST_REASONS = 8
 _MOST_CLASSES = 12
-# The scores of a notebook's table beside the one that the ranking goes by.
+# The scores that are shown next to the score of the ranking.
 _BESIDE = ("within_one_group", "balanced_accuracy")
 _SUMMARY = ("Best model", "Second best")  # lines of the summary that are shown
 
@@ -60,21 +59,25 @@ def results_html(
         apart: name of each run that is set apart → the reason.
     """
     known = evidence.targets if evidence else {}
-    is_synthetic = any(bool(run.dataset.get("synthetic")) for run in runs)
-    parts = [_title(title or "Results", counted(len(runs), "run", "runs"), is_synthetic=is_synthetic)]
-    for name in targets_of(runs):
-        of = Ranked(name, best_first([run for run in runs if run.target == name]), known.get(name))
-        parts.append(_caption(of.title))
-        parts += [_text(what, said) for what, said in answer(of.runs, of.evidence) if what in _SUMMARY]
-        parts.append(_table(ranking_table(of)))
-    if not runs:
-        parts.append(_text("", "No run can be compared with the others."))
-    elif evidence is None:
-        parts.append(_note("The predictions are not available, so there are no confidence intervals."))
-    if apart:
-        said = "; ".join(f"{name}: {why}" for name, why in apart.items())
-        parts.append(_text(f"Set apart, {len(apart)}", said))
-    return _whole(parts)
+    of_target = {name: best_first([run for run in runs if run.target == name]) for name in targets_of(runs)}
+    missing = "The predictions are not available, so there are no confidence intervals."
+    reasons = "; ".join(f"{name}: {why}" for name, why in (apart or {}).items())
+    return _html(
+        title or "Results",
+        counted(len(runs), "run", "runs"),
+        *(_ranking(Ranked(name, of, known.get(name))) for name, of in of_target.items()),
+        _without_title(
+            None if runs else Points((("", "No run can be compared with the others."),)),
+            Text(missing) if runs and evidence is None else None,
+            Points(((f"Set apart, {len(apart)}", reasons),)) if apart else None,
+        ),
+        is_synthetic=any(bool(run.dataset.get("synthetic")) for run in runs),
+    )
+
+
+def _ranking(of: Ranked) -> Section:
+    said = tuple((what, text) for what, text in answer(of.runs, of.evidence) if what in _SUMMARY)
+    return Section(of.title, (Points(said), ranking_table(of)))
 
 
 def ranking_table(of: Ranked) -> Table:
@@ -102,14 +105,13 @@ def ranking_table(of: Ranked) -> Table:
         )
         for run in drawn
     )
-    better = "lower is better" if kind.best is min else "higher is better"
-    note = f"Means over the folds; {better}. " + (
+    note = sentences(
+        f"Means over the folds; {better(kind)} is better.",
         "In parentheses: 95 % confidence intervals over subjects."
         if any(estimates.values())
-        else "± is the standard deviation over the folds."
+        else "± is the standard deviation over the folds.",
+        f".frame() also has the {len(of.runs) - len(drawn)} other runs." if len(drawn) < len(of.runs) else "",
     )
-    if len(drawn) < len(of.runs):
-        note += f" .frame() also has the {len(of.runs) - len(drawn)} other runs."
     return Table("", columns, rows, note)
 
 
@@ -122,7 +124,7 @@ def _score(run: Run, kind: ScoreKind, estimates: Mapping[str, Estimate], is_best
     if between:
         around = f"({kind.format(between.low)}–{kind.format(between.high)})"
     return Cell(
-        kind.format(mean), mean, spread=around, is_strong=is_best and kind.name in ("accuracy", "mae_years")
+        kind.format(mean), mean, around=around, is_strong=is_best and kind.name in ("accuracy", "mae_years")
     )
 
 
@@ -133,56 +135,56 @@ def dataset_html(dataset: Manifest) -> str:
         dataset: every row of it, usable or not.
     """
     table, usable = dataset.table, dataset.usable
-    is_synthetic = bool(dataset.info.get("synthetic"))
-    n_usable, named = int(usable.sum()), table["subject_id"][usable] != ""
-    about = f"{counted(len(dataset), 'row', 'rows')}, {n_usable:,} usable"
-    parts = [_title(dataset.name, about, is_synthetic=is_synthetic)]
-    parts.append(_labels_of(dataset))
     reasons = table["reason"][~usable].value_counts()
-    if len(reasons):
-        rows = [
-            (Cell(str(name)), Cell(REASONS.get(str(name), "")), count_cell(int(n)))
-            for name, n in reasons.head(_MOST_REASONS).items()
-        ]
-        columns = (Column("Reason"), Column("Meaning"), Column("Rows", is_number=True))
-        more = f"{len(reasons) - _MOST_REASONS} more reasons." if len(reasons) > _MOST_REASONS else ""
-        parts.append(_table(Table("Rows that are not used", columns, tuple(rows), more)))
-    n_subjects = len(set(dataset.subjects[usable]))
-    subjects = (
-        f"{n_subjects:,} subjects in the usable rows."
-        if named.any()
-        else "The data set does not name the subjects, so each image counts as a subject of its own."
+    why = tuple(
+        (Cell(str(name)), Cell(REASONS.get(str(name), "")), count_cell(int(n)))
+        for name, n in reasons.head(_MOST_REASONS).items()
     )
+    columns = (Column("Reason"), Column("Meaning"), Column("Rows", is_number=True))
+    more = f"{len(reasons) - _MOST_REASONS} more reasons." if len(reasons) > _MOST_REASONS else ""
     licence = dataset.info.get("licence")
-    parts.append(_note(subjects + (f" Terms of the data set: {licence}." if licence else "")))
-    return _whole(parts)
+    subjects = sentences(
+        f"{len(set(dataset.subjects[usable])):,} subjects in the usable rows."
+        if (table["subject_id"][usable] != "").any()
+        else "The data set does not name the subjects, so each image counts as a subject of its own.",
+        f"Terms of the data set: {licence}." if licence else "",
+    )
+    return _html(
+        dataset.name,
+        f"{counted(len(dataset), 'row', 'rows')}, {int(usable.sum()):,} usable",
+        _without_title(
+            _labels_of(dataset), Table("Rows that are not used", columns, why, more), Text(subjects)
+        ),
+        is_synthetic=bool(dataset.info.get("synthetic")),
+    )
 
 
-def _labels_of(dataset: Manifest) -> Markup:
+def _labels_of(dataset: Manifest) -> Table:
     """Return a table of the labels: how many usable rows have each, and the counts of its classes."""
     table = dataset.table[dataset.usable]
     names = [name for name in TARGETS if name in table] + [name for name in table if name not in COLUMNS]
-    rows = []
-    for name in dict.fromkeys(map(str, names)):
-        values = table[name]
-        if name in TARGETS and TARGETS[name].is_regression:
-            values = values.dropna()
-            said = (
-                f"{values.min():g} to {values.max():g} years, median {values.median():g}"
-                if len(values)
-                else ""
-            )
-        else:
-            values = values.astype(str)[values.notna() & (values != "")]
-            counts = values.value_counts()
-            order = list(TARGETS[name].classes) if name in TARGETS else []
-            shown = [label for label in order if label in counts] or list(counts.index)
-            said = ", ".join(f"{label} {counts[label]:,}" for label in shown[:_MOST_CLASSES])
-            said += f" and {len(shown) - _MOST_CLASSES:,} more" if len(shown) > _MOST_CLASSES else ""
-        if len(values):
-            rows.append((Cell(name), count_cell(len(values)), Cell(said)))
+    values = {name: _known_values(name, table[name]) for name in dict.fromkeys(map(str, names))}
     columns = (Column("Label"), Column("Rows", is_number=True), Column("Values"))
-    return _table(Table("Labels of the usable rows", columns, tuple(rows)))
+    rows = tuple(
+        (Cell(name), count_cell(len(of)), Cell(_values_in_words(name, of)))
+        for name, of in values.items()
+        if len(of)
+    )
+    return Table("Labels of the usable rows", columns, rows)
+
+
+def _known_values(name: str, values: pd.Series) -> pd.Series:
+    if name in TARGETS and TARGETS[name].is_regression:
+        return values.dropna()
+    return values.astype(str)[values.notna() & (values != "")]
+
+
+def _values_in_words(name: str, values: pd.Series) -> str:
+    if name in TARGETS and TARGETS[name].is_regression:
+        return f"{values.min():g} to {values.max():g} years, median {values.median():g}"
+    counts = values.value_counts()
+    order = [label for label in TARGETS[name].classes if label in counts] if name in TARGETS else []
+    return first_few([f"{label} {counts[label]:,}" for label in order or counts.index], _MOST_CLASSES)
 
 
 def embeddings_html(
@@ -191,34 +193,30 @@ def embeddings_html(
     """Return a description of embeddings as HTML for a notebook.
 
     Args:
-        name: of the embeddings, e.g. "dlib_age+dlib_face".
+        name: name of the embeddings, e.g. "dlib_age+dlib_face".
         parts: the joined parts: network and layer, e.g. "dlib_age:pooled", and the length of its vector.
         statuses: status → number of rows with it; see featurekit.faces.face.STATUS_MEANINGS.
         dataset: name of the data set.
     """
     n_found, n_rows = statuses.get("ok", 0), sum(statuses.values())
     dim = sum(length for _, length in parts)
-    of = f" of {dataset}" if dataset else ""
-    about = f"{n_found:,} faces found in {n_rows:,} rows{of}; vectors of length {dim:,}"
+    about = (
+        f"{n_found:,} faces found in {n_rows:,} rows{f' of {dataset}' if dataset else ''}; vectors of length"
+        f" {dim:,}"
+    )
     columns = (Column("Network and layer"), Column("Length", is_number=True))
     rows = tuple((Cell(feature), count_cell(length)) for feature, length in parts)
-    html = [_title(name, about), _table(Table("Parts of a vector", columns, rows))]
-    lost = {status: n for status, n in statuses.items() if status != "ok" and n}
-    if lost:
-        ordered = sorted(lost.items(), key=lambda one: (-one[1], one[0]))
-        html.append(
-            _table(
-                Table(
-                    "Rows without a vector",
-                    (Column("Status"), Column("Meaning"), Column("Rows", is_number=True)),
-                    tuple(
-                        (Cell(status), Cell(STATUS_MEANINGS.get(status, "")), count_cell(n))
-                        for status, n in ordered
-                    ),
-                )
-            )
-        )
-    return _whole(html)
+    columns_of_lost = (Column("Status"), Column("Meaning"), Column("Rows", is_number=True))
+    lost = tuple(
+        (Cell(status), Cell(STATUS_MEANINGS.get(status, "")), count_cell(n))
+        for status, n in sorted(statuses.items(), key=lambda one: (-one[1], one[0]))
+        if status != "ok" and n
+    )
+    tables = (
+        Table("Parts of a vector", columns, rows),
+        Table("Rows without a vector", columns_of_lost, lost),
+    )
+    return _html(name, about, _without_title(*tables))
 
 
 def model_html(model: TrainedModel) -> str:
@@ -227,12 +225,14 @@ def model_html(model: TrainedModel) -> str:
     Args:
         model: the fitted model.
     """
-    training, calibration = model.training, model.calibration
-    about = f"predicts {target_title(model.target.name).lower()} with {model.classifier}"
-    answers = "years" if model.target.is_regression else ", ".join(model.target.classes[:_MOST_CLASSES])
-    more = len(model.target.classes) - _MOST_CLASSES
-    facts = [
-        ("Predicts", answers + (f" and {more} more" if more > 0 else "")),
+    training = model.training
+    answers = "years" if model.target.is_regression else first_few(model.target.classes, _MOST_CLASSES)
+    licences = [
+        f"{one.get('name')}: code {one.get('licence_code')}, weights {one.get('licence_weights')}"
+        for one in model.weights
+    ]
+    facts = (
+        ("Predicts", answers),
         ("Features", " + ".join(recipe.feature for recipe in model.recipes)),
         (
             "Fitted on",
@@ -240,115 +240,37 @@ def model_html(model: TrainedModel) -> str:
             f" {_count(training.get('n_subjects'))} subjects",
         ),
         ("Faces found by", model.settings.detector),
-    ]
-    if calibration is None:
-        facts.append(
-            ("Calibration", "none, so it cannot abstain or predict sets of classes or intervals of years")
-        )
-    elif model.target.is_regression:
-        facts.append(
-            (
-                "Calibration",
-                f"prediction intervals with a coverage of {100 * (1 - calibration.missed):g} %",
-            )
-        )
-    else:
-        facts.append(
-            (
-                "Calibration",
-                f"temperature {calibration.temperature:.2f}; prediction sets with a coverage of"
-                f" {100 * (1 - calibration.missed):g} %",
-            )
-        )
-    licences = [
-        f"{one.get('name')}: code {one.get('licence_code')}, weights {one.get('licence_weights')}"
-        for one in model.weights
-    ]
-    facts.append(("Licences", "; ".join(licences) or "no weights are used"))
-    rows = tuple((Cell(what), Cell(said)) for what, said in facts)
-    title = _title(model.name, about, is_synthetic=bool(training.get("synthetic")))
-    notes = [_note(str(note)) for note in training.get("notes", ())]
-    return _whole([title, _table(Table("", (Column(""), Column("")), rows)), *notes])
+        ("Calibration", _calibrated(model)),
+        ("Licences", "; ".join(licences) or "no weights are used"),
+    )
+    return _html(
+        model.name,
+        f"predicts {target_title(model.target.name).lower()} with {model.classifier}",
+        _without_title(
+            Table("", (Column(""), Column("")), tuple((Cell(what), Cell(said)) for what, said in facts)),
+            *(Text(str(note)) for note in training.get("notes", ())),
+        ),
+        is_synthetic=bool(training.get("synthetic")),
+    )
+
+
+def _calibrated(model: TrainedModel) -> str:
+    if model.calibration is None:
+        return "none, so it cannot abstain or predict sets of classes or intervals of years"
+    coverage = f"with a coverage of {100 * (1 - model.calibration.missed):g} %"
+    if model.target.is_regression:
+        return f"prediction intervals {coverage}"
+    return f"temperature {model.calibration.temperature:.2f}; prediction sets {coverage}"
 
 
 def _count(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else "?"
 
 
-# ---------------------------------------------------------------- how it is written
+def _without_title(*blocks: Block | None) -> Section:
+    return Section("", tuple(block for block in blocks if block))
 
 
-@cache
-def _style() -> Markup:
-    style = files("featurekit.report").joinpath("notebook.css").read_text(encoding="utf-8")
-    return Markup("<style>\n{}</style>\n").format(Markup(style))  # nosec B704  # a file of this package
-
-
-def _whole(parts: Sequence[Markup]) -> str:
-    body = Markup("\n").join(part for part in parts if part)
-    return str(Markup('<div class="featurekit-html">\n{}{}\n</div>').format(_style(), body))
-
-
-def _safe(text: str) -> Markup:
-    return escape(visible(text))
-
-
-def _title(title: str, about: str, *, is_synthetic: bool = False) -> Markup:
-    mark = Markup('<span class="fk-mark">{}</span>').format(SYNTHETIC) if is_synthetic else ""
-    shown = Markup('<p class="fk-title">{}{}</p>').format(_safe(title), mark)
-    return shown + Markup('\n<p class="fk-text">{}</p>').format(_safe(about))
-
-
-def _caption(text: str) -> Markup:
-    return Markup('<p class="fk-caption">{}</p>').format(_safe(text))
-
-
-def _text(what: str, text: str) -> Markup:
-    before = Markup("<b>{}:</b> ").format(_safe(what)) if what else ""
-    return Markup('<p class="fk-text">{}{}</p>').format(before, breakable(text))
-
-
-def _note(text: str) -> Markup:
-    return Markup('<p class="fk-note">{}</p>').format(_safe(text))
-
-
-def _table(table: Table) -> Markup:
-    """Return a table with its caption and its note."""
-    if not table.rows:
-        return Markup("")
-    lines = [_caption(table.caption)] if table.caption else []
-    lines.append(Markup('<table class="fk-table">'))
-    if any(column.title for column in table.columns):
-        heads = Markup("").join(
-            Markup('<th scope="col"{}>{}</th>').format(_css(column), _safe(column.heading))
-            for column in table.columns
-        )
-        lines.append(Markup("<thead><tr>{}</tr></thead>").format(heads))
-    lines.append(Markup("<tbody>"))
-    for row in table.rows:
-        cells = [_cell(cell, column, "th" if i == 0 else "td") for i, (cell, column) in _numbered(row, table)]
-        lines.append(Markup("<tr>{}</tr>").format(Markup("").join(cells)))
-    lines.append(Markup("</tbody></table>"))
-    if table.note:
-        lines.append(_note(table.note))
-    return Markup("\n").join(lines)
-
-
-def _numbered(row: Sequence[Cell], table: Table) -> list[tuple[int, tuple[Cell, Column]]]:
-    return list(enumerate(zip(row, table.columns, strict=True)))
-
-
-def _css(column: Column, *names: str) -> Markup:
-    classes = [*(["fk-number"] if column.is_number else []), *names]
-    return Markup(' class="{}"').format(" ".join(classes)) if classes else Markup("")
-
-
-def _cell(cell: Cell, column: Column, element: str) -> Markup:
-    inner = breakable(cell.text) if not column.is_number else _safe(cell.text)
-    if cell.spread:
-        inner += Markup('<span class="fk-small">{}</span>').format(_safe(cell.spread))
-    if cell.tag:
-        inner += Markup('<span class="fk-tag">{}</span>').format(_safe(cell.tag))
-    scope = Markup(' scope="row"') if element == "th" else ""
-    css = _css(column, *(["fk-strong"] if cell.is_strong else []))
-    return Markup("<{0}{1}{2}>{3}</{0}>").format(element, scope, css, inner)
+def _html(title: str, about: str, *sections: Section, is_synthetic: bool = False) -> str:
+    style = Markup(part("notebook.css"))  # nosec B704  # a file of this package
+    return fill("notebook.html.j2", Page(title, (about,), is_synthetic, sections), style=style)

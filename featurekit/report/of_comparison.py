@@ -1,7 +1,7 @@
 """Write the report of a comparison in a project, or the page on the changes between two comparisons.
 
-weigh() is what takes time: it finds, or reads, the evidence on the runs that can be
-compared with each other. write() makes the page of it.
+weigh() takes the time: it computes, or reads, the evidence on the runs that can be
+compared with each other. write() writes the page.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,11 +19,12 @@ from featurekit.evaluation.differences import Difference
 from featurekit.evaluation.evidence import MARGIN_POINTS, MARGIN_YEARS, Evidence, gather
 from featurekit.evaluation.results import Run, some_runs
 from featurekit.progress import Progress
-from featurekit.project import ProjectFolder
+from featurekit.project import ComparisonFolder, ProjectFolder
 from featurekit.registry import unknown
+from featurekit.report.changes import compose_changes
 from featurekit.report.gallery import FACES, find_errors
 from featurekit.report.select import apart_from
-from featurekit.report.write import write_changes, write_report
+from featurekit.report.write import write_page, write_report
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +32,11 @@ class Weighed:
     """The runs of a comparison, with their intervals and tests.
 
     Attributes:
-        folder: of the comparison.
-        manifest: whose faces; None where the comparison has only what it kept.
-        runs: all of them, by name.
-        compared: those that the evidence was looked for on.
-        evidence: None where no outcomes are at hand.
+        folder: folder of the comparison.
+        manifest: the data set; None if the comparison has only the outcomes that it kept.
+        runs: all runs.
+        compared: the runs that the evidence is computed on.
+        evidence: None if no outcomes are available.
         apart: name of each run that cannot be compared with the others → why.
     """
 
@@ -45,11 +46,6 @@ class Weighed:
     compared: tuple[Run, ...]
     evidence: Evidence | None
     apart: Mapping[str, str]
-
-    @property
-    def ranked(self) -> list[Run]:
-        """The runs that stand in the ranking."""
-        return [run for run in self.runs if run.name not in self.apart]
 
     def warnings(self) -> list[str]:
         """Return warnings on the ranking, a line each."""
@@ -63,25 +59,12 @@ class Weighed:
 
 
 @dataclass(frozen=True)
-class Written:
-    """A report that was written.
-
-    Attributes:
-        page: report.html; report.md lies beside it.
-        shows_faces: whether the page shows images of people.
-    """
-
-    page: Path
-    shows_faces: bool = False
-
-
-@dataclass(frozen=True)
 class Changes:
     """What changed between two comparisons.
 
     Attributes:
-        page: report.html; report.md lies beside it.
-        differences: name of each run that both have → how they compare.
+        page: report.html; report.md is next to it.
+        differences: name of each run that both have → the difference between the two.
     """
 
     page: Path
@@ -106,19 +89,19 @@ def weigh(
     keep: bool = True,
     progress: Progress | None = None,
 ) -> Weighed:
-    """Find out which runs of a comparison can be compared with each other, and what is known of these.
+    """Find out which runs of a comparison can be compared with each other, and gather the evidence on them.
 
     Args:
-        folder: of the comparison.
-        runs: of it.
-        manifest: whose faces; None where the comparison has only what it kept.
+        folder: folder of the comparison.
+        runs: the runs of the comparison.
+        manifest: the data set; None if the comparison has only the outcomes that it kept.
         margin_points: points of accuracy that a cheaper model may lose against the best one; None for
             MARGIN_POINTS.
         margin_years: years that it may lose; None for MARGIN_YEARS.
-        any_margin: whether evidence with other margins that was kept will do.
-        known: evidence on these runs that was found before.
-        keep: whether evidence that is found anew is kept in the folder.
-        progress: told how far it is.
+        any_margin: whether stored evidence with other margins is accepted.
+        known: evidence on these runs that was computed before.
+        keep: whether new evidence is stored in the folder.
+        progress: is called with the number of steps that are done, and of all steps.
 
     Raises:
         WorkspaceError: a margin is not a number above 0, or a file holds something else.
@@ -146,17 +129,17 @@ def weigh(
     )
 
 
-def write(weighed: Weighed, store: Store, *, faces: str = "none", page: Path | None = None) -> Written:
-    """Write the report of a comparison.
+def write(weighed: Weighed, store: Store, *, faces: str = "none", page: Path | None = None) -> Path:
+    """Write the report of a comparison, and return the path of the HTML page.
 
     Args:
         weighed: from weigh().
-        store: where it is remembered where the faces are.
+        store: the cache, which has the positions of the faces.
         faces: one of featurekit.report.gallery.FACES.
-        page: of the HTML page; None for report.html in the comparison's folder.
+        page: path of the HTML page; None for report.html in the comparison's folder.
 
     Raises:
-        WorkspaceError: faces are to be shown that are not at hand, or the folder cannot be written.
+        WorkspaceError: faces are to be shown that are not available, or the folder cannot be written.
     """
     check_faces(faces)
     folder, errors = weighed.folder, None
@@ -164,7 +147,7 @@ def write(weighed: Weighed, store: Store, *, faces: str = "none", page: Path | N
         if weighed.manifest is None:
             raise WorkspaceError("--faces thumb needs the manifest, and this comparison has none.")
         errors = find_errors(folder, weighed.compared, weighed.evidence, weighed.manifest, store)
-    written = write_report(
+    return write_report(
         folder,
         weighed.runs,
         folder.name,
@@ -174,7 +157,6 @@ def write(weighed: Weighed, store: Store, *, faces: str = "none", page: Path | N
         apart=weighed.apart,
         page=page,
     )
-    return Written(written, shows_faces=any(one.subjects for one in (errors or {}).values()))
 
 
 def write_changes_between(
@@ -188,12 +170,12 @@ def write_changes_between(
 
     Args:
         workspace: where both are.
-        manifest: whose faces.
-        names: of the earlier and of the later comparison.
-        say: is called with what a reader has to know of a run, a line each.
+        manifest: the data set of both.
+        names: names of the earlier and of the later comparison.
+        say: is called with a warning on each run that is set apart.
 
     Raises:
-        WorkspaceError: one has no run, they have none in common, or the folder cannot be written.
+        WorkspaceError: a comparison has no run, they have none in common, or the folder cannot be written.
     """
     before, after = (workspace.report(name) for name in names)
     earlier, later = some_runs(before), some_runs(after)
@@ -205,4 +187,5 @@ def write_changes_between(
     for name, why in apart.items():
         again = how_to_run_again(name, later, f" in {names[0]} and in {names[1]}")
         say(f"{name} is set apart: {why}. {again}")
-    return Changes(write_changes(folder, earlier, later, names, differences, apart), differences)
+    page = compose_changes(earlier, later, names, differences, apart)
+    return Changes(write_page(ComparisonFolder(folder).page, page), differences)

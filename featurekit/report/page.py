@@ -1,18 +1,19 @@
 """What is in the report, and in which order.
 
 A page is data: sections of text, tables and figures, each made by a file of
-featurekit/report/sections. How it looks is the business of the renderings.
+featurekit/report/sections. featurekit.report.html and .markdown decide what it looks like.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain, count
 
 from featurekit.checks.audit import Audit
 from featurekit.errors import WorkspaceError
 from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.results import Run
 from featurekit.report.gallery import Errors
-from featurekit.report.model import SYNTHETIC, Block, Figure, Gallery, Page, Section, Table
+from featurekit.report.model import SYNTHETIC, Block, Blocks, Figure, Gallery, Page, Section, Table
 from featurekit.report.sections import (
     ages,
     anchors,
@@ -35,7 +36,7 @@ from featurekit.report.sections.apart import apart_table
 from featurekit.report.select import Ranked, apart_from, best_first, target_title, targets_of
 from featurekit.text import counted
 
-# The sections on one target, in the order they are read.
+# The parts of the section on one target, from top to bottom.
 _OF_TARGET = (ranking, differences, cost, training, classes, slices, ages, calibration)
 
 
@@ -72,18 +73,16 @@ def compose(
     names = targets_of(known)
     ranked = _ranked(names, compared, evidence)
     is_synthetic = any(bool(run.dataset.get("synthetic")) for run in known)
-    sections: tuple[Section, ...] = (
-        Section("Summary", tuple(verdict.blocks(ranked, is_synthetic=is_synthetic))),
+    sections = (
+        _section("Summary", verdict.blocks(ranked, is_synthetic=is_synthetic)),
         *(_target_section(name, ranked, known, reasons, errors or {}) for name in names),
         *anchors.sections(ranked, compared),
-        Section("Audit of the data", tuple(audited.blocks(audit, compared))),
-        Section("Rows that were not used", tuple(dropped.blocks(ranked, compared))),
-        Section(
-            "How the models were evaluated", tuple(provenance.blocks(ranked, compared, known, title, audit))
-        ),
-        Section("Limitations", tuple(caveats.blocks(ranked, is_synthetic=is_synthetic))),
+        _section("Audit of the data", audited.blocks(audit, compared)),
+        _section("Rows that were not used", dropped.blocks(ranked, compared)),
+        _section("How the models were evaluated", provenance.blocks(ranked, compared, known, title, audit)),
+        _section("Limitations", caveats.blocks(ranked, is_synthetic=is_synthetic)),
     )
-    sections = (*sections, Section("Terms", tuple(terms.blocks(sections))))
+    sections = (*sections, _section("Terms", terms.blocks(sections)))
     facts = _facts(known, len(reasons), len(names))
     sources = ("runs/*.json", *(("evidence.json",) if evidence else ()), *(("audit.json",) if audit else ()))
     return Page(title, facts, is_synthetic, tuple(numbered(sections, is_synthetic)), sources)
@@ -104,44 +103,44 @@ def _target_section(
     errors: Mapping[str, Errors],
 ) -> Section:
     """Return the section on one target: its ranking, and the runs that are set apart."""
-    blocks: list[Block] = []
-    for of in ranked:
-        if of.name == name:
-            blocks += [block for part in _OF_TARGET for block in part.blocks(of)]
-            blocks += worst_errors.blocks(of, errors.get(name))
+    of = next((one for one in ranked if one.name == name), None)
+    parts = [part.blocks(of) for part in _OF_TARGET] if of else []
+    faces = worst_errors.blocks(of, errors.get(name)) if of else []
     aside = [run for run in known if run.target == name and run.name in reasons]
-    if aside:
-        caption = f"{target_title(name)}: runs that are set apart because they cannot be compared"
-        blocks.append(apart_table(aside, reasons, caption))
-    return Section(target_title(name), tuple(blocks))
+    caption = f"{target_title(name)}: runs that are set apart because they cannot be compared"
+    table = apart_table(aside, reasons, caption) if aside else None
+    return _section(target_title(name), [*chain.from_iterable(parts), *faces, table])
+
+
+def _section(title: str, blocks: Blocks) -> Section:
+    return Section(title, tuple(block for block in blocks if block))
 
 
 def _facts(runs: Sequence[Run], n_apart: int, n_targets: int) -> tuple[str, ...]:
     datasets = list(dict.fromkeys(str(run.dataset.get("name", "data set without a name")) for run in runs))
     n_rows = max(run.dataset.get("n_rows") or 0 for run in runs)
     n_folds = sorted({str(run.folds.get("number", "?")) for run in runs})
-    facts = [", ".join(datasets)]
-    facts += [f"{n_rows:,} rows"] if n_rows else []
-    facts += [f"{' or '.join(n_folds)} folds", counted(len(runs), "run", "runs")]
-    facts += [f"{n_apart} of them set apart"] if n_apart else []
-    facts += [f"{n_targets} targets"] if n_targets > 1 else []
-    return tuple(facts)
+    facts = (
+        ", ".join(datasets),
+        f"{n_rows:,} rows" if n_rows else "",
+        f"{' or '.join(n_folds)} folds",
+        counted(len(runs), "run", "runs"),
+        f"{n_apart} of them set apart" if n_apart else "",
+        f"{n_targets} targets" if n_targets > 1 else "",
+    )
+    return tuple(filter(None, facts))
 
 
 def numbered(sections: Sequence[Section], is_synthetic: bool) -> list[Section]:
     """Return the sections with their tables and figures numbered, and synthetic data marked as such."""
-    counts = {"Table": 0, "Figure": 0}
-    mark = f" ({SYNTHETIC})" if is_synthetic else ""
-    numbered = []
-    for section in sections:
-        blocks: list[Block] = []
-        for block in section.blocks:
-            if isinstance(block, Table | Figure | Gallery):
-                word = "Table" if isinstance(block, Table) else "Figure"
-                counts[word] += 1
-                caption = f"{word} {counts[word]}. {block.caption}{mark}"
-                blocks.append(replace(block, caption=caption))
-            else:
-                blocks.append(block)
-        numbered.append(Section(section.title + (" (synthetic)" if is_synthetic else ""), tuple(blocks)))
-    return numbered
+    numbers = {"Table": count(1), "Figure": count(1)}
+
+    def captioned(block: Block) -> Block:
+        if not isinstance(block, Table | Figure | Gallery):
+            return block
+        word = "Table" if isinstance(block, Table) else "Figure"
+        mark = f" ({SYNTHETIC})" if is_synthetic else ""
+        return replace(block, caption=f"{word} {next(numbers[word])}. {block.caption}{mark}")
+
+    mark = " (synthetic)" if is_synthetic else ""
+    return [Section(section.title + mark, tuple(map(captioned, section.blocks))) for section in sections]

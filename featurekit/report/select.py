@@ -1,6 +1,6 @@
 """Which runs are on a page, in which order, and the names they have there."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -21,16 +21,16 @@ _TARGET_TITLES = {
     "gender3": "Gender, three classes",
     "age": "Age in years",
 }
-# The score that decides the order of a table: the first of these that there is.
+# The score that decides the order of a table: the first of these that the runs have.
 _HEADLINES = ("accuracy", "mae_years")
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """The runs of one target that are compared with each other; the sections of the target are made from it.
+    """The runs of one target that are compared with each other.
 
     Attributes:
-        name: of the target.
+        name: name of the target.
         runs: best first, at least one.
         evidence: intervals, tests and slices of these runs; None if the predictions are not available.
     """
@@ -45,8 +45,8 @@ class Ranked:
         return target_title(self.name)
 
     @property
-    def whose(self) -> str:
-        """Name of the best model in a sentence or caption about that model only."""
+    def best_model(self) -> str:
+        """Name of the best model in a sentence or caption about this model only."""
         assert self.evidence is not None
         names = {run.name: run.classifier_name for run in self.runs}
         return f"the best model ({names.get(self.evidence.sliced, self.evidence.sliced)})"
@@ -60,14 +60,12 @@ def target_title(name: str) -> str:
 def headline(runs: Sequence[Run]) -> ScoreKind:
     """Return the score that decides which run is best: the first known one that any run has."""
     names = dict.fromkeys(name for run in runs for name in run.scores)
-    for name in (*_HEADLINES, *SCORES, *names):
-        if name in names:
-            return score_kind(name)
-    return SCORES["mae_years" if runs and not runs[0].classes else "accuracy"]
+    default = "mae_years" if runs and not runs[0].classes else "accuracy"
+    return score_kind(next((name for name in (*_HEADLINES, *SCORES, *names) if name in names), default))
 
 
 def mean_of(run: Run, name: str) -> float | None:
-    """Return a run's mean score on the faces found, or None where there is none."""
+    """Return a run's mean score on the faces found, or None if it does not have the score."""
     return finite(run.scores.get(name, {}).get("mean"))
 
 
@@ -119,7 +117,7 @@ def elsewhere_note(runs: Sequence[Run], machine: str) -> str:
         return ""
     them = counted(n_elsewhere, "run, which was", "runs, which were")
     of = f" ({machine})" if machine else ""
-    return f" Times are blank for {them} timed on another machine than the best model{of}."
+    return f"Times are blank for {them} timed on another machine than the best model{of}."
 
 
 def apart_from(
@@ -128,7 +126,7 @@ def apart_from(
     """Return the runs that are set apart, each with the reason.
 
     Args:
-        runs: all of them.
+        runs: all runs of the comparison.
         evidence: intervals and tests of these runs; None if the predictions are not available.
         apart: name of a run → why it cannot be compared; None to find that out from the runs.
     """
@@ -141,18 +139,14 @@ def apart_from(
 
 
 def targets_of(runs: Sequence[Run]) -> list[str]:
-    """Return the targets of some runs in the order in which a page has them."""
+    """Return the targets of some runs in the order of the page."""
     names = [name for name in _TARGET_TITLES if any(run.target == name for run in runs)]
     return names + sorted({run.target for run in runs} - set(names))
 
 
-def distinct(values: Iterable[Value]) -> list[Value]:
+def distinct(values: Sequence[Value]) -> list[Value]:
     """Return the distinct values in the order in which they occur."""
-    found: list[Value] = []
-    for value in values:
-        if value not in found:
-            found.append(value)
-    return found
+    return [value for i, value in enumerate(values) if value not in values[:i]]
 
 
 def one_target(runs: Sequence[Run], target: str | None) -> str:
@@ -186,7 +180,7 @@ def run_named(runs: Sequence[Run], model: str, target: str | None = None) -> Run
     """
     those = [run for run in runs if target in (None, run.target)]
     found = [run for run in those if run.name == model]
-    # A tuned model is another than the same one with its default parameters, which has the plain name.
+    # The plain name of a model means the one with default parameters, not the tuned one.
     for names_of in (lambda run: (run.classifier_name, model_name(run)), lambda run: (run.classifier,)):
         found = found or [run for run in those if model in names_of(run)]
     if not found:

@@ -1,20 +1,22 @@
 """Figures of the report, drawn as SVG.
 
-The plots are written by hand as SVG: they take their colors and letters from the
-page they stand in, light or dark, stay sharp on paper, and have the same bytes
-wherever they are made. Roles differ in shape, never in color alone.
+The plots are written as SVG without a library. So they have the colors and the font of
+the page, light or dark, are sharp on paper, and have the same bytes on every machine.
+Roles differ in shape, not only in color.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
 from featurekit.text import visible
 
-_LETTER = 7.2  # width of a letter at 12 px in the widest of the usual fonts
-_MAX_LABEL = 50  # letters
+_LETTER = 7.2  # width of a character at 12 px in the widest of the common fonts
+_MAX_LABEL = 50  # characters
 _FONT = 12
 
 
@@ -23,10 +25,10 @@ class Point:
     """One line of a dot plot.
 
     Attributes:
-        label: what it is.
-        mean: where the dot stands.
-        low, high: where its line starts and ends; both the mean for none.
-        shown: the numbers in words, beside it.
+        label: name of the model.
+        mean: position of the dot.
+        low, high: ends of the bar; both are the mean if there is no bar.
+        shown: the numbers as text, on the right.
         role: "baseline", "off-the-shelf", or "" for a trained model.
     """
 
@@ -43,18 +45,15 @@ def dot_plot(points: Sequence[Point], *, axis: str, limit: float, is_narrow: boo
 
     Args:
         points: from top to bottom.
-        axis: what the numbers are.
-        limit: the largest number there can be.
-        is_narrow: for a phone: names stand over the dots instead of before them.
+        axis: label of the axis.
+        limit: the largest possible number.
+        is_narrow: for a phone: the names are above the dots instead of on their left.
         summary: description for readers who cannot see the figure.
     """
     marks = {point.role: point for point in reversed(points) if point.role}
     lines = [marks[role] for role in ("baseline", "off-the-shelf") if role in marks]
-    low, high, ticks = _axis(
-        min(min(point.low, point.mean) for point in points),
-        max(max(point.high, point.mean) for point in points),
-        limit,
-    )
+    values = [value for point in points for value in (point.low, point.mean, point.high)]
+    low, high, ticks = _axis(min(values), max(values), limit)
     longest = max(min(len(visible(point.label)), _MAX_LABEL) for point in points)
     numbers = max(len(point.shown) for point in points) * _LETTER + 8
     width = 340.0 if is_narrow else 860.0
@@ -66,10 +65,7 @@ def dot_plot(points: Sequence[Point], *, axis: str, limit: float, is_narrow: boo
     height = bottom + 40
 
     x = _scale(low, high, left, right)
-    svg = [
-        f'<svg role="img" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
-        f' aria-label="{escape(visible(summary))}">'
-    ]
+    svg = [_opened(width, height, summary)]
     for tick in ticks:
         svg.append(f'<path class="grid" d="M{x(tick):.1f} {top:.1f}V{bottom:.1f}"/>')
         svg.append(_words(x(tick), bottom + 15, f"{tick:g}", "middle", "faint"))
@@ -78,21 +74,18 @@ def dot_plot(points: Sequence[Point], *, axis: str, limit: float, is_narrow: boo
         at = x(line.mean)
         y = 14.0 + 16 * i
         svg.append(f'<path class="line {line.role}" d="M{at:.1f} {y + 4:.1f}V{bottom:.1f}"/>')
-        # Near an edge the words lean inwards, so that none is cut off.
+        # Near an edge the text is aligned to the line, so that it is not cut off.
         room = (len(line.role) + len(line.shown) + 1) * _LETTER / 2
         anchor = "start" if at - room < 0 else "end" if at + room > width else "middle"
         svg.append(_words(at, y, f"{line.role} {line.shown.partition(' ')[0]}", anchor, "faint"))
     for i, point in enumerate(points):
         y = top + step * (i + 0.5) + (8 if is_narrow else 0)
         room = int((width - 20 - numbers) / _LETTER) if is_narrow else _MAX_LABEL
-        if is_narrow:
-            svg.append(_words(left, y - 15, _cut(point.label, room), "start", "name", point.label))
-            svg.append(_words(right, y - 15, point.shown, "end", "number"))
-        else:
-            svg.append(_words(0, y + 4, _cut(point.label, room), "start", "name", point.label))
-            svg.append(_words(width - 4, y + 4, point.shown, "end", "number"))
-        start, end = max(point.low, low), min(point.high, high)
+        start, end, up = (left, right, y - 15) if is_narrow else (0.0, width - 4, y + 4)
+        svg.append(_words(start, up, _cut(point.label, room), "start", "name", point.label))
+        svg.append(_words(end, up, point.shown, "end", "number"))
         if point.high > point.low:
+            start, end = max(point.low, low), min(point.high, high)
             svg.append(f'<path class="spread" d="M{x(start):.1f} {y:.1f}H{x(end):.1f}"/>')
         svg.append(_dot(x(point.mean), y, point.role))
     return _whole(svg)
@@ -125,45 +118,50 @@ def learning_curves(panels: Sequence[Panel], *, is_narrow: bool, summary: str) -
         is_narrow: for a phone.
         summary: description for readers who cannot see the figure.
     """
-    columns = 1 if is_narrow else 2
-    width, each_height = (340.0, 190.0) if is_narrow else (860.0, 200.0)
-    each_width = width / columns
-    height = each_height * -(-len(panels) // columns)
-    svg = [
-        f'<svg role="img" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
-        f' aria-label="{escape(visible(summary))}">'
-    ]
-    for number, panel in enumerate(panels):
-        left = each_width * (number % columns) + 44
-        right = each_width * (number % columns + 1) - 16
-        top = each_height * (number // columns) + 26
-        bottom = top + each_height - 66
-        svg += _panel(panel, left, right, top, bottom)
+    width, frames = _frames(len(panels), 190.0 if is_narrow else 200.0, is_narrow=is_narrow)
+    svg = [_opened(width, frames[-1].bottom + 40, summary)]
+    for panel, frame in zip(panels, frames, strict=True):
+        svg += _panel(panel, frame)
     return _whole(svg)
 
 
-def _panel(panel: Panel, left: float, right: float, top: float, bottom: float) -> list[str]:
+class _Frame(NamedTuple):
+    """Where the axes of one of several plots are."""
+
+    left: float
+    right: float
+    top: float
+    bottom: float
+
+
+def _frames(n_plots: int, height: float, *, is_narrow: bool) -> tuple[float, list[_Frame]]:
+    """Return the width of a drawing, and the places of its plots: one below the other, or in two columns."""
+    columns, width = (1, 340.0) if is_narrow else (2, 860.0)
+    each = width / columns
+    places = [(each * (number % columns), height * (number // columns)) for number in range(n_plots)]
+    return width, [_Frame(x + 44, x + each - 16, y + 26, y + height - 40) for x, y in places]
+
+
+def _panel(panel: Panel, frame: _Frame) -> list[str]:
+    left, right, top, bottom = frame
     values = [*panel.learned, *panel.held_out]
     low, high, ticks = _axis(min(values), max(values), panel.limit)
     n_epochs = max(len(panel.learned), 2)
-
     x, y = _scale(1, n_epochs, left, right), _scale(low, high, bottom, top)
     room = int((right - left + 40) / _LETTER)
-    svg = [_words(left - 40, top - 12, _cut(panel.title, room), "start", "name", panel.title)]
-    for tick in ticks:
-        svg.append(f'<path class="grid" d="M{left:.1f} {y(tick):.1f}H{right:.1f}"/>')
-        svg.append(_words(left - 6, y(tick) + 4, f"{tick:g}", "end", "faint"))
-    step = max(round(n_epochs / 6), 1)
-    svg += [
-        _words(x(epoch), bottom + 16, f"{epoch}", "middle", "faint") for epoch in range(1, n_epochs + 1, step)
+    epochs = range(1, n_epochs + 1, max(round(n_epochs / 6), 1))
+    return [
+        _words(left - 40, top - 12, _cut(panel.title, room), "start", "name", panel.title),
+        *_levels(ticks, y, left, right),
+        *(_words(x(epoch), bottom + 16, f"{epoch}", "middle", "faint") for epoch in epochs),
+        _words((left + right) / 2, bottom + 31, "epoch", "middle", "faint"),
+        f'<path class="line kept" d="M{x(panel.kept):.1f} {top:.1f}V{bottom:.1f}"/>',
+        *(
+            _curve([(x(i), y(value)) for i, value in enumerate(curve, start=1)], css)
+            for curve, css in ((panel.learned, "curve learned"), (panel.held_out, "curve"))
+            if curve
+        ),
     ]
-    svg.append(_words((left + right) / 2, bottom + 31, "epoch", "middle", "faint"))
-    svg.append(f'<path class="line kept" d="M{x(panel.kept):.1f} {top:.1f}V{bottom:.1f}"/>')
-    for css, curve in (("curve learned", panel.learned), ("curve", panel.held_out)):
-        if curve:
-            places = " ".join(f"{x(i):.1f},{y(value):.1f}" for i, value in enumerate(curve, start=1))
-            svg.append(f'<polyline class="{css}" points="{places}"/>')
-    return svg
 
 
 @dataclass(frozen=True)
@@ -172,8 +170,8 @@ class Spot:
 
     Attributes:
         time: in milliseconds, above 0.
-        score: as it is shown.
-        mark: number of a model of the front; "" for all others.
+        score: in the unit that is shown.
+        mark: number of a model on the Pareto front; "" for all others.
     """
 
     time: float
@@ -185,9 +183,9 @@ def cost_plot(spots: Sequence[Spot], *, axis: str, limit: float, is_narrow: bool
     """Draw scores against the time per face on a logarithmic scale; a line joins the Pareto front.
 
     Args:
-        spots: models; those of the front from the quickest on.
-        axis: what the scores are.
-        limit: the largest score there can be.
+        spots: the models; those on the Pareto front are ordered from the fastest to the slowest.
+        axis: name of the score.
+        limit: the largest possible score.
         is_narrow: for a phone.
         summary: description for readers who cannot see the figure.
     """
@@ -197,45 +195,37 @@ def cost_plot(spots: Sequence[Spot], *, axis: str, limit: float, is_narrow: bool
     times = [math.log10(spot.time) for spot in spots]
     first, last = min(times) - 0.1, max(times) + 0.1
     x, y = _scale(first, last, left, right), _scale(low, high, bottom, top)
-    svg = [
-        f'<svg role="img" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
-        f' aria-label="{escape(visible(summary))}">'
-    ]
-    for tick in ticks:
-        svg.append(f'<path class="grid" d="M{left:.1f} {y(tick):.1f}H{right:.1f}"/>')
-        svg.append(_words(left - 6, y(tick) + 4, f"{tick:g}", "end", "faint"))
+    svg = [_opened(width, height, summary)]
+    svg += _levels(ticks, y, left, right)
     powers = range(math.floor(first), math.ceil(last) + 1)
     rounds = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
     for rounds_of in (rounds, _axis(10**first, 10**last, math.inf)[2]):
         within = [time for time in rounds_of if 10**first <= time <= 10**last]
-        if len(within) > 2:  # where all times are alike, 10, 20 and 50 are too far apart
+        if len(within) > 2:  # if all times are similar, 10, 20 and 50 are too far apart
             break
     svg += [_words(x(math.log10(time)), bottom + 16, f"{time:g}", "middle", "faint") for time in within]
     svg.append(_words(left - 40, top - 12, axis, "start", "name"))
     svg.append(
         _words((left + right) / 2, bottom + 34, "time per face, ms (lower is better)", "middle", "faint")
     )
-    front = [spot for spot in spots if spot.mark]
-    places = " ".join(f"{x(math.log10(spot.time)):.1f},{y(spot.score):.1f}" for spot in front)
-    svg.append(f'<polyline class="curve" points="{places}"/>')
-    taken = [(x(math.log10(spot.time)), y(spot.score)) for spot in front]
+    taken = [(x(math.log10(spot.time)), y(spot.score)) for spot in spots if spot.mark]
+    svg.append(_curve(taken))
     for spot in sorted(spots, key=lambda spot: bool(spot.mark)):
         at, up = x(math.log10(spot.time)), y(spot.score)
         if spot.mark:
             svg.append(_dot(at, up, ""))
-            # Above it, or where that is another's place on its right, its left, or below.
+            # The number is above the dot or, where that would cover another one, right, left or below.
             around = ((at, up - 13), (at + 13, up), (at - 13, up), (at, up + 13))
             free = [place for place in around if all(_are_apart(place, other) for other in taken)]
-            own = free[0] if free else around[0]
-            taken.append(own)
-            svg.append(_words(own[0], own[1] + 4, spot.mark, "middle", "name"))
+            taken.append(free[0] if free else around[0])
+            svg.append(_words(taken[-1][0], taken[-1][1] + 4, spot.mark, "middle", "name"))
         else:
             svg.append(f'<circle class="dot hollow" cx="{at:.1f}" cy="{up:.1f}" r="3.5"/>')
     return _whole(svg)
 
 
 def _are_apart(one: tuple[float, float], other: tuple[float, float]) -> bool:
-    """Whether a number of two digits and a dot, or two such numbers, do not touch."""
+    """Whether a number of two digits and a dot, or two such numbers, do not overlap."""
     return abs(one[0] - other[0]) > 11 or abs(one[1] - other[1]) > 9
 
 
@@ -254,17 +244,11 @@ def confidence_plot(
         is_narrow: for a phone.
         summary: description for readers who cannot see the figure.
     """
-    columns = 1 if is_narrow else 2
-    width, each_height = (340.0, 260.0) if is_narrow else (860.0, 270.0)
-    each_width = width / columns
-    height = each_height * (2 // columns)
-    svg = [
-        f'<svg role="img" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
-        f' aria-label="{escape(visible(summary))}">'
-    ]
+    width, frames = _frames(2, 260.0 if is_narrow else 270.0, is_narrow=is_narrow)
+    svg = [_opened(width, frames[-1].bottom + 40, summary)]
     first = min(number for point in bins for number in point)
     panels = (
-        # Both axes of the first are the same, so that its dashed line is where it should be.
+        # Both axes of the first plot have the same range, so that its dashed line is the diagonal.
         ("Accuracy, %", "confidence, %", bins, _axis(first, 100.0, 100.0), _axis(first, 100.0, 100.0)),
         (
             "Risk: wrong predictions, %",
@@ -274,50 +258,61 @@ def confidence_plot(
             _axis(0.0, max(wrong for _, wrong in risks), 100.0),
         ),
     )
-    for number, (title, along, points, across, up) in enumerate(panels):
-        left = each_width * (number % columns) + 44
-        right = each_width * (number % columns + 1) - 16
-        top = each_height * (number // columns) + 26
-        bottom = top + each_height - 66
+    for (title, along, points, across, up), frame in zip(panels, frames, strict=True):
+        left, right, top, bottom = frame
         x, y = _scale(*across[:2], left, right), _scale(*up[:2], bottom, top)
         svg.append(_words(left - 40, top - 12, title, "start", "name"))
-        for tick in up[2]:
-            svg.append(f'<path class="grid" d="M{left:.1f} {y(tick):.1f}H{right:.1f}"/>')
-            svg.append(_words(left - 6, y(tick) + 4, f"{tick:g}", "end", "faint"))
+        svg += _levels(up[2], y, left, right)
         svg += [_words(x(tick), bottom + 16, f"{tick:g}", "middle", "faint") for tick in across[2]]
         svg.append(_words((left + right) / 2, bottom + 33, along, "middle", "faint"))
         if points is bins:
             svg.append(f'<path class="line" d="M{left:.1f} {bottom:.1f}L{right:.1f} {top:.1f}"/>')
             svg += [_dot(x(sure), y(true), "") for sure, true in points]
-        places = " ".join(f"{x(place):.1f},{y(value):.1f}" for place, value in points)
-        svg.append(f'<polyline class="curve" points="{places}"/>')
+        svg.append(_curve([(x(place), y(value)) for place, value in points]))
     return _whole(svg)
 
 
+def _opened(width: float, height: float, summary: str) -> str:
+    return (
+        f'<svg role="img" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
+        f' aria-label="{escape(visible(summary))}">'
+    )
+
+
 def _whole(svg: Sequence[str]) -> Markup:
-    """Return the parts of a drawing as one: numbers and words of this module, and escaped texts of others."""
-    drawing = "\n".join([*svg, "</svg>"])
-    return Markup(drawing)  # nosec B704  # what others wrote went through escape()
+    """Return the parts of a drawing as one; all text that is not of this module has been escaped."""
+    return Markup("\n".join([*svg, "</svg>"]))  # nosec B704  # escape() was applied to all other text
 
 
 def _scale(low: float, high: float, start: float, end: float) -> Callable[[float], float]:
-    """Return where a number stands, if low stands at start and high at end."""
+    """Return the function from a number to its position, from start for low to end for high."""
     return lambda value: start + (value - low) / (high - low) * (end - start)
 
 
 def _axis(low: float, high: float, limit: float) -> tuple[float, float, list[float]]:
-    """Return where an axis for numbers from low to high starts and ends, and its round numbers."""
+    """Return the ends of an axis for numbers from low to high, and the round numbers for its ticks."""
     low, high = max(low, 0.0), min(high, limit)
     room = max((high - low) * 0.04, abs(high) * 1e-3, 1e-6)
     low, high = max(low - room, 0.0), min(high + room, limit)
-    if high <= low:  # every dot is at the limit
+    if high <= low:  # all dots are at the limit
         low, high = limit - 1, limit
     rough = (high - low) / 5
     power = 10.0 ** math.floor(math.log10(rough))
     size = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
-    first = math.ceil(low / size - 1e-9)
-    last = math.floor(high / size + 1e-9)
-    return low, high, [round(number * size, 10) for number in range(first, last + 1)]
+    numbers = range(math.ceil(low / size - 1e-9), math.floor(high / size + 1e-9) + 1)
+    return low, high, [round(number * size, 10) for number in numbers]
+
+
+def _levels(ticks: Sequence[float], y: Callable[[float], float], left: float, right: float) -> list[str]:
+    """Return a horizontal line for each round number, and the number on its left."""
+    lines = [f'<path class="grid" d="M{left:.1f} {y(tick):.1f}H{right:.1f}"/>' for tick in ticks]
+    texts = [_words(left - 6, y(tick) + 4, f"{tick:g}", "end", "faint") for tick in ticks]
+    return [*chain.from_iterable(zip(lines, texts, strict=True))]
+
+
+def _curve(places: Sequence[tuple[float, float]], css: str = "curve") -> str:
+    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    return f'<polyline class="{css}" points="{points}"/>'
 
 
 def _dot(x: float, y: float, role: str) -> str:
@@ -337,6 +332,6 @@ def _words(x: float, y: float, text: str, anchor: str, css: str, full: str = "")
 
 
 def _cut(text: str, letters: int) -> str:
-    """Return a name that fits: the classifier at its start is kept, the rest may end in dots."""
+    """Return a name of at most so many characters: the end is cut off, because it begins with the model."""
     text = visible(text)
     return text if len(text) <= letters else text[: letters - 1] + "…"

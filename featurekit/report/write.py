@@ -4,12 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from featurekit.checks.audit import Audit
-from featurekit.evaluation.differences import Difference
 from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.results import Run
 from featurekit.files import write_text
 from featurekit.project import ComparisonFolder
-from featurekit.report.changes import compose_changes
 from featurekit.report.gallery import Errors
 from featurekit.report.html import render_html
 from featurekit.report.markdown import render_markdown
@@ -31,15 +29,15 @@ def write_report(
     """Write a report as HTML and, beside it, as Markdown, and return the path of the HTML page.
 
     Args:
-        folder: of the comparison.
-        runs: what was compared; their order makes no difference.
+        folder: folder of the comparison.
+        runs: the runs; their order makes no difference.
         title: heading of the report.
         evidence: intervals, tests and slices of the runs; None if the predictions are not available.
         audit: findings on the data set; None if there is no audit.
         errors: target → its worst errors, whose faces the HTML page shows; None for none.
         apart: name of each run that cannot be compared with the others → why; None to find that out from
             the runs.
-        page: of the HTML page; None for report.html in the folder.
+        page: path of the HTML page; None for report.html in the folder.
 
     Raises:
         WorkspaceError: there is no run, or the folder cannot be written.
@@ -47,32 +45,6 @@ def write_report(
     return write_page(
         page or ComparisonFolder(folder).page,
         compose(runs, title, evidence, audit, errors=errors, apart=apart),
-    )
-
-
-def write_changes(
-    folder: Path,
-    before: Sequence[Run],
-    after: Sequence[Run],
-    names: tuple[str, str],
-    differences: Mapping[str, Difference],
-    apart: Mapping[str, str] | None = None,
-) -> Path:
-    """Write what changed between two comparisons as report.html and report.md; return the former's path.
-
-    Args:
-        folder: where to.
-        before: runs of the earlier one.
-        after: of the later one.
-        names: of the comparisons.
-        differences: from featurekit.evaluation.changes.compare_runs().
-        apart: from featurekit.evaluation.changes.relabelled().
-
-    Raises:
-        WorkspaceError: they have no run in common, or the folder cannot be written.
-    """
-    return write_page(
-        ComparisonFolder(folder).page, compose_changes(before, after, names, differences, apart)
     )
 
 

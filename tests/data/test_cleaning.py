@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from featurekit.data._content import sha256_of_file
 from featurekit.data.cleaning import clean
 from featurekit.data.datasets import RawRows
-from featurekit.data.find import find_pictures
+from featurekit.data.find import find_images
 from featurekit.data.manifest import REASONS
 from featurekit.errors import ManifestError
 from tests.data.made_up import judged, pictures, reasons_of
@@ -90,7 +90,7 @@ def test_links_within_the_folder_and_to_the_folder_are_followed(tmp_path):
 def test_a_link_to_itself_does_not_stop_the_others(tmp_path):
     pictures(tmp_path, a="one")
     (tmp_path / "loop.jpg").symlink_to("loop.jpg")
-    assert find_pictures(tmp_path).table["image_path"].tolist() == ["a.jpg", "loop.jpg"]
+    assert find_images(tmp_path).table["image_path"].tolist() == ["a.jpg", "loop.jpg"]
     assert reasons_of(tmp_path, image_path=["a.jpg", "loop.jpg"], age=[30, 30]) == ["", "bad_path"]
 
 

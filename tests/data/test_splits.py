@@ -86,15 +86,15 @@ def test_class_shares_are_as_equal_as_the_subjects_allow():
         assert labels[fold.test].mean() == pytest.approx(0.2)
 
 
-def test_the_seed_decides_the_dealing():
+def test_the_seed_decides_the_folds():
     subjects = np.array([f"s{i}" for i in range(40)])
     labels = np.arange(40) % 2
 
-    def dealt(seed):
+    def tested(seed):
         return [fold.test.tolist() for fold in subject_exclusive_folds(labels, subjects, seed=seed)]
 
-    assert dealt(3) == dealt(3)
-    assert dealt(3) != dealt(4)
+    assert tested(3) == tested(3)
+    assert tested(3) != tested(4)
 
 
 def test_fewer_subjects_than_folds_are_refused():
@@ -109,7 +109,7 @@ def test_a_class_that_only_one_subject_has_is_refused():
         subject_exclusive_folds(labels, subjects, n_folds=3)
 
 
-def test_a_class_that_two_subjects_have_is_dealt_to_two_folds_whatever_the_seed():
+def test_a_class_that_two_subjects_have_is_in_two_folds_whatever_the_seed():
     subjects = np.repeat([f"s{i}" for i in range(30)], 2)
     labels = np.where(np.isin(subjects, ["s4", "s17"]), "child", "adult")
     for seed in range(20):
@@ -211,7 +211,7 @@ def test_rare_joint_labels_and_columns_of_the_users_own_raise_no_warning():
     assert make_fold_set("trial", manifest, n_folds=3).n_folds == 3
 
 
-def test_rows_that_are_each_their_own_subject_are_dealt_too():
+def test_rows_that_are_each_their_own_subject_are_put_into_folds_too():
     manifest = make_manifest(subject_id="")
     folds = make_fold_set("trial", manifest)
     assert np.bincount(folds.numbers).tolist() == [12] * 5
@@ -227,7 +227,7 @@ def test_a_saved_set_comes_back_the_same(tmp_path):
     assert (loaded.name, loaded.kind, loaded.seed) == ("trial", "made", 0)
 
 
-def test_another_dealing_has_another_hash():
+def test_other_folds_have_another_hash():
     manifest = make_manifest()
     hashes = {make_fold_set("trial", manifest, seed=seed).sha256 for seed in (0, 0, 1)}
     assert len(hashes) == 2

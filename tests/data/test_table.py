@@ -502,3 +502,9 @@ def test_choosing_by_box_without_boxes_says_how_to_give_them(tmp_path, featureki
         " --column box=NAME (or four columns: --column x1=NAME --column y1=NAME --column x2=NAME"
         " --column y2=NAME).\n"
     )
+
+
+def test_a_first_line_without_names_is_refused_and_the_line_of_the_names_is_given(tmp_path):
+    (tmp_path / "faces.csv").write_text(" ,\nimage_path,age\n")
+    with pytest.raises(ManifestError, match=r"column names seem to be in line 2 \(image_path, age\)"):
+        prepare("table", tmp_path / "faces.csv")

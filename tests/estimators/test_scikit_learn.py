@@ -192,7 +192,7 @@ def test_a_clone_and_a_pickle_are_the_same_estimator(name, target):
 
 # --- under their own names
 
-CLASSES = [getattr(estimators, name) for name in sorted(estimators._ROOMS)]
+CLASSES = [getattr(estimators, name) for name in sorted(estimators._MODULES)]
 
 
 def test_every_estimator_of_vectors_has_a_public_name():

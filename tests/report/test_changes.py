@@ -1,14 +1,17 @@
 """What the page on two comparisons says."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from featurekit.errors import WorkspaceError
 from featurekit.evaluation.differences import Difference
 from featurekit.evaluation.results import Run
-from featurekit.report.sections.differences import differences_table, opinions_table
-from featurekit.report.write import write_changes
+from featurekit.report.changes import compose_changes
+from featurekit.report.sections.differences import differences_table, p_values_table
+from featurekit.report.write import write_page
 from featurekit.text import markdown
 from tests.report.made_up import make_evidence, make_run, score
 
@@ -36,9 +39,14 @@ def changed_pair() -> tuple[list[Run], list[Run], dict[str, Difference]]:
     return old, new, {old[0].name: found}
 
 
+def written(folder: Path, *of: Any) -> Path:
+    """Write the page on two comparisons and return its path."""
+    return write_page(folder / "report.html", compose_changes(*of))
+
+
 def test_the_page_on_two_comparisons_says_what_changed_and_whether_it_matters(tmp_path):
     old, new, found = changed_pair()
-    path = write_changes(tmp_path, old, new, ("june", "july"), found)
+    path = written(tmp_path, old, new, ("june", "july"), found)
     text = path.with_suffix(".md").read_text()
     assert text.startswith("# july against june\n")
     assert "There is evidence of a difference for 1 of 1 tested run: 1 better, 0 worse." in text
@@ -57,24 +65,24 @@ def test_a_p_value_at_the_limit_of_its_test_is_said_to_be_below_it(tmp_path):
     runs = [make_run(), make_run(classifier="mlp", scores={"accuracy": score(0.78)})]
     known = make_evidence(runs, p=limit).targets["gender"]
     assert differences_table(runs, "t", known).rows[0][3].count == "p < 0.0001"
-    assert opinions_table(runs, "t", known).rows[0][2].text == "p < 0.0001"
+    assert p_values_table(runs, "t", known).rows[0][2].text == "p < 0.0001"
     old, new, found = changed_pair()
     at_limit = {name: replace(one, adjusted=limit) for name, one in found.items()}
-    page = write_changes(tmp_path, old, new, ("june", "july"), at_limit).with_suffix(".md")
+    page = written(tmp_path, old, new, ("june", "july"), at_limit).with_suffix(".md")
     assert "**+2.0 (p < 0.0001)**".replace("<", markdown("<")) in page.read_text()
     # A test of few flips says no more than it can.
     of_few = {name: replace(one, adjusted=1 / 301, limit=1 / 301) for name, one in found.items()}
-    page = write_changes(tmp_path, old, new, ("june", "july"), of_few).with_suffix(".md")
+    page = written(tmp_path, old, new, ("june", "july"), of_few).with_suffix(".md")
     assert f"(p {markdown('<')} 0.004)" in page.read_text()
 
 
 def test_where_nothing_changed_the_page_says_so(tmp_path):
-    text = write_changes(tmp_path, [make_run()], [make_run()], ("a", "b"), {}).with_suffix(".md").read_text()
+    text = written(tmp_path, [make_run()], [make_run()], ("a", "b"), {}).with_suffix(".md").read_text()
     assert "nothing that influences the scores" in text
     assert "data, folds, recipes, weights, versions and hardware are the same" in text
 
 
 def test_comparisons_without_a_common_run_are_one_line(tmp_path):
     with pytest.raises(WorkspaceError, match="no runs of the same name"):
-        write_changes(tmp_path, [make_run()], [make_run(classifier="mlp")], ("a", "b"), {})
+        written(tmp_path, [make_run()], [make_run(classifier="mlp")], ("a", "b"), {})
     assert not list(tmp_path.iterdir())

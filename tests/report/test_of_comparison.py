@@ -8,6 +8,7 @@ from featurekit.data.manifest import Manifest
 from featurekit.errors import WorkspaceError
 from featurekit.evaluation.results import some_runs
 from featurekit.project import ProjectFolder
+from featurekit.report.gallery import shows_people
 from featurekit.report.of_comparison import weigh, write, write_changes_between
 
 FIT = ("fit", "--model", "logistic_regression", "--target", "gender", "--folds", "4", "--no-models")
@@ -29,14 +30,14 @@ def test_the_page_is_that_of_the_command_line_and_nothing_is_printed(featurekit,
         folder, some_runs(folder), manifest, progress=lambda done, total: told.append((done, total))
     )
     assert weighed.warnings() == []
-    assert len(weighed.ranked) == len(weighed.runs)
+    assert weighed.apart == {}
     assert told[-1][0] == told[-1][1]
-    written = write(weighed, Store(workspace.cache))
-    assert not written.shows_faces
+    path = write(weighed, Store(workspace.cache))
+    assert not shows_people(path)
     assert capfd.readouterr() == ("", "")
-    page = written.page.read_bytes()
+    page = path.read_bytes()
     assert featurekit("report", "--name", "june")[0] == 0
-    assert written.page.read_bytes() == page
+    assert path.read_bytes() == page
 
 
 def test_an_unknown_way_to_show_faces_is_refused(workspace):

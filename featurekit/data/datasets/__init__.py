@@ -1,8 +1,8 @@
-"""Read a data set's own layout into rows of a manifest.
+"""Read the layout of a data set into rows of a manifest.
 
-A data set is one file here: a function that finds every row the data set names,
-says what it knows of it, and leaves the judgement (missing files, impossible
-ages, duplicates) to featurekit.data.cleaning, which is the same for all.
+Each data set has one file here, with a function that finds every row that the data set
+names and returns what is known of it. Whether a row is usable (missing files, impossible
+ages, duplicates) is decided in featurekit.data.cleaning, in the same way for all data sets.
 """
 
 import inspect
@@ -21,22 +21,22 @@ from featurekit.registry import Registry, unknown
 
 @dataclass(frozen=True)
 class RawRows:
-    """What a data set says of itself, before anything is judged.
+    """The rows of a data set, before it is decided which are usable.
 
     Attributes:
-        table: one row for every row the data set names, in its order. Of the manifest's columns only
-            image_path is needed; further columns are labels of its own. A row that cannot be parsed
+        table: one row for every row that the data set names, in its order. Of the manifest's columns only
+            image_path is needed; further columns are the data set's own labels. A row that cannot be parsed
             is in it, with its reason.
         root: folder that image_path is relative to.
-        labels: the columns that can be learned from: a row with none of them is of no use, and equal
-            pictures that differ in one of them contradict each other.
-        counts: what the reader counted while reading, in words → rows.
-        bad_cells: those that could not be read; in the table they are empty.
-        missing: (column of the data set, word) → rows that say so and were taken as missing. The reader
-            looks for such words in all cells but the subject's and those of labels of the data set's own.
-        called: column of the table → what the data set calls it, where that is something else.
+        labels: the columns that can be learned from. A row without any of them cannot be used, and identical
+            images that differ in one of them contradict each other.
+        counts: what the reader counted, description → rows.
+        bad_cells: cells that could not be read; in the table they are empty.
+        missing: (column of the data set, word) → rows in which the word was treated as missing. The reader
+            looks for such words in all cells, except in the subject's and in the data set's own labels.
+        called: column of the table → its name in the data set, where that is another one.
         info: further facts for the manifest, e.g. "synthetic".
-        notes: what the user should be told of the reading, a sentence each.
+        notes: what the user should know about the reading, a sentence each.
     """
 
     table: pd.DataFrame
@@ -55,11 +55,11 @@ class DatasetReader:
     """One layout that featurekit can read.
 
     Attributes:
-        name: what users call it.
+        name: of the data set.
         about: one line for `featurekit list datasets`.
         licence: what its owners allow, for reports and model cards.
-        read: (path, options by keyword) → every row it names; one that has much to do first takes the
-            keyword progress too, and one that reads cells the keyword missing: which of them say nothing.
+        read: (path, options by keyword) → every row. A function that takes long has the keyword progress
+            too, and one that reads cells has the keyword missing: which cells mean "not known".
     """
 
     name: str
@@ -70,21 +70,11 @@ class DatasetReader:
     @property
     def options(self) -> tuple[str, ...]:
         """The options it understands: the parameters of read() after the path, and missing; see prepare()."""
-        own = [name for name in self._parameters[1:] if name not in ("progress", "missing")]
-        return (*own, "missing")
+        return (*(name for name in self.parameters[1:] if name not in ("progress", "missing")), "missing")
 
     @property
-    def reads_cells(self) -> bool:
-        """Whether read() wants to know which cells say that something is not known."""
-        return "missing" in self._parameters
-
-    @property
-    def shows_progress(self) -> bool:
-        """Whether read() tells how far it is."""
-        return "progress" in self._parameters
-
-    @property
-    def _parameters(self) -> tuple[str, ...]:
+    def parameters(self) -> tuple[str, ...]:
+        """The names of all parameters of read()."""
         return tuple(inspect.signature(self.read).parameters)
 
 
@@ -107,10 +97,10 @@ def dataset(name: str, *, about: str, licence: str) -> Callable[[Callable[..., R
 
 
 def one_of(option: str, value: str, allowed: Sequence[str]) -> str:
-    """Return the value of an option, or refuse one that is not allowed.
+    """Return the value of an option; refuse one that is not allowed.
 
     Raises:
-        ManifestError: it is none of the allowed ones.
+        ManifestError: it is not one of the allowed values.
     """
     if value not in allowed:
         raise ManifestError(unknown(option, str(value), list(allowed)))
@@ -118,7 +108,7 @@ def one_of(option: str, value: str, allowed: Sequence[str]) -> str:
 
 
 def unique_ids(names: Sequence[str]) -> list[str]:
-    """Return the names with a number behind each that occurred before.
+    """Return the names, with a number added to each that occurred before.
 
     >>> unique_ids(["a", "b", "a", "a"])
     ['a', 'b', 'a#2', 'a#3']

@@ -1,9 +1,9 @@
-"""Read a table, as people's programs write it, into cells of text.
+"""Read a table, as various programs write it, into cells of text.
 
-Nothing is guessed in silence: what the bytes leave open (the encoding, what stands
-between the cells) is found out and said, and a row that has not as many cells as
-there are names of columns is marked, because nobody knows which cell it lacks. What
-is no table is refused with what to type.
+Everything that is guessed is reported. The encoding and the separator, which a text
+file does not name, are inferred and reported. A row with fewer or more cells than
+there are columns is marked, because it is not clear which cell is missing. A file that
+is not a table is refused, with what to do instead.
 """
 
 import csv
@@ -12,7 +12,10 @@ import json
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 
 import pandas as pd
@@ -22,18 +25,17 @@ from featurekit.errors import ManifestError
 from featurekit.files import read_plain
 
 MAX_BYTES = 2**32
-# What messages call a table that comes from no file.
+# Stands in messages for the path of a table that does not come from a file.
 FRAME = Path("the DataFrame")
 
-# What may stand between cells, most usual first.
+# Separators, most usual first.
 _SEPARATORS = (",", ";", "\t", "|")
 _NAMED_SEPARATORS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "space": " "}
-# Rows from which the separator is found out, and that are named in a message.
+# How many rows are looked at to find the separator, and how many are named in a message.
 _LOOKED_AT, _SHOWN = 200, 3
 
 _FROM_PYTHON = "Export the table as CSV there, or in Python: pandas.{read}('{{path}}').to_csv('table.csv')"
-_FROM_R = "In R: write.csv(readRDS('{path}'), 'table.csv', row.names = FALSE); for .RData, load() it first."
-# First bytes of what is no text → what it is, and what to type.
+# First bytes of files that are not text, what such a file is, and what to do instead.
 _OTHER_FILES = (
     (b"\x1f\x8b", "compressed (gzip)", "Unpack it: gunzip -k '{path}'"),
     (b"BZh", "compressed (bzip2)", "Unpack it: bunzip2 -k '{path}'"),
@@ -57,12 +59,30 @@ _OTHER_FILES = (
         "Fetch the table itself: git lfs pull",
     ),
 )
-# A page that a web server gave instead of the file.
+# A page that a web server sent instead of the file.
 _PAGE = re.compile(rb"\s*(?:<!doctype html|<html|<head)", re.I)
-# Those are zip archives, too.
-_SPREADSHEETS = (".xlsx", ".xlsm", ".xltx", ".xlsb", ".ods", ".numbers")
-# A letter beyond ASCII as UTF-8 writes it.
+# Files that are recognized by their endings, because most of them are zip archives or compressed.
+_OTHER_ENDINGS = {
+    **dict.fromkeys(
+        (".xlsx", ".xlsm", ".xltx", ".xlsb", ".xls", ".ods", ".numbers"),
+        "a spreadsheet, not a text table. Save it as CSV (in Excel: Save As, CSV UTF-8) and give that file.",
+    ),
+    **dict.fromkeys(
+        (".rds", ".rda", ".rdata"),
+        "an R data file, not a text table. In R: write.csv(readRDS('{path}'), 'table.csv', row.names ="
+        " FALSE); for .RData, load() it first.",
+    ),
+}
+# A letter beyond ASCII in UTF-8.
 _LETTER = re.compile(rb"[\xc3-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+# First bytes that name the encoding of a text file.
+_MARKS = (
+    (b"\xff\xfe\0\0", "utf-32"),
+    (b"\0\0\xfe\xff", "utf-32"),
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
 
 
 @dataclass(frozen=True)
@@ -70,12 +90,11 @@ class TextTable:
     """A table as text.
 
     Attributes:
-        cells: one column of text for each of the table's, "" where there is nothing; names without the
-            spaces around them.
+        cells: the columns of the table as text, "" in empty cells; names have no spaces around them.
         bad: row from 0 → what is wrong with it, for rows with too few or too many cells.
         notes: what was assumed, and which rows are bad, a sentence each.
-        n_empty: rows of nothing but empty cells, which are left out.
-        decimal_comma: whether a comma inside a cell can only be a decimal one.
+        n_empty: number of rows that have only empty cells; they are left out.
+        decimal_comma: whether a comma inside a number can only be a decimal one.
     """
 
     cells: pd.DataFrame
@@ -91,14 +110,15 @@ def read_table(
     """Return every cell of a table as text.
 
     Args:
-        path: a text file with something between the cells, a Parquet file, or JSON objects, one a line. The
-            content says which, but for CSV.
-        separator: what is between the cells of a text file, found out if "".
-        encoding: of a text file; if "", UTF-8 or what its first bytes say, else Windows-1252, which is said.
-        known: names that are looked up in any capitals; two columns must not both be meant.
+        path: a text file with a separator between the cells, a Parquet file, or JSON objects, one a line. The
+            content says which, not the ending.
+        separator: what is between the cells of a text file; inferred if "".
+        encoding: of a text file. If "", what its first bytes name, else UTF-8, else Windows-1252, as a note
+            says.
+        known: names that are looked up in any case; no two columns may match the same one.
 
     Raises:
-        ManifestError: the file cannot be read, is no table, or two columns have one name.
+        ManifestError: the file cannot be read, is not a table, or two columns have the same name.
     """
     if not path.is_file():
         raise ManifestError(f"{path} {'is a folder, not a table' if path.is_dir() else 'does not exist'}.")
@@ -128,32 +148,27 @@ def read_table(
     return table
 
 
-def read_frame(frame: pd.DataFrame, *, known: Collection[str] = ()) -> TextTable:
-    """Return every cell of a DataFrame as text, "" where it holds none.
+def read_frame(frame: pd.DataFrame, *, known: Collection[str] = (), path: Path = FRAME) -> TextTable:
+    """Return every cell of a DataFrame as text, "" where a value is missing.
 
     Args:
-        frame: a row a face; its index is not read.
-        known: names that are looked up in any capitals; two columns must not both be meant.
+        frame: one row for each face; its index is not read.
+        known: names that are looked up in any case; no two columns may match the same one.
+        path: of the file that it comes from, for messages.
 
     Raises:
-        ManifestError: it has no rows, or two columns have one name.
+        ManifestError: it has no rows, or two columns have the same name.
     """
-    names = _names([str(name) for name in frame.columns], FRAME, known, is_text=False)
+    names = _names([str(name) for name in frame.columns], path, known, is_text=False)
     if not len(frame):
-        raise ManifestError(f"{FRAME} has no rows.")
-    columns = [frame.iloc[:, number] for number in range(frame.shape[1])]
-    cells = {name: _as_text(column) for name, column in zip(names, columns, strict=True)}
+        raise ManifestError(f"{path} has no rows.")
+    cells = {name: _as_text(frame.iloc[:, number]) for number, name in enumerate(names)}
     return TextTable(pd.DataFrame(cells).reset_index(drop=True))
 
 
 def _refuse_other_files(data: bytes, path: Path, ending: str) -> None:
-    if ending in (*_SPREADSHEETS, ".xls"):
-        raise ManifestError(
-            f"{path} is a spreadsheet, not a text table. Save it as CSV (in Excel: Save As, CSV UTF-8) and"
-            " give that file."
-        )
-    if ending in (".rds", ".rda", ".rdata"):  # mostly compressed
-        raise ManifestError(f"{path} is an R data file, not a text table. {_FROM_R.format(path=path)}")
+    if ending in _OTHER_ENDINGS:
+        raise ManifestError(f"{path} is {_OTHER_ENDINGS[ending].format(path=path)}")
     for signature, what, remedy in _OTHER_FILES:
         if data.startswith(signature):
             raise ManifestError(f"{path} is {what}, not a text table. {remedy.format(path=path)}")
@@ -165,16 +180,9 @@ def _refuse_other_files(data: bytes, path: Path, ending: str) -> None:
 
 
 def _decoded(data: bytes, path: Path, encoding: str) -> tuple[str, list[str]]:
-    """Return a file's text, and what was assumed of its encoding."""
+    """Return the text of a file, and notes on the encoding that was assumed."""
     notes: list[str] = []
-    marks = (
-        (b"\xff\xfe\0\0", "utf-32"),
-        (b"\0\0\xfe\xff", "utf-32"),
-        (b"\xef\xbb\xbf", "utf-8-sig"),
-        (b"\xff\xfe", "utf-16"),
-        (b"\xfe\xff", "utf-16"),
-    )
-    wanted = encoding or next((name for mark, name in marks if data.startswith(mark)), "")
+    wanted = encoding or next((name for mark, name in _MARKS if data.startswith(mark)), "")
     try:
         text = data.decode(wanted or "utf-8")
     except LookupError as error:
@@ -198,9 +206,8 @@ def _decoded(data: bytes, path: Path, encoding: str) -> tuple[str, list[str]]:
     text = text.removeprefix("\ufeff")
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
-        guess = ""
-        if text.count("\0") > len(text) / 4:
-            guess = " It may be UTF-16: -o encoding=utf-16-le, or save it as UTF-8."
+        may_be_utf16 = text.count("\0") > len(text) / 4
+        guess = " It may be UTF-16: -o encoding=utf-16-le, or save it as UTF-8." if may_be_utf16 else ""
         raise ManifestError(
             f"{path} cannot be read as a table: line {line} contains a NUL byte, which a text file"
             f" cannot have.{guess}"
@@ -209,8 +216,8 @@ def _decoded(data: bytes, path: Path, encoding: str) -> tuple[str, list[str]]:
 
 
 def _as_windows(data: bytes, path: Path, line: int) -> str:
-    """Return the text of bytes that are not UTF-8 as Western Windows programs write it."""
-    # One strange byte among letters in UTF-8 is damage, and the others would become "Ã©".
+    """Return the text of bytes that are not UTF-8, read as Windows-1252."""
+    # A wrong byte among letters in UTF-8 means that the file is damaged; the letters would become "Ã©".
     if _LETTER.search(data):
         raise ManifestError(
             f"{path} cannot be read as a table: line {line} is not valid UTF-8, although other lines are."
@@ -226,175 +233,147 @@ def _as_windows(data: bytes, path: Path, line: int) -> str:
 
 
 def _read_text(text: str, path: Path, separator: str, known: Collection[str], notes: list[str]) -> TextTable:
-    """Return a table with something between its cells."""
+    """Return the table of a text with a separator between its cells."""
     between = _NAMED_SEPARATORS.get(separator.lower(), separator)
     if len(between) > 1 or between in ('"', "\n", "\r"):
         raise ManifestError(
             f"separator must be one character, or tab or space. Got '{separator}' instead: -o separator=';'"
         )
     if not between:
-        # Excel reads, and some programs write, a first line that says it.
+        # Excel reads, and some programs write, a first line that names the separator.
         said = re.match(r"sep=(.)\r?\n", text)
         between = said[1] if said else _separator_of(text, likely="\t" if path.suffix == ".tsv" else ",")
         text = text[said.end() :] if said else text
         if not said and between != "," and path.suffix.lower() == ".csv":
             named = "a tab" if between == "\t" else f"'{between}'"
             notes.append(f"{path.name} uses {named} as the separator, and was read with it.")
-    lines = _records(text, between, path)
-    _, head = next(lines, (0, []))
+    records = _records(text, between, path)
+    _, head = next(records, (0, []))
     if not head:
         raise ManifestError(f"{path} has no rows.")
-    rows: list[list[str]] = []
-    bad: dict[int, str] = {}
-    n_empty = 0
     # Programs that end each line with a separator end the first one with it too, or not.
-    n_columns = len(head)
-    while n_columns > 1 and not head[n_columns - 1].strip():
-        n_columns -= 1
-    for line, row in lines:
-        if not "".join(row).strip():
-            n_empty += 1
-            continue
-        if len(row) == n_columns:
-            rows.append(row)
-            continue
-        cells = row[:n_columns]
-        if any(cell.strip() for cell in row[n_columns:]):
-            bad[len(rows)] = f"row {len(rows) + 1}, line {line}, has {len(row)} cells for {n_columns} columns"
-        elif len(row) < n_columns:
-            bad[len(rows)] = f"row {len(rows) + 1}, line {line}, has {len(row)} of {n_columns} cells"
-        rows.append(cells + [""] * (n_columns - len(cells)))
+    n_columns = max([1, *(number for number, name in enumerate(head, start=1) if name.strip())])
+    lines = list(records)
+    filled = [(line, row) for line, row in lines if "".join(row).strip()]
+    rows = [row[:n_columns] + [""] * (n_columns - len(row)) for _, row in filled]
+    bad = {
+        number: f"row {number + 1}, line {line}, has {len(row)} "
+        + (f"of {n_columns} cells" if len(row) < n_columns else f"cells for {n_columns} columns")
+        for number, (line, row) in enumerate(filled)
+        if len(row) < n_columns or "".join(row[n_columns:]).strip()
+    }
     names = _names(head[:n_columns], path, known, is_text=True)
     if len(bad) > len(rows) / 2:
         raise ManifestError(
             f"{path} cannot be read as a table: {len(bad):,} of its {len(rows):,} rows have a different"
             f" number of cells from the first line ({next(iter(bad.values()))})."
-            f" {_remedy(text, between, names, path)}"
+            f" {_remedy(filled, n_columns)}"
         )
     if bad:
-        notes.append(_ragged(bad))
-    table = pd.DataFrame(rows, columns=names, dtype=object)
-    return TextTable(table, bad, tuple(notes), n_empty, decimal_comma=between != ",")
+        shown = "; ".join(list(bad.values())[:_SHOWN]) + ("; …" if len(bad) > _SHOWN else "")
+        notes.append(
+            "Rows with too few or too many cells are not used, because it is not clear which cell belongs to"
+            f" which column: {len(bad):,} ({shown})."
+        )
+    cells = pd.DataFrame(rows, columns=names, dtype=object)
+    return TextTable(cells, bad, tuple(notes), len(lines) - len(filled), decimal_comma=between != ",")
 
 
-def _remedy(text: str, separator: str, names: Sequence[str], path: Path) -> str:
-    """Return what to type where the first line has not as many cells as most rows."""
-    rows = [(line, row) for line, row in _records(text, separator, path) if "".join(row).strip()]
-    usual = Counter(len(row) for _, row in rows[1:]).most_common(1)[0][0]
-    # R's write.table() gives the names of its rows no name.
-    if usual == len(names) + 1 and len(names) > 1 and all(len(row) == usual for _, row in rows[1:]):
+def _remedy(rows: Sequence[tuple[int, list[str]]], n_columns: int) -> str:
+    """Return what to type where the first line does not have as many cells as most rows.
+
+    Args:
+        rows: the line that each row begins in, and its cells.
+        n_columns: cells of the first line.
+    """
+    usual = Counter(len(row) for _, row in rows).most_common(1)[0][0]
+    # In the files of R's write.table(), the column of row names has no name.
+    if usual == n_columns + 1 and n_columns > 1 and all(len(row) == usual for _, row in rows):
         return (
             "Every row has one cell more than the first line. R writes such files, with row names. Write"
             " the table with row.names = FALSE, or add a name for the first column."
         )
     # A title that a spreadsheet exports has empty cells behind it.
     full = [(line, row) for line, row in rows if len(row) == usual and all(map(str.strip, row))]
-    if usual > len(names) and full and not any(map(_looks_like_data, full[0][1])):
+    if usual > n_columns and full and not any(map(_looks_like_data, full[0][1])):
         line, row = full[0]
-        head = ", ".join(cell.strip() for cell in row)
+        head = ", ".join(map(str.strip, row))
         return f"The column names seem to be in line {line} ({head}). Delete the lines above it."
     return (
         "A cell that contains the separator has to be in quotes. To set another separator: -o separator=';'"
     )
 
 
-def _ragged(bad: Mapping[int, str]) -> str:
-    shown = "; ".join(list(bad.values())[:_SHOWN]) + ("; …" if len(bad) > _SHOWN else "")
-    return (
-        "Rows with too few or too many cells are not used, because it is not clear which cell belongs to"
-        f" which column: {len(bad):,} ({shown})."
-    )
-
-
 def _records(text: str, separator: str, path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line that each row begins in, from 1, and its cells; lines without any are left out."""
+    """Yield the line that each row begins in, from 1, and its cells; lines without cells are left out."""
     reader = csv.reader(
-        io.StringIO(text, newline=""),
-        delimiter=separator,
-        strict=True,
-        skipinitialspace=separator == " ",
+        io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=separator == " "
     )
-    while True:
-        line = reader.line_num + 1
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise ManifestError(
-                f'{path} cannot be read as a table: a quote (") that opens in line {line} is not closed at'
-                f" the end of the cell ({error}). Double a quote inside a cell, or remove it."
-            ) from error
-        if row:
-            yield line, row
+    line = 1
+    try:
+        for row in reader:
+            if row:
+                yield line, row
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise ManifestError(
+            f'{path} cannot be read as a table: a quote (") that opens in line {line} is not closed at'
+            f" the end of the cell ({error}). Double a quote inside a cell, or remove it."
+        ) from error
 
 
 def _separator_of(text: str, likely: str) -> str:
-    """Return what stands between the cells: what divides the first rows most alike, else what is likely."""
-    best, most = likely, (0.0, 0)
+    """Return the separator by which most rows have as many cells as the first one, else the likely one."""
+    best = (0.0, 0, likely)
     for separator in (likely, *_SEPARATORS):
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+        rows = filter(None, csv.reader(io.StringIO(text, newline=""), delimiter=separator))
         widths: list[int] = []
-        try:
-            while len(widths) < _LOOKED_AT:
-                if row := next(reader):
-                    widths.append(len(row))
-        except (StopIteration, csv.Error):
-            pass
+        with suppress(csv.Error):  # the rows before it say enough
+            widths.extend(map(len, islice(rows, _LOOKED_AT)))
         if widths and widths[0] > 1:
-            alike = Counter(width >= widths[0] for width in widths)[True] / len(widths)
-            if (alike, widths[0]) > most:
-                best, most = separator, (alike, widths[0])
-    return best
+            share = sum(width >= widths[0] for width in widths) / len(widths)
+            best = max(best, (share, widths[0], separator), key=itemgetter(0, 1))
+    return best[2]
 
 
 def _names(names: Sequence[str], path: Path, known: Collection[str], *, is_text: bool) -> list[str]:
-    """Return the names of the columns, or refuse those that leave open which is meant."""
+    """Return the names of the columns; refuse names of which it is not clear what they mean."""
     stripped = [str(name).strip() for name in names]
-    looks_like_data = [name for name in stripped if _names_a_picture(name)]
+    looks_like_data = [name for name in stripped if _names_an_image(name)]
     if is_text and looks_like_data:
         raise ManifestError(
             f"The first line of {path} looks like data ('{looks_like_data[0]}'), not like column names."
             " Write a line above it with the column names, for example: image_path,age,gender"
         )
-    seen: dict[str, int] = {}
+    keys = [name.casefold() if name.casefold() in known else name for name in stripped]
+    first_of = {key: number for number, key in reversed([*enumerate(keys)])}
     for number, name in enumerate(stripped):
-        if not name:
-            continue
-        key = name.casefold() if name.casefold() in known else name
-        if key in seen:
-            first = stripped[seen[key]]
+        first = first_of[keys[number]]
+        if name and first < number:
             raise ManifestError(
-                f"{path} has two columns called '{first}'"
-                + (f" and '{name}'" if name != first else "")
-                + f": column {seen[key] + 1} and column {number + 1}. Rename one, or delete it."
+                f"{path} has two columns called '{stripped[first]}'"
+                + (f" and '{name}'" if name != stripped[first] else "")
+                + f": column {first + 1} and column {number + 1}. Rename one, or delete it."
             )
-        seen[key] = number
-    return [name or f"column {number + 1}" for number, name in enumerate(stripped)]
+    return [name or f"column {number}" for number, name in enumerate(stripped, start=1)]
 
 
-def _names_a_picture(cell: str) -> bool:
+def _names_an_image(cell: str) -> bool:
     return Path(cell.strip().replace("\\", "/")).suffix.lower() in ENDINGS
 
 
 def _looks_like_data(cell: str) -> bool:
-    return _names_a_picture(cell) or bool(re.fullmatch(r"\s*[-+]?[\d.,]+\s*", cell))
+    return _names_an_image(cell) or bool(re.fullmatch(r"\s*[-+]?[\d.,]+\s*", cell))
 
 
 def _read_parquet(data: bytes, path: Path, known: Collection[str]) -> TextTable:
-    import pyarrow
     import pyarrow.parquet
 
     try:
-        table = pyarrow.parquet.read_table(io.BytesIO(data))
-        names = _names(table.column_names, path, known, is_text=False)
-        columns = [table.column(number).to_pandas() for number in range(table.num_columns)]
-    except ManifestError:
-        raise
+        frame = pyarrow.parquet.read_table(io.BytesIO(data)).to_pandas(ignore_metadata=True)
     except (OSError, ValueError, TypeError, NotImplementedError, pyarrow.ArrowException) as error:
         raise ManifestError(f"{path} cannot be read as a table: {error}") from error
-    cells = {name: _as_text(column) for name, column in zip(names, columns, strict=True)}
-    return TextTable(pd.DataFrame(cells).reset_index(drop=True))
+    return read_frame(frame, known=known, path=path)
 
 
 def _read_json_lines(text: str, path: Path, known: Collection[str], notes: list[str]) -> TextTable:
@@ -407,19 +386,17 @@ def _read_json_lines(text: str, path: Path, known: Collection[str], notes: list[
             pairs = json.loads(line, object_pairs_hook=list)
             if not isinstance(pairs, list) or not all(isinstance(pair, tuple) for pair in pairs):
                 raise ValueError("it is no object")
-            names = [name for name, _ in pairs]
-            if len(set(names)) < len(names):
-                raise ValueError("a name occurs twice in it")
             rows.append({name: _json_text(value) for name, value in pairs})
+            if len(rows[-1]) < len(pairs):
+                raise ValueError("a name occurs twice in it")
         except (ValueError, RecursionError) as error:
             raise ManifestError(
                 f"{path} cannot be read as a table: line {number} is not a JSON object of plain values"
                 f" ({error})."
             ) from error
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    names = _names(columns, path, known, is_text=False)
-    cells = [[row.get(column, "") for column in columns] for row in rows]
-    return TextTable(pd.DataFrame(cells, columns=names, dtype=object), notes=tuple(notes))
+    table = pd.DataFrame(rows, dtype=object).fillna("")
+    names = _names(list(table.columns), path, known, is_text=False)
+    return TextTable(table.set_axis(names, axis=1), notes=tuple(notes))
 
 
 def _json_text(value: object) -> str:
@@ -427,11 +404,9 @@ def _json_text(value: object) -> str:
         if any(isinstance(part, list | tuple) for part in value):
             raise ValueError("a value is an object or a list of lists")
         return " ".join(_json_text(part) for part in value)
-    if value is None:
-        return ""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return str(value)
+    return "" if value is None else str(value)
 
 
 def _as_text(column: "pd.Series[str]") -> "pd.Series[str]":

@@ -1,8 +1,8 @@
-"""Adience: five fold files that name faces of Flickr albums, labelled with an age group and a gender.
+"""Adience: five fold files that name faces from Flickr albums, labelled with an age group and a gender.
 
-The fold files are the data set: they name every face, and a picture that is not
-there is a row with a reason, its labels kept. No subject, album or photograph
-is in two folds, so these folds are the ones to compare on.
+The fold files name every face. If an image is missing, its row stays in the manifest with its
+labels and a reason. No subject, album or image is in two folds, so these folds are used for
+comparisons.
 """
 
 import csv
@@ -27,7 +27,7 @@ LAYOUTS = {
 }
 _FOLD_FILES = {"all": "fold_{}_data.txt", "frontal": "fold_frontal_{}_data.txt"}
 _COLUMNS = ["user_id", "original_image", "face_id", "age", "gender"]
-# Written the wrong way round in the fold files; the annotators had "(25, 32)" to choose.
+# A mistake in the fold files; the annotators could choose "(25, 32)".
 _TYPOS = {"(25, 23)": "25-32"}
 
 
@@ -46,29 +46,28 @@ def adience(
 ) -> RawRows:
     """Return every row of Adience's fold files, in their order.
 
-    Counts of labels are those of the fold files as published, with the rows that they name twice;
-    those rows have the reason repeated_row.
+    Counts of labels are those of the fold files as published. They include the rows that the files name
+    twice, which have the reason repeated_row.
 
     Args:
-        path: the folder that the fold files lie in, and "faces" or "aligned" with the pictures.
-        protocol: "published" takes the eight age groups as they are written and no other age;
-            "repaired" also takes a mistyped group, and an age or an interval that lies in one group.
-        layout: "faces", "aligned", or "auto": the one that is there, "faces" if both are.
+        path: the folder with the fold files and the folder "faces" or "aligned" with the images.
+        protocol: "published" accepts the eight age groups in their usual spelling and no other age;
+            "repaired" also accepts a mistyped group, and an age or an interval that lies in one group.
+        layout: "faces", "aligned", or "auto": the one that exists, "faces" if both do.
         subset: "all", or "frontal" for the fold files of nearly frontal faces.
-        missing: which cells say that something is not known; the gender "u" is gender3's "undefined".
+        missing: which cells mean "not known"; the gender "u" is gender3's "undefined".
 
     Raises:
-        ManifestError: a fold file or the pictures' folder is missing, a file is not laid out like
-            that, or an option is wrong.
+        ManifestError: a fold file or the folder of images is missing, a file has another layout, or an
+            option is wrong.
     """
     one_of("protocol", protocol, ("published", "repaired"))
     one_of("layout", layout, ("auto", *LAYOUTS))
     one_of("subset", subset, tuple(_FOLD_FILES))
     check_folder(path)
-    names = [_FOLD_FILES[subset].format(fold) for fold in range(N_FOLDS)]
-    folds = [_read_fold(part_of(path, name), fold) for fold, name in enumerate(names)]
-    rows = pd.concat(folds, ignore_index=True)
-    pattern = _pattern_of_pictures(path, layout)
+    files = [part_of(path, _FOLD_FILES[subset].format(fold)) for fold in range(N_FOLDS)]
+    rows = pd.concat([_read_fold(file, fold) for fold, file in enumerate(files)], ignore_index=True)
+    pattern = _image_pattern(path, layout)
     genders = {text: text if text in ("f", "m", "u") else "" for text in rows["gender"].unique()}
     is_bad = rows["gender"].map(lambda text: not genders[text] and text not in missing)
     age_groups = {text: _age_group(text, protocol) for text in rows["age"].unique()}
@@ -98,11 +97,11 @@ def adience(
     )
 
 
-def _pattern_of_pictures(path: Path, layout: str) -> str:
-    """Return how the pictures of a layout are called, or of the one that is there.
+def _image_pattern(path: Path, layout: str) -> str:
+    """Return the pattern of the image paths of a layout; for "auto", of the one that exists.
 
     Raises:
-        ManifestError: its folder is not there.
+        ManifestError: its folder does not exist.
     """
     there = [name for name in LAYOUTS if (path / name).is_dir()]
     if not there or layout not in ("auto", *there):
@@ -117,24 +116,19 @@ def _table(rows: pd.DataFrame, pattern: str, age_groups: Mapping[str, str], miss
     """Return the rows of the fold files with the columns of a manifest.
 
     Args:
-        rows: as the fold files write them.
-        pattern: how pictures are called.
+        rows: of the fold files, unchanged.
+        pattern: of the image paths.
         age_groups: age of the fold files → the group that it stands for, or "".
-        missing: which cells say that something is not known.
+        missing: which cells mean "not known".
     """
     says_nothing = rows[["user_id", "original_image", "face_id"]].map(cache(missing.__contains__))
     is_named = ~says_nothing.any(axis=1)
     keys = rows["user_id"] + "/" + rows["face_id"] + "." + rows["original_image"]
-    images = [
-        pattern.format(user_id=user, face_id=face, original_image=photograph)
-        for user, face, photograph in zip(
-            rows["user_id"], rows["face_id"], rows["original_image"], strict=True
-        )
-    ]
+    images = pd.Series([pattern.format_map(row) for row in rows.to_dict("records")])
     table = pd.DataFrame(
         {
             "face_id": unique_ids(keys.tolist()),
-            "image_path": pd.Series(images).where(is_named, ""),
+            "image_path": images.where(is_named, ""),
             "subject_id": rows["face_id"],  # numbered over the whole data set, not by album
             "age_group": rows["age"].map(age_groups),
             "gender": rows["gender"].map({"f": "female", "m": "male"}).fillna(""),
@@ -152,12 +146,11 @@ def _table(rows: pd.DataFrame, pattern: str, age_groups: Mapping[str, str], miss
 def _said_to_be_missing(
     rows: pd.DataFrame, has_no_gender: "pd.Series[bool]", missing: Missing
 ) -> Counter[tuple[str, str]]:
-    """Return (column, word) → rows that say so and are taken as missing."""
+    """Return (column, word) → rows in which the word is treated as missing; clean() adds those of face_id."""
     said: Counter[tuple[str, str]] = Counter()
-    for column in _COLUMNS:
-        if column not in ("gender", "face_id"):  # of which the first is looked at below, the other by clean()
-            count_missing(rows[column], column, missing, said)
-    said.pop(("age", "none"), None)  # as the fold files write it, counted as "without an age"
+    for column in ("user_id", "original_image", "age"):
+        count_missing(rows[column], column, missing, said)
+    said.pop(("age", "none"), None)  # the usual word of the fold files, counted as "without an age"
     count_missing(rows["gender"][has_no_gender], "gender", missing, said)
     return said
 
@@ -175,14 +168,13 @@ def _read_fold(file: Path, fold: int) -> pd.DataFrame:
         )
     except (OSError, ValueError) as error:
         raise ManifestError(f"{file} cannot be read as an Adience fold file: {error}") from error
-    missing = [column for column in _COLUMNS if column not in rows]
-    if missing:
+    if missing := [column for column in _COLUMNS if column not in rows]:
         raise ManifestError(f"{file} lacks the columns {missing}; it has {list(rows.columns)}.")
     return rows[_COLUMNS].fillna("").assign(fold=fold)
 
 
 def _age_group(text: str, protocol: str) -> str:
-    """Return the age group that a fold file's age stands for, or "".
+    """Return the age group that an age of the fold files stands for, or "".
 
     >>> _age_group("(8, 12)", "published"), _age_group("(25, 23)", "published"), _age_group("29", "published")
     ('8-12', '', '')
@@ -192,6 +184,5 @@ def _age_group(text: str, protocol: str) -> str:
     published = read_age_group(text) or ""
     if protocol == "published" or published:
         return published
-    years = [int(number) for number in re.findall(r"\d+", text)]
-    groups = {age_group_of(year) for year in years}
+    groups = {age_group_of(int(number)) for number in re.findall(r"\d+", text)}
     return _TYPOS.get(text) or (groups.pop() if len(groups) == 1 else "")

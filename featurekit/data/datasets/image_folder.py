@@ -1,7 +1,7 @@
-"""Pictures sorted into folders that are named after what they show.
+"""Images in folders that are named after their labels.
 
-``PATH/female/anna.jpg`` is the layout most people already have. The first folder
-below PATH is the label; what lies deeper in it has the same one.
+``PATH/female/anna.jpg`` is a layout that many people have already. The first folder
+below PATH is the label; everything below it has the same label.
 """
 
 import re
@@ -20,21 +20,22 @@ from featurekit.data.cells import (
     read_gender,
 )
 from featurekit.data.datasets import RawRows, dataset
-from featurekit.data.find import find_pictures
+from featurekit.data.find import find_images
 from featurekit.data.manifest import label_names
 from featurekit.errors import ManifestError
 from featurekit.text import first_few
 
-# What a folder may be called, for each target that has a say in it.
+# What the names of folders must be, for targets that accept only certain names.
 _EXPECTED = {
     "gender": GENDER_WORDS,
     "age_group": f"one of {AGE_GROUPS}",
     "age": "a number of years",
 }
 
-# What the parts of a data set are called, in small letters.
+_READERS = {"gender": read_gender, "age_group": read_age_group}
+# Names of the parts of a data set, in small letters.
 _PARTS = ("train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval", "holdout")
-# Folders that a message lists.
+# How many folders a message lists.
 _SHOWN = 8
 
 
@@ -46,28 +47,31 @@ _SHOWN = 8
 def image_folder(
     path: Path, *, target: str = "auto", subject_regex: str = "", missing: Missing = USUAL
 ) -> RawRows:
-    r"""Return every picture below the folder, labelled with the name of its class folder.
+    r"""Return every image below the folder, labelled with the name of its class folder.
 
     Args:
-        path: the folder with the class folders. A picture beside them has no label.
+        path: the folder with the class folders. An image beside them has no label.
         target: what the folders are named after: "gender", "age_group", "age" (years), or any other
-            word, which becomes a label column of that name, or of a safe one (see
-            featurekit.data.manifest.label_names); "auto" finds out which of the first two (folders called 0
-            and 1 could be anything).
-        subject_regex: where in the file name the person is, e.g. ``^(\w+?)_``: the group called
-            "subject", or else the first group. A name that it does not match is its own subject.
-        missing: which folders' names say that the label is not known.
+            word, which becomes the name of a label column, or is changed to a safe name (see
+            featurekit.data.manifest.label_names). "auto" infers which of the first two it is; it refuses
+            folders named 0 and 1, which could mean anything.
+        subject_regex: where in the file name the subject is, e.g. ``^(\w+?)_``: the group named
+            "subject", or else the first group. An image whose name does not match is a subject of its own.
+        missing: which names of folders mean that the label is not known.
 
     Raises:
-        ManifestError: a folder's name is no such label, the target is empty, or the regular expression
-            is none or never matches.
+        ManifestError: the name of a folder is not a label of the target, the target is empty, or the regular
+            expression is not valid or never matches.
     """
     if not target.strip():
         raise ManifestError(
             f"target cannot be '{target}'. It must be gender, age_group, age, or a name of your own."
         )
-    target, called = _name_of(target)
-    found = find_pictures(path)
+    standard = target.strip().lower()
+    safe = standard if standard in (*_EXPECTED, "auto") else label_names([target])[target]
+    called = {} if safe == standard else {safe: target}
+    target = safe
+    found = find_images(path)
     table = found.table
     _check_links(table, path)
     folders = table["image_path"].map(lambda image: image.partition("/")[0] if "/" in image else "")
@@ -83,7 +87,7 @@ def image_folder(
     if target in _EXPECTED:
         count_missing(folders, "the folder's name", missing, said)
     counts = dict(found.counts)
-    notes = [note for note in (found.note,) if note]
+    notes = [found.note] if found.note else []
     if len(names) == 1 and (deeper := _one_deeper(table["image_path"], path)):
         notes.append(f"All images have the same class, '{names[0]}'. {deeper}")
     if found.empty:
@@ -102,31 +106,21 @@ def image_folder(
     )
 
 
-def _name_of(target: str) -> tuple[str, dict[str, str]]:
-    """Return what the label column is called, and what the user calls it where that is something else."""
-    if target.strip().lower() in (*_EXPECTED, "auto"):
-        return target.strip().lower(), {}
-    safe = label_names([target])[target]
-    return safe, {safe: target}
-
-
 def _labels_of(names: list[str], target: str, path: Path, missing: Missing) -> dict[str, str]:
     """Return class folder → label.
 
     Raises:
-        ManifestError: a folder's name is no label of the target.
+        ManifestError: the name of a folder is not a label of the target.
     """
-    labels = {}
-    for name in names:
-        label = _read_label(name, target, missing)
-        if label is None:
-            raise ManifestError(f"Folder '{name}' of {path} is not a valid {target}: {_EXPECTED[target]}.")
-        labels[name] = label
+    read = {name: _read_label(name, target, missing) for name in names}
+    labels = {name: label for name, label in read.items() if label is not None}
+    if strange := [name for name in names if name not in labels]:
+        raise ManifestError(f"Folder '{strange[0]}' of {path} is not a valid {target}: {_EXPECTED[target]}.")
     return labels
 
 
 def _check_links(table: pd.DataFrame, path: Path) -> None:
-    """Refuse a class folder that is a link to nothing, or to what lies outside: its class would be gone."""
+    """Refuse a class folder that is a link to nothing, or out of the folder: its class would be missing."""
     beside = ~table["image_path"].str.contains("/", regex=False)
     for name, reason in table.loc[beside, ["image_path", "reason"]].itertuples(index=False):
         link = path / name
@@ -144,8 +138,8 @@ def _check_links(table: pd.DataFrame, path: Path) -> None:
 
 
 def _remedy_for_one(path: Path, missing: Missing) -> str:
-    """Return what to type where the photographs lie in the folder itself."""
-    if any(_read_label(path.name, target, missing) for target in ("gender", "age_group")):
+    """Return what to do if the images are in the folder itself."""
+    if any(read(path.name, missing) for read in _READERS.values()):
         return f"'{path.name}' looks like one of them. Give the folder that contains it, '{path.parent}'"
     return (
         "Sort the images into folders named after their labels, or write a table of image names and labels"
@@ -154,7 +148,7 @@ def _remedy_for_one(path: Path, missing: Missing) -> str:
 
 
 def _check_parts(names: list[str], images: "pd.Series[str]", path: Path) -> None:
-    """Refuse folders called train and test, with the class folders in them: their names are no labels."""
+    """Refuse folders named train and test that contain the class folders: their names are not labels."""
     below = _folders_below(images)
     if below and all(name.lower() in _PARTS for name in names):
         raise ManifestError(
@@ -165,17 +159,13 @@ def _check_parts(names: list[str], images: "pd.Series[str]", path: Path) -> None
 
 
 def _one_deeper(images: "pd.Series[str]", path: Path) -> str:
-    """Return what to type where the class folders may lie one folder deeper, "" where there is none."""
+    """Return what to do if the class folders may be one folder deeper, "" if there are no folders there."""
     below = _folders_below(images)
-    folder = path / str(images.iloc[0]).partition("/")[0]
-    return (
-        (
-            f"If the folders below it are the classes ({first_few(below, _SHOWN)}), give that folder:"
-            f" '{folder}'"
-        )
-        if below
-        else ""
+    deeper = path / str(images.iloc[0]).partition("/")[0]
+    said = (
+        f"If the folders below it are the classes ({first_few(below, _SHOWN)}), give that folder: '{deeper}'"
     )
+    return said if below else ""
 
 
 def _folders_below(images: "pd.Series[str]") -> list[str]:
@@ -184,32 +174,28 @@ def _folders_below(images: "pd.Series[str]") -> list[str]:
 
 
 def _read_label(name: str, target: str, missing: Missing) -> str | None:
-    """Return the label that a folder's name writes, None where it is no label of the target."""
-    if target == "gender":
-        return read_gender(name, missing)
-    if target == "age_group":
-        return read_age_group(name, missing)
-    if target == "age":
-        if name in missing:
-            return ""
-        return name if re.fullmatch(r"\d+(\.\d+)?", name) else None
-    return name
+    """Return the label that the name of a folder stands for, None if it is not a label of the target."""
+    if target in _READERS:
+        return _READERS[target](name, missing)
+    if target == "age" and name in missing:
+        return ""
+    return name if target != "age" or re.fullmatch(r"\d+(\.\d+)?", name) else None
 
 
 def _target_of(names: list[str], images: "pd.Series[str]", path: Path, missing: Missing) -> str:
-    """Return the one target that every folder's name is a label of."""
-    for target in ("gender", "age_group"):
-        if all(_read_label(name, target, missing) is not None for name in names):
+    """Return the target of which the name of every folder is a label."""
+    for target, read in _READERS.items():
+        if all(read(name, missing) is not None for name in names):
             return target
-    deeper = f" {_one_deeper(images, path)}" if len(names) == 1 else ""
+    deeper = _one_deeper(images, path) if len(names) == 1 else ""
     raise ManifestError(
         f"The folders of {path} are neither genders nor age groups: {first_few(names, _SHOWN)}. Give their"
-        f" meaning with the option target: target=age for years, or a name of your own.{deeper}".rstrip()
+        f" meaning with the option target: target=age for years, or a name of your own. {deeper}".rstrip()
     )
 
 
 def _subjects(images: "pd.Series[str]", regex: str) -> list[str]:
-    """Return the person that each file name gives, "" where it gives none."""
+    """Return the subject that each file name gives, "" where it gives none."""
     try:
         pattern = re.compile(regex)
     except re.error as error:

@@ -1,15 +1,15 @@
-"""People who do not exist, for a first run that needs no download.
+"""Made-up subjects, for a first run that needs no download.
 
 ``make demo`` and the tests need faces whose licence allows everything. scikit-image
-carries one portrait in the public domain (NASA's of Eileen Collins); _painting
+contains one portrait in the public domain (NASA's of Eileen Collins); _painting
 warps and paints it into made-up subjects of all ages and both genders, and this
-module writes them as Adience publishes its own: five fold files and a folder of
+module writes them in the layout of Adience: five fold files and a folder of
 coarse crops.
 
 The labels can be learned, because age and gender decide the shape of the head,
-hair, skin, brows and beard, and they cannot be learned perfectly, because every
-subject looks older or younger than the label says and every picture has its own
-pose, light, blur and compression. A score on these pictures says that the pipeline
+hair, skin, brows and beard. They cannot be learned perfectly, because every
+subject looks older or younger than the label says and every image has its own
+pose, light, blur and compression. A score on these images shows that the pipeline
 works. It says nothing about any method on real faces.
 """
 
@@ -23,7 +23,7 @@ import numpy as np
 
 from featurekit.data.datasets import RawRows, dataset
 from featurekit.data.datasets._painting.painting import paint
-from featurekit.data.datasets._painting.photograph import photograph
+from featurekit.data.datasets._painting.render import render
 from featurekit.data.datasets._painting.subject import draw_subject, labels_of
 from featurekit.data.datasets.adience import LAYOUTS, N_FOLDS, adience
 from featurekit.data.targets import AGE_GROUP, GENDER
@@ -35,7 +35,7 @@ HEADER = [
     "user_id", "original_image", "face_id", "age", "gender", "x", "y", "dx", "dy",
     "tilt_ang", "fiducial_yaw_angle", "fiducial_score",
 ]  # fmt: skip
-# Beside the fold files: says that the pictures are made up, and from which numbers.
+# This file is written beside the fold files. It says that the images are made up, and from which numbers.
 STAMP = "synthetic.json"
 
 
@@ -53,29 +53,23 @@ def synthetic(
     seed: int | str = 0,
     progress: Progress | None = None,
 ) -> RawRows:
-    """Return every row of the made-up data set, after writing it where it is not yet there.
+    """Return every row of the made-up data set; it is written first if its folder is new or empty.
 
     Args:
         path: its folder; new, empty, or written by this data set before.
-        n_subjects: see write_synthetic(); the command line gives the three numbers as text.
+        n_subjects: see write_synthetic(); the command line passes the three numbers as text.
         n_pictures: see write_synthetic().
         seed: see write_synthetic().
         progress: see write_synthetic().
 
     Raises:
-        ManifestError: the folder holds something else, or pictures made from other numbers.
+        ManifestError: the folder contains something else, or images made from other numbers.
     """
     given = {"n_subjects": n_subjects, "n_pictures": n_pictures, "seed": seed}
     numbers = {option: _whole_number(option, value) for option, value in given.items()}
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
-        write_synthetic(
-            path,
-            n_subjects=numbers["n_subjects"],
-            n_pictures=numbers["n_pictures"],
-            seed=numbers["seed"],
-            progress=progress,
-        )
-    # Real photographs must never be read under this name: every title would call them made up.
+        write_synthetic(path, **numbers, progress=progress)
+    # Real images must never be read as this data set: every report would call them made up.
     try:
         stamp = json.loads((path / STAMP).read_text())
     except (OSError, ValueError) as error:
@@ -109,12 +103,11 @@ def write_synthetic(
     """Write made-up subjects in Adience's layout, the whole data set or nothing.
 
     Args:
-        path: folder that is to hold fold_0_data.txt … fold_4_data.txt and faces/; it must not
-            exist yet, or be empty.
-        n_subjects: persons, at least 16, so that two of each age group are in different folds.
-        n_pictures: portraits of each person.
+        path: new or empty folder for fold_0_data.txt … fold_4_data.txt and faces/.
+        n_subjects: at least 16, so that two subjects of each age group are in different folds.
+        n_pictures: images of each subject.
         seed: decides everything; the same seed gives the same bytes.
-        progress: called with the pictures written so far and the pictures in all.
+        progress: called with (images written, images to write).
 
     Raises:
         ManifestError: the folder is in use or cannot be written, or the numbers are too small.
@@ -125,9 +118,9 @@ def write_synthetic(
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         unfinished.mkdir(parents=True)
-        rows = _write_pictures(unfinished, n_subjects, n_pictures, seed, progress)
-        for fold, lines in enumerate(rows):
-            text = "".join("\t".join(line) + "\n" for line in [HEADER, *lines])
+        folds = _write_images(unfinished, n_subjects, n_pictures, seed, progress)
+        for fold, rows in enumerate(folds):
+            text = "".join("\t".join(row) + "\n" for row in [HEADER, *rows])
             _write(unfinished / f"fold_{fold}_data.txt", text.encode())
         stamp = {"synthetic": True, "n_subjects": n_subjects, "n_pictures": n_pictures, "seed": seed}
         _write(unfinished / STAMP, json.dumps(stamp).encode())
@@ -153,30 +146,26 @@ def _check_numbers(n_subjects: int, n_pictures: int, seed: int) -> None:
         raise ManifestError(f"The seed must not be negative. Got {seed}.")
 
 
-def _write_pictures(
-    folder: Path, n_subjects: int, n_pictures: int, seed: int, progress: Progress | None
+def _write_images(
+    folder: Path, n_subjects: int, n_images: int, seed: int, progress: Progress | None
 ) -> list[list[list[str]]]:
-    """Write every picture, and return the rows of each fold file."""
+    """Write every image, and return the rows of each fold file."""
     rows: list[list[list[str]]] = [[] for _ in range(N_FOLDS)]
-    # Subjects of one age group follow each other here: dealing them out in turn puts the group in
-    # as many folds as it has subjects for.
-    dealt = sorted(range(n_subjects), key=lambda number: (labels_of(number), number))
-    fold_of = {number: place % N_FOLDS for place, number in enumerate(dealt)}
+    # Subjects of the same age group get one fold after the other, so that each group is in as many folds
+    # as possible.
+    by_group = sorted(range(n_subjects), key=lambda number: (labels_of(number), number))
+    fold_of = {number: place % N_FOLDS for place, number in enumerate(by_group)}
     for number in range(n_subjects):
         subject = draw_subject(seed, number)
         painting = paint(subject, np.random.default_rng([seed, number, 1]))
-        for picture in range(n_pictures):
-            rng = np.random.default_rng([seed, number, 2 + picture])
-            jpeg, box, yaw = photograph(painting, subject, rng)
-            user, original = f"synthetic{number:04d}", f"s{number:04d}_{picture}.jpg"
-            names = {"user_id": user, "face_id": number + 1, "original_image": original}
-            _write(folder / LAYOUTS["faces"].format_map(names), jpeg)
-            years = "({}, {})".format(*AGE_GROUP.years[subject.group])
-            gender = GENDER.classes[subject.gender][0]
-            row = [user, original, number + 1, years, gender, *box, 0, yaw, 100]
-            rows[fold_of[number]].append([str(value) for value in row])
-            if progress is not None:
-                progress(number * n_pictures + picture + 1, n_subjects * n_pictures)
+        years, gender = AGE_GROUP.years[subject.group], GENDER.classes[subject.gender][0]
+        for image in range(n_images):
+            jpeg, box, yaw = render(painting, subject, np.random.default_rng([seed, number, 2 + image]))
+            row = [f"synthetic{number:04d}", f"s{number:04d}_{image}.jpg", number + 1, years, gender]
+            _write(folder / LAYOUTS["faces"].format_map(dict(zip(HEADER, row, strict=False))), jpeg)
+            rows[fold_of[number]].append([str(value) for value in (*row, *box, 0, yaw, 100)])
+            if progress:
+                progress(number * n_images + image + 1, n_subjects * n_images)
     return rows
 
 

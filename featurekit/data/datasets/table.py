@@ -1,7 +1,7 @@
-"""A CSV, Parquet or JSON Lines file with one row a face, whatever its columns are called.
+"""A CSV, Parquet or JSON Lines file with one row per face, whatever its columns are called.
 
-Everything else a user may have can be brought into this form, so it is the way
-in for data sets that featurekit has no reader for.
+Any other data can be brought into this form, so this is the way to read data sets that
+featurekit has no reader for.
 """
 
 import csv
@@ -42,9 +42,9 @@ from featurekit.registry import unknown
 from featurekit.text import words_of
 
 _CORNERS = ("x1", "y1", "x2", "y2")
-# 31,5 where the comma is not what stands between cells.
+# 31,5 in a table whose separator is not a comma.
 _DECIMAL_COMMA = re.compile(r"^([+-]?\d*),(\d+)$")
-# Rows among which the names of the columns are looked for, where they are not in the first line.
+# How many rows are searched for the names of the columns if the first line does not hold them.
 _HEAD = 10
 _SIDES = ("x", "y", "width", "height")
 _MAPPABLE = (*(column for column in COLUMNS if column not in ("content", "reason")), *_CORNERS, *_SIDES)
@@ -68,35 +68,33 @@ def table(
 ) -> RawRows:
     r"""Return every row of a table.
 
-    A cell that cannot be read (an age that is no number, an unknown gender, a box without area) is missing,
-    and is counted; its row can be used for its other labels. A column in which nothing can be read is
-    refused. An age may be one of the age groups, e.g. ``25-32`` or ``60+``; then it is no number of years.
+    A cell that cannot be read (an age that is not a number, an unknown gender, a box without area) is
+    treated as missing, and counted; its row can be used for its other labels. A column in which nothing can
+    be read is refused. A cell of ages may hold an age group, e.g. ``25-32`` or ``60+``, instead of years.
 
     Args:
         path: a CSV, TSV, Parquet or JSON Lines file.
         columns: column of the manifest → column of the table, e.g. ``{"image_path": "file"}``; instead of
             "box" also its corners "x1", "y1", "x2", "y2", or "x", "y", "width", "height". A column that is
-            not mapped is used where the table has one of the same name that is not mapped to another;
-            mapped to "", it is not used.
+            not mapped is read from the table's column of the same name, if that is not mapped to another
+            one. A column that is mapped to "" is not used.
         root: folder that the paths are relative to; the table's own folder if None.
-        labels: further columns of the table to keep as labels, as a sequence or separated by commas; one
-            that holds a comma in double quotes. A name that cannot be kept is changed to a safe one; see
-            featurekit.data.manifest.label_names.
-        separator: what is between the cells of a text file, e.g. ";" or "tab"; found out if "".
-        encoding: of a text file, e.g. "cp1251"; if "", UTF-8 or what the file's first bytes say, and else
-            Windows-1252, which is said.
+        labels: further columns of the table to keep as labels, as a sequence or separated by commas; a name
+            that contains a comma is put in double quotes. A name that cannot be kept is changed to a safe
+            one; see featurekit.data.manifest.label_names.
+        separator: what is between the cells of a text file, e.g. ";" or "tab"; inferred if "".
+        encoding: of a text file, e.g. "cp1251". If "", what its first bytes name, else UTF-8, else
+            Windows-1252, as a note says.
         box: what the four numbers of a box are: "corners" (x1, y1, x2, y2) or "xywh" (x, y, width, height).
-        missing: which cells say that something is not known.
+        missing: which cells mean "not known".
 
     Raises:
-        ManifestError: the file cannot be read, a column is not in it, none names the pictures, or
+        ManifestError: the file cannot be read, a column is not in it, no column has the image paths, or
             a column holds something else than it should.
     """
-    sized = one_of("box", box, ("corners", "xywh")) == "xywh"
-    known = [column for column in _MAPPABLE if sized or column not in _SIDES]
-    text = read_table(path, separator=separator, encoding=encoding, known=known)
+    read = partial(read_table, path, separator=separator, encoding=encoding)
     folder = Path(root) if root is not None else path.parent
-    return _raw_rows(text, path, folder, columns or {}, labels, missing, sized=sized)
+    return _raw_rows(read, path, folder, columns or {}, labels, missing, box)
 
 
 def rows_of_frame(
@@ -111,32 +109,41 @@ def rows_of_frame(
     """Return every row of a DataFrame; see table() for what is read how.
 
     Args:
-        frame: a row a face.
+        frame: one row for each face.
         columns: column of the manifest → column of the frame.
         root: folder that the paths are relative to.
         labels: further columns to keep as labels.
         box: what the four numbers of a box are: "corners" (x1, y1, x2, y2) or "xywh" (x, y, width, height).
-        missing: which cells say that something is not known.
+        missing: which cells mean "not known".
 
     Raises:
         ManifestError: a column is not in it, or holds something else than it should.
     """
-    sized = one_of("box", box, ("corners", "xywh")) == "xywh"
-    text = read_frame(frame, known=[column for column in _MAPPABLE if sized or column not in _SIDES])
-    return _raw_rows(text, FRAME, Path(root), columns, labels, missing, sized=sized)
+    return _raw_rows(partial(read_frame, frame), FRAME, Path(root), columns, labels, missing, box)
 
 
 def _raw_rows(
-    text: TextTable,
+    read: Callable[..., TextTable],
     path: Path,
     folder: Path,
     columns: Mapping[str, str],
     labels: Sequence[str],
     missing: Missing,
-    *,
-    sized: bool,
+    box: str,
 ) -> RawRows:
-    """Return the rows of a table that has been read as text; path: what messages call it."""
+    """Return the rows of a table; see table().
+
+    Args:
+        read: returns the table as text; its keyword known is the names of columns to look up in any case.
+        path: of the table, for messages.
+        folder: that the paths are relative to.
+        columns: column of the manifest → column of the table.
+        labels: further columns to keep as labels.
+        missing: which cells mean "not known".
+        box: "corners" or "xywh".
+    """
+    sized = one_of("box", box, ("corners", "xywh")) == "xywh"
+    text = read(known=[column for column in _MAPPABLE if sized or column not in _SIDES])
     check_folder(folder)
     own = _label_columns(labels, text.cells, path)
     used = _used_columns(columns, own, text.cells, path, sized=sized)
@@ -144,11 +151,15 @@ def _raw_rows(
     rows = _rows(reader, text.cells, folder, own, sized=sized)
     rows["reason"] = ["bad_value" if row in text.bad else "" for row in range(len(rows))]
     safe = label_names(own)
+    counts = {
+        "rows with too few or too many cells": len(text.bad),
+        "rows of empty cells, left out": text.n_empty,
+    }
     return RawRows(
         rows,
         folder.resolve(),
         labels=("age", "age_group", "gender", *safe.values()),
-        counts=_counts(text),
+        counts={what: n for what, n in counts.items() if n},
         bad_cells=reader.bad_cells,
         missing=reader.said,
         called={**used, **{label: column for column, label in safe.items()}},
@@ -157,7 +168,7 @@ def _raw_rows(
 
 
 def _with_decimal_points(text: TextTable, used: Mapping[str, str]) -> pd.DataFrame:
-    """Return the cells, with a point in the numbers of a table that writes a comma."""
+    """Return the cells, with a decimal point in numbers that are written with a decimal comma."""
     numbers = text.cells.copy()
     if text.decimal_comma:
         for column in used.keys() & {"age", *_CORNERS, *_SIDES}:
@@ -165,35 +176,26 @@ def _with_decimal_points(text: TextTable, used: Mapping[str, str]) -> pd.DataFra
     return numbers
 
 
-def _counts(text: TextTable) -> dict[str, int]:
-    counts = {
-        "rows with too few or too many cells": len(text.bad),
-        "rows of empty cells, left out": text.n_empty,
-    }
-    return {what: n for what, n in counts.items() if n}
-
-
 def _rows(
     reader: "_Reader", cells: pd.DataFrame, folder: Path, own: Sequence[str], *, sized: bool
 ) -> pd.DataFrame:
-    """Return the rows with the columns of a manifest that the table fills, and labels of its own.
+    """Return the rows with the columns of a manifest that the table has, and with its own labels.
 
     Args:
         reader: of the table.
-        cells: as they are written.
+        cells: of the table, unchanged.
         folder: that the paths are relative to.
         own: columns that are asked for as labels.
         sized: whether a box is x, y, width and height.
     """
     used, missing = reader.used, reader.missing
-    written_roots = (f"{folder.absolute()}/", f"{folder.resolve()}/")
-    rows = pd.DataFrame(index=cells.index)
-    rows["image_path"] = reader.text("image_path").map(lambda cell: _relative(cell, written_roots))
-    names = rows["image_path"]
-    if "face_id" in used:
-        given = reader.text("face_id")
-        names = given.where(given != "", names)
-    rows["face_id"] = unique_ids(names.tolist())
+    roots = re.compile(
+        "|".join(rf"\A{re.escape(f'{root}/')}" for root in (folder.absolute(), folder.resolve()))
+    )
+    paths = reader.text("image_path").str.replace("\\", "/", regex=False)
+    rows = pd.DataFrame({"image_path": paths.str.replace(roots, "", regex=True)})
+    ids = reader.text("face_id") if "face_id" in used else rows["image_path"]
+    rows["face_id"] = unique_ids(ids.where(ids != "", rows["image_path"]).tolist())
     if "subject_id" in used:
         rows["subject_id"] = cells[used["subject_id"]].str.strip()  # clean() looks for missing words
     if "age" in used:
@@ -204,8 +206,8 @@ def _rows(
     if "gender" in used:
         rows["gender"] = _genders(reader, cells[used["gender"]])
     if "official_fold" in used:
-        read_number = partial(read_fold, missing=missing)
-        folds = reader.read("official_fold", read_number, lambda _: "is not a fold number (0, 1, 2, ...)")
+        no_fold = "is not a fold number (0, 1, 2, ...)"
+        folds = reader.read("official_fold", partial(read_fold, missing=missing), lambda _: no_fold)
         rows["official_fold"] = folds.fillna(-1).astype(int)
     parts = [one for one in (*_CORNERS, *_SIDES) if one in used]
     if parts or "box" in used:
@@ -217,13 +219,13 @@ def _rows(
 
 
 def _ages(reader: "_Reader") -> tuple["pd.Series[float]", "pd.Series[str]"]:
-    """Return the years of a column of ages, and the groups that it writes or that they lie in."""
+    """Return the years of a column of ages, and the age groups that it gives or that the years lie in."""
     _check_unit(reader.used["age"], reader.path)
     years = reader.read("age", partial(_years_or_group, missing=reader.missing), no_years)
     groups = years.map(lambda one: one if isinstance(one, str) else "")
     ages = years.where(groups == "").astype(float)
     _check_ages(ages, groups, reader.used["age"], reader.path)
-    # An impossible age is in no group; clean() tells its row.
+    # An impossible age is in no group; clean() reports its row.
     return ages, groups.where(groups != "", ages.map(age_group_of))
 
 
@@ -231,24 +233,23 @@ def _genders(reader: "_Reader", cells: "pd.Series[str]") -> "pd.Series[str]":
     """Return the genders of a column, "" where one is not known.
 
     Raises:
-        ManifestError: its letters are those of a language in which an m is a woman.
+        ManifestError: its letters are those of a language in which "m" means woman.
     """
     if letter := m_is_a_woman(set(cells.str.strip())):
         raise ManifestError(
             f"Column '{reader.used['gender']}' of {reader.path} contains '{letter}' and 'M'. In Spanish and"
             " Portuguese this M means woman. Write f and m, or the whole words."
         )
-    read = partial(read_gender, missing=reader.missing)
-    return reader.read("gender", read, no_gender).fillna("")
+    return reader.read("gender", partial(read_gender, missing=reader.missing), no_gender).fillna("")
 
 
 class _Reader:
-    """Reads columns of a table, and remembers what it could not read.
+    """Reads columns of a table, and collects the cells that it cannot read.
 
     Args:
         cells: every cell as text.
-        used: column of the manifest → column of the table; a box of four columns stands under their names.
-        missing: which cells say that something is not known.
+        used: column of the manifest → column of the table; the four columns of a box have their own names.
+        missing: which cells mean "not known".
         path: of the table, for messages.
     """
 
@@ -258,15 +259,11 @@ class _Reader:
         self.said: Counter[tuple[str, str]] = Counter()
 
     def text(self, column: str) -> "pd.Series[str]":
-        """Return the cells of a column of the manifest, "" where they say that it is not known."""
+        """Return the cells of a column of the manifest, "" where they mean "not known"."""
         cells = self._cells[self.used[column]].str.strip()
         count_missing(cells, self.used[column], self.missing, self.said)
         says_nothing = {cell for cell in cells.unique() if cell in self.missing}
         return cells.where(~cells.isin(says_nothing), "")
-
-    def joined(self, columns: Sequence[str]) -> "pd.Series[str]":
-        """Return the cells of several columns of the manifest side by side, "" where all are not known."""
-        return pd.DataFrame({one: self.text(one) for one in columns}).agg(" ".join, axis=1).str.strip()
 
     def read(
         self,
@@ -275,20 +272,22 @@ class _Reader:
         problem: Callable[[str], str],
         parts: Sequence[str] = (),
     ) -> "pd.Series[Any]":
-        """Return what the cells of a column of the manifest say, None for what cannot be read.
+        """Return the values of the cells of a column of the manifest, None where one cannot be read.
 
         Args:
             column: of the manifest.
-            parse: cell → value, None for what cannot be read.
-            problem: cell → what it is not, and what to type, as the end of a sentence.
-            parts: columns that it is joined from, if it is in several.
+            parse: cell → value, None where it cannot be read.
+            problem: cell → what is wrong and what to type instead, as the end of a sentence.
+            parts: columns that are joined, if the table has several for this one.
 
         Raises:
             ManifestError: not one cell can be read.
         """
         name = ", ".join(self.used[one] for one in parts or (column,))
-        cells = self.joined(parts) if parts else self._cells[name].str.strip()
-        if not parts:
+        if parts:
+            cells = pd.DataFrame({one: self.text(one) for one in parts}).agg(" ".join, axis=1).str.strip()
+        else:
+            cells = self._cells[name].str.strip()
             count_missing(cells, name, self.missing, self.said)
         values = {cell: parse(cell) for cell in cells.unique()}
         unreadable = cells.map(lambda cell: values[cell] is None).astype(bool)
@@ -299,23 +298,23 @@ class _Reader:
                 f" {problem(first).replace('COLUMN', name)}. To leave the column out, use --column"
                 f" {column}="
             )
-        for row in cells.index[unreadable]:
-            said = problem(cells[row]).replace("COLUMN", name)
-            self.bad_cells.append(BadCell(int(row), name, column, cells[row], said))
+        self.bad_cells += [
+            BadCell(int(row), name, column, cells[row], problem(cells[row]).replace("COLUMN", name))
+            for row in cells.index[unreadable]
+        ]
         return cells.map(lambda cell: values[cell])
 
 
 def _years_or_group(cell: str, missing: Missing) -> float | str | None:
-    """Return an age in years, or the age group that a cell of ages writes; None for neither."""
+    """Return an age in years, or the age group that a cell of ages gives; None for neither."""
     years = read_years(cell, missing)
-    # "25,32" is rather a number with a decimal comma than a group.
-    if years is not None or re.fullmatch(r"\d+,\d+", cell):
-        return years
-    return read_age_group(cell, missing)
+    # "25,32" is more likely a number with a decimal comma than a group.
+    is_number = years is not None or re.fullmatch(r"\d+,\d+", cell)
+    return years if is_number else read_age_group(cell, missing)
 
 
 def _check_unit(column: str, path: Path) -> None:
-    """Refuse a column whose name says that it is an age in another unit than years."""
+    """Refuse a column whose name says that its ages are in another unit than years."""
     words = words_of(column)
     unit = next((word for word in words if re.fullmatch("months?|weeks?|days", word)), "")
     if unit and not {"year", "years", "birth"} & set(words):
@@ -328,7 +327,7 @@ def _check_unit(column: str, path: Path) -> None:
 
 
 def _check_ages(ages: "pd.Series[float]", groups: "pd.Series[str]", column: str, path: Path) -> None:
-    """Refuse a column of ages that nobody has, e.g. of years of birth; of some, clean() tells the rows."""
+    """Refuse a column of ages none of which is possible, e.g. years of birth; clean() reports single ones."""
     known = ages[ages.notna()]
     if len(known) and not (groups != "").any() and not is_in_range(known).any():
         raise ManifestError(
@@ -353,26 +352,25 @@ def _label_columns(labels: Sequence[str], cells: pd.DataFrame, path: Path) -> li
 def _used_columns(
     columns: Mapping[str, str], own: Sequence[str], cells: pd.DataFrame, path: Path, *, sized: bool
 ) -> dict[str, str]:
-    """Return the column of the table behind each column of the manifest that it fills.
+    """Return column of the manifest → column of the table, for every column that the table has.
 
-    Where a box is in four columns, they stand under their own names.
+    If a box is in four columns, each of them is a key of its own.
 
     Args:
-        columns: those that are mapped; one that is mapped to "" is not filled.
+        columns: those that are mapped; one that is mapped to "" is not used.
         own: columns that are asked for as labels.
         cells: the table.
-        path: where it lies.
+        path: where it is.
         sized: whether a box is x, y, width and height.
 
     Raises:
-        ManifestError: a column is not there, none names the pictures, an age or a gender would also be a
-            label, or a box is not whole.
+        ManifestError: a column is not there, no column has the image paths, an age or a gender would also be
+            a label, or a box is incomplete.
     """
-    for column in columns:
-        if column not in _MAPPABLE:
-            raise ManifestError(unknown("column of the manifest", column, list(_MAPPABLE)))
+    if strange := [column for column in columns if column not in _MAPPABLE]:
+        raise ManifestError(unknown("column of the manifest", strange[0], list(_MAPPABLE)))
     mapped = {column: _known_column(name, cells, path) for column, name in columns.items() if name}
-    # What is said of a column wins over what its name says.
+    # The mapping of a column takes precedence over its name.
     used = {
         column: column
         for column in _MAPPABLE
@@ -394,10 +392,10 @@ def _used_columns(
 
 
 def _check_box(used: dict[str, str], mapped: Mapping[str, str], path: Path, *, sized: bool) -> None:
-    """Keep the columns of one box in used: one column, or four of the kind that is asked for.
+    """Remove from used all columns of boxes but one column, or four of the kind that is asked for.
 
     Raises:
-        ManifestError: some of the four are mapped and some are not there, those of the other kind are
+        ManifestError: some of the four are mapped and some are not there, columns of the other kind are
             mapped, or there is no box that could be x, y, width and height.
     """
     parts, others = (_SIDES, _CORNERS) if sized else (_CORNERS, _SIDES)
@@ -421,20 +419,19 @@ def _check_box(used: dict[str, str], mapped: Mapping[str, str], path: Path, *, s
 
 
 def _known_column(name: str, cells: pd.DataFrame, path: Path) -> str:
-    """Return the name of a column, or refuse one that the table does not have."""
+    """Return the name of a column; refuse one that the table does not have."""
     if name not in cells:
-        said = unknown(f"column of {path.name}", name, list(cells.columns))
-        raise ManifestError(f"{said}{_where_it_is(name, cells)}")
+        known = list(cells.columns)
+        raise ManifestError(unknown(f"column of {path.name}", name, known) + _where_it_is(name, cells))
     return name
 
 
 def _where_it_is(name: str, cells: pd.DataFrame) -> str:
-    """Say where the name of a column stands instead of the first line, and what to type; "" for nowhere."""
-    head = cells.head(_HEAD)
-    for row in range(len(head)):
-        if name in [cell.strip() for cell in head.iloc[row]]:
+    """Say where else than in the first line the name of a column is, and what to do; "" for nowhere."""
+    for number, row in enumerate(cells.head(_HEAD).to_numpy().tolist(), start=1):
+        if name in map(str.strip, row):
             return (
-                f" Row {row + 1} below the first line has a cell '{name}'. If that row holds the column"
+                f" Row {number} below the first line has a cell '{name}'. If that row holds the column"
                 " names, delete the lines above it."
             )
     if cells.shape[1] == 1 and name in re.split(r"\s+", str(cells.columns[0])):
@@ -443,9 +440,3 @@ def _where_it_is(name: str, cells: pd.DataFrame) -> str:
             " separator=space"
         )
     return ""
-
-
-def _relative(cell: str, roots: Sequence[str]) -> str:
-    """Return a cell's path with forward slashes, without the root where it starts with it."""
-    path = cell.replace("\\", "/")
-    return next((path.removeprefix(root) for root in roots if path.startswith(root)), path)

@@ -1,23 +1,22 @@
-"""UTKFace: face chips whose file names are their labels.
+"""UTKFace: face chips whose file names contain their labels.
 
 A name is ``age_gender_ethnicity_time.jpg.chip.jpg``, gender 0 for male and 1 for
-female. The label 1 stands for everybody in the first two years of life, so "age
-1" means 0 to 1 years. The data set has no subjects, and the ethnicity is not
-read: nothing here learns or reports it.
+female. The age 1 stands for everybody in the first two years of life, so "age
+1" means 0 to 1 years. The data set does not name subjects, and the ethnicity is not
+read: featurekit neither learns nor reports it.
 """
 
 import re
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from featurekit.data.datasets import RawRows, dataset
-from featurekit.data.find import find_pictures, part_of
+from featurekit.data.find import find_images, part_of
 
-# The full pattern or nothing: in 61_1_20170109142408075.jpg.chip.jpg a field is missing, and nobody can say
-# whether the 1 is a gender. A space or a missing dot before "jpg" leaves no doubt about the fields, nor does
-# any other ending: what kind of file it is, its content says.
+# The whole pattern must match: in 61_1_20170109142408075.jpg.chip.jpg a field is missing, and it is not clear
+# whether the 1 is a gender. A space or a missing dot before "jpg" leaves the fields clear, and so
+# does another ending, because the kind of a file is found out from its content.
 _NAME = re.compile(
     r"(?P<age>\d{1,3})_(?P<gender>[01])_[0-4]_\d{8,}\s*(?:\.?[a-z]\w{1,4})?(?:\.chip\.\w{2,5})?", re.I
 )
@@ -29,17 +28,18 @@ _NAME = re.compile(
     licence="UTKFace: non-commercial research only",
 )
 def utkface(path: Path) -> RawRows:
-    """Return every picture of UTKFace, by name.
+    """Return every image of UTKFace, in alphabetical order.
 
     Args:
-        path: the folder of the pictures, or the one with "UTKFace" in it.
+        path: the folder of the images, or the one that contains the folder "UTKFace".
     """
     root = part_of(path, "UTKFace") if (path / "UTKFace").is_dir() else path
-    found = find_pictures(root)
+    found = find_images(root)
     table = found.table
     fields = [_NAME.fullmatch(image.rpartition("/")[2]) for image in table["image_path"]]
-    table["age"] = [float(found["age"]) if found else np.nan for found in fields]
-    table["gender"] = [("male", "female")[int(found["gender"])] if found else "" for found in fields]
-    is_parsed = pd.Series([found is not None for found in fields])
-    table["reason"] = table["reason"].mask(~is_parsed & (table["reason"] == ""), "unparsable_name")
+    table["age"] = [float(match["age"]) if match else np.nan for match in fields]
+    table["gender"] = [("male", "female")[int(match["gender"])] if match else "" for match in fields]
+    table["reason"] = np.where(
+        table["age"].isna() & (table["reason"] == ""), "unparsable_name", table["reason"]
+    )
     return RawRows(table, root, counts=found.counts, notes=[found.note] if found.note else [])

@@ -1,37 +1,34 @@
-"""Body and heads as one network, whose chance is its own."""
+"""Body and heads as one network, with random number generators of its own."""
 
 from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
 
 from featurekit.estimators._networks.heads import Head, heads_module
-
-if TYPE_CHECKING:
-    import torch
 
 _drawing = Lock()
 
 
 def assembled(
-    make_body: "Callable[[], torch.nn.Module]",
+    make_body: Callable[[], torch.nn.Module],
     heads: Sequence[Head],
     *,
     seed: int,
     dropout: float,
     gender_to_age: bool,
-) -> "torch.nn.Module":
-    """Return a network before it has learned anything, the same for the same seed.
+) -> torch.nn.Module:
+    """Return an untrained network, the same for the same seed.
 
     Args:
-        make_body: → the network up to its features.
-        heads: what is read from them.
-        seed: what its first weights are drawn from.
+        make_body: returns the network up to its features.
+        heads: heads on the features.
+        seed: seed of the first weights.
         dropout: see heads_module().
         gender_to_age: see heads_module().
     """
-    import torch
-
-    # torch draws the first weights from a generator that threads share.
+    # torch draws the first weights from a generator that all threads share.
     with _drawing, torch.random.fork_rng():
         torch.manual_seed(seed)
         body: Any = make_body()
@@ -48,37 +45,36 @@ def assembled(
             found: Mapping[str, torch.Tensor] = self.heads(self.body(pixels))
             return found
 
-    return with_own_chance(Network())
+    return with_own_dropout(Network())
 
 
-def with_own_chance(network: "torch.nn.Module") -> "torch.nn.Module":
-    """Return the network with dropout whose chance is its own, in the place of torch's.
+class _Dropout(torch.nn.Module):
+    """Leaves out a share of the numbers at random during training, and scales up the others."""
 
-    torch's draws from a generator that trainings side by side, in threads, would share. The method reseed()
-    of one that stands here begins it anew.
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share, self.seed, self.n_calls = share, 0, 0
+
+    def reseed(self, seed: int) -> None:
+        self.seed, self.n_calls = seed, 0
+
+    def forward(self, numbers: torch.Tensor) -> torch.Tensor:
+        if not self.training or not self.share:
+            return numbers
+        generator = torch.Generator(numbers.device).manual_seed(self.seed + self.n_calls)
+        self.n_calls += 1
+        drawn = torch.rand(numbers.shape, generator=generator, device=numbers.device)
+        return numbers * (drawn >= self.share) / (1 - self.share)
+
+
+def with_own_dropout(network: torch.nn.Module) -> torch.nn.Module:
+    """Return the network with dropout layers that have random number generators of their own.
+
+    torch's dropout draws from a generator that simultaneous trainings, in threads, would share. The method
+    reseed() of a new layer sets its seed.
     """
-    import torch
-
-    class Dropout(torch.nn.Module):
-        """Leaves out a share of the numbers at random while it learns, and scales up the rest."""
-
-        def __init__(self, share: float) -> None:
-            super().__init__()
-            self.share, self.seed, self.n_calls = share, 0, 0
-
-        def reseed(self, seed: int) -> None:
-            self.seed, self.n_calls = seed, 0
-
-        def forward(self, numbers: torch.Tensor) -> torch.Tensor:
-            if not self.training or not self.share:
-                return numbers
-            chance = torch.Generator(numbers.device).manual_seed(self.seed + self.n_calls)
-            self.n_calls += 1
-            drawn = torch.rand(numbers.shape, generator=chance, device=numbers.device)
-            return numbers * (drawn >= self.share) / (1 - self.share)
-
     for parent in network.modules():
         for name, child in parent.named_children():
             if type(child) is torch.nn.Dropout:
-                setattr(parent, name, Dropout(child.p))
+                setattr(parent, name, _Dropout(child.p))
     return network

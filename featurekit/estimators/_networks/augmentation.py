@@ -1,12 +1,11 @@
-"""Faces as they might have been photographed: what a network that is trained sees, never the same twice.
+"""Augmentation: the random changes of the training faces, so that a network never sees the same image twice.
 
-What happens to a face is drawn from a generator of its own, so that neither
-threads nor anything else that draws random numbers changes it; what is done to
-the pixels is torchvision's, but for the turn, which takes OpenCV a fraction of
-the time (benchmarks/changing_faces.py).
+The changes of a face are drawn from a generator of their own, so that neither threads
+nor other random numbers have an influence. torchvision changes the pixels, except for
+rotations, which take OpenCV a fraction of the time (benchmarks/changing_faces.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class Change(NamedTuple):
-    """What is done to one face.
+    """The changes of one face.
 
     Attributes:
         is_flipped: whether it is mirrored.
-        angle: degrees that it is turned by.
-        box: top, left, height and width of the part that is kept, in parts of the side.
+        angle: degrees of the rotation.
+        box: top, left, height and width of the part that is kept, as shares of the side.
         light: factors of brightness, contrast and saturation.
-        erased: top, left, height and width of what is made grey, in parts of the side; sizes 0 for nothing.
+        erased: top, left, height and width of the grey rectangle, as shares of the side; sizes of 0 for none.
     """
 
     is_flipped: bool
@@ -38,18 +37,30 @@ class Change(NamedTuple):
 
 
 NOTHING = Change(False, 0.0, (0.0, 0.0, 1.0, 1.0), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0, 0.0))
+# The views of a face whose predictions are averaged, by their number. Ten views are the four corners and the
+# middle, cut out of the crop, and their mirror images.
+_TEN_SIDE = 0.875
+VIEWS: Mapping[int, Sequence[Change]] = {
+    1: (NOTHING,),
+    2: (NOTHING, NOTHING._replace(is_flipped=True)),
+    10: tuple(
+        NOTHING._replace(is_flipped=is_flipped, box=(top, left, _TEN_SIDE, _TEN_SIDE))
+        for is_flipped in (False, True)
+        for top, left in ((0.0, 0.0), (0.0, 0.125), (0.125, 0.0), (0.125, 0.125), (0.0625, 0.0625))
+    ),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """How far a face may be changed; 0 or False switches a change off.
+    """The limits of the changes; 0 or False switches a change off.
 
     Attributes:
         flip: whether half of the faces are mirrored.
-        rotation: degrees, at most, to either side.
-        zoom: part of the face's area that may be cut away at most; its shape varies by a tenth.
-        jitter: how far brightness, contrast and saturation may be from 1.
-        erasing: share of the faces of which a rectangle, 2 to 20 % of them, is made grey.
+        rotation: the greatest rotation to either side, in degrees.
+        zoom: the greatest share of the area that is cut away; the shape varies by a tenth.
+        jitter: the greatest difference of the factors of brightness, contrast and saturation from 1.
+        erasing: share of the faces that get a grey rectangle, which covers 2 to 20 % of the face.
     """
 
     flip: bool = True
@@ -59,8 +70,8 @@ class Augmentation:
     erasing: float = 0.25
 
     def draw(self, rng: np.random.Generator) -> Change:
-        """Return what to do to one face."""
-        numbers = rng.random(12)  # always as many, so that switching one off leaves the others as they were
+        """Return the changes of one face."""
+        numbers = rng.random(12)  # always 12, so that switching one change off leaves the others unchanged
         return Change(
             self.flip and numbers[0] < 0.5,
             self.rotation * (2 * numbers[1] - 1),
@@ -82,12 +93,12 @@ def _part(area: float, stretch: float, down: float, right: float) -> tuple[float
 
 
 def changed(crop: NDArray[np.uint8], change: Change, side: int) -> "torch.Tensor":
-    """Return a face as a network is given it, uint8, shape (3, side, side).
+    """Return a face as the input of a network, uint8, shape (3, side, side).
 
     Args:
         crop: shape (s, s, 3).
-        change: what to do; NOTHING only brings it to the side.
-        side: in pixels.
+        change: the changes; NOTHING only resizes the face.
+        side: side of the result, in pixels.
     """
     import torch
     from torchvision.transforms.v2 import functional
@@ -97,20 +108,17 @@ def changed(crop: NDArray[np.uint8], change: Change, side: int) -> "torch.Tensor
         crop = np.ascontiguousarray(crop[:, ::-1])
     if change.angle:
         cv2, middle = import_cv2(), (own - 1) / 2
-        turn = cv2.getRotationMatrix2D((middle, middle), change.angle, 1.0)
-        crop = cv2.warpAffine(crop, turn, (own, own), flags=cv2.INTER_LINEAR)
+        rotation = cv2.getRotationMatrix2D((middle, middle), change.angle, 1.0)
+        crop = cv2.warpAffine(crop, rotation, (own, own), flags=cv2.INTER_LINEAR)
     face: torch.Tensor = torch.tensor(crop).permute(2, 0, 1)
     top, left, height, width = (round(own * part) for part in change.box)
     face = functional.resized_crop(
         face, top, left, max(height, 1), max(width, 1), [side, side], antialias=True
     )
-    brightness, contrast, saturation = change.light
-    if brightness != 1:
-        face = functional.adjust_brightness(face, brightness)
-    if contrast != 1:
-        face = functional.adjust_contrast(face, contrast)
-    if saturation != 1:
-        face = functional.adjust_saturation(face, saturation)
+    steps = functional.adjust_brightness, functional.adjust_contrast, functional.adjust_saturation
+    for adjust, factor in zip(steps, change.light, strict=True):
+        if factor != 1:
+            face = adjust(face, factor)
     top, left, height, width = (round(side * part) for part in change.erased)
     if height and width:
         grey = torch.full((3, height, width), 127, dtype=torch.uint8)
@@ -119,18 +127,18 @@ def changed(crop: NDArray[np.uint8], change: Change, side: int) -> "torch.Tensor
 
 
 def changed_together(crops: "torch.Tensor", changes: Sequence[Change], side: int) -> "torch.Tensor":
-    """Return faces as changed() does, all at once, where they lie; no channel is more than 4 of 255 away.
+    """Return faces as changed() does, all at once, on their device.
 
-    A GPU would wait for torchvision's steps, which a processor takes face by face. A network that is being
-    trained cannot tell the two apart, and a GPU's sums are not the same twice anyway.
+    No channel differs by more than 4 of 255. A GPU would be slow with torchvision's steps, which change one
+    face after another. The difference does not matter to the training, and the sums of a GPU vary anyway.
 
     Args:
         crops: uint8, shape (n, s, s, 3).
-        changes: what to do to each, n of them.
-        side: of what is returned, in pixels.
+        changes: changes of each face, n of them.
+        side: side of the result, in pixels.
 
     Returns:
-        Whole numbers of 0 to 255 as float32, shape (n, 3, side, side), on the crops' device.
+        Whole numbers from 0 to 255 as float32, shape (n, 3, side, side), on the device of the crops.
     """
     import torch
     from torch.nn import functional
@@ -157,8 +165,8 @@ def changed_together(crops: "torch.Tensor", changes: Sequence[Change], side: int
     if numbers[:, 1].any():
         sine, cosine = angle.flatten().sin(), angle.flatten().cos()
         zero = torch.zeros_like(sine)
-        turn = torch.stack([cosine, -sine, zero, sine, cosine, zero], 1).view(-1, 2, 3)
-        grid = functional.affine_grid(turn, list(faces.shape), align_corners=False)
+        rotation = torch.stack([cosine, -sine, zero, sine, cosine, zero], 1).view(-1, 2, 3)
+        grid = functional.affine_grid(rotation, list(faces.shape), align_corners=False)
         faces = functional.grid_sample(faces, grid, align_corners=False).round()
     top, left, height, width = (column.view(-1, 1, 1) for column in columns[2:6])
     down, across = _shrinking(top, height, own, side), _shrinking(left, width, own, side)
@@ -179,21 +187,21 @@ def changed_together(crops: "torch.Tensor", changes: Sequence[Change], side: int
 
 
 def _shrinking(first: "torch.Tensor", length: "torch.Tensor", own: int, side: int) -> "torch.Tensor":
-    """Return what each new pixel along one side has of each old one, shape (n, side, own): a triangle.
+    """Return the weight of each old pixel in each new pixel along one side, shape (n, side, own): a triangle.
 
     Args:
         first: number of the first old pixel that is kept, shape (n, 1, 1).
-        length: how many are kept, same shape.
-        own: how many there are.
-        side: how many are wanted.
+        length: number of old pixels that are kept, same shape.
+        own: number of old pixels.
+        side: number of new pixels.
     """
     import torch
 
     old = torch.arange(own, device=first.device).view(1, 1, -1) - first
     new = torch.arange(side, device=first.device).view(1, -1, 1)
     scale = length / side
-    shares = (1 - (old + 0.5 - (new + 0.5) * scale).abs() / scale.clamp(min=1)).clamp(min=0)
-    shares = shares * ((old >= 0) & (old < length))
+    triangle = (1 - (old + 0.5 - (new + 0.5) * scale).abs() / scale.clamp(min=1)).clamp(min=0)
+    shares = triangle * ((old >= 0) & (old < length))
     return shares / shares.sum(2, keepdim=True)
 
 

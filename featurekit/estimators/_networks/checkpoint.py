@@ -1,30 +1,31 @@
-"""How far a training has come, written so that a killed one goes on from there."""
+"""The progress of a training, written to a file so that an interrupted training can continue."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors import torch as safetensors
 
 from featurekit.files import whole_file
-
-if TYPE_CHECKING:
-    import torch
 
 
 @dataclass
 class Progress:
-    """How far a training has come; what a checkpoint holds beside tensors.
+    """The progress of a training: what a checkpoint contains beside tensors.
 
     Attributes:
-        epoch: epochs that are done.
-        best_epoch: the one whose weights are kept, counted from 1; 0 before the first.
-        best_loss: its held-out loss.
-        seconds: that the training took, over all its sittings.
-        history: of each epoch: "loss", "held_out_loss", of each target "<target>" and
-            "held_out_<target>" (share of right classes, or mean absolute error in years), "rate" (faces
-            a second), "learning_rate", "stage".
-        finished: whether there is nothing left to do.
+        epoch: number of finished epochs.
+        best_epoch: number of the epoch whose weights are kept, counted from 1; 0 before the first.
+        best_loss: held-out loss of that epoch.
+        seconds: duration of the training, without interruptions.
+        history: for each epoch "loss", "held_out_loss", for each target "<target>" and
+            "held_out_<target>" (accuracy, or mean absolute error in years), "rate" (faces per second),
+            "learning_rate", "stage".
+        finished: whether the training is finished.
     """
 
     epoch: int = 0
@@ -36,25 +37,23 @@ class Progress:
 
 
 class ForeignError(Exception):
-    """A file is no checkpoint of this training; the message says why."""
+    """A file is not a checkpoint of this training; the message says why."""
 
 
 def save(
     path: Path,
     at: Progress,
-    network: "torch.nn.Module",
-    optimizer: "torch.optim.Optimizer",
-    best: Mapping[str, "torch.Tensor"],
+    network: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    best: Mapping[str, torch.Tensor],
 ) -> None:
-    """Write a checkpoint whole; of a training that is finished only what is kept."""
-    from safetensors import torch as safetensors
-
+    """Write a checkpoint; of a finished training only the best weights."""
     tensors = {f"best.{name}": tensor for name, tensor in best.items()}
     if not at.finished:
         tensors |= {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
         for number, state in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{name}": tensor for name, tensor in state.items()}
-    # Copies, plain in memory: safetensors refuses tensors that share it, or are ordered otherwise.
+    # Contiguous copies, because safetensors refuses tensors that share memory or have another order in it.
     plain = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
     content = json.dumps(vars(at) | {"best_loss": at.best_loss if at.best_epoch else None})
     with whole_file(path) as file:
@@ -62,22 +61,19 @@ def save(
 
 
 def resume(
-    path: Path, network: "torch.nn.Module", optimizer: "torch.optim.Optimizer"
-) -> "tuple[Progress, dict[str, torch.Tensor]]":
-    """Bring network and optimizer to where the checkpoint was written; return how far that is.
+    path: Path, network: torch.nn.Module, optimizer: torch.optim.Optimizer
+) -> tuple[Progress, dict[str, torch.Tensor]]:
+    """Set network and optimizer to the state of a checkpoint; return the progress and the best weights.
 
     Raises:
-        ForeignError: the file is cut off, or was written by something else; network and optimizer may have
+        ForeignError: the file is incomplete, or belongs to something else; network and optimizer may have
             changed.
     """
-    import torch
-    from safetensors import SafetensorError, safe_open
-
     groups: dict[str, dict[str, torch.Tensor]] = {"best": {}, "network": {}, "optimizer": {}}
     try:
         with safe_open(path, "pt") as file:
             content = json.loads((file.metadata() or {})["progress"])
-            for name in file.keys():  # noqa: SIM118  # it is no dictionary
+            for name in file.keys():  # noqa: SIM118  # it is not a dictionary
                 group, _, own = name.partition(".")
                 groups[group][own] = file.get_tensor(name)
         if content["best_loss"] is None:
@@ -92,7 +88,7 @@ def resume(
         for name, tensor in groups["optimizer"].items():
             number, _, own = name.partition(".")
             if tensor.dim():
-                # In the order in memory that its weights have: one step over all needs that.
+                # The same order in memory as the weights, which a step over all weights at once needs.
                 tensor = torch.empty_like(weights[int(number)]).copy_(tensor)
             state.setdefault(int(number), {})[own] = tensor
         optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

@@ -1,4 +1,4 @@
-"""Faces as a network is given them: bytes, square, in three colours."""
+"""Face crops as the input of a network: bytes, square, in three colours."""
 
 from typing import Any
 
@@ -9,17 +9,17 @@ from featurekit.estimators import Crops
 
 
 def pixels_and_rows(X: Crops | NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
-    """Return pixels, shape (n_all, s, s, 3), and the numbers of the faces that are meant."""
+    """Return pixels, shape (n_all, s, s, 3), and the row numbers of the selected faces."""
     if isinstance(X, Crops):
         return as_crops(X.pixels), X.rows
     return as_crops(X), np.arange(len(X))
 
 
 def as_crops(X: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return faces as uint8 of shape (n, s, s, 3); they may come as one row each.
+    """Return faces as uint8 of shape (n, s, s, 3); each may be given as one row of numbers.
 
     Raises:
-        ValueError: they are no square crops of bytes.
+        ValueError: they are not square crops of bytes.
     """
     if X.dtype != np.uint8:
         raise ValueError(f"A network reads face images of type uint8, not {X.dtype}.")

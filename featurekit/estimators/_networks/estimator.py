@@ -1,8 +1,8 @@
-"""Networks trained end to end, as one more classifier: they read the faces themselves.
+"""Networks trained end to end as a classifier that reads the face crops themselves.
 
-A new one is a file in featurekit/estimators: a function that makes the network up to its
-features, and a registered one that says how it is trained. Heads, training,
-checkpoints and reading faces are here and the same for all.
+A new network is a file in featurekit/estimators with two functions: one that makes the
+network up to its features, and a registered one that says how it is trained. Heads,
+training, checkpoints and predictions are here and are the same for all.
 """
 
 import json
@@ -13,57 +13,55 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import ClassifierTags, RegressorTags
 from sklearn.utils.validation import check_is_fitted
 
 from featurekit.data.splits import subject_exclusive_folds
 from featurekit.data.targets import Target
 from featurekit.errors import FoldError, ModelError
 from featurekit.estimators import Crops, Resources
-from featurekit.estimators._estimator import Estimator
-from featurekit.estimators._networks.assembly import assembled
-from featurekit.estimators._networks.augmentation import Augmentation
-from featurekit.estimators._networks.checkpoint import Progress
+from featurekit.estimators._estimator import Estimator, most_probable, tags_of
+from featurekit.estimators._networks.augmentation import VIEWS, Augmentation
 from featurekit.estimators._networks.crops import pixels_and_rows
-from featurekit.estimators._networks.heads import Head, head_for
-from featurekit.estimators._networks.reading import VIEWS, achieved, evaluate, torch_threads
-from featurekit.estimators._networks.sampler import Faces
 from featurekit.estimators._networks.schedule import Schedule
-from featurekit.estimators._networks.trainer import Setting, train
 from featurekit.estimators._parameters import SHOWN_AS, Allowed, Within
+from featurekit.estimators._scaling import adding_to_one
 from featurekit.networks.engines import resolve
 
 if TYPE_CHECKING:
     import torch
 
-MAX_SIDE = 1024  # of the pictures that a saved network is given, in pixels
+    from featurekit.estimators._networks.checkpoint import Progress
+    from featurekit.estimators._networks.sampler import Faces
+
+MAX_SIDE = 1024  # the greatest side of a network's input, in pixels
 HELD_OUT = 10  # a tenth of the subjects decides which epoch is kept
-# Raise when the same faces and parameters come to train another network: checkpoints then go unused.
+# Increase it if the same faces and parameters train another network than before, so that old checkpoints are
+# not used.
 TRAINING_VERSION = 2
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class CNN(Estimator):
-    """A network trained end to end on faces, of one target or of several together.
+    """A network trained end to end on faces, for one target or for several together.
 
-    How long it trains is chosen on held-out subjects: the weights kept are those of the epoch that read
-    them with the least loss.
+    The number of epochs is chosen on held-out subjects: the weights of the epoch with the least loss on them
+    are kept.
 
     Attributes:
-        target: what it is asked for.
-        make_body: this → the network up to its features, pixels (n, 3, side, side) of 0 to 255 → (n, dim),
-            with the attribute `dim`.
-        side: of the pictures it is given, in pixels.
-        networks: names of the backbones that it starts from; empty where it starts from nothing.
-        ages: how ordered classes are read: as "classes", or "ordered".
-        gender_to_age: whether the age heads see what the gender head says; they learn together.
-        dropout: share of the features left out at random while it learns.
-        views: of each face that are averaged when it is read: 1, 2 (and its mirror image), or 10.
+        target: the target that it predicts.
+        make_body: makes, from this estimator, the network up to its features: pixels (n, 3, side, side) from
+            0 to 255 → (n, dim). The network has the attribute `dim`.
+        side: side of the network's input, in pixels.
+        networks: names of the pretrained networks that it starts from; empty if it is trained from scratch.
+        ages: kind of head for ordered classes: "classes" or "ordered".
+        gender_to_age: whether the heads of the ages receive the predicted gender.
+        dropout: share of the features that is left out at random during training.
+        views: number of views of a face whose predictions are averaged: 1, 2 (with its mirror image), or 10.
         device: "auto", "cpu" or "cuda".
         precision: "auto", "fp32" or "bf16".
         epochs, batch_size, learning_rate, decay, weight_decay, warm_up, head_epochs, last_epochs,
             smoothing, mixup, balance, patience: see Schedule.
-        augment: whether faces are changed while it learns.
+        augment: whether the training faces are changed at random.
         flip, rotation, zoom, jitter, erasing: see Augmentation.
     """
 
@@ -115,20 +113,15 @@ class CNN(Estimator):
     jitter: float = Augmentation.jitter
     erasing: float = Augmentation.erasing
 
-    # What it may use; no parameter, for it changes nothing of what is asked.
+    # What it may use. It is not a parameter, because it does not change what is learned.
     _resources: ClassVar[Resources] = Resources()
 
     def __sklearn_tags__(self) -> Any:
-        """Return what scikit-learn asks of an estimator."""
-        tags = super().__sklearn_tags__()
-        if self.target.is_regression:
-            tags.estimator_type, tags.regressor_tags = "regressor", RegressorTags()
-        else:
-            tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
-        return tags
+        """Return scikit-learn's tags."""
+        return tags_of(super().__sklearn_tags__(), is_regression=self.target.is_regression)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a pickle, or a copy, holds: the network as arrays, and nothing of whoever watches."""
+        """Return the content of a pickle or a copy: the network as arrays, without the resources."""
         state: dict[str, Any] = {**super().__getstate__()}
         state.pop("_resources", None)
         if "network_" in state:
@@ -136,21 +129,19 @@ class CNN(Estimator):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Become what __getstate__() was asked of."""
+        """Restore what __getstate__() returned."""
         super().__setstate__(state)
         if "network_" in state:
             self._load(state["network_"])
 
     def shown_parameters(self) -> dict[str, Any]:
-        """Return what decides the training, as plain values."""
-        aside = ("target", "make_body", "feature_blocks")
-        return {name: value for name, value in super().shown_parameters().items() if name not in aside}
+        """Return the parameters that decide the training, as plain values."""
+        shown = super().shown_parameters()
+        return {name: shown[name] for name in shown if name not in ("target", "make_body", "feature_blocks")}
 
     def use(self, resources: Resources) -> Self:
-        """Take threads and a device, where checkpoints go, and who watches."""
-        self._resources = resources  # type: ignore[misc]  # its own, in the place of the class's
-        if resources.device is not None:
-            self.device = resources.device
+        """Set threads, device, the folder of the checkpoints and the function that reports progress."""
+        self._resources = resources  # type: ignore[misc]  # its own, instead of the class's
         return super().use(resources)
 
     def fit(
@@ -161,19 +152,22 @@ class CNN(Estimator):
         *,
         also: Mapping[Target, NDArray[Any]] | None = None,
     ) -> Self:
-        """Learn from faces, class numbers or years, and persons.
+        """Learn from faces, class numbers or years, and subjects.
 
         Args:
             X: faces, or uint8 of shape (n, s, s, 3) or (n, s · s · 3).
-            y: class numbers, -1 for a face without one, or years, NaN without; shape (n,).
-            groups: the person on each face, shape (n,): some are held out; None for one a face.
-            also: labels that are learned together with y, as y; None for none.
+            y: class numbers, -1 for no label, or years, NaN for no label; shape (n,).
+            groups: the subject of each face, shape (n,); some subjects are held out. None if each face is
+                another subject.
+            also: labels that are learned together with y, in the same form; None for none.
 
         Raises:
-            EngineError: the device or the precision cannot be had.
-            ModelError: the training came to nothing; the message says what to try.
+            EngineError: the device or the precision is not available.
+            ModelError: the training diverged; the message says what to try.
             WeightsError: the weight file of a network that it starts from is missing.
         """
+        from featurekit.estimators._networks.trainer import Setting, train
+
         self.validate()
         device, precision = resolve(self.device, self.precision)
         self.summary_: dict[str, Any] = {"notes": []}
@@ -189,7 +183,9 @@ class CNN(Estimator):
             faces,
             held_out,
             Schedule(**{one.name: getattr(self, one.name) for one in fields(Schedule)}),
-            self._augmentation(),
+            Augmentation(**{one.name: getattr(self, one.name) for one in fields(Augmentation)})
+            if self.augment
+            else None,
             Setting(
                 side=self.side,
                 seed=self._seed,
@@ -207,12 +203,15 @@ class CNN(Estimator):
 
     def _faces(
         self, X: Crops | NDArray[Any], labels: Mapping[Target, NDArray[Any]], groups: Any
-    ) -> tuple[Faces, Faces | None]:
-        """Return the faces to learn from and those that choose the epoch; decide heads and classes."""
+    ) -> "tuple[Faces, Faces | None]":
+        """Return the training faces and the held-out faces that choose the epoch; set heads and classes."""
+        from featurekit.estimators._networks.heads import head_for
+        from featurekit.estimators._networks.sampler import Faces
+
         crops, rows = pixels_and_rows(X)
         labels = {target: np.asarray(own) for target, own in labels.items()}
         groups = np.arange(len(rows)) if groups is None else np.asarray(groups)
-        # Their order decides the sum of their losses, and must not depend on which was asked for.
+        # Sorted, because their order decides the rounding of the sum of their losses.
         targets = sorted(labels, key=lambda target: target.name)
         self.heads_ = tuple(head_for(target, ages=self.ages) for target in targets)
         if not self.target.is_regression:
@@ -220,7 +219,10 @@ class CNN(Estimator):
         faces = Faces(
             crops=crops,
             rows=rows,
-            labels={target.name: _as_labels(target, labels[target]) for target in targets},
+            labels={
+                target.name: labels[target].astype(np.float32 if target.is_regression else np.int64)
+                for target in targets
+            },
         )
         try:
             fold = subject_exclusive_folds(_strata(labels), groups, n_folds=HELD_OUT, seed=self._seed)[0]
@@ -229,11 +231,13 @@ class CNN(Estimator):
             return faces, None
         return faces.some(fold.train), faces.some(fold.test)
 
-    def _describe(self, at: Progress, faces: Faces, held_out: Faces | None) -> None:
-        """Keep what a reader should know of the training."""
+    def _describe(self, at: "Progress", faces: "Faces", held_out: "Faces | None") -> None:
+        """Keep what a reader should know about the training."""
+        from featurekit.estimators._networks.reading import achieved
+
         got = achieved(self.network_, self._runs_in)
         self.seconds_ = at.seconds
-        self.training_ = {
+        self.training_: dict[str, Any] = {
             "epochs": at.epoch,
             "best_epoch": at.best_epoch,
             "seconds": at.seconds,
@@ -250,37 +254,36 @@ class CNN(Estimator):
                 f"No epoch was better than epoch {at.best_epoch}, in which only the heads were trained. The"
                 f" learning rate may be too high for this network ({self.learning_rate:g})."
             )
-        n_weights = sum(weight.numel() for weight in self.network_.parameters())
-        self.summary_ |= {"weights_learned": n_weights, "precision": self._runs_in, "device": got.device}
+        self.summary_ |= {
+            "weights_learned": sum(weight.numel() for weight in self.network_.parameters()),
+            "precision": self._runs_in,
+            "device": got.device,
+        }
         if len(self.heads_) > 1:
-            n_faces = len(faces) + (0 if held_out is None else len(held_out))
+            n_faces = self.training_["faces"] + self.training_["held_out_faces"]
             self.summary_["notes"].append(
                 f"One network for {', '.join(head.target.name for head in self.heads_)}, trained together"
                 f" on all {n_faces:,} faces that have a label of at least one of them."
             )
 
-    def _augmentation(self) -> Augmentation | None:
-        if not self.augment:
-            return None
-        return Augmentation(**{one.name: getattr(self, one.name) for one in fields(Augmentation)})
-
     def _fresh_network(self) -> "torch.nn.Module":
-        """Return the network before it has learned anything, the same for the same seed."""
-        seed = self._seed if hasattr(self, "_seed") else self._draw_seed()
+        """Return the untrained network, the same for the same seed."""
+        from featurekit.estimators._networks.assembly import assembled
+
         return assembled(
             lambda: self.make_body(self),
             self.heads_,
-            seed=seed,
+            seed=self._seed if hasattr(self, "_seed") else self._draw_seed(),
             dropout=self.dropout,
             gender_to_age=self.gender_to_age,
         )
 
-    def _key(self, faces: Faces, held_out: Faces | None, device: str, precision: str) -> str:
-        """Return what no two different trainings share: parameters, faces, labels, versions."""
+    def _key(self, faces: "Faces", held_out: "Faces | None", device: str, precision: str) -> str:
+        """Return a key that differs for different trainings: parameters, faces, labels, versions."""
         import torch
 
         own = {**self.shown_parameters(), "seed": self._seed, "device": device, "precision": precision}
-        del own["threads"]  # another number of them changes the last bits of a sum, and nothing else
+        del own["threads"]  # their number only changes the last bits of a sum
         made_by = f"{self.make_body.__module__}.{self.make_body.__qualname__}"
         heads = [[head.kind, *vars(head.target).values()] for head in self.heads_]
         content: list[Any] = [TRAINING_VERSION, made_by, heads, own, torch.__version__]
@@ -297,20 +300,16 @@ class CNN(Estimator):
 
     def predict_proba(self, X: Crops | NDArray[Any]) -> NDArray[np.float64]:
         """Return the probability of each class of classes_, shape (n, n_classes)."""
-        shares = self._ask(X)[:, self.classes_]
-        probabilities: NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
-        return probabilities
+        return adding_to_one(self._ask(X)[:, self.classes_])
 
     def predict(self, X: Crops | NDArray[Any]) -> NDArray[Any]:
         """Return the most probable class number, or the years, of each row, shape (n,)."""
-        if self.target.is_regression:
-            return self._ask(X)
-        best = self.predict_proba(X).argmax(axis=1)
-        numbers: NDArray[np.intp] = self.classes_[best]
-        return numbers
+        return self._ask(X) if self.target.is_regression else most_probable(self, X)
 
     def _ask(self, X: Crops | NDArray[Any]) -> NDArray[np.float64]:
-        """Return the mean answer over the views of each face."""
+        """Return the mean prediction over the views of each face."""
+        from featurekit.estimators._networks.reading import evaluate, torch_threads
+
         check_is_fitted(self)
         crops, rows = pixels_and_rows(X)
         head = next(head for head in self.heads_ if head.target == self.target)
@@ -326,7 +325,7 @@ class CNN(Estimator):
         return answers
 
     def to_tensors(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """Return what was learned: plain JSON values and arrays; see from_tensors()."""
+        """Return what was learned as plain JSON values and arrays; see from_tensors()."""
         facts = {
             "parameters": self.shown_parameters(),
             "heads": [{"kind": head.kind, **vars(head.target)} for head in self.heads_],
@@ -336,15 +335,16 @@ class CNN(Estimator):
         return facts, self._tensors()
 
     def from_tensors(self, facts: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Self:
-        """Become what to_tensors() was asked of, on this machine's processor.
+        """Restore what to_tensors() returned, on the processor of this machine.
 
         Raises:
             ModelError: the tensors or the parameters are not those of this network.
         """
-        strange = sorted(facts["parameters"].keys() - self.shown_parameters().keys())
-        if strange:
-            raise ModelError(f"A network of this kind has no parameter {strange[0]}.")
-        # Device and threads were those of the machine that it was trained on.
+        from featurekit.estimators._networks.heads import Head
+
+        if strange := facts["parameters"].keys() - self.shown_parameters().keys():
+            raise ModelError(f"A network of this kind has no parameter {min(strange)}.")
+        # Device and threads belong to the machine that trained the network.
         aside, inside = ("device", "threads"), {shown: name for name, shown in SHOWN_AS.items()}
         own = {
             inside.get(name, name): value for name, value in facts["parameters"].items() if name not in aside
@@ -374,7 +374,7 @@ class CNN(Estimator):
         }
 
     def _load(self, tensors: Mapping[str, NDArray[Any]]) -> None:
-        """Make the network anew, of these weights, on the processor.
+        """Make the network with these weights, on the processor.
 
         Raises:
             ModelError: the tensors are not those of this network.
@@ -386,17 +386,13 @@ class CNN(Estimator):
             self.network_.load_state_dict({name: torch.tensor(array) for name, array in tensors.items()})
         except RuntimeError as error:
             raise ModelError(f"The tensors do not fit this network: {error}") from error
-        # As in training: with another order in memory, sums are rounded otherwise.
+        # As in training, because sums are rounded differently with another order in memory.
         self.network_.to(memory_format=torch.channels_last)
         self.network_.requires_grad_(False).eval()
 
 
-def _as_labels(target: Target, values: NDArray[Any]) -> NDArray[Any]:
-    return values.astype(np.float32 if target.is_regression else np.int64)
-
-
 def _strata(labels: Mapping[Target, NDArray[Any]]) -> NDArray[np.intp]:
-    """Return a class for each face that held-out subjects should have their share of."""
+    """Return a class for each face, by which the held-out subjects are stratified."""
     joint = np.zeros(len(next(iter(labels.values()))), np.intp)
     for target in sorted(labels, key=lambda target: target.name):
         values = labels[target]
@@ -404,9 +400,6 @@ def _strata(labels: Mapping[Target, NDArray[Any]]) -> NDArray[np.intp]:
             values = np.digitize(np.nan_to_num(values, nan=-1.0), [0, 3, 13, 20, 30, 45, 60])
         joint = joint * 64 + values.astype(np.intp) + 1
     codes: NDArray[np.intp] = np.unique(joint, return_inverse=True)[1]
-    # What is too rare to be held out evenly counts as one.
+    # Classes that are too rare to be held out evenly count as the most frequent class.
     counts = np.bincount(codes)
-    rare = counts < 2 * HELD_OUT
-    if rare.all():
-        return np.zeros(len(codes), np.intp)
-    return np.where(rare[codes], counts.argmax(), codes)
+    return np.where(counts[codes] < 2 * HELD_OUT, counts.argmax(), codes)

@@ -1,29 +1,29 @@
-"""What a network says of a face: the heads on its features, their losses, and what their answers mean."""
+"""The heads of a network: predictions from its features, their losses and their meaning."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
 
 from featurekit.data.targets import Target
 
-if TYPE_CHECKING:
-    import torch
-
-OLDEST = 100  # the last of the one-year classes that years are the expectation over
-SPREAD = 2.0  # standard deviation of the one-year classes that count as right, in years
-YEARS_WEIGHT = 0.1  # of an error of a year, beside the loss of the one-year classes
+OLDEST = 100  # the last of the one-year classes; the predicted age is the expectation over them
+DEVIATION = 2.0  # standard deviation, in years, of the normal distribution around the true age
+YEARS_WEIGHT = 0.1  # weight of an error of one year, added to the loss of the one-year classes
 
 Kind = Literal["classes", "ordered", "years"]
 
 
 @dataclass(frozen=True)
 class Head:
-    """One thing that a network reads from its features.
+    """The prediction of one target from the features of a network.
 
     Attributes:
-        target: what is read.
+        target: the target.
         kind: "classes" (softmax), "ordered" (CORAL: one direction, and a threshold between each two
             neighbouring classes; Cao, Mirjalili & Raschka 2020), or "years" (the expectation over one-year
             classes, trained on a normal distribution around the true year; Gao et al. 2018, DLDL-v2).
@@ -34,54 +34,46 @@ class Head:
 
     @property
     def n_outputs(self) -> int:
-        """How many numbers the network gives for it."""
-        return {
-            "classes": len(self.target.classes),
-            "ordered": len(self.target.classes) - 1,
-            "years": OLDEST + 1,
-        }[self.kind]
+        """Number of outputs of the network for the target."""
+        n_classes = len(self.target.classes)
+        return {"classes": n_classes, "ordered": n_classes - 1, "years": OLDEST + 1}[self.kind]
 
-    def is_known(self, labels: "torch.Tensor") -> "torch.Tensor":
-        """Whether each face has a label, shape (n,): -1, or NaN for years, stands for none."""
+    def is_known(self, labels: torch.Tensor) -> torch.Tensor:
+        """Return whether each face has a label, shape (n,); -1, or NaN for years, means that it has none."""
         return labels.isfinite() if self.kind == "years" else labels >= 0
 
-    def probabilities(self, outputs: "torch.Tensor") -> "torch.Tensor":
+    def probabilities(self, outputs: torch.Tensor) -> torch.Tensor:
         """Return the probability of each class, or of each year, shape (n, n_classes)."""
-        import torch
-
         if self.kind != "ordered":
             return outputs.float().softmax(dim=1)
         above = outputs.float().sigmoid()
         whole = torch.ones_like(above[:, :1])
-        # Thresholds that have crossed would give less than nothing.
+        # If thresholds are not in their order, a difference is negative.
         shares = (torch.cat([whole, above], 1) - torch.cat([above, 0 * whole], 1)).clamp(min=0)
         return shares / shares.sum(dim=1, keepdim=True)
 
-    def answer(self, outputs: "torch.Tensor") -> "torch.Tensor":
+    def answer(self, outputs: torch.Tensor) -> torch.Tensor:
         """Return the probabilities of the classes, shape (n, n_classes), or the years, shape (n,)."""
         shares = self.probabilities(outputs)
         return _expectation(shares) if self.kind == "years" else shares
 
     def loss(
         self,
-        outputs: "torch.Tensor",
-        labels: "torch.Tensor",
+        outputs: torch.Tensor,
+        labels: torch.Tensor,
         *,
         smoothing: float = 0.0,
-        weights: "torch.Tensor | None" = None,
-    ) -> "torch.Tensor":
+        weights: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """Return the mean loss over the faces that have a label; 0 where none has.
 
         Args:
             outputs: shape (n, n_outputs).
-            labels: class number of each face, -1 without one; or years, NaN without, shape (n,); on the
-                CPU, so that nobody waits for a GPU to say which faces have one.
-            smoothing: share of the truth that is spread over all classes.
-            weights: of each class.
+            labels: class number of each face, -1 if it has none, or years, NaN if it has none, shape (n,);
+                on the CPU, which knows which faces have a label without waiting for a GPU.
+            smoothing: share of the true label that is distributed over all classes.
+            weights: weight of each class.
         """
-        import torch
-        from torch.nn import functional
-
         outputs = outputs.float()
         known = self.is_known(labels)
         if not bool(known.any()):
@@ -92,56 +84,49 @@ class Head:
             return functional.cross_entropy(outputs, labels, weight=weights, label_smoothing=smoothing)
         if self.kind == "ordered":
             levels = torch.arange(self.n_outputs, device=outputs.device)
-            is_above = (labels[:, None] > levels).float()
-            is_above = is_above * (1 - smoothing) + smoothing / 2
+            is_above = (labels[:, None] > levels).float() * (1 - smoothing) + smoothing / 2
             each = functional.binary_cross_entropy_with_logits(outputs, is_above, reduction="none").sum(1)
             if weights is not None:
                 return (each * weights[labels]).sum() / weights[labels].sum()
             return each.mean()
         years = torch.arange(self.n_outputs, device=outputs.device, dtype=outputs.dtype)
-        near = (-((years - labels[:, None].clamp(max=OLDEST)) ** 2) / (2 * SPREAD**2)).softmax(dim=1)
+        near = (-((years - labels[:, None].clamp(max=OLDEST)) ** 2) / (2 * DEVIATION**2)).softmax(dim=1)
         of_years = functional.cross_entropy(outputs, near)
-        off = (_expectation(outputs.softmax(dim=1)) - labels).abs().mean()
-        return of_years + YEARS_WEIGHT * off
+        error = (_expectation(outputs.softmax(dim=1)) - labels).abs().mean()
+        return of_years + YEARS_WEIGHT * error
 
 
-def _expectation(shares: "torch.Tensor") -> "torch.Tensor":
-    import torch
-
+def _expectation(shares: torch.Tensor) -> torch.Tensor:
     years = torch.arange(shares.shape[1], device=shares.device, dtype=shares.dtype)
     return (shares * years).sum(dim=1)
 
 
-def heads_module(
-    dim: int, heads: Sequence[Head], *, dropout: float, gender_to_age: bool
-) -> "torch.nn.Module":
+class _Ordered(nn.Module):
+    """One direction and a threshold for each class but the first."""
+
+    def __init__(self, n_inputs: int, n_outputs: int) -> None:
+        super().__init__()
+        self.direction = nn.Linear(n_inputs, 1, bias=False)
+        # Evenly spaced, so that the classes start in their order.
+        self.thresholds = nn.Parameter(torch.linspace(2.0, -2.0, n_outputs))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        height: torch.Tensor = self.direction(features)
+        return height + self.thresholds
+
+
+def heads_module(dim: int, heads: Sequence[Head], *, dropout: float, gender_to_age: bool) -> torch.nn.Module:
     """Return a module: features (n, dim) → name of the target → outputs (n, n_outputs).
 
     Args:
         dim: length of the features.
-        heads: what is read.
-        dropout: share of the features that is left out at random while it learns.
-        gender_to_age: whether the probabilities of the genders are joined to the features of the ages'
-            heads, so that they learn together.
+        heads: the heads.
+        dropout: share of the features that is left out at random during training.
+        gender_to_age: whether the predicted probabilities of the genders are further features of the heads
+            of age and age group.
     """
-    import torch
-    from torch import nn
-
     first = [head for head in heads if head.target.name.startswith("gender")]
     n_more = sum(len(head.target.classes) for head in first) if gender_to_age else 0
-
-    class Ordered(nn.Module):
-        """One direction and a threshold for each class but the first."""
-
-        def __init__(self, n_inputs: int, n_outputs: int) -> None:
-            super().__init__()
-            self.direction = nn.Linear(n_inputs, 1, bias=False)
-            # Spread out, so that the classes start in their order.
-            self.thresholds = nn.Parameter(torch.linspace(2.0, -2.0, n_outputs))
-
-        def forward(self, features: torch.Tensor) -> torch.Tensor:
-            height: torch.Tensor = self.direction(features)
-            return height + self.thresholds
 
     class Heads(nn.Module):
         """All heads on one vector of features."""
@@ -152,43 +137,37 @@ def heads_module(
             self.of = nn.ModuleDict()
             for head in heads:
                 n_inputs = dim + (0 if head in first else n_more)
-                make = Ordered if head.kind == "ordered" else nn.Linear
+                make = _Ordered if head.kind == "ordered" else nn.Linear
                 self.of[_part_name(head.target.name)] = make(n_inputs, head.n_outputs)
 
         def forward(self, features: torch.Tensor) -> Mapping[str, torch.Tensor]:
             features = self.dropout(features)
-            found = {}
-            joined = features
+            found, joined = {}, features
             for head in sorted(heads, key=lambda head: head not in first):
                 name = head.target.name
                 found[name] = self.of[_part_name(name)](features if head in first else joined)
                 if gender_to_age and head in first:
-                    shares = head.probabilities(found[name]).to(features.dtype)
-                    joined = torch.cat([joined, shares], dim=1)
+                    genders = head.probabilities(found[name]).to(features.dtype)
+                    joined = torch.cat([joined, genders], dim=1)
             return found
 
     return Heads()
 
 
 def _part_name(column: str) -> str:
-    """Return what a part of a module may be called, whatever the column of its target is called."""
-    from torch import nn
-
+    """Return a valid name for a part of a module, for any name of the target."""
     is_free = column.isidentifier() and not hasattr(nn.ModuleDict(), column)
     return column if is_free else f"column_{column.encode().hex()}"
 
 
 def head_for(target: Target, *, ages: Literal["classes", "ordered"] = "classes") -> Head:
-    """Return the head that reads a target; ages says how a target with ordered classes is read."""
-    if target.is_regression:
-        return Head(target, "years")
-    return Head(target, ages if target.ordered and len(target.classes) > 2 else "classes")
+    """Return the head for a target; ages is the kind of head for a target with ordered classes."""
+    of_classes = ages if target.ordered and len(target.classes) > 2 else "classes"
+    return Head(target, "years" if target.is_regression else of_classes)
 
 
-def class_weights(labels: "np.ndarray[tuple[int], np.dtype[np.intp]]", n_classes: int) -> "torch.Tensor":
-    """Return weights by which all classes count alike, of mean 1 over the faces; 0 for a class unseen."""
-    import torch
-
+def class_weights(labels: "np.ndarray[tuple[int], np.dtype[np.intp]]", n_classes: int) -> torch.Tensor:
+    """Return weights that balance the classes, with a mean of 1 over the faces; 0 for an empty class."""
     counts = np.bincount(labels[labels >= 0], minlength=n_classes)
     weights = np.zeros(n_classes)
     weights[counts > 0] = counts.sum() / (np.count_nonzero(counts) * counts[counts > 0])

@@ -1,77 +1,58 @@
-"""Faces read by a network as it is, and how often, or how far, it is right."""
+"""Predictions of a network, without training it, and its loss and scores."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from featurekit.estimators._networks.augmentation import NOTHING, Change
+from featurekit.estimators._networks.augmentation import NOTHING
 from featurekit.estimators._networks.heads import Head
 from featurekit.estimators._networks.sampler import Faces, as_given, on_device
 from featurekit.networks.engines import Achieved
 
-if TYPE_CHECKING:
-    import torch
-
 EVALUATED_AT_ONCE = {"cpu": 64, "cuda": 512}
-
-# Ten views: four corners and the middle of a part of the crop, and their mirror images.
-_TEN_SIDE = 0.875
-VIEWS: Mapping[int, Sequence[Change]] = {
-    1: (NOTHING,),
-    2: (NOTHING, NOTHING._replace(is_flipped=True)),
-    10: tuple(
-        NOTHING._replace(is_flipped=is_flipped, box=(top, left, _TEN_SIDE, _TEN_SIDE))
-        for is_flipped in (False, True)
-        for top, left in ((0.0, 0.0), (0.0, 0.125), (0.125, 0.0), (0.125, 0.125), (0.0625, 0.0625))
-    ),
-}
 
 
 def evaluate(
-    network: "torch.nn.Module",
-    crops: "NDArray[np.uint8] | torch.Tensor",
+    network: torch.nn.Module,
+    crops: NDArray[np.uint8] | torch.Tensor,
     rows: NDArray[np.intp],
     side: int,
     device: str,
     precision: str,
     views: Sequence[Any] = (NOTHING,),
-) -> "Iterator[tuple[int, Mapping[str, torch.Tensor]]]":
-    """Yield the number of the first face of a batch, and the network's outputs, view after view.
+) -> Iterator[tuple[int, Mapping[str, torch.Tensor]]]:
+    """Yield the number of the first face of a batch, and the outputs of the network, view by view.
 
     Args:
         network: as in train().
-        crops: uint8, shape (n_crops, s, s, 3); a tensor where they lie on a GPU.
-        rows: numbers of those that are meant, shape (n,).
-        side: of the pictures it is given.
+        crops: uint8, shape (n_crops, s, s, 3); a tensor if they are on a GPU.
+        rows: row numbers of the selected crops, shape (n,).
+        side: side of the network's input, in pixels.
         device: "cpu" or "cuda".
         precision: "fp32" or "bf16".
-        views: what is done to each face.
+        views: changes of each face, see VIEWS.
     """
-    import torch
-
     network.eval()
     n_at_once = EVALUATED_AT_ONCE[device]
     with torch.inference_mode():
         for start in range(0, len(rows), n_at_once):
             some = rows[start : start + n_at_once]
             for view in views:
-                pixels = as_given(crops, some, [view] * len(some), side, device)
+                pixels = on_device(as_given(crops, some, [view] * len(some), side, device), device)
                 with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
-                    outputs = network(on_device(pixels, device))
+                    outputs = network(pixels)
                 yield start, {name: values.float() for name, values in outputs.items()}
 
 
 def measure(
-    network: "torch.nn.Module", heads: Sequence[Head], faces: Faces, side: int, device: str, precision: str
+    network: torch.nn.Module, heads: Sequence[Head], faces: Faces, side: int, device: str, precision: str
 ) -> tuple[float, dict[str, float]]:
-    """Return the mean loss on faces as they are, and the scores."""
-    import torch
-
-    tally = Tally(heads)
-    totals, counts = {head.target.name: 0.0 for head in heads}, {head.target.name: 0 for head in heads}
+    """Return the mean loss on unchanged faces, and the scores."""
+    tally, totals = Tally(heads), {head.target.name: 0.0 for head in heads}
     for start, outputs in evaluate(network, faces.crops, faces.rows, side, device, precision):
         rows = slice(start, start + len(outputs[heads[0].target.name]))
         labels = {name: torch.tensor(values[rows]) for name, values in faces.labels.items()}
@@ -79,20 +60,19 @@ def measure(
             name = head.target.name
             n_known = int(head.is_known(labels[name]).sum())
             totals[name] += float(head.loss(outputs[name], labels[name])) * n_known
-            counts[name] += n_known
         tally.add(outputs, labels)
-    return sum(totals[name] / max(counts[name], 1) for name in totals), tally.scores()
+    return sum(tally.means(totals).values()), tally.means()
 
 
 class Tally:
-    """Counts how often, or how far, each head is right."""
+    """Adds up the correct predictions, or the errors in years, of each head."""
 
     def __init__(self, heads: Sequence[Head]) -> None:
         self._heads = heads
         self._sums: dict[str, Any] = {head.target.name: 0.0 for head in heads}
         self._counts = {head.target.name: 0 for head in heads}
 
-    def add(self, outputs: "Mapping[str, torch.Tensor]", labels: "Mapping[str, torch.Tensor]") -> None:
+    def add(self, outputs: Mapping[str, torch.Tensor], labels: Mapping[str, torch.Tensor]) -> None:
         for head in self._heads:
             name = head.target.name
             known = head.is_known(labels[name])
@@ -103,16 +83,20 @@ class Tally:
             self._sums[name] = self._sums[name] + each[rows].sum().double()
             self._counts[name] += int(known.sum())
 
-    def scores(self) -> dict[str, float]:
-        """Return the share of right classes, or the mean absolute error in years, of each target."""
-        return {name: float(self._sums[name]) / max(self._counts[name], 1) for name in self._sums}
+    def means(self, sums: Mapping[str, float] | None = None) -> dict[str, float]:
+        """Return sums divided by the number of labels of each target.
+
+        Args:
+            sums: target → sum; None for the accuracy, or the mean absolute error in years.
+        """
+        return {
+            name: float(total) / max(self._counts[name], 1) for name, total in (sums or self._sums).items()
+        }
 
 
 @contextmanager
 def torch_threads(threads: int) -> Iterator[None]:
-    """Let torch use so many threads in this thread while inside."""
-    import torch
-
+    """Let torch use this number of threads within the context, if called from this thread."""
     before = torch.get_num_threads()
     torch.set_num_threads(max(threads, 1))
     try:
@@ -121,10 +105,8 @@ def torch_threads(threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def achieved(network: "torch.nn.Module", precision: str) -> Achieved:
-    """Return what a network runs on, read back from where its weights are."""
-    import torch
-
+def achieved(network: torch.nn.Module, precision: str) -> Achieved:
+    """Return the engine, device and precision of a network; the device is the one of its weights."""
     device = next(network.parameters()).device
     name = f"cuda: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
     return Achieved(f"torch {torch.__version__}", name, precision)

@@ -1,12 +1,13 @@
-"""Which faces come when, and as what: the same for the same seed, whatever the threads."""
+"""The order of the training faces and their changes; the same for the same seed and any number of threads."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from featurekit.estimators._networks.augmentation import (
@@ -18,23 +19,20 @@ from featurekit.estimators._networks.augmentation import (
 )
 from featurekit.estimators._networks.schedule import Schedule
 
-if TYPE_CHECKING:
-    import torch
-
-AHEAD = 3  # batches that are being prepared while one is learned from
+AHEAD = 3  # number of batches that are prepared during a training step
 
 
 @dataclass(frozen=True, kw_only=True)
 class Faces:
-    """Faces to learn from or to be measured on.
+    """Faces for training or evaluation.
 
     Attributes:
-        crops: uint8, shape (n_crops, s, s, 3); a tensor where they lie on a GPU.
-        rows: numbers of the crops that are meant, shape (n,); crops are large, and are not copied.
-        labels: target → class numbers, -1 without one, or years, NaN without; each of shape (n,).
+        crops: uint8, shape (n_crops, s, s, 3); a tensor if they are on a GPU.
+        rows: row numbers of the selected crops, shape (n,); the crops are not copied, because they are large.
+        labels: target → class numbers, -1 for no label, or years, NaN for no label; each of shape (n,).
     """
 
-    crops: "NDArray[np.uint8] | torch.Tensor"
+    crops: NDArray[np.uint8] | torch.Tensor
     rows: NDArray[np.intp]
     labels: Mapping[str, NDArray[Any]]
 
@@ -44,12 +42,10 @@ class Faces:
     def some(self, which: NDArray[np.intp]) -> "Faces":
         """Return some of the faces."""
         labels = {name: values[which] for name, values in self.labels.items()}
-        return Faces(crops=self.crops, rows=self.rows[which], labels=labels)
+        return replace(self, rows=self.rows[which], labels=labels)
 
     def on_gpu(self) -> "Faces":
-        """Return the same faces on the GPU, or as they are where they would take half of its free memory."""
-        import torch
-
+        """Return the same faces on the GPU, or unchanged if they need more than half of its free memory."""
         side = self.crops.shape[1]
         if len(self) * side * side * 3 > torch.cuda.mem_get_info()[0] / 2:
             return self
@@ -62,7 +58,7 @@ class Faces:
 def epoch_order(
     faces: Faces, schedule: Schedule, rng: np.random.Generator, *, balanced_by: str
 ) -> NDArray[np.intp]:
-    """Return the row numbers of an epoch, in the order they are learned from."""
+    """Return the row numbers of an epoch, in the order of the training."""
     n = len(faces)
     if schedule.balance != "sampler":
         order = rng.permutation(n)
@@ -73,10 +69,10 @@ def epoch_order(
             labels = np.digitize(np.where(known, labels, 0), np.arange(0, 81, 10))
         _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
         shares = 1 / counts[codes]
-        # A face without a label comes as often as it would otherwise.
+        # A face without a label has the mean probability.
         shares[~known] = shares[known].mean() if known.any() else 1.0
         order = rng.choice(n, n, p=shares / shares.sum())
-    # One face alone has no variance to be normalized by.
+    # Batch normalization needs more than one face.
     return order[:-1] if n > 1 and n % schedule.batch_size == 1 else order
 
 
@@ -90,15 +86,14 @@ def batches(
     pool: ThreadPoolExecutor,
     mixup: float,
     device: str,
-) -> "Iterator[tuple[torch.Tensor, dict[str, torch.Tensor], tuple[float, NDArray[np.intp]] | None]]":
-    """Yield pixels (n, 3, side, side), labels and how they are to be mixed; the next ones are under way."""
-    import torch
+) -> Iterator[tuple[torch.Tensor, dict[str, torch.Tensor], tuple[float, NDArray[np.intp]] | None]]:
+    """Yield pixels (n, 3, side, side), labels and their mixture; the next batches are being prepared."""
 
-    def prepare(step: int) -> "tuple[NDArray[np.intp], list[Change], torch.Tensor | None]":
+    def prepare(step: int) -> tuple[NDArray[np.intp], list[Change], torch.Tensor | None]:
         rows = order[step * size : (step + 1) * size]
         rng = np.random.default_rng([*seed, step, 1])
         changes = [augmentation.draw(rng) if augmentation else NOTHING for _ in rows]
-        if device == "cuda":  # it takes its orders from one thread
+        if device == "cuda":  # only one thread may use the GPU
             return rows, changes, None
         return rows, changes, as_given(faces.crops, faces.rows[rows], changes, side, device)
 
@@ -119,15 +114,13 @@ def batches(
 
 
 def as_given(
-    crops: "NDArray[np.uint8] | torch.Tensor",
+    crops: NDArray[np.uint8] | torch.Tensor,
     rows: NDArray[np.intp],
     changes: Sequence[Change],
     side: int,
     device: str,
-) -> "torch.Tensor":
-    """Return faces as a network is given them, shape (n, 3, side, side): bytes, or on a GPU whole numbers."""
-    import torch
-
+) -> torch.Tensor:
+    """Return faces as the input of a network, shape (n, 3, side, side): bytes, or whole numbers on a GPU."""
     if isinstance(crops, torch.Tensor):
         return changed_together(
             crops[torch.from_numpy(rows).to(crops.device, non_blocking=True)], changes, side
@@ -137,7 +130,5 @@ def as_given(
     return torch.stack([changed(crops[row], one, side) for row, one in zip(rows, changes, strict=True)])
 
 
-def on_device(pixels: "torch.Tensor", device: str) -> "torch.Tensor":
-    import torch
-
+def on_device(pixels: torch.Tensor, device: str) -> torch.Tensor:
     return pixels.to(device).float().contiguous(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""What of a network learns when, and how fast."""
+"""Which parts of a network are trained in an epoch, and the learning rate."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -8,8 +8,7 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-# Parts that a pretrained network's weights are counted in, from the pixels to the features; each has a
-# learning rate of its own.
+# Number of parts of a pretrained network, from the pixels to the features; each has its own learning rate.
 PARTS = 4
 
 
@@ -18,18 +17,19 @@ class Schedule:
     """How a network is trained.
 
     Attributes:
-        epochs: passes over the faces at most.
-        batch_size: faces that a step learns from.
-        learning_rate: of the heads, at its highest; it rises over warm_up and falls along a cosine.
-        decay: factor from each of the PARTS of the network to the one below it; 1 for one rate.
-        weight_decay: AdamW's, of the weights that are matrices.
+        epochs: the greatest number of passes over the faces.
+        batch_size: number of faces of a step.
+        learning_rate: the greatest rate of the heads; it rises during warm_up and falls along a cosine.
+        decay: factor of the rate from each of the PARTS of the network to the one below; 1 for equal rates.
+        weight_decay: AdamW's weight decay of the weights that are matrices.
         warm_up: share of all steps in which the rate rises.
-        head_epochs: epochs in which only the heads learn.
-        last_epochs: epochs after those in which the last two of the PARTS learn too; then all does.
-        smoothing: share of the truth that is spread over all classes.
-        mixup: parameter of the beta distribution that two faces are mixed by; 0 for no mixing.
-        balance: "none", "loss" (rare classes weigh more) or "sampler" (they come more often).
-        patience: epochs without a better held-out loss after which it stops.
+        head_epochs: number of epochs in which only the heads are trained.
+        last_epochs: number of epochs after these in which the last two of the PARTS are trained too; later
+            the whole network is trained.
+        smoothing: share of the true label that is distributed over all classes.
+        mixup: parameter of the beta distribution by which two faces are mixed; 0 for no mixing.
+        balance: "none", "loss" (rare classes have a higher weight) or "sampler" (they are drawn more often).
+        patience: number of epochs without a better held-out loss after which the training stops.
     """
 
     epochs: int
@@ -46,25 +46,25 @@ class Schedule:
     patience: int
 
     def stage(self, epoch: int) -> Literal["heads", "last", "all"]:
-        """Return what learns in an epoch, counted from 0."""
+        """Return which parts are trained in an epoch, counted from 0."""
         if epoch < self.head_epochs:
             return "heads"
         return "last" if epoch < self.head_epochs + self.last_epochs else "all"
 
 
 def rate_at(schedule: Schedule, step: int, n_steps: int) -> float:
-    """Return the learning rate of the heads at a step: up a straight line, down a cosine."""
+    """Return the learning rate of the heads at a step: it rises along a line and falls along a cosine."""
     rising = max(round(schedule.warm_up * n_steps), 1)
     if step < rising:
         return schedule.learning_rate * (step + 1) / rising
-    along = (step - rising) / max(n_steps - rising, 1)
-    return schedule.learning_rate * 0.5 * (1 + float(np.cos(np.pi * along)))
+    angle = np.pi * ((step - rising) / max(n_steps - rising, 1))
+    return schedule.learning_rate * 0.5 * (1 + float(np.cos(angle)))
 
 
 def parts_of(body: "torch.nn.Module") -> "list[list[torch.nn.Parameter]]":
-    """Return the weights of a network in PARTS parts of about as many tensors, those near the pixels first.
+    """Return the weights of a network in PARTS parts with about as many tensors, those near the pixels first.
 
-    A network that joins several, in its attribute `bodies`, has the parts of each side by side.
+    If a network joins several networks, in its attribute `bodies`, a part contains that part of each.
     """
     parts: list[list[torch.nn.Parameter]] = [[] for _ in range(PARTS)]
     for one in getattr(body, "bodies", [body]):
@@ -80,26 +80,28 @@ def make_optimizer(
     """Return AdamW with a group for each part and kind of weight."""
     import torch
 
-    groups: list[dict[str, Any]] = []
     factors = [schedule.decay ** (PARTS - number) for number in range(PARTS)]
     sets = [*zip(parts_of(network.body), factors, strict=True), (list(network.heads.parameters()), 1.0)]  # type: ignore[arg-type,union-attr]
-    for weights, factor in sets:
-        for is_matrix in (True, False):
+    groups = [
+        {
+            "params": [weight for weight in weights if (weight.squeeze().dim() > 1) == is_matrix],
+            "factor": factor,
             # Offsets and the scales of normalizations are not pulled to zero.
-            own = [weight for weight in weights if (weight.squeeze().dim() > 1) == is_matrix]
-            if own:
-                decay = schedule.weight_decay if is_matrix else 0.0
-                groups.append({"params": own, "factor": factor, "weight_decay": decay})
+            "weight_decay": schedule.weight_decay if is_matrix else 0.0,
+        }
+        for weights, factor in sets
+        for is_matrix in (True, False)
+    ]
+    groups = [group for group in groups if group["params"]]
     return torch.optim.AdamW(groups, lr=schedule.learning_rate, fused=device == "cuda")
 
 
 def set_stage(network: "torch.nn.Module", stage: str) -> None:
-    """Let only some of the network learn: the heads, also the last half of the body, or all."""
+    """Let only some of the network be trained: the heads, also the last half of the body, or everything."""
     network.train()
     body: Any = network.body
-    parts = parts_of(body)
-    for number, weights in enumerate(parts):
+    for number, weights in enumerate(parts_of(body)):
         for weight in weights:
             weight.requires_grad_(stage == "all" or (stage == "last" and number >= PARTS // 2))
     if stage != "all":
-        body.eval()  # its statistics stay those of what it was trained on
+        body.eval()  # so that its statistics stay those of its own training

@@ -1,4 +1,4 @@
-"""Targets that one network learns together: what one learns helps the others."""
+"""Targets that one network learns together, because each helps to learn the others."""
 
 from collections.abc import Sequence
 
@@ -8,5 +8,5 @@ TOGETHER = (AGE.name, AGE_GROUP.name, GENDER.name)
 
 
 def together(target: Target) -> Sequence[str]:
-    """Return the names of the targets that a network learns with one: what one learns helps the others."""
+    """Return the names of the targets that a network learns together with a target."""
     return [name for name in TOGETHER if name != target.name] if target.name in TOGETHER else []

@@ -1,10 +1,9 @@
-"""Train a network end to end, so that a killed training goes on where it was.
+"""Train a network end to end, so that an interrupted training can continue.
 
-Everything that chance decides is drawn from the seed, the epoch and the step:
-which faces come when, what is done to them, what dropout leaves out. So a
-training that goes on from the last whole epoch ends, on a CPU, with the same
-weights as one that was never stopped. Which epoch's weights are kept is decided
-on faces of subjects that the training never sees.
+All random numbers depend only on the seed, the epoch and the step: the order of the
+faces, their changes, and what dropout leaves out. A training that continues after the
+last whole epoch therefore ends, on a CPU, with the same weights as one that was never
+interrupted. The weights of one epoch are kept; it is chosen on faces of held-out subjects.
 """
 
 import time
@@ -13,9 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from featurekit.errors import EngineError, ModelError
@@ -26,12 +26,9 @@ from featurekit.estimators._networks.reading import Tally, measure, torch_thread
 from featurekit.estimators._networks.sampler import Faces, batches, epoch_order, on_device
 from featurekit.estimators._networks.schedule import Schedule, make_optimizer, rate_at, set_stage
 
-if TYPE_CHECKING:
-    import torch
-
-# A GPU's epochs may be shorter than writing a checkpoint takes: seconds from one to the next.
+# The least seconds between two checkpoints: an epoch on a GPU may be shorter than writing one takes.
 SAVE_EVERY = {"cpu": 0.0, "cuda": 10.0}
-# After an epoch, and after so many seconds within one, somebody who watches is told.
+# Seconds after which progress is reported within an epoch; it is also reported after each epoch.
 TELL_EVERY = 2.0
 
 _TOO_LARGE = (
@@ -47,16 +44,16 @@ class Setting:
     """Where and with what a network is trained.
 
     Attributes:
-        side: of the pictures it is given.
-        seed: of the random number generator.
+        side: side of the network's input, in pixels.
+        seed: seed of the random number generators.
         device: "cpu" or "cuda".
         precision: "fp32" or "bf16".
-        threads: how many may be used.
-        balanced_by: target whose classes, or ages by decade, come alike often where the schedule's balance
-            is "sampler"; "" for the first head's.
-        checkpoint: file to go on from and to write after each epoch, of a GPU's after SAVE_EVERY seconds of
-            them; None for none.
-        watch: told in a few words how it goes, and the share that is done.
+        threads: number of threads.
+        balanced_by: target whose classes, or decades of age, are drawn equally often if the schedule's
+            balance is "sampler"; "" for the target of the first head.
+        checkpoint: file from which the training continues and which it writes after each epoch, on a GPU
+            after an epoch that ends SAVE_EVERY seconds after the last; None for none.
+        watch: called with a short message about the progress, and the share that is done.
     """
 
     side: int
@@ -70,7 +67,7 @@ class Setting:
 
 
 def train(
-    network: "torch.nn.Module",
+    network: torch.nn.Module,
     heads: Sequence[Head],
     faces: Faces,
     held_out: Faces | None,
@@ -78,24 +75,22 @@ def train(
     augmentation: Augmentation | None,
     setting: Setting,
 ) -> Progress:
-    """Train a network; afterwards it holds the weights of the epoch that read the held-out faces best.
+    """Train a network; afterwards it has the weights of the epoch with the least loss on the held-out faces.
 
     Args:
-        network: pixels (n, 3, side, side) of 0 to 255 → name of the target → outputs; its parts are
+        network: pixels (n, 3, side, side) from 0 to 255 → name of the target → outputs; its parts are
             `body` and `heads`.
-        heads: what it reads.
-        faces: what it learns from.
-        held_out: faces of other subjects, that choose the epoch; None to keep the last one.
-        schedule: how.
-        augmentation: what happens to the faces first; None for nothing.
-        setting: where, and with what.
+        heads: the heads of the network.
+        faces: the training faces.
+        held_out: faces of other subjects, on which the epoch is chosen; None to keep the last epoch.
+        schedule: how it is trained.
+        augmentation: random changes of the training faces; None for none.
+        setting: where and with what it is trained.
 
     Raises:
-        EngineError: not even a batch of two faces fits into the GPU's memory.
-        ModelError: the loss became infinite or no number.
+        EngineError: not even a batch of two faces fits into the memory of the GPU.
+        ModelError: the training diverged: the loss is infinite or not a number.
     """
-    import torch
-
     try:
         network.to(device=setting.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     except torch.OutOfMemoryError as error:
@@ -119,15 +114,14 @@ def train(
             at.seconds += time.perf_counter() - started
             trainer.save_and_tell(at, best)
     network.load_state_dict(best)
-    network.requires_grad_(False)
-    network.eval()
+    network.requires_grad_(False).eval()
     return at
 
 
 def _where_it_was(
-    network: "torch.nn.Module", schedule: Schedule, setting: Setting
-) -> "tuple[Progress, dict[str, torch.Tensor], torch.optim.Optimizer]":
-    """Return how far a training has come, its best weights and its optimizer; the network is as far."""
+    network: torch.nn.Module, schedule: Schedule, setting: Setting
+) -> tuple[Progress, dict[str, torch.Tensor], torch.optim.Optimizer]:
+    """Return the progress, the best weights and the optimizer of a training; set the network accordingly."""
     optimizer = make_optimizer(network, schedule, setting.device)
     at, best, checkpoint = Progress(), deepcopy(network.state_dict()), setting.checkpoint
     if checkpoint is not None and checkpoint.is_file():
@@ -146,10 +140,10 @@ def _where_it_was(
 
 
 def _enter(line: dict[str, Any], held_out_loss: float | None, at: Progress, schedule: Schedule) -> bool:
-    """Enter an epoch that was learned; return whether it is the best so far.
+    """Add a finished epoch to the progress; return whether it is the best so far.
 
     Raises:
-        ModelError: its loss is infinite or no number.
+        ModelError: its loss is infinite or not a number.
     """
     loss = line["loss"] if held_out_loss is None else held_out_loss
     if not np.isfinite([line["loss"], loss]).all():
@@ -164,7 +158,7 @@ def _enter(line: dict[str, Any], held_out_loss: float | None, at: Progress, sche
     if is_best:
         at.best_loss, at.best_epoch = loss, at.epoch
     at.finished = at.epoch >= schedule.epochs or (
-        # Nothing can be said of patience before all has learned.
+        # Patience counts only while the whole network is trained.
         line["stage"] == "all" and at.epoch - at.best_epoch >= schedule.patience
     )
     return is_best
@@ -172,10 +166,10 @@ def _enter(line: dict[str, Any], held_out_loss: float | None, at: Progress, sche
 
 @dataclass
 class _Trainer:
-    """What one epoch needs, and what the next one keeps of it: how many faces fit into memory."""
+    """Trains single epochs; remembers how many faces fit into memory."""
 
-    network: "torch.nn.Module"
-    optimizer: "torch.optim.Optimizer"
+    network: torch.nn.Module
+    optimizer: torch.optim.Optimizer
     heads: Sequence[Head]
     faces: Faces
     schedule: Schedule
@@ -195,7 +189,7 @@ class _Trainer:
         }
 
     def epoch(self, number: int) -> dict[str, Any]:
-        """Learn from every face once; return a line of the history. Epochs count from 0."""
+        """Train on every face once; return a line of the history. Epochs are counted from 0."""
         schedule, setting, started = self.schedule, self.setting, time.perf_counter()
         stage = schedule.stage(number)
         set_stage(self.network, stage)
@@ -207,7 +201,7 @@ class _Trainer:
             balanced_by=setting.balanced_by or self.heads[0].target.name,
         )
         n_steps = -(-len(order) // schedule.batch_size)
-        # Sums stay on the device: to ask a GPU for a number is to wait for it.
+        # Sums stay on the device, because reading a number from a GPU means waiting for it.
         total: Any = 0.0
         done, right, rate = 0, Tally(self.heads), 0.0
         given = batches(
@@ -233,14 +227,14 @@ class _Trainer:
                 setting.watch(f"{said}, {speed:.0f} faces/s", (number + done / len(order)) / schedule.epochs)
         return {
             "loss": float(total) / done,
-            **right.scores(),
+            **right.means(),
             "rate": round(done / (time.perf_counter() - started), 1),
             "learning_rate": rate,
             "stage": stage,
         }
 
-    def save_and_tell(self, at: Progress, best: "Mapping[str, torch.Tensor]") -> None:
-        """Write the checkpoint where it is time to, and say how far the training is."""
+    def save_and_tell(self, at: Progress, best: Mapping[str, torch.Tensor]) -> None:
+        """Write the checkpoint if it is due, and report the progress."""
         path = self.setting.checkpoint
         if path is not None and (
             at.finished or time.monotonic() - self._saved >= SAVE_EVERY[self.setting.device]
@@ -251,23 +245,21 @@ class _Trainer:
             self.setting.watch(_told(at, self.schedule), at.epoch / self.schedule.epochs)
 
     def _reseed(self, number: int) -> None:
-        """Begin the chance of every part anew, for this epoch."""
+        """Set the seed of every layer with random numbers for this epoch."""
         for place, module in enumerate(self.network.modules()):
             if hasattr(module, "reseed"):
-                # Far apart: each call within an epoch adds one.
+                # The seeds are far apart, because each call within an epoch adds one.
                 reseed: Any = module.reseed
                 reseed(((self.setting.seed * 10_007 + number) * 1009 + place) << 24)
 
     def _step(
         self,
         rate: float,
-        pixels: "torch.Tensor",
-        labels: "Mapping[str, torch.Tensor]",
+        pixels: torch.Tensor,
+        labels: Mapping[str, torch.Tensor],
         mixed: "tuple[float, NDArray[np.intp]] | None",
-    ) -> "tuple[torch.Tensor, dict[str, torch.Tensor]]":
-        """Learn from one batch; return its mean loss, as float64, and the outputs."""
-        import torch
-
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Train on one batch; return its mean loss, as float64, and the outputs."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
         while True:
@@ -288,8 +280,8 @@ class _Trainer:
             except torch.OutOfMemoryError as error:
                 if self._micro <= 2:
                     raise EngineError(_TOO_LARGE) from error
-                # A step learns from as many faces as before, fewer at a time. What has been added up of it
-                # counts no more.
+                # The step still uses the whole batch, but fewer faces at a time. The gradients so far are
+                # discarded.
                 self._micro //= 2
                 self.optimizer.zero_grad(set_to_none=True)
                 torch.cuda.empty_cache()
@@ -301,25 +293,23 @@ class _Trainer:
 def _told(at: Progress, schedule: Schedule) -> str:
     line = at.history[-1]
     held_out = f", held out {line['held_out_loss']:.3f}" if "held_out_loss" in line else ""
-    where = f"epoch {at.epoch} of {schedule.epochs}"
-    return f"{where}, loss {line['loss']:.3f}{held_out}, {line['rate']:.0f} faces/s"
+    loss = f"loss {line['loss']:.3f}{held_out}"
+    return f"epoch {at.epoch} of {schedule.epochs}, {loss}, {line['rate']:.0f} faces/s"
 
 
 def _learn(
-    network: "torch.nn.Module",
+    network: torch.nn.Module,
     heads: Sequence[Head],
-    pixels: "torch.Tensor",
-    labels: Mapping[str, "torch.Tensor"],
+    pixels: torch.Tensor,
+    labels: Mapping[str, torch.Tensor],
     mixed: "tuple[float, NDArray[np.intp]] | None",
     micro: int,
-    weights: Mapping[str, "torch.Tensor"],
+    weights: Mapping[str, torch.Tensor],
     schedule: Schedule,
     device: str,
     precision: str,
-) -> "tuple[torch.Tensor, dict[str, torch.Tensor]]":
-    """Add up the slopes of one batch, some faces at a time; return its mean loss, and the outputs."""
-    import torch
-
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Add up the gradients of one batch, some faces at a time; return its mean loss, and the outputs."""
     total: Any = 0.0
     outputs = []
     pairs = [(1.0, labels)]

@@ -7,12 +7,12 @@ from typing import Any, Self
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
-from sklearn.base import ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 
 from featurekit.data.splits import Fold, subject_exclusive_folds
 from featurekit.errors import FoldError
 from featurekit.estimators import held_out_score
+from featurekit.estimators._estimator import LabelClassifier
 from featurekit.estimators._scaling import softmax
 from featurekit.estimators._svm.kernels import TILE, rbf_kernel
 from featurekit.estimators._svm.linear import Machine, class_signs, fit_linear
@@ -23,13 +23,13 @@ from featurekit.estimators._threads import one_blas_thread
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class SVM(ClassifierMixin, KernelMachine):
+class SVM(LabelClassifier, KernelMachine):
     """A support vector classifier with probabilities.
 
     Attributes:
-        C: how much an error costs.
+        C: cost of an error.
         classes_: labels seen in training, increasing.
-        calibration_: weights of the decision values in each class's score, shape (n_classes, n_outputs).
+        calibration_: weights of the decision values in the score of each class, shape (n_classes, n_outputs).
         calibration_intercept_: shape (n_classes,).
     """
 
@@ -41,17 +41,17 @@ class SVM(ClassifierMixin, KernelMachine):
         Args:
             X: vectors, shape (n, dim).
             y: labels of any kind, shape (n,).
-            groups: the person on each row, shape (n,), that inner folds are made of; None for one a row.
-            unknown: nothing: whatever else is given is refused.
+            groups: the subject of each row, shape (n,), by which the inner folds are made; None if each row
+                is another subject.
+            unknown: not allowed, e.g. sample_weight.
 
         Raises:
-            TypeError: something else was given, e.g. sample_weight.
-            EngineError: the solver is cuML, and it is not here or finds no GPU.
+            TypeError: there are further arguments.
+            EngineError: the solver is cuML, and it is not installed or finds no GPU.
         """
-        self._refuse(unknown)
         self.validate()
-        solver = solver_facts(self.solver)
-        X, y, groups = self._begin(X, y, groups)
+        solver = solver_facts(self.solver)  # raises before anything is computed
+        X, y, groups = self._begin(X, y, groups, unknown)
         codes = np.searchsorted(self.classes_, y)
         n_classes = len(self.classes_)
         with one_blas_thread():
@@ -62,19 +62,20 @@ class SVM(ClassifierMixin, KernelMachine):
             except FoldError as error:
                 self.summary_["notes"].append(f"The probabilities are not calibrated. {error}")
 
+            features = scaled if kernel is None else kernel
+
             def learn(rows: NDArray[np.intp]) -> Machine:
                 if self.is_linear_ or len(self.landmarks_):
                     cost = self._linear_cost(self.C) if self.is_linear_ else self.C
-                    features = scaled if self.is_linear_ or kernel is None else kernel
                     return fit_linear(features[rows], class_signs(codes[rows], n_classes), cost)
-                gamma = self.gamma if kernel is None else None
-                among = _among(rows, scaled, kernel)
-                pairs = fit_pairs(among, codes[rows], C=self.C, gamma=gamma, solver=self.solver)
-                return Machine(rows[pairs.rows], pairs.weights, pairs.intercept)
+                own, gamma = features, self.gamma if kernel is None else None
+                if len(rows) < len(features):  # otherwise the matrix need not be copied
+                    own = features[rows] if kernel is None else kernel[np.ix_(rows, rows)]
+                pairs = fit_pairs(own, codes[rows], C=self.C, gamma=gamma, solver=self.solver)
+                return pairs._replace(rows=rows[pairs.rows])
 
-            parts = [np.arange(len(X)), *(fold.train for fold in inner)]
             machine, *others = Parallel(n_jobs=self._threads, require="sharedmem")(
-                delayed(learn)(rows) for rows in parts
+                delayed(learn)(rows) for rows in (np.arange(len(X)), *(fold.train for fold in inner))
             )
             self.calibration_ = _plain_scores(n_classes, machine.weights.shape[1])
             self.calibration_intercept_ = np.zeros(n_classes)
@@ -88,26 +89,16 @@ class SVM(ClassifierMixin, KernelMachine):
             if len(self.landmarks_):
                 machine = self._with_landmarks(machine)
         self._keep(machine, X)
-        self.summary_["class_weight"] = None
-        self.summary_["calibration"] = (
-            f"multinomial logistic regression on {INNER_FOLDS} inner subject-exclusive folds"
-            if inner
-            else "none"
-        )
+        how = f"multinomial logistic regression on {INNER_FOLDS} inner subject-exclusive folds"
+        self.summary_ |= {"class_weight": None, "calibration": how if inner else "none"}
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class of classes_, shape (n, n_classes)."""
         return softmax(self._decide(self._asked(X)) @ self.calibration_.T + self.calibration_intercept_)
 
-    def predict(self, X: Any) -> NDArray[Any]:
-        """Return the most probable label of each row, shape (n,)."""
-        best = self.predict_proba(X).argmax(axis=1)
-        labels: NDArray[Any] = self.classes_[best]
-        return labels
-
     def _trial(self, y: NDArray[np.intp], fold: Fold, *, is_linear: bool) -> tuple[Fold, Trial]:
-        # Class by class: libsvm reads the kernel in that order, and finds each pair's rows side by side.
+        # In the order of the classes, in which libsvm reads the kernel: the rows of a class are adjacent.
         ordered = Fold(fold.train[np.argsort(y[fold.train], kind="stable")], fold.test)
         classes, codes = np.unique(y[ordered.train], return_inverse=True)
 
@@ -124,22 +115,13 @@ class SVM(ClassifierMixin, KernelMachine):
         return ordered, try_out
 
     def _calibrate(self, decisions: NDArray[np.float64], codes: NDArray[np.intp]) -> None:
-        """Learn the scores of the classes from decision values of faces that were held out."""
+        """Learn the scores of the classes from the decision values of held-out faces."""
         logistic = LogisticRegression(C=1.0, max_iter=2000, tol=1e-5).fit(decisions, codes)
-        if len(logistic.coef_) == 1:  # of two classes, scikit-learn gives the second's score alone
+        if len(logistic.coef_) == 1:  # of two classes, scikit-learn only has the score of the second
             self.calibration_ = np.vstack([np.zeros_like(logistic.coef_), logistic.coef_])
             self.calibration_intercept_ = np.append(0.0, logistic.intercept_)
         else:
             self.calibration_, self.calibration_intercept_ = logistic.coef_, logistic.intercept_
-
-
-def _among(
-    rows: NDArray[np.intp], scaled: NDArray[np.float64], kernel: NDArray[np.float64] | None
-) -> NDArray[np.float64]:
-    """Return what libsvm learns from: the rows' kernel matrix, or their vectors; not copied for all rows."""
-    if len(rows) == len(scaled):
-        return scaled if kernel is None else kernel
-    return scaled[rows] if kernel is None else kernel[np.ix_(rows, rows)]
 
 
 def _decisions(
@@ -150,20 +132,19 @@ def _decisions(
     gamma: float,
 ) -> NDArray[np.float64]:
     """Return the decision values of rows of the training part."""
-    if machine.rows is None:  # linear, maybe on an approximated kernel
+    if machine.rows is None:  # linear, perhaps on an approximated kernel
         features = scaled[rows] if kernel is None else kernel[rows]
     elif kernel is not None:
         features = kernel[np.ix_(rows, machine.rows)]
     else:
         features = rbf_kernel(scaled[rows], scaled[machine.rows], gamma)
-    decisions: NDArray[np.float64] = features @ machine.weights + machine.intercept
-    return decisions
+    return features @ machine.weights + machine.intercept
 
 
 def _plain_scores(n_classes: int, n_outputs: int) -> NDArray[np.float64]:
-    """Return the weights of decision values in the classes' scores where nothing could be learned.
+    """Return the weights of the decision values in the scores of the classes if they cannot be learned.
 
-    A class's score is the mean decision for it, doubled: Platt's usual slope.
+    The score of a class is twice the mean of the decisions for it; 2 is Platt's usual slope.
     """
     if n_outputs == 1:
         return np.array([[-1.0], [1.0]])

@@ -1,38 +1,40 @@
 """Kernel matrices, and how one matrix of squared distances serves a whole search.
 
-An RBF kernel of any width is exp(-gamma · distance), so that the costly part, the
-distances, is computed once by matrix products and kept; every width and every fold
-takes its kernel from there into a buffer that is used again. libsvm then learns
-from the finished kernel, and the held-out faces are read by one matrix product.
+An RBF kernel of any width is exp(-gamma · distance). The costly part, the distances, is
+computed once by matrix products and kept. The kernel of each width is computed from it
+into a buffer that is used again. libsvm then learns from the finished kernel, and the
+held-out faces are predicted by one matrix product.
 The scores are those of scikit-learn's GridSearchCV(SVC()), to the last bit.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from queue import SimpleQueue
+from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from featurekit.data.splits import Fold
+from featurekit.estimators._scaling import consecutive_slices
 
 TILE = 2048  # rows and columns of one matrix product; fixed, so that the bits do not depend on the threads
-ROWS = 64  # rows of a kernel that are filled at once: what is worked on stays near the processor
-CACHE_MB = 500  # of kernel rows that libsvm keeps, in single precision
+ROWS = 64  # rows of a kernel that are filled at once, so that they fit into the processor's cache
+CACHE_MB = 500  # size of libsvm's cache of kernel rows, which are in single precision
 
 
 class Distances:
-    """Squared distances of all rows of a matrix, kept for kernels of any width and of any of the rows.
+    """Squared distances of all rows of a matrix, from which kernels of any width and any rows are computed.
 
     Attributes:
-        parts: for each part of the vectors a matrix (n, n); the whole's distances are their sum.
+        parts: a matrix (n, n) for each part of the vectors; the distances of whole vectors are their sum.
     """
 
     def __init__(
         self, scaled: NDArray[np.float64], parts: tuple[int, ...] | None = None, *, threads: int = 1
     ) -> None:
         n = len(scaled)
-        columns_of = _columns_of(scaled, parts)
+        columns_of = consecutive_slices(parts or (scaled.shape[1],))
         norms = _norms(scaled, columns_of)
         self.parts = [np.empty((n, n)) for _ in columns_of]
 
@@ -83,7 +85,7 @@ def _gather(
     out: NDArray[np.float64],
 ) -> None:
     for row, line in zip(rows, out, strict=True):
-        # mode: without one, numpy buffers the line to be able to raise.
+        # With the default mode, numpy buffers the line in order to raise on a wrong index.
         np.take(matrix[row], columns, out=line, mode="clip")
 
 
@@ -97,20 +99,22 @@ def rbf_kernel(
 ) -> NDArray[np.float64]:
     """Return the kernel of all rows of two matrices, shape (n_a, n_b).
 
-    Tiles of a fixed size, each computed on one thread: the bits do not depend on the threads.
+    It consists of tiles of a fixed size, each computed on one thread, so that the bits do not depend on the
+    number of threads.
 
     Args:
         first: scaled vectors, shape (n_a, dim).
         second: the same, shape (n_b, dim); None stands for the first.
         gamma: width of exp(-gamma · |a - b|²).
-        parts: lengths of the parts of the vectors. With several, the kernel is the mean of that of the
-            whole vectors and of the parts' mean, where a part's distances count as if they were the whole's.
+        parts: lengths of the parts of the vectors. With several parts, the kernel is the mean of two: the
+            kernel of the whole vectors, and the mean of the kernels of the parts, each of which is computed
+            as if it were the whole vector.
         threads: how many tiles at once.
     """
     same = second is None
     second = first if second is None else second
     kernel = np.empty((len(first), len(second)))
-    columns_of = _columns_of(first, parts)
+    columns_of = consecutive_slices(parts or (first.shape[1],))
     norms_a, norms_b = (_norms(matrix, columns_of) for matrix in (first, second))
 
     def fill(corner: tuple[int, int]) -> None:
@@ -136,11 +140,6 @@ def rbf_kernel(
     if same:
         np.fill_diagonal(kernel, 1.0)
     return kernel
-
-
-def _columns_of(matrix: NDArray[np.float64], parts: tuple[int, ...] | None) -> list[slice]:
-    lengths = parts or (matrix.shape[1],)
-    return [slice(end - length, end) for end, length in zip(np.cumsum(lengths), lengths, strict=True)]
 
 
 def _norms(matrix: NDArray[np.float64], columns_of: Sequence[slice]) -> NDArray[np.float64]:
@@ -172,63 +171,58 @@ def _tile_distances(
 
 def over_kernels(
     distances: Distances,
-    folds: Sequence[Fold],
+    fold: Fold,
     gammas: Sequence[float],
-    learn: Callable[[int, int, NDArray[np.float64], NDArray[np.float64]], None],
+    learn: Callable[[float, NDArray[np.float64], NDArray[np.float64]], None],
     *,
     threads: int = 1,
 ) -> None:
-    """Call learn for every fold and width, with the kernels of its training and its held-out rows.
+    """Call learn for every width, with the kernels of the training rows and of the held-out rows of a fold.
 
-    There are as many buffers as threads, each used again and again.
+    There are as many pairs of buffers for the kernels as threads, and each is used again and again.
 
     Args:
-        distances: of all rows.
-        folds: row numbers; the kernels' rows and columns stand in their order.
-        gammas: widths.
-        learn: called with (number of the fold, number of the width, kernel (n_train, n_train), kernel
-            (n_test, n_train)); what it is given is overwritten afterwards.
-        threads: how many calls at once.
+        distances: distances of all rows.
+        fold: row numbers; the rows and columns of the kernels are in their order.
+        gammas: different widths.
+        learn: called with (gamma, kernel (n_train, n_train), kernel (n_test, n_train)); the kernels are
+            overwritten afterwards.
+        threads: number of calls at once.
     """
-    # Narrow kernels take the longest: begun first, they do not keep one thread busy when the others are done.
-    tasks = [(f, g) for g in np.argsort(gammas)[::-1].tolist() for f in range(len(folds))]
-    n_workers = max(min(threads, len(tasks)), 1)
-    size = max((len(fold.train) * (len(fold.train) + len(fold.test)) for fold in folds), default=0)
-    buffers: SimpleQueue[NDArray[np.float64]] = SimpleQueue()
+    n_train, n_test = len(fold.train), len(fold.test)
+    n_workers = max(min(threads, len(gammas)), 1)
+    buffers: SimpleQueue[tuple[NDArray[np.float64], NDArray[np.float64]]] = SimpleQueue()
     for _ in range(n_workers):
-        buffers.put(np.empty(size))
+        buffers.put((np.empty((n_train, n_train)), np.empty((n_test, n_train))))
 
-    def run(task: tuple[int, int]) -> None:
-        fold, gamma = folds[task[0]], gammas[task[1]]
-        n_train, n_test = len(fold.train), len(fold.test)
-        buffer = buffers.get()
+    def run(gamma: float) -> None:
+        train, test = buffers.get()
         try:
-            train = buffer[: n_train * n_train].reshape(n_train, n_train)
-            test = buffer[n_train * n_train :][: n_test * n_train].reshape(n_test, n_train)
             distances.kernel(fold.train, fold.train, gamma, train)
             distances.kernel(fold.test, fold.train, gamma, test)
-            learn(*task, train, test)
+            learn(gamma, train, test)
         finally:
-            buffers.put(buffer)
+            buffers.put((train, test))
 
-    _each(run, tasks, n_workers)
+    # Narrow kernels take the longest. They start first, so that no thread has to finish one alone.
+    _each(run, sorted(gammas, reverse=True), n_workers)
 
 
-def _each(work: Callable[[tuple[int, int]], None], tasks: Sequence[tuple[int, int]], threads: int) -> None:
-    """Do every task, so many at once; threads, for they write into what they share."""
+def _each(work: Callable[[Any], None], tasks: Sequence[Any], threads: int) -> None:
+    """Do every task, several at once; in threads, because the tasks write into shared arrays."""
     Parallel(n_jobs=threads, require="sharedmem")(delayed(work)(task) for task in tasks)
 
 
 def matrix_bytes(n_rows: int) -> int:
-    """Return how much memory a kernel matrix of so many rows takes, in bytes."""
+    """Return the bytes of a kernel matrix of n_rows."""
     return n_rows * n_rows * 8
 
 
 def search_bytes(n_rows: int, n_parts: int, threads: int) -> int:
-    """Return how much memory a search over kernels of so many rows takes, in bytes."""
+    """Return the bytes that a search over kernels of n_rows takes."""
     return matrix_bytes(n_rows) * (n_parts + threads) + threads * libsvm_bytes(n_rows)
 
 
 def libsvm_bytes(n_rows: int) -> int:
-    """Return how much memory libsvm keeps kernel rows in, in bytes."""
+    """Return the bytes of libsvm's cache of kernel rows."""
     return min(n_rows * n_rows * 4, CACHE_MB << 20)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 
 
 class Machine(NamedTuple):
@@ -22,7 +23,7 @@ class Machine(NamedTuple):
 
 
 def class_signs(codes: NDArray[np.intp], n_classes: int) -> NDArray[np.float64]:
-    """Return 1 for a row's own class and -1 for the others, shape (n, n_classes); (n, 1) for two classes."""
+    """Return 1 for the class of a row and -1 for the others, shape (n, n_classes); (n, 1) for two classes."""
     signs = np.where(codes[:, None] == np.arange(n_classes), 1.0, -1.0)
     return signs[:, -1:] if n_classes == 2 else signs
 
@@ -30,19 +31,18 @@ def class_signs(codes: NDArray[np.intp], n_classes: int) -> NDArray[np.float64]:
 def fit_linear(
     scaled: NDArray[np.float64], targets: NDArray[np.float64], cost: float, *, epsilon: float | None = None
 ) -> Machine:
-    """Fit linear machines, one an output, all at once: |w|² / 2 + cost · sum of squared losses.
+    """Fit one linear machine per output, all at once: minimize |w|² / 2 + cost · sum of squared losses.
 
-    The problems are those of scikit-learn's LinearSVC and LinearSVR with squared losses; solved by L-BFGS
-    with matrix products, because liblinear copies dense vectors into a sparse form and takes far longer.
+    The problems are those of scikit-learn's LinearSVC and LinearSVR with squared losses. They are solved by
+    L-BFGS with matrix products, because liblinear copies dense vectors into a sparse form and takes far
+    longer.
 
     Args:
         scaled: scaled vectors, shape (n, dim).
         targets: signs ±1, or numbers, shape (n, n_outputs).
-        cost: how much an error costs.
+        cost: cost of an error.
         epsilon: for numbers, the error that costs nothing; None for signs (hinge loss).
     """
-    from scipy.optimize import minimize
-
     n_outputs, dim = targets.shape[1], scaled.shape[1]
 
     def loss_and_slope(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -56,9 +56,12 @@ def fit_linear(
         slope = np.vstack([weights[:-1] + 2 * cost * (scaled.T @ error), 2 * cost * error.sum(axis=0)])
         return float(0.5 * (weights[:-1] ** 2).sum() + cost * (error**2).sum()), slope.ravel()
 
-    start = np.zeros((dim + 1) * n_outputs)
     found = minimize(
-        loss_and_slope, start, jac=True, method="L-BFGS-B", options={"maxiter": 500, "gtol": 1e-4}
+        loss_and_slope,
+        np.zeros((dim + 1) * n_outputs),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": 500, "gtol": 1e-4},
     )
     weights = found.x.reshape(dim + 1, n_outputs)
     return Machine(None, weights[:-1].copy(), weights[-1].copy())

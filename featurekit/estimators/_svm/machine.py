@@ -1,16 +1,14 @@
 """What the classifier and the regressor share: scaling, kernel, decision values, search."""
 
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self, get_args
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.data.splits import Fold
-from featurekit.estimators import Resources
-from featurekit.estimators._estimator import Estimator
+from featurekit.estimators._estimator import FoldSearch
 from featurekit.estimators._parameters import Allowed, Within
 from featurekit.estimators._scaling import block_scaling, unit_lengths
 from featurekit.estimators._svm.kernels import (
@@ -27,27 +25,27 @@ from featurekit.estimators._threads import one_blas_thread
 from featurekit.networks.engines import available_memory
 
 INNER_FOLDS = 3
-# Kernel, or vectors, of the rows learned from and of those held out, and a cost → score.
+# (kernel or vectors of the training rows, the same of the held-out rows, cost) → score.
 Trial = Callable[[NDArray[np.float64], NDArray[np.float64], float], float]
-LANDMARKS = 2000  # faces that an approximated kernel is made from
+LANDMARKS = 2000  # number of faces from which a kernel is approximated
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class KernelMachine(Estimator):
+class KernelMachine(FoldSearch):
     """What the classifier and the regressor share: scaling, kernel, decision values, search.
 
     Attributes:
-        C: how much an error costs.
-        gamma: width of the kernel exp(-gamma · squared distance), where the distances are of vectors
-            scaled to a total variance of 1 (scikit-learn's "scale" is 1).
-        linear_cost: the cost for the linear machine where C is the default; it grows with C.
-        gram_up_to: rows up to which the kernel matrix is kept in memory; above, libsvm computes its
-            own, of the whole vector only.
-        linear_above: rows above which the machine is linear, because an RBF kernel would take days.
-        memory_limit: bytes that kernel matrices may take; above, the kernel is approximated. None for
-            half of what is free.
-        solver: what solves a machine with a kernel: "libsvm", or "cuml" on a GPU. A linear one, also on
-            an approximated kernel, is solved on the CPU in any case.
+        C: cost of an error.
+        gamma: width of the kernel exp(-gamma · squared distance) of vectors that are scaled to a total
+            variance of 1 (scikit-learn's "scale" is 1).
+        linear_cost: cost of an error for the linear machine if C is the default; it grows with C.
+        gram_up_to: number of rows up to which the kernel matrix is kept in memory. With more rows, libsvm
+            computes its own kernel, of the whole vectors only.
+        linear_above: number of rows above which the machine is linear, because an RBF kernel takes days.
+        memory_limit: bytes that kernel matrices may take. If they need more, the kernel is approximated.
+            None for half of the free memory.
+        solver: the solver of a machine with a kernel: "libsvm", or "cuml" on a GPU. A linear machine, also
+            on an approximated kernel, is always solved on the CPU.
     """
 
     allowed: ClassVar[Allowed] = {"C": Within(1e-9), "solver": get_args(Solver)}
@@ -60,97 +58,64 @@ class KernelMachine(Estimator):
     memory_limit: int | None = None
     solver: Solver = "libsvm"
 
-    def use(self, resources: Resources) -> Self:
-        """Take threads and memory."""
-        if resources.memory is not None:
-            self.memory_limit = resources.memory
-        return super().use(resources)
-
     def bytes_needed(self, n_rows: int, *, searching: bool) -> int:
-        """Return how much memory the kernel matrices of a fit, or a search, on so many rows take."""
+        """Return the bytes that the kernel matrices of a fit, or a search, on n_rows take."""
+        threads = self._threads
         if n_rows > self.gram_up_to:
             return 0
         if searching:
-            return self._search_bytes(n_rows, self._threads)
-        # The whole matrix, and for each thread that of an inner training part.
+            return self._search_bytes(n_rows, threads)
+        # The whole matrix, and for each thread the matrix of an inner training part.
         inner = (INNER_FOLDS - 1) / INNER_FOLDS
-        threads = self._threads
         return int(matrix_bytes(n_rows) * (1 + threads * inner**2)) + threads * libsvm_bytes(n_rows)
 
-    def search_scores(
-        self,
-        X: NDArray[np.float32],
-        y: NDArray[Any],
-        *,
-        folds: Sequence[Fold],
-        candidates: Sequence[Mapping[str, Any]],
-    ) -> NDArray[np.float64] | None:
-        """Return the score of every C and gamma on every inner fold from one matrix of distances a fold.
-
-        A classifier is scored by the votes of its pairs; where it will be linear, by its linear machine,
-        which has no gamma.
-
-        Returns:
-            Shape (n_candidates, n_folds); None where no kernel matrix is kept, or other parameters vary.
+    def _can_share(self, X: NDArray[np.float32], candidates: Sequence[Mapping[str, Any]]) -> bool:
+        """Return whether only C and gamma vary, and the kernel matrix fits into memory where one is needed.
 
         Raises:
-            EngineError: the solver is cuML, and it is not here or finds no GPU.
+            EngineError: the solver is cuML, and it is not installed or finds no GPU.
         """
         solver_facts(self.solver)
-        X, y = self._search_inputs(X, y)
+        if any(set(candidate) - {"C", "gamma"} for candidate in candidates):
+            return False
+        fits = len(X) <= self.gram_up_to and self._search_bytes(len(X), 1) <= self._memory_limit()
+        return len(X) > self.linear_above or fits
+
+    def _fold_scores(
+        self, X: NDArray[np.float32], y: NDArray[Any], fold: Fold, candidates: Sequence[Mapping[str, Any]]
+    ) -> Sequence[float]:
+        """Compute one matrix of distances for all candidates.
+
+        A classifier is scored by the votes of its pairs. If it will be linear, it is scored by its linear
+        machine, which has no gamma.
+        """
         is_linear = len(X) > self.linear_above
-        spare = self._memory_limit() - self._search_bytes(len(X), 1)
-        if any(set(candidate) - {"C", "gamma"} for candidate in candidates) or (
-            not is_linear and (len(X) > self.gram_up_to or spare < 0)
-        ):
-            return None
         tried = [
             (one.get("C", self.C), 0.0 if is_linear else one.get("gamma", self.gamma)) for one in candidates
         ]
-        scores = np.empty((len(candidates), len(folds)))
-        for number, fold in enumerate(folds):
-            # What scales the vectors is learned from the fold's own training part.
-            machine = copy(self)
-            machine._draw_seed()
-            with one_blas_thread():
-                machine._learn_scaling(X[fold.train])
-                machine._try_out(X, y, fold, tried, scores[:, number], is_linear=is_linear, spare=spare)
-        return scores
+        scores: dict[tuple[float, float], float] = {}
+        with one_blas_thread():
+            self._learn_scaling(X[fold.train])
+            scaled = self._scale(X)
+            ordered, score = self._trial(y, fold, is_linear=is_linear)
 
-    def _try_out(
-        self,
-        X: NDArray[np.float32],
-        y: NDArray[Any],
-        fold: Fold,
-        tried: Sequence[tuple[float, float]],
-        scores: NDArray[np.float64],
-        *,
-        is_linear: bool,
-        spare: int,
-    ) -> None:
-        """Fill in the score of every C and gamma on one fold, whose scaling has been learned."""
-        scaled = self._scale(X)
-        ordered, score = self._trial(y, fold, is_linear=is_linear)
-        gammas = list(dict.fromkeys(gamma for _, gamma in tried))
+            def learn(gamma: float, train: NDArray[np.float64], test: NDArray[np.float64]) -> None:
+                scores.update({one: score(train, test, one[0]) for one in tried if one[1] == gamma})
 
-        def learn(_: int, g: int, train: NDArray[np.float64], test: NDArray[np.float64]) -> None:
-            found = {cost: score(train, test, cost) for cost, gamma in tried if gamma == gammas[g]}
-            for i, (cost, gamma) in enumerate(tried):
-                if gamma == gammas[g]:
-                    scores[i] = found[cost]
-
-        if is_linear:
-            learn(0, 0, scaled[ordered.train], scaled[ordered.test])
-            return
-        more = spare // (self._search_bytes(len(X), 2) - self._search_bytes(len(X), 1))
-        distances = Distances(scaled, self.feature_blocks, threads=self._threads)
-        over_kernels(distances, [ordered], gammas, learn, threads=min(self._threads, 1 + more))
+            if is_linear:
+                learn(0.0, scaled[ordered.train], scaled[ordered.test])
+            else:
+                once, twice = (self._search_bytes(len(X), threads) for threads in (1, 2))
+                threads = min(self._threads, 1 + (self._memory_limit() - once) // (twice - once))
+                distances = Distances(scaled, self.feature_blocks, threads=self._threads)
+                over_kernels(distances, ordered, sorted({one[1] for one in tried}), learn, threads=threads)
+        return [scores[one] for one in tried]
 
     def _search_bytes(self, n_rows: int, threads: int) -> int:
         return search_bytes(n_rows, max(len(self.feature_blocks or ()), 1), threads)
 
     def _trial(self, y: NDArray[Any], fold: Fold, *, is_linear: bool) -> tuple[Fold, Trial]:
-        """Return the fold in the order its rows are wanted, and what scores a cost on them."""
+        """Return the fold with its rows in the order of the kernels, and a function that scores a cost."""
         raise NotImplementedError
 
     def _learn_scaling(self, X: NDArray[np.float32]) -> None:
@@ -161,11 +126,11 @@ class KernelMachine(Estimator):
     def _prepare(
         self, X: NDArray[np.float32], solver: Mapping[str, str]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-        """Learn the scaling; return the scaled vectors and, where it is used, the kernel matrix.
+        """Learn the scaling; return the scaled vectors and the kernel matrix; None if none is used.
 
         Args:
             X: vectors, shape (n, dim).
-            solver: what the summary says of the solver.
+            solver: facts about the solver for the summary.
         """
         self._learn_scaling(X)
         self.is_linear_ = len(X) > self.linear_above
@@ -183,19 +148,19 @@ class KernelMachine(Estimator):
         else:
             self.summary_["gamma"] = self.gamma
         scaled = self._scale(X)
-        # libsvm's own kernel knows no parts.
+        # libsvm's own kernel does not support parts.
         self.parts_ = self.feature_blocks if len(X) <= self.gram_up_to else None
         self.landmarks_ = np.zeros(0, np.intp)
         if self.is_linear_ or len(X) > self.gram_up_to:
             return scaled, None
-        # Its own size, and once more for the parts of it that inner folds learn from. Threads, which take
-        # more, are not counted: what is learned must not depend on them.
+        # The matrix, and once more its size for the parts of it that inner folds learn from. Threads need
+        # more, but are not counted, because what is learned must not depend on them.
         if 2 * matrix_bytes(len(X)) > self._memory_limit():
             return scaled, self._approximate(scaled)
         return scaled, rbf_kernel(scaled, None, self.gamma, self.parts_, threads=self._threads)
 
     def _say_linear(self, reason: str) -> None:
-        """Note why the machine is linear, and what solves it."""
+        """Add to the summary why the machine is linear, and its solver."""
         if self.solver == "cuml":
             reason += " The linear SVM is solved on the CPU, not by cuML."
             del self.summary_["cuml"]
@@ -206,14 +171,14 @@ class KernelMachine(Estimator):
         return available_memory() // 2 if self.memory_limit is None else self.memory_limit
 
     def _approximate(self, scaled: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what stands for the rows in a linear machine, shape (n, n_landmarks): Nystroem's features.
+        """Return Nystroem's features of the rows for a linear machine, shape (n, n_landmarks).
 
-        They are the kernel with a few faces, the landmarks, turned so that products of two rows are nearly
-        their kernel. (scikit-learn's Nystroem knows no kernel that is a mean of several.)
+        They are the kernel with a few faces, the landmarks, rotated so that the product of two rows is nearly
+        their kernel. (scikit-learn's Nystroem does not support a kernel that is a mean of several.)
         """
         n_landmarks = min(LANDMARKS, len(scaled))
-        chosen = np.random.default_rng(self._seed).choice(len(scaled), n_landmarks, replace=False)
-        self.landmarks_ = np.sort(chosen)
+        rng = np.random.default_rng(self._seed)
+        self.landmarks_ = np.sort(rng.choice(len(scaled), n_landmarks, replace=False))
         landmarks = scaled[self.landmarks_]
         values, axes = np.linalg.eigh(rbf_kernel(landmarks, None, self.gamma, self.parts_))
         self._turn = axes / np.sqrt(np.maximum(values, 1e-12)) @ axes.T
@@ -221,30 +186,29 @@ class KernelMachine(Estimator):
         self._say_linear(
             f"The kernel was approximated from {n_landmarks:,} faces (Nystroem), with a linear SVM on it,"
             f" because the kernel matrix of {len(scaled):,} training faces"
-            f" ({matrix_bytes(len(scaled)) / 1000000000.0:.1f} GB) needs more memory than is allowed."
+            f" ({matrix_bytes(len(scaled)) / 1e9:.1f} GB) needs more memory than is allowed."
         )
         nearness = rbf_kernel(scaled, landmarks, self.gamma, self.parts_, threads=self._threads)
-        features: NDArray[np.float64] = nearness @ self._turn
-        return features
+        return np.asarray(nearness @ self._turn)
 
     def _linear_cost(self, C: float) -> float:  # noqa: N803  # its name everywhere
         return self.linear_cost * C / type(self).C
 
     def _with_landmarks(self, machine: Machine) -> Machine:
-        """Return a linear machine on approximated features as one on the kernel with the landmarks."""
+        """Return a linear machine on Nystroem's features as a machine on the kernel with the landmarks."""
         weights = self._turn @ machine.weights
         del self._turn
         return Machine(self.landmarks_, weights, machine.intercept)
 
     def _scale(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
-        # In double precision: distances are differences of large numbers.
-        scaled: NDArray[np.float64] = unit_lengths(X, self.feature_blocks).astype(np.float64)
+        # In double precision, because distances are differences of large numbers.
+        scaled = unit_lengths(X, self.feature_blocks).astype(np.float64)
         scaled -= self.column_mean_
         scaled *= self.column_factor_
         return scaled
 
     def _keep(self, machine: Machine, X: NDArray[np.float32]) -> None:
-        """Keep what reading a face needs."""
+        """Keep what a prediction needs."""
         self.weights_, self.intercept_ = machine.weights, machine.intercept
         self.support_vectors_ = X[:0].copy() if machine.rows is None else X[machine.rows]
         self.summary_["support_vectors"] = len(self.support_vectors_)
@@ -256,5 +220,4 @@ class KernelMachine(Estimator):
             if not self.is_linear_:
                 support = self._scale(self.support_vectors_)
                 scaled = rbf_kernel(scaled, support, self.gamma, self.parts_, threads=self._threads)
-            decisions: NDArray[np.float64] = scaled @ self.weights_ + self.intercept_
-        return decisions
+            return scaled @ self.weights_ + self.intercept_

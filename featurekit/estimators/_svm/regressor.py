@@ -23,12 +23,12 @@ from featurekit.estimators._threads import one_blas_thread
 class SVMRegressor(RegressorMixin, KernelMachine):
     """A support vector regressor for years.
 
-    It learns square roots of the years. Its answer is a median, which stays one when it is squared again.
+    It learns the square roots of the years. It predicts a median, which is still a median after squaring.
 
     Attributes:
-        C: how much an error costs, for roots scaled to a variance of 1.
+        C: cost of an error, for roots scaled to a variance of 1.
         epsilon: error that costs nothing, in the same unit.
-        center_, unit_: mean and standard deviation of the roots learned from.
+        center_, unit_: mean and standard deviation of the training roots.
     """
 
     is_regression: ClassVar[bool] = True
@@ -37,28 +37,25 @@ class SVMRegressor(RegressorMixin, KernelMachine):
     epsilon: float = 0.1
 
     def fit(self, X: Any, y: Any, groups: Any = None, **unknown: Any) -> Self:
-        """Learn scaling and machine from vectors (n, dim) and years (n,); the persons are not looked at.
+        """Learn scaling and machine from vectors (n, dim) and years (n,); the subjects are not used.
 
         Raises:
-            EngineError: the solver is cuML, and it is not here or finds no GPU.
+            EngineError: the solver is cuML, and it is not installed or finds no GPU.
         """
-        self._refuse(unknown)
         self.validate()
-        solver = solver_facts(self.solver)
-        X, y, _ = self._begin(X, y, groups)
+        solver = solver_facts(self.solver)  # raises before anything is computed
+        X, y, _ = self._begin(X, y, groups, unknown)
         targets, self.center_, self.unit_ = learn_years(y)
         with one_blas_thread():
             scaled, kernel = self._prepare(X, solver)
-            if self.is_linear_:
-                cost = self._linear_cost(self.C)
-                machine = fit_linear(scaled, targets[:, None], cost, epsilon=self.epsilon)
-            elif len(self.landmarks_) and kernel is not None:
-                linear = fit_linear(kernel, targets[:, None], self.C, epsilon=self.epsilon)
-                machine = self._with_landmarks(linear)
+            features = scaled if kernel is None else kernel
+            if self.is_linear_ or len(self.landmarks_):
+                cost = self._linear_cost(self.C) if self.is_linear_ else self.C
+                machine = fit_linear(features, targets[:, None], cost, epsilon=self.epsilon)
             else:
-                machine = self._fit_years(
-                    scaled if kernel is None else kernel, targets, self.C, on_kernel=kernel is not None
-                )
+                machine = self._fit_years(features, targets, self.C, on_kernel=kernel is not None)
+            if len(self.landmarks_):
+                machine = self._with_landmarks(machine)
         self._keep(machine, X)
         return self
 
@@ -71,8 +68,7 @@ class SVMRegressor(RegressorMixin, KernelMachine):
 
         def try_out(train: NDArray[np.float64], test: NDArray[np.float64], cost: float) -> float:
             if is_linear:
-                linear_cost = self._linear_cost(cost)
-                machine = fit_linear(train, targets[:, None], linear_cost, epsilon=self.epsilon)
+                machine = fit_linear(train, targets[:, None], self._linear_cost(cost), epsilon=self.epsilon)
             else:
                 machine = self._fit_years(train, targets, cost, on_kernel=True)
                 test = test[:, machine.rows]

@@ -1,11 +1,11 @@
 """How the displays draw: colours, dots with bars, axes in percent, and names that fit.
 
-Roles differ in shape and not in colour alone; the colours are those of Okabe and Ito, which
-people with any kind of colour vision tell apart. Texts of others (labels, names of
-features) are drawn as they are: a dollar sign starts no formula.
+Roles differ in shape and not only in colour; the colours are those of Okabe and Ito, which
+people with any kind of colour vision can distinguish. Labels and names of features are
+drawn literally: a dollar sign does not start a formula.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from featurekit.evaluation.score_kinds import ScoreKind
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#7f878f"
 SMALL = 9  # points
 MOST_LETTERS = 54  # of a name beside a figure
-_LEAST_LETTERS = 12  # of features behind a classifier; with less room they are left out
+_LEAST_LETTERS = 12  # of the features in a name; if there is room for fewer, the features are left out
 
 # How each role of a run is marked: a filled circle for a trained model, hollow marks for baselines.
 MARKS: dict[str, dict[str, Any]] = {
@@ -35,27 +35,26 @@ LEGEND = {
 
 
 def in_unit(axis: "Axis", kind: ScoreKind) -> None:
-    """Write the ticks of an axis in the unit of a score: shares are drawn as they are, read as percent."""
+    """Write the ticks of an axis in the unit of a score; shares between 0 and 1 are written as percent."""
     if kind.unit == "%":
         in_percent(axis)
 
 
-def in_percent(axis: "Axis") -> None:
-    """Write the ticks of an axis of shares as percent."""
-    from matplotlib.ticker import FuncFormatter
-
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.6g}"))
+def in_percent(*axes: "Axis") -> None:
+    """Write the ticks of axes of shares as percent."""
+    for axis in axes:
+        axis.set_major_formatter(lambda value, _: f"{100 * value:.6g}")
 
 
 def tidy(ax: "Axes", title: str, model: str = "", *, grid: str, letters: int = 72) -> None:
-    """Set the title and a faint grid, and take away the frame's upper and right lines.
+    """Set the title and a faint grid, and remove the upper and the right line of the frame.
 
     Args:
-        ax: what is drawn in.
-        title: whatever it holds, it is drawn as it is.
-        model: whose results these are, in a line of its own below the title; "" for no such line.
-        grid: "x", "y" or "both": the lines that are drawn.
-        letters: of the model's name that there is room for.
+        ax: the axes.
+        title: title of the figure, drawn literally.
+        model: name of the model, in a line below the title; "" for no such line.
+        grid: the grid lines that are drawn: "x", "y" or "both".
+        letters: number of characters that there is room for in the line of the model.
     """
     style: dict[str, Any] = {"loc": "left", "fontsize": "medium", "fontweight": "bold", "parse_math": False}
     ax.set_title(visible(title), **style, pad=22 if model else 8)
@@ -80,10 +79,10 @@ def legend_below(ax: "Axes", *, points: float = 42, columns: int = 3, **options:
     """Put the legend below the axes, where it covers nothing.
 
     Args:
-        ax: what is drawn in; nothing is done where it has nothing with a label.
+        ax: the axes; they get no legend if nothing in them has a label.
         points: distance from the axes, so that the ticks and the axis label fit in between.
-        columns: of the legend.
-        **options: of the legend.
+        columns: number of columns of the legend.
+        **options: further options of Matplotlib's legend().
     """
     from matplotlib.transforms import ScaledTranslation
 
@@ -117,14 +116,14 @@ def dots(
     label: str = "",
     **marks: Any,
 ) -> None:
-    """Draw values with their bars, one under the other.
+    """Draw values with their bars, one below the other.
 
     Args:
-        ax: what is drawn in.
-        places: value and where its bar starts and ends; nothing is drawn where both are the value.
-        heights: where each stands.
-        label: in the legend; "" for none.
-        **marks: how a dot looks, e.g. marker and color.
+        ax: the axes.
+        places: each value with the ends of its bar; there is no bar if both are the value.
+        heights: vertical position of each value.
+        label: label in the legend; "" for none.
+        **marks: properties of the dots, e.g. marker and color.
     """
     color = marks.get("color", BLUE)
     for (_, low, high), height in zip(places, heights, strict=True):
@@ -156,10 +155,10 @@ def names_at_left(ax: "Axes", names: Sequence[str], shown: Sequence[str]) -> Non
 
 
 def short_names(names: Sequence[str], most: int = MOST_LETTERS) -> list[str]:
-    """Return names that fit beside a figure; two that differ stay two.
+    """Return names that fit beside a figure; names that are different stay different.
 
-    A model is called by its classifier and, behind a dot, its features. Of a long name the features lose
-    their middle; they are left out where the classifier takes all the room, as an ensemble's name does.
+    A name is the model and its features, with a dot between them. If it is too long, the middle of the
+    features is cut out. They are left out if the model takes all the room, as the name of an ensemble does.
 
     >>> short_names(["svm · one_network+another", "svm · one_network"], most=20)
     ['svm · one_net…nother', 'svm · one_network']
@@ -194,8 +193,3 @@ def _without_middle(text: str, most: int) -> str:
 def height_of(n_lines: int, *, around: float = 1.5, line: float = 0.29) -> float:
     """Return the height of a dot plot in inches."""
     return around + line * n_lines
-
-
-def numbers(values: Sequence[Any], write: Callable[[float], str]) -> list[str]:
-    """Return numbers as text, and "—" for None."""
-    return ["—" if value is None else write(value) for value in values]

@@ -1,13 +1,15 @@
-"""The score of every model of a target with its interval, and the baselines it is to beat."""
+"""The score of every model of a target with its interval, and the scores of the baselines."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import pandas as pd
 
 from featurekit.errors import ModelError
+from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.score_kinds import ScoreKind, score_word
+from featurekit.report.cells import sentences
 from featurekit.report.displays._drawing import (
     LEGEND,
     MARKS,
@@ -19,7 +21,7 @@ from featurekit.report.displays._drawing import (
     tidy,
 )
 from featurekit.report.displays.base import Display
-from featurekit.report.displays.words import axis_label
+from featurekit.report.displays.words import axis_label, better
 from featurekit.report.select import Ranked, headline, mean_of, model_name, role
 
 if TYPE_CHECKING:
@@ -34,12 +36,12 @@ class Score:
 
     Attributes:
         run: name of its run.
-        model: classifier and features, for a reader.
-        classifier, features: each by itself.
+        model: name of the model with its features.
+        classifier, features: the two parts of this name.
         role: "baseline", "off-the-shelf", or "" for a trained model.
         value: mean over the folds; a share between 0 and 1, or years.
-        low, high: its bar; both the value where there is none.
-        shown: the numbers in words.
+        low, high: ends of the bar; both are the value if there is no bar.
+        shown: the numbers as text.
     """
 
     run: str
@@ -60,16 +62,14 @@ class AccuracyDisplay(Display):
     Make one with AccuracyDisplay.of(), or with results.plot.accuracy().
 
     Attributes:
-        target: what it is called in a heading.
         kind: the score.
-        scores: those that are drawn, best first.
+        scores: the scores that are drawn, best first.
         are_intervals: whether the bars are 95 % confidence intervals over subjects; if not, they are standard
             deviations over the folds.
-        n_scored: models that could have been drawn.
-        left_out: models without an interval where others have one.
+        n_scored: number of models that could have been drawn.
+        left_out: models that have no interval, although others have one.
     """
 
-    target: str
     kind: ScoreKind
     scores: tuple[Score, ...]
     are_intervals: bool
@@ -81,8 +81,8 @@ class AccuracyDisplay(Display):
         """Return the display of one target.
 
         Args:
-            ranked: its runs and what is known of them.
-            most: models that are drawn, the best ones; baselines are always drawn.
+            ranked: its runs and the evidence on them.
+            most: number of models that are drawn, the best ones; baselines are always drawn.
 
         Raises:
             ModelError: no run has a score.
@@ -97,54 +97,28 @@ class AccuracyDisplay(Display):
         """Return what of() returns, or None where no run has a score."""
         kind, evidence = headline(ranked.runs), ranked.evidence
         estimates = {name: of.get(kind.name) for name, of in evidence.estimates.items()} if evidence else {}
-        # Bars are all of one kind: intervals where there are any, else standard deviations.
+        # All bars are of one kind: intervals if any model has one, else standard deviations.
         are_intervals = any(estimates.get(run.name) for run in ranked.runs)
-        scored: list[Run] = []
-        other: list[Run] = []
-        for run in ranked.runs:
-            if mean_of(run, kind.name) is not None:
-                (other if are_intervals and not estimates.get(run.name) else scored).append(run)
+        known = [run for run in ranked.runs if mean_of(run, kind.name) is not None]
+        scored = [run for run in known if estimates.get(run.name) or not are_intervals]
         if not scored:
             return None
-        # Of many models the best are drawn, and whatever they are to beat.
+        # Of many models the best are drawn, and all baselines.
         first = {run.name for run in scored[:most]}
-        scores = []
-        for run in scored:
-            mean, estimate = mean_of(run, kind.name), estimates.get(run.name)
-            if mean is None or not (run.name in first or role(run)):
-                continue
-            std = run.scores[kind.name].get("std") or 0.0
-            low, high = (estimate.low, estimate.high) if estimate else (mean - std, mean + std)
-            shown = kind.format(mean) + (f" ± {kind.format(std)}" if std else "")
-            if estimate:
-                shown = f"{kind.format(mean)} ({kind.format(low)}–{kind.format(high)})"
-            scores.append(
-                Score(
-                    run=run.name,
-                    model=model_name(run),
-                    classifier=run.classifier_name,
-                    features=run.features,
-                    role=role(run),
-                    value=mean,
-                    low=low,
-                    high=high,
-                    shown=shown,
-                )
-            )
+        drawn = [run for run in scored if run.name in first or role(run)]
         return cls(
             target=ranked.title,
             kind=kind,
-            scores=tuple(scores),
+            scores=tuple(_score(run, kind, estimates.get(run.name)) for run in drawn),
             are_intervals=are_intervals,
             n_scored=len(scored),
-            left_out=tuple(map(model_name, other)),
+            left_out=tuple(model_name(run) for run in known if run not in scored),
         )
 
     @property
-    def title(self) -> str:
-        """Title of the figure."""
+    def _what(self) -> str:
         most = f", {len(self.scores)} of {self.n_scored} models" if len(self.scores) < self.n_scored else ""
-        return f"{self.target}: {score_word(self.kind)} of each model{most}"
+        return f"{score_word(self.kind)} of each model{most}"
 
     def frame(self) -> pd.DataFrame:
         """Return a row a model, best first: run, model, features, role, score, value, low and high.
@@ -163,55 +137,52 @@ class AccuracyDisplay(Display):
         )
 
     def help(self) -> str:
-        """Return how to read it."""
+        """Return how to read the figure."""
         bars = (
             "95 % confidence intervals over subjects"
             if self.are_intervals
             else "standard deviations over the folds"
         )
-        better = "lower" if self.kind.best is min else "higher"
-        text = (
+        left_out = ", ".join(self.left_out)
+        return sentences(
             f"Each row is a model for the target {self.target}, the best first. The mark is the"
-            f" {score_word(self.kind)}, as the mean over the folds; {better} values are better. The bars are"
-            f" {bars}."
+            f" {score_word(self.kind)}, as the mean over the folds; {better(self.kind)} values are better."
+            f" The bars are {bars}.",
+            "Overlapping intervals do not mean that two models are equal; differences() compares the models"
+            " on the same faces."
+            if self.are_intervals
+            else "",
+            "Hollow marks are the baseline and off-the-shelf networks; dashed lines mark their scores."
+            if any(one.role for one in self.scores)
+            else "",
+            f"Only the best of {self.n_scored} models are drawn, and all baselines."
+            if len(self.scores) < self.n_scored
+            else "",
+            f"Left out because they have no confidence interval: {left_out}." if left_out else "",
         )
-        if self.are_intervals:
-            text += (
-                " Overlapping intervals do not mean that two models are equal; differences() compares the"
-                " models on the same faces."
-            )
-        if any(one.role for one in self.scores):
-            text += (
-                " Hollow marks are the baseline and off-the-shelf networks; dashed lines mark their scores."
-            )
-        if len(self.scores) < self.n_scored:
-            text += f" Only the best of {self.n_scored} models are drawn, and all baselines."
-        if self.left_out:
-            text += f" Left out because they have no confidence interval: {', '.join(self.left_out)}."
-        return text
 
+    @property
     def _size(self) -> tuple[float, float]:
         return 10.5, height_of(len(self.scores))
 
     def _draw(self, ax: "Axes", *, color: str | None = None, values: bool = True) -> None:
-        """Draw it.
+        """Draw the figure.
 
         Args:
-            ax: what is drawn in.
-            color: of the trained models.
-            values: whether the numbers are written beside the dots.
+            ax: the axes.
+            color: color of the trained models.
+            values: whether the numbers are written on the right of the dots.
         """
         for one_role, marks in MARKS.items():
             lines = [(height, one) for height, one in enumerate(self.scores) if one.role == one_role]
             if not lines:
                 continue
-            changed: dict[str, Any] = {"color": color} if color and not one_role else {}
             dots(
                 ax,
                 [(one.value, one.low, one.high) for _, one in lines],
                 [height for height, _ in lines],
                 label=LEGEND[one_role],
-                **{**marks, **changed},
+                **{**marks, "color": color if color and not one_role else marks["color"]},
             )
             if one_role:
                 ax.axvline(lines[0][1].value, color=marks["color"], linestyle="--", linewidth=1, alpha=0.6)
@@ -224,3 +195,23 @@ class AccuracyDisplay(Display):
         in_unit(ax.xaxis, self.kind)
         tidy(ax, self.title, grid="x")
         legend_below(ax)
+
+
+def _score(run: Run, kind: ScoreKind, estimate: Estimate | None) -> Score:
+    """Return the score of a run; its bar is the confidence interval or, without one, a standard deviation."""
+    mean, std = mean_of(run, kind.name) or 0.0, run.scores[kind.name].get("std") or 0.0
+    low, high = (estimate.low, estimate.high) if estimate else (mean - std, mean + std)
+    around = f" ± {kind.format(std)}" if std else ""
+    if estimate:
+        around = f" ({kind.format(low)}–{kind.format(high)})"
+    return Score(
+        run=run.name,
+        model=model_name(run),
+        classifier=run.classifier_name,
+        features=run.features,
+        role=role(run),
+        value=mean,
+        low=low,
+        high=high,
+        shown=kind.format(mean) + around,
+    )

@@ -9,8 +9,9 @@ import pandas as pd
 from featurekit.errors import ModelError, TargetError
 from featurekit.evaluation.age_errors import AgeError, age_errors
 from featurekit.evaluation.results import Run
+from featurekit.report.cells import sentences
 from featurekit.report.displays._drawing import BLUE, GREY, SMALL, VERMILION, legend_below, tidy
-from featurekit.report.displays.base import Display
+from featurekit.report.displays.base import RunDisplay
 from featurekit.report.select import model_name, target_title
 from featurekit.uncertainty.intervals import FEWEST
 
@@ -19,31 +20,28 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class AgeErrorDisplay(Display):
+class AgeErrorDisplay(RunDisplay):
     """The mean absolute error and the mean error of one model in each band of true age.
 
     Make one with AgeErrorDisplay.of(), or with results.plot.age_error("svm").
 
     Attributes:
-        run: name of its run.
-        model: classifier and features, for a reader.
-        target: what it is called in a heading.
         bands: the youngest first; those of too few subjects have no error.
     """
 
-    run: str
-    model: str
-    target: str
     bands: tuple[AgeError, ...]
+
+    _what = "error by true age"
 
     @classmethod
     def of(cls, run: Run, table: pd.DataFrame | None, seed: int) -> Self:
         """Return the display of one run, computed from its outcomes.
 
         Args:
-            run: of a target in years.
-            table: what it said of each face: a table of featurekit.evaluation.outcomes; None of classes.
-            seed: of the random number generator; that of the evidence gives what the report has.
+            run: a run that predicts years.
+            table: predictions of the run for each face, as in featurekit.evaluation.outcomes; None if it
+                predicts classes.
+            seed: seed of the random numbers; the seed of the evidence gives the numbers of the report.
 
         Raises:
             TargetError: its target has classes.
@@ -61,11 +59,6 @@ class AgeErrorDisplay(Display):
             )
         return cls(run=run.name, model=model_name(run), target=target_title(run.target), bands=bands)
 
-    @property
-    def title(self) -> str:
-        """Title of the figure."""
-        return f"{self.target}: error by true age"
-
     def frame(self) -> pd.DataFrame:
         """Return a row a band, the youngest first, in years.
 
@@ -73,39 +66,33 @@ class AgeErrorDisplay(Display):
         (predicted minus true, above 0 if the predicted ages are too high), n_faces and n_subjects. Numbers of
         bands with too few subjects are NaN; these are not drawn.
         """
-        rows = []
-        for one in self.bands:
-            numbers: tuple[float | None, ...] = (None,) * 4
-            if one.error and one.bias is not None:
-                numbers = (one.error.value, one.error.low, one.error.high, one.bias)
-            rows.append((one.band, *numbers, one.n_faces, one.n_subjects))
         names = ["mean_absolute_error", "low", "high", "mean_error"]
+        rows = [(one.band, *_numbers(one), one.n_faces, one.n_subjects) for one in self.bands]
         return pd.DataFrame(rows, columns=["age_band", *names, "n_faces", "n_subjects"]).astype(
             dict.fromkeys(names, float)
         )
 
     def help(self) -> str:
-        """Return how to read it."""
-        text = (
+        """Return how to read the figure."""
+        small = ", ".join(one.band for one in self.bands if not one.error)
+        return sentences(
             f"For each band of true age, the dot is the mean absolute error of {self.model} in years (lower"
             " is better) and the bars are 95 % confidence intervals over subjects. The diamond is the mean"
             " error, predicted minus true age: above 0 the predicted ages are too high on average, below 0"
-            " too low."
+            " too low.",
+            f"Bands of fewer than {FEWEST} subjects have no error: {small}." if small else "",
         )
-        small = [one.band for one in self.bands if not one.error]
-        if small:
-            text += f" Bands of fewer than {FEWEST} subjects have no error: {', '.join(small)}."
-        return text
 
+    @property
     def _size(self) -> tuple[float, float]:
         return max(0.5 * len(self.bands) + 1.6, 6.6), 4.8
 
     def _draw(self, ax: "Axes", *, color: str = BLUE) -> None:
-        """Draw it.
+        """Draw the figure.
 
         Args:
-            ax: what is drawn in.
-            color: of the mean absolute error.
+            ax: the axes.
+            color: color of the mean absolute error.
         """
         table, places = self.frame(), np.arange(len(self.bands))
         known = table["mean_absolute_error"].notna().to_numpy()
@@ -118,10 +105,14 @@ class AgeErrorDisplay(Display):
         )
         marks |= {"marker": "D", "color": VERMILION, "markerfacecolor": "none", "markersize": 5.5}
         ax.plot(at, own["mean_error"], **marks, label="Mean error (above 0: predicted too old)")
-        names = [f"{one.band}" for one in self.bands]
-        ax.set_xticks(places, names, rotation=40, ha="right", rotation_mode="anchor", fontsize=SMALL)
-        ax.set_xlim(-0.6, len(places) - 0.4)
-        ax.set_xlabel("True age, years")
-        ax.set_ylabel("Error, years")
+        turned: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
+        ax.set_xticks(places, [one.band for one in self.bands], **turned, fontsize=SMALL)
+        ax.set(xlim=(-0.6, len(places) - 0.4), xlabel="True age, years", ylabel="Error, years")
         tidy(ax, self.title, self.model, grid="y")
         legend_below(ax, points=78)
+
+
+def _numbers(one: AgeError) -> tuple[float | None, ...]:
+    if one.error is None or one.bias is None:
+        return (None,) * 4
+    return one.error.value, one.error.low, one.error.high, one.bias

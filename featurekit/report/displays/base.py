@@ -1,13 +1,13 @@
 """What every display has: plot(), frame(), help(), and an image that a notebook shows.
 
-Matplotlib is imported when something is drawn, not before. A figure that is made here is
-white with dark text whatever the notebook's theme is, so that it can be read on a dark page
-too and be pasted into a document. Axes that the user gives are drawn in with the user's
-own style.
+Matplotlib is not imported before something is drawn. A figure that is made here is white
+with dark text in every theme of the notebook, so that it can be read on a dark page and
+pasted into a document. Axes that the user gives keep the style of the user.
 """
 
 import inspect
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from featurekit.registry import unknown
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Of a figure that is made here; whatever the user set beside these (fonts, sizes) is kept.
+# Style of a figure that is made here; all other settings of the user (fonts, sizes) are kept.
 _ON_WHITE: dict[Any, Any] = {
     "figure.facecolor": "white",
     "axes.facecolor": "white",
@@ -35,24 +35,29 @@ _ON_WHITE: dict[Any, Any] = {
     "legend.facecolor": "inherit",
     "legend.labelcolor": "None",
 }
-_PIXELS_AN_INCH = (
-    100  # of a figure in a notebook; it is drawn with twice the resolution, for screens that can show it
-)
+# Resolution of a figure in a notebook; it is drawn with twice as many pixels for sharp screens.
+_PIXELS_AN_INCH = 100
 
 
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Display(ABC):
     """A figure of results: plot() draws it, frame() returns its numbers, help() explains how to read it.
 
-    A display that is the last line of a notebook's cell shows itself.
+    A notebook shows a display that is the last line of a cell.
+
+    Attributes:
+        target: name of the target in a heading.
     """
 
+    target: str
+
     def plot(self, ax: "Axes | None" = None, **options: Any) -> "Axes":
-        """Draw it and return the axes.
+        """Draw the figure and return the axes.
 
         Args:
-            ax: Matplotlib axes to draw in; None makes a new figure with pyplot. pyplot's state and the
-                figure's other axes stay as they are if axes are given.
-            **options: of this display; its class names them.
+            ax: Matplotlib axes to draw in; None makes a new figure with pyplot. If axes are given, the
+                state of pyplot and the other axes of the figure do not change.
+            **options: options of this display; see its class.
 
         Raises:
             UnknownNameError: the display has no such option.
@@ -67,7 +72,7 @@ class Display(ABC):
         from matplotlib import pyplot
 
         with pyplot.rc_context(_ON_WHITE):
-            _, own = pyplot.subplots(figsize=self._size(), layout="constrained")
+            _, own = pyplot.subplots(figsize=self._size, layout="constrained")
             self._draw(own, **options)
         return own
 
@@ -80,34 +85,52 @@ class Display(ABC):
         """Return how to read the figure: what is drawn, what the bars are, and which runs it shows."""
 
     @property
-    @abstractmethod
     def title(self) -> str:
         """Title of the figure."""
+        return f"{self.target}: {self._what}"
+
+    @property
+    @abstractmethod
+    def _what(self) -> str:
+        """What is shown: the second part of the title."""
+
+    @property
+    @abstractmethod
+    def _size(self) -> tuple[float, float]:
+        """Width and height of a figure of its own, in inches."""
 
     @abstractmethod
     def _draw(self, ax: "Axes", *args: Any, **options: Any) -> None:
         """Draw it in some axes."""
 
-    @abstractmethod
-    def _size(self) -> tuple[float, float]:
-        """Return width and height of a figure of its own, in inches."""
-
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
-        """Return the figure as a PNG for a notebook, and the size to show it in; pyplot is not used."""
+        """Return the figure as a PNG for a notebook, with the size to show it in; pyplot is not used."""
         from matplotlib import rc_context
         from matplotlib.figure import Figure
 
-        width, height = self._size()
         with rc_context(_ON_WHITE):
-            figure = Figure(figsize=(width, height), layout="constrained")
+            figure = Figure(figsize=self._size, layout="constrained")
             self._draw(figure.subplots())
             file = BytesIO()
             figure.savefig(file, format="png", dpi=2 * _PIXELS_AN_INCH)
-        shown = {"width": round(width * _PIXELS_AN_INCH), "height": round(height * _PIXELS_AN_INCH)}
-        return file.getvalue(), shown
+        width, height = (round(side * _PIXELS_AN_INCH) for side in self._size)
+        return file.getvalue(), {"width": width, "height": height}
 
     def __repr__(self) -> str:
         return (
             f"<{type(self).__name__}: {self.title}. .plot() draws it, .frame() returns its numbers,"
             " .help() explains how to read it.>"
         )
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class RunDisplay(Display):
+    """A figure of the results of one run.
+
+    Attributes:
+        run: name of the run.
+        model: name of the model with its features.
+    """
+
+    run: str
+    model: str

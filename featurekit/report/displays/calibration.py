@@ -11,7 +11,7 @@ from featurekit.evaluation.evidence import target_of
 from featurekit.evaluation.outcomes import gives_probabilities
 from featurekit.evaluation.results import Run
 from featurekit.report.displays._drawing import BLUE, GREY, in_percent, legend_below, tidy
-from featurekit.report.displays.base import Display
+from featurekit.report.displays.base import RunDisplay
 from featurekit.report.select import Ranked, model_name, target_title
 
 if TYPE_CHECKING:
@@ -19,31 +19,28 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class CalibrationDisplay(Display):
+class CalibrationDisplay(RunDisplay):
     """A reliability diagram of one model: its accuracy by its confidence.
 
     Make one with CalibrationDisplay.of(), or with results.plot.calibration("svm").
 
     Attributes:
-        run: name of its run.
-        model: classifier and features, for a reader.
-        target: what it is called in a heading.
-        confidence: what is drawn.
+        confidence: the confidence and the accuracy of the model.
     """
 
-    run: str
-    model: str
-    target: str
     confidence: Confidence
+
+    _what = "confidence and accuracy"
+    _size = (6.0, 5.4)
 
     @classmethod
     def of(cls, run: Run, table: pd.DataFrame, seed: int) -> Self:
         """Return the display of any run, computed from its outcomes.
 
         Args:
-            run: of classes.
-            table: what it said of each face: a table of featurekit.evaluation.outcomes.
-            seed: of the random number generator; that of the evidence gives what the report has.
+            run: a run that predicts classes.
+            table: predictions of the run for each face, as in featurekit.evaluation.outcomes.
+            seed: seed of the random numbers; the seed of the evidence gives the numbers of the report.
 
         Raises:
             TargetError: its target is in years.
@@ -70,11 +67,6 @@ class CalibrationDisplay(Display):
             run=run.name, model=model_name(run), target=target_title(run.target), confidence=confidence
         )
 
-    @property
-    def title(self) -> str:
-        """Title of the figure."""
-        return f"{self.target}: confidence and accuracy"
-
     def frame(self) -> pd.DataFrame:
         """Return a row a dot, the least confident faces first: confidence, accuracy and n_faces.
 
@@ -86,57 +78,48 @@ class CalibrationDisplay(Display):
         )
 
     def help(self) -> str:
-        """Return how to read it."""
-        before, after = self.confidence.before, self.confidence.after
+        """Return how to read the figure."""
+        before, after = _in_words(self.confidence.before), _in_words(self.confidence.after)
         return (
             f"The faces are sorted by the confidence of {self.model} (the predicted probability of the"
             " predicted class) into bins of about equal size. Each dot is a bin: its mean confidence and its"
             " accuracy. A perfectly calibrated model is on the dashed line; below the line the model is"
             " overconfident. The (expected) calibration error is the mean distance between confidence and"
-            f" accuracy, corrected for the bias due to chance: {_in_words(before)} for the model itself and"
-            f" {_in_words(after)} after temperature scaling (95 % confidence intervals over subjects). The"
+            f" accuracy, corrected for the bias due to chance: {before} for the model itself and"
+            f" {after} after temperature scaling (95 % confidence intervals over subjects). The"
             f" temperature, {self.confidence.temperature:.2f} on average, is fitted on the other folds; a"
             " temperature above 1 means that the model is overconfident."
         )
 
-    def _size(self) -> tuple[float, float]:
-        return 6.0, 5.4
-
     def _draw(self, ax: "Axes", *, color: str = BLUE) -> None:
-        """Draw it.
+        """Draw the figure.
 
         Args:
-            ax: what is drawn in.
-            color: of the dots.
+            ax: the axes.
+            color: color of the dots.
         """
         table = self.frame()
-        low = float(min(table["confidence"].min(), table["accuracy"].min()))
-        low = max(low - 0.03, 0.0)
-        before, after = self.confidence.before, self.confidence.after
+        low = max(float(table[["confidence", "accuracy"]].min().min()) - 0.03, 0.0)
         ax.plot([low, 1], [low, 1], linestyle="--", color=GREY, linewidth=1.2, label="Perfectly calibrated")
         label = (
-            f"Calibration error {_in_words(before)};\n"
-            f"after temperature scaling {_in_words(after)} (95 % confidence intervals)"
+            f"Calibration error {_in_words(self.confidence.before)};\n"
+            f"after temperature scaling {_in_words(self.confidence.after)} (95 % confidence intervals)"
         )
         marks: dict[str, Any] = {"marker": "o", "markersize": 7, "linewidth": 1.5}
         ax.plot(table["confidence"], table["accuracy"], color=color, label=label, **marks)
-        ax.set_xlim(low, 1.01)
-        ax.set_ylim(low, 1.01)
-        ax.set_xlabel("Confidence: probability of the predicted class, %")
-        ax.set_ylabel("Accuracy, %")
-        for axis in (ax.xaxis, ax.yaxis):
-            in_percent(axis)
+        ax.set(xlim=(low, 1.01), xlabel="Confidence: probability of the predicted class, %")
+        ax.set(ylim=(low, 1.01), ylabel="Accuracy, %")
+        in_percent(ax.xaxis, ax.yaxis)
         tidy(ax, self.title, self.model, grid="both", letters=64)
         legend_below(ax, columns=1)
 
 
 def best_with_confidence(ranked: Ranked) -> tuple[Run | None, Confidence | None]:
-    """Return the run of a target that its evidence knows the confidence of, and that; None where none is."""
-    evidence = ranked.evidence
-    runs = {run.name: run for run in ranked.runs}
-    if evidence is None or evidence.confidence is None:
+    """Return the run of a target whose confidence is in the evidence, and its confidence; None if absent."""
+    if ranked.evidence is None:
         return None, None
-    return runs.get(evidence.sliced), evidence.confidence
+    best = next((run for run in ranked.runs if run.name == ranked.evidence.sliced), None)
+    return best, ranked.evidence.confidence
 
 
 def check_probabilities(run: Run, table: pd.DataFrame) -> None:

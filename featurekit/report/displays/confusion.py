@@ -1,6 +1,7 @@
 """The confusion matrix of one model."""
 
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -9,36 +10,32 @@ import pandas as pd
 from featurekit.errors import ModelError, TargetError
 from featurekit.evaluation.results import Run
 from featurekit.report.displays._drawing import SMALL, tidy
-from featurekit.report.displays.base import Display
+from featurekit.report.displays.base import RunDisplay
 from featurekit.report.select import model_name, target_title
 from featurekit.text import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Numbers are written into the cells of a matrix of no more classes: those of a larger one cannot be read.
+# With more classes, the cells have no numbers, because these would be too small to be read.
 MOST_CLASSES = 24
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class ConfusionDisplay(Display):
+class ConfusionDisplay(RunDisplay):
     """The confusion matrix of one model: a row for each true class, a column for each predicted class.
 
     Make one with ConfusionDisplay.of(), or with results.plot.confusion("svm").
 
     Attributes:
-        run: name of its run.
-        model: classifier and features, for a reader.
-        target: what it is called in a heading.
         classes: in their natural order.
         counts: faces, true × predicted, summed over the folds.
     """
 
-    run: str
-    model: str
-    target: str
     classes: tuple[str, ...]
     counts: tuple[tuple[int, ...], ...]
+
+    _what = "confusion matrix"
 
     @classmethod
     def of(cls, run: Run) -> Self:
@@ -68,18 +65,13 @@ class ConfusionDisplay(Display):
         total = sum(self.counts[true])
         return self.counts[true][predicted] / total if total else None
 
-    @property
-    def title(self) -> str:
-        """Title of the figure."""
-        return f"{self.target}: confusion matrix"
-
     def frame(self) -> pd.DataFrame:
         """Return a row a cell: true, predicted, n_faces, and their share of all faces of the true class.
 
-        frame().pivot(index="true", columns="predicted", values="n_faces") is the matrix, its labels in the
-        alphabet's order.
+        frame().pivot(index="true", columns="predicted", values="n_faces") is the matrix, with the labels in
+        alphabetical order.
         """
-        pairs = [(i, j) for i in range(len(self.classes)) for j in range(len(self.classes))]
+        pairs = list(product(range(len(self.classes)), repeat=2))
         return pd.DataFrame(
             {
                 "true": [self.classes[i] for i, _ in pairs],
@@ -90,7 +82,7 @@ class ConfusionDisplay(Display):
         )
 
     def help(self) -> str:
-        """Return how to read it."""
+        """Return how to read the figure."""
         return (
             f"Each row is a true class of the target {self.target}, each column a class predicted by"
             f" {self.model}. A cell has the percentage of the faces of its row that are predicted as the"
@@ -99,18 +91,19 @@ class ConfusionDisplay(Display):
             " folds. Each face is predicted by a model that was fitted without any face of its subject."
         )
 
+    @property
     def _size(self) -> tuple[float, float]:
         side = min(0.72 * len(self.classes), 12.0)
         longest = max(len(visible(label)) for label in self.classes)
         return max(side + 1.6 + 0.07 * longest, 5.2), max(side + 1.3, 3.4)
 
     def _draw(self, ax: "Axes", *, cmap: str = "Blues", values: bool = True) -> None:
-        """Draw it.
+        """Draw the figure.
 
         Args:
-            ax: what is drawn in.
-            cmap: Matplotlib's name of the colours from no face to all faces.
-            values: whether the numbers are written into the cells; of more than MOST_CLASSES they never are.
+            ax: the axes.
+            cmap: Matplotlib's name of the colours, from no face to all faces.
+            values: whether the numbers are written into the cells; never with more than MOST_CLASSES classes.
         """
         from matplotlib.patches import Rectangle
 
@@ -122,36 +115,32 @@ class ConfusionDisplay(Display):
         elif (figure := ax.get_figure(root=True)) is not None:
             figure.colorbar(image, ax=ax, label="Share of the true class")
         for i in range(n):
-            frame = Rectangle((i - 0.5, i - 0.5), 1, 1, fill=False, edgecolor="#59626c", linewidth=1)
-            ax.add_patch(frame)
+            ax.add_patch(Rectangle((i - 0.5, i - 0.5), 1, 1, fill=False, edgecolor="#59626c", linewidth=1))
         names = [visible(label) for label in self.classes]
-        turned: dict[str, Any] = {}
-        if max(map(len, names)) * 7.5 > _points_a_class(ax, n):
-            turned = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
+        turned: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
+        is_long = max(map(len, names)) * 7.5 > _points_a_class(ax, n)
         size = SMALL if n <= MOST_CLASSES else 6
-        ax.set_xticks(range(n), names, parse_math=False, fontsize=size, **turned)
+        ax.set_xticks(range(n), names, parse_math=False, fontsize=size, **(turned if is_long else {}))
         ax.set_yticks(range(n), names, parse_math=False, fontsize=size)
-        ax.set_xlabel("Predicted class")
-        ax.set_ylabel("True class")
+        ax.set(xlabel="Predicted class", ylabel="True class")
         tidy(ax, self.title, self.model, grid="both", letters=52 if n < 5 else 72)
         ax.grid(False)
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
 
     def _write(self, ax: "Axes", image: Any) -> None:
-        """Write percent and faces into the cells, light on dark ones."""
-        for i, row in enumerate(self.counts):
-            for j, count in enumerate(row):
-                share = self.share(i, j)
-                red, green, blue, _ = image.cmap(image.norm(share if share is not None else 0.0))
-                is_dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55
-                ink = "white" if is_dark else "#1a1f24" if count else "#6b747d"
-                percent = "—" if share is None else f"{100 * share:.0f} %"
-                ax.text(j, i - 0.12, percent, ha="center", va="center", color=ink, fontsize=SMALL)
-                ax.text(j, i + 0.24, f"{count:,}", ha="center", va="center", color=ink, fontsize=SMALL - 2)
+        """Write the percentage and the number of faces into each cell, in white if the cell is dark."""
+        for i, j in product(range(len(self.classes)), repeat=2):
+            share, count = self.share(i, j), self.counts[i][j]
+            red, green, blue, _ = image.cmap(image.norm(share or 0.0))
+            is_dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55
+            ink = "white" if is_dark else "#1a1f24" if count else "#6b747d"
+            percent = "—" if share is None else f"{100 * share:.0f} %"
+            ax.text(j, i - 0.12, percent, ha="center", va="center", color=ink, fontsize=SMALL)
+            ax.text(j, i + 0.24, f"{count:,}", ha="center", va="center", color=ink, fontsize=SMALL - 2)
 
 
 def _points_a_class(ax: "Axes", n_classes: int) -> float:
-    """Return about how wide a cell will be, in points; a layout makes axes smaller than they are now."""
+    """Return an upper limit of the width of a cell in points; the layout makes the axes smaller later."""
     figure, box = ax.get_figure(root=True), ax.get_window_extent()
     return min(box.width, box.height) * 72 / (figure.dpi if figure else 100.0) / n_classes

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import pandas as pd
 
@@ -10,6 +10,7 @@ from featurekit.errors import ModelError
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.score_kinds import ScoreKind, score_word
 from featurekit.evaluation.timing import milliseconds
+from featurekit.report.cells import sentences
 from featurekit.report.displays._drawing import (
     BLUE,
     GREY,
@@ -20,7 +21,7 @@ from featurekit.report.displays._drawing import (
     tidy,
 )
 from featurekit.report.displays.base import Display
-from featurekit.report.displays.words import axis_label
+from featurekit.report.displays.words import axis_label, better
 from featurekit.report.select import (
     Ranked,
     best_first,
@@ -42,8 +43,8 @@ class Cost:
 
     Attributes:
         run: name of its run.
-        model: classifier and features, for a reader.
-        classifier, features: each by itself.
+        model: name of the model with its features.
+        classifier, features: the two parts of this name.
         milliseconds: per face, from the image to the prediction; equal to the seconds for 1,000 faces.
         value: the score; a share between 0 and 1, or years.
         number: from 1 on for the models on the Pareto front; 0 for all others.
@@ -65,14 +66,12 @@ class CostDisplay(Display):
     Make one with CostDisplay.of(), or with results.plot.cost().
 
     Attributes:
-        target: what it is called in a heading.
         kind: the score.
         costs: models that were timed on one machine, the fastest first.
-        machine: that machine; "" where it is not known.
-        n_elsewhere: trained models that were timed on another machine, and are left out.
+        machine: name of this machine; "" if it is not known.
+        n_elsewhere: number of trained models that were timed on another machine and are left out.
     """
 
-    target: str
     kind: ScoreKind
     costs: tuple[Cost, ...]
     machine: str
@@ -98,21 +97,19 @@ class CostDisplay(Display):
         runs = ranked.runs
         kind, alike = headline(runs), timed_alike(runs)
         front = [run.name for run in pareto_front(runs)]
-        costs = []
-        for run in alike:
-            mean, time = mean_of(run, kind.name), milliseconds(run)
-            if mean is not None and time:
-                costs.append(
-                    Cost(
-                        run=run.name,
-                        model=model_name(run),
-                        classifier=run.classifier_name,
-                        features=run.features,
-                        milliseconds=time,
-                        value=mean,
-                        number=front.index(run.name) + 1 if run.name in front else 0,
-                    )
-                )
+        costs = [
+            Cost(
+                run=run.name,
+                model=model_name(run),
+                classifier=run.classifier_name,
+                features=run.features,
+                milliseconds=time,
+                value=mean,
+                number=front.index(run.name) + 1 if run.name in front else 0,
+            )
+            for run in alike
+            if (time := milliseconds(run)) and (mean := mean_of(run, kind.name)) is not None
+        ]
         if not costs:
             return None
         return cls(
@@ -124,9 +121,8 @@ class CostDisplay(Display):
         )
 
     @property
-    def title(self) -> str:
-        """Title of the figure."""
-        return f"{self.target}: {score_word(self.kind)} against time"
+    def _what(self) -> str:
+        return f"{score_word(self.kind)} against time"
 
     def frame(self) -> pd.DataFrame:
         """Return a row a model, the fastest first.
@@ -149,57 +145,58 @@ class CostDisplay(Display):
         )
 
     def help(self) -> str:
-        """Return how to read it."""
-        better = "lower" if self.kind.best is min else "higher"
+        """Return how to read the figure."""
         machine = f" ({self.machine})" if self.machine else ""
-        text = (
+        return sentences(
             f"Each dot is a trained model for the target {self.target}: its {score_word(self.kind)}, as the"
-            f" mean over the folds ({better} is better), against the seconds for 1,000 faces, from the image"
-            " to the prediction, on a logarithmic scale. The filled dots with a number are the Pareto front:"
-            " for these models, no other model is both faster and better. The figure does not say whether a"
-            " difference in score may be due to chance; differences() tests this. Times were measured on the"
-            f" machine of the best model{machine}."
+            f" mean over the folds ({better(self.kind)} is better), against the seconds for 1,000 faces, from"
+            " the image to the prediction, on a logarithmic scale. The filled dots with a number are the"
+            " Pareto front: for these models, no other model is both faster and better. The figure does not"
+            " say whether a difference in score may be due to chance; differences() tests this. Times were"
+            f" measured on the machine of the best model{machine}.",
+            f"Left out: {self.elsewhere}." if self.n_elsewhere else "",
         )
-        if self.n_elsewhere:
-            text += f" Left out: {self._elsewhere()}."
-        return text
 
-    def _elsewhere(self) -> str:
+    @property
+    def elsewhere(self) -> str:
+        """The number of models that are left out, with the reason, within a sentence."""
         models = counted(self.n_elsewhere, "model that was", "models that were")
         return f"{models} timed on another machine"
 
+    @property
     def _size(self) -> tuple[float, float]:
         return 8.0, 4.4 + 0.2 * (len([one for one in self.costs if one.number]) + bool(self.n_elsewhere))
 
     def _draw(self, ax: "Axes", *, color: str = BLUE) -> None:
-        """Draw it.
+        """Draw the figure.
 
         Args:
-            ax: what is drawn in.
-            color: of the models on the front.
+            ax: the axes.
+            color: color of the models on the front.
         """
         front = [one for one in self.costs if one.number]
         rest = [one for one in self.costs if not one.number]
         ax.set_xscale("log")
-        hollow: dict[str, Any] = {
-            "marker": "o",
-            "linestyle": "none",
-            "markerfacecolor": "none",
-            "color": GREY,
-        }
         ax.plot(
-            *_places(rest), **hollow, label="Another model is faster and better" if rest else "_nolegend_"
+            *_places(rest),
+            marker="o",
+            linestyle="none",
+            markerfacecolor="none",
+            color=GREY,
+            label="Another model is faster and better" if rest else "_nolegend_",
         )
         ax.plot(*_places(front), color=color, marker="o", markersize=8, linewidth=1.2)
         _ticks_of_times(ax, [one.milliseconds for one in self.costs])
         for one, name in zip(front, short_names([one.model for one in front], 90), strict=True):
             ax.plot([], [], linestyle="none", label=f"{one.number}  {name}")
         if self.n_elsewhere:
-            ax.plot([], [], linestyle="none", label=f"Left out: {self._elsewhere()}")
+            ax.plot([], [], linestyle="none", label=f"Left out: {self.elsewhere}")
         ax.margins(x=0.05, y=0.12)
         _write_numbers(ax, front, rest)
-        ax.set_xlabel("Seconds per 1,000 faces, logarithmic scale (lower is better)")
-        ax.set_ylabel(axis_label(self.kind).replace(" (", "\n("))
+        ax.set(
+            xlabel="Seconds per 1,000 faces, logarithmic scale (lower is better)",
+            ylabel=axis_label(self.kind).replace(" (", "\n("),
+        )
         in_unit(ax.yaxis, self.kind)
         tidy(ax, self.title, grid="both")
         legend_below(ax, columns=1, handlelength=1.0)
@@ -208,18 +205,18 @@ class CostDisplay(Display):
 def pareto_front(runs: Sequence[Run]) -> list[Run]:
     """Return the trained models on the Pareto front of score and time, the fastest first.
 
-    Only of timed_alike().
+    They are chosen from the models whose times can be compared; see timed_alike().
     """
     kind = headline(runs)
     timed = [(milliseconds(run), run) for run in best_first(timed_alike(runs))]
+    known = [(time, mean_of(run, kind.name), run) for time, run in timed if time]
     front: list[Run] = []
-    # Of equally quick ones the best stands first.
-    for time, run in sorted(((time, run) for time, run in timed if time is not None), key=lambda one: one[0]):
-        mean = mean_of(run, kind.name)
-        if time > 0 and mean is not None:
-            before = mean_of(front[-1], kind.name) if front else None
-            if before is None or kind.gain(mean, before) > 0:
-                front.append(run)
+    best = None
+    # The sort is stable: of models that are equally fast, the best is first.
+    for _, mean, run in sorted(known, key=lambda one: one[0]):
+        if mean is not None and (best is None or kind.gain(mean, best) > 0):
+            best = mean
+            front.append(run)
     return front
 
 
@@ -228,11 +225,11 @@ def _places(costs: Sequence[Cost]) -> tuple[list[float], list[float]]:
 
 
 def _write_numbers(ax: "Axes", front: Sequence[Cost], rest: Sequence[Cost]) -> None:
-    """Write the number of each model on the front beside its dot, where it covers no other dot or number."""
+    """Write the number of each model on the front next to its dot, where it covers no dot or number."""
     figure = ax.get_figure(root=True)
     assert figure is not None
     ax.autoscale_view()
-    points = 72 / figure.dpi  # in a pixel
+    points = 72 / figure.dpi  # per pixel
     taken = [tuple(points * ax.transData.transform((one.milliseconds, one.value))) for one in [*front, *rest]]
     for one, (x, y) in zip(front, taken[: len(front)], strict=True):
         around = ((0, 11), (11, 0), (-11, 0), (0, -12))
@@ -256,11 +253,11 @@ def _write_numbers(ax: "Axes", front: Sequence[Cost], rest: Sequence[Cost]) -> N
 
 
 def _ticks_of_times(ax: "Axes", times: Sequence[float]) -> None:
-    """Write times out (10, 20, 50) where they lie far apart, else round numbers between."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+    """Label an axis of times at 10, 20, 50, … if they are far apart, and else at round numbers."""
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
     range_of = max(times) / min(times)
     rounds = (1.0, 2.0, 5.0) if range_of > 30 else (1.0, 2.0, 3.0, 5.0, 7.0)
     ax.xaxis.set_major_locator(LogLocator(subs=rounds) if range_of > 4 else MaxNLocator(5))
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: visible(f"{value:,g}")))
+    ax.xaxis.set_major_formatter(lambda value, _: visible(f"{value:,g}"))

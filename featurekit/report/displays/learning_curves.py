@@ -10,6 +10,7 @@ from featurekit.errors import ModelError, UnknownNameError
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.score_kinds import ScoreKind, score_kind, score_word
 from featurekit.registry import unknown
+from featurekit.report.cells import sentences
 from featurekit.report.displays._drawing import (
     BLUE,
     GREY,
@@ -18,8 +19,8 @@ from featurekit.report.displays._drawing import (
     legend_below,
     tidy,
 )
-from featurekit.report.displays.base import Display
-from featurekit.report.displays.words import axis_label
+from featurekit.report.displays.base import RunDisplay
+from featurekit.report.displays.words import axis_label, better
 from featurekit.report.select import model_name, target_title
 
 if TYPE_CHECKING:
@@ -32,15 +33,12 @@ PARTS = {"training": "", "validation": "held_out_"}
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class LearningCurvesDisplay(Display):
+class LearningCurvesDisplay(RunDisplay):
     """The learning curves of a network that is trained end to end: one line for each fold, and their mean.
 
     Make one with LearningCurvesDisplay.of(), or with results.plot.learning_curves("finetuned_cnn").
 
     Attributes:
-        run: name of its run.
-        model: classifier and features, for a reader.
-        target: what it is called in a heading.
         kind: what is drawn: the score of the target, or the loss.
         folds: for each fold, part of the faces ("training", "validation") → a value for each epoch; no values
             if there were no validation faces.
@@ -48,13 +46,12 @@ class LearningCurvesDisplay(Display):
         held_out_percent: validation faces in percent of the training parts, over all folds.
     """
 
-    run: str
-    model: str
-    target: str
     kind: ScoreKind
     folds: tuple[Mapping[str, tuple[float, ...]], ...]
     kept: float
     held_out_percent: float
+
+    _size = (7.0, 4.6)
 
     @classmethod
     def of(cls, run: Run, *, measure: Measure = "score") -> Self:
@@ -75,16 +72,14 @@ class LearningCurvesDisplay(Display):
                 f"{run.name} has no training history: only networks that are trained end to end have one"
                 " (finetuned_cnn, multitask_cnn, …)."
             )
-        name, kind = "loss", _LOSS
-        if measure == "score":
-            name, kind = run.target, score_kind("accuracy" if run.classes else "mae_years")
-        histories = [one["history"] for one in run.training]
+        of_target = score_kind("accuracy" if run.classes else "mae_years")
+        name, kind = (run.target, of_target) if measure == "score" else ("loss", _LOSS)
         folds = [
             {
-                part: tuple(line[before + name] for line in history if before + name in line)
+                part: tuple(line[before + name] for line in one["history"] if before + name in line)
                 for part, before in PARTS.items()
             }
-            for history in histories
+            for one in run.training
         ]
         if not any(values for fold in folds for values in fold.values()):
             raise ModelError(f"The training history of {run.name} holds no {measure}.")
@@ -105,13 +100,12 @@ class LearningCurvesDisplay(Display):
         Args:
             part: "training" or "validation".
         """
-        each = [fold[part] for fold in self.folds]
-        return tuple(sum(values) / len(values) for values in zip(*each, strict=False))
+        each = zip(*(fold[part] for fold in self.folds), strict=False)
+        return tuple(sum(values) / len(values) for values in each)
 
     @property
-    def title(self) -> str:
-        """Title of the figure."""
-        return f"{self.target}: learning curves, {score_word(self.kind)}"
+    def _what(self) -> str:
+        return f"learning curves, {score_word(self.kind)}"
 
     def frame(self) -> pd.DataFrame:
         """Return a row for each epoch, fold and part of the faces: fold, part, epoch, measure and value.
@@ -119,43 +113,36 @@ class LearningCurvesDisplay(Display):
         fold is "1", "2", … and "mean", which goes as far as all folds do. part is "training" or
         "validation", the faces that the value is of. Shares are between 0 and 1.
         """
-        rows: list[tuple[Any, ...]] = []
-        for part in PARTS:
-            lines = [(str(number), fold[part]) for number, fold in enumerate(self.folds, start=1)]
-            for fold_name, values in [*lines, ("mean", self.mean(part))]:
-                rows += [
-                    (fold_name, part, epoch, self.kind.name, value)
-                    for epoch, value in enumerate(values, start=1)
-                ]
+        means = {part: self.mean(part) for part in PARTS}
+        lines = [*((str(number), fold) for number, fold in enumerate(self.folds, start=1)), ("mean", means)]
+        rows = [
+            (fold_name, part, epoch, self.kind.name, value)
+            for part in PARTS
+            for fold_name, values in lines
+            for epoch, value in enumerate(values[part], start=1)
+        ]
         return pd.DataFrame(rows, columns=["fold", "part", "epoch", "measure", "value"])
 
     def help(self) -> str:
-        """Return how to read it."""
-        better = "lower" if self.kind.best is min else "higher"
-        text = (
-            f"The {score_word(self.kind)} of {self.model} for each epoch ({better} is better). Thin lines are"
-            " the folds and thick lines their mean. Dashed lines are the values on the training faces,"
-            " during the epoch."
+        """Return how to read the figure."""
+        return sentences(
+            f"The {score_word(self.kind)} of {self.model} for each epoch ({better(self.kind)} is better)."
+            " Thin lines are the folds and thick lines their mean. Dashed lines are the values on the"
+            " training faces, during the epoch.",
+            f"Solid lines are the values on the validation faces, {self.held_out_percent:.0f} % of each"
+            " training part, which are held out to choose the epoch. These values are not a result, because"
+            " the epoch was chosen by them."
+            if self.mean("validation")
+            else "",
+            "The vertical line is the epoch whose weights were kept, as the mean over the folds:"
+            f" {self.kept:g}.",
         )
-        if self.mean("validation"):
-            text += (
-                f" Solid lines are the values on the validation faces, {self.held_out_percent:.0f} % of each"
-                " training part, which are held out to choose the epoch. These values are not a result,"
-                " because the epoch was chosen by them."
-            )
-        return text + (
-            " The vertical line is the epoch whose weights were kept, as the mean over the folds:"
-            f" {self.kept:g}."
-        )
-
-    def _size(self) -> tuple[float, float]:
-        return 7.0, 4.6
 
     def _draw(self, ax: "Axes", *, folds: bool = True) -> None:
-        """Draw it.
+        """Draw the figure.
 
         Args:
-            ax: what is drawn in.
+            ax: the axes.
             folds: whether each fold is drawn beside their mean.
         """
         from matplotlib.ticker import MaxNLocator
@@ -168,15 +155,12 @@ class LearningCurvesDisplay(Display):
             marks: dict[str, Any] = {"color": color, "linestyle": line}
             for fold in self.folds if folds else ():
                 ax.plot(range(1, len(fold[part]) + 1), fold[part], **marks, linewidth=0.9, alpha=0.4)
-            means = self.mean(part)
-            if means:
-                epochs = range(1, len(means) + 1)
-                marker = "o" if len(means) == 1 else ""
-                ax.plot(epochs, means, **marks, linewidth=2.4, label=label, marker=marker)
+            if means := self.mean(part):
+                marks |= {"marker": "o" if len(means) == 1 else ""}
+                ax.plot(range(1, len(means) + 1), means, **marks, linewidth=2.4, label=label)
         ax.axvline(self.kept, color=GREY, linewidth=1.2, linestyle=":", label="Best epoch, mean")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        ax.set_xlabel("Epoch")
-        ax.set_ylabel(axis_label(self.kind).replace(" (", "\n("))
+        ax.set(xlabel="Epoch", ylabel=axis_label(self.kind).replace(" (", "\n("))
         in_unit(ax.yaxis, self.kind)
         tidy(ax, self.title, self.model, grid="y")
         legend_below(ax)

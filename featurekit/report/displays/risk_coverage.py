@@ -9,7 +9,7 @@ from featurekit.evaluation.confidence import SHARES, risks_of
 from featurekit.evaluation.evidence import target_of
 from featurekit.evaluation.results import Run
 from featurekit.report.displays._drawing import BLUE, in_percent, tidy
-from featurekit.report.displays.base import Display
+from featurekit.report.displays.base import RunDisplay
 from featurekit.report.displays.calibration import best_with_confidence, check_probabilities
 from featurekit.report.select import Ranked, model_name, target_title
 
@@ -18,30 +18,27 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class RiskCoverageDisplay(Display):
+class RiskCoverageDisplay(RunDisplay):
     """The share of wrong predictions of one model (risk) by the share of faces that it predicts (coverage).
 
     Make one with RiskCoverageDisplay.of(), or with results.plot.risk_coverage("svm").
 
     Attributes:
-        run: name of its run.
-        model: classifier and features, for a reader.
-        target: what it is called in a heading.
         risks: share of wrong predictions among the most confident faces, one for each of SHARES.
     """
 
-    run: str
-    model: str
-    target: str
     risks: tuple[float, ...]
+
+    _what = "risk and coverage"
+    _size = (6.4, 4.2)
 
     @classmethod
     def of(cls, run: Run, table: pd.DataFrame) -> Self:
         """Return the display of any run, computed from its outcomes.
 
         Args:
-            run: of classes.
-            table: what it said of each face: a table of featurekit.evaluation.outcomes.
+            run: a run that predicts classes.
+            table: predictions of the run for each face, as in featurekit.evaluation.outcomes.
 
         Raises:
             TargetError: its target is in years.
@@ -60,19 +57,13 @@ class RiskCoverageDisplay(Display):
     def _made(cls, run: Run, risks: tuple[float, ...]) -> Self:
         return cls(run=run.name, model=model_name(run), target=target_title(run.target), risks=risks)
 
-    @property
-    def title(self) -> str:
-        """Title of the figure."""
-        return f"{self.target}: risk and coverage"
-
     def frame(self) -> pd.DataFrame:
         """Return a row a point: coverage (share of faces predicted) and risk (share of these wrong)."""
         return pd.DataFrame({"coverage": SHARES, "risk": self.risks})
 
     def help(self) -> str:
-        """Return how to read it."""
-        whole = f"{100 * self.risks[-1]:.1f} %"
-        half = f"{100 * self.risks[SHARES.index(0.5)]:.1f} %"
+        """Return how to read the figure."""
+        whole, half = (f"{100 * risk:.1f} %" for risk in (self.risks[-1], self.risks[SHARES.index(0.5)]))
         return (
             f"{self.model} predicts only the faces that it is most confident of, and abstains on the others."
             " Coverage is the share of faces that it predicts, and risk is the share of these predictions"
@@ -82,23 +73,20 @@ class RiskCoverageDisplay(Display):
             " they describe, so they guarantee nothing for other faces."
         )
 
-    def _size(self) -> tuple[float, float]:
-        return 6.4, 4.2
-
     def _draw(self, ax: "Axes", *, color: str = BLUE) -> None:
-        """Draw it.
+        """Draw the figure.
 
         Args:
-            ax: what is drawn in.
-            color: of the curve.
+            ax: the axes.
+            color: color of the curve.
         """
         table = self.frame()
         marks: dict[str, Any] = {"marker": "o", "markersize": 4, "linewidth": 1.8}
         ax.plot(table["coverage"], table["risk"], color=color, **marks)
-        ax.set_xlim(0, 1.02)
-        ax.set_ylim(0, max(float(table["risk"].max()) * 1.08, 0.01))
-        ax.set_xlabel("Coverage: share of faces, the most confident first, %")
-        ax.set_ylabel("Risk: wrong predictions, %\n(lower is better)")
-        for axis in (ax.xaxis, ax.yaxis):
-            in_percent(axis)
+        ax.set(xlim=(0, 1.02), xlabel="Coverage: share of faces, the most confident first, %")
+        ax.set(
+            ylim=(0, max(1.08 * max(self.risks), 0.01)),
+            ylabel="Risk: wrong predictions, %\n(lower is better)",
+        )
+        in_percent(ax.xaxis, ax.yaxis)
         tidy(ax, self.title, self.model, grid="both")

@@ -12,7 +12,7 @@ from featurekit.evaluation.outcomes import Outcomes
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.score_kinds import ScoreKind, score_kind, score_word
 from featurekit.evaluation.slices import Slice, slices_of
-from featurekit.report.cells import words
+from featurekit.report.cells import sentences, words
 from featurekit.report.displays._drawing import (
     BLUE,
     GREY,
@@ -24,7 +24,7 @@ from featurekit.report.displays._drawing import (
     names_at_left,
     tidy,
 )
-from featurekit.report.displays.base import Display
+from featurekit.report.displays.base import RunDisplay
 from featurekit.report.displays.words import axis_label
 from featurekit.report.select import Ranked, model_name, target_title
 from featurekit.uncertainty.intervals import FEWEST
@@ -36,25 +36,19 @@ MOST = 15  # slices that are drawn
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class SlicesDisplay(Display):
+class SlicesDisplay(RunDisplay):
     """A dot plot of the slices on which one model is worst, with 95 % confidence intervals.
 
     Make one with SlicesDisplay.of(), or with results.plot.slices("svm").
 
     Attributes:
-        run: name of its run.
-        model: classifier and features, for a reader.
-        target: what it is called in a heading.
         kind: the score.
         overall: the score on all faces.
-        slices: those that are drawn, worst first.
-        n_known: slices that could have been drawn.
-        n_small: slices with too few subjects for a score.
+        slices: the slices that are drawn, worst first.
+        n_known: number of slices that could have been drawn.
+        n_small: number of slices with too few subjects for a score.
     """
 
-    run: str
-    model: str
-    target: str
     kind: ScoreKind
     overall: Estimate
     slices: tuple[Slice, ...]
@@ -66,18 +60,18 @@ class SlicesDisplay(Display):
         """Return the display of any run, computed from its outcomes.
 
         Args:
-            run: whose answers.
-            outcomes: those of the run, and the labels of the faces.
-            seed: of the random number generator; that of the evidence gives what the report has.
-            most: slices that are drawn, the worst ones.
+            run: the run.
+            outcomes: predictions of the run, and the labels of the faces.
+            seed: seed of the random numbers; the seed of the evidence gives the numbers of the report.
+            most: number of slices that are drawn, the worst ones.
 
         Raises:
             ModelError: the data set has no label that enough subjects have.
         """
         target, table = target_of(run), outcomes.tables[run.name]
         losses = losses_of(target, table)
-        shown = losses if target.is_regression else 1 - losses
-        overall = mean_of_faces(shown, table["subject"].to_numpy(), seed)
+        scores = losses if target.is_regression else 1 - losses
+        overall = mean_of_faces(scores, table["subject"].to_numpy(), seed)
         kind = score_kind("mae_years" if target.is_regression else "accuracy")
         return cls._made(run, kind, overall, slices_of(outcomes, target, table, seed), most)
 
@@ -115,10 +109,9 @@ class SlicesDisplay(Display):
         )
 
     @property
-    def title(self) -> str:
-        """Title of the figure."""
-        few = f"the {len(self.slices)} worst of {self.n_known} slices"
-        return f"{self.target}: {few if len(self.slices) < self.n_known else 'slices'}"
+    def _what(self) -> str:
+        n_drawn = len(self.slices)
+        return f"the {n_drawn} worst of {self.n_known} slices" if n_drawn < self.n_known else "slices"
 
     def frame(self) -> pd.DataFrame:
         """Return a row a slice, worst first.
@@ -144,30 +137,30 @@ class SlicesDisplay(Display):
         return pd.DataFrame(rows, columns=columns).astype({"gap": float, "p_value": float})
 
     def help(self) -> str:
-        """Return how to read it."""
-        text = (
+        """Return how to read the figure."""
+        return sentences(
             "Each row is a slice: the faces with one label, or with two labels. The worst slices are first."
             f" The mark is the {score_word(self.kind)} of {self.model} on the slice, and the bars are 95 %"
             " confidence intervals over subjects. The dashed line is the score on all faces. Diamonds are"
             " slices on which the model is significantly worse than on all other faces (p ≤ 0.05, adjusted"
-            " for all slices of the target)."
+            " for all slices of the target).",
+            f"The {len(self.slices)} worst of {self.n_known} slices are drawn."
+            if len(self.slices) < self.n_known
+            else "",
+            f"Slices of fewer than {FEWEST} subjects are left out: {self.n_small}." if self.n_small else "",
         )
-        if len(self.slices) < self.n_known:
-            text += f" The {len(self.slices)} worst of {self.n_known} slices are drawn."
-        if self.n_small:
-            text += f" Slices of fewer than {FEWEST} subjects are left out: {self.n_small}."
-        return text
 
+    @property
     def _size(self) -> tuple[float, float]:
         return 9.0, height_of(len(self.slices))
 
     def _draw(self, ax: "Axes", *, color: str = BLUE, values: bool = True) -> None:
-        """Draw it.
+        """Draw the figure.
 
         Args:
-            ax: what is drawn in.
-            color: of the slices on which the model is not significantly worse.
-            values: whether the numbers are written beside the dots.
+            ax: the axes.
+            color: color of the slices on which the model is not significantly worse.
+            values: whether the numbers are written on the right of the dots.
         """
         kind = self.kind
         ax.axvline(self.overall.value, color=GREY, linestyle="--", linewidth=1.2, label="All faces")

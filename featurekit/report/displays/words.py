@@ -13,6 +13,16 @@ def score_title(kind: ScoreKind) -> str:
     return kind.in_full or kind.title
 
 
+def with_unit(kind: ScoreKind) -> str:
+    """Return the name of a score with its unit, e.g. "Accuracy, %"."""
+    return f"{score_title(kind)}, {kind.unit}" if kind.unit else score_title(kind)
+
+
+def better(kind: ScoreKind) -> str:
+    """Return which values of a score are better: "lower" or "higher"."""
+    return "lower" if kind.best is min else "higher"
+
+
 def axis_label(kind: ScoreKind) -> str:
     """Return the label of an axis of scores: the score, its unit, and which values are better.
 
@@ -20,6 +30,4 @@ def axis_label(kind: ScoreKind) -> str:
     >>> axis_label(SCORES["accuracy"]), axis_label(SCORES["mae_years"])
     ('Accuracy, % (higher is better)', 'Mean absolute error, years (lower is better)')
     """
-    better = "lower is better" if kind.best is min else "higher is better" if kind.best else ""
-    unit = f", {kind.unit}" if kind.unit else ""
-    return f"{score_title(kind)}{unit}" + (f" ({better})" if better else "")
+    return with_unit(kind) + (f" ({better(kind)} is better)" if kind.best else "")

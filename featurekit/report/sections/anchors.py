@@ -1,20 +1,20 @@
 """Published results on Adience, and whether they can be compared with the results on the page.
 
-Only figures that were read in the source named here; ± is the standard deviation over the five official
-folds, as the source gives it.
+Every figure was read in the source that is named with it. ± is the standard deviation over the five
+official folds, as the source gives it.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from featurekit.evaluation.results import Run
-from featurekit.report.cells import ABSENT
+from featurekit.report.cells import ABSENT, SHARE, finite, value_cell
 from featurekit.report.model import Cell, Column, Section, Table
-from featurekit.report.select import Ranked, best_first, mean_of
+from featurekit.report.select import Ranked
 
 YES = "yes"
-FACES = {"age_group": 17_424, "gender": 17_603}  # of the published protocol
-NEARLY_ALL = 0.95  # of them; the rest may be without a face that was found
+FACES = {"age_group": 17_424, "gender": 17_603}  # number of faces in the published protocol
+NEARLY_ALL = 0.95  # share of these faces that must be scored; no face may be found in some images
 _LAPUSCHKIN = "the authors' README (understanding-age-gender-deep-learning-models)"
 _CVXTZ = "README of CVxTz/face_age_gender"
 
@@ -24,14 +24,14 @@ class Anchor(NamedTuple):
 
     Attributes:
         method: what was done.
-        age, one_off, gender: accuracies in percent, as printed in the source; "" if not given.
+        age, within_one_group, gender: accuracies in percent, as printed in the source; "" if not given.
         same_test: "yes", or the reason why it cannot be compared.
         source: where it was read.
     """
 
     method: str
     age: str
-    one_off: str
+    within_one_group: str
     gender: str
     same_test: str
     source: str
@@ -90,8 +90,7 @@ def sections(ranked: Sequence[Ranked], runs: Sequence[Run]) -> list[Section]:
     """Return the published results if the runs were evaluated in the same way, else nothing."""
     if not is_comparable(runs):
         return []
-    by_target = {of.name: of.runs for of in ranked}
-    return [Section("Published results", (anchors_table(by_target, "Adience: published results"),))]
+    return [Section("Published results", (anchors_table(ranked, "Adience: published results"),))]
 
 
 def is_comparable(runs: Sequence[Run]) -> bool:
@@ -101,29 +100,20 @@ def is_comparable(runs: Sequence[Run]) -> bool:
     )
 
 
-def anchors_table(by_target: Mapping[str, Sequence[Run]], caption: str) -> Table:
+def anchors_table(ranked: Sequence[Ranked], caption: str) -> Table:
     """Return the published results, and the best trained model of each target of this comparison."""
-    best = {}
-    for name in ("age_group", "gender"):
-        trained = [run for run in by_target.get(name, ()) if not run.is_baseline]
-        if trained:
-            best[name] = best_first(trained)[0]
+    trained = {of.name: [run for run in of.runs if not run.is_baseline] for of in ranked}
+    best = {target: trained[target][0] for target in FACES if trained.get(target)}
 
     def own(target: str, score: str) -> Cell:
-        mean = mean_of(best[target], score) if target in best else None
-        if mean is None:
-            return Cell(ABSENT)
-        std = best[target].scores[score].get("std")
-        return Cell(
-            f"{100 * mean:.1f}",
-            round(100 * mean, 6),
-            spread="" if std is None else f"± {100 * std:.1f}",
-            is_strong=True,
-        )
+        stored = best[target].scores.get(score, {}) if target in best else {}
+        std = finite(stored.get("std"))
+        around = "" if std is None else f"± {SHARE.format(std)}"
+        return value_cell(SHARE, finite(stored.get("mean")), around=around, is_strong=True)
 
     def published(text: str) -> Cell:
         mean, _, std = text.partition(" ± ")
-        return Cell(mean, float(mean), spread=f"± {std}" if std else "") if text else Cell(ABSENT)
+        return Cell(mean, float(mean), around=f"± {std}" if std else "") if text else Cell(ABSENT)
 
     columns = (
         Column("Method"),
@@ -145,7 +135,7 @@ def anchors_table(by_target: Mapping[str, Sequence[Run]], caption: str) -> Table
         (
             Cell(one.method),
             published(one.age),
-            published(one.one_off),
+            published(one.within_one_group),
             published(one.gender),
             Cell(one.same_test),
             Cell(one.source),
@@ -161,7 +151,5 @@ def anchors_table(by_target: Mapping[str, Sequence[Run]], caption: str) -> Table
 
 def _same_test(best: Mapping[str, Run]) -> str:
     """Return "yes", or the number of faces that the models were scored on if there are too few."""
-    for target, run in best.items():
-        if run.n_tested < NEARLY_ALL * FACES[target]:
-            return f"no: {run.n_tested:,} of {FACES[target]:,} faces"
-    return YES
+    few = (name for name, run in best.items() if run.n_tested < NEARLY_ALL * FACES[name])
+    return next((f"no: {best[name].n_tested:,} of {FACES[name]:,} faces" for name in few), YES)

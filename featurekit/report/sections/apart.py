@@ -1,8 +1,8 @@
 """Runs that are not in the ranking, the reasons, and the commands that fit them again.
 
-If one run has been tested and another has not, a ranking of both could put a model first
-of which nothing is known. So there is one ranking, of the runs that can be compared with
-each other, and one table of the others.
+If some runs of a target have been tested and others have not, a ranking of all could
+begin with a model that was not tested. So only the runs that can be compared with each
+other are in the ranking, and the others are in a table of their own.
 """
 
 from collections.abc import Mapping, Sequence

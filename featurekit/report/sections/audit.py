@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from featurekit.checks.audit import Audit
 from featurekit.evaluation.results import Run
-from featurekit.report.cells import ABSENT
-from featurekit.report.model import Block, Cell, Column, Table, Text
+from featurekit.report.cells import ABSENT, sentences
+from featurekit.report.model import Blocks, Cell, Column, Table, Text
 
 _GRAVEST_FIRST = ("error", "warning", "note", "ok")
 
 
-def blocks(audit: Audit | None, runs: Sequence[Run]) -> list[Block]:
+def blocks(audit: Audit | None, runs: Sequence[Run]) -> Blocks:
     """Return the findings of the audit, and whether they are about the folds of these runs.
 
     Args:
@@ -18,24 +18,25 @@ def blocks(audit: Audit | None, runs: Sequence[Run]) -> list[Block]:
         runs: the runs that are compared.
     """
     if audit is None:
-        none = (
-            "The data set has not been audited. Run featurekit audit, then featurekit report, to see the"
-            " findings here."
-        )
-        return [Text(none)]
-    found: list[Block] = []
-    folds = {run.folds.get("sha256") for run in runs}
-    if audit.folds and folds != {audit.folds}:
-        old = "The audit checked other folds than those of these runs. Run it again: featurekit audit"
-        found.append(Text(old, is_caution=True))
+        return [
+            Text(
+                "The data set has not been audited. Run featurekit audit, then featurekit report, to see the"
+                " findings here."
+            )
+        ]
+    old = "The audit checked other folds than those of these runs. Run it again: featurekit audit"
+    is_old = audit.folds and {run.folds.get("sha256") for run in runs} != {audit.folds}
     grave = sum(one.severity in ("error", "warning") for one in audit.findings)
-    about = (
+    about = sentences(
         f"{grave} of {len(audit.findings)} checks found an error or a warning, which should be looked at"
-        " before the scores are trusted."
+        " before the scores are trusted.",
+        f"Similar faces were searched for with the features {audit.features}." if audit.features else "",
     )
-    if audit.features:
-        about += f" Similar faces were searched for with the features {audit.features}."
-    return [*found, Text(about), audit_table(audit, "Findings of the audit")]
+    return [
+        Text(old, is_caution=True) if is_old else None,
+        Text(about),
+        audit_table(audit, "Findings of the audit"),
+    ]
 
 
 def audit_table(audit: Audit, caption: str) -> Table:

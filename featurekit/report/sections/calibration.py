@@ -1,44 +1,43 @@
 """Calibration of the best model, and the coverage of its prediction sets and prediction intervals."""
 
+from dataclasses import replace
+
 from featurekit.evaluation.confidence import SHARES, Confidence
-from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.evidence import TargetEvidence
-from featurekit.evaluation.score_kinds import ScoreKind
-from featurekit.report.cells import ABSENT, count_cell, in_range, words
+from featurekit.report.cells import ABSENT, SHARE, count_cell, interval_cell, words
 from featurekit.report.displays.calibration import CalibrationDisplay
 from featurekit.report.displays.risk_coverage import RiskCoverageDisplay
-from featurekit.report.model import Block, Cell, Column, Figure, Table
+from featurekit.report.model import Blocks, Cell, Column, Figure, Table
 from featurekit.report.select import Ranked
 from featurekit.report.svg import confidence_plot
 from featurekit.uncertainty.conformal import MISSED
+from featurekit.uncertainty.coverage import Coverage
 from featurekit.uncertainty.reliability import CalibrationError
 
 
-def blocks(of: Ranked) -> list[Block]:
+def blocks(of: Ranked) -> Blocks:
     """Return the calibration of the best model, and the coverage of its prediction sets or intervals."""
     if of.evidence is None:
         return []
-    found: list[Block] = []
     confidence = of.evidence.confidence
-    if confidence:
-        found += _figure(of, f"{of.title}: reliability diagram and risk–coverage curve of {of.whose}")
-        found.append(confidence_table(confidence, f"{of.title}: calibration and risk of {of.whose}"))
     what = "prediction intervals" if of.evidence.score == "mae_years" else "prediction sets"
-    coverage = coverage_table(of.evidence, f"{of.title}: {what} of {of.whose}")
-    return [*found, coverage] if coverage else found
+    return [
+        _figure(of, f"{of.title}: reliability diagram and risk–coverage curve of {of.best_model}"),
+        confidence_table(confidence, f"{of.title}: calibration and risk of {of.best_model}")
+        if confidence
+        else None,
+        coverage_table(of.evidence, f"{of.title}: {what} of {of.best_model}"),
+    ]
 
 
-def _figure(of: Ranked, caption: str) -> list[Figure]:
+def _figure(of: Ranked, caption: str) -> Figure | None:
     calibration, answered = CalibrationDisplay.find(of), RiskCoverageDisplay.find(of)
     if calibration is None or answered is None:
-        return []
+        return None
     confidence = calibration.confidence
     bins = [(100 * one.confidence, 100 * one.right) for one in confidence.bins]
     risks = [(100 * share, 100 * risk) for share, risk in zip(SHARES, answered.risks, strict=True)]
     summary = f"{caption}. Two line plots; the table below has the main numbers."
-    wide, narrow = (
-        confidence_plot(bins, risks, is_narrow=is_narrow, summary=summary) for is_narrow in (False, True)
-    )
     note = (
         f"First plot: the faces are sorted by the model's confidence into {len(confidence.bins)} bins of"
         " equal size, and the accuracy of each bin is drawn against its mean confidence. A perfectly"
@@ -46,38 +45,34 @@ def _figure(of: Ranked, caption: str) -> list[Figure]:
         " predicts if it abstains on the faces it is least confident of; risk is the share of wrong"
         " predictions among them."
     )
-    return [Figure(caption, note, wide, narrow)]
+    plots = (confidence_plot(bins, risks, is_narrow=narrow, summary=summary) for narrow in (False, True))
+    return Figure(caption, note, *plots)
 
 
 def confidence_table(confidence: Confidence, caption: str) -> Table:
     """Return the calibration error of the best model, and its risk at several coverages."""
     columns = (Column("Measure"), Column("Value", others=("low", "high"), is_number=True))
-    share = ScoreKind("share", "", "%")
+    risks = dict(zip(SHARES, confidence.risks, strict=True))
 
     def off(error: CalibrationError) -> Cell:
-        return Cell(
-            f"{100 * error.value:.1f} points",
-            round(100 * error.value, 6),
-            count=f"{100 * error.low:.1f}–{100 * error.high:.1f}",
-            others=(round(100 * error.low, 6), round(100 * error.high, 6)),
-        )
+        cell = interval_cell(SHARE, error.value, error.low, error.high)
+        return replace(cell, text=f"{cell.text} points")
 
-    rows = [
+    rows = (
         (Cell("Calibration error"), off(confidence.before)),
         (Cell("Calibration error after temperature scaling"), off(confidence.after)),
         (
             Cell("Temperature, mean over the folds"),
             Cell(f"{confidence.temperature:.2f}", confidence.temperature),
         ),
-    ]
-    for part in (1.0, 0.9, 0.8, 0.5):
-        risk = confidence.risks[SHARES.index(part)]
-        rows.append(
+        *(
             (
                 Cell(f"Risk at a coverage of {100 * part:.0f} %"),
-                Cell(f"{share.format(risk)} %", round(risk * share.scale, 6)),
+                Cell(f"{100 * risks[part]:.1f} %", round(100 * risks[part], 6)),
             )
-        )
+            for part in (1.0, 0.9, 0.8, 0.5)
+        ),
+    )
     note = (
         "Confidence is the predicted probability of the predicted class. The (expected) calibration error is"
         " the mean distance between confidence and accuracy, corrected for the bias due to chance; small"
@@ -87,7 +82,7 @@ def confidence_table(confidence: Confidence, caption: str) -> Table:
         " wrong predictions among the most confident faces, and coverage is the share of all faces that"
         " these are."
     )
-    return Table(caption, columns, tuple(rows), note)
+    return Table(caption, columns, rows, note)
 
 
 def coverage_table(evidence: TargetEvidence, caption: str) -> Table | None:
@@ -95,27 +90,20 @@ def coverage_table(evidence: TargetEvidence, caption: str) -> Table | None:
     if not evidence.coverage:
         return None
     is_years, broken = evidence.score == "mae_years", evidence.broken
-    share = ScoreKind("share", "", "%")
     columns = (
         Column("Slice"),
         Column("Coverage", "%", others=("low", "high"), is_number=True),
         Column("Mean width" if is_years else "Mean size", "years" if is_years else "classes", is_number=True),
         Column("Faces", is_number=True),
     )
-    rows = []
-    for column, one in evidence.coverage:
-        label = {"": one.label, "age_band": f"age {one.label}"}.get(column, f"{words(column)} {one.label}")
-        held, size = Cell("not enough data"), Cell(ABSENT)
-        if one.value is not None and one.between is not None and one.size is not None:
-            estimate = Estimate(one.value, one.between.low, one.between.high)
-            held = Cell(
-                share.format(one.value),
-                round(one.value * share.scale, 6),
-                **in_range(share, estimate),
-                is_strong=(column, one) in broken,
-            )
-            size = Cell(f"{one.size:.1f}" if is_years else f"{one.size:.2f}", round(one.size, 6))
-        rows.append((Cell(label), held, size, count_cell(one.n_faces)))
+    rows = tuple(
+        (
+            Cell({"": one.label, "age_band": f"age {one.label}"}.get(column, f"{words(column)} {one.label}")),
+            *_coverage_cells(one, is_years=is_years, is_broken=(column, one) in broken),
+            count_cell(one.n_faces),
+        )
+        for column, one in evidence.coverage
+    )
     what = (
         "A prediction interval is a range of completed years instead of a single age. Its coverage is the"
         " share of faces whose true age is inside."
@@ -130,4 +118,11 @@ def coverage_table(evidence: TargetEvidence, caption: str) -> Table | None:
         " numbers are 95 % confidence intervals. Bold: the coverage is significantly too low (p ≤ 0.05,"
         " adjusted for all rows)."
     )
-    return Table(caption, columns, tuple(rows), note)
+    return Table(caption, columns, rows, note)
+
+
+def _coverage_cells(one: Coverage, *, is_years: bool, is_broken: bool) -> tuple[Cell, Cell]:
+    if one.value is None or one.between is None or one.size is None:
+        return Cell("not enough data"), Cell(ABSENT)
+    held = interval_cell(SHARE, one.value, one.between.low, one.between.high, is_strong=is_broken)
+    return held, Cell(f"{one.size:.1f}" if is_years else f"{one.size:.2f}", round(one.size, 6))

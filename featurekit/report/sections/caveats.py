@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from featurekit.evaluation.evidence import TargetEvidence
 from featurekit.evaluation.timing import timed_on
-from featurekit.report.cells import words
-from featurekit.report.model import Block, Points
+from featurekit.report.cells import sentences, words
+from featurekit.report.model import Blocks, Points
 from featurekit.report.select import Ranked, machine_of
 
 
-def blocks(ranked: Sequence[Ranked], *, is_synthetic: bool) -> list[Block]:
+def blocks(ranked: Sequence[Ranked], *, is_synthetic: bool) -> Blocks:
     """Return the limitations, each with a word in bold before it.
 
     Args:
@@ -22,7 +22,13 @@ def blocks(ranked: Sequence[Ranked], *, is_synthetic: bool) -> list[Block]:
             "Synthetic images.",
             "The portraits are made up. The results say nothing about real faces." if is_synthetic else "",
         ),
-        ("Apparent age.", _looks(ranked)),
+        (
+            "Apparent age.",
+            "An image shows how old a person looks. A model can only learn the apparent age, which may differ"
+            " from the true age."
+            if any(of.name in ("age", "age_group") for of in ranked)
+            else "",
+        ),
         (
             "Labels.",
             "Predictions are compared with the labels that the data set had when the runs were fitted. If a"
@@ -40,15 +46,6 @@ def blocks(ranked: Sequence[Ranked], *, is_synthetic: bool) -> list[Block]:
         ),
     )
     return [Points(tuple((head, text) for head, text in items if text))]
-
-
-def _looks(ranked: Sequence[Ranked]) -> str:
-    if not {"age", "age_group"} & {of.name for of in ranked}:
-        return ""
-    return (
-        "An image shows how old a person looks. A model can only learn the apparent age, which may differ"
-        " from the true age."
-    )
 
 
 def _gender(ranked: Sequence[Ranked]) -> str:
@@ -73,14 +70,13 @@ def _subjects(ranked: Sequence[Ranked]) -> str:
 
 
 def _intervals(known: Sequence[TargetEvidence]) -> str:
-    std = "± is the standard deviation over the folds, not a confidence interval."
-    if not known:
-        return std
-    interval = (
+    return sentences(
         "A confidence interval describes how much a score would vary with other subjects from the same"
         " population. It says nothing about faces from other sources."
+        if known
+        else "",
+        "± is the standard deviation over the folds, not a confidence interval.",
     )
-    return f"{interval} {std}"
 
 
 def _groups(known: Sequence[TargetEvidence]) -> str:

@@ -4,34 +4,46 @@ Times can only be compared if they were measured on one machine. This is the mac
 the best model; the times of runs on other machines are left blank.
 """
 
+import math
 from collections.abc import Sequence
 
 from featurekit.evaluation.evidence import TargetEvidence
 from featurekit.evaluation.results import Run
-from featurekit.evaluation.score_kinds import ScoreKind, score_word, signed
+from featurekit.evaluation.score_kinds import ScoreKind, score_word
 from featurekit.evaluation.timing import milliseconds
 from featurekit.evaluation.trades import Trade
-from featurekit.report.cells import count_cell, p_value, seconds_cell, size_cell, time_words
+from featurekit.report.cells import (
+    ABSENT,
+    count_cell,
+    gain_interval_cell,
+    p_value,
+    seconds_cell,
+    sentences,
+    size_cell,
+    time_cell,
+    value_cell,
+)
 from featurekit.report.displays.cost import CostDisplay, pareto_front
-from featurekit.report.displays.words import score_title
-from featurekit.report.model import Block, Cell, Column, Figure, Table
+from featurekit.report.displays.words import with_unit
+from featurekit.report.model import Blocks, Cell, Column, Figure, Table
 from featurekit.report.select import Ranked, headline, mean_of, timed_alike
 from featurekit.report.svg import Spot, cost_plot
 from featurekit.text import counted
 
 
-def blocks(of: Ranked) -> list[Block]:
+def blocks(of: Ranked) -> Blocks:
     """Return the scores against the times, and the models on the Pareto front."""
     plot = _plot(of, f"{of.title}: {score_word(headline(of.runs))} against time")
-    if plot is None:
-        return []
-    return [plot, front_table(of.runs, f"{of.title}: cost of the models on the Pareto front", of.evidence)]
+    caption = f"{of.title}: cost of the models on the Pareto front"
+    return [plot, front_table(of.runs, caption, of.evidence)] if plot else []
 
 
 def front_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | None = None) -> Table:
-    """Return the cost of the models on the Pareto front, the fastest first, and their loss where tested."""
+    """Return the cost of the models on the Pareto front, the fastest first, with their loss if tested."""
     kind, front = headline(runs), pareto_front(runs)
     trades = {trade.name: trade for trade in evidence.trades} if evidence else {}
+    is_memory_known = any(run.peak_bytes for run in front)
+    margin = margin_words(kind, evidence) if trades else ""
     columns = [
         Column("No.", is_number=True),
         Column("Features", is_code=True),
@@ -41,82 +53,62 @@ def front_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | No
         Column("Fit", "seconds", is_number=True, is_time=True),
         Column("Size", is_number=True, copied_unit="bytes"),
     ]
-    is_memory_known = any(run.peak_bytes for run in front)
     if is_memory_known:
         columns.append(Column("Memory", is_number=True, is_time=True, copied_unit="bytes"))
     if trades:
-        columns.append(
-            Column("Loss against the best", kind.unit_of_difference, others=("low", "high"), is_number=True)
-        )
-        columns.append(Column(f"Within {margin_words(kind, evidence)}", others=("p",)))
-    rows = []
-    for number, run in enumerate(front, start=1):
-        mean, time = mean_of(run, kind.name), milliseconds(run)
-        assert mean is not None
-        assert time is not None  # pareto_front() keeps only runs that have both
-        cells = [
+        columns += [
+            Column("Loss against the best", kind.unit_of_difference, others=("low", "high"), is_number=True),
+            Column(f"Within {margin}", others=("p",)),
+        ]
+    rows = tuple(
+        (
             count_cell(number),
             Cell(run.features),
             Cell(run.classifier_name),
-            Cell(kind.format(mean), round(mean * kind.scale, 6)),
-            Cell(time_words(time), round(time, 6)),
+            value_cell(kind, mean_of(run, kind.name)),
+            time_cell(milliseconds(run)),
             seconds_cell(run.seconds.get("fit")),
             size_cell(run.bytes_on_disk),
-        ]
-        if is_memory_known:
-            cells.append(size_cell(run.peak_bytes))
-        if trades:
-            cells += _trade_cells(kind, trades.get(run.name))
-        rows.append(tuple(cells))
-    margin = margin_words(kind, evidence) if trades else ""
+            *([size_cell(run.peak_bytes)] if is_memory_known else []),
+            *(_trade_cells(kind, trades.get(run.name)) if trades else []),
+        )
+        for number, run in enumerate(front, start=1)
+    )
     note = _front_note(runs, margin=margin, is_memory_known=is_memory_known)
-    return Table(caption, tuple(columns), tuple(rows), note, n_names=3)
+    return Table(caption, tuple(columns), rows, note, n_names=3)
 
 
 def _front_note(runs: Sequence[Run], *, margin: str, is_memory_known: bool) -> str:
     """Return how to read the table; margin is "" if nothing was tested."""
-    note = (
+    n_elsewhere = sum(not run.is_baseline for run in runs) - len(timed_alike(runs))
+    them = counted(n_elsewhere, "model that was", "models that were")
+    return sentences(
         "For every other trained model that was timed on this machine, one of these models is at least as"
         " fast and at least as good. Time per face: from the image to the prediction, as the total time"
-        " divided by the number of faces. Fit: seconds for all folds."
+        " divided by the number of faces. Fit: seconds for all folds.",
+        f"Within {margin}: yes if a non-inferiority test shows that the loss"
+        " against the best model is smaller than this margin (p-values adjusted for all faster models)."
+        " Only models that are clearly faster than the best model are tested. Small numbers under the"
+        " loss are its 95 % confidence interval over subjects."
+        if margin
+        else "Differences between the scores were not tested here.",
+        "Memory: peak memory of the process while the folds were fitted, including the feature vectors."
+        if is_memory_known
+        else "",
+        f"Left out: {them} timed on another machine than the best model." if n_elsewhere else "",
     )
-    if margin:
-        note += (
-            f" Within {margin}: yes if a non-inferiority test shows that the loss"
-            " against the best model is smaller than this margin (p-values adjusted for all faster models)."
-            " Only models that are clearly faster than the best model are tested. Small numbers under the"
-            " loss are its 95 % confidence interval over subjects."
-        )
-    else:
-        note += " Differences between the scores were not tested here."
-    if is_memory_known:
-        note += (
-            " Memory: peak memory of the process while the folds were fitted, including the feature vectors."
-        )
-    n_elsewhere = sum(not run.is_baseline for run in runs) - len(timed_alike(runs))
-    if n_elsewhere:
-        them = counted(n_elsewhere, "model that was", "models that were")
-        note += f" Left out: {them} timed on another machine than the best model."
-    return note
 
 
 def _trade_cells(kind: ScoreKind, trade: Trade | None) -> list[Cell]:
     if trade is None:
-        return [Cell("—"), Cell("—")]
-    ends = (trade.low, trade.high)
-    loss = Cell(
-        signed(kind, trade.loss),
-        round(trade.loss * kind.scale, 6),
-        count=" to ".join(signed(kind, end) for end in ends),
-        others=tuple(round(end * kind.scale, 6) for end in ends),
-    )
+        return [Cell(ABSENT), Cell(ABSENT)]
     shown = Cell(
         "yes" if trade.is_within else "not shown",
-        count=p_value(trade.p_value),
+        count=p_value(trade.p_value, trade.limit),
         others=(trade.p_value,),
         is_strong=trade.is_within,
     )
-    return [loss, shown]
+    return [gain_interval_cell(kind, trade.loss, trade.low, trade.high), shown]
 
 
 def margin_words(kind: ScoreKind, evidence: TargetEvidence | None) -> str:
@@ -128,7 +120,7 @@ def margin_words(kind: ScoreKind, evidence: TargetEvidence | None) -> str:
 
 
 def _plot(of: Ranked, caption: str) -> Figure | None:
-    """Return score against time; None where fewer than three trained models have both."""
+    """Return the scores against the times; None if fewer than three trained models have both."""
     display = CostDisplay.find(of)
     if display is None or len(display.costs) < 3:
         return None
@@ -137,20 +129,22 @@ def _plot(of: Ranked, caption: str) -> Figure | None:
         Spot(one.milliseconds, one.value * kind.scale, str(one.number) if one.number else "")
         for one in display.costs
     ]
-    limit = 100.0 if kind.unit == "%" else float("inf")
-    axis = f"{score_title(kind)}, {kind.unit}" if kind.unit else score_title(kind)
     summary = f"{caption}. {len(spots)} trained models; the table below has those on the Pareto front."
-    wide, narrow = (
-        cost_plot(spots, axis=axis, limit=limit, is_narrow=is_narrow, summary=summary)
+    plots = (
+        cost_plot(
+            spots,
+            axis=with_unit(kind),
+            limit=100.0 if kind.unit == "%" else math.inf,
+            is_narrow=is_narrow,
+            summary=summary,
+        )
         for is_narrow in (False, True)
     )
-    note = (
-        "Each dot is a trained model. The filled dots with a number are the Pareto front, the models for"
-        " which no other model is both faster and better; the table below lists them."
-    )
     machine = f" ({display.machine})" if display.machine else ""
-    note += f" Times were measured on the machine of the best model{machine}."
-    if display.n_elsewhere:
-        them = counted(display.n_elsewhere, "model that was", "models that were")
-        note += f" Left out: {them} timed on another machine."
-    return Figure(caption, note, wide, narrow)
+    note = sentences(
+        "Each dot is a trained model. The filled dots with a number are the Pareto front, the models for"
+        " which no other model is both faster and better; the table below lists them.",
+        f"Times were measured on the machine of the best model{machine}.",
+        f"Left out: {display.elsewhere}." if display.n_elsewhere else "",
+    )
+    return Figure(caption, note, *plots)

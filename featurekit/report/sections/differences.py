@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from featurekit.evaluation.differences import Difference
 from featurekit.evaluation.evidence import TargetEvidence
 from featurekit.evaluation.results import Run
-from featurekit.evaluation.score_kinds import ScoreKind, score_kind, signed
-from featurekit.report.cells import count_cell, p_value
-from featurekit.report.model import Block, Cell, Column, Table
+from featurekit.evaluation.score_kinds import ScoreKind, score_kind
+from featurekit.report.cells import ABSENT, count_cell, gain_cell, gain_interval_cell, p_value
+from featurekit.report.model import Blocks, Cell, Column, Table
 from featurekit.report.select import Ranked, best_first, model_name, role
 
-# How every difference between two models is tested: a phrase that a sentence is made with.
+# The test of every difference between two models, as a part of a sentence.
 HOW_TESTED = (
     "a permutation test that flips the signs of the differences of whole subjects at random, with p-values"
     " adjusted for all pairs of models of the target (step-down max-T)"
@@ -18,17 +18,16 @@ HOW_TESTED = (
 N_COMPARED = 8  # trained models that are compared with each other in a table
 
 
-def blocks(of: Ranked) -> list[Block]:
+def blocks(of: Ranked) -> Blocks:
     """Return the differences between the models; nothing if they were not tested."""
     if of.evidence is None:
         return []
-    found = (
+    return [
         differences_table(of.runs, f"{of.title}: differences between models", of.evidence),
-        opinions_table(
+        p_values_table(
             of.runs, f"{of.title}: the best model against the others, with two tests", of.evidence
         ),
-    )
-    return [table for table in found if table]
+    ]
 
 
 def _compared(runs: Sequence[Run], evidence: TargetEvidence) -> tuple[list[Run], bool]:
@@ -37,9 +36,8 @@ def _compared(runs: Sequence[Run], evidence: TargetEvidence) -> tuple[list[Run],
     If there are more than N_COMPARED trained models, the best of them are compared, and all baselines.
     """
     ordered = [run for run in best_first(runs) if run.name in evidence.estimates]
-    trained = [run for run in ordered if not run.is_baseline]
-    kept = {run.name for run in [*trained[:N_COMPARED], *(run for run in ordered if run.is_baseline)]}
-    shown = [run for run in ordered if run.name in kept]
+    kept = [run.name for run in ordered if not run.is_baseline][:N_COMPARED]
+    shown = [run for run in ordered if run.is_baseline or run.name in kept]
     return shown, len(shown) == len(ordered)
 
 
@@ -49,14 +47,22 @@ def differences_table(runs: Sequence[Run], caption: str, evidence: TargetEvidenc
     shown, are_all = _compared(runs, evidence)
     if len(shown) < 2:
         return None
-    columns = [Column("No.", is_number=True), Column("Model"), *_against(shown, kind.unit_of_difference)]
-    rows = []
-    for number, run in enumerate(shown, start=1):
-        cells = [count_cell(number), Cell(model_name(run), tag=role(run))]
-        for other in shown:
-            found = evidence.between(run.name, other.name)
-            cells.append(Cell("·") if found is None else _difference_cell(kind, found))
-        rows.append(tuple(cells))
+    columns = (
+        Column("No.", is_number=True),
+        Column("Model"),
+        *(
+            Column(f"vs. {number}", copied_unit=kind.unit_of_difference, others=("p",), is_number=True)
+            for number in range(1, len(shown) + 1)
+        ),
+    )
+    rows = tuple(
+        (
+            count_cell(number),
+            Cell(model_name(run), tag=role(run)),
+            *(_difference_cell(kind, evidence.between(run.name, other.name)) for other in shown),
+        )
+        for number, run in enumerate(shown, start=1)
+    )
     note = (
         f"Each cell says by how many {kind.unit_of_difference} the model of the row is better than the model"
         f" with the number of the column, and the p-value of the difference. The test is {HOW_TESTED}."
@@ -68,61 +74,45 @@ def differences_table(runs: Sequence[Run], caption: str, evidence: TargetEvidenc
             f" The table has the best {N_COMPARED} trained models and the baselines; evidence.json has every"
             " pair."
         )
-    return Table(caption, tuple(columns), tuple(rows), note, n_names=2)
+    return Table(caption, columns, rows, note, n_names=2)
 
 
-def _against(shown: Sequence[Run], unit: str) -> list[Column]:
-    return [
-        Column(f"vs. {number}", copied_unit=unit, others=("p",), is_number=True)
-        for number in range(1, len(shown) + 1)
-    ]
+def _difference_cell(kind: ScoreKind, found: Difference | None) -> Cell:
+    if found is None:  # a model and itself
+        return Cell("·")
+    return gain_cell(kind, found.gain, found.adjusted, found.limit, is_strong=found.is_shown)
 
 
-def _difference_cell(kind: ScoreKind, found: Difference) -> Cell:
-    return Cell(
-        signed(kind, found.gain),
-        round(found.gain * kind.scale, 6),
-        count=p_value(found.adjusted, found.limit),
-        others=(found.adjusted,),
-        is_strong=found.is_shown,
-    )
-
-
-def opinions_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence) -> Table | None:
+def p_values_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence) -> Table | None:
     """Return the p-values of two tests of the best model against each other model."""
     kind = score_kind(evidence.score)
     shown, _ = _compared(runs, evidence)
     best = next((run for run in shown if not run.is_baseline), None)
-    pairs = [(run, evidence.between(best.name, run.name)) for run in shown] if best else []
-    found = [(run, pair) for run, pair in pairs if pair is not None]
-    if best is None or not found:
+    if best is None:
         return None
-    columns = [
+    found = [(run, pair) for run in shown if (pair := evidence.between(best.name, run.name))]
+    if not found:
+        return None
+    columns = (
         Column("Compared with"),
         Column("Better by", kind.unit_of_difference, others=("low", "high"), is_number=True),
         Column("Test over subjects", others=("unadjusted",), is_number=True),
         Column("Test over folds", is_number=True),
-    ]
-    rows = []
-    for run, pair in found:
-        ends = tuple(round(end * kind.scale, 6) for end in (pair.low, pair.high))
-        cells = [
+    )
+    rows = tuple(
+        (
             Cell(model_name(run), tag=role(run)),
-            Cell(
-                signed(kind, pair.gain),
-                round(pair.gain * kind.scale, 6),
-                count=f"{signed(kind, pair.low)} to {signed(kind, pair.high)}",
-                others=ends,
-            ),
+            gain_interval_cell(kind, pair.gain, pair.low, pair.high),
             Cell(
                 p_value(pair.adjusted, pair.limit),
                 pair.adjusted,
                 others=(pair.p_value,),
                 is_strong=pair.is_shown,
             ),
-            Cell("—") if pair.by_folds is None else Cell(p_value(pair.by_folds), pair.by_folds),
-        ]
-        rows.append(tuple(cells))
+            Cell(ABSENT) if pair.by_folds is None else Cell(p_value(pair.by_folds), pair.by_folds),
+        )
+        for run, pair in found
+    )
     note = (
         f"By how many {kind.unit_of_difference} {model_name(best)} is better than each other model, with the"
         " 95 % confidence interval over subjects and the p-values of two tests. The test over subjects, on"
@@ -130,4 +120,4 @@ def opinions_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence) 
         " overlapping training parts (Nadeau and Bengio), not adjusted for other pairs; with few folds it"
         " detects large differences only."
     )
-    return Table(caption, tuple(columns), tuple(rows), note, is_folded=True)
+    return Table(caption, columns, rows, note, is_folded=True)

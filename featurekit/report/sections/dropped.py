@@ -6,32 +6,33 @@ from typing import Any
 from featurekit.data.manifest import REASONS
 from featurekit.evaluation.results import Run
 from featurekit.faces.face import STATUS_MEANINGS
-from featurekit.report.cells import ABSENT, count_cell, words
-from featurekit.report.model import Block, Cell, Column, Table, Text
+from featurekit.report.cells import ABSENT, count_cell, sentences, words
+from featurekit.report.model import Block, Blocks, Cell, Column, Table, Text
 from featurekit.report.sections.licences import dataset_terms
 from featurekit.report.select import Ranked, distinct
 
 
-def blocks(ranked: Sequence[Ranked], runs: Sequence[Run]) -> list[Block]:
+def blocks(ranked: Sequence[Ranked], runs: Sequence[Run]) -> Blocks:
     """Return the status of the rows of each data set, and how many rows are left for each target."""
-    found: list[Block] = []
+    found: list[Block | None] = []
     for dataset in distinct([run.dataset for run in runs]):
-        n_rows = dataset.get("n_rows") or 0
+        name = dataset.get("name", "The data set")
         unused = sum((dataset.get("tally") or {}).values())
         n_found = (dataset.get("statuses") or {}).get("ok")
-        name = dataset.get("name", "The data set")
-        sentence = f"{name} has {n_rows:,} rows, of which {unused:,} are not used."
-        if n_found is not None:
-            sentence += f" A face was found in the images of {n_found:,} rows, whether these are used or not."
         terms = dataset_terms(dataset)
-        sentence += f" Terms of the data set: {terms}." if terms else ""
-        found.append(Text(sentence))
-        found.append(dropped_table(dataset, f"{name}: status of the rows"))
-        counts = counts_table(dataset, f"{name}: counts from featurekit prepare")
-        found += [counts] if counts else []
-    targets = {of.title: of.runs for of in ranked}
-    found.append(rows_table(targets, "Rows and faces behind the scores of each target"))
-    return found
+        about = sentences(
+            f"{name} has {dataset.get('n_rows') or 0:,} rows, of which {unused:,} are not used.",
+            ""
+            if n_found is None
+            else f"A face was found in the images of {n_found:,} rows, whether these are used or not.",
+            f"Terms of the data set: {terms}." if terms else "",
+        )
+        found += [
+            Text(about),
+            dropped_table(dataset, f"{name}: status of the rows"),
+            counts_table(dataset, f"{name}: counts from featurekit prepare"),
+        ]
+    return [*found, rows_table(ranked, "Rows and faces behind the scores of each target")]
 
 
 def dropped_table(dataset: Mapping[str, Any], caption: str) -> Table:
@@ -44,28 +45,26 @@ def dropped_table(dataset: Mapping[str, Any], caption: str) -> Table:
         Column("Rows", is_number=True),
         Column("Share of all rows", "%", is_number=True),
     )
-    rows = []
-    for step, tally, meanings in (
-        ("prepare", dataset.get("tally") or {}, REASONS),
-        ("extract", dataset.get("statuses") or {}, STATUS_MEANINGS),
-    ):
-        # The rows without a problem come last, the others by their number.
-        for reason, count in sorted(tally.items(), key=lambda item: (item[0] == "ok", -item[1], item[0])):
-            share = 100 * count / n_rows if n_rows else None
-            rows.append(
-                (
-                    Cell(step),
-                    Cell(reason),
-                    Cell(meanings.get(reason, ABSENT)),
-                    count_cell(count),
-                    Cell(ABSENT) if share is None else Cell(f"{share:.2f}", round(share, 6)),
-                )
-            )
+    # The rows without a problem come last, the others by their number.
+    rows = tuple(
+        (
+            Cell(step),
+            Cell(reason),
+            Cell(meanings.get(reason, ABSENT)),
+            count_cell(count),
+            Cell(f"{100 * count / n_rows:.2f}", round(100 * count / n_rows, 6)) if n_rows else Cell(ABSENT),
+        )
+        for step, tally, meanings in (
+            ("prepare", dataset.get("tally") or {}, REASONS),
+            ("extract", dataset.get("statuses") or {}, STATUS_MEANINGS),
+        )
+        for reason, count in sorted(tally.items(), key=lambda item: (item[0] == "ok", -item[1], item[0]))
+    )
     note = (
         "prepare: the reason why a row is not used. extract: the status of the image of every row, whether"
         " it is used or not, so a row can be counted under both."
     )
-    return Table(caption, columns, tuple(rows), note, n_names=2)
+    return Table(caption, columns, rows, note, n_names=2)
 
 
 def counts_table(dataset: Mapping[str, Any], caption: str) -> Table | None:
@@ -81,7 +80,7 @@ def counts_table(dataset: Mapping[str, Any], caption: str) -> Table | None:
     return Table(caption, columns, tuple((Cell(words(name)), count_cell(n)) for name, n in counts.items()))
 
 
-def rows_table(runs_by_target: Mapping[str, Sequence[Run]], caption: str) -> Table:
+def rows_table(ranked: Sequence[Ranked], caption: str) -> Table:
     """Return the number of rows, faces and subjects behind the scores of each target."""
     columns = (
         Column("Target"),
@@ -90,17 +89,17 @@ def rows_table(runs_by_target: Mapping[str, Sequence[Run]], caption: str) -> Tab
         Column("No face found", is_number=True),
         Column("Subjects", is_number=True),
     )
-    rows = []
-    for target, runs in runs_by_target.items():
-        numbers = sorted({(run.n_labelled, run.n_tested, run.n_subjects) for run in runs})
-        rows += [
-            (
-                Cell(target),
-                count_cell(labelled),
-                count_cell(tested),
-                count_cell(labelled - tested),
-                count_cell(subjects),
-            )
-            for labelled, tested, subjects in numbers
-        ]
-    return Table(caption, columns, tuple(rows))
+    rows = tuple(
+        (
+            Cell(of.title),
+            count_cell(labelled),
+            count_cell(tested),
+            count_cell(labelled - tested),
+            count_cell(subjects),
+        )
+        for of in ranked
+        for labelled, tested, subjects in sorted(
+            {(run.n_labelled, run.n_tested, run.n_subjects) for run in of.runs}
+        )
+    )
+    return Table(caption, columns, rows)

@@ -15,7 +15,7 @@ from featurekit.networks import weights_table
 def weights_terms(entry: Mapping[str, Any]) -> dict[str, Any]:
     """Return a run's entry of a weight file, with source and licences of the table if this file is in it."""
     known = weights_table.WEIGHTS.get(str(entry.get("name", "")))
-    # A file of that name with other bytes is another file.
+    # A file with this name and another hash is another file.
     if known is None or not str(entry.get("sha256", "")).startswith(known.sha256):
         return dict(entry)
     licences = known.licences

@@ -2,11 +2,13 @@
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, starmap
+from typing import Any
 
 from featurekit.checks.audit import Audit
 from featurekit.evaluation.results import Run
 
-# Stands for what a page must not reveal: the folder of the data set.
+# Stands for the folder of the data set, which a page must not reveal.
 PATH = "PATH"
 
 
@@ -20,18 +22,22 @@ def made_by(runs: Sequence[Run], known: Sequence[Run], title: str, audit: Audit 
         audit: findings on the data set; None if there is no audit.
     """
     needed = _with_members(runs, {run.name: run for run in known})
-    names = {str(run.dataset.get("name", "")) for run in runs}
-    name = "" if names == {title} else f" --name {shlex.quote(title)}"
-    looked = []
-    if audit is not None:
-        features = f" --features {shlex.quote(audit.features)}" if audit.features else ""
-        looked = [f"featurekit audit{name}{features}"]
-    made = (*_prepared(needed), *_extracted(needed), *_fitted(needed), *looked, f"featurekit report{name}")
+    is_named_after_its_data = {str(run.dataset.get("name", "")) for run in runs} == {title}
+    name = "" if is_named_after_its_data else f" --name {shlex.quote(title)}"
+    features = f" --features {shlex.quote(audit.features)}" if audit and audit.features else ""
+    audits = [f"featurekit audit{name}{features}"] if audit else []
+    made = [
+        *(_prepared(run.dataset) for run in needed),
+        *_extracted(needed),
+        *_fitted(needed),
+        *audits,
+        f"featurekit report{name}",
+    ]
     return tuple(dict.fromkeys(made))
 
 
 def _with_members(runs: Iterable[Run], known: Mapping[str, Run]) -> list[Run]:
-    """Return the runs with the members of their ensembles, and those of these."""
+    """Return the runs with the members of their ensembles, and the members of these."""
     needed: dict[str, Run] = {}
     waiting = list(runs)
     while waiting:
@@ -46,18 +52,17 @@ def _members(run: Run) -> list[str]:
     return list(run.parameters.get("members") or ())
 
 
-def _prepared(runs: Sequence[Run]) -> list[str]:
-    lines = []
-    for run in runs:
-        options = []
-        for option, value in (run.dataset.get("options") or {}).items():
-            if option == "columns" and isinstance(value, Mapping):
-                options += [f"--column {shlex.quote(f'{ours}={theirs}')}" for ours, theirs in value.items()]
-            else:
-                options.append(f"--option {shlex.quote(f'{option}={value}')}")
-        name = shlex.quote(str(run.dataset.get("name") or "DATASET"))
-        lines.append(" ".join([f"featurekit prepare {name} {PATH}", *options]))
-    return list(dict.fromkeys(lines))
+def _prepared(dataset: Mapping[str, Any]) -> str:
+    """Return the command that prepared a data set."""
+    name = shlex.quote(str(dataset.get("name") or "DATASET"))
+    options = (dataset.get("options") or {}).items()
+    return " ".join([f"featurekit prepare {name} {PATH}", *chain.from_iterable(starmap(_options, options))])
+
+
+def _options(name: str, value: object) -> list[str]:
+    if name == "columns" and isinstance(value, Mapping):
+        return [f"--column {shlex.quote(f'{ours}={theirs}')}" for ours, theirs in value.items()]
+    return [f"--option {shlex.quote(f'{name}={value}')}"]
 
 
 def _extracted(runs: Sequence[Run]) -> list[str]:
@@ -65,13 +70,17 @@ def _extracted(runs: Sequence[Run]) -> list[str]:
     networks: dict[str, dict[str, None]] = {}
     for run in sorted(runs, key=lambda run: run.created):
         for recipe in run.recipes:
-            feature = ":".join(str(recipe[part]) for part in ("backbone", "layer") if recipe.get(part))
-            networks.setdefault(_how(run, recipe), {})[feature] = None
+            networks.setdefault(_how(run, recipe), {})[recipe_name(recipe)] = None
     return [
         " ".join(["featurekit extract", *(f"--backbone {shlex.quote(one)}" for one in sorted(features))])
         + how
         for how, features in networks.items()
     ]
+
+
+def recipe_name(recipe: Mapping[str, object]) -> str:
+    """Return the network and the layer of a recipe, as featurekit extract --backbone takes them."""
+    return ":".join(str(recipe[part]) for part in ("backbone", "layer") if recipe.get(part))
 
 
 def _how(run: Run, recipe: Mapping[str, object]) -> str:
@@ -103,7 +112,7 @@ def _fitted(runs: Sequence[Run]) -> list[str]:
         if run.name in seen:
             return
         seen.add(run.name)
-        # All that one command made needs all of their members.
+        # The command is listed once, after the members of all runs that it made.
         alike = [other for other in runs if other.command == run.command] if run.command else [run]
         for other in alike:
             for member in _members(other):

@@ -6,10 +6,10 @@ from typing import Any
 from featurekit.cache.keys import recipe_key
 from featurekit.checks.audit import Audit
 from featurekit.evaluation.results import Run
-from featurekit.report.cells import ABSENT, count_cell, flatten, words
-from featurekit.report.model import Block, Cell, Code, Column, Table, Text
+from featurekit.report.cells import ABSENT, count_cell, flatten, listed, words
+from featurekit.report.model import Blocks, Cell, Code, Column, Table, Text
 from featurekit.report.sections.licences import weights_terms
-from featurekit.report.sections.made_by import PATH, made_by
+from featurekit.report.sections.made_by import PATH, made_by, recipe_name
 from featurekit.report.sections.tuning import searches_table
 from featurekit.report.sections.weights import weights_table
 from featurekit.report.select import Ranked, distinct, role
@@ -18,7 +18,7 @@ from featurekit.text import first_few
 
 def blocks(
     ranked: Sequence[Ranked], runs: Sequence[Run], known: Sequence[Run], title: str, audit: Audit | None
-) -> list[Block]:
+) -> Blocks:
     """Return everything that is needed to make these runs again.
 
     Args:
@@ -33,31 +33,29 @@ def blocks(
     setup = [
         (run.name, {**{f"folds.{k}": v for k, v in run.folds.items()}, "seed": run.seed}) for run in runs
     ]
-    found: list[Block] = [
+    recipes = distinct([recipe for run in runs for recipe in run.recipes])
+    faces = [(recipe_name(recipe), recipe["faces"]) for recipe in recipes if recipe.get("faces")]
+    weights = distinct([weights_terms(entry) for run in runs for entry in run.weights])
+    ordered = [run for of in ranked for run in of.runs]
+    return [
         Text(_about(runs)),
         Text(f"These commands made the results ({PATH} is the folder of the data set):"),
         Code(made_by(runs, known, title, audit)),
         facts_table(setup, "Folds and seed"),
         facts_table([(run.name, run.hardware) for run in runs], "Hardware, requested and used"),
         facts_table([(run.name, run.versions) for run in runs], "Versions of the software"),
+        recipes_table(recipes, "Recipes: how the feature vectors were computed") if recipes else None,
+        facts_table(faces, "Recipes: how images were read and faces were found", is_folded=True)
+        if faces
+        else None,
+        weights_table(weights, "Weight files and their licences") if weights else None,
+        fits_table(ordered, "Parameters and notes of every run"),
+        searches_table(ordered, "Parameters chosen in each fold of the tuned runs"),
     ]
-    recipes = distinct([recipe for run in runs for recipe in run.recipes])
-    if recipes:
-        found.append(recipes_table(recipes, "Recipes: how the feature vectors were computed"))
-    faces = [(_recipe_name(recipe), recipe["faces"]) for recipe in recipes if recipe.get("faces")]
-    if faces:
-        found.append(facts_table(faces, "Recipes: how images were read and faces were found", is_folded=True))
-    weights = distinct([weights_terms(entry) for run in runs for entry in run.weights])
-    if weights:
-        found.append(weights_table(weights, "Weight files and their licences"))
-    ordered = [run for of in ranked for run in of.runs]
-    found.append(fits_table(ordered, "Parameters and notes of every run"))
-    searches = searches_table(ordered, "Parameters chosen in each fold of the tuned runs")
-    return [*found, searches] if searches else found
 
 
 def _about(runs: Sequence[Run]) -> str:
-    """Return where the folds are from, and what they keep apart."""
+    """Return how the folds were made, and which faces a model is fitted on."""
     kinds = dict.fromkeys(
         (str(run.folds.get("number", "?")), str(run.folds.get("kind", "")), str(run.folds.get("seed", "")))
         for run in runs
@@ -78,12 +76,8 @@ def _about(runs: Sequence[Run]) -> str:
     )
 
 
-def _recipe_name(recipe: Mapping[str, Any]) -> str:
-    return ":".join(str(recipe[part]) for part in ("backbone", "layer") if recipe.get(part))
-
-
 def facts_table(facts: Sequence[tuple[str, Mapping[str, Any]]], caption: str, **layout: Any) -> Table:
-    """Return a row for each fact; a value that is not the same everywhere is followed by its owners.
+    """Return a row for each fact; a value that some of them do not share is followed by its owners.
 
     Args:
         facts: (owner, name → value) for each run or recipe; values may be nested.
@@ -97,10 +91,8 @@ def facts_table(facts: Sequence[tuple[str, Mapping[str, Any]]], caption: str, **
         for owner, values in flat:
             if name in values:  # a setting of one network does not concern runs without this network
                 owners.setdefault(values[name], []).append(owner)
-        if len(owners) == 1:
-            text = next(iter(owners))
-        else:
-            text = "; ".join(f"{value} ({first_few(names)})" for value, names in owners.items())
+        of_each = [f"{value} ({first_few(names)})" for value, names in owners.items()]
+        text = "; ".join(of_each if len(owners) > 1 else owners)
         rows.append((Cell(name.replace(".", " · ")), Cell(text)))
     return Table(caption, (Column("Name"), Column("Value", is_code=True)), tuple(rows), **layout)
 
@@ -109,17 +101,22 @@ def recipes_table(recipes: Sequence[Mapping[str, Any]], caption: str) -> Table:
     """Return a row for each recipe with its key; its settings for face detection have their own table."""
     entries = [flatten({k: v for k, v in recipe.items() if k not in ("faces", "key")}) for recipe in recipes]
     names = list(dict.fromkeys(name for entry in entries for name in entry))
-    columns = [Column(words(name).capitalize(), is_code=True) for name in names]
-    rows = []
-    for recipe, entry in zip(recipes, entries, strict=True):
-        cells = [Cell(_short_hash(entry.get(name, ABSENT))) for name in names]
-        key = recipe.get("key") or recipe_key(recipe)
-        rows.append((*cells, Cell(str(key))))
+    columns = (
+        *(Column(words(name).capitalize(), is_code=True) for name in names),
+        Column("Key", is_code=True),
+    )
+    rows = tuple(
+        (
+            *(Cell(_short_hash(entry.get(name, ABSENT))) for name in names),
+            Cell(str(recipe.get("key") or recipe_key(recipe))),
+        )
+        for recipe, entry in zip(recipes, entries, strict=True)
+    )
     note = (
         "The key is a hash of all settings that determine the feature vectors, so different recipes have"
         " different keys."
     )
-    return Table(caption, (*columns, Column("Key", is_code=True)), tuple(rows), note)
+    return Table(caption, columns, rows, note)
 
 
 def _short_hash(text: str) -> str:
@@ -144,7 +141,7 @@ def fits_table(runs: Sequence[Run], caption: str) -> Table:
             Cell(run.features),
             Cell(run.classifier_name, tag=role(run)),
             count_cell(run.dim),
-            Cell(", ".join(f"{name}={value}" for name, value in flatten(run.parameters).items()) or ABSENT),
+            Cell(listed(run.parameters) or ABSENT),
             Cell(" ".join(run.notes) or ABSENT),
             Cell(run.created),
         )

@@ -2,20 +2,20 @@
 
 from featurekit.evaluation.differences import ALPHA
 from featurekit.evaluation.evidence import TargetEvidence
-from featurekit.evaluation.score_kinds import ScoreKind, score_kind, score_word, signed
+from featurekit.evaluation.score_kinds import ScoreKind, score_kind, score_word
 from featurekit.evaluation.slices import Slice
-from featurekit.report.cells import ABSENT, count_cell, in_range, p_value
+from featurekit.report.cells import ABSENT, count_cell, estimate_cell, gain_cell, p_value
 from featurekit.report.displays.slices import slice_name
-from featurekit.report.model import Block, Cell, Column, Table
+from featurekit.report.model import Blocks, Cell, Column, Table
 from featurekit.report.select import Ranked
 from featurekit.uncertainty.intervals import FEWEST
 
 
-def blocks(of: Ranked) -> list[Block]:
+def blocks(of: Ranked) -> Blocks:
     """Return the scores of the best model on each slice."""
-    caption = f"{of.title}: {of.whose} on slices of the data, worst first" if of.evidence else ""
-    table = slices_table(of.evidence, caption) if of.evidence else None
-    return [table] if table else []
+    if of.evidence is None:
+        return []
+    return [slices_table(of.evidence, f"{of.title}: {of.best_model} on slices of the data, worst first")]
 
 
 def slices_table(evidence: TargetEvidence, caption: str) -> Table | None:
@@ -30,21 +30,18 @@ def slices_table(evidence: TargetEvidence, caption: str) -> Table | None:
         Column("Faces", is_number=True),
         Column("Subjects", is_number=True),
     )
-    rows = []
-    for one in evidence.slices:
-        score, gap = Cell("not enough data"), Cell(ABSENT)
-        if one.estimate:
-            value = round(one.estimate.value * kind.scale, 6)
-            score = Cell(kind.format(one.estimate.value), value, **in_range(kind, one.estimate))
-        if one.gap is not None and one.gap_p is not None:
-            gap = Cell(
-                signed(kind, one.gap),
-                round(one.gap * kind.scale, 6),
-                count=p_value(one.gap_p),
-                others=(one.gap_p,),
-                is_strong=one.is_worse,
-            )
-        rows.append((Cell(slice_name(one)), score, gap, count_cell(one.n_faces), count_cell(one.n_subjects)))
+    rows = tuple(
+        (
+            Cell(slice_name(one)),
+            estimate_cell(kind, one.estimate),
+            Cell(ABSENT)
+            if one.gap is None or one.gap_p is None
+            else gain_cell(kind, one.gap, one.gap_p, is_strong=one.is_worse),
+            count_cell(one.n_faces),
+            count_cell(one.n_subjects),
+        )
+        for one in evidence.slices
+    )
     n_gaps = sum(one.gap_p is not None for one in evidence.slices)
     note = (
         "A slice holds the faces with one label, or with two labels. Small numbers are the 95 % confidence"
@@ -54,32 +51,26 @@ def slices_table(evidence: TargetEvidence, caption: str) -> Table | None:
         f" significantly worse on the slice (p ≤ 0.05). Slices of fewer than {FEWEST} subjects have no score,"
         f" and no gap is given if the other faces are of fewer than {FEWEST} subjects."
     )
-    return Table(caption, columns, tuple(rows), note, is_sortable=True)
+    return Table(caption, columns, rows, note, is_sortable=True)
 
 
 def worst_in_words(evidence: TargetEvidence) -> str:
     """Return the worst slice of one label and the worst of two labels, each with its gap; "" if none."""
     kind = score_kind(evidence.score)
-    said: list[str] = []
-    for n_labels in (1, 2):
-        for one in evidence.slices:  # worst first
-            if one.estimate and len(one.columns) == n_labels:
-                # The first slice says what is compared; the first screen has no room to say it twice.
-                before = "With two labels, " if said else ""
-                said.append(f"{before}{slice_name(one)}: {_described(kind, one, is_first=not said)}.")
-                break
-    return " ".join(said)
+    # The slices are worst first: read from the end, the worst one is the last that is kept.
+    worst = {len(one.columns): one for one in reversed(evidence.slices) if one.estimate}
+    return " ".join(_described(kind, worst[n], is_first=n == min(worst)) for n in sorted(worst))
 
 
 def _described(kind: ScoreKind, one: Slice, *, is_first: bool) -> str:
     assert one.estimate is not None
     value, low, high = (kind.format(x) for x in (one.estimate.value, one.estimate.low, one.estimate.high))
-    unit = f" {kind.unit}" if kind.unit else ""
-    score = f"{score_word(kind)} " if is_first else ""
-    text = f"{score}{value}{unit} ({low} to {high}) for {one.n_subjects:,} subjects"
+    # The first slice says what is compared; the first screen has no room to say it twice.
+    name = f"{slice_name(one)}: {score_word(kind)}" if is_first else f"With two labels, {slice_name(one)}:"
+    text = f"{name} {f'{value} {kind.unit}'.strip()} ({low} to {high}) for {one.n_subjects:,} subjects"
     if one.gap is None or one.gap_p is None:
-        return f"{text}; the gap to all other faces is not tested"
-    far = f"{kind.format(abs(one.gap))} {kind.unit_of_difference}".strip()
+        return f"{text}; the gap to all other faces is not tested."
+    gap = f"{kind.format(abs(one.gap))} {kind.unit_of_difference}".strip()
+    gap += f" {'worse' if one.gap < 0 else 'better'}{' than on all other faces' if is_first else ''}"
     shown = "" if one.gap_p <= ALPHA else "no evidence of a difference, "
-    text += f", {far} {'worse' if one.gap < 0 else 'better'}{' than on all other faces' if is_first else ''}"
-    return f"{text} ({shown}{p_value(one.gap_p)})"
+    return f"{text}, {gap} ({shown}{p_value(one.gap_p)})."

@@ -18,19 +18,18 @@ def blocks(sections: Sequence[Section]) -> list[Block]:
 def _texts(blocks: Iterable[Block]) -> Iterator[str]:
     """Yield the sentences, captions, headings and words of some blocks; not their code and numbers."""
     for block in blocks:
-        if isinstance(block, Text):
-            yield block.text
-        elif isinstance(block, Points):
-            yield from (text for _, text in block.items)
-        elif isinstance(block, Answers):
-            for _, lines in block.items:
-                yield from (text for line in lines for text in line)
-        elif isinstance(block, Table):
-            yield from (block.caption, block.note, *(column.title for column in block.columns))
-            for row in block.rows:
-                for column, cell in zip(block.columns, row, strict=True):
-                    yield cell.tag
-                    if not column.is_code and not column.is_number:
-                        yield cell.text
-        elif isinstance(block, Figure):
-            yield from (block.caption, block.note)
+        match block:
+            case Text():
+                yield block.text
+            case Points():
+                yield from (text for _, text in block.items)
+            case Answers():
+                yield from (text for _, lines in block.items for line in lines for text in line)
+            case Table():
+                yield from (block.caption, block.note, *(column.title for column in block.columns))
+                for row in block.rows:
+                    for column, cell in zip(block.columns, row, strict=True):
+                        yield cell.tag
+                        yield "" if column.is_code or column.is_number else cell.text
+            case Figure():
+                yield from (block.caption, block.note)

@@ -1,13 +1,15 @@
 """The learning curves of the networks, and the cost of their training."""
 
+import math
 from collections.abc import Sequence
+from statistics import median_high
 
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.timing import timed_on
-from featurekit.report.cells import ABSENT, count_cell
+from featurekit.report.cells import ABSENT, count_cell, sentences
 from featurekit.report.displays.learning_curves import LearningCurvesDisplay, Measure
-from featurekit.report.displays.words import score_title
-from featurekit.report.model import Block, Cell, Column, Figure, Table
+from featurekit.report.displays.words import with_unit
+from featurekit.report.model import Blocks, Cell, Column, Figure, Table
 from featurekit.report.select import Ranked, elsewhere_note, machine_of
 from featurekit.report.svg import Panel, learning_curves
 
@@ -18,15 +20,14 @@ _MEASURES: tuple[Measure, ...] = ("loss", "score")
 _OF_EPOCH = {"loss", "rate", "learning_rate", "stage"}
 
 
-def blocks(of: Ranked) -> list[Block]:
+def blocks(of: Ranked) -> Blocks:
     """Return the learning curves of the networks, and the cost of their training."""
     networks = [run for run in of.runs if run.training]
     if not networks:
         return []
-    took = f"{of.title}: training of the networks"
     return [
         _curves(networks, f"{of.title}: learning curves of the networks"),
-        trainings_table(networks, took, machine_of(of.runs)),
+        trainings_table(networks, f"{of.title}: training of the networks", machine_of(of.runs)),
     ]
 
 
@@ -34,37 +35,34 @@ def _curves(runs: Sequence[Run], caption: str) -> Figure:
     """Return the loss and the score of each epoch, means over the folds; runs are best first."""
     if len(runs) > _MAX_CURVES:
         caption += f", the best {_MAX_CURVES} of {len(runs)}"
-    panels, shares = [], []
-    for run in runs[:_MAX_CURVES]:
-        for display in (LearningCurvesDisplay.of(run, measure=one) for one in _MEASURES):
-            kind = display.kind
-            what = f"{score_title(kind)}, {kind.unit}" if kind.unit else score_title(kind)
-            learned, held_out = (
-                tuple(kind.scale * value for value in display.mean(part))
-                for part in ("training", "validation")
-            )
-            limit = 100.0 if kind.unit == "%" else float("inf")
-            panels.append(Panel(f"{what}: {display.model}", learned, held_out, display.kept, limit))
-            shares.append(display.held_out_percent)
-    summary = f"{caption}. {len(panels)} line plots over the epochs; the table below has the numbers."
-    wide, narrow = (
-        learning_curves(panels, is_narrow=is_narrow, summary=summary) for is_narrow in (False, True)
-    )
     drawn = runs[:_MAX_CURVES]
-    are_changed = all(run.parameters.get("augment") for run in drawn)
-    note = (
-        "Means over the folds. Dashed lines: on the training faces, during the epoch"
-        f"{' and with data augmentation' if are_changed else ''}."
-    )
-    if any(shares):
-        low, high = min(filter(None, shares)), max(shares)
-        part = f"{low:.0f}" if round(low) == round(high) else f"{low:.0f} to {high:.0f}"
-        note += (
-            f" Solid lines: on validation faces, {part} % of the training part, which are held out to choose"
-            " the epoch. These values are not a result, because the epoch was chosen by them."
+    displays = [LearningCurvesDisplay.of(run, measure=measure) for run in drawn for measure in _MEASURES]
+    panels = [
+        Panel(
+            title=f"{with_unit(display.kind)}: {display.model}",
+            learned=tuple(display.kind.scale * value for value in display.mean("training")),
+            held_out=tuple(display.kind.scale * value for value in display.mean("validation")),
+            kept=display.kept,
+            limit=100.0 if display.kind.unit == "%" else math.inf,
         )
-    note += " The vertical line is the epoch whose weights were kept, as the mean over the folds."
-    return Figure(caption, note, wide, narrow)
+        for display in displays
+    ]
+    summary = f"{caption}. {len(panels)} line plots over the epochs; the table below has the numbers."
+    plots = (learning_curves(panels, is_narrow=is_narrow, summary=summary) for is_narrow in (False, True))
+    are_changed = all(run.parameters.get("augment") for run in drawn)
+    shares = [display.held_out_percent for display in displays if display.held_out_percent]
+    low, high = (f"{end(shares, default=0):.0f}" for end in (min, max))
+    part = low if low == high else f"{low} to {high}"
+    note = sentences(
+        "Means over the folds. Dashed lines: on the training faces, during the epoch"
+        f"{' and with data augmentation' if are_changed else ''}.",
+        f"Solid lines: on validation faces, {part} % of the training part, which are held out to choose the"
+        " epoch. These values are not a result, because the epoch was chosen by them."
+        if shares
+        else "",
+        "The vertical line is the epoch whose weights were kept, as the mean over the folds.",
+    )
+    return Figure(caption, note, *plots)
 
 
 def trainings_table(runs: Sequence[Run], caption: str, machine: str) -> Table:
@@ -80,40 +78,38 @@ def trainings_table(runs: Sequence[Run], caption: str, machine: str) -> Table:
         Column("All folds", "min", is_number=True, is_time=True),
         Column("Device"),
     )
-    rows = []
-    for run in runs:
-        of = run.training
-        rates = [line["rate"] for one in of for line in one["history"] if line.get("stage") == "all"]
-        rates = rates or [line["rate"] for one in of for line in one["history"]]
-        minutes = sum(one["seconds"] for one in of) / 60
-        got = dict.fromkeys(f"{one['engine']}, {one['device']}, {one['precision']}" for one in of)
-        rate = sorted(rates)[len(rates) // 2] if rates else None
-        is_here = timed_on(run) == machine
-        rows.append(
-            (
-                Cell(run.features),
-                Cell(run.classifier_name),
-                Cell(_listed_numbers([one["epochs"] for one in of])),
-                Cell(_listed_numbers([one["best_epoch"] for one in of])),
-                count_cell(round(sum(one["faces"] for one in of) / len(of))),
-                count_cell(round(sum(one["held_out_faces"] for one in of) / len(of))),
-                Cell(f"{rate:,.0f}", rate) if rate is not None and is_here else Cell(ABSENT),
-                Cell(f"{minutes:,.1f}", round(minutes, 6)) if is_here else Cell(ABSENT),
-                Cell("; ".join(got)),
-            )
-        )
-    note = (
-        "The best epoch is the one whose weights were kept. The numbers of faces are means over the folds."
-        " The speed is the median of the epochs in which the whole network was trained."
-    )
     together = sorted({name for run in runs for name in learned_together(run)})
-    if together:
-        note += (
-            f" A network that learns {', '.join(together)} together is trained once for all these targets;"
-            " the minutes are those of this one training."
-        )
-    note += elsewhere_note(runs, machine)
-    return Table(caption, columns, tuple(rows), note, n_names=2)
+    note = sentences(
+        "The best epoch is the one whose weights were kept. The numbers of faces are means over the folds."
+        " The speed is the median of the epochs in which the whole network was trained.",
+        f"A network that learns {', '.join(together)} together is trained once for all these targets; the"
+        " minutes are those of this one training."
+        if together
+        else "",
+        elsewhere_note(runs, machine),
+    )
+    return Table(caption, columns, tuple(_training_cells(run, machine) for run in runs), note, n_names=2)
+
+
+def _training_cells(run: Run, machine: str) -> tuple[Cell, ...]:
+    of = run.training
+    epochs = [epoch for one in of for epoch in one["history"]]
+    rates = [one["rate"] for one in epochs if one.get("stage") == "all"] or [one["rate"] for one in epochs]
+    rate = median_high(rates) if rates else None
+    minutes = sum(one["seconds"] for one in of) / 60
+    got = dict.fromkeys(f"{one['engine']}, {one['device']}, {one['precision']}" for one in of)
+    is_here = timed_on(run) == machine
+    return (
+        Cell(run.features),
+        Cell(run.classifier_name),
+        Cell(_listed_numbers([one["epochs"] for one in of])),
+        Cell(_listed_numbers([one["best_epoch"] for one in of])),
+        count_cell(round(sum(one["faces"] for one in of) / len(of))),
+        count_cell(round(sum(one["held_out_faces"] for one in of) / len(of))),
+        Cell(f"{rate:,.0f}", rate) if rate is not None and is_here else Cell(ABSENT),
+        Cell(f"{minutes:,.1f}", round(minutes, 6)) if is_here else Cell(ABSENT),
+        Cell("; ".join(got)),
+    )
 
 
 def learned_together(run: Run) -> tuple[str, ...]:

@@ -7,64 +7,65 @@ from featurekit.evaluation.results import Run
 from featurekit.evaluation.score_kinds import ScoreKind, score_kind, score_word, signed
 from featurekit.evaluation.timing import milliseconds
 from featurekit.evaluation.trades import Trade
-from featurekit.report.cells import p_value, time_words, words
-from featurekit.report.model import Answers, Block, Text
+from featurekit.report.cells import p_value, sentences, time_words, words
+from featurekit.report.model import Answers, Blocks, Text
 from featurekit.report.sections.cost import margin_words
 from featurekit.report.sections.differences import HOW_TESTED
 from featurekit.report.sections.slices import worst_in_words
-from featurekit.report.select import Ranked, distinct, headline, mean_of, role
+from featurekit.report.select import Ranked, headline, mean_of, role
 from featurekit.text import counted
 from featurekit.uncertainty.conformal import MISSED
 from featurekit.uncertainty.coverage import Coverage
 
+# Name of each kind of baseline in a sentence.
+_CALLED = {"baseline": "the baseline", "off-the-shelf": "the off-the-shelf network"}
 _LOW_NAMED = 2  # slices with a low coverage that are written out; the others are counted
 
 
-def blocks(ranked: Sequence[Ranked], *, is_synthetic: bool) -> list[Block]:
+def blocks(ranked: Sequence[Ranked], *, is_synthetic: bool) -> Blocks:
     """Return the first screen: the main results of each target, and how the models were compared.
 
     Args:
         ranked: the targets; none if no run can be compared.
         is_synthetic: whether the portraits are made up.
     """
-    found: list[Block] = []
-    if is_synthetic:
-        synthetic = (
-            "The portraits are synthetic (made up). These numbers show that the software works, and say"
-            " nothing about real faces."
-        )
-        found.append(Text(synthetic, is_caution=True))
-    found.append(Answers(tuple((of.title, answer(of.runs, of.evidence)) for of in ranked)))
-    found.append(Text(_how_tested(ranked)))
-    for of in ranked:
-        if len(distinct(run.dataset.get("name") for run in of.runs)) > 1:
-            mixed = (
-                f"{of.title}: the runs were scored on different data sets, so they cannot be"
-                " compared. Fit them again on the same folds: featurekit fit --new-folds"
+    synthetic = (
+        "The portraits are synthetic (made up). These numbers show that the software works, and say nothing"
+        " about real faces."
+    )
+    mixed = [of.title for of in ranked if len({run.dataset.get("name") for run in of.runs}) > 1]
+    return [
+        Text(synthetic, is_caution=True) if is_synthetic else None,
+        Answers(tuple((of.title, answer(of.runs, of.evidence)) for of in ranked)),
+        Text(_how_tested(ranked)),
+        *(
+            Text(
+                f"{title}: the runs were scored on different data sets, so they cannot be compared. Fit them"
+                " again on the same folds: featurekit fit --new-folds",
+                is_caution=True,
             )
-            found.append(Text(mixed, is_caution=True))
-    return found
+            for title in mixed
+        ),
+    ]
 
 
 def _how_tested(ranked: Sequence[Ranked]) -> str:
     """Return how the models were compared, and which targets could not be tested."""
     if not ranked:
         return "No run can be compared. The sections below give the reasons, and what to do."
-    said = []
-    tested = [of for of in ranked if of.evidence]
-    if tested:
-        said.append(
-            "Intervals in parentheses are 95 % confidence intervals over subjects. Models are compared by"
-            f" {HOW_TESTED}. No evidence of a difference does not mean that two models are equal."
-        )
     untested = [of.title for of in ranked if not of.evidence]
-    if untested:
-        whose = f" of {', '.join(untested)}" if tested else ""
-        said.append(
-            f"The predictions{whose} are not available, so the differences between models could not be"
-            " tested. ± is the standard deviation over the folds, which is not a confidence interval."
-        )
-    return " ".join(said)
+    are_tested = len(untested) < len(ranked)
+    whose = f" of {', '.join(untested)}" if are_tested else ""
+    return sentences(
+        "Intervals in parentheses are 95 % confidence intervals over subjects. Models are compared by"
+        f" {HOW_TESTED}. No evidence of a difference does not mean that two models are equal."
+        if are_tested
+        else "",
+        f"The predictions{whose} are not available, so the differences between models could not be tested. ±"
+        " is the standard deviation over the folds, which is not a confidence interval."
+        if untested
+        else "",
+    )
 
 
 def answer(runs: Sequence[Run], evidence: TargetEvidence | None) -> tuple[tuple[str, str], ...]:
@@ -74,10 +75,9 @@ def answer(runs: Sequence[Run], evidence: TargetEvidence | None) -> tuple[tuple[
     if not trained:
         return (("Best model", "No trained model has a score; only baselines can be shown."),)
     best = trained[0]
-    shown = (_shown(best, name, evidence) for name in (kind.name, "within_one_group"))
-    scores = "; ".join(filter(None, shown))
+    scores = filter(None, (_shown(best, name, evidence) for name in (kind.name, "within_one_group")))
     lines = [
-        ("Best model", f"{_named(best)}{_beaten(best, runs, kind)}: {scores}."),
+        ("Best model", f"{_named(best)}{_beaten(best, runs, kind)}: {'; '.join(scores)}."),
         ("Baselines", _against(best, runs, kind, evidence)),
         ("Second best", _second(best, trained, kind, evidence)),
     ]
@@ -92,13 +92,17 @@ def answer(runs: Sequence[Run], evidence: TargetEvidence | None) -> tuple[tuple[
 
 def _beaten(best: Run, runs: Sequence[Run], kind: ScoreKind) -> str:
     """Return that the best trained model is not the best of all, if a baseline is better; else ""."""
-    own = mean_of(best, kind.name) or 0.0
     for run in runs:
-        other = mean_of(run, kind.name)
-        if run.is_baseline and other is not None and float(kind.format(max(kind.gain(other, own), 0.0))):
-            called = "the baseline" if role(run) == "baseline" else "the off-the-shelf network"
-            return f", the best of the trained models ({called} is better)"
+        gain = _gain(kind, run, best)
+        if run.is_baseline and gain > 0 and float(kind.format(gain)):
+            return f", the best of the trained models ({_CALLED[role(run)]} is better)"
     return ""
+
+
+def _gain(kind: ScoreKind, run: Run, other: Run) -> float:
+    """Return how much better a run is than another one; 0 if one of them does not have the score."""
+    mean, than = mean_of(run, kind.name), mean_of(other, kind.name)
+    return 0.0 if mean is None or than is None else kind.gain(mean, than)
 
 
 def _named(run: Run) -> str:
@@ -124,26 +128,24 @@ def _shown(run: Run, name: str, evidence: TargetEvidence | None = None) -> str:
 
 def _against(best: Run, runs: Sequence[Run], kind: ScoreKind, evidence: TargetEvidence | None) -> str:
     """Return by how much the best model is better than the baseline and the off-the-shelf network."""
-    mean = mean_of(best, kind.name)
-    against = []
-    for baseline, called in (("baseline", "the baseline"), ("off-the-shelf", "the off-the-shelf network")):
-        # Of several baselines of one kind, the best is the one to beat.
-        for run in [run for run in runs if role(run) == baseline][:1]:
-            other = mean_of(run, kind.name)
-            if mean is not None and other is not None:
-                difference = _difference(kind, kind.gain(mean, other))
-                about = [f"{run.classifier}, {kind.format(other)} {kind.unit}".strip()]
-                found = evidence.between(best.name, run.name) if evidence else None
-                if found and not found.is_shown:
-                    about.append(f"no evidence of a difference: {p_value(found.adjusted, found.limit)}")
-                against.append(f"{difference} {called} ({'; '.join(about)})")
+    # Of several baselines of one kind, the best is the one to beat.
+    baselines = [next((run for run in runs if role(run) == kind_of), None) for kind_of in _CALLED]
+    against = [
+        _difference(best, run, kind, evidence)
+        for run in baselines
+        if run and mean_of(run, kind.name) is not None
+    ]
     return f"{' and '.join(against)}." if against else ""
 
 
-def _difference(kind: ScoreKind, gain: float) -> str:
-    if not float(kind.format(abs(gain))):
-        return "no better than"
-    return f"{_amount(kind, gain)} {'better' if gain > 0 else 'worse'} than"
+def _difference(best: Run, run: Run, kind: ScoreKind, evidence: TargetEvidence | None) -> str:
+    gain = _gain(kind, best, run)
+    how = f"{_amount(kind, gain)} {'better' if gain > 0 else 'worse'} than"
+    score = f"{run.classifier}, {kind.format(mean_of(run, kind.name) or 0.0)} {kind.unit}".strip()
+    found = evidence.between(best.name, run.name) if evidence else None
+    if found and not found.is_shown:
+        score += f"; no evidence of a difference: {p_value(found.adjusted, found.limit)}"
+    return f"{how if float(kind.format(abs(gain))) else 'no better than'} {_CALLED[role(run)]} ({score})"
 
 
 def _amount(kind: ScoreKind, gain: float) -> str:
@@ -155,18 +157,17 @@ def _second(best: Run, trained: Sequence[Run], kind: ScoreKind, evidence: Target
     if len(trained) < 2:
         return ""
     second = trained[1]
-    behind = kind.gain(mean_of(best, kind.name) or 0.0, mean_of(second, kind.name) or 0.0)
+    behind = _gain(kind, best, second)
     how_far = f"{_amount(kind, behind)} worse" if float(kind.format(abs(behind))) else "equal after rounding"
-    sentence = f"{_named(second)}: {how_far}"
     found = evidence.between(best.name, second.name) if evidence else None
-    if found:
-        shown = "evidence of a difference" if found.is_shown else "no evidence of a difference"
-        sentence += f", {shown} ({p_value(found.adjusted, found.limit)})"
-    return f"{sentence}."
+    if not found:
+        return f"{_named(second)}: {how_far}."
+    shown = "evidence of a difference" if found.is_shown else "no evidence of a difference"
+    return f"{_named(second)}: {how_far}, {shown} ({p_value(found.adjusted, found.limit)})."
 
 
 def _fastest(best: Run, trained: Sequence[Run], kind: ScoreKind, evidence: TargetEvidence) -> str:
-    """Return the fastest model that is shown to be hardly worse than the best, or the nearest to it."""
+    """Return the fastest model whose loss is shown to be smaller than the margin, or the closest to this."""
     own = milliseconds(best)
     if own is None:
         return ""
@@ -179,12 +180,12 @@ def _fastest(best: Run, trained: Sequence[Run], kind: ScoreKind, evidence: Targe
         )
     what = "accuracy" if kind.unit == "%" else score_word(kind)
     margin = margin_words(kind, evidence)
-    for trade in trades:  # the fastest first
-        if trade.is_within:
-            return (
-                f"The fastest model whose {what} is shown to be within {margin} of the best is"
-                f" {names[trade.name]}: {_instead(trade)} per face."
-            )
+    fastest = next((trade for trade in trades if trade.is_within), None)
+    if fastest:
+        return (
+            f"The fastest model whose {what} is shown to be within {margin} of the best is"
+            f" {names[fastest.name]}: {_instead(fastest)} per face."
+        )
     trade = min(trades, key=lambda one: (one.p_value, one.loss))
     return (
         f"No faster model is shown to be within {margin} of the best. The closest is"
@@ -198,7 +199,7 @@ def _instead(trade: Trade) -> str:
 
 
 def _loss(kind: ScoreKind, loss: float) -> str:
-    """Return a loss without a plus: "0.9", or "−0.2" if the faster model was the better one."""
+    """Return a loss without a plus sign, e.g. "0.9", or "−0.2" if the faster model is better."""
     return signed(kind, loss).removeprefix("+")
 
 
@@ -208,12 +209,10 @@ def _low_coverage(evidence: TargetEvidence) -> str:
     if not low:
         return ""
     what = "Prediction intervals" if evidence.score == "mae_years" else "Prediction sets"
-    covered = [_covered(column, one) for column, one in low[:_LOW_NAMED]]
-    text = f"{what} made for a coverage of {100 * (1 - MISSED):.0f} % reach only {' and '.join(covered)}"
-    if len(low) > _LOW_NAMED:
-        others = counted(len(low) - _LOW_NAMED, "more slice is", "more slices are")
-        text += f"; {others} too low"
-    return f"{text}."
+    covered = " and ".join(_covered(column, one) for column, one in low[:_LOW_NAMED])
+    n_others = len(low) - _LOW_NAMED
+    others = f"; {counted(n_others, 'more slice is', 'more slices are')} too low" if n_others > 0 else ""
+    return f"{what} made for a coverage of {100 * (1 - MISSED):.0f} % reach only {covered}{others}."
 
 
 def _covered(column: str, one: Coverage) -> str:

@@ -10,7 +10,7 @@ from featurekit.report.model import Cell, Column, Table
 def weights_table(weights: Sequence[Mapping[str, Any]], caption: str) -> Table:
     """Return a row for each weight file with its hash and its licences."""
     entries = [flatten(entry) for entry in weights]
-    # What a person reads comes before what a machine reads.
+    # Names and licences come before file names and hashes.
     known = ("name", "licence_code", "licence_weights", "licence_training_data")
     found = dict.fromkeys(name for entry in entries for name in entry)
     names = [name for name in known if name in found]

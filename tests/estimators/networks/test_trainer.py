@@ -11,12 +11,11 @@ from torch import nn  # noqa: TID253
 from featurekit.data.targets import AGE, GENDER, Target
 from featurekit.errors import EngineError, ModelError
 from featurekit.estimators import Crops, Resources
-from featurekit.estimators._networks import estimator, trainer
-from featurekit.estimators._networks.assembly import with_own_chance
-from featurekit.estimators._networks.augmentation import Augmentation, changed
+from featurekit.estimators._networks import trainer
+from featurekit.estimators._networks.assembly import with_own_dropout
+from featurekit.estimators._networks.augmentation import VIEWS, Augmentation, changed
 from featurekit.estimators._networks.estimator import CNN
 from featurekit.estimators._networks.heads import head_for
-from featurekit.estimators._networks.reading import VIEWS
 from featurekit.estimators._networks.sampler import Faces, epoch_order
 from featurekit.estimators._networks.schedule import PARTS, Schedule, make_optimizer, parts_of, rate_at
 from featurekit.estimators.levi_hassner import levi_hassner
@@ -126,7 +125,7 @@ def test_trainings_side_by_side_end_with_the_weights_of_one_alone():
 
 
 def test_dropout_leaves_out_its_share_while_it_learns_and_nothing_afterwards():
-    [dropout] = with_own_chance(nn.Sequential(nn.Dropout(0.25)))
+    [dropout] = with_own_dropout(nn.Sequential(nn.Dropout(0.25)))
     ones = torch.ones(100, 100)
     dropout.reseed(7)
     first, second = dropout(ones), dropout(ones)
@@ -154,40 +153,40 @@ def test_faces_are_shared_by_folds_and_read_as_if_they_were_alone():
 
 
 @pytest.fixture
-def dealt(monkeypatch):
+def used_faces(monkeypatch):
     """The faces that trainings were given: to learn from, and to choose the epoch by."""
-    given = []
+    given, original = [], trainer.train
 
     def train(network, heads, faces, held_out, *others, **named):
         given.append((faces, held_out))
-        return trainer.train(network, heads, faces, held_out, *others, **named)
+        return original(network, heads, faces, held_out, *others, **named)
 
-    monkeypatch.setattr(estimator, "train", train)
+    monkeypatch.setattr(trainer, "train", train)
     return given
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_who_chooses_the_epoch_is_never_learned_from(dealt, seed):
+def test_who_chooses_the_epoch_is_never_learned_from(used_faces, seed):
     X, y, groups = people()
     cnn = small(epochs=1, random_state=seed).fit(X, y, groups=groups)
-    [(faces, held_out)] = dealt
+    [(faces, held_out)] = used_faces
     assert len(held_out)
     assert not set(groups[faces.rows]) & set(groups[held_out.rows])
     assert sorted([*faces.rows, *held_out.rows]) == list(range(len(X)))
     assert (cnn.training_["faces"], cnn.training_["held_out_faces"]) == (len(faces), len(held_out))
 
 
-def test_labels_stay_with_their_faces(dealt):
+def test_labels_stay_with_their_faces(used_faces):
     X, y, groups = people()
     years = np.where(y == 1, 60.0, 5.0)
     years[::5] = np.nan
     small(epochs=1).fit(X, y, groups=groups, also={AGE: years})
-    for part in dealt[0]:
+    for part in used_faces[0]:
         assert (part.labels["gender"] == y[part.rows]).all()
         assert np.array_equal(part.labels["age"], years[part.rows].astype(np.float32), equal_nan=True)
 
 
-def test_only_the_faces_to_learn_from_are_learned_from(monkeypatch, dealt):
+def test_only_the_faces_to_learn_from_are_learned_from(monkeypatch, used_faces):
     learned = []
 
     def learn(network, heads, pixels, *others):
@@ -197,7 +196,7 @@ def test_only_the_faces_to_learn_from_are_learned_from(monkeypatch, dealt):
     monkeypatch.setattr(trainer, "_learn", learn)
     X, y, groups = people()
     small(epochs=2, augment=False).fit(X, y, groups=groups)
-    [(faces, held_out)] = dealt
+    [(faces, held_out)] = used_faces
     as_bytes = {face.tobytes() for face in learned}
     assert as_bytes <= {face.tobytes() for face in X[faces.rows]}
     assert not as_bytes & {face.tobytes() for face in X[held_out.rows]}
@@ -206,11 +205,11 @@ def test_only_the_faces_to_learn_from_are_learned_from(monkeypatch, dealt):
 _LEARN = trainer._learn
 
 
-def test_too_few_subjects_to_hold_any_out_are_all_learned_from(dealt):
+def test_too_few_subjects_to_hold_any_out_are_all_learned_from(used_faces):
     X, y, _ = people()
     groups = np.array([f"s{i % 4}" for i in range(len(X))])
     cnn = small(epochs=2).fit(X, y, groups=groups)
-    assert (len(dealt[0][0]), dealt[0][1]) == (len(X), None)
+    assert (len(used_faces[0][0]), used_faces[0][1]) == (len(X), None)
     assert cnn.summary_["notes"][0].startswith(
         "The last epoch was used instead of the best one: There are 4 subjects"
     )
@@ -258,12 +257,12 @@ def shown():
     return pictures, lambda cnn: Watching()
 
 
-def test_faces_are_measured_and_read_as_they_are(shown, dealt):
+def test_faces_are_measured_and_read_as_they_are(shown, used_faces):
     pictures, make_body = shown
     X, y, groups = people()
     cnn = small(make_body=make_body, head_epochs=0, last_epochs=0, epochs=2, views=1)
     cnn.fit(X, y, groups=groups)
-    held_out = X[dealt[0][1].rows]
+    held_out = X[used_faces[0][1].rows]
     assert (np.array(pictures) == np.concatenate([held_out, held_out])).all()
     pictures.clear()
     cnn.predict(X)

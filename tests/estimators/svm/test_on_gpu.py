@@ -99,10 +99,9 @@ def cuml(monkeypatch):
 
 
 @pytest.mark.usefixtures("cuml")
-@pytest.mark.parametrize("class_weight", [None, "balanced", {1: 3.0}])
 @pytest.mark.parametrize("given", ["kernel", "vectors"])
 @pytest.mark.parametrize("n_classes", [2, 4])
-def test_cumls_pairs_decide_as_libsvms(n_classes, given, class_weight):
+def test_cumls_pairs_decide_as_libsvms(n_classes, given):
     """Signs, rows and weights of the pairs are put together rightly.
 
     cuML itself was not run, because no GPU was at hand: its stand-in is scikit-learn with cuML's attributes.
@@ -114,8 +113,7 @@ def test_cumls_pairs_decide_as_libsvms(n_classes, given, class_weight):
     others = rbf_kernel(np.random.default_rng(1).normal(0.5, 1, (40, X.shape[1])), X, 0.1)
     decisions = {}
     for solver in ("libsvm", "cuml"):
-        pairs = fit_pairs(features, y, C=2, gamma=gamma, class_weight=class_weight, solver=solver)
-        assert pairs.classes.tolist() == np.unique(y).tolist()
+        pairs = fit_pairs(features, y, C=2, gamma=gamma, solver=solver)
         assert pairs.weights.shape == (len(pairs.rows), n_classes * (n_classes - 1) // 2)
         assert (pairs.rows.dtype, pairs.weights.dtype) == (np.intp, np.float64)
         decisions[solver] = others[:, pairs.rows] @ pairs.weights + pairs.intercept

@@ -29,6 +29,13 @@ def test_the_table_of_the_front_says_which_models_are_within_the_margin():
     assert "non-inferiority" in found.note
 
 
+def test_a_p_value_at_the_limit_of_the_test_of_the_margin_is_said_to_be_below_it():
+    _, quick = runs = [priced("a_svm", 0.8, 38.0), priced("knn", 0.799, 1.0)]
+    at_limit = replace(trade(quick, 0.001, is_within=True, p=1 / 201), limit=1 / 201)
+    found = front_table(runs, "t", make_evidence(runs, trades=(at_limit,)).targets["gender"])
+    assert found.rows[0][-1].count == "p < 0.005"
+
+
 GPU = {"multitask_cnn": {"engine": "torch 2.14", "device": "cuda: NVIDIA H100", "precision": "bf16"}}
 
 

@@ -1,6 +1,6 @@
 """Which differences are shown, by which test."""
 
-from featurekit.report.sections.differences import N_COMPARED, differences_table, opinions_table
+from featurekit.report.sections.differences import N_COMPARED, differences_table, p_values_table
 from tests.report.made_up import html_of, make_evidence, make_run, markdown_of, score
 
 
@@ -24,7 +24,7 @@ def test_the_table_of_differences_reads_from_row_to_column():
 
 def test_the_test_over_the_folds_is_a_second_opinion():
     runs = [make_run(), make_run(classifier="mlp", scores={"accuracy": score(0.78)})]
-    found = opinions_table(runs, "t", make_evidence(runs, p=0.02).targets["gender"])
+    found = p_values_table(runs, "t", make_evidence(runs, p=0.02).targets["gender"])
     assert found is not None
     assert [cell.text for cell in found.rows[0]] == ["mlp · dlib_age", "+2.0", "p 0.020", "p 0.21"]
     assert found.rows[0][1].count == "−0.1 to +5.0"

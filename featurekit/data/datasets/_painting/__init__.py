@@ -1,1 +1,1 @@
-"""The made-up portraits: who is painted, with what, and how a picture is taken."""
+"""The made-up portraits: subjects are drawn, painted on a canvas and rendered as images."""

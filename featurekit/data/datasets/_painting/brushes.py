@@ -1,4 +1,4 @@
-"""What is painted with: soft areas, lines, strands and noise on the canvas."""
+"""Functions that paint soft areas, lines, strands and noise on the canvas."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ def area(outlines: Sequence[Points], softness: float) -> Floats:
 
     mask = np.zeros((CANVAS, CANVAS), np.uint8)
     for outline in outlines:
-        # An area of its own, because overlapping outlines of one fillPoly cancel each other.
+        # One call for each area, because overlapping outlines of one call would cancel each other.
         cv2.fillPoly(mask, [curve_through(outline, closed=True)], 255, shift=4, lineType=cv2.LINE_AA)
     return blurred(mask, softness)
 
@@ -54,7 +54,7 @@ def curve_through(points: Points | NDArray[np.float64], *, closed: bool) -> NDAr
 def strokes(
     lines: Sequence[NDArray[np.float64]], depths: NDArray[np.float64], width: int, softness: float
 ) -> Floats:
-    """Return a mask of soft lines on the canvas, each 0..1 as deep as it is told and shallow at its ends."""
+    """Return a mask of soft lines on the canvas; each has its own depth, 0..1, and is shallow at its ends."""
     import cv2
 
     mask = np.zeros((CANVAS, CANVAS), np.uint8)
@@ -66,31 +66,31 @@ def strokes(
     return blurred(mask, softness)
 
 
-def fill(picture: Floats, known: Floats, reach: float) -> Floats:
-    """Continue what is known smoothly over the rest of the canvas.
+def fill(image: Floats, known: Floats, reach: float) -> Floats:
+    """Continue the known part of an image smoothly over the rest of the canvas.
 
     Args:
-        picture: shape (CANVAS, CANVAS, 3).
-        known: 0..1, shape (CANVAS, CANVAS).
+        image: shape (CANVAS, CANVAS, 3).
+        known: 0..1, where the image is known, shape (CANVAS, CANVAS).
         reach: sigma of the widest averaging, in pixels.
     """
     import cv2
 
-    far = np.zeros_like(picture)
+    far = np.zeros_like(image)
     weight = np.zeros_like(known)
-    # Near pixels count far more than distant ones, which only have a say where nothing near is known.
+    # Near pixels count far more than distant ones, which matter only where no near pixel is known.
     for sigma, trust in ((reach, 1e-4), (reach / 3, 1e-2), (reach / 9, 1.0)):
-        far += trust * cv2.GaussianBlur(picture * known[..., None], (0, 0), sigma)
+        far += trust * cv2.GaussianBlur(image * known[..., None], (0, 0), sigma)
         weight += trust * cv2.GaussianBlur(known, (0, 0), sigma)
     far /= np.maximum(weight, 1e-9)[..., None]
-    return np.asarray(far + (picture - far) * known[..., None])
+    return np.asarray(far + (image - far) * known[..., None])
 
 
 def noise(rng: np.random.Generator, across: float, down: float) -> Floats:
-    """Return noise of deviation 1 on the canvas, smooth over so many pixels."""
+    """Return noise of standard deviation 1 on the canvas, smooth over so many pixels in each direction."""
     import cv2
 
-    # Coarse noise is made small and enlarged: a wide blur of the whole canvas takes long.
+    # Coarse noise is made on a small canvas and enlarged, because a wide blur of the whole canvas takes long.
     reduction = 1 << int(max(min(across, down) // 4, 1)).bit_length() - 1
     raw = rng.standard_normal((CANVAS // reduction,) * 2, dtype=np.float32)
     smooth = cv2.GaussianBlur(raw, (0, 0), sigmaX=across / reduction, sigmaY=down / reduction)
@@ -98,6 +98,6 @@ def noise(rng: np.random.Generator, across: float, down: float) -> Floats:
 
 
 def ragged(mask: Floats, noise: Floats) -> Floats:
-    """Turn a soft edge into one of strands."""
+    """Turn the soft edge of a mask into one that looks like strands of hair."""
     edge = np.clip((mask + 0.13 * noise * (mask > 0.02) * (mask < 0.98) - 0.3) / 0.4, 0, 1)
     return np.asarray(edge * edge * (3 - 2 * edge), np.float32)

@@ -1,4 +1,4 @@
-"""Where everything lies on the canvas: outlines read off the upright portrait by eye."""
+"""The places of everything on the canvas: outlines that were read off the upright portrait by eye."""
 
 from collections.abc import Sequence
 
@@ -8,13 +8,12 @@ from numpy.typing import NDArray
 # Everything is painted on a square canvas on which the portrait stands upright at twice its size: eye
 # centres at (212, 230) and (300, 230), x right, y down. All coordinates below are pixels of this canvas.
 CANVAS = 512
-# Eye centres in skimage.data.astronaut(), as centerface finds them at 512 pixels.
+# Eye centres in skimage.data.astronaut(), found by centerface at 512 pixels.
 EYES = ((203.15, 101.68), (247.01, 104.51))
 
 Floats = NDArray[np.float32]
 Points = Sequence[tuple[float, float]]
 
-# Outlines read off the upright portrait by eye.
 FACE: Points = (
     (174, 200), (168, 222), (167, 250), (170, 275), (174, 295), (180, 322), (194, 350), (215, 368),
     (240, 378), (262, 380), (285, 374), (306, 361), (323, 345), (334, 322), (341, 295), (345, 265),
@@ -78,7 +77,7 @@ BROWS: Sequence[Points] = (
     ((183, 212), (197, 205), (211, 206), (231, 211)),
     ((279, 211), (297, 207), (314, 206), (331, 213)),
 )
-# The folds that smiling draws beside the nose and under the eyes; children have none.
+# The folds that a smile makes beside the nose and under the eyes; children have none.
 FOLD_AREAS: Sequence[Points] = (
     ((222, 268), (206, 282), (196, 300), (200, 314), (209, 298), (224, 284)),
     ((288, 266), (304, 280), (316, 296), (312, 310), (304, 294), (290, 282)),
@@ -119,7 +118,7 @@ CURTAINS: Sequence[Points] = (
         (336, 290),
     ),
 )
-# Lines that age draws, in the order in which they come; each is one stroke.
+# The lines of old faces, in the order in which they appear; each is one stroke.
 FURROWS: Sequence[Points] = (
     ((224, 272), (208, 290), (204, 312), (208, 326)),
     ((286, 272), (304, 290), (310, 310), (306, 324)),
@@ -142,8 +141,8 @@ FURROWS: Sequence[Points] = (
     ((280, 256), (300, 262), (320, 254)),
 )
 
-# Points that carry the shape of the head: x, y and how far each lies before the plane of the ears, in pixels
-# of the canvas. The ring of fixed points keeps the shoulders and the border where they are.
+# Points that define the shape of the head: x, y and how far each is in front of the plane of the ears, in
+# pixels. The ring of fixed points keeps the shoulders and the border in place.
 SHAPE = {
     "crown": (257, 58, 0), "skull_l": (158, 160, 0), "skull_r": (358, 160, 0), "temple_l": (167, 225, 4),
     "temple_r": (348, 225, 4), "cheek_l": (172, 280, 6), "cheek_r": (345, 280, 6), "jaw_l": (194, 350, 12),

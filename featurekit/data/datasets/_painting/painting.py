@@ -38,7 +38,7 @@ def paint(subject: Subject, rng: np.random.Generator) -> Floats:
     """
     import cv2
 
-    # The hair of children is lighter than what it becomes; that of the old turns grey.
+    # Children have lighter hair than they will have as adults; the hair of old subjects is grey.
     hair_tone = np.array(subject.hair, np.float32)
     lighter = np.array((0.36, 0.28, 0.19), np.float32) + hair_tone / 2
     grey = np.array((0.7, 0.69, 0.67), np.float32)
@@ -46,7 +46,7 @@ def paint(subject: Subject, rng: np.random.Generator) -> Floats:
     hair_tone += np.float32(subject.grey) * (grey - hair_tone)
     skin = _paint_skin(subject, hair_tone, rng)
 
-    # Layers from back to front; each is laid over what is already there.
+    # Layers from back to front; each covers what is already there.
     canvas = np.zeros((CANVAS, CANVAS, 4), np.float32)
 
     def lay(color: NDArray[Any], opacity: Floats) -> None:
@@ -54,8 +54,8 @@ def paint(subject: Subject, rng: np.random.Generator) -> Floats:
         canvas[..., 3] += (1 - canvas[..., 3]) * opacity
 
     strands = np.clip(1 + 0.22 * noise(rng, 1.6, 22), 0.3, 1.8)
-    photographed = np.clip(2 * area([BOB], 4) - 1, 0, 1)
-    brightness = portrait_parts().hair * photographed + strands * (1 - photographed)
+    is_in_portrait = np.clip(2 * area([BOB], 4) - 1, 0, 1)
+    brightness = portrait_parts().hair * is_in_portrait + strands * (1 - is_in_portrait)
     hair = hair_tone * (brightness ** np.float32(1.1 - 0.35 * subject.grey))[..., None]
     lay(skin, area([NECK], 1.5))
     folds = 1 + 0.1 * noise(rng, 26, 60) + 0.015 * noise(rng, 1, 1)
@@ -79,7 +79,7 @@ def paint(subject: Subject, rng: np.random.Generator) -> Floats:
 
 
 def _paint_skin(subject: Subject, hair_tone: Floats, rng: np.random.Generator) -> Floats:
-    """Paint head and neck, bald, with all that grows on the face; RGB, shape (CANVAS, CANVAS, 3)."""
+    """Paint head and neck without hair, but with beard and brows; RGB, shape (CANVAS, CANVAS, 3)."""
     import cv2
 
     portrait = portrait_parts()
@@ -89,7 +89,7 @@ def _paint_skin(subject: Subject, hair_tone: Floats, rng: np.random.Generator) -
     def tint(red: float, green: float, blue: float) -> Floats:
         return np.array((red, green, blue), np.float32)
 
-    # Smooth and rosy in children, of stronger contrast and blotchy in the old.
+    # Children's skin is smooth and rosy; that of old subjects is blotchy, with more contrast.
     own_brows = (1 - manly) * grown * (1 - 0.6 * subject.grey)
     skin = portrait.skin + own_brows * (portrait.features - portrait.skin)
     skin += min(1.5 * subject.childlike, 1) * (portrait.plump - portrait.skin)
@@ -101,13 +101,12 @@ def _paint_skin(subject: Subject, hair_tone: Floats, rng: np.random.Generator) -
     skin = tone * np.clip(skin, 0, 2) ** np.float32(1.15 - 0.3 * manly * grown)
     # A blush shows less on dark skin.
     skin *= 1 + area(CHEEKS, 9)[..., None] * tint(0.1, -0.14, -0.12) * np.float32(subject.childlike * tone[0])
-    redness = np.float32(0.3 + 1.5 * (1 - manly) * grown - 0.8 * worn)
-    skin *= 1 + lips * tint(0.06, -0.1, -0.08) * redness
-    # The head throws a shadow on the neck, and the ears lie back.
+    skin *= 1 + lips * tint(0.06, -0.1, -0.08) * np.float32(0.3 + 1.5 * (1 - manly) * grown - 0.8 * worn)
+    # The head casts a shadow on the neck, and the ears are further back.
     skin *= (1 - 0.22 * area([NECK_SHADOW], 14) * area([NECK], 3))[..., None]
     skin *= (1 - (0.25 * area(EARS, 2) - 0.05 * area(EAR_HOLLOWS, 3)) * (1 - area([FACE], 2)))[..., None]
     if worn > 0:
-        # The lines come one after the other, and each deepens.
+        # The lines appear one after the other, and each gets deeper.
         late = 0.7 * np.arange(len(FURROWS)) / len(FURROWS)
         depths = np.clip(1.4 * worn - late + rng.normal(0, 0.12, len(FURROWS)), 0, 1)
         lines = [np.asarray(line) + rng.normal(0, 1.5, (len(line), 2)) for line in FURROWS]
@@ -115,15 +114,14 @@ def _paint_skin(subject: Subject, hair_tone: Floats, rng: np.random.Generator) -
         bright = strokes([line + np.array((0, 4)) for line in lines], depths, 2, 2)
         skin *= (1 - 0.5 * dark + 0.16 * bright)[..., None]
 
-    # Eyes and teeth keep their own colors; who has no teeth yet shows the tongue.
+    # Eyes and teeth keep their own colors. Subjects who have no teeth yet show the tongue.
     skin += (portrait.eyes * (0.85 + 0.15 * tone.mean()) - skin) * area(EYE_OPENINGS, 1.2)[..., None]
     circle = [(9 * float(np.cos(angle)), 9 * float(np.sin(angle))) for angle in np.arange(0, 6.2, 0.8)]
     iris = area([[(x + dx, 229 + dy) for dx, dy in circle] for x in (212, 299)], 2)[..., None]
     skin *= 1 + iris * tint(-0.2, 0.02, 0.25) * np.float32(max(subject.build[1], 0))
-    if subject.looks < 1.5:
-        mouth = portrait.eyes.mean(axis=2, keepdims=True) * tint(0.8, 0.4, 0.4)
-    else:
-        mouth = portrait.eyes * tint(1, 1 - 0.08 * worn, 1 - 0.2 * worn)
+    tongue = portrait.eyes.mean(axis=2, keepdims=True) * tint(0.8, 0.4, 0.4)
+    teeth = portrait.eyes * tint(1, 1 - 0.08 * worn, 1 - 0.2 * worn)
+    mouth = tongue if subject.looks < 1.5 else teeth
     skin += (mouth - skin) * area([TEETH], 1.5)[..., None]
 
     # Beard and brows.
@@ -138,14 +136,12 @@ def _paint_skin(subject: Subject, hair_tone: Floats, rng: np.random.Generator) -
 
 
 def _hair_outline(subject: Subject) -> Points:
-    """Return the area that the hair covers from the front."""
+    """Return the area that the hair covers, seen from the front."""
     y = subject.hairline
     if subject.style in ("bob", "long"):
         fringe = ((334, y + 16), (300, y + 4), (256, y - 3), (212, y + 4), (182, y + 14), (172, 205))
         return (*BOB[:24], (350, 255), (345, 225), (341, 200), *fringe, *BOB[-8:])
-    size, ends = 1.07, 240.0
-    if subject.style == "fuzz":
-        size, ends, y = 1.01, 212.0, 118.0
+    size, ends, y = (1.01, 212.0, 118.0) if subject.style == "fuzz" else (1.07, 240.0, y)
     fringe = ((338, y + 22), (300, y + 2), (256, y - 4), (212, y + 2), (176, y + 22), (171, 205))
     return ((158, ends), *_skull(size), (356, ends), (348, ends - 6), (344, 205), *fringe, (166, ends - 6))
 
@@ -153,7 +149,7 @@ def _hair_outline(subject: Subject) -> Points:
 def _skull(size: float) -> Points:
     """Return the upper half of the outline of a bald head, or of one larger by size, from left to right."""
     angles = np.linspace(np.pi, 2 * np.pi, 15)
-    # An ellipse of exponent 2.5 is fuller at the sides than the usual one, as heads are.
+    # Like a head, an ellipse of exponent 2.5 is fuller at the sides than the usual one.
     x = 257 + 98 * size * np.sign(np.cos(angles)) * np.abs(np.cos(angles)) ** 0.8
     y = 205 - 132 * size * np.abs(np.sin(angles)) ** 0.8
     return [(float(a), float(b)) for a, b in zip(x, y, strict=True)]

@@ -1,4 +1,4 @@
-"""What the portrait in the public domain gives to every subject."""
+"""The parts of the portrait in the public domain that every subject is painted from."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -20,13 +20,13 @@ from featurekit.data.datasets._painting.outlines import (
 
 @dataclass(frozen=True)
 class Portrait:
-    """What the public-domain portrait gives to every subject.
+    """The parts of the portrait.
 
     Attributes:
         skin: RGB over the mean color of the skin, so about 1; a bald head, shape (CANVAS, CANVAS, 3).
-        features: the same, before eyebrows were removed.
+        features: the same, with the eyebrows, which are removed from skin.
         plump: the same as skin, without the folds beside the mouth and under the eyes.
-        eyes: RGB of the eyes and teeth as photographed, same shape.
+        eyes: RGB of the portrait, for the eyes and teeth, same shape.
         hair: brightness of the hair over its mean, shape (CANVAS, CANVAS).
     """
 
@@ -39,7 +39,7 @@ class Portrait:
 
 @cache
 def portrait_parts() -> Portrait:
-    """Take the portrait apart: skin, eyes and hair, each continued where something else lay over it."""
+    """Return skin, eyes and hair of the portrait, each continued where something else covered it."""
     import cv2
     from skimage import data
 
@@ -58,14 +58,13 @@ def portrait_parts() -> Portrait:
     ).astype(np.float32)
     upright /= 255
 
-    face = area([FACE, BARE_NECK], 2.5)
-    face = np.clip(2 * face - 1, 0, 1)  # nothing of the hair or the suit at the edge
-    mean = upright[face > 0.9].mean(axis=0)
-    features = fill(upright / mean, face, 60)
+    # Without a margin, so that no hair and nothing of the suit is included.
+    face = np.clip(2 * area([FACE, BARE_NECK], 2.5) - 1, 0, 1)
+    features = fill(upright / upright[face > 0.9].mean(axis=0), face, 60)
     bare = fill(features, 1 - np.clip(1.6 * area(BROW_AREAS, 2.0), 0, 1), 18)
     plump = fill(bare, 1 - np.clip(1.6 * area(FOLD_AREAS, 3.0), 0, 1), 24)
     rows, columns = np.mgrid[:CANVAS, :CANVAS].astype(np.float32)
-    # The filled forehead is lit from the front: it darkens towards the edge of the skull.
+    # The forehead, which fill() made, is lit from the front: it gets darker towards the edge of the skull.
     distance = ((columns - 257) / 104) ** 2 + ((rows - 215) / 165) ** 2
     shade = 1 - 0.3 * np.clip(distance, 0, 1.2) ** 3 * (1 - face) * np.clip((235 - rows) / 60, 0, 1)
     grain = cv2.GaussianBlur(
@@ -75,8 +74,8 @@ def portrait_parts() -> Portrait:
 
     hair_known = np.clip(2 * area([BOB], 2.5) - 1, 0, 1)
     brightness = upright.mean(axis=2)
-    level = brightness[hair_known > 0.9].mean()
-    hair = fill(np.repeat(brightness[..., None] / level, 3, axis=2), hair_known, 40)[..., 0]
+    brightness /= brightness[hair_known > 0.9].mean()
+    hair = fill(np.repeat(brightness[..., None], 3, axis=2), hair_known, 40)[..., 0]
     return Portrait(
         skin=bare * overlay,
         features=features * overlay,

@@ -1,4 +1,4 @@
-"""Who is painted: one made-up person, drawn from a seed and a number."""
+"""The made-up subjects who are painted, each drawn from a seed and a number."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +11,9 @@ from featurekit.data.targets import AGE_GROUP
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """One made-up person.
+    """One made-up subject.
 
     Attributes:
-        number: from 0; the face_id of the fold files is one more.
         group: number of the age group, as in AGE_GROUP.classes.
         gender: number of the gender, as in GENDER.classes.
         looks: years the subject looks, which need not lie in the group.
@@ -29,7 +28,6 @@ class Subject:
         build: how this head differs from others of the same age and gender, shape (12,), -1.5..1.5.
     """
 
-    number: int
     group: int
     gender: int
     looks: float
@@ -45,12 +43,12 @@ class Subject:
 
     @property
     def childlike(self) -> float:
-        """1 for a newborn, about 0.5 at 6 years, nearly 0 for an adult."""
+        """How childlike the face is: 1 for a newborn, about 0.5 at 6 years, nearly 0 for adults."""
         return float(np.exp(-max(self.looks, 0) / 9))
 
     @property
     def worn(self) -> float:
-        """0 up to 24 years, 1 from 70: wrinkles, sagging, coarse skin."""
+        """How much wrinkles, sagging and coarse skin there is: 0 up to 24 years, 1 from 70."""
         return float(np.clip((self.looks - 24) / 46, 0, 1))
 
     @property
@@ -65,12 +63,12 @@ def labels_of(number: int) -> tuple[int, int]:
 
 
 def draw_subject(seed: int, number: int) -> Subject:
-    """Draw the person with this number."""
+    """Draw the subject with this number."""
     rng = np.random.default_rng([seed, number, 0])
     group, gender = labels_of(number)
     first, last = AGE_GROUP.years[group]
     years = rng.uniform(first, min(last, 82) + 1)
-    # People look older or younger than they are, by more years the older they are.
+    # Subjects look older or younger than they are, and the more so the older they are.
     looks = years + rng.normal(0, 0.3 + 0.04 * min(years, 50))
     grown = 1 - np.exp(-max(looks, 0) / 9)
     manly = float(np.clip((0.4 + 0.6 * grown) * gender + rng.normal(0, 0.1), 0, 1))
@@ -79,26 +77,27 @@ def draw_subject(seed: int, number: int) -> Subject:
         [(0.93, 0.78, 0.69), (0.86, 0.68, 0.57), (0.76, 0.57, 0.44), (0.6, 0.42, 0.31), (0.46, 0.31, 0.23)]
     )
     darkness = rng.uniform(0, 3.3)
-    skin = _between(tones, darkness) * rng.normal(1, 0.02, 3)
-    dark, light = (
-        np.array([(0.11, 0.08, 0.07), (0.28, 0.19, 0.12)]),
-        np.array([(0.62, 0.48, 0.28), (0.5, 0.27, 0.15)]),
-    )
-    palette = np.concatenate([dark, light]) if darkness < 1.6 else dark
+    # The tone between two neighbours in the row of tones.
+    low = min(int(darkness), len(tones) - 2)
+    skin = (tones[low] + (darkness - low) * (tones[low + 1] - tones[low])) * rng.normal(1, 0.02, 3)
+    # Two dark colors of hair, and two light ones, which only subjects with light skin have.
+    colors = np.array([(0.11, 0.08, 0.07), (0.28, 0.19, 0.12), (0.62, 0.48, 0.28), (0.5, 0.27, 0.15)])
+    palette = colors if darkness < 1.6 else colors[:2]
     hair = palette[rng.integers(len(palette))] * rng.uniform(0.85, 1.15)
 
-    woman = rng.random() < (0.04 if gender else 0.95)
-    style = ("long" if rng.random() < (0.6 if looks < 45 else 0.2) else "bob") if woman else "short"
+    has_long_hair = rng.random() < (0.04 if gender else 0.95)
+    style = ("long" if rng.random() < (0.6 if looks < 45 else 0.2) else "bob") if has_long_hair else "short"
     if looks < 2.5 and rng.random() < (0.85 if gender else 0.15):
         style = "fuzz"
     hairline = rng.uniform(138, 182)
     if gender and looks > 30:  # receding
         hairline -= rng.uniform(0, 1) * min(looks - 30, 35) * 2.4
-    beard = 0.0
-    if gender and looks > 17:
-        beard = float(rng.choice([0.06, 0.25, 0.5, 0.9], p=[0.3, 0.3, 0.2, 0.2])) * min((looks - 15) / 12, 1)
+    beard = (
+        float(rng.choice([0.06, 0.25, 0.5, 0.9], p=[0.3, 0.3, 0.2, 0.2])) * min((looks - 15) / 12, 1)
+        if gender and looks > 17
+        else 0.0
+    )
     return Subject(
-        number=number,
         group=group,
         gender=gender,
         looks=float(looks),
@@ -117,9 +116,3 @@ def draw_subject(seed: int, number: int) -> Subject:
 def _color(values: NDArray[Any]) -> tuple[float, float, float]:
     red, green, blue = np.clip(values, 0, 1)
     return float(red), float(green), float(blue)
-
-
-def _between(colors: NDArray[np.float64], place: float) -> NDArray[np.float64]:
-    """Return the color at a broken place in a row of colors."""
-    low = min(int(place), len(colors) - 2)
-    return np.asarray(colors[low] + (place - low) * (colors[low + 1] - colors[low]))
