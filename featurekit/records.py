@@ -76,7 +76,7 @@ def record(kind: type[T], content: Any) -> T:
         ValueError: a field is missing, unknown, or has a value that it cannot have.
 
     Example:
-        >>> from featurekit.uncertainty.intervals import Interval
+        >>> from featurekit.uncertainty.resampling import Interval
         >>> record(Interval, {"low": 0.25, "high": 1})
         Interval(low=0.25, high=1.0)
     """

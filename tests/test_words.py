@@ -38,8 +38,8 @@ from featurekit.report.notebook import embeddings_html, model_html, results_html
 from featurekit.report.page import compose
 from featurekit.report.select import Ranked, best_first
 from featurekit.uncertainty.calibration import Calibration
-from featurekit.uncertainty.coverage import Coverage
-from featurekit.uncertainty.intervals import Interval
+from featurekit.uncertainty.conformal import Coverage
+from featurekit.uncertainty.resampling import Interval
 from tests.report.made_up import (
     make_audit,
     make_errors,

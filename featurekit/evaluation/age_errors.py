@@ -7,7 +7,7 @@ import pandas as pd
 
 from featurekit.evaluation.confidence import AGE_BANDS, age_bands
 from featurekit.evaluation.estimates import Estimate, mean_of_faces
-from featurekit.uncertainty.intervals import FEWEST
+from featurekit.uncertainty.resampling import FEWEST
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from featurekit.evaluation.differences import Difference, common_faces, differen
 from featurekit.evaluation.estimates import losses_of
 from featurekit.evaluation.outcomes import read_predictions
 from featurekit.project import ComparisonFolder
-from featurekit.uncertainty.sign_flips import side_by_side, sign_flip
+from featurekit.uncertainty.paired_tests import side_by_side, sign_flip
 
 
 def compare_runs(

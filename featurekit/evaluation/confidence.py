@@ -13,11 +13,15 @@ from featurekit.evaluation.estimates import classes_of
 from featurekit.evaluation.outcomes import Outcomes, gives_probabilities
 from featurekit.evaluation.slices import labels_of_faces
 from featurekit.uncertainty.abstention import risks_at
-from featurekit.uncertainty.conformal import MISSED, cross_fitted_sets
-from featurekit.uncertainty.coverage import Coverage, coverage_by
+from featurekit.uncertainty.calibration import cross_fitted
+from featurekit.uncertainty.conformal import (
+    MISSED,
+    Coverage,
+    coverage_by,
+    cross_fitted_ranges,
+    cross_fitted_sets,
+)
 from featurekit.uncertainty.reliability import Bin, CalibrationError, expected_calibration_error, reliability
-from featurekit.uncertainty.temperature import cross_fitted
-from featurekit.uncertainty.year_ranges import cross_fitted_ranges
 
 SHARES = tuple(number / 20 for number in range(1, 21))  # of faces that are answered, most confident first
 # The age groups of Adience, the ages between them, and decades from 60 on.

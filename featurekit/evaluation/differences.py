@@ -9,10 +9,8 @@ import pandas as pd
 
 from featurekit.data.targets import Target
 from featurekit.evaluation.estimates import losses_of
-from featurekit.uncertainty.corrected_t import corrected_t
-from featurekit.uncertainty.intervals import interval, resampled_sums
-from featurekit.uncertainty.sign_flips import sign_flip
-from featurekit.uncertainty.subjects import per_subject
+from featurekit.uncertainty.paired_tests import corrected_t, sign_flip
+from featurekit.uncertainty.resampling import interval, per_subject, resampled_sums
 
 ALPHA = 0.05
 

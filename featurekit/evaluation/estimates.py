@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from featurekit.data.targets import Target
 from featurekit.evaluation.outcomes import MOST_LABELS, gives_probabilities, probabilities_of
 from featurekit.evaluation.scores import cells_of, from_counts, log_losses, ranked_probabilities
-from featurekit.uncertainty.intervals import Interval, interval, resampled_sums
-from featurekit.uncertainty.subjects import per_subject
+from featurekit.uncertainty.resampling import Interval, interval, per_subject, resampled_sums
 
 
 @dataclass(frozen=True)

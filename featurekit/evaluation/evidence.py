@@ -26,8 +26,8 @@ from featurekit.evaluation.trades import Trade, trades_of
 from featurekit.progress import Progress
 from featurekit.project import ComparisonFolder
 from featurekit.records import read_facts, write_facts
-from featurekit.uncertainty.coverage import Coverage
-from featurekit.uncertainty.subjects import effective_subjects
+from featurekit.uncertainty.conformal import Coverage
+from featurekit.uncertainty.resampling import effective_subjects
 
 VERSION = 8
 # What a cheaper model may lose compared with the best one: points of accuracy, and years.

@@ -12,8 +12,8 @@ from featurekit.data.targets import Target
 from featurekit.evaluation.differences import ALPHA
 from featurekit.evaluation.estimates import Estimate, losses_of, mean_of_faces
 from featurekit.evaluation.outcomes import Outcomes
-from featurekit.uncertainty.intervals import FEWEST
 from featurekit.uncertainty.permutation import slice_gaps
+from featurekit.uncertainty.resampling import FEWEST
 
 MOST_COMBINED = 6  # labels of a user's own column that is combined with gender and age group
 LIMITS = (13, 18, 21, 25)  # common age limits, in years

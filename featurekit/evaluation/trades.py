@@ -11,8 +11,8 @@ from featurekit.evaluation.differences import ALPHA, Difference
 from featurekit.evaluation.estimates import losses_of
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.timing import CLEARLY, milliseconds, timed_on
-from featurekit.uncertainty.non_inferiority import non_inferior
-from featurekit.uncertainty.subjects import per_subject
+from featurekit.uncertainty.paired_tests import non_inferior
+from featurekit.uncertainty.resampling import per_subject
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,8 +28,7 @@ from featurekit.inference.archive import ModelFile, read_bundle, write_bundle
 from featurekit.inference.card import card
 from featurekit.inference.learned import from_file, to_file
 from featurekit.networks.backbones import BACKBONES, split_feature
-from featurekit.uncertainty.calibration import Calibration
-from featurekit.uncertainty.temperature import apply_temperature
+from featurekit.uncertainty.calibration import Calibration, apply_temperature
 
 # Exceptions that classifiers have been seen to raise, when loaded or used, if their file was made by an
 # attacker.

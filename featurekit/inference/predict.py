@@ -21,7 +21,7 @@ from featurekit.inference.looking import Looked, Unexpected, look
 from featurekit.inference.model import TrainedModel
 from featurekit.networks.engines import usable_cores
 from featurekit.progress import Progress
-from featurekit.uncertainty.temperature import apply_temperature
+from featurekit.uncertainty.calibration import apply_temperature
 
 # Images that go through the models together.
 BATCH = 32

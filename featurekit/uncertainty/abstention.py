@@ -10,8 +10,13 @@ from annotated_types import Interval, MaxLen
 from numpy.typing import NDArray
 
 from featurekit.uncertainty._checks import check_lengths
-from featurekit.uncertainty.intervals import LEVEL, exact_interval
-from featurekit.uncertainty.subjects import effective_subjects, per_subject, standard_errors
+from featurekit.uncertainty.resampling import (
+    LEVEL,
+    effective_subjects,
+    exact_interval,
+    per_subject,
+    standard_errors,
+)
 
 _LAST_BITS = 1e-12  # rounding error of a share; smaller differences between two shares mean nothing
 STEPS = 50  # confidences that are tried as thresholds

@@ -1,8 +1,8 @@
-"""The calibration that is stored with a fitted model.
+"""The calibration that is stored with a fitted model, and the temperature that is part of it.
 
-A temperature makes the probabilities of a model calibrated. Beyond that a model may
-abstain, or answer with a prediction set of several classes or a range of years that
-contains the true value as often as requested.
+A temperature makes the probabilities of a model calibrated, without changing any predicted
+class. Beyond that a model may abstain, or answer with a prediction set of several classes
+or a range of years that contains the true value as often as requested.
 """
 
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ import numpy as np
 from annotated_types import Interval
 from numpy.typing import NDArray
 
+from featurekit.uncertainty._checks import check_classes
 from featurekit.uncertainty.abstention import Abstention, abstention
-from featurekit.uncertainty.conformal import ClassSets, fit_class_sets
-from featurekit.uncertainty.intervals import FEWEST
-from featurekit.uncertainty.temperature import fit_temperature
-from featurekit.uncertainty.year_ranges import YearRanges, fit_year_ranges
+from featurekit.uncertainty.conformal import ClassSets, YearRanges, fit_class_sets, fit_year_ranges
+from featurekit.uncertainty.cross_fitting import on_others
+from featurekit.uncertainty.resampling import FEWEST
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,3 +79,87 @@ def calibrate_years(
     if len(np.unique(subjects)) < FEWEST:
         return None
     return Calibration(missed=missed, ranges=fit_year_ranges(years, y, subjects, alpha=missed))
+
+
+TEMPERATURES = (0.05, 1000.0)  # bounds of the search
+_LEAST = 1e-12  # replaces a probability of 0 before its logarithm is taken
+
+
+def fit_temperature(probabilities: NDArray[np.float64], y: NDArray[np.intp]) -> float:
+    """Return the temperature that maximizes the likelihood of the true classes (Guo et al. 2017).
+
+    >>> round(fit_temperature(np.array([[0.9, 0.1]] * 4), np.array([0, 0, 0, 1])), 6)
+    2.0
+
+    It is above 1 for an overconfident model and below 1 for an underconfident one. The search is limited to
+    TEMPERATURES: otherwise a model that is right on all of these faces would get extreme probabilities.
+
+    Args:
+        probabilities: of each class, shape (n, n_classes).
+        y: class numbers, shape (n,).
+
+    Returns:
+        The temperature with the smallest log loss; 1 if no other is better.
+    """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import logsumexp
+
+    check_classes(probabilities, y)
+    logs = np.log(np.clip(probabilities, _LEAST, 1.0))
+    own = logs[np.arange(len(y)), y]
+
+    def loss(log_temperature: float) -> float:
+        sharpness = np.exp(-log_temperature)
+        return float((logsumexp(logs * sharpness, axis=1) - own * sharpness).mean())
+
+    # The loss is convex in 1 / temperature, so that there is only one minimum.
+    found = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-9})
+    return float(np.exp(found.x)) if found.fun < loss(0.0) - _LEAST else 1.0
+
+
+def apply_temperature(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+    """Return the probabilities at a temperature; which class is likeliest does not change.
+
+    >>> apply_temperature(np.array([[0.9, 0.1]]), 2.0)
+    array([[0.75, 0.25]])
+
+    Args:
+        probabilities: of each class, shape (n, n_classes); 0 counts as one in 10¹².
+        temperature: what their logarithms are divided by.
+    """
+    from scipy.special import softmax
+
+    return np.asarray(softmax(np.log(np.clip(probabilities, _LEAST, 1.0)) / temperature, axis=1))
+
+
+def cross_fitted(
+    probabilities: NDArray[np.float64],
+    y: NDArray[np.intp],
+    folds: NDArray[np.intp],
+    subjects: NDArray[Any],
+) -> tuple[NDArray[np.float64], dict[int, float]]:
+    """Return the probabilities at a temperature that was fitted on other subjects.
+
+    See cross_fitting.py for the small influence of a fold on its own temperature.
+
+    Args:
+        probabilities: of each class, by a model that had not seen the subject, shape (n, n_classes).
+        y: class numbers, shape (n,).
+        folds: in which each face was tested, shape (n,).
+        subjects: subject of each face, shape (n,).
+
+    Returns:
+        The probabilities at the temperature of their fold, and the temperature of each fold.
+
+    Raises:
+        ValueError: a fold contains all subjects.
+    """
+    return on_others(
+        probabilities,
+        y,
+        folds,
+        subjects,
+        fit=lambda said, y, _: fit_temperature(said, y),
+        answer=lambda temperature, said: apply_temperature(said, temperature),
+        into=np.full(probabilities.shape, np.nan),
+    )

@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.uncertainty._pieces import pieces
-from featurekit.uncertainty.subjects import per_subject
+from featurekit.uncertainty.resampling import per_subject, pieces
 
 PERMUTATIONS = 12_000  # of subjects, for a p-value that can be below 0.0001
 

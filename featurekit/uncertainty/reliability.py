@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.uncertainty._checks import check_classes, check_lengths
-from featurekit.uncertainty.intervals import LEVEL, resampled_sums
-from featurekit.uncertainty.subjects import per_subject, standard_errors
+from featurekit.uncertainty.resampling import LEVEL, per_subject, resampled_sums, standard_errors
 
 N_BINS = 10
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from featurekit.evaluation import confidence
-from featurekit.uncertainty.coverage import Coverage
+from featurekit.uncertainty.conformal import Coverage
 
 
 def test_a_broken_promise_is_found_for_whom_it_is_broken_and_for_nobody_else():

@@ -15,7 +15,7 @@ from featurekit.evaluation.changes import compare_runs
 from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.evidence import Evidence, gather
 from featurekit.evaluation.scores import score
-from featurekit.uncertainty.intervals import FEWEST
+from featurekit.uncertainty.resampling import FEWEST
 
 N = 400  # faces, two of each subject
 GROUPS = ("0-2", "25-32", "60-100")

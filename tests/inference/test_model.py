@@ -30,8 +30,7 @@ from featurekit.inference.output import write_readings
 from featurekit.inference.table import readings_table
 from featurekit.uncertainty.abstention import Abstention, Step
 from featurekit.uncertainty.calibration import Calibration
-from featurekit.uncertainty.conformal import ClassSets
-from featurekit.uncertainty.year_ranges import YearRanges
+from featurekit.uncertainty.conformal import ClassSets, YearRanges
 from tests.inference.made_up import read_photographs
 
 COLUMNS = {"image_path": "file", "subject_id": "person", "age": "years", "gender": "sex"}

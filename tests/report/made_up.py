@@ -23,9 +23,9 @@ from featurekit.report.markdown import render_markdown
 from featurekit.report.model import SIDE, Subject, WrongFace
 from featurekit.report.page import compose
 from featurekit.report.select import best_first
-from featurekit.uncertainty.coverage import Coverage
-from featurekit.uncertainty.intervals import Interval
+from featurekit.uncertainty.conformal import Coverage
 from featurekit.uncertainty.reliability import Bin, CalibrationError
+from featurekit.uncertainty.resampling import Interval
 
 AGE_GROUPS = ("0-2", "4-6", "8-12", "15-20", "25-32", "38-43", "48-53", "60-100")
 FEATURES = ("dlib_age", "mobilenet_v2", "dlib_age+dlib_gender+mobilenet_v2")

@@ -16,8 +16,8 @@ from featurekit.evaluation.slices import Slice
 from featurekit.report.model import SIDE
 from featurekit.report.select import best_first
 from featurekit.report.write import write_report
-from featurekit.uncertainty.coverage import Coverage
-from featurekit.uncertainty.intervals import Interval
+from featurekit.uncertainty.conformal import Coverage
+from featurekit.uncertainty.resampling import Interval
 from tests.report.made_up import (
     COPY,
     HOSTILE,

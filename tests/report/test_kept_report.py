@@ -22,8 +22,7 @@ from featurekit.report.markdown import render_markdown
 from featurekit.report.page import compose
 from featurekit.report.sections.verdict import answer
 from featurekit.report.select import best_first
-from featurekit.uncertainty.conformal import MISSED
-from featurekit.uncertainty.year_ranges import cross_fitted_ranges
+from featurekit.uncertainty.conformal import MISSED, cross_fitted_ranges
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "reports" / "utkface-builtin"

@@ -8,13 +8,10 @@ import pytest
 
 from featurekit.records import record
 from featurekit.uncertainty.abstention import Abstention, Step, abstention
-from featurekit.uncertainty.calibration import Calibration, calibrate_classes, calibrate_years
-from featurekit.uncertainty.conformal import ClassSets, conformal_threshold
-from featurekit.uncertainty.coverage import coverage_by
-from featurekit.uncertainty.intervals import FEWEST
+from featurekit.uncertainty.calibration import Calibration, calibrate_classes, calibrate_years, cross_fitted
+from featurekit.uncertainty.conformal import ClassSets, YearRanges, conformal_threshold, coverage_by
 from featurekit.uncertainty.reliability import expected_calibration_error
-from featurekit.uncertainty.temperature import cross_fitted
-from featurekit.uncertainty.year_ranges import YearRanges
+from featurekit.uncertainty.resampling import FEWEST
 from tests.uncertainty.made_up import calibrated, people
 
 # ---------------------------------------------------------------- sets that hold the truth

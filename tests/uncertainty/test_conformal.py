@@ -8,10 +8,11 @@ from featurekit.uncertainty.conformal import (
     ClassSets,
     class_scores,
     conformal_threshold,
+    cross_fitted_ranges,
     cross_fitted_sets,
     fit_class_sets,
+    fit_year_ranges,
 )
-from featurekit.uncertainty.year_ranges import cross_fitted_ranges, fit_year_ranges
 from tests.uncertainty.made_up import binary, calibrated, people
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from featurekit.uncertainty.corrected_t import corrected_t
+from featurekit.uncertainty.paired_tests import corrected_t
 
 
 def test_without_an_overlap_the_corrected_test_is_the_usual_one():

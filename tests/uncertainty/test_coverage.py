@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from featurekit.uncertainty.coverage import coverage_by
+from featurekit.uncertainty.conformal import coverage_by
 from tests.uncertainty.made_up import people
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from featurekit.uncertainty.abstention import risks_at
+from featurekit.uncertainty.calibration import fit_temperature
 from featurekit.uncertainty.cross_fitting import on_others
 from featurekit.uncertainty.reliability import reliability
-from featurekit.uncertainty.temperature import fit_temperature
 from tests.uncertainty.made_up import people
 
 

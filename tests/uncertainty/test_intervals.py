@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from featurekit.uncertainty import _pieces, _step_down
-from featurekit.uncertainty.intervals import interval, resampled_sums
-from featurekit.uncertainty.non_inferiority import non_inferior
-from featurekit.uncertainty.sign_flips import sign_flip
-from featurekit.uncertainty.subjects import effective_subjects, per_subject
+from featurekit.uncertainty import paired_tests, resampling
+from featurekit.uncertainty.paired_tests import non_inferior, sign_flip
+from featurekit.uncertainty.resampling import effective_subjects, interval, per_subject, resampled_sums
 from tests.uncertainty.made_up import people, simulated
 
 
@@ -75,8 +73,8 @@ def test_pieces_that_fit_into_memory_draw_the_same_persons(monkeypatch, at_once)
         return [drawn, flipped.p_values, flipped.adjusted, cheaper.adjusted]
 
     whole = everything()
-    monkeypatch.setattr(_pieces, "_AT_ONCE", at_once)
-    monkeypatch.setattr(_step_down, "_IN_CACHE", at_once)
+    monkeypatch.setattr(resampling, "_AT_ONCE", at_once)
+    monkeypatch.setattr(paired_tests, "_IN_CACHE", at_once)
     assert all(np.array_equal(one, other) for one, other in zip(everything(), whole, strict=True))
 
 

@@ -13,8 +13,7 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import norm
 from threadpoolctl import threadpool_limits
 
-from featurekit.uncertainty.non_inferiority import non_inferior
-from featurekit.uncertainty.sign_flips import sign_flip
+from featurekit.uncertainty.paired_tests import non_inferior, sign_flip
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_data]
 

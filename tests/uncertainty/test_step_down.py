@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from featurekit.uncertainty import _step_down
-from featurekit.uncertainty.corrected_t import corrected_t
-from featurekit.uncertainty.non_inferiority import non_inferior
-from featurekit.uncertainty.sign_flips import side_by_side, sign_flip
-from featurekit.uncertainty.subjects import per_subject
+from featurekit.uncertainty import paired_tests
+from featurekit.uncertainty.paired_tests import corrected_t, non_inferior, side_by_side, sign_flip
+from featurekit.uncertainty.resampling import per_subject
 from tests.uncertainty.made_up import people, simulated
 
 
@@ -51,7 +49,7 @@ def test_one_person_can_prove_nothing():
 def every_sign(monkeypatch, n):
     """Let all patterns of signs be drawn, each once, instead of some at random; return them."""
     patterns = np.array(list(product([0.0, 1.0], repeat=n)))
-    monkeypatch.setattr(_step_down, "_coins", lambda *_, **__: iter([(0, patterns)]))
+    monkeypatch.setattr(paired_tests, "_coins", lambda *_, **__: iter([(0, patterns)]))
     return 2 * patterns - 1
 
 
@@ -169,7 +167,7 @@ def test_candidates_are_adjusted_as_all_patterns_of_signs_say(monkeypatch):
     rng = np.random.default_rng(1)
     signs, counts = every_sign(monkeypatch, 8), rng.integers(1, 5, 8).astype(float)
     losses = counts[:, None] * rng.normal(0, 0.3, (8, 4)) + counts[:, None] * [0.4, 0.1, 0.0, 0.0]
-    monkeypatch.setattr(_step_down, "_less_skewness", lambda t, *_: t)
+    monkeypatch.setattr(paired_tests, "_less_skewness", lambda t, *_: t)
     expected = np.zeros(2)
     for best in range(4):
         asked = [j for j in (0, 1) if j != best]
@@ -207,9 +205,9 @@ def test_few_persons_with_large_losses_make_a_candidate_less_sure():
     losses = np.zeros((300, 2))
     losses[:3, 0] = 1.0
     d = 0.03 - losses[:, 0]
-    assert _step_down._less_skewness(2.0, d, np.ones(300)) < 1.7
-    assert _step_down._less_skewness(2.0, -d, np.ones(300)) == 2.0
-    assert _step_down._less_skewness(20.0, np.full(300, 0.03), np.ones(300)) == 20.0
+    assert paired_tests._less_skewness(2.0, d, np.ones(300)) < 1.7
+    assert paired_tests._less_skewness(2.0, -d, np.ones(300)) == 2.0
+    assert paired_tests._less_skewness(20.0, np.full(300, 0.03), np.ones(300)) == 20.0
 
 
 @pytest.mark.slow

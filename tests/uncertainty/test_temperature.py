@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from featurekit.evaluation.scores import log_losses
-from featurekit.uncertainty.temperature import TEMPERATURES, apply_temperature, cross_fitted, fit_temperature
+from featurekit.uncertainty.calibration import TEMPERATURES, apply_temperature, cross_fitted, fit_temperature
 from tests.uncertainty.made_up import K, binary, calibrated, people
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from featurekit.uncertainty.year_ranges import cross_fitted_ranges, fit_year_ranges
+from featurekit.uncertainty.conformal import cross_fitted_ranges, fit_year_ranges
 from tests.uncertainty.made_up import covered, people
 
 

@@ -13,7 +13,7 @@ from featurekit.report.cells import sentences
 from featurekit.report.displays._drawing import BLUE, GREY, SMALL, VERMILION, legend_below, tidy
 from featurekit.report.displays.base import RunDisplay
 from featurekit.report.select import model_name, target_title
-from featurekit.uncertainty.intervals import FEWEST
+from featurekit.uncertainty.resampling import FEWEST
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -27,7 +27,7 @@ from featurekit.report.displays._drawing import (
 from featurekit.report.displays.base import RunDisplay
 from featurekit.report.displays.words import axis_label
 from featurekit.report.select import Ranked, model_name, target_title
-from featurekit.uncertainty.intervals import FEWEST
+from featurekit.uncertainty.resampling import FEWEST
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

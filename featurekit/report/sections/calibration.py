@@ -10,8 +10,7 @@ from featurekit.report.displays.risk_coverage import RiskCoverageDisplay
 from featurekit.report.model import Blocks, Cell, Column, Figure, Table
 from featurekit.report.select import Ranked
 from featurekit.report.svg import confidence_plot
-from featurekit.uncertainty.conformal import MISSED
-from featurekit.uncertainty.coverage import Coverage
+from featurekit.uncertainty.conformal import MISSED, Coverage
 from featurekit.uncertainty.reliability import CalibrationError
 
 

@@ -8,7 +8,7 @@ from featurekit.report.cells import ABSENT, count_cell, estimate_cell, gain_cell
 from featurekit.report.displays.slices import slice_name
 from featurekit.report.model import Blocks, Cell, Column, Table
 from featurekit.report.select import Ranked
-from featurekit.uncertainty.intervals import FEWEST
+from featurekit.uncertainty.resampling import FEWEST
 
 
 def blocks(of: Ranked) -> Blocks:

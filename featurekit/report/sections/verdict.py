@@ -14,8 +14,7 @@ from featurekit.report.sections.differences import HOW_TESTED
 from featurekit.report.sections.slices import worst_in_words
 from featurekit.report.select import Ranked, headline, mean_of, role
 from featurekit.text import counted
-from featurekit.uncertainty.conformal import MISSED
-from featurekit.uncertainty.coverage import Coverage
+from featurekit.uncertainty.conformal import MISSED, Coverage
 
 # Name of each kind of baseline in a sentence.
 _CALLED = {"baseline": "the baseline", "off-the-shelf": "the off-the-shelf network"}

@@ -7,8 +7,8 @@ from featurekit.evaluation.results import Run
 from featurekit.evaluation.slices import Slice
 from featurekit.evaluation.trades import Trade
 from featurekit.text import markdown
-from featurekit.uncertainty.coverage import Coverage
-from featurekit.uncertainty.intervals import Interval
+from featurekit.uncertainty.conformal import Coverage
+from featurekit.uncertainty.resampling import Interval
 from tests.report.made_up import make_evidence, make_run, markdown_of, score, trade
 
 

@@ -1,6 +1,8 @@
-"""Random signs for the differences of subjects, and p-values that hold for many comparisons together.
+"""Tests of whether models differ, on the differences between their losses on each subject.
 
-Both sign_flips and non_inferiority use this.
+The tests of the report draw random signs for the differences of subjects, and give
+p-values that hold for many comparisons together. The corrected t-test over folds is
+shown beside them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,12 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.uncertainty._pieces import pieces
+from featurekit.uncertainty.resampling import pieces
 
 # A candidate this many standard errors outside the margin does not get inside it by chance.
 CLEARLY_WORSE = 3.0
 _IN_CACHE = 200_000  # numbers that fit into the cache of a processor
 _LAST_BITS = 1e-9  # relative rounding error of a sum; smaller differences between two sums mean nothing
+FLIPS = 20_000
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,136 @@ class FlipTest:
     p_values: NDArray[np.float64]
     adjusted: NDArray[np.float64]
     limit: float
+
+
+def sign_flip(
+    of_each: NDArray[np.float64],
+    pairs: Sequence[tuple[int, int]],
+    *,
+    families: Sequence[int] | None = None,
+    seed: int,
+    n_flips: int = FLIPS,
+) -> FlipTest:
+    """Test for each pair of models whether chance alone sets them as far apart (paired, two-sided).
+
+    If two models are equally good, a subject on whom one of them is better might as well have been a subject
+    on whom the other one is: the sign of the difference d means nothing. So the signs of all subjects are
+    drawn at random, n_flips times, and the statistic T = |Σ d| / sqrt(Σ d²) of the flipped differences is
+    compared with that of the real ones. Σ d² is the same whatever the signs are, so T is studentized without
+    a variance for every flip; so is Σ d⁴, by which the tails of all T are made alike.
+
+    The adjusted p-values control the family-wise error rate by step-down max-T (Westfall & Young 1993; Romano
+    & Wolf 2005): a pair is compared with the largest T, in the same flip, of all pairs that are no more
+    significant than itself. Pairs that share a model move together, which this uses. No p-value is multiplied
+    by a number of pairs, so the smallest possible one is the same for 3 pairs and for 1,770.
+
+    Args:
+        of_each: one row per subject, the score of each model on its images, shape (n_subjects, n_models).
+        pairs: numbers of the models that are compared.
+        families: number of the family that each pair is adjusted in; None for one family of all pairs.
+        seed: of the random number generator.
+        n_flips: how often all signs are drawn.
+    """
+    return step_down(of_each, pairs, families, seed=seed, n_flips=n_flips)
+
+
+def side_by_side(
+    members: Sequence[tuple[NDArray[np.intp], NDArray[np.float64]]],
+) -> tuple[NDArray[np.float64], list[tuple[int, int]]]:
+    """Return comparisons that were made on different subjects as one family for sign_flip().
+
+    A subject in several comparisons gets one sign for all of them. It adds nothing to the others.
+
+    Args:
+        members: of each comparison, the numbers of the subjects, shape (n,), and the differences on each,
+            shape (n,). A number means the same subject in every comparison.
+
+    Returns:
+        One row per subject, one column per comparison and a column of zeros; and the pairs to compare.
+    """
+    n_subjects = 1 + max((int(subjects.max(initial=-1)) for subjects, _ in members), default=-1)
+    of_each = np.zeros((n_subjects, len(members) + 1))
+    for number, (subjects, differences) in enumerate(members):
+        np.add.at(of_each[:, number], subjects, differences)
+    return of_each, [(number, len(members)) for number in range(len(members))]
+
+
+def non_inferior(
+    losses: NDArray[np.float64],
+    counts: NDArray[np.float64],
+    candidates: Sequence[int],
+    *,
+    margin: float,
+    seed: int,
+    n_flips: int = FLIPS,
+) -> FlipTest:
+    """Test for each candidate whether its loss exceeds that of the best model by less than a margin.
+
+    It is not known which model is truly the best: the best score here is no proof. So each model k in turn
+    is taken to be the best, and the null hypotheses "candidate j loses at least the margin more than
+    k does", for all candidates together, are tested by sign flips with step-down max-T, one-sided. The
+    p-value of a candidate is the largest over all k (an intersection–union test). One of the k is truly the
+    best. For it the family-wise error rate is controlled, hence: the probability that any candidate that
+    truly loses the margin or more is called non-inferior is at most the level, however many models compete.
+
+    Two things keep the test close to its level. The statistic is corrected for the skewness of the
+    differences (Hall 1992), which matters where a loss comes from few subjects. And a candidate that is
+    behind k by the margin and more than CLEARLY_WORSE standard errors is not counted among those that chance
+    could have lifted over the critical value, as in generalized moment selection (Andrews & Soares 2010).
+
+    Args:
+        losses: one row per subject, the loss of each model on the images of the subject, shape (n_subjects,
+            n_models).
+        counts: number of images of each subject, shape (n_subjects,).
+        candidates: numbers of the models that are tested.
+        margin: in the unit of the loss on one image, above 0.
+        seed: of the random number generator.
+        n_flips: how often all signs are drawn.
+
+    Returns:
+        p-values of the candidates, in their order; 1 where there is no other model.
+    """
+    n_models = losses.shape[1]
+    # The margin minus the loss of j plus the loss of k is a column for j minus a column for k.
+    columns = np.concatenate([margin * counts[:, None] - losses, -losses], axis=1)
+    asked = [(j, k) for k in range(n_models) for j in candidates if j != k]
+    found = step_down(
+        columns,
+        [(j, n_models + k) for j, k in asked],
+        [k for _, k in asked],
+        counts=counts,
+        seed=seed,
+        n_flips=n_flips,
+    )
+    smallest = 0.0 if n_models > 1 else 1.0
+    alone, together = dict.fromkeys(candidates, smallest), dict.fromkeys(candidates, smallest)
+    for (j, _), p, adjusted in zip(asked, found.p_values, found.adjusted, strict=True):
+        alone[j], together[j] = max(alone[j], float(p)), max(together[j], float(adjusted))
+    return FlipTest(
+        np.array([alone[j] for j in candidates]), np.array([together[j] for j in candidates]), found.limit
+    )
+
+
+def corrected_t(differences: NDArray[np.float64], n_train: float, n_test: float) -> float:
+    """Return the p-value of the folds' differences, whose training parts overlap (Nadeau & Bengio 2003).
+
+    This test also counts that another training part gives another model, but it is based on no more numbers
+    than there are folds.
+
+    Args:
+        differences: of each fold, what one model scored minus what the other did, shape (n_folds,).
+        n_train: number of images in a training part.
+        n_test: number of images in a test part.
+    """
+    from scipy import stats
+
+    k = len(differences)
+    mean, variance = float(differences.mean()), float(differences.var(ddof=1)) if k > 1 else float("nan")
+    if mean == 0:
+        return 1.0
+    if k < 2 or variance == 0:
+        return float("nan")
+    return float(2 * stats.t.sf(abs(mean / np.sqrt((1 / k + n_test / n_train) * variance)), k - 1))
 
 
 def step_down(
