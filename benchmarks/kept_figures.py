@@ -16,7 +16,7 @@ from pathlib import Path
 from featurekit.checks.audit import Audit
 from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.results import Run, load_runs
-from featurekit.evaluation.score_kinds import score_kind, score_word, signed
+from featurekit.evaluation.scores import score_kind, score_word, signed
 from featurekit.report.cells import p_value
 from featurekit.report.glossary import glossary_page
 from featurekit.report.sections.made_by import made_by

@@ -19,7 +19,7 @@ from featurekit.data.manifest import REASONS
 from featurekit.data.targets import AGE, GENDER
 from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.results import load_runs
-from featurekit.evaluation.score_kinds import SCORES, score_word
+from featurekit.evaluation.scores import SCORES, score_word
 from featurekit.faces.face import STATUS_MEANINGS
 from featurekit.faces.settings import default_settings
 from featurekit.inference.card import card

@@ -17,11 +17,11 @@ from featurekit.embeddings.index import Ledger, extract_into, some_ledger_of
 from featurekit.errors import ModelError, WorkspaceError
 from featurekit.estimators import ClassifierKind, candidates, fresh
 from featurekit.estimators.given import classifier_named, kind_of
-from featurekit.evaluation.again import saying_how_to_have_back
 from featurekit.evaluation.comparison import Comparison
 from featurekit.evaluation.planning import PIXELS, Plan, plan
 from featurekit.evaluation.provenance import as_parameters
 from featurekit.evaluation.readiness import RARE
+from featurekit.evaluation.replaced import saying_how_to_have_back
 from featurekit.evaluation.results import Run, run_name
 from featurekit.evaluation.unused_options import unused_options
 from featurekit.naming import Words
@@ -170,7 +170,7 @@ def ensemble(
         >>> import featurekit as fk
         >>> both = fk.ensemble(results, ["*--svm", "*--xgboost"])    # doctest: +SKIP
     """
-    from featurekit.evaluation.members import make_ensembles
+    from featurekit.evaluation.ensemble import make_ensembles
 
     members = as_list(members)
     if results.data is None:

@@ -367,7 +367,7 @@ class Result:
             EmbeddingError: the embeddings are others than those that it was evaluated on.
             FoldError: the data set has other rows.
         """
-        from featurekit.evaluation.refit import fit_on_all
+        from featurekit.evaluation.final_fit import fit_on_all
 
         if self.run.parameters.get("members"):
             raise WorkspaceError(f"{self.name} is the mean of other runs: fit its members instead.")

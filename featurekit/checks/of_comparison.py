@@ -13,8 +13,7 @@ from featurekit.data.splits import FoldSet, make_fold_set
 from featurekit.embeddings.index import Ledger
 from featurekit.embeddings.vectors import Vectors
 from featurekit.errors import FoldError, WorkspaceError
-from featurekit.evaluation.again import how_to_run_again
-from featurekit.evaluation.comparable import set_apart
+from featurekit.evaluation.comparable import how_to_run_again, set_apart
 from featurekit.evaluation.comparison import Comparison
 from featurekit.evaluation.outcomes import read_predictions
 from featurekit.evaluation.results import load_runs

@@ -64,7 +64,7 @@ def as_cell(value: Any) -> str:
 
 def print_runs(runs: "Sequence[Run]") -> None:
     """Print one line a run, best first within a target."""
-    from featurekit.evaluation.score_kinds import score_kind
+    from featurekit.evaluation.scores import score_kind
     from featurekit.report.select import best_first
 
     for target in dict.fromkeys(run.target for run in runs):

@@ -102,3 +102,16 @@ def set_apart(runs: Sequence[Run], manifest: Manifest | None = None) -> dict[str
             if why:
                 apart[run.name] = why
     return apart
+
+
+def how_to_run_again(name: str, runs: Sequence[Run], where: str = "") -> str:
+    """Return what to type to make a run again that is set apart.
+
+    Args:
+        name: of the run.
+        runs: of its comparison, it among them.
+        where: in which comparisons, as words that follow "again"; "" for its own.
+    """
+    run = next(run for run in runs if run.name == name)
+    verb = "Average its members" if run.parameters.get("members") else "Fit it"
+    return f"{verb} again{where}: {run.command or f'featurekit fit --target {run.target}'}"

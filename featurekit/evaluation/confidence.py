@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from featurekit.data.targets import TARGETS, Target
 from featurekit.evaluation.estimates import classes_of
 from featurekit.evaluation.outcomes import Outcomes, gives_probabilities
-from featurekit.evaluation.slices import labels_of_faces
+from featurekit.evaluation.slices import AGE_BANDS, age_bands, labels_of_faces
 from featurekit.uncertainty.abstention import risks_at
 from featurekit.uncertainty.calibration import cross_fitted
 from featurekit.uncertainty.conformal import (
@@ -24,12 +24,6 @@ from featurekit.uncertainty.conformal import (
 from featurekit.uncertainty.reliability import Bin, CalibrationError, expected_calibration_error, reliability
 
 SHARES = tuple(number / 20 for number in range(1, 21))  # of faces that are answered, most confident first
-# The age groups of Adience, the ages between them, and decades from 60 on.
-AGE_BANDS = (
-    *("0-2", "3", "4-6", "7", "8-12", "13-14", "15-20", "21-24", "25-32", "33-37", "38-43"),
-    *("44-47", "48-53", "54-59", "60-69", "70-79", "80 and older"),
-)
-_BAND_STARTS = (0, 3, 4, 7, 8, 13, 15, 21, 25, 33, 38, 44, 48, 54, 60, 70, 80)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,12 +101,6 @@ def coverage_of(outcomes: Outcomes, target: Target, table: pd.DataFrame) -> tupl
         of_column.sort(key=lambda one: place.get(one.label, len(place)))
         found += [(name, one) for one in of_column]
     return _adjusted(found)
-
-
-def age_bands(age: NDArray[np.float64]) -> NDArray[np.str_]:
-    """Return the band of AGE_BANDS of each age, "" for an unknown age."""
-    place = np.searchsorted(_BAND_STARTS, np.nan_to_num(age, nan=0.0), side="right") - 1
-    return np.where(np.isfinite(age), np.array(AGE_BANDS)[np.maximum(place, 0)], "")
 
 
 def _adjusted(found: Sequence[tuple[str, Coverage]]) -> tuple[tuple[str, Coverage], ...]:

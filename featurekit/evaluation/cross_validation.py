@@ -15,8 +15,7 @@ from featurekit.errors import FoldError
 from featurekit.estimators import Classifier, ClassifierKind, check_training_labels
 from featurekit.estimators._threads import one_blas_thread
 from featurekit.evaluation.examples import is_known
-from featurekit.evaluation.fitting import Fitting, fit_classifier, said_where
-from featurekit.evaluation.memory import side_by_side
+from featurekit.evaluation.fitting import Fitting, fit_classifier, said_where, side_by_side
 from featurekit.evaluation.out_of_fold import OutOfFold
 from featurekit.evaluation.tuning import Search
 from featurekit.inference.model import spread_out

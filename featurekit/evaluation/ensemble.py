@@ -2,16 +2,21 @@
 
 Weights are learned on other subjects than those they are used for: on the out-of-fold
 predictions in the other folds. A model that adds nothing gets a weight of 0.
+The runs are found by patterns, target by target.
 """
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from featurekit.data.manifest import Manifest
 from featurekit.data.targets import Target
 from featurekit.errors import WorkspaceError
 from featurekit.evaluation.comparable import set_apart
@@ -20,7 +25,7 @@ from featurekit.evaluation.examples import labels_of, subject_numbers
 from featurekit.evaluation.out_of_fold import OutOfFold, confusion_of, predictions_of, scores_of
 from featurekit.evaluation.outcomes import gives_probabilities, probabilities_of, read_predictions
 from featurekit.evaluation.provenance import hardware_of_all, now
-from featurekit.evaluation.results import Run
+from featurekit.evaluation.results import Run, load_runs
 from featurekit.project import ComparisonFolder
 
 STEPS = 500
@@ -255,3 +260,70 @@ def _with_a_name_of_its_own(run: Run, runs: Sequence[Run], weighted: bool, files
 
 def _called(members: Sequence[str], weighted: bool) -> str:
     return f"{'weighted ' if weighted else ''}ensemble of {' and '.join(members)}"
+
+
+def members_by_target(runs: Sequence[Run], names: Sequence[str]) -> list[list[Run]]:
+    """Return the matching runs, a list for each target of which every name matches one run.
+
+    Args:
+        runs: of a comparison.
+        names: of runs, with * for any letters.
+
+    Raises:
+        WorkspaceError: a name matches several runs of a target, or there is no target of which each matches
+            one.
+    """
+    wanted = []
+    for target in dict.fromkeys(run.target for run in runs):
+        meant = [
+            [run for run in runs if run.target == target and fnmatchcase(run.name, one)] for one in names
+        ]
+        for one, found in zip(names, meant, strict=True):
+            if len(found) > 1:
+                raise WorkspaceError(
+                    f"'{one}' matches several runs of {target}: {', '.join(run.name for run in found)}. Name"
+                    f" one of them, for example featurekit ensemble {_two_of(runs, target, meant)}"
+                )
+        if all(meant):
+            wanted.append([found[0] for found in meant])
+    if not wanted:
+        known = ", ".join(run.name for run in runs) or "none"
+        targets = [run.target for run in runs]
+        of_several = next((target for target in targets if targets.count(target) > 1), None)
+        example = f" Example: featurekit ensemble {_two_of(runs, of_several)}" if of_several else ""
+        raise WorkspaceError(
+            f"No target has a run for each of {', '.join(names)}. The runs are: {known}.{example}"
+        )
+    return wanted
+
+
+def _two_of(runs: Sequence[Run], target: str, meant: Sequence[Sequence[Run]] = ()) -> str:
+    """Return the full names of two runs of a target for a command line, preferably of those that match."""
+    own = [run for run in runs if run.target == target]
+    trained = [run for run in own if not run.is_baseline]
+    chosen: list[str] = []
+    # First one for each name, then trained runs, then any run.
+    for found in [*meant, trained, trained, own, own]:
+        chosen += [run.name for run in found if run.name not in chosen][:1]
+    return shlex.join(chosen[:2])
+
+
+def make_ensembles(
+    folder: Path, manifest: Manifest, names: Sequence[str], *, weighted: bool = False, command: str = ""
+) -> list[Run]:
+    """Average the predictions of runs of a comparison, save each mean as a run, and return these.
+
+    Args:
+        folder: of the comparison.
+        manifest: whose faces.
+        names: of the runs, with * for any letters; each matches one run of a target.
+        weighted: whether weights are learned; otherwise all runs have the same weight.
+        command: the command line, for the record.
+
+    Raises:
+        WorkspaceError: a name does not match exactly one run, or the runs cannot be averaged.
+        FoldError: the folds of the comparison are of other rows.
+    """
+    wanted = members_by_target(load_runs(folder), names)
+    comparison = Comparison.open(folder, manifest)
+    return [combine(comparison, members, weighted=weighted, command=command) for members in wanted]

@@ -16,13 +16,13 @@ from featurekit.data.manifest import Manifest
 from featurekit.data.targets import TARGETS, Target
 from featurekit.errors import WorkspaceError
 from featurekit.evaluation.confidence import Confidence, confidence_of, coverage_of
+from featurekit.evaluation.cost import Trade, trades_of
 from featurekit.evaluation.differences import ALPHA, Difference, common_faces, differences_of
 from featurekit.evaluation.estimates import Estimate, estimates_of
 from featurekit.evaluation.outcomes import Outcomes, collect, hash_of
 from featurekit.evaluation.results import Run
-from featurekit.evaluation.score_kinds import renamed
+from featurekit.evaluation.scores import renamed
 from featurekit.evaluation.slices import Limit, Slice, limits_of, slices_of
-from featurekit.evaluation.trades import Trade, trades_of
 from featurekit.progress import Progress
 from featurekit.project import ComparisonFolder
 from featurekit.records import read_facts, write_facts

@@ -1,21 +1,32 @@
-"""The model that is fitted on all faces and saved, with a calibration from the folds."""
+"""The model of a new or an existing run, fitted on all faces, with a calibration from its folds."""
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.data.splits import FoldSet
-from featurekit.embeddings.recipe import Recipe
-from featurekit.evaluation.examples import Examples
-from featurekit.evaluation.fitting import Fitting, fit_classifier, said_where
-from featurekit.evaluation.memory import may_take
+from featurekit.embeddings.index import Ledger
+from featurekit.embeddings.recipe import Recipe, describe_weights, row_keys
+from featurekit.embeddings.vectors import Vectors, load_embeddings, row_statuses, without_vectors
+from featurekit.errors import EmbeddingError
+from featurekit.estimators import ClassifierKind, Resources
+from featurekit.evaluation.examples import Examples, examples_of
+from featurekit.evaluation.fitting import Fitting, fit_classifier, may_take, said_where
 from featurekit.evaluation.out_of_fold import OutOfFold
-from featurekit.evaluation.planning import Plan
+from featurekit.evaluation.outcomes import gives_probabilities, probabilities_of, read_predictions
+from featurekit.evaluation.planning import Plan, full_names
+from featurekit.evaluation.results import NOT_SAVED, Run
 from featurekit.faces.settings import FaceSettings
 from featurekit.inference.model import TrainedModel
+from featurekit.networks.engines import usable_cores
+from featurekit.project import ComparisonFolder
 from featurekit.uncertainty.calibration import Calibration, calibrate_classes, calibrate_years
 from featurekit.uncertainty.conformal import MISSED
 
@@ -105,3 +116,111 @@ def _calibration(examples: Examples, out: OutOfFold) -> Calibration | None:
     if not out.gives_probabilities:
         return None
     return calibrate_classes(out.probabilities[tested], y, subjects, missed=MISSED, ordered=target.ordered)
+
+
+def fit_on_all(
+    run: Run,
+    kind: ClassifierKind,
+    folder: Path,
+    manifest: Manifest,
+    ledger: Ledger,
+    store: Store,
+    *,
+    resources: Resources | None = None,
+) -> TrainedModel:
+    """Return the model of a run, fitted on all faces, like the one that is saved if models are saved.
+
+    Args:
+        run: of a comparison, no ensemble.
+        kind: which classifier it is of.
+        folder: of the comparison.
+        manifest: whose faces.
+        ledger: how the vectors of the run were made.
+        store: where they are.
+        resources: what may be used; None for every core.
+
+    Raises:
+        EmbeddingError, FoldError, WorkspaceError: the vectors or rows are not those of the run, or its
+            predictions are missing.
+    """
+    seen = run.seen(manifest)
+    plan = Plan(seen.target(run.target), full_names(run.features), kind, run.variation)
+    files = ComparisonFolder(folder)
+    folds = FoldSet.load(files.folds)
+    folds.check_rows(manifest.table["face_id"].to_numpy(dtype=str), folder)
+    recipes = _recipes_of(run, plan, ledger)
+    vectors = _vectors(plan, recipes, manifest, ledger, store)
+    examples = examples_of(seen, plan, vectors)
+    fitting = Fitting(
+        features=run.features,
+        blocks=vectors.blocks,
+        networks=plan.networks,
+        parameters=run.variation,
+        seed=run.seed,
+        tune=run.tuned,
+        resources=resources or Resources(threads=usable_cores()),
+    )
+    return final_model(
+        run.name,
+        plan,
+        examples,
+        _out_of_fold(run, files.prediction(run.name), manifest, examples),
+        fitting,
+        manifest=seen,
+        folds=folds,
+        settings=ledger.settings,
+        recipes=recipes,
+        weights=describe_weights(recipes, ledger.settings, plan.networks),
+        notes=[note for note in run.notes if not note.startswith(NOT_SAVED)],
+    )
+
+
+def _recipes_of(run: Run, plan: Plan, ledger: Ledger) -> list[Recipe]:
+    """Return the recipes of the vectors of a run.
+
+    Raises:
+        EmbeddingError: these vectors have other recipes.
+    """
+    recipes = [ledger.recipes[part] for part in plan.reads if part in ledger.recipes]
+    # Compared as JSON, because a run that was read from a file has lists instead of tuples.
+    if json.dumps(run.recipes) != json.dumps([asdict(recipe) for recipe in recipes]):
+        raise EmbeddingError(
+            f"{run.name} was evaluated on vectors of {run.features}, which are different from these. Give"
+            " the embeddings that it was evaluated on."
+        )
+    return recipes
+
+
+def _vectors(
+    plan: Plan, recipes: Sequence[Recipe], manifest: Manifest, ledger: Ledger, store: Store
+) -> Vectors:
+    """Return the vectors that a plan reads; empty ones if it uses none."""
+    if not plan.looks_at_nothing:
+        return load_embeddings(manifest, recipes, ledger.settings, store)
+    faces = store.shelf("faces", ledger.settings.recipe())
+    statuses = row_statuses(manifest, row_keys(manifest, ledger.settings), faces)
+    return without_vectors(manifest, recipes, statuses)
+
+
+def _out_of_fold(run: Run, path: Path, manifest: Manifest, examples: Examples) -> OutOfFold:
+    """Return the stored predictions of the models of the folds."""
+    table = read_predictions(path)
+    rows = {name: row for row, name in enumerate(manifest.table["face_id"])}
+    place = {row: position for position, row in enumerate(examples.rows.tolist())}
+    positions = np.array([place[rows[name]] for name in table["face_id"]], dtype=np.intp)
+    fold = np.full(len(examples.rows), -1, dtype=np.intp)
+    fold[positions] = table["fold"]
+    target = examples.target
+    said: NDArray[Any] = np.full(len(fold), np.nan) if target.is_regression else np.zeros(len(fold), np.intp)
+    said[positions] = table["predicted"] if target.is_regression else target.encode(list(table["predicted"]))
+    proba = np.full((len(fold), len(target.classes)), np.nan)
+    proba[positions] = probabilities_of(table, target.classes)
+    return OutOfFold(
+        fold=fold,
+        predicted=said,
+        probabilities=proba,
+        seconds_fit=run.seconds["fit"],
+        seconds_predict=run.seconds["predict"],
+        fitted=None,
+        gives_probabilities=gives_probabilities(table, target.classes),
+    )

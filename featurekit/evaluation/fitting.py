@@ -1,11 +1,11 @@
-"""How a classifier is made and fitted.
+"""How a classifier is made and fitted, and how much memory its fits may use.
 
 A comparison makes classifiers only here: in every fold, and for the model that is saved.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,9 @@ from featurekit.data.targets import Target
 from featurekit.errors import EstimatorError
 from featurekit.estimators import Classifier, ClassifierKind, Resources, fresh
 from featurekit.evaluation.tuning import Search, search
+from featurekit.networks.engines import available_memory
+
+MUCH = 1_000_000_000  # bytes; a user should hear of more before they are used
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,3 +104,42 @@ def fit_classifier(
     # Only a classifier that learns several targets together takes `also`.
     more = {"also": also} if kind.also is not None else {}
     return classifier.fit(X, y, groups=subjects, **more), found
+
+
+def may_take() -> int:
+    """Return how many bytes kernel matrices may use now: half of the free memory."""
+    return available_memory() // 2
+
+
+def side_by_side(
+    classifier: Classifier,
+    n_rows: int,
+    resources: Resources,
+    *,
+    jobs: int,
+    tune: bool,
+    say: Callable[[str], None] | None,
+) -> tuple[int, Resources]:
+    """Return how many folds run at the same time, and what each may use; say what memory they will use.
+
+    Args:
+        classifier: of one fold, unfitted.
+        n_rows: number of faces in the largest training part.
+        resources: what all folds together may use.
+        jobs: largest number of folds at the same time.
+        tune: whether each fold searches for parameters.
+        say: called with what a user should hear.
+    """
+    limit = may_take() if resources.memory is None else resources.memory
+    for n_jobs in range(max(jobs, 1), 0, -1):
+        shared = replace(resources, threads=max(resources.threads // n_jobs, 1), memory=limit)
+        needed = n_jobs * classifier.use(shared).bytes_needed(n_rows, searching=tune)
+        if needed <= limit:
+            break
+    if say and (n_jobs < jobs or needed > MUCH):
+        say(
+            f"Kernel matrices of {n_rows:,} training faces need up to {needed / 1000000000.0:.1f} GB, and"
+            f" {limit / 1000000000.0:.1f} GB may be used, so {n_jobs} fold{('s' if n_jobs > 1 else '')} can"
+            " be fitted at the same time."
+        )
+    return n_jobs, shared

@@ -9,7 +9,8 @@ their old places, the folds last. Stopping the program in between loses nothing.
 import os
 import shlex
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -74,6 +75,33 @@ def how_to_have_back(replaced: Path, models: Path) -> str:
         out = _shell("tar", "-C", theirs, "-cf", "-", ".")
         steps += [f"{out} | {_shell('tar', '-C', models, '-xf', '-')}", _shell("rm", "-r", theirs)]
     return " && ".join(steps)
+
+
+@contextmanager
+def saying_how_to_have_back(folder: Path, models: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Say where the replaced runs are, if a fit fails or is stopped inside.
+
+    Args:
+        folder: of the comparison.
+        models: where the fitted models of the workspace are.
+        say: called with a line for each folder that still contains runs.
+    """
+    before = ComparisonFolder(folder).replaced_folders()
+    try:
+        yield
+    except BaseException:
+        for replaced in ComparisonFolder(folder).replaced_folders():
+            if replaced not in before:
+                say(
+                    f"The runs that this fit was going to replace are in {replaced}. To restore them:"
+                    f" {how_to_have_back(replaced, models)}"
+                )
+        raise
+    for replaced in ComparisonFolder(folder).replaced_folders():
+        say(
+            f"note: {replaced} still contains the runs that an interrupted fit was going to replace. To"
+            f" restore them: {how_to_have_back(replaced, models)}"
+        )
 
 
 def forget(replaced: Iterable[Path]) -> None:

@@ -16,7 +16,7 @@ import pandas as pd
 from featurekit.data.manifest import Manifest
 from featurekit.errors import WorkspaceError
 from featurekit.evaluation.replaced import how_to_have_back
-from featurekit.evaluation.score_kinds import renamed
+from featurekit.evaluation.scores import renamed
 from featurekit.files import whole_file, write_text
 from featurekit.project import ComparisonFolder
 from featurekit.records import read_record

@@ -1,4 +1,4 @@
-"""Scores of one model for the faces with each label, and on both sides of age limits."""
+"""Scores of one model for faces with each label, on both sides of age limits, and in each age band."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +17,13 @@ from featurekit.uncertainty.resampling import FEWEST
 
 MOST_COMBINED = 6  # labels of a user's own column that is combined with gender and age group
 LIMITS = (13, 18, 21, 25)  # common age limits, in years
+
+# The age groups of Adience, the ages between them, and decades from 60 on.
+AGE_BANDS = (
+    *("0-2", "3", "4-6", "7", "8-12", "13-14", "15-20", "21-24", "25-32", "33-37", "38-43"),
+    *("44-47", "48-53", "54-59", "60-69", "70-79", "80 and older"),
+)
+_BAND_STARTS = (0, 3, 4, 7, 8, 13, 15, 21, 25, 33, 38, 44, 48, 54, 60, 70, 80)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,3 +159,55 @@ def labels_of_faces(outcomes: Outcomes, table: pd.DataFrame) -> tuple[pd.DataFra
     """Return the labels of the faces of a table, and the columns by which faces are sliced."""
     own = outcomes.labels.loc[table["row"]]
     return own, [str(name) for name in own.columns if name != "age"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgeError:
+    """The errors of one model for the ages of one band.
+
+    Attributes:
+        band: of the true age, one of AGE_BANDS.
+        n_faces, n_subjects: how many there are.
+        error: mean absolute error in years; None of fewer than FEWEST subjects.
+        bias: mean of predicted minus true age in years, above 0 if people are predicted to be older; None
+            like error.
+    """
+
+    band: str
+    n_faces: int
+    n_subjects: int
+    error: Estimate | None
+    bias: float | None
+
+
+def age_errors(table: pd.DataFrame, seed: int) -> tuple[AgeError, ...]:
+    """Return the errors of a model of years for each age band with a face, the youngest first.
+
+    Args:
+        table: the predictions of the model; see featurekit.evaluation.outcomes.
+        seed: of the random number generator.
+    """
+    true, said = table["true"].to_numpy(float), table["predicted"].to_numpy(float)
+    subjects, bands = table["subject"].to_numpy(), age_bands(true)
+    found = []
+    for band in (band for band in AGE_BANDS if band in bands):
+        chosen = bands == band
+        own, off = subjects[chosen], said[chosen] - true[chosen]
+        n_subjects = len(np.unique(own))
+        is_enough = n_subjects >= FEWEST
+        found.append(
+            AgeError(
+                band=band,
+                n_faces=int(chosen.sum()),
+                n_subjects=n_subjects,
+                error=mean_of_faces(np.abs(off), own, seed) if is_enough else None,
+                bias=float(off.mean()) if is_enough else None,
+            )
+        )
+    return tuple(found)
+
+
+def age_bands(age: NDArray[np.float64]) -> NDArray[np.str_]:
+    """Return the band of AGE_BANDS of each age, "" for an unknown age."""
+    place = np.searchsorted(_BAND_STARTS, np.nan_to_num(age, nan=0.0), side="right") - 1
+    return np.where(np.isfinite(age), np.array(AGE_BANDS)[np.maximum(place, 0)], "")

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from featurekit.evaluation.estimates import Estimate
-from featurekit.evaluation.score_kinds import ScoreKind, signed
+from featurekit.evaluation.scores import ScoreKind, signed
 from featurekit.report.model import Cell
 
 ABSENT = "—"

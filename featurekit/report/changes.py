@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from featurekit.errors import WorkspaceError
 from featurekit.evaluation.differences import ALPHA, Difference
 from featurekit.evaluation.results import Run
-from featurekit.evaluation.score_kinds import ScoreKind
+from featurekit.evaluation.scores import ScoreKind
 from featurekit.report.cells import ABSENT, count_cell, flatten, gain_cell, sentences, value_cell
 from featurekit.report.model import Block, Cell, Column, Page, Points, Section, Table, Text
 from featurekit.report.page import numbered

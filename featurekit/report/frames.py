@@ -11,7 +11,7 @@ import pandas as pd
 
 from featurekit.evaluation.evidence import Evidence, TargetEvidence
 from featurekit.evaluation.results import Run
-from featurekit.evaluation.score_kinds import SCORES
+from featurekit.evaluation.scores import SCORES
 from featurekit.report.cells import finite
 from featurekit.report.select import best_first, model_name, role, targets_of
 

@@ -17,7 +17,7 @@ from featurekit.data.targets import TARGETS
 from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.results import Run
-from featurekit.evaluation.score_kinds import ScoreKind, score_kind
+from featurekit.evaluation.scores import ScoreKind, score_kind
 from featurekit.faces.face import STATUS_MEANINGS
 from featurekit.inference.model import TrainedModel
 from featurekit.report.cells import ABSENT, count_cell, sentences

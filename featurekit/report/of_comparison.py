@@ -12,9 +12,8 @@ from featurekit.cache.store import Store
 from featurekit.checks.audit import Audit
 from featurekit.data.manifest import Manifest
 from featurekit.errors import WorkspaceError
-from featurekit.evaluation.again import how_to_run_again
 from featurekit.evaluation.changes import compare_runs, relabelled
-from featurekit.evaluation.comparable import set_apart
+from featurekit.evaluation.comparable import how_to_run_again, set_apart
 from featurekit.evaluation.differences import Difference
 from featurekit.evaluation.evidence import MARGIN_POINTS, MARGIN_YEARS, Evidence, gather
 from featurekit.evaluation.results import Run, some_runs

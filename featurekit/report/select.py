@@ -6,10 +6,10 @@ from typing import TypeVar
 
 from featurekit.errors import TargetError, UnknownNameError
 from featurekit.evaluation.comparable import NO_OUTCOMES, set_apart
+from featurekit.evaluation.cost import timed_on
 from featurekit.evaluation.evidence import Evidence, TargetEvidence
 from featurekit.evaluation.results import Run
-from featurekit.evaluation.score_kinds import SCORES, ScoreKind, score_kind
-from featurekit.evaluation.timing import timed_on
+from featurekit.evaluation.scores import SCORES, ScoreKind, score_kind
 from featurekit.registry import unknown
 from featurekit.report.cells import finite
 from featurekit.text import counted

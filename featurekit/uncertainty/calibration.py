@@ -18,6 +18,9 @@ from featurekit.uncertainty.conformal import ClassSets, YearRanges, fit_class_se
 from featurekit.uncertainty.cross_fitting import on_others
 from featurekit.uncertainty.resampling import FEWEST
 
+TEMPERATURES = (0.05, 1000.0)  # bounds of the search
+_LEAST = 1e-12  # replaces a probability of 0 before its logarithm is taken
+
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
@@ -79,10 +82,6 @@ def calibrate_years(
     if len(np.unique(subjects)) < FEWEST:
         return None
     return Calibration(missed=missed, ranges=fit_year_ranges(years, y, subjects, alpha=missed))
-
-
-TEMPERATURES = (0.05, 1000.0)  # bounds of the search
-_LEAST = 1e-12  # replaces a probability of 0 before its logarithm is taken
 
 
 def fit_temperature(probabilities: NDArray[np.float64], y: NDArray[np.intp]) -> float:

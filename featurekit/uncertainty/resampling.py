@@ -11,6 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+LEVEL = 0.95
+RESAMPLES = 2_000
+FEWEST = 30  # subjects in a slice; for fewer no number is given
+_AT_ONCE = 20_000_000  # numbers in one piece of a large product
+
 
 def effective_subjects(subjects: NDArray[np.str_]) -> float:
     """Return the effective number of subjects (Kish 1965), fewer if their numbers of images differ.
@@ -42,11 +47,6 @@ def standard_errors(of_each: NDArray[np.float64], counts: NDArray[np.float64]) -
     rest = of_each - counts * np.divide(of_each.sum(axis=0), total, out=np.zeros_like(total), where=total > 0)
     squares = (rest**2).sum(axis=0) * n_subjects / np.maximum(n_subjects - 1, 1)
     return np.asarray(np.sqrt(squares) / np.maximum(total, 1))
-
-
-LEVEL = 0.95
-RESAMPLES = 2_000
-FEWEST = 30  # subjects in a slice; for fewer no number is given
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,6 @@ def exact_interval(share: float, n: float, doubt: float) -> Interval:
     low = float(beta.ppf(doubt / 2, hits, n - hits + 1)) if share > 0 else 0.0
     high = float(beta.ppf(1 - doubt / 2, hits + 1, n - hits)) if share < 1 else 1.0
     return Interval(low, high)
-
-
-_AT_ONCE = 20_000_000  # numbers in one piece of a large product
 
 
 def pieces(n: int, width: int, at_once: int | None = None) -> Iterator[tuple[int, int]]:

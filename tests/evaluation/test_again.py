@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from featurekit.evaluation.again import how_to_run_again, saying_how_to_have_back
+from featurekit.evaluation.comparable import how_to_run_again
+from featurekit.evaluation.replaced import saying_how_to_have_back
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurekit.evaluation.age_errors import age_errors
 from featurekit.evaluation.estimates import mean_of_faces
+from featurekit.evaluation.slices import age_errors
 
 
 def outcomes(true, predicted):

@@ -10,7 +10,7 @@ from featurekit.data.targets import AGE, GENDER
 from featurekit.errors import TargetError
 from featurekit.estimators import CLASSIFIERS, ClassifierKind, Resources
 from featurekit.estimators._estimator import Estimator
-from featurekit.evaluation import memory
+from featurekit.evaluation import fitting
 from featurekit.evaluation.cross_validation import cross_validate
 from featurekit.evaluation.fitting import Fitting
 from featurekit.inference.model import spread_out
@@ -165,7 +165,7 @@ def test_a_tuned_fold_is_fitted_with_what_its_search_chose():
 def test_folds_whose_kernels_do_not_fit_into_memory_together_run_one_by_one(monkeypatch):
     X, y, subjects = people()
     svm = CLASSIFIERS["svm"].make(GENDER, 0, 1)
-    monkeypatch.setattr(memory, "available_memory", lambda: 3 * svm.bytes_needed(120, searching=False))
+    monkeypatch.setattr(fitting, "available_memory", lambda: 3 * svm.bytes_needed(120, searching=False))
     said = []
     given = (
         CLASSIFIERS["svm"],

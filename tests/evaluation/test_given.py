@@ -7,8 +7,8 @@ from featurekit.errors import EstimatorError, ModelError, TargetError, UnknownNa
 from featurekit.evaluation.comparison import Comparison
 from featurekit.evaluation.ensemble import combine
 from featurekit.evaluation.evidence import gather
+from featurekit.evaluation.final_fit import fit_on_all
 from featurekit.evaluation.planning import plan
-from featurekit.evaluation.refit import fit_on_all
 from featurekit.evaluation.results import load_runs
 from featurekit.evaluation.unused_options import unused_options
 from featurekit.inference.model import TrainedModel

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from featurekit.errors import WorkspaceError
-from featurekit.evaluation.members import members_by_target
+from featurekit.evaluation.ensemble import members_by_target
 
 RUNS = [
     SimpleNamespace(name=f"{target}--{classifier}", target=target, is_baseline=False)

@@ -10,12 +10,12 @@ from PIL import Image
 
 from featurekit.checks.audit import Audit
 from featurekit.evaluation.confidence import Confidence
+from featurekit.evaluation.cost import Trade
 from featurekit.evaluation.differences import Difference
 from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.evidence import Evidence, TargetEvidence
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.slices import Limit, Slice
-from featurekit.evaluation.trades import Trade
 from featurekit.findings import Finding
 from featurekit.report.gallery import Errors
 from featurekit.report.html import render_html

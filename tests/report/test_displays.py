@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from featurekit.errors import ModelError, TargetError, UnknownNameError
-from featurekit.evaluation.age_errors import AgeError
 from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.results import load_runs
+from featurekit.evaluation.slices import AgeError
 from featurekit.report.displays.accuracy import AccuracyDisplay
 from featurekit.report.displays.age_error import AgeErrorDisplay
 from featurekit.report.displays.calibration import CalibrationDisplay

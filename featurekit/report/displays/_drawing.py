@@ -8,7 +8,7 @@ drawn literally: a dollar sign does not start a formula.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from featurekit.evaluation.score_kinds import ScoreKind
+from featurekit.evaluation.scores import ScoreKind
 from featurekit.text import visible
 
 if TYPE_CHECKING:

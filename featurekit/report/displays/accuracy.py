@@ -8,7 +8,7 @@ import pandas as pd
 from featurekit.errors import ModelError
 from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.results import Run
-from featurekit.evaluation.score_kinds import ScoreKind, score_word
+from featurekit.evaluation.scores import ScoreKind, score_word
 from featurekit.report.cells import sentences
 from featurekit.report.displays._drawing import (
     LEGEND,

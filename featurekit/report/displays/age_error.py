@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from featurekit.errors import ModelError, TargetError
-from featurekit.evaluation.age_errors import AgeError, age_errors
 from featurekit.evaluation.results import Run
+from featurekit.evaluation.slices import AgeError, age_errors
 from featurekit.report.cells import sentences
 from featurekit.report.displays._drawing import BLUE, GREY, SMALL, VERMILION, legend_below, tidy
 from featurekit.report.displays.base import RunDisplay

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Self
 import pandas as pd
 
 from featurekit.errors import ModelError
+from featurekit.evaluation.cost import milliseconds
 from featurekit.evaluation.results import Run
-from featurekit.evaluation.score_kinds import ScoreKind, score_word
-from featurekit.evaluation.timing import milliseconds
+from featurekit.evaluation.scores import ScoreKind, score_word
 from featurekit.report.cells import sentences
 from featurekit.report.displays._drawing import (
     BLUE,

@@ -8,7 +8,7 @@ import pandas as pd
 
 from featurekit.errors import ModelError, UnknownNameError
 from featurekit.evaluation.results import Run
-from featurekit.evaluation.score_kinds import ScoreKind, score_kind, score_word
+from featurekit.evaluation.scores import ScoreKind, score_kind, score_word
 from featurekit.registry import unknown
 from featurekit.report.cells import sentences
 from featurekit.report.displays._drawing import (

@@ -10,7 +10,7 @@ from featurekit.evaluation.estimates import Estimate, losses_of, mean_of_faces
 from featurekit.evaluation.evidence import target_of
 from featurekit.evaluation.outcomes import Outcomes
 from featurekit.evaluation.results import Run
-from featurekit.evaluation.score_kinds import ScoreKind, score_kind, score_word
+from featurekit.evaluation.scores import ScoreKind, score_kind, score_word
 from featurekit.evaluation.slices import Slice, slices_of
 from featurekit.report.cells import sentences, words
 from featurekit.report.displays._drawing import (

@@ -1,12 +1,12 @@
 """Names of the scores on an axis and in the title of a figure."""
 
-from featurekit.evaluation.score_kinds import ScoreKind
+from featurekit.evaluation.scores import ScoreKind
 
 
 def score_title(kind: ScoreKind) -> str:
     """Return the name of a score on an axis, without its unit.
 
-    >>> from featurekit.evaluation.score_kinds import SCORES
+    >>> from featurekit.evaluation.scores import SCORES
     >>> score_title(SCORES["accuracy"]), score_title(SCORES["mae_years"])
     ('Accuracy', 'Mean absolute error')
     """
@@ -26,7 +26,7 @@ def better(kind: ScoreKind) -> str:
 def axis_label(kind: ScoreKind) -> str:
     """Return the label of an axis of scores: the score, its unit, and which values are better.
 
-    >>> from featurekit.evaluation.score_kinds import SCORES
+    >>> from featurekit.evaluation.scores import SCORES
     >>> axis_label(SCORES["accuracy"]), axis_label(SCORES["mae_years"])
     ('Accuracy, % (higher is better)', 'Mean absolute error, years (lower is better)')
     """

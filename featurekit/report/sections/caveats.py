@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from featurekit.evaluation.cost import timed_on
 from featurekit.evaluation.evidence import TargetEvidence
-from featurekit.evaluation.timing import timed_on
 from featurekit.report.cells import sentences, words
 from featurekit.report.model import Blocks, Points
 from featurekit.report.select import Ranked, machine_of

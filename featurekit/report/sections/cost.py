@@ -7,11 +7,10 @@ the best model; the times of runs on other machines are left blank.
 import math
 from collections.abc import Sequence
 
+from featurekit.evaluation.cost import Trade, milliseconds
 from featurekit.evaluation.evidence import TargetEvidence
 from featurekit.evaluation.results import Run
-from featurekit.evaluation.score_kinds import ScoreKind, score_word
-from featurekit.evaluation.timing import milliseconds
-from featurekit.evaluation.trades import Trade
+from featurekit.evaluation.scores import ScoreKind, score_word
 from featurekit.report.cells import (
     ABSENT,
     count_cell,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from featurekit.evaluation.differences import Difference
 from featurekit.evaluation.evidence import TargetEvidence
 from featurekit.evaluation.results import Run
-from featurekit.evaluation.score_kinds import ScoreKind, score_kind
+from featurekit.evaluation.scores import ScoreKind, score_kind
 from featurekit.report.cells import ABSENT, count_cell, gain_cell, gain_interval_cell, p_value
 from featurekit.report.model import Blocks, Cell, Column, Table
 from featurekit.report.select import Ranked, best_first, model_name, role

@@ -4,11 +4,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from featurekit.evaluation.cost import timed_on
 from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.evidence import TargetEvidence
 from featurekit.evaluation.results import Run
-from featurekit.evaluation.score_kinds import SCORES, ScoreKind, score_kind, score_word
-from featurekit.evaluation.timing import timed_on
+from featurekit.evaluation.scores import SCORES, ScoreKind, score_kind, score_word
 from featurekit.report.cells import (
     ABSENT,
     count_cell,

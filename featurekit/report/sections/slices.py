@@ -2,7 +2,7 @@
 
 from featurekit.evaluation.differences import ALPHA
 from featurekit.evaluation.evidence import TargetEvidence
-from featurekit.evaluation.score_kinds import ScoreKind, score_kind, score_word
+from featurekit.evaluation.scores import ScoreKind, score_kind, score_word
 from featurekit.evaluation.slices import Slice
 from featurekit.report.cells import ABSENT, count_cell, estimate_cell, gain_cell, p_value
 from featurekit.report.displays.slices import slice_name

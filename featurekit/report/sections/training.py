@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from statistics import median_high
 
+from featurekit.evaluation.cost import timed_on
 from featurekit.evaluation.results import Run
-from featurekit.evaluation.timing import timed_on
 from featurekit.report.cells import ABSENT, count_cell, sentences
 from featurekit.report.displays.learning_curves import LearningCurvesDisplay, Measure
 from featurekit.report.displays.words import with_unit

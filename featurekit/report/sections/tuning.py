@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from featurekit.evaluation.results import Run
-from featurekit.evaluation.score_kinds import SCORES
+from featurekit.evaluation.scores import SCORES
 from featurekit.report.cells import ABSENT, count_cell, finite, listed
 from featurekit.report.model import Cell, Column, Table
 

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
+from featurekit.evaluation.cost import Trade, milliseconds
 from featurekit.evaluation.evidence import TargetEvidence
 from featurekit.evaluation.results import Run
-from featurekit.evaluation.score_kinds import ScoreKind, score_kind, score_word, signed
-from featurekit.evaluation.timing import milliseconds
-from featurekit.evaluation.trades import Trade
+from featurekit.evaluation.scores import ScoreKind, score_kind, score_word, signed
 from featurekit.report.cells import p_value, sentences, time_words, words
 from featurekit.report.model import Answers, Blocks, Text
 from featurekit.report.sections.cost import margin_words

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from featurekit.evaluation.cost import timed_on
 from featurekit.evaluation.provenance import hardware_of_all as _hardware_of_all
-from featurekit.evaluation.timing import timed_on
 from featurekit.report.displays.cost import pareto_front
 from featurekit.report.sections.cost import front_table
 from featurekit.report.sections.ranking import scores_table

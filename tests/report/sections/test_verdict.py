@@ -2,10 +2,10 @@
 
 import pytest
 
+from featurekit.evaluation.cost import Trade
 from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.slices import Slice
-from featurekit.evaluation.trades import Trade
 from featurekit.text import markdown
 from featurekit.uncertainty.conformal import Coverage
 from featurekit.uncertainty.resampling import Interval
