@@ -1,7 +1,7 @@
 """Write the report of a comparison in a project, or the page on the changes between two comparisons.
 
 weigh() takes the time: it computes, or reads, the evidence on the runs that can be
-compared with each other. write() writes the page.
+compared with each other. write() writes the page as report.html and its twin report.md.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,13 +17,17 @@ from featurekit.evaluation.comparable import how_to_run_again, set_apart
 from featurekit.evaluation.differences import Difference
 from featurekit.evaluation.evidence import MARGIN_POINTS, MARGIN_YEARS, Evidence, gather
 from featurekit.evaluation.results import Run, some_runs
+from featurekit.files import write_text
 from featurekit.progress import Progress
 from featurekit.project import ComparisonFolder, ProjectFolder
 from featurekit.registry import unknown
 from featurekit.report.changes import compose_changes
-from featurekit.report.gallery import FACES, find_errors
+from featurekit.report.gallery import FACES, Errors, find_errors
+from featurekit.report.html import render_html
+from featurekit.report.markdown import render_markdown
+from featurekit.report.model import Page
+from featurekit.report.page import compose
 from featurekit.report.select import apart_from
-from featurekit.report.write import write_page, write_report
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,3 +192,47 @@ def write_changes_between(
         say(f"{name} is set apart: {why}. {again}")
     page = compose_changes(earlier, later, names, differences, apart)
     return Changes(write_page(ComparisonFolder(folder).page, page), differences)
+
+
+def write_report(
+    folder: Path,
+    runs: Sequence[Run],
+    title: str,
+    evidence: Evidence | None = None,
+    audit: Audit | None = None,
+    *,
+    errors: Mapping[str, Errors] | None = None,
+    apart: Mapping[str, str] | None = None,
+    page: Path | None = None,
+) -> Path:
+    """Write a report as HTML and, beside it, as Markdown, and return the path of the HTML page.
+
+    Args:
+        folder: folder of the comparison.
+        runs: the runs; their order makes no difference.
+        title: heading of the report.
+        evidence: intervals, tests and slices of the runs; None if the predictions are not available.
+        audit: findings on the data set; None if there is no audit.
+        errors: target → its worst errors, whose faces the HTML page shows; None for none.
+        apart: name of each run that cannot be compared with the others → why; None to find that out from
+            the runs.
+        page: path of the HTML page; None for report.html in the folder.
+
+    Raises:
+        WorkspaceError: there is no run, or the folder cannot be written.
+    """
+    return write_page(
+        page or ComparisonFolder(folder).page,
+        compose(runs, title, evidence, audit, errors=errors, apart=apart),
+    )
+
+
+def write_page(path: Path, page: Page) -> Path:
+    """Write a page as HTML and, beside it, as Markdown, and return the path of the HTML page.
+
+    Raises:
+        WorkspaceError: the folder cannot be written.
+    """
+    write_text(path.with_suffix(".md"), render_markdown(page))
+    write_text(path, render_html(page))
+    return path

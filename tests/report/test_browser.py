@@ -14,8 +14,8 @@ from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.results import Run
 from featurekit.evaluation.slices import Slice
 from featurekit.report.model import SIDE
+from featurekit.report.of_comparison import write_report
 from featurekit.report.select import best_first
-from featurekit.report.write import write_report
 from featurekit.uncertainty.conformal import Coverage
 from featurekit.uncertainty.resampling import Interval
 from tests.report.made_up import (

@@ -10,8 +10,8 @@ from featurekit.errors import WorkspaceError
 from featurekit.evaluation.differences import Difference
 from featurekit.evaluation.results import Run
 from featurekit.report.changes import compose_changes
+from featurekit.report.of_comparison import write_page
 from featurekit.report.sections.differences import differences_table, p_values_table
-from featurekit.report.write import write_page
 from featurekit.text import markdown
 from tests.report.made_up import make_evidence, make_run, score
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from featurekit.errors import WorkspaceError
-from featurekit.report.write import write_report
+from featurekit.report.of_comparison import write_report
 from featurekit.text import markdown, visible
 from tests.report.made_up import (
     HOSTILE,
