@@ -25,9 +25,18 @@ from urllib.parse import urlsplit
 
 from featurekit.errors import WeightsError
 from featurekit.files import sync_folder, whole_file
-from featurekit.networks import weights_table
-from featurekit.networks.weights import home, path_of, sha256_of_file, status_of
-from featurekit.networks.weights_table import Archive, WeightsEntry, entries_of, expected, file_names
+from featurekit.networks import weights
+from featurekit.networks.weights import (
+    Archive,
+    WeightsEntry,
+    entries_of,
+    expected,
+    file_names,
+    home,
+    path_of,
+    sha256_of_file,
+    status_of,
+)
 from featurekit.progress import Progress
 
 _BLOCK = 1 << 20
@@ -47,7 +56,7 @@ def add(path: Path, name: str | None = None) -> list[WeightsEntry]:
         WeightsError: the file is missing, is none that the table knows, or is not the one of name.
         UnknownNameError: the table has no entry called name.
     """
-    allowed = entries_of(name) if name else list(weights_table.WEIGHTS.values())
+    allowed = entries_of(name) if name else list(weights.WEIGHTS.values())
     try:
         digest = sha256_of_file(path)
     except OSError as error:
