@@ -15,10 +15,9 @@ from featurekit.api.telling import Shown, shown
 from featurekit.errors import PhotographError, UnknownNameError
 from featurekit.faces.align import TEMPLATES
 from featurekit.faces.face import STATUS_MEANINGS, Face
-from featurekit.faces.find import open_finder
+from featurekit.faces.find import cut_out, open_finder
 from featurekit.faces.images import decode
 from featurekit.faces.photographs import Photograph, Photographs
-from featurekit.faces.see import cut_out
 from featurekit.faces.settings import default_settings
 from featurekit.inference.looking import Looked, Unexpected, look
 from featurekit.networks.engines import usable_cores

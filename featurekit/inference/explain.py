@@ -21,10 +21,9 @@ from featurekit.embeddings.open_networks import open_networks
 from featurekit.errors import FeaturekitError, ImageError, ModelError, UnknownNameError
 from featurekit.estimators._networks.estimator import CNN
 from featurekit.faces.face import STATUS_MEANINGS
-from featurekit.faces.find import open_finder
+from featurekit.faces.find import Seen, cut_out, in_reading_order, open_finder, see_faces
 from featurekit.faces.images import ImageData
 from featurekit.faces.photographs import Photograph, as_photograph
-from featurekit.faces.see import Seen, cut_out, in_reading_order, see_faces
 from featurekit.files import fresh_name
 from featurekit.inference._covering import (
     SIDE,
