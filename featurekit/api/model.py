@@ -13,7 +13,7 @@ from featurekit.errors import ModelError, WorkspaceError
 from featurekit.evaluation.unused_options import unused_of_predict
 from featurekit.faces.photographs import Photograph, Photographs
 from featurekit.inference.inputs import check_is_one, is_model
-from featurekit.inference.model import TrainedModel
+from featurekit.inference.model import TrainedModel, off_the_shelf_models
 from featurekit.inference.predict import read_each
 from featurekit.inference.table import readings_table
 from featurekit.text import readable_name
@@ -240,7 +240,7 @@ class Explanations(Sequence[Any]):
         Args:
             folder: where they go; not one that images lie in.
         """
-        from featurekit.inference.draw_maps import draw_explanation
+        from featurekit.inference.draw import draw_explanation
 
         place = self._place(folder)
         return [draw_explanation(one, place) for one in self._explained]
@@ -254,8 +254,8 @@ class Explanations(Sequence[Any]):
         Raises:
             TargetError: no answer has ten faces, the least in which no single person can be recognized.
         """
-        from featurekit.inference.draw_maps import draw_mean_maps
-        from featurekit.inference.mean_maps import MeanMaps
+        from featurekit.inference.draw import draw_mean_maps
+        from featurekit.inference.explain import MeanMaps
 
         place = self._place(folder)
         means = MeanMaps()
@@ -384,8 +384,6 @@ def _models(models: Any, project: Project | str | Path | None) -> list[TrainedMo
         ModelError: something is not a model, or none is given.
     """
     if models is None:
-        from featurekit.inference.off_the_shelf import off_the_shelf_models
-
         return off_the_shelf_models()
     several = [
         load_model(one, project=project) if isinstance(one, str | Path) else one for one in as_list(models)
