@@ -7,9 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from featurekit.api.telling import shown
-from featurekit.cli._named import end_with, load_model, look_up_inputs
-from featurekit.cli._options import LARGEST_SEED, Device, Photographs, Threads, WhichFaces
-from featurekit.cli._output import print_table
+from featurekit.cli._options import (
+    LARGEST_SEED,
+    Device,
+    Photographs,
+    Threads,
+    WhichFaces,
+    load_model,
+    look_up_inputs,
+)
+from featurekit.cli._output import end_with, print_table
 from featurekit.cli._signals import Stopped
 from featurekit.cli._workspace import project_of_command
 from featurekit.errors import WorkspaceError

@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from featurekit.api.telling import note, shown
-from featurekit.cli._named import end_with, load_models, look_up_inputs
-from featurekit.cli._options import Device, Photographs, Precision, Threads, WhichFaces
-from featurekit.cli._output import as_cell, print_table
+from featurekit.cli._options import (
+    Device,
+    Photographs,
+    Precision,
+    Threads,
+    WhichFaces,
+    load_models,
+    look_up_inputs,
+)
+from featurekit.cli._output import as_cell, end_with, print_table
 from featurekit.cli._signals import Stopped
 from featurekit.cli._workspace import project_of_command
 from featurekit.errors import FeaturekitError, WorkspaceError
