@@ -57,14 +57,13 @@ def audit(
         >>> fk.audit(data).frame()    # doctest: +SKIP
     """
     from featurekit.checks import audit as library
-    from featurekit.checks.of_comparison import look_up
 
     place, threads = project_of(project), threads_of(n_jobs)
     manifest = manifest_of(place) if data is None else data
     if name is not None and name not in place.comparisons and place.comparisons:
         raise WorkspaceError(unknown("comparison", name, place.comparisons))
     name = name or manifest.name
-    at_hand = look_up(
+    at_hand = library.look_up(
         place.folder, manifest, name, features=features, pictures=images, seed=seed, threads=threads, say=say
     )
     with shown(progress, "auditing", "pieces") as told:
