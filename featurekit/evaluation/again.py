@@ -1,4 +1,4 @@
-"""What to type to have runs again: one that is set apart, and those that a fit was to replace."""
+"""How to get runs again: a run that is set apart, and the runs that a fit was going to replace."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from featurekit.project import ComparisonFolder
 
 
 def how_to_run_again(name: str, runs: Sequence[Run], where: str = "") -> str:
-    """Return what to type to have a run again that is set apart.
+    """Return what to type to make a run again that is set apart.
 
     Args:
         name: of the run.
@@ -18,19 +18,18 @@ def how_to_run_again(name: str, runs: Sequence[Run], where: str = "") -> str:
         where: in which comparisons, as words that follow "again"; "" for its own.
     """
     run = next(run for run in runs if run.name == name)
-    members = run.parameters.get("members")
-    command = run.command or f"featurekit fit --target {run.target}"
-    return f"{'Average its members' if members else 'Fit it'} again{where}: {command}"
+    verb = "Average its members" if run.parameters.get("members") else "Fit it"
+    return f"{verb} again{where}: {run.command or f'featurekit fit --target {run.target}'}"
 
 
 @contextmanager
 def saying_how_to_have_back(folder: Path, models: Path, say: Callable[[str], None]) -> Iterator[None]:
-    """Say, where a fit fails or is stopped, where the runs are that it has replaced.
+    """Say where the replaced runs are, if a fit fails or is stopped inside.
 
     Args:
         folder: of the comparison.
         models: where the fitted models of the workspace are.
-        say: is called with a line for each folder that still holds something.
+        say: called with a line for each folder that still contains runs.
     """
     before = ComparisonFolder(folder).replaced_folders()
     try:

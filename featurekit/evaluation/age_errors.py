@@ -1,4 +1,4 @@
-"""By how many years ages are read wrong, for people of each age."""
+"""The error of predicted ages, for people of each age."""
 
 from dataclasses import dataclass
 
@@ -12,14 +12,14 @@ from featurekit.uncertainty.intervals import FEWEST
 
 @dataclass(frozen=True, kw_only=True)
 class AgeError:
-    """How ages of one band are read by one model.
+    """The errors of one model for the ages of one band.
 
     Attributes:
         band: of the true age, one of AGE_BANDS.
         n_faces, n_subjects: how many there are.
         error: mean absolute error in years; None of fewer than FEWEST subjects.
-        bias: mean of predicted minus true age in years, above 0 where people are taken for older; None as
-            error.
+        bias: mean of predicted minus true age in years, above 0 if people are predicted to be older; None
+            like error.
     """
 
     band: str
@@ -30,19 +30,17 @@ class AgeError:
 
 
 def age_errors(table: pd.DataFrame, seed: int) -> tuple[AgeError, ...]:
-    """Return how a model of years reads each age band that anybody is in, the youngest first.
+    """Return the errors of a model of years for each age band with a face, the youngest first.
 
     Args:
-        table: what the model said of each face; see featurekit.evaluation.outcomes.
+        table: the predictions of the model; see featurekit.evaluation.outcomes.
         seed: of the random number generator.
     """
     true, said = table["true"].to_numpy(float), table["predicted"].to_numpy(float)
     subjects, bands = table["subject"].to_numpy(), age_bands(true)
     found = []
-    for band in AGE_BANDS:
+    for band in (band for band in AGE_BANDS if band in bands):
         chosen = bands == band
-        if not chosen.any():
-            continue
         own, off = subjects[chosen], said[chosen] - true[chosen]
         n_subjects = len(np.unique(own))
         is_enough = n_subjects >= FEWEST

@@ -1,4 +1,4 @@
-"""How each run of a later comparison compares with the run of its name in an earlier one."""
+"""How each run of a later comparison compares with the run of the same name in an earlier one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,7 +19,7 @@ from featurekit.uncertainty.sign_flips import side_by_side, sign_flip
 def compare_runs(
     before: Path, after: Path, runs: Mapping[str, Target], *, seed: int = 0
 ) -> dict[str, Difference]:
-    """Return how each run of a later comparison compares with the run of its name in an earlier one.
+    """Return how each run of a later comparison compares with the run of the same name in an earlier one.
 
     Args:
         before: folder of the earlier one.
@@ -28,19 +28,19 @@ def compare_runs(
         seed: of the random number generator.
 
     Returns:
-        Name of the run → the difference, a gain above 0 where the later one is better; p-values are adjusted
-        for all of them together. Without runs whose predictions are not at hand, of no common face, or that
-        relabelled() names.
+        Name of the run → the difference, with a gain above 0 if the later one is better; p-values are
+        adjusted for all of them together. Runs without predictions or without a common face are left out,
+        and so are those that relabelled() names.
     """
-    found, persons = {}, []
+    found, members = {}, []
     apart = relabelled(before, after, list(runs))
     for name, target in runs.items():
         common = _of_both(before, after, name)
         if name not in apart and common is not None and len(common["after"]):
             found[name] = differences_of(target, common, seed)[0]
             gains = losses_of(target, common["before"]) - losses_of(target, common["after"])
-            persons.append((common["after"][["face_id", "subject"]], gains))
-    tested = sign_flip(*side_by_side(_same_persons(persons)), seed=seed)
+            members.append((common["after"][["face_id", "subject"]], gains))
+    tested = sign_flip(*side_by_side(_same_subjects(members)), seed=seed)
     return {
         name: replace(one, adjusted=float(p), limit=tested.limit)
         for (name, one), p in zip(found.items(), tested.adjusted, strict=True)
@@ -48,14 +48,14 @@ def compare_runs(
 
 
 def relabelled(before: Path, after: Path, names: Sequence[str]) -> dict[str, str]:
-    """Return which runs of two comparisons were scored on other labels or persons, and what differs.
+    """Return which runs of two comparisons were scored on different labels or subjects, and what differs.
 
-    The later run would look better or worse because its labels are others, not because the model is.
+    The later run would look better or worse because of its labels, not because of its model.
 
     Args:
         before: folder of the earlier one.
         after: of the later one.
-        names: of runs that both have.
+        names: of runs in both.
     """
     apart = {}
     for name in names:
@@ -74,7 +74,7 @@ def relabelled(before: Path, after: Path, names: Sequence[str]) -> dict[str, str
 
 
 def _of_both(before: Path, after: Path, name: str) -> dict[str, pd.DataFrame] | None:
-    """Return the later and the earlier predictions of a run for the faces of both; None where they lack."""
+    """Return the later and the earlier predictions of a run on the common faces; None if there are none."""
     paths = [ComparisonFolder(folder).prediction(name) for folder in (after, before)]
     if not all(path.is_file() for path in paths):
         return None
@@ -84,18 +84,18 @@ def _of_both(before: Path, after: Path, name: str) -> dict[str, pd.DataFrame] | 
     return common_faces({"after": later, "before": earlier}, "face_id")
 
 
-def _same_persons(
+def _same_subjects(
     members: Sequence[tuple[pd.DataFrame, NDArray[np.float64]]],
 ) -> list[tuple[NDArray[np.intp], NDArray[np.float64]]]:
-    """Number the persons of several tables alike: those who share a face are the same.
+    """Give the subjects of several tables common numbers: subjects that share a face are the same.
 
-    The tables' own numbers are of the manifest that each run was fitted on, which may have changed since.
+    The numbers in the tables are those of the manifest on which each run was fitted, which may have changed.
 
     Args:
-        members: of each table, its columns face_id and subject, and a number on each face.
+        members: of each table, its columns face_id and subject, and a value for each face.
 
     Returns:
-        Of each table, the person on each face, and the same number.
+        Of each table, the number of the subject of each face, and the same values.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -107,6 +107,6 @@ def _same_persons(
     face = pd.factorize(faces["face_id"])[0] + subject.max() + 1
     n_nodes = int(face.max()) + 1
     links = coo_array((np.ones(len(face), bool), (subject, face)), shape=(n_nodes, n_nodes))
-    person = connected_components(links, directed=False)[1].astype(np.intp)[subject]
-    ends = np.cumsum([len(table) for table, _ in members])[:-1]
-    return [(own, values) for own, (_, values) in zip(np.split(person, ends), members, strict=True)]
+    common = connected_components(links, directed=False)[1].astype(np.intp)[subject]
+    parts = np.split(common, np.cumsum([len(table) for table, _ in members])[:-1])
+    return [(own, values) for own, (_, values) in zip(parts, members, strict=True)]

@@ -1,20 +1,20 @@
-"""Which runs of a comparison may stand beside each other, and why the others are set apart.
+"""Which runs of a comparison can be compared with each other, and why the others are set apart.
 
-Runs can be compared where they learned from, and were scored on, the same faces, labels and subjects.
+Runs can be compared if they were fitted and scored on the same faces, labels and subjects.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featurekit.data.manifest import Manifest
 from featurekit.data.targets import Target
+from featurekit.evaluation.results import Run
 
-# Of a run that is set apart where the others have outcomes.
+# Why a run without outcomes is set apart if the others have some.
 NO_OUTCOMES = "its predictions are missing"
 _FITTED_SINCE = "was fitted again after it was averaged"
 _DIFFERS = {
@@ -26,53 +26,21 @@ _DIFFERS = {
 }
 
 
-class Scored(Protocol):
-    """What has to be known of a run to say whether it may stand beside others."""
-
-    @property
-    def name(self) -> str:
-        """What it is called."""
-
-    @property
-    def target(self) -> str:
-        """What it reads."""
-
-    @property
-    def created(self) -> str:
-        """When it was made, ISO 8601."""
-
-    @property
-    def folds(self) -> Mapping[str, Any]:
-        """The split it was scored on, with its sha256."""
-
-    @property
-    def left_out(self) -> Mapping[str, int]:
-        """Classes that it does not tell apart → rows that have them."""
-
-    @property
-    def scored_on(self) -> Mapping[str, str]:
-        """Hashes that the function scored_on returned."""
-
-    @property
-    def parameters(self) -> Mapping[str, Any]:
-        """Of an ensemble, the names of its "members"."""
-
-
 def scored_on(manifest: Manifest, target: Target, rows: NDArray[np.intp]) -> dict[str, str]:
-    """Return hashes of what a run learns from and is scored on; runs that agree in them can be compared.
+    """Return hashes of the data on which a run is fitted and scored; runs with equal hashes can be compared.
 
     Args:
         manifest: whose faces.
-        target: what is read.
+        target: what is predicted.
         rows: row numbers that are scored, shape (n,).
 
     Returns:
         "rows": of the faces scored; "labels": of all rows with a label of the target; "subjects": of the
-        persons on these.
+        subjects of these rows.
     """
     ids = manifest.table["face_id"].to_numpy(dtype=str)
     labelled = np.flatnonzero(manifest.labelled(target))
-    # Not to_numpy(dtype=str), which cuts every text to its first letter where one is missing.
+    # to_numpy(dtype=str) would cut every text to its first letter if one is missing.
     labels = list(map(str, manifest.table[target.name].iloc[labelled]))
     return {
         "rows": hash_of_rows(ids[np.sort(rows)]),
@@ -90,18 +58,18 @@ def _hash(lists: Sequence[Sequence[str]]) -> str:
     return sha256(json.dumps(lists).encode()).hexdigest()
 
 
-def set_apart(runs: Sequence[Scored], manifest: Manifest | None = None) -> dict[str, str]:
-    """Return which runs cannot stand beside the others of their target, and why.
+def set_apart(runs: Sequence[Run], manifest: Manifest | None = None) -> dict[str, str]:
+    """Return which runs cannot be compared with the others of their target, and why.
 
-    Labels and subjects count as the manifest has them now; where there is none, and for the split and the
-    rows, the newest run of a target says what the others have to agree with.
+    Labels and subjects have to agree with the manifest as it is now. The split and the rows, and everything
+    if there is no manifest, have to agree with the newest run of the target.
 
     Args:
         runs: of a comparison.
         manifest: whose faces, as they are now.
 
     Returns:
-        Name of the run → what differs, in words; empty where all agree.
+        Name of the run → what differs, in words; empty if all agree.
     """
     apart = {}
     for target in dict.fromkeys(run.target for run in runs):
@@ -115,15 +83,16 @@ def set_apart(runs: Sequence[Scored], manifest: Manifest | None = None) -> dict[
             wanted |= {what: now[what] for what in ("labels", "subjects")}
         for run in mine:
             has = {"split": run.folds.get("sha256"), **run.scored_on, "classes": classes[run.name]}
-            if has["classes"] != wanted["classes"]:  # which changes the labels that are left, too
+            if has["classes"] != wanted["classes"]:  # then other labels are left, too
                 has["labels"], has["subjects"] = (wanted.get(what, "") for what in ("labels", "subjects"))
             differs = [_DIFFERS[what] for what in _DIFFERS if has.get(what) != wanted.get(what)]
-            if run.scored_on or not newest.scored_on:
-                why = " and ".join(differs)
-            else:
-                why = "it was fitted by an older version, which did not store what it was scored on"
+            why = (
+                " and ".join(differs)
+                if run.scored_on or not newest.scored_on
+                else "it was fitted by an older version, which did not store what it was scored on"
+            )
             if not why:
-                # What stands beside the mean now may be something else than what was averaged.
+                # The runs beside an ensemble now may not be those that were averaged.
                 later = [
                     one.name
                     for one in mine

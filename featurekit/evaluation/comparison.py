@@ -1,7 +1,8 @@
 """One comparison: a folder, a manifest, and the one set of folds that every run of it uses."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 from threading import Lock, get_ident
 
@@ -44,35 +45,33 @@ from featurekit.progress import Progress
 from featurekit.project import ComparisonFolder
 
 
+@dataclass
 class _Count:
-    """How many fits of a comparison are done; a part of one that is under way counts as a fraction."""
+    """How many fits of a comparison are done; a fit in progress counts as a fraction."""
 
-    def __init__(self, n_fits: int, progress: Progress | None, watch: Callable[[str], None] | None) -> None:
-        self._n_fits = n_fits
-        self._progress = progress
-        self._watch = watch
-        self._fitted = 0
-        self._under_way: dict[int, float] = {}
-        self._lock = Lock()
+    n_fits: int
+    progress: Progress
+    watch: Callable[[str], None]
+    fitted: int = 0
+    in_progress: dict[int, float] = field(default_factory=dict)
+    lock: Lock = field(default_factory=Lock)
 
     def fit_done(self) -> None:
         """Count a fit of this thread."""
-        with self._lock:
-            self._fitted += 1
-            self._under_way.pop(get_ident(), None)
+        with self.lock:
+            self.fitted += 1
+            self.in_progress.pop(get_ident(), None)
             self._tell()
 
     def part_done(self, text: str, share: float) -> None:
-        """Count a share of the fit that is under way in this thread, and say how it goes."""
-        with self._lock:
-            self._under_way[get_ident()] = share
-            if self._watch:
-                self._watch(text)
+        """Count a share of the fit that is in progress in this thread, and pass on a few words about it."""
+        with self.lock:
+            self.in_progress[get_ident()] = share
+            self.watch(text)
             self._tell()
 
     def _tell(self) -> None:
-        if self._progress:
-            self._progress(self._fitted + sum(self._under_way.values()), self._n_fits)
+        self.progress(self.fitted + sum(self.in_progress.values()), self.n_fits)
 
 
 @dataclass(frozen=True)
@@ -82,11 +81,11 @@ class _Shared:
     Attributes:
         ledger: what has been extracted and how.
         store: where the vectors are.
-        statuses: what became of each row of the manifest, shape (n_rows,).
-        models: where classifiers fitted on all faces go; None to fit none.
-        jobs: folds at once.
+        statuses: status of each row of the manifest, shape (n_rows,).
+        models: where classifiers fitted on all faces are saved; None to fit none.
+        jobs: number of folds that are fitted at the same time.
         command: the command line, for the record.
-        say: called with what a user should hear; None for nobody.
+        say: called with what a user should hear.
     """
 
     ledger: Ledger
@@ -95,7 +94,7 @@ class _Shared:
     models: Path | None
     jobs: int
     command: str
-    say: Callable[[str], None] | None
+    say: Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -105,10 +104,10 @@ class Comparison:
     Attributes:
         folder: reports/<name>/.
         manifest: whose faces.
-        folds: who is tested when.
-        seed: of the random number generator; that of the folds.
-        is_new: whether the folds were made just now.
-        replaces: whether a run of it takes the place of all that is in the folder.
+        folds: the fold in which each subject is tested.
+        seed: of the random number generator; the same as for the folds.
+        is_new: whether the folds have just been made.
+        replaces: whether a run replaces everything in the folder.
     """
 
     folder: Path
@@ -128,16 +127,16 @@ class Comparison:
         seed: int | None = None,
         new_folds: bool = False,
     ) -> "Comparison":
-        """Take the folds saved in the folder, or make some: official ones where there are any.
+        """Use the folds saved in the folder, or make some: official ones if there are any.
 
-        Nothing is written: run() saves new folds, once everything has been checked.
+        Nothing is written: run() saves new folds after everything has been checked.
 
         Args:
             folder: reports/<name>/.
             manifest: whose faces.
-            n_folds: how many there must be; None for those that are there, else 5.
-            seed: what chance must come from; None for that of the folds that are there, else 0.
-            new_folds: whether to make folds even where some are saved.
+            n_folds: how many there must be; None for the number of saved folds, or 5.
+            seed: of the random number generator; None for the seed of saved folds, or 0.
+            new_folds: whether to make folds even if some are saved.
 
         Raises:
             FoldError: too few subjects, or the saved folds are of other rows, another number or another seed.
@@ -145,8 +144,8 @@ class Comparison:
         path = ComparisonFolder(folder).folds
         is_new = new_folds or not path.is_file()
         if is_new:
-            made = {} if n_folds is None else {"n_folds": n_folds}
-            folds = make_fold_set(folder.name, manifest, seed=seed or 0, **made)
+            number = {} if n_folds is None else {"n_folds": n_folds}
+            folds = make_fold_set(folder.name, manifest, seed=seed or 0, **number)
         else:
             folds = FoldSet.load(path)
             folds.check_rows(manifest.table["face_id"].to_numpy(dtype=str), folder)
@@ -172,44 +171,44 @@ class Comparison:
         say: Callable[[str], None] | None = None,
         watch: Callable[[str], None] | None = None,
     ) -> list[Run]:
-        """Run every plan, save each run as soon as it is done, and return them in the plans' order.
+        """Run every plan, save each run as soon as it is done, and return them in the order of the plans.
 
-        Everything is checked before anything is written. Then what new folds take the place of is moved to
-        replaced-<time>/ in the comparison's folder, and is deleted when all plans have been run.
+        Everything is checked before anything is written. If new folds replace a comparison, its files are
+        moved to replaced-<time>/ in its folder and deleted when all plans have been run.
 
         Args:
             plans: from plan().
             ledger: what has been extracted and how.
             store: where the vectors are.
-            models_folder: where classifiers fitted on all faces go; None to fit none.
-            threads: how many may be used; 0 for one a core.
+            models_folder: where classifiers fitted on all faces are saved; None to fit none.
+            threads: how many may be used; 0 for one per core.
             tune: whether every fold searches for parameters inside its training part.
-            jobs: folds at once; 0 for as many as there are threads.
+            jobs: number of folds that are fitted at the same time; 0 for the number of threads.
             device: "auto", "cpu" or "cuda", for classifiers that can choose; None for their own.
-            checkpoints: folder that a killed training goes on from; None for none.
+            checkpoints: folder from which an interrupted training continues; None for none.
             command: the command line, for the record.
             rare: what is done with a class that cannot be in every training part: "leave-out", or "refuse".
-            skip: whether a target that cannot be learned is passed over where another can.
-            progress: called with (fits done, fits to do): one a fold, and one for each model saved. A part
-                of a fit is counted where it says how far it is.
-            say: called with what a user should hear: what is left out or replaced, what memory is taken.
-            watch: called with a few words on how a fit that takes long goes.
+            skip: whether a target that cannot be learned is skipped if another one can be.
+            progress: called with (fits done, fits to do): one for each fold, and one for each model saved.
+                A fit that reports its progress counts as a fraction.
+            say: called with what a user should hear: what is left out or replaced, what memory is used.
+            watch: called with a few words on the progress of a long fit.
 
         Raises:
             FeaturekitError: a plan cannot be run; nothing has been changed.
         """
         threads = threads or usable_cores()
-        keys = row_keys(self.manifest, ledger.settings)
-        statuses = row_statuses(
-            self.manifest, keys, store.shelf("faces", faces_recipe(ledger.settings, ledger.recipes.values()))
-        )
+        say = say or (lambda _: None)
+        faces = store.shelf("faces", faces_recipe(ledger.settings, ledger.recipes.values()))
+        statuses = row_statuses(self.manifest, row_keys(self.manifest, ledger.settings), faces)
         shared = _Shared(ledger, store, statuses, models_folder, jobs or threads, command, say)
         ready, plans = self._made_ready(plans, shared, rare=rare, skip=skip, device=device)
         ready._begin(models_folder, say)
-        count = _Count(len(plans) * (self.folds.n_folds + (models_folder is not None)), progress, watch)
+        n_fits = len(plans) * (self.folds.n_folds + (models_folder is not None))
+        count = _Count(n_fits, progress or (lambda *_: None), watch or (lambda _: None))
         may_use = Resources(device=device, threads=threads, checkpoints=checkpoints, progress=count.part_done)
         fitting = Fitting(seed=self.seed, tune=tune, resources=may_use)
-        runs = ready._run_all(plans, shared, fitting, count)
+        runs = ready._run_all(plans, shared, fitting, count.fit_done)
         if self.replaces:
             forget(ComparisonFolder(self.folder).replaced_folders())
         return runs
@@ -217,22 +216,24 @@ class Comparison:
     def _made_ready(
         self, plans: Sequence[Plan], shared: _Shared, *, rare: str, skip: bool, device: str | None
     ) -> tuple["Comparison", list[Plan]]:
-        """Return the comparison and the plans without what cannot be learned; nothing is changed.
+        """Return the comparison and the plans without what cannot be learned; no file is changed.
 
         Raises:
             FeaturekitError: a plan cannot be run.
         """
         self._tell_of_unseen(shared)
-        found = shared.statuses == STATUSES.index("ok")
-        names = list(dict.fromkeys(one.target.name for one in plans))
         manifest, left_out = make_ready(
-            self.manifest, self.folds, found, names, rare=rare, skip=skip, say=shared.say
+            self.manifest,
+            self.folds,
+            shared.statuses == STATUSES.index("ok"),
+            list(dict.fromkeys(one.target.name for one in plans)),
+            rare=rare,
+            skip=skip,
+            say=shared.say,
         )
         ready: list[Plan] = []
         checked: set[str] = set()
-        for one in plans:
-            if one.target.name not in left_out:
-                continue
+        for one in (one for one in plans if one.target.name in left_out):
             if one.kind.reads == "crops" and device is not None:
                 resolve(device, "auto")
             try:
@@ -240,8 +241,7 @@ class Comparison:
             except WorkspaceError as error:
                 if one.is_asked:
                     raise
-                if shared.say:
-                    shared.say(f"{one.kind.name} is not fitted for {one.target.name}: {error}")
+                shared.say(f"{one.kind.name} is not fitted for {one.target.name}: {error}")
                 continue
             check_networks(one.networks)
             ready.append(
@@ -250,10 +250,10 @@ class Comparison:
         return replace(self, manifest=manifest), ready
 
     def _tell_of_unseen(self, shared: _Shared) -> None:
-        """Say which photographs have not been looked at."""
+        """Say which images have not been read."""
         usable = self.manifest.table["reason"].to_numpy(dtype=str) == ""
         unseen = np.flatnonzero(usable & (shared.statuses == STATUSES.index("not_extracted")))
-        if len(unseen) and shared.say:
+        if len(unseen):
             n, first = len(unseen), self.manifest.table["image_path"].iloc[unseen[0]]
             what = f"'{first}' has" if n == 1 else f"{n:,} images ('{first}', …) have"
             shared.say(
@@ -267,30 +267,35 @@ class Comparison:
         Args:
             one: the plan.
             shared: where the vectors are.
-            checked: features that have been looked at, which become more.
+            checked: features that have been checked; those of the plan are added.
         """
-        ledger = shared.ledger
         for part in () if one.looks_at_nothing else one.reads:
             if part not in checked:
                 check_extracted(
-                    self.manifest, ledger.recipes[part], ledger.settings, shared.statuses, shared.store
+                    self.manifest,
+                    shared.ledger.recipes[part],
+                    shared.ledger.settings,
+                    shared.statuses,
+                    shared.store,
                 )
             checked.add(part)
 
-    def _begin(self, models: Path | None, say: Callable[[str], None] | None) -> None:
-        """Save folds that are new, after what they take the place of has been moved aside."""
+    def _begin(self, models: Path | None, say: Callable[[str], None]) -> None:
+        """Save new folds, after moving the files that they replace."""
         if not self.is_new:
             return
         replaced = set_aside(self.folder, models) if self.replaces else None
-        if replaced and say:
+        if replaced:
             say(
                 f"The earlier content of {self.folder} is in {replaced} until this fit has ended"
                 f" successfully. To restore it: {how_to_have_back(replaced, models or Path())}"
             )
         self.folds.save(ComparisonFolder(self.folder).folds)
 
-    def _run_all(self, plans: Sequence[Plan], shared: _Shared, fitting: Fitting, count: _Count) -> list[Run]:
-        """Run plans that are ready, those of the same features together, so that each set is loaded once."""
+    def _run_all(
+        self, plans: Sequence[Plan], shared: _Shared, fitting: Fitting, fit_done: Callable[[], None]
+    ) -> list[Run]:
+        """Run plans that are ready, those with the same features together, so that these are loaded once."""
         if any(one.kind.reads == "crops" for one in plans):
             keep_memory()
         order = sorted(
@@ -298,30 +303,27 @@ class Comparison:
             key=lambda i: (not plans[i].looks_at_nothing, plans[i].reads, plans[i].features),
         )
         done: dict[int, Run] = {}
-        loaded: tuple[tuple[bool, tuple[str, ...]], Vectors] | None = None
-        for i in order:
-            one = plans[i]
-            wanted = (one.looks_at_nothing, one.reads)
-            if loaded is None or loaded[0] != wanted:
-                loaded = (wanted, self._embeddings(one, shared))
-            own = replace(
-                fitting,
-                features=one.feature_name,
-                blocks=loaded[1].blocks,
-                networks=one.networks,
-                parameters=one.parameters,
-            )
-            done[i] = self._run_one(one, loaded[1], shared, own, count.fit_done)
+        for _, group in groupby(order, key=lambda i: (plans[i].looks_at_nothing, plans[i].reads)):
+            numbers = list(group)
+            vectors = self._embeddings(plans[numbers[0]], shared)
+            for i in numbers:
+                own = replace(
+                    fitting,
+                    features=plans[i].feature_name,
+                    blocks=vectors.blocks,
+                    networks=plans[i].networks,
+                    parameters=plans[i].parameters,
+                )
+                done[i] = self._run_one(plans[i], vectors, shared, own, fit_done)
         _tell_of_models(list(done.values()), shared.say)
         return [done[i] for i in range(len(plans))]
 
     def _embeddings(self, one: Plan, shared: _Shared) -> Vectors:
-        """Return what a plan reads; vectors without a number where it looks at none."""
-        ledger = shared.ledger
-        recipes = [ledger.recipes[part] for part in one.reads]
+        """Return the vectors that a plan reads; empty ones if it uses none."""
+        recipes = [shared.ledger.recipes[part] for part in one.reads]
         if one.looks_at_nothing:
             return without_vectors(self.manifest, recipes, shared.statuses)
-        return load_embeddings(self.manifest, recipes, ledger.settings, shared.store)
+        return load_embeddings(self.manifest, recipes, shared.ledger.settings, shared.store)
 
     def _run_one(
         self,
@@ -333,7 +335,6 @@ class Comparison:
     ) -> Run:
         """Fit, score and save one combination."""
         examples = examples_of(self.manifest, one, embeddings)
-        folds = examples.folds(self.folds)
         most_memory = watch_memory()
         out = cross_validate(
             one.kind,
@@ -341,7 +342,7 @@ class Comparison:
             examples.X,
             examples.y,
             examples.subjects,
-            folds,
+            examples.folds(self.folds),
             fitting,
             also=examples.also,
             jobs=shared.jobs,
@@ -378,7 +379,7 @@ class Comparison:
         threads: int,
         peak_bytes: int | None,
     ) -> Run:
-        """Return the run that came out of one combination, before a model of it is saved."""
+        """Return the run of one combination, before its model is saved."""
         assert out.fitted is not None
         target, tested, ledger = one.target, out.fold >= 0, shared.ledger
         return Run(
@@ -426,7 +427,7 @@ class Comparison:
         )
 
     def _notes(self, one: Plan, examples: Examples, out: OutOfFold) -> tuple[str, ...]:
-        """Return what was decided aloud while a combination was fitted, a sentence each."""
+        """Return the decisions that were made while a combination was fitted, a sentence each."""
         assert out.fitted is not None
         notes = tuple(out.fitted.summary_.get("notes", ()))
         notes += tuple(dict.fromkeys(note for found in out.searches for note in found.notes))
@@ -440,10 +441,8 @@ class Comparison:
         return notes + tuple(rare.sentence for rare in one.left_out)
 
 
-def _tell_of_models(runs: Sequence[Run], say: Callable[[str], None] | None) -> None:
-    """Say once of each model that it was not saved, or gives no probabilities, and not of each target."""
-    if say is None:
-        return
+def _tell_of_models(runs: Sequence[Run], say: Callable[[str], None]) -> None:
+    """Say that a model was not saved or gives no probabilities, once for all of its targets."""
     said = {
         note if run.classifier in note else f"{run.classifier}: {note}"
         for run in runs

@@ -1,4 +1,4 @@
-"""Whether a model knows when it is wrong, and whether its answers hold the truth as often as promised."""
+"""Whether the confidence of a model is right, and whether its answers have the promised coverage."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,15 +12,15 @@ from featurekit.data.targets import TARGETS, Target
 from featurekit.evaluation.estimates import classes_of
 from featurekit.evaluation.outcomes import Outcomes, gives_probabilities
 from featurekit.evaluation.slices import labels_of_faces
-from featurekit.uncertainty.abstention import risk_coverage
+from featurekit.uncertainty.abstention import risks_at
 from featurekit.uncertainty.conformal import MISSED, cross_fitted_sets
 from featurekit.uncertainty.coverage import Coverage, coverage_by
 from featurekit.uncertainty.reliability import Bin, CalibrationError, expected_calibration_error, reliability
 from featurekit.uncertainty.temperature import cross_fitted
 from featurekit.uncertainty.year_ranges import cross_fitted_ranges
 
-SHARES = tuple(number / 20 for number in range(1, 21))  # of faces that are answered, the surest first
-# Adience's age groups, what lies between them, and decades from 60 on.
+SHARES = tuple(number / 20 for number in range(1, 21))  # of faces that are answered, most confident first
+# The age groups of Adience, the ages between them, and decades from 60 on.
 AGE_BANDS = (
     *("0-2", "3", "4-6", "7", "8-12", "13-14", "15-20", "21-24", "25-32", "33-37", "38-43"),
     *("44-47", "48-53", "54-59", "60-69", "70-79", "80 and older"),
@@ -30,14 +30,14 @@ _BAND_STARTS = (0, 3, 4, 7, 8, 13, 15, 21, 25, 33, 38, 44, 48, 54, 60, 70, 80)
 
 @dataclass(frozen=True, kw_only=True)
 class Confidence:
-    """Whether one model of classes knows when it is wrong.
+    """Whether the confidence of one model of classes is right.
 
     Attributes:
-        temperature: what makes it calibrated, above 1 where it is too sure; the mean over the folds, each of
-            which has one that was fitted on the others.
-        before, after: by how much its confidence is off as it comes, and at these temperatures.
-        bins: faces of about the same confidence as it comes, the least sure first.
-        risks: share of wrong answers among the surest faces, of each of SHARES of all.
+        temperature: mean of the temperatures of the folds, each fitted on the others; above 1 if the model is
+            overconfident.
+        before, after: calibration error without the temperatures, and with them.
+        bins: faces of about the same confidence without the temperatures, the least confident first.
+        risks: share of wrong answers among the most confident faces, for each of SHARES.
     """
 
     temperature: float
@@ -48,9 +48,9 @@ class Confidence:
 
 
 def confidence_of(target: Target, table: pd.DataFrame, seed: int) -> Confidence | None:
-    """Return whether a model knows when it is wrong.
+    """Return whether the confidence of a model is right.
 
-    None of years, of a model that gives no probabilities, or where a fold has nobody else.
+    None for years, for a model without probabilities, or if a fold contains all subjects.
     """
     if target.is_regression or not gives_probabilities(table, target.classes) or not _can_be_fitted(table):
         return None
@@ -66,16 +66,15 @@ def confidence_of(target: Target, table: pd.DataFrame, seed: int) -> Confidence 
 
 
 def risks_of(target: Target, table: pd.DataFrame) -> tuple[float, ...]:
-    """Return the share of wrong answers among the surest faces, of each of SHARES of all faces."""
+    """Return the share of wrong answers among the most confident faces, for each of SHARES."""
     y, proba, _ = classes_of(target, table)
-    risks = risk_coverage(proba.max(axis=1), proba.argmax(axis=1) != y)
-    return tuple(risks.risk_at(share) for share in SHARES)
+    return risks_at(proba.max(axis=1), proba.argmax(axis=1) != y, SHARES)
 
 
 def coverage_of(outcomes: Outcomes, target: Target, table: pd.DataFrame) -> tuple[tuple[str, Coverage], ...]:
-    """Return how often answers hold the truth: of all faces under "", and of each label under its column.
+    """Return the coverage of a model's answers: for all faces under "", and for each label under its column.
 
-    Nothing of a model of classes that gives no probabilities, or where a fold has nobody else.
+    Empty for a model of classes without probabilities, or if a fold contains all subjects.
     """
     if not gives_probabilities(table, target.classes) or not _can_be_fitted(table):
         return ()
@@ -87,22 +86,19 @@ def coverage_of(outcomes: Outcomes, target: Target, table: pd.DataFrame) -> tupl
         answers = cross_fitted_ranges(years, y, folds, subjects, alpha=MISSED)
     else:
         y, proba, _ = classes_of(target, table)
-        answers = cross_fitted_sets(
-            proba, y, folds, subjects, alpha=MISSED, ordered=target.ordered, per_class=True
-        )
+        answers = cross_fitted_sets(proba, y, folds, subjects, alpha=MISSED, ordered=target.ordered)
     own, columns = labels_of_faces(outcomes, table)
     bands = age_bands(own["age"].to_numpy(float))
-    labels_of = {name: own[name].to_numpy(dtype=str) for name in columns}
-    if (bands != "").any():  # they divide further what age groups divide, and leave no gap
+    # A data set may have no label of a column.
+    labels_of = {name: own[name].to_numpy(dtype=str) for name in columns if (own[name] != "").any()}
+    if (bands != "").any():  # finer than age groups, and without gaps between them
         labels_of = {"age_band": bands, **{n: of for n, of in labels_of.items() if n != "age_group"}}
     found = [("", one) for one in coverage_by(np.full(len(y), "all faces"), answers, y, subjects)]
     for name, labels in labels_of.items():
         known = labels != ""
-        if not known.any():  # nobody's, in a data set that names none
-            continue
         of_column = coverage_by(labels[known], answers[known], y[known], subjects[known])
         natural = AGE_BANDS if name == "age_band" else TARGETS[name].classes if name in TARGETS else ()
-        # In their natural order, else the alphabet's; what a known target does not allow comes last.
+        # In natural order, otherwise alphabetical; labels that a known target does not have come last.
         place = {label: number for number, label in enumerate(natural or sorted(set(labels)))}
         of_column.sort(key=lambda one: place.get(one.label, len(place)))
         found += [(name, one) for one in of_column]
@@ -110,7 +106,7 @@ def coverage_of(outcomes: Outcomes, target: Target, table: pd.DataFrame) -> tupl
 
 
 def age_bands(age: NDArray[np.float64]) -> NDArray[np.str_]:
-    """Return the band of AGE_BANDS of each age, "" where it is not known."""
+    """Return the band of AGE_BANDS of each age, "" for an unknown age."""
     place = np.searchsorted(_BAND_STARTS, np.nan_to_num(age, nan=0.0), side="right") - 1
     return np.where(np.isfinite(age), np.array(AGE_BANDS)[np.maximum(place, 0)], "")
 
@@ -118,15 +114,12 @@ def age_bands(age: NDArray[np.float64]) -> NDArray[np.str_]:
 def _adjusted(found: Sequence[tuple[str, Coverage]]) -> tuple[tuple[str, Coverage], ...]:
     """Return coverages with p-values that hold for all labels together (Holm 1979).
 
-    They come from an exact test and can be as small as they like, so that a number of labels times them loses
-    nothing.
+    They come from an exact test and can be arbitrarily small, so that multiplying them loses nothing.
     """
-    p_values = [one.p_value for _, one in found if one.p_value is not None]
-    order = sorted(p_values)
+    order = sorted(one.p_value for _, one in found if one.p_value is not None)
     steps = np.minimum(np.maximum.accumulate(np.array(order) * np.arange(len(order), 0, -1)), 1.0)
-    adjusted = dict(
-        zip(reversed(order), reversed(steps.tolist()), strict=True)
-    )  # of equal ones the first step
+    # Of equal p-values the first step counts, so it is written last.
+    adjusted = dict(zip(reversed(order), reversed(steps.tolist()), strict=True))
     return tuple(
         (name, one if one.p_value is None else replace(one, p_value=adjusted[one.p_value]))
         for name, one in found
@@ -134,7 +127,7 @@ def _adjusted(found: Sequence[tuple[str, Coverage]]) -> tuple[tuple[str, Coverag
 
 
 def _can_be_fitted(table: pd.DataFrame) -> bool:
-    """Whether each fold has faces of other subjects in other folds, to fit something for it on."""
+    """Whether each fold has faces of other subjects in other folds, on which a calibration can be fitted."""
     folds, subjects = table["fold"].to_numpy(), table["subject"].to_numpy()
     return all(
         bool((~np.isin(subjects, subjects[folds == number]) & (folds != number)).any())

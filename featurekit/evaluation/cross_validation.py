@@ -1,4 +1,4 @@
-"""Fit a fresh classifier in every fold and let it read the faces it has not seen."""
+"""Fit a fresh classifier in every fold, and predict the faces that it has not seen."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ from featurekit.networks.engines import resolve
 
 
 class _Tested(NamedTuple):
-    """What came out of one fold."""
+    """The result of one fold."""
 
     classifier: Classifier
     found: Search | None
@@ -48,28 +48,29 @@ def cross_validate(
     say: Callable[[str], None] | None = None,
     done: Callable[[], None] | None = None,
 ) -> OutOfFold:
-    """Fit a fresh classifier in every fold and let it read the faces it has not seen.
+    """Fit a fresh classifier in every fold, and predict the faces that it has not seen.
 
-    Folds side by side are threads: they share the vectors. Matrix products use one thread throughout, and
-    what a fold gives is put where its number says, so that the bits depend on neither jobs nor threads.
+    Folds that are fitted at the same time are threads and share the vectors. Matrix products always use one
+    thread, and results are stored by the number of the fold, so that not a bit of them depends on jobs or
+    threads.
 
     Args:
         kind: which classifier.
         target: what y means.
         X: vectors, shape (n, dim), or Crops for a classifier that reads those.
-        y: class numbers, or years, shape (n,); -1 or NaN for a row that is only learned from for `also`.
-        subjects: person on each row, shape (n,).
-        folds: row numbers to learn from and to be scored on.
-        fitting: how it is fitted; the threads are those that all folds together may use. None for as it
-            comes.
-        also: labels of the targets that are learned together with it, of every row; None for none.
-        jobs: how many folds at once; fewer where their kernel matrices would not fit into memory.
-        say: called with what a user should hear before memory is taken.
+        y: class numbers, or years, shape (n,); -1 or NaN for a row that is only used for training `also`.
+        subjects: subject of each row, shape (n,).
+        folds: row numbers of the training and test parts.
+        fitting: how it is fitted; all folds together share its threads. None for the default.
+        also: labels of the targets that are learned together with it, for every row; None for none.
+        jobs: number of folds that are fitted at the same time; fewer if their kernel matrices would not fit
+            into memory.
+        say: called with what a user should hear before memory is used.
         done: called after each fold.
 
     Raises:
         TargetError: a training part has one class only.
-        EstimatorError: a user's own estimator failed, or its answers cannot be used.
+        EstimatorError: a user's own estimator failed, or its predictions cannot be used.
     """
     if not folds:
         raise FoldError("There is no fold to fit on.")
@@ -87,7 +88,7 @@ def cross_validate(
         with one_blas_thread():
             results = list(pool.map(run, range(len(folds))))
     except BaseException as error:
-        # Where a fold failed the others end first; who stops the program does not wait for them.
+        # If a fold failed, the others finish first. If the user stops the program, it does not wait for them.
         pool.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
         raise
     pool.shutdown()
@@ -103,13 +104,14 @@ def _share(
     jobs: int,
     say: Callable[[str], None] | None,
 ) -> tuple[int, Fitting]:
-    """Return how many folds run at once, and how each is fitted with its share of threads and memory."""
+    """Return how many folds run at the same time, and how each is fitted with its share of the resources."""
+    on_gpu = kind.reads == "crops" and resolve(fitting.resources.device or "auto", "auto")[0] == "cuda"
     jobs, resources = side_by_side(
         fitting.fresh(kind, target),
         max(len(fold.train) for fold in folds),
         fitting.resources,
-        # A GPU has one network at a time.
-        jobs=1 if _trains_on_gpu(kind, fitting) else min(jobs, len(folds)),
+        # A GPU trains one network at a time.
+        jobs=1 if on_gpu else min(jobs, len(folds)),
         tune=fitting.tune and kind.grid is not None,
         say=say,
     )
@@ -127,23 +129,24 @@ def _run_fold(
     *,
     also: Mapping[Target, NDArray[Any]],
 ) -> _Tested:
-    """Fit on the training part of one fold, and read its test part."""
+    """Fit on the training part of one fold, and predict its test part."""
     rows = (X[fold.train], y[fold.train], subjects[fold.train])
     check_training_labels(target, rows[1][is_known(rows[1])])
     started = time.perf_counter()
-    own = {other: labels[fold.train] for other, labels in also.items()}
-    classifier, found = fit_classifier(kind, target, *rows, fitting, also=own)
+    classifier, found = fit_classifier(
+        kind, target, *rows, fitting, also={other: labels[fold.train] for other, labels in also.items()}
+    )
     fitted = time.perf_counter()
     probabilities = None
     if target.is_regression:
         predicted = classifier.predict(X[fold.test])
     else:
-        # A class that no training face had keeps the probability 0.
+        # A class without a training face keeps the probability 0.
         probabilities = spread_out(
             classifier.predict_proba(X[fold.test]), classifier.classes_, len(target.classes)
         )
         predicted = probabilities.argmax(axis=1)
-    # A training that was found done, or half done, took the time that it took then.
+    # A training that continued from a checkpoint knows its whole time.
     seconds = (getattr(classifier, "seconds_", fitted - started), time.perf_counter() - fitted)
     return _Tested(classifier, found, predicted, probabilities, *seconds)
 
@@ -151,7 +154,7 @@ def _run_fold(
 def _together(
     target: Target, y: NDArray[Any], folds: Sequence[Fold], results: Sequence[_Tested]
 ) -> OutOfFold:
-    """Put what came out of each fold where its rows are."""
+    """Put the results of each fold in the places of its rows."""
     fold_of = np.full(len(y), -1, dtype=np.intp)
     predicted = np.full(len(y), np.nan if target.is_regression else -1, dtype=y.dtype)
     probabilities = np.full((len(y), len(target.classes)), np.nan)
@@ -160,7 +163,6 @@ def _together(
         predicted[fold.test] = tested.predicted
         if tested.probabilities is not None:
             probabilities[fold.test] = tested.probabilities
-    trainings = [getattr(tested.classifier, "training_", None) for tested in results]
     return OutOfFold(
         fold_of,
         predicted,
@@ -169,10 +171,6 @@ def _together(
         sum(tested.seconds_predict for tested in results),
         results[0].classifier,
         tuple(tested.found for tested in results if tested.found is not None),
-        tuple(training for training in trainings if training is not None),
+        tuple(one.classifier.training_ for one in results if hasattr(one.classifier, "training_")),
         all(getattr(tested.classifier, "gives_probabilities_", True) for tested in results),
     )
-
-
-def _trains_on_gpu(kind: ClassifierKind, fitting: Fitting) -> bool:
-    return kind.reads == "crops" and resolve(fitting.resources.device or "auto", "auto")[0] == "cuda"

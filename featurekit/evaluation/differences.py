@@ -1,13 +1,11 @@
-"""How two models of one target compare on the faces that both have read."""
+"""How two models of one target compare on their common faces."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from featurekit.data.targets import Target
 from featurekit.evaluation.estimates import losses_of
@@ -21,17 +19,16 @@ ALPHA = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """How two models of one target compare on the faces that both have read.
+    """How two models of one target compare on their common faces.
 
     Attributes:
         first, second: names of the runs.
-        gain: by how much the first is the better one, negative where it is the worse; a share of faces, or
-            years.
-        low, high: between which values the gain lies.
+        gain: by how much the first is better, negative if it is worse; a share of faces, or years.
+        low, high: the confidence interval of the gain.
         p_value: of the sign-flip test over subjects.
         adjusted: the same, for all pairs of the target together (step-down max-T).
-        limit: the smallest p-value that the test can give; one that is no larger may be far smaller in truth.
-        by_folds: p-value of Nadeau & Bengio's corrected t-test over the folds; None where it says nothing.
+        limit: the smallest p-value that the test can give; at the limit the true one may be far smaller.
+        by_folds: p-value of Nadeau & Bengio's corrected t-test over the folds; None if it is undefined.
     """
 
     first: str
@@ -49,20 +46,32 @@ class Difference:
         """Whether there is evidence that the two differ."""
         return self.adjusted <= ALPHA
 
+    @property
+    def names(self) -> set[str]:
+        """Names of both runs."""
+        return {self.first, self.second}
+
+    @property
+    def swapped(self) -> "Difference":
+        """How the second run compares with the first."""
+        return replace(
+            self, first=self.second, second=self.first, gain=-self.gain, low=-self.high, high=-self.low
+        )
+
 
 def differences_of(target: Target, tables: Mapping[str, pd.DataFrame], seed: int) -> tuple[Difference, ...]:
-    """Return how every two models compare, by name, on tables of the same faces."""
+    """Return how each pair of models compares, by name, on tables of the same faces."""
     names = sorted(tables)
     table = tables[names[0]]
     subjects, folds = table["subject"].to_numpy(), table["fold"].to_numpy()
-    # What is lost on each face, so that less is better for years and classes alike.
+    # The loss on each face, so that less is better for years and classes alike.
     losses = np.stack([losses_of(target, tables[name]) for name in names], axis=1)
     pairs = list(combinations(range(len(names)), 2))
     of_each = per_subject(np.concatenate([losses, np.ones((len(losses), 1))], axis=1), subjects)
     tested = sign_flip(of_each[:, :-1], pairs, seed=seed)
     sums = resampled_sums(of_each, seed=seed)
     means = sums[:, :-1] / sums[:, -1:]
-    by_fold = _by_fold(losses, folds)
+    by_fold = np.stack([losses[folds == number].mean(axis=0) for number in np.unique(folds)])
     n_test = len(losses) / len(by_fold)
     found = []
     for number, (i, j) in enumerate(pairs):
@@ -84,13 +93,8 @@ def differences_of(target: Target, tables: Mapping[str, pd.DataFrame], seed: int
     return tuple(found)
 
 
-def _by_fold(losses: NDArray[np.float64], folds: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the mean losses of each fold, shape (n_folds, n_models)."""
-    return np.stack([losses[folds == number].mean(axis=0) for number in np.unique(folds)])
-
-
 def common_faces(tables: Mapping[str, pd.DataFrame], key: str = "row") -> dict[str, pd.DataFrame]:
-    """Return the rows of the faces that all tables have, in one order."""
+    """Return the rows of the faces that are in all tables, in the same order."""
     shared = set.intersection(*(set(table[key]) for table in tables.values()))
     return {
         name: table[table[key].isin(shared)].sort_values(key, ignore_index=True)

@@ -1,8 +1,7 @@
-"""Average what several runs said of the same faces, and how much each of them counts.
+"""Average the predictions of several runs, with equal or learned weights.
 
-Weights are learned like everything else, on faces of other subjects than those they
-are used for: on what the models said, out of fold, in the other folds. A model that
-adds nothing gets a weight of 0.
+Weights are learned on other subjects than those they are used for: on the out-of-fold
+predictions in the other folds. A model that adds nothing gets a weight of 0.
 """
 
 import json
@@ -25,7 +24,7 @@ from featurekit.evaluation.results import Run
 from featurekit.project import ComparisonFolder
 
 STEPS = 500
-SMALLEST = 1e-12  # probability: below it a model would be forbidden for one sure mistake
+SMALLEST = 1e-12  # probability; with a smaller one a single confident mistake would exclude a model
 
 
 def fold_weights(
@@ -34,31 +33,27 @@ def fold_weights(
     folds: NDArray[np.intp],
     subjects: NDArray[np.intp],
 ) -> NDArray[np.float64]:
-    """Return what each model counts for in each fold, shape (n_folds, n_models); those of a fold add to 1.
+    """Return the weight of each model in each fold, shape (n_folds, n_models); those of a fold add up to 1.
 
     Args:
         answers: of each model, probabilities of shape (n, n_classes), or years of shape (n,).
         y: class numbers or years, shape (n,).
         folds: in which fold each face was tested, from 0, shape (n,).
-        subjects: person on each face, shape (n,); one who is tested in a fold too teaches nothing for it.
+        subjects: subject of each face, shape (n,); weights of a fold are not learned on its own subjects.
     """
-    found = []
-    for number in range(int(folds.max()) + 1):
-        here = folds == number
-        others = ~here & ~np.isin(subjects, subjects[here])
-        if not others.any():
-            found.append(np.full(len(answers), 1 / len(answers)))
-            continue
-        said = np.stack([one[others] for one in answers])
-        found.append(_of_years(said, y[others]) if said.ndim == 2 else _of_classes(said, y[others]))
-    return np.array(found)
+    learn = _of_years if answers[0].ndim == 1 else _of_classes
+    weights = np.full((int(folds.max()) + 1, len(answers)), 1 / len(answers))
+    for number, own in enumerate(weights):
+        others = ~np.isin(subjects, subjects[folds == number])
+        if others.any():
+            own[:] = learn(np.stack([one[others] for one in answers]), y[others])
+    return weights
 
 
-def _of_classes(said: NDArray[np.float64], y: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return the weights under which the truth is most probable.
+def _of_classes(said: NDArray[np.float64], y: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the weights with the largest likelihood of the true classes.
 
-    They are the shares of a mixture, found by expectation and maximization, which never leaves the weights
-    that are allowed.
+    They are the shares of a mixture, computed by expectation maximization, which keeps them between 0 and 1.
     """
     likely = np.clip(said[:, np.arange(len(y)), y], SMALLEST, None)
     weights = np.full(len(said), 1 / len(said))
@@ -68,11 +63,11 @@ def _of_classes(said: NDArray[np.float64], y: NDArray[np.intp]) -> NDArray[np.fl
     return weights
 
 
-def _of_years(said: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the weights, none negative, under which the squared error is least."""
+def _of_years(said: NDArray[np.float64], y: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the non-negative weights with the smallest squared error."""
     from scipy.optimize import nnls
 
-    # Weights that add to 1 mix errors as they mix years.
+    # Weights that add up to 1 average errors as they average years.
     errors = (said - y).T
     heavy = 1e3 * max(float(np.abs(errors).max()), 1.0) * np.sqrt(len(y))
     weights = nnls(np.vstack([errors, np.full((1, len(said)), heavy)]), np.append(np.zeros(len(y)), heavy))[0]
@@ -81,19 +76,19 @@ def _of_years(said: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.f
 
 
 def combine(comparison: Comparison, runs: Sequence[Run], *, weighted: bool = False, command: str = "") -> Run:
-    """Average what several runs said of the same faces, save the mean as a run of its own, and return it.
+    """Average the predictions of several runs, save the mean as a run of its own, and return it.
 
-    Every run has read every face without having learned from its subject, so the mean has too. Weights
-    are learned for each fold on what was said in the others, on no subject of its own.
+    No run was fitted on the subjects that it predicts, so the mean is out of fold too. Weights are learned
+    for each fold on the predictions in the other folds, without its own subjects.
 
     Args:
         comparison: whose runs.
         runs: at least two of one target, of this comparison.
-        weighted: whether the better ones count for more; else all count alike.
+        weighted: whether weights are learned; otherwise all runs have the same weight.
         command: the command line, for the record.
 
     Raises:
-        WorkspaceError: runs of several targets or folds, or of other faces.
+        WorkspaceError: runs of several targets or folds, or of different faces.
     """
     _check_can_be_averaged(comparison, runs)
     manifest, folds = runs[0].seen(comparison.manifest), comparison.folds
@@ -102,7 +97,10 @@ def combine(comparison: Comparison, runs: Sequence[Run], *, weighted: bool = Fal
     note = "All members have the same weight. No weights were learned."
     if weighted:
         weights = fold_weights(said.answers, said.y, said.fold, subject_numbers(manifest, said.rows))
-        shares = ", ".join(f"{mean:.2f} {run.classifier_name}" for mean, run in _heaviest(weights, runs))
+        means = weights.mean(axis=0)
+        shares = ", ".join(
+            f"{means[i]:.2f} {runs[i].classifier_name}" for i in np.argsort(-means, kind="stable")
+        )
         note = (
             "The weights were learned for each fold from the predictions in the other folds. Their means"
             f" are: {shares}."
@@ -126,7 +124,7 @@ def combine(comparison: Comparison, runs: Sequence[Run], *, weighted: bool = Fal
 
 
 def _check_can_be_averaged(comparison: Comparison, runs: Sequence[Run]) -> None:
-    """Raise WorkspaceError unless runs read one target, on the folds and labels of the comparison."""
+    """Raise WorkspaceError unless the runs have one target, and the folds and labels of the comparison."""
     names = [run.name for run in runs]
     if len(set(names)) < 2 or len({run.target for run in runs}) > 1:
         raise WorkspaceError(
@@ -144,15 +142,15 @@ def _check_can_be_averaged(comparison: Comparison, runs: Sequence[Run]) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class _Said:
-    """What several runs said of the same faces.
+    """The predictions of several runs for the same faces.
 
     Attributes:
-        target: what they read.
+        target: what they predict.
         rows: row numbers of the faces in the manifest, shape (n,).
         y: class numbers or years, shape (n,).
         fold: in which fold each face was tested, shape (n,).
-        answers: of each run, probabilities of shape (n, n_classes), or years of shape (n,); 1 for each
-            answer of a run without probabilities, whose vote is then its answer.
+        answers: of each run, probabilities of shape (n, n_classes), or years of shape (n,); for a run without
+            probabilities 1 for each predicted class, which is its vote.
         gives_probabilities: whether all runs have probabilities, so that their mean is one.
     """
 
@@ -164,7 +162,7 @@ class _Said:
     gives_probabilities: bool = True
 
     def mean(self, weights: NDArray[np.float64], runs: Sequence[Run]) -> OutOfFold:
-        """Return the mean of the answers, with the weights that each run has in each fold."""
+        """Return the mean of the predictions, with the weight of each run in each fold."""
         of_face = weights[self.fold].T
         probabilities = np.full((len(self.rows), len(self.target.classes)), np.nan)
         if self.target.is_regression:
@@ -184,10 +182,10 @@ class _Said:
 
 
 def _read(comparison: Comparison, runs: Sequence[Run]) -> _Said:
-    """Return what runs said, out of their predictions.
+    """Return the stored predictions of runs.
 
     Raises:
-        WorkspaceError: they did not read the same faces, or predictions are not there.
+        WorkspaceError: the runs have different faces, or predictions are missing.
     """
     files, manifest = ComparisonFolder(comparison.folder), comparison.manifest
     target = manifest.target(runs[0].target)
@@ -195,8 +193,9 @@ def _read(comparison: Comparison, runs: Sequence[Run]) -> _Said:
         read_predictions(files.prediction(run.name), again=run.command or "featurekit fit") for run in runs
     ]
     if any(not table[["face_id", "fold"]].equals(tables[0][["face_id", "fold"]]) for table in tables):
-        names = ", ".join(run.name for run in runs)
-        raise WorkspaceError(f"{names} did not use the same faces. Fit them again together.")
+        raise WorkspaceError(
+            f"{', '.join(run.name for run in runs)} did not use the same faces. Fit them again together."
+        )
     position = {face_id: row for row, face_id in enumerate(manifest.table["face_id"].astype(str))}
     rows = np.array([position[face_id] for face_id in tables[0]["face_id"]], np.intp)
     return _Said(
@@ -215,9 +214,8 @@ def _read(comparison: Comparison, runs: Sequence[Run]) -> _Said:
 
 
 def _record(runs: Sequence[Run], weighted: bool) -> Run:
-    """Return the first run with what is known of all of them together; its scores are still its own."""
+    """Return the first run with the facts about all of them together; its scores are still its own."""
     recipes = {json.dumps(recipe, sort_keys=True): recipe for run in runs for recipe in run.recipes}
-    weight_files = {entry["sha256"]: entry for run in runs for entry in run.weights}
     return replace(
         runs[0],
         features="+".join(dict.fromkeys(part for run in runs for part in run.features.split("+"))),
@@ -225,7 +223,7 @@ def _record(runs: Sequence[Run], weighted: bool) -> Run:
         classifier=_called([run.classifier_name for run in runs], weighted),
         is_baseline=False,
         hardware=hardware_of_all(runs),
-        # What members share is extracted once, but which part that is, is not known here.
+        # Features that members share are extracted once, but the time for each feature is not known here.
         seconds={
             "extract": max(run.seconds["extract"] for run in runs),
             "fit": sum(run.seconds["fit"] for run in runs),
@@ -233,7 +231,7 @@ def _record(runs: Sequence[Run], weighted: bool) -> Run:
         },
         bytes_on_disk=sum(run.bytes_on_disk for run in runs),
         recipes=tuple(recipes.values()),
-        weights=tuple(weight_files.values()),
+        weights=tuple({entry["sha256"]: entry for run in runs for entry in run.weights}.values()),
         tuned=False,
         search=(),
         variation={},
@@ -243,22 +241,17 @@ def _record(runs: Sequence[Run], weighted: bool) -> Run:
 
 
 def _with_a_name_of_its_own(run: Run, runs: Sequence[Run], weighted: bool, files: ComparisonFolder) -> Run:
-    """Return the ensemble under a longer name where its own is taken by one of other runs: both are kept.
+    """Return the ensemble, under a longer name if an ensemble of other runs has its name: both are kept.
 
-    These are the same classifiers on the same features together.
+    The other runs are the same classifiers on other parts of the same features.
     """
     there = files.run(run.name)
     if not there.is_file() or Run.load(there).parameters.get("members") == run.parameters["members"]:
         return run
-    each = [f"{one.classifier_name} on {one.features}" for one in runs]
-    return replace(run, classifier=_called(each, weighted))
+    return replace(
+        run, classifier=_called([f"{one.classifier_name} on {one.features}" for one in runs], weighted)
+    )
 
 
 def _called(members: Sequence[str], weighted: bool) -> str:
     return f"{'weighted ' if weighted else ''}ensemble of {' and '.join(members)}"
-
-
-def _heaviest(weights: NDArray[np.float64], runs: Sequence[Run]) -> list[tuple[float, Run]]:
-    """Return the mean weight of each run over the folds, the heaviest first."""
-    means = weights.mean(axis=0)
-    return [(float(means[i]), runs[i]) for i in np.argsort(-means, kind="stable")]

@@ -1,4 +1,4 @@
-"""Scores on all faces together, and between which values they lie."""
+"""Scores on all faces together, with their confidence intervals."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from featurekit.data.targets import Target
 from featurekit.evaluation.outcomes import MOST_LABELS, gives_probabilities, probabilities_of
 from featurekit.evaluation.scores import cells_of, from_counts, log_losses, ranked_probabilities
-from featurekit.uncertainty.intervals import Interval, bootstrap, interval, resampled_sums
+from featurekit.uncertainty.intervals import Interval, interval, resampled_sums
 from featurekit.uncertainty.subjects import per_subject
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A score on all faces together and between which values it lies; shares are between 0 and 1."""
+    """A score on all faces together with its confidence interval; shares are between 0 and 1."""
 
     value: float
     low: float
@@ -24,11 +24,10 @@ class Estimate:
 
 
 def estimates_of(target: Target, table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
-    """Return every score of one run whose interval can be found from sums."""
+    """Return every score of one run whose interval can be computed from sums."""
     subjects = table["subject"].to_numpy()
     if target.is_regression:
-        errors = losses_of(target, table)
-        return {"mae_years": mean_of_faces(errors, subjects, seed)}
+        return {"mae_years": mean_of_faces(losses_of(target, table), subjects, seed)}
     n_classes = len(target.classes)
     true, proba, _ = classes_of(target, table)
     said = target.encode(list(table["predicted"]))
@@ -36,9 +35,10 @@ def estimates_of(target: Target, table: pd.DataFrame, seed: int) -> dict[str, Es
     if n_classes > MOST_LABELS:
         found["accuracy"] = mean_of_faces((true == said).astype(float), subjects, seed)
     else:
-        codes, n_subjects = _codes(subjects)
+        codes = np.unique(subjects, return_inverse=True)[1]
+        n_subjects = int(codes.max()) + 1
         cells = cells_of(true, said, n_classes)
-        kinds, cells = np.unique(cells, return_inverse=True)  # most mistakes are never made
+        kinds, cells = np.unique(cells, return_inverse=True)  # most cells have no face
         of_each = np.bincount(codes * len(kinds) + cells, minlength=n_subjects * len(kinds))
         sums = resampled_sums(of_each.reshape(n_subjects, len(kinds)).astype(float), seed=seed)
 
@@ -52,42 +52,34 @@ def estimates_of(target: Target, table: pd.DataFrame, seed: int) -> dict[str, Es
         for name, value in real.items():
             if np.isfinite(value):
                 found[name] = _estimate(float(value), interval(drawn[name]))
-    if not gives_probabilities(table, target.classes):
-        return found
-    found["log_loss"] = mean_of_faces(log_losses(true, proba), subjects, seed)
-    if target.ordered:
-        found["ranked_probability"] = mean_of_faces(ranked_probabilities(true, proba), subjects, seed)
+    if gives_probabilities(table, target.classes):
+        found["log_loss"] = mean_of_faces(log_losses(true, proba), subjects, seed)
+        if target.ordered:
+            found["ranked_probability"] = mean_of_faces(ranked_probabilities(true, proba), subjects, seed)
     return found
 
 
 def losses_of(target: Target, table: pd.DataFrame) -> NDArray[np.float64]:
-    """Return what is lost on each face: years, or 1 for a wrong class."""
+    """Return the loss on each face: the absolute error in years, or 1 for a wrong class."""
     if target.is_regression:
-        lost = (table["true"] - table["predicted"]).abs()
-    else:
-        lost = table["true"] != table["predicted"]
-    return lost.to_numpy(float)
+        return (table["true"] - table["predicted"]).abs().to_numpy(float)
+    return np.asarray(table["true"] != table["predicted"], dtype=float)
 
 
 def mean_of_faces(values: NDArray[np.float64], subjects: NDArray[Any], seed: int) -> Estimate:
-    """Return the mean over faces, with its interval over persons."""
+    """Return the mean over faces, with its interval over subjects."""
     of_each = per_subject(np.stack([values, np.ones(len(values))], axis=1), subjects)
-    found = bootstrap(of_each, lambda sums: sums[:, 0] / sums[:, 1], seed=seed)
-    return _estimate(float(values.mean()), found)
+    sums = resampled_sums(of_each, seed=seed)
+    return _estimate(float(values.mean()), interval(sums[:, 0] / sums[:, 1]))
 
 
 def classes_of(
     target: Target, table: pd.DataFrame
 ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[Any]]:
-    """Return the class numbers, the probabilities and the persons of a run's predictions."""
+    """Return the true class numbers, the probabilities and the subjects of a run's predictions."""
     proba = probabilities_of(table, target.classes)
     return target.encode(list(table["true"])), proba, table["subject"].to_numpy()
 
 
 def _estimate(value: float, between: Interval) -> Estimate:
     return Estimate(value, between.low, between.high)
-
-
-def _codes(subjects: NDArray[Any]) -> tuple[NDArray[np.intp], int]:
-    codes = np.unique(subjects, return_inverse=True)[1]
-    return codes, int(codes.max()) + 1

@@ -1,13 +1,13 @@
-"""What the predictions of a comparison say beyond the means of its runs: how sure, whether better, for whom.
+"""Statistics of a comparison beyond the mean scores of its runs: intervals, tests, slices and calibration.
 
-Computed from the outcomes that a comparison keeps (featurekit.evaluation.outcomes), pooled over the
-folds: every face was read by a model that had not seen its subject. What comes out is
-kept as evidence.json beside the runs, so that a second report of the same outcomes
-takes no time.
+They are computed from the outcomes that a comparison keeps (featurekit.evaluation.outcomes), pooled over the
+folds: every prediction is by a model that had not seen the subject. The result is kept as evidence.json
+beside the runs, so that a second report of the same outcomes takes no time.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +16,7 @@ from featurekit.data.manifest import Manifest
 from featurekit.data.targets import TARGETS, Target
 from featurekit.errors import WorkspaceError
 from featurekit.evaluation.confidence import Confidence, confidence_of, coverage_of
-from featurekit.evaluation.differences import (
-    ALPHA,
-    Difference,
-    common_faces,
-    differences_of,
-)
+from featurekit.evaluation.differences import ALPHA, Difference, common_faces, differences_of
 from featurekit.evaluation.estimates import Estimate, estimates_of
 from featurekit.evaluation.outcomes import Outcomes, collect, hash_of
 from featurekit.evaluation.results import Run
@@ -35,32 +30,32 @@ from featurekit.uncertainty.coverage import Coverage
 from featurekit.uncertainty.subjects import effective_subjects
 
 VERSION = 8
-# What a cheaper model may lose against the best: points of accuracy, and years.
+# What a cheaper model may lose compared with the best one: points of accuracy, and years.
 MARGIN_POINTS, MARGIN_YEARS = 1.0, 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
 class TargetEvidence:
-    """What is known of one target beyond the means of its runs.
+    """The statistics of one target beyond the mean scores of its runs.
 
     Attributes:
         score: the one that is compared and sliced: "accuracy" or "mae_years".
-        n_faces: faces that every run has read.
-        n_subjects: persons on them.
-        effective_subjects: persons with equally many faces who would tell as much (Kish).
-        estimates: name of a run → score → estimate, each on the faces that the run has read.
+        n_faces: faces that every run has scored.
+        n_subjects: subjects of these faces.
+        effective_subjects: the effective number of subjects (Kish).
+        estimates: name of a run → score → estimate, each on the faces that the run has scored.
         differences: of every pair of runs.
-        margin: what a cheaper model may lose against the best one; a share of faces, or years.
+        margin: what a cheaper model may lose compared with the best one; a share of faces, or years.
         trades: of the trained models that take clearly less time than the best one on its machine, the
             cheapest first. The first one that is within the margin can be recommended instead of the best.
-        sliced: name of the run that all that follows is of: the best trained one, by the mean over the
-            folds of the score.
+        sliced: name of the run to which all following attributes belong: the best trained one, by the mean
+            of the score over the folds.
         slices: worst first.
-        limits: of a target in years.
-        confidence: of a target of classes; None where a fold has nobody else to find it on.
-        coverage: how often answers that may miss the truth for MISSED of faces hold it: sets of classes,
-            which keep to that for each class by itself, or ranges of years, which do for each age. Of all, of
-            each band of true age, and of each label; p-values hold for all of these together.
+        limits: for a target in years.
+        confidence: for a target of classes; None if a fold contains all subjects.
+        coverage: how often answers that may miss the true value for MISSED of faces contain it: prediction
+            sets, with a coverage for each class by itself, or ranges of years, with one for each age. For all
+            faces, for each band of true age, and for each label; p-values hold for all of these together.
     """
 
     score: str
@@ -79,37 +74,26 @@ class TargetEvidence:
 
     @property
     def broken(self) -> tuple[tuple[str, Coverage], ...]:
-        """Coverage below what is promised by more than chance, the lowest first."""
+        """Coverage that is lower than promised by more than chance, the lowest first."""
         found = [
             (name, one) for name, one in self.coverage if one.p_value is not None and one.p_value <= ALPHA
         ]
         return tuple(sorted(found, key=lambda one: one[1].value or 0.0))
 
     def between(self, first: str, second: str) -> Difference | None:
-        """Return how the first run compares with the second, or None where that was not asked."""
-        for one in self.differences:
-            if (one.first, one.second) == (first, second):
-                return one
-            if (one.second, one.first) == (first, second):
-                return replace(
-                    one,
-                    first=first,
-                    second=second,
-                    gain=-one.gain,
-                    low=-one.high,
-                    high=-one.low,
-                )
-        return None
+        """Return how the first run compares with the second, or None if they were not compared."""
+        found = next((one for one in self.differences if one.names == {first, second}), None)
+        return found.swapped if found and found.first != first else found
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What the predictions of a comparison say.
+    """The statistics of the predictions of a comparison.
 
     Attributes:
         of: name of each run → hash of its outcomes.
-        seed: what chance came from.
-        targets: name of the target → what is known of it.
+        seed: of the random number generator.
+        targets: name of the target → its statistics.
     """
 
     of: Mapping[str, str]
@@ -122,7 +106,7 @@ class Evidence:
 
     @classmethod
     def load(cls, folder: Path) -> "Evidence | None":
-        """Return what save() wrote, or None where nothing was, or by another version.
+        """Return what save() wrote, or None if nothing or another version did.
 
         Raises:
             WorkspaceError: the file is no evidence.
@@ -153,25 +137,25 @@ def gather(
     keep: bool = True,
     progress: Progress | None = None,
 ) -> Evidence | None:
-    """Return the evidence on some runs: what was kept of these outcomes, else found anew.
+    """Return the evidence on some runs, from the folder if it was kept for these outcomes.
 
     Args:
         folder: of the comparison.
         runs: those that can be compared with each other: see featurekit.evaluation.comparable.set_apart().
-        manifest: whose faces; None where the comparison has only what it kept.
-        margin_points: points of accuracy that a cheaper model may lose against the best one, above 0.
+        manifest: whose faces; None if the comparison has only the outcomes that it kept.
+        margin_points: points of accuracy that a cheaper model may lose compared with the best one, above 0.
         margin_years: years that it may lose.
         seed: of the random number generator.
-        any_margin: whether evidence with other margins that was kept will do.
-        known: evidence that somebody has found before; None to look only for what was kept in the folder.
-        keep: whether evidence that is found anew is kept in the folder.
-        progress: told how far it is.
+        any_margin: whether kept evidence with other margins is accepted.
+        known: evidence that was computed before; None to look only in the folder.
+        keep: whether new evidence is kept in the folder.
+        progress: called with (steps done, steps to do).
 
     Returns:
-        Evidence on the runs whose outcomes are at hand; None where none are.
+        Evidence on the runs that have outcomes; None if there are none.
 
     Raises:
-        WorkspaceError: a margin is not a number above 0, or a file holds something else.
+        WorkspaceError: a margin is not a number above 0, or a file is damaged.
     """
     for value, unit in ((margin_points, "points"), (margin_years, "years")):
         if not 0 < value < np.inf:
@@ -180,25 +164,19 @@ def gather(
     outcomes = collect(folder, [run.name for run in runs], manifest)
     if not outcomes.tables:
         return None
-    hashes = _hashes_of(outcomes)
+    hashes = {name: hash_of(table) for name, table in outcomes.tables.items()}
+    hashes["faces"] = hash_of(outcomes.labels.reset_index())
     for kept in (known, Evidence.load(folder)):
         if kept and kept.of == hashes and kept.seed == seed:
             same = (np.isclose(one.margin, margins[one.score]) for one in kept.targets.values())
             if any_margin or all(same):
                 return kept
     runs = [run for run in runs if run.name in outcomes.tables]
-    targets = _of_targets(outcomes, runs, margins, seed, progress)
-    found = Evidence(of=hashes, seed=seed, targets=targets)
+    found = Evidence(of=hashes, seed=seed, targets=_of_targets(outcomes, runs, margins, seed, progress))
     if not keep:
         return found
     found.save(folder)
-    return Evidence.load(folder)  # as any later report will see it, to the last digit
-
-
-def _hashes_of(outcomes: Outcomes) -> dict[str, str]:
-    """Return the hash of each run's outcomes, and of the faces' labels."""
-    hashes = {name: hash_of(table) for name, table in outcomes.tables.items()}
-    return {**hashes, "faces": hash_of(outcomes.labels.reset_index())}
+    return Evidence.load(folder)  # with the rounded digits that any later report will read
 
 
 def _of_targets(
@@ -208,19 +186,19 @@ def _of_targets(
     seed: int,
     progress: Progress | None,
 ) -> dict[str, TargetEvidence]:
-    """Return what is known of each target, by name."""
-    by_target: dict[str, list[Run]] = {}
-    for run in runs:
-        by_target.setdefault(run.target, []).append(run)
-    n_steps, done = len(runs) + 2 * len(by_target), 0
+    """Return the statistics of each target, by name."""
+    names = sorted({run.target for run in runs})
+    n_steps = len(runs) + 2 * len(names)
+    steps = count(1)
 
     def step() -> None:
-        nonlocal done
-        done += 1
         if progress:
-            progress(done, n_steps)
+            progress(next(steps), n_steps)
 
-    return {name: _of_target(outcomes, by_target[name], margins, seed, step) for name in sorted(by_target)}
+    return {
+        name: _of_target(outcomes, [run for run in runs if run.target == name], margins, seed, step)
+        for name in names
+    }
 
 
 def _of_target(
@@ -263,13 +241,13 @@ def _of_target(
 
 
 def _best(runs: Sequence[Run], score: str) -> str:
-    """Return the name of the best run, by the mean over the folds that the report ranks by."""
+    """Return the name of the best run, by the mean over the folds by which the report ranks."""
 
-    def badness(run: Run) -> tuple[bool, float, str]:
+    def badness(run: Run) -> tuple[float, str]:
         mean = run.scores.get(score, {}).get("mean")
         if mean is None or not np.isfinite(mean):
-            return True, 0.0, run.name
-        return False, (mean if score == "mae_years" else -mean), run.name
+            return np.inf, run.name
+        return (mean if score == "mae_years" else -mean), run.name
 
     return min(runs, key=badness).name
 

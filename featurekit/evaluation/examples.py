@@ -1,4 +1,4 @@
-"""The faces that a classifier learns from and is scored on, with what the manifest says of them."""
+"""The faces on which a classifier is fitted and scored, with their labels."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ from featurekit.evaluation.planning import Plan
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """The faces of one plan: those found that have a label of its target, or of one learned together with it.
+    """The faces of one plan: those with a label of its target, or of a target that is learned with it.
 
     Attributes:
         target: what y means.
         rows: their row numbers in the manifest, increasing, shape (n,).
         X: their vectors, shape (n, dim), or Crops for a classifier that reads those.
-        y: class numbers, or years, shape (n,); -1 or NaN for a row that is only learned from for `also`.
-        labels: the same as the table has them, shape (n,); "" or NaN where there is none.
-        subjects: person on each row, shape (n,).
+        y: class numbers, or years, shape (n,); -1 or NaN for a row that is only used for training `also`.
+        labels: the labels in the table, shape (n,); "" or NaN for none.
+        subjects: subject of each row, shape (n,).
         also: labels of the targets that are learned together with it.
     """
 
@@ -40,14 +40,14 @@ class Examples:
     def folds(self, folds: FoldSet) -> list[Fold]:
         """Return the folds in numbers of these rows.
 
-        A face without a label of the target may be learned from, and is not scored.
+        A face without a label of the target may be in a training part, but is not scored.
         """
         known = is_known(self.y)
-        dealt = folds.folds(self.rows, self.labels, self.subjects)
-        return [Fold(fold.train, fold.test[known[fold.test]]) for fold in dealt]
+        made = folds.folds(self.rows, self.labels, self.subjects)
+        return [Fold(fold.train, fold.test[known[fold.test]]) for fold in made]
 
     def part(self, which: NDArray[np.bool_]) -> "Examples":
-        """Return those of some rows."""
+        """Return the examples of some rows."""
         return Examples(
             target=self.target,
             rows=self.rows[which],
@@ -60,26 +60,24 @@ class Examples:
 
 
 def examples_of(manifest: Manifest, plan: Plan, embeddings: Vectors) -> Examples:
-    """Return what a plan learns from, out of what was extracted for it.
+    """Return the examples of a plan, from the embeddings of its features.
 
     Args:
         manifest: whose labels, without those of classes that are left out.
-        plan: what is read, and with which classifier.
+        plan: the target and the classifier.
         embeddings: of the plan's features.
     """
     kind, target = plan.kind, plan.target
-    together = [manifest.target(name) for name in (kind.also(target) if kind.also else ())]
-    others = [other for other in together if manifest.labelled(other).any()]
-    learnable = manifest.labelled(target)
-    for other in others:
-        learnable = learnable | manifest.labelled(other)
+    names = kind.also(target) if kind.also else ()
+    others = [other for other in map(manifest.target, names) if manifest.labelled(other).any()]
+    learnable = np.any([manifest.labelled(one) for one in (target, *others)], axis=0)
     rows, positions, _ = np.intersect1d(embeddings.rows, np.flatnonzero(learnable), return_indices=True)
     y, labels = labels_of(manifest, target, rows)
     vectors = embeddings.vectors
     return Examples(
         target=target,
         rows=rows,
-        # Crops are large, and are not copied.
+        # Crops are large, so they are not copied.
         X=Crops(vectors, positions) if kind.reads == "crops" else vectors[positions],
         y=y,
         labels=labels if target.is_regression else np.where(is_known(y), labels, ""),
@@ -91,7 +89,7 @@ def examples_of(manifest: Manifest, plan: Plan, embeddings: Vectors) -> Examples
 def labels_of(
     manifest: Manifest, target: Target, rows: NDArray[np.intp]
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return class numbers (-1 for none) or years (NaN) of rows, and what the table says."""
+    """Return class numbers (-1 for none) or years (NaN for none) of rows, and their labels in the table."""
     labels = manifest.table[target.name].to_numpy(dtype=float if target.is_regression else str)[rows]
     if target.is_regression:
         return labels, labels
@@ -103,11 +101,9 @@ def labels_of(
 
 def is_known(y: NDArray[Any]) -> NDArray[np.bool_]:
     """Whether each row has a label."""
-    known: NDArray[np.bool_] = np.isfinite(y) if y.dtype.kind == "f" else y >= 0
-    return known
+    return np.isfinite(y) if y.dtype.kind == "f" else y >= 0
 
 
 def subject_numbers(manifest: Manifest, rows: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return a number for the person on each row, the same in all runs of the manifest."""
-    numbers: NDArray[np.intp] = np.unique(manifest.subjects, return_inverse=True)[1][rows]
-    return numbers
+    """Return a number for the subject of each row, the same in all runs of the manifest."""
+    return np.unique(manifest.subjects, return_inverse=True)[1][rows]

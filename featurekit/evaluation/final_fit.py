@@ -1,4 +1,4 @@
-"""The model that is fitted on all faces and saved, with the calibration that the folds taught."""
+"""The model that is fitted on all faces and saved, with a calibration from the folds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -34,20 +34,20 @@ def final_model(
     weights: Sequence[Mapping[str, Any]],
     notes: Sequence[str],
 ) -> TrainedModel:
-    """Return a model fitted on all that some fold learned from or was scored on.
+    """Return a model fitted on all faces that are in a training or test part of some fold.
 
     Args:
         name: of the model.
         plan: which classifier.
         examples: its faces.
-        out: what the models of the folds said of them.
+        out: the predictions of the models of the folds.
         fitting: how it is fitted.
         manifest: whose faces.
-        folds: who was tested when.
+        folds: the fold in which each subject was tested.
         settings: how faces were found.
-        recipes: what the vectors were made from.
-        weights: the weight files that took part.
-        notes: what was decided aloud in the folds.
+        recipes: of the vectors.
+        weights: the weight files that were used.
+        notes: decisions that were made in the folds.
 
     Raises:
         EstimatorError: a user's own estimator failed.
@@ -82,7 +82,7 @@ def final_model(
 
 
 def _learned_from(manifest: Manifest, examples: Examples, out: OutOfFold) -> dict[str, Any]:
-    """Return whose faces a model learned from, and how many."""
+    """Return the data set of a model, and the numbers of its faces and subjects."""
     tested = out.fold >= 0
     return {
         "dataset": manifest.name,
@@ -94,9 +94,9 @@ def _learned_from(manifest: Manifest, examples: Examples, out: OutOfFold) -> dic
 
 
 def _calibration(examples: Examples, out: OutOfFold) -> Calibration | None:
-    """Return what a model fitted on all faces may promise, as the models of the folds kept it.
+    """Return the calibration of a model fitted on all faces, from the predictions of the folds.
 
-    None of one that gives no probabilities, or of too few subjects.
+    None for a model without probabilities, or too few subjects.
     """
     tested = out.fold >= 0
     target, y, subjects = examples.target, examples.y[tested], examples.subjects[tested]
@@ -104,5 +104,4 @@ def _calibration(examples: Examples, out: OutOfFold) -> Calibration | None:
         return calibrate_years(out.predicted[tested], y, subjects, missed=MISSED)
     if not out.gives_probabilities:
         return None
-    proba = out.probabilities[tested]
-    return calibrate_classes(proba, y, subjects, missed=MISSED, ordered=target.ordered)
+    return calibrate_classes(out.probabilities[tested], y, subjects, missed=MISSED, ordered=target.ordered)

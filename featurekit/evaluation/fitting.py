@@ -1,6 +1,6 @@
-"""How a classifier is made and fitted, beside what it learns from.
+"""How a classifier is made and fitted.
 
-It is made here and nowhere else in a comparison: in every fold, and for the model that is saved.
+A comparison makes classifiers only here: in every fold, and for the model that is saved.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,15 +19,15 @@ from featurekit.evaluation.tuning import Search, search
 
 @dataclass(frozen=True, kw_only=True)
 class Fitting:
-    """How a classifier is fitted, beside what it learns from.
+    """How a classifier is fitted.
 
     Attributes:
-        features: name of the feature set that it reads, for messages.
+        features: name of the feature set, for messages.
         blocks: lengths of the parts of a joined vector.
-        networks: those that one which reads crops starts from.
-        parameters: that are not as they come.
+        networks: from which a classifier that reads crops starts.
+        parameters: the non-default ones.
         seed: of the random number generator.
-        tune: whether it first searches for parameters, inside what it learns from.
+        tune: whether it first searches for parameters, inside its training data.
         resources: what it may use.
     """
 
@@ -40,7 +40,7 @@ class Fitting:
     resources: Resources = field(default_factory=Resources)
 
     def fresh(self, kind: ClassifierKind, target: Target) -> Classifier:
-        """Return an unfitted classifier that knows all this."""
+        """Return an unfitted classifier with all this."""
         return fresh(
             kind,
             target,
@@ -54,11 +54,11 @@ class Fitting:
 
 @contextmanager
 def said_where(kind: ClassifierKind, target: Target, fitting: Fitting, where: str) -> Iterator[None]:
-    """Let somebody's own estimator learn and answer inside; an error of its says where that was.
+    """Add the target, the features and the place to the error of a user's own estimator.
 
     Args:
         kind: which classifier.
-        target: what it learns.
+        target: what it predicts.
         fitting: how it is fitted.
         where: "fold 2" or "all faces".
 
@@ -82,7 +82,7 @@ def fit_classifier(
     *,
     also: Mapping[Target, NDArray[Any]] | None = None,
 ) -> tuple[Classifier, Search | None]:
-    """Return a classifier fitted on these rows and, where it was tuned on them, what the search found."""
+    """Return a classifier fitted on these rows and, if it was tuned on them, the search."""
     classifier: Any = fitting.fresh(kind, target)
     found = None
     if fitting.tune and kind.grid is not None:
@@ -98,6 +98,6 @@ def fit_classifier(
         )
         if found.best:
             classifier.set_params(**found.best)
-    # One that learns nothing else is not asked to.
+    # Only a classifier that learns several targets together takes `also`.
     more = {"also": also} if kind.also is not None else {}
     return classifier.fit(X, y, groups=subjects, **more), found

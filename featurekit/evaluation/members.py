@@ -1,4 +1,4 @@
-"""Which runs of a comparison an ensemble is made of: those that a user's patterns mean, target by target."""
+"""The runs of a comparison from which an ensemble is made: those that match patterns, target by target."""
 
 import shlex
 from collections.abc import Sequence
@@ -13,14 +13,15 @@ from featurekit.evaluation.results import Run, load_runs
 
 
 def members_by_target(runs: Sequence[Run], names: Sequence[str]) -> list[list[Run]]:
-    """Return the runs that are meant, a list for each target of which every name means one.
+    """Return the matching runs, a list for each target of which every name matches one run.
 
     Args:
         runs: of a comparison.
         names: of runs, with * for any letters.
 
     Raises:
-        WorkspaceError: a name means several runs of a target, or there is no target of which each means one.
+        WorkspaceError: a name matches several runs of a target, or there is no target of which each matches
+            one.
     """
     wanted = []
     for target in dict.fromkeys(run.target for run in runs):
@@ -29,10 +30,9 @@ def members_by_target(runs: Sequence[Run], names: Sequence[str]) -> list[list[Ru
         ]
         for one, found in zip(names, meant, strict=True):
             if len(found) > 1:
-                several = ", ".join(run.name for run in found)
                 raise WorkspaceError(
-                    f"'{one}' matches several runs of {target}: {several}. Name one of them, for example"
-                    f" featurekit ensemble {_two_of(runs, target, meant)}"
+                    f"'{one}' matches several runs of {target}: {', '.join(run.name for run in found)}. Name"
+                    f" one of them, for example featurekit ensemble {_two_of(runs, target, meant)}"
                 )
         if all(meant):
             wanted.append([found[0] for found in meant])
@@ -48,11 +48,11 @@ def members_by_target(runs: Sequence[Run], names: Sequence[str]) -> list[list[Ru
 
 
 def _two_of(runs: Sequence[Run], target: str, meant: Sequence[Sequence[Run]] = ()) -> str:
-    """Return the full names of two runs of a target as a command line has them, of those that are meant."""
+    """Return the full names of two runs of a target for a command line, preferably of those that match."""
     own = [run for run in runs if run.target == target]
     trained = [run for run in own if not run.is_baseline]
     chosen: list[str] = []
-    # One for each name first, then whichever there are.
+    # First one for each name, then trained runs, then any run.
     for found in [*meant, trained, trained, own, own]:
         chosen += [run.name for run in found if run.name not in chosen][:1]
     return shlex.join(chosen[:2])
@@ -61,18 +61,18 @@ def _two_of(runs: Sequence[Run], target: str, meant: Sequence[Sequence[Run]] = (
 def make_ensembles(
     folder: Path, manifest: Manifest, names: Sequence[str], *, weighted: bool = False, command: str = ""
 ) -> list[Run]:
-    """Average what runs of a comparison said of each face, save each mean as a run, and return these.
+    """Average the predictions of runs of a comparison, save each mean as a run, and return these.
 
     Args:
         folder: of the comparison.
         manifest: whose faces.
-        names: of the runs, with * for any letters; each means one run of a target.
-        weighted: whether the better ones count for more; else all count alike.
+        names: of the runs, with * for any letters; each matches one run of a target.
+        weighted: whether weights are learned; otherwise all runs have the same weight.
         command: the command line, for the record.
 
     Raises:
-        WorkspaceError: it is not clear which runs are meant, or they cannot be averaged.
-        FoldError: the comparison's folds are of other rows.
+        WorkspaceError: a name does not match exactly one run, or the runs cannot be averaged.
+        FoldError: the folds of the comparison are of other rows.
     """
     wanted = members_by_target(load_runs(folder), names)
     comparison = Comparison.open(folder, manifest)

@@ -1,4 +1,4 @@
-"""How much memory a fit may take, and how many folds that leaves room for at once."""
+"""How much memory a fit may use, and how many folds can therefore be fitted at the same time."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,11 +6,11 @@ from dataclasses import replace
 from featurekit.estimators import Classifier, Resources
 from featurekit.networks.engines import available_memory
 
-MUCH = 1_000_000_000  # bytes that a user should hear of before they are taken
+MUCH = 1_000_000_000  # bytes; a user should hear of more before they are used
 
 
 def may_take() -> int:
-    """Return how many bytes kernel matrices may take now: half of what is free."""
+    """Return how many bytes kernel matrices may use now: half of the free memory."""
     return available_memory() // 2
 
 
@@ -23,18 +23,17 @@ def side_by_side(
     tune: bool,
     say: Callable[[str], None] | None,
 ) -> tuple[int, Resources]:
-    """Return how many folds run at once, and what each may use; say what memory they will take.
+    """Return how many folds run at the same time, and what each may use; say what memory they will use.
 
     Args:
         classifier: of one fold, unfitted.
-        n_rows: faces that the largest fold learns from.
+        n_rows: number of faces in the largest training part.
         resources: what all folds together may use.
-        jobs: folds at once, at most.
+        jobs: largest number of folds at the same time.
         tune: whether each fold searches for parameters.
         say: called with what a user should hear.
     """
     limit = may_take() if resources.memory is None else resources.memory
-    needed, shared = 0, resources
     for n_jobs in range(max(jobs, 1), 0, -1):
         shared = replace(resources, threads=max(resources.threads // n_jobs, 1), memory=limit)
         needed = n_jobs * classifier.use(shared).bytes_needed(n_rows, searching=tune)

@@ -1,4 +1,4 @@
-"""What classifiers said of faces that they were not fitted on, as a table and as scores."""
+"""Out-of-fold predictions of classifiers, as a table and as scores."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,18 +19,18 @@ from featurekit.evaluation.tuning import Search
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """What one classifier said of faces it was not fitted on.
+    """The predictions of one classifier for faces on which it was not fitted.
 
     Attributes:
         fold: the fold each row was tested in, shape (n,); -1 for a row that no fold tests.
         predicted: class number or years of each row, shape (n,).
         probabilities: shape (n, n_classes), classes in the target's order; NaN for years.
-        seconds_fit, seconds_predict: added up over the folds, whether or not they ran side by side.
-        fitted: the classifier of the first fold; None where several were combined.
-        searches: what was found in each fold; empty where nothing was searched.
-        trainings: how the network of each fold was trained; empty for what is no network.
-        gives_probabilities: whether the probabilities are the classifier's own; else each answer has 1, and
-            there is nothing to be said of how sure it was.
+        seconds_fit, seconds_predict: sums over the folds, also if they ran at the same time.
+        fitted: the classifier of the first fold; None for an ensemble.
+        searches: the search of each fold; empty if nothing was searched.
+        trainings: how the network of each fold was trained; empty for other classifiers.
+        gives_probabilities: whether the probabilities are those of the classifier; otherwise each predicted
+            class has 1, which says nothing about its confidence.
     """
 
     fold: NDArray[np.intp]
@@ -45,23 +45,22 @@ class OutOfFold:
 
 
 def confusion_of(target: Target, true: NDArray[Any], predicted: NDArray[Any]) -> dict[str, Any]:
-    """Return the confusion matrix and the recall of each class as a run keeps them; empty for years."""
+    """Return the confusion matrix and the recall of each class for a run; empty for years."""
     if target.is_regression:
         return {"confusion": (), "recall": ()}
     counts = counts_of(true, predicted, len(target.classes))
-    shares = recalls(counts)
     return {
         "confusion": tuple(tuple(map(int, row[:-1])) for row in counts),
-        "recall": tuple(float(share) if np.isfinite(share) else None for share in shares),
+        "recall": tuple(float(share) if np.isfinite(share) else None for share in recalls(counts)),
     }
 
 
 def predictions_of(
     manifest: Manifest, target: Target, rows: NDArray[np.intp], y: NDArray[Any], out: OutOfFold
 ) -> pd.DataFrame:
-    """Return what was said of each face that was tested; a person is a number, the same in all runs.
+    """Return the prediction for each tested face; a subject is a number, the same in all runs.
 
-    Columns of probabilities (p_<class>) are there only where the classifier gives some.
+    There are columns of probabilities (p_<class>) only if the classifier gives some.
     """
     tested = out.fold >= 0
     rows = rows[tested]
@@ -83,7 +82,7 @@ def predictions_of(
 def scores_of(
     manifest: Manifest, folds: FoldSet, target: Target, rows: NDArray[np.intp], out: OutOfFold
 ) -> dict[str, Any]:
-    """Return the scores of each fold on the faces found, and on all labelled rows, as a run keeps them."""
+    """Return the scores of each fold on the faces found, and on all labelled rows, for a run."""
     labelled = np.flatnonzero(manifest.labelled(target))
     numbers, _ = labels_of(manifest, target, np.arange(len(manifest)))
     predicted = np.full(len(manifest), NO_FACE, dtype=np.intp)
@@ -92,8 +91,7 @@ def scores_of(
     per_fold, per_fold_all = [], []
     for number in range(folds.n_folds):
         test = out.fold == number
-        has_some = out.gives_probabilities and not target.is_regression
-        proba = out.probabilities[test] if has_some else None
+        proba = out.probabilities[test] if out.gives_probabilities and not target.is_regression else None
         per_fold.append(score(target, numbers[rows][test], out.predicted[test], proba))
         everyone = labelled[folds.numbers[labelled] == number]
         per_fold_all.append(score_all_rows(target, numbers[everyone], predicted[everyone]))

@@ -1,12 +1,12 @@
-"""What the statistics of a comparison are made of: of each face its row, its labels and every model's answer.
+"""The data behind the statistics of a comparison: row, labels and predictions of each face.
 
-The predictions of a run name faces, and stay where they were made. Outcomes name
-nobody: a face is the number of its row in the manifest, a subject is a number too.
-They are small, so that a comparison can be kept with them, and every interval, test
-and slice of its report can be computed anew, anywhere and at any time.
+The predictions of a run contain names of faces, and stay where they were made. Outcomes
+contain no names: a face is the number of its row in the manifest, and a subject is a
+number too. They are small, so that a comparison can be kept with them, and every interval,
+test and slice of its report can be computed again, anywhere and at any time.
 
-    outcomes/faces.parquet      row, and the labels that faces are sliced by
-    outcomes/<run>.parquet      row, subject, fold, true, predicted, p_<class>… where there are probabilities
+    outcomes/faces.parquet      row, and the labels by which faces are sliced
+    outcomes/<run>.parquet      row, subject, fold, true, predicted, p_<class>… if there are probabilities
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,55 +24,49 @@ from featurekit.errors import WorkspaceError
 from featurekit.files import make_folder, whole_file
 from featurekit.project import ComparisonFolder
 
-MOST_LABELS = 24  # of a column that faces are sliced by
-# Of a probability's 24 binary digits so many are kept: exact to 1 in 30,000, in half the size on the disk.
+MOST_LABELS = 24  # in a column by which faces are sliced
+# Binary digits kept of the 24 of a probability: an error of 1 in 30,000, for half the size on the disk.
 _DIGITS = 14
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What the models of a comparison said of the faces they had not seen.
+    """The out-of-fold predictions of the models of a comparison.
 
     Attributes:
-        tables: name of a run → row, subject, fold, true, predicted and, of a model that gives probabilities,
-            p_<class> of each face it was scored on; years and probabilities are float64.
-        labels: row number → labels of the columns that faces are sliced by, and "age"; "" and NaN for none.
+        tables: name of a run → row, subject, fold, true, predicted and, for a model with probabilities,
+            p_<class> of each face on which it was scored; years and probabilities are float64.
+        labels: row number → labels of the columns by which faces are sliced, and "age"; "" and NaN for none.
     """
 
     tables: Mapping[str, pd.DataFrame]
     labels: pd.DataFrame
 
-    def of_faces(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Return the labels of the faces of a table, in its order."""
-        return self.labels.loc[table["row"]]
-
 
 def collect(folder: Path, names: Sequence[str], manifest: Manifest | None = None) -> Outcomes:
-    """Return the outcomes of some runs, and keep them in the folder: from predictions, or as they were kept.
+    """Return the outcomes of some runs, from their predictions or as they were kept, and keep them.
 
     Args:
         folder: of the comparison.
-        names: of runs of it; outcomes of what is no run of the comparison any more are removed.
-        manifest: whose faces; None where only what was kept is at hand.
+        names: of its runs; outcomes of runs that are no longer in the comparison are removed.
+        manifest: whose faces; None if there are only the outcomes that were kept.
 
     Returns:
-        Outcomes of the runs that have any: predictions are read where they are here and name subjects.
+        Outcomes of the runs that have any: predictions are used if they are here and contain subjects.
 
     Raises:
-        WorkspaceError: a file holds something else.
+        WorkspaceError: a file is damaged.
     """
     tables, files, is_own = {}, ComparisonFolder(folder), False
-    known = files.all_outcomes()
     for name in names:
         path = files.outcome(name)
-        before = read_outcomes(path) if path.is_file() else None
-        table = before
-        if manifest is not None:
-            found = _from_predictions(files.prediction(name), manifest)
-            if found is not None:
-                table, is_own = found, True
-                if before is None or hash_of(before) != hash_of(found):
-                    write_outcomes(path, found)
+        kept = read_outcomes(path) if path.is_file() else None
+        found = _from_predictions(files.prediction(name), manifest) if manifest is not None else None
+        if found is not None:
+            is_own = True
+            if kept is None or hash_of(kept) != hash_of(found):
+                write_outcomes(path, found)
+        table = kept if found is None else found
         if table is not None:
             tables[name] = table
     labels = read_outcomes(files.faces).set_index("row") if files.faces.is_file() else None
@@ -83,20 +77,20 @@ def collect(folder: Path, names: Sequence[str], manifest: Manifest | None = None
         labels = own
     if labels is None:
         return Outcomes({}, pd.DataFrame())
-    for path in known:
-        is_run = files.run(path.stem).is_file()  # one that is set apart keeps its own
-        if path.stem not in tables and path != files.faces and not is_run:
+    for path in files.all_outcomes():
+        # A run that is set apart keeps its outcomes.
+        if path.stem not in tables and path != files.faces and not files.run(path.stem).is_file():
             path.unlink()
     return Outcomes(tables, labels)
 
 
 def gives_probabilities(table: pd.DataFrame, classes: Sequence[str]) -> bool:
-    """Whether predictions or outcomes hold the probability of each class."""
+    """Whether predictions or outcomes contain the probability of each class."""
     return all(f"p_{label}" in table for label in classes)
 
 
 def probabilities_of(table: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.float64]:
-    """Return the probabilities that predictions or outcomes hold; where they hold none, 1 for each answer.
+    """Return the probabilities in predictions or outcomes; if there are none, 1 for each predicted class.
 
     Args:
         table: of a run.
@@ -108,38 +102,31 @@ def probabilities_of(table: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.
     if gives_probabilities(table, classes):
         return table[[f"p_{label}" for label in classes]].to_numpy(float)
     said = table["predicted"].to_numpy(dtype=str)
-    sure: NDArray[np.float64] = (said[:, None] == np.array(classes, dtype=str)).astype(np.float64)
-    return sure
-
-
-def is_sliced_by(name: str, values: "pd.Series[Any]") -> bool:
-    """Whether a column is one of labels: the known ones, or few enough of the user's own."""
-    if name in COLUMNS:
-        return name in ("gender", "age_group")
-    return 2 <= values.astype(str).nunique() <= MOST_LABELS
+    return np.asarray(said[:, None] == np.array(classes, dtype=str), dtype=np.float64)
 
 
 def hash_of(table: pd.DataFrame) -> str:
-    """Return a hash of everything that a table of outcomes says."""
+    """Return a hash of the content of a table of outcomes."""
     found = sha256()
     for name, values in table.items():
         found.update(f"{name}\n".encode())
-        if values.dtype.kind in "if":
-            found.update(np.ascontiguousarray(values.to_numpy(float)).tobytes())
-        else:
-            found.update("\n".join(map(str, values)).encode())
+        found.update(
+            np.ascontiguousarray(values.to_numpy(float)).tobytes()
+            if values.dtype.kind in "if"
+            else "\n".join(map(str, values)).encode()
+        )
     return found.hexdigest()
 
 
 def read_predictions(path: Path, again: str = "featurekit fit") -> pd.DataFrame:
-    """Return what a run said of each face that it was tested on.
+    """Return the predictions of a run for each tested face.
 
     Args:
-        path: of a run's predictions.
-        again: the command that makes them anew.
+        path: of the predictions.
+        again: the command that makes them again.
 
     Raises:
-        WorkspaceError: the file is not there, or holds something else.
+        WorkspaceError: the file is missing or damaged.
     """
     try:
         table = pd.read_parquet(path)
@@ -156,7 +143,7 @@ def read_predictions(path: Path, again: str = "featurekit fit") -> pd.DataFrame:
 
 
 def _from_predictions(path: Path, manifest: Manifest) -> pd.DataFrame | None:
-    """Return the outcomes that predictions hold; None where there are none, or they are of other rows."""
+    """Return the outcomes in predictions; None if there are none, or they are of other rows."""
     if not path.is_file():
         return None
     table = read_predictions(path)
@@ -170,19 +157,24 @@ def _from_predictions(path: Path, manifest: Manifest) -> pd.DataFrame | None:
     }
     for name in ("true", "predicted"):
         values: pd.Series[Any] = table[name]
-        # Years; a class that is called like a number is still a word.
+        # Numbers are years; a class whose name is a number is stored as text.
         columns[name] = _single(values.to_numpy()) if values.dtype.kind in "if" else values.astype(str)
-    for column in map(str, table.columns):
-        if column.startswith("p_"):
-            columns[column] = _rounded(table[column].to_numpy(float))
+    probabilities = [name for name in map(str, table.columns) if name.startswith("p_")]
+    columns |= {name: _rounded(table[name].to_numpy(float)) for name in probabilities}
     return pd.DataFrame(columns)
 
 
 def _labels_of(manifest: Manifest, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return the labels of every face that some run was scored on, by row number."""
+    """Return the labels of every face on which some run was scored, by row number."""
     rows = np.unique(np.concatenate([table["row"].to_numpy() for table in tables.values()]))
     whole = manifest.table
-    names = [str(name) for name in whole.columns if is_sliced_by(str(name), whole[name].iloc[rows])]
+    # The known columns of labels, and the user's own with few labels.
+    names = [
+        str(name)
+        for name in whole.columns
+        if name in ("gender", "age_group")
+        or (name not in COLUMNS and 2 <= whole[name].iloc[rows].astype(str).nunique() <= MOST_LABELS)
+    ]
     labels: dict[str, NDArray[Any]] = {
         name: whole[name].iloc[rows].fillna("").astype(str).to_numpy(dtype=object) for name in names
     }
@@ -191,24 +183,23 @@ def _labels_of(manifest: Manifest, tables: Mapping[str, pd.DataFrame]) -> pd.Dat
 
 
 def _single(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Return numbers as they are kept: in single precision."""
+    """Return numbers rounded to single precision, in which they are kept."""
     return values.astype(np.float32).astype(np.float64)
 
 
 def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return probabilities with _DIGITS binary digits."""
     mantissa, exponent = np.frexp(values)
-    rounded: NDArray[np.float64] = np.ldexp(np.round(np.ldexp(mantissa, _DIGITS)), exponent - _DIGITS)
-    return rounded
+    return np.asarray(np.ldexp(np.round(np.ldexp(mantissa, _DIGITS)), exponent - _DIGITS))
 
 
 def write_outcomes(path: Path, table: pd.DataFrame) -> None:
-    """Write one table of outcomes; the same one is the same bytes."""
+    """Write one table of outcomes; equal tables give equal bytes."""
     import pyarrow as pa
     from pyarrow import parquet
 
     single = {name: np.float32 for name, values in table.items() if values.dtype.kind == "f"}
-    # Without pandas' own metadata, so that the same outcomes are the same bytes.
+    # The metadata of pandas is removed, so that equal outcomes give equal bytes.
     content = pa.Table.from_pandas(table.astype(single), preserve_index=False).replace_schema_metadata(None)
     words = [name for name, values in table.items() if values.dtype.kind not in "if"]
     make_folder(path.parent)
@@ -227,7 +218,7 @@ def read_outcomes(path: Path) -> pd.DataFrame:
     """Return what write_outcomes() wrote.
 
     Raises:
-        WorkspaceError: the file holds something else.
+        WorkspaceError: the file is damaged.
     """
     try:
         table = pd.read_parquet(path)

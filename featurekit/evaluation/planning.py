@@ -1,11 +1,12 @@
-"""Which combinations are to be fitted: targets × feature sets × classifiers × parameters.
+"""The combinations to be fitted: targets × feature sets × classifiers × parameters.
 
-What cannot be fitted is refused here, in words, before anything is read.
+A combination that cannot be fitted is refused here, before anything is read.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from itertools import product
 from typing import Any
 
 from featurekit.data.manifest import COLUMNS, Manifest, is_measured, names_ethnicity
@@ -18,7 +19,7 @@ from featurekit.evaluation.readiness import LeftOut
 from featurekit.networks.backbones import Backbone, here, split_feature
 from featurekit.registry import unknown
 
-# What classifiers that read crops read.
+# The feature of classifiers that read crops.
 PIXELS = "pixels:rgb"
 
 
@@ -27,12 +28,12 @@ class Plan:
     """One combination to be run.
 
     Attributes:
-        target: what is read.
-        features: "backbone:layer" of each part, in the order they are joined; of networks that are trained
-            further, what they start from.
-        kind: with which classifier.
-        parameters: of the classifier, that are not as they come.
-        is_asked: whether somebody named the classifier; else it is one of the floors of every comparison.
+        target: what is predicted.
+        features: "backbone:layer" of each part, in the order in which they are joined; for networks that are
+            trained further, where they start.
+        kind: which classifier.
+        parameters: non-default parameters of the classifier.
+        is_asked: whether a user named the classifier; otherwise it is a baseline of every comparison.
         left_out: classes of the target that cannot be learned on the comparison's folds.
     """
 
@@ -45,29 +46,28 @@ class Plan:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """What must have been extracted."""
+        """The features that must have been extracted."""
         return (PIXELS,) if self.kind.reads == "crops" else self.features
 
     @property
     def looks_at_nothing(self) -> bool:
-        """Whether it is a floor that answers without a look at any vector."""
+        """Whether it is a baseline that uses no vector."""
         return self.kind.is_baseline and self.kind.reads == "embeddings" and self.kind.features is None
 
     @property
     def networks(self) -> tuple[str, ...]:
         """Names of the networks that are trained further."""
-        if not self.kind.starts_from:
-            return ()
-        return tuple(feature.partition(":")[0] for feature in self.features)
+        return tuple(feature.partition(":")[0] for feature in self.features if self.kind.starts_from)
 
     @property
     def feature_name(self) -> str:
         """Name of the feature set, default layers left out: "dlib_age+mobilenet_v2"."""
-        parts = []
-        for feature in self.features:
-            backbone, layer = split_feature(feature)
-            parts.append(backbone.name if layer == backbone.default_layer else feature)
-        return "+".join(parts)
+        return "+".join(
+            backbone.name if layer == backbone.default_layer else feature
+            for feature, (backbone, layer) in zip(
+                self.features, map(split_feature, self.features), strict=True
+            )
+        )
 
 
 def plan(
@@ -81,67 +81,62 @@ def plan(
     variations: Sequence[Mapping[str, Any]] = ({},),
     ethnicity: bool = False,
 ) -> list[Plan]:
-    """Return every combination that was asked for, with the floors that belong in each comparison.
+    """Return every combination that was asked for, with the baselines of every comparison.
 
     Args:
         manifest: whose labels.
         ledger: what has been extracted.
-        models: names of classifiers, import paths of scikit-learn's or anybody's, or classifiers.
-        targets: names of targets; None for age_group, gender and age where there are labels.
-        features: feature sets, parts joined by "+"; None for each default layer extracted and, where
-            there are several, all of them joined.
+        models: names of classifiers, import paths of scikit-learn or other estimators, or classifiers.
+        targets: names of targets; None for age_group, gender and age if they have labels.
+        features: feature sets, parts joined by "+"; None for each extracted default layer and, if there
+            are several, all of them joined.
         join: only the joined set, not each alone.
         variations: parameters, each set of which is tried with every classifier that has them all; the
-            others are run once, as they come.
-        ethnicity: whether the ethnicity that somebody is taken to have may be a target.
+            others are run once with their default parameters.
+        ethnicity: whether the ethnicity that others see in a face may be a target.
 
     Raises:
         UnknownNameError: no such classifier, backbone, layer or parameter.
         ModelError: a classifier's parameter cannot have its value, or there is no estimator at a path.
         TargetError: no such target, no face has a label of it, it is one that has to be allowed, or a
-            classifier can read none of them.
+            classifier can predict none of them.
         WorkspaceError: features that have not been extracted.
-        EngineError: a classifier needs a package that is not here.
+        EngineError: a classifier needs a package that is not installed.
     """
     asked_for = _kinds(models)
     kinds = asked_for + [kind for kind in CLASSIFIERS if kind.is_baseline and kind not in asked_for]
     wanted = _targets(manifest, targets, ethnicity)
-    _check_each_reads_something(asked_for, wanted)
-    # Floors alone need no features of anybody's choice.
-    sets = _feature_sets(ledger, features, join) if any(_reads_features(kind) for kind in kinds) else []
-    _check_faces_are_kept(kinds, ledger)
-    plans = []
-    for target in wanted:
-        for kind in kinds:
-            if kind.reads_target is not None and not kind.reads_target(target):
-                continue
-            asked = kind in asked_for
-            if kind.features is not None:
-                chosen = _own_features(kind, target, ledger, asked=asked)
-            elif kind.reads == "crops":
-                chosen = _networks(kind, features, join)
-            else:
-                # A floor looks at no vector: always the same one, so that it stands in a comparison once.
-                chosen = [(_some_here(ledger),)] if kind.is_baseline else sets
-            fitting = _fitting_variations(kind, target, variations)
-            plans += [Plan(target, parts, kind, changes, asked) for parts in chosen for changes in fitting]
-    _check_all_are_used(plans, [kind.name for kind in asked_for], variations)
-    return plans
-
-
-def _check_faces_are_kept(kinds: Sequence[ClassifierKind], ledger: Ledger) -> None:
+    _check_each_predicts_something(asked_for, wanted)
+    # If there are only baselines, no features have to be chosen.
+    sets = _feature_sets(ledger, features, join) if any(map(reads_features, kinds)) else []
     if any(kind.reads == "crops" for kind in kinds) and PIXELS not in ledger.recipes:
         raise WorkspaceError(
             "Networks that are trained end to end read the face images, which have not been kept. Next:"
             " featurekit extract --backbone pixels"
         )
+    plans = []
+    for target, kind in product(wanted, kinds):
+        if kind.reads_target is not None and not kind.reads_target(target):
+            continue
+        asked = kind in asked_for
+        if kind.features is not None:
+            chosen = _own_features(kind, target, ledger, asked=asked)
+        elif kind.reads == "crops":
+            chosen = _networks(kind, features, join)
+        else:
+            # A baseline uses no vector: it gets always the same features, so that a comparison has it once.
+            chosen = [(_some_here(ledger),)] if kind.is_baseline else sets
+        fitting = _fitting_variations(kind, target, variations)
+        plans += [Plan(target, parts, kind, changes, asked) for parts, changes in product(chosen, fitting)]
+    _check_all_are_used(plans, [kind.name for kind in asked_for], variations)
+    return plans
 
 
 def _kinds(models: Sequence[str | ClassifierKind]) -> list[ClassifierKind]:
     """Return the classifiers that were asked for."""
     named = [one for number, one in enumerate(models) if one not in models[:number]]
     kinds = [classifier_named(one) if isinstance(one, str) else one for one in named]
-    for kind in kinds:  # before hours of fitting, not after
+    for kind in kinds:  # a missing package is reported before hours of fitting
         if kind.needs and find_spec(kind.needs) is None:
             raise EngineError(
                 f"{kind.name} needs {kind.needs}, which is not installed: pip install"
@@ -154,20 +149,24 @@ def _kinds(models: Sequence[str | ClassifierKind]) -> list[ClassifierKind]:
     return kinds
 
 
-def _check_each_reads_something(kinds: Sequence[ClassifierKind], targets: Sequence[Target]) -> None:
-    """Raise TargetError where a classifier can learn none of the targets."""
+def _check_each_predicts_something(kinds: Sequence[ClassifierKind], targets: Sequence[Target]) -> None:
+    """Raise TargetError if a classifier can learn none of the targets."""
     for kind in kinds:
         if kind.reads_target is not None and not any(map(kind.reads_target, targets)):
-            names = ", ".join(target.name for target in targets)
-            what = "gives years" if all(not target.is_regression for target in targets) else "gives classes"
-            raise TargetError(f"{kind.name} {what}, and cannot learn {names}.")
+            what = "gives classes" if any(target.is_regression for target in targets) else "gives years"
+            raise TargetError(
+                f"{kind.name} {what}, and cannot learn {', '.join(target.name for target in targets)}."
+            )
 
 
 def _targets(manifest: Manifest, names: Sequence[str] | None, ethnicity: bool) -> list[Target]:
-    """Return the targets to be read; where none is named, those of age and gender that have labels."""
+    """Return the targets to be predicted; if none is named, those of age and gender with labels."""
     if names is None:
-        found = [manifest.target(name) for name in ("age_group", "gender", "age")]
-        wanted = [target for target in found if manifest.labelled(target).any()]
+        wanted = [
+            target
+            for target in map(manifest.target, ("age_group", "gender", "age"))
+            if manifest.labelled(target).any()
+        ]
     else:
         wanted = [manifest.target_to_fit(name) for name in dict.fromkeys(names)]
     if not wanted:
@@ -196,7 +195,7 @@ def _targets(manifest: Manifest, names: Sequence[str] | None, ethnicity: bool) -
 def _own_features(
     kind: ClassifierKind, target: Target, ledger: Ledger, *, asked: bool
 ) -> list[tuple[str, ...]]:
-    """Return the one feature set that a classifier reads for a target, if there is one and it is here."""
+    """Return the one feature set that a classifier reads for a target, if there is one."""
     own = kind.features(target) if kind.features is not None else None
     if own and own in ledger.recipes:
         return [(own,)]
@@ -213,26 +212,24 @@ def _own_features(
 def _check_all_are_used(
     plans: Sequence[Plan], models: Sequence[str], variations: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Raise UnknownNameError where a parameter that was given is in no plan."""
-    unused = {name for changes in variations for name in changes}
-    unused -= {name for one in plans for name in one.parameters}
+    """Raise UnknownNameError if a given parameter is in no plan."""
+    given = {name for changes in variations for name in changes}
+    unused = given - {name for one in plans for name in one.parameters}
     if not unused:
         return
-    able = [one for one in plans if one.kind.name in models]
-    known = {name for one in able for name in settable(one.kind, one.target)}
+    known = {name for one in plans if one.kind.name in models for name in settable(one.kind, one.target)}
     if unused <= known:
         raise UnknownNameError(
             f"None of {', '.join(models)} has all of the parameters {', '.join(sorted(unused))}. Fit the"
             " models separately, each with its own parameters."
         )
-    unused -= known
-    # What is the program's own business is taken where it is named, but not offered.
+    # Parameters of the machinery are accepted, but not suggested.
     raise UnknownNameError(
-        unknown(f"parameter of {', '.join(models)}", min(unused), sorted(known - MACHINERY))
+        unknown(f"parameter of {', '.join(models)}", min(unused - known), sorted(known - MACHINERY))
     )
 
 
-def _reads_features(kind: ClassifierKind) -> bool:
+def reads_features(kind: ClassifierKind) -> bool:
     """Whether a classifier reads vectors of the user's choice."""
     return kind.reads == "embeddings" and kind.features is None and not kind.is_baseline
 
@@ -240,29 +237,29 @@ def _reads_features(kind: ClassifierKind) -> bool:
 def _fitting_variations(
     kind: ClassifierKind, target: Target, variations: Sequence[Mapping[str, Any]]
 ) -> list[Mapping[str, Any]]:
-    """Return the variations that a classifier can be run in; only as it comes where it has none of them."""
+    """Return the variations with which a classifier can be run; only its defaults if it has none of them."""
     if not any(variations) or (kind.features is not None and kind.features(target) is None):
         return [{}]
-    own = settable(kind, target)
-    fitting = [changes for changes in variations if set(changes) <= set(own)]
+    own = set(settable(kind, target))
+    fitting = [changes for changes in variations if set(changes) <= own]
     for changes in fitting:
-        # A value that it cannot have is met before anything is fitted.
+        # A wrong value is reported before anything is fitted.
         fresh(kind, target, parameters=changes).validate()
     return fitting or [{}]
 
 
 def _networks(kind: ClassifierKind, features: Sequence[str] | None, join: bool) -> list[tuple[str, ...]]:
-    """Return what a classifier that reads crops starts from: sets of networks, or the pixels alone."""
+    """Return where a classifier that reads crops starts: from sets of networks, or from the pixels alone."""
     if not kind.starts_from:
         return [(PIXELS,)]
-    sets = []
-    # The pixels are what it reads in any case.
+    # It reads the pixels in any case.
     named = [text for text in features or () if full_names(text) != (PIXELS,)]
-    for text in named or ["+".join(kind.starts_from)]:
-        parts = _parts(text)
-        # An inner layer is no end to train from, and what has no weights learns nothing.
-        if all(backbone.load and layer == backbone.default_layer for backbone, layer in parts):
-            sets.append(tuple(f"{backbone.name}:{layer}" for backbone, layer in parts))
+    # Only networks with weights can be trained further, and only up to their default layers.
+    sets = [
+        full_names(text)
+        for text in named or ["+".join(kind.starts_from)]
+        if all(backbone.load and layer == backbone.default_layer for backbone, layer in _parts(text))
+    ]
     if not sets:
         raise WorkspaceError(
             f"{kind.name} trains networks up to their default layers, but {', '.join(features or [])} names"
@@ -277,7 +274,7 @@ def full_names(features: str) -> tuple[str, ...]:
 
 
 def _parts(text: str) -> list[tuple[Backbone, str]]:
-    """Return the networks and layers that are joined by "+"."""
+    """Return the networks and layers of a feature set joined by "+"."""
     parts = [split_feature(part) for part in text.split("+")]
     for place, (backbone, layer) in enumerate(parts):
         if (backbone, layer) in parts[:place]:
@@ -289,7 +286,7 @@ def _parts(text: str) -> list[tuple[Backbone, str]]:
 
 
 def _some_here(ledger: Ledger) -> str:
-    """Return the first feature that was extracted and whose network is here.
+    """Return the first extracted feature whose network is installed.
 
     Raises:
         WorkspaceError: there is none.
@@ -305,18 +302,15 @@ def _some_here(ledger: Ledger) -> str:
 
 def _feature_sets(ledger: Ledger, features: Sequence[str] | None, join: bool) -> list[tuple[str, ...]]:
     if features is None:
-        # A head is read by the model it belongs to, and by others only when asked for.
+        # Heads and pixels are read by the models to which they belong, and by others only if they are named.
         known = here(ledger.recipes)
         heads = [f for f in known if split_feature(f)[1] in split_feature(f)[0].heads]
-        # Pixels are read by networks that are trained on them, and by others only when asked for.
         single = [f for f in known if f not in heads and f != PIXELS]
         sets: list[tuple[str, ...]] = [(f,) for f in single]
         if len(single) > 1:
             sets = [tuple(single)] if join else [*sets, tuple(single)]
     else:
-        sets = []
-        for text in features:
-            sets.append(full_names(text))
+        sets = [full_names(text) for text in features]
         if join:
             sets = [tuple(dict.fromkeys(part for parts in sets for part in parts))]
     for part in dict.fromkeys(part for parts in sets for part in parts):

@@ -1,4 +1,4 @@
-"""What a run was made with: data set, split, networks, versions, hardware asked for and got."""
+"""How a run was made: data set, split, networks, versions, requested and used hardware."""
 
 import json
 import os
@@ -45,16 +45,16 @@ def made_with(
     classifier: str,
     trained: Sequence[str],
 ) -> dict[str, Any]:
-    """Return what a run keeps of all that it was made with.
+    """Return the facts that a run keeps about how it was made.
 
     Args:
         manifest: whose faces.
-        folds: who was tested when.
+        folds: the fold in which each subject was tested.
         ledger: what was extracted, by which engines.
-        features: what was read.
-        recipes: what the vectors were made from.
-        weights: the weight files that took part.
-        statuses: what became of each row of the manifest, shape (n_rows,).
+        features: that were read.
+        recipes: of the vectors.
+        weights: the weight files that were used.
+        statuses: status of each row of the manifest, shape (n_rows,).
         threads: how many all folds together had.
         trainings: how the network of each fold was trained.
         classifier: name of the classifier.
@@ -85,7 +85,7 @@ def made_with(
 
 
 def now() -> str:
-    """Return the UTC time as runs keep it, ISO 8601."""
+    """Return the UTC time for a run, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
@@ -96,7 +96,7 @@ def _dataset(manifest: Manifest, statuses: NDArray[np.uint8]) -> dict[str, Any]:
         "licence": manifest.info.get("licence", ""),
         "n_rows": len(manifest),
         "tally": _tally(manifest.table["reason"]),
-        # Not where the pictures lie, which is nobody's business.
+        # The root says where the images are, which a comparison does not keep.
         "options": {k: v for k, v in manifest.info.get("options", {}).items() if k != "root"},
         "counts": dict(manifest.info.get("tally", {})),
         "statuses": _tally(np.array(STATUSES)[statuses]),
@@ -104,14 +104,13 @@ def _dataset(manifest: Manifest, statuses: NDArray[np.uint8]) -> dict[str, Any]:
 
 
 def _tally(values: Any) -> dict[str, int]:
-    counts = Counter(str(value) for value in values)
-    return {name: counts[name] for name in sorted(counts) if name}
+    return {name: n for name, n in sorted(Counter(map(str, values)).items()) if name}
 
 
 def _hardware(
     ledger: Ledger, features: Sequence[str], threads: int, trainings: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Return what was asked for and what was got; the networks' part is read back from their engines."""
+    """Return the requested and the used hardware; engines report what the networks used."""
     networks = sorted({feature.partition(":")[0] for feature in features})
     got = {name: dict(ledger.achieved[name]) for name in networks if name in ledger.achieved}
     if trainings:
@@ -127,7 +126,7 @@ def _hardware(
 
 
 def hardware_of_all(runs: Sequence[Run]) -> dict[str, Any]:
-    """Return the hardware of the first run, with every processor, engine and device that any of them had."""
+    """Return the hardware of the first run, with every processor, engine and device of all runs."""
     got: dict[str, Any] = {}
     for run in runs:
         for name, one in run.hardware.get("got", {}).items():
@@ -141,8 +140,8 @@ def processor() -> str:
     info = Path("/proc/cpuinfo")
     if not info.is_file():
         return platform.processor() or platform.machine()
-    facts = dict(line.partition(":")[::2] for line in info.read_text().splitlines() if ":" in line)
-    facts = {name.strip(): value.strip() for name, value in facts.items()}
+    lines = (line.partition(":") for line in info.read_text().splitlines())
+    facts = {name.strip(): value.strip() for name, _, value in lines}
     flags = facts.get("flags", "").split()
     known = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in flags]
     return f"{facts.get('model name', platform.machine())} ({', '.join(known)})"
@@ -164,7 +163,7 @@ _DECIDE_NUMBERS = (
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of everything that decides numbers."""
+    """Return the versions of everything that influences numbers."""
     found = {"python": platform.python_version()}
     for name in _DECIDE_NUMBERS:
         try:
@@ -175,7 +174,7 @@ def versions() -> dict[str, str]:
 
 
 def packages_of(members: Mapping[Registry[Any], Sequence[str]]) -> dict[str, str]:
-    """Return where members that are not featurekit's own come from: "backbone name" → "package version".
+    """Return the packages of members that are not from featurekit: "backbone name" → "package version".
 
     Args:
         members: the registry of each kind → names of members.
@@ -183,7 +182,7 @@ def packages_of(members: Mapping[Registry[Any], Sequence[str]]) -> dict[str, str
     found = {}
     for registry, names in members.items():
         for name in dict.fromkeys(names):
-            # What was prepared or extracted with a member outlives it; scikit-learn's own are no members.
+            # A member may have been removed after it was used, and estimators of scikit-learn are no members.
             with suppress(UnknownNameError):
                 package = registry.package_of(name)
                 if package != BUILTIN:
@@ -197,7 +196,7 @@ def _stored_kind(registry: Registry[Any]) -> str:
 
 
 def packages_now(then: Mapping[str, str]) -> dict[str, str]:
-    """Return where the members that packages_of() noted in the versions of a run come from now."""
+    """Return the present packages of the members that packages_of() noted in the versions of a run."""
     registries = {_stored_kind(each): each for each in (DATASETS, DETECTORS, BACKBONES, CLASSIFIERS)}
     found = {}
     for what in then:
@@ -208,16 +207,15 @@ def packages_now(then: Mapping[str, str]) -> dict[str, str]:
 
 
 def parameters_of(classifier: Classifier) -> dict[str, Any]:
-    """Return what the classifier was made with and what it decided, as plain JSON values."""
-    made = classifier.shown_parameters()
+    """Return the parameters of the classifier and what it decided, as plain JSON values."""
     decided = {name: value for name, value in classifier.summary_.items() if name != "notes"}
-    # How many threads it had changes nothing but the time; what a memory limit changes stands in the notes.
+    values = {**classifier.shown_parameters(), **decided}
+    # Threads change only the time, and the notes say what a memory limit changes.
     aside = ("threads", "target", "memory_limit")
-    values = {name: value for name, value in {**made, **decided}.items() if name not in aside}
-    return as_parameters(values)
+    return as_parameters({name: value for name, value in values.items() if name not in aside})
 
 
 def as_parameters(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return parameters as plain JSON values; objects, NaN and infinity, which JSON lacks, become words."""
+    """Return parameters as plain JSON values; objects, NaN and infinity, which JSON lacks, become text."""
     content: dict[str, Any] = json.loads(json.dumps(values, default=str), parse_constant=str)
     return content

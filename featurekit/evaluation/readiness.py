@@ -1,8 +1,8 @@
-"""What a comparison can learn, looked at before anything is fitted or replaced.
+"""Check what a comparison can learn, before anything is fitted or replaced.
 
-A class whose faces all lie in one fold cannot be learned by the models that are tested there. It is left out
-of its target in all folds, so that every model of the comparison tells the same classes apart. Which classes
-these are is decided by the folds, the labels, and which faces were found: the same for every fit.
+A class whose faces are all in one fold cannot be learned by the model that is tested there. It is left out of
+its target in all folds, so that every model of the comparison has the same classes. The folds, the labels and
+the found faces decide which classes these are, so they are the same for every fit.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from featurekit.estimators import check_training_labels
 from featurekit.networks import weights
 from featurekit.networks.backbones import BACKBONES
 
-# What may be done with a class that cannot be in every training part.
+# The options for a class that cannot be in every training part.
 RARE = ("leave-out", "refuse")
 
 
@@ -31,7 +31,7 @@ class LeftOut:
         target: name of the target.
         label: the class.
         n_rows: usable rows that have it; they are not scored.
-        n_subjects: persons on them.
+        n_subjects: subjects of these rows.
         fold: the first fold whose training part has no face of it.
     """
 
@@ -43,7 +43,7 @@ class LeftOut:
 
     @property
     def sentence(self) -> str:
-        """What a reader of the scores must know."""
+        """A sentence for readers of the scores."""
         rows = f"{self.n_rows:,} row{'s' if self.n_rows > 1 else ''}"
         subjects = f"{self.n_subjects:,} subject{'s' if self.n_subjects > 1 else ''}"
         return (
@@ -56,17 +56,17 @@ class LeftOut:
 def leave_out_rare(
     manifest: Manifest, folds: FoldSet, found: NDArray[np.bool_], name: str, *, rare: str = RARE[0]
 ) -> tuple[Manifest, tuple[LeftOut, ...]]:
-    """Return the manifest without the labels of classes that not every training part can have, and these.
+    """Return the manifest without the labels of classes that are not in every training part, and these.
 
     Args:
         manifest: whose labels.
-        folds: who is tested when.
-        found: whether a face was found on each row, shape (n_rows,).
+        folds: the fold in which each subject is tested.
+        found: whether a face was found in each row, shape (n_rows,).
         name: of the target.
         rare: "leave-out", or "refuse" to raise an error instead.
 
     Raises:
-        FoldError: there is such a class, and it is to be refused.
+        FoldError: there is such a class, and rare is "refuse".
     """
     target = manifest.target(name)
     if target.is_regression:
@@ -83,19 +83,19 @@ def leave_out_rare(
         )
     left_out = []
     for label, fold in absent.items():
-        theirs = labelled & (labels == label)
-        n_subjects = len(np.unique(manifest.subjects[theirs]))
-        left_out.append(LeftOut(name, label, int(theirs.sum()), n_subjects, fold))
+        own = labelled & (labels == label)
+        n_subjects = len(np.unique(manifest.subjects[own]))
+        left_out.append(LeftOut(name, label, int(own.sum()), n_subjects, fold))
     return manifest.without(name, absent), tuple(left_out)
 
 
 def check_target(manifest: Manifest, folds: FoldSet, found: NDArray[np.bool_], target: Target) -> None:
-    """Raise an error unless every fold has faces to learn the target from and a face to be scored on.
+    """Raise an error unless every fold has faces to train on and a face to be scored on.
 
     Args:
         manifest: whose labels, without those of classes that are left out.
-        folds: who is tested when.
-        found: whether a face was found on each row, shape (n_rows,).
+        folds: the fold in which each subject is tested.
+        found: whether a face was found in each row, shape (n_rows,).
         target: as the manifest has it.
 
     Raises:
@@ -124,17 +124,17 @@ def make_ready(
     *,
     rare: str = RARE[0],
     skip: bool = False,
-    say: Callable[[str], None] | None = None,
+    say: Callable[[str], None],
 ) -> tuple[Manifest, dict[str, tuple[LeftOut, ...]]]:
-    """Return the manifest as the targets are learned from it, and what is left out of each that can be.
+    """Return the manifest from which the targets are learned, and what is left out of each that can be.
 
     Args:
         manifest: whose labels.
-        folds: who is tested when.
-        found: whether a face was found on each row, shape (n_rows,).
+        folds: the fold in which each subject is tested.
+        found: whether a face was found in each row, shape (n_rows,).
         names: of the targets.
-        rare: what is done with a class that not every training part can have; one of RARE.
-        skip: whether a target that cannot be learned is passed over where another can.
+        rare: what is done with a class that is not in every training part; one of RARE.
+        skip: whether a target that cannot be learned is skipped if another one can be.
         say: called with what is left out, a sentence each.
 
     Raises:
@@ -151,28 +151,25 @@ def make_ready(
             if not skip or rare == "refuse":
                 raise
             first = first or error
-            if say:
-                say(f"{name} is not fitted: {error}")
+            say(f"{name} is not fitted: {error}")
             continue
         manifest, left_out[name] = seen, classes
         for one in classes:
-            if say:
-                say(one.sentence)
+            say(one.sentence)
     if first and not left_out:
         raise first
     return manifest, left_out
 
 
 def check_networks(names: Sequence[str]) -> None:
-    """Raise WeightsError unless the weights of networks that are trained further are here."""
-    for name in names:
-        file = BACKBONES[name].weights
+    """Raise WeightsError if weights of networks that are trained further are missing."""
+    for file in (BACKBONES[name].weights for name in names):
         if file and not weights.present(file):
-            weights.read(file)  # says what is missing and how to get it
+            weights.read(file)  # raises an error that says what is missing and how to get it
 
 
 def _check_classes_are_left(manifest: Manifest, name: str, left_out: Sequence[LeftOut]) -> None:
-    """Raise TargetError where leaving classes out has left less than two to tell apart."""
+    """Raise TargetError if fewer than two classes are left after leaving some out."""
     target = manifest.target(name)
     if target.is_regression or not left_out:
         return

@@ -1,4 +1,4 @@
-"""The model of a run whose splits are done: fitted on all faces, with what the splits taught of it."""
+"""The model of an existing run, fitted on all faces, with a calibration from its folds."""
 
 import json
 from collections.abc import Sequence
@@ -39,20 +39,20 @@ def fit_on_all(
     *,
     resources: Resources | None = None,
 ) -> TrainedModel:
-    """Return the model of a run, fitted on all faces: the one that is saved where models are saved.
+    """Return the model of a run, fitted on all faces, like the one that is saved if models are saved.
 
     Args:
         run: of a comparison, no ensemble.
         kind: which classifier it is of.
         folder: of the comparison.
         manifest: whose faces.
-        ledger: how the run's vectors were made.
+        ledger: how the vectors of the run were made.
         store: where they are.
         resources: what may be used; None for every core.
 
     Raises:
-        EmbeddingError, FoldError, WorkspaceError: vectors or rows are others than those that the run read,
-            or its predictions are not here.
+        EmbeddingError, FoldError, WorkspaceError: the vectors or rows are not those of the run, or its
+            predictions are missing.
     """
     seen = run.seen(manifest)
     plan = Plan(seen.target(run.target), full_names(run.features), kind, run.variation)
@@ -87,13 +87,13 @@ def fit_on_all(
 
 
 def _recipes_of(run: Run, plan: Plan, ledger: Ledger) -> list[Recipe]:
-    """Return what the vectors of a run were made from.
+    """Return the recipes of the vectors of a run.
 
     Raises:
-        EmbeddingError: these vectors were made from something else.
+        EmbeddingError: these vectors have other recipes.
     """
     recipes = [ledger.recipes[part] for part in plan.reads if part in ledger.recipes]
-    # As JSON, in which a run that was read has lists for tuples.
+    # Compared as JSON, because a run that was read from a file has lists instead of tuples.
     if json.dumps(run.recipes) != json.dumps([asdict(recipe) for recipe in recipes]):
         raise EmbeddingError(
             f"{run.name} was evaluated on vectors of {run.features}, which are different from these. Give"
@@ -105,16 +105,16 @@ def _recipes_of(run: Run, plan: Plan, ledger: Ledger) -> list[Recipe]:
 def _vectors(
     plan: Plan, recipes: Sequence[Recipe], manifest: Manifest, ledger: Ledger, store: Store
 ) -> Vectors:
-    """Return what a plan reads; vectors without a number where it looks at none."""
-    settings = ledger.settings
+    """Return the vectors that a plan reads; empty ones if it uses none."""
     if not plan.looks_at_nothing:
-        return load_embeddings(manifest, recipes, settings, store)
-    statuses = row_statuses(manifest, row_keys(manifest, settings), store.shelf("faces", settings.recipe()))
+        return load_embeddings(manifest, recipes, ledger.settings, store)
+    faces = store.shelf("faces", ledger.settings.recipe())
+    statuses = row_statuses(manifest, row_keys(manifest, ledger.settings), faces)
     return without_vectors(manifest, recipes, statuses)
 
 
 def _out_of_fold(run: Run, path: Path, manifest: Manifest, examples: Examples) -> OutOfFold:
-    """Return what the models of the splits said of each face, as it was kept."""
+    """Return the stored predictions of the models of the folds."""
     table = read_predictions(path)
     rows = {name: row for row, name in enumerate(manifest.table["face_id"])}
     place = {row: position for position, row in enumerate(examples.rows.tolist())}
@@ -122,15 +122,10 @@ def _out_of_fold(run: Run, path: Path, manifest: Manifest, examples: Examples) -
     fold = np.full(len(examples.rows), -1, dtype=np.intp)
     fold[positions] = table["fold"]
     target = examples.target
-    if target.is_regression:
-        said: NDArray[Any] = np.full(len(fold), np.nan)
-        said[positions] = table["predicted"]
-        proba = np.full((len(fold), 0), np.nan)
-    else:
-        said = np.zeros(len(fold), dtype=np.intp)
-        said[positions] = target.encode(list(table["predicted"]))
-        proba = np.full((len(fold), len(target.classes)), np.nan)
-        proba[positions] = probabilities_of(table, target.classes)
+    said: NDArray[Any] = np.full(len(fold), np.nan) if target.is_regression else np.zeros(len(fold), np.intp)
+    said[positions] = table["predicted"] if target.is_regression else target.encode(list(table["predicted"]))
+    proba = np.full((len(fold), len(target.classes)), np.nan)
+    proba[positions] = probabilities_of(table, target.classes)
     return OutOfFold(
         fold=fold,
         predicted=said,

@@ -1,9 +1,9 @@
-"""Keep what a comparison on new folds takes the place of, until that has ended well.
+"""Keep the files that a comparison on new folds replaces, until it has ended successfully.
 
-What is replaced lies in reports/<name>/replaced-<UTC time>/ as it lay in reports/<name>/, with the fitted
-models of its runs below models/. It is complete before anything is taken away: files are linked there under
-a name that says "unfinished", the folder is renamed, and only then the files go from where they were, the
-folds last. Whoever stops the program in between loses nothing.
+The replaced files are in reports/<name>/replaced-<UTC time>/ in the same places as in reports/<name>/, with
+the fitted models of its runs below models/. The copy is complete before anything is removed: files are linked
+there under a name for unfinished folders, the folder is renamed, and only then the files are removed from
+their old places, the folds last. Stopping the program in between loses nothing.
 """
 
 import os
@@ -19,15 +19,15 @@ from featurekit.project import REPLACED, ComparisonFolder
 
 
 def set_aside(folder: Path, models: Path | None = None) -> Path | None:
-    """Move what a comparison consists of into a folder of its own, and return that; None for nothing to move.
+    """Move the files of a comparison into a folder of their own, and return it; None if there are none.
 
     Args:
         folder: of the comparison.
-        models: where the fitted models of its runs are, which are kept too but stay where they are; None to
-            keep none.
+        models: where the fitted models of its runs are. They are kept too, but also stay where they are.
+            None to keep none.
 
     Raises:
-        WorkspaceError: a file cannot be moved; everything is where it was.
+        WorkspaceError: a file cannot be moved; nothing has changed.
     """
     comparison = ComparisonFolder(folder)
     files = comparison.files()
@@ -59,7 +59,7 @@ def set_aside(folder: Path, models: Path | None = None) -> Path | None:
 
 
 def how_to_have_back(replaced: Path, models: Path) -> str:
-    """Return a line for a shell that puts back what was replaced; what is there now is kept beside it.
+    """Return a line for a shell that restores what was replaced, and keeps what is there now beside it.
 
     Args:
         replaced: from set_aside().
@@ -70,12 +70,9 @@ def how_to_have_back(replaced: Path, models: Path) -> str:
     steps = [_shell("mv", folder, instead), _shell("mv", instead / replaced.name, folder)]
     if ComparisonFolder(replaced).models.is_dir():
         theirs = ComparisonFolder(folder).models
-        # Not cp, which refuses a file that is linked in both places.
-        out, back = (
-            _shell("tar", "-C", theirs, "-cf", "-", "."),
-            _shell("tar", "-C", models, "-xf", "-"),
-        )
-        steps += [f"{out} | {back}", _shell("rm", "-r", theirs)]
+        # cp would refuse a file that is linked in both places.
+        out = _shell("tar", "-C", theirs, "-cf", "-", ".")
+        steps += [f"{out} | {_shell('tar', '-C', models, '-xf', '-')}", _shell("rm", "-r", theirs)]
     return " && ".join(steps)
 
 
@@ -90,7 +87,7 @@ def _shell(*words: object) -> str:
 
 
 def _link(path: Path, there: Path) -> None:
-    """Make a file appear under a second name; copy it where the disk knows no links."""
+    """Link a file under a second name; copy it if the disk has no links."""
     make_folder(there.parent)
     try:
         os.link(path, there, follow_symlinks=False)

@@ -1,7 +1,7 @@
-"""What came out of a comparison, run by run, as it is kept on the disk.
+"""The results of a comparison, run by run, as they are stored.
 
-One combination of target, features and classifier is a Run. Runs are what the
-report is derived from, at any time and without fitting anything again.
+One combination of target, features and classifier is a Run. The report is derived
+from runs, at any time and without fitting anything again.
 """
 
 import json
@@ -21,7 +21,7 @@ from featurekit.files import whole_file, write_text
 from featurekit.project import ComparisonFolder
 from featurekit.records import read_record
 
-# How the note of a run begins whose model could not be saved.
+# The beginning of the note of a run whose model could not be saved.
 NOT_SAVED = "The model was not saved: "
 
 
@@ -35,41 +35,40 @@ class Run:
         features: name of the feature set, e.g. "dlib_age" or "dlib_age+mobilenet_v2".
         dim: length of its vectors.
         classifier: name of the classifier.
-        is_baseline: whether it stands in the table as a floor.
+        is_baseline: whether it is a baseline.
         parameters: the classifier's parameters, as fitted.
-        notes: what was decided aloud, a sentence each (e.g. linear kernel, class weights).
+        notes: decisions that were made, a sentence each (e.g. linear kernel, class weights).
         scores: score → {"mean", "std", "folds"}, on the faces found; std is the standard
             deviation over folds; shares are between 0 and 1, MAE in years or groups.
         scores_all_rows: the same, with every labelled row without a face counted as wrong (absent for years).
         confusion: true × predicted counts over all folds, in the order of classes; empty for years.
-        recall: share of each class found again, in the order of classes, None where nobody has it; empty
-            for years.
+        recall: of each class, in the order of classes, None if no face has it; empty for years.
         n_tested: faces scored.
         n_labelled: usable rows with a label.
-        n_subjects: persons among the faces scored.
+        n_subjects: subjects of the faces scored.
         seconds: "extract", "fit", "predict": of all folds together; extract is that of the recipes, and
             fit includes the search.
-        bytes_on_disk: size of the model fitted on all faces; 0 where none was saved.
-        peak_bytes: memory that the process held at most while the folds were fitted and read, the vectors
-            included; None where the system does not say, or nothing was fitted.
+        bytes_on_disk: size of the model fitted on all faces; 0 if none was saved.
+        peak_bytes: peak memory of the process while the folds were fitted and predicted, with the vectors;
+            None if the system does not report it, or nothing was fitted.
         recipes: the Recipe of each part of the feature set.
-        weights: name, sha256, and the three licences of each weight file that took part.
-        hardware: what was asked for and what was got (engine, device, precision, processor, cores, memory).
-        versions: of python, featurekit and each library that decides numbers; and "backbone name" → "package
-            version" of each backbone, detector, data set and classifier that is not featurekit's own.
+        weights: name, sha256, and the three licences of each weight file that was used.
+        hardware: requested and used (engine, device, precision, processor, cores, memory).
+        versions: of python, featurekit and each library that influences numbers; and "backbone name" →
+            "package version" of each backbone, detector, data set and classifier that is not from featurekit.
         folds: {"number", "kind" ("official" or "made"), "seed", "sha256"}.
-        scored_on: hashes of the "rows", "labels" and "subjects" that it learned from and was scored on; empty
-            where an older version fitted it. See featurekit.evaluation.comparable.set_apart().
+        scored_on: hashes of the "rows", "labels" and "subjects" on which it was fitted and scored; empty if
+            an older version fitted it. See featurekit.evaluation.comparable.set_apart().
         dataset: {"name", "synthetic", "n_rows", "licence", "options" of prepare but "root", "tally": reason
             → rows, "counts": what prepare counted, "statuses": status → rows}.
-        seed: what chance came from.
+        seed: of the random number generator.
         command: the command line that made it.
         created: UTC time, ISO 8601.
-        tuned: whether its parameters were searched for, inside every training part anew.
+        tuned: whether its parameters were searched for, inside every training part.
         search: of each fold {"parameters": those chosen, "score": their mean on the inner folds (share of
             right answers; minus the mean absolute error in years), "candidates": how many were tried}.
-        variation: parameters that were not left as they come.
-        left_out: classes that are not learned, because not every training part can have them → usable rows
+        variation: the non-default parameters.
+        left_out: classes that are not learned, because they are not in every training part → usable rows
             that have them, which count neither as labelled nor as tested.
         training: of a network trained end to end, of each fold {"epochs", "best_epoch", "seconds", "faces",
             "held_out_faces", "engine", "device", "precision", "history": a line an epoch}.
@@ -110,17 +109,17 @@ class Run:
     left_out: Mapping[str, int] = field(default_factory=dict)
 
     def seen(self, manifest: Manifest) -> Manifest:
-        """Return the manifest with the labels that the run was fitted and scored on."""
+        """Return the manifest with the labels on which the run was fitted and scored."""
         return manifest.without(self.target, self.left_out)
 
     @property
     def name(self) -> str:
-        """What its files are called; unique within a comparison."""
+        """Name of its files; unique within a comparison."""
         return run_name(self.target, self.features, self.classifier, self.tuned, self.variation)
 
     @property
     def classifier_name(self) -> str:
-        """What the classifier is called beside others: a tuned or changed one is another than as it comes."""
+        """Name of the classifier, with its non-default parameters and whether it was tuned."""
         changes = [f"{' '.join(re.split('_+', name))} {value}" for name, value in self.variation.items()]
         changes += ["tuned"] if self.tuned else []
         return f"{self.classifier} ({', '.join(changes)})" if changes else self.classifier
@@ -134,8 +133,7 @@ class Run:
         files = ComparisonFolder(folder)
         with whole_file(files.prediction(self.name)) as file:
             predictions.to_parquet(file, index=False)
-        text = json.dumps(self.to_json(), indent=2, allow_nan=False)
-        write_text(files.run(self.name), text + "\n")
+        write_text(files.run(self.name), json.dumps(self.to_json(), indent=2, allow_nan=False) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> "Run":
@@ -169,18 +167,16 @@ def load_runs(folder: Path) -> list[Run]:
     Raises:
         WorkspaceError: a file is no run, or two files hold the same one.
     """
-    found: dict[str, Path] = {}
-    runs = []
+    found: dict[str, tuple[Path, Run]] = {}
     for path in ComparisonFolder(folder).all_runs():
         run = Run.load(path)
         if run.name in found:
             raise WorkspaceError(
-                f"{found[run.name].name} and {path.name} in {path.parent} contain the same run, {run.name},"
-                " which would be ranked twice. Delete the copy."
+                f"{found[run.name][0].name} and {path.name} in {path.parent} contain the same run,"
+                f" {run.name}, which would be ranked twice. Delete the copy."
             )
-        found[run.name] = path
-        runs.append(run)
-    return runs
+        found[run.name] = (path, run)
+    return [run for _, run in found.values()]
 
 
 def some_runs(folder: Path) -> list[Run]:
@@ -207,9 +203,9 @@ def some_runs(folder: Path) -> list[Run]:
 
 
 def run_name(target: str, features: str, classifier: str, tuned: bool, variation: Mapping[str, Any]) -> str:
-    """Return what the files of a run are called; unique within a comparison."""
+    """Return the name of the files of a run; unique within a comparison."""
     changes = "".join(f"--{name}-{value}" for name, value in variation.items())
     classifier = re.sub(r"[^\w.-]+", "-", classifier).strip("-")
-    # No colon in a file's name; a point that was there already is doubled, so that two names stay two.
+    # A file name must have no colon. A dot that was there already is doubled, so that names stay different.
     features = features.replace(".", "..").replace(":", ".")
     return f"{target}--{features}--{classifier}{changes}{'--tuned' if tuned else ''}"

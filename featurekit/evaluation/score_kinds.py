@@ -145,6 +145,6 @@ def score_word(kind: ScoreKind) -> str:
     ['accuracy within one group', 'macro-F1', 'ROC-AUC', 'mean absolute error']
     """
     title = kind.in_full or kind.title
-    # An abbreviation keeps its capitals, and so does a name that nobody here has chosen.
+    # Abbreviations keep their capitals, and so do the names of unknown scores.
     is_word = kind.name in SCORES and not title[:2].isupper()
     return title[0].lower() + title[1:] if is_word else title

@@ -1,9 +1,9 @@
-"""What a score means.
+"""The scores.
 
-Every score is a small pure function. Those of classes are functions of counts, of
-how many faces of each true class were read as each class in natural order, and
-take many such tables at once: that is how intervals are found. A class that no
-tested face has is left out of averages over classes; it cannot be found again.
+Every score is a small pure function. Those of classes are functions of a confusion
+matrix: of the number of faces of each true class with each predicted class, in natural
+order. They take many matrices at once, from which intervals are computed. A class
+without a tested face is left out of averages over classes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from featurekit.data.targets import Target
 
-# What a classifier is said to have answered for a face that nobody found.
+# The predicted class of a row in which no face was found.
 NO_FACE = -1
 
 
@@ -52,9 +52,9 @@ def score(
 
 
 def score_all_rows(target: Target, y_true: NDArray[np.intp], y_pred: NDArray[np.intp]) -> dict[str, float]:
-    """Return the scores of every labelled row, where a face that was not found is a wrong answer.
+    """Return the scores of every labelled row, where a face that was not found counts as wrong.
 
-    How far off such an answer is cannot be said, so nothing is given in groups, and nothing for years.
+    Such a prediction has no distance from the true class, so there are no scores in groups or in years.
 
     >>> from featurekit.data.targets import AGE_GROUP
     >>> score_all_rows(AGE_GROUP, np.array([0, 0, 1]), np.array([NO_FACE, 0, 1]))["within_one_group"]
@@ -70,9 +70,8 @@ def score_all_rows(target: Target, y_true: NDArray[np.intp], y_pred: NDArray[np.
     """
     if target.is_regression:
         return {}
-    found = y_pred != NO_FACE
     # Outside of the classes, and more than one group away from each of them.
-    wrong = np.where(found, y_pred, len(target.classes) + 1)
+    wrong = np.where(y_pred != NO_FACE, y_pred, len(target.classes) + 1)
     scores = score(target, y_true, wrong)
     return {name: value for name, value in scores.items() if name not in ("mae_groups", "quadratic_kappa")}
 
@@ -102,33 +101,31 @@ def summarize(per_fold: Sequence[Mapping[str, float]]) -> dict[str, dict[str, An
 
 
 def counts_of(y_true: NDArray[np.intp], y_pred: NDArray[np.intp], n_classes: int) -> NDArray[np.float64]:
-    """Return how many faces of each class were read as each, shape (n_classes, n_classes + 1).
+    """Return the confusion matrix, true × predicted classes, shape (n_classes, n_classes + 1).
 
-    The last column counts answers that are none of the classes.
+    The last column counts predictions that are none of the classes.
 
     >>> counts_of(np.array([0, 0, 1]), np.array([0, 1, NO_FACE]), 2)
     array([[1., 1., 0.],
            [0., 0., 1.]])
     """
-    cells = cells_of(y_true, y_pred, n_classes)
-    counts = np.bincount(cells, minlength=n_classes * (n_classes + 1))
+    counts = np.bincount(cells_of(y_true, y_pred, n_classes), minlength=n_classes * (n_classes + 1))
     return counts.reshape(n_classes, n_classes + 1).astype(np.float64)
 
 
 def cells_of(y_true: NDArray[np.intp], y_pred: NDArray[np.intp], n_classes: int) -> NDArray[np.intp]:
-    """Return the number of the cell of counts_of() that each face is counted in, shape (n,)."""
+    """Return the number of the cell of counts_of() in which each face is counted, shape (n,)."""
     inside = (y_pred >= 0) & (y_pred < n_classes)
-    cells: NDArray[np.intp] = y_true * (n_classes + 1) + np.where(inside, y_pred, n_classes)
-    return cells
+    return y_true * (n_classes + 1) + np.where(inside, y_pred, n_classes)
 
 
 def from_counts(counts: NDArray[np.float64], *, ordered: bool) -> dict[str, NDArray[np.float64]]:
-    """Return the scores that counts decide, each of shape (...).
+    """Return the scores that can be computed from counts, each of shape (...).
 
     Args:
         counts: shape (..., n_classes, n_classes + 1), see counts_of().
-        ordered: whether classes have neighbours; how far off an answer outside of the classes is cannot be
-            said, so that nothing is given in groups where there is one.
+        ordered: whether classes have neighbours. There are no scores in groups if a prediction is outside of
+            the classes, because it has no distance from the true class.
     """
     scores = {"accuracy": accuracy(counts)}
     if ordered:
@@ -160,8 +157,8 @@ def accuracy_within_one_group(counts: NDArray[np.float64]) -> NDArray[np.float64
 
 
 def _share_within(counts: NDArray[np.float64], distance: int) -> NDArray[np.float64]:
-    near = _distances(counts) <= distance
-    return _ratio((counts[..., :-1] * near).sum((-2, -1)), counts.sum((-2, -1)))
+    near = counts[..., :-1] * (_distances(counts) <= distance)
+    return _ratio(near.sum((-2, -1)), counts.sum((-2, -1)))
 
 
 def balanced_accuracy(counts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -175,7 +172,7 @@ def balanced_accuracy(counts: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def recalls(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the share of each class that was found again, shape (..., n_classes); NaN where no face has it.
+    """Return the recall of each class, shape (..., n_classes); NaN if no face has it.
 
     >>> recalls(counts_of(np.array([0, 0, 1]), np.array([0, 1, 1]), 3))
     array([0.5, 1. , nan])
@@ -184,7 +181,7 @@ def recalls(counts: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def macro_f1(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean F1 of the classes that the faces have or were given.
+    """Return the mean F1 score of the classes that are true or predicted for some face.
 
     >>> float(macro_f1(counts_of(np.array([0, 0, 1]), np.array([0, 1, 1]), 3)))
     0.6666666666666666
@@ -195,7 +192,7 @@ def macro_f1(counts: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def mae_groups(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return how many groups an answer is off on average.
+    """Return the mean distance between the predicted and the true group.
 
     >>> float(mae_groups(counts_of(np.array([0, 1, 5]), np.array([1, 1, 3]), 6)))
     1.0
@@ -204,10 +201,10 @@ def mae_groups(counts: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def quadratic_kappa(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the agreement beyond chance, where an answer is the worse the farther it is off (Cohen 1968).
+    """Return the agreement beyond chance, where larger errors have larger weights (Cohen 1968).
 
-    1 is perfect, 0 what answers drawn from the same shares would reach; NaN where all faces have one class
-    and were read as it.
+    1 is perfect, 0 is expected for random predictions with the same shares of classes; NaN if all faces have
+    one class and it is always predicted.
 
     >>> float(quadratic_kappa(counts_of(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]), 2)))
     0.5
@@ -215,8 +212,7 @@ def quadratic_kappa(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     inside, weights = counts[..., :-1], _distances(counts) ** 2
     by_chance = inside.sum(-1)[..., :, None] * inside.sum(-2)[..., None, :]
     expected = _ratio((by_chance * weights).sum((-2, -1)), inside.sum((-2, -1)))
-    kappa: NDArray[np.float64] = 1 - _ratio((inside * weights).sum((-2, -1)), expected)
-    return kappa
+    return 1 - _ratio((inside * weights).sum((-2, -1)), expected)
 
 
 def _hits(counts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -224,21 +220,20 @@ def _hits(counts: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _distances(counts: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return how many groups lie between a true and a read class, shape (n_classes, n_classes)."""
+    """Return the distance in groups of each true and predicted class, shape (n_classes, n_classes)."""
     numbers = np.arange(counts.shape[-2])
-    distances: NDArray[np.intp] = np.abs(numbers[:, None] - numbers)
-    return distances
+    return np.asarray(np.abs(numbers[:, None] - numbers))
 
 
 def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return part / whole, NaN where whole is 0."""
+    """Return part / whole, NaN if whole is 0."""
     ratio = np.full(np.shape(part), np.nan)
     np.divide(part, whole, out=ratio, where=np.asarray(whole) > 0)
     return ratio
 
 
 def mean_absolute_error(y_true: NDArray[Any], y_pred: NDArray[Any]) -> float:
-    """Return how far off the answers are on average, in years.
+    """Return the mean absolute error in years.
 
     >>> mean_absolute_error(np.array([20.0, 30.0]), np.array([22.0, 25.0]))
     3.5
@@ -247,39 +242,34 @@ def mean_absolute_error(y_true: NDArray[Any], y_pred: NDArray[Any]) -> float:
 
 
 def log_losses(y_true: NDArray[np.intp], proba: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return −log of the probability that each face's own class was given, in nats, shape (n,).
+    """Return −log of the probability of the true class of each face, in nats, shape (n,).
 
-    A probability of 0 counts as one in a million: one sure mistake must not outweigh all other faces.
+    A probability of 0 counts as one in a million, so that one mistake does not outweigh all other faces.
 
     >>> log_losses(np.array([0, 1]), np.array([[0.5, 0.5], [0.75, 0.25]])).round(3)
     array([0.693, 1.386])
     """
-    own = proba[np.arange(len(y_true)), y_true]
-    losses: NDArray[np.float64] = -np.log(np.clip(own, 1e-6, 1))
-    return losses
+    return -np.log(np.clip(proba[np.arange(len(y_true)), y_true], 1e-6, 1))
 
 
 def ranked_probabilities(y_true: NDArray[np.intp], proba: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the ranked probability score of each face, shape (n,): 0 is best, 1 is surely the far end.
+    """Return the ranked probability score of each face, shape (n,): 0 is best, 1 is worst.
 
-    The mean over the thresholds between classes of the squared error of the probability to lie above it
-    (Epstein 1969, normalized): unlike the log loss, a probability that lies near the truth is a smaller
-    mistake than one far off.
+    It is the mean over the thresholds between classes of the squared error of the probability of being above
+    it (Epstein 1969, normalized). Unlike in the log loss, a probability near the true class is a smaller
+    mistake than one far from it.
 
     >>> ranked_probabilities(np.array([0, 0]), np.array([[0.5, 0.5, 0.0], [0.5, 0.0, 0.5]]))
     array([0.125, 0.25 ])
     """
-    n_classes = proba.shape[1]
-    is_up_to = y_true[:, None] <= np.arange(n_classes - 1)
-    errors = (proba.cumsum(axis=1)[:, :-1] - is_up_to) ** 2
-    scores: NDArray[np.float64] = errors.mean(axis=1)
-    return scores
+    is_up_to = y_true[:, None] <= np.arange(proba.shape[1] - 1)
+    return np.asarray(((proba.cumsum(axis=1)[:, :-1] - is_up_to) ** 2).mean(axis=1))
 
 
 def roc_auc(y_true: NDArray[np.intp], proba: NDArray[np.float64]) -> float:
-    """Return how often a face of a class is given more of it than a face of another class, 0.5 by chance.
+    """Return the area under the ROC curve, 0.5 by chance.
 
-    Of more than two classes the mean over those that occur, each against all others; NaN where only one
+    For more than two classes it is the mean over those that occur, each against all others; NaN if only one
     class occurs.
 
     >>> roc_auc(np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]]))

@@ -1,7 +1,8 @@
-"""For whom a model reads well and for whom not: faces of each label, and either side of a limit of age."""
+"""Scores of one model for the faces with each label, and on both sides of age limits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
@@ -14,20 +15,20 @@ from featurekit.evaluation.outcomes import Outcomes
 from featurekit.uncertainty.intervals import FEWEST
 from featurekit.uncertainty.permutation import slice_gaps
 
-MOST_COMBINED = 6  # labels of a column of the user's own that is combined with gender and age group
-LIMITS = (13, 18, 21, 25)  # years at which something is decided by age
+MOST_COMBINED = 6  # labels of a user's own column that is combined with gender and age group
+LIMITS = (13, 18, 21, 25)  # common age limits, in years
 
 
 @dataclass(frozen=True, kw_only=True)
 class Slice:
-    """How faces with one label, or two, are read by one model.
+    """The score of one model on the faces with one label, or two.
 
     Attributes:
-        columns, labels: whose: ("gender", "age_group") and ("female", "0-2").
+        columns, labels: for example ("gender", "age_group") and ("female", "0-2").
         n_faces, n_subjects: how many there are.
-        estimate: None of fewer than FEWEST subjects.
-        gap: by how much they are read better than all other faces, negative where they are read worse; a
-            share of faces, or years. None where they, or the others, are fewer than FEWEST subjects.
+        estimate: None for fewer than FEWEST subjects.
+        gap: how much better the model is on them than on all other faces, negative if it is worse; a share
+            of faces, or years. None if they, or the others, are fewer than FEWEST subjects.
         gap_p: p-value of "the gap is chance", for all slices of the target together; None without a gap.
     """
 
@@ -41,19 +42,20 @@ class Slice:
 
     @property
     def is_worse(self) -> bool:
-        """Whether these faces are shown to be read worse than all others."""
+        """Whether there is evidence that the model is worse on these faces than on all others."""
         return self.gap is not None and self.gap < 0 and self.gap_p is not None and self.gap_p <= ALPHA
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limit:
-    """How one model decides a limit of age.
+    """The errors of one model at an age limit.
 
     Attributes:
-        limit: the age from which somebody counts as older.
-        n_younger, n_older: faces on either side.
-        called_older: share of the younger that were called older; None of fewer than FEWEST subjects.
-        called_younger: share of the older that were called younger.
+        limit: people of this age or older count as older.
+        n_younger, n_older: faces on both sides.
+        called_older: share of the younger that were predicted to be older; None for fewer than FEWEST
+            subjects.
+        called_younger: share of the older that were predicted to be younger.
     """
 
     limit: int
@@ -64,7 +66,7 @@ class Limit:
 
 
 def slices_of(outcomes: Outcomes, target: Target, table: pd.DataFrame, seed: int) -> tuple[Slice, ...]:
-    """Return how faces of each label, and of two labels together, are read; worst first."""
+    """Return the scores on the faces with each label, and with two labels together; worst first."""
     own, columns = labels_of_faces(outcomes, table)
     errors, subjects = losses_of(target, table), table["subject"].to_numpy()
     labels = _different({name: own[name].to_numpy(dtype=str) for name in columns})
@@ -78,10 +80,10 @@ def slices_of(outcomes: Outcomes, target: Target, table: pd.DataFrame, seed: int
             n_subjects = len(np.unique(subjects[chosen]))
             is_enough = n_subjects >= FEWEST
             if not is_enough and not {*names} <= {"gender", "age_group"} and len(names) > 1:
-                continue  # most combinations with a column of the user's own are of nearly nobody
+                continue  # most combinations with a user's own column have hardly any subject
             alone = [(labels[name] == one).sum() for name, one in zip(names, wanted, strict=True)]
             if len(names) > 1 and chosen.sum() in alone:
-                continue  # a label that says what another one says makes no smaller group
+                continue  # one of the labels includes the other, so the group is not smaller
             shown = errors[chosen] if target.is_regression else 1 - errors[chosen]
             if is_enough and len(np.unique(subjects[~chosen])) >= FEWEST:
                 tested.append(len(found))
@@ -100,15 +102,16 @@ def slices_of(outcomes: Outcomes, target: Target, table: pd.DataFrame, seed: int
         for number, gap, p in zip(tested, gaps, p_values, strict=True):
             found[number] = replace(found[number], gap=-float(gap), gap_p=float(p))
 
-    def badness(one: Slice) -> tuple[bool, float]:
-        value = one.estimate.value if one.estimate else 0.0
-        return one.estimate is None, (-value if target.is_regression else value)
+    def goodness(one: Slice) -> float:
+        if one.estimate is None:
+            return np.inf  # last
+        return -one.estimate.value if target.is_regression else one.estimate.value
 
-    return tuple(sorted(found, key=badness))
+    return tuple(sorted(found, key=goodness))
 
 
 def _different(labels: Mapping[str, NDArray[np.str_]]) -> dict[str, NDArray[np.str_]]:
-    """Return the columns of labels without one that says the same of every face as a column before it."""
+    """Return the columns of labels without those that are equal to a column before them."""
     found: dict[str, NDArray[np.str_]] = {}
     for name, values in labels.items():
         if not any(np.array_equal(values, other) for other in found.values()):
@@ -117,37 +120,35 @@ def _different(labels: Mapping[str, NDArray[np.str_]]) -> dict[str, NDArray[np.s
 
 
 def _combined(labels: Mapping[str, NDArray[np.str_]]) -> list[tuple[str, ...]]:
-    """Return which columns are looked at together: gender and age group, and own columns with each."""
+    """Return which columns are combined: gender and age group, and own columns with each of these."""
     known = [name for name in ("gender", "age_group") if name in labels]
     few = [name for name, of in labels.items() if name not in known and len({*of} - {""}) <= MOST_COMBINED]
-    both: list[tuple[str, ...]] = [("gender", "age_group")] if len(known) == 2 else []
-    return both + [(name, one) for name in known for one in few]
+    return [*combinations(known, 2), *product(known, few)]
 
 
 def limits_of(table: pd.DataFrame, seed: int) -> tuple[Limit, ...]:
-    """Return how a model of years decides each of LIMITS."""
+    """Return the errors of a model of years at each of LIMITS."""
     true, said = table["true"].to_numpy(float), table["predicted"].to_numpy(float)
     subjects = table["subject"].to_numpy()
-    found = []
-    for limit in LIMITS:
-        older = true >= limit  # the limit belongs to the older
-        sides = []
-        for side, wrong in ((~older, said >= limit), (older, said < limit)):
-            enough = len(np.unique(subjects[side])) >= FEWEST
-            sides.append(mean_of_faces(wrong[side].astype(float), subjects[side], seed) if enough else None)
-        found.append(
-            Limit(
-                limit=limit,
-                n_younger=int((~older).sum()),
-                n_older=int(older.sum()),
-                called_older=sides[0],
-                called_younger=sides[1],
-            )
+
+    def error(side: NDArray[np.bool_], wrong: NDArray[np.bool_]) -> Estimate | None:
+        if len(np.unique(subjects[side])) < FEWEST:
+            return None
+        return mean_of_faces(wrong[side].astype(float), subjects[side], seed)
+
+    return tuple(
+        Limit(
+            limit=limit,
+            n_younger=int((true < limit).sum()),
+            n_older=int((true >= limit).sum()),
+            called_older=error(true < limit, said >= limit),
+            called_younger=error(true >= limit, said < limit),
         )
-    return tuple(found)
+        for limit in LIMITS
+    )
 
 
 def labels_of_faces(outcomes: Outcomes, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return the labels of the faces of a table, and the columns that faces are sliced by."""
-    own = outcomes.of_faces(table)
+    """Return the labels of the faces of a table, and the columns by which faces are sliced."""
+    own = outcomes.labels.loc[table["row"]]
     return own, [str(name) for name in own.columns if name != "age"]

@@ -1,4 +1,4 @@
-"""What a cheaper model would save and lose against the best one: what can be recommended instead of it."""
+"""What a cheaper model saves and loses compared with the best one, to recommend it instead."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from featurekit.uncertainty.subjects import per_subject
 
 @dataclass(frozen=True, kw_only=True)
 class Trade:
-    """What a cheaper model would save and lose against the best one.
+    """What a cheaper model saves and loses compared with the best one.
 
     Attributes:
         name: of its run.
-        milliseconds, best_milliseconds: what a face takes with it and with the best model.
-        loss: by how much the best model is the better one; a share of faces, or years. Above 0 means that the
-            cheaper one is worse.
-        low, high: between which values the loss lies, for this model by itself.
+        milliseconds, best_milliseconds: time for a face with it and with the best model.
+        loss: by how much the best model is better; a share of faces, or years. Above 0 the cheaper one is
+            worse.
+        low, high: the confidence interval of the loss, for this model by itself.
         p_value: of "it loses the margin or more against the truly best model", for all cheaper models
             together.
         limit: the smallest p-value that the test can give.
@@ -51,7 +51,7 @@ def trades_of(
     margin: float,
     seed: int,
 ) -> tuple[Trade, ...]:
-    """Return what each trained model that is clearly cheaper than the best one loses against it."""
+    """Return what each trained model that is clearly cheaper than the best one loses compared with it."""
     times = {run.name: time for run in trained if (time := milliseconds(run)) is not None}
     machine = {run.name: timed_on(run) for run in trained}
 
@@ -64,7 +64,7 @@ def trades_of(
         )
 
     names = [run.name for run in trained]
-    # Which model comes out best is chance too: tested is each that could have stood beside another best one.
+    # Which model is best here is chance too, so every model that is cheaper than some other one is tested.
     candidates = [
         number for number, name in enumerate(names) if any(is_cheaper(name, other) for other in names)
     ]
@@ -75,25 +75,21 @@ def trades_of(
     )
     of_each = per_subject(losses, tables[best]["subject"].to_numpy())
     tested = non_inferior(of_each[:, :-1], of_each[:, -1], candidates, margin=margin, seed=seed)
-    of_pair = {(one.first, one.second): (one.gain, one.low, one.high) for one in differences}
-    of_pair |= {
-        (second, first): (-gain, -high, -low) for (first, second), (gain, low, high) in of_pair.items()
-    }
-    found = []
-    for number, p in zip(candidates, tested.adjusted, strict=True):
-        if is_cheaper(names[number], best):
-            loss, low, high = of_pair[best, names[number]]
-            found.append(
-                Trade(
-                    name=names[number],
-                    milliseconds=times[names[number]],
-                    best_milliseconds=times[best],
-                    loss=loss,
-                    low=low,
-                    high=high,
-                    p_value=float(p),
-                    limit=tested.limit,
-                    is_within=bool(p <= ALPHA),
-                )
-            )
+    p_values = {names[number]: float(p) for number, p in zip(candidates, tested.adjusted, strict=True)}
+    from_best = [one if one.first == best else one.swapped for one in differences if best in one.names]
+    found = [
+        Trade(
+            name=one.second,
+            milliseconds=times[one.second],
+            best_milliseconds=times[best],
+            loss=one.gain,
+            low=one.low,
+            high=one.high,
+            p_value=p_values[one.second],
+            limit=tested.limit,
+            is_within=p_values[one.second] <= ALPHA,
+        )
+        for one in from_best
+        if is_cheaper(one.second, best)
+    ]
     return tuple(sorted(found, key=lambda one: (one.milliseconds, one.name)))

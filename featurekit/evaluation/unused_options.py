@@ -1,15 +1,16 @@
-"""Options of a command that would have no effect on anything that it is to do.
+"""Options of a command that would have no effect.
 
-Where an option concerns no model at all the user meant something that will not happen: an error, with what
-to type instead. Where it concerns some models only, the others are named, and the command goes on.
+If an option applies to no model at all, the user expects something that will not happen: this is an error
+that says what to type instead. If it applies to some models only, the others are named, and the command
+continues.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from featurekit.data.manifest import names_ethnicity
 from featurekit.errors import EngineError, WorkspaceError
-from featurekit.evaluation.planning import Plan
+from featurekit.evaluation.planning import Plan, reads_features
 from featurekit.faces.detectors import DETECTORS
 from featurekit.inference.model import TrainedModel
 from featurekit.networks.backbones import split_feature
@@ -26,7 +27,7 @@ def unused_options(
     variations: Sequence[Mapping[str, Any]] = ({},),
     ethnicity: bool = False,
 ) -> list[str]:
-    """Return which models options do not concern, a sentence each.
+    """Return to which models options do not apply, a sentence each.
 
     Args:
         plans: from plan(), with these options.
@@ -38,8 +39,8 @@ def unused_options(
         ethnicity: whether a label of ethnicities was allowed as a target.
 
     Raises:
-        WorkspaceError: an option concerns none of the models; the message says what to type instead.
-        EngineError: a GPU is asked for and no model uses one, or a word that is no device.
+        WorkspaceError: an option applies to none of the models; the message says what to type instead.
+        EngineError: a GPU is requested and no model uses one, or there is no such device.
     """
     if device not in DEVICES:
         raise EngineError(f"device must be one of {', '.join(DEVICES)}. Got '{device}' instead.")
@@ -52,8 +53,8 @@ def unused_options(
     notes = _of_features(asked, features, join)
     if tune:
         notes += _for_some(
-            asked,
-            [one for one in asked if one.kind.grid is not None and one.kind.grid(one.target)],
+            _names(asked),
+            _names(one for one in asked if one.kind.grid is not None and one.kind.grid(one.target)),
             "--tune",
             "has parameters to search for",
             "Leave it out, or use a model that has, for example --model svm.",
@@ -62,7 +63,8 @@ def unused_options(
         notes += _of_device(asked, device)
     notes += _not_learned(asked, plans)
     for name in dict.fromkeys(name for changes in variations for name in changes):
-        without = _names([one for one in asked if one.kind.name not in _with(asked, name)])
+        able = _names(one for one in asked if name in one.parameters)
+        without = ", ".join(model for model in _names(asked) if model not in able)
         if without:
             notes.append(
                 f"{without} is fitted once, with its default parameters: it has no parameter {name}."
@@ -71,13 +73,13 @@ def unused_options(
 
 
 def _of_features(asked: Sequence[Plan], features: Sequence[str] | None, join: bool) -> list[str]:
-    """Return which models --features and --join do not concern."""
+    """Return to which models --features and --join do not apply."""
     notes = []
-    choose = [one for one in asked if _chooses_features(one)]
+    choose = [one for one in asked if one.kind.starts_from or reads_features(one.kind)]
     if features is not None:
         notes += _for_some(
-            asked,
-            choose,
+            _names(asked),
+            _names(choose),
             "--features",
             "reads vectors of your choice",
             "Leave it out, or use a model that reads vectors, for example --model svm.",
@@ -85,17 +87,19 @@ def _of_features(asked: Sequence[Plan], features: Sequence[str] | None, join: bo
         notes += _not_started_from(asked, features)
     if join:
         _check_join(choose, features)
-        notes += _for_some(asked, choose, "--join", "reads vectors of your choice", "Leave it out.")
+        notes += _for_some(
+            _names(asked), _names(choose), "--join", "reads vectors of your choice", "Leave it out."
+        )
     return notes
 
 
 def _of_device(asked: Sequence[Plan], device: str) -> list[str]:
-    """Return which models --device cpu, or cuda, does not concern."""
-    able = [one for one in asked if one.kind.uses_gpu]
-    if device == "cpu":  # which is what the others use anyway
+    """Return to which models --device cpu, or cuda, does not apply."""
+    able = _names(one for one in asked if one.kind.uses_gpu)
+    if device == "cpu":  # the others use it anyway
         return [] if able else ["--device cpu has no effect, because these models use no other device."]
     return _for_some(
-        asked,
+        _names(asked),
         able,
         f"--device {device}",
         "can use a GPU",
@@ -115,26 +119,16 @@ def _not_learned(asked: Sequence[Plan], plans: Sequence[Plan]) -> list[str]:
     return notes
 
 
-def _chooses_features(one: Plan) -> bool:
-    return bool(one.kind.starts_from) or (
-        one.kind.reads == "embeddings" and one.kind.features is None and not one.kind.is_baseline
-    )
-
-
-def _with(plans: Sequence[Plan], parameter: str) -> set[str]:
-    return {one.kind.name for one in plans if parameter in one.parameters}
-
-
-def _for_some(asked: Sequence[Plan], able: Sequence[Plan], option: str, does: str, remedy: str) -> list[str]:
-    """Return a note on the models that an option does not concern; raise an error where that is all."""
+def _for_some(asked: Iterable[str], able: Collection[str], option: str, does: str, remedy: str) -> list[str]:
+    """Return a note on the models to which an option does not apply; raise an error if these are all."""
+    others = ", ".join(dict.fromkeys(name for name in asked if name not in able))
     if not able:
-        raise WorkspaceError(f"{option} has no effect: none of {_names(asked)} {does}. {remedy}")
-    others = _names([one for one in asked if one.kind.name not in {other.kind.name for other in able}])
+        raise WorkspaceError(f"{option} has no effect: none of {others} {does}. {remedy}")
     return [f"{option} does not apply to {others}."] if others else []
 
 
 def _check_join(choose: Sequence[Plan], features: Sequence[str] | None) -> None:
-    """Raise WorkspaceError where there are no two feature sets to be joined."""
+    """Raise WorkspaceError if there are no two feature sets to be joined."""
     n_parts = max(
         (len(one.features) for one in choose if not (features is None and one.kind.starts_from)), default=0
     )
@@ -147,7 +141,7 @@ def _check_join(choose: Sequence[Plan], features: Sequence[str] | None) -> None:
 
 
 def _not_started_from(asked: Sequence[Plan], features: Sequence[str]) -> list[str]:
-    """Return a note on the feature sets that models which train networks further cannot start from."""
+    """Return a note on the feature sets from which models that train networks further cannot start."""
     notes = []
     for kind in dict.fromkeys(one.kind.name for one in asked if one.kind.starts_from):
         used = {part for one in asked if one.kind.name == kind for part in one.networks}
@@ -160,14 +154,14 @@ def _not_started_from(asked: Sequence[Plan], features: Sequence[str]) -> list[st
     return notes
 
 
-def _names(plans: Sequence[Plan]) -> str:
-    return ", ".join(dict.fromkeys(one.kind.name for one in plans))
+def _names(plans: Iterable[Plan]) -> list[str]:
+    return list(dict.fromkeys(one.kind.name for one in plans))
 
 
 def unused_of_extract(
     backbones: Sequence[str], detector: str, *, choose: str, device: str, precision: str, mirrored: bool
 ) -> list[str]:
-    """Return which networks options of `featurekit extract` do not concern, a sentence each.
+    """Return to which networks options of `featurekit extract` do not apply, a sentence each.
 
     Args:
         backbones: names of the networks, with or without a layer.
@@ -178,7 +172,7 @@ def unused_of_extract(
         mirrored: whether the mirror images are read too.
 
     Raises:
-        WorkspaceError: an option concerns nothing that is extracted; the message says what to type instead.
+        WorkspaceError: an option applies to nothing that is extracted; the message says what to type instead.
     """
     if not DETECTORS[detector].searches and choose in ("largest", "only"):
         raise WorkspaceError(
@@ -186,30 +180,21 @@ def unused_of_extract(
             " Leave it out."
         )
     found = [split_feature(name)[0] for name in backbones]
-    notes = []
-    for option, able, does in (
-        (
-            f"--device {device}" if device == "cuda" else "",
-            [one for one in found if one.weights],
-            "is a network that a GPU can run",
-        ),
-        (
-            f"--precision {precision}" if precision not in ("auto", "fp32") else "",
-            [one for one in found if one.weights],
-            "is a network that can be computed with another precision than fp32",
-        ),
-        (
-            "--mirror" if mirrored else "",
-            [one for one in found if not one.is_picture],
-            "can use mirror images: the mean of a face and its mirror image is not a face",
-        ),
-    ):
-        others = ", ".join(dict.fromkeys(one.name for one in found if one not in able))
-        if option and not able:
-            raise WorkspaceError(f"{option} has no effect: none of {others} {does}. Leave it out.")
-        if option and others:
-            notes.append(f"{option} does not apply to {others}.")
-    return notes
+    networks = [one.name for one in found if one.weights]
+    mirrorable = [one.name for one in found if not one.is_picture]
+    a_gpu = "is a network that a GPU can run"
+    a_precision = "is a network that can be computed with another precision than fp32"
+    a_mirror = "can use mirror images: the mean of a face and its mirror image is not a face"
+    return [
+        note
+        for is_given, able, option, does in (
+            (device == "cuda", networks, f"--device {device}", a_gpu),
+            (precision not in ("auto", "fp32"), networks, f"--precision {precision}", a_precision),
+            (mirrored, mirrorable, "--mirror", a_mirror),
+        )
+        if is_given
+        for note in _for_some([one.name for one in found], able, option, does, "Leave it out.")
+    ]
 
 
 def unused_of_predict(
@@ -219,16 +204,16 @@ def unused_of_predict(
     abstain_above: float | None,
     probabilities: bool = False,
 ) -> list[str]:
-    """Return which models options of `featurekit predict` do not concern, a sentence each.
+    """Return to which models options of `featurekit predict` do not apply, a sentence each.
 
     Args:
-        models: who reads the photographs.
-        sets: whether the answers that may be true are asked for.
+        models: that predict.
+        sets: whether prediction sets are requested.
         abstain_above: share of wrong answers that is allowed; None for any.
-        probabilities: whether those of all classes are asked for.
+        probabilities: whether the probabilities of all classes are requested.
 
     Raises:
-        WorkspaceError: an option concerns none of the models; the message says what to type instead.
+        WorkspaceError: an option applies to none of the models; the message says what to type instead.
     """
     notes = []
     of_classes = [one for one in models if not one.target.is_regression]

@@ -1,8 +1,8 @@
-"""What a fitted model keeps of its calibration: what it may promise beyond its answer.
+"""The calibration that is stored with a fitted model.
 
-Temperature makes a model calibrated. Where that is not enough it may decline to
-answer, or answer with several age groups, or with a range of years, that hold the
-truth as often as was asked for.
+A temperature makes the probabilities of a model calibrated. Beyond that a model may
+abstain, or answer with a prediction set of several classes or a range of years that
+contains the true value as often as requested.
 """
 
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ from featurekit.uncertainty.year_ranges import YearRanges, fit_year_ranges
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """What a model may promise beyond its answer, as found on persons that its folds had not seen.
+    """The calibration of a model, computed on subjects that the models of the folds had not seen.
 
     Attributes:
-        missed: share of faces whose set or range may lack the truth.
-        temperature: that makes its probabilities calibrated; 1 for years.
-        abstention: from which confidence it may answer; None for years.
-        sets: which classes to answer with; None for years.
-        ranges: which years to answer with; None for classes.
+        missed: share of faces whose prediction set or range may miss the true value.
+        temperature: makes its probabilities calibrated; 1 for years.
+        abstention: above which confidence it may answer; None for years.
+        sets: prediction sets of classes; None for years.
+        ranges: ranges of years; None for classes.
     """
 
     missed: Annotated[float, Interval(ge=0, le=1)]
@@ -46,13 +46,13 @@ def calibrate_classes(
     missed: float,
     ordered: bool,
 ) -> Calibration | None:
-    """Return what a model of classes may promise, None where there are fewer than FEWEST persons.
+    """Return the calibration of a model of classes, None if there are fewer than FEWEST subjects.
 
     Args:
         probabilities: of each class, of faces that the model had not seen, shape (n, n_classes).
         y: class numbers, shape (n,).
-        subjects: person on each face, shape (n,).
-        missed: share of faces, of each class, whose set may lack the truth.
+        subjects: subject of each face, shape (n,).
+        missed: share of faces, of each class, whose prediction set may miss the true class.
         ordered: see conformal.class_scores().
     """
     if len(np.unique(subjects)) < FEWEST:
@@ -61,20 +61,20 @@ def calibrate_classes(
         missed=missed,
         temperature=fit_temperature(probabilities, y),
         abstention=abstention(probabilities.max(axis=1), probabilities.argmax(axis=1) != y, subjects),
-        sets=fit_class_sets(probabilities, y, subjects, alpha=missed, ordered=ordered, per_class=True),
+        sets=fit_class_sets(probabilities, y, subjects, alpha=missed, ordered=ordered),
     )
 
 
 def calibrate_years(
     years: NDArray[np.float64], y: NDArray[np.float64], subjects: NDArray[Any], *, missed: float
 ) -> Calibration | None:
-    """Return what a model of years may promise, None where there are fewer than FEWEST persons.
+    """Return the calibration of a model of years, None if there are fewer than FEWEST subjects.
 
     Args:
-        years: read from faces that the model had not seen, shape (n,).
+        years: predicted for faces that the model had not seen, shape (n,).
         y: the true ones.
-        subjects: person on each face, shape (n,).
-        missed: share of faces, of people of each age, whose range may lack the truth.
+        subjects: subject of each face, shape (n,).
+        missed: share of faces, of people of each age, whose range may miss the true age.
     """
     if len(np.unique(subjects)) < FEWEST:
         return None

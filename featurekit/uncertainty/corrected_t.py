@@ -1,4 +1,4 @@
-"""A second opinion on two models, for a reader who asks for it: what a report says comes from sign flips."""
+"""The corrected t-test over folds, shown beside the sign-flip test on which the report relies."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 def corrected_t(differences: NDArray[np.float64], n_train: float, n_test: float) -> float:
     """Return the p-value of the folds' differences, whose training parts overlap (Nadeau & Bengio 2003).
 
-    A second opinion: it also counts that another training part gives another model, and sees as many
-    numbers as there are folds.
+    This test also counts that another training part gives another model, but it is based on no more numbers
+    than there are folds.
 
     Args:
         differences: of each fold, what one model scored minus what the other did, shape (n_folds,).
-        n_train: photographs of a training part.
-        n_test: photographs of a test part.
+        n_train: number of images in a training part.
+        n_test: number of images in a test part.
     """
     from scipy import stats
 
@@ -23,5 +23,4 @@ def corrected_t(differences: NDArray[np.float64], n_train: float, n_test: float)
         return 1.0
     if k < 2 or variance == 0:
         return float("nan")
-    t = mean / np.sqrt((1 / k + n_test / n_train) * variance)
-    return float(2 * stats.t.sf(abs(t), k - 1))
+    return float(2 * stats.t.sf(abs(mean / np.sqrt((1 / k + n_test / n_train) * variance)), k - 1))

@@ -1,4 +1,4 @@
-"""How often answers of several classes, or of a range of years, hold the truth."""
+"""How often prediction sets and ranges of years contain the true value."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,17 +14,16 @@ from featurekit.uncertainty.subjects import per_subject
 
 @dataclass(frozen=True)
 class Coverage:
-    """How often answers hold the truth, for faces of one label.
+    """How often answers contain the true value, for the faces with one label.
 
     Attributes:
-        label: theirs.
+        label: the label.
         n_faces, n_subjects: how many there are.
-        value: share that is covered, every person counting alike; None of fewer than FEWEST persons.
-        between: where it lies.
-        size: how many classes an answer has on average, or how many years it is wide.
-        p_value: of "answers hold the truth at least as often as promised", of this label alone where it comes
-            from coverage_by(), for all labels together where a report shows it; None of fewer than FEWEST
-            persons.
+        value: share of covered faces, with equal weights for subjects; None for fewer than FEWEST subjects.
+        between: interval of the value.
+        size: mean number of classes in an answer, or mean width in years.
+        p_value: of "answers contain the true value at least as often as promised", for this label alone from
+            coverage_by(), for all labels together in a report; None for fewer than FEWEST subjects.
     """
 
     label: str
@@ -44,20 +43,19 @@ def coverage_by(
     *,
     missed: float = MISSED,
 ) -> list[Coverage]:
-    """Return how often answers hold the truth for the faces of each label, the labels in increasing order.
+    """Return how often answers contain the true value for the faces of each label, in increasing order.
 
-    Persons count alike, as in what conformal.conformal_threshold() promises, each with the mean over her
-    faces of the label. The interval is exact for a share (Clopper & Pearson 1934) of as many independent
-    faces as tell as much as these persons do; unlike one from persons drawn anew it has a width also where
-    all are covered.
+    All subjects have the same weight, as in the guarantee of conformal.conformal_threshold(), each with the
+    mean over its faces with the label. The interval is exact for a share (Clopper & Pearson 1934) of the
+    effective number of independent faces; unlike a bootstrap interval it has a width also if all are covered.
 
     Args:
         labels: of each face, shape (n,).
         answers: sets of classes, bool of shape (n, n_classes), or ranges of completed years, float of shape
             (n, 2).
         y: class numbers or years, shape (n,).
-        subjects: person on each face, shape (n,).
-        missed: share of faces whose answer may lack the truth: what is promised.
+        subjects: subject of each face, shape (n,).
+        missed: share of faces whose answer may miss the true value, as promised.
     """
     check_lengths(labels, answers, y, subjects)
     covered, sizes = _held(answers, y)
@@ -74,14 +72,22 @@ def coverage_by(
         value, size = (float(mean) for mean in means.mean(axis=0))
         variance = float(means[:, 0].var(ddof=1)) / n_subjects
         n = max(value * (1 - value) / variance, n_subjects) if variance else n_subjects
-        between = exact_interval(value, n, 1 - LEVEL)
-        p_value = _at_most(value, n, 1 - missed)
-        found.append(Coverage(str(label), int(chosen.sum()), n_subjects, value, between, size, p_value))
+        found.append(
+            Coverage(
+                label=str(label),
+                n_faces=int(chosen.sum()),
+                n_subjects=n_subjects,
+                value=value,
+                between=exact_interval(value, n, 1 - LEVEL),
+                size=size,
+                p_value=_at_most(value, n, 1 - missed),
+            )
+        )
     return found
 
 
 def _held(answers: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return 1 where an answer holds the truth, and how large it is."""
+    """Return 1 for each answer that contains the true value, and the size of each answer."""
     if answers.dtype == np.bool_:
         check_classes(answers, y)
         return answers[np.arange(len(y)), y].astype(np.float64), answers.sum(axis=1).astype(np.float64)
@@ -91,7 +97,7 @@ def _held(answers: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[np.float64], 
 
 
 def _at_most(share: float, n: float, promised: float) -> float:
-    """Return how often a share as small is seen where the promise is kept (exact binomial test)."""
+    """Return the p-value of a share this small if the promise is kept (exact binomial test)."""
     from scipy.stats import beta
 
     hits = share * n

@@ -1,6 +1,5 @@
-"""Between which values a score lies, were the persons drawn anew."""
+"""Confidence intervals of scores, by resampling subjects."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,48 +9,27 @@ from featurekit.uncertainty._pieces import pieces
 
 LEVEL = 0.95
 RESAMPLES = 2_000
-FEWEST = 30  # persons in a slice; of fewer no number is given
+FEWEST = 30  # subjects in a slice; for fewer no number is given
 
 
 @dataclass(frozen=True)
 class Interval:
-    """Between which values a score lies with a probability of LEVEL, were the persons drawn anew."""
+    """The confidence interval of a score, at LEVEL, over subjects."""
 
     low: float
     high: float
 
 
-def bootstrap(
-    of_each: NDArray[np.float64],
-    score: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-    *,
-    seed: int,
-    n_resamples: int = RESAMPLES,
-) -> Interval:
-    """Return the interval of a score by drawing persons anew, with replacement (cluster bootstrap).
-
-    Args:
-        of_each: a row a person, of what decides the score when it is summed up, shape (n_subjects, k).
-        score: sums, shape (n_resamples, k) → score of each, shape (n_resamples,).
-        seed: of the random number generator.
-        n_resamples: how often persons are drawn.
-
-    Returns:
-        From the 2.5th to the 97.5th percentile of what the resamples score.
-    """
-    return interval(score(resampled_sums(of_each, seed=seed, n_resamples=n_resamples)))
-
-
 def resampled_sums(
     of_each: NDArray[np.float64], *, seed: int, n_resamples: int = RESAMPLES
 ) -> NDArray[np.float64]:
-    """Return the sums over persons drawn anew, shape (n_resamples, k).
+    """Return the sums over subjects resampled with replacement (cluster bootstrap), shape (n_resamples, k).
 
     Args:
-        of_each: a row a person, shape (n_subjects, k).
-        seed: of the random number generator; the same seed and number of persons draw the same, whatever
-            the rows.
-        n_resamples: how often persons are drawn.
+        of_each: one row per subject, shape (n_subjects, k).
+        seed: of the random number generator; the same seed and number of subjects give the same resamples,
+            whatever the rows.
+        n_resamples: number of resamples.
     """
     n = len(of_each)
     rng = np.random.default_rng(seed)
@@ -62,18 +40,18 @@ def resampled_sums(
     return sums
 
 
-def interval(estimates: NDArray[np.float64], level: float = LEVEL) -> Interval:
-    """Return what lies between the outer percentiles of a score's resamples; NaN is left out.
+def interval(estimates: NDArray[np.float64]) -> Interval:
+    """Return the interval between the outer percentiles of a score's resamples, at LEVEL; NaN is left out.
 
     >>> interval(np.array([2.0, 2.0, np.nan, 2.0]))
     Interval(low=2.0, high=2.0)
     """
-    low, high = np.nanquantile(estimates, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.nanquantile(estimates, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(float(low), float(high))
 
 
 def exact_interval(share: float, n: float, doubt: float) -> Interval:
-    """Return between which values a share lies (Clopper & Pearson 1934); n need not be whole."""
+    """Return the exact interval of a share (Clopper & Pearson 1934); n need not be a whole number."""
     from scipy.stats import beta
 
     hits = share * n

@@ -1,4 +1,4 @@
-"""For whom a model is worse: gaps between slices, by exchanging whole persons between them."""
+"""Test on which slices a model is worse, by exchanging whole subjects between a slice and the other faces."""
 
 from typing import Any
 
@@ -21,15 +21,15 @@ def slice_gaps(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return how much more is lost on each slice than on all other faces, and whether that is chance.
 
-    Were it of no importance who belongs to a slice, the membership of one subject might as well be that of
-    another. So whole subjects exchange their memberships at random, n_permutations times. A subject whose
-    faces lie on both sides also says something by the difference between them, whose sign is turned at
-    random. The statistic is the gap over its standard error, which counts subjects: that is what keeps the
-    error where subjects of one side have more photographs, or vary more, than those of the other.
+    If it did not matter who belongs to a slice, two subjects could exchange their memberships. So whole
+    subjects exchange their memberships at random, n_permutations times. A subject with faces on both sides
+    also contributes the difference between them, with a random sign. The statistic is the gap divided by its
+    standard error, which counts subjects: this keeps the error rate if subjects on one side have more images
+    or vary more than those on the other.
 
     Args:
         losses: what is lost on each face: 0 or 1, or years, shape (n,).
-        subjects: person on each face, shape (n,).
+        subjects: subject of each face, shape (n,).
         members: whether each face belongs to each slice, shape (n, n_slices); a slice has faces on both
             sides.
         seed: of the random number generator.
@@ -44,20 +44,21 @@ def slice_gaps(
     n_inside = inside.sum(axis=0)
     gaps = inside.T @ losses / n_inside - (1 - inside).T @ losses / (len(losses) - n_inside)
     exchange = _Exchange(losses, subjects, inside)
-    drawn = exchange.drawn(np.random.default_rng(seed), n_permutations)
-    return gaps, _maxima_stepped_down(exchange.real, drawn)
+    return gaps, _maxima_stepped_down(
+        exchange.real, exchange.drawn(np.random.default_rng(seed), n_permutations)
+    )
 
 
 class _Exchange:
-    """The statistic of each slice, as it is and after subjects exchanged their memberships.
+    """The statistic of each slice, for the real memberships and after subjects exchanged theirs.
 
     Args:
         losses: what is lost on each face, shape (n,).
-        subjects: person on each face, shape (n,).
+        subjects: subject of each face, shape (n,).
         inside: 1 where a face belongs to a slice, shape (n, n_slices).
 
     Attributes:
-        real: the statistics as they are, shape (n_slices,).
+        real: the statistics for the real memberships, shape (n_slices,).
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class _Exchange:
         self._within = per_subject(apart * residuals[:, None], subjects)
         squares, self._within_squares = _expected_squares(losses, sums, sizes, apart, self._within)
         self._n_faces = len(losses)
-        # Subjects of one membership stand together, so that a sum for each membership is enough.
+        # Subjects of the same membership are sorted together, so that one sum for each membership is enough.
         self._shares, kinds = np.unique(shares, axis=0, return_inverse=True)
         kinds = kinds.reshape(-1)
         self._of_each = np.stack([sums, sizes, squares])[:, np.argsort(kinds, kind="stable")]
@@ -82,9 +83,9 @@ class _Exchange:
         self.real = real[0]
 
     def drawn(self, rng: np.random.Generator, n_permutations: int) -> NDArray[np.float64]:
-        """Return the statistics of so many exchanges, shape (n_permutations, n_slices)."""
+        """Return the statistics after each exchange, shape (n_permutations, n_slices)."""
         n_subjects = self._of_each.shape[1]
-        # Where subjects differ in their sums only, no exchange changes the standard errors.
+        # If subjects differ only in their sums, no exchange changes the standard errors.
         is_fixed = np.ptp(self._of_each[1:], axis=1).max() == 0
         changing = self._of_each[: 1 if is_fixed else 3]
         mixed = self._within[np.any(self._within != 0, axis=1)]
@@ -103,13 +104,13 @@ class _Exchange:
         differences: NDArray[np.float64],
         errors: NDArray[np.float64] | None,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return statistics and squared standard errors, of sums, sizes and squares of each membership."""
+        """Return statistics and squared standard errors from the sums, sizes and squares of memberships."""
         shares = self._shares
         if errors is None:
             part = added[1] @ shares / self._n_faces
-            errors = added[2] @ shares**2 - 2 * part * (added[2] @ shares)
-            errors = errors + part**2 * added[2].sum(axis=-1, keepdims=True) + self._within_squares
-            errors = np.maximum(errors, 1e-12)
+            squares = added[2] @ shares**2 - 2 * part * (added[2] @ shares)
+            squares = squares + part**2 * added[2].sum(axis=-1, keepdims=True)
+            errors = np.maximum(squares + self._within_squares, 1e-12)
         return np.abs(added[0] @ shares + differences) / np.sqrt(errors), errors
 
 
@@ -120,16 +121,18 @@ def _expected_squares(
     apart: NDArray[np.float64],
     within: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the variance of each subject's sum, and of all that subjects on both sides say of each slice."""
+    """Return the variance of each subject's sum, and for each slice that of the subjects on both sides."""
     if not np.isin(losses, (0.0, 1.0)).all():
         return sums**2, (within**2).sum(axis=0)
-    # Equal shares vary equally, so the variance is that of all subjects with as many faces; the mistakes of a
-    # small slice alone are too few to tell it.
+    # Under the null hypothesis all subjects have the same share of mistakes, so the variance is estimated
+    # from all of them; a small slice alone has too few mistakes for that.
     variance, pairs = float(losses.var()), float(sizes @ (sizes - 1))
     correlation = (float(sums @ sums) / variance - len(losses)) / pairs if variance and pairs else 0.0
     correlation = min(max(correlation, 0.0), 1.0)
-    of_each = variance * sizes * (1 + (sizes - 1) * correlation)
-    return of_each, variance * (1 - correlation) * (apart**2).sum(axis=0)
+    return (
+        variance * sizes * (1 + (sizes - 1) * correlation),
+        variance * (1 - correlation) * (apart**2).sum(axis=0),
+    )
 
 
 def _maxima_stepped_down(real: NDArray[np.float64], drawn: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -139,14 +142,12 @@ def _maxima_stepped_down(real: NDArray[np.float64], drawn: NDArray[np.float64]) 
     [0.75, 0.5]
 
     Args:
-        real: what was found, the larger the stranger, shape (k,).
-        drawn: what chance gave, shape (n_drawn, k).
+        real: the observed statistics, larger ones are more extreme, shape (k,).
+        drawn: the statistics after each exchange, shape (n_drawn, k).
     """
     order = np.argsort(real)
-    # The largest of each statistic and of all that are less strange; what is equal but for the last bits of a
-    # sum counts as equal.
-    largest = np.maximum.accumulate(drawn[:, order], axis=1)
-    as_far = (largest >= real[order] - 1e-9).sum(axis=0)
+    # The largest of each statistic and all less extreme ones. Values that differ only by rounding are equal.
+    as_far = (np.maximum.accumulate(drawn[:, order], axis=1) >= real[order] - 1e-9).sum(axis=0)
     p_values = (as_far + 1) / (len(drawn) + 1)
     adjusted = np.empty(len(real))
     adjusted[order] = np.maximum.accumulate(p_values[::-1])[::-1]

@@ -4,43 +4,35 @@ import numpy as np
 import pytest
 from scipy.stats import beta, norm
 
-from featurekit.uncertainty.abstention import abstention, risk_coverage
+from featurekit.uncertainty.abstention import abstention, risks_at
 from tests.uncertainty.made_up import people
 
 
-def test_the_curve_and_its_area_are_what_one_works_out_by_hand():
-    curve = risk_coverage(np.array([0.2, 0.9, 0.5, 0.7]), np.array([True, False, False, True]))
-    assert curve.confidence.tolist() == [0.9, 0.7, 0.5, 0.2]
-    assert curve.coverage.tolist() == [0.25, 0.5, 0.75, 1.0]
-    assert curve.risk == pytest.approx([0, 1 / 2, 1 / 3, 1 / 2])
-    assert curve.area == pytest.approx((0 + 1 / 2 + 1 / 3 + 1 / 2) / 4)
-    assert (curve.risk_at(0.0), curve.risk_at(0.5), curve.risk_at(0.51)) == pytest.approx((0, 1 / 2, 1 / 3))
-    assert (curve.coverage_at(0.4), curve.coverage_at(0.5), curve.coverage_at(0.0)) == (0.75, 1.0, 0.25)
+def test_the_risks_are_what_one_works_out_by_hand():
+    confidence, wrong = np.array([0.2, 0.9, 0.5, 0.7]), np.array([True, False, False, True])
+    risks = risks_at(confidence, wrong, (0.0, 0.25, 0.5, 0.51, 0.75, 1.0))
+    assert risks == pytest.approx((0, 0, 1 / 2, 1 / 3, 1 / 3, 1 / 2))
 
 
 def test_faces_of_the_same_confidence_are_answered_together_in_any_order():
     confidence = np.array([0.9, 0.5, 0.5, 0.5, 0.1])
     wrong = np.array([False, True, False, False, True])
-    curve = risk_coverage(confidence, wrong)
-    assert curve.coverage.tolist() == [0.2, 0.8, 1.0]
-    assert curve.risk_at(0.4) == 0.25  # there is no answering only one of the three
-    assert curve.area == pytest.approx((0 + 1 / 6 + 2 / 9 + 1 / 4 + 2 / 5) / 5)
+    shares = (0.2, 0.4, 0.8, 1.0)
+    # One of the three faces in the middle cannot be answered alone.
+    assert risks_at(confidence, wrong, shares) == (0.0, 0.25, 0.25, 0.4)
     for order in ([4, 3, 2, 1, 0], [2, 1, 3, 0, 4], [3, 2, 1, 4, 0]):
-        other = risk_coverage(confidence[order], wrong[order])
-        assert other.area == pytest.approx(curve.area)
-        assert np.array_equal(other.risk, curve.risk)
+        assert risks_at(confidence[order], wrong[order], shares) == (0.0, 0.25, 0.25, 0.4)
 
 
-def test_a_confidence_that_says_nothing_has_the_risk_as_its_area():
+def test_a_constant_confidence_has_the_same_risk_at_every_coverage():
     wrong = np.arange(50) % 5 == 0
-    assert risk_coverage(np.full(50, 0.7), wrong).area == pytest.approx(0.2)
-    assert risk_coverage(1.0 - wrong, wrong).area < 0.03 < 0.2 < 0.5 < risk_coverage(wrong * 1.0, wrong).area
+    assert risks_at(np.full(50, 0.7), wrong, (0.02, 0.5, 1.0)) == (0.2, 0.2, 0.2)
+    assert risks_at(1.0 - wrong, wrong, (0.8, 1.0)) == (0.0, 0.2)
 
 
 @pytest.mark.parametrize("wrong", [True, False])
-def test_the_curve_of_one_face_is_that_face(wrong):
-    curve = risk_coverage(np.array([1.0]), np.array([wrong]))
-    assert (curve.area, curve.risk_at(0.8), curve.coverage_at(0.5)) == (wrong, wrong, not wrong)
+def test_the_risk_of_one_face_is_that_of_its_answer(wrong):
+    assert risks_at(np.array([1.0]), np.array([wrong]), (0.0, 0.8, 1.0)) == (wrong,) * 3
 
 
 def test_without_a_mistake_the_bound_is_that_of_clopper_and_pearson():

@@ -61,18 +61,16 @@ def test_sets_of_neighbours_grow_to_the_likelier_side():
     assert class_scores(np.array([[0.25, 0.75]]), ordered=False).tolist() == [[0.75, 0.25]]
 
 
-@pytest.mark.parametrize("per_class", [True, False])
-def test_ordered_sets_have_no_gaps_and_no_set_is_empty(per_class):
+def test_ordered_sets_have_no_gaps_and_no_set_is_empty():
     rng = np.random.default_rng(12)
     probabilities, y = calibrated(600, rng, 8)
     subjects, folds = people(600), np.arange(600) % 5
-    how = {"alpha": 0.3, "per_class": per_class}
-    sets = cross_fitted_sets(probabilities, y, folds, subjects, ordered=True, **how)
+    sets = cross_fitted_sets(probabilities, y, folds, subjects, ordered=True, alpha=0.3)
     for row in sets:
         inside = np.flatnonzero(row)
         assert np.array_equal(inside, np.arange(inside[0], inside[-1] + 1))
     assert sets[np.arange(600), probabilities.argmax(axis=1)].all()
-    loose = cross_fitted_sets(probabilities, y, folds, subjects, ordered=False, **how)
+    loose = cross_fitted_sets(probabilities, y, folds, subjects, ordered=False, alpha=0.3)
     assert loose.any(axis=1).all()
 
 
@@ -90,14 +88,9 @@ def test_sets_hold_the_truth_as_often_as_was_asked_for_of_each_class_too(ordered
     probabilities, y = calibrated(n, rng, 5)
     y = np.where(rng.random(n) < 0.1, 0, y)  # the first class is often taken for another
     folds, subjects = np.arange(n) // 2 % 5, np.repeat(people(n // 2), 2)
-    for per_class in (True, False):
-        sets = cross_fitted_sets(
-            probabilities, y, folds, subjects, alpha=0.1, ordered=ordered, per_class=per_class
-        )
-        held = sets[np.arange(n), y]
-        assert held.mean() == pytest.approx(0.9, abs=0.02 if per_class else 0.01)
-        shares = [held[y == number].mean() for number in range(5)]
-        assert (min(shares) > 0.87) == per_class
+    held = cross_fitted_sets(probabilities, y, folds, subjects, alpha=0.1, ordered=ordered)[np.arange(n), y]
+    assert held.mean() == pytest.approx(0.9, abs=0.02)
+    assert min(held[y == number].mean() for number in range(5)) > 0.87
 
 
 def test_no_label_of_a_fold_decides_its_own_sets_and_ranges():
@@ -105,7 +98,7 @@ def test_no_label_of_a_fold_decides_its_own_sets_and_ranges():
     probabilities, y = calibrated(200, rng)
     years, true = rng.uniform(0, 80, 200), rng.uniform(0, 80, 200)
     folds, subjects = np.arange(200) % 4, people(200)
-    how = {"alpha": 0.2, "ordered": True, "per_class": True}
+    how = {"alpha": 0.2, "ordered": True}
     sets = cross_fitted_sets(probabilities, y, folds, subjects, **how)
     ranges = cross_fitted_ranges(years, true, folds, subjects, alpha=0.2)
     here = folds == 2
@@ -118,16 +111,14 @@ def test_no_label_of_a_fold_decides_its_own_sets_and_ranges():
 
 def test_a_class_that_was_never_seen_is_never_left_out():
     probabilities, y = calibrated(100, np.random.default_rng(15), 3)
-    fitted = fit_class_sets(
-        probabilities, np.minimum(y, 1), people(100), alpha=0.1, ordered=False, per_class=True
-    )
+    fitted = fit_class_sets(probabilities, np.minimum(y, 1), people(100), alpha=0.1, ordered=False)
     assert fitted.thresholds[2] is None
     assert fitted.of(probabilities)[:, 2].all()
 
 
 def test_a_model_that_is_always_right_gives_single_answers_and_one_that_is_always_wrong_all_of_them():
-    probabilities, y = binary(np.full(60, 0.9), np.ones(60, bool))
-    how = {"alpha": 0.1, "ordered": False, "per_class": False}
+    probabilities, y = binary(np.tile([0.9, 0.1], 30), np.tile([True, False], 30))
+    how = {"alpha": 0.1, "ordered": False}
     right = fit_class_sets(probabilities, y, people(60), **how).of(probabilities)
     wrong = fit_class_sets(probabilities, 1 - y, people(60), **how).of(probabilities)
     assert (right.sum(axis=1) == 1).all()
@@ -136,7 +127,7 @@ def test_a_model_that_is_always_right_gives_single_answers_and_one_that_is_alway
 
 def test_of_too_few_persons_everything_is_possible():
     probabilities, y = calibrated(3, np.random.default_rng(16))
-    fitted = fit_class_sets(probabilities, y, people(3), alpha=0.1, ordered=True, per_class=False)
+    fitted = fit_class_sets(probabilities, y, people(3), alpha=0.1, ordered=True)
     assert fitted.of(probabilities).all()
     years = np.array([5.0, 60.0])
     for n in (1, 2):

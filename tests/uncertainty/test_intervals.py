@@ -7,16 +7,17 @@ import pytest
 from scipy import stats
 
 from featurekit.uncertainty import _pieces, _step_down
-from featurekit.uncertainty.intervals import bootstrap, interval, resampled_sums
+from featurekit.uncertainty.intervals import interval, resampled_sums
 from featurekit.uncertainty.non_inferiority import non_inferior
 from featurekit.uncertainty.sign_flips import sign_flip
 from featurekit.uncertainty.subjects import effective_subjects, per_subject
 from tests.uncertainty.made_up import people, simulated
 
 
-def share(sums):
-    """The share of right answers, of a column of right answers and one of ones."""
-    return sums[:, 0] / sums[:, 1]
+def interval_of_mean(columns, **options):
+    """The interval of the mean of the first column, whose weights are the second one."""
+    sums = resampled_sums(columns, **options)
+    return interval(sums[:, 0] / sums[:, 1])
 
 
 def columns_of(right):
@@ -31,7 +32,7 @@ def test_persons_with_many_photographs_count_for_fewer():
 
 def test_the_interval_is_as_wide_as_theory_says_where_persons_have_one_photograph():
     right = np.arange(2000) % 5 > 0
-    found = bootstrap(columns_of(right), share, seed=0)
+    found = interval_of_mean(columns_of(right), seed=0)
     half = 1.96 * np.sqrt(0.8 * 0.2 / 2000)
     assert (found.low, found.high) == pytest.approx((0.8 - half, 0.8 + half), abs=0.002)
 
@@ -41,15 +42,15 @@ def test_the_interval_agrees_with_scipys_bootstrap():
     theirs = stats.bootstrap(
         (values,), np.mean, method="percentile", n_resamples=5000, rng=np.random.default_rng(0)
     ).confidence_interval
-    ours = bootstrap(columns_of(values), share, seed=1, n_resamples=5000)
+    ours = interval_of_mean(columns_of(values), seed=1, n_resamples=5000)
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), rel=0.01)
 
 
 def test_more_photographs_of_the_same_persons_make_nobody_surer():
     right = np.arange(300) % 4 > 0
-    once = bootstrap(columns_of(right), share, seed=0)
+    once = interval_of_mean(columns_of(right), seed=0)
     nine = per_subject(columns_of(np.repeat(right, 9)), np.repeat(people(300), 9))
-    often = bootstrap(nine, share, seed=0)
+    often = interval_of_mean(nine, seed=0)
     assert (often.low, often.high) == pytest.approx((once.low, once.high))
 
 
