@@ -246,7 +246,7 @@ def _check_found(photographs: Sequence[Photograph], found: OfPhotographs) -> Non
     if missing:
         row = missing[0]
         raise EmbeddingError(
-            f"{len(missing):,} of {len(photographs):,} photographs have no vector. The first is"
+            f"{len(missing):,} of {len(photographs):,} images have no vector. The first is"
             f" {photographs[row].name} (position {row}):"
             f" {found.messages[row].rstrip('.')}. Leave them out, or use on_missing='nan' for rows of NaN."
         )
