@@ -37,7 +37,7 @@ def work(job: Mapping[str, Any]) -> dict[str, Any]:
     from featurekit.data.targets import AGE, GENDER
     from featurekit.embeddings.vectors import load_embeddings
     from featurekit.estimators import CLASSIFIERS, Resources, fresh
-    from featurekit.estimators._networks.crops import as_crops
+    from featurekit.estimators._networks.estimator import as_crops
     from featurekit.estimators._networks.heads import head_for
     from featurekit.estimators._networks.reading import achieved
     from featurekit.estimators._networks.sampler import Faces

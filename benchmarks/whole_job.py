@@ -124,11 +124,11 @@ def parse() -> argparse.Namespace:
 
 def main() -> int:
     """Run the comparison."""
-    from featurekit.networks import weights, weights_table
+    from featurekit.networks import weights
 
     options = parse()
     files = {
-        name: weights.home() / "weights" / weights_table.WEIGHTS[name].file_name
+        name: weights.home() / "weights" / weights.WEIGHTS[name].file_name
         for name in ("dlib_age", "dlib_gender", "mobilenet_v2")
     }
     with harness.pictures_of_utkface(options.data, options.limit) as folder:

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from featurekit.naming import Words
-from featurekit.networks import weights, weights_table
+from featurekit.networks import weights
 
 if TYPE_CHECKING:
     from featurekit.data.manifest import Manifest
@@ -43,7 +43,7 @@ def adience_subjects(real_data: Path) -> NDArray[np.str_]:
 @pytest.fixture
 def builtin_weights() -> None:
     """The test is skipped where the builtin weights have not been fetched."""
-    absent = [entry.name for entry in weights_table.WEIGHTS.values() if entry.is_builtin]
+    absent = [entry.name for entry in weights.WEIGHTS.values() if entry.is_builtin]
     absent = [name for name in absent if not weights.present(name)]
     if absent:
         pytest.skip(f"the weights of {', '.join(absent)} are absent: featurekit weights fetch builtin")

@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from featurekit.cli.app import app
-from featurekit.networks import weights, weights_table
+from featurekit.networks import weights
 
 ROOT = Path(__file__).parents[1]
 CACHE = Path("home", ".cache", "featurekit")
@@ -303,7 +303,7 @@ def test_nor_do_the_processes_that_help_with_many_pictures(run, witness, tmp_pat
 @pytest.mark.weights
 def test_no_command_that_runs_networks_does_either(run, witness, portraits):
     (portraits / CACHE / "weights").mkdir(parents=True)
-    for name, entry in weights_table.WEIGHTS.items():
+    for name, entry in weights.WEIGHTS.items():
         if entry.is_builtin:
             shutil.copy(weights.path_of(name), portraits / CACHE / "weights")
     keeps_to_its_own(portraits, run, witness, WITH_WEIGHTS)

@@ -25,17 +25,18 @@ _NOT_LABELS = ("face_id", "image_path", "subject_id", "official_fold", "box", "c
 
 
 class Dataset(Manifest):
-    """The faces of a data set: a row each, usable or with the reason why not.
+    """The faces of a data set, with one row for each.
 
-    A data set comes from `fk.load_dataset`, for a known layout of files, or from `Dataset.from_frame`. Its
-    order never changes: embeddings, splits and predictions are joined to it by position.
+    `fk.load_dataset` makes a data set from files with a known layout, `Dataset.from_frame` from a DataFrame.
+    A row that cannot be used has the reason. The order of the rows never changes, because embeddings, splits
+    and predictions are joined to them by position.
 
     Attributes:
-        table: DataFrame with a row a face: face_id, image_path, subject_id, age (years), age_group, gender,
-            official_fold, box, content (sha256 of the file), reason (why the row is not used, or ""), and
-            further label columns.
+        table: DataFrame with one row for each face: face_id, image_path, subject_id, age (years), age_group,
+            gender, official_fold, box, content (sha256 of the file), reason (why the row is not used, or ""),
+            and further label columns.
         root: folder that image_path is relative to.
-        info: where it came from, its licence, and the tally of what was wrong with the data.
+        info: source and licence of the data set, and counts of the problems of its data.
     """
 
     @classmethod
@@ -54,26 +55,27 @@ class Dataset(Manifest):
         project: Project | str | Path | None = None,
         progress: Shown = True,
     ) -> Self:
-        """Make a data set from a DataFrame with a row a face, and save it as the project's.
+        """Make a data set from a DataFrame with one row for each face, and save it in the project.
 
         Args:
-            frame: a row a face; its index is not read.
-            images: column of the image files' paths.
-            labels: label → column, e.g. ``{"age": "years", "gender": "sex", "beard": "beard"}``, or the
-                columns alone. "age" (years), "age_group" and "gender" are recognized, whatever the words for
-                them are; any other label is a set of classes.
-            subject: column of who is on the image. A row without one counts as a subject of its own, so that
-                nothing keeps a person's images on one side of a split.
+            frame: the DataFrame; its index is not used.
+            images: column with the paths of the image files.
+            labels: label → column, e.g. ``{"age": "years", "gender": "sex", "beard": "beard"}``, or only the
+                columns. The values of "age" (years), "age_group" and "gender" may be written in many ways;
+                the values of every other label are classes.
+            subject: column with the person on the image. Without a value, a row counts as a subject of its
+                own, so images of the same person may be on both sides of a split.
             root: folder that the paths are relative to.
-            name: what the data set, and its comparison, are called.
-            fold: column of the data set's own folds, numbered from 0.
-            box: column of the face's box as "x1 y1 x2 y2" in pixels, or the four columns.
+            name: name of the data set, and of its comparison.
+            fold: column with folds that the data set has, numbered from 0.
+            box: column with the box of the face as "x1 y1 x2 y2" in pixels, or the four columns.
             missing: words that mean "not known"; see `fk.load_dataset`.
-            project: where it is saved; None for the current folder's.
-            progress: whether to show a bar, or a function of (files read, files to read).
+            project: the project; None for that of the current folder.
+            progress: whether to show a progress bar, or a function that is called with (files read, files to
+                read).
 
         Raises:
-            ManifestError: a column is not there or does not hold what it should, or no row is usable.
+            ManifestError: a column does not exist or cannot be read, or no row is usable.
 
         Example:
             >>> import pandas as pd, featurekit as fk
@@ -110,7 +112,7 @@ class Dataset(Manifest):
 
     @property
     def targets(self) -> list[str]:
-        """Labels that models can be fitted for: those of which some usable row has one."""
+        """The labels that models can be fitted for: at least one usable row has a value."""
         names = [str(name) for name in self.table.columns if name not in _NOT_LABELS]
         ordered = [
             *(name for name in TARGETS if name in names),
@@ -139,25 +141,26 @@ def load_dataset(
     progress: Shown = True,
     **options: Any,
 ) -> Dataset:
-    """Read a data set, judge every row of it, and save it as the project's (manifest.csv).
+    """Read a data set, check each of its rows, and save it in the project (manifest.csv).
 
-    It is what `featurekit prepare` does. A row that cannot be used stays in the table with its reason.
+    A row that cannot be used stays in the table and has the reason. `featurekit prepare` does the same.
 
     Args:
-        name: of the layout, e.g. "utkface", "adience", "image_folder", "table", "synthetic"; see
+        name: name of the layout, e.g. "utkface", "adience", "image_folder", "table" or "synthetic"; see
             `featurekit list datasets`.
-        path: folder of the data set, or file of a table; for "synthetic", where the portraits are drawn.
-        project: where it is saved; None for the current folder's.
-        progress: whether to show a bar; or a function of (files read, files to read).
-        options: of the layout, e.g. ``protocol="repaired"`` for adience. All have ``missing``: words that
-            mean "not known" in any column, instead of the usual ones.
+        path: folder of the data set, or file of a table; for "synthetic", the folder to draw portraits in.
+        project: the project; None for that of the current folder.
+        progress: whether to show a progress bar, or a function that is called with (files read, files to
+            read).
+        options: options of the layout, e.g. ``protocol="repaired"`` for adience. All layouts have
+            ``missing``: words that mean "not known" in any column, instead of the usual ones.
 
     Returns:
         The data set.
 
     Raises:
         UnknownNameError: there is no such layout.
-        ManifestError: the data set is not there, is not laid out like that, or no row is usable.
+        ManifestError: the data set does not exist or has another layout, or no row is usable.
 
     Example:
         >>> import featurekit as fk
@@ -177,7 +180,7 @@ def dataset_of(project: Project | str | Path | None = None) -> Dataset:
     """Return the data set that a project has.
 
     Raises:
-        ManifestError: none has been loaded yet.
+        ManifestError: no data set has been loaded yet.
     """
     found = manifest_of(project_of(project))
     return Dataset(found.table, found.root, found.info)

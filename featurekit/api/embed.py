@@ -1,4 +1,4 @@
-"""Faces as vectors: found, aligned, and read by pretrained networks, each once."""
+"""Find the faces of a data set and compute their vectors with pretrained networks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,14 +27,14 @@ from featurekit.networks.backbones import split_feature
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Embeddings:
-    """The vectors of a data set's faces by some networks, as `fk.embed` returns them.
+    """The vectors of the faces of a data set, as `fk.embed` returns them.
 
-    The vectors lie in the project's cache and are read when they are asked for.
+    The vectors are in the cache of the project, and are read from it when they are used.
 
     Attributes:
-        data: whose faces.
-        features: what is joined side by side, as "network:layer".
-        extraction: what was done to get them: images read, seconds, engine and precision of each network.
+        data: the data set.
+        features: the networks whose vectors are joined side by side, as "network:layer".
+        extraction: facts of the extraction: images read, seconds, engine and precision of each network.
     """
 
     data: Manifest
@@ -157,35 +157,36 @@ def embed(
     project: Project | str | Path | None = None,
     progress: Shown = True,
 ) -> Embeddings:
-    """Find every face of a data set, align it, and read it with pretrained networks.
+    """Find and align the face on every image of a data set, and compute its vectors with pretrained networks.
 
-    What has been computed before, by content, is read from the project's cache; an extraction that was
-    stopped continues where it was. It is what `featurekit extract` does.
+    The vectors are kept in the cache of the project. Images whose content is in the cache are not computed
+    again, and an extraction that was stopped continues from there. `featurekit extract` does the same.
 
     Args:
-        data: whose images.
-        features: networks joined by "+", e.g. "dlib_age+dlib_face", an inner layer as "vgg16:fc6"; or a list
-            of them, which is joined too. None for those that need no download: dlib_age, dlib_gender and
-            mobilenet_v2. See `featurekit list backbones`.
-        mirror: whether to average each vector with that of the mirrored face: better, and slower.
-        detector: how faces are found; see `featurekit list detectors`.
-        detector_weights: another file of weights for the detector.
-        choose: which of several faces on an image: "center", "largest", "box" (the data set's box) or
-            "only" (an image with several has none).
-        device: "auto", "cpu" or "cuda"; a device that is asked for and not there is an error.
+        data: the data set.
+        features: networks joined by "+", e.g. "dlib_age+dlib_face", or a list of networks, which are joined
+            too; "vgg16:fc6" names an inner layer. None for those that need no download: dlib_age, dlib_gender
+            and mobilenet_v2. See `featurekit list backbones`.
+        mirror: whether to average each vector with that of the mirrored face, which is better and slower.
+        detector: name of the face detector; see `featurekit list detectors`.
+        detector_weights: a weight file for the detector, instead of its own.
+        choose: which face of an image with several: "center", "largest", "box" (the one in the box of the
+            data set) or "only" (none of them).
+        device: "auto", "cpu" or "cuda". With "cuda", a GPU that cannot be used is an error.
         precision: "auto", "fp32" or "bf16".
-        n_jobs: how many threads; None or -1 for one a core. They change the time and nothing else.
-        project: whose cache; None for the current folder's.
-        progress: whether to show a bar; or a function of (images read, images to read).
+        n_jobs: number of threads; None or -1 for one per core. The results do not depend on it.
+        project: the project; None for that of the current folder.
+        progress: whether to show a progress bar, or a function that is called with (images read, images to
+            read).
 
     Returns:
         The embeddings: ``.vectors`` (n_faces, dim), ``.frame()``, and ``.statuses`` of every row.
 
     Raises:
         UnknownNameError: there is no such network, layer or detector.
-        WeightsError: a file of weights is missing; the message says how to get it.
-        EngineError: a device or precision cannot be had.
-        ManifestError: `choose="box"` and the data set has no boxes.
+        WeightsError: a weight file is missing; the message says how to get it.
+        EngineError: the device or the precision cannot be used.
+        ManifestError: choose is "box", and the data set has no boxes.
 
     Example:
         >>> import featurekit as fk
@@ -231,7 +232,7 @@ def embed(
 
 
 def short_name(features: str) -> str:
-    """Return the name of a feature set, default layers left out.
+    """Return the name of a feature set without its default layers.
 
     >>> short_name("dlib_age:pooled+dlib_age:middle")
     'dlib_age+dlib_age:middle'

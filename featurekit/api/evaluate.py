@@ -56,45 +56,48 @@ def evaluate(
 ) -> Results:
     """Fit and score models on splits that never share a subject, beside the baselines.
 
-    Every model learns in the training part of each split, scaling and all, and is scored on faces of people
-    it has not seen. The runs are saved in the project, below reports/NAME, on one saved set of splits a
-    comparison: models that are evaluated later, here or by `featurekit fit`, stand beside them.
+    Every model, with its scaling, is fitted on the training part of each split, and is scored on faces of
+    subjects that are not in it. The runs are saved in the project, below reports/NAME. A comparison has one
+    saved set of splits, so models that are evaluated later, here or by `featurekit fit`, can be compared with
+    the earlier ones.
 
     Args:
-        data: whose labels.
-        X: from `fk.embed`, or names of networks that have been extracted, joined by "+"; of a list, each is
-            evaluated by itself. None for each network that has been extracted, and all joined.
-        models: names ("svm", "random_forest", "xgboost", "mlp", …; see `featurekit list models`), import
-            paths ("sklearn.neighbors.KNeighborsClassifier"), estimators of scikit-learn's kind, or a
-            mapping from a name of yours to one of these; one or several.
-        target: label or labels to read; None for age_group, gender and age where there are any.
-        join: whether to evaluate only all of X joined, and not each by itself.
-        parameters: parameter → value, or list of values that are compared, for the models that have it.
-        tune: whether to search for parameters inside every training part.
-        name: of the comparison; None for the data set's.
-        folds: how many splits, where the data set has none of its own; None for as many as the comparison
-            has, else 5.
-        seed: of the random number generator; None for the comparison's, else 0.
-        new_folds: whether to make new splits. That replaces the comparison's runs.
-        rare: what is done with a class that too few subjects have for every training part: "leave-out", or
+        data: the data set, which has the labels.
+        X: from `fk.embed`, or names of networks that have been extracted, joined by "+". Each item of a list
+            is evaluated by itself. None for each network that has been extracted, and for all joined.
+        models: one or several: names ("svm", "random_forest", "xgboost", "mlp", …; see `featurekit list
+            models`), import paths ("sklearn.neighbors.KNeighborsClassifier"), scikit-learn estimators, or a
+            mapping from names that you choose to one of these.
+        target: the label or labels to predict; None for those of age_group, gender and age that the data set
+            has.
+        join: whether to evaluate only all of X joined, and not each item by itself.
+        parameters: parameter → value, or list of values to compare, for the models that have the parameter.
+        tune: whether to search for the best parameters in every training part.
+        name: name of the comparison; None for the name of the data set.
+        folds: number of splits, if the data set has none of its own; None for that of the comparison, or 5
+            for a new one.
+        seed: of the random number generator; None for that of the comparison, or 0 for a new one.
+        new_folds: whether to make new splits. This replaces the runs of the comparison.
+        rare: what to do with a class that has too few subjects for every training part: "leave-out" or
             "refuse".
         save_models: whether to also fit each model on all faces and save it in models/.
         allow_ethnicity: whether a label column of ethnicities may be a target.
-        device: "auto", "cpu" or "cuda", for models that can choose.
-        n_jobs: how many threads; None or -1 for one a core. The results do not depend on it.
-        parallel_folds: how many splits are fitted at once; 0 for as many as threads and memory allow.
-        command: what the runs' record says made them; None for this call.
-        project: where the runs are saved; None for the current folder's.
-        progress: whether to show a bar; or a function of (fits done, fits to do).
+        device: "auto", "cpu" or "cuda", for models that support it.
+        n_jobs: number of threads; None or -1 for one per core. The results do not depend on it.
+        parallel_folds: number of splits that are fitted at the same time; 0 for as many as threads and memory
+            allow.
+        command: the command that the runs are recorded with; None for this call.
+        project: the project; None for that of the current folder.
+        progress: whether to show a progress bar, or a function that is called with (fits done, fits to do).
 
     Returns:
-        The results: a notebook shows their ranking; see `fk.Results`.
+        The results, see `fk.Results`. A notebook shows their ranking.
 
     Raises:
         UnknownNameError: there is no such model or parameter.
-        TargetError: there is no such label, nobody has it, or a model cannot learn it.
-        ModelError: a parameter cannot have its value, or an object is no estimator.
-        FoldError: too few subjects, or the saved splits are of other rows.
+        TargetError: there is no such label, no face has it, or a model cannot learn it.
+        ModelError: a parameter cannot have its value, or an object is not an estimator.
+        FoldError: there are too few subjects, or the saved splits were made for other rows.
 
     Example:
         >>> import featurekit as fk
@@ -151,14 +154,15 @@ def evaluate(
 def ensemble(
     results: Results, members: str | Sequence[str], *, weighted: bool = False, command: str | None = None
 ) -> Results:
-    """Average what models of a comparison said of each face, and score the mean beside them.
+    """Average the predictions of some models of a comparison for each face, and score the mean.
 
     Args:
-        results: from `fk.evaluate` or `fk.load_results`, of a data set that is available.
-        members: names of runs, with * for any letters, e.g. ["*--svm", "*--xgboost"]; each has to mean one
+        results: from `fk.evaluate` or `fk.load_results`; their data set must be available.
+        members: names of runs, with * for any letters, e.g. ["*--svm", "*--xgboost"]. Each must match one
             run of a target. Targets for which one does not are left out.
-        weighted: whether better members count for more, learned on the other splits' answers.
-        command: what the runs' record says made them; None for this call.
+        weighted: whether better members have more weight. The weights are learned on the predictions for the
+            other splits.
+        command: the command that the runs are recorded with; None for this call.
 
     Returns:
         The results with the ensembles among them.

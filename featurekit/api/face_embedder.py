@@ -26,28 +26,28 @@ _CHOICES = ("center", "largest", "only")
 
 
 class FaceEmbedder(TransformerMixin, BaseEstimator):
-    """Turn images into vectors: find the face, align it, and read it with pretrained networks.
+    """Transform images into vectors of the faces on them, with pretrained networks.
 
-    The vectors equal those of `fk.embed` to the last bit. Nothing is learned from the images that
-    `fit` is given, so that a vector is the same in every fold of a cross-validation.
+    The face on each image is found and aligned first. The vectors are equal to those of `fk.embed` to the
+    last bit. `fit` learns nothing from the images, so the vector of an image is the same in every fold of a
+    cross-validation.
 
     Args:
-        backbone: networks joined by "+", an inner layer as "vgg16:fc6"; or a list of them, which is joined
-            too. See `featurekit list backbones`.
-        mirror: whether to average each vector with that of the mirrored face: better, and slower.
-        detector: how faces are found; see `featurekit list detectors`.
-        detector_weights: another file of weights for the detector.
-        choose: which of several faces on an image: "center", "largest" or "only" (an image with
-            several has none).
-        device: "auto", "cpu" or "cuda"; a device that is asked for and not there is an error.
+        backbone: networks joined by "+", or a list of networks, which are joined too; "vgg16:fc6" names an
+            inner layer. See `featurekit list backbones`.
+        mirror: whether to average each vector with that of the mirrored face, which is better and slower.
+        detector: name of the face detector; see `featurekit list detectors`.
+        detector_weights: a weight file for the detector, instead of its own.
+        choose: which face of an image with several: "center", "largest" or "only" (none of them).
+        device: "auto", "cpu" or "cuda". With "cuda", a GPU that cannot be used is an error.
         precision: "auto", "fp32" or "bf16".
-        on_missing: what becomes of an image that cannot be read or that no face is found on: "error", or
-            "nan" for a row of NaN.
-        cache: a project (`fk.Project`), or a folder, in which faces and vectors are kept by the content of
-            the images and read back; a folder that holds a project's manifest.csv means that project.
-            None to compute them each time.
-        n_jobs: how many threads; None or -1 for one a core. They change the time and nothing else.
-        verbose: whether to show a bar.
+        on_missing: what to do with an image that cannot be read or has no face: "error", or "nan" for a row
+            of NaN.
+        cache: a project (`fk.Project`) or a folder, in which faces and vectors are kept by the content of
+            the images. A folder with a manifest.csv counts as a project. None to compute the vectors each
+            time.
+        n_jobs: number of threads; None or -1 for one per core. The results do not depend on it.
+        verbose: whether to show a progress bar.
 
     Example:
         >>> import skimage.data
@@ -90,12 +90,12 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
         self.verbose = verbose
 
     def fit(self, X: Photographs, y: Any = None) -> Self:
-        """Check the parameters, and that X can be images; nothing is learned and no network is opened.
+        """Check the parameters and that X can be images. Nothing is learned, and no network is opened.
 
         Args:
             X: images of any kind: file names, bytes of files, Pillow images, or uint8 pixels
                 (n, h, w, 3); a list, an array, or a column of a DataFrame.
-            y: not looked at.
+            y: not used.
 
         Returns:
             The embedder itself.
@@ -104,7 +104,7 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
             PhotographError: something in X cannot be an image.
             ModelError: a parameter cannot have its value.
             UnknownNameError: there is no such network, layer or detector.
-            WeightsError: a file of weights is missing; the message says how to get it.
+            WeightsError: a weight file is missing; the message says how to get it.
         """
         photographs_from(X)
         self._plan()
@@ -121,8 +121,8 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
 
         Raises:
             EmbeddingError: an image has no vector, and `on_missing` is "error".
-            PhotographError, ModelError, UnknownNameError, WeightsError: as fit().
-            EngineError: a device or precision cannot be had.
+            PhotographError, ModelError, UnknownNameError, WeightsError: as in fit().
+            EngineError: the device or the precision cannot be used.
         """
         photographs = photographs_from(X)
         plan = self._plan()
@@ -246,7 +246,7 @@ def _check_found(photographs: Sequence[Photograph], found: OfPhotographs) -> Non
     if missing:
         row = missing[0]
         raise EmbeddingError(
-            f"{len(missing):,} of {len(photographs):,} photographs have no vector. The first is"
+            f"{len(missing):,} of {len(photographs):,} images have no vector. The first is"
             f" {photographs[row].name} (position {row}):"
             f" {found.messages[row].rstrip('.')}. Leave them out, or use on_missing='nan' for rows of NaN."
         )

@@ -1,4 +1,4 @@
-"""The faces on images, to look at: where they are, their landmarks, and how they are cut out."""
+"""Find the faces on images: their boxes, their landmarks, and their aligned crops."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +15,9 @@ from featurekit.api.telling import Shown, shown
 from featurekit.errors import PhotographError, UnknownNameError
 from featurekit.faces.align import TEMPLATES
 from featurekit.faces.face import STATUS_MEANINGS, Face
-from featurekit.faces.find import open_finder
+from featurekit.faces.find import cut_out, open_finder
 from featurekit.faces.images import decode
 from featurekit.faces.photographs import Photograph, Photographs
-from featurekit.faces.see import cut_out
 from featurekit.faces.settings import default_settings
 from featurekit.inference.looking import Looked, Unexpected, look
 from featurekit.networks.engines import usable_cores
@@ -44,7 +43,7 @@ class FoundFace:
             shape (4,); it may reach beyond the image.
         landmarks: left eye, right eye, nose tip, left and right mouth corner as seen, each x, y; float32,
             shape (5, 2); NaN where the detector gives none.
-        confidence: the detector's, between 0 and 1.
+        confidence: of the detector, between 0 and 1.
     """
 
     image: str
@@ -56,7 +55,7 @@ class FoundFace:
     _face: Face
 
     def crop(self, size: int = 224, *, template: str = "imagenet") -> NDArray[np.uint8]:
-        """Return the face, upright and cut out, as networks see it.
+        """Return the aligned crop of the face, as a network gets it.
 
         Args:
             size: side of the crop in pixels.
@@ -68,7 +67,7 @@ class FoundFace:
 
         Raises:
             UnknownNameError: there is no such template.
-            PhotographError: the size is no number of pixels.
+            PhotographError: the size is not a number of pixels.
             ImageError: the image cannot be read any more.
         """
         if template not in TEMPLATES:
@@ -206,25 +205,26 @@ def find_faces(
     n_jobs: int | None = None,
     progress: Shown = True,
 ) -> FoundFaces:
-    """Find the faces on images, to look at them: boxes, landmarks and aligned crops.
+    """Find the faces on images, and return their boxes, landmarks and aligned crops.
 
     Args:
-        images: one or several: file names, folders of them, the bytes of files, Pillow images, or
-            uint8 pixels (h, w, 3) or (n, h, w, 3); also a column of a DataFrame.
+        images: one or several of: names of files or folders, bytes of files, Pillow images, uint8 pixels of
+            shape (h, w, 3) or (n, h, w, 3); or a column of a DataFrame.
         choose: which faces of an image: "all", "center" (the one nearest to the middle), "largest", or
-            "only" (an image with several has none).
-        detector: how faces are found; see `featurekit list detectors`.
-        detector_weights: another file of weights for the detector.
-        n_jobs: how many threads; None or -1 for one a core.
-        progress: whether to show a bar; or a function of (images done, images to do).
+            "only" (no face of an image with several).
+        detector: name of the face detector; see `featurekit list detectors`.
+        detector_weights: a weight file for the detector, instead of its own.
+        n_jobs: number of threads; None or -1 for one per core.
+        progress: whether to show a progress bar, or a function that is called with (images done, images to
+            do).
 
     Returns:
-        The faces: a sequence of them, ``.frame()`` and ``.plot()``. An image that cannot be read, or has
-        no face, is a row of the frame with its reason.
+        A sequence of the faces, which has ``.frame()`` and ``.plot()``. An image that cannot be read, or
+        has no face, is a row of the frame with the reason.
 
     Raises:
-        PhotographError: something is no image; the message says at which position.
-        UnknownNameError: there is no such detector, or no such way to choose.
+        PhotographError: something is not an image; the message gives its position.
+        UnknownNameError: there is no such detector, or no such way to choose a face.
         WeightsError: the detector's weights are missing; the message says how to get them.
 
     Example:

@@ -13,7 +13,7 @@ from featurekit.errors import ModelError, WorkspaceError
 from featurekit.evaluation.unused_options import unused_of_predict
 from featurekit.faces.photographs import Photograph, Photographs
 from featurekit.inference.inputs import check_is_one, is_model
-from featurekit.inference.model import TrainedModel
+from featurekit.inference.model import TrainedModel, off_the_shelf_models
 from featurekit.inference.predict import read_each
 from featurekit.inference.table import readings_table
 from featurekit.text import readable_name
@@ -22,8 +22,8 @@ from featurekit.text import readable_name
 class Model:
     """A fitted model, as `fk.load_model` and `results.best().fit(...)` return it.
 
-    It holds all that it takes to read a new image: how the face is found, which networks turn it into a
-    vector, the fitted classifier, and what it may promise beyond its answer.
+    It holds everything that a prediction for a new image needs: the way the face is found, the networks that
+    turn it into a vector, the fitted classifier, and the calibration of its predictions.
 
     Args:
         trained: the fitted model.
@@ -34,27 +34,27 @@ class Model:
 
     @property
     def name(self) -> str:
-        """Its name: that of its folder."""
+        """The name of the model, which is the name of its folder."""
         return self._trained.name
 
     @property
     def target(self) -> str:
-        """What it reads, e.g. "gender"."""
+        """The target that the model predicts, e.g. "gender"."""
         return self._trained.target.name
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The classes that it tells apart, in their order; none for one that reads years."""
+        """The classes of the target, in their order; empty for a regression target."""
         return self._trained.target.classes
 
     @property
     def features(self) -> list[str]:
-        """The networks whose vectors it reads, joined in this order, as "network:layer"."""
+        """The networks whose vectors the model uses, joined in this order, as "network:layer"."""
         return [recipe.feature for recipe in self._trained.recipes]
 
     @property
     def card(self) -> str:
-        """Its model card, as Markdown: what it was fitted on, licences of its weights, what it is not for."""
+        """The model card, as Markdown: training data, licences of the weights, and limitations."""
         return self._trained.card()
 
     def predict(
@@ -70,7 +70,9 @@ class Model:
         n_jobs: int | None = None,
         progress: Shown = True,
     ) -> pd.DataFrame:
-        """Find the faces on images and read them; see `fk.predict`, which asks several models at once.
+        """Find the faces on images and predict their labels.
+
+        See `fk.predict` for the arguments and the result; it uses several models at once.
 
         Example:
             >>> import featurekit as fk
@@ -103,21 +105,22 @@ class Model:
     ) -> "Explanations":
         """Return a map for each face of what the prediction of the model depends on.
 
-        A map over a single face shows a person: it is for your own eyes. For a report there are mean maps,
+        A map over a single face shows a person, so do not publish it. For a report, draw mean maps with
         `explanations.save_means(folder)`.
 
         Args:
             images: as for predict().
             how: "gradcam", "attention", "occlusion" (any model), or "auto" for the first of attention,
-                Grad-CAM and occlusion that the model can.
+                Grad-CAM and occlusion that the model supports.
             choose: which faces of an image: "all", "center", "largest" or "only".
             random_state: seed for the random tenths that the map is compared with.
             device: "auto", "cpu" or "cuda".
-            n_jobs: how many threads; None or -1 for one a core.
-            progress: whether to show a bar; or a function of (images done, images to do).
+            n_jobs: number of threads; None or -1 for one per core.
+            progress: whether to show a progress bar, or a function that is called with (images done, images
+                to do).
 
         Returns:
-            The explanations: a sequence of them, ``.frame()``, ``.save(folder)`` and ``.save_means(folder)``.
+            A sequence of explanations, which has ``.frame()``, ``.save(folder)`` and ``.save_means(folder)``.
 
         Raises:
             UnknownNameError: there is no such method, or no such way to choose a face.
@@ -141,7 +144,9 @@ class Model:
             return Explanations(list(found), given)
 
     def export(self, path: str | Path) -> Any:
-        """Write a network trained end to end as an ONNX file, after ONNX Runtime has given the same answers.
+        """Write a network trained end to end as an ONNX file.
+
+        The file is checked before: ONNX Runtime must give the same predictions as the network.
 
         Args:
             path: the .onnx file to write.
@@ -152,7 +157,7 @@ class Model:
             from the network's answers, and from those of predict()).
 
         Raises:
-            ModelError: the model is of another kind, or ONNX Runtime answers otherwise.
+            ModelError: the model is of another kind, or ONNX Runtime gives other predictions.
             WorkspaceError: the name does not end in .onnx, or the file cannot be written.
         """
         from featurekit.inference.export import export_onnx
@@ -163,17 +168,17 @@ class Model:
         return export_onnx(self._trained, file)
 
     def save(self, folder: str | Path) -> Path:
-        """Write the model's folder: four plain files without pickle; `fk.load_model` reads it.
+        """Write the model's folder, which has four plain files without pickle. `fk.load_model` reads it.
 
         Args:
-            folder: of the model, e.g. "models/gender". A model that is there already is replaced.
+            folder: of the model, e.g. "models/gender". A model that exists there is replaced.
 
         Returns:
             The folder.
 
         Raises:
-            ModelError: the classifier is of a type that loading would refuse, or the folder holds something
-                else than a model.
+            ModelError: the classifier is of a type that loading would refuse, or the folder has files that
+                are not those of a model.
             WorkspaceError: the folder cannot be written.
         """
         place = Path(folder)
@@ -192,12 +197,12 @@ class Model:
 
 
 class Explanations(Sequence[Any]):
-    """Where a model looked on faces: a sequence of explanations, one a face.
+    """A sequence of explanations of predictions, one for each face.
 
-    Each has ``.photograph.name``, ``.number`` (of the face), ``.answer``, ``.value`` (its probability, or the
-    years), ``.how``, ``.face`` (uint8, (s, s, 3)), ``.heat`` (float32, (s, s), 0 to 1) and ``.loss``: what
-    the answer loses when the tenth that the map calls most important is blurred (``.important``), and when
-    random tenths are (``.random``).
+    Each has ``.photograph.name``, ``.number`` (of the face), ``.answer`` (the predicted class, or "years"),
+    ``.value`` (its probability, or the years), ``.how``, ``.face`` (uint8, (s, s, 3)), ``.heat`` (float32,
+    (s, s), 0 to 1) and ``.loss``: how much the prediction changes if the tenth of the face that the map calls
+    most important is blurred (``.important``), and if a random tenth is blurred (``.random``).
     """
 
     def __init__(self, found: Sequence[Any], photographs: Sequence[Photograph]) -> None:
@@ -215,12 +220,12 @@ class Explanations(Sequence[Any]):
         return f"Explanations({len(self):,} faces on {len(self._photographs):,} images)"
 
     def frame(self) -> pd.DataFrame:
-        """Return a table: a row a face, and a row for each image that nothing can be said of.
+        """Return a table with one row for each face, and for each image without an explanation.
 
         Returns:
-            The columns photograph, face (0 for none), answer, value (its probability, or the years), how,
-            loss_important and loss_random (what the value loses when the most important tenth of the face, or
-            random ones, are blurred), and message.
+            The columns photograph, face (its number, 0 for none), answer, value (its probability, or the
+            years), how, loss_important and loss_random (how much the value changes if the most important
+            tenth of the face, or a random tenth, is blurred), and message.
         """
         nan = float("nan")
         rows = [
@@ -235,27 +240,30 @@ class Explanations(Sequence[Any]):
         return found
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Draw the map of each face over the face, a PNG each, and return the files.
+        """Draw the map of each face over the face, as one PNG for each face, and return the files.
 
         Args:
-            folder: where they go; not one that images lie in.
+            folder: to write to. It cannot be a folder of the images.
         """
-        from featurekit.inference.draw_maps import draw_explanation
+        from featurekit.inference.draw import draw_explanation
 
         place = self._place(folder)
         return [draw_explanation(one, place) for one in self._explained]
 
     def save_means(self, folder: str | Path) -> list[Path]:
-        """Draw the mean map of each answer over its mean face, which may be shown, and return the files.
+        """Draw the mean map of each predicted class over its mean face, and return the files.
+
+        No single person can be recognized in a mean of ten or more faces, so it may be published. For years,
+        the faces are grouped in ranges of ten years.
 
         Args:
-            folder: where they go; not one that images lie in.
+            folder: to write to. It cannot be a folder of the images.
 
         Raises:
-            TargetError: no answer has ten faces, the least in which no single person can be recognized.
+            TargetError: no predicted class has ten faces.
         """
-        from featurekit.inference.draw_maps import draw_mean_maps
-        from featurekit.inference.mean_maps import MeanMaps
+        from featurekit.inference.draw import draw_mean_maps
+        from featurekit.inference.explain import MeanMaps
 
         place = self._place(folder)
         means = MeanMaps()
@@ -275,15 +283,15 @@ class Explanations(Sequence[Any]):
 
 
 def load_model(path: str | Path, *, project: Project | str | Path | None = None) -> Model:
-    """Return a model that was saved: by `model.save`, by `fk.evaluate` or by `featurekit fit`.
+    """Load a model that `model.save`, `fk.evaluate` or `featurekit fit` has saved.
 
     Args:
-        path: its folder, or its name below the project's models/.
-        project: where it is looked for; None for the current folder's.
+        path: folder of the model, or its name below the project's models/.
+        project: the project; None for that of the current folder.
 
     Raises:
-        WorkspaceError: it is not there.
-        ModelError: the folder is no model, was edited, or cannot be used here.
+        WorkspaceError: there is no such folder.
+        ModelError: the folder is not a model, was edited, or cannot be used on this machine.
 
     Example:
         >>> import featurekit as fk
@@ -308,37 +316,40 @@ def predict(
     project: Project | str | Path | None = None,
     progress: Shown = True,
 ) -> pd.DataFrame:
-    """Find the faces on images and let one or several models read them, in one pass.
+    """Find the faces on images and predict their labels with one or several models.
 
-    It is what `featurekit predict` does, and gives the same columns and values.
+    `featurekit predict` does the same, and its table has the same columns and values.
 
     Args:
-        images: one or several: file names, folders of them, the bytes of files, Pillow images, or
-            uint8 pixels (h, w, 3) or (n, h, w, 3); also a column of a DataFrame.
-        models: whose answers: a model, the name or folder of one, or several; None for those that come with
-            dlib's networks (gender, age group, age), for which nothing was fitted.
+        images: one or several of: names of files or folders, bytes of files, Pillow images, uint8 pixels of
+            shape (h, w, 3) or (n, h, w, 3); or a column of a DataFrame.
+        models: a model, the name or folder of one, or several; None for the off-the-shelf models of gender,
+            age group and age, which come with dlib's networks.
         choose: which faces of an image: "all", "center", "largest" or "only".
-        abstain_above: share of the answers that may be wrong, e.g. 0.05: a face that a model is not sure
-            enough of gets "abstained". None to answer all.
-        sets: whether to add which classes, or years, contain the true value for nine in ten such faces.
-        probabilities: whether to give the probability of every class, in a column each.
-        device: "auto", "cpu" or "cuda"; a device that is asked for and not there is an error.
+        abstain_above: the largest accepted share of wrong predictions, e.g. 0.05. A model abstains from faces
+            whose prediction is too uncertain: the table has "abstained" there. None to predict all.
+        sets: whether to add prediction sets (classes) or prediction intervals (years), which contain the true
+            value for 90 % of faces like those of the training data.
+        probabilities: whether to add a column with the probability of each class.
+        device: "auto", "cpu" or "cuda". With "cuda", a GPU that cannot be used is an error.
         precision: "auto" (each model's own), "fp32" or "bf16".
-        n_jobs: how many threads; None or -1 for one a core. They change the time and nothing else.
-        project: where models are looked for by name; None for the current folder's.
-        progress: whether to show a bar; or a function of (images done, images to do).
+        n_jobs: number of threads; None or -1 for one per core. The results do not depend on it.
+        project: in which models are looked up by name; None for that of the current folder.
+        progress: whether to show a progress bar, or a function that is called with (images done, images to
+            do).
 
     Returns:
-        A row a face, and one for each image without; photograph, face (number on it, from 1, left to
-        right; 0 for none), status ("ok", or why there is no answer), confidence (the detector's), for each
-        model its answer (called after the target, e.g. "gender", and where several models read one, after
-        the model too) and its probability, the box x1, y1, x2, y2 in pixels, and message.
-        ``.attrs["models"]`` says which model each answer is of.
+        A table with one row for each face, and for each image without a face. Its columns are photograph,
+        face (the number of the face on the image, from 1, left to right; 0 for none), status ("ok", or why
+        there is no prediction), confidence (of the detector), the prediction of each model and its
+        probability, the box x1, y1, x2, y2 in pixels, and message. The column of a prediction has the name of
+        the target, e.g. "gender"; if several models predict a target, the name of the model is added.
+        ``.attrs["models"]`` names the model of each such column.
 
     Raises:
-        PhotographError: something is no image; the message says at which position.
-        ModelError: models find faces in different ways, stand twice, or do not know how sure they may be.
-        WorkspaceError: a model is not there, or an option has no effect on any.
+        PhotographError: something is not an image; the message gives its position.
+        ModelError: models find faces in different ways, a model is given twice, or a model cannot abstain.
+        WorkspaceError: there is no such model, or an option has no effect on any model.
         UnknownNameError: there is no such way to choose a face.
 
     Example:
@@ -351,11 +362,10 @@ def predict(
     if abstain_above is not None and not 0 <= abstain_above <= 1:
         raise ModelError(f"abstain_above is a share, between 0 and 1. Got {abstain_above} instead.")
     given = images_of(images)
-    readings = []
     for text in unused_of_predict(asked, sets=sets, abstain_above=abstain_above, probabilities=probabilities):
         note(text)
     with shown(progress, "reading", "images") as told:
-        for of_one in read_each(
+        each = read_each(
             given,
             asked,
             choose=which_faces(choose),
@@ -364,13 +374,13 @@ def predict(
             threads=threads_of(n_jobs),
             risk=abstain_above,
             progress=told,
-        ):
-            readings += of_one
+        )
+        readings = [reading for of_one in each for reading in of_one]
     return readings_table(readings, asked, sets=sets, probabilities=probabilities)
 
 
 def _check_place(folder: Path) -> None:
-    """Raise ModelError if a folder holds something else than a model."""
+    """Raise ModelError if a path is a file, or a folder with files that are not those of a model."""
     if folder.is_dir() and not is_model(folder) and any(folder.iterdir()):
         raise ModelError(f"{folder} holds other files, and a model has a folder of its own. Name a new one.")
     if folder.exists() and not folder.is_dir():
@@ -384,8 +394,6 @@ def _models(models: Any, project: Project | str | Path | None) -> list[TrainedMo
         ModelError: something is not a model, or none is given.
     """
     if models is None:
-        from featurekit.inference.off_the_shelf import off_the_shelf_models
-
         return off_the_shelf_models()
     several = [
         load_model(one, project=project) if isinstance(one, str | Path) else one for one in as_list(models)

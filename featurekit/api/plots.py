@@ -26,18 +26,18 @@ from featurekit.report.select import Ranked, best_first, one_target, run_named, 
 class Plots:
     """The figures of some results.
 
-    Each method returns a display. As the last line of a notebook's cell it shows itself; ``.plot(ax=None)``
+    Each method returns a display, which a notebook shows if it is the last line of a cell. ``.plot(ax=None)``
     draws it and returns Matplotlib's axes, ``.frame()`` returns the numbers that are drawn as a DataFrame,
-    and ``.help()`` says how to read it.
+    and ``.help()`` explains the figure.
 
-    A target may be left out where the results have only one. A model is named as in the ranking ("svm"), or
-    by its run where several models have that name; left out, it is the best trained model of the target.
+    The target is not needed if the results have only one. A model has its name in the ranking ("svm"), or
+    the name of its run if several models have that name.
 
     Args:
         runs: those that can be compared with each other.
-        evidence: what is known of them beyond their scores; None where their answers are not available.
-        folder: of the comparison, which keeps their answers.
-        apart: name of each run that is set apart → why, for a message when one of them is asked for.
+        evidence: intervals, differences and slices; None if the predictions are not available.
+        folder: of the comparison, which has the predictions.
+        apart: name of each run that is set apart → reason, for a message.
     """
 
     def __init__(
@@ -54,11 +54,11 @@ class Plots:
         """Return the score of every model of a target, best first, with 95 % intervals over subjects.
 
         Args:
-            target: what is read. For age in years the score is the mean absolute error.
-            most: models that are drawn, the best ones; baselines are always drawn.
+            target: the target. For age in years, the score is the mean absolute error.
+            most: number of models to draw, best first; baselines are always drawn.
 
         Raises:
-            TargetError: the target is left out and there are several.
+            TargetError: the target is not given, and there are several.
             UnknownNameError: there is no such target.
 
         Example:
@@ -70,24 +70,24 @@ class Plots:
         """Return the score of every trained model against the seconds it takes for 1,000 faces.
 
         Args:
-            target: what is read.
+            target: the target.
 
         Raises:
-            TargetError: the target is left out and there are several.
+            TargetError: the target is not given, and there are several.
             UnknownNameError: there is no such target.
             ModelError: no trained model has both a score and a time.
         """
         return CostDisplay.of(self._ranked(target))
 
     def confusion(self, model: str | None = None, target: str | None = None) -> ConfusionDisplay:
-        """Return which class the faces of each true class were given.
+        """Return how often the faces of each true class were predicted to be of each class.
 
         Args:
-            model: whose answers; None for the best trained model.
-            target: what is read; its classes.
+            model: name of the model; None for the best trained model.
+            target: the target, which must have classes.
 
         Raises:
-            TargetError: the target is in years, or left out where there are several.
+            TargetError: the target has no classes, or is not given and there are several.
             UnknownNameError: there is no such target or model, or several models have that name.
 
         Example:
@@ -99,31 +99,31 @@ class Plots:
         """Return how often a model is right, by how confident it is.
 
         Args:
-            model: whose answers; None for the best trained model.
-            target: what is read; its classes.
+            model: name of the model; None for the best trained model.
+            target: the target, which must have classes.
 
         Raises:
-            TargetError: the target is in years, or left out where there are several.
+            TargetError: the target has no classes, or is not given and there are several.
             UnknownNameError: there is no such target or model, or several models have that name.
             ModelError: there are no probabilities.
-            WorkspaceError: the model's answers are not in the comparison's folder.
+            WorkspaceError: the predictions of the model are not in the folder of the comparison.
         """
         run = self._run(model, target)
         known = CalibrationDisplay.find(self._ranked(run.target)) if self._is_of_evidence(run) else None
         return known or CalibrationDisplay.of(run, self._table(run), self._seed)
 
     def risk_coverage(self, model: str | None = None, target: str | None = None) -> RiskCoverageDisplay:
-        """Return how often a model is wrong when it answers only the faces that it is most confident of.
+        """Return how often a model is wrong if it abstains from the faces that it is least confident of.
 
         Args:
-            model: whose answers; None for the best trained model.
-            target: what is read; its classes.
+            model: name of the model; None for the best trained model.
+            target: the target, which must have classes.
 
         Raises:
-            TargetError: the target is in years, or left out where there are several.
+            TargetError: the target has no classes, or is not given and there are several.
             UnknownNameError: there is no such target or model, or several models have that name.
             ModelError: there are no probabilities.
-            WorkspaceError: the model's answers are not in the comparison's folder.
+            WorkspaceError: the predictions of the model are not in the folder of the comparison.
         """
         run = self._run(model, target)
         known = RiskCoverageDisplay.find(self._ranked(run.target)) if self._is_of_evidence(run) else None
@@ -133,13 +133,13 @@ class Plots:
         """Return by how many years a model is wrong, for people of each age.
 
         Args:
-            model: whose answers; None for the best trained model.
-            target: what is read, in years; None for the one target in years.
+            model: name of the model; None for the best trained model.
+            target: the target, which must be in years; None for the only one in years.
 
         Raises:
             TargetError: the target has classes.
             UnknownNameError: there is no such target or model, or several models have that name.
-            WorkspaceError: the model's answers are not in the comparison's folder.
+            WorkspaceError: the predictions of the model are not in the folder of the comparison.
         """
         in_years = sorted({run.target for run in self._runs if not run.classes})
         if target is None and len(in_years) == 1 and not any(run.name == model for run in self._runs):
@@ -153,12 +153,12 @@ class Plots:
         """Return how a network that is trained end to end learned, epoch by epoch and fold by fold.
 
         Args:
-            model: which network; None for the best one that has a training history.
-            target: what is read.
+            model: name of the model; None for the best one that has a training history.
+            target: the target.
             measure: "score" (accuracy, or mean absolute error) or "loss".
 
         Raises:
-            TargetError: the target is left out and there are several.
+            TargetError: the target is not given, and there are several.
             UnknownNameError: there is no such target or model, or several models have that name.
             ModelError: the model was not trained end to end.
         """
@@ -169,18 +169,18 @@ class Plots:
     def slices(
         self, model: str | None = None, target: str | None = None, *, most: int = worst_slices.MOST
     ) -> SlicesDisplay:
-        """Return the faces that a model reads worst, by their labels, with 95 % intervals over subjects.
+        """Return the slices of the faces that a model predicts worst, with 95 % intervals over subjects.
 
         Args:
-            model: whose answers; None for the best trained model.
-            target: what is read.
-            most: slices that are drawn, the worst ones.
+            model: name of the model; None for the best trained model.
+            target: the target.
+            most: number of slices to draw, worst first.
 
         Raises:
-            TargetError: the target is left out and there are several.
+            TargetError: the target is not given, and there are several.
             UnknownNameError: there is no such target or model, or several models have that name.
             ModelError: no label of the data set is on the faces of enough subjects.
-            WorkspaceError: the model's answers are not in the comparison's folder.
+            WorkspaceError: the predictions of the model are not in the folder of the comparison.
         """
         run, most = self._run(model, target), _at_least_one(most)
         ranked = self._ranked(run.target)

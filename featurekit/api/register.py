@@ -37,32 +37,33 @@ def register_backbone(
     version: str | None = None,
     recognizes: bool = False,
 ) -> Callable[[Function], Function]:
-    """Register the decorated function as a backbone: face crops in, vectors out.
+    """Register the decorated function as a backbone, which computes vectors from face crops.
 
-    The vectors are remembered in the cache under the backbone's name and version. A backbone that is
-    registered in a notebook and names no version is given one that changes with the function's own code,
-    so that vectors of an older version are never taken for those of a newer one. What the function calls is
-    not looked at: name a version, and change it whenever the vectors change.
+    The cache keeps the vectors under the name and the version of the backbone. If no version is given, a
+    backbone that is registered in a notebook gets one that changes with the code of the function, so vectors
+    of an older function are never used for a newer one. It does not change with the code that the function
+    calls: if that changes, give a version, and change it whenever the vectors change.
 
-    A network as an ONNX file or a torch module, and one with several layers, is registered with
+    To register an ONNX file, a torch module or a network with several layers, use
     ``featurekit.networks.backbones.backbone``.
 
     Args:
-        name: what the backbone is called, e.g. in ``fk.embed(data, name)`` or ``extract --backbone name``.
+        name: name of the backbone, e.g. in ``fk.embed(data, name)`` or ``extract --backbone name``.
         about: one line that says what it is, for ``featurekit list backbones``.
         dim: length of a vector.
-        input_size: side of the square crop that the function is given, in pixels.
-        template: where a crop has the eyes, the nose and the mouth, by featurekit.faces.align.TEMPLATES.
-        version: of the function; None for the version of the package that it is in, or of its own code.
-        recognizes: whether the vectors tell people apart, so that the audit looks for a person in them.
+        input_size: side in pixels of the square crops that the function gets.
+        template: where the eyes, the nose and the mouth are in a crop; see featurekit.faces.align.TEMPLATES.
+        version: version of the function; None for that of its package, or of its own code.
+        recognizes: whether the vectors tell subjects apart, so that the audit can use them to find close
+            faces.
 
     Returns:
         A decorator for a function that takes crops, uint8 of shape (n, input_size, input_size, 3) in the
         order red, green, blue, and returns vectors of shape (n, dim). It returns the function unchanged.
 
     Raises:
-        RegistrationError: the name is taken or is no name, the template is not known, or a version cannot
-            be told from the function's code.
+        RegistrationError: the name is taken or not allowed, there is no such template, or the version cannot
+            be computed from the code of the function.
 
     Example:
         >>> import featurekit as fk
@@ -98,25 +99,25 @@ def _add_backbone(
 def register_detector(
     name: str, *, about: str, settings: Mapping[str, Any] | None = None, version: str | None = None
 ) -> Callable[[Function], Function]:
-    """Register the decorated function as a detector: an image in, the faces on it out.
+    """Register the decorated function as a detector, which finds the faces on an image.
 
     Args:
-        name: what the detector is called, e.g. in ``extract --detector name``.
+        name: name of the detector, e.g. in ``extract --detector name``.
         about: one line that says what it is, for ``featurekit list detectors``.
-        settings: further values that decide what it finds, as plain numbers and text: other settings are
-            other faces for the cache.
-        version: of the function; see register_backbone().
+        settings: further values that decide what it finds, as plain numbers and text. The cache keeps the
+            faces of other settings apart.
+        version: version of the function; see register_backbone().
 
     Returns:
         A decorator for a function that takes the image, uint8 of shape (height, width, 3) in the order red,
         green, blue, and the side in pixels of the square frame in which it should look at the image. It
         returns a list of ``featurekit.faces.detectors.Detection``, the most confident first, in pixels of the
-        image. Where it finds nothing it is asked again with larger frames. The decorator returns the
-        function unchanged.
+        image. If it finds nothing, it is called again with larger frames. The decorator returns the function
+        unchanged.
 
     Raises:
-        RegistrationError: the name is taken or is no name, or a version cannot be told from the function's
-            code.
+        RegistrationError: the name is taken or not allowed, or the version cannot be computed from the code
+            of the function.
 
     Example:
         >>> import featurekit as fk
@@ -154,13 +155,13 @@ def register_detector(
 def register_dataset(
     name: str, *, about: str, licence: str, labels: Sequence[str] = ("age", "age_group", "gender")
 ) -> Callable[[Function], Function]:
-    """Register the decorated function as a data set: a folder or file in, a table of its photographs out.
+    """Register the decorated function as a data set, which makes a table of the images in a folder or file.
 
     Args:
-        name: what the data set is called, e.g. in ``fk.load_dataset(name, path)`` or ``prepare name path``.
+        name: name of the data set, e.g. in ``fk.load_dataset(name, path)`` or ``prepare name path``.
         about: one line that says what it is, for ``featurekit list datasets``.
-        licence: what its owners allow, which reports and model cards repeat.
-        labels: the columns of the table that can be learned from; a row with none of them is not used.
+        licence: what its owners allow; reports and model cards show it.
+        labels: the columns of the table that can be predicted. A row without any of them is not used.
 
     Returns:
         A decorator for a function that takes the path, and options by keyword, and returns a DataFrame with a
@@ -182,7 +183,7 @@ def register_dataset(
         DataFrame that cannot be read.
 
     Raises:
-        RegistrationError: the name is taken or is no name.
+        RegistrationError: the name is taken or not allowed.
 
     Example:
         >>> import featurekit as fk
@@ -214,17 +215,17 @@ def register_estimator(
     reads_target: "Callable[[Target], bool] | None" = None,
     trusted_types: Sequence[str] = (),
 ) -> Any:
-    """Register an estimator of scikit-learn, so that it can be named in a comparison.
+    """Register a scikit-learn estimator, so that it can be used by its name in a comparison.
 
     Args:
-        name: what the estimator is called, e.g. in ``fk.evaluate(data, X, [name])`` or ``fit --model name``.
-        estimator: an estimator of scikit-learn, or its class, whose default parameters are then taken; None
-            to decorate a class, or a function (target, random_state, n_jobs) → unfitted estimator, which can
-            choose by the target.
-        about: one line that says what it is, for ``featurekit list models`` and the report; a function must
-            have one.
+        name: name of the estimator, e.g. in ``fk.evaluate(data, X, [name])`` or ``fit --model name``.
+        estimator: a scikit-learn estimator, or its class, which is used with its default parameters; None to
+            decorate a class, or a function (target, random_state, n_jobs) → unfitted estimator, which may
+            depend on the target.
+        about: one line that says what it is, for ``featurekit list models`` and the report. A function needs
+            one.
         grid: parameter → values that ``tune`` tries, the simpler ones first, e.g. ``{"C": [0.1, 1, 10]}``; or
-            a function of the target that returns such a mapping. None where there is nothing to tune.
+            a function of the target that returns such a mapping. None if there is nothing to tune.
         reads_target: target → whether the estimator can learn it; None for classes if the estimator is a
             classifier, for numbers if it is a regressor, and for a function for both.
         trusted_types: dotted names of the types that a fitted estimator is made of, beside plain values and
@@ -236,9 +237,9 @@ def register_estimator(
         The estimator, or a decorator that returns the class or the function unchanged.
 
     Raises:
-        RegistrationError: the name is taken or is no name, a function has no about, or grid is neither a
+        RegistrationError: the name is taken or not allowed, a function has no about, or grid is neither a
             mapping nor a function.
-        ModelError: it is no classifier and no regressor.
+        ModelError: the estimator is neither a classifier nor a regressor.
 
     Example:
         >>> import featurekit as fk
@@ -269,24 +270,25 @@ def register_estimator(
 def register_check(
     name: str, *, title: str, severity: "Severity" = "warning", order: int = 100
 ) -> Callable[[Function], Function]:
-    """Register the decorated function as a check: part of every audit from now on.
+    """Register the decorated function as a check, which is then part of every audit.
 
     Args:
-        name: what the check is called; its finding has the same name.
+        name: name of the check; its finding has the same name.
         title: what it looks for, in a few words.
-        severity: the gravest that its finding can be: "note", "warning" or "error".
-        order: where its finding stands among the others, the lowest first; featurekit's own have 10 to 90.
+        severity: the worst severity that its finding can have: "note", "warning" or "error".
+        order: position of its finding among the others, the lowest first. The checks of featurekit have 10
+            to 90.
 
     Returns:
         A decorator for a function that takes a ``featurekit.checks.base.Given`` (the data set, its folds,
-        vectors and predictions) and returns a ``featurekit.findings.Finding``: how many of how many, what was
-        found, and what to do. It returns the function unchanged.
+        vectors and predictions) and returns a ``featurekit.findings.Finding``: the number of cases, out of
+        how many, what was found, and what to do. The decorator returns the function unchanged.
 
-        A check that raises an error, or returns something else, does not end the audit: its finding is then a
+        A check that raises an error, or returns something else, does not end the audit. Its finding is then a
         warning that says so, and the other checks run.
 
     Raises:
-        RegistrationError: the name is taken or is no name, or there is no such severity.
+        RegistrationError: the name is taken or not allowed, or there is no such severity.
 
     Example:
         >>> import featurekit as fk

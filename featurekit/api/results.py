@@ -35,20 +35,20 @@ from featurekit.report.select import best_first, one_target, run_named, targets_
 class Results:
     """The results of a comparison: what `fk.evaluate` and `fk.load_results` return.
 
-    Runs that were not scored on the same faces, labels and subjects as the others are set apart: they are
-    in `apart`, with the reason, and in no ranking.
+    Runs that were not scored on the same faces, labels and subjects as the others are set apart: `apart` has
+    them with the reason, and no ranking has them.
 
     Args:
-        runs: what came out, a model on a set of features for a target each.
+        runs: the results of one model, on one set of features, for one target each.
         folder: of the comparison.
-        data: whose faces; None where the comparison has only what it kept.
-        kinds: models that are objects, by name.
+        data: the data set; None if it is not available.
+        kinds: name → model, for models that were given as objects.
 
     Attributes:
-        runs: as they were given.
+        runs: all runs, also those that are set apart.
         folder: of the comparison.
-        data: whose faces, or None.
-        plot: figures; e.g. ``results.plot.accuracy()``.
+        data: the data set, or None.
+        plot: figures, e.g. ``results.plot.accuracy()``.
     """
 
     def __init__(
@@ -77,9 +77,9 @@ class Results:
 
     @property
     def evidence(self) -> Evidence | None:
-        """Intervals, differences and slices, which are computed when they are first asked for.
+        """Intervals, differences and slices, which are computed at the first use.
 
-        None where the models' answers are not available.
+        None if the predictions of the models are not available.
         """
         return self._weighed.evidence
 
@@ -95,7 +95,7 @@ class Results:
 
     @property
     def targets(self) -> list[str]:
-        """What was read."""
+        """The targets that were predicted."""
         return targets_of(self.runs)
 
     @property
@@ -108,13 +108,13 @@ class Results:
 
         Args:
             target: only of this one; None for all.
-            long: whether to return a row for each score of each model instead of a row a model.
+            long: whether to return one row for each score of each model, instead of one for each model.
 
         Returns:
-            The wide table has the columns target, features, model, role, then for each score its mean over
-            the splits (shares between 0 and 1, years), _std, _low and _high (95 % interval over subjects) and
-            _all_rows, then n_faces, n_subjects, seconds and bytes. The long one has target, features, model,
-            role, run, score, rows, value, std, low and high.
+            The wide table has the columns target, features, model and role; for each score its mean over the
+            splits (a share between 0 and 1, or years), _std, _low and _high (95 % interval over subjects) and
+            _all_rows; then n_faces, n_subjects, seconds and bytes. The long table has target, features,
+            model, role, run, score, rows, value, std, low and high.
 
         Example:
             >>> results.frame()[["model", "accuracy", "accuracy_low"]]    # doctest: +SKIP
@@ -126,14 +126,14 @@ class Results:
         return make(ranked, self.evidence)
 
     def differences(self, target: str | None = None) -> pd.DataFrame:
-        """Return how every two models compare on the faces that both have read.
+        """Return how each two models differ, on the faces that both were scored on.
 
         Args:
             target: only of this one; None for all.
 
         Returns:
-            A row a pair, the better one first: target, first, second, score, gain, low, high (95 % interval
-            over subjects), p_value (adjusted for all pairs of the target) and is_shown.
+            One row for each pair, the better model first: target, first, second, score, gain, low, high (95 %
+            interval over subjects), p_value (adjusted for all pairs of the target) and is_shown.
 
         Raises:
             WorkspaceError: the models' answers are not available.
@@ -141,14 +141,16 @@ class Results:
         return frames.differences_frame(self._ranked(target), self._known())
 
     def slices(self, target: str | None = None) -> pd.DataFrame:
-        """Return for whom the best model of each target works, and for whom not, worst first.
+        """Return the scores of the best model of each target on slices of the faces, worst first.
+
+        A slice has all faces with one value of a label, e.g. one age group.
 
         Args:
             target: only of this one; None for all.
 
         Returns:
-            A row a slice: target, model, slice, score, value, low, high, gap (to all other faces), p_value
-            (adjusted for all slices), n_faces and n_subjects.
+            One row for each slice: target, model, slice, score, value, low, high, gap (to all other faces),
+            p_value (adjusted for all slices), n_faces and n_subjects.
 
         Raises:
             WorkspaceError: the models' answers are not available.
@@ -156,15 +158,15 @@ class Results:
         return frames.slices_frame(self._ranked(target), self._known())
 
     def predictions(self, model: str | None = None, target: str | None = None) -> pd.DataFrame:
-        """Return what each model said of each face, as a model that had not seen its subject.
+        """Return the prediction of each model for each face, made by a fit without the face's subject.
 
         Args:
-            model: a model's name ("svm") or a run's; None for all of the target.
-            target: what was read; it may be left out where there is only one.
+            model: name of a model ("svm") or of a run; None for all models of the target.
+            target: the target; not needed if there is only one.
 
         Returns:
-            A row for each face and model: run, face_id (the row's number where only that is kept), subject (a
-            number), fold, true, predicted, and the probability of each class as p_CLASS.
+            One row for each face and model: run, face_id (the number of the row if the comparison has no
+            ids), subject (a number), fold, true, predicted, and the probability of each class as p_CLASS.
         """
         name = one_target(self.runs, target)
         runs = [run_named(self.runs, model, name)] if model is not None else self._ranked(name)
@@ -190,15 +192,15 @@ class Results:
     def splits(
         self, X: Embeddings, target: str | None = None
     ) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-        """Return the splits that a target's models were scored on, for scikit-learn's ``cv=``.
+        """Return the splits that the models of a target were scored on, for scikit-learn's ``cv=``.
 
         Args:
             X: embeddings of the data set.
-            target: what was read; it may be left out where there is only one.
+            target: the target; not needed if there is only one.
 
         Returns:
-            For each split the positions in X.vectors of the faces to learn from, and of those to be scored
-            on. Faces without a label are in none.
+            For each split, the positions in X.vectors of the training faces and of the test faces. Faces
+            without a label are in none.
 
         Raises:
             WorkspaceError: the comparison's data set or splits are not available.
@@ -222,10 +224,10 @@ class Results:
         ]
 
     def best(self, target: str | None = None) -> "Result":
-        """Return the best trained model of a target, by the score that the ranking goes by.
+        """Return the best trained model of a target, by the score that sorts the ranking.
 
         Args:
-            target: what is read; it may be left out where there is only one.
+            target: the target; not needed if there is only one.
         """
         ranked = [run for run in self._ranked(one_target(self.runs, target)) if not run.is_baseline]
         if not ranked:
@@ -233,7 +235,7 @@ class Results:
         return Result(self, ranked[0])
 
     def __getitem__(self, name: str) -> "Result":
-        """Return one model: by the name of its run, or its own name where one run has it."""
+        """Return the result with the name of a run, or of a model that only one run has."""
         return Result(self, run_named(self.runs, name))
 
     def __iter__(self) -> Iterator["Result"]:
@@ -251,16 +253,16 @@ class Results:
         margin_years: float | None = None,
         progress: Shown = True,
     ) -> Path:
-        """Write the comparison report: one HTML page that works offline, and the same as Markdown beside it.
+        """Write the comparison report: an HTML page that works offline, and a Markdown file beside it.
 
         Args:
-            path: of the page, e.g. "report.html"; None for report.html in the comparison's folder, which is
-                what `featurekit report` writes, of all its runs.
-            faces: "none", or "thumb" to show, on the HTML page alone, the faces that are read worst.
-            margin_points: points of accuracy that a cheaper model may lose against the best one and still be
-                recommended; None for 1.
-            margin_years: years that it may lose; None for 0.1.
-            progress: whether to show a bar.
+            path: file of the page, e.g. "report.html"; None for report.html in the folder of the comparison,
+                where `featurekit report` writes it.
+            faces: "none", or "thumb" to show the faces with the worst errors, on the HTML page only.
+            margin_points: points of accuracy by which a cheaper model may be worse than the best one and
+                still be recommended; None for 1.
+            margin_years: the same in years, for age; None for 0.1.
+            progress: whether to show a progress bar.
 
         Returns:
             Path of the page.
@@ -288,7 +290,7 @@ class Results:
         return write(weighed, store, faces=faces, page=page)
 
     def audit(self) -> Audit | None:
-        """Return what was found wrong with the data; None where `fk.audit` has not looked."""
+        """Return the findings of `fk.audit`; None if it has not been run for this comparison."""
         return Audit.load(self.folder)
 
     def __repr__(self) -> str:
@@ -321,7 +323,7 @@ class Result:
     """One model of a comparison: a classifier on a set of features for one target.
 
     Attributes:
-        run: everything that is recorded of it.
+        run: all facts that are stored of it.
     """
 
     def __init__(self, results: Results, run: Run) -> None:
@@ -339,7 +341,7 @@ class Result:
         return pd.Series(means, name=self.name, dtype=float)
 
     def predictions(self) -> pd.DataFrame:
-        """Return what it said of each face; see Results.predictions."""
+        """Return its prediction for each face; see Results.predictions."""
         return self._results.predictions(self.name, self.run.target)
 
     def fit(
@@ -350,21 +352,21 @@ class Result:
         n_jobs: int | None = None,
         progress: Shown = True,
     ) -> Model:
-        """Fit the model on all faces of the comparison, with the calibration that the splits taught.
+        """Fit the model on all faces of the comparison. Its calibration is estimated on the splits.
 
-        It is the model that ``save_models=True``, or `featurekit fit`, saves.
+        ``fk.evaluate(..., save_models=True)`` and `featurekit fit` save the same model.
 
         Args:
-            data: the data set that it was evaluated on.
-            X: the embeddings that it was evaluated on.
-            n_jobs: how many threads; None or -1 for one a core.
-            progress: whether to show a bar.
+            data: the data set that the model was evaluated on.
+            X: the embeddings that the model was evaluated on.
+            n_jobs: number of threads; None or -1 for one per core.
+            progress: whether to show a progress bar.
 
         Returns:
-            The model: ``.predict(images)``, ``.save(folder)``.
+            The model, which has ``.predict(images)`` and ``.save(folder)``.
 
         Raises:
-            EmbeddingError: the embeddings are others than those that it was evaluated on.
+            EmbeddingError: the model was evaluated on other embeddings.
             FoldError: the data set has other rows.
         """
         from featurekit.evaluation.final_fit import fit_on_all
@@ -391,7 +393,7 @@ class Result:
         return Model(trained)
 
     def predict(self, *_: Any, **__: Any) -> Any:
-        """Refuse: a result is not fitted on all faces; ``.fit(data, X)`` returns the model that predicts.
+        """Raise an error, because a result is not fitted on all faces: use ``.fit(data, X).predict(images)``.
 
         Raises:
             ModelError: always.
@@ -407,13 +409,13 @@ class Result:
 
 
 def load_results(folder: str | Path) -> Results:
-    """Return the results of a comparison, whoever made it: this library or the command line.
+    """Load the results of a comparison that `fk.evaluate` or `featurekit fit` has made.
 
     Args:
         folder: of the comparison, e.g. "reports/utkface".
 
     Returns:
-        The results, with the project's data set where it is the one that they are of.
+        The results, with the data set of the project if they belong to it.
 
     Raises:
         WorkspaceError: there is no run in the folder.

@@ -1,4 +1,4 @@
-"""Parameters of a model, searched for on splits that never share a subject."""
+"""Search for the best parameters of a model on splits that never share a subject."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,27 +29,28 @@ def tune(
 ) -> Search:
     """Try every combination of a model's parameters on splits that never share a subject.
 
-    All faces take part in the choice, so its score flatters: `fk.evaluate(..., tune=True)` searches inside
-    every training part anew, and its scores are honest. This shows which parameters matter.
+    Use it to see which parameters matter. The score of the best combination is too good, because the
+    combination was chosen on the same faces. `fk.evaluate(..., tune=True)` searches in each training part
+    anew, so its scores have no such bias.
 
     Args:
-        data: whose labels.
+        data: the data set, which has the labels.
         X: from `fk.embed`.
-        model: a model's name, or an estimator of scikit-learn's kind with a grid.
-        target: label to read.
-        grid: parameter → values; None for the model's own.
-        folds: how many splits.
+        model: name of a model, or a scikit-learn estimator with a grid.
+        target: the label to predict.
+        grid: parameter → values; None for the grid that the model has.
+        folds: number of splits.
         seed: of the random number generator.
-        n_jobs: how many threads; None or -1 for one a core.
+        n_jobs: number of threads; None or -1 for one per core.
 
     Returns:
         The search: ``.best``, ``.score`` (accuracy, or minus the mean absolute error in years) and
-        ``.frame()``, a row a combination.
+        ``.frame()``, a table with one row for each combination.
 
     Raises:
-        ModelError: the model has no parameters that are searched for, or a value is impossible.
-        TargetError: there is no such label, or nobody has it.
-        FoldError: too few subjects.
+        ModelError: the model has no parameters to search for, or a value is not possible.
+        TargetError: there is no such label, or no face has it.
+        FoldError: there are too few subjects.
 
     Example:
         >>> import featurekit as fk

@@ -29,25 +29,26 @@ def audit(
     project: Project | str | Path | None = None,
     progress: Shown = True,
 ) -> Audit:
-    """Look for what makes scores better or worse than they are: leaks between splits, and wrong labels.
+    """Look for problems of a data set and its splits that make scores too good or too bad.
 
-    People, images and (nearly) identical images on both sides of a split, faces too close to a training
-    face, contradicting and suspect labels, classes that are unevenly distributed, and what a random split
-    would have scored. It is what `featurekit audit` does; the report shows what was found.
+    The checks look for subjects, identical images and near duplicates on both sides of a split, for faces
+    that are suspiciously close to a training face, for contradicting or suspect labels, and for classes that
+    are unevenly distributed. They also compute the score that a random split would give. `featurekit audit`
+    does the same. The report of the comparison shows the findings.
 
     Args:
-        data: whose faces; None for the project's data set.
-        name: of the comparison; None for the data set's.
-        features: "network[:layer]", joined by "+", in which close faces are looked for; None for a
+        data: the data set; None for that of the project.
+        name: name of the comparison; None for the name of the data set.
+        features: "backbone[:layer]", joined by "+", whose vectors tell which faces are close; None for a
             face-recognition network that has been extracted, else the first network.
         images: whether to read the images, to find near duplicates.
         seed: of the random number generator; None for 0.
-        n_jobs: how many threads read images; None or -1 for one a core.
-        project: None for the current folder's.
-        progress: whether to show a bar.
+        n_jobs: number of threads that read images; None or -1 for one per core.
+        project: the project; None for that of the current folder.
+        progress: whether to show a progress bar.
 
     Returns:
-        The findings; ``.frame()`` is a row a finding.
+        The findings. ``.frame()`` returns a table with one row for each.
 
     Raises:
         WorkspaceError: an argument would have no effect, or features have not been extracted.
@@ -57,14 +58,13 @@ def audit(
         >>> fk.audit(data).frame()    # doctest: +SKIP
     """
     from featurekit.checks import audit as library
-    from featurekit.checks.of_comparison import look_up
 
     place, threads = project_of(project), threads_of(n_jobs)
     manifest = manifest_of(place) if data is None else data
     if name is not None and name not in place.comparisons and place.comparisons:
         raise WorkspaceError(unknown("comparison", name, place.comparisons))
     name = name or manifest.name
-    at_hand = look_up(
+    at_hand = library.look_up(
         place.folder, manifest, name, features=features, pictures=images, seed=seed, threads=threads, say=say
     )
     with shown(progress, "auditing", "pieces") as told:
@@ -90,20 +90,20 @@ def verify(
     seed: int | None = None,
     progress: Shown = True,
 ) -> Verification:
-    """Compute some vectors of an old comparison again, and say whether they are the same to the last bit.
+    """Compute some vectors of an old comparison again, and check whether they are equal to the last bit.
 
-    It is what `featurekit verify-run` does: a few images are read with the recipes that the runs keep, by
-    today's weights, precision and engine. Nothing is written into the cache.
+    The images are read with the recipes that the runs have stored, but with the weights, the precision and
+    the engine of this machine. Nothing is written into the cache. `featurekit verify-run` does the same.
 
     Args:
         folder: of the comparison, e.g. "reports/utkface".
-        data: whose images; None for the data set of the project that the comparison is in.
-        n: how many faces.
-        seed: which faces; None for 0.
-        progress: whether to show a bar.
+        data: the data set; None for that of the project that the comparison is in.
+        n: number of faces.
+        seed: for the choice of the faces; None for 0.
+        progress: whether to show a progress bar.
 
     Returns:
-        What is as it was, and what is not; ``.is_equal`` says it in a word.
+        What is equal and what differs. ``.is_equal`` tells whether everything is equal.
 
     Raises:
         WorkspaceError: there is no run in the folder.
@@ -127,23 +127,24 @@ def purge(
     dry_run: bool = False,
     project: Project | str | Path | None = None,
 ) -> Purged:
-    """Remove people from a whole project, and check that nothing is left of them.
+    """Remove subjects from a whole project, and check that nothing is left of them.
 
-    It is what `featurekit cache purge` does: their rows leave the table, the cache, the splits, the
-    predictions and the audit. The image files are not touched, and what has learned from the faces cannot
-    forget them and is named in the answer. Nothing else may run in the project meanwhile.
+    Their rows are removed from the table, the cache, the splits, the predictions and the audit. The image
+    files are not touched. Models and reports that were made from the faces cannot forget them; the result
+    counts them. Nothing else may run in the project at the same time. `featurekit cache purge` does the same.
 
     Args:
-        subjects: people, as the data set calls them.
-        images: image files, by their paths.
-        dry_run: whether to only say what would be removed.
-        project: None for the current folder's.
+        subjects: names of subjects in the data set.
+        images: paths of image files.
+        dry_run: whether to return what would be removed, and remove nothing.
+        project: the project; None for that of the current folder.
 
     Returns:
         What was removed, or would be.
 
     Raises:
-        WorkspaceError: nobody is named, or somebody whom the project does not know.
+        WorkspaceError: no subject and no image is given, or something cannot be removed.
+        UnknownNameError: the data set has no such subject or image.
 
     Example:
         >>> import featurekit as fk
@@ -171,17 +172,17 @@ def log_mlflow(
 ) -> Logged:
     """Write a comparison to an MLflow store: parameters, scores, learning curves and the report.
 
-    What is in the store already is left as it is. It is what `featurekit log-mlflow` does.
+    What the store already has is not changed. `featurekit log-mlflow` does the same.
 
     Args:
         folder: of the comparison, e.g. "reports/utkface".
         to: "sqlite:///FILE", or the address of a server, which is reached over the network; None for
             mlflow.db in the project.
-        experiment: its name; None for the data set's.
-        progress: whether to show a bar.
+        experiment: name of the experiment; None for the name of the data set.
+        progress: whether to show a progress bar.
 
     Returns:
-        What is new in the store, and what was there.
+        What was added to the store, and what it had before.
 
     Raises:
         EngineError: MLflow is not installed: pip install 'featurekit[mlflow]'.
@@ -200,13 +201,14 @@ def log_mlflow(
 
 
 def doctor(project: Project | str | Path | None = None) -> pd.DataFrame:
-    """Look at this machine: versions, GPU, weights, disk, and what to do about each problem.
+    """Check this machine: versions, GPU, weights and disk space. `featurekit doctor` does the same.
 
     Args:
-        project: whose disk the cache goes to; None for the current folder's.
+        project: the project, on whose disk the cache is; None for that of the current folder.
 
     Returns:
-        A row a finding: topic, severity ("ok", "warning" or "error"), finding, what_to_do.
+        A table with one row for each finding: topic, severity ("ok", "warning" or "error"), finding and
+        what_to_do.
 
     Example:
         >>> import featurekit as fk

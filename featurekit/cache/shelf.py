@@ -34,8 +34,8 @@ _REMOVE = "Remove it: featurekit cache gc --drop {key}"
 class Shelf:
     """All rows made by one recipe.
 
-    Made by Store.shelf(). The first look at a shard in a process hashes it; a damaged
-    one goes to quarantine and its rows count as missing, so that they are computed again.
+    Made by Store.shelf(). A process hashes a shard when it first opens it. A damaged
+    shard is moved to quarantine, and its rows count as missing, so that they are computed again.
 
     Args:
         folder: where its shards are; it need not exist yet.
@@ -101,7 +101,7 @@ class Shelf:
 
         Raises:
             StoreError: the columns are not those of the shelf, or not one value a row.
-            WorkspaceError: the disk is full or cannot be written; nothing is lost then but these rows.
+            WorkspaceError: the disk is full or cannot be written; only these rows are lost.
         """
         keys = as_keys(row_keys)
         self._check_columns(len(keys), columns)
@@ -145,7 +145,7 @@ class Shelf:
 
     @in_one_line
     def refresh(self) -> None:
-        """Take up what other writers have added or removed since the last call."""
+        """Read what other writers have added or removed since the last call."""
         with self._lock:
             found = self._storage.list(self.folder, ENDING)
             if any(found.get(shard.path) != shard.signature for shard in self._shards):

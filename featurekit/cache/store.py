@@ -17,9 +17,13 @@ The vectors describe people's faces: folders are made for the user alone (0700),
 and so are files (0600).
 """
 
+import fcntl
+import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,12 +31,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.cache.garbage import alone, collect
 from featurekit.cache.keys import RowKeys, as_keys, recipe_key
 from featurekit.cache.shard import ENDING, Shard, forget_rows, open_shards
 from featurekit.cache.shelf import RECIPE_FILE, Shelf, recipe_of, write_recipe, wrong_recipe
 from featurekit.cache.storage import QUARANTINE, Damage, Storage, entries, in_one_line, put_aside
 from featurekit.errors import StoreError
+from featurekit.files import is_running, is_unfinished, writer_of
+
+# An unfinished file is written without a pause: a writer that has not changed it for so many seconds is dead.
+# A writer on another machine shows no other sign of life.
+LEFT_ALONE = 60.0
 
 
 @dataclass(frozen=True)
@@ -185,8 +193,8 @@ class Store:
             raise StoreError(
                 f"The cache has no key {strange[0]}. Its keys are: {', '.join(sorted(known)) or 'none'}."
             )
-        with alone(self.root):
-            removed = collect(self._storage, self.root, folders, {key[:16] for key in drop})
+        with _alone(self.root):
+            removed = _collect(self._storage, self.root, folders, {key[:16] for key in drop})
         return Freed(tuple(path for path, _ in removed), sum(size for _, size in removed))
 
     @in_one_line
@@ -212,14 +220,14 @@ class Store:
         Raises:
             StoreError: a shard is damaged, or the folder cannot be written.
         """
-        with alone(self.root):
+        with _alone(self.root):
             for shard in self._shards_of(shelf):
                 forget_rows(self._storage, shard, as_keys(row_keys))
 
     @in_one_line
     def clear_quarantine(self) -> None:
         """Remove every damaged file that was put aside."""
-        with alone(self.root):
+        with _alone(self.root):
             for folder in self.quarantines():
                 shutil.rmtree(folder)
 
@@ -252,3 +260,100 @@ class Store:
 def _different_keys(shards: Iterable[Shard]) -> NDArray[np.bytes_]:
     """Return the keys of all rows of some shards, each once, increasing."""
     return np.unique(np.concatenate([np.zeros(0, "S32"), *(shard.keys for shard in shards)]))
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Let one removal run at a time: two removals could each remove the other's copy of a row.
+
+    Args:
+        root: folder of the store.
+    """
+    if not root.is_dir():
+        yield
+        return
+    descriptor = os.open(root, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    except OSError as error:
+        raise StoreError(f"Cannot clean {root}: {error.strerror or error}.") from error
+    finally:
+        os.close(descriptor)
+
+
+def _collect(
+    storage: Storage, root: Path, folders: Sequence[Path], dropped: Collection[str]
+) -> list[tuple[Path, int]]:
+    """Remove leftovers, quarantine and repeated shards, and some whole shelves.
+
+    Args:
+        storage: where the shards are kept.
+        root: folder of the store.
+        folders: of its shelves.
+        dropped: names of the folders to remove whole.
+
+    Returns:
+        where each removed file was, and its size.
+    """
+    removed = [_remove(path) for path in _unfinished(root) if _is_left(path)]
+    for folder in folders:
+        if folder.name in dropped:
+            removed += _remove_tree(folder)
+            continue
+        removed += [_remove(path) for path in _unfinished(folder) if _is_left(path)]
+        removed += _remove_tree(folder / QUARANTINE)
+        removed += [_remove(path) for path in _redundant(storage, folder)]
+    return removed
+
+
+def _unfinished(folder: Path) -> list[Path]:
+    return [path for path in entries(folder) if is_unfinished(path)]
+
+
+def _is_left(path: Path) -> bool:
+    """Return whether the writer of an unfinished file is dead."""
+    writer = writer_of(path)
+    try:
+        quiet = time.time() - path.stat().st_mtime
+    except OSError:
+        return False
+    # After a day the number may belong to a newer process.
+    return writer is not None and quiet >= LEFT_ALONE and (not is_running(writer) or quiet > 86400)
+
+
+def _redundant(storage: Storage, folder: Path) -> list[Path]:
+    """Return the shards of a shelf whose rows are all in its other shards too, smallest first."""
+    shards, _ = open_shards(storage, storage.list(folder, ENDING), folder.parent.name, folder.name)
+    shards.sort(key=lambda shard: shard.signature[0])
+    if len(shards) < 2:
+        return []
+    sizes = [len(shard.keys) for shard in shards]
+    _, row, copies = np.unique(
+        np.concatenate([shard.keys for shard in shards]), return_inverse=True, return_counts=True
+    )
+    redundant = []
+    for shard, rows in zip(shards, np.split(row, np.cumsum(sizes)[:-1]), strict=True):
+        if (copies[rows] > 1).all():
+            copies[rows] -= 1
+            redundant.append(shard.path)
+    return redundant
+
+
+def _remove(path: Path) -> tuple[Path, int]:
+    """Remove a file and return it with its size; 0 if another process has removed it already."""
+    try:
+        size = path.stat().st_size
+        path.unlink()
+    except FileNotFoundError:
+        return path, 0
+    return path, size
+
+
+def _remove_tree(folder: Path) -> list[tuple[Path, int]]:
+    """Remove a folder with what is in it and return its files with their sizes."""
+    if not folder.is_dir():
+        return []
+    files = [(path, path.stat().st_size) for path in sorted(folder.rglob("*")) if path.is_file()]
+    shutil.rmtree(folder)
+    return files

@@ -1,14 +1,22 @@
-"""Options that several commands have, and how options of the form name=value are read."""
+"""Options and arguments that several commands have, and how they are read.
+
+Options may have the form name=value; arguments may name images and models.
+"""
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from featurekit.errors import ManifestError
+from featurekit.errors import ManifestError, WorkspaceError
 from featurekit.project import ProjectFolder
+from featurekit.text import one_line
+
+if TYPE_CHECKING:
+    from featurekit.inference.inputs import Asked
+    from featurekit.inference.model import TrainedModel
 
 LARGEST_SEED = 2**32 - 1  # that scikit-learn takes
 
@@ -62,3 +70,52 @@ def as_value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def look_up_inputs(inputs: Sequence[Path], *, asks_one: bool = False) -> "Asked":
+    """Return the images and models that were named, and print a warning for what is neither or a repetition.
+
+    Args:
+        inputs: the names.
+        asks_one: whether a model is given already, and only one can be used.
+    """
+    from featurekit.inference.inputs import look_up
+
+    asked = look_up(inputs)
+    for note in asked.left_out:
+        typer.echo(one_line(f"warning: {note}"), err=True)
+    for folder in asked.models:
+        if asks_one:
+            raise WorkspaceError(
+                f"{folder} is a second model, but only one model can be explained at a time. To explain this"
+                f" one: featurekit explain {folder} IMAGE"
+            )
+        typer.echo(one_line(f"{folder} is a saved model, and is used as with --model {folder}"), err=True)
+    if asked.repeated:
+        n, first = len(asked.repeated), asked.repeated[0]
+        what = f"'{first}' is named twice" if n == 1 else f"{n:,} images are named twice ('{first}', …)"
+        typer.echo(one_line(f"warning: {what}; each image is read once"), err=True)
+    return asked
+
+
+def load_models(folders: Sequence[Path]) -> "list[TrainedModel]":
+    """Load models; for a folder that contains several, raise an error that says what to type."""
+    from featurekit.inference.inputs import as_options, models_in
+    from featurekit.inference.model import TrainedModel
+
+    for folder in folders:
+        if inside := models_in(folder):
+            raise WorkspaceError(
+                f"{folder} is not a model, but a folder of {len(inside)} models. Name the models to use:"
+                f" {as_options(inside)}"
+            )
+    return [TrainedModel.load(folder) for folder in folders]
+
+
+def load_model(folder: Path, command: str) -> "TrainedModel":
+    """Load a model; for a folder of several, raise an error with the command to type, {} being the model."""
+    from featurekit.inference.inputs import check_is_one
+    from featurekit.inference.model import TrainedModel
+
+    check_is_one(folder, command)
+    return TrainedModel.load(folder)

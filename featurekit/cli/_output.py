@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from featurekit.api.telling import SHOWN
 from featurekit.naming import Words
-from featurekit.text import one_line
+from featurekit.text import one_line, readable_name
 
 if TYPE_CHECKING:
     from featurekit.evaluation.results import Run
@@ -86,3 +87,14 @@ def _score(kind: Any, score: Any) -> str:
     if not score or score["mean"] is None:
         return "-"
     return f"{kind.format(score['mean'])} ± {kind.format(score['std'])}"
+
+
+def end_with(bad: Sequence[tuple[str, str]]) -> None:
+    """Print which images were not read and why, and exit with code 1 if there are any."""
+    for photograph, message in bad[:SHOWN]:
+        named = message if photograph in message else f"{readable_name(photograph)}: {message}"
+        typer.echo(one_line(f"error: {named}"), err=True)
+    if len(bad) > SHOWN:
+        typer.echo(f"error: … and {len(bad) - SHOWN} more", err=True)
+    if bad:
+        raise typer.Exit(1)

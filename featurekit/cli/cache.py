@@ -164,8 +164,8 @@ def cache_export(
 
     Example: featurekit cache export dlib_age vectors.parquet
     """
-    from featurekit.embeddings.export import check_export, export_embeddings
     from featurekit.embeddings.index import extracted_vectors
+    from featurekit.embeddings.vectors import check_export, export_embeddings
 
     check_export(path)
     folder = project_of_command(context).folder

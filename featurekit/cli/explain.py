@@ -7,17 +7,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from featurekit.api.telling import shown
-from featurekit.cli._named import end_with, load_model, look_up_inputs
-from featurekit.cli._options import LARGEST_SEED, Device, Photographs, Threads, WhichFaces
-from featurekit.cli._output import print_table
+from featurekit.cli._options import (
+    LARGEST_SEED,
+    Device,
+    Photographs,
+    Threads,
+    WhichFaces,
+    load_model,
+    look_up_inputs,
+)
+from featurekit.cli._output import end_with, print_table
 from featurekit.cli._signals import Stopped
 from featurekit.cli._workspace import project_of_command
 from featurekit.errors import WorkspaceError
 from featurekit.text import readable_name
 
 if TYPE_CHECKING:
-    from featurekit.inference._covering import Loss
-    from featurekit.inference.mean_maps import MeanMaps
+    from featurekit.inference._maps import Loss
+    from featurekit.inference.explain import MeanMaps
     from featurekit.inference.model import TrainedModel
 
 
@@ -64,7 +71,7 @@ def explain(
       featurekit explain models/gender--dlib_age--svm photos/ --average --output maps
     """
     from featurekit.inference.draw import check_drawings
-    from featurekit.inference.mean_maps import MeanMaps
+    from featurekit.inference.explain import MeanMaps
 
     fitted = load_model(project_of_command(context).folder.model(model), "featurekit explain {} IMAGE")
     paths = look_up_inputs(inputs or [], asks_one=True).photographs
@@ -100,7 +107,7 @@ def _explained(
     Returns:
         What blurring costs each prediction, and the images without an explanation, with the reason.
     """
-    from featurekit.inference.draw_maps import draw_explanation
+    from featurekit.inference.draw import draw_explanation
     from featurekit.inference.explain import WAYS, Unexplained, explain_photographs
 
     rows, losses, bad = [], [], []
@@ -136,7 +143,7 @@ def _explained(
 
 def _print_means(means: "MeanMaps", output: Path) -> None:
     """Draw the mean maps and list them."""
-    from featurekit.inference.draw_maps import draw_mean_maps
+    from featurekit.inference.draw import draw_mean_maps
     from featurekit.inference.explain import WAYS
 
     maps = means.maps()

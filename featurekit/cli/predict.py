@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from featurekit.api.telling import note, shown
-from featurekit.cli._named import end_with, load_models, look_up_inputs
-from featurekit.cli._options import Device, Photographs, Precision, Threads, WhichFaces
-from featurekit.cli._output import as_cell, print_table
+from featurekit.cli._options import (
+    Device,
+    Photographs,
+    Precision,
+    Threads,
+    WhichFaces,
+    load_models,
+    look_up_inputs,
+)
+from featurekit.cli._output import as_cell, end_with, print_table
 from featurekit.cli._signals import Stopped
 from featurekit.cli._workspace import project_of_command
 from featurekit.errors import FeaturekitError, WorkspaceError
@@ -20,7 +27,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from featurekit.inference.model import TrainedModel
-    from featurekit.inference.output import Collected
+    from featurekit.inference.table import Collected
 
 ModelFolders = Annotated[
     list[Path] | None,
@@ -99,8 +106,7 @@ def predict(
       featurekit predict photos/ models/gender--* --probabilities --output out.parquet
     """
     from featurekit.inference.draw import check_drawings, draw_readings
-    from featurekit.inference.output import Collected, check_output
-    from featurekit.inference.table import legend
+    from featurekit.inference.table import Collected, check_output, legend
 
     if output:
         check_output(output)
@@ -149,7 +155,7 @@ def _models(
 ) -> "list[TrainedModel]":
     """Load the given models, else the off-the-shelf ones, and note which options do not apply to some."""
     from featurekit.evaluation.unused_options import unused_of_predict
-    from featurekit.inference.off_the_shelf import off_the_shelf_models
+    from featurekit.inference.model import off_the_shelf_models
 
     models = load_models(folders) or off_the_shelf_models()
     for text in unused_of_predict(

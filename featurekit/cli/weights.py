@@ -7,7 +7,7 @@ import typer
 
 from featurekit.api.telling import shown
 from featurekit.cli._output import print_table
-from featurekit.networks import weights, weights_fetching, weights_table
+from featurekit.networks import weights, weights_fetching
 
 
 def weights_list() -> None:
@@ -26,7 +26,7 @@ def weights_list() -> None:
             f"\ntraining data: {entry.licences.training_data}",
             f"{entry.file_name}\n{entry.source}",
         ]
-        for entry in weights_table.WEIGHTS.values()
+        for entry in weights.WEIGHTS.values()
     ]
     print_table(["name", "", "what it is", "licences", "file and source"], rows)
     typer.echo(f"Weight files are kept in {weights.home() / 'weights'}")

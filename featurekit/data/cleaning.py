@@ -4,6 +4,10 @@ The reader of a data set only returns what is known of each row. Missing files, 
 ages and duplicates are found here, in the same way for all data sets.
 """
 
+import errno
+import hashlib
+import os
+import stat
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -14,26 +18,26 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurekit.data._content import join_subjects, read_files, sha256_of_file
-from featurekit.data._labels import (
-    Changes,
-    clean_labels,
-    clean_subjects,
-    notes_of_missing,
-    shortened,
-)
+from featurekit.data._labels import Changes, clean_labels, clean_subjects, notes_of_missing, shortened
 from featurekit.data._names import look_alikes, notes_of, notes_of_misplaced
 from featurekit.data.cells import POSSIBLE_AGE, USUAL, BadCell, Missing, impossible_years, is_in_range
 from featurekit.data.datasets import RawRows, unique_ids
 from featurekit.data.manifest import COLUMNS, REASONS, Manifest, label_names
 from featurekit.data.targets import age_group_of
 from featurekit.errors import ManifestError
+from featurekit.files import leads_out
 from featurekit.progress import Progress
 
 # How many unreadable cells of a column are kept in manifest.json; all are counted.
 KEPT_CELLS = 100
 
 _PRECEDENCE = {reason: number for number, reason in enumerate((*REASONS, ""))}
+
+# Any other error of the system means that the file exists but cannot be read.
+_REASON_OF = {
+    **dict.fromkeys((errno.ENOENT, errno.ENOTDIR), "missing_file"),
+    **dict.fromkeys((errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP, errno.EILSEQ), "bad_path"),
+}
 
 
 def clean(
@@ -82,7 +86,7 @@ def clean(
     images = _check_identical(table, is_known, reasons)
     notes += _notes_of_conflicts(table["image_path"][images["is_conflicting"]])
     table["reason"] = reasons.astype(str)
-    joined = join_subjects(table["subject_id"], table["face_id"], images["number"])
+    joined = _join_subjects(table["subject_id"], table["face_id"], images["number"])
     n_joined = int(((table["subject_id"] != "") & (table["subject_id"] != joined)).sum())
     table["subject_id"] = joined
     tally = _tally(Manifest(table, raw.root), images, n_joined) | dict(raw.counts) | changes.tally()
@@ -113,13 +117,13 @@ def _read_contents(
         progress: called with (files read, files to read).
         reasons: of the rows, "" for none; changed in place.
     """
-    contents, found = read_files(table["image_path"], root, content_of, progress)
+    contents, found = _read_files(table["image_path"], root, content_of, progress)
     is_missing = found == "missing_file"
     same, others = look_alikes(table["image_path"][is_missing], root)
     if same:
         renamed = is_missing & table["image_path"].isin(same).to_numpy(bool)
         table.loc[renamed, "image_path"] = table["image_path"][renamed].map(same)
-        contents[renamed], found[renamed] = read_files(table["image_path"][renamed], root, content_of, None)
+        contents[renamed], found[renamed] = _read_files(table["image_path"][renamed], root, content_of, None)
     table["content"] = contents
     for reason in sorted(set(found) - {""}):
         _add_reason(reasons, found == reason, reason)
@@ -307,3 +311,70 @@ def _with_all_columns(rows: pd.DataFrame) -> pd.DataFrame:
         if table[column].isna().any():  # as text it would be a label called "nan"
             table[column] = table[column].astype(object).where(table[column].notna(), "")
     return table.astype({column: numbers.get(column, str) for column in table.columns})
+
+
+def sha256_of_file(path: Path) -> str:
+    """Return the sha256 of a file's bytes in hexadecimal; OSError where it cannot be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read_files(
+    paths: pd.Series, root: Path, content_of: Callable[[Path], str], progress: Progress | None
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the content of each row's file, "" where it cannot be read, and the reason why not.
+
+    A file that several rows name is read once. A file outside root is not opened.
+    """
+    is_outside = cache(lambda folder: leads_out(Path(folder), root))
+
+    def read(path: str) -> tuple[str, str]:
+        if not path or "\0" in path:
+            return "", "bad_path" if path else "missing_file"
+        file = os.path.join(root, path)  # noqa: PTH118 — half a million paths; pathlib takes ten times as long
+        may_be_elsewhere = path.endswith("..") or os.path.islink(file)  # noqa: PTH114
+        if is_outside(os.path.dirname(file)) or (may_be_elsewhere and is_outside(file)):  # noqa: PTH120
+            return "", "outside_root"
+        try:
+            if not stat.S_ISREG(os.stat(file).st_mode):  # noqa: PTH116
+                return "", "unreadable"
+            return content_of(Path(file)), ""
+        except OSError as error:
+            return "", _REASON_OF.get(error.errno or 0, "unreadable")
+
+    numbers, names = pd.factorize(paths)
+    found = []
+    for done, path in enumerate(names, start=1):
+        found.append(read(path))
+        if progress:
+            progress(done, len(names))
+    by_file = np.array(found, dtype=object)[numbers]
+    return by_file[:, 0], by_file[:, 1]
+
+
+def _join_subjects(subjects: pd.Series, face_ids: pd.Series, images: pd.Series) -> NDArray[Any]:
+    """Return the subject of each row, the same one for all rows of an image.
+
+    If rows of one image have two subjects, these are the same subject, or at least must not be on both sides
+    of a fold. All rows of either get the id of the one that comes first.
+
+    Args:
+        subjects: "" where not known: the row is its own subject.
+        face_ids: unique.
+        images: number of the row's image, -1 where it has none.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    # The name that Manifest.subjects gives to a row without a subject.
+    own = subjects.where(subjects != "", "row:" + face_ids)
+    subject, names = pd.factorize(own)
+    has_image = np.flatnonzero(images >= 0)
+    n_nodes = len(names) + int(images.max()) + 1
+    edges = (subject[has_image], len(names) + images.to_numpy()[has_image])
+    links = coo_array((np.ones(len(has_image), bool), edges), shape=(n_nodes, n_nodes))
+    joined = pd.Series(connected_components(links, directed=False)[1][subject], index=own.index)
+    is_joined = own.groupby(joined).transform("nunique") > 1
+    # Subjects that the data set names come first, so that a joined one does not get the name of a row.
+    first = own.iloc[np.argsort(subjects == "", kind="stable")].groupby(joined).first()
+    return np.asarray(subjects.where(~is_joined, joined.map(first)))

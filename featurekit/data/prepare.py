@@ -7,9 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from featurekit.data._content import sha256_of_file
 from featurekit.data.cells import USUAL, Missing
-from featurekit.data.cleaning import clean
+from featurekit.data.cleaning import clean, sha256_of_file
 from featurekit.data.datasets import DATASETS, RawRows
 from featurekit.data.datasets._tables import FRAME
 from featurekit.data.datasets.table import rows_of_frame

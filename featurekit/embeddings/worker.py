@@ -19,8 +19,8 @@ from featurekit.errors import ImageError, MissingDecoderError
 from featurekit.faces.align import CropKind
 from featurekit.faces.detectors import FaceFinder
 from featurekit.faces.face import STATUSES, Face
+from featurekit.faces.find import see_faces
 from featurekit.faces.images import ImageData
-from featurekit.faces.see import see_faces
 from featurekit.faces.settings import FaceSettings
 from featurekit.files import leads_out, read_plain
 from featurekit.progress import Clock

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from featurekit.data.targets import Target
 from featurekit.estimators import Classifier, alias, classifier
-from featurekit.estimators._networks.together import together
+from featurekit.estimators._networks.schedule import together
 from featurekit.faces.align import TEMPLATES, similarity
 from featurekit.networks import weights
 from featurekit.networks.backbones import BACKBONES, Backbone

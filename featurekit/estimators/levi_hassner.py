@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from featurekit.data.targets import Target
 from featurekit.estimators import Classifier, classifier
-from featurekit.estimators._networks.together import together
+from featurekit.estimators._networks.schedule import together
 
 if TYPE_CHECKING:
     import torch

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from featurekit.data.targets import Target
 from featurekit.estimators import Classifier, classifier
-from featurekit.estimators._networks.together import together
+from featurekit.estimators._networks.schedule import together
 
 if TYPE_CHECKING:
     import torch

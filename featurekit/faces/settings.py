@@ -9,7 +9,7 @@ from annotated_types import Interval, Len
 from featurekit.errors import UnknownNameError, WeightsError
 from featurekit.faces import images
 from featurekit.faces.detectors import DETECTORS
-from featurekit.networks import weights, weights_table
+from featurekit.networks import weights
 from featurekit.records import Hash, Word
 from featurekit.registry import unknown
 
@@ -90,5 +90,5 @@ def default_settings(
     if own is None:
         return FaceSettings(detector=detector, choose=choose)
     name = str(detector_weights or own)
-    sha256 = weights.sha256_of(name) if name in weights_table.WEIGHTS else weights.adopt(Path(name))
+    sha256 = weights.sha256_of(name) if name in weights.WEIGHTS else weights.adopt(Path(name))
     return FaceSettings(detector=detector, choose=choose, weights_sha256=sha256)

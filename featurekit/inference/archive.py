@@ -3,9 +3,13 @@
 A model may come from anybody. Its folder holds four plain files and nothing else.
 SHA256SUMS, which `sha256sum -c` reads too, lists the hashes of the other three, so that
 an edited folder is refused. Somebody may make a new list for edited files. Therefore
-model.json may have only the fields of ModelFile, and what was learned is loaded as data.
+model.json may have only the fields of ModelFile, and what was learned is loaded as data,
+never unpickled: model.skops holds a classifier, and only the types that its registration
+lists are loaded; model.safetensors holds the weights of a network that was trained end
+to end.
 """
 
+import io
 import json
 import os
 import re
@@ -16,14 +20,18 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
+from zipfile import ZIP_STORED, ZipFile
 
 from annotated_types import Len, MaxLen, Predicate
 
 from featurekit.data.targets import Target
 from featurekit.embeddings.recipe import Recipe
 from featurekit.errors import ModelError
+from featurekit.estimators import ClassifierKind
+from featurekit.estimators.given import HOW_TO_SAVE
 from featurekit.faces.settings import FaceSettings
 from featurekit.files import make_folder, read_plain, sync_folder, whole_file, write_text
+from featurekit.networks.engines import usable_cores
 from featurekit.networks.weights import FACTS
 from featurekit.records import FileName, Line, Word, parsed, record
 from featurekit.uncertainty.calibration import Calibration
@@ -153,3 +161,89 @@ def _parsed(data: bytes, path: Path) -> ModelFile:
         return record(ModelFile, content)
     except ValueError as error:
         raise ModelError(f"{path} is not a model of this version: {error}") from error
+
+
+def to_file(kind: ClassifierKind, estimator: Any, name: str) -> tuple[str, dict[str, Any], bytes]:
+    """Return the file of a fitted classifier: its name, facts for model.json, and its bytes.
+
+    Args:
+        kind: of the classifier; it lists the types that may be saved.
+        estimator: the classifier.
+        name: of the model, for the message.
+
+    Raises:
+        ModelError: the classifier has a type that loading would refuse, or that skops cannot save.
+    """
+    if hasattr(estimator, "to_tensors"):
+        from safetensors.numpy import save
+
+        facts, tensors = estimator.to_tensors()
+        return TENSORS, facts, save(tensors)
+    import skops.io
+    from skops.io.exceptions import UnsupportedTypeException
+
+    try:
+        data = skops.io.dumps(estimator)
+    except UnsupportedTypeException as error:
+        raise ModelError(f"{name} contains something that skops cannot save: {error}") from error
+    if strange := _strange_types(data, kind):
+        how = f" {HOW_TO_SAVE}" if kind.is_given else ""
+        raise ModelError(f"{name} contains types that no loader accepts: {', '.join(strange)}.{how}")
+    return SKOPS, {}, data
+
+
+def from_file(
+    kind: ClassifierKind, target: Target, facts: Mapping[str, Any], file_name: str, data: bytes
+) -> Any:
+    """Return the fitted classifier that a file holds.
+
+    Raises:
+        ModelError: the classifier is of another kind, or has types that are not allowed.
+    """
+    unfitted: Any = kind.make(target, 0, usable_cores())
+    if (file_name == TENSORS) != hasattr(unfitted, "from_tensors"):
+        raise ModelError(f"A fitted {kind.name} is not saved in {file_name}.")
+    if file_name == TENSORS:
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        try:
+            return unfitted.from_tensors(facts, load(data))
+        except SafetensorError as error:
+            raise ModelError(f"{TENSORS} does not contain tensors: {error}.") from error
+    import skops.io
+    from skops.io.exceptions import UntrustedTypesFoundException
+
+    if strange := _strange_types(data, kind):
+        raise ModelError(f"{SKOPS} contains types that are not allowed: {', '.join(strange)}.")
+    try:
+        estimator = skops.io.loads(data, trusted=list(kind.may_hold))
+    except UntrustedTypesFoundException as error:
+        raise ModelError(f"{SKOPS} holds types that are not allowed: {error}") from error
+    if type(estimator) is not type(unfitted):
+        raise ModelError(f"{SKOPS} contains a {type(estimator).__name__}, which is not a fitted {kind.name}.")
+    estimator.validate()
+    estimator.n_jobs = unfitted.n_jobs  # for the cores of this machine
+    estimator.check_learned(unfitted)
+    return estimator
+
+
+def _strange_types(data: bytes, kind: ClassifierKind) -> list[str]:
+    """Return the types in a file of skops that the kind of classifier does not list.
+
+    Raises:
+        ValueError: the file is compressed. featurekit never compresses it, and a few bytes could unpack to
+            more than fits into memory.
+    """
+    found: set[str] = set()
+
+    def note(part: dict[str, Any]) -> dict[str, Any]:
+        if "__class__" in part:
+            found.add(f"{part.get('__module__')}.{part['__class__']}")
+        return part
+
+    with ZipFile(io.BytesIO(data)) as archive:
+        if any(member.compress_type != ZIP_STORED for member in archive.infolist()):
+            raise ValueError(f"{SKOPS} is compressed.")
+        json.loads(archive.read("schema.json"), object_hook=note)  # is called for each object inside
+    return sorted(found - set(kind.may_hold))

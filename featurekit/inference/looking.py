@@ -9,8 +9,8 @@ from featurekit.errors import FeaturekitError, ImageError
 from featurekit.faces.align import CropKind
 from featurekit.faces.detectors import FaceFinder
 from featurekit.faces.face import Face
+from featurekit.faces.find import Seen, in_reading_order, see_faces
 from featurekit.faces.photographs import Photograph
-from featurekit.faces.see import Seen, in_reading_order, see_faces
 from featurekit.faces.settings import FaceSettings
 
 

@@ -1,9 +1,11 @@
 """A fitted classifier with all that it needs to predict the label of a new image.
 
-A model is saved as a folder without pickle: see archive.py for its files, and
-learned.py for what was learned. It is loaded only if every file matches its hash, and
-has to make a prediction before it is used. model.json holds the recipe of its vectors,
-and README.md is its card. A model predicts from vectors of its own recipe only.
+A model is saved as a folder without pickle, see archive.py. It is loaded only if every
+file matches its hash, and has to make a prediction before it is used. model.json holds
+the recipe of its vectors, and README.md is its card. A model predicts from vectors of
+its own recipe only.
+
+The heads that come with dlib's networks are models too. They need no fit.
 """
 
 import struct
@@ -17,16 +19,15 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.data.targets import Target
-from featurekit.embeddings.recipe import Recipe, make_recipes
+from featurekit.data.targets import AGE, AGE_GROUP, GENDER, Target
+from featurekit.embeddings.recipe import Recipe, describe_weights, make_recipes
 from featurekit.errors import FeaturekitError, ModelError, UnknownNameError
-from featurekit.estimators import Classifier, ClassifierKind
+from featurekit.estimators import CLASSIFIERS, Classifier, ClassifierKind
 from featurekit.estimators.given import HOW_TO_SAVE, kind_of_saved
 from featurekit.faces.detectors import DETECTORS
-from featurekit.faces.settings import FaceSettings
-from featurekit.inference.archive import ModelFile, read_bundle, write_bundle
+from featurekit.faces.settings import FaceSettings, default_settings
+from featurekit.inference.archive import ModelFile, from_file, read_bundle, to_file, write_bundle
 from featurekit.inference.card import card
-from featurekit.inference.learned import from_file, to_file
 from featurekit.networks.backbones import BACKBONES, split_feature
 from featurekit.uncertainty.calibration import Calibration, apply_temperature
 
@@ -286,3 +287,34 @@ def spread_out(
     spread = np.zeros((len(probabilities), n_classes))
     spread[:, classes] = probabilities
     return spread
+
+
+def off_the_shelf_models() -> list[TrainedModel]:
+    """Return the heads that come with dlib's networks as models of gender, age_group and age.
+
+    Raises:
+        WeightsError: the built-in weights are missing.
+    """
+    kind, settings = CLASSIFIERS["off_the_shelf"], default_settings()
+    models = []
+    for target in (GENDER, AGE_GROUP, AGE):
+        feature = kind.features(target) if kind.features else None
+        assert feature is not None
+        recipe = make_recipes([feature], settings)[feature]
+        estimator = kind.make(target, 0, 1)
+        # This learns nothing: it only marks the estimator as fitted.
+        nothing = np.zeros((1, BACKBONES[recipe.backbone].layers[recipe.layer]), np.float32)
+        estimator.fit(nothing, np.zeros(1, np.intp), groups=np.array(["nobody"]))
+        models.append(
+            TrainedModel(
+                name=f"{target.name}--off_the_shelf",
+                target=target,
+                classifier=kind.name,
+                estimator=estimator,
+                settings=settings,
+                recipes=(recipe,),
+                training={"dataset": "none of ours", "notes": [kind.about]},
+                weights=tuple(describe_weights([recipe], settings)),
+            )
+        )
+    return models

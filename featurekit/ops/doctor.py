@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from featurekit.findings import Finding, Severity
-from featurekit.networks import weights, weights_table
+from featurekit.networks import weights
 from featurekit.networks.engines import usable_cores
 from featurekit.registry import BUILTIN, SESSION, Package, problems
 from featurekit.text import first_line
@@ -364,15 +364,13 @@ def check_weights() -> Finding:
     states = dict(weights.verify())
     damaged = [name for name, state in states.items() if state == "damaged"]
     missing = [
-        name
-        for name, state in states.items()
-        if state == "missing" and weights_table.WEIGHTS[name].is_builtin
+        name for name, state in states.items() if state == "missing" and weights.WEIGHTS[name].is_builtin
     ]
     present = [name for name, state in states.items() if state == "ok"]
     where = f"in {weights.home() / 'weights'}"
     if damaged:
         commands = [
-            f"featurekit weights fetch {'builtin' if weights_table.WEIGHTS[name].is_builtin else name}"
+            f"featurekit weights fetch {'builtin' if weights.WEIGHTS[name].is_builtin else name}"
             for name in damaged
         ]
         what = f"damaged {where}: {', '.join(damaged)}"

@@ -1,12 +1,13 @@
 """The places of a workspace that may have something of a subject: how much each has, and how that is removed.
 
-A subject is known by rows of the manifest and by hashes of images in the cache, and by face ids in a
-comparison. What a place has is read from the disk anew every time.
+A subject is known by rows of the manifest and by hashes of images in the cache, by face ids in the folds,
+the predictions and the audit of a comparison, and by row numbers of the manifest in its outcomes. What a
+place has is read from the disk anew every time.
 """
 
 import csv
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from io import StringIO
@@ -21,9 +22,10 @@ from featurekit.cache.store import ShelfInfo, Store
 from featurekit.data.manifest import Manifest, csv_of
 from featurekit.data.splits import FoldSet
 from featurekit.errors import WorkspaceError
-from featurekit.evaluation.outcomes import read_predictions
+from featurekit.evaluation.comparable import hash_of_rows
+from featurekit.evaluation.outcomes import read_outcomes, read_predictions, write_outcomes
+from featurekit.evaluation.results import load_runs
 from featurekit.files import is_running, is_unfinished, whole_file, write_text, writer_of
-from featurekit.ops import _forget_outcomes
 from featurekit.ops.traces import Traces, file_of, own_keys, rows_of_others
 from featurekit.project import ComparisonFolder, ProjectFolder
 from featurekit.report.gallery import shows_people
@@ -69,8 +71,8 @@ def places_of(workspace: ProjectFolder, traces: Traces) -> list[Place]:
             Place(
                 f"{name}/outcomes",
                 "files",
-                partial(_forget_outcomes.count, folder, gone, manifest),
-                partial(_forget_outcomes.remove, folder, gone, manifest),
+                partial(_count_in_outcomes, folder, gone, manifest),
+                partial(_remove_from_outcomes, folder, gone, manifest),
             )
             for folder, name in comparisons.items()
         ),
@@ -254,3 +256,72 @@ def _remove_pages(folder: Path, gone: set[str]) -> None:
     """Delete the pages that show faces."""
     for page in _pages(folder):
         page.unlink()
+
+
+def _outcomes(folder: Path, gone: Collection[str], manifest: Manifest) -> dict[Path, pd.DataFrame | None]:
+    """Return the files of outcomes, and of evidence computed from them, that may have something of theirs.
+
+    A comparison that has its predictions or its folds was made in this project, and featurekit report can
+    make its outcomes again from the predictions. They are deleted whole, because the later rows of the
+    manifest get other numbers. A comparison without predictions cannot make its outcomes again. There, only
+    the rows of the subject are removed, if they are rows of this manifest, which the hash of the faces of
+    each run tells.
+
+    Args:
+        folder: of the comparison.
+        gone: face ids to remove.
+        manifest: from before the removal.
+
+    Returns:
+        File → the rows that stay; None to delete the file.
+    """
+    files = ComparisonFolder(folder)
+    if not (files.folds.is_file() or files.all_predictions()):
+        return _outcomes_without(folder, gone, manifest)
+    there = files.all_outcomes()
+    return dict.fromkeys([*there, *(path for path in [files.evidence] if there and path.is_file())])
+
+
+def _count_in_outcomes(folder: Path, gone: Collection[str], manifest: Manifest) -> int:
+    """Return how many files of outcomes and of evidence may have something of theirs."""
+    return len(_outcomes(folder, gone, manifest))
+
+
+def _remove_from_outcomes(folder: Path, gone: Collection[str], manifest: Manifest) -> None:
+    """Delete these files, or write them again without the rows."""
+    for path, table in _outcomes(folder, gone, manifest).items():
+        if table is None:
+            path.unlink()
+        else:
+            write_outcomes(path, table)
+
+
+def _outcomes_without(
+    folder: Path, gone: Collection[str], manifest: Manifest
+) -> dict[Path, pd.DataFrame | None]:
+    """Return the remaining rows of each file that contains somebody, None if there are none.
+
+    The evidence and the labels come first, so that a stopped removal can be continued: until the end, the
+    outcomes of a run still show which rows they have.
+    """
+    ids = manifest.table["face_id"].to_numpy(dtype=str)
+    theirs = np.flatnonzero(np.isin(ids, list(gone)))
+    remaining: dict[Path, pd.DataFrame | None] = {}
+    files = ComparisonFolder(folder)
+    for run in load_runs(folder) if files.all_outcomes() else ():
+        path = files.outcome(run.name)
+        if not path.is_file():
+            continue
+        table = read_outcomes(path)
+        rows = table["row"].to_numpy(np.intp)
+        if rows.max(initial=-1) < len(ids) and hash_of_rows(ids[np.sort(rows)]) == run.scored_on.get("rows"):
+            stay = ~table["row"].isin(theirs)
+            if not stay.all():
+                remaining[path] = table[stay]
+    if not remaining:
+        return {}
+    first: dict[Path, pd.DataFrame | None] = {files.evidence: None} if files.evidence.is_file() else {}
+    if files.faces.is_file():
+        labels = read_outcomes(files.faces)
+        first[files.faces] = labels[~labels["row"].isin(theirs)]
+    return first | remaining

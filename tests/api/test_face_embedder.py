@@ -114,7 +114,7 @@ def test_a_photograph_without_a_vector_is_one_error_or_a_row_of_nan(photos, tmp_
     given = [photos["file"][0], tmp_path / "nobody.jpg", tmp_path / "broken.jpg", photos["file"][1]]
     with pytest.raises(
         EmbeddingError,
-        match=r"^2 of 4 photographs have no vector\. The first is .*nobody\.jpg \(position 1\): .*nobody\.jpg"
+        match=r"^2 of 4 images have no vector\. The first is .*nobody\.jpg \(position 1\): .*nobody\.jpg"
         r" does not exist\. Leave them out, or use on_missing='nan' for rows of NaN\.$",
     ):
         FaceEmbedder(**SIMPLE).fit(given).transform(given)

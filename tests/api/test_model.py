@@ -17,7 +17,7 @@ from featurekit.errors import ModelError, PhotographError, TargetError, UnknownN
 from featurekit.evaluation.comparison import Comparison
 from featurekit.evaluation.planning import plan
 from featurekit.faces.settings import default_settings
-from featurekit.inference.output import write_readings
+from featurekit.inference.table import write_readings
 from tests.inference.made_up import people
 
 GENDER, AGE = "gender--mean_color--logistic_regression", "age--mean_color--logistic_regression"

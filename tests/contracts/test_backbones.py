@@ -15,7 +15,7 @@ import pytest
 
 from featurekit.errors import EngineError, UnknownNameError, WeightsError
 from featurekit.faces.align import TEMPLATES
-from featurekit.networks import weights, weights_fetching, weights_table
+from featurekit.networks import weights, weights_fetching
 from featurekit.networks.backbones import BACKBONES, split_feature
 
 # Large ones, which are loaded as others are.
@@ -74,8 +74,8 @@ def onnx_file(path):
 def register(name, path, monkeypatch):
     """Make path the file that the table of weights names, and add it as a user would."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    entry = replace(weights_table.WEIGHTS[name], sha256=digest, size=path.stat().st_size)
-    monkeypatch.setitem(weights_table.WEIGHTS, name, entry)
+    entry = replace(weights.WEIGHTS[name], sha256=digest, size=path.stat().st_size)
+    monkeypatch.setitem(weights.WEIGHTS, name, entry)
     weights_fetching.add(path, name)
 
 
@@ -88,10 +88,10 @@ def weight_bytes(tmp_path, monkeypatch, made_up_dlib_file):
         if needed is None:
             return b""
         if not weights.present(needed):
-            if weights_table.WEIGHTS[needed].is_builtin:
+            if weights.WEIGHTS[needed].is_builtin:
                 pytest.skip(f"the weights of {needed} are absent: featurekit weights fetch builtin")
             monkeypatch.setenv("FEATUREKIT_HOME", str(tmp_path / "home"))
-            path = tmp_path / weights_table.WEIGHTS[needed].file_name
+            path = tmp_path / weights.WEIGHTS[needed].file_name
             {
                 ".onnx": lambda: onnx_file(path),
                 ".pth": lambda: state_file(name, path),
@@ -132,7 +132,7 @@ def test_every_layer_keeps_its_promise(name, weight_bytes):
 def test_what_is_said_of_a_backbone_can_be_looked_up(name):
     backbone = BACKBONES[name]
     assert backbone.template in TEMPLATES
-    assert backbone.weights is None or backbone.weights in weights_table.WEIGHTS
+    assert backbone.weights is None or backbone.weights in weights.WEIGHTS
     assert set(backbone.heads) <= set(backbone.layers)
     assert backbone.default_layer not in backbone.heads
     with pytest.raises(UnknownNameError, match=f"Unknown layer of {name} 'pooling'"):

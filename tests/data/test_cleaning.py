@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featurekit.data._content import sha256_of_file
-from featurekit.data.cleaning import clean
+from featurekit.data.cleaning import clean, sha256_of_file
 from featurekit.data.datasets import RawRows
 from featurekit.data.find import find_images
 from featurekit.data.manifest import REASONS

@@ -4,8 +4,8 @@ import unicodedata
 
 import pytest
 
-from featurekit.data._content import sha256_of_file
 from featurekit.data._names import look_alikes
+from featurekit.data.cleaning import sha256_of_file
 from tests.data.made_up import judged, pictures, reasons_of
 
 

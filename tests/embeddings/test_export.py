@@ -4,9 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurekit.embeddings.export import export_embeddings
 from featurekit.embeddings.extractor import extract
-from featurekit.embeddings.vectors import load_embeddings
+from featurekit.embeddings.vectors import export_embeddings, load_embeddings
 from featurekit.errors import EmbeddingError
 
 

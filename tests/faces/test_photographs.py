@@ -11,10 +11,9 @@ from PIL import Image
 
 from featurekit.errors import ImageError, PhotographError
 from featurekit.faces.align import TEMPLATES
-from featurekit.faces.find import open_finder
+from featurekit.faces.find import cut_out, in_reading_order, open_finder, see_faces
 from featurekit.faces.images import decode
 from featurekit.faces.photographs import content_of, photographs_from
-from featurekit.faces.see import cut_out, in_reading_order, see_faces
 from featurekit.faces.settings import default_settings
 from tests.faces.made_up import photograph
 

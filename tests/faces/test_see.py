@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from featurekit.faces import images
 from featurekit.faces.detectors import Detection, FaceFinder
 from featurekit.faces.face import Face
-from featurekit.faces.see import see_faces
+from featurekit.faces.find import see_faces
 from featurekit.faces.settings import FaceSettings
 from tests.faces.made_up import align, face_at, photograph
 

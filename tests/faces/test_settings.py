@@ -11,7 +11,7 @@ from featurekit.faces import images
 from featurekit.faces.detectors import DETECTORS
 from featurekit.faces.find import open_finder
 from featurekit.faces.settings import FaceSettings, default_settings
-from featurekit.networks import weights, weights_table
+from featurekit.networks import weights
 from tests.faces.made_up import find_face, picture
 
 SETTINGS = FaceSettings()
@@ -78,7 +78,7 @@ def test_a_detector_reads_a_file_of_the_users_which_is_kept_by_its_hash(tmp_path
 
 def test_another_file_of_the_table_is_named_and_a_detector_without_weights_takes_none(tmp_path) -> None:
     settings = default_settings("insightface_scrfd", detector_weights="scrfd_10g")
-    assert settings.weights_sha256 == weights_table.WEIGHTS["scrfd_10g"].sha256
+    assert settings.weights_sha256 == weights.WEIGHTS["scrfd_10g"].sha256
     with pytest.raises(WeightsError, match="no weights to choose"):
         default_settings("whole_image", detector_weights="scrfd_10g")
     with pytest.raises(WeightsError, match="Cannot read"):

@@ -14,12 +14,17 @@ from featurekit.estimators._networks.estimator import CNN
 from featurekit.estimators._networks.heads import head_for
 from featurekit.faces.align import TEMPLATES
 from featurekit.faces.settings import default_settings
-from featurekit.inference._covering import CELLS, SIDE, Loss, replaced
-from featurekit.inference._maps_of_networks import last_maps
-from featurekit.inference.draw_maps import SIZE, draw_explanation, draw_mean_maps
-from featurekit.inference.explain import Explanation, Unexplained, explain_photographs, median_loss
+from featurekit.inference._maps import CELLS, SIDE, Loss, last_maps, replaced
+from featurekit.inference.draw import SIZE, draw_explanation, draw_mean_maps
+from featurekit.inference.explain import (
+    MIN_FACES,
+    Explanation,
+    MeanMaps,
+    Unexplained,
+    explain_photographs,
+    median_loss,
+)
 from featurekit.inference.export import export_onnx
-from featurekit.inference.mean_maps import MIN_FACES, MeanMaps
 from featurekit.inference.model import TrainedModel
 
 MAP = 8  # cells of a side of the tiny network's feature map

@@ -24,10 +24,8 @@ from featurekit.evaluation.planning import plan
 from featurekit.faces.settings import default_settings
 from featurekit.inference.archive import SCHEMA
 from featurekit.inference.draw import draw_readings
-from featurekit.inference.model import TrainedModel
-from featurekit.inference.off_the_shelf import off_the_shelf_models
-from featurekit.inference.output import write_readings
-from featurekit.inference.table import readings_table
+from featurekit.inference.model import TrainedModel, off_the_shelf_models
+from featurekit.inference.table import readings_table, write_readings
 from featurekit.uncertainty.abstention import Abstention, Step
 from featurekit.uncertainty.calibration import Calibration
 from featurekit.uncertainty.conformal import ClassSets, YearRanges

@@ -34,9 +34,8 @@ from featurekit.inference import draw, looking, predict
 from featurekit.inference.columns import BEFORE, BEHIND, columns_of, name_columns
 from featurekit.inference.draw import draw_readings
 from featurekit.inference.model import TrainedModel
-from featurekit.inference.output import Collected
 from featurekit.inference.predict import BATCH
-from featurekit.inference.table import legend, readings_table
+from featurekit.inference.table import Collected, legend, readings_table
 from featurekit.text import name_as_it_was, readable_name
 from tests.inference.made_up import people, read_photographs
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from featurekit.networks import weights_table
+from featurekit.networks import weights
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def home(tmp_path, monkeypatch):
 def table(monkeypatch):
     """A table of the test's own in place of the real one."""
     entries = {}
-    monkeypatch.setattr(weights_table, "WEIGHTS", entries)
+    monkeypatch.setattr(weights, "WEIGHTS", entries)
 
     def put(*made):
         entries.update((entry.name, entry) for entry in made)

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from featurekit.networks.weights_table import Licences, WeightsEntry
+from featurekit.networks.weights import Licences, WeightsEntry
 
 TINY = b"a tiny network" * 1000
 

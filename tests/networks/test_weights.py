@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from featurekit.errors import WeightsError
-from featurekit.networks import weights, weights_fetching, weights_table
+from featurekit.networks import weights, weights_fetching
 from tests.networks.made_up import TINY, make_entry
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -59,7 +59,7 @@ def test_verify_tells_right_damaged_and_missing_apart(table, home):
 
 def test_a_report_gets_three_licences():
     described = weights.describe("arcface")
-    assert described["sha256"] == weights_table.WEIGHTS["arcface"].sha256 == weights.sha256_of("arcface")
+    assert described["sha256"] == weights.WEIGHTS["arcface"].sha256 == weights.sha256_of("arcface")
     assert described["licence_code"] == "MIT"
     assert "non-commercial" in described["licence_weights"]
     assert "WebFace600K" in described["licence_training_data"]

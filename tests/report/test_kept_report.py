@@ -16,7 +16,7 @@ from featurekit.data.datasets import DATASETS
 from featurekit.evaluation.comparable import set_apart
 from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.results import load_runs
-from featurekit.networks.weights_table import WEIGHTS
+from featurekit.networks.weights import WEIGHTS
 from featurekit.report.html import render_html
 from featurekit.report.markdown import render_markdown
 from featurekit.report.page import compose

@@ -21,7 +21,6 @@ from featurekit.errors import FoldError, ModelError
 from featurekit.estimators import Crops, Resources
 from featurekit.estimators._estimator import Estimator, most_probable, tags_of
 from featurekit.estimators._networks.augmentation import VIEWS, Augmentation
-from featurekit.estimators._networks.crops import pixels_and_rows
 from featurekit.estimators._networks.schedule import Schedule
 from featurekit.estimators._parameters import SHOWN_AS, Allowed, Within
 from featurekit.estimators._scaling import adding_to_one
@@ -208,7 +207,7 @@ class CNN(Estimator):
         from featurekit.estimators._networks.heads import head_for
         from featurekit.estimators._networks.sampler import Faces
 
-        crops, rows = pixels_and_rows(X)
+        crops, rows = _pixels_and_rows(X)
         labels = {target: np.asarray(own) for target, own in labels.items()}
         groups = np.arange(len(rows)) if groups is None else np.asarray(groups)
         # Sorted, because their order decides the rounding of the sum of their losses.
@@ -268,7 +267,7 @@ class CNN(Estimator):
 
     def _fresh_network(self) -> "torch.nn.Module":
         """Return the untrained network, the same for the same seed."""
-        from featurekit.estimators._networks.assembly import assembled
+        from featurekit.estimators._networks.heads import assembled
 
         return assembled(
             lambda: self.make_body(self),
@@ -311,7 +310,7 @@ class CNN(Estimator):
         from featurekit.estimators._networks.reading import evaluate, torch_threads
 
         check_is_fitted(self)
-        crops, rows = pixels_and_rows(X)
+        crops, rows = _pixels_and_rows(X)
         head = next(head for head in self.heads_ if head.target == self.target)
         device = next(self.network_.parameters()).device.type
         views = VIEWS[self.views]
@@ -403,3 +402,28 @@ def _strata(labels: Mapping[Target, NDArray[Any]]) -> NDArray[np.intp]:
     # Classes that are too rare to be held out evenly count as the most frequent class.
     counts = np.bincount(codes)
     return np.where(counts[codes] < 2 * HELD_OUT, counts.argmax(), codes)
+
+
+def _pixels_and_rows(X: Crops | NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
+    """Return pixels, shape (n_all, s, s, 3), and the row numbers of the selected faces."""
+    if isinstance(X, Crops):
+        return as_crops(X.pixels), X.rows
+    return as_crops(X), np.arange(len(X))
+
+
+def as_crops(X: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return faces as uint8 of shape (n, s, s, 3); each may be given as one row of numbers.
+
+    Raises:
+        ValueError: they are not square crops of bytes.
+    """
+    if X.dtype != np.uint8:
+        raise ValueError(f"A network reads face images of type uint8, not {X.dtype}.")
+    if X.ndim == 2:
+        side = round((X.shape[1] / 3) ** 0.5)
+        if side * side * 3 != X.shape[1]:
+            raise ValueError(f"{X.shape[1]} numbers are not a square image with three colours.")
+        return X.reshape(len(X), side, side, 3)
+    if X.ndim != 4 or X.shape[1] != X.shape[2] or X.shape[3] != 3:
+        raise ValueError(f"Faces of shape {X.shape[1:]} are not square images with three colours.")
+    return X

@@ -1,15 +1,20 @@
-"""Which parts of a network are trained in an epoch, and the learning rate."""
+"""How a network is trained: the targets together, the parts in each epoch, and the learning rate."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+from featurekit.data.targets import AGE, AGE_GROUP, GENDER, Target
 
 if TYPE_CHECKING:
     import torch
 
 # Number of parts of a pretrained network, from the pixels to the features; each has its own learning rate.
 PARTS = 4
+# Targets that one network learns together, because each helps to learn the others.
+TOGETHER = (AGE.name, AGE_GROUP.name, GENDER.name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,3 +110,8 @@ def set_stage(network: "torch.nn.Module", stage: str) -> None:
             weight.requires_grad_(stage == "all" or (stage == "last" and number >= PARTS // 2))
     if stage != "all":
         body.eval()  # so that its statistics stay those of its own training
+
+
+def together(target: Target) -> Sequence[str]:
+    """Return the names of the targets that a network learns together with a target."""
+    return [name for name in TOGETHER if name != target.name] if target.name in TOGETHER else []

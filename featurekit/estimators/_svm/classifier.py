@@ -15,10 +15,15 @@ from featurekit.estimators import held_out_score
 from featurekit.estimators._estimator import LabelClassifier
 from featurekit.estimators._scaling import softmax
 from featurekit.estimators._svm.kernels import TILE, rbf_kernel
-from featurekit.estimators._svm.linear import Machine, class_signs, fit_linear
 from featurekit.estimators._svm.machine import INNER_FOLDS, KernelMachine, Trial
-from featurekit.estimators._svm.on_gpu import solver_facts
-from featurekit.estimators._svm.pairs import fit_pairs, votes
+from featurekit.estimators._svm.solvers import (
+    Machine,
+    class_signs,
+    fit_linear,
+    fit_pairs,
+    solver_facts,
+    votes,
+)
 from featurekit.estimators._threads import one_blas_thread
 
 

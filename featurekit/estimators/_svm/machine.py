@@ -19,8 +19,7 @@ from featurekit.estimators._svm.kernels import (
     rbf_kernel,
     search_bytes,
 )
-from featurekit.estimators._svm.linear import Machine
-from featurekit.estimators._svm.on_gpu import Solver, solver_facts
+from featurekit.estimators._svm.solvers import Machine, Solver, solver_facts
 from featurekit.estimators._threads import one_blas_thread
 from featurekit.networks.engines import available_memory
 

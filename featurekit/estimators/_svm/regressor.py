@@ -13,9 +13,8 @@ from featurekit.data.splits import Fold
 from featurekit.estimators import held_out_score
 from featurekit.estimators._scaling import learn_years, to_years
 from featurekit.estimators._svm.kernels import CACHE_MB
-from featurekit.estimators._svm.linear import Machine, fit_linear
 from featurekit.estimators._svm.machine import KernelMachine, Trial
-from featurekit.estimators._svm.on_gpu import TOLERANCE, solve_on_gpu, solver_facts
+from featurekit.estimators._svm.solvers import TOLERANCE, Machine, fit_linear, solve_on_gpu, solver_facts
 from featurekit.estimators._threads import one_blas_thread
 
 

@@ -93,14 +93,14 @@ class Session(Protocol):
 
     Attributes:
         achieved: what it runs on.
-        batch: how many images a call should bring; 1 where each thread should call for itself.
+        batch: how many images a call should contain; 1 if each thread should make its own calls.
     """
 
     achieved: Achieved
     batch: int
 
     def __call__(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-        """Return one array a layer for pixels of shape (n, s, s, 3), red first.
+        """Return one array for each layer, from pixels of shape (n, s, s, 3), red first.
 
         On a CPU a row depends on its own pixels alone: not on the batch, the order or the threads.
         """
@@ -129,14 +129,14 @@ def open_session(
 
     Args:
         network: what to run.
-        device: "cpu", "cuda", or "auto": a GPU where torch can use one.
+        device: "cpu", "cuda", or "auto" for a GPU if torch can use one.
         precision: "fp32", "bf16", or "auto": see resolve().
         engine: a name of ENGINES, or "auto": OpenVINO on a CPU; on a GPU torch, or ONNX
             Runtime for ONNX files.
-        threads: how many to use; 0 for one a core.
+        threads: how many to use; 0 for one per core.
 
     Raises:
-        EngineError: the device or the precision cannot be had; never a quiet substitute.
+        EngineError: the device or the precision is not available; nothing else is used in its place.
     """
     device, precision = resolve(device, precision)
     if engine == "auto":
@@ -184,12 +184,12 @@ def cuda_is_usable() -> bool:
 
 
 def usable_cores() -> int:
-    """How many cores this process may use."""
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def available_memory() -> int:
-    """How many bytes could be taken now without anything being swapped out."""
+    """Return how many bytes could be used now without anything being swapped out."""
     info = Path("/proc/meminfo")
     if info.is_file():
         facts = dict(line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
@@ -199,7 +199,7 @@ def available_memory() -> int:
 
 
 def watch_memory() -> Callable[[], int | None]:
-    """Return a function that tells the most bytes that this process has held since now; None if not known.
+    """Return a function that returns the most bytes that this process has held since now; None if not known.
 
     Linux keeps the highest count until it is reset.
     """
@@ -216,5 +216,5 @@ def watch_memory() -> Callable[[], int | None]:
 
 
 def stack_rows(rows: Sequence[Sequence[NDArray[Any]]]) -> list[NDArray[np.float32]]:
-    """Turn one list of outputs a row into one array an output."""
+    """Turn a list of outputs for each row into an array for each output."""
     return [np.stack(column).astype(np.float32, copy=False) for column in zip(*rows, strict=True)]

@@ -26,8 +26,7 @@ def keep_memory() -> None:
 
     A training step frees as many large arrays as it makes. glibc hands each back to the kernel and asks for
     fresh pages in the next step, all zeroed anew. Each thread's own heap takes no array of more than 32 MB,
-    so all threads share one. With another C library than glibc
-    this does nothing.
+    so all threads share one. With another C library than glibc this does nothing.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:  # musl has none
@@ -38,8 +37,8 @@ def keep_memory() -> None:
 class TorchSession:
     """A torch module in evaluation mode.
 
-    On a CPU one image a call goes through it, so that a row depends on its own pixels. On a GPU the
-    next images are on their way while the last are computed, and a batch that does not fit into the
+    On a CPU each call runs a single image, so that a row depends only on its own pixels. On a GPU the
+    next images are sent while the last ones are computed, and a batch that does not fit into the
     GPU's memory is halved for all later calls.
 
     Raises:
@@ -63,7 +62,7 @@ class TorchSession:
         self.achieved = Achieved(f"torch {torch.__version__}", name, precision)
 
     def __call__(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-        """Return one array an output.
+        """Return one array for each output.
 
         Raises:
             EngineError: not even one image fits into the GPU's memory.

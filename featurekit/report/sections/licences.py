@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from featurekit.data.datasets import DATASETS
-from featurekit.networks import weights_table
+from featurekit.networks import weights
 
 
 def weights_terms(entry: Mapping[str, Any]) -> dict[str, Any]:
     """Return a run's entry of a weight file, with source and licences of the table if this file is in it."""
-    known = weights_table.WEIGHTS.get(str(entry.get("name", "")))
+    known = weights.WEIGHTS.get(str(entry.get("name", "")))
     # A file with this name and another hash is another file.
     if known is None or not str(entry.get("sha256", "")).startswith(known.sha256):
         return dict(entry)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from featurekit.estimators._networks.crops import as_crops
+from featurekit.estimators._networks.estimator import as_crops
 
 
 def faces(n: int = 48, side: int = 16):

@@ -12,10 +12,9 @@ from featurekit.data.targets import AGE, GENDER, Target
 from featurekit.errors import EngineError, ModelError
 from featurekit.estimators import Crops, Resources
 from featurekit.estimators._networks import trainer
-from featurekit.estimators._networks.assembly import with_own_dropout
 from featurekit.estimators._networks.augmentation import VIEWS, Augmentation, changed
 from featurekit.estimators._networks.estimator import CNN
-from featurekit.estimators._networks.heads import head_for
+from featurekit.estimators._networks.heads import head_for, with_own_dropout
 from featurekit.estimators._networks.sampler import Faces, epoch_order
 from featurekit.estimators._networks.schedule import PARTS, Schedule, make_optimizer, parts_of, rate_at
 from featurekit.estimators.levi_hassner import levi_hassner

@@ -5,9 +5,8 @@ import pytest
 
 from featurekit.estimators._svm.classifier import SVM
 from featurekit.estimators._svm.kernels import rbf_kernel
-from featurekit.estimators._svm.linear import fit_linear
-from featurekit.estimators._svm.pairs import pair_weights
 from featurekit.estimators._svm.regressor import SVMRegressor
+from featurekit.estimators._svm.solvers import fit_linear, pair_weights
 from tests.estimators.svm.made_up import clouds
 
 

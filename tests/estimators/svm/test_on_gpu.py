@@ -13,8 +13,8 @@ from featurekit.errors import EngineError
 from featurekit.estimators import CLASSIFIERS
 from featurekit.estimators._svm.classifier import SVM
 from featurekit.estimators._svm.kernels import rbf_kernel
-from featurekit.estimators._svm.pairs import fit_pairs, votes
 from featurekit.estimators._svm.regressor import SVMRegressor
+from featurekit.estimators._svm.solvers import fit_pairs, votes
 from tests.estimators.svm.made_up import clouds
 
 

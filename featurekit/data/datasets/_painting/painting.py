@@ -1,14 +1,23 @@
-"""Paint a subject upright on the canvas, before the head gets its shape."""
+"""Paint a subject upright on the canvas, before the head gets its shape.
 
+paint() lays skin, clothes and hair over each other. They are made from the parts of the
+portrait, which portrait_parts() cuts out, with the brushes at the end: soft areas and
+curves, noise, and filling by continuation.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.data.datasets._painting.brushes import area, blurred, noise, ragged, strokes
 from featurekit.data.datasets._painting.outlines import (
+    BARE_NECK,
     BEARD,
     BOB,
+    BROW_AREAS,
     BROWS,
     CANVAS,
     CHEEKS,
@@ -17,7 +26,9 @@ from featurekit.data.datasets._painting.outlines import (
     EAR_HOLLOWS,
     EARS,
     EYE_OPENINGS,
+    EYES,
     FACE,
+    FOLD_AREAS,
     FURROWS,
     LIPS,
     NECK,
@@ -26,7 +37,6 @@ from featurekit.data.datasets._painting.outlines import (
     Floats,
     Points,
 )
-from featurekit.data.datasets._painting.portrait import portrait_parts
 from featurekit.data.datasets._painting.subject import Subject
 
 
@@ -153,3 +163,165 @@ def _skull(size: float) -> Points:
     x = 257 + 98 * size * np.sign(np.cos(angles)) * np.abs(np.cos(angles)) ** 0.8
     y = 205 - 132 * size * np.abs(np.sin(angles)) ** 0.8
     return [(float(a), float(b)) for a, b in zip(x, y, strict=True)]
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """The parts of the portrait.
+
+    Attributes:
+        skin: RGB over the mean color of the skin, so about 1; a bald head, shape (CANVAS, CANVAS, 3).
+        features: the same, with the eyebrows, which are removed from skin.
+        plump: the same as skin, without the folds beside the mouth and under the eyes.
+        eyes: RGB of the portrait, for the eyes and teeth, same shape.
+        hair: brightness of the hair over its mean, shape (CANVAS, CANVAS).
+    """
+
+    skin: Floats
+    features: Floats
+    plump: Floats
+    eyes: Floats
+    hair: Floats
+
+
+@cache
+def portrait_parts() -> Portrait:
+    """Return skin, eyes and hair of the portrait, each continued where something else covered it."""
+    import cv2
+    from skimage import data
+
+    left, right = np.array(EYES)
+    across = right - left
+    scale = 88 / np.hypot(*across)
+    cosine, sine = across / np.hypot(*across) * scale
+    turn = np.array([(cosine, sine), (-sine, cosine)])
+    shift = np.array([256, 230]) - turn @ (left + right) / 2
+    upright = cv2.warpAffine(
+        np.asarray(data.astronaut()),  # type: ignore[no-untyped-call]
+        np.c_[turn, shift],
+        (CANVAS, CANVAS),
+        flags=cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REFLECT,
+    ).astype(np.float32)
+    upright /= 255
+
+    # Without a margin, so that no hair and nothing of the suit is included.
+    face = np.clip(2 * area([FACE, BARE_NECK], 2.5) - 1, 0, 1)
+    features = fill(upright / upright[face > 0.9].mean(axis=0), face, 60)
+    bare = fill(features, 1 - np.clip(1.6 * area(BROW_AREAS, 2.0), 0, 1), 18)
+    plump = fill(bare, 1 - np.clip(1.6 * area(FOLD_AREAS, 3.0), 0, 1), 24)
+    rows, columns = np.mgrid[:CANVAS, :CANVAS].astype(np.float32)
+    # The forehead, which fill() made, is lit from the front: it gets darker towards the edge of the skull.
+    distance = ((columns - 257) / 104) ** 2 + ((rows - 215) / 165) ** 2
+    shade = 1 - 0.3 * np.clip(distance, 0, 1.2) ** 3 * (1 - face) * np.clip((235 - rows) / 60, 0, 1)
+    grain = cv2.GaussianBlur(
+        0.05 * np.random.default_rng(0).standard_normal((CANVAS, CANVAS), np.float32), (0, 0), 1.2
+    ) * (1 - face)
+    overlay = (shade + grain)[..., None]
+
+    hair_known = np.clip(2 * area([BOB], 2.5) - 1, 0, 1)
+    brightness = upright.mean(axis=2)
+    brightness /= brightness[hair_known > 0.9].mean()
+    hair = fill(np.repeat(brightness[..., None], 3, axis=2), hair_known, 40)[..., 0]
+    return Portrait(
+        skin=bare * overlay,
+        features=features * overlay,
+        plump=plump * overlay,
+        eyes=upright,
+        hair=np.clip(hair, 0.25, 2) ** 0.8,
+    )
+
+
+def area(outlines: Sequence[Points], softness: float) -> Floats:
+    """Return a mask 0..1 of the canvas: 1 inside smooth closed outlines, soft at the edge.
+
+    Args:
+        outlines: corners of each area; the curve through them is rounded.
+        softness: sigma of the edge, in pixels.
+    """
+    import cv2
+
+    mask = np.zeros((CANVAS, CANVAS), np.uint8)
+    for outline in outlines:
+        # One call for each area, because overlapping outlines of one call would cancel each other.
+        cv2.fillPoly(mask, [curve_through(outline, closed=True)], 255, shift=4, lineType=cv2.LINE_AA)
+    return blurred(mask, softness)
+
+
+def blurred(mask: NDArray[np.uint8], sigma: float) -> Floats:
+    """Return a mask as 0..1 with soft edges."""
+    import cv2
+
+    return np.asarray(cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), sigma))
+
+
+def curve_through(points: Points | NDArray[np.float64], *, closed: bool) -> NDArray[np.int32]:
+    """Return a Catmull-Rom curve through the points, in sixteenths of a pixel as OpenCV draws them."""
+    corners = np.asarray(points, np.float64)
+    ends = (corners[-1:], corners[:2]) if closed else (corners[:1], corners[-1:])
+    before, here, after, next_ = (
+        np.concatenate([ends[0], corners, ends[1]])[k : k + len(corners) - (not closed)] for k in range(4)
+    )
+    t = np.linspace(0, 1, 9)[:-1, None, None]
+    curve = 0.5 * (
+        2 * here
+        + (after - before) * t
+        + (2 * before - 5 * here + 4 * after - next_) * t**2
+        + (3 * here - before - 3 * after + next_) * t**3
+    )
+    flat = curve.transpose(1, 0, 2).reshape(-1, 2)
+    if not closed:
+        flat = np.concatenate([flat, corners[-1:]])
+    return np.asarray(np.round(flat * 16), np.int32)
+
+
+def strokes(
+    lines: Sequence[NDArray[np.float64]], depths: NDArray[np.float64], width: int, softness: float
+) -> Floats:
+    """Return a mask of soft lines on the canvas; each has its own depth, 0..1, and is shallow at its ends."""
+    import cv2
+
+    mask = np.zeros((CANVAS, CANVAS), np.uint8)
+    for line, depth in zip(lines, depths, strict=True):
+        curve = curve_through(line, closed=False)
+        for place in range(len(curve) - 1):
+            ends = np.sin(np.pi * (place + 0.7) / (len(curve) + 0.4)) ** 0.7
+            cv2.line(mask, curve[place], curve[place + 1], float(255 * depth * ends), width, cv2.LINE_AA, 4)
+    return blurred(mask, softness)
+
+
+def fill(image: Floats, known: Floats, reach: float) -> Floats:
+    """Continue the known part of an image smoothly over the rest of the canvas.
+
+    Args:
+        image: shape (CANVAS, CANVAS, 3).
+        known: 0..1, where the image is known, shape (CANVAS, CANVAS).
+        reach: sigma of the widest averaging, in pixels.
+    """
+    import cv2
+
+    far = np.zeros_like(image)
+    weight = np.zeros_like(known)
+    # Near pixels count far more than distant ones, which matter only where no near pixel is known.
+    for sigma, trust in ((reach, 1e-4), (reach / 3, 1e-2), (reach / 9, 1.0)):
+        far += trust * cv2.GaussianBlur(image * known[..., None], (0, 0), sigma)
+        weight += trust * cv2.GaussianBlur(known, (0, 0), sigma)
+    far /= np.maximum(weight, 1e-9)[..., None]
+    return np.asarray(far + (image - far) * known[..., None])
+
+
+def noise(rng: np.random.Generator, across: float, down: float) -> Floats:
+    """Return noise of standard deviation 1 on the canvas, smooth over so many pixels in each direction."""
+    import cv2
+
+    # Coarse noise is made on a small canvas and enlarged, because a wide blur of the whole canvas takes long.
+    reduction = 1 << int(max(min(across, down) // 4, 1)).bit_length() - 1
+    raw = rng.standard_normal((CANVAS // reduction,) * 2, dtype=np.float32)
+    smooth = cv2.GaussianBlur(raw, (0, 0), sigmaX=across / reduction, sigmaY=down / reduction)
+    return np.asarray(cv2.resize(smooth / smooth.std(), (CANVAS, CANVAS)))
+
+
+def ragged(mask: Floats, noise: Floats) -> Floats:
+    """Turn the soft edge of a mask into one that looks like strands of hair."""
+    edge = np.clip((mask + 0.13 * noise * (mask > 0.02) * (mask < 0.98) - 0.3) / 0.4, 0, 1)
+    return np.asarray(edge * edge * (3 - 2 * edge), np.float32)

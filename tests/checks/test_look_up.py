@@ -2,7 +2,7 @@
 
 import pytest
 
-from featurekit.checks.of_comparison import look_up
+from featurekit.checks.audit import look_up
 from featurekit.data.manifest import Manifest
 from featurekit.errors import WorkspaceError
 from featurekit.project import ProjectFolder
