@@ -186,7 +186,8 @@ def history() -> str:
     lines = [
         "# Earlier scores on UTKFace",
         "",
-        "These runs were scored on the same images and folds as the kept report, by earlier versions of"
+        "These runs were scored on the same images and folds as the report in reports/utkface-builtin, by"
+        " earlier versions of"
         " featurekit, some of them on other machines. Their predictions were not stored, so confidence"
         " intervals and tests cannot be computed for them, and they are in no ranking. Scores are mean ±"
         " standard deviation over five folds. `docs/history.csv` has the command, the date and the hardware"

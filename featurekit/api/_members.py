@@ -28,7 +28,7 @@ def checked_dataset(name: str, read: Callable[..., Any], labels: Sequence[str]) 
     """Return a function (path, options) → rows that reads the DataFrame of another function.
 
     Args:
-        name: of the data set, for messages.
+        name: name of the data set, for messages.
         read: (path, options by keyword) → DataFrame or RawRows.
         labels: columns that can be learned from.
 
@@ -99,7 +99,7 @@ def checked_backbone(name: str, compute: Callable[[Any], Any], dim: int) -> Call
     """Return a function crops → vectors that checks another one, and raises EmbeddingError if that fails.
 
     Args:
-        name: of the backbone, for messages.
+        name: name of the backbone, for messages.
         compute: crops, uint8 of shape (n, side, side, 3) → vectors.
         dim: length of a vector.
     """
@@ -129,7 +129,7 @@ def checked_detector(name: str, find: Callable[[Any, int], Any]) -> "FaceFinder"
     """Return a function (pixels, size) → faces that checks another one, and raises RegistrationError.
 
     Args:
-        name: of the detector, for messages.
+        name: name of the detector, for messages.
         find: pixels, uint8 of shape (height, width, 3), and a size → list of Detection.
     """
     from featurekit.faces.detectors import Detection

@@ -76,7 +76,7 @@ def evaluate(
         name: name of the comparison; None for the name of the data set.
         folds: number of splits, if the data set has none of its own; None for that of the comparison, or 5
             for a new one.
-        seed: of the random number generator; None for that of the comparison, or 0 for a new one.
+        seed: seed of the random number generator; None for that of the comparison, or 0 for a new one.
         new_folds: whether to make new splits. This replaces the runs of the comparison.
         rare: what to do with a class that has too few subjects for every training part: "leave-out" or
             "refuse".

@@ -38,12 +38,12 @@ class FoundFace:
 
     Attributes:
         image: name of the image.
-        number: of the face on it, from 1, left to right.
+        number: number of the face on it, from 1, left to right.
         box: x1, y1, x2, y2 in pixels of the upright image, from its upper left corner; float32,
             shape (4,); it may reach beyond the image.
         landmarks: left eye, right eye, nose tip, left and right mouth corner as seen, each x, y; float32,
             shape (5, 2); NaN where the detector gives none.
-        confidence: of the detector, between 0 and 1.
+        confidence: confidence of the detector, between 0 and 1.
     """
 
     image: str

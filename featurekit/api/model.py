@@ -113,7 +113,8 @@ class Model:
             how: "gradcam", "attention", "occlusion" (any model), or "auto" for the first of attention,
                 Grad-CAM and occlusion that the model supports.
             choose: which faces of an image: "all", "center", "largest" or "only".
-            random_state: seed for the random tenths that the map is compared with.
+            random_state: seed for drawing random tenths of the face. They are blurred to check whether the
+                map marks a more important tenth.
             device: "auto", "cpu" or "cuda".
             n_jobs: number of threads; None or -1 for one per core.
             progress: whether to show a progress bar, or a function that is called with (images done, images
@@ -125,7 +126,7 @@ class Model:
         Raises:
             UnknownNameError: there is no such method, or no such way to choose a face.
             ModelError: the model does not support the method.
-            PhotographError: something is not an image.
+            PhotographError: one of `images` is not an image.
         """
         from featurekit.inference.explain import explain_photographs
 
@@ -154,7 +155,7 @@ class Model:
         Returns:
             Facts of the file: ``.path``, ``.n_bytes``, ``.side`` (of the faces that it takes, in pixels),
             ``.answers`` (names of its columns), ``.difference`` and ``.from_predict`` (the largest difference
-            from the network's answers, and from those of predict()).
+            from the network's output, and from that of predict()).
 
         Raises:
             ModelError: the model is of another kind, or ONNX Runtime gives other predictions.
@@ -171,7 +172,7 @@ class Model:
         """Write the model's folder, which has four plain files without pickle. `fk.load_model` reads it.
 
         Args:
-            folder: of the model, e.g. "models/gender". A model that exists there is replaced.
+            folder: folder of the model, e.g. "models/gender". A model that exists there is replaced.
 
         Returns:
             The folder.

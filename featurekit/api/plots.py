@@ -36,7 +36,7 @@ class Plots:
     Args:
         runs: those that can be compared with each other.
         evidence: intervals, differences and slices; None if the predictions are not available.
-        folder: of the comparison, which has the predictions.
+        folder: folder of the comparison, which has the predictions.
         apart: name of each run that is set apart → reason, for a message.
     """
 
@@ -234,7 +234,7 @@ class Plots:
         files = ComparisonFolder(self._folder)
         if not files.outcome(run.name).is_file() or not files.faces.is_file():
             raise WorkspaceError(
-                f"The answers of {run.name} to each face are not in {files.outcomes}, so this figure cannot"
+                f"The predictions of {run.name} are not in {files.outcomes}, so this figure cannot"
                 " be drawn. They are kept there by results.report(), on the machine that has the predictions."
             )
         tables = {run.name: read_outcomes(files.outcome(run.name))}

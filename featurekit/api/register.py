@@ -104,16 +104,16 @@ def register_detector(
     Args:
         name: name of the detector, e.g. in ``extract --detector name``.
         about: one line that says what it is, for ``featurekit list detectors``.
-        settings: further values that decide what it finds, as plain numbers and text. The cache keeps the
-            faces of other settings apart.
+        settings: further values that decide what it finds, as plain numbers and text. Faces that are
+            found with different settings are cached separately.
         version: version of the function; see register_backbone().
 
     Returns:
         A decorator for a function that takes the image, uint8 of shape (height, width, 3) in the order red,
-        green, blue, and the side in pixels of the square frame in which it should look at the image. It
-        returns a list of ``featurekit.faces.detectors.Detection``, the most confident first, in pixels of the
-        image. If it finds nothing, it is called again with larger frames. The decorator returns the function
-        unchanged.
+        green, blue, and a side in pixels. The function should scale the image to fit into a square of this
+        side before it searches for faces. It returns a list of ``featurekit.faces.detectors.Detection``, the
+        most confident first, in pixels of the image. If it finds nothing, it is called again with a larger
+        side. The decorator returns the function unchanged.
 
     Raises:
         RegistrationError: the name is taken or not allowed, or the version cannot be computed from the code

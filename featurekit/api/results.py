@@ -40,13 +40,13 @@ class Results:
 
     Args:
         runs: the results of one model, on one set of features, for one target each.
-        folder: of the comparison.
+        folder: folder of the comparison.
         data: the data set; None if it is not available.
         kinds: name → model, for models that were given as objects.
 
     Attributes:
         runs: all runs, also those that are set apart.
-        folder: of the comparison.
+        folder: folder of the comparison.
         data: the data set, or None.
         plot: figures, e.g. ``results.plot.accuracy()``.
     """
@@ -136,7 +136,7 @@ class Results:
             interval over subjects), p_value (adjusted for all pairs of the target) and is_shown.
 
         Raises:
-            WorkspaceError: the models' answers are not available.
+            WorkspaceError: the models' predictions are not available.
         """
         return frames.differences_frame(self._ranked(target), self._known())
 
@@ -153,7 +153,7 @@ class Results:
             p_value (adjusted for all slices), n_faces and n_subjects.
 
         Raises:
-            WorkspaceError: the models' answers are not available.
+            WorkspaceError: the models' predictions are not available.
         """
         return frames.slices_frame(self._ranked(target), self._known())
 
@@ -183,7 +183,7 @@ class Results:
             else:
                 kept = collect(self.folder, [run.name]).tables.get(run.name)
                 if kept is None:
-                    raise WorkspaceError(f"The answers of {run.name} are not in {self.folder}.")
+                    raise WorkspaceError(f"The predictions of {run.name} are not in {self.folder}.")
                 table = kept.rename(columns={"row": "face_id"})
             table.insert(0, "run", run.name)
             tables.append(table)
@@ -308,7 +308,7 @@ class Results:
     def _known(self) -> Evidence:
         if self.evidence is None:
             raise WorkspaceError(
-                f"The models' answers are not in {self.folder}, so that nothing can be compared face by face."
+                f"The models' predictions are not in {self.folder}, so they cannot be compared face by face."
             )
         return self.evidence
 
@@ -412,7 +412,7 @@ def load_results(folder: str | Path) -> Results:
     """Load the results of a comparison that `fk.evaluate` or `featurekit fit` has made.
 
     Args:
-        folder: of the comparison, e.g. "reports/utkface".
+        folder: folder of the comparison, e.g. "reports/utkface".
 
     Returns:
         The results, with the data set of the project if they belong to it.

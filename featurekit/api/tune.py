@@ -40,7 +40,7 @@ def tune(
         target: the label to predict.
         grid: parameter → values; None for the grid that the model has.
         folds: number of splits.
-        seed: of the random number generator.
+        seed: seed of the random number generator.
         n_jobs: number of threads; None or -1 for one per core.
 
     Returns:

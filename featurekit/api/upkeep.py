@@ -42,7 +42,7 @@ def audit(
         features: "backbone[:layer]", joined by "+", whose vectors tell which faces are close; None for a
             face-recognition network that has been extracted, else the first network.
         images: whether to read the images, to find near duplicates.
-        seed: of the random number generator; None for 0.
+        seed: seed of the random number generator; None for 0.
         n_jobs: number of threads that read images; None or -1 for one per core.
         project: the project; None for that of the current folder.
         progress: whether to show a progress bar.
@@ -96,7 +96,7 @@ def verify(
     the engine of this machine. Nothing is written into the cache. `featurekit verify-run` does the same.
 
     Args:
-        folder: of the comparison, e.g. "reports/utkface".
+        folder: folder of the comparison, e.g. "reports/utkface".
         data: the data set; None for that of the project that the comparison is in.
         n: number of faces.
         seed: for the choice of the faces; None for 0.
@@ -175,7 +175,7 @@ def log_mlflow(
     What the store already has is not changed. `featurekit log-mlflow` does the same.
 
     Args:
-        folder: of the comparison, e.g. "reports/utkface".
+        folder: folder of the comparison, e.g. "reports/utkface".
         to: "sqlite:///FILE", or the address of a server, which is reached over the network; None for
             mlflow.db in the project.
         experiment: name of the experiment; None for the name of the data set.
@@ -204,7 +204,7 @@ def doctor(project: Project | str | Path | None = None) -> pd.DataFrame:
     """Check this machine: versions, GPU, weights and disk space. `featurekit doctor` does the same.
 
     Args:
-        project: the project, on whose disk the cache is; None for that of the current folder.
+        project: the project whose disk is checked; None for the project of the current folder.
 
     Returns:
         A table with one row for each finding: topic, severity ("ok", "warning" or "error"), finding and

@@ -59,7 +59,7 @@ class Column:
 
     Attributes:
         dtype: little-endian.
-        shape: of one row.
+        shape: shape of one row.
         start: its first byte in the file.
     """
 
@@ -74,8 +74,8 @@ class Shard:
 
     Attributes:
         path: its file.
-        signature: of the file when it was looked at.
-        kind: of its shelf.
+        signature: signature of the file when it was looked at.
+        kind: kind of its shelf.
         recipe: what the rows were made by.
         keys: shape (n_rows,), 32 bytes each.
         columns: without the keys.
@@ -95,8 +95,8 @@ def open_shard(storage: Storage, path: Path, kind: str, key: str, *, hashed: boo
     Args:
         storage: where the shard is kept.
         path: the shard.
-        kind: of its shelf.
-        key: of its shelf's recipe, or the beginning of it.
+        kind: kind of its shelf.
+        key: key of its shelf's recipe, or the beginning of it.
         hashed: whether the whole file is hashed and compared with its name.
 
     Raises:
@@ -150,7 +150,7 @@ def _parse_shard(path: Path, signature: Signature, file: IO[bytes], size: int) -
 
     Args:
         path: the shard.
-        signature: of its file.
+        signature: signature of its file.
         file: its bytes, from the start.
         size: how many there are.
     """

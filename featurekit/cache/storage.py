@@ -40,8 +40,9 @@ class Storage:
     def put(self, path: Path, data: bytes) -> Signature:
         """Write a file; it is on the disk when this returns, and nobody sees it before it is whole.
 
-        A file that exists has the same bytes, unless it is damaged: it may be left, or written again. Here it
-        is written beside, flushed to the disk and renamed, and its folder is made.
+        A file that exists has the same bytes, unless it is damaged: it may be left, or written again. The
+        folder is created if needed, and the file is written under a temporary name, flushed to the disk and
+        renamed.
 
         Raises:
             StoreError: the folder cannot be made.
@@ -153,8 +154,8 @@ def signature_of(status: os.stat_result) -> Signature:
 def entries(folder: Path) -> list[Path]:
     """Return what is in a folder, by name; an empty list if there is no folder.
 
-    Path.glob() also finds nothing in a folder without permission to read it, and a subject that has to be
-    forgotten could be in there.
+    Path.glob() is not used, because it returns nothing for a folder that cannot be read, and a purge could
+    overlook the data of a subject there.
     """
     try:
         return sorted(folder.iterdir())

@@ -290,7 +290,7 @@ def _collect(
     Args:
         storage: where the shards are kept.
         root: folder of the store.
-        folders: of its shelves.
+        folders: folders of its shelves.
         dropped: names of the folders to remove whole.
 
     Returns:

@@ -52,7 +52,7 @@ class Audit:
         folds: sha256 of the folds that were checked, "" for none.
         features: name of the vectors, "" for none.
         runs: names of the runs whose predictions were checked.
-        seed: of the random number generator.
+        seed: seed of the random number generator.
     """
 
     findings: tuple[Finding, ...]
@@ -113,7 +113,7 @@ def audit(
             nothing has been extracted.
         predictions: name of each run → its predictions for every tested face, as a comparison keeps them.
         pictures: whether the images are read, to find near duplicates.
-        seed: of the random number generator.
+        seed: seed of the random number generator.
         threads: number of threads that read images; 0 for one per core. Findings do not depend on it.
         progress: is told how far a slow check is.
 
@@ -262,10 +262,10 @@ def look_up(
     Args:
         workspace: the folder in which the comparison is, or would be.
         manifest: the faces.
-        name: of the comparison.
+        name: name of the comparison.
         features: "backbone[:layer]", joined by "+", in which close faces are searched; None to choose them.
         pictures: whether the images will be read.
-        seed: of the random number generator; None if the user gave none.
+        seed: seed of the random number generator; None if the user gave none.
         threads: number of threads that read images; 0 if the user gave none.
         say: is called with a line about each thing that is left out.
 

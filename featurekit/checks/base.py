@@ -37,10 +37,10 @@ class Given:
         embeddings: vectors that tell faces apart; None if nothing has been extracted.
         predictions: name of each run → its predictions for every tested face.
         pictures: whether the images may be read.
-        seed: of the random number generator.
+        seed: seed of the random number generator.
         threads: number of threads that read images.
         progress: is told how far a slow check is.
-        face_ids: of every row.
+        face_ids: ids of every row.
         numbers: fold in which each usable row is tested, -1 for all others and without folds.
     """
 

@@ -65,8 +65,8 @@ def clean_labels(
     label, in its most frequent spelling.
 
     Args:
-        cells: of the column.
-        name: of the label, in the manifest.
+        cells: cells of the column.
+        name: name of the label, in the manifest.
         column: name of the column in the data set.
         missing: which cells mean "not known".
         changes: every change is added to it.
@@ -94,7 +94,7 @@ def clean_subjects(
     trained and tested on.
 
     Args:
-        cells: of the column of subjects.
+        cells: cells of the column of subjects.
         column: name of the column in the data set.
         missing: which cells mean "not known".
         changes: every change is added to it.

@@ -115,7 +115,7 @@ def _read_contents(
         root: folder that the paths are relative to.
         content_of: returns the sha256 of a file's bytes in hexadecimal, or raises OSError.
         progress: called with (files read, files to read).
-        reasons: of the rows, "" for none; changed in place.
+        reasons: reasons of the rows, "" for none; changed in place.
     """
     contents, found = _read_files(table["image_path"], root, content_of, progress)
     is_missing = found == "missing_file"
@@ -139,7 +139,7 @@ def _check_identical(
     Args:
         table: the rows, with the content of their files.
         is_known: label → which rows have it.
-        reasons: of the rows, "" for none; changed in place.
+        reasons: reasons of the rows, "" for none; changed in place.
 
     Returns:
         A table with one row for each row and the columns number (of its image, -1 where it has none),
@@ -193,7 +193,7 @@ def _reported(
         own: the data set's own labels → their columns.
         missing: which cells mean "not known".
         notes: further notes.
-        face_ids: of the rows.
+        face_ids: ids of the rows.
     """
     renamed = {label: column for label, column in own.items() if label != column}
     return {
@@ -226,7 +226,7 @@ def _check_labels(
         labels: the columns that can be learned from.
         age_column: name of the column of ages in the data set.
         changes: impossible ages are added to its bad cells.
-        reasons: of the rows, "" for none; changed in place.
+        reasons: reasons of the rows, "" for none; changed in place.
     """
     age = table["age"].copy()
     impossible = age.notna() & ~is_in_range(age)
@@ -263,7 +263,7 @@ def _notes_of_conflicts(paths: "pd.Series[str]") -> list[str]:
     """Return a note if several rows with different labels name the same file.
 
     Args:
-        paths: of the rows that contradict others.
+        paths: paths of the rows that contradict others.
     """
     again = paths[paths.duplicated(keep=False)]
     if not len(again):

@@ -30,7 +30,7 @@ def prepare(
     """Read a data set and decide for every row whether it is usable.
 
     Args:
-        name: of the data set.
+        name: name of the data set.
         path: where it is: a folder, or a file for "table".
         content_of: returns the sha256 of a file's bytes in hexadecimal, or raises OSError; sha256_of_file()
             if None. A cache of hashes can be passed here.
@@ -38,7 +38,7 @@ def prepare(
         missing: words that mean "not known" in any column, in a sequence or separated by commas, instead
             of the usual ones ("nan", "N/A", "unknown", "?", "-", "none", ...). With + or - before each word,
             they are added to the usual ones or removed from them. With "", only an empty cell is missing.
-        options: of the data set; see DatasetReader.options.
+        options: options of the data set; see DatasetReader.options.
 
     Raises:
         UnknownNameError: there is no data set of this name.
@@ -76,7 +76,7 @@ def prepare_frame(
 
     Args:
         frame: one row for each face.
-        name: of the data set.
+        name: name of the data set.
         columns: column of the manifest → column of the frame.
         labels: further columns to keep as labels.
         root: folder that the paths are relative to.

@@ -307,7 +307,7 @@ def make_fold_set(name: str, manifest: Manifest, *, n_folds: int = 5, seed: int 
 
     Args:
         name: the comparison's.
-        manifest: whose rows.
+        manifest: manifest of the rows.
         n_folds: how many to make; of no effect where there are official folds.
         seed: decides who is in which new fold.
 

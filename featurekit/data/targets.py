@@ -22,7 +22,7 @@ class Target:
     """What is predicted: a column of the manifest and its classes.
 
     Attributes:
-        name: of the column.
+        name: name of the column.
         classes: labels in natural order; empty for a regression target.
         ordered: whether classes next to each other in that order are similar.
         years: first and last year of each class, if classes are age ranges.

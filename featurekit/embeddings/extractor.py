@@ -97,7 +97,7 @@ def extract(
     """Find every face of a manifest and remember its vectors.
 
     Args:
-        manifest: whose photographs.
+        manifest: manifest of the images.
         recipes: what to compute, from make_recipes().
         settings: how faces are found; the same as in the recipes.
         store: where faces and vectors are remembered.
@@ -105,7 +105,7 @@ def extract(
         progress: called with (images done, images to do).
 
     Raises:
-        EngineError: a device or precision cannot be had.
+        EngineError: a device or precision is not available.
         ManifestError: a box must say which face is meant, and no row has one.
         WorkspaceError: the cache cannot be written.
     """
@@ -156,7 +156,7 @@ class Images:
     Attributes:
         keys: the key of each row in the cache, shape (n_rows, 32); zeros for a row without an image.
         names: the name of each image in messages.
-        paths: of the files.
+        paths: paths of the files.
         contents: sha256 of each file.
         root: the folder that the paths are relative to and must not leave; None for absolute paths.
         boxes: the box of each row, for choose "box"; empty if no row has one.

@@ -141,7 +141,7 @@ def extract_into(
 
     Args:
         workspace: where faces and vectors are remembered.
-        manifest: whose photographs.
+        manifest: manifest of the images.
         features: from feature_names().
         settings: how faces are found.
         device: "auto", "cpu" or "cuda".
@@ -153,7 +153,7 @@ def extract_into(
     Raises:
         UnknownNameError: no such backbone or layer.
         WeightsError: a weight file is missing; the message says which and how to get it.
-        EngineError: a device or precision cannot be had.
+        EngineError: a device or precision is not available.
         ManifestError: a box must say which face is meant, and no row has one.
         WorkspaceError: the cache cannot be written.
     """
@@ -185,7 +185,7 @@ def extracted_vectors(workspace: ProjectFolder, manifest: Manifest, features: st
 
     Args:
         workspace: where they are remembered.
-        manifest: whose faces.
+        manifest: manifest of the faces.
         features: "backbone[:layer]".
 
     Raises:

@@ -28,7 +28,7 @@ class OfPhotographs:
 
     Attributes:
         vectors: float32, shape (n, dim); NaN for a photograph without a vector.
-        statuses: of each, one of featurekit.faces.face.STATUSES.
+        statuses: statuses of each, one of featurekit.faces.face.STATUSES.
         messages: why there is no vector; "" if there is one.
     """
 
@@ -55,13 +55,13 @@ def vectors_of(
         features: "backbone:layer" of each part of a vector, joined in this order.
         recipes: what to compute, from make_recipes(); at least the features.
         settings: how faces are found; the same as in the recipes.
-        lengths: of each part.
+        lengths: lengths of each part.
         store: where faces and vectors are remembered by content; None to compute them each time.
         threads: how many; 0 for one a core. They change the time and nothing else.
         progress: called with (photographs done, photographs to do).
 
     Raises:
-        EngineError: a device or precision cannot be had.
+        EngineError: a device or precision is not available.
         WorkspaceError: the store cannot be written.
     """
     if store is None:  # the heads of a backbone are worth keeping, but nobody asks for them here

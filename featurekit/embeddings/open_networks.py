@@ -25,7 +25,7 @@ class OpenBackbone:
     """A backbone that is ready to run.
 
     Attributes:
-        name: of the backbone.
+        name: name of the backbone.
         layers: what is read.
         crop: what it wants cut out.
         session: crops in, one array a layer out.
@@ -64,7 +64,7 @@ def opened_once(recipes: Sequence[Recipe], settings: FaceSettings, threads: int)
 
     Raises:
         WeightsError: a weight file is missing or is not the one it should be.
-        EngineError: a device or precision cannot be had.
+        EngineError: a device or precision is not available.
     """
     # A forked process must not use its parent's threads, and a member that was registered again under the
     # same name is another one.
@@ -86,7 +86,7 @@ def open_networks(recipes: Sequence[Recipe], threads: int) -> list[OpenBackbone]
 
     Raises:
         WeightsError: a weight file is missing or is not the one it should be.
-        EngineError: a device or precision cannot be had.
+        EngineError: a device or precision is not available.
     """
     networks = []
     for name in dict.fromkeys(recipe.backbone for recipe in recipes):

@@ -59,7 +59,7 @@ class HelperPool:
     Args:
         root: the folder that the images' paths are relative to; None for absolute paths.
         settings: how faces are found.
-        recipes: of the vectors that the helpers compute.
+        recipes: recipes of the vectors that the helpers compute.
         kept: the crops that they return for networks that this process runs.
         n_helpers: how many.
 
@@ -102,8 +102,8 @@ class HelperPool:
         """Wait until every helper can be asked; return the engine, device and precision of each network.
 
         Raises:
-            FeaturekitError: what a helper cannot open.
-            EngineError: a helper ended before.
+            FeaturekitError: a helper process cannot open the detector or a network.
+            EngineError: a helper process ended before it was ready.
         """
         achieved: dict[str, dict[str, str]] = {}
         try:

@@ -125,7 +125,7 @@ def describe_weights(
     """Return name, file, sha256, source and the three licences of every weight file that was used.
 
     Args:
-        recipes: of the vectors.
+        recipes: recipes of the vectors.
         settings: how the faces were found.
         trained: names of further backbones, that a network trained end to end started from.
     """

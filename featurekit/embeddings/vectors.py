@@ -79,7 +79,7 @@ def faces_recipe(settings: FaceSettings, recipes: Iterable[Recipe]) -> Mapping[s
 
     Args:
         settings: how the faces were found.
-        recipes: of the vectors; used if the package of the detector has been removed.
+        recipes: recipes of the vectors; used if the package of the detector has been removed.
     """
     try:
         return settings.recipe()
@@ -95,7 +95,7 @@ def load_embeddings(
     """Return the vectors of every face found, joined over recipes.
 
     Args:
-        manifest: whose rows.
+        manifest: manifest of the rows.
         recipes: parts to join side by side, in this order.
         settings: how the faces were found; the same as in the recipes.
         store: where the vectors are remembered.
@@ -121,7 +121,7 @@ def without_vectors(manifest: Manifest, recipes: Sequence[Recipe], statuses: NDA
     """Return the faces found with zeros for vectors, for a classifier that does not use vectors.
 
     Args:
-        manifest: whose rows.
+        manifest: manifest of the rows.
         recipes: what the vectors would have been made from.
         statuses: from row_statuses().
     """
@@ -136,7 +136,7 @@ def check_extracted(
     """Raise WorkspaceError unless every face found has a vector by this recipe.
 
     Args:
-        manifest: whose rows.
+        manifest: manifest of the rows.
         recipe: what the vectors are made from.
         settings: how the faces were found.
         statuses: from row_statuses().
@@ -170,7 +170,7 @@ def export_embeddings(embeddings: Vectors, path: Path) -> list[Path]:
         path: .parquet (columns face_id and vectors) or .npy (vectors; the ids go to a .csv beside).
 
     Raises:
-        EmbeddingError: another ending, or a folder.
+        EmbeddingError: `path` does not end in .parquet or .npy, or is a folder.
     """
     check_export(path)
     if path.suffix.lower() == ".parquet":

@@ -69,7 +69,7 @@ class Looked:
         size: the image's width and height in pixels.
         aligned_by: see featurekit.faces.align.align().
         vectors: feature → vector, of the networks that take one face at a time.
-        crops: of a face, for the networks that take many faces at a time.
+        crops: crops of a face, for the networks that take many faces at a time.
     """
 
     row: int

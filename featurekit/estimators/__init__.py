@@ -171,7 +171,7 @@ class Classifier(Protocol):
         """Return the label, or the years, of each row, shape (n,)."""
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return the probability of each class of classes_, shape (n, n_classes); not for years."""
+        """Return the probability of each class of classes_, shape (n, n_classes); only for classes."""
 
 
 @runtime_checkable
@@ -191,8 +191,8 @@ class Searcher(Protocol):
     ) -> NDArray[np.float64] | None:
         """Return the score of each candidate on the held-out rows of each fold.
 
-        A score is the accuracy, or for years minus the mean absolute error. Nothing may be learned from
-        rows outside a fold's training part, and the estimator itself is not changed.
+        A score is the accuracy, or for a regression target minus the mean absolute error. Nothing may be
+        learned from rows outside a fold's training part, and the estimator itself is not changed.
 
         Returns:
             Shape (n_candidates, n_folds); None if no work can be shared and each candidate must be fitted.
@@ -348,7 +348,7 @@ def candidates(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
 
 
 def held_out_score(true: NDArray[Any], said: NDArray[Any]) -> float:
-    """Return the score that a search maximizes: the accuracy; for years, minus the mean absolute error.
+    """Return the score that a search maximizes: the accuracy, or minus the mean absolute error in years.
 
     >>> held_out_score(np.array([1, 2]), np.array([1, 0])), held_out_score(np.array([30.0]), np.array([28.0]))
     (0.5, -2.0)

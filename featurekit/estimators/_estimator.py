@@ -45,7 +45,7 @@ class Estimator(BaseEstimator):
         of_model: parameters that the estimator inside checks itself.
         shown_facts: attributes that a report shows although they are no parameters.
         n_features_in_: length of the training vectors.
-        classes_: labels seen in training, increasing; absent for years.
+        classes_: labels seen in training, increasing; absent for a regression target.
         summary_: what a reader should know about the fit; plain JSON values.
     """
 

@@ -31,7 +31,7 @@ class Given(Estimator):
     Attributes:
         model: the unfitted estimator.
         model_: the fitted estimator.
-        classes_: labels seen in training, increasing; absent for years.
+        classes_: labels seen in training, increasing; absent for a regression target.
         gives_probabilities_: whether it has probabilities; otherwise each prediction counts as certain.
     """
 

@@ -51,7 +51,7 @@ def grid(target: Target) -> Mapping[str, Sequence[float]]:
     trusted_types=TRUSTED,
 )
 def make_svm(target: Target, random_state: int, n_jobs: int) -> Classifier:
-    """Return an SVM, or for years a support vector regressor."""
+    """Return an SVM, or a support vector regressor if the target is in years."""
     return _make(target, random_state, n_jobs)
 
 
@@ -63,7 +63,7 @@ def make_svm(target: Target, random_state: int, n_jobs: int) -> Classifier:
     trusted_types=TRUSTED,
 )
 def make_svm_cuml(target: Target, random_state: int, n_jobs: int) -> Classifier:
-    """Return an SVM, or for years a support vector regressor, that cuML solves."""
+    """Return an SVM, or a support vector regressor if the target is in years, that is fitted by cuML."""
     return _make(target, random_state, n_jobs, solver="cuml")
 
 

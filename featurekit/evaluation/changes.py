@@ -23,9 +23,9 @@ def compare_runs(
 
     Args:
         before: folder of the earlier one.
-        after: of the later one.
+        after: folder of the later one.
         runs: name of each run that both have → its target.
-        seed: of the random number generator.
+        seed: seed of the random number generator.
 
     Returns:
         Name of the run → the difference, with a gain above 0 if the later one is better; p-values are
@@ -54,7 +54,7 @@ def relabelled(before: Path, after: Path, names: Sequence[str]) -> dict[str, str
 
     Args:
         before: folder of the earlier one.
-        after: of the later one.
+        after: folder of the later one.
         names: of runs in both.
     """
     apart = {}
@@ -92,7 +92,7 @@ def _same_subjects(
     The numbers in the tables are those of the manifest on which each run was fitted, which may have changed.
 
     Args:
-        members: of each table, its columns face_id and subject, and a value for each face.
+        members: members of each table, its columns face_id and subject, and a value for each face.
 
     Returns:
         Of each table, the number of the subject of each face, and the same values.

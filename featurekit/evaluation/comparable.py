@@ -30,7 +30,7 @@ def scored_on(manifest: Manifest, target: Target, rows: NDArray[np.intp]) -> dic
     """Return hashes of the data on which a run is fitted and scored; runs with equal hashes can be compared.
 
     Args:
-        manifest: whose faces.
+        manifest: manifest of the faces.
         target: what is predicted.
         rows: row numbers that are scored, shape (n,).
 
@@ -65,8 +65,8 @@ def set_apart(runs: Sequence[Run], manifest: Manifest | None = None) -> dict[str
     if there is no manifest, have to agree with the newest run of the target.
 
     Args:
-        runs: of a comparison.
-        manifest: whose faces, as they are now.
+        runs: runs of a comparison.
+        manifest: manifest of the faces, as they are now.
 
     Returns:
         Name of the run → what differs, in words; empty if all agree.
@@ -108,8 +108,8 @@ def how_to_run_again(name: str, runs: Sequence[Run], where: str = "") -> str:
     """Return what to type to make a run again that is set apart.
 
     Args:
-        name: of the run.
-        runs: of its comparison, it among them.
+        name: name of the run.
+        runs: runs of its comparison, it among them.
         where: in which comparisons, as words that follow "again"; "" for its own.
     """
     run = next(run for run in runs if run.name == name)

@@ -103,9 +103,9 @@ class Comparison:
 
     Attributes:
         folder: reports/<name>/.
-        manifest: whose faces.
+        manifest: manifest of the faces.
         folds: the fold in which each subject is tested.
-        seed: of the random number generator; the same as for the folds.
+        seed: seed of the random number generator; the same as for the folds.
         is_new: whether the folds have just been made.
         replaces: whether a run replaces everything in the folder.
     """
@@ -133,9 +133,9 @@ class Comparison:
 
         Args:
             folder: reports/<name>/.
-            manifest: whose faces.
+            manifest: manifest of the faces.
             n_folds: how many there must be; None for the number of saved folds, or 5.
-            seed: of the random number generator; None for the seed of saved folds, or 0.
+            seed: seed of the random number generator; None for the seed of saved folds, or 0.
             new_folds: whether to make folds even if some are saved.
 
         Raises:

@@ -35,7 +35,7 @@ class Confidence:
             overconfident.
         before, after: calibration error without the temperatures, and with them.
         bins: faces of about the same confidence without the temperatures, the least confident first.
-        risks: share of wrong answers among the most confident faces, for each of SHARES.
+        risks: share of wrong predictions among the most confident faces, for each of SHARES.
     """
 
     temperature: float
@@ -48,7 +48,7 @@ class Confidence:
 def confidence_of(target: Target, table: pd.DataFrame, seed: int) -> Confidence | None:
     """Return whether the confidence of a model is right.
 
-    None for years, for a model without probabilities, or if a fold contains all subjects.
+    None for a regression target, for a model without probabilities, or if a fold contains all subjects.
     """
     if target.is_regression or not gives_probabilities(table, target.classes) or not _can_be_fitted(table):
         return None
@@ -64,7 +64,7 @@ def confidence_of(target: Target, table: pd.DataFrame, seed: int) -> Confidence 
 
 
 def risks_of(target: Target, table: pd.DataFrame) -> tuple[float, ...]:
-    """Return the share of wrong answers among the most confident faces, for each of SHARES."""
+    """Return the share of wrong predictions among the most confident faces, for each of SHARES."""
     y, proba, _ = classes_of(target, table)
     return risks_at(proba.max(axis=1), proba.argmax(axis=1) != y, SHARES)
 

@@ -45,7 +45,7 @@ class Trade:
     """What a cheaper model saves and loses compared with the best one.
 
     Attributes:
-        name: of its run.
+        name: name of its run.
         milliseconds, best_milliseconds: time for a face with it and with the best model.
         loss: by how much the best model is better; a share of faces, or years. Above 0 the cheaper one is
             worse.

@@ -23,7 +23,7 @@ class Difference:
         first, second: names of the runs.
         gain: by how much the first is better, negative if it is worse; a share of faces, or years.
         low, high: the confidence interval of the gain.
-        p_value: of the sign-flip test over subjects.
+        p_value: p-value of the sign-flip test over subjects.
         adjusted: the same, for all pairs of the target together (step-down max-T).
         limit: the smallest p-value that the test can give; at the limit the true one may be far smaller.
         by_folds: p-value of Nadeau & Bengio's corrected t-test over the folds; None if it is undefined.

@@ -41,9 +41,9 @@ def fold_weights(
     """Return the weight of each model in each fold, shape (n_folds, n_models); those of a fold add up to 1.
 
     Args:
-        answers: of each model, probabilities of shape (n, n_classes), or years of shape (n,).
+        answers: predictions of each model, probabilities of shape (n, n_classes), or years of shape (n,).
         y: class numbers or years, shape (n,).
-        folds: in which fold each face was tested, from 0, shape (n,).
+        folds: number of the fold in which each face was tested, from 0, shape (n,).
         subjects: subject of each face, shape (n,); weights of a fold are not learned on its own subjects.
     """
     learn = _of_years if answers[0].ndim == 1 else _of_classes
@@ -153,9 +153,9 @@ class _Said:
         target: what they predict.
         rows: row numbers of the faces in the manifest, shape (n,).
         y: class numbers or years, shape (n,).
-        fold: in which fold each face was tested, shape (n,).
-        answers: of each run, probabilities of shape (n, n_classes), or years of shape (n,); for a run without
-            probabilities 1 for each predicted class, which is its vote.
+        fold: number of the fold in which each face was tested, shape (n,).
+        answers: predictions of each run, probabilities of shape (n, n_classes), or years of shape (n,); for a
+            run without probabilities 1 for each predicted class, which is its vote.
         gives_probabilities: whether all runs have probabilities, so that their mean is one.
     """
 
@@ -266,7 +266,7 @@ def members_by_target(runs: Sequence[Run], names: Sequence[str]) -> list[list[Ru
     """Return the matching runs, a list for each target of which every name matches one run.
 
     Args:
-        runs: of a comparison.
+        runs: runs of a comparison.
         names: of runs, with * for any letters.
 
     Raises:
@@ -314,9 +314,9 @@ def make_ensembles(
     """Average the predictions of runs of a comparison, save each mean as a run, and return these.
 
     Args:
-        folder: of the comparison.
-        manifest: whose faces.
-        names: of the runs, with * for any letters; each matches one run of a target.
+        folder: folder of the comparison.
+        manifest: manifest of the faces.
+        names: names of the runs, with * for any letters; each matches one run of a target.
         weighted: whether weights are learned; otherwise all runs have the same weight.
         command: the command line, for the record.
 

@@ -92,7 +92,7 @@ class Evidence:
 
     Attributes:
         of: name of each run → hash of its outcomes.
-        seed: of the random number generator.
+        seed: seed of the random number generator.
         targets: name of the target → its statistics.
     """
 
@@ -140,12 +140,12 @@ def gather(
     """Return the evidence on some runs, from the folder if it was kept for these outcomes.
 
     Args:
-        folder: of the comparison.
+        folder: folder of the comparison.
         runs: those that can be compared with each other: see featurekit.evaluation.comparable.set_apart().
-        manifest: whose faces; None if the comparison has only the outcomes that it kept.
+        manifest: manifest of the faces; None if the comparison has only the outcomes that it kept.
         margin_points: points of accuracy that a cheaper model may lose compared with the best one, above 0.
         margin_years: years that it may lose.
-        seed: of the random number generator.
+        seed: seed of the random number generator.
         any_margin: whether kept evidence with other margins is accepted.
         known: evidence that was computed before; None to look only in the folder.
         keep: whether new evidence is kept in the folder.

@@ -63,9 +63,9 @@ def examples_of(manifest: Manifest, plan: Plan, embeddings: Vectors) -> Examples
     """Return the examples of a plan, from the embeddings of its features.
 
     Args:
-        manifest: whose labels, without those of classes that are left out.
+        manifest: manifest with the labels, without those of classes that are left out.
         plan: the target and the classifier.
-        embeddings: of the plan's features.
+        embeddings: embeddings of the plan's features.
     """
     kind, target = plan.kind, plan.target
     names = kind.also(target) if kind.also else ()

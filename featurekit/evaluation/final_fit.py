@@ -48,15 +48,15 @@ def final_model(
     """Return a model fitted on all faces that are in a training or test part of some fold.
 
     Args:
-        name: of the model.
+        name: name of the model.
         plan: which classifier.
         examples: its faces.
         out: the predictions of the models of the folds.
         fitting: how it is fitted.
-        manifest: whose faces.
+        manifest: manifest of the faces.
         folds: the fold in which each subject was tested.
         settings: how faces were found.
-        recipes: of the vectors.
+        recipes: recipes of the vectors.
         weights: the weight files that were used.
         notes: decisions that were made in the folds.
 
@@ -131,10 +131,10 @@ def fit_on_all(
     """Return the model of a run, fitted on all faces, like the one that is saved if models are saved.
 
     Args:
-        run: of a comparison, no ensemble.
+        run: run of a comparison, no ensemble.
         kind: which classifier it is of.
-        folder: of the comparison.
-        manifest: whose faces.
+        folder: folder of the comparison.
+        manifest: manifest of the faces.
         ledger: how the vectors of the run were made.
         store: where they are.
         resources: what may be used; None for every core.

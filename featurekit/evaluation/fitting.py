@@ -29,7 +29,7 @@ class Fitting:
         blocks: lengths of the parts of a joined vector.
         networks: from which a classifier that reads crops starts.
         parameters: the non-default ones.
-        seed: of the random number generator.
+        seed: seed of the random number generator.
         tune: whether it first searches for parameters, inside its training data.
         resources: what it may use.
     """

@@ -24,7 +24,7 @@ class OutOfFold:
     Attributes:
         fold: the fold each row was tested in, shape (n,); -1 for a row that no fold tests.
         predicted: class number or years of each row, shape (n,).
-        probabilities: shape (n, n_classes), classes in the target's order; NaN for years.
+        probabilities: shape (n, n_classes), classes in the target's order; NaN for a regression target.
         seconds_fit, seconds_predict: sums over the folds, also if they ran at the same time.
         fitted: the classifier of the first fold; None for an ensemble.
         searches: the search of each fold; empty if nothing was searched.
@@ -45,7 +45,7 @@ class OutOfFold:
 
 
 def confusion_of(target: Target, true: NDArray[Any], predicted: NDArray[Any]) -> dict[str, Any]:
-    """Return the confusion matrix and the recall of each class for a run; empty for years."""
+    """Return the confusion matrix and the recall of each class for a run; empty for a regression target."""
     if target.is_regression:
         return {"confusion": (), "recall": ()}
     counts = counts_of(true, predicted, len(target.classes))

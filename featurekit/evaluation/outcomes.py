@@ -47,9 +47,9 @@ def collect(folder: Path, names: Sequence[str], manifest: Manifest | None = None
     """Return the outcomes of some runs, from their predictions or as they were kept, and keep them.
 
     Args:
-        folder: of the comparison.
-        names: of its runs; outcomes of runs that are no longer in the comparison are removed.
-        manifest: whose faces; None if there are only the outcomes that were kept.
+        folder: folder of the comparison.
+        names: names of its runs; outcomes of runs that are no longer in the comparison are removed.
+        manifest: manifest of the faces; None if there are only the outcomes that were kept.
 
     Returns:
         Outcomes of the runs that have any: predictions are used if they are here and contain subjects.
@@ -93,8 +93,8 @@ def probabilities_of(table: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.
     """Return the probabilities in predictions or outcomes; if there are none, 1 for each predicted class.
 
     Args:
-        table: of a run.
-        classes: of its target.
+        table: the predictions or outcomes of a run.
+        classes: the classes of its target.
 
     Returns:
         Shape (n, n_classes).
@@ -122,7 +122,7 @@ def read_predictions(path: Path, again: str = "featurekit fit") -> pd.DataFrame:
     """Return the predictions of a run for each tested face.
 
     Args:
-        path: of the predictions.
+        path: path of the predictions.
         again: the command that makes them again.
 
     Raises:

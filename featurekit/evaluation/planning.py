@@ -84,7 +84,7 @@ def plan(
     """Return every combination that was asked for, with the baselines of every comparison.
 
     Args:
-        manifest: whose labels.
+        manifest: manifest with the labels.
         ledger: what has been extracted.
         models: names of classifiers, import paths of scikit-learn or other estimators, or classifiers.
         targets: names of targets; None for age_group, gender and age if they have labels.

@@ -48,11 +48,11 @@ def made_with(
     """Return the facts that a run keeps about how it was made.
 
     Args:
-        manifest: whose faces.
+        manifest: manifest of the faces.
         folds: the fold in which each subject was tested.
         ledger: what was extracted, by which engines.
         features: that were read.
-        recipes: of the vectors.
+        recipes: recipes of the vectors.
         weights: the weight files that were used.
         statuses: status of each row of the manifest, shape (n_rows,).
         threads: how many all folds together had.

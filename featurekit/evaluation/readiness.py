@@ -59,10 +59,10 @@ def leave_out_rare(
     """Return the manifest without the labels of classes that are not in every training part, and these.
 
     Args:
-        manifest: whose labels.
+        manifest: manifest with the labels.
         folds: the fold in which each subject is tested.
         found: whether a face was found in each row, shape (n_rows,).
-        name: of the target.
+        name: name of the target.
         rare: "leave-out", or "refuse" to raise an error instead.
 
     Raises:
@@ -93,7 +93,7 @@ def check_target(manifest: Manifest, folds: FoldSet, found: NDArray[np.bool_], t
     """Raise an error unless every fold has faces to train on and a face to be scored on.
 
     Args:
-        manifest: whose labels, without those of classes that are left out.
+        manifest: manifest with the labels, without those of classes that are left out.
         folds: the fold in which each subject is tested.
         found: whether a face was found in each row, shape (n_rows,).
         target: as the manifest has it.
@@ -129,10 +129,10 @@ def make_ready(
     """Return the manifest from which the targets are learned, and what is left out of each that can be.
 
     Args:
-        manifest: whose labels.
+        manifest: manifest with the labels.
         folds: the fold in which each subject is tested.
         found: whether a face was found in each row, shape (n_rows,).
-        names: of the targets.
+        names: names of the targets.
         rare: what is done with a class that is not in every training part; one of RARE.
         skip: whether a target that cannot be learned is skipped if another one can be.
         say: called with what is left out, a sentence each.

@@ -23,7 +23,7 @@ def set_aside(folder: Path, models: Path | None = None) -> Path | None:
     """Move the files of a comparison into a folder of their own, and return it; None if there are none.
 
     Args:
-        folder: of the comparison.
+        folder: folder of the comparison.
         models: where the fitted models of its runs are. They are kept too, but also stay where they are.
             None to keep none.
 
@@ -82,7 +82,7 @@ def saying_how_to_have_back(folder: Path, models: Path, say: Callable[[str], Non
     """Say where the replaced runs are, if a fit fails or is stopped inside.
 
     Args:
-        folder: of the comparison.
+        folder: folder of the comparison.
         models: where the fitted models of the workspace are.
         say: called with a line for each folder that still contains runs.
     """

@@ -40,9 +40,12 @@ class Run:
         notes: decisions that were made, a sentence each (e.g. linear kernel, class weights).
         scores: score → {"mean", "std", "folds"}, on the faces found; std is the standard
             deviation over folds; shares are between 0 and 1, MAE in years or groups.
-        scores_all_rows: the same, with every labelled row without a face counted as wrong (absent for years).
-        confusion: true × predicted counts over all folds, in the order of classes; empty for years.
-        recall: of each class, in the order of classes, None if no face has it; empty for years.
+        scores_all_rows: the same, with every labelled row without a face counted as wrong (absent for a
+            regression target).
+        confusion: true × predicted counts over all folds, in the order of classes; empty for a regression
+            target.
+        recall: recall of each class, in the order of classes, None if no face has it; empty for a regression
+            target.
         n_tested: faces scored.
         n_labelled: usable rows with a label.
         n_subjects: subjects of the faces scored.
@@ -61,7 +64,7 @@ class Run:
             an older version fitted it. See featurekit.evaluation.comparable.set_apart().
         dataset: {"name", "synthetic", "n_rows", "licence", "options" of prepare but "root", "tally": reason
             → rows, "counts": what prepare counted, "statuses": status → rows}.
-        seed: of the random number generator.
+        seed: seed of the random number generator.
         command: the command line that made it.
         created: UTC time, ISO 8601.
         tuned: whether its parameters were searched for, inside every training part.

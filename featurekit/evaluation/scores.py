@@ -5,8 +5,8 @@ matrix: of the number of faces of each true class with each predicted class, in 
 order. They take many matrices at once, from which intervals are computed. A class
 without a tested face is left out of averages over classes.
 
-Whatever shows a score, a page, a terminal or a notebook, asks here for its title, its
-unit, its digits, and which end is good.
+Reports, terminals and notebooks get from here how a score is shown: its title, its unit,
+the number of decimals, and whether higher or lower values are better.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -185,7 +185,7 @@ def age_errors(table: pd.DataFrame, seed: int) -> tuple[AgeError, ...]:
 
     Args:
         table: the predictions of the model; see featurekit.evaluation.outcomes.
-        seed: of the random number generator.
+        seed: seed of the random number generator.
     """
     true, said = table["true"].to_numpy(float), table["predicted"].to_numpy(float)
     subjects, bands = table["subject"].to_numpy(), age_bands(true)

@@ -38,8 +38,8 @@ class Search:
 
     Attributes:
         candidates: the parameters that were tried, the simpler ones first.
-        scores: accuracy of each candidate on each inner fold, or for years minus the mean absolute error,
-            shape (n_candidates, n_folds).
+        scores: accuracy of each candidate on each inner fold, or for a regression target minus the mean
+            absolute error, shape (n_candidates, n_folds).
         best: the parameters to fit with; empty if nothing was searched.
         seconds: its duration.
         notes: decisions that were made, a sentence each.
@@ -94,7 +94,7 @@ def search(
         y: class numbers, or years, shape (n,).
         groups: subject of each row, shape (n,).
         blocks: lengths of the parts of a joined vector.
-        seed: of the random number generator.
+        seed: seed of the random number generator.
         resources: what it may use; the choice does not depend on it.
         grid: parameter → values; None for the classifier's own.
         n_folds: number of inner folds.

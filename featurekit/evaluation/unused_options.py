@@ -209,7 +209,7 @@ def unused_of_predict(
     Args:
         models: that predict.
         sets: whether prediction sets are requested.
-        abstain_above: share of wrong answers that is allowed; None for any.
+        abstain_above: share of wrong predictions that is allowed; None for any.
         probabilities: whether the probabilities of all classes are requested.
 
     Raises:

@@ -65,8 +65,8 @@ def place(
         landmarks: as in Face; NaN if there are none.
         box: as in Face.
         templates: names of TEMPLATES.
-        width: of the image, in pixels.
-        height: of the image, in pixels.
+        width: width of the image, in pixels.
+        height: height of the image, in pixels.
 
     Returns:
         "landmarks", or "box" where the landmarks cannot be those of a face seen upright; and for each

@@ -201,8 +201,8 @@ def see_faces(
         clock: counts the seconds of "decode", "detect" and "align".
 
     Returns:
-        At least one face, whose status says why if there is none, and the photograph's width and height,
-        rounded up to a multiple of 2, 4 or 8 if it was decoded smaller.
+        A list with the chosen faces (if there is none, with one entry whose status says why), and the
+        photograph's width and height, rounded up to a multiple of 2, 4 or 8 if it was decoded smaller.
 
     Raises:
         ImageError: it cannot be decoded.

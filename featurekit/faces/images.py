@@ -193,7 +193,7 @@ def decode(
 
     Raises:
         ImageError: with the status empty_file, undecodable, truncated, too_large or unsupported_format.
-        MissingDecoderError: a library would decode it, and is not installed.
+        MissingDecoderError: the library that decodes this format is not installed.
     """
     if not isinstance(data, bytes):
         check_size((data.shape[1], data.shape[0]), max_pixels)

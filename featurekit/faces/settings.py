@@ -34,8 +34,9 @@ class FaceSettings:
         weights_sha256: hash of the detector's weight file; "" if it has none.
         attempts: (side of the frame in pixels, border on each side as a part of the image's longer
             side), in the order tried.
-        choose: which of several faces: "center" is the one nearest to the image's middle, "largest",
-            "box" the one that the manifest's box shows, "only" none (many_faces), "all" every one.
+        choose: which of several faces is used. "center": the one nearest to the image's middle. "largest":
+            the largest one. "box": the one in the manifest's box. "only": none of them (the image gets the
+            status many_faces). "all": every face.
         min_face: shorter side of the smallest box that is used, in pixels of the image.
     """
 

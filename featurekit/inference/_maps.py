@@ -87,7 +87,7 @@ class Reader:
     def lost(
         self, crops: FaceCrops, masks: NDArray[np.bool_], by: Replacement, number: int
     ) -> NDArray[np.float64]:
-        """Return the probability that a class loses by each replacement; for years, the absolute change."""
+        """Return the probability that a class loses by each replacement, or the absolute change in years."""
         # The first mask replaces nothing.
         said = self(replaced(crops, np.concatenate([np.zeros_like(masks[:1]), masks]), by))[:, number]
         lost: NDArray[np.float64] = said[0] - said[1:]
@@ -110,7 +110,7 @@ def replaced(crops: FaceCrops, masks: NDArray[np.bool_], by: Replacement) -> Fac
     """Return a face changed in n ways.
 
     Args:
-        crops: of the face, each of shape (s, s, 3).
+        crops: crops of the face, each of shape (s, s, 3).
         masks: the cells that are replaced, shape (n, CELLS, CELLS); each crop is changed in the same part of
             the face.
         by: what they are replaced by.

@@ -167,9 +167,9 @@ def to_file(kind: ClassifierKind, estimator: Any, name: str) -> tuple[str, dict[
     """Return the file of a fitted classifier: its name, facts for model.json, and its bytes.
 
     Args:
-        kind: of the classifier; it lists the types that may be saved.
+        kind: kind of the classifier; it lists the types that may be saved.
         estimator: the classifier.
-        name: of the model, for the message.
+        name: name of the model, for the message.
 
     Raises:
         ModelError: the classifier has a type that loading would refuse, or that skops cannot save.

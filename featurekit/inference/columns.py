@@ -34,7 +34,8 @@ class Columns:
 
     Attributes:
         answer: the column of its prediction; the names of the others begin with it.
-        classes: a column for the probability of each class, in the target's order; none for years.
+        classes: a column for the probability of each class, in the target's order; none for a regression
+            target.
     """
 
     answer: str
@@ -64,8 +65,8 @@ def name_columns(targets: Sequence[Target], folders: Sequence[Path]) -> list[Col
     """Return the columns of each model.
 
     Args:
-        targets: of the models.
-        folders: of the models, all different.
+        targets: targets of the models.
+        folders: folders of the models, all different.
     """
     n_models = Counter(target.name for target in targets)
     ends = _ends(targets, folders)

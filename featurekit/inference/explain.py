@@ -62,7 +62,7 @@ class Explanation:
 
     Attributes:
         photograph: the image.
-        number: of the face on the image, from 1, left to right.
+        number: number of the face on the image, from 1, left to right.
         name: for a file about this face; all faces of one call have different names.
         answer: the most probable class, or "years".
         value: its probability, or the years.

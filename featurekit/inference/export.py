@@ -44,8 +44,8 @@ class Exported:
     Attributes:
         path: the file.
         n_bytes: its size.
-        side: of the faces that it takes, in pixels.
-        answers: names of the output's columns; empty for years.
+        side: side of the faces that it takes, in pixels.
+        answers: names of the output's columns; empty for a regression target.
         difference: the largest difference between the outputs of ONNX Runtime and the network, for N_PICTURES
             made-up images; at most TOLERANCE, for years 100 × TOLERANCE.
         from_predict: the same between ONNX Runtime and `TrainedModel.predict()`, which computes in the

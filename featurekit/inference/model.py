@@ -57,12 +57,12 @@ class TrainedModel:
     """A fitted classifier and the recipe of its vectors.
 
     Attributes:
-        name: of its folder.
+        name: name of its folder.
         target: what it predicts.
         classifier: name of the classifier.
         estimator: the fitted classifier.
         settings: how the faces were found that it was fitted on.
-        recipes: of the parts of its vectors, joined in this order.
+        recipes: recipes of the parts of its vectors, joined in this order.
         training: data set, whether that is synthetic, numbers of faces and subjects, notes of the fit.
         weights: name, sha256 and the three licences of each weight file that is used.
         calibration: estimated on its folds; None if it has none.
@@ -103,7 +103,7 @@ class TrainedModel:
 
         Args:
             vectors: shape (n, dim).
-            recipes: of the vectors.
+            recipes: recipes of the vectors.
 
         Raises:
             ModelError: the vectors have another recipe than the model's.

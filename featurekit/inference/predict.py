@@ -33,7 +33,7 @@ class Reading:
 
     Attributes:
         photograph: the image.
-        number: of the face on the image, from 1, left to right; 0 without a face.
+        number: number of the face on the image, from 1, left to right; 0 without a face.
         face: its status, box, landmarks and confidence.
         message: what is wrong with an image that cannot be read.
         answers: model → class → probability (calibrated, if the model has a calibration), or

@@ -42,9 +42,9 @@ class Licences:
     """The licences of a network, which say what may be done with it.
 
     Attributes:
-        code: of the code that defines the network.
-        weights: of the numbers in the file.
-        training_data: of the images that the network was trained on.
+        code: licence of the code that defines the network.
+        weights: licence of the numbers in the file.
+        training_data: licence of the images that the network was trained on.
     """
 
     code: str
@@ -115,7 +115,7 @@ class WeightsEntry:
     def repair(self) -> str:
         """What to type if its file is missing or is the wrong one."""
         if not (self.url or self.archive):
-            return f"Add the file you have of {self.page}: featurekit weights add {self.file_name}"
+            return f"Get the file from {self.page}, and add it: featurekit weights add {self.file_name}"
         return (
             f"Download it: featurekit weights fetch {'builtin' if self.is_builtin else self.name}, or add the"
             f" file you have: featurekit weights add {self.file_name}"

@@ -75,7 +75,7 @@ def log_comparison(
     """Write the runs and the report of a comparison to an MLflow store, except what is there already.
 
     Args:
-        folder: of the comparison.
+        folder: folder of the comparison.
         store: MLflow's tracking URI; a server's address is reached over the network.
         experiment: name of the experiment, which is created if it does not exist; None for the data set's
             name.

@@ -268,7 +268,7 @@ def _outcomes(folder: Path, gone: Collection[str], manifest: Manifest) -> dict[P
     each run tells.
 
     Args:
-        folder: of the comparison.
+        folder: folder of the comparison.
         gone: face ids to remove.
         manifest: from before the removal.
 

@@ -26,7 +26,7 @@ class Traces:
 
     Attributes:
         asked: who was named, e.g. "subject s0" or "image s0_1.png".
-        face_ids: of their rows in the manifest.
+        face_ids: ids of their rows in the manifest.
         files: absolute paths of their images.
         contents: hashes of the images, in hex, also of those that others share.
         keys: cache keys of their faces, in hex, also of those that others share.
@@ -111,7 +111,7 @@ def file_of(manifest: Manifest, path: str) -> str:
 
 
 def rows_of_others(manifest: Manifest, traces: Traces) -> NDArray[np.bool_]:
-    """Return which rows are those of others, shape (n_rows,)."""
+    """Return a mask of the rows that do not belong to the traced subjects, shape (n_rows,)."""
     return ~manifest.table["face_id"].isin(traces.face_ids).to_numpy(bool)
 
 

@@ -39,7 +39,7 @@ class Differing:
     """A face whose vector differs from the cached one.
 
     Attributes:
-        face_id: of the face.
+        face_id: id of the face.
         largest: the largest absolute difference of two numbers; NaN if there is only one vector.
         share: length of the difference divided by that of the cached vector; NaN likewise.
         why: why there is only one vector; "" if there are two.
@@ -122,7 +122,7 @@ def verify_run(
     """Compute the vectors of some faces of a comparison again, and compare.
 
     Args:
-        folder: of the comparison.
+        folder: folder of the comparison.
         manifest: the images.
         cache: folder of the store; nothing is written there.
         n: number of faces.

@@ -22,7 +22,7 @@ def ranking_frame(runs: Sequence[Run], evidence: Evidence | None) -> pd.DataFram
     """Return a row for each run, best first within a target, with a column for each number.
 
     Args:
-        runs: of one comparison.
+        runs: runs of one comparison.
         evidence: on these runs; None if there is none, which leaves the intervals empty.
 
     Returns:

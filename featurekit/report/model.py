@@ -25,7 +25,7 @@ class Column:
 
     Attributes:
         title: its heading.
-        unit: of its numbers.
+        unit: unit of its numbers.
         others: headings of the further numbers of its cells in a copy of the table, e.g. ("std",).
         group: heading over neighbouring columns of one kind.
         is_number: whether its cells are aligned as numbers.

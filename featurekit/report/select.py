@@ -170,7 +170,7 @@ def run_named(runs: Sequence[Run], model: str, target: str | None = None) -> Run
     """Return the run with a name, or the run of the model with that name.
 
     Args:
-        runs: of a comparison.
+        runs: runs of a comparison.
         model: name of a run, or name of a model in the ranking ("svm") if only one run has that model.
         target: the run's target; None for any.
 

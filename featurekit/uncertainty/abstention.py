@@ -28,7 +28,7 @@ _Share = Annotated[float, Interval(ge=0, le=1)]
 def risks_at(
     confidence: NDArray[np.float64], wrong: NDArray[np.bool_], coverage: Sequence[float]
 ) -> tuple[float, ...]:
-    """Return the share of wrong answers among the most confident faces, for each coverage.
+    """Return the share of wrong predictions among the most confident faces, for each coverage.
 
     >>> confidence, wrong = np.array([0.9, 0.8, 0.7, 0.6]), np.array([False, False, True, True])
     >>> risks_at(confidence, wrong, (0.5, 1.0))
@@ -37,8 +37,8 @@ def risks_at(
     Faces of the same confidence are answered together or not at all.
 
     Args:
-        confidence: of each answer, shape (n,).
-        wrong: whether each answer is wrong, shape (n,).
+        confidence: confidence of each prediction, shape (n,).
+        wrong: whether each prediction is wrong, shape (n,).
         coverage: shares of the faces that are answered at least.
     """
     check_lengths(confidence, wrong)
@@ -56,7 +56,7 @@ class Step:
     Attributes:
         confidence: the threshold.
         coverage: share of the faces that are then answered.
-        risk: share of wrong answers, on the faces from which it was computed.
+        risk: share of wrong predictions, on the faces from which it was computed.
         bound: upper bound of that share for all possible subjects, with a probability of LEVEL.
         persons: effective number of subjects among the answered faces (Kish).
     """
@@ -106,8 +106,8 @@ def abstention(
     the answers to all faces of a subject were wrong together.
 
     Args:
-        confidence: of each answer, shape (n,).
-        wrong: whether each answer is wrong, shape (n,).
+        confidence: confidence of each prediction, shape (n,).
+        wrong: whether each prediction is wrong, shape (n,).
         subjects: subject of each face, shape (n,).
     """
     check_lengths(confidence, wrong, subjects)

@@ -28,9 +28,9 @@ class Calibration:
 
     Attributes:
         missed: share of faces whose prediction set or range may miss the true value.
-        temperature: makes its probabilities calibrated; 1 for years.
-        abstention: above which confidence it may answer; None for years.
-        sets: prediction sets of classes; None for years.
+        temperature: makes its probabilities calibrated; 1 for a regression target.
+        abstention: above which confidence it may answer; None for a regression target.
+        sets: prediction sets of classes; None for a regression target.
         ranges: ranges of years; None for classes.
     """
 
@@ -52,7 +52,8 @@ def calibrate_classes(
     """Return the calibration of a model of classes, None if there are fewer than FEWEST subjects.
 
     Args:
-        probabilities: of each class, of faces that the model had not seen, shape (n, n_classes).
+        probabilities: predicted probability of each class, of faces that the model had not seen, shape (n,
+            n_classes).
         y: class numbers, shape (n,).
         subjects: subject of each face, shape (n,).
         missed: share of faces, of each class, whose prediction set may miss the true class.
@@ -75,7 +76,7 @@ def calibrate_years(
 
     Args:
         years: predicted for faces that the model had not seen, shape (n,).
-        y: the true ones.
+        y: the true values.
         subjects: subject of each face, shape (n,).
         missed: share of faces, of people of each age, whose range may miss the true age.
     """
@@ -94,7 +95,7 @@ def fit_temperature(probabilities: NDArray[np.float64], y: NDArray[np.intp]) -> 
     TEMPERATURES: otherwise a model that is right on all of these faces would get extreme probabilities.
 
     Args:
-        probabilities: of each class, shape (n, n_classes).
+        probabilities: predicted probability of each class, shape (n, n_classes).
         y: class numbers, shape (n,).
 
     Returns:
@@ -123,7 +124,7 @@ def apply_temperature(probabilities: NDArray[np.float64], temperature: float) ->
     array([[0.75, 0.25]])
 
     Args:
-        probabilities: of each class, shape (n, n_classes); 0 counts as one in 10¹².
+        probabilities: predicted probability of each class, shape (n, n_classes); 0 counts as one in 10¹².
         temperature: what their logarithms are divided by.
     """
     from scipy.special import softmax
@@ -142,9 +143,10 @@ def cross_fitted(
     See cross_fitting.py for the small influence of a fold on its own temperature.
 
     Args:
-        probabilities: of each class, by a model that had not seen the subject, shape (n, n_classes).
+        probabilities: predicted probability of each class, by a model that had not seen the subject, shape
+            (n, n_classes).
         y: class numbers, shape (n,).
-        folds: in which each face was tested, shape (n,).
+        folds: number of the fold in which each face was tested, shape (n,).
         subjects: subject of each face, shape (n,).
 
     Returns:

@@ -51,7 +51,7 @@ def conformal_threshold(scores: NDArray[np.float64], alpha: float, subjects: NDA
     coverage_by().
 
     Args:
-        scores: of the true class of faces that the model had not seen, shape (n,); see class_scores().
+        scores: scores of the true class of faces that the model had not seen, shape (n,); see class_scores().
         alpha: share that may be missed.
         subjects: subject of each face, shape (n,).
 
@@ -74,7 +74,7 @@ def class_scores(probabilities: NDArray[np.float64], *, ordered: bool) -> NDArra
     array([[0.  , 0.5 , 0.75]])
 
     Args:
-        probabilities: of each class, shape (n, n_classes).
+        probabilities: predicted probability of each class, shape (n, n_classes).
         ordered: whether classes have neighbours. If not, a score is 1 - probability, which gives the
             smallest possible sets (Sadinle, Lei & Wasserman 2019). If so, sets must not have gaps: they grow
             from the likeliest class to the likelier of its neighbours, and the score of a class is the
@@ -142,7 +142,8 @@ def fit_class_sets(
     missed far more often.
 
     Args:
-        probabilities: of each class, of faces that the model had not seen, shape (n, n_classes).
+        probabilities: predicted probability of each class, of faces that the model had not seen, shape (n,
+            n_classes).
         y: class numbers, shape (n,).
         subjects: subject of each face, shape (n,).
         alpha: share that may be missed.
@@ -172,9 +173,10 @@ def cross_fitted_sets(
     and the guarantee holds only as far as these models are alike; check it with coverage_by().
 
     Args:
-        probabilities: of each class, by a model that had not seen the subject, shape (n, n_classes).
+        probabilities: predicted probability of each class, by a model that had not seen the subject, shape
+            (n, n_classes).
         y: class numbers, shape (n,).
-        folds: in which each face was tested, shape (n,).
+        folds: number of the fold in which each face was tested, shape (n,).
         subjects: subject of each face, shape (n,).
         alpha: share that may be missed.
         ordered: see class_scores().
@@ -253,7 +255,7 @@ def fit_year_ranges(
 
     Args:
         years: predicted for faces that the model had not seen, shape (n,).
-        y: the true ones, shape (n,); a range contains no ages beyond those that occur.
+        y: the true values, shape (n,); a range contains no ages beyond those that occur.
         subjects: subject of each face, shape (n,).
         alpha: share that may be missed.
     """
@@ -296,11 +298,11 @@ def cross_fitted_ranges(
     The guarantee has the same limits as that of cross_fitted_sets().
 
     Args:
-        years: predicted by a model that had not seen the subject, shape (n,).
-        y: the true ones.
-        folds: in which each face was tested, shape (n,).
+        years: ages predicted by a model that had not seen the subject, shape (n,).
+        y: the true ages, shape (n,).
+        folds: number of the fold in which each face was tested, shape (n,).
         subjects: subject of each face, shape (n,).
-        alpha: share that may be missed, of people of each age.
+        alpha: largest share of the people of one age whose range may miss their true age.
 
     Raises:
         ValueError: a fold contains all subjects.
@@ -398,7 +400,7 @@ def coverage_by(
     effective number of independent faces; unlike a bootstrap interval it has a width also if all are covered.
 
     Args:
-        labels: of each face, shape (n,).
+        labels: labels of each face, shape (n,).
         answers: sets of classes, bool of shape (n, n_classes), or ranges of completed years, float of shape
             (n, 2).
         y: class numbers or years, shape (n,).

@@ -35,7 +35,7 @@ def on_others(
     Args:
         read: predictions of models that had not seen the subject, shape (n, ...).
         y: the true values, shape (n,).
-        folds: in which each face was tested, shape (n,).
+        folds: number of the fold in which each face was tested, shape (n,).
         subjects: subject of each face, shape (n,). The folds of a data set may share subjects: those in a
             fold are left out of its fit.
         fit: (predictions, true values, subjects) → what is fitted.

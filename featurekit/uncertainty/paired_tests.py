@@ -25,7 +25,7 @@ class FlipTest:
     """The p-values of a family of comparisons.
 
     Attributes:
-        p_values: of each comparison by itself, shape (n_comparisons,).
+        p_values: p-values of each comparison by itself, shape (n_comparisons,).
         adjusted: the same, for all comparisons of the family together, shape (n_comparisons,).
         limit: the smallest p-value that this number of flips can give. The true one may be far smaller.
     """
@@ -60,7 +60,7 @@ def sign_flip(
         of_each: one row per subject, the score of each model on its images, shape (n_subjects, n_models).
         pairs: numbers of the models that are compared.
         families: number of the family that each pair is adjusted in; None for one family of all pairs.
-        seed: of the random number generator.
+        seed: seed of the random number generator.
         n_flips: how often all signs are drawn.
     """
     return step_down(of_each, pairs, families, seed=seed, n_flips=n_flips)
@@ -74,8 +74,8 @@ def side_by_side(
     A subject in several comparisons gets one sign for all of them. It adds nothing to the others.
 
     Args:
-        members: of each comparison, the numbers of the subjects, shape (n,), and the differences on each,
-            shape (n,). A number means the same subject in every comparison.
+        members: members of each comparison, the numbers of the subjects, shape (n,), and the differences on
+            each, shape (n,). A number means the same subject in every comparison.
 
     Returns:
         One row per subject, one column per comparison and a column of zeros; and the pairs to compare.
@@ -116,7 +116,7 @@ def non_inferior(
         counts: number of images of each subject, shape (n_subjects,).
         candidates: numbers of the models that are tested.
         margin: in the unit of the loss on one image, above 0.
-        seed: of the random number generator.
+        seed: seed of the random number generator.
         n_flips: how often all signs are drawn.
 
     Returns:
@@ -150,7 +150,8 @@ def corrected_t(differences: NDArray[np.float64], n_train: float, n_test: float)
     than there are folds.
 
     Args:
-        differences: of each fold, what one model scored minus what the other did, shape (n_folds,).
+        differences: differences of each fold, what one model scored minus what the other did, shape
+            (n_folds,).
         n_train: number of images in a training part.
         n_test: number of images in a test part.
     """
@@ -182,7 +183,7 @@ def step_down(
         families: number of each pair's family; None for one of all.
         counts: number of images of each subject, shape (n_subjects,), for a one-sided test whose statistic is
             corrected for skewness; None for a two-sided test.
-        seed: of the random number generator.
+        seed: seed of the random number generator.
         n_flips: how often all signs are drawn.
     """
     places = np.array(pairs, np.intp).reshape(-1, 2)
@@ -327,7 +328,7 @@ def _flipped_sums(columns: NDArray[np.float64], *, seed: int, n_flips: int) -> N
 
     Args:
         columns: shape (n_columns, n_subjects).
-        seed: of the random number generator.
+        seed: seed of the random number generator.
         n_flips: how often all signs are drawn.
     """
     told = np.any(columns != 0, axis=0)

@@ -31,7 +31,7 @@ def slice_gaps(
         subjects: subject of each face, shape (n,).
         members: whether each face belongs to each slice, shape (n, n_slices); a slice has faces on both
             sides.
-        seed: of the random number generator.
+        seed: seed of the random number generator.
         n_permutations: how often memberships are exchanged.
 
     Returns:

@@ -37,7 +37,7 @@ def reliability(
     """Return how often the likeliest class is right, the least confident faces first.
 
     Args:
-        probabilities: of each class, shape (n, n_classes).
+        probabilities: predicted probability of each class, shape (n, n_classes).
         y: class numbers, shape (n,).
         n_bins: number of bins. Each has about the same number of faces, and faces of the same confidence
             share a bin. Bins without a face are left out.
@@ -78,7 +78,7 @@ def expected_calibration_error(
 ) -> CalibrationError:
     """Return the expected calibration error of the likeliest class.
 
-    The plain one is the mean over bins of the distance between the share of right answers and the mean
+    The plain one is the mean over bins of the distance between the share of correct predictions and the mean
     confidence. Chance moves the share in both directions and both count as an error, so the fewer subjects
     there are, the worse every model looks. What chance adds is estimated as in Kumar, Liang & Ma (2019) and
     subtracted: the error of each bin is taken to be normally distributed, with a standard error over
@@ -91,10 +91,10 @@ def expected_calibration_error(
     hardly ever contain a true value near 0, and intervals mirrored at it contain it too rarely.)
 
     Args:
-        probabilities: of each class, shape (n, n_classes).
+        probabilities: predicted probability of each class, shape (n, n_classes).
         y: class numbers, shape (n,).
         subjects: subject of each face, shape (n,).
-        seed: of the random number generator.
+        seed: seed of the random number generator.
     """
     from scipy.stats import norm
 

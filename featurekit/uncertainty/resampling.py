@@ -64,8 +64,8 @@ def resampled_sums(
 
     Args:
         of_each: one row per subject, shape (n_subjects, k).
-        seed: of the random number generator; the same seed and number of subjects give the same resamples,
-            whatever the rows.
+        seed: seed of the random number generator; the same seed and number of subjects give the same
+            resamples, whatever the rows.
         n_resamples: number of resamples.
     """
     n = len(of_each)

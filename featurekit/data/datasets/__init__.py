@@ -55,7 +55,7 @@ class DatasetReader:
     """One layout that featurekit can read.
 
     Attributes:
-        name: of the data set.
+        name: name of the data set.
         about: one line for `featurekit list datasets`.
         licence: what its owners allow, for reports and model cards.
         read: (path, options by keyword) → every row. A function that takes long has the keyword progress

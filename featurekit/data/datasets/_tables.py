@@ -113,8 +113,8 @@ def read_table(
         path: a text file with a separator between the cells, a Parquet file, or JSON objects, one a line. The
             content says which, not the ending.
         separator: what is between the cells of a text file; inferred if "".
-        encoding: of a text file. If "", what its first bytes name, else UTF-8, else Windows-1252, as a note
-            says.
+        encoding: encoding of a text file. If "", what its first bytes name, else UTF-8, else Windows-1252, as
+            a note says.
         known: names that are looked up in any case; no two columns may match the same one.
 
     Raises:
@@ -154,7 +154,7 @@ def read_frame(frame: pd.DataFrame, *, known: Collection[str] = (), path: Path =
     Args:
         frame: one row for each face; its index is not read.
         known: names that are looked up in any case; no two columns may match the same one.
-        path: of the file that it comes from, for messages.
+        path: path of the file that it comes from, for messages.
 
     Raises:
         ManifestError: it has no rows, or two columns have the same name.

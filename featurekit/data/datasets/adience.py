@@ -116,7 +116,7 @@ def _table(rows: pd.DataFrame, pattern: str, age_groups: Mapping[str, str], miss
     """Return the rows of the fold files with the columns of a manifest.
 
     Args:
-        rows: of the fold files, unchanged.
+        rows: rows of the fold files, unchanged.
         pattern: of the image paths.
         age_groups: age of the fold files → the group that it stands for, or "".
         missing: which cells mean "not known".

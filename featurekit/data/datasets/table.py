@@ -83,7 +83,7 @@ def table(
             that contains a comma is put in double quotes. A name that cannot be kept is changed to a safe
             one; see featurekit.data.manifest.label_names.
         separator: what is between the cells of a text file, e.g. ";" or "tab"; inferred if "".
-        encoding: of a text file, e.g. "cp1251". If "", what its first bytes name, else UTF-8, else
+        encoding: encoding of a text file, e.g. "cp1251". If "", what its first bytes name, else UTF-8, else
             Windows-1252, as a note says.
         box: what the four numbers of a box are: "corners" (x1, y1, x2, y2) or "xywh" (x, y, width, height).
         missing: which cells mean "not known".
@@ -135,7 +135,7 @@ def _raw_rows(
 
     Args:
         read: returns the table as text; its keyword known is the names of columns to look up in any case.
-        path: of the table, for messages.
+        path: path of the table, for messages.
         folder: that the paths are relative to.
         columns: column of the manifest → column of the table.
         labels: further columns to keep as labels.
@@ -182,8 +182,8 @@ def _rows(
     """Return the rows with the columns of a manifest that the table has, and with its own labels.
 
     Args:
-        reader: of the table.
-        cells: of the table, unchanged.
+        reader: reader of the table.
+        cells: cells of the table, unchanged.
         folder: that the paths are relative to.
         own: columns that are asked for as labels.
         sized: whether a box is x, y, width and height.
@@ -250,7 +250,7 @@ class _Reader:
         cells: every cell as text.
         used: column of the manifest → column of the table; the four columns of a box have their own names.
         missing: which cells mean "not known".
-        path: of the table, for messages.
+        path: path of the table, for messages.
     """
 
     def __init__(self, cells: pd.DataFrame, used: dict[str, str], missing: Missing, path: Path) -> None:
@@ -275,7 +275,7 @@ class _Reader:
         """Return the values of the cells of a column of the manifest, None where one cannot be read.
 
         Args:
-            column: of the manifest.
+            column: column of the manifest.
             parse: cell → value, None where it cannot be read.
             problem: cell → what is wrong and what to type instead, as the end of a sentence.
             parts: columns that are joined, if the table has several for this one.

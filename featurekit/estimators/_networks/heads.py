@@ -42,7 +42,7 @@ class Head:
         return {"classes": n_classes, "ordered": n_classes - 1, "years": OLDEST + 1}[self.kind]
 
     def is_known(self, labels: torch.Tensor) -> torch.Tensor:
-        """Return whether each face has a label, shape (n,); -1, or NaN for years, means that it has none."""
+        """Return whether each face has a label, shape (n,); -1 and NaN mean that it has none."""
         return labels.isfinite() if self.kind == "years" else labels >= 0
 
     def probabilities(self, outputs: torch.Tensor) -> torch.Tensor:

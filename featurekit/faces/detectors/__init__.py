@@ -51,8 +51,8 @@ class Detector:
         open: (weights file's bytes or b"", device, precision, threads) → a detector ready to run.
         searches: whether it searches for faces, so that it gets frames of several sizes; False for one that
             takes every image for a face.
-        version: of the code that finds faces, for a detector that is not featurekit's own; another version
-            is another recipe. "" for the version of its package.
+        version: version of the code that finds faces, for a detector that is not featurekit's own; another
+            version is another recipe. "" for the version of its package.
     """
 
     name: str

@@ -74,7 +74,7 @@ def open_centerface(weights: bytes, device: str, precision: str, threads: int) -
     """Make CenterFace ready to run.
 
     Raises:
-        EngineError: the device or the precision cannot be had.
+        EngineError: the device or the precision is not available.
     """
     network = Network(name="centerface", outputs=_OUTPUTS, onnx=any_size(weights))
     return CenterFace(open_session(network, device=device, precision=precision, threads=threads))

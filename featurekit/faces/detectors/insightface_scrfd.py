@@ -38,7 +38,7 @@ class InsightFaceSCRFD:
 
     Raises:
         WeightsError: the bytes are no SCRFD network, or none that parse_alone() takes.
-        EngineError: the device or the precision cannot be had.
+        EngineError: the device or the precision is not available.
     """
 
     def __init__(self, weights: bytes, device: str, precision: str, threads: int) -> None:

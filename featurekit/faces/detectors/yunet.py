@@ -52,7 +52,7 @@ def open_yunet(weights: bytes, device: str, precision: str, threads: int) -> YuN
     """Make YuNet ready to run.
 
     Raises:
-        EngineError: the device or the precision cannot be had.
+        EngineError: the device or the precision is not available.
     """
     network = Network(name="yunet", outputs=_OUTPUTS, normalization=Normalization(bgr=True), onnx=weights)
     return YuNet(open_session(network, device=device, precision=precision, threads=threads))

@@ -41,8 +41,8 @@ class Backbone:
         is_picture: whether its vector is the crop itself, as bytes, which classifiers of crops read.
         recognizes: layers that were trained to tell people apart, the best one first; with these the audit
             looks for the same subject on both sides of a split.
-        version: of the code that computes its vectors, for a backbone that is not featurekit's own; another
-            version is another recipe. "" for the version of its package.
+        version: version of the code that computes its vectors, for a backbone that is not featurekit's own;
+            another version is another recipe. "" for the version of its package.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Backbone:
         """Make the backbone ready to run: crops in, one array of vectors a layer out.
 
         Raises:
-            EngineError: the device or the precision cannot be had.
+            EngineError: the device or the precision is not available.
         """
         if self.load is None:
             assert self.compute is not None

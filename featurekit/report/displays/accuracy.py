@@ -57,7 +57,7 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class AccuracyDisplay(Display):
-    """A dot plot of the models of a target, best first; for years it shows the mean absolute error.
+    """A dot plot of the models of a target, best first: their accuracy, or mean absolute error in years.
 
     Make one with AccuracyDisplay.of(), or with results.plot.accuracy().
 

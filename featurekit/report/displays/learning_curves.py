@@ -58,7 +58,7 @@ class LearningCurvesDisplay(RunDisplay):
         """Return the display of one run.
 
         Args:
-            run: of a network that was trained end to end.
+            run: run of a network that was trained end to end.
             measure: "score" or "loss".
 
         Raises:

@@ -85,7 +85,7 @@ def confidence_table(confidence: Confidence, caption: str) -> Table:
 
 
 def coverage_table(evidence: TargetEvidence, caption: str) -> Table | None:
-    """Return the coverage and the mean size of prediction sets, or of prediction intervals for years."""
+    """Return the coverage and the mean size of prediction sets, or of prediction intervals."""
     if not evidence.coverage:
         return None
     is_years, broken = evidence.score == "mae_years", evidence.broken
