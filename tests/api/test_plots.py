@@ -118,7 +118,7 @@ def test_the_best_model_has_the_evidences_numbers_and_any_other_its_own(plots, r
 
 def test_answers_that_are_not_at_hand_are_one_error_that_says_how_to_have_them(runs, tmp_path):
     for make in (Plots(runs, None, tmp_path).calibration, Plots(runs, None, tmp_path).slices):
-        with pytest.raises(WorkspaceError, match=r"predictions of gender--dlib_age--svm .*results.report\(\)"):
+        with pytest.raises(WorkspaceError, match=r"predictions of gender--dlib_age--svm .*report\(\)"):
             make(runs[0].name)
 
 
