@@ -58,7 +58,7 @@ class WeightsError(FeaturekitError):
 
 
 class PhotographError(FeaturekitError, ValueError):
-    """Something that was given as an image and cannot be one, whatever it contains."""
+    """An argument that cannot be an image, e.g. an array of a wrong shape; see ImageError for files."""
 
 
 class ImageError(FeaturekitError):

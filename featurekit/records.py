@@ -172,7 +172,8 @@ def read_facts(path: Path, version: int, kind: type[T]) -> T | None:
         return record(kind, facts) if facts.pop("version") == version else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise WorkspaceError(
-            f"{path} is damaged, or was not written by featurekit ({error}). Delete it, and it is made again."
+            f"{path} is damaged, or was not written by featurekit ({error}). Delete it; the next command that"
+            " needs it makes it again."
         ) from error
 
 

@@ -105,8 +105,8 @@ class Model:
     ) -> "Explanations":
         """Return a map for each face of what the prediction of the model depends on.
 
-        A map over a single face shows a person, so do not publish it. For a report, draw mean maps with
-        `explanations.save_means(folder)`.
+        In a map over a single face the person can be recognized, so do not publish it. For a report, draw
+        mean maps with `explanations.save_means(folder)`.
 
         Args:
             images: as for predict().
@@ -244,7 +244,7 @@ class Explanations(Sequence[Any]):
         """Draw the map of each face over the face, as one PNG for each face, and return the files.
 
         Args:
-            folder: to write to. It cannot be a folder of the images.
+            folder: the folder to write to. It must not contain any of the explained images.
         """
         from featurekit.inference.draw import draw_explanation
 
@@ -254,11 +254,11 @@ class Explanations(Sequence[Any]):
     def save_means(self, folder: str | Path) -> list[Path]:
         """Draw the mean map of each predicted class over its mean face, and return the files.
 
-        No single person can be recognized in a mean of ten or more faces, so it may be published. For years,
-        the faces are grouped in ranges of ten years.
+        No single person can be recognized in a mean of ten or more faces, so it may be published. For a
+        regression target, the faces are grouped in ranges of ten years.
 
         Args:
-            folder: to write to. It cannot be a folder of the images.
+            folder: the folder to write to. It must not contain any of the explained images.
 
         Raises:
             TargetError: no predicted class has ten faces.

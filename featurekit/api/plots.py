@@ -30,8 +30,8 @@ class Plots:
     draws it and returns Matplotlib's axes, ``.frame()`` returns the numbers that are drawn as a DataFrame,
     and ``.help()`` explains the figure.
 
-    The target is not needed if the results have only one. A model has its name in the ranking ("svm"), or
-    the name of its run if several models have that name.
+    The target is not needed if the results have only one. Name a model as the
+    ranking does ("svm"), or by the name of its run if several models have that name.
 
     Args:
         runs: those that can be compared with each other.

@@ -179,8 +179,8 @@ def register_dataset(
         must hold "female" and "male". A function that has the keyword ``missing`` is given the words that
         mean "not known".
 
-        When the data set is loaded, a ManifestError says if the function returned something else, or a
-        DataFrame that cannot be read.
+        Loading the data set raises a ManifestError if the function returned something else, or a DataFrame
+        that cannot be read.
 
     Raises:
         RegistrationError: the name is taken or not allowed.

@@ -37,7 +37,8 @@ def look(given: Given) -> Finding:
     if embeddings.vectors.dtype.kind != "f" or embeddings.vectors.shape[1] < FEWEST_NUMBERS:
         return lacking(
             NAME,
-            f"{of} cannot tell faces apart: this check needs at least {FEWEST_NUMBERS} numbers of a network.",
+            f"{of} cannot tell faces apart: this check needs vectors of a network with at least"
+            f" {FEWEST_NUMBERS} dimensions.",
             "Next: featurekit extract --backbone dlib_age, and audit --features dlib_age.",
         )
     here = np.flatnonzero(given.numbers[embeddings.rows] >= 0)

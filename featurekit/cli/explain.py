@@ -62,8 +62,8 @@ def explain(
 ) -> None:
     """Draw which parts of a face a prediction depends on.
 
-    Each face gets a map, drawn over the image of the face. Such a map shows a person, so do not publish it.
-    For a report use --average, which writes a mean map for each predicted class that at least ten faces
+    Each face gets a map, drawn over the image of the face. The person can be recognized, so do not publish
+    it. For a report use --average, which writes a mean map for each predicted class that at least ten faces
     have.
 
     Examples:

@@ -1,6 +1,6 @@
 """The manifest: which subject is on which image, with age, gender and any other label.
 
-Everything else is joined to this table. It has one row for every row that a data set
+All other tables are joined to this one by row. It has one row for every row that a data set
 names, whether the row is usable or not; if not, it says why. The order of its rows is
 the order of everything downstream; nothing sorts it again.
 """

@@ -123,10 +123,10 @@ class FoldSet:
 
     Attributes:
         name: the comparison's.
-        kind: "official" where the data set came with them, else "made".
+        kind: "official" if the folds came with the data set, else "made".
         seed: the seed that made folds were made from.
         face_ids: every row of the manifest, in its order, shape (n_rows,).
-        numbers: fold that each row is tested in, shape (n_rows,); -1 for rows outside.
+        numbers: fold that each row is tested in, shape (n_rows,); -1 for rows that are in no fold.
     """
 
     name: str
@@ -238,7 +238,7 @@ class FoldSet:
             seed: the seed that was asked for; None for any seed.
 
         Raises:
-            FoldError: the folds are others; the message says which, and what to type instead.
+            FoldError: the number of folds or the seed is another one; the message says what to type instead.
         """
         if n_folds is not None and n_folds != self.n_folds and self.kind == "official":
             raise FoldError(

@@ -1,8 +1,8 @@
 """A helper process that answers questions of this process over a pipe.
 
 Threads share one interpreter, and the work on a photograph between its networks consists of many short
-calls: threads wait for each other there, processes do not. And a process may die: an image on which a decoder
-crashes or never ends costs that image, not the run.
+calls: threads wait for each other there, processes do not. And if a decoder crashes or hangs on an
+image, only its process ends: the image is lost, and the run goes on.
 
 A helper is a new interpreter that gets the name of its function, so that it never runs the caller's own
 script a second time, as multiprocessing would. Messages are JSON and safetensors; nothing is pickled. A

@@ -69,7 +69,7 @@ def set_apart(runs: Sequence[Run], manifest: Manifest | None = None) -> dict[str
         manifest: manifest of the faces, as they are now.
 
     Returns:
-        Name of the run → what differs, in words; empty if all agree.
+        Name of each run that is set apart → what differs, in words; empty if all runs agree.
     """
     apart = {}
     for target in dict.fromkeys(run.target for run in runs):

@@ -85,7 +85,7 @@ class _Shared:
         models: where classifiers fitted on all faces are saved; None to fit none.
         jobs: number of folds that are fitted at the same time.
         command: the command line, for the record.
-        say: called with what a user should hear.
+        say: called with each message for the user.
     """
 
     ledger: Ledger
@@ -191,7 +191,7 @@ class Comparison:
             skip: whether a target that cannot be learned is skipped if another one can be.
             progress: called with (fits done, fits to do): one for each fold, and one for each model saved.
                 A fit that reports its progress counts as a fraction.
-            say: called with what a user should hear: what is left out or replaced, what memory is used.
+            say: called with each message for the user: what is left out or replaced, what memory is used.
             watch: called with a few words on the progress of a long fit.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Whether the confidence of a model is right, and whether its answers have the promised coverage."""
+"""How well the confidence of a model is calibrated, and the coverage of its prediction sets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -46,7 +46,7 @@ class Confidence:
 
 
 def confidence_of(target: Target, table: pd.DataFrame, seed: int) -> Confidence | None:
-    """Return whether the confidence of a model is right.
+    """Return how well the confidence of a model is calibrated.
 
     None for a regression target, for a model without probabilities, or if a fold contains all subjects.
     """

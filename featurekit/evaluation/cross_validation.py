@@ -64,7 +64,7 @@ def cross_validate(
         also: labels of the targets that are learned together with it, for every row; None for none.
         jobs: number of folds that are fitted at the same time; fewer if their kernel matrices would not fit
             into memory.
-        say: called with what a user should hear before memory is used.
+        say: called with each message for the user before memory is used.
         done: called after each fold.
 
     Raises:

@@ -123,12 +123,12 @@ def side_by_side(
     """Return how many folds run at the same time, and what each may use; say what memory they will use.
 
     Args:
-        classifier: of one fold, unfitted.
+        classifier: the unfitted classifier of one fold.
         n_rows: number of faces in the largest training part.
         resources: what all folds together may use.
         jobs: largest number of folds at the same time.
         tune: whether each fold searches for parameters.
-        say: called with what a user should hear.
+        say: called with each message for the user.
     """
     limit = may_take() if resources.memory is None else resources.memory
     for n_jobs in range(max(jobs, 1), 0, -1):

@@ -126,7 +126,7 @@ def make_ready(
     skip: bool = False,
     say: Callable[[str], None],
 ) -> tuple[Manifest, dict[str, tuple[LeftOut, ...]]]:
-    """Return the manifest from which the targets are learned, and what is left out of each that can be.
+    """Return the manifest for the fits, and the classes that are left out of each target that can be learned.
 
     Args:
         manifest: manifest with the labels.

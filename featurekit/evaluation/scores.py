@@ -143,7 +143,7 @@ def from_counts(counts: NDArray[np.float64], *, ordered: bool) -> dict[str, NDAr
 
 
 def accuracy(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the share of faces given their own class.
+    """Return the accuracy: the share of faces whose predicted class is the true one.
 
     >>> float(accuracy(counts_of(np.array([0, 1, 5, 2]), np.array([1, 1, 3, 2]), 6)))
     0.5
@@ -152,7 +152,7 @@ def accuracy(counts: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def accuracy_within_one_group(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the share of faces given their own age group or a neighbouring one.
+    """Return the share of faces whose predicted class is the true one or a neighbouring one.
 
     >>> float(accuracy_within_one_group(counts_of(np.array([0, 1, 5]), np.array([1, 1, 3]), 6)))
     0.6666666666666666

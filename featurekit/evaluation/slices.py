@@ -134,7 +134,7 @@ def _combined(labels: Mapping[str, NDArray[np.str_]]) -> list[tuple[str, ...]]:
 
 
 def limits_of(table: pd.DataFrame, seed: int) -> tuple[Limit, ...]:
-    """Return the errors of a model of years at each of LIMITS."""
+    """Return the share of faces that a regression model puts on the wrong side of each of LIMITS."""
     true, said = table["true"].to_numpy(float), table["predicted"].to_numpy(float)
     subjects = table["subject"].to_numpy()
 
@@ -181,7 +181,7 @@ class AgeError:
 
 
 def age_errors(table: pd.DataFrame, seed: int) -> tuple[AgeError, ...]:
-    """Return the errors of a model of years for each age band with a face, the youngest first.
+    """Return the errors of a regression model for each age band with a face, the youngest first.
 
     Args:
         table: the predictions of the model; see featurekit.evaluation.outcomes.

@@ -59,7 +59,7 @@ def place(
     width: int,
     height: int,
 ) -> tuple[str, dict[str, tuple[complex, complex]]]:
-    """Return by what a face is placed, and the turn and shift that bring it onto each template.
+    """Return what a face is aligned by, and the scaled rotation and the shift that map it onto each template.
 
     Args:
         landmarks: as in Face; NaN if there are none.

@@ -74,8 +74,8 @@ def _promises(target: Target, known: Calibration | None) -> list[str]:
         else ("prediction sets (sets of classes)", "class")
     )
     lines = [
-        f"- Coverage: its {what} are made to miss the true {value} for at most {100 * known.missed:.0f} % of"
-        " faces from the same population."
+        f"- Coverage: its {what} are calibrated to contain the true {value} for at least"
+        f" {100 * (1 - known.missed):.0f} % of faces from the same population."
     ]
     if known.sets:
         lines.append(

@@ -8,7 +8,7 @@ A map is a hint and no proof, so each face comes with a check: how much the pred
 changes if the tenth of the face that the map calls most important is blurred, and how
 much if other tenths are.
 
-A map over a face shows a person. Only mean maps, over the mean of MIN_FACES faces or
+In a map over a face the person can be recognized. Only mean maps, over the mean of MIN_FACES faces or
 more, may be put in a report.
 """
 

@@ -1,4 +1,4 @@
-"""Above which confidence a model should answer."""
+"""Choose the confidence below which a model abstains."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ def risks_at(
 
 @dataclass(frozen=True)
 class Step:
-    """What happens if a model answers only above a threshold of the confidence.
+    """What happens if a model abstains below a threshold of the confidence.
 
     Attributes:
         confidence: the threshold.
@@ -70,7 +70,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Abstention:
-    """Above which confidence a model should answer.
+    """The thresholds of the confidence below which a model can abstain.
 
     Attributes:
         steps: one for each threshold, the highest first.

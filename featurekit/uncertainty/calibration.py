@@ -1,7 +1,7 @@
 """The calibration that is stored with a fitted model, and the temperature that is part of it.
 
 A temperature makes the probabilities of a model calibrated, without changing any predicted
-class. Beyond that a model may abstain, or answer with a prediction set of several classes
+class. Beyond that a model may abstain, or predict a set of several classes
 or a range of years that contains the true value as often as requested.
 """
 
@@ -29,7 +29,7 @@ class Calibration:
     Attributes:
         missed: share of faces whose prediction set or range may miss the true value.
         temperature: makes its probabilities calibrated; 1 for a regression target.
-        abstention: above which confidence it may answer; None for a regression target.
+        abstention: thresholds below which the model can abstain; None for a regression target.
         sets: prediction sets of classes; None for a regression target.
         ranges: ranges of years; None for classes.
     """
@@ -72,7 +72,7 @@ def calibrate_classes(
 def calibrate_years(
     years: NDArray[np.float64], y: NDArray[np.float64], subjects: NDArray[Any], *, missed: float
 ) -> Calibration | None:
-    """Return the calibration of a model of years, None if there are fewer than FEWEST subjects.
+    """Return the calibration of a regression model, None if there are fewer than FEWEST subjects.
 
     Args:
         years: predicted for faces that the model had not seen, shape (n,).

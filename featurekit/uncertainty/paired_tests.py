@@ -43,7 +43,7 @@ def sign_flip(
     seed: int,
     n_flips: int = FLIPS,
 ) -> FlipTest:
-    """Test for each pair of models whether chance alone sets them as far apart (paired, two-sided).
+    """Test for each pair of models whether chance alone explains their difference (paired, two-sided).
 
     If two models are equally good, a subject on whom one of them is better might as well have been a subject
     on whom the other one is: the sign of the difference d means nothing. So the signs of all subjects are

@@ -215,7 +215,7 @@ def test_promises_are_saved_with_the_model_and_stand_on_its_card(world, tmp_path
     model.save(tmp_path / "again")
     assert TrainedModel.load(tmp_path / "again").calibration == model.calibration
     card = (tmp_path / "again" / "README.md").read_text()
-    assert "for at most 10 %" in card
+    assert "for at least 90 %" in card
     assert "temperature of 1.50" in card
 
 

@@ -31,7 +31,7 @@ def test_a_missing_builtin_file_is_repaired_by_fetching_all_of_them():
 
 def test_a_file_without_an_address_is_only_asked_for(table):
     table(make_entry("tiny", TINY, page="https://example.org/models"))
-    with pytest.raises(WeightsError, match=r"no address .* from https://example.org/models, .* add tiny.onnx"):
+    with pytest.raises(WeightsError, match=r"no address .* from https://example.org/models, .* add tiny"):
         weights_fetching.fetch("tiny")
 
 

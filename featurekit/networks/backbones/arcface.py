@@ -17,7 +17,7 @@ from featurekit.networks.engines import Network, Normalization
     recognizes=("embedding",),
 )
 def arcface(weights: bytes, layers: Sequence[str]) -> Network:
-    """Return the recognition network, read at its own output."""
+    """Return the face-recognition network; its only layer is its output."""
     import onnx
 
     # The output's name differs from pack to pack.

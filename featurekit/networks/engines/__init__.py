@@ -199,7 +199,7 @@ def available_memory() -> int:
 
 
 def watch_memory() -> Callable[[], int | None]:
-    """Return a function that returns the most bytes that this process has held since now; None if not known.
+    """Return a function for the peak memory of this process since this call, in bytes; None if not known.
 
     Linux keeps the highest count until it is reset.
     """

@@ -38,7 +38,7 @@ def blocks(of: Ranked) -> Blocks:
 
 
 def front_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | None = None) -> Table:
-    """Return the cost of the models on the Pareto front, the fastest first, with their loss if tested."""
+    """Return the cost of the models on the Pareto front, and how much worse than the best model each is."""
     kind, front = headline(runs), pareto_front(runs)
     trades = {trade.name: trade for trade in evidence.trades} if evidence else {}
     is_memory_known = any(run.peak_bytes for run in front)

@@ -1,4 +1,4 @@
-"""The worst errors of the best model of a target with their faces, on a page that may show them."""
+"""The faces that the best model of a target predicts worst, only on pages that are allowed to show faces."""
 
 from featurekit.report.cells import sentences
 from featurekit.report.gallery import MOST_FACES, MOST_SUBJECTS, Errors
