@@ -11,7 +11,7 @@ import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import BinaryIO
 
@@ -118,6 +118,18 @@ def read_plain(path: Path, max_bytes: int, *, follow: bool = True) -> bytes:
         if facts.st_size > max_bytes:
             raise OSError(errno.EFBIG, f"it has {facts.st_size:,} bytes, and at most {max_bytes:,} are read")
         return file.read(facts.st_size)
+
+
+def sha256_of_file(path: Path) -> str:
+    """Return the sha256 of a file's bytes in hexadecimal.
+
+    Raises:
+        OSError: it does not exist, may not be read, or is not a plain file.
+    """
+    if not path.is_file() and path.exists():
+        raise OSError(errno.EINVAL, "it is not a plain file")  # opening a pipe would never end
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def leads_out(path: Path, folder: Path) -> bool:

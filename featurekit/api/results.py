@@ -132,8 +132,10 @@ class Results:
             target: only of this one; None for all.
 
         Returns:
-            One row for each pair, the better model first: target, first, second, score, gain, low, high (95 %
-            interval over subjects), p_value (adjusted for all pairs of the target) and is_shown.
+            One row for each pair, the better model first: target, first, second, score, gain, low and high
+            (95 % confidence interval over subjects), p_value (adjusted for all pairs of the target),
+            p_value_unadjusted, p_value_limit (the smallest that the test can give), p_value_folds (corrected
+            t-test over the folds) and is_shown (whether p_value is at most 0.05).
 
         Raises:
             WorkspaceError: the models' predictions are not available.

@@ -5,7 +5,6 @@ ages and duplicates are found here, in the same way for all data sets.
 """
 
 import errno
-import hashlib
 import os
 import stat
 from collections import Counter
@@ -25,7 +24,7 @@ from featurekit.data.datasets import RawRows, unique_ids
 from featurekit.data.manifest import COLUMNS, REASONS, Manifest, label_names
 from featurekit.data.targets import age_group_of
 from featurekit.errors import ManifestError
-from featurekit.files import leads_out
+from featurekit.files import leads_out, sha256_of_file
 from featurekit.progress import Progress
 
 # How many unreadable cells of a column are kept in manifest.json; all are counted.
@@ -311,12 +310,6 @@ def _with_all_columns(rows: pd.DataFrame) -> pd.DataFrame:
         if table[column].isna().any():  # as text it would be a label called "nan"
             table[column] = table[column].astype(object).where(table[column].notna(), "")
     return table.astype({column: numbers.get(column, str) for column in table.columns})
-
-
-def sha256_of_file(path: Path) -> str:
-    """Return the sha256 of a file's bytes in hexadecimal; OSError where it cannot be read."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read_files(

@@ -8,12 +8,13 @@ from typing import Any
 import pandas as pd
 
 from featurekit.data.cells import USUAL, Missing
-from featurekit.data.cleaning import clean, sha256_of_file
+from featurekit.data.cleaning import clean
 from featurekit.data.datasets import DATASETS, RawRows
 from featurekit.data.datasets._tables import FRAME
 from featurekit.data.datasets.table import rows_of_frame
 from featurekit.data.manifest import REASONS, Manifest
 from featurekit.errors import ManifestError
+from featurekit.files import sha256_of_file
 from featurekit.progress import Progress
 from featurekit.registry import unknown
 

@@ -200,7 +200,7 @@ def some_runs(folder: Path) -> list[Run]:
         known = [path.name for path in others if ComparisonFolder(path).all_runs()]
         raise WorkspaceError(
             f"There are no runs in {folder}. Next: featurekit fit --name {folder.name} --model svm."
-            f" Comparisons that have runs: {', '.join(known) or 'none'}."
+            + (f" Comparisons that have runs: {', '.join(known)}." if known else "")
         )
     return runs
 

@@ -8,7 +8,6 @@ the table are refused, wherever they come from. Nothing here uses the network.
     FEATUREKIT_HOME/weights/<file name>     default home: the platform's cache folder
 """
 
-import errno
 import hashlib
 import os
 import tomllib
@@ -20,7 +19,7 @@ from typing import Any
 import platformdirs
 
 from featurekit.errors import UnknownNameError, WeightsError
-from featurekit.files import read_plain, whole_file
+from featurekit.files import read_plain, sha256_of_file, whole_file
 from featurekit.registry import unknown
 
 MAX_BYTES = 4 * 2**30  # of a weight file; the largest of the table has 0.6 GB
@@ -310,11 +309,3 @@ def status_of(entry: WeightsEntry) -> str:
         return "missing"
     except OSError:
         return "damaged"
-
-
-def sha256_of_file(path: Path) -> str:
-    """Return the sha256 of a file in hexadecimal; OSError if it cannot be read."""
-    if path.exists() and not path.is_file():
-        raise OSError(errno.EINVAL, "it is not a plain file")  # opening a pipe would never end
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

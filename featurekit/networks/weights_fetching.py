@@ -24,7 +24,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from featurekit.errors import WeightsError
-from featurekit.files import sync_folder, whole_file
+from featurekit.files import sha256_of_file, sync_folder, whole_file
 from featurekit.networks import weights
 from featurekit.networks.weights import (
     Archive,
@@ -34,7 +34,6 @@ from featurekit.networks.weights import (
     file_names,
     home,
     path_of,
-    sha256_of_file,
     status_of,
 )
 from featurekit.progress import Progress

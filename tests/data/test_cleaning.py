@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from featurekit.data.cleaning import clean, sha256_of_file
+from featurekit.data.cleaning import clean
 from featurekit.data.datasets import RawRows
 from featurekit.data.find import find_images
 from featurekit.data.manifest import REASONS
 from featurekit.errors import ManifestError
+from featurekit.files import sha256_of_file
 from tests.data.made_up import judged, pictures, reasons_of
 
 

@@ -5,7 +5,7 @@ import unicodedata
 import pytest
 
 from featurekit.data._names import look_alikes
-from featurekit.data.cleaning import sha256_of_file
+from featurekit.files import sha256_of_file
 from tests.data.made_up import judged, pictures, reasons_of
 
 
