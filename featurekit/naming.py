@@ -30,19 +30,19 @@ _OPTION = re.compile(
 )
 
 
-class Words:
-    """How messages name what a user can set.
+class Caller:
+    """Who calls the library, and so reads its messages: the command line, or else a Python program.
 
     Attributes:
-        are_options: whether as options of a command; else as arguments of a function.
+        is_command_line: whether it is the command line, which names options and prints progress in lines.
     """
 
-    are_options = False
+    is_command_line = False
 
 
 def in_users_words(text: str) -> str:
     """Return a message with options for the command line, and with arguments for a Python program."""
-    return text if Words.are_options else as_arguments(text)
+    return text if Caller.is_command_line else as_arguments(text)
 
 
 def as_arguments(text: str, *, of_frame: bool = False) -> str:

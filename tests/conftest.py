@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from featurekit.naming import Words
+from featurekit.naming import Caller
 from featurekit.networks import weights
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def builtin_weights() -> None:
 @pytest.fixture(autouse=True)
 def _messages_as_written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Messages are compared as they are written, with options; tests/api compares what a program reads."""
-    monkeypatch.setattr(Words, "are_options", "api" not in request.path.parts)
+    monkeypatch.setattr(Caller, "is_command_line", "api" not in request.path.parts)
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import featurekit as fk
-from featurekit.naming import Words, as_arguments
+from featurekit.naming import Caller, as_arguments
 
 PACKAGE = Path(__file__).parents[1] / "featurekit"
 # These messages are read in the command line alone, or are commands that messages and reports quote.
@@ -38,7 +38,7 @@ def test_a_program_reads_no_options(place, text):
 
 
 def test_a_table_of_a_program_is_answered_with_its_own_arguments(tmp_path, monkeypatch):
-    monkeypatch.setattr(Words, "are_options", False)
+    monkeypatch.setattr(Caller, "is_command_line", False)
     (tmp_path / "a.png").write_bytes(b"")
     table = pd.DataFrame({"file": ["a.png"], "sex": ["x"]})
     with pytest.raises(fk.FeaturekitError, match=r"labels=\{'NAME': 'sex'\}\. .*use labels without gender"):

@@ -24,7 +24,7 @@ from featurekit.evaluation.readiness import RARE
 from featurekit.evaluation.replaced import saying_how_to_have_back
 from featurekit.evaluation.results import Run, run_name
 from featurekit.evaluation.unused_options import unused_options
-from featurekit.naming import Words
+from featurekit.naming import Caller
 from featurekit.project import ComparisonFolder
 from featurekit.registry import unknown
 
@@ -212,7 +212,7 @@ def kinds_of(models: Any) -> list[ClassifierKind]:
             f"Two models are called {twice}: their runs could not be told apart. "
             + (
                 "Fit one of them under another --name."
-                if Words.are_options
+                if Caller.is_command_line
                 else f"Give each a name: models={{'{twice} 1': …, '{twice} 2': …}}"
             )
         )
@@ -280,7 +280,7 @@ def _tell_of_replaced(plans: Sequence[Plan], folder: Path) -> None:
             names = f"give them names: models={{'{one.kind.name} 1': …, '{one.kind.name} 2': …}}"
             warn(
                 f"{name} is replaced: the earlier {one.kind.name} had other parameters. To keep both,"
-                f" {'fit under another --name' if Words.are_options else names}"
+                f" {'fit under another --name' if Caller.is_command_line else names}"
             )
 
 

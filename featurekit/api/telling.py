@@ -9,7 +9,7 @@ from html import escape
 from importlib import import_module
 from typing import Any
 
-from featurekit.naming import Words, in_users_words
+from featurekit.naming import Caller, in_users_words
 from featurekit.progress import Pace, Standing
 from featurekit.text import one_line
 
@@ -63,7 +63,7 @@ def shown(progress: Shown, what: str, unit: str) -> AbstractContextManager[Pace]
         return _notebook_bar(what, unit)
     if progress and sys.stderr.isatty():
         return _bar(what, unit)
-    if progress and Words.are_options:
+    if progress and Caller.is_command_line:
         return _lines(what, unit)
     return nullcontext(Pace(lambda _: None, unit))
 

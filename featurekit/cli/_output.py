@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from featurekit.api.telling import SHOWN
-from featurekit.naming import Words
+from featurekit.naming import Caller
 from featurekit.text import one_line, readable_name
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ class _Printed(logging.Handler):
 def printed_log() -> Iterator[None]:
     """Print the notes and warnings of the library, and let its messages name options of the command line."""
     log = logging.getLogger("featurekit")
-    before = log.handlers, log.propagate, Words.are_options
-    log.handlers, log.propagate, Words.are_options = [_Printed()], False, True
+    before = log.handlers, log.propagate, Caller.is_command_line
+    log.handlers, log.propagate, Caller.is_command_line = [_Printed()], False, True
     try:
         yield
     finally:
-        log.handlers, log.propagate, Words.are_options = before
+        log.handlers, log.propagate, Caller.is_command_line = before
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:
