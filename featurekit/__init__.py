@@ -1,6 +1,6 @@
 """Compare ways of reading age, gender, or any label, from face photographs.
 
-The front door: everything a notebook or a script needs, loaded when it is first used.
+This module has everything that a notebook or a script needs. Each name is imported when it is first used.
 
     import featurekit as fk
 

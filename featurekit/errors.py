@@ -1,40 +1,40 @@
-"""Every error featurekit raises on purpose.
+"""Every error that featurekit raises on purpose.
 
     FeaturekitError
-    ├── WorkspaceError      a step whose earlier step has not been done, or a folder that cannot be used
+    ├── WorkspaceError      a step run before the step that it depends on, or a folder that cannot be used
     ├── ManifestError       a data set or manifest that cannot be used as it is
     ├── UnknownNameError *  a name that is unknown, e.g. of a backbone, model, detector or data set
     ├── RegistrationError * a backbone, model, … whose name is taken, or that does not work
-    ├── TargetError *       labels that a target does not know, or too few of them
-    ├── WeightsError        a weight file that is missing, unknown or not the one it should be
-    ├── PhotographError *   something that was given as an image and cannot be one
-    ├── ImageError          one image that cannot be read; it has the status of its row
+    ├── TargetError *       labels that are not classes of the target, or too few labels
+    ├── WeightsError        a weight file that is missing, not known, or has another content than expected
+    ├── PhotographError *   an argument that cannot be an image
+    ├── ImageError          one image that cannot be read
     │   └── MissingDecoderError  an image whose decoder is a library that is not installed
     ├── EngineError         a device or precision that was requested and is not available
     ├── StoreError          a cache or store that cannot be reached or written, or is damaged
     ├── EmbeddingError *    vectors that do not belong to the faces they are used for
     ├── FoldError *         folds that cannot be made, or that share a subject
-    └── ModelError *        a parameter that cannot have its value, or a fitted model that cannot be used here
-        └── EstimatorError  an estimator of the user that fails, or whose predictions cannot be used
+    └── ModelError *        a parameter with an invalid value, or a fitted model that cannot be used
+        └── EstimatorError  an estimator from the user that fails, or whose predictions cannot be used
 
-Those with a star are ValueErrors too: an argument has a value that it cannot have, as in scikit-learn.
-The command line prints these without a traceback. Any other exception is a bug
-and keeps its traceback. Messages are written with options of the command line; a
-Python program reads them with arguments (see featurekit.naming).
+Errors with a star are also ValueErrors, because an argument has an invalid value, as in scikit-learn. The
+command line prints the errors above without a traceback. Any other exception is a bug and is shown with its
+traceback. Messages on the command line name options, e.g. --seed. In a Python program, the same messages name
+arguments of functions, e.g. seed (see featurekit.naming).
 """
 
 from featurekit.naming import in_users_words
 
 
 class FeaturekitError(Exception):
-    """Anything featurekit raises on purpose; the message says what, which one, and what to do."""
+    """Base class of all errors of featurekit; the message says what is wrong, where, and what to do."""
 
     def __str__(self) -> str:
         return in_users_words(super().__str__())
 
 
 class WorkspaceError(FeaturekitError):
-    """A step whose earlier step has not been done, or a folder that cannot be used."""
+    """A step that was run before the step that it depends on, or a folder that cannot be used."""
 
 
 class ManifestError(FeaturekitError):
@@ -50,22 +50,22 @@ class RegistrationError(FeaturekitError, ValueError):
 
 
 class TargetError(FeaturekitError, ValueError):
-    """Labels that a target does not know, or too few of them."""
+    """Labels that are not classes of the target, or too few labels."""
 
 
 class WeightsError(FeaturekitError):
-    """A weight file that is missing, unknown or not the one it should be."""
+    """A weight file that is missing or not known, or whose content is not the expected one."""
 
 
 class PhotographError(FeaturekitError, ValueError):
-    """An argument that cannot be an image, e.g. an array of a wrong shape; see ImageError for files."""
+    """An argument that cannot be an image, e.g. an array of a wrong shape. For files, see ImageError."""
 
 
 class ImageError(FeaturekitError):
     """One image that cannot be read.
 
     Attributes:
-        status: the status of its row, e.g. "truncated"; see featurekit.faces.images.
+        status: status of the image in tables of faces, e.g. "truncated"; see featurekit.faces.images.
     """
 
     def __init__(self, status: str, message: str) -> None:
@@ -74,7 +74,7 @@ class ImageError(FeaturekitError):
 
 
 class MissingDecoderError(ImageError):
-    """An image whose decoder is not installed. The status is not cached, because the image may be fine.
+    """An image whose decoder is not installed. Its status is not cached, because the file may be intact.
 
     Args:
         kind: format of the image, e.g. "HEIC".
@@ -102,16 +102,16 @@ class FoldError(FeaturekitError, ValueError):
 
 
 class ModelError(FeaturekitError, ValueError):
-    """A parameter that cannot have its value, or a fitted model that cannot be saved, loaded or used here."""
+    """A parameter with an invalid value, or a fitted model that cannot be saved, loaded or used."""
 
 
 class EstimatorError(ModelError):
-    """An estimator of the user that fails, or whose predictions cannot be used.
+    """An estimator from the user that raises an error, or whose predictions cannot be used.
 
     Args:
         name: name of the estimator.
         what: what happened, e.g. "could not be fitted".
-        why: what it raised, or what is wrong with its predictions.
+        why: the error that the estimator raised, or what is wrong with its predictions.
         where: target, features and fold, e.g. "gender on dlib_age, fold 2"; "" if not known.
     """
 
@@ -120,7 +120,7 @@ class EstimatorError(ModelError):
         self.name, self.what, self.why, self.where = name, what, why, where
 
     def at(self, where: str, name: str) -> "EstimatorError":
-        """Return the error with the place where it happened, and the name of the estimator there."""
+        """Return the same error with another place (see where above) and name of the estimator."""
         return EstimatorError(name, self.what, self.why, where)
 
     def __reduce__(self) -> tuple[type["EstimatorError"], tuple[str, str, str, str]]:

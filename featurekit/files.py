@@ -1,7 +1,8 @@
 """Write files completely or not at all, and read files that somebody else may have put there.
 
 A file that exists is complete: it is written under a temporary name, flushed, and renamed. A file from
-somebody else is read only if it is a plain file, and links out of its folder can be refused.
+somebody else is read only if it is a plain file, and symbolic links that lead out of its folder can be
+refused.
 """
 
 import errno
@@ -24,7 +25,8 @@ LONGEST_NAME = 255  # bytes, on nearly every disk
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """Open a file for writing that appears under its name only when it is complete.
 
-    It is written under a temporary name, flushed to the disk and renamed; if the block raises, it is deleted.
+    The file is written under a temporary name, flushed to the disk and then renamed. If the with block raises
+    an error, the file is deleted.
 
     Raises:
         WorkspaceError: the folder cannot be written, or the disk is full.
@@ -50,14 +52,14 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def fresh_name(stem: str, ending: str, taken: set[str]) -> str:
-    """Return a file name with the given stem that is not in taken, and add it there.
+    """Return a file name with the given stem that is not in use yet, and add it to the names in use.
 
     Names that differ only by case count as the same, because many disks treat them so. A long stem is cut.
 
     Args:
-        stem: the name without its ending.
+        stem: the wanted file name without its ending.
         ending: the ending, with its dot.
-        taken: the names that are in use, in lower case.
+        taken: file names in use, in lower case; the new name is added.
     """
     stem = os.fsdecode(os.fsencode(stem)[: LONGEST_NAME - 32])
     while (name := f"{stem}{ending}").casefold() in taken:
@@ -67,25 +69,25 @@ def fresh_name(stem: str, ending: str, taken: set[str]) -> str:
 
 
 def make_folder(folder: Path, mode: int = 0o777) -> None:
-    """Make a folder and the missing folders above it, so that they survive a power cut."""
+    """Make a folder and its missing parents, flushed to the disk so that they survive a power cut."""
     for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
         missing.mkdir(mode, exist_ok=True)
         sync_folder(missing.parent)
 
 
 def is_unfinished(path: Path) -> bool:
-    """Whether it is the temporary file of a whole_file() that has not finished."""
+    """Whether a path is a temporary file that whole_file() has not renamed yet."""
     return path.name.startswith(".") and path.name.endswith(".tmp")
 
 
 def writer_of(unfinished: Path) -> int | None:
-    """Return the number of the process in the name of a temporary file of whole_file(), or None."""
+    """Return the ID of the process that wrote a temporary file of whole_file(); None if it is not known."""
     found = re.search(r"\.(\d+)(?:-\d+)?\.tmp$", unfinished.name)
     return int(found[1]) if found else None
 
 
 def is_running(process: int) -> bool:
-    """Whether a process with this number is running on this machine."""
+    """Whether a process with this ID is running on this machine."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -96,17 +98,18 @@ def is_running(process: int) -> bool:
 
 
 def read_plain(path: Path, max_bytes: int, *, follow: bool = True) -> bytes:
-    """Return the bytes of a file that somebody else may have put there.
+    """Return the bytes of a file that may come from somebody else.
 
     Pipes and devices are refused: reading a pipe might never end, and opening a device may have any effect.
 
     Args:
         path: the file.
-        max_bytes: the most bytes that the file may have.
-        follow: whether it may be a link.
+        max_bytes: largest allowed size of the file, in bytes.
+        follow: whether the path may be a symbolic link.
 
     Raises:
-        OSError: it does not exist, may not be read, is not a plain file, or is larger.
+        OSError: the file does not exist, may not be read, is not a plain file (e.g. a pipe), or is larger
+            than max_bytes.
     """
     how = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
     if not stat.S_ISREG((path.stat() if follow else path.lstat()).st_mode):
@@ -124,7 +127,7 @@ def sha256_of_file(path: Path) -> str:
     """Return the sha256 of a file's bytes in hexadecimal.
 
     Raises:
-        OSError: it does not exist, may not be read, or is not a plain file.
+        OSError: the file does not exist, may not be read, or is not a plain file (e.g. a pipe).
     """
     if not path.is_file() and path.exists():
         raise OSError(errno.EINVAL, "it is not a plain file")  # opening a pipe would never end
@@ -133,17 +136,17 @@ def sha256_of_file(path: Path) -> str:
 
 
 def leads_out(path: Path, folder: Path) -> bool:
-    """Whether a path is outside a folder once its links are followed.
+    """Whether a path leads out of a folder when its symbolic links are followed.
 
     Raises:
-        ValueError: no file can have that name.
+        ValueError: the path is not a valid file name, e.g. because it has a null byte.
     """
     # Path.resolve() would raise a RuntimeError for a link that leads to itself.
     return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename in a folder survive a power cut."""
+    """Flush a folder to the disk, so that a rename in it survives a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

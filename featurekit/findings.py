@@ -1,4 +1,4 @@
-"""The form in which checks report: those of a data set and its scores, and those of `featurekit doctor`."""
+"""The result of one check of a data set and its scores, or of the installation (`featurekit doctor`)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,14 +13,17 @@ class Finding:
 
     Attributes:
         name: name of the check, e.g. "near_duplicates" or "torch"; the same in every version.
-        severity: "ok", "note" (information), "warning" (look at it before you trust the scores; it works, but
-            not as well as it could) or "error" (the scores cannot be trusted; it does not work).
-        count: number of cases found, e.g. of faces; 0 where nothing is counted.
-        of: number of cases looked at.
+        severity: "ok"; "note" for information; "warning" if the user should look at the finding before
+            trusting the scores, or if a part of the installation could work better; "error" if the scores
+            cannot be trusted, or if a part of the installation does not work.
+        count: number of cases found, e.g. faces; 0 if the check counts nothing.
+        of: number of cases checked.
         what: what was found, as a sentence or a part of one.
-        advice: what to do, as a sentence or a command; "" for nothing.
-        details: row of a table → column → number; shares are between 0 and 1.
-        rows: face_id of each row concerned; rows that belong together are next to each other.
+        advice: what to do, as a sentence or a command; "" if there is nothing to do.
+        details: a table of numbers: name of the row → name of the column → number; proportions are between 0
+            and 1.
+        rows: face_id of each face that the finding is about; faces that belong together, e.g. duplicates, are
+            next to each other.
     """
 
     name: str

@@ -1,7 +1,8 @@
-"""How messages name what a user can set: as options of the command line, or as arguments of functions.
+"""Messages name settings either as options of the command line or as arguments of Python functions.
 
-The package writes its messages with options, as in "Leave --seed out", and the command line shows them so. A
-Python program reads "Leave seed out" instead, because the argument of the function is called seed.
+The package writes its messages with options, as in "Leave --seed out", and the command line shows them so. In
+a Python program, the message is "Leave seed out" instead, because the argument of the function is called
+seed.
 """
 
 import re
@@ -31,26 +32,27 @@ _OPTION = re.compile(
 
 
 class Caller:
-    """Who calls the library, and so reads its messages: the command line, or else a Python program.
+    """Whether featurekit is used from the command line or from a Python program.
 
     Attributes:
-        is_command_line: whether it is the command line, which names options and prints progress in lines.
+        is_command_line: True on the command line, where messages name options and progress is printed as
+            lines of text.
     """
 
     is_command_line = False
 
 
 def in_users_words(text: str) -> str:
-    """Return a message with options for the command line, and with arguments for a Python program."""
+    """Return a message that names options on the command line, and arguments in a Python program."""
     return text if Caller.is_command_line else as_arguments(text)
 
 
 def as_arguments(text: str, *, of_frame: bool = False) -> str:
-    """Return a message with every option of the command line as an argument of a function.
+    """Return a message in which arguments of a function replace the options of the command line.
 
     Args:
         text: the message.
-        of_frame: whether the function is Dataset.from_frame, which takes columns by other arguments.
+        of_frame: whether to use the arguments of Dataset.from_frame, which has other ones for columns.
 
     >>> as_arguments("--abstain-above has no effect: leave it out, or use --sets.")
     'abstain_above has no effect: leave it out, or use sets=True.'

@@ -1,7 +1,7 @@
-"""Progress of long work, and the time of its parts: one protocol for every stage.
+"""Report the progress of long computations, and measure the time that their parts take.
 
-A function that takes long calls the Progress that it is given. A terminal, a notebook or a script provides
-that, and decides how it is shown.
+A function that takes long has an argument of the type Progress, a callback that it calls again and again. The
+caller of the function decides how progress is shown, e.g. on a terminal or in a notebook.
 """
 
 import math
@@ -21,7 +21,7 @@ class Clock:
     """Adds up the seconds that threads, or worker processes, spend in the parts of their work.
 
     Attributes:
-        seconds: part → seconds.
+        seconds: name of a part of the work → seconds spent in it.
     """
 
     def __init__(self) -> None:
@@ -46,14 +46,14 @@ class Clock:
 
 @dataclass(frozen=True)
 class Standing:
-    """How much is done, and how fast.
+    """Progress of a computation at one moment.
 
     Attributes:
-        done: number done; part of one counts as a fraction.
-        total: number in all.
-        speed: number per second; 0 if not known yet.
-        unit: what is counted, in the plural.
-        doing: what is being done at the moment; "" if not known.
+        done: number of items done; an item that is partly done counts as a fraction.
+        total: number of all items.
+        speed: items per second; 0 if not known yet.
+        unit: name of the items in the plural, e.g. "faces".
+        doing: description of the current step; "" if not known.
     """
 
     done: float
@@ -64,7 +64,7 @@ class Standing:
 
     @property
     def seconds_left(self) -> float:
-        """Seconds until all are done; NaN if not known yet."""
+        """Estimated seconds until all items are done; NaN if not known yet."""
         return (self.total - self.done) / max(self.speed, 1e-9) if self.speed else math.nan
 
     @property
@@ -81,12 +81,12 @@ class Standing:
 
 
 class Pace:
-    """A Progress that turns counts into a rate and the time left, and passes them on to be shown.
+    """A progress callback that estimates the rate and the time left, and calls a function to show them.
 
     Args:
-        show: is called with a Standing at every count.
-        unit: what is counted, in the plural.
-        clock: returns the time in seconds; None for time.monotonic.
+        show: function that is called with a Standing for every new count.
+        unit: name of the items in the plural, e.g. "faces".
+        clock: function that returns the time in seconds; None for time.monotonic.
 
     >>> seconds = iter([0.0, 10.0])
     >>> shown = []
@@ -124,5 +124,5 @@ class Pace:
         self._show(Standing(done, total, speed, self._unit, self._doing))
 
     def tell(self, text: str) -> None:
-        """Report what is being done at the moment; it is shown with the next count."""
+        """Set the description of the current step, which is shown with the next count."""
         self._doing = text

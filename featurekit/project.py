@@ -1,24 +1,24 @@
-"""Where a project's files are: every path in a project is made here, and nowhere else.
+"""The paths of all files in a project; no other module makes them.
 
-A project is the folder an analyst works in, by default the current one:
+A project is the folder in which the user works, by default the current folder:
 
-    manifest.csv, manifest.json     the data set, as prepare has read it
-    cache/                          faces and embeddings, by recipe; extracted.json lists them
+    manifest.csv, manifest.json     the data set, as `featurekit prepare` has read it
+    cache/                          faces and embeddings; extracted.json lists the embeddings
     models/<name>/                  fitted models
-    reports/<name>/                 one comparison
-    purge.json                      whose data are being removed, while a purge runs
-    mlflow.db                       what was logged, if no other store was named
+    reports/<name>/                 comparisons of models
+    purge.json                      the subjects whose data `featurekit purge` is removing
+    mlflow.db                       results logged to MLflow, unless the user names another store
 
-and a comparison is a folder in it:
+A comparison of models is a folder below reports/:
 
-    folds.json                      which faces are tested in which fold
-    runs/<run>.json                 the results, one file per run
-    predictions/<run>.parquet       the predictions of each run for each face, by face_id
-    outcomes/<run>.parquet          the same by row number, and faces.parquet with the labels
-    evidence.json                   what the outcomes show together
-    audit.json, audit_rows.csv      the findings of the checks, and the faces of each
+    folds.json                      the faces that each cross-validation fold tests
+    runs/<run>.json                 the results, one file per run (a model, its features and a target)
+    predictions/<run>.parquet       the predictions of each run, with the face_id of each face
+    outcomes/<run>.parquet          the same predictions with row numbers; faces.parquet has the labels
+    evidence.json                   statistics of all outcomes, e.g. confidence intervals
+    audit.json, audit_rows.csv      the findings of the checks, and the faces that each is about
     report.html, report.md          the report
-    replaced-<UTC time>/            what a comparison on new folds has replaced, with its models
+    replaced-<UTC time>/            an earlier comparison that was replaced by one on new folds
 """
 
 import os
@@ -43,19 +43,20 @@ class _Below:
 
 @dataclass(frozen=True)
 class ProjectFolder:
-    """The folder an analyst works in.
+    """The paths in a project, which is the folder in which the user works.
 
     Attributes:
-        root: the folder; it need not exist yet.
-        manifest: the table of the data set; what is known of it as a whole is beside it, in manifest.json.
-        cache: faces and embeddings.
-        extracted: what has been extracted, and how.
-        file_index: which image file has which bytes.
-        checkpoints: where a training that was killed continues from.
-        models: fitted models, one folder each.
-        reports: comparisons, one folder each.
-        purge: whose data are being removed, while a purge runs.
-        mlflow: the database that runs are logged to if no other store is named.
+        root: the folder of the project; it need not exist yet.
+        manifest: table of the data set, with one row per face; manifest.json beside it has the facts about
+            the whole data set.
+        cache: folder of cached faces and embeddings.
+        extracted: list of the embeddings that have been extracted, with the settings that were used.
+        file_index: index of the image files and the hashes of their contents.
+        checkpoints: folder of checkpoints, from which an interrupted training of a network continues.
+        models: folder of fitted models; each has a folder of its own.
+        reports: folder of comparisons; each has a folder of its own.
+        purge: list of the subjects whose data `featurekit purge` is removing; it exists only while that runs.
+        mlflow: database for results that are logged to MLflow, unless the user names another store.
     """
 
     root: Path
@@ -70,10 +71,10 @@ class ProjectFolder:
     mlflow = _Below("mlflow.db")
 
     def model(self, path: Path) -> Path:
-        """Return the folder of a model: that path, else the same path or name in this project.
+        """Return the folder of a model, given its path, or its path or name inside this project.
 
         Raises:
-            WorkspaceError: there is no such folder.
+            WorkspaceError: no folder has this path or name.
         """
         for folder in (path, self.root / path, self.models / path):
             if folder.exists():
@@ -90,7 +91,7 @@ class ProjectFolder:
         """Return the folder of the comparison called name.
 
         Raises:
-            WorkspaceError: no folder below reports/ can have that name.
+            WorkspaceError: the name cannot be the name of a folder below reports/.
         """
         # Everything that looks for comparisons, purge above all, looks at the folders right below reports/.
         if not name or name.startswith(".") or any(sign in name for sign in "/\\"):
@@ -109,27 +110,30 @@ class ProjectFolder:
         )
 
     def comparisons(self) -> list[Path]:
-        """Return the folders of all comparisons, by name."""
+        """Return the folders of all comparisons, sorted by name."""
         return sorted(path for path in self.reports.glob("*") if path.is_dir())
 
 
 @dataclass(frozen=True)
 class ComparisonFolder:
-    """The files of one comparison, or of one that was replaced.
+    """The paths in the folder of a comparison of models, or of a comparison that a later one has replaced.
 
     Attributes:
-        root: the folder; neither it nor anything in it need exist.
-        folds: which faces are tested in which fold.
-        runs: the results, one file per run.
-        predictions: the predictions of each run for each face, by face_id.
-        outcomes: the same by row number, and the labels of the faces.
-        faces: the labels of the faces that the outcomes are of.
-        evidence: what the outcomes show together: intervals, differences and slices.
-        audit: the findings of the checks.
-        audit_rows: the faces of each finding.
+        root: the folder of the comparison; neither it nor the files in it need exist.
+        folds: the cross-validation folds, that is, the faces that each fold tests.
+        runs: folder of results, with one file per run (a model, its features and a target).
+        predictions: folder of the predictions of each run for each face, with the face_id of the face.
+        outcomes: folder of the same predictions with row numbers instead of face_id, and of the faces'
+            labels.
+        faces: true labels of the faces in the outcomes.
+        evidence: statistics of all outcomes: confidence intervals, differences between models, scores of
+            slices (subgroups of faces).
+        audit: the findings of the checks of `featurekit audit`.
+        audit_rows: table of the faces that each finding is about.
         page: the report as an HTML page.
         markdown: the report as Markdown.
-        models: fitted models of what was replaced; those of a comparison itself are the project's.
+        models: fitted models of a replaced comparison; the models of a current one are in
+            ProjectFolder.models.
     """
 
     root: Path
@@ -152,47 +156,47 @@ class ComparisonFolder:
         return ProjectFolder(near.parents[1])
 
     def run(self, name: str) -> Path:
-        """Return the file with the results of a run."""
+        """Return the path of the file with the results of a run."""
         return self.runs / f"{name}.json"
 
     def prediction(self, name: str) -> Path:
-        """Return the file with the predictions of a run, by face_id."""
+        """Return the path of the file with the predictions of a run and the face_id of each face."""
         return self.predictions / f"{name}.parquet"
 
     def outcome(self, name: str) -> Path:
-        """Return the file with the predictions of a run, by row number."""
+        """Return the path of the file with the predictions of a run and the row number of each face."""
         return self.outcomes / f"{name}.parquet"
 
     def replaced(self, time: str) -> Path:
-        """Return the folder for what is replaced at a given time."""
+        """Return the folder for the files of this comparison if it is replaced at a given time."""
         return self.root / f"{REPLACED}{time}"
 
     def all_runs(self) -> list[Path]:
-        """Return the files of all runs, by name."""
+        """Return the result files of all runs, sorted by name."""
         return sorted(self.runs.glob("*.json"))
 
     def all_predictions(self) -> list[Path]:
-        """Return the files of all predictions, by name."""
+        """Return the files in the folder of predictions, sorted by name."""
         return sorted(self.predictions.glob("*.parquet"))
 
     def all_outcomes(self) -> list[Path]:
-        """Return the files of all outcomes, and the file of the faces' labels, by name."""
+        """Return the files in the folder of outcomes, sorted by name; one of them has the faces' labels."""
         return sorted(self.outcomes.glob("*.parquet"))
 
     def replaced_folders(self) -> list[Path]:
-        """Return the folders that hold what was replaced, the oldest first."""
+        """Return the folders of earlier comparisons that this one has replaced, the oldest first."""
         return sorted(path for path in self.root.glob(f"{REPLACED}*") if path.is_dir())
 
     def all_replaced_folders(self) -> list[Path]:
-        """Return the folders of replaced_folders() and of unfinished_replaced()."""
+        """Return the folders from replaced_folders() and from unfinished_replaced()."""
         return [*self.replaced_folders(), *self.unfinished_replaced()]
 
     def unfinished_replaced(self) -> list[Path]:
-        """Return the folders for what is replaced that have not been filled completely."""
+        """Return the temporary folders into which files of a replaced comparison are being moved."""
         return sorted(path for path in self.root.glob(f".{REPLACED}*.tmp") if path.is_dir())
 
     def files(self) -> list[Path]:
-        """Return the files of the comparison; the folds last, because runs without folds mean nothing."""
+        """Return all files of the comparison that exist. The folds come last, because results need them."""
         found = [
             *self.all_runs(),
             *self.all_predictions(),

@@ -1,10 +1,11 @@
-"""Read and write the records that featurekit keeps as JSON: frozen dataclasses.
+"""Read and write records, which are frozen dataclasses, as JSON files.
 
 A file may come from anybody, so it is read strictly. An unknown field, a missing field, a value of another
-type, a number that is not finite and a value that is nested too deeply are each refused in one sentence that
-says where it is. A dataclass can limit its fields further with annotated-types and with the types below.
+type, a number that is not finite and a value that is nested too deeply raise a ValueError that says where in
+the file the value is. A dataclass can restrict its fields further with the package annotated-types and with
+the types below, e.g. Line.
 
-Pydantic does the reading. It is imported when the first record is read, because `featurekit --help` and
+Records are read by Pydantic. It is imported when the first record is read, because `featurekit --help` and
 `import featurekit` must not wait for it.
 """
 
@@ -57,7 +58,7 @@ def parsed(data: bytes) -> Any:
     """Return the content of a JSON file.
 
     Raises:
-        ValueError: it is not JSON.
+        ValueError: the bytes are not valid JSON.
     """
     try:
         return json.loads(data)
@@ -66,14 +67,15 @@ def parsed(data: bytes) -> Any:
 
 
 def record(kind: type[T], content: Any) -> T:
-    """Return the dataclass whose fields were written as JSON.
+    """Return a dataclass, given its fields as they were read from JSON.
 
     Args:
         kind: the dataclass.
-        content: the fields, as parsed() returns them: a tuple is a list, a dataclass is a dictionary.
+        content: the fields as a dictionary from parsed(), with lists for tuples and dictionaries for
+            dataclasses.
 
     Raises:
-        ValueError: a field is missing, unknown, or has a value that it cannot have.
+        ValueError: a field is missing, is unknown, or has an invalid value.
 
     Example:
         >>> from featurekit.uncertainty.resampling import Interval
@@ -139,11 +141,12 @@ def _check_plain(value: Any, depth: int = 0) -> None:
 
 
 def read_record(path: Path, kind: type[T]) -> T:
-    """Return the record that a file holds.
+    """Return the dataclass that a JSON file contains.
 
     Raises:
-        ValueError: it is not a plain file, is too large, or holds something else.
-        OSError: the disk cannot read it, whatever it holds.
+        ValueError: the path is not a plain file (e.g. a pipe), or the file is too large or does not contain
+            this dataclass.
+        OSError: the file cannot be read from the disk.
     """
     try:
         return record(kind, parsed(read_plain(path, _MAX_BYTES)))
@@ -154,16 +157,16 @@ def read_record(path: Path, kind: type[T]) -> T:
 
 
 def write_facts(path: Path, version: int, facts: Mapping[str, Any]) -> None:
-    """Write plain values as JSON, with six significant digits for floats."""
+    """Write a version number and plain values as JSON, with six significant digits for floats."""
     text = json.dumps(_short({"version": version, **facts}), indent=1, allow_nan=False, ensure_ascii=False)
     write_text(path, text + "\n")
 
 
 def read_facts(path: Path, version: int, kind: type[T]) -> T | None:
-    """Return the record that write_facts() wrote; None if there is no file, or one of another version.
+    """Return the dataclass that write_facts() wrote; None if the file does not exist or has another version.
 
     Raises:
-        WorkspaceError: the file holds something else.
+        WorkspaceError: the file is damaged, or was not written by write_facts().
     """
     if not path.exists():
         return None

@@ -1,26 +1,27 @@
-"""Registries of members: those of featurekit, of installed packages, and of a notebook.
+"""Registries of what users choose by name, e.g. backbones, estimators and detectors.
 
-A kind of member has a folder of featurekit: every module in it that does not start with an
-underscore registers its members when it is imported, which happens when a name
-is first asked for. So a new member is one new file, and ``featurekit --help``
-imports none of them.
+A registry has members, e.g. all backbones. They come from featurekit, from installed packages (plug-ins), or
+from the user's own program.
 
-An installed package adds members by entry points, which its pyproject.toml declares.
-Each names a module, and importing that module registers members as a notebook does,
-with ``fk.register_backbone`` and the like (featurekit.api.register):
+Each registry has a folder in featurekit. Every module in that folder registers its members when it is
+imported, unless its name starts with an underscore. These modules are imported when a member is first looked
+up. So a new member needs only a new file, and ``featurekit --help`` imports no member.
+
+An installed package adds members by entry points in its pyproject.toml. An entry point names a module, which
+registers members when it is imported, with ``fk.register_backbone`` or a similar function
+(featurekit.api.register):
 
     [project.entry-points."featurekit.backbones"]
     histogram = "featurekit_histogram.backbone"
 
-The groups are featurekit.backbones, .estimators, .datasets, .detectors and .checks. An
-entry point may also name a member, "module:name", instead of its module. Entry points
-are read when a registry is first asked for its names, or for a name that featurekit
-itself does not have. Nothing about them is stored on the disk.
+The groups of entry points are featurekit.backbones, .estimators, .datasets, .detectors and .checks. An entry
+point may also name the member itself, as "module:name". Entry points are read when the names of all members
+are needed, or when a name is looked up that featurekit itself does not have. Nothing about them is stored on
+the disk.
 
-If a package fails, one warning names it, and everything else goes on. An entry point is
-registered completely or not at all: if its module fails after a first member, that member
-is removed again. A package cannot take a name that is in use: featurekit's own members come
-first, and of two packages the first by name.
+If a package cannot be loaded, featurekit logs one warning with its name and goes on without it. If a module
+fails after it has registered a member, that member is removed again. A package cannot register a name that is
+taken: featurekit's own members are registered first, then the members of the packages in alphabetical order.
 """
 
 import importlib
@@ -51,11 +52,11 @@ _LOG = logging.getLogger("featurekit")
 
 
 class Named(Protocol):
-    """What can be registered: anything that has a name."""
+    """Protocol for objects that can be registered, which must have a name."""
 
     @property
     def name(self) -> str:
-        """What users call it."""
+        """Name by which users choose the object."""
 
 
 Member = TypeVar("Member", bound=Named)
@@ -63,11 +64,12 @@ Member = TypeVar("Member", bound=Named)
 
 @dataclass(frozen=True)
 class Package:
-    """The origin of a member.
+    """The package that a registered member comes from.
 
     Attributes:
         name: name of the installed package.
-        version: its version; "" for what a program or a notebook has registered itself.
+        version: version of the package; "" for members that the user's own program or notebook has
+            registered.
     """
 
     name: str
@@ -119,18 +121,19 @@ _problems: dict[Problem, None] = {}
 
 
 def problems() -> list[Problem]:
-    """Return what is wrong with the plug-ins that have been read so far, in the order of discovery."""
+    """Return the problems with the plug-ins that have been loaded so far, in the order of loading."""
     return list(_problems)
 
 
 class Registry(Generic[Member]):
-    """The members of one kind, by name.
+    """All members of one kind by name, e.g. all backbones.
 
     Args:
-        kind: what a member is called in messages, e.g. "backbone".
+        kind: word for a member in messages, e.g. "backbone".
         package: dotted name of the folder whose modules register the members.
         member: the class of the members.
-        group: one of GROUPS, with which installed packages add members; "" where they cannot.
+        group: group of entry points (one of GROUPS) by which installed packages add members; "" if they
+            cannot add any.
     """
 
     def __init__(self, kind: str, package: str, member: type[Member], group: str = "") -> None:
@@ -147,12 +150,12 @@ class Registry(Generic[Member]):
     def add(self, member: Member) -> Member:
         """Register a member and return it.
 
-        A program that registers a name again replaces its own member, as when a cell of a notebook is
-        run again.
+        A program may register a name again, which replaces its own member, e.g. when a cell of a notebook is
+        run twice.
 
         Raises:
-            RegistrationError: the name belongs to a member of featurekit or of an installed package, it
-                cannot be a name, or the member is of another kind.
+            RegistrationError: the name is taken by a member of featurekit or of an installed package, or is
+                not a valid name, or the member has the wrong type.
         """
         package, module = self.registrar()
         if package == BUILTIN:
@@ -175,32 +178,32 @@ class Registry(Generic[Member]):
         return member
 
     def add_alias(self, member: Member) -> Member:
-        """Register a member under an older name, which is understood but not listed."""
+        """Register a member under an older name, which can be looked up but is not listed."""
         if member.name in self._members or member.name in self._aliases:
             raise ValueError(f"Two {self.kind}s are called {member.name}.")
         self._aliases[member.name] = member
         return member
 
     def names(self) -> list[str]:
-        """Every name that is listed, in alphabetical order."""
+        """Return the names of all members, without their older names, in alphabetical order."""
         self._scan()
         return sorted(self._members)
 
     def package_of(self, name: str) -> Package:
-        """Return where a member comes from: featurekit, an installed package, or this session."""
+        """Return the package that a member comes from: featurekit, an installed package, or SESSION."""
         self[name]
         return self._origins.get(name, (BUILTIN, ""))[0]
 
     def code_of(self, name: str, version: str) -> str:
-        """Return the version of the code behind a member, as recipes hold it.
+        """Return the version of a member's code, as stored in a recipe (the settings of an embedding).
 
         Args:
             name: name of the member.
             version: the version that the member declares; "" if it declares none.
 
         Returns:
-            The declared version, else that of the member's package; "" for a member of featurekit, because
-            every recipe holds the version of featurekit's own computations.
+            The declared version, or else the version of the member's package; "" for a member of featurekit,
+            because a recipe has the version of featurekit's own computations anyway.
         """
         return version or ("" if (package := self.package_of(name)) == BUILTIN else package.version)
 
@@ -220,7 +223,7 @@ class Registry(Generic[Member]):
     # ---------------------------------------------------------------- who registers what
 
     def registrar(self) -> tuple[Package, str]:
-        """Return who would register a member now: the package, and the module whose code asks for it."""
+        """Return the package and the module of the code that is calling a function to register a member."""
         module = _calling_module()
         if module.startswith(f"{self._package}."):
             return BUILTIN, module
@@ -343,7 +346,7 @@ MOST_LISTED, A_FEW = 40, 5
 
 
 def unknown(kind: str, name: str, known: list[str]) -> str:
-    """Return a message: the name is unknown, which name may be meant, and which names exist.
+    """Return the message for an unknown name, with the most similar name and the names that exist.
 
     >>> unknown("backbone", "vgg61", ["mean_color", "vgg16", "vgg19"])
     "Unknown backbone 'vgg61'. Did you mean 'vgg16'? Known: mean_color, vgg16, vgg19."

@@ -1,8 +1,7 @@
 """Make any text safe to show in a page, in a table and on a terminal.
 
-Labels, file names and column names come from other people's data. They may contain
-markup, formulas, control characters or marks that change the direction of reading,
-and must still be readable as they are.
+Labels, file names and column names come from other people's data. They may contain markup, formulas, control
+characters or marks that change the direction of reading, and must still be shown as they are.
 """
 
 import re
@@ -55,17 +54,17 @@ def _written_out(letter: str) -> str:
 
 
 def write_out(error: UnicodeError) -> tuple[str, int]:
-    """Write out the letters that an encoding lacks; an error handler for codecs.register_error()."""
+    """Replace letters that an encoding lacks by escapes; an error handler for codecs.register_error()."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return "".join(map(_written_out, error.object[error.start : error.end])), error.end
 
 
 def readable_name(name: str) -> str:
-    r"""Return a file name as any text file, table and terminal can show it; two names stay different.
+    r"""Return a file name that any text file, table and terminal can show; different names stay different.
 
-    A byte that is not UTF-8 is written as a backslash, x and two digits. A backslash stays as it is, unless
-    it would then be read as the start of such a byte: it is doubled there.
+    A byte that is not UTF-8 is written as an escape of a backslash, x and two hexadecimal digits. A backslash
+    that could be taken for the start of such an escape is doubled.
 
     >>> readable_name("caf\udce9.jpg"), readable_name(r"\xe9"), readable_name(r"a\b.jpg")
     ('caf\\xe9.jpg', '\\\\xe9', 'a\\b.jpg')
@@ -74,7 +73,7 @@ def readable_name(name: str) -> str:
 
 
 def name_as_it_was(text: str) -> str:
-    r"""Return the file name that readable_name() was called with; os.fsencode() gives its bytes.
+    r"""Undo readable_name() and return the original file name; os.fsencode() gives its bytes.
 
     >>> name_as_it_was(r"caf\xe9.jpg") == "caf\udce9.jpg", name_as_it_was(r"\\xe9")
     (True, '\\xe9')
@@ -99,7 +98,7 @@ def words_of(name: str) -> list[str]:
 
 
 def markdown(text: str) -> str:
-    r"""Return the text so that Markdown shows it as it is, in a table too.
+    r"""Escape the text so that Markdown shows it unchanged, also in a table.
 
     An underscore inside a word has no meaning in Markdown and is not escaped.
 
@@ -119,7 +118,7 @@ def one_line(text: str) -> str:
 
 
 def no_formula(text: str) -> str:
-    """Return the text as a cell of a table that no spreadsheet reads as a formula.
+    """Return the text of a cell, with a quote in front if a spreadsheet would take it for a formula.
 
     >>> no_formula("=1+1"), no_formula("'=1+1"), no_formula("face 1")
     ("'=1+1", "''=1+1", 'face 1')
@@ -128,7 +127,7 @@ def no_formula(text: str) -> str:
 
 
 def as_it_was(cell: str) -> str:
-    """Return the text that no_formula() was called with.
+    """Undo no_formula() and return the original text.
 
     >>> as_it_was("'=1+1"), as_it_was("''=1+1"), as_it_was("'tis 1")
     ('=1+1', "'=1+1", "'tis 1")
@@ -137,7 +136,7 @@ def as_it_was(cell: str) -> str:
 
 
 def counted(n: int, one: str, many: str) -> str:
-    """Return a number with its noun.
+    """Return a number and a noun, which is in the singular for 1.
 
     >>> counted(1, "subject", "subjects"), counted(1200, "subject", "subjects")
     ('1 subject', '1,200 subjects')
@@ -146,7 +145,7 @@ def counted(n: int, one: str, many: str) -> str:
 
 
 def first_few(names: Sequence[str], most: int = 3) -> str:
-    """Return the first few names, and the number of the others.
+    """Return the first few names, and the number of further names.
 
     >>> first_few(["a", "b"]), first_few(["a", "b", "c", "d", "e"])
     ('a, b', 'a, b, c and 2 more')

@@ -1,3 +1,3 @@
-"""The version of featurekit; runs, models and reports say which one made them."""
+"""The version of featurekit, which is stored in every result, model and report that it makes."""
 
 __version__ = "0.1.0"

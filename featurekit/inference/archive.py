@@ -1,12 +1,11 @@
-"""The files in a model's folder: write them, and read them only if they are what was written.
+"""Write the files in the folder of a model, and read them if nobody has edited them.
 
-A model may come from anybody. Its folder holds four plain files and nothing else.
-SHA256SUMS, which `sha256sum -c` reads too, lists the hashes of the other three, so that
-an edited folder is refused. Somebody may make a new list for edited files. Therefore
-model.json may have only the fields of ModelFile, and what was learned is loaded as data,
-never unpickled: model.skops holds a classifier, and only the types that its registration
-lists are loaded; model.safetensors holds the weights of a network that was trained end
-to end.
+A model may come from anybody. Its folder holds four plain files and nothing else. SHA256SUMS, which
+`sha256sum -c` can check, lists the hashes of the other three files, so that featurekit refuses to load an
+edited folder. Somebody could edit the files and write a new list of hashes. Therefore model.json may have
+only the fields of ModelFile, and the fitted classifier is never unpickled. It is either in model.skops, from
+which only the types are loaded that the registration of the classifier lists, or in model.safetensors, which
+has the weights of a network that was trained end to end.
 """
 
 import io
@@ -55,7 +54,7 @@ def _has_facts(weights: Mapping[str, str]) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFile:
-    """The fields of model.json: all of a TrainedModel except what was learned. Other fields are refused."""
+    """The fields of model.json: those of TrainedModel, without the fitted classifier itself."""
 
     schema: int = SCHEMA
     name: FileName
@@ -70,7 +69,7 @@ class ModelFile:
 
 
 class Bundle(NamedTuple):
-    """The content of a model's folder: model.json, and name and bytes of the file with what was learned."""
+    """The content of a model's folder: model.json, and the file (name and bytes) of the fitted classifier."""
 
     content: ModelFile
     file_name: str
@@ -81,7 +80,7 @@ def write_bundle(folder: Path, content: ModelFile, file_name: str, data: bytes, 
     """Write a model's folder and return its size in bytes.
 
     Raises:
-        ModelError: read_bundle() would refuse the content of model.json.
+        ModelError: the content is not valid for model.json, so that read_bundle() could not read it.
     """
     try:
         text = json.dumps(asdict(content), indent=2) + "\n"
@@ -108,11 +107,11 @@ def write_bundle(folder: Path, content: ModelFile, file_name: str, data: bytes, 
 
 
 def read_bundle(folder: Path) -> Bundle:
-    """Return what write_bundle() wrote.
+    """Read a model's folder that write_bundle() wrote.
 
     Raises:
-        ModelError: a file is missing, unknown, not a plain file, or not the one that was written; or
-            model.json has a field or a value that it may not have.
+        ModelError: a file is missing, was edited, is not a plain file, or does not belong to a model; or
+            model.json has an unknown field or an invalid value.
     """
     try:
         names = {path.name for path in folder.iterdir()}
@@ -164,15 +163,16 @@ def _parsed(data: bytes, path: Path) -> ModelFile:
 
 
 def to_file(kind: ClassifierKind, estimator: Any, name: str) -> tuple[str, dict[str, Any], bytes]:
-    """Return the file of a fitted classifier: its name, facts for model.json, and its bytes.
+    """Return a fitted classifier as a file: the file's name, fields for model.json, and the file's bytes.
 
     Args:
-        kind: kind of the classifier; it lists the types that may be saved.
+        kind: registration of the classifier, which lists the types that may be saved.
         estimator: the classifier.
-        name: name of the model, for the message.
+        name: name of the model, for error messages.
 
     Raises:
-        ModelError: the classifier has a type that loading would refuse, or that skops cannot save.
+        ModelError: the classifier contains an object of a type that may not be loaded or that skops cannot
+            save.
     """
     if hasattr(estimator, "to_tensors"):
         from safetensors.numpy import save
@@ -188,17 +188,19 @@ def to_file(kind: ClassifierKind, estimator: Any, name: str) -> tuple[str, dict[
         raise ModelError(f"{name} contains something that skops cannot save: {error}") from error
     if strange := _strange_types(data, kind):
         how = f" {HOW_TO_SAVE}" if kind.is_given else ""
-        raise ModelError(f"{name} contains types that no loader accepts: {', '.join(strange)}.{how}")
+        raise ModelError(
+            f"{name} contains types that cannot be loaded again safely: {', '.join(strange)}.{how}"
+        )
     return SKOPS, {}, data
 
 
 def from_file(
     kind: ClassifierKind, target: Target, facts: Mapping[str, Any], file_name: str, data: bytes
 ) -> Any:
-    """Return the fitted classifier that a file holds.
+    """Return the fitted classifier from the bytes of its file.
 
     Raises:
-        ModelError: the classifier is of another kind, or has types that are not allowed.
+        ModelError: the file contains another kind of classifier, or types that may not be loaded.
     """
     unfitted: Any = kind.make(target, 0, usable_cores())
     if (file_name == TENSORS) != hasattr(unfitted, "from_tensors"):
@@ -219,7 +221,7 @@ def from_file(
     try:
         estimator = skops.io.loads(data, trusted=list(kind.may_hold))
     except UntrustedTypesFoundException as error:
-        raise ModelError(f"{SKOPS} holds types that are not allowed: {error}") from error
+        raise ModelError(f"{SKOPS} contains types that are not allowed: {error}") from error
     if type(estimator) is not type(unfitted):
         raise ModelError(f"{SKOPS} contains a {type(estimator).__name__}, which is not a fitted {kind.name}.")
     estimator.validate()

@@ -1,4 +1,4 @@
-"""The model card, as Markdown."""
+"""Write the model card, a Markdown text that describes a fitted model."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,7 +27,7 @@ def card(
     weights: Sequence[Mapping[str, Any]],
     calibration: Calibration | None,
 ) -> str:
-    """Return the model card as Markdown; TrainedModel documents the arguments."""
+    """Return the model card as Markdown. The arguments are attributes of TrainedModel."""
     made_up = " (synthetic: made-up portraits, not people)" if training.get("synthetic") else ""
     answer = "years" if target.is_regression else ", ".join(target.classes)
     lines = [

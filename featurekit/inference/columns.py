@@ -1,9 +1,10 @@
-"""Names for the columns of a table of predictions.
+"""Names of the columns in a table of predictions.
 
-Targets, labels and folders may have any names. The names of columns work in Python, in pandas (as an
-attribute and in a query) and in a spreadsheet: they have only letters, digits and underscores, no two are
-equal in small letters, and none is a keyword of Python or an attribute of a DataFrame. If one model predicts
-a target, its columns are named after the target; if several do, after the target and each model's folder.
+Targets, labels and folders may have any names, but names of columns must work in Python, in pandas (as an
+attribute and in a query) and in a spreadsheet. Therefore they have only letters, digits and underscores,
+differ in more than upper and lower case, and are not keywords of Python or attributes of a DataFrame. If one
+model predicts a target, its columns are named after the target. If several models predict it, their columns
+are named after the target and the model's folder.
 """
 
 import keyword
@@ -30,11 +31,11 @@ _LONGEST = 100
 
 @dataclass(frozen=True)
 class Columns:
-    """The names of the columns of one model.
+    """The names of the columns with the predictions of one model.
 
     Attributes:
-        answer: the column of its prediction; the names of the others begin with it.
-        classes: a column for the probability of each class, in the target's order; none for a regression
+        answer: the column of the prediction; the names of the model's other columns begin with this name.
+        classes: the columns of the probability of each class, in the target's order; empty for a regression
             target.
     """
 
@@ -53,20 +54,20 @@ class Columns:
 
     @property
     def years(self) -> tuple[str, str]:
-        """The columns of the first and the last year of the prediction interval."""
+        """The columns of the lower and the upper end of the prediction interval."""
         return f"{self.answer}_from", f"{self.answer}_to"
 
     def all(self) -> Iterator[str]:
-        """Yield every column that the model may have."""
+        """Yield the names of all columns that a table may have for the model."""
         yield from (self.answer, self.probability, self.among, *self.years, *self.classes)
 
 
 def name_columns(targets: Sequence[Target], folders: Sequence[Path]) -> list[Columns]:
-    """Return the columns of each model.
+    """Return the names of the columns of each model.
 
     Args:
-        targets: targets of the models.
-        folders: folders of the models, all different.
+        targets: the target of each model.
+        folders: the folder of each model; no two are the same.
     """
     n_models = Counter(target.name for target in targets)
     ends = _ends(targets, folders)
@@ -141,7 +142,7 @@ def _plain(text: str) -> str:
 
 
 def columns_of(models: Sequence[TrainedModel]) -> list[Columns]:
-    """Return the columns of each model in a table of the predictions of all models.
+    """Return the names of the columns of each model in a table with the predictions of all models.
 
     Raises:
         ModelError: a model is given twice.

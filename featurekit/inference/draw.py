@@ -1,4 +1,4 @@
-"""Draw on images: predictions beside the faces, and maps of what a prediction depends on over them."""
+"""Draw predictions on images, and maps over faces that show which pixels a prediction depends on."""
 
 import os
 import re
@@ -34,10 +34,10 @@ _OPACITY = 0.8  # of the map at its highest point; at 0 the map is transparent
 
 
 def check_drawings(folder: Path, photographs: Sequence[Path], option: str) -> None:
-    """Raise WorkspaceError if drawings cannot be written to a folder, or could overwrite the images.
+    """Raise WorkspaceError if drawings cannot be written to a folder or could overwrite the images.
 
     Args:
-        folder: for the drawings.
+        folder: folder for the drawings.
         photographs: the images.
         option: name of the option that gives the folder.
     """
@@ -51,7 +51,7 @@ def check_drawings(folder: Path, photographs: Sequence[Path], option: str) -> No
 
 
 def draw_readings(readings: Sequence[Reading], models: Sequence[TrainedModel], folder: Path) -> list[Path]:
-    """Write a copy of each image that has a face, with its boxes and predictions; return the copies."""
+    """Draw boxes and predictions on a copy of each image that has a face, and return the copies' paths."""
     from PIL import Image, ImageDraw, ImageFont
 
     drawn = []
@@ -107,12 +107,12 @@ def _caption(reading: Reading, named: Mapping[str, tuple[Target, bool]]) -> str:
 
 
 def draw_explanation(one: Explanation, folder: Path) -> Path:
-    """Write the map of a face over the face, as a PNG of the size SIZE, and return it."""
+    """Draw the map of a prediction over its face, write a PNG file of the size SIZE, and return its path."""
     return _write(_drawn(one.face, one.heat, one.said, WAYS[one.how]), folder / f"{one.name}.png")
 
 
 def draw_mean_maps(maps: Sequence[MeanMap], folder: Path) -> list[Path]:
-    """Write each mean map as a PNG of the size SIZE, and all of them as sheet.png; return the files."""
+    """Write each mean map as a PNG file of the size SIZE, and all maps as sheet.png; return the paths."""
     from PIL import Image
 
     drawings = [

@@ -1,15 +1,13 @@
-"""Explain predictions by maps over the face of what they depend on.
+"""Explain predictions by maps that show which parts of the face they depend on.
 
-There are three methods, see _maps.py. Grad-CAM and attention look into a network.
-Occlusion works for any model: it predicts again and again, each time with another part
-of the face covered.
+There are three methods; _maps.py describes them. Grad-CAM and attention use values inside a network.
+Occlusion works for any model: it predicts many times, each time with another part of the face covered.
 
-A map is a hint and no proof, so each face comes with a check: how much the prediction
-changes if the tenth of the face that the map calls most important is blurred, and how
-much if other tenths are.
+A map may be wrong, so each map is checked: the tenth of the face that is most important in the map is
+blurred, and the change of the prediction is compared with the change when random tenths are blurred.
 
-In a map over a face the person can be recognized. Only mean maps, over the mean of MIN_FACES faces or
-more, may be put in a report.
+A map that is drawn over a face shows a person who can be recognized. Only mean maps, which are drawn over the
+mean of at least MIN_FACES faces, may be put in a report.
 """
 
 from collections import Counter, defaultdict
@@ -58,19 +56,19 @@ MIN_FACES = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """What the prediction for one face depends on.
+    """A map of the pixels that the prediction for one face depends on.
 
     Attributes:
         photograph: the image.
         number: number of the face on the image, from 1, left to right.
-        name: for a file about this face; all faces of one call have different names.
-        answer: the most probable class, or "years".
-        value: its probability, or the years.
-        how: one of WAYS.
-        face: uint8, shape (SIDE, SIDE, 3).
-        heat: how much the prediction depends on each pixel, from 0 to 1, all 0 if it depends on none;
-            float32, shape (SIDE, SIDE).
-        loss: the result of the check.
+        name: name for a file about this face; all faces of one call have different names.
+        answer: the most probable class, or "years" for a regression target.
+        value: the probability of the class, or the predicted number.
+        how: the method, one of WAYS.
+        face: the cropped face, uint8, shape (SIDE, SIDE, 3).
+        heat: the map: how much the prediction depends on each pixel, from 0 to 1; all 0 if it depends on no
+            pixel. float32, shape (SIDE, SIDE).
+        loss: the result of the check: how much the prediction changes when parts of the face are blurred.
     """
 
     photograph: Photograph
@@ -85,12 +83,12 @@ class Explanation:
 
     @property
     def said(self) -> str:
-        """The prediction in words: "female 97 %" or "34 years"."""
+        """The prediction in words, e.g. "female 97 %" or "34 years"."""
         return f"{self.value:.0f} years" if self.answer == "years" else f"{self.answer} {self.value:.0%}"
 
     @property
     def group(self) -> str:
-        """The group that the face is averaged in: its predicted class, or a range of ten years."""
+        """The group of faces for mean maps: the predicted class, or ten years, e.g. "30-39 years"."""
         if self.answer != "years":
             return self.answer
         first = 10 * int(self.value // 10)
@@ -99,7 +97,7 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Unexplained:
-    """An image, or a face on it, that cannot be explained.
+    """An image without an explanation, or a face on it without one.
 
     Attributes:
         photograph: the image.
@@ -121,26 +119,27 @@ def explain_photographs(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Iterator[Explanation | Unexplained]:
-    """Find the faces on images and explain the prediction of a model for each.
+    """Find the faces on images and explain the prediction of a model for each face.
 
     Args:
         photographs: the images; a Path stands for the file.
         model: the model.
-        how: one of WAYS, or "auto": attention for networks that have it, Grad-CAM for other networks trained
-            end to end, occlusion for all other models.
-        choose: which faces of an image; "all" or a name of featurekit.faces.settings.CHOICES.
+        how: the method, one of WAYS, or "auto": attention for networks with attention masks, Grad-CAM for
+            other networks that were trained end to end, occlusion for all other models.
+        choose: which faces to use if an image has several: "all" or a name in
+            featurekit.faces.settings.CHOICES.
         device: "auto", "cpu" or "cuda".
         threads: number of threads; 0 for one per core.
-        seed: for the random tenths of the check.
-        progress: is called with (images done, images to do).
+        seed: seed of the random tenths that the check blurs.
+        progress: callback that is called with (number of images done, number of all images).
 
     Raises:
-        UnknownNameError: there is no such method.
-        ModelError: the model cannot be explained by this method, or needs vectors that this version does not
-            make.
+        UnknownNameError: how is not the name of a method.
+        ModelError: the method does not work for the model, or the model needs embeddings that this version of
+            featurekit does not compute.
     """
     if how not in ("auto", *WAYS):
-        raise UnknownNameError(unknown("way to look", how, ["auto", *WAYS]))
+        raise UnknownNameError(unknown("method", how, ["auto", *WAYS]))
     model.check_version(device)
     looker = _Looker(model, how, choose=choose, threads=threads or usable_cores(), seed=seed)
     unexpected = Unexpected()
@@ -206,7 +205,7 @@ class _Looker:
 
 
 def median_loss(losses: Sequence[Loss]) -> Loss:
-    """Return the medians over at least one face."""
+    """Return the medians of the checks of several faces."""
     return Loss(*map(float, np.median(np.array(losses), axis=0)))
 
 
@@ -225,7 +224,7 @@ def _way(reader: Reader, how: str) -> tuple[str, _MakeHeat]:
     if how in ("gradcam", "attention"):
         raise ModelError(
             f"{model.name} ({model.classifier}) cannot be explained with {WAYS[how]}, which needs a network"
-            f" trained end to end that has {'a feature map' if how == 'gradcam' else 'masks of its own'}."
+            f" trained end to end that has {'a feature map' if how == 'gradcam' else 'attention masks'}."
             " occlusion works for every model."
         )
     return "occlusion", lambda crops, number: occlusion(reader, crops, number)
@@ -233,14 +232,14 @@ def _way(reader: Reader, how: str) -> tuple[str, _MakeHeat]:
 
 @dataclass(frozen=True, kw_only=True)
 class MeanMap:
-    """The mean map and the mean face of the faces with one prediction.
+    """The mean map and the mean face of all faces with the same prediction.
 
     Attributes:
-        group: the prediction; see Explanation.group.
+        group: the prediction, as in Explanation.group.
         n_faces: number of faces, at least MIN_FACES.
-        how: one of WAYS.
-        face: uint8, grey, shape (SIDE, SIDE, 3).
-        heat: float32, shape (SIDE, SIDE), from 0 to 1.
+        how: the method, one of WAYS.
+        face: the mean face in grey, uint8, shape (SIDE, SIDE, 3).
+        heat: the mean map, from 0 to 1, float32, shape (SIDE, SIDE).
     """
 
     group: str
@@ -251,7 +250,7 @@ class MeanMap:
 
 
 class MeanMaps:
-    """Adds up explanations and returns means in which no single face can be recognized.
+    """Collects explanations and computes mean maps in which no single face can be recognized.
 
     A face that is added twice counts once. Different faces of one person cannot be told apart from faces of
     different people.
@@ -264,7 +263,7 @@ class MeanMaps:
         self.n_faces: Counter[str] = Counter()
 
     def add(self, one: Explanation) -> None:
-        """Add a face to those with the same prediction."""
+        """Add the map of a face to the mean for its prediction."""
         key = sha256(one.face.tobytes()).digest()
         if key in self._seen:
             return
@@ -274,10 +273,10 @@ class MeanMaps:
         self.n_faces[one.group] += 1
 
     def maps(self) -> list[MeanMap]:
-        """Return the means of the predictions that enough faces have, in the order in which these came.
+        """Return a mean map for each prediction with at least MIN_FACES faces, in order of first occurrence.
 
         Raises:
-            TargetError: no prediction has enough faces.
+            TargetError: every prediction has fewer faces.
         """
         enough = [group for group, n in self.n_faces.items() if n >= MIN_FACES]
         if not enough:
@@ -294,21 +293,21 @@ class MeanMaps:
         ]
 
     def refusal(self) -> str:
-        """Return in words which predictions have too few faces; "" if all have enough."""
+        """Return a message about the predictions with too few faces; "" if all predictions have enough."""
         few = [f"{group}: {n}" for group, n in self.n_faces.items() if n < MIN_FACES]
         if not few:
             return ""
         return (
             f"Not enough faces ({', '.join(few)}; at least {MIN_FACES} are needed), because no single"
-            " person may be recognizable in a mean."
+            " person may be recognizable in a mean map."
         )
 
 
 def grey_of(face: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return how bright each pixel looks, shape (s, s)."""
+    """Return the brightness of each pixel of an RGB image, shape (s, s)."""
     return np.asarray(face @ np.array([0.299, 0.587, 0.114]))
 
 
 def as_rgb(grey: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Return a grey image, shape (s, s), with three equal channels."""
+    """Return a grey image of shape (s, s) as an RGB image with three equal channels."""
     return np.repeat(grey.round().astype(np.uint8)[..., None], 3, axis=2)

@@ -1,9 +1,8 @@
 """Export a network trained end to end as one ONNX file, for programs that do not use featurekit.
 
-The network in the file does all steps of a prediction after a face has been cropped: it
-takes the pixels of the crop and returns probabilities, or years. The metadata of the
-file say where the face must be in the crop, what the outputs are called and which
-weights are used.
+The network in the file does all steps of a prediction after a face has been cropped: it takes the pixels of
+the crop and returns class probabilities, or a number for a regression target. The metadata of the file give
+the position of the landmarks in the crop, the names of the outputs, and the weight files that were used.
 """
 
 import io
@@ -39,17 +38,17 @@ N_PICTURES = 4  # number of images for which both predict
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """A network as an ONNX file.
+    """A network that was exported as an ONNX file.
 
     Attributes:
         path: the file.
-        n_bytes: its size.
-        side: side of the faces that it takes, in pixels.
-        answers: names of the output's columns; empty for a regression target.
-        difference: the largest difference between the outputs of ONNX Runtime and the network, for N_PICTURES
-            made-up images; at most TOLERANCE, for years 100 × TOLERANCE.
-        from_predict: the same between ONNX Runtime and `TrainedModel.predict()`, which computes in the
-            model's own precision.
+        n_bytes: size of the file in bytes.
+        side: side of the square face crops that the network takes as input, in pixels.
+        answers: classes in the order of the output's columns; empty for a regression target.
+        difference: the largest difference between the outputs of ONNX Runtime and of the network for
+            N_PICTURES made-up images; at most TOLERANCE, or 100 × TOLERANCE for a regression target.
+        from_predict: the largest difference between ONNX Runtime and `TrainedModel.predict()`, which computes
+            in the model's own precision, for the same images.
     """
 
     path: Path
@@ -61,23 +60,23 @@ class Exported:
 
     @property
     def gives(self) -> str:
-        """Its output in words."""
+        """Description of the network's output."""
         n = len(self.answers)
         return f"probabilities (n, {n}): {', '.join(self.answers)}" if n else "years (n,)"
 
 
 def export_onnx(model: TrainedModel, path: Path) -> Exported:
-    """Write a network as an ONNX file, if ONNX Runtime gives the same predictions.
+    """Write a network as an ONNX file, after checking that ONNX Runtime makes the same predictions.
 
-    Its input is "pixels", uint8, shape (n, side, side, 3), RGB; its output "probabilities", float32, shape
-    (n, n_classes), or "years", shape (n,).
+    The input of the ONNX network is "pixels", uint8, shape (n, side, side, 3), RGB. Its output is
+    "probabilities", float32, shape (n, n_classes), or, for a regression target, "years", shape (n,).
 
     Args:
-        model: a network trained end to end.
-        path: the file to write.
+        model: the model, which must be a network trained end to end.
+        path: path of the ONNX file.
 
     Raises:
-        ModelError: the model is of another kind, or ONNX Runtime gives other predictions.
+        ModelError: the model is not a network trained end to end, or ONNX Runtime makes other predictions.
         WorkspaceError: the file cannot be written.
     """
     import torch
@@ -85,7 +84,7 @@ def export_onnx(model: TrainedModel, path: Path) -> Exported:
     cnn = model.estimator
     if not isinstance(cnn, CNN):
         raise ModelError(
-            f"{model.name} is {model.classifier} on vectors. Only networks trained end to end can be"
+            f"{model.name} is {model.classifier} on embeddings. Only networks trained end to end can be"
             " exported as ONNX. Fit one (featurekit list models), or predict with this model: featurekit"
             " predict"
         )

@@ -1,4 +1,4 @@
-"""Find the images and the models that are named by paths."""
+"""Find the images and the fitted models at given paths."""
 
 import os
 import shlex
@@ -15,13 +15,13 @@ from featurekit.text import name_as_it_was, readable_name
 
 @dataclass(frozen=True)
 class Asked:
-    """The images and models that are named on a command line.
+    """The images and fitted models that a user has given on the command line.
 
     Attributes:
         photographs: the images, each once, in the given order.
-        models: folders of models among the paths.
-        repeated: images that are named more than once, with one entry for each repetition.
-        left_out: a sentence for each folder about its files that are not images.
+        models: those of the paths that are folders of fitted models.
+        repeated: images that were given more than once, with one entry for each repetition.
+        left_out: a sentence for each folder that has files which are not images.
     """
 
     photographs: tuple[Path, ...]
@@ -31,12 +31,13 @@ class Asked:
 
 
 def look_up(inputs: Sequence[Path]) -> Asked:
-    """Return the images that paths of files and folders name, and the models among the paths.
+    """Return the images at given paths and in given folders, and the paths that are folders of models.
 
-    A file is the same whichever path leads to its folder; two links to it in one folder are two images.
+    An image that is given by two paths to its folder counts once. Two links to it in one folder are two
+    images.
 
     Raises:
-        WorkspaceError: a path does not exist, or is a folder of models.
+        WorkspaceError: a path does not exist, or is a folder that has models instead of images in it.
         ManifestError: a folder has no image in it.
     """
     found: dict[str, Path] = {}
@@ -56,21 +57,21 @@ def look_up(inputs: Sequence[Path]) -> Asked:
 
 
 def photographs_in(given: Photographs) -> tuple[list[Photograph], list[str]]:
-    """Return the given images, with the images in a folder instead of the folder.
+    """Return the given images, and the images inside the given folders.
 
-    A file that does not exist is kept, and becomes a row with the reason; one that is given twice is read
-    twice.
+    A file that does not exist is returned too, so that a table can have a row for it with the reason. A file
+    that is given twice is returned twice.
 
     Args:
-        given: one or several images of any kind, as for photographs_from(), or folders.
+        given: one or several images as photographs_from() takes them, or folders.
 
     Returns:
-        The images in the given order, and a sentence for each folder about its files that are not images.
+        The images in the given order, and a sentence for each folder that has files which are not images.
 
     Raises:
-        PhotographError: something is not an image, or nothing is given.
+        PhotographError: an argument cannot be an image, or no images are given.
         ManifestError: a folder has no image in it.
-        WorkspaceError: a folder is a model, or has models in it.
+        WorkspaceError: a folder is a fitted model, or has models instead of images in it.
     """
     found: list[Photograph] = []
     left_out = []
@@ -89,23 +90,23 @@ def photographs_in(given: Photographs) -> tuple[list[Photograph], list[str]]:
 
 
 def is_model(folder: Path) -> bool:
-    """Whether a path is the folder of a model."""
+    """Whether a path is the folder of a fitted model."""
     return (folder / CONTENT).is_file()
 
 
 def models_in(folder: Path) -> list[Path]:
-    """Return the models in a folder that is not a model itself."""
+    """Return the folders of models inside a folder; none if the folder is a model itself."""
     if is_model(folder) or not folder.is_dir():
         return []
     return sorted(one for one in folder.iterdir() if is_model(one))
 
 
 def check_is_one(folder: Path, example: str) -> None:
-    """Raise WorkspaceError for a folder that holds models and is not a model itself.
+    """Raise WorkspaceError if a folder has models in it instead of being the folder of one model.
 
     Args:
-        folder: named as a model.
-        example: what to type for one of the models, with {} for the model.
+        folder: folder that the user has given as a model.
+        example: command or code for the message that uses one model, with {} in place of the model's folder.
     """
     if inside := models_in(folder):
         raise WorkspaceError(
@@ -115,7 +116,7 @@ def check_is_one(folder: Path, example: str) -> None:
 
 
 def as_options(models: Sequence[Path]) -> str:
-    """Return what to type for these models.
+    """Return the command-line options that name these models.
 
     >>> as_options([Path("models/a"), Path("my models/b")])
     "--model models/a --model 'my models/b'"

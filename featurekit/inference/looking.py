@@ -1,4 +1,4 @@
-"""Find the faces on new images. A problem with one image becomes a row and does not affect the others."""
+"""Find the faces on new images. If one image fails, the other images are still processed."""
 
 import traceback
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from featurekit.faces.settings import FaceSettings
 
 
 class Looked(NamedTuple):
-    """What was found on an image: the faces, or what is wrong with it, or the error that was raised."""
+    """The result for one image: the faces on it, or a message about what is wrong with it, or an error."""
 
     seen: list[Seen]
     message: str = ""
@@ -25,7 +25,7 @@ class Looked(NamedTuple):
 def look(
     photograph: Photograph, finder: FaceFinder, settings: FaceSettings, kinds: Sequence[CropKind]
 ) -> Looked:
-    """Find the faces on an image, from left to right; keep the message or the error if that fails."""
+    """Return the faces on an image from left to right, or the message or error if the image fails."""
     try:
         seen, _ = see_faces(photograph.read(), finder, settings, kinds)
     except ImageError as error:
@@ -38,13 +38,13 @@ def look(
 
 
 class Unexpected:
-    """Distinguishes unexpected errors with single images from errors with every image.
+    """Handles unexpected errors, which either a single image or every image may raise.
 
-    An error with a single image is a row of the table. If every image fails, the program is at fault, and the
-    error is raised instead of being hidden in a table.
+    If a single image fails, its row of the table gets a message. If every image fails, featurekit has a bug,
+    and the error is raised instead of being hidden in a table.
 
     Attributes:
-        has_read: whether any image was read, or could not be read for a known reason.
+        has_read: whether at least one image was processed without an unexpected error.
     """
 
     MOST = 3  # images at the beginning that may fail
@@ -54,10 +54,10 @@ class Unexpected:
         self._n_failed = 0
 
     def settled(self, looked: Looked) -> Looked:
-        """Return what was found on an image; for an error, a face with the status "failed" and a message.
+        """Return the result for an image; an error becomes a face with the status "failed", and a message.
 
         Raises:
-            Exception: of any kind, if no image has been read before.
+            Exception: the error of this image, if the first MOST images have all failed.
         """
         if looked.error is None:
             self.has_read = True
@@ -65,12 +65,10 @@ class Unexpected:
         return Looked([Seen(Face("failed"))], self.told(looked.error))
 
     def told(self, error: Exception) -> str:
-        """Return the message for an image that an error was raised for, or raise it if none has been read."""
+        """Return a message about an unexpected error, or raise it if the first MOST images all failed."""
         self._n_failed += 1
         if not self.has_read and self._n_failed >= self.MOST:
             raise error
         last = traceback.extract_tb(error.__traceback__)[-1]
         said = f"{type(error).__name__}: {error}".rstrip(": ")
-        return (
-            f"reading it failed with an unexpected error: {said} ({Path(last.filename).name}:{last.lineno})"
-        )
+        return f"this image raised an unexpected error: {said} ({Path(last.filename).name}:{last.lineno})"

@@ -1,11 +1,11 @@
-"""A fitted classifier with all that it needs to predict the label of a new image.
+"""A fitted classifier with everything that is needed to predict the label of a new image.
 
-A model is saved as a folder without pickle, see archive.py. It is loaded only if every
-file matches its hash, and has to make a prediction before it is used. model.json holds
-the recipe of its vectors, and README.md is its card. A model predicts from vectors of
-its own recipe only.
+A model is saved as a folder without pickle; archive.py describes the files. A model is loaded only if every
+file matches its hash, and if it can make a prediction for a made-up face. model.json contains the recipes of
+the model's embeddings (all settings that decide the numbers), and README.md is the model card. A model
+refuses embeddings that were made with other recipes.
 
-The heads that come with dlib's networks are models too. They need no fit.
+The pretrained classifiers of dlib's networks can be used as models too, without fitting.
 """
 
 import struct
@@ -54,19 +54,21 @@ _UNFIT = (
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedModel:
-    """A fitted classifier and the recipe of its vectors.
+    """A fitted classifier and the recipes of the embeddings that it takes as input.
 
     Attributes:
-        name: name of its folder.
-        target: what it predicts.
+        name: name of the model, which is also the name of its folder.
+        target: the label that the model predicts.
         classifier: name of the classifier.
         estimator: the fitted classifier.
-        settings: how the faces were found that it was fitted on.
-        recipes: recipes of the parts of its vectors, joined in this order.
-        training: data set, whether that is synthetic, numbers of faces and subjects, notes of the fit.
-        weights: name, sha256 and the three licences of each weight file that is used.
-        calibration: estimated on its folds; None if it has none.
-        folder: from which it was loaded; None if it was not.
+        settings: settings of face detection for the faces that the model was fitted on.
+        recipes: recipes (all settings) of the embeddings, whose vectors are joined in this order.
+        training: facts about the training data: name of the data set, whether it is synthetic, numbers of
+            faces and subjects, and notes.
+        weights: facts about each weight file that the model uses: its name, sha256, licences etc.
+        calibration: temperature, prediction sets or intervals and thresholds for abstaining, which were
+            estimated in cross-validation; None if the model has no calibration.
+        folder: folder that the model was loaded from; None if it was not loaded.
     """
 
     name: str
@@ -82,11 +84,11 @@ class TrainedModel:
 
     @property
     def place(self) -> Path:
-        """Its folder, or its name if it was not loaded from a folder."""
+        """The folder that the model was loaded from, or else its name."""
         return self.folder or Path(self.name)
 
     def card(self) -> str:
-        """Return its card, as Markdown."""
+        """Return the model card as Markdown."""
         return card(
             self.name,
             target=self.target,
@@ -99,14 +101,14 @@ class TrainedModel:
         )
 
     def predict(self, vectors: NDArray[Any], recipes: Sequence[Recipe]) -> NDArray[np.float64]:
-        """Return class probabilities, shape (n, n_classes), or years, shape (n, 1).
+        """Return class probabilities, shape (n, n_classes), or values of a regression target, shape (n, 1).
 
         Args:
-            vectors: shape (n, dim).
-            recipes: recipes of the vectors.
+            vectors: embeddings of n faces, shape (n, dim).
+            recipes: recipes that the embeddings were made with.
 
         Raises:
-            ModelError: the vectors have another recipe than the model's.
+            ModelError: the embeddings were made with other recipes than the model's.
         """
         self.check_recipes(recipes)
         if self.target.is_regression:
@@ -116,25 +118,25 @@ class TrainedModel:
         )
 
     def check_recipes(self, recipes: Sequence[Recipe]) -> None:
-        """Raise ModelError, which says what differs, unless the recipes are the model's own."""
+        """Raise ModelError, which says what differs, if recipes are not the model's own."""
         if len(recipes) != len(self.recipes):
             raise ModelError(
-                f"{self.name} reads {len(self.recipes)} networks joined, but got {len(recipes)}."
+                f"{self.name} needs joined embeddings of {len(self.recipes)} networks, not of {len(recipes)}."
             )
         for own, other in zip(self.recipes, recipes, strict=True):
             if own.key != other.key:
                 raise ModelError(
-                    f"{self.name} was fitted on vectors of another recipe:"
+                    f"{self.name} was fitted on embeddings with other settings:"
                     f" {_difference(asdict(own), asdict(other))}."
                     " Fit it again with this version: featurekit extract, then featurekit fit."
                 )
 
     def check_version(self, device: str, precision: str = "auto") -> None:
-        """Raise ModelError unless this version makes vectors of the model's own recipe on a device.
+        """Raise ModelError if this version of featurekit cannot make embeddings with the model's recipes.
 
         Args:
             device: "auto", "cpu" or "cuda".
-            precision: "fp32", "bf16", or "auto": the model's own.
+            precision: "fp32", "bf16", or "auto" for the precision that the model was fitted in.
         """
         own = [recipe.feature for recipe in self.recipes]
         fitted_in = next((recipe.precision for recipe in self.recipes if recipe.weights), "auto")
@@ -151,7 +153,7 @@ class TrainedModel:
         """Write the model's folder and return its size in bytes.
 
         Raises:
-            ModelError: the classifier is of a type that loading would refuse.
+            ModelError: the classifier has a type that could not be loaded again safely.
         """
         try:
             kind = kind_of_saved(self.classifier)
@@ -176,10 +178,10 @@ class TrainedModel:
 
     @classmethod
     def load(cls, folder: Path) -> "TrainedModel":
-        """Read a model that save() wrote.
+        """Load a model from a folder that save() wrote.
 
         Raises:
-            ModelError: the folder is not a model, was edited, has types that are not allowed, needs a
+            ModelError: the folder is not a model, was edited, contains types that are not allowed, needs a
                 classifier, a backbone or a detector that is not installed, or cannot make a prediction.
         """
         content, file_name, data = read_bundle(folder)
@@ -242,7 +244,7 @@ def _check_answers(model: TrainedModel, kind: ClassifierKind) -> None:
     if not model.target.is_regression:
         classes, n_classes = np.asarray(model.estimator.classes_), len(model.target.classes)
         if classes.ndim != 1 or not len(classes) or not np.isin(classes, np.arange(n_classes)).all():
-            raise ValueError(f"it knows other classes than {model.target.name} has.")
+            raise ValueError(f"it has other classes than {model.target.name}.")
     parts = (split_feature(recipe.feature) for recipe in model.recipes)
     dim = sum(backbone.layers[layer] for backbone, layer in parts)
     vectors = np.ones((1, dim), np.uint8 if kind.reads == "crops" else np.float32)
@@ -256,7 +258,7 @@ def _check_answers(model: TrainedModel, kind: ClassifierKind) -> None:
             shown.append(promised.ranges.of(said[:, 0]))
     columns = 1 if model.target.is_regression else len(model.target.classes)
     if said.shape != (1, columns) or not all(np.isfinite(part).all() for part in shown[:2]):
-        raise ValueError(f"its answer to a made-up face is {said.ravel()[:columns].tolist()}.")
+        raise ValueError(f"its prediction for a made-up face is {said.ravel()[:columns].tolist()}.")
 
 
 def _difference(own: Mapping[str, Any], other: Mapping[str, Any], path: str = "") -> str:
@@ -279,7 +281,7 @@ def _short(value: Any) -> str:
 def spread_out(
     probabilities: NDArray[np.float64], classes: NDArray[np.intp], n_classes: int
 ) -> NDArray[np.float64]:
-    """Return probabilities with a column for every class of the target, 0 for those without training faces.
+    """Return probabilities with a column for every class, which is 0 for classes without training faces.
 
     >>> spread_out(np.array([[0.3, 0.7]]), np.array([0, 2]), 4)
     array([[0.3, 0. , 0.7, 0. ]])
@@ -290,10 +292,10 @@ def spread_out(
 
 
 def off_the_shelf_models() -> list[TrainedModel]:
-    """Return the heads that come with dlib's networks as models of gender, age_group and age.
+    """Return the pretrained classifiers of dlib's networks as models of gender, age_group and age.
 
     Raises:
-        WeightsError: the built-in weights are missing.
+        WeightsError: the weight files of dlib's networks are missing.
     """
     kind, settings = CLASSIFIERS["off_the_shelf"], default_settings()
     models = []

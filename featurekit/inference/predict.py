@@ -29,18 +29,19 @@ BATCH = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """The predictions of the models for a face, or the reason why there are none.
+    """The predictions of all models for one face, or the reason why there are no predictions.
 
     Attributes:
         photograph: the image.
-        number: number of the face on the image, from 1, left to right; 0 without a face.
-        face: its status, box, landmarks and confidence.
+        number: number of the face on the image, from 1, left to right; 0 if no face was found.
+        face: status, box, landmarks and confidence of the face.
         message: what is wrong with an image that cannot be read.
-        answers: model → class → probability (calibrated, if the model has a calibration), or
-            model → {"years": years}. Here and below, the key of a model is the column of its prediction (see
-            columns_of): the target's name, if no other model predicts that target.
-        abstained: models that abstain.
-        sets: model → prediction set (classes) or prediction interval (first and last year).
+        answers: the predictions: key of the model → class → probability, or, for a regression target, key of
+            the model → {"years": value}. Probabilities are calibrated if the model has a calibration. The key
+            of a model is the column of its prediction (see columns_of), which is the target's name if no
+            other model predicts that target.
+        abstained: keys of the models that abstain because they are too uncertain.
+        sets: key of the model → prediction set (classes), or prediction interval (lower and upper end).
     """
 
     photograph: Photograph
@@ -67,22 +68,23 @@ def read_each(
 
     Args:
         photographs: the images; a Path stands for the file.
-        models: the models; all must find faces with the same detector.
-        choose: which faces of an image; "all" or a name of featurekit.faces.settings.CHOICES.
+        models: the models, which must all have the same settings of face detection.
+        choose: which faces to use if an image has several: "all" or a name in
+            featurekit.faces.settings.CHOICES.
         device: "auto", "cpu" or "cuda".
-        precision: "fp32", "bf16", or "auto": each model's own.
+        precision: "fp32", "bf16", or "auto" for the precision that each model was fitted in.
         threads: number of threads; 0 for one per core.
-        risk: the largest accepted share of wrong predictions: a model abstains from faces whose prediction
-            is too uncertain; None to predict all. Models of years never abstain.
-        progress: is called with (images done, images to do).
+        risk: the largest accepted proportion of wrong predictions. To stay below it, a model abstains from
+            faces whose predictions are too uncertain. None to predict for all faces. Models of a regression
+            target never abstain.
+        progress: callback that is called with (number of images done, number of all images).
 
     Yields:
-        The readings of each image in turn: one for each face, or one for an image without a face.
+        A list of Reading for each image in turn: one for each face, or a single one if no face was found.
 
     Raises:
-        ModelError: a model was fitted on vectors of another recipe than this version makes, or is given
-            twice.
-        Exception: of any kind, if reading fails with every image; see Unexpected.
+        ModelError: a model needs embeddings that this version of featurekit does not make, or is given twice.
+        Exception: an unexpected error, if the first images all fail; see Unexpected.
     """
     threads = threads or usable_cores()
     settings = replace(_common_settings(models, device, precision), choose=choose)

@@ -1,8 +1,7 @@
-"""The predictions for new images as a table with one row per face, and its files.
+"""Make a table of predictions for new images, with one row per face, and write it to a file.
 
-A table is written whole. If reading ends early, because of an error or because somebody
-stops it, the rows until then are written as a table of their own, beside it, under a
-name that says that it is a part.
+The table is written when all images are done. If an error or the user ends the program early, the rows that
+are finished are written to another file beside it, whose name ends in ".partial".
 """
 
 import os
@@ -41,15 +40,15 @@ def readings_table(
 ) -> pd.DataFrame:
     """Return a table with one row per face: for each model, the prediction and its probability.
 
-    columns_of() names the columns of each model. The table's attrs["models"], which a Parquet file keeps, has
-    the folder of the model for each column of predictions.
+    columns_of() gives the names of the columns. attrs["models"] of the table, which a Parquet file stores
+    too, has the folder of the model for each column of predictions.
 
     Args:
-        readings: of faces.
+        readings: the predictions for each face, from read_each().
         models: the models that made the predictions.
-        sets: whether there is a column for the prediction set (or two for the prediction interval); they are
-            empty for a model without them.
-        probabilities: whether there is a column for the probability of each class.
+        sets: whether to add a column for the prediction set, or two columns for the prediction interval. They
+            are empty for a model without a calibration.
+        probabilities: whether to add a column for the probability of each class.
     """
     named = list(zip(models, columns_of(models), strict=True))
     rows, nan = [], float("nan")
@@ -86,21 +85,21 @@ def readings_table(
 
 
 def legend(models: Sequence[TrainedModel], *, probabilities: bool = False) -> list[tuple[str, str]]:
-    """Return the meaning, in words, of the columns whose names do not say it.
+    """Return pairs of a column and its meaning, for columns whose names do not say what they contain.
 
     These are columns of several models with the same target, and columns whose target or label cannot be
     the name of a column.
 
     Args:
         models: the models that made the predictions.
-        probabilities: whether there is a column for each class.
+        probabilities: whether the table has a column for the probability of each class.
     """
     said = []
     several = len({model.target.name for model in models}) < len(models)
     for model, columns in zip(models, columns_of(models), strict=True):
         target = model.target
         if several or columns.answer != target.name:
-            said.append((columns.answer, f"{target.name}, read by {model.place}"))
+            said.append((columns.answer, f"{target.name}, predicted by {model.place}"))
         if probabilities:
             said += [
                 (column, f"the probability of '{label}'")
@@ -111,7 +110,7 @@ def legend(models: Sequence[TrainedModel], *, probabilities: bool = False) -> li
 
 
 def check_output(path: Path) -> None:
-    """Raise WorkspaceError unless a table can be written there, so that no image is read in vain."""
+    """Raise WorkspaceError if a table cannot be written to a path; call it before reading any image."""
     if path.is_dir():
         raise WorkspaceError(f"{path} is a folder. Name a file in it: --output {path / 'predictions.csv'}")
     ending = path.suffix.lower()
@@ -149,7 +148,7 @@ def _holds_readings(path: Path) -> bool:
 
 
 def check_folder_for(path: Path) -> None:
-    """Raise WorkspaceError unless the folder of a file exists or can be made."""
+    """Raise WorkspaceError if the folder of a file does not exist and cannot be made."""
     above = next((one for one in path.absolute().parents if one.exists() or one.is_symlink()), None)
     if above is None or not above.is_dir():
         raise WorkspaceError(f"Cannot write {path}: {above} is not a folder.")
@@ -158,9 +157,9 @@ def check_folder_for(path: Path) -> None:
 
 
 def write_readings(table: pd.DataFrame, path: Path) -> None:
-    """Write a table of readings in the format that the ending of the file's name says, one of ENDINGS.
+    """Write a table of predictions in the format that the ending of the file's name gives, one of ENDINGS.
 
-    PARTIAL may follow the ending. Capital letters make no difference.
+    The ending may be in capital letters, and PARTIAL may follow it.
     """
     ending = Path(path.name.removesuffix(PARTIAL)).suffix.lower()
     with whole_file(path) as file:
@@ -175,13 +174,13 @@ def write_readings(table: pd.DataFrame, path: Path) -> None:
 
 
 class Collected:
-    """Collects readings, so that none is lost if reading ends early.
+    """Collects predictions, and writes them to a file now and then in case the program ends early.
 
     Args:
         models: the models that make the predictions.
         n_photographs: number of images to read.
-        output: the file of the table; None for none.
-        options: of readings_table().
+        output: file for the table; None to write no file.
+        options: keyword arguments for readings_table().
     """
 
     def __init__(
@@ -199,11 +198,11 @@ class Collected:
 
     @property
     def how_many(self) -> str:
-        """How many of the images were read, in words."""
+        """The number of images that are done, e.g. "3 of 10 images"."""
         return f"{self.n_read:,} of {self._n_photographs:,} images"
 
     def add(self, readings: Sequence[Reading]) -> None:
-        """Add all readings of an image."""
+        """Add the predictions for all faces of one image."""
         self.readings += readings
         self.n_read += 1
         started = time.monotonic()
@@ -214,11 +213,13 @@ class Collected:
             self._pause = max(KEEP_EVERY, 20 * (self._kept - started))
 
     def table(self) -> pd.DataFrame:
-        """Return the readings until now as a table."""
+        """Return the predictions that were added so far as a table."""
         return readings_table(self.readings, self._models, **self._options)
 
     def keep(self) -> Path | None:
-        """Write the readings until now as a part of the table; return its file, or None if there is none.
+        """Write the predictions that were added so far to the .partial file, and return its path.
+
+        Returns None if no image is done, or if no file for the table was given.
 
         Raises:
             WorkspaceError: the file cannot be written.
@@ -230,7 +231,7 @@ class Collected:
         return path
 
     def write(self, table: pd.DataFrame) -> None:
-        """Write the whole table, and remove the part that an earlier run may have left."""
+        """Write the whole table, and remove the .partial file."""
         assert self._output is not None
         write_readings(table, self._output)
         with suppress(OSError):

@@ -1,1 +1,1 @@
-"""Pretrained networks: which there are, what runs them, and where their weights come from."""
+"""Pretrained networks, the engines that run them, and the sources of their weights."""

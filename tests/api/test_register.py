@@ -346,7 +346,7 @@ def test_what_a_function_returns_is_saved_as_the_object_is_and_told_how_where_it
     assert "could not be loaded safely. To have it saved, register it" in note
     assert "trusted_types=" in note
     (note,) = (note for note in runs["made_tree"].notes if "not saved" in note)
-    assert "contains types that no loader accepts: sklearn.tree." in note
+    assert "contains types that cannot be loaded again safely: sklearn.tree." in note
     assert "trusted_types=" in note
 
 

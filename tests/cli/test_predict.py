@@ -55,7 +55,7 @@ def test_a_model_of_another_recipe(featurekit, one_line, extracted, tmp_path, se
     (model / "model.json").write_text(json.dumps(content))
     seal(model)
     result = featurekit("predict", extracted / "photos", "--model", model)
-    one_line(result, "another recipe", "extraction_version was 0")
+    one_line(result, "other settings", "extraction_version was 0")
 
 
 def test_a_folder_that_is_no_model(featurekit, one_line, extracted):

@@ -115,7 +115,7 @@ def test_models_of_one_target_have_columns_of_their_own(featurekit, models, port
         target = folder.name.partition("--")[0]
         pd.testing.assert_series_equal(table[prefix], pd.read_parquet(alone)[target], check_names=False)
         assert table.attrs["models"][prefix] == str(folder)
-    assert f"column gender_mean_color_random_forest: gender, read by {models[1]}" in output
+    assert f"column gender_mean_color_random_forest: gender, predicted by {models[1]}" in output
     answers = table.query("gender_mean_color_random_forest == 'female'")
     assert set(answers.gender_mean_color_random_forest) == {"female"}
     shares = table[["gender_mean_color_random_forest_p_female", "gender_mean_color_random_forest_p_male"]]

@@ -1,7 +1,7 @@
-"""Networks whose classifier layers are removed, and what else turns a face into a vector.
+"""Backbones turn a face into a vector; most of them are pretrained networks without their classifier.
 
-A backbone is one file here: facts in the decorator, the network in the function.
-Its vectors are named ``backbone`` (its default layer) or ``backbone:layer``.
+Each backbone is a file in this folder, with a function that returns the network and a decorator with facts
+about it. Its embeddings are called ``backbone`` (the default layer) or ``backbone:layer``.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,26 +23,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Backbone:
-    """One way to turn a face into vectors.
+    """One way to compute embeddings of a face, usually with a pretrained network.
 
     Attributes:
-        name: what users call it.
-        about: one line for `featurekit list backbones`.
-        layers: layer → length of its vector; the first is the default.
-        heads: further layers that every extraction keeps because they cost nothing, e.g. the
-            network's own probabilities.
-        input_size: side of the square crop it wants, in pixels.
-        template: where it wants the landmarks; a name of featurekit.faces.align.TEMPLATES.
-        normalization: what it wants done to the pixels first.
-        weights: its entry in the table of weights; None if it has nothing to learn.
-        load: (weights file's bytes, layers) → network, whose input size and normalization are
-            those above; or None, and
-        compute: crops (n, s, s, 3) → vectors of the default layer.
-        is_picture: whether its vector is the crop itself, as bytes, which classifiers of crops read.
-        recognizes: layers that were trained to tell people apart, the best one first; with these the audit
-            looks for the same subject on both sides of a split.
-        version: version of the code that computes its vectors, for a backbone that is not featurekit's own;
-            another version is another recipe. "" for the version of its package.
+        name: name of the backbone for users, e.g. "vgg16".
+        about: description in one line for `featurekit list backbones`.
+        layers: name of a layer → length of its vector; the first layer is the default.
+        heads: names of further layers that are always stored because they cost nothing, e.g. the class
+            probabilities of the network's own classifier.
+        input_size: side of the square face crop that the network takes as input, in pixels.
+        template: position of the landmarks in the crop; a name in featurekit.faces.align.TEMPLATES.
+        normalization: normalization of the pixels before the first layer.
+        weights: name of the weight file in weights.toml; None if the backbone has no weights.
+        load: function of the weight file's bytes and the names of layers that returns the network; None if
+            compute is given.
+        compute: function of crops, shape (n, s, s, 3), that returns the vectors of the default layer; None if
+            load is given.
+        is_picture: whether its vector is the face crop itself, as bytes, for networks that are trained end to
+            end.
+        recognizes: layers that were trained to recognize people, the best one first. `featurekit audit` uses
+            them to search for the same person in the training and the test part of a split.
+        version: version of the code that computes the vectors, if the backbone is not featurekit's own;
+            embeddings of another version are not reused. "" for the version of its package.
     """
 
     name: str
@@ -61,18 +63,18 @@ class Backbone:
 
     @property
     def default_layer(self) -> str:
-        """The layer that the backbone's own name stands for."""
+        """The layer that is used if only the name of the backbone is given."""
         return next(iter(self.layers))
 
     @property
     def code(self) -> str:
-        """The version of its code, as recipes hold it; "" for one of featurekit's own."""
+        """The version of the backbone's code, which is part of a recipe; "" for backbones of featurekit."""
         return BACKBONES.code_of(self.name, self.version)
 
     def open(
         self, weights: bytes, layers: Sequence[str], *, device: str, precision: str, threads: int = 0
     ) -> Session:
-        """Make the backbone ready to run: crops in, one array of vectors a layer out.
+        """Return a session, a function of face crops that returns an array of vectors for each layer.
 
         Raises:
             EngineError: the device or the precision is not available.
@@ -93,11 +95,11 @@ class Backbone:
     def trainable(self, weights: bytes) -> "torch.nn.Module":
         """Return the network up to its default layer as a torch module that can be trained further.
 
-        It takes pixels as `normalization` leaves them, (n, 3, s, s), and returns a tuple with one tensor,
+        The module takes normalized pixels of shape (n, 3, s, s), and returns a tuple with one tensor of shape
         (n, length of the layer).
 
         Raises:
-            EngineError: it has nothing to learn, or is made of what cannot be trained.
+            EngineError: the backbone has no weights, or has operations that cannot be trained.
         """
         if self.load is None:
             raise EngineError(f"{self.name} has no weights to train, so it cannot be fine-tuned.")
@@ -128,7 +130,7 @@ BACKBONES: Registry[Backbone] = Registry(
 
 
 def backbone(name: str, **facts: Any) -> Callable[[Callable[[bytes, Sequence[str]], Network]], Backbone]:
-    """Register the decorated function, (weights file's bytes, layers) → network, as a backbone."""
+    """Register a backbone whose network is returned by the decorated function (Backbone.load)."""
 
     def register(load: Callable[[bytes, Sequence[str]], Network]) -> Backbone:
         return BACKBONES.add(Backbone(name=name, load=load, **facts))
@@ -137,7 +139,7 @@ def backbone(name: str, **facts: Any) -> Callable[[Callable[[bytes, Sequence[str
 
 
 def here(features: Iterable[str]) -> list[str]:
-    """Return the features whose backbone is registered; its package may have been removed.
+    """Return those features (backbone:layer) whose backbone is installed.
 
     >>> here(["mean_color:mean", "gone:layer"])
     ['mean_color:mean']
@@ -151,14 +153,14 @@ def here(features: Iterable[str]) -> list[str]:
 
 
 def split_feature(feature: str) -> tuple[Backbone, str]:
-    """Return the backbone and the layer that a feature name stands for.
+    """Return the backbone and the layer of a feature, e.g. "vgg16:fc6".
 
     >>> backbone, layer = split_feature("mean_color")
     >>> backbone.name, layer
     ('mean_color', 'mean')
 
     Raises:
-        UnknownNameError: nobody registered the backbone, or it has no such layer.
+        UnknownNameError: the backbone is not registered, or has no layer of this name.
     """
     name, _, layer = feature.partition(":")
     found = BACKBONES[name]

@@ -1,4 +1,4 @@
-"""ArcFace networks of insightface's packs: trained to tell people apart."""
+"""ArcFace networks from insightface's model packs, which were trained to recognize people."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ from featurekit.networks.engines import Network, Normalization
     recognizes=("embedding",),
 )
 def arcface(weights: bytes, layers: Sequence[str]) -> Network:
-    """Return the face-recognition network; its only layer is its output."""
+    """Return the face recognition network, whose only layer is its output."""
     import onnx
 
     # The output's name differs from pack to pack.

@@ -22,7 +22,7 @@ _GENDER_TENSORS = {"pooled": "layer_4_flatten", "hidden": "layer_3_relu", "proba
     weights="dlib_age",
 )
 def dlib_age(weights: bytes, layers: Sequence[str]) -> Network:
-    """Return the age network, read at the given layers."""
+    """Return the age network with the given layers as its outputs."""
     return Network(
         name="dlib_age",
         # 7 × 7 cells; squares of 3 that overlap by one.
@@ -44,7 +44,7 @@ def dlib_age(weights: bytes, layers: Sequence[str]) -> Network:
     weights="dlib_gender",
 )
 def dlib_gender(weights: bytes, layers: Sequence[str]) -> Network:
-    """Return the gender network, read at the given layers."""
+    """Return the gender network with the given layers as its outputs."""
     return Network(
         name="dlib_gender",
         onnx=weights,

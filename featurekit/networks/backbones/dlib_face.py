@@ -1,4 +1,4 @@
-"""dlib's face recognition network: trained on three million faces to tell people apart."""
+"""dlib's face recognition network, which was trained on three million faces."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     recognizes=("embedding", "pooled"),
 )
 def dlib_face(weights: bytes, layers: Sequence[str]) -> Network:
-    """Return the recognition network, read at the given layers."""
+    """Return the face recognition network with the given layers as its outputs."""
     return Network(name="dlib_face", module=lambda: _build(weights, layers), outputs=tuple(layers))
 
 

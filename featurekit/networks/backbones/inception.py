@@ -1,4 +1,4 @@
-"""Inception v3 pretrained on ImageNet, its classifier removed (torchvision)."""
+"""Inception v3 from torchvision, pretrained on ImageNet, without its classifier."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ from featurekit.networks.engines import Network, Normalization
     weights="inception_v3",
 )
 def inception_v3(weights: bytes, layers: Sequence[str]) -> Network:
-    """Return Inception v3 without its ImageNet head."""
+    """Return Inception v3 without its classifier."""
     return torchvision_network(
         "inception_v3",
         {"pooled": "avgpool"},

@@ -1,4 +1,4 @@
-"""The mean colour of a face: three numbers, a baseline for networks and a fast stand-in for one in tests."""
+"""The mean colour of a face: a baseline for networks, and a fast replacement for one in tests."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +7,7 @@ from featurekit.networks.backbones import BACKBONES, Backbone
 
 
 def mean_color(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return mean red, green and blue between 0 and 1, shape (n, 3)."""
+    """Return the mean red, green and blue of each crop, between 0 and 1, shape (n, 3)."""
     # The sum of whole numbers is exact, so the order of adding cannot matter.
     total = crops.sum(axis=(1, 2), dtype=np.int64)
     mean: NDArray[np.float32] = (total / (255 * crops.shape[1] * crops.shape[2])).astype(np.float32)

@@ -1,4 +1,4 @@
-"""MobileNet V2 pretrained on ImageNet, its classifier removed (torchvision)."""
+"""MobileNet V2 from torchvision, pretrained on ImageNet, without its classifier."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ from featurekit.networks.engines import Network
     weights="mobilenet_v2",
 )
 def mobilenet_v2(weights: bytes, layers: Sequence[str]) -> Network:
-    """Return MobileNet V2 without its ImageNet head."""
+    """Return MobileNet V2 without its classifier."""
     # The middle layer still knows where something is, and less of what ImageNet's classes need.
     nodes = {"pooled": "flatten", "middle": "features.13:6/4"}
     return torchvision_network("mobilenet_v2", nodes, weights, layers)

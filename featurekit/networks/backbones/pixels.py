@@ -1,4 +1,4 @@
-"""The crop of a face itself, for networks that are trained end to end: they need not open the image again."""
+"""The face crop itself, so that networks trained end to end need not open the image files again."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,14 +9,14 @@ SIDE = 160  # pixels: more than the networks read, so that a part of the crop ca
 
 
 def pixels(crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the crops themselves, shape (n, side · side · 3)."""
+    """Return the crops as vectors, shape (n, side · side · 3)."""
     return crops.reshape(len(crops), -1)
 
 
 BACKBONES.add(
     Backbone(
         name="pixels",
-        about=f"the face image itself, {SIDE}×{SIDE}, which end-to-end networks read (75 KB per face)",
+        about=f"the face crop itself, {SIDE}×{SIDE}, for networks trained end to end (75 KB per face)",
         layers={"rgb": SIDE * SIDE * 3},
         input_size=SIDE,
         template="imagenet",

@@ -1,4 +1,4 @@
-"""ResNets pretrained on ImageNet, their classifier removed (torchvision)."""
+"""ResNets from torchvision, pretrained on ImageNet, without their classifiers."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""VGG-16 and VGG-19 pretrained on ImageNet, their classifier removed (torchvision)."""
+"""VGG-16 and VGG-19 from torchvision, pretrained on ImageNet, without their classifiers."""
 
 from functools import partial
 

@@ -1,8 +1,8 @@
-"""Run a network on a device at a precision, and report the device and precision that were achieved.
+"""Run a network on a device in a precision, and report the device and precision that were really used.
 
-A *network* is data: bytes or a torch module with its input size, normalization
-and layers. An *engine* turns it into a session, a function from uint8 pixels to
-one float32 array a layer. Nothing of torch, OpenVINO or ONNX Runtime leaks out.
+A network is ONNX bytes or a torch module, with its input size, normalization and layers. An engine is a
+library that runs networks: torch, OpenVINO or ONNX Runtime. It turns a network into a session, which is a
+function of uint8 pixels that returns a float32 array for each layer.
 """
 
 import os
@@ -27,12 +27,12 @@ PRECISIONS = ("auto", "fp32", "bf16")
 
 @dataclass(frozen=True)
 class Normalization:
-    """What a network wants done to RGB values of 0 to 255: (rgb - mean) / scale, channel by channel.
+    """Normalization of RGB values from 0 to 255: (rgb - mean) / scale, channel by channel.
 
     Attributes:
-        mean: taken away, in the order red, green, blue.
-        scale: divided by, in the same order.
-        bgr: whether the network wants blue first.
+        mean: value to subtract from each channel, in the order red, green, blue.
+        scale: value to divide each channel by, in the same order.
+        bgr: whether the network takes the channels in the order blue, green, red.
     """
 
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -45,19 +45,19 @@ AS_IT_IS = Normalization()
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """A network as data.
+    """A network, before an engine makes it ready to run.
 
     Attributes:
         name: name of the backbone or detector, for messages.
-        outputs: what to read, in this order: names of ONNX tensors (inner ones too), or one name
-            for each array the torch module returns.
-        normalization: what it wants done to the pixels first.
-        onnx: the network as an ONNX file's bytes, or
-        module: a function that makes it as a torch module: (n, 3, s, s) → a tuple with one array for
-            each output.
-        input_size: side of its square input in pixels; None if it takes any multiple of 32.
-        identity: everything that decides the network, e.g. the hash of its weights and its layers. An engine
-            may keep the converted network under this name; "" to keep nothing.
+        outputs: names of the outputs to return, in this order: names of ONNX tensors, also inside the
+            network, or one name for each array that the torch module returns.
+        normalization: normalization of the pixels before the first layer.
+        onnx: the network as the bytes of an ONNX file; None if module is given.
+        module: function that returns the network as a torch module, which takes pixels of shape (n, 3, s, s)
+            and returns a tuple with one array for each output; None if onnx is given.
+        input_size: side of the square input in pixels; None if the network takes any multiple of 32.
+        identity: text that changes if the network changes, e.g. the hash of its weights and its layers. An
+            engine may store the converted network under this name; "" to store nothing.
     """
 
     name: str
@@ -75,11 +75,11 @@ class Network:
 
 @dataclass(frozen=True)
 class Achieved:
-    """What a session runs on, read back from the engine, never from what was asked for.
+    """The engine, device and precision that a session really uses, as the engine reports them.
 
     Attributes:
-        engine: its name and version, e.g. "openvino 2026.4".
-        device: e.g. "cpu" or "cuda: NVIDIA H200".
+        engine: name and version of the engine, e.g. "openvino 2026.4".
+        device: name of the device, e.g. "cpu" or "cuda: NVIDIA H200".
         precision: "fp32" or "bf16".
     """
 
@@ -92,27 +92,27 @@ class Session(Protocol):
     """A network ready to run.
 
     Attributes:
-        achieved: what it runs on.
-        batch: how many images a call should contain; 1 if each thread should make its own calls.
+        achieved: engine, device and precision that the session uses.
+        batch: recommended number of images per call; 1 if each thread should make calls of its own.
     """
 
     achieved: Achieved
     batch: int
 
     def __call__(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-        """Return one array for each layer, from pixels of shape (n, s, s, 3), red first.
+        """Return one array for each layer, given RGB pixels of shape (n, s, s, 3).
 
-        On a CPU a row depends on its own pixels alone: not on the batch, the order or the threads.
+        On a CPU, the result for an image does not depend on the batch, the order or the number of threads.
         """
 
 
 @dataclass(frozen=True)
 class Engine:
-    """One way to run networks.
+    """A library that runs networks.
 
     Attributes:
-        name: what users call it.
-        open: (network, device, precision, threads) → session; raises EngineError.
+        name: name of the engine for users.
+        open: function of (network, device, precision, threads) that returns a session or raises EngineError.
     """
 
     name: str
@@ -125,18 +125,18 @@ ENGINES: Registry[Engine] = Registry("engine", "featurekit.networks.engines", En
 def open_session(
     network: Network, *, device: str = "auto", precision: str = "auto", engine: str = "auto", threads: int = 0
 ) -> Session:
-    """Make a network ready to run.
+    """Return a session, which is a network that is ready to run on a device.
 
     Args:
-        network: what to run.
+        network: the network to run.
         device: "cpu", "cuda", or "auto" for a GPU if torch can use one.
-        precision: "fp32", "bf16", or "auto": see resolve().
-        engine: a name of ENGINES, or "auto": OpenVINO on a CPU; on a GPU torch, or ONNX
-            Runtime for ONNX files.
-        threads: how many to use; 0 for one per core.
+        precision: "fp32", "bf16", or "auto" for the choice that resolve() documents.
+        engine: a name in ENGINES, or "auto" for OpenVINO on a CPU, and on a GPU for torch, or ONNX Runtime if
+            the network is an ONNX file.
+        threads: number of threads; 0 for one per core.
 
     Raises:
-        EngineError: the device or the precision is not available; nothing else is used in its place.
+        EngineError: the device or the precision is not available. No other one is used instead.
     """
     device, precision = resolve(device, precision)
     if engine == "auto":
@@ -145,13 +145,15 @@ def open_session(
 
 
 def resolve(device: str, precision: str) -> tuple[str, str]:
-    """Return the device and the precision that "auto" stands for here, before anything is loaded.
+    """Return the device and the precision to use, with "auto" replaced by the choice for this machine.
 
-    The precision is bf16 on a GPU and on a processor with AMX, else fp32: with AVX-512's bf16 alone, where
-    benchmarks/precision.py saw no score move by more than 0.002, the networks take longer than in fp32.
+    The precision is bf16 on a GPU and on a processor with AMX, and fp32 otherwise. A processor that has bf16
+    only in AVX-512 is slower in bf16 than in fp32. In benchmarks/precision.py, bf16 changed no score by more
+    than 0.002.
 
     Raises:
-        EngineError: a word that is no device or no precision, or a GPU is asked for and cannot be used.
+        EngineError: the device or the precision has an unknown name, or "cuda" was requested and cannot be
+            used.
     """
     for name, value, allowed in (("device", device, DEVICES), ("precision", precision, PRECISIONS)):
         if value not in allowed:
@@ -169,13 +171,13 @@ def resolve(device: str, precision: str) -> tuple[str, str]:
 
 
 def has_amx() -> bool:
-    """Whether the processor multiplies matrices of bf16 as a whole (AMX)."""
+    """Whether the processor has AMX instructions for matrices of bf16."""
     info = Path("/proc/cpuinfo")
     return info.is_file() and "amx_bf16" in info.read_text().split()
 
 
 def cuda_is_usable() -> bool:
-    """Whether torch can run something on a GPU here."""
+    """Whether torch can use a GPU on this machine."""
     if not Path("/dev/nvidiactl").exists() and shutil.which("nvidia-smi") is None:
         return False  # no driver: spare the seconds that importing torch takes
     import torch
@@ -184,12 +186,12 @@ def cuda_is_usable() -> bool:
 
 
 def usable_cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def available_memory() -> int:
-    """Return how many bytes could be used now without anything being swapped out."""
+    """Return the amount of free memory in bytes that can be used without swapping."""
     info = Path("/proc/meminfo")
     if info.is_file():
         facts = dict(line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
@@ -199,9 +201,9 @@ def available_memory() -> int:
 
 
 def watch_memory() -> Callable[[], int | None]:
-    """Return a function for the peak memory of this process since this call, in bytes; None if not known.
+    """Start measuring memory, and return a function that returns the peak in bytes, or None if not known.
 
-    Linux keeps the highest count until it is reset.
+    This resets the peak memory that Linux records for this process.
     """
     try:
         Path("/proc/self/clear_refs").write_text("5")
@@ -216,5 +218,5 @@ def watch_memory() -> Callable[[], int | None]:
 
 
 def stack_rows(rows: Sequence[Sequence[NDArray[Any]]]) -> list[NDArray[np.float32]]:
-    """Turn a list of outputs for each row into an array for each output."""
+    """Convert a list of outputs for each row to one array for each output."""
     return [np.stack(column).astype(np.float32, copy=False) for column in zip(*rows, strict=True)]

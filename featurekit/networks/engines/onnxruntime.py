@@ -1,4 +1,4 @@
-"""ONNX Runtime: the reference on a CPU, and the engine for ONNX files on a GPU."""
+"""ONNX Runtime, the engine for ONNX files on a GPU; on a CPU, tests compare other engines with it."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,11 @@ _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 class OnnxRuntimeSession:
-    """A network in ONNX Runtime. Each run gets one image, so that a row depends on its own pixels alone.
+    """A network in ONNX Runtime, which runs one image at a time, so that results do not depend on the batch.
 
     Raises:
-        EngineError: a GPU was asked for and cannot be used, or bf16 on a CPU, or the network is a torch
-            module.
+        EngineError: a GPU was requested and cannot be used, bf16 was requested on a CPU, or the network is a
+            torch module.
     """
 
     batch = 1
@@ -60,7 +60,7 @@ class OnnxRuntimeSession:
         self._input = self._session.get_inputs()[0].name
 
     def __call__(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-        """Return one array an output."""
+        """Return one array for each output."""
         mean = np.array(self._normalization.mean, np.float32)
         scale = np.array(self._normalization.scale, np.float32)
         normalized = (pixels.astype(np.float32) - mean) / scale

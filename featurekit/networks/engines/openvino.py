@@ -1,10 +1,9 @@
 """OpenVINO, the engine for CPUs.
 
-Every image is a request of its own on a stream of one thread. So a vector
-depends on its own pixels alone, whatever the batch, the order or the number of
-threads. Each thread has a compiled network of its own, because streams of one network
-wait for each other: with two threads that took half as long again. Only a large
-network is compiled once for all threads, because the waiting is a small part of its time.
+Every image is computed separately, by a single thread. Therefore the vector of a face does not depend on the
+batch, the order or the number of threads. Each thread has its own compiled copy of the network, because
+threads that share one wait for each other: with two threads, this took 1.5 times as long. A large network is
+compiled only once for all threads, because the waiting is a small part of its time.
 """
 
 import sys
@@ -44,7 +43,7 @@ _SMALL = 64 * 2**20
 
 
 def import_openvino() -> Any:
-    """Return the module openvino, kept from reporting its import to an analytics service."""
+    """Import openvino without letting it report the import to an analytics service, and return the module."""
     # openvino asks for this module and goes on without it; the real one opens a
     # socket and writes below HOME.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None: "do not import"
@@ -54,10 +53,10 @@ def import_openvino() -> Any:
 
 
 class OpenVINOSession:
-    """A network compiled for the CPU; an input of another size is compiled when it first occurs.
+    """A network that is compiled for the CPU; it is compiled again for each new size of its input.
 
     Raises:
-        EngineError: another device is asked for, or bf16 on a processor without it.
+        EngineError: another device was requested, or bf16 on a processor without bf16.
     """
 
     batch = 1
@@ -90,7 +89,7 @@ class OpenVINOSession:
         self.achieved = Achieved(f"openvino {self._openvino.__version__.split('-')[0]}", devices, got)
 
     def __call__(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-        """Return one array an output; may be called from several threads at once."""
+        """Return one array for each output; several threads may call this at once."""
         if len(pixels) == 1 or self._threads == 1:
             return stack_rows([self._one(image) for image in pixels])
         with self._compiling:

@@ -22,11 +22,12 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 
 
 def keep_memory() -> None:
-    """Let this process keep the memory that it frees, and use it again; call it before threads are made.
+    """Let this process keep memory that it frees for later use; call this before threads are started.
 
-    A training step frees as many large arrays as it makes. glibc hands each back to the kernel and asks for
-    fresh pages in the next step, all zeroed anew. Each thread's own heap takes no array of more than 32 MB,
-    so all threads share one. With another C library than glibc this does nothing.
+    A training step frees as many large arrays as it allocates. By default, glibc returns their memory to the
+    kernel, and has to request and clear new memory in the next step, which takes time. All threads share one
+    heap, because a heap for each thread could not have arrays of more than 32 MB. With another C library than
+    glibc this function does nothing.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:  # musl has none
@@ -37,9 +38,9 @@ def keep_memory() -> None:
 class TorchSession:
     """A torch module in evaluation mode.
 
-    On a CPU each call runs a single image, so that a row depends only on its own pixels. On a GPU the
-    next images are sent while the last ones are computed, and a batch that does not fit into the
-    GPU's memory is halved for all later calls.
+    On a CPU, each call runs a single image, so that results do not depend on the batch. On a GPU, the next
+    images are sent while the last ones are computed. If a batch does not fit into the GPU's memory, the batch
+    size is halved for all later calls.
 
     Raises:
         EngineError: the network is an ONNX file.
