@@ -187,10 +187,6 @@ class ComparisonFolder:
         """Return the folders of earlier comparisons that this one has replaced, the oldest first."""
         return sorted(path for path in self.root.glob(f"{REPLACED}*") if path.is_dir())
 
-    def all_replaced_folders(self) -> list[Path]:
-        """Return the folders from replaced_folders() and from unfinished_replaced()."""
-        return [*self.replaced_folders(), *self.unfinished_replaced()]
-
     def unfinished_replaced(self) -> list[Path]:
         """Return the temporary folders into which files of a replaced comparison are being moved."""
         return sorted(path for path in self.root.glob(f".{REPLACED}*.tmp") if path.is_dir())

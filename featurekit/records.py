@@ -41,16 +41,13 @@ def _only(pattern: str, what: str) -> Callable[[str], bool]:
     return check
 
 
-_LINE = r"[^\x00-\x1f\x7f]{0,1000}"
-_WORD = r"[\w.:+-]{0,200}"
-_HASH = r"([0-9a-f]{64})?"
-_FILE_NAME = r"[^/\\\x00-\x1f\x7f]{1,255}"
-
 # The types of fields that hold a text of a certain form. A label is the user's own, and may hold any letter.
-Line = Annotated[str, Predicate(_only(_LINE, "one line of at most 1,000 characters"))]
-Word = Annotated[str, Predicate(_only(_WORD, "a name of at most 200 letters, digits and . : _ + -"))]
-Hash = Annotated[str, Predicate(_only(_HASH, "a sha256 in hexadecimal, or empty"))]
-FileName = Annotated[str, Predicate(_only(_FILE_NAME, "the name of a file or folder"))]
+Line = Annotated[str, Predicate(_only(r"[^\x00-\x1f\x7f]{0,1000}", "one line of at most 1,000 characters"))]
+Word = Annotated[
+    str, Predicate(_only(r"[\w.:+-]{0,200}", "a name of at most 200 letters, digits and . : _ + -"))
+]
+Hash = Annotated[str, Predicate(_only(r"([0-9a-f]{64})?", "a sha256 in hexadecimal, or empty"))]
+FileName = Annotated[str, Predicate(_only(r"[^/\\\x00-\x1f\x7f]{1,255}", "the name of a file or folder"))]
 Label = Annotated[str, MaxLen(1000)]
 
 
@@ -89,24 +86,20 @@ def record(kind: type[T], content: Any) -> T:
     # Pydantic accepts a list for a tuple only in JSON. It refuses half a surrogate pair, which is how Python
     # represents a byte that is not text: such halves are replaced while Pydantic reads.
     text = json.dumps([content], ensure_ascii=False)
-    has_bytes = _HALF.search(text) is not None
+    readable = _HALF.sub(lambda half: chr(ord(half[0]) - 0xD800 + 0x10F000), text)
     try:
-        read: T = cached(kind).validate_json(_HALF.sub(_stand_in, text) if has_bytes else text)[0]
+        read: T = cached(kind).validate_json(readable)[0]
     except ValidationError as error:
         wrong = error.errors(include_url=False)[0]
         where, got = ".".join(map(str, wrong["loc"][1:])), json.dumps(wrong["input"])
         what = str(wrong.get("ctx", {}).get("error") or wrong["msg"]).replace("keyword argument", "field")
         shown = got if len(got) <= 40 else f"{got[:40]}…"
         raise ValueError(f"{where or 'the whole'}: {what}. Got {shown} instead.") from error
-    return _restored(read) if has_bytes else read
+    return read if readable == text else _restored(read)
 
 
 # Halves of surrogate pairs, and as many code points for private use, which stand in for them.
 _HALF, _STAND_IN = re.compile("[\ud800-\udfff]"), re.compile("[\U0010f000-\U0010f7ff]")
-
-
-def _stand_in(half: re.Match[str]) -> str:
-    return chr(ord(half[0]) - 0xD800 + 0x10F000)
 
 
 def _restored(value: Any) -> Any:

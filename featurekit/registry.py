@@ -142,7 +142,7 @@ class Registry(Generic[Member]):
         self._package = package
         self._member = member
         self._members: dict[str, Member] = {}
-        self._aliases: dict[str, Member] = {}
+        self._unlisted: set[str] = set()
         # For members that are not featurekit's own: the package and the module that registered them.
         self._origins: dict[str, tuple[Package, str]] = {}
         self._has_builtin = self._has_plugins = False
@@ -159,7 +159,7 @@ class Registry(Generic[Member]):
         """
         package, module = self.registrar()
         if package == BUILTIN:
-            if member.name in self._members or member.name in self._aliases:
+            if member.name in self._members:
                 raise ValueError(f"Two {self.kind}s are called {member.name}.")
             self._members[member.name] = member
             return member
@@ -168,7 +168,7 @@ class Registry(Generic[Member]):
         if package == SESSION:
             self._scan()
         name, origin = member.name, (package, module)
-        if name in self._members or name in self._aliases:
+        if name in self._members:
             self._check_free(name, origin)
         if _loading:
             before = (self._members[name], self._origins[name]) if name in self._members else None
@@ -179,15 +179,13 @@ class Registry(Generic[Member]):
 
     def add_alias(self, member: Member) -> Member:
         """Register a member under an older name, which can be looked up but is not listed."""
-        if member.name in self._members or member.name in self._aliases:
-            raise ValueError(f"Two {self.kind}s are called {member.name}.")
-        self._aliases[member.name] = member
-        return member
+        self._unlisted.add(member.name)
+        return self.add(member)
 
     def names(self) -> list[str]:
         """Return the names of all members, without their older names, in alphabetical order."""
         self._scan()
-        return sorted(self._members)
+        return sorted(self._members.keys() - self._unlisted)
 
     def package_of(self, name: str) -> Package:
         """Return the package that a member comes from: featurekit, an installed package, or SESSION."""
@@ -209,10 +207,8 @@ class Registry(Generic[Member]):
 
     def __getitem__(self, name: str) -> Member:
         self._scan_builtin()
-        if name not in self._members and name not in self._aliases:
+        if name not in self._members:
             self._scan()  # only now, so that a process that needs no plug-in imports none
-        if name in self._aliases:
-            return self._aliases[name]
         if name not in self._members:
             raise UnknownNameError(unknown(self.kind, name, self.names()))
         return self._members[name]
@@ -278,8 +274,7 @@ class Registry(Generic[Member]):
         if self._has_builtin:
             return
         self._has_builtin = True
-        folder = importlib.import_module(self._package)
-        for module in pkgutil.iter_modules(folder.__path__):
+        for module in pkgutil.iter_modules(importlib.import_module(self._package).__path__):
             if not module.name.startswith("_"):
                 importlib.import_module(f"{self._package}.{module.name}")
 

@@ -17,12 +17,13 @@ from featurekit.checks.audit import Audit
 from featurekit.cli.app import app
 from featurekit.data.manifest import REASONS
 from featurekit.data.targets import AGE, GENDER
+from featurekit.embeddings.recipe import make_recipes
 from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.results import load_runs
 from featurekit.evaluation.scores import SCORES, score_word
 from featurekit.faces.face import STATUS_MEANINGS
 from featurekit.faces.settings import default_settings
-from featurekit.inference.card import card
+from featurekit.inference.model import TrainedModel
 from featurekit.report.changes import compose_changes
 from featurekit.report.displays.accuracy import AccuracyDisplay
 from featurekit.report.displays.calibration import CalibrationDisplay
@@ -121,20 +122,21 @@ def kept_page():
 
 
 def model_cards():
-    cards = []
+    cards, settings = [], default_settings("whole_image")
     for target, sets in ((GENDER, True), (AGE, False)):
         calibration = Calibration(missed=0.1, temperature=1.25) if sets else Calibration(missed=0.1)
         cards.append(
-            card(
-                "model",
+            TrainedModel(
+                name="model",
                 target=target,
                 classifier="svm",
-                features=["dlib_age"],
-                settings=default_settings("whole_image"),
+                estimator=None,
+                settings=settings,
+                recipes=tuple(make_recipes(["mean_color"], settings).values()),
                 training={"dataset": "utkface", "n_faces": 9, "n_subjects": 8, "seed": 0, "synthetic": True},
                 weights=make_run().weights,
                 calibration=calibration,
-            )
+            ).card()
         )
     return "\n".join(cards)
 

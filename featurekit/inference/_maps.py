@@ -81,8 +81,8 @@ class Reader:
             for network in self.networks
             for feature, part in network.vectors(crops[network.crop]).items()
         }
-        joined = np.hstack([vectors[recipe.feature] for recipe in self.model.recipes])
-        return self.model.predict(joined, self.model.recipes)
+        recipes = self.model.recipes
+        return self.model.predict(np.hstack([vectors[recipe.feature] for recipe in recipes]), recipes)
 
     def lost(
         self, crops: FaceCrops, masks: NDArray[np.bool_], by: Replacement, number: int
@@ -152,8 +152,8 @@ def scaled_to(heat: NDArray[Any], side: int) -> NDArray[np.float32]:
     """Return a map of this side whose maximum is 1; or all 0."""
     cv2 = import_cv2()
     way = cv2.INTER_AREA if side < len(heat) else cv2.INTER_LINEAR
-    scaled = cv2.resize(heat.astype(np.float32), (side, side), interpolation=way)
-    scaled = scaled.clip(min=0)  # a bicubic interpolation may give negative numbers
+    # gradcam() interpolates bicubically, which may give negative numbers.
+    scaled = cv2.resize(heat.astype(np.float32), (side, side), interpolation=way).clip(min=0)
     return np.asarray(scaled / max(float(scaled.max()), 1e-12))
 
 
@@ -219,8 +219,8 @@ def gradcam(cnn: CNN, maps: Sequence[_Map], crop: NDArray[np.uint8], number: int
     views = _views(cnn, crop)
     heat = torch.zeros(len(views), cnn.side, cnn.side)
     for layer, rows, columns in maps:
-        each = LayerGradientXActivation(score, layer).attribute(views)
-        found = each.detach().float().cpu().sum(dim=1, keepdim=True)
+        found = LayerGradientXActivation(score, layer).attribute(views)
+        found = found.detach().float().cpu().sum(dim=1, keepdim=True)
         # For years, both directions count. For a class, what speaks against it does not count.
         found = found.abs() if head.kind == "years" else found.clamp(min=0)
         size = (rows.stop - rows.start, columns.stop - columns.start)
@@ -251,9 +251,8 @@ def attention(cnn: CNN, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
     body: Any = cnn.network_.eval().body
     with torch.no_grad():
         masks = body.attention(_views(cnn, crop))
-    size = (cnn.side, cnn.side)
     each = [
-        torch.nn.functional.interpolate(mask[:, None].float().cpu(), size, mode="bilinear")[:, 0]
+        torch.nn.functional.interpolate(mask[:, None].float().cpu(), cnn.side, mode="bilinear")[:, 0]
         for mask in masks
     ]
     heat = _of_both(torch.stack(each).mean(dim=0))

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 from zipfile import ZIP_STORED, ZipFile
 
 from annotated_types import Len, MaxLen, Predicate
@@ -68,14 +68,6 @@ class ModelFile:
     calibration: Calibration | None
 
 
-class Bundle(NamedTuple):
-    """The content of a model's folder: model.json, and the file (name and bytes) of the fitted classifier."""
-
-    content: ModelFile
-    file_name: str
-    data: bytes
-
-
 def write_bundle(folder: Path, content: ModelFile, file_name: str, data: bytes, card: str) -> int:
     """Write a model's folder and return its size in bytes.
 
@@ -106,8 +98,11 @@ def write_bundle(folder: Path, content: ModelFile, file_name: str, data: bytes, 
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
-def read_bundle(folder: Path) -> Bundle:
+def read_bundle(folder: Path) -> tuple[ModelFile, str, bytes]:
     """Read a model's folder that write_bundle() wrote.
+
+    Returns:
+        The content of model.json, and the name and bytes of the file of the fitted classifier.
 
     Raises:
         ModelError: a file is missing, was edited, is not a plain file, or does not belong to a model; or
@@ -134,7 +129,7 @@ def read_bundle(folder: Path) -> Bundle:
     for name in wanted[:3]:
         if listed.get(sha256(files[name]).hexdigest()) != name:
             raise ModelError(f"{folder} was edited: {name} is not the file that {SUMS} was written for.")
-    return Bundle(_parsed(files[CONTENT], folder / CONTENT), file_name, files[file_name])
+    return _parsed(files[CONTENT], folder / CONTENT), file_name, files[file_name]
 
 
 def _read(path: Path) -> bytes:

@@ -70,11 +70,10 @@ def name_columns(targets: Sequence[Target], folders: Sequence[Path]) -> list[Col
         folders: the folder of each model; no two are the same.
     """
     n_models = Counter(target.name for target in targets)
-    ends = _ends(targets, folders)
     own = {name.casefold() for name in (*BEFORE, *BEHIND)}
     taken = set(own)
     made = []
-    for target, end in zip(targets, ends, strict=True):
+    for target, end in zip(targets, _ends(targets, folders), strict=True):
         name = _plain(target.name)
         if n_models[target.name] > 1:
             folder = _plain(end)

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 
 from featurekit.data.targets import Target
 from featurekit.errors import WorkspaceError
@@ -22,10 +22,6 @@ from featurekit.inference.explain import WAYS, Explanation, MeanMap, as_rgb, gre
 from featurekit.inference.model import TrainedModel
 from featurekit.inference.predict import Reading
 from featurekit.inference.table import ABSTAINED, check_folder_for
-
-if TYPE_CHECKING:
-    from PIL import Image
-
 
 SIZE = (448, 504)  # width and height of a drawn map: the face, and two lines below it
 _PER_ROW = 4  # drawn maps side by side on a sheet
@@ -52,11 +48,14 @@ def check_drawings(folder: Path, photographs: Sequence[Path], option: str) -> No
 
 def draw_readings(readings: Sequence[Reading], models: Sequence[TrainedModel], folder: Path) -> list[Path]:
     """Draw boxes and predictions on a copy of each image that has a face, and return the copies' paths."""
-    from PIL import Image, ImageDraw, ImageFont
-
     drawn = []
     names: set[str] = set()
-    named = _named(models)
+    n_models = Counter(model.target.name for model in models)
+    # The column of each model → its target, and whether several models predict this target.
+    named = {
+        columns.answer: (model.target, n_models[model.target.name] > 1)
+        for model, columns in zip(models, columns_of(models), strict=True)
+    }
     found = [reading for reading in readings if reading.face.status == "ok"]
     for photograph, faces in groupby(found, key=attrgetter("photograph")):
         image = Image.fromarray(decode(photograph.read()))
@@ -79,18 +78,8 @@ def draw_readings(readings: Sequence[Reading], models: Sequence[TrainedModel], f
                 (x - edge, y - edge, right - shift + edge, bottom - lift + edge), fill=(20, 90, 200)
             )
             pen.text((x, y), text, fill=(255, 255, 255), font=font, anchor="la")
-        file_name = fresh_name(photograph.stem, ".png", names)
-        drawn.append(_write(image, folder / file_name))
+        drawn.append(_write(image, folder / fresh_name(photograph.stem, ".png", names)))
     return drawn
-
-
-def _named(models: Sequence[TrainedModel]) -> dict[str, tuple[Target, bool]]:
-    """Return the column of each model → its target, and whether several models predict this target."""
-    n_models = Counter(model.target.name for model in models)
-    return {
-        columns.answer: (model.target, n_models[model.target.name] > 1)
-        for model, columns in zip(models, columns_of(models), strict=True)
-    }
 
 
 def _caption(reading: Reading, named: Mapping[str, tuple[Target, bool]]) -> str:
@@ -113,8 +102,6 @@ def draw_explanation(one: Explanation, folder: Path) -> Path:
 
 def draw_mean_maps(maps: Sequence[MeanMap], folder: Path) -> list[Path]:
     """Write each mean map as a PNG file of the size SIZE, and all maps as sheet.png; return the paths."""
-    from PIL import Image
-
     drawings = [
         _drawn(one.face, one.heat, one.group, f"{WAYS[one.how]}, mean of {one.n_faces:,} faces")
         for one in maps
@@ -132,10 +119,8 @@ def draw_mean_maps(maps: Sequence[MeanMap], folder: Path) -> list[Path]:
     return [*written, _write(sheet, folder / "sheet.png")]
 
 
-def _drawn(face: NDArray[np.uint8], heat: NDArray[np.float32], title: str, note: str) -> "Image.Image":
+def _drawn(face: NDArray[np.uint8], heat: NDArray[np.float32], title: str, note: str) -> Image.Image:
     """Return an image of a map over a face, with a title, a note, and the scale of the colors."""
-    from PIL import Image, ImageDraw, ImageFont
-
     cv2 = import_cv2()
     width = SIZE[0]
     large = cv2.resize(as_rgb(grey_of(face)), (width, width), interpolation=cv2.INTER_CUBIC)
@@ -163,7 +148,7 @@ def _colors(heat: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(colors[..., ::-1])
 
 
-def _write(drawing: "Image.Image", path: Path) -> Path:
+def _write(drawing: Image.Image, path: Path) -> Path:
     with whole_file(path) as file:
         drawing.save(file, "PNG")
     return path

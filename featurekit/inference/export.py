@@ -13,10 +13,14 @@ from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime
+import torch
 from numpy.typing import NDArray
+from torch.overrides import TorchFunctionMode
 
 from featurekit.errors import ModelError
 from featurekit.estimators._networks.augmentation import VIEWS, Change
@@ -25,9 +29,6 @@ from featurekit.faces.align import TEMPLATES
 from featurekit.files import whole_file
 from featurekit.inference.model import TrainedModel
 from featurekit.version import __version__
-
-if TYPE_CHECKING:
-    import torch
 
 OPSET = 18
 # The largest allowed difference between the probabilities of ONNX Runtime and of the network; 100 times this
@@ -79,8 +80,6 @@ def export_onnx(model: TrainedModel, path: Path) -> Exported:
         ModelError: the model is not a network trained end to end, or ONNX Runtime makes other predictions.
         WorkspaceError: the file cannot be written.
     """
-    import torch
-
     cnn = model.estimator
     if not isinstance(cnn, CNN):
         raise ModelError(
@@ -96,7 +95,8 @@ def export_onnx(model: TrainedModel, path: Path) -> Exported:
         expected = whole(torch.tensor(pixels)).numpy()
     output = "years" if model.target.is_regression else "probabilities"
     data = _with_facts(_traced(whole, pixels[:2], output), model)
-    got = _run(data, pixels)
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    got = np.asarray(session.run(None, {"pixels": pixels})[0])
     difference = float(np.abs(got - expected).max())
     if not difference <= TOLERANCE * (100 if model.target.is_regression else 1):
         raise ModelError(
@@ -117,10 +117,8 @@ def export_onnx(model: TrainedModel, path: Path) -> Exported:
     )
 
 
-def _whole(cnn: CNN, side: int) -> "torch.nn.Module":
+def _whole(cnn: CNN, side: int) -> torch.nn.Module:
     """Return a network for all steps of a prediction: uint8 (n, side, side, 3) → mean output of all views."""
-    import torch
-    from torch.overrides import TorchFunctionMode
 
     class ByMatrices(TorchFunctionMode):
         """Computes an antialiased resize by products of matrices, because torch cannot export the resize."""
@@ -160,8 +158,7 @@ def _whole(cnn: CNN, side: int) -> "torch.nn.Module":
                 narrow = (faces @ getattr(self, f"columns_{number}").T + 0.5).floor()
                 view = (getattr(self, f"rows_{number}") @ narrow + 0.5).floor()
                 with ByMatrices():
-                    outputs = self.network(view)[head.target.name]
-                answers.append(head.answer(outputs))
+                    answers.append(head.answer(self.network(view)[head.target.name]))
             answer = torch.stack(answers).mean(dim=0)
             if head.kind == "years":
                 return answer
@@ -171,10 +168,8 @@ def _whole(cnn: CNN, side: int) -> "torch.nn.Module":
     return Whole().eval()
 
 
-def _matrices(view: Change, length: int, side: int) -> "tuple[torch.Tensor, torch.Tensor]":
+def _matrices(view: Change, length: int, side: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the matrices that make a view of an image: for its rows, and, transposed, for its columns."""
-    import torch
-
     top, left, height, width = (round(length * part) for part in view.box)
     rows, columns = torch.zeros(side, length), torch.zeros(side, length)
     rows[:, top : top + height] = _of_bytes(_weights(height, side))
@@ -183,24 +178,20 @@ def _matrices(view: Change, length: int, side: int) -> "tuple[torch.Tensor, torc
 
 
 @cache
-def _weights(length: int, side: int) -> "torch.Tensor":
+def _weights(length: int, side: int) -> torch.Tensor:
     """Return the weights of an antialiased resize of one axis, float64, shape (side, length)."""
-    import torch
-
     unit = torch.eye(length, dtype=torch.float64)[None, None]
     return torch.nn.functional.interpolate(unit, (side, length), mode="bilinear", antialias=True)[0, 0]
 
 
-def _of_bytes(weights: "torch.Tensor") -> "torch.Tensor":
+def _of_bytes(weights: torch.Tensor) -> torch.Tensor:
     """Return weights rounded as torch rounds them to resize bytes: the largest has 15 bits."""
     unit = 2.0 ** min(math.floor(math.log2((2**15 - 0.5) / float(weights.max()))), 22)
     return ((weights * unit + 0.5).floor() / unit).float()
 
 
-def _traced(whole: "torch.nn.Module", pixels: NDArray[np.uint8], output: str) -> bytes:
+def _traced(whole: torch.nn.Module, pixels: NDArray[np.uint8], output: str) -> bytes:
     """Return a network as the bytes of an ONNX file with any number of faces as its input."""
-    import torch
-
     file = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
         # The newer exporter needs another package. The older one warns of that, and that sizes become
@@ -223,9 +214,6 @@ def _traced(whole: "torch.nn.Module", pixels: NDArray[np.uint8], output: str) ->
 
 def _with_facts(data: bytes, model: TrainedModel) -> bytes:
     """Return an ONNX file with metadata: what it is, where a face must be in the crop, and its weights."""
-    import onnx
-
-    recipe = model.recipes[0]
     content = onnx.load_model_from_string(data)
     facts = {
         "model": model.name,
@@ -239,7 +227,7 @@ def _with_facts(data: bytes, model: TrainedModel) -> bytes:
                 "fractions of the side, x to the right, y down, from the upper left corner; left as seen"
                 " in the image"
             ),
-            "places": TEMPLATES[recipe.template].round(6).tolist(),
+            "places": TEMPLATES[model.recipes[0].template].round(6).tolist(),
         },
         "training": {name: model.training.get(name) for name in ("dataset", "n_faces", "n_subjects", "seed")},
         "weights": [dict(weight) for weight in model.weights],
@@ -251,13 +239,6 @@ def _with_facts(data: bytes, model: TrainedModel) -> bytes:
     )
     onnx.checker.check_model(content)
     return bytes(content.SerializeToString())
-
-
-def _run(data: bytes, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    return np.asarray(session.run(None, {"pixels": pixels})[0])
 
 
 def _made_up(side: int) -> NDArray[np.uint8]:

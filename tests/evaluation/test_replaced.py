@@ -94,7 +94,8 @@ def test_what_new_folds_replaced_is_gone_once_the_fit_has_ended_well(featurekit,
     code, _, errors = featurekit(*FIT, "--new-folds", "--folds", "2", "--seed", "5")
     assert code == 0, errors
     folder = workspace.report("table")
-    assert ComparisonFolder(folder).all_replaced_folders() == []
+    comparison = ComparisonFolder(folder)
+    assert [*comparison.replaced_folders(), *comparison.unfinished_replaced()] == []
     assert {run.folds["number"] for run in load_runs(folder)} == {2}
     assert {run.seed for run in load_runs(folder)} == {5}
     assert not (folder / "report.html").exists()

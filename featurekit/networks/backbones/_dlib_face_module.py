@@ -50,8 +50,8 @@ class Recognition(nn.Module):
             self.embedding.load_state_dict({"weight": matrix.T.contiguous()})
 
     def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        found = functional.max_pool2d(functional.relu(self.first(pixels)), 3, 2)
-        pooled = self.blocks(found).mean(dim=(2, 3))
+        found = self.blocks(functional.max_pool2d(functional.relu(self.first(pixels)), 3, 2))
+        pooled = found.mean(dim=(2, 3))
         return tuple(pooled if layer == "pooled" else self.embedding(pooled) for layer in self.layers)
 
 

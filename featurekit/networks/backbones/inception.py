@@ -1,29 +1,27 @@
 """Inception v3 from torchvision, pretrained on ImageNet, without its classifier."""
 
-from collections.abc import Sequence
+from functools import partial
 
-from featurekit.networks.backbones import backbone
+from featurekit.networks.backbones import BACKBONES, Backbone
 from featurekit.networks.backbones._torchvision import torchvision_network
-from featurekit.networks.engines import Network, Normalization
+from featurekit.networks.engines import Normalization
 
-
-@backbone(
-    "inception_v3",
-    about="Inception v3, ImageNet, 299×299, pooled: 2,048 numbers",
-    layers={"pooled": 2048},
-    input_size=299,
-    template="imagenet",
-    # Google's file wants -1..1; torchvision's transform_input would turn ImageNet's into that.
-    normalization=Normalization((127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
-    weights="inception_v3",
-)
-def inception_v3(weights: bytes, layers: Sequence[str]) -> Network:
-    """Return Inception v3 without its classifier."""
-    return torchvision_network(
-        "inception_v3",
-        {"pooled": "avgpool"},
-        weights,
-        layers,
-        transform_input=False,
-        init_weights=False,
+BACKBONES.add(
+    Backbone(
+        name="inception_v3",
+        about="Inception v3, ImageNet, 299×299, pooled: 2,048 numbers",
+        layers={"pooled": 2048},
+        input_size=299,
+        template="imagenet",
+        # Google's file wants -1..1; torchvision's transform_input would turn ImageNet's into that.
+        normalization=Normalization((127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
+        weights="inception_v3",
+        load=partial(
+            torchvision_network,
+            "inception_v3",
+            {"pooled": "avgpool"},
+            transform_input=False,
+            init_weights=False,
+        ),
     )
+)

@@ -6,6 +6,7 @@ function of uint8 pixels that returns a float32 array for each layer.
 """
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -211,8 +212,8 @@ def watch_memory() -> Callable[[], int | None]:
         return lambda: None
 
     def most() -> int | None:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), None)
+        found = re.search(r"^VmHWM:\s*(\d+)", Path("/proc/self/status").read_text(), re.M)
+        return int(found[1]) * 1024 if found else None
 
     return most
 

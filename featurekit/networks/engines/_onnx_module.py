@@ -28,8 +28,7 @@ def torch_module(model_bytes: bytes, outputs: Sequence[str]) -> torch.nn.Module:
     graph = onnx.load_model_from_string(with_outputs(model_bytes, outputs)).graph
     values = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
     nodes = _needed(graph.node, outputs)
-    unknown = sorted({node.op_type for node in nodes} - set(_OPERATIONS))
-    if unknown:
+    if unknown := sorted({node.op_type for node in nodes} - set(_OPERATIONS)):
         raise EngineError(
             f"An ONNX file with the operation {', '.join(unknown)} cannot be trained; see _onnx_module.py."
         )
@@ -56,8 +55,9 @@ def torch_module(model_bytes: bytes, outputs: Sequence[str]) -> torch.nn.Module:
                     if value is None or name in self._parameters or name in self.constants:
                         continue
                     if value.dtype.kind == "f" and value.size > 1:
-                        learned = torch.nn.Parameter(torch.tensor(np.array(value, np.float32)))
-                        self.register_parameter(name, learned)
+                        self.register_parameter(
+                            name, torch.nn.Parameter(torch.tensor(np.array(value, np.float32)))
+                        )
                     else:
                         self.constants[name] = value
             # What a node computes goes through a module, so that hooks see it.
@@ -107,8 +107,9 @@ def _pool(facts: dict[str, Any], x: Any, *, largest: bool) -> Any:
     ceil = bool(facts.get("ceil_mode", 0))
     if largest:
         return torch.nn.functional.max_pool2d(x, size, stride, padding, ceil_mode=ceil)
-    counts_padding = bool(facts.get("count_include_pad", 0))
-    return torch.nn.functional.avg_pool2d(x, size, stride, padding, ceil, counts_padding)
+    return torch.nn.functional.avg_pool2d(
+        x, size, stride, padding, ceil, count_include_pad=bool(facts.get("count_include_pad", 0))
+    )
 
 
 def _pad(facts: dict[str, Any], x: Any, pads: Any, value: Any = 0.0) -> Any:

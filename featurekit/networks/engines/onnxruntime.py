@@ -61,8 +61,7 @@ class OnnxRuntimeSession:
 
     def __call__(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         """Return one array for each output."""
-        mean = np.array(self._normalization.mean, np.float32)
-        scale = np.array(self._normalization.scale, np.float32)
+        mean, scale = np.array([self._normalization.mean, self._normalization.scale], np.float32)
         normalized = (pixels.astype(np.float32) - mean) / scale
         if self._normalization.bgr:
             normalized = normalized[..., ::-1]

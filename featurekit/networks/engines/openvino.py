@@ -85,8 +85,11 @@ class OpenVINOSession:
                 f"This processor cannot run {network.name} in {precision}: OpenVINO chose {got}."
                 f" Use --precision {got}."
             )
-        devices = "+".join(map(str, first.get_property("EXECUTION_DEVICES"))).lower()
-        self.achieved = Achieved(f"openvino {self._openvino.__version__.split('-')[0]}", devices, got)
+        self.achieved = Achieved(
+            f"openvino {self._openvino.__version__.split('-')[0]}",
+            "+".join(map(str, first.get_property("EXECUTION_DEVICES"))).lower(),
+            got,
+        )
 
     def __call__(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         """Return one array for each output; several threads may call this at once."""
@@ -104,8 +107,8 @@ class OpenVINOSession:
             requests[size] = self._model_for(size).create_infer_request()
         request = requests[size]
         request.infer({0: np.ascontiguousarray(image[None])}, share_inputs=True, share_outputs=True)
-        tensors = map(request.get_output_tensor, range(len(request.model_outputs)))
-        return [np.array(tensor.data[0], dtype=np.float32) for tensor in tensors]
+        outputs = range(len(request.model_outputs))
+        return [np.array(request.get_output_tensor(one).data[0], dtype=np.float32) for one in outputs]
 
     def _model_for(self, size: tuple[int, int]) -> Any:
         """Return a compiled network for a thread that has none of this size yet."""
@@ -210,12 +213,10 @@ def _prepared(openvino: Any, model: Any, normalization: Normalization, size: tup
     pixels.tensor().set_element_type(element.u8).set_layout(layout("NHWC")).set_color_format(colors.RGB)
     pixels.model().set_layout(layout("NCHW"))
     pixels.preprocess().convert_element_type(element.f32)
-    mean, scale = list(normalization.mean), list(normalization.scale)
     if normalization.bgr:
         pixels.preprocess().convert_color(colors.BGR)
-        mean.reverse()
-        scale.reverse()
-    pixels.preprocess().mean(mean).scale(scale)
+    step = -1 if normalization.bgr else 1  # in the order of the channels
+    pixels.preprocess().mean(list(normalization.mean[::step])).scale(list(normalization.scale[::step]))
     return steps.build()
 
 

@@ -99,8 +99,8 @@ class TorchSession:
         batch = torch.tensor(pixels)
         if self._device.type == "cuda":
             batch = batch.pin_memory().to(self._device, non_blocking=True)
-        mean = torch.tensor(self._normalization.mean, device=self._device)
-        scale = torch.tensor(self._normalization.scale, device=self._device)
+        facts = [self._normalization.mean, self._normalization.scale]
+        mean, scale = torch.tensor(facts, device=self._device)
         values = ((batch.float() - mean) / scale).permute(0, 3, 1, 2)
         if self._normalization.bgr:
             values = values[:, [2, 1, 0]]
