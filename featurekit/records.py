@@ -30,24 +30,36 @@ _MAX_BYTES = 2**28  # per file; the largest that featurekit has written had abou
 _DEEPEST = 16  # levels of nesting; featurekit writes half as many
 
 
-def _only(pattern: str, what: str) -> Callable[[str], bool]:
-    """Return a check that raises ValueError for a text that does not fit the whole of a pattern."""
+def must(what: str, test: Callable[[Any], object]) -> Predicate:
+    """Return an annotation for a field of a dataclass, whose value must pass a test.
 
-    def check(text: str) -> bool:
-        if not re.fullmatch(pattern, text):
-            raise ValueError(f"must be {what}")
+    Args:
+        what: what the value must be or have, for the error message, e.g. "be one line".
+        test: function of the value that returns something true if the value is valid.
+    """
+
+    def check(value: Any) -> bool:
+        if not test(value):
+            raise ValueError(f"must {what}")
         return True
 
-    return check
+    return Predicate(check)
 
 
 # The types of fields that hold a text of a certain form. A label is the user's own, and may hold any letter.
-Line = Annotated[str, Predicate(_only(r"[^\x00-\x1f\x7f]{0,1000}", "one line of at most 1,000 characters"))]
-Word = Annotated[
-    str, Predicate(_only(r"[\w.:+-]{0,200}", "a name of at most 200 letters, digits and . : _ + -"))
+Line = Annotated[
+    str,
+    must("be one line of at most 1,000 characters", re.compile(r"[^\x00-\x1f\x7f]{0,1000}").fullmatch),
 ]
-Hash = Annotated[str, Predicate(_only(r"([0-9a-f]{64})?", "a sha256 in hexadecimal, or empty"))]
-FileName = Annotated[str, Predicate(_only(r"[^/\\\x00-\x1f\x7f]{1,255}", "the name of a file or folder"))]
+Word = Annotated[
+    str,
+    must("be a name of at most 200 letters, digits and . : _ + -", re.compile(r"[\w.:+-]{0,200}").fullmatch),
+]
+Hash = Annotated[str, must("be a sha256 in hexadecimal, or empty", re.compile(r"([0-9a-f]{64})?").fullmatch)]
+FileName = Annotated[
+    str,
+    must("be the name of a file or folder", re.compile(r"[^/\\\x00-\x1f\x7f]{1,255}").fullmatch),
+]
 Label = Annotated[str, MaxLen(1000)]
 
 
@@ -82,13 +94,12 @@ def record(kind: type[T], content: Any) -> T:
     from pydantic import ValidationError
 
     _check_plain(content)
-    cached: Any = _reader  # mypy does not know that a class can be a key
     # Pydantic accepts a list for a tuple only in JSON. It refuses half a surrogate pair, which is how Python
     # represents a byte that is not text: such halves are replaced while Pydantic reads.
     text = json.dumps([content], ensure_ascii=False)
     readable = _HALF.sub(lambda half: chr(ord(half[0]) - 0xD800 + 0x10F000), text)
     try:
-        read: T = cached(kind).validate_json(readable)[0]
+        read: T = _reader(kind).validate_json(readable)[0]
     except ValidationError as error:
         wrong = error.errors(include_url=False)[0]
         where, got = ".".join(map(str, wrong["loc"][1:])), json.dumps(wrong["input"])

@@ -157,24 +157,22 @@ class Registry(Generic[Member]):
             RegistrationError: the name is taken by a member of featurekit or of an installed package, or is
                 not a valid name, or the member has the wrong type.
         """
-        package, module = self.registrar()
-        if package == BUILTIN:
+        origin = self.registrar()
+        if origin[0] != BUILTIN:
+            self._check(member)
+            self._scan_builtin()
+            if origin[0] == SESSION:
+                self._scan()
+            before = None
             if member.name in self._members:
-                raise ValueError(f"Two {self.kind}s are called {member.name}.")
-            self._members[member.name] = member
-            return member
-        self._check(member)
-        self._scan_builtin()
-        if package == SESSION:
-            self._scan()
-        name, origin = member.name, (package, module)
-        if name in self._members:
-            self._check_free(name, origin)
-        if _loading:
-            before = (self._members[name], self._origins[name]) if name in self._members else None
-            _loading[-1].added.append((self, name, before))
-        self._members[name] = member
-        self._origins[name] = origin
+                self._check_free(member.name, origin)
+                before = (self._members[member.name], self._origins[member.name])
+            if _loading:
+                _loading[-1].added.append((self, member.name, before))
+            self._origins[member.name] = origin
+        elif member.name in self._members:
+            raise ValueError(f"Two {self.kind}s are called {member.name}.")
+        self._members[member.name] = member
         return member
 
     def add_alias(self, member: Member) -> Member:
@@ -263,20 +261,18 @@ class Registry(Generic[Member]):
 
     def _scan(self) -> None:
         self._scan_builtin()
-        if self._has_plugins:
-            return
-        self._has_plugins = True
-        points = metadata.entry_points(group=self.group) if self.group else ()
-        for point in sorted(points, key=lambda one: (_package_of(one).name, one.name)):
-            self._load(point)
+        if self.group and not self._has_plugins:
+            self._has_plugins = True
+            points = metadata.entry_points(group=self.group)
+            for point in sorted(points, key=lambda one: (_package_of(one).name, one.name)):
+                self._load(point)
 
     def _scan_builtin(self) -> None:
-        if self._has_builtin:
-            return
-        self._has_builtin = True
-        for module in pkgutil.iter_modules(importlib.import_module(self._package).__path__):
-            if not module.name.startswith("_"):
-                importlib.import_module(f"{self._package}.{module.name}")
+        if not self._has_builtin:
+            self._has_builtin = True
+            for module in pkgutil.iter_modules(importlib.import_module(self._package).__path__):
+                if not module.name.startswith("_"):
+                    importlib.import_module(f"{self._package}.{module.name}")
 
     def _load(self, point: metadata.EntryPoint) -> None:
         """Load one entry point; if that fails, take back what it registered and log the reason."""

@@ -166,5 +166,4 @@ def described(error: Exception) -> str:
 
 def first_line(error: Exception) -> str:
     """Return the first line of an error's message that is not blank, or else the type of the error."""
-    lines = (line.strip() for line in str(error).splitlines())
-    return next(filter(None, lines), type(error).__name__)
+    return next(filter(None, map(str.strip, str(error).splitlines())), type(error).__name__)

@@ -39,7 +39,6 @@ TEMPLATE, SIDE = "imagenet", 224
 CELLS = 48
 # Side of the square that is moved over the crop, and the step from one position to the next, in cells.
 _SQUARE, _STEP = 8, 4
-_GREY = 127
 # The check: share of the cells that is blurred, the standard deviation of the blur as a share of the side,
 # the number of random tenths, and the side of the blocks that these are made of.
 _SHARE, _BLUR, _DRAWS, _BLOCK = 0.1, 0.06, 5, 8
@@ -100,7 +99,7 @@ def occlusion(reader: Reader, crops: FaceCrops, number: int) -> NDArray[np.float
     squares = np.zeros((len(starts) ** 2, CELLS, CELLS), bool)
     for square, (top, left) in zip(squares, ((a, b) for a in starts for b in starts), strict=True):
         square[top : top + _SQUARE, left : left + _SQUARE] = True
-    lost = reader.lost(crops, squares, lambda crop: np.full_like(crop, _GREY), number)
+    lost = reader.lost(crops, squares, lambda crop: np.full_like(crop, 127), number)  # covered in grey
     heat = np.tensordot(lost.clip(min=0), squares, 1) / squares.sum(axis=0)
     # Details smaller than the square have no meaning.
     return np.asarray(import_cv2().GaussianBlur(heat, (0, 0), _STEP / 2))
@@ -132,13 +131,12 @@ def check(
     reader: Reader, crops: FaceCrops, number: int, heat: NDArray[Any], chance: np.random.Generator
 ) -> Loss:
     """Blur the most important tenth of the cells, and others, and return how much the prediction changes."""
-    n_blurred = round(_SHARE * CELLS**2)
     in_blocks = np.arange(CELLS) // _BLOCK
     block = in_blocks[:, None] * (CELLS // _BLOCK) + in_blocks
     ranks = [-scaled_to(heat, CELLS), *(chance.permutation(block.max() + 1)[block] for _ in range(_DRAWS))]
     masks = np.zeros((len(ranks), CELLS**2), bool)
     for mask, rank in zip(masks, ranks, strict=True):
-        mask[rank.ravel().argsort(kind="stable")[:n_blurred]] = True
+        mask[rank.ravel().argsort(kind="stable")[: round(_SHARE * CELLS**2)]] = True
     lost = reader.lost(
         crops,
         masks.reshape(-1, CELLS, CELLS),
@@ -240,8 +238,7 @@ def _score(head: "Head", outputs: "torch.Tensor", number: int) -> "torch.Tensor"
     if head.kind == "years":
         return head.answer(outputs)
     logs = outputs if head.kind == "classes" else head.probabilities(outputs).clamp(min=1e-30).log()
-    others = torch.cat([logs[:, :number], logs[:, number + 1 :]], dim=1)
-    return logs[:, number] - others.logsumexp(dim=1)
+    return logs[:, number] - torch.cat([logs[:, :number], logs[:, number + 1 :]], dim=1).logsumexp(dim=1)
 
 
 def attention(cnn: CNN, crop: NDArray[np.uint8]) -> NDArray[np.float32]:

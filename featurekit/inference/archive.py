@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from zipfile import ZIP_STORED, ZipFile
 
-from annotated_types import Len, MaxLen, Predicate
+from annotated_types import Len, MaxLen
 
 from featurekit.data.targets import Target
 from featurekit.embeddings.recipe import Recipe
@@ -32,7 +32,7 @@ from featurekit.faces.settings import FaceSettings
 from featurekit.files import make_folder, read_plain, sync_folder, whole_file, write_text
 from featurekit.networks.engines import usable_cores
 from featurekit.networks.weights import FACTS
-from featurekit.records import FileName, Line, Word, parsed, record
+from featurekit.records import FileName, Line, Word, must, parsed, record
 from featurekit.uncertainty.calibration import Calibration
 
 # Raise this number if the written fields change, or if the names of the types in a file of skops do. Files of
@@ -44,12 +44,7 @@ CONTENT, CARD, SUMS = "model.json", "README.md", "SHA256SUMS"
 
 # The largest network that can be fine-tuned has 0.6 GB.
 _MAX_BYTES = {SKOPS: 4 * 2**30, TENSORS: 4 * 2**30, CONTENT: 4 * 2**20, CARD: 2**20, SUMS: 2**12}
-
-
-def _has_facts(weights: Mapping[str, str]) -> bool:
-    if weights.keys() != set(FACTS):
-        raise ValueError(f"must say {', '.join(FACTS)}")
-    return True
+_HAS_FACTS = must(f"say {', '.join(FACTS)}", lambda facts: facts.keys() == set(FACTS))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +59,7 @@ class ModelFile:
     settings: FaceSettings
     recipes: Annotated[tuple[Recipe, ...], Len(1, 64)]
     training: Mapping[str, Any]
-    weights: Annotated[tuple[Annotated[Mapping[str, Line], Predicate(_has_facts)], ...], MaxLen(128)]
+    weights: Annotated[tuple[Annotated[Mapping[str, Line], _HAS_FACTS], ...], MaxLen(128)]
     calibration: Calibration | None
 
 
@@ -114,14 +109,11 @@ def read_bundle(folder: Path) -> tuple[ModelFile, str, bytes]:
         raise ModelError(f"{folder} is not a saved model: {error.strerror}.") from error
     file_name = TENSORS if TENSORS in names else SKOPS
     wanted = (CONTENT, file_name, CARD, SUMS)
-    for name in wanted:
-        if name not in names:
-            older = (
-                " It may be of an older version of featurekit. In that case, fit it again."
-                if name == SUMS
-                else ""
-            )
-            raise ModelError(f"{folder} is not a saved model: it has no {name}.{older}")
+    if missing := [name for name in wanted if name not in names]:
+        older = " It may be of an older version of featurekit. In that case, fit it again."
+        raise ModelError(
+            f"{folder} is not a saved model: it has no {missing[0]}.{older if missing[0] == SUMS else ''}"
+        )
     if strange := sorted(names - set(wanted)):
         raise ModelError(f"{folder} was edited: a saved model has no file {strange[0]}. Remove that file.")
     files = {name: _read(folder / name) for name in wanted}
@@ -182,9 +174,9 @@ def to_file(kind: ClassifierKind, estimator: Any, name: str) -> tuple[str, dict[
     except UnsupportedTypeException as error:
         raise ModelError(f"{name} contains something that skops cannot save: {error}") from error
     if strange := _strange_types(data, kind):
-        how = f" {HOW_TO_SAVE}" if kind.is_given else ""
         raise ModelError(
-            f"{name} contains types that cannot be loaded again safely: {', '.join(strange)}.{how}"
+            f"{name} contains types that cannot be loaded again safely: {', '.join(strange)}."
+            + (f" {HOW_TO_SAVE}" if kind.is_given else "")
         )
     return SKOPS, {}, data
 

@@ -13,7 +13,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 
 import pandas as pd
@@ -106,8 +106,7 @@ def _columns(name: str, target: Target) -> Columns:
 
 
 def _numbered(name: str) -> Iterator[str]:
-    yield name
-    yield from (f"{name}_{number}" for number in count(2))
+    return chain([name], (f"{name}_{number}" for number in count(2)))
 
 
 def _ends(targets: Sequence[Target], folders: Sequence[Path]) -> list[str]:

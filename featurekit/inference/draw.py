@@ -38,8 +38,7 @@ def check_drawings(folder: Path, photographs: Sequence[Path], option: str) -> No
         option: name of the option that gives the folder.
     """
     check_folder_for(folder / "drawing.png")
-    theirs = {os.path.realpath(one) for one in {photograph.parent for photograph in photographs}}
-    if os.path.realpath(folder) in theirs:
+    if os.path.realpath(folder) in {os.path.realpath(photograph.parent) for photograph in photographs}:
         raise WorkspaceError(
             f"{folder} is the folder of the images, and a drawing could overwrite one of them. Give another"
             f" folder: {option} {folder / 'drawn'}"
@@ -56,7 +55,7 @@ def draw_readings(readings: Sequence[Reading], models: Sequence[TrainedModel], f
         columns.answer: (model.target, n_models[model.target.name] > 1)
         for model, columns in zip(models, columns_of(models), strict=True)
     }
-    found = [reading for reading in readings if reading.face.status == "ok"]
+    found = (reading for reading in readings if reading.face.status == "ok")
     for photograph, faces in groupby(found, key=attrgetter("photograph")):
         image = Image.fromarray(decode(photograph.read()))
         pen = ImageDraw.Draw(image)

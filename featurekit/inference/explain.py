@@ -143,8 +143,7 @@ def explain_photographs(
     model.check_version(device)
     looker = _Looker(model, how, choose=choose, threads=threads or usable_cores(), seed=seed)
     unexpected = Unexpected()
-    for done, one in enumerate(photographs, start=1):
-        photograph = as_photograph(one)
+    for done, photograph in enumerate(map(as_photograph, photographs), start=1):
         try:
             found = list(looker.look(photograph))
             unexpected.has_read = True
@@ -164,7 +163,6 @@ class _Looker:
     """Finds the faces on one image after the other, and explains the prediction for each."""
 
     def __init__(self, model: TrainedModel, how: str, *, choose: str, threads: int, seed: int) -> None:
-        self._model = model
         self._reader = Reader(model, open_networks(model.recipes, threads))
         self._how, self._make_heat = _way(self._reader, how)
         self._finder = open_finder(model.settings, threads=threads)
@@ -189,7 +187,7 @@ class _Looker:
         # A generator of its own for each explained face: the names count these faces.
         chance = np.random.default_rng([self._seed, len(self._names)])
         stem = photograph.stem if number == 1 else f"{photograph.stem}-{number}"
-        target = self._model.target
+        target = self._reader.model.target
         return Explanation(
             photograph=photograph,
             number=number,
@@ -295,12 +293,11 @@ class MeanMaps:
     def refusal(self) -> str:
         """Return a message about the predictions with too few faces; "" if all predictions have enough."""
         few = [f"{group}: {n}" for group, n in self.n_faces.items() if n < MIN_FACES]
-        if not few:
-            return ""
-        return (
+        said = (
             f"Not enough faces ({', '.join(few)}; at least {MIN_FACES} are needed), because no single"
             " person may be recognizable in a mean map."
         )
+        return said if few else ""
 
 
 def grey_of(face: NDArray[np.uint8]) -> NDArray[np.float64]:

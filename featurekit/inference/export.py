@@ -146,9 +146,9 @@ def _whole(cnn: CNN, side: int) -> torch.nn.Module:
                 self.register_buffer(f"rows_{number}", rows)
                 self.register_buffer(f"columns_{number}", columns)
             if head.kind != "years":
-                is_known = torch.zeros(len(head.target.classes))
-                is_known[torch.tensor(cnn.classes_)] = 1  # the others had no training faces
-                self.register_buffer("is_known", is_known)
+                # The other classes had no training faces.
+                is_known = torch.isin(torch.arange(len(head.target.classes)), torch.tensor(cnn.classes_))
+                self.register_buffer("is_known", is_known.float())
 
         def forward(self, pixels: torch.Tensor) -> torch.Tensor:
             faces = pixels.permute(0, 3, 1, 2).float()

@@ -155,15 +155,16 @@ def _real_path(folder: Path, name: str, *, is_text: bool) -> Path:
     """
     if is_text and (folder / name).exists():
         return folder / name
-    *parents, last = name.split("/")
-    for number, part in enumerate((*parents, last)):
-        is_last = number == len(parents)
+    parts = name.split("/")
+    for number, part in enumerate(parts, start=1):
         # If invalid bytes are meant, a file whose name only looks like written-out bytes comes last.
-        named = [
-            one
-            for one in os.listdir(folder)  # noqa: PTH208 — names
-            if part in (one, readable_name(one), os.fsencode(one).decode("utf-8", "backslashreplace"))
-        ]
-        named.sort(key=lambda one: (one == part) if is_last and not is_text else (one != part))
+        named = sorted(
+            (
+                one
+                for one in os.listdir(folder)  # noqa: PTH208 — names
+                if part in (one, readable_name(one), os.fsencode(one).decode("utf-8", "backslashreplace"))
+            ),
+            key=lambda one: (one == part) if number == len(parts) and not is_text else (one != part),
+        )
         folder = folder / (named[0] if named else name_as_it_was(part))
     return folder

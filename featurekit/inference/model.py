@@ -278,9 +278,10 @@ def _check_answers(model: TrainedModel, kind: ClassifierKind) -> None:
         if classes.ndim != 1 or not len(classes) or not np.isin(classes, np.arange(n_classes)).all():
             raise ValueError(f"it has other classes than {model.target.name}.")
     dim = sum(BACKBONES[recipe.backbone].layers[recipe.layer] for recipe in model.recipes)
-    vectors = np.ones((1, dim), np.uint8 if kind.reads == "crops" else np.float32)
     with np.errstate(all="ignore"):
-        said = model.predict(vectors, model.recipes)
+        said = model.predict(
+            np.ones((1, dim), np.uint8 if kind.reads == "crops" else np.float32), model.recipes
+        )
         shown: list[NDArray[Any]] = [said]
         promised = model.calibration
         if promised and promised.sets:
@@ -301,16 +302,14 @@ def _promises(target: Target, known: Calibration | None) -> list[str]:
         if target.is_regression
         else ("prediction sets (sets of classes)", "class")
     )
-    lines = [
-        f"- Coverage: its {what} are calibrated to contain the true {value} for at least"
-        f" {100 * (1 - known.missed):.0f} % of faces from the same population."
-    ]
-    if known.sets:
-        lines.append(
-            f"- Calibration: its probabilities are scaled with a temperature of {known.temperature:.2f}."
-        )
     return [
-        *lines,
+        f"- Coverage: its {what} are calibrated to contain the true {value} for at least"
+        f" {100 * (1 - known.missed):.0f} % of faces from the same population.",
+        *(
+            [f"- Calibration: its probabilities are scaled with a temperature of {known.temperature:.2f}."]
+            if known.sets
+            else []
+        ),
         "- These values were estimated in cross-validation, on faces that the models of the folds had not"
         " been fitted on. This model is fitted on all faces, and faces from other sources may be harder.",
     ]

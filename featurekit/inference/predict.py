@@ -89,7 +89,7 @@ def read_each(
     threads = threads or usable_cores()
     settings = replace(_common_settings(models, device, precision), choose=choose)
     asked = [
-        _Asked(model, columns.answer, _least_confidence(model, risk))
+        (model, columns.answer, _least_confidence(model, risk))
         for model, columns in zip(models, columns_of(models), strict=True)
     ]
     networks, finder = opened_once(_recipes_of(models), settings, threads)
@@ -199,12 +199,8 @@ def _reading(
     )
 
 
-class _Asked(NamedTuple):
-    """A model, the column of its prediction, and the lowest probability at which it does not abstain."""
-
-    model: TrainedModel
-    name: str
-    least: float
+# A model, the column of its prediction, and the lowest probability at which it does not abstain.
+_Asked = tuple[TrainedModel, str, float]
 
 
 class _Said(NamedTuple):

@@ -97,13 +97,12 @@ def legend(models: Sequence[TrainedModel], *, probabilities: bool = False) -> li
     said = []
     several = len({model.target.name for model in models}) < len(models)
     for model, columns in zip(models, columns_of(models), strict=True):
-        target = model.target
-        if several or columns.answer != target.name:
-            said.append((columns.answer, f"{target.name}, predicted by {model.place}"))
+        if several or columns.answer != model.target.name:
+            said.append((columns.answer, f"{model.target.name}, predicted by {model.place}"))
         if probabilities:
             said += [
                 (column, f"the probability of '{label}'")
-                for column, label in zip(columns.classes, target.classes, strict=True)
+                for column, label in zip(columns.classes, model.target.classes, strict=True)
                 if column != f"{columns.answer}_p_{label}"
             ]
     return said

@@ -206,8 +206,9 @@ def _download(url: str, sha256: str, target: Path, report: Progress) -> None:
     total = 0
     try:
         with urllib.request.build_opener(_SecureRedirects).open(request, timeout=60) as response:
-            said = response.headers.get("Content-Range") or ""
-            goes_on = response.status == 206 and said.startswith(f"bytes {done}-")
+            goes_on = response.status == 206 and response.headers.get("Content-Range", "").startswith(
+                f"bytes {done}-"
+            )
             done = done if goes_on else 0
             total = done + int(response.headers.get("Content-Length") or 0)
             with part.open("ab" if goes_on else "wb") as file:

@@ -1,6 +1,7 @@
 """Where a model looked: one that looks at a corner by construction is found out; no mean shows anybody."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -519,7 +520,11 @@ def test_a_classical_model_cannot_be_exported(tmp_path):
 def test_a_file_that_answers_otherwise_is_not_written(tmp_path, monkeypatch):
     from featurekit.inference import export
 
-    monkeypatch.setattr(export, "_run", lambda data, pixels: np.full((len(pixels), 2), 0.5, np.float32))
+    def run(names, feeds):
+        return [np.full((len(feeds["pixels"]), 2), 0.5, np.float32)]
+
+    session = SimpleNamespace(run=run)
+    monkeypatch.setattr(export.onnxruntime, "InferenceSession", lambda data, providers: session)
     with pytest.raises(ModelError, match="nothing was written"):
         export_onnx(as_model(tiny_cnn()), tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())

@@ -1,7 +1,7 @@
 """Backbones turn a face into a vector; most of them are pretrained networks without their classifier.
 
-Each backbone is a file in this folder, with a function that returns the network and a decorator with facts
-about it. Its embeddings are called ``backbone`` (the default layer) or ``backbone:layer``.
+Each file in this folder registers a backbone or several: facts about it, and a function that returns the
+network. Its embeddings are called ``backbone`` (the default layer) or ``backbone:layer``.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -127,15 +127,6 @@ class _Computed:
 BACKBONES: Registry[Backbone] = Registry(
     "backbone", "featurekit.networks.backbones", Backbone, "featurekit.backbones"
 )
-
-
-def backbone(name: str, **facts: Any) -> Callable[[Callable[[bytes, Sequence[str]], Network]], Backbone]:
-    """Register a backbone whose network is returned by the decorated function (Backbone.load)."""
-
-    def register(load: Callable[[bytes, Sequence[str]], Network]) -> Backbone:
-        return BACKBONES.add(Backbone(name=name, load=load, **facts))
-
-    return register
 
 
 def here(features: Iterable[str]) -> list[str]:

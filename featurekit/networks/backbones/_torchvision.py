@@ -2,7 +2,7 @@
 
 import io
 import pickle  # nosec B403  # for the error that torch raises
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -54,9 +54,8 @@ def _build(name: str, weights: bytes, nodes: Sequence[str], options: Mapping[str
     import torch
     import torchvision
 
-    build: Callable[..., torch.nn.Module] = getattr(torchvision.models, name)
     # Nothing random survives: every tensor is overwritten or load_state_dict refuses the file.
-    network = build(weights=None, **options)
+    network: torch.nn.Module = getattr(torchvision.models, name)(weights=None, **options)
     try:
         state = torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
@@ -101,8 +100,7 @@ def _up_to(name: str, nodes: tuple[str, ...], network: "torch.nn.Module") -> "to
             _graphs[name, nodes] = (extractor.train_graph, extractor.eval_graph)
         # A copy for each module, because switching between them changes them.
         for_training, for_use = deepcopy(_graphs[name, nodes])
-    module: torch.nn.Module = DualGraphModule(network, for_training, for_use).eval()
-    return module
+    return DualGraphModule(network, for_training, for_use).eval()
 
 
 def _pooled(found: "torch.Tensor", squares: str) -> "torch.Tensor":

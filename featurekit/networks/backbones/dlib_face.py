@@ -3,24 +3,13 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from featurekit.networks.backbones import backbone
+from featurekit.networks.backbones import BACKBONES, Backbone
 from featurekit.networks.engines import Network, Normalization
 
 if TYPE_CHECKING:
     import torch
 
 
-@backbone(
-    "dlib_face",
-    about="ResNet-29 trained to tell people apart on 3 million faces, 150×150; embedding: the 128 numbers"
-    " with which it compares people",
-    layers={"pooled": 256, "embedding": 128},
-    input_size=150,
-    template="dlib_face",
-    normalization=Normalization((122.782, 117.001, 104.298), (256.0, 256.0, 256.0)),
-    weights="dlib_face",
-    recognizes=("embedding", "pooled"),
-)
 def dlib_face(weights: bytes, layers: Sequence[str]) -> Network:
     """Return the face recognition network with the given layers as its outputs."""
     return Network(name="dlib_face", module=lambda: _build(weights, layers), outputs=tuple(layers))
@@ -30,3 +19,19 @@ def _build(weights: bytes, layers: Sequence[str]) -> "torch.nn.Module":
     from featurekit.networks.backbones._dlib_face_module import Recognition
 
     return Recognition(weights, layers).eval()
+
+
+BACKBONES.add(
+    Backbone(
+        name="dlib_face",
+        about="ResNet-29 trained to tell people apart on 3 million faces, 150×150; embedding: the 128 numbers"
+        " with which it compares people",
+        layers={"pooled": 256, "embedding": 128},
+        input_size=150,
+        template="dlib_face",
+        normalization=Normalization((122.782, 117.001, 104.298), (256.0, 256.0, 256.0)),
+        weights="dlib_face",
+        recognizes=("embedding", "pooled"),
+        load=dlib_face,
+    )
+)

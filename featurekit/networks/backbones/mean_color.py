@@ -9,8 +9,8 @@ from featurekit.networks.backbones import BACKBONES, Backbone
 def mean_color(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return the mean red, green and blue of each crop, between 0 and 1, shape (n, 3)."""
     # The sum of whole numbers is exact, so the order of adding cannot matter.
-    total = crops.sum(axis=(1, 2), dtype=np.int64)
-    return np.asarray(total / (255 * crops.shape[1] * crops.shape[2]), np.float32)
+    mean = crops.sum(axis=(1, 2), dtype=np.int64) / (255 * crops.shape[1] * crops.shape[2])
+    return np.asarray(mean, np.float32)
 
 
 BACKBONES.add(

@@ -193,12 +193,9 @@ def usable_cores() -> int:
 
 def available_memory() -> int:
     """Return the amount of free memory in bytes that can be used without swapping."""
-    info = Path("/proc/meminfo")
-    if info.is_file():
-        facts = dict(line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
-        if "MemAvailable" in facts:
-            return int(facts["MemAvailable"].split()[0]) * 1024
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    return _amount("/proc/meminfo", "MemAvailable") or (
+        os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    )
 
 
 def watch_memory() -> Callable[[], int | None]:
@@ -210,12 +207,14 @@ def watch_memory() -> Callable[[], int | None]:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
         return lambda: None
+    return lambda: _amount("/proc/self/status", "VmHWM")
 
-    def most() -> int | None:
-        found = re.search(r"^VmHWM:\s*(\d+)", Path("/proc/self/status").read_text(), re.M)
-        return int(found[1]) * 1024 if found else None
 
-    return most
+def _amount(path: str, name: str) -> int | None:
+    """Return an amount of memory in bytes from a file of Linux that lists amounts; None if it has none."""
+    file = Path(path)
+    found = re.search(rf"^{name}:\s*(\d+) kB", file.read_text() if file.is_file() else "", re.M)
+    return int(found[1]) * 1024 if found else None
 
 
 def stack_rows(rows: Sequence[Sequence[NDArray[Any]]]) -> list[NDArray[np.float32]]:

@@ -35,9 +35,8 @@ def with_outputs(model_bytes: bytes, outputs: Sequence[str]) -> bytes:
     )
     # Old exporters list weights among the inputs; only the image is one.
     stored = {tensor.name for tensor in graph.initializer}
-    images = [value for value in graph.input if value.name not in stored]
-    del graph.input[:]
-    graph.input.extend(images)
+    for value in [value for value in graph.input if value.name in stored]:
+        graph.input.remove(value)
     return bytes(model.SerializeToString())
 
 
@@ -84,8 +83,7 @@ def _tensors(graph: Any) -> Iterator[Any]:
     attributes = [attribute for node in graph.node for attribute in node.attribute]
     yield from graph.initializer
     yield from (tensor for attribute in attributes for tensor in (attribute.t, *attribute.tensors))
-    sparse = [attribute.sparse_tensor for attribute in attributes]
-    sparse += [tensor for attribute in attributes for tensor in attribute.sparse_tensors]
+    sparse = [one for each in attributes for one in (each.sparse_tensor, *each.sparse_tensors)]
     for pair in (*graph.sparse_initializer, *sparse):
         yield from (pair.values, pair.indices)
 

@@ -69,8 +69,8 @@ class OpenVINOSession:
         self._precision = precision
         self._threads = threads or usable_cores()
         self._model = _read(self._openvino, network)
-        constants = [node for node in self._model.get_ops() if node.get_type_name() == "Constant"]
-        self._is_small = sum(node.get_data().nbytes for node in constants) <= _SMALL
+        weights = (node for node in self._model.get_ops() if node.get_type_name() == "Constant")
+        self._is_small = sum(node.get_data().nbytes for node in weights) <= _SMALL
         self._sizes: dict[tuple[int, int], Any] = {}
         self._spare: dict[tuple[int, int], Any] = {}
         self._own = threading.local()
@@ -113,11 +113,10 @@ class OpenVINOSession:
     def _model_for(self, size: tuple[int, int]) -> Any:
         """Return a compiled network for a thread that has none of this size yet."""
         with self._compiling:
-            if not self._is_small:  # one for all threads
-                if size not in self._spare:
-                    self._spare[size] = self._compiled(size)
-                return self._spare[size]
-            return self._spare.pop(size, None) or self._compiled(size)
+            if size not in self._spare:
+                self._spare[size] = self._compiled(size)
+            # All threads share a large network.
+            return self._spare.pop(size) if self._is_small else self._spare[size]
 
     def _compiled(self, size: tuple[int, int]) -> Any:
         if size not in self._sizes:
@@ -138,8 +137,9 @@ def _read(openvino: Any, network: Network) -> Any:
         try:
             return openvino.Core().read_model(with_outputs(network.onnx, network.outputs))
         except RuntimeError as error:
-            reason = str(error).strip().splitlines()[-1].strip()
-            raise EngineError(f"OpenVINO cannot read {network.name}: {reason}") from error
+            raise EngineError(
+                f"OpenVINO cannot read {network.name}: {str(error).strip().splitlines()[-1].strip()}"
+            ) from error
     if not network.identity:
         return _converted(openvino, network)
     versions = [metadata.version(name) for name in ("openvino", "torch", "torchvision")]
@@ -190,11 +190,12 @@ def _keep(openvino: Any, model: Any, path: Path) -> None:
 
     with TemporaryDirectory() as folder:
         openvino.save_model(model, Path(folder) / "network.xml", compress_to_fp16=False)
-        parts = {
-            "structure": np.fromfile(Path(folder) / "network.xml", np.uint8),
-            "weights": np.fromfile(Path(folder) / "network.bin", np.uint8),
-        }
-    data = save(parts)
+        data = save(
+            {
+                "structure": np.fromfile(Path(folder) / "network.xml", np.uint8),
+                "weights": np.fromfile(Path(folder) / "network.bin", np.uint8),
+            }
+        )
     # A home that cannot be written costs time, not the extraction.
     with suppress(WorkspaceError):
         if len(data) <= _KEPT_BYTES:

@@ -55,8 +55,7 @@ class TorchSession:
         self._bf16 = precision == "bf16"
         self.batch = 1 if device == "cpu" else GPU_BATCH
         # eval() freezes dropout and batch-norm statistics.
-        self._module = network.module().eval().to(self._device)
-        self._module.to(memory_format=torch.channels_last)
+        self._module = network.module().eval().to(self._device).to(memory_format=torch.channels_last)
         self._name, self._normalization = network.name, network.normalization
         got = next(self._module.parameters()).device
         name = f"cuda: {torch.cuda.get_device_name(got)}" if got.type == "cuda" else got.type
@@ -99,8 +98,7 @@ class TorchSession:
         batch = torch.tensor(pixels)
         if self._device.type == "cuda":
             batch = batch.pin_memory().to(self._device, non_blocking=True)
-        facts = [self._normalization.mean, self._normalization.scale]
-        mean, scale = torch.tensor(facts, device=self._device)
+        mean, scale = torch.tensor([self._normalization.mean, self._normalization.scale], device=self._device)
         values = ((batch.float() - mean) / scale).permute(0, 3, 1, 2)
         if self._normalization.bgr:
             values = values[:, [2, 1, 0]]
