@@ -120,7 +120,7 @@ class EstimatorError(ModelError):
         self.name, self.what, self.why, self.where = name, what, why, where
 
     def at(self, where: str, name: str) -> "EstimatorError":
-        """Return the same error with another place (see where above) and name of the estimator."""
+        """Return the same error with another name of the estimator and another place, e.g. the fold."""
         return EstimatorError(name, self.what, self.why, where)
 
     def __reduce__(self) -> tuple[type["EstimatorError"], tuple[str, str, str, str]]:

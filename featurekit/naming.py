@@ -1,8 +1,7 @@
 """Messages name settings either as options of the command line or as arguments of Python functions.
 
-The package writes its messages with options, as in "Leave --seed out", and the command line shows them so. In
-a Python program, the message is "Leave seed out" instead, because the argument of the function is called
-seed.
+Messages are written with options, as in "Leave --seed out", and the command line shows them unchanged. In a
+Python program, the message is "Leave seed out" instead, because the argument of the function is called seed.
 """
 
 import re
@@ -52,7 +51,8 @@ def as_arguments(text: str, *, of_frame: bool = False) -> str:
 
     Args:
         text: the message.
-        of_frame: whether to use the arguments of Dataset.from_frame, which has other ones for columns.
+        of_frame: whether to use the arguments of Dataset.from_frame, where arguments for columns have other
+            names.
 
     >>> as_arguments("--abstain-above has no effect: leave it out, or use --sets.")
     'abstain_above has no effect: leave it out, or use sets=True.'

@@ -94,12 +94,13 @@ def record(kind: type[T], content: Any) -> T:
     from pydantic import ValidationError
 
     _check_plain(content)
+    cached: Any = _reader  # mypy does not know that a class can be a key
     # Pydantic accepts a list for a tuple only in JSON. It refuses half a surrogate pair, which is how Python
     # represents a byte that is not text: such halves are replaced while Pydantic reads.
     text = json.dumps([content], ensure_ascii=False)
     readable = _HALF.sub(lambda half: chr(ord(half[0]) - 0xD800 + 0x10F000), text)
     try:
-        read: T = _reader(kind).validate_json(readable)[0]
+        read: T = cached(kind).validate_json(readable)[0]
     except ValidationError as error:
         wrong = error.errors(include_url=False)[0]
         where, got = ".".join(map(str, wrong["loc"][1:])), json.dumps(wrong["input"])

@@ -186,7 +186,7 @@ class Registry(Generic[Member]):
         return sorted(self._members.keys() - self._unlisted)
 
     def package_of(self, name: str) -> Package:
-        """Return the package that a member comes from: featurekit, an installed package, or SESSION."""
+        """Return the package of a member: featurekit, an installed package, or SESSION for the user's own."""
         self[name]
         return self._origins.get(name, (BUILTIN, ""))[0]
 

@@ -1,1 +1,1 @@
-"""Fitted models: their predictions for new images, and what these depend on."""
+"""Fitted models, their predictions for new images, and explanations of the predictions."""

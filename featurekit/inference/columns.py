@@ -154,7 +154,7 @@ def columns_of(models: Sequence[TrainedModel]) -> list[Columns]:
             what = (
                 f"{model.place} is given twice"
                 if os.path.realpath(other.place) == os.path.realpath(model.place)
-                else f"{other.place} and {model.place} hold the same model"
+                else f"{other.place} and {model.place} contain the same model"
             )
             raise ModelError(f"{what}. Give each model once.")
     return name_columns([model.target for model in models], [model.place.absolute() for model in models])

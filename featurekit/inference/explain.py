@@ -97,7 +97,7 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Unexplained:
-    """An image without an explanation, or a face on it without one.
+    """An image, or one face on it, for which no explanation can be made.
 
     Attributes:
         photograph: the image.
@@ -250,8 +250,7 @@ class MeanMap:
 class MeanMaps:
     """Collects explanations and computes mean maps in which no single face can be recognized.
 
-    A face that is added twice counts once. Different faces of one person cannot be told apart from faces of
-    different people.
+    A face that is added twice counts once. Different images of one person count as different faces.
     """
 
     def __init__(self) -> None:
@@ -274,7 +273,7 @@ class MeanMaps:
         """Return a mean map for each prediction with at least MIN_FACES faces, in order of first occurrence.
 
         Raises:
-            TargetError: every prediction has fewer faces.
+            TargetError: no prediction has MIN_FACES faces.
         """
         enough = [group for group, n in self.n_faces.items() if n >= MIN_FACES]
         if not enough:

@@ -83,9 +83,9 @@ def export_onnx(model: TrainedModel, path: Path) -> Exported:
     cnn = model.estimator
     if not isinstance(cnn, CNN):
         raise ModelError(
-            f"{model.name} is {model.classifier} on embeddings. Only networks trained end to end can be"
-            " exported as ONNX. Fit one (featurekit list models), or predict with this model: featurekit"
-            " predict"
+            f"{model.name} ({model.classifier}) takes embeddings as input. Only networks trained end to end"
+            " can be exported as ONNX. Fit one (featurekit list models), or predict with this model:"
+            " featurekit predict"
         )
     side = model.recipes[0].input_size
     whole = _whole(cnn, side)

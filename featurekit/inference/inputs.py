@@ -19,7 +19,7 @@ class Asked:
 
     Attributes:
         photographs: the images, each once, in the given order.
-        models: those of the paths that are folders of fitted models.
+        models: folders of fitted models that the user has given.
         repeated: images that were given more than once, with one entry for each repetition.
         left_out: a sentence for each folder that has files which are not images.
     """
@@ -33,8 +33,8 @@ class Asked:
 def look_up(inputs: Sequence[Path]) -> Asked:
     """Return the images at given paths and in given folders, and the paths that are folders of models.
 
-    An image that is given by two paths to its folder counts once. Two links to it in one folder are two
-    images.
+    An image that is given by two paths to its folder counts once. Two links to an image in the same folder
+    count as two images.
 
     Raises:
         WorkspaceError: a path does not exist, or is a folder that has models instead of images in it.

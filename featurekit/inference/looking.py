@@ -54,7 +54,7 @@ class Unexpected:
         self._n_failed = 0
 
     def settled(self, looked: Looked) -> Looked:
-        """Return the result for an image; an error becomes a face with the status "failed", and a message.
+        """Replace an unexpected error in the result for an image by a message and the status "failed".
 
         Raises:
             Exception: the error of this image, if the first MOST images have all failed.

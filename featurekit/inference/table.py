@@ -46,16 +46,17 @@ def readings_table(
     Args:
         readings: the predictions for each face, from read_each().
         models: the models that made the predictions.
-        sets: whether to add a column for the prediction set, or two columns for the prediction interval. They
-            are empty for a model without a calibration.
+        sets: whether to add a column for the prediction set, or two columns for the prediction interval.
+            These columns are empty for a model without a calibration.
         probabilities: whether to add a column for the probability of each class.
     """
     named = list(zip(models, columns_of(models), strict=True))
     rows, nan = [], float("nan")
     for reading in readings:
         face = reading.face
-        before = (reading.photograph.name, reading.number, face.status, face.confidence)
-        row: dict[str, Any] = dict(zip(BEFORE, before, strict=True))
+        row: dict[str, Any] = dict(
+            zip(BEFORE, (reading.photograph.name, reading.number, face.status, face.confidence), strict=True)
+        )
         for model, columns in named:
             answer = reading.answers.get(columns.answer)
             among = reading.sets.get(columns.answer, ())
@@ -87,8 +88,8 @@ def readings_table(
 def legend(models: Sequence[TrainedModel], *, probabilities: bool = False) -> list[tuple[str, str]]:
     """Return pairs of a column and its meaning, for columns whose names do not say what they contain.
 
-    These are columns of several models with the same target, and columns whose target or label cannot be
-    the name of a column.
+    These are the columns of several models with the same target, and columns whose target or label is not a
+    valid name of a column.
 
     Args:
         models: the models that made the predictions.

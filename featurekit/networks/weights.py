@@ -4,7 +4,7 @@ Every weight file that featurekit can use is listed in weights.toml beside this 
 sha256 and its licences. A file is hashed when it is read, and a file whose hash is not the one in
 weights.toml is refused. Nothing in this module uses the internet.
 
-    FEATUREKIT_HOME/weights/<file name>     default home: the platform's cache folder
+    FEATUREKIT_HOME/weights/<file name>     FEATUREKIT_HOME is a folder in the user's cache by default
 """
 
 import hashlib
@@ -160,7 +160,7 @@ def entry_of(name: str) -> WeightsEntry:
 
 
 def entries_of(name: str) -> list[WeightsEntry]:
-    """Return the entries that a name stands for: that of a weight file, an archive, or "builtin"."""
+    """Return the entries for the name of a weight file or of an archive, or for "builtin"."""
     if name in WEIGHTS:
         return [WEIGHTS[name]]
     if name == "builtin":
@@ -186,8 +186,7 @@ def expected(wanted: str, got: str) -> str:
 
 def home() -> Path:
     """Return featurekit's folder for downloads: FEATUREKIT_HOME, or a folder in the user's cache folder."""
-    chosen = os.environ.get("FEATUREKIT_HOME") or platformdirs.user_cache_dir("featurekit")
-    return Path(chosen).expanduser()
+    return Path(os.environ.get("FEATUREKIT_HOME") or platformdirs.user_cache_dir("featurekit")).expanduser()
 
 
 def path_of(name: str) -> Path:
@@ -237,8 +236,8 @@ def sha256_of(name: str) -> str:
 def adopt(path: Path) -> str:
     """Store a copy of a weight file that the user has given, and return its sha256.
 
-    read_by_hash() reads the copy. The file need not be listed in weights.toml; if it is, it is stored under
-    its name from there.
+    read_by_hash() reads the copy. The file need not be listed in weights.toml; if it is, the copy is stored
+    under the file name given there.
 
     Raises:
         WeightsError: the file cannot be read.

@@ -144,7 +144,9 @@ def test_the_same_model_twice_is_refused(featurekit, models, portraits, tmp_path
     copy.mkdir()
     for path in models[0].iterdir():
         (copy / path.name).write_bytes(path.read_bytes())
-    one_line(featurekit("predict", photo, *as_options([models[0], copy])), "hold the same model", str(copy))
+    one_line(
+        featurekit("predict", photo, *as_options([models[0], copy])), "contain the same model", str(copy)
+    )
 
 
 def with_targets(folder, *targets):

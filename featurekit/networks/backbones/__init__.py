@@ -39,12 +39,12 @@ class Backbone:
             compute is given.
         compute: function of crops, shape (n, s, s, 3), that returns the vectors of the default layer; None if
             load is given.
-        is_picture: whether its vector is the face crop itself, as bytes, for networks that are trained end to
+        is_picture: whether the vector is the face crop itself, as bytes, for networks that are trained end to
             end.
         recognizes: layers that were trained to recognize people, the best one first. `featurekit audit` uses
             them to search for the same person in the training and the test part of a split.
         version: version of the code that computes the vectors, if the backbone is not featurekit's own;
-            embeddings of another version are not reused. "" for the version of its package.
+            embeddings of another version are not reused. "" for the version of the backbone's package.
     """
 
     name: str

@@ -100,7 +100,8 @@ def _up_to(name: str, nodes: tuple[str, ...], network: "torch.nn.Module") -> "to
             _graphs[name, nodes] = (extractor.train_graph, extractor.eval_graph)
         # A copy for each module, because switching between them changes them.
         for_training, for_use = deepcopy(_graphs[name, nodes])
-    return DualGraphModule(network, for_training, for_use).eval()
+    module: torch.nn.Module = DualGraphModule(network, for_training, for_use).eval()
+    return module
 
 
 def _pooled(found: "torch.Tensor", squares: str) -> "torch.Tensor":

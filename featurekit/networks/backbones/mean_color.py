@@ -1,4 +1,4 @@
-"""The mean colour of a face: a baseline for networks, and a fast replacement for one in tests."""
+"""The mean colour of a face: a baseline for networks, and a fast replacement for a network in tests."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -107,8 +107,10 @@ class OpenVINOSession:
             requests[size] = self._model_for(size).create_infer_request()
         request = requests[size]
         request.infer({0: np.ascontiguousarray(image[None])}, share_inputs=True, share_outputs=True)
-        outputs = range(len(request.model_outputs))
-        return [np.array(request.get_output_tensor(one).data[0], dtype=np.float32) for one in outputs]
+        return [
+            np.array(request.get_output_tensor(number).data[0], dtype=np.float32)
+            for number in range(len(request.model_outputs))
+        ]
 
     def _model_for(self, size: tuple[int, int]) -> Any:
         """Return a compiled network for a thread that has none of this size yet."""
