@@ -27,7 +27,7 @@ from featurekit.estimators.given import HOW_TO_SAVE, kind_of_saved
 from featurekit.faces.detectors import DETECTORS
 from featurekit.faces.settings import FaceSettings, default_settings
 from featurekit.inference.archive import ModelFile, from_file, read_bundle, to_file, write_bundle
-from featurekit.networks.backbones import BACKBONES
+from featurekit.networks.backbones import BACKBONES, split_feature
 from featurekit.text import described, first_line
 from featurekit.uncertainty.calibration import Calibration, apply_temperature
 
@@ -277,7 +277,10 @@ def _check_answers(model: TrainedModel, kind: ClassifierKind) -> None:
         classes, n_classes = np.asarray(model.estimator.classes_), len(model.target.classes)
         if classes.ndim != 1 or not len(classes) or not np.isin(classes, np.arange(n_classes)).all():
             raise ValueError(f"it has other classes than {model.target.name}.")
-    dim = sum(BACKBONES[recipe.backbone].layers[recipe.layer] for recipe in model.recipes)
+    dim = sum(
+        backbone.layers[layer]
+        for backbone, layer in (split_feature(recipe.feature) for recipe in model.recipes)
+    )
     with np.errstate(all="ignore"):
         said = model.predict(
             np.ones((1, dim), np.uint8 if kind.reads == "crops" else np.float32), model.recipes

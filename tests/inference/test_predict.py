@@ -205,7 +205,7 @@ def test_options_without_an_effect_are_refused(featurekit, models, portraits):
 
 
 def test_drawings_name_the_model_and_photographs_of_one_name_have_a_drawing_each(
-    featurekit, models, portraits, tmp_path
+    featurekit, models, portraits, tmp_path, monkeypatch
 ):
     for folder, name in (("a", "face.png"), ("b", "face.png"), ("c", "FACE.png")):
         (tmp_path / folder).mkdir()
@@ -213,11 +213,13 @@ def test_drawings_name_the_model_and_photographs_of_one_name_have_a_drawing_each
     loaded = [TrainedModel.load(folder) for folder in models]
     paths = [tmp_path / "a" / "face.png", tmp_path / "b" / "face.png", tmp_path / "c" / "FACE.png"]
     readings = list(read_photographs(paths, loaded, threads=1))
-    said = draw._caption(readings[0], draw._named(loaded)).splitlines()
+    captions, caption = [], draw._caption
+    monkeypatch.setattr(draw, "_caption", lambda *facts: captions.append(caption(*facts)) or captions[-1])
+    drawn = draw_readings(readings, loaded, tmp_path / "drawn")
+    said = captions[0].splitlines()
     assert said[0].startswith("gender_mean_color_logistic_regression: female")
     assert said[1].startswith("gender_mean_color_random_forest: female")
     assert said[2].endswith(" years")
-    drawn = draw_readings(readings, loaded, tmp_path / "drawn")
     assert [path.name for path in drawn] == ["face.png", "face_.png", "FACE__.png"]
     assert len({path.name.casefold() for path in (tmp_path / "drawn").iterdir()}) == 3
 
