@@ -192,7 +192,7 @@ def test_no_rows_write_no_shard(root):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"vectors": np.zeros((2, 4), np.float32)}, "are not those of"),
+        ({"vectors": np.zeros((2, 4), np.float32)}, "differ from the columns of"),
         (
             {**columns_of(1, 2), "vectors": np.zeros((2, 5))},
             r"vectors float64 \(5,\).*vectors float32 \(5,\)",
