@@ -190,13 +190,15 @@ class FileIndex(AbstractContextManager["FileIndex"]):
     def _commit(self) -> None:
         if not self._database:
             return
-        rows = [
-            (name, signature, content, _seal(name, signature, content))
-            for name, (signature, content) in self._fresh.items()
-        ]
         try:
             with self._database:
-                self._database.executemany("INSERT OR REPLACE INTO files_1 VALUES (?, ?, ?, ?)", rows)
+                self._database.executemany(
+                    "INSERT OR REPLACE INTO files_1 VALUES (?, ?, ?, ?)",
+                    [
+                        (name, signature, content, _seal(name, signature, content))
+                        for name, (signature, content) in self._fresh.items()
+                    ],
+                )
             self._fresh.clear()
         except sqlite3.Error as error:
             self._give_up(error)

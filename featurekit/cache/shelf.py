@@ -150,8 +150,9 @@ class Shelf:
             found = self._storage.list(self.folder, ENDING)
             if any(found.get(shard.path) != shard.signature for shard in self._shards):
                 self._forget()
-            unknown = found.keys() - {shard.path for shard in self._shards}
-            fresh, damaged = open_shards(self._storage, unknown, self.kind, self.key)
+            fresh, damaged = open_shards(
+                self._storage, found.keys() - {shard.path for shard in self._shards}, self.kind, self.key
+            )
             for damage in damaged:
                 if not self.read_only:
                     put_aside(self._storage, damage)
@@ -226,8 +227,7 @@ class Shelf:
             shard_of, row_of, shards = self._shard_of[at], self._row_of[at], self._shards
             known = self.columns()
         names = list(known) if columns is None else list(columns)
-        strange = sorted(set(names) - set(known))
-        if strange:
+        if strange := sorted(set(names) - set(known)):
             raise StoreError(f"The cache of {self.folder} has no columns {strange}. It has: {sorted(known)}.")
         answer = {name: np.empty((len(keys), *known[name][1]), known[name][0]) for name in names}
         order = np.lexsort((row_of, shard_of))

@@ -287,11 +287,14 @@ class _Pass:
             self.clock = self._pool.clock
         else:
             # Networks that take one image at a time are run by the thread that processes the image.
-            alone = [network for network in networks if network.session.batch == 1]
             self._later = [network for network in networks if network.session.batch > 1]
-            kept = list(dict.fromkeys(network.crop for network in self._later))
-            finder = finder or open_finder(settings, threads=threads)
-            self._looker = Looker(images.root, settings, finder, alone, kept)
+            self._looker = Looker(
+                images.root,
+                settings,
+                finder or open_finder(settings, threads=threads),
+                networks=[network for network in networks if network.session.batch == 1],
+                kept=list(dict.fromkeys(network.crop for network in self._later)),
+            )
             self.clock = self._looker.clock
         self.opened = time.perf_counter()
         self.n_detected = 0

@@ -132,13 +132,12 @@ def feature_names(backbones: Sequence[str] | None = None, layer: str | None = No
     >>> feature_names(["vgg16"], "fc6")
     ['vgg16:fc6']
     """
-    names = [f"{name}:{layer}" if layer else name for name in backbones or BUILTIN_BACKBONES]
     if layer and any(":" in name for name in backbones or ()):
         raise WorkspaceError(
             f"--layer {layer} cannot be combined with a layer after the name of a network. Name the"
             " layer in one of the two places only."
         )
-    return names
+    return [f"{name}:{layer}" if layer else name for name in backbones or BUILTIN_BACKBONES]
 
 
 def extract_into(

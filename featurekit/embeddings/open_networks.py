@@ -101,9 +101,12 @@ def open_networks(recipes: Sequence[Recipe], threads: int) -> list[OpenBackbone]
     for name in dict.fromkeys(recipe.backbone for recipe in recipes):
         own = [recipe for recipe in recipes if recipe.backbone == name]
         backbone, layers = BACKBONES[name], tuple(recipe.layer for recipe in own)
-        data = weights.read(backbone.weights) if backbone.weights else b""
         session = backbone.open(
-            data, layers, device=own[0].engine, precision=own[0].precision, threads=threads
+            weights.read(backbone.weights) if backbone.weights else b"",
+            layers,
+            device=own[0].engine,
+            precision=own[0].precision,
+            threads=threads,
         )
         crop = (backbone.template, backbone.input_size)
         networks.append(OpenBackbone(name, layers, crop, session, own[0].mirrored))

@@ -112,10 +112,15 @@ class Looker:
             data, why = self._read(task)
         if data is None:
             return Looked(task.row, Face("not_extracted"), why=why)
-        box = np.array(task.box.split(), np.float32) if task.box else None
         try:
             seen, size = see_faces(
-                data, self._finder, self._settings, self._kinds, box=box, known=task.known, clock=self.clock
+                data,
+                self._finder,
+                self._settings,
+                self._kinds,
+                box=np.array(task.box.split(), np.float32) if task.box else None,
+                known=task.known,
+                clock=self.clock,
             )
         except MissingDecoderError as error:  # the next pass may be able to
             return Looked(task.row, Face("not_extracted"), why=str(error))
@@ -157,8 +162,10 @@ class Looker:
             columns[f"vectors {feature}"] = np.stack([one.vectors[feature] for one in faces])
         for kind in self._kept if faces else ():
             columns[f"crops {kind[0]} {kind[1]}"] = np.stack([one.crops[kind] for one in faces])
-        rows = [[one.row, one.detected, one.why, one.aligned_by] for one in looked]
-        return {"rows": rows, "seconds": seconds}, columns
+        return {
+            "rows": [[one.row, one.detected, one.why, one.aligned_by] for one in looked],
+            "seconds": seconds,
+        }, columns
 
 
 def unpacked(message: Message) -> tuple[list[Looked], dict[str, float]]:
