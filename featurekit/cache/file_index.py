@@ -18,11 +18,11 @@ from featurekit.files import sha256_of_file
 class FileIndex(AbstractContextManager["FileIndex"]):
     """Stores the hash of each file's bytes, so that an unchanged file is not read again.
 
-    The hashes are in a SQLite file. They only save time: if the SQLite file is damaged, locked or read-only,
-    the hashes are computed again. A wrong hash would give a wrong face. So the hash of a file is used only if
-    the file's size, modification time, change time and inode number are the same as when it was read, and if
-    the last change was at least two seconds before it was read: the clock of some disks is so coarse that
-    two changes within that time have the same time.
+    The hashes are in a SQLite file. If the SQLite file is damaged, locked or read-only, the hashes are
+    computed again. With a wrong hash, an image would get the face of another image. So a hash is used only if
+    the file's size, modification time, change time and inode number are the same as when it was hashed,
+    and if the last change was at least two seconds before that: some disks record times so coarsely that two
+    changes within two seconds can have the same time.
 
     Use it in a `with` block, or call close(), so that new hashes are written.
 

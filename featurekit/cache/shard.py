@@ -75,7 +75,7 @@ class Shard:
     Attributes:
         path: path of the file.
         signature: size, times and inode number of the file when it was opened.
-        kind: kind of the rows, e.g. "embeddings".
+        kind: kind of the rows, such as "embeddings".
         recipe: how the rows were computed.
         keys: keys of the rows, 32 bytes each, shape (n_rows,).
         columns: name → position of each column, without the column of the keys.
@@ -93,7 +93,7 @@ def _open_shard(storage: Storage, path: Path, kind: str, key: str, *, hashed: bo
     """Return a shard; raise DamagedError if its hash, its header or its recipe is wrong."""
     with storage.open(path) as (file, signature):
         if hashed and file_digest(file, "sha256").hexdigest() != path.stem:  # type: ignore[arg-type]
-            raise DamagedError("has changed since it was written: its hash is not that in its name")
+            raise DamagedError("has changed since it was written: its hash differs from its name")
         file.seek(0)
         shard = _parse_shard(path, signature, file, signature[0])
     said_key = recipe_key(shard.recipe)
@@ -171,7 +171,7 @@ def _parse_shard(path: Path, signature: Signature, file: IO[bytes], size: int) -
     except (ValueError, KeyError, TypeError, AttributeError, StoreError) as error:
         raise DamagedError(f"is not a featurekit cache file: {error}") from error
     if end != size or (keys.dtype, keys.shape) != (DTYPES["U8"], (32,)):
-        raise DamagedError("is not a featurekit cache file: its size differs from that in its header")
+        raise DamagedError("is not a featurekit cache file: its size differs from the size in its header")
     file.seek(keys.start)
     return Shard(path, signature, kind, recipe, np.frombuffer(file.read(32 * n_rows), "S32"), columns)
 
@@ -189,7 +189,7 @@ def write_shard(
     Args:
         storage: the place to write to.
         folder: folder of the file.
-        kind: kind of the rows, e.g. "embeddings".
+        kind: kind of the rows, such as "embeddings".
         recipe: how the rows were computed.
         keys: keys of the rows, from as_keys().
         columns: name → one value for each row, shape (n_rows, ...).
@@ -268,7 +268,7 @@ def forget_rows(storage: Storage, shard: Shard, gone: NDArray[np.bytes_]) -> Non
                     read_rows(file, column, stay, columns[name], np.arange(len(stay)))
             except DamagedError as damage:
                 raise StoreError(
-                    f"{shard.path} {damage}. To move it aside: featurekit cache verify"
+                    f"{shard.path} {damage}. To move the file aside: featurekit cache verify"
                 ) from damage
         write_shard(storage, shard.path.parent, shard.kind, shard.recipe, shard.keys[stay], columns)
     storage.delete(shard.path)

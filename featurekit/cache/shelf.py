@@ -28,7 +28,7 @@ from featurekit.errors import StoreError
 RECIPE_FILE = "recipe.json"
 
 # What to do about a shelf that cannot be used, with its key.
-_REMOVE = "Remove it: featurekit cache gc --drop {key}"
+_REMOVE = "Remove this part of the cache: featurekit cache gc --drop {key}"
 
 
 class Shelf:
@@ -39,7 +39,7 @@ class Shelf:
 
     Args:
         folder: folder of the shards; it need not exist yet.
-        kind: kind of the rows, e.g. "embeddings".
+        kind: kind of the rows, such as "embeddings".
         recipe: how the rows are computed.
         storage: the place where the folder is.
         read_only: whether a damaged shard stays in its folder; its rows are not used in either case.
@@ -239,7 +239,7 @@ class Shelf:
                     column = shard.columns.get(name)
                     if column is None or (column.dtype, column.shape) != known[name]:
                         raise StoreError(
-                            f"Column {name} of {shard.path} differs from that of {shards[0].path.name}."
+                            f"Column {name} of {shard.path} differs from the column of {shards[0].path.name}."
                             f" {_REMOVE.format(key=self.folder.name)}"
                         )
                     read_rows(file, column, row_of[positions], answer[name], positions)

@@ -1,7 +1,7 @@
 """The place where the cache stores its files, and everything that the cache does with this place.
 
 The cache writes whole files, lists them, reads parts of them and moves damaged files to another folder. Any
-place that can do this can store the cache. Today the place is a folder of this machine.
+place that can do this can store the cache. At present it is always a folder of this machine.
 
 The files describe people's faces, so only the user has access to the folders (mode 0700) and to the files
 (mode 0600).
@@ -34,10 +34,11 @@ class Storage:
     """
 
     def put(self, path: Path, data: bytes) -> Signature:
-        """Write a file as a whole and return its signature; the file is on the disk when this returns.
+        """Write a file as a whole, and return its signature (size, times and inode number).
 
-        The folder is created if needed. The file is written under a temporary name, flushed to the disk and
-        renamed, so that no other process sees an unfinished file. A file that exists already has the same
+        The file is on the disk when this returns. Its folder is created if needed. The file is written under a
+        temporary name, flushed to the disk and renamed, so that no other process sees an unfinished file. A
+        file that exists already has the same
         bytes, unless it is damaged, so a storage need not write it again.
 
         Raises:
@@ -137,7 +138,7 @@ def in_one_line(action: str = "") -> Iterator[None]:
 
 
 def signature_of(status: os.stat_result) -> Signature:
-    """Return the signature of a file, from the result of os.stat()."""
+    """Return the signature of a file (size, times and inode number) from the result of os.stat()."""
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 

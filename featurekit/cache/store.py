@@ -2,9 +2,9 @@
 
 A *shelf* contains all rows that were computed by one recipe. Each row has a key of 32 bytes, the hash of the
 image that the row was computed from. A shelf is a folder of *shards*: safetensors files that are written
-once, never changed, and named by the hash of their own bytes. A shard is replaced only when a subject has to
-be forgotten. So a damaged shard no longer fits its name, several processes can write at the same time, and
-a process that is killed leaves only a hidden unfinished file. Every shard contains all columns of its rows,
+once, never changed, and named by the hash of their own bytes. A shard is replaced only when the data of a
+subject have to be removed. So a damaged shard no longer fits its name, several processes can write at the
+same time, and a process that is killed leaves only a hidden unfinished file. Every shard contains all columns of its rows,
 their keys and the recipe, so that the cache can be read from the shards alone.
 
     <root>/<kind>/<first 16 of the recipe's key>/recipe.json
@@ -46,7 +46,7 @@ class ShelfInfo:
     """The content of one shelf of the cache, from the headers of its files; the files are not hashed.
 
     Attributes:
-        kind: kind of the rows, e.g. "faces" or "embeddings".
+        kind: kind of the rows, such as "faces" or "embeddings".
         key: name of the shelf's folder, the first 16 digits of the recipe's key.
         recipe: how the rows were computed; empty if no file contains the recipe any more.
         rows: number of different rows.
@@ -112,7 +112,7 @@ class Store:
         """Return the shelf of a recipe, with all rows that are on the disk now.
 
         Args:
-            kind: kind of the rows, e.g. "embeddings"; used as a folder name.
+            kind: kind of the rows, such as "embeddings"; used as a folder name.
             recipe: how the rows are computed, as plain JSON values.
 
         Raises:
@@ -126,7 +126,7 @@ class Store:
         key = recipe_key(recipe)
         folder = self.root / kind / key[:16]
         if wrong := wrong_recipe(self._storage, folder, key):
-            raise StoreError(f"{folder / RECIPE_FILE} {wrong}. To repair it: featurekit cache verify")
+            raise StoreError(f"{folder / RECIPE_FILE} {wrong}. To repair the cache: featurekit cache verify")
         if folder in self._shelves:
             self._shelves[folder].refresh()
         else:
@@ -185,7 +185,7 @@ class Store:
 
         Files that are no longer needed are unfinished files of processes that have ended, files in the
         quarantine folder, and shards whose rows are all in other shards too. This may run during an
-        extraction.
+        extraction of vectors.
 
         Args:
             drop: keys of whole shelves to remove, at least the first 16 digits of each key.
@@ -262,7 +262,9 @@ class Store:
     def _shards_of(self, shelf: ShelfInfo) -> list[Shard]:
         shards, damaged = self._look_at(self.root / shelf.kind / shelf.key, hashed=False)
         if damaged:
-            raise StoreError(f"{damaged[0].path} {damaged[0].why}. To move it aside: featurekit cache verify")
+            raise StoreError(
+                f"{damaged[0].path} {damaged[0].why}. To move the file aside: featurekit cache verify"
+            )
         return shards
 
     def _folders(self) -> list[Path]:

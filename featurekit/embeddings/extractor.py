@@ -101,7 +101,7 @@ def extract(
         recipes: how each feature's vectors are computed, from make_recipes().
         settings: how faces are found; the recipes must contain the same settings.
         store: the cache, which stores faces and vectors.
-        threads: number of threads; 0 for one thread for each core. The vectors do not depend on it.
+        threads: number of threads, which does not change the vectors; 0 for one thread for each core.
         progress: called with (images done, images to do).
 
     Raises:
@@ -204,11 +204,12 @@ def look_at(
         shelves: feature → its stored vectors, to which new vectors are added.
         threads: number of threads, at least 1.
         progress: called with (images done, images to do).
-        opened: function that returns the networks and the detector, which may be open already; it is not
-            called if helper processes do the work.
+        opened: function that returns the networks and the detector, which may be open already; the function
+            is not called if helper processes do the work.
 
     Returns:
-        The number of images that were opened, and the pass over the images; None if nothing was missing.
+        The number of images that were opened, and an object with the times and problems of this pass; None
+        instead of the object if no face and no vector was missing.
     """
     todo = _images_to_read(images.keys, faces, list(shelves.values()))
     if not len(todo):

@@ -79,13 +79,13 @@ class Ledger:
 def enter(
     ledger: Ledger | None, extraction: Extraction, settings: FaceSettings, asked: Mapping[str, str]
 ) -> Ledger:
-    """Return the record of a workspace with one more extraction.
+    """Add an extraction to the record of a workspace, and return the new record.
 
     Args:
         ledger: the record so far; None for the first extraction.
         extraction: the new extraction.
-        settings: how its faces were found. If the earlier ones were found in another way, a new record is
-            started.
+        settings: how the faces were found. If the faces of earlier extractions were found in another way, a
+            new record is started.
         asked: device and precision that the user asked for.
     """
     faces = {recipe_key(recipe.faces) for recipe in extraction.recipes.values()}
@@ -162,7 +162,7 @@ def extract_into(
         device: "auto", "cpu" or "cuda".
         precision: "auto", "fp32" or "bf16".
         mirrored: whether each vector is the mean of the vectors of the crop and of its mirror image.
-        threads: number of threads; 0 for one thread for each core. The vectors do not depend on it.
+        threads: number of threads, which does not change the vectors; 0 for one thread for each core.
         progress: called with (images done, images to do).
 
     Raises:

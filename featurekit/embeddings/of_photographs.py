@@ -53,11 +53,11 @@ def vectors_of(
     Args:
         photographs: the images; an image that occurs twice is processed once.
         features: the features whose vectors are joined, in this order, each as "backbone:layer".
-        recipes: feature → how its vectors are computed, from make_recipes(); for all features at least.
+        recipes: feature → recipe, which says how its vectors are computed, from make_recipes().
         settings: how faces are found; the recipes must contain the same settings.
         lengths: length of each feature's vectors.
         store: the cache, which stores faces and vectors; None to compute them every time.
-        threads: number of threads; 0 for one thread for each core. The vectors do not depend on it.
+        threads: number of threads, which does not change the vectors; 0 for one thread for each core.
         progress: called with (images done, images to do).
 
     Raises:

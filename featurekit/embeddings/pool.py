@@ -1,7 +1,7 @@
 """The helper processes of one extraction, which start together; a process that dies is replaced.
 
 Each helper process processes images in the same way as a thread (featurekit.embeddings.worker). It gets the
-settings and recipes once, at its start.
+settings and recipes once, when the process starts.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +38,7 @@ _MOST_DEATHS = 20
 
 
 def fit_for_helpers(recipes: Mapping[str, Recipe], settings: FaceSettings) -> bool:
-    """Whether helper processes can compute these vectors, and faster than threads can."""
+    """Whether helper processes can compute the vectors of these recipes, and faster than threads."""
     backbones = [BACKBONES[name] for name in dict.fromkeys(recipe.backbone for recipe in recipes.values())]
     # A helper knows only the members that come with featurekit, not those that a program has registered.
     packages = {BACKBONES.package_of(backbone.name) for backbone in backbones}

@@ -60,7 +60,7 @@ class Recipe:
 
     @property
     def feature(self) -> str:
-        """Name of the network and its layer, e.g. "dlib_age:pooled"."""
+        """Name of the network and its layer, as in "dlib_age:pooled"."""
         return f"{self.backbone}:{self.layer}"
 
 
@@ -122,7 +122,7 @@ def settings_of(faces: Mapping[str, Any]) -> FaceSettings:
 def describe_weights(
     recipes: Sequence[Recipe], settings: FaceSettings, trained: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
-    """Return name, file, sha256, source and the three licences of every weight file that was used.
+    """Return name, file, sha256, source and licences of every weight file that was used.
 
     Args:
         recipes: recipes of the vectors.

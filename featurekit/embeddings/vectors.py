@@ -39,10 +39,10 @@ class Vectors:
 
     def __post_init__(self) -> None:
         if not len(self.rows) == len(self.face_ids) == len(self.vectors):
-            raise EmbeddingError(f"{len(self.vectors)} vectors for {len(self.face_ids)} faces.")
+            raise EmbeddingError(f"There are {len(self.vectors)} vectors for {len(self.face_ids)} faces.")
         if sum(self.blocks) != self.vectors.shape[1]:
             raise EmbeddingError(
-                f"Parts with {self.blocks} numbers do not add up to {self.vectors.shape[1]}."
+                f"The lengths {self.blocks} of the joined vectors do not add up to {self.vectors.shape[1]}."
             )
         if self.vectors.dtype.kind != "f":
             return

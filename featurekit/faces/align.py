@@ -69,9 +69,9 @@ def place(
         height: height of the image, in pixels.
 
     Returns:
-        "landmarks", or "box" if the landmarks cannot be right for an upright face. Second, for each template
-        two complex numbers: a scaled rotation and a shift, which map a point of the image to the crop, whose
-        sides are 0 to 1.
+        "landmarks", or "box" if the landmarks cannot be right for an upright face; and a mapping from each
+        template to two complex numbers, a scaled rotation and a shift. They map the image to a crop with
+        sides of length 1.
     """
     if _is_a_face(landmarks, box, width, height):
         return "landmarks", {name: similarity(landmarks, TEMPLATES[name]) for name in templates}

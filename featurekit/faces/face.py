@@ -37,7 +37,7 @@ class Face:
     Attributes:
         status: "ok", or the reason why there is no face, one of STATUSES.
         box: x1, y1, x2, y2 of the face in pixels from the upper left corner of the upright image, float32,
-            shape (4,); NaN without a face. It may extend beyond the image.
+            shape (4,); NaN without a face. A box may extend beyond the image.
         landmarks: left eye, right eye, nose tip, left and right mouth corner (left and right as in the
             image), float32, shape (5, 2); NaN if there are no landmarks.
         confidence: confidence of the face detector, between 0 and 1; 0 without a face.

@@ -36,7 +36,7 @@ _BOX_SURROUNDINGS = 1.0
 def open_finder(settings: FaceSettings, *, threads: int = 1) -> FaceFinder:
     """Open the face detector, which several threads may use at once.
 
-    It runs on the CPU in fp32, so that the faces are the same with and without a GPU.
+    The detector runs on the CPU in fp32, so that the faces are the same with and without a GPU.
 
     Args:
         settings: name and weights of the detector.
@@ -68,8 +68,8 @@ def find_faces(
         finder: the face detector, from open_finder().
         settings: how the face is chosen.
         box: for choose "box", the box of the face in the manifest, x1, y1, x2, y2 in pixels.
-        factor: the factor by which `pixels` is smaller than the original image. All boxes and landmarks, also
-            the returned ones, are in pixels of the original image.
+        factor: factor by which the image was decoded smaller than the original image. All boxes and
+            landmarks, also the returned ones, are in pixels of the original image.
     """
     if settings.choose == "box":
         if box is None or not np.isfinite(box).all():

@@ -136,7 +136,7 @@ def read_bytes(path: Path, *, max_bytes: int = MAX_BYTES) -> bytes:
 
     Args:
         path: path of the file.
-        max_bytes: size from which on the file is refused.
+        max_bytes: largest size of the file in bytes.
 
     Raises:
         ImageError: the file does not exist (status missing_file), is not a plain file or may not be read

@@ -922,7 +922,9 @@ def test_shards_that_disagree_about_a_column_are_refused(root, shelf, tmp_path):
     other = Store(tmp_path / "other").shelf("embeddings", RECIPE)
     other.append(keys_of(70), columns_of(70, dim=6))
     shards_of(other)[0].rename(shelf.folder / shards_of(other)[0].name)
-    with pytest.raises(StoreError, match=r"Column vectors of .* differs from that of .*cache gc --drop"):
+    with pytest.raises(
+        StoreError, match=r"Column vectors of .* differs from the column of .*cache gc --drop"
+    ):
         again(root).read(keys_of(*range(10), 70))
 
 

@@ -1,7 +1,8 @@
 """The face detectors, which find all faces on an image.
 
-Each detector is one module of this package. It takes upright RGB pixels and a size: it scales the image to a
-square of this size before it searches for faces. It returns boxes and landmarks in pixels of the given image.
+Each detector is one module of this package. A detector takes upright RGB pixels and a size: it scales the
+image to a square of this size before it searches for faces. Its boxes and landmarks are in pixels of the
+given image.
 For all detectors, featurekit.faces.find adds a border to the image, tries further sizes and chooses the face.
 """
 
@@ -20,7 +21,7 @@ class Detection:
     """One face on an image, in pixels from the upper left corner: x to the right, y down.
 
     Attributes:
-        box: x1, y1, x2, y2 of the face, float32, shape (4,); it may extend beyond the image.
+        box: x1, y1, x2, y2 of the face, float32, shape (4,); a box may extend beyond the image.
         landmarks: left eye, right eye, nose tip, left and right mouth corner (left and right as in the
             image), float32, shape (5, 2); NaN if the detector gives no landmarks.
         confidence: confidence of the detector, between 0 and 1.
@@ -70,7 +71,7 @@ class Detector:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Its settings, and the version of its code if it does not come with featurekit; for recipes."""
+        """Settings of the detector and, if it does not come with featurekit, the version of its code."""
         code = DETECTORS.code_of(self.name, self.version)
         return {**self.settings, "code": code} if code else dict(self.settings)
 
