@@ -36,10 +36,10 @@ class Storage:
     def put(self, path: Path, data: bytes) -> Signature:
         """Write a file as a whole, and return its signature (size, times and inode number).
 
-        The file is on the disk when this returns. Its folder is created if needed. The file is written under a
-        temporary name, flushed to the disk and renamed, so that no other process sees an unfinished file. A
-        file that exists already has the same
-        bytes, unless it is damaged, so a storage need not write it again.
+        The file is on the disk when this returns. Its folder is created if needed. The file is written under
+        a temporary name, flushed to the disk and renamed, so that no other process sees an unfinished file.
+        A file that exists already has the same bytes, unless it is damaged, so a storage need not write it
+        again.
 
         Raises:
             StoreError: the folder cannot be created.

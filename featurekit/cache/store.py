@@ -4,8 +4,8 @@ A *shelf* contains all rows that were computed by one recipe. Each row has a key
 image that the row was computed from. A shelf is a folder of *shards*: safetensors files that are written
 once, never changed, and named by the hash of their own bytes. A shard is replaced only when the data of a
 subject have to be removed. So a damaged shard no longer fits its name, several processes can write at the
-same time, and a process that is killed leaves only a hidden unfinished file. Every shard contains all columns of its rows,
-their keys and the recipe, so that the cache can be read from the shards alone.
+same time, and a process that is killed leaves only a hidden unfinished file. Every shard contains all columns
+of its rows, their keys and the recipe, so that the cache can be read from the shards alone.
 
     <root>/<kind>/<first 16 of the recipe's key>/recipe.json
                                                  <sha256 of the bytes>.safetensors

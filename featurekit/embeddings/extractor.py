@@ -77,13 +77,6 @@ class Extraction:
     threads: int = 1
     seconds_to_open: float = 0.0
 
-    @property
-    def network_seconds(self) -> dict[str, float]:
-        """Network → seconds that it ran; the other seconds were spent on steps for all networks together."""
-        busy = sum(self.parts.values())
-        # A network has no seconds if no face was found for it.
-        return {name: self.seconds * self.parts.get(name, 0.0) / busy for name in self.achieved}
-
 
 def extract(
     manifest: Manifest,
@@ -305,7 +298,9 @@ class _Pass:
 
     def run(self, todo: NDArray[np.intp], progress: Progress | None) -> None:
         """Process the image of each of these rows."""
-        known = self._known_faces(todo)
+        found = np.delete(todo, self._faces.missing(self._keys[todo]))  # by an earlier pass
+        columns = self._faces.read(self._keys[found])
+        known = {int(row): face_from(columns, i) for i, row in enumerate(found)}
         batch = max((network.session.batch for network in self._later), default=1)
         chunk = CHUNK if self._pool else 1
         look: Callable[[Sequence[Task]], list[Looked]] = (
@@ -341,12 +336,6 @@ class _Pass:
             finally:
                 for future in waiting:
                     future.cancel()
-
-    def _known_faces(self, todo: NDArray[np.intp]) -> dict[int, Face]:
-        """Return the faces that an earlier pass has found, by row."""
-        rows = np.delete(todo, self._faces.missing(self._keys[todo]))
-        columns = self._faces.read(self._keys[rows])
-        return {int(row): face_from(columns, i) for i, row in enumerate(rows)}
 
     def close(self) -> None:
         """End the helpers."""

@@ -99,7 +99,11 @@ def enter(
     for feature, recipe in extraction.recipes.items():
         if ledger.recipes.get(feature, recipe) != recipe:
             costs.pop(recipe.backbone, None)  # those were the costs of other vectors of that name
-    spent = extraction.network_seconds
+    busy = sum(extraction.parts.values())
+    # Each network's part of the time; a network has no part if no face was found.
+    spent = {
+        name: extraction.seconds * extraction.parts.get(name, 0.0) / busy for name in extraction.achieved
+    }
     whole = sum(spent.values())
     if extraction.n_detected or not any(spent.values()):
         spent["shared"] = extraction.seconds - whole
