@@ -119,7 +119,8 @@ def sizes_of(data: bytes) -> Sizes:
     if not shown or not all_coded:
         raise DamagedError("it does not say how large its image is")
     areas = {item: max(map(_area, sizes)) for item, sizes in coded.items() if sizes}
-    return Sizes(max(shown, key=_area), max(all_coded, key=_area), _work(boxes.get(b"iref"), kinds, areas))
+    work = _work(boxes[b"iref"], kinds, areas) if b"iref" in boxes else 0
+    return Sizes(max(shown, key=_area), max(all_coded, key=_area), work)
 
 
 def _area(size: tuple[int, int]) -> int:
@@ -199,10 +200,9 @@ def _contents(data: bytes, box: _Bytes, item_data: _Bytes | None) -> dict[int, b
         base = box.number(of_base)
         if method > 1:
             raise OddError("an image consists of parts of another image")
-        inside = item_data if method else None
-        if method and inside is None:
+        if method and item_data is None:
             raise DamagedError("the part that contains its images is missing")
-        start, end = (inside.at, inside.end) if inside else (0, len(data))
+        start, end = (item_data.at, item_data.end) if method and item_data else (0, len(data))
         parts = []
         for _ in range(box.number(2)):
             if version and of_index:
@@ -219,10 +219,8 @@ def _contents(data: bytes, box: _Bytes, item_data: _Bytes | None) -> dict[int, b
     return contents
 
 
-def _work(box: _Bytes | None, kinds: Mapping[int, bytes], areas: Mapping[int, int]) -> int:
+def _work(box: _Bytes, kinds: Mapping[int, bytes], areas: Mapping[int, int]) -> int:
     """Return the pixels of all the images that one is put together from, at most."""
-    if box is None:
-        return 0
     width = 4 if box.number(4) >> 24 else 2
     most = 0
     for name, content in box.boxes():
