@@ -73,15 +73,9 @@ def vectors_of(
     }
     images, errors = _images(photographs)
     threads = threads or usable_cores()
+    opened = partial(opened_once, list(recipes.values()), settings, threads)
     _, one_pass = look_at(
-        images,
-        recipes,
-        settings,
-        faces,
-        shelves,
-        threads=threads,
-        progress=progress,
-        opened=partial(opened_once, list(recipes.values()), settings, threads),
+        images, recipes, settings, faces, shelves, threads=threads, progress=progress, opened=opened
     )
     statuses = [STATUSES[number] for number in remembered_statuses(images.keys, faces)]
     for broken, error in errors.items():
