@@ -58,7 +58,8 @@ class Extraction:
         achieved: network → engine, device and precision that were really used; empty if no network had to
             run.
         unread: face_id and reason of each image that has changed or could not be read this time.
-        broken: path in the manifest and status of each row whose image cannot be decoded.
+        broken: path in the manifest and status of each row whose image cannot be decoded, in this extraction
+            or in an earlier one.
         parts: seconds that were spent in "read", "decode", "detect", "align", "write" and in each network,
             summed over the threads.
         threads: number of threads or helper processes.
@@ -147,7 +148,7 @@ class Images:
         paths: paths of the files.
         contents: sha256 of each file.
         root: the folder that the paths are relative to and must not lead out of; None for absolute paths.
-        boxes: the box that chooses the face of each row; empty if boxes do not choose the faces.
+        boxes: the box of each row, used if boxes choose the faces; empty for images without boxes.
         held: row → function that returns its image, for images in memory.
     """
 
