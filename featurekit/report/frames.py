@@ -1,4 +1,4 @@
-"""The results of a comparison as pandas DataFrames: the numbers of the report, not rounded.
+"""The results of a comparison as pandas DataFrames: the numbers of the report, without rounding.
 
 Shares are between 0 and 1, errors are in years or groups, and missing numbers are NaN.
 """
@@ -19,26 +19,31 @@ _NAN = float("nan")
 
 
 def ranking_frame(runs: Sequence[Run], evidence: Evidence | None) -> pd.DataFrame:
-    """Return a row for each run, best first within a target, with a column for each number.
+    """Return one row for each run with its scores, times and size; the runs of a target are best first.
 
     Args:
         runs: runs of one comparison.
-        evidence: on these runs; None if there is none, which leaves the intervals empty.
+        evidence: confidence intervals of the runs; None if they were not computed, which makes them NaN.
 
     Returns:
-        Columns: target, features, model, role ("baseline", "off-the-shelf" or ""), then for each score its
-        mean over the folds, _std over the folds, _low and _high (the ends of the 95 % confidence interval
-        over subjects) and _all_rows (images without a face count as wrong), n_faces, n_subjects, the
-        seconds of extraction, of all fits and of predicting 1,000 faces, bytes of the saved model, and run,
-        its name.
+        Columns: target, features, model, role ("baseline", "off-the-shelf" or "" for a trained model). Then
+        for each score, e.g. accuracy: accuracy (mean over the folds), accuracy_std (standard deviation over
+        the folds), accuracy_low and accuracy_high (ends of the 95 % confidence interval over subjects) and
+        accuracy_all_rows (images without a face count as wrong). Then n_faces, n_subjects, seconds_extract,
+        seconds_fit (all folds), seconds_predict_1000 (for 1,000 faces), bytes (size of the saved model) and
+        run (its name).
     """
     rows = []
     for run in _ordered(runs):
         row = _names(run)
         for score in _scores(run.scores):
-            row[score] = _number(run.scores[score]["mean"])
-            row[f"{score}_std"] = _number(run.scores[score].get("std"))
-            row[f"{score}_low"], row[f"{score}_high"] = _interval(evidence, run, score)
+            low, high = _interval(evidence, run, score)
+            row |= {
+                score: _number(run.scores[score]["mean"]),
+                f"{score}_std": _number(run.scores[score].get("std")),
+                f"{score}_low": low,
+                f"{score}_high": high,
+            }
             if score in run.scores_all_rows:
                 row[f"{score}_all_rows"] = _number(run.scores_all_rows[score]["mean"])
         predict = finite(run.seconds.get("predict"))
@@ -61,11 +66,12 @@ def ranking_frame(runs: Sequence[Run], evidence: Evidence | None) -> pd.DataFram
 
 
 def scores_frame(runs: Sequence[Run], evidence: Evidence | None) -> pd.DataFrame:
-    """Return a row for each score of each run: the long form of ranking_frame().
+    """Return one row for each score of each run: the long form of ranking_frame().
 
     Returns:
-        Columns: target, features, model, role, run, score, rows ("found": faces found, or "all": all
-        labelled rows), value (mean over the folds), std, low, high.
+        Columns: target, features, model, role, run, score (its name), rows ("found": scored on the faces
+        found, or "all": on all labelled rows), value (mean over the folds), std (standard deviation over the
+        folds), low and high (ends of the 95 % confidence interval over subjects).
     """
     return pd.DataFrame(
         {
@@ -84,13 +90,14 @@ def scores_frame(runs: Sequence[Run], evidence: Evidence | None) -> pd.DataFrame
 
 
 def differences_frame(runs: Sequence[Run], evidence: Evidence) -> pd.DataFrame:
-    """Return a row for every pair of models of a target, the better ones first.
+    """Return one row for each pair of models of a target, the pairs of the best models first.
 
     Returns:
-        Columns: target, first, second (model and features), score, gain (by how much the first is better:
-        a share of faces, or years), low and high (95 % confidence interval over subjects), p_value
-        (adjusted for all pairs of the target), p_value_unadjusted, p_value_limit (the smallest that the test
-        can give), p_value_folds (corrected t-test over the folds) and is_shown (p_value at most 0.05).
+        Columns: target, first and second (the two models with their features), score (its name), gain (by how
+        much the first model is better: a share of faces, or years), low and high (95 % confidence interval
+        over subjects), p_value (adjusted for all pairs of the target), p_value_unadjusted, p_value_limit (the
+        smallest p-value that the test can give), p_value_folds (corrected t-test over the folds) and is_shown
+        (whether p_value is at most 0.05).
     """
     rows = [
         {
@@ -115,12 +122,14 @@ def differences_frame(runs: Sequence[Run], evidence: Evidence) -> pd.DataFrame:
 
 
 def slices_frame(runs: Sequence[Run], evidence: Evidence) -> pd.DataFrame:
-    """Return the score of the best model of each target on each slice, worst first.
+    """Return one row for each slice (faces with one or two labels) with the scores of the best model.
+
+    The slices of a target are sorted, worst first.
 
     Returns:
-        Columns: target, model, slice ("gender female, age_group 4-6"), score, value, low and high (95 %
-        confidence interval over subjects), gap (by how much the model is better on the slice than on all
-        other faces; negative if it is worse), p_value (adjusted for all slices of the target), n_faces and
+        Columns: target, model, slice ("gender female, age_group 4-6"), score (its name), value, low and high
+        (95 % confidence interval over subjects), gap (difference from the score on all other faces; negative
+        if the model is worse on the slice), p_value (adjusted for all slices of the target), n_faces and
         n_subjects.
     """
     by_name = {run.name: run for run in runs}

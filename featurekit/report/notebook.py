@@ -1,10 +1,10 @@
 """HTML of results, data sets, embeddings and models in a notebook.
 
 Each function returns HTML without a script, for ``_repr_html_``. The colours are those of the
-theme of JupyterLab or VS Code if these define them, and those of the system otherwise, light or
+theme of JupyterLab or VS Code if the theme defines them, and else those of the system, light or
 dark. The background is set together with the text colour, so that the text is always readable.
-All text from outside is escaped, and every class name begins with "fk-", so that no style leaks
-into the notebook or from it.
+All text from outside is escaped. Every CSS class begins with "fk-", so that the styles of the
+notebook and of this HTML do not affect each other.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,8 +20,7 @@ from featurekit.evaluation.results import Run
 from featurekit.evaluation.scores import ScoreKind, score_kind
 from featurekit.faces.face import STATUS_MEANINGS
 from featurekit.inference.model import TrainedModel
-from featurekit.report.cells import ABSENT, count_cell, sentences
-from featurekit.report.displays.words import better, score_title
+from featurekit.report.cells import ABSENT, better, count_cell, score_title, sentences
 from featurekit.report.html import fill, part
 from featurekit.report.model import Block, Cell, Column, Page, Points, Section, Table, Text
 from featurekit.report.sections.verdict import answer
@@ -50,13 +49,13 @@ def results_html(
     title: str = "",
     apart: Mapping[str, str] | None = None,
 ) -> str:
-    """Return the rankings of some results as HTML for a notebook.
+    """Return the ranking of the models of each target as HTML for a notebook.
 
     Args:
         runs: the runs that can be compared with each other.
-        evidence: their intervals and tests; None if the predictions are not available.
+        evidence: confidence intervals and tests of the runs; None if their predictions are not available.
         title: title of the results.
-        apart: name of each run that is set apart → the reason.
+        apart: name of each run that cannot be compared with the other runs → reason.
     """
     known = evidence.targets if evidence else {}
     of_target = {name: best_first([run for run in runs if run.target == name]) for name in targets_of(runs)}
@@ -81,7 +80,7 @@ def _ranking(of: Ranked) -> Section:
 
 
 def ranking_table(of: Ranked) -> Table:
-    """Return the models of a target, best first, with their main scores and confidence intervals."""
+    """Return a table of the models of a target, best first, with their main scores and intervals."""
     kind, estimates = headline(of.runs), of.evidence.estimates if of.evidence else {}
     beside = [name for name in _BESIDE if name != kind.name and any(name in run.scores for run in of.runs)]
     kinds = [kind, *map(score_kind, beside)]
@@ -92,8 +91,7 @@ def ranking_table(of: Ranked) -> Table:
         Column("Faces", is_number=True),
         Column("Subjects", is_number=True),
     )
-    first = {run.name for run in of.runs[:_MOST_RUNS]}
-    drawn = [run for run in of.runs if run.name in first or role(run)]
+    drawn = [run for place, run in enumerate(of.runs) if place < _MOST_RUNS or role(run)]
     best = next((run.name for run in of.runs if not run.is_baseline), "")
     rows = tuple(
         (
@@ -129,10 +127,10 @@ def _score(run: Run, kind: ScoreKind, estimates: Mapping[str, Estimate], is_best
 
 
 def dataset_html(dataset: Manifest) -> str:
-    """Return the contents of a data set as HTML for a notebook: labels, unused rows by reason, subjects.
+    """Return the labels, subjects and unused rows of a data set as HTML for a notebook.
 
     Args:
-        dataset: every row of it, usable or not.
+        dataset: the manifest, with the unused rows.
     """
     table, usable = dataset.table, dataset.usable
     reasons = table["reason"][~usable].value_counts()
@@ -194,15 +192,15 @@ def embeddings_html(
 
     Args:
         name: name of the embeddings, e.g. "dlib_age+dlib_face".
-        parts: the joined parts: network and layer, e.g. "dlib_age:pooled", and the length of its vector.
-        statuses: status → number of rows with it; see featurekit.faces.face.STATUS_MEANINGS.
-        dataset: name of the data set.
+        parts: networks whose vectors are joined: network and layer, e.g. "dlib_age:pooled", and the length
+            of its vector.
+        statuses: status → number of rows with this status; see featurekit.faces.face.STATUS_MEANINGS.
+        dataset: name of the data set; "" if it is not known.
     """
     n_found, n_rows = statuses.get("ok", 0), sum(statuses.values())
-    dim = sum(length for _, length in parts)
     about = (
         f"{n_found:,} faces found in {n_rows:,} rows{f' of {dataset}' if dataset else ''}; vectors of length"
-        f" {dim:,}"
+        f" {sum(length for _, length in parts):,}"
     )
     columns = (Column("Network and layer"), Column("Length", is_number=True))
     rows = tuple((Cell(feature), count_cell(length)) for feature, length in parts)
@@ -220,19 +218,19 @@ def embeddings_html(
 
 
 def model_html(model: TrainedModel) -> str:
-    """Return a description of a fitted model as HTML for a notebook: its target, features and training data.
+    """Return the target, features, training data and licences of a fitted model as HTML for a notebook.
 
     Args:
         model: the fitted model.
     """
     training = model.training
-    answers = "years" if model.target.is_regression else first_few(model.target.classes, _MOST_CLASSES)
+    predicted = "years" if model.target.is_regression else first_few(model.target.classes, _MOST_CLASSES)
     licences = [
         f"{one.get('name')}: code {one.get('licence_code')}, weights {one.get('licence_weights')}"
         for one in model.weights
     ]
     facts = (
-        ("Predicts", answers),
+        ("Predicts", predicted),
         ("Features", " + ".join(recipe.feature for recipe in model.recipes)),
         (
             "Fitted on",

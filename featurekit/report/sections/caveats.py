@@ -1,4 +1,4 @@
-"""The limitations of the results on a page, derived from its runs."""
+"""The limitations of the results in a report, derived from its runs."""
 
 from collections.abc import Sequence
 
@@ -10,11 +10,11 @@ from featurekit.report.select import Ranked, machine_of
 
 
 def blocks(ranked: Sequence[Ranked], *, is_synthetic: bool) -> Blocks:
-    """Return the limitations, each with a word in bold before it.
+    """Return the list of limitations; each begins with its topic in bold.
 
     Args:
-        ranked: the targets of the page.
-        is_synthetic: whether the portraits are made up.
+        ranked: runs of each target of the report.
+        is_synthetic: whether the images are synthetic portraits.
     """
     known = [of.evidence for of in ranked if of.evidence]
     items = (
@@ -37,7 +37,16 @@ def blocks(ranked: Sequence[Ranked], *, is_synthetic: bool) -> Blocks:
         ("Gender.", _gender(ranked)),
         ("Groups.", _groups(known)),
         ("Subjects.", _subjects(ranked)),
-        ("Intervals.", _intervals(known)),
+        (
+            "Intervals.",
+            sentences(
+                "A confidence interval describes how much a score would vary with other subjects from the"
+                " same population. It says nothing about faces from other sources."
+                if known
+                else "",
+                "± is the standard deviation over the folds, not a confidence interval.",
+            ),
+        ),
         ("Time.", _time(ranked)),
         (
             "Use.",
@@ -66,16 +75,6 @@ def _subjects(ranked: Sequence[Ranked]) -> str:
         f"Every face counts as a subject of its own ({', '.join(alone)}). If the data set contains several"
         " images of a person but does not say so, that person may be in the training part and the test part"
         " of a fold, and the scores are too optimistic."
-    )
-
-
-def _intervals(known: Sequence[TargetEvidence]) -> str:
-    return sentences(
-        "A confidence interval describes how much a score would vary with other subjects from the same"
-        " population. It says nothing about faces from other sources."
-        if known
-        else "",
-        "± is the standard deviation over the folds, not a confidence interval.",
     )
 
 

@@ -1,9 +1,9 @@
-"""All models of a target, best first, with their scores, times and sizes."""
+"""The ranking of all models of a target, with their scores, times and sizes."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
+from featurekit.errors import ModelError
 from featurekit.evaluation.cost import timed_on
 from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.evidence import TargetEvidence
@@ -11,6 +11,7 @@ from featurekit.evaluation.results import Run
 from featurekit.evaluation.scores import SCORES, ScoreKind, score_kind, score_word
 from featurekit.report.cells import (
     ABSENT,
+    axis_label,
     count_cell,
     finite,
     interval_cell,
@@ -20,7 +21,6 @@ from featurekit.report.cells import (
     value_cell,
 )
 from featurekit.report.displays.accuracy import MOST, AccuracyDisplay
-from featurekit.report.displays.words import axis_label
 from featurekit.report.model import FOUND, Blocks, Cell, Column, Figure, Table, Text
 from featurekit.report.select import (
     Ranked,
@@ -28,16 +28,17 @@ from featurekit.report.select import (
     elsewhere_note,
     headline,
     machine_of,
+    model_name,
     role,
 )
-from featurekit.report.svg import Point, dot_plot
+from featurekit.report.svg import Point, dot_plot, figure
 from featurekit.text import first_few
 
 _ON_ALL_ROWS = ("accuracy", "within_one_group")  # scores that are shown on all rows too
 
 
 def blocks(of: Ranked) -> Blocks:
-    """Return a description of the comparison, the table of scores, and the scores as a figure."""
+    """Return a description of the target, the table of scores, and the figure of scores."""
     return [
         Text(_about(of)),
         scores_table(of.runs, f"{of.title}: all models, best first", of.evidence),
@@ -66,7 +67,7 @@ def _about(of: Ranked) -> str:
 
 
 def scores_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | None) -> Table:
-    """Return the table of one target, best run first, with confidence intervals if there is evidence."""
+    """Return the ranking of one target as a table, with confidence intervals if they were computed."""
     ordered, machine = best_first(runs), machine_of(runs)
     # A score that most runs do not have, because they are older than it, is left out.
     found = [
@@ -190,31 +191,27 @@ def _scores_note(
 
 
 def _plot(of: Ranked, caption: str) -> Figure | None:
-    display = AccuracyDisplay.find(of)
-    if display is None:
+    try:
+        display = AccuracyDisplay.of(of)
+    except ModelError:
         return None
     kind = display.kind
     if len(display.scores) < display.n_scored:
         caption += f", the best {MOST} of {display.n_scored} and the baselines"
     points = [
         Point(
-            one.model,
+            model_name(one.run),
             one.value * kind.scale,
             one.low * kind.scale,
             one.high * kind.scale,
             one.shown,
-            one.role,
+            role(one.run),
         )
         for one in display.scores
     ]
-    axis = axis_label(kind)
     summary = (
-        f"Dot plot of {axis}. Best: {points[0].label}, {points[0].shown}. The table above has every number."
-    )
-    limit = 100.0 if kind.unit == "%" else math.inf
-    plots = (
-        dot_plot(points, axis=axis, limit=limit, is_narrow=is_narrow, summary=summary)
-        for is_narrow in (False, True)
+        f"Dot plot of {axis_label(kind)}. Best: {points[0].label}, {points[0].shown}. The table above has"
+        " every number."
     )
     bars = (
         "95 % confidence intervals over subjects"
@@ -229,4 +226,4 @@ def _plot(of: Ranked, caption: str) -> Figure | None:
         else "",
         f"Left out because they have no confidence interval: {left_out}." if left_out else "",
     )
-    return Figure(caption, note, *plots)
+    return figure(caption, note, summary, dot_plot, points, kind)

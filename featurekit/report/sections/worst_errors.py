@@ -1,4 +1,4 @@
-"""The faces that the best model of a target predicts worst, only on pages that are allowed to show faces."""
+"""The faces with the worst errors of the best model, for a report that may show faces."""
 
 from featurekit.report.cells import sentences
 from featurekit.report.gallery import MOST_FACES, MOST_SUBJECTS, Errors
@@ -7,7 +7,7 @@ from featurekit.report.select import Ranked
 
 
 def blocks(of: Ranked, errors: Errors | None) -> Blocks:
-    """Return the worst errors of the best model with their faces; nothing for a page without faces."""
+    """Return images of the faces that the best model predicts worst; nothing in a report without faces."""
     if errors is None:
         return []
     best = next(run for run in of.runs if run.name == errors.run)
