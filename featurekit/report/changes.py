@@ -85,7 +85,8 @@ def _summary(
         *(
             (
                 f"{old[name].classifier_name} on {old[name].features}, {old[name].target}:",
-                f"set apart, because {why}. Fit it again in {names[0]} and {names[1]} with the same labels.",
+                f"not compared, because {why}. Fit it again in {names[0]} and {names[1]} with the"
+                " same labels.",
             )
             for name, why in apart.items()
         ),
@@ -101,7 +102,7 @@ def _changed(one: Run, other: Run) -> list[str]:
         "folds": "the folds",
         "seed": "the seed",
         "parameters": "the parameters",
-        "recipes": "the recipes of the vectors",
+        "recipes": "the recipes of the embeddings",
         "weights": "the weight files",
         "versions": "the versions",
         "hardware": "the hardware",
@@ -117,7 +118,7 @@ def _scores(
     differences: Mapping[str, Difference],
 ) -> list[Block]:
     note = (
-        "Better by: how much better the later run is than the earlier one, on the faces that both have"
+        "Better by: how much better the later run is than the earlier one, on the faces that both runs"
         " predicted. The test is a permutation test that flips the signs of the differences of whole"
         " subjects at random, with p-values adjusted for all runs in both comparisons. Bold: there is"
         f" evidence of a difference (p ≤ {ALPHA:g})."
@@ -143,10 +144,12 @@ def _scores(
             )
             for run in runs
         )
-        caption = f"{target_title(target)}: the runs in both"
+        caption = f"{target_title(target)}: the runs that are in both comparisons"
         blocks.append(Table(caption, columns, rows, note, n_names=2, is_sortable=True))
     alone = {names[0]: sorted(set(old) - set(new)), names[1]: sorted(set(new) - set(old))}
-    return blocks + [Text(f"Only in {name}: {', '.join(runs)}.") for name, runs in alone.items() if runs]
+    return blocks + [
+        Text(f"Runs that are only in {name}: {', '.join(runs)}.") for name, runs in alone.items() if runs
+    ]
 
 
 def _surroundings(

@@ -70,7 +70,7 @@ def find_errors(
         store: the cache, which has the positions of the faces in the images.
 
     Raises:
-        WorkspaceError: the predictions of a best model are not available, or none of the images is.
+        WorkspaceError: the predictions of a best model, or the images of all faces, are not available.
     """
     known = evidence.targets if evidence else {}
     by_name = {run.name: run for run in runs}
@@ -79,7 +79,7 @@ def find_errors(
         path = ComparisonFolder(folder).prediction(known[name].sliced) if name in known else None
         if path is None or not path.is_file():
             raise WorkspaceError(
-                f"There are no predictions of {name}, so its errors cannot be shown. Make them with"
+                f"There are no predictions of {name}, so its errors cannot be shown. Fit its models with"
                 f" featurekit fit --name {folder.name} --target {name}, or leave out --faces thumb."
             )
         run = by_name[known[name].sliced]

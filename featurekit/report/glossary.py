@@ -272,7 +272,7 @@ TERMS = (
     Term(
         "temperature scaling",
         "A correction of predicted probabilities by one number, the temperature, that does not change the"
-        " predicted class. Above 1 it makes a model less confident.",
+        " predicted class. A temperature above 1 makes a model less confident.",
         "temperature( scaling)?",
     ),
 )

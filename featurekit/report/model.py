@@ -30,7 +30,7 @@ class Column:
         group: heading over several neighbouring columns, e.g. "seconds".
         is_number: whether the cells are aligned as numbers.
         is_code: whether the cells are written in the font for code, as for names and hashes.
-        is_time: whether the values are times, which differ if the same runs are repeated.
+        is_time: whether the values differ if the same runs are repeated, as times do.
         copied_unit: unit of the copied number, if it is not the unit of the text.
     """
 
@@ -63,7 +63,7 @@ class Cell:
     Attributes:
         text: the text that is shown.
         value: number for sorting and copying the table; None if the cell has no number.
-        around: standard deviation behind the text, e.g. "± 0.8".
+        around: second part of the text, e.g. "± 0.8" after a mean.
         count: text of the second line, e.g. "1,234 faces" or "72.1–73.4".
         others: the numbers in around or count, for a copy of the table.
         tag: one or two words on the row, e.g. "baseline".

@@ -1,6 +1,6 @@
 """HTML of results, data sets, embeddings and models in a notebook.
 
-Each function returns HTML without a script, for ``_repr_html_``. The colours are those of the
+Each function returns HTML without JavaScript, for ``_repr_html_``. The colours are those of the
 theme of JupyterLab or VS Code if the theme defines them, and else those of the system, light or
 dark. The background is set together with the text colour, so that the text is always readable.
 All text from outside is escaped. Every CSS class begins with "fk-", so that the styles of the
@@ -66,7 +66,7 @@ def results_html(
         counted(len(runs), "run", "runs"),
         *(_ranking(Ranked(name, of, known.get(name))) for name, of in of_target.items()),
         _without_title(
-            None if runs else Points((("", "No run can be compared with the others."),)),
+            None if runs else Points((("", "No run can be compared with another."),)),
             Text(missing) if runs and evidence is None else None,
             Points(((f"Set apart, {len(apart)}", reasons),)) if apart else None,
         ),
@@ -139,7 +139,9 @@ def dataset_html(dataset: Manifest) -> str:
         for name, n in reasons.head(_MOST_REASONS).items()
     )
     columns = (Column("Reason"), Column("Meaning"), Column("Rows", is_number=True))
-    more = f"{len(reasons) - _MOST_REASONS} more reasons." if len(reasons) > _MOST_REASONS else ""
+    more = (
+        f"{len(reasons) - _MOST_REASONS} more reasons are not shown." if len(reasons) > _MOST_REASONS else ""
+    )
     licence = dataset.info.get("licence")
     subjects = sentences(
         f"{len(set(dataset.subjects[usable])):,} subjects in the usable rows."
@@ -254,7 +256,7 @@ def model_html(model: TrainedModel) -> str:
 
 def _calibrated(model: TrainedModel) -> str:
     if model.calibration is None:
-        return "none, so it cannot abstain or predict sets of classes or intervals of years"
+        return "none, so the model cannot abstain, and cannot predict sets of classes or intervals of years"
     coverage = f"with a coverage of {100 * (1 - model.calibration.missed):g} %"
     if model.target.is_regression:
         return f"prediction intervals {coverage}"

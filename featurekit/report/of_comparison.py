@@ -69,7 +69,8 @@ class Changes:
 
     Attributes:
         page: path of report.html; report.md is in the same folder.
-        differences: name of each run that is in both comparisons → test of the later run against the earlier.
+        differences: name of each run that is in both comparisons → test of the later run against the
+            earlier run.
     """
 
     page: Path
@@ -102,8 +103,8 @@ def weigh(
         manifest: the data set; None if only the predictions stored with the comparison are available.
         margin_points: largest loss in points of accuracy at which a faster model counts as nearly as good as
             the best model; None for MARGIN_POINTS.
-        margin_years: largest loss in years of mean absolute error for the same purpose; None for
-            MARGIN_YEARS.
+        margin_years: largest loss in years of mean absolute error at which a faster model of age counts as
+            nearly as good as the best model; None for MARGIN_YEARS.
         any_margin: whether stored evidence that was computed with other margins is accepted.
         known: evidence on these runs that was computed before; None if there is none.
         keep: whether new evidence is stored in the folder.

@@ -77,7 +77,7 @@ def compose(
         WorkspaceError: runs is empty.
     """
     if not runs:
-        raise WorkspaceError("There is no run to report. Make one: featurekit fit")
+        raise WorkspaceError("There is no run to report. Fit a model first: featurekit fit")
     known = sorted(runs, key=lambda run: run.name)
     reasons = apart_from(known, evidence, apart)
     compared = [run for run in known if run.name not in reasons]
@@ -143,7 +143,7 @@ def _apart_table(target: str, runs: Sequence[Run], reasons: Mapping[str, str]) -
         for run in runs
         if run.name in reasons
     )
-    caption = f"{target_title(target)}: runs that are set apart because they cannot be compared"
+    caption = f"{target_title(target)}: runs that are not in the ranking because they cannot be compared"
     note = "These runs are not part of any ranking, test or figure on this page."
     return Table(caption, columns, rows, note, n_names=2) if rows else None
 
@@ -160,7 +160,7 @@ def _facts(runs: Sequence[Run], n_apart: int, n_targets: int) -> tuple[str, ...]
         f"{n_rows:,} rows" if n_rows else "",
         f"{' or '.join(sorted({str(run.folds.get('number', '?')) for run in runs}))} folds",
         counted(len(runs), "run", "runs"),
-        f"{n_apart} of them set apart" if n_apart else "",
+        f"{n_apart} of them not in the ranking" if n_apart else "",
         f"{n_targets} targets" if n_targets > 1 else "",
     )
     return tuple(filter(None, facts))

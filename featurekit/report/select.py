@@ -107,7 +107,7 @@ def timed_alike(runs: Sequence[Run]) -> list[Run]:
 
 
 def machine_of(runs: Sequence[Run]) -> str:
-    """Return the machine on which the best trained model was timed; without one, the best baseline."""
+    """Return the machine on which the best model was timed; the best baseline if no model is trained."""
     ordered = best_first(runs)
     best = [run for run in ordered if not run.is_baseline] or ordered
     return timed_on(best[0]) if best else ""
@@ -140,7 +140,7 @@ def apart_from(
 
 
 def targets_of(runs: Sequence[Run]) -> list[str]:
-    """Return the targets of some runs in the order of the report: known targets first, others by name."""
+    """Return the targets of the runs in the order of the report: built-in targets first, others by name."""
     names = [name for name in _TARGET_TITLES if any(run.target == name for run in runs)]
     return names + sorted({run.target for run in runs} - set(names))
 
@@ -193,5 +193,7 @@ def run_named(runs: Sequence[Run], model: str, target: str | None = None) -> Run
         )
     if len(found) > 1:
         several = ", ".join(run.name for run in found)
-        raise UnknownNameError(f"'{model}' means several runs: {several}. Name one of them.")
+        raise UnknownNameError(
+            f"'{model}' means several runs: {several}. Give the name of one of these runs."
+        )
     return found[0]

@@ -360,7 +360,7 @@ def test_a_class_without_faces_has_no_shares():
 def test_bands_and_slices_of_too_few_subjects_are_told_and_not_drawn(displays):
     assert "3." in displays["age_error"].help()
     assert displays["age_error"].frame()["mean_absolute_error"].isna().tolist() == [False, True, False]
-    assert "left out: 1" in displays["slices"].help()
+    assert "not drawn: 1 of 3 slices" in displays["slices"].help()
     assert "hat yes" not in set(displays["slices"].frame()["slice"])
 
 

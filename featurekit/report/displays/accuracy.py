@@ -141,7 +141,7 @@ class AccuracyDisplay(Display):
             f"Only the best of {self.n_scored} models are drawn, and all baselines."
             if len(self.scores) < self.n_scored
             else "",
-            f"Left out because they have no confidence interval: {left_out}." if left_out else "",
+            f"Models without a confidence interval are not drawn: {left_out}." if left_out else "",
         )
 
     @property

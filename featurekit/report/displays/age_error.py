@@ -50,7 +50,7 @@ class AgeErrorDisplay(RunDisplay):
         """
         if run.classes or table is None:
             raise TargetError(
-                f"{run.name} predicts classes, so it has no errors in years. Its errors by class:"
+                f"{run.name} predicts classes, so it has no errors in years. For its errors by class, use"
                 " results.plot.confusion()."
             )
         bands = age_errors(table, seed)
@@ -85,7 +85,7 @@ class AgeErrorDisplay(RunDisplay):
             " is better) and the bars are 95 % confidence intervals over subjects. The diamond is the mean"
             " error, predicted minus true age: above 0 the predicted ages are too high on average, below 0"
             " too low.",
-            f"Bands of fewer than {FEWEST} subjects have no error: {small}." if small else "",
+            f"Age bands with fewer than {FEWEST} subjects have no error: {small}." if small else "",
         )
 
     @property

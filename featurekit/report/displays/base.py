@@ -2,7 +2,7 @@
 
 Matplotlib is imported only when a figure is drawn. A figure that plot() creates is white
 with dark text, also in a notebook with a dark theme, so that it can be pasted into a
-document. If the user passes axes, they keep the user's style.
+document. Axes that the user passes keep their own style.
 """
 
 import inspect

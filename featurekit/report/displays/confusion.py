@@ -53,11 +53,11 @@ class ConfusionDisplay(RunDisplay):
         return cls.of_run(run, classes=run.classes, counts=run.confusion)
 
     def share(self, true: int, predicted: int) -> float | None:
-        """Return the share of the faces of a true class that are predicted as another or the same class.
+        """Return the share of the faces of one class that are predicted as a given class.
 
         Args:
-            true: index of the true class in classes.
-            predicted: index of the predicted class in classes.
+            true: position of the true class in classes.
+            predicted: position of the predicted class in classes.
 
         Returns:
             A share between 0 and 1; None if the true class has no faces.
@@ -68,8 +68,8 @@ class ConfusionDisplay(RunDisplay):
     def frame(self) -> pd.DataFrame:
         """Return one row for each cell: true, predicted, n_faces, and share (of the faces of the true class).
 
-        frame().pivot(index="true", columns="predicted", values="n_faces") is the matrix, with the labels in
-        alphabetical order.
+        frame().pivot(index="true", columns="predicted", values="n_faces") returns the matrix, with the labels
+        in alphabetical order.
         """
         pairs = list(product(range(len(self.classes)), repeat=2))
         return pd.DataFrame(

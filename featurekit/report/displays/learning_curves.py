@@ -129,10 +129,10 @@ class LearningCurvesDisplay(RunDisplay):
         return sentences(
             f"The {score_word(self.kind)} of {self.model} for each epoch ({better(self.kind)} is better)."
             " Thin lines are the folds and thick lines their mean. Dashed lines are the values on the"
-            " training faces, during the epoch.",
+            " training faces, measured during the epoch.",
             f"Solid lines are the values on the validation faces, {self.held_out_percent:.0f} % of each"
-            " training part, which are held out to choose the epoch. These values are not a result, because"
-            " the epoch was chosen by them."
+            " training part, which are held out to choose the epoch. These values are too optimistic,"
+            " because they were used to choose the epoch."
             if self.mean("validation")
             else "",
             "The vertical line is the epoch whose weights were kept, as the mean over the folds:"

@@ -93,8 +93,8 @@ class SlicesDisplay(RunDisplay):
         known = [one for one in slices if one.estimate]  # worst first
         if not known:
             raise ModelError(
-                f"No label of the data set is on the faces of {FEWEST} subjects or more, so there are no"
-                f" slices of {run.name} to plot."
+                f"No slice of the data has {FEWEST} subjects or more, so there are no scores of {run.name} to"
+                " plot."
             )
         return cls.of_run(
             run,
@@ -141,7 +141,10 @@ class SlicesDisplay(RunDisplay):
             f"The {len(self.slices)} worst of {self.n_known} slices are drawn."
             if len(self.slices) < self.n_known
             else "",
-            f"Slices of fewer than {FEWEST} subjects are left out: {self.n_small}." if self.n_small else "",
+            f"Slices with fewer than {FEWEST} subjects are not drawn: {self.n_small} of"
+            f" {self.n_known + self.n_small} slices."
+            if self.n_small
+            else "",
         )
 
     @property

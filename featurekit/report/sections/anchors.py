@@ -43,7 +43,7 @@ ADIENCE = (
         "Three convolutions, one crop (Levi & Hassner 2015)", "49.5", "84.6", "85.9", YES, "paperswithcode"
     ),
     Anchor(
-        "The same, over-sampled (Levi & Hassner 2015)",
+        "Three convolutions, over-sampled (Levi & Hassner 2015)",
         "50.7 ± 5.1",
         "84.7",
         "86.8 ± 1.4",

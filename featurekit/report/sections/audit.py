@@ -28,14 +28,14 @@ def blocks(audit: Audit | None, runs: Sequence[Run]) -> Blocks:
     is_old = audit.folds and {run.folds.get("sha256") for run in runs} != {audit.folds}
     grave = sum(one.severity in ("error", "warning") for one in audit.findings)
     about = sentences(
-        f"{grave} of {len(audit.findings)} checks found an error or a warning, which should be looked at"
-        " before the scores are trusted.",
+        f"{grave} of {len(audit.findings)} checks found an error or a warning. Look at these findings"
+        " before you trust the scores.",
         f"Similar faces were searched for with the features {audit.features}." if audit.features else "",
     )
     columns = (Column("Severity"), Column("Finding"), Column("What to do"))
     ordered = sorted(audit.findings, key=lambda one: _GRAVEST_FIRST.index(one.severity))
     rows = tuple((Cell(one.severity), Cell(one.what), Cell(one.advice or ABSENT)) for one in ordered)
-    note = "The faces behind each finding are listed in audit_rows.csv. This page names no faces."
+    note = "The faces that each finding is about are listed in audit_rows.csv, but not on this page."
     return [
         Text(old, is_caution=True) if is_old else None,
         Text(about),

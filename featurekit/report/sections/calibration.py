@@ -71,9 +71,9 @@ def confidence_table(confidence: Confidence, caption: str) -> Table:
         " the mean distance between confidence and accuracy, corrected for the bias due to chance; small"
         " numbers are its 95 % confidence interval over subjects. The temperature of each fold is fitted on"
         " the other folds. A temperature above 1 means that the model is overconfident, below 1 that it is"
-        " underconfident. Temperature scaling does not change the predicted class. Risk is the share of"
-        " wrong predictions among the most confident faces, and coverage is the share of all faces that"
-        " these are."
+        " underconfident. Temperature scaling does not change the predicted class. Coverage is the"
+        " share of faces that the model predicts, the most confident first, and risk is the share of wrong"
+        " predictions among them."
     )
     return Table(caption, columns, rows, note)
 
@@ -99,7 +99,7 @@ def coverage_table(evidence: TargetEvidence, caption: str) -> Table | None:
     )
     what = (
         "A prediction interval is a range of completed years instead of a single age. Its coverage is the"
-        " share of faces whose true age is inside."
+        " share of faces whose true age is in the interval."
         if is_years
         else "A prediction set is a set of classes instead of a single class. Its coverage is the share of"
         " faces whose true class is in the set."

@@ -82,7 +82,7 @@ def _groups(known: Sequence[TargetEvidence]) -> str:
     columns = sorted({column for one in known for of in one.slices for column in of.columns})
     hidden = "An average over all faces hides groups for which a model is less accurate."
     if not columns:
-        return f"{hidden} Differences between groups were not tested here."
+        return f"{hidden} Differences between groups were not tested."
     return (
         f"{hidden} Differences were tested by {', '.join(map(words, columns))} only. Differences by other"
         " attributes were not measured."

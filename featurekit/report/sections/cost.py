@@ -89,7 +89,7 @@ def _front_note(runs: Sequence[Run], *, margin: str, is_memory_known: bool) -> s
         " Only models that are clearly faster than the best model are tested. Small numbers under the"
         " loss are its 95 % confidence interval over subjects."
         if margin
-        else "Differences between the scores were not tested here.",
+        else "The differences between the scores were not tested.",
         "Memory: peak memory of the process while the folds were fitted, including the feature vectors."
         if is_memory_known
         else "",
@@ -135,7 +135,7 @@ def _plot(of: Ranked, caption: str) -> Figure | None:
     note = sentences(
         "Each dot is a trained model. The filled dots with a number are the Pareto front, the models for"
         " which no other model is both faster and better; the table below lists them.",
-        f"Times were measured on the machine of the best model{machine}.",
-        f"Left out: {display.elsewhere}." if display.n_elsewhere else "",
+        f"All times are from the machine on which the best model was timed{machine}.",
+        f"Not drawn: {display.elsewhere}." if display.n_elsewhere else "",
     )
     return figure(caption, note, summary, cost_plot, spots, kind)

@@ -108,7 +108,8 @@ def p_values_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence) 
         for run, pair in found
     )
     note = (
-        f"By how many {kind.unit_of_difference} {model_name(best)} is better than each other model, with the"
+        f"The table shows by how many {kind.unit_of_difference} {model_name(best)} is better than each other"
+        " model, with the"
         " 95 % confidence interval over subjects and the p-values of two tests. The test over subjects, on"
         f" which this page relies, is {HOW_TESTED}. The test over folds is the t-test corrected for"
         " overlapping training parts (Nadeau and Bengio), not adjusted for other pairs; with few folds it"

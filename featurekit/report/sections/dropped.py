@@ -24,7 +24,7 @@ def blocks(ranked: Sequence[Ranked], runs: Sequence[Run]) -> Blocks:
             f"{name} has {dataset.get('n_rows') or 0:,} rows, of which {unused:,} are not used.",
             ""
             if n_found is None
-            else f"A face was found in the images of {n_found:,} rows, whether these are used or not.",
+            else f"A face was found in the images of {n_found:,} rows, including unused rows.",
             f"Terms of the data set: {terms}." if terms else "",
         )
         found += [
@@ -70,8 +70,8 @@ def dropped_table(dataset: Mapping[str, Any], caption: str) -> Table:
         for reason, count in sorted(tally.items(), key=lambda item: (item[0] == "ok", -item[1], item[0]))
     )
     note = (
-        "prepare: the reason why a row is not used. extract: the status of the image of every row, whether"
-        " it is used or not, so a row can be counted under both."
+        "prepare: the reason why a row is not used. extract: the status of the image of every row,"
+        " including unused rows, so a row can be counted in both steps."
     )
     return Table(caption, columns, rows, note, n_names=2)
 

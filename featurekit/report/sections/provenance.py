@@ -213,9 +213,10 @@ def searches_table(runs: Sequence[Run], caption: str) -> Table | None:
         for number, found in enumerate(run.search)
     )
     note = (
-        "The search is run anew in each fold, on inner folds of its training part that share no subject. The"
-        " score is the accuracy on the inner folds, or the mean absolute error for years. It is used to"
-        " choose the parameters and is not a result; the results are in the tables of the targets."
+        "In each fold, the parameters are searched on inner folds of the training part; no subject is in two"
+        " inner folds. The score is the accuracy on the inner folds, or the mean absolute error for age. It"
+        " is too optimistic, because it was used to choose the parameters; the tables of the targets have the"
+        " results."
     )
     return Table(caption, columns, rows, note, n_names=3, is_folded=True) if rows else None
 

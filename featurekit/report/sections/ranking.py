@@ -183,7 +183,7 @@ def _scores_note(
         "In the scores on all rows, a labelled row in which no face was found counts as a wrong prediction."
         if found_on_all_rows
         else "",
-        "Extract: seconds to compute the features of all images, which models with the same features share."
+        "Extract: seconds to compute the features of all images, once for all models with these features."
         " Fit: seconds for all folds, including the search of a tuned run. Predict: seconds for 1,000 faces,"
         " from their feature vectors. Size: the saved model, without the backbones that compute its"
         " features.",
@@ -224,6 +224,6 @@ def _plot(of: Ranked, caption: str) -> Figure | None:
         "Hollow marks are the baseline and off-the-shelf networks; the vertical lines mark their scores."
         if any(point.role for point in points)
         else "",
-        f"Left out because they have no confidence interval: {left_out}." if left_out else "",
+        f"Models without a confidence interval are not drawn: {left_out}." if left_out else "",
     )
     return figure(caption, note, summary, dot_plot, points, kind)

@@ -51,10 +51,10 @@ def _curves(runs: Sequence[Run], caption: str) -> Figure:
     low, high = (f"{end(shares, default=0):.0f}" for end in (min, max))
     part = low if low == high else f"{low} to {high}"
     note = sentences(
-        "Means over the folds. Dashed lines: on the training faces, during the epoch"
+        "Means over the folds. Dashed lines: on the training faces, measured during the epoch"
         f"{' and with data augmentation' if are_changed else ''}.",
         f"Solid lines: on validation faces, {part} % of the training part, which are held out to choose the"
-        " epoch. These values are not a result, because the epoch was chosen by them."
+        " epoch. These values are too optimistic, because they were used to choose the epoch."
         if shares
         else "",
         "The vertical line is the epoch whose weights were kept, as the mean over the folds.",

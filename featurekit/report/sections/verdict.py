@@ -50,7 +50,7 @@ def blocks(ranked: Sequence[Ranked], *, is_synthetic: bool) -> Blocks:
 def _how_tested(ranked: Sequence[Ranked]) -> str:
     """Return how the models were compared, and which targets could not be tested."""
     if not ranked:
-        return "No run can be compared. The sections below give the reasons, and what to do."
+        return "No run can be compared with another. The sections below give the reasons, and say what to do."
     untested = [of.title for of in ranked if not of.evidence]
     are_tested = len(untested) < len(ranked)
     whose = f" of {', '.join(untested)}" if are_tested else ""
@@ -202,7 +202,11 @@ def _low_coverage(evidence: TargetEvidence) -> str:
     what = "Prediction intervals" if evidence.score == "mae_years" else "Prediction sets"
     covered = " and ".join(_covered(column, one) for column, one in low[:_LOW_NAMED])
     n_others = len(low) - _LOW_NAMED
-    others = f"; {counted(n_others, 'more slice is', 'more slices are')} too low" if n_others > 0 else ""
+    others = (
+        f"; {counted(n_others, 'more slice has', 'more slices have')} a too low coverage"
+        if n_others > 0
+        else ""
+    )
     return f"{what} made for a coverage of {100 * (1 - MISSED):.0f} % reach only {covered}{others}."
 
 

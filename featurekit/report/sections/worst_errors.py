@@ -18,12 +18,12 @@ def blocks(of: Ranked, errors: Errors | None) -> Blocks:
     note = sentences(
         f"{errors.n_wrong:,} of {errors.n_faces:,} faces {wrong}.",
         f"{n_shown:,} of them {'is' if n_shown == 1 else 'are'} shown, the {first} first, grouped by"
-        f" subject: at most {MOST_FACES} faces of each of {MOST_SUBJECTS} subjects. Below a face are its"
-        " label → the prediction. A label may be wrong; featurekit audit searches for suspect labels."
+        f" subject: at most {MOST_FACES} faces of each of {MOST_SUBJECTS} subjects. Below each face:"
+        " label → prediction. A label may be wrong; featurekit audit searches for suspect labels."
         if n_shown
         else "",
-        f"{errors.n_missing:,} more cannot be shown, because their images are missing or have changed since"
-        " featurekit prepare."
+        f"{errors.n_missing:,} more faces cannot be shown, because their images are missing or have changed"
+        " since featurekit prepare."
         if errors.n_missing
         else "",
     )
