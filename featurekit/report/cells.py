@@ -48,7 +48,7 @@ def size_cell(n_bytes: int | None) -> Cell:
 
 
 def value_cell(kind: ScoreKind, value: float | None, **more: Any) -> Cell:
-    """Return a cell with a score in its unit; more are other fields of the cell if the score is known."""
+    """Return a cell with a score in its unit, or an empty cell; more sets other fields of the cell."""
     return Cell(ABSENT) if value is None else Cell(kind.format(value), _in_unit(kind, value), **more)
 
 
@@ -59,7 +59,7 @@ def interval_cell(kind: ScoreKind, value: float, low: float, high: float, **more
 
 
 def estimate_cell(kind: ScoreKind, estimate: Estimate | None) -> Cell:
-    """Return a cell with a score and its confidence interval, or with a note if there is no score."""
+    """Return a cell with a score and its confidence interval, or a note if it has too few subjects."""
     if estimate is None:
         return Cell("not enough data")
     return interval_cell(kind, estimate.value, estimate.low, estimate.high)
@@ -177,7 +177,7 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def listed(values: Mapping[str, Any]) -> str:
-    """Return names and values in one line.
+    """Return settings as one line of text.
 
     >>> listed({"C": 10.0, "gamma": "scale"})
     'C=10, gamma=scale'

@@ -3,17 +3,16 @@
 Shares are between 0 and 1, errors are in years or groups, and missing numbers are NaN.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
 import pandas as pd
 
-from featurekit.evaluation.evidence import Evidence, TargetEvidence
+from featurekit.evaluation.evidence import Evidence
 from featurekit.evaluation.results import Run
-from featurekit.evaluation.scores import SCORES
 from featurekit.report.cells import finite
-from featurekit.report.select import best_first, model_name, role, targets_of
+from featurekit.report.select import in_order, model_name, ranked_targets, role
 
 _NAN = float("nan")
 
@@ -36,7 +35,7 @@ def ranking_frame(runs: Sequence[Run], evidence: Evidence | None) -> pd.DataFram
     rows = []
     for run in _ordered(runs):
         row = _names(run)
-        for score in _scores(run.scores):
+        for score in in_order(run.scores):
             low, high = _interval(evidence, run, score)
             row |= {
                 score: _number(run.scores[score]["mean"]),
@@ -46,15 +45,14 @@ def ranking_frame(runs: Sequence[Run], evidence: Evidence | None) -> pd.DataFram
             }
             if score in run.scores_all_rows:
                 row[f"{score}_all_rows"] = _number(run.scores_all_rows[score]["mean"])
-        predict = finite(run.seconds.get("predict"))
         row |= {
             "n_faces": run.n_tested,
             "n_subjects": run.n_subjects,
             "seconds_extract": _number(run.seconds.get("extract")),
             "seconds_fit": _number(run.seconds.get("fit")),
-            "seconds_predict_1000": _NAN
-            if predict is None or not run.n_tested
-            else predict / run.n_tested * 1000,
+            "seconds_predict_1000": _number(run.seconds.get("predict")) / run.n_tested * 1000
+            if run.n_tested
+            else _NAN,
             "bytes": run.bytes_on_disk,
             "run": run.name,
         }
@@ -85,7 +83,7 @@ def scores_frame(runs: Sequence[Run], evidence: Evidence | None) -> pd.DataFrame
         }
         for run in _ordered(runs)
         for where, scores, known in (("found", run.scores, evidence), ("all", run.scores_all_rows, None))
-        for score in _scores(scores)
+        for score in in_order(scores)
     )
 
 
@@ -101,10 +99,10 @@ def differences_frame(runs: Sequence[Run], evidence: Evidence) -> pd.DataFrame:
     """
     rows = [
         {
-            "target": target,
+            "target": of.name,
             "first": model_name(first),
             "second": model_name(second),
-            "score": known.score,
+            "score": of.evidence.score,
             "gain": found.gain,
             "low": found.low,
             "high": found.high,
@@ -114,9 +112,9 @@ def differences_frame(runs: Sequence[Run], evidence: Evidence) -> pd.DataFrame:
             "p_value_folds": _number(found.by_folds),
             "is_shown": found.is_shown,
         }
-        for target, known in _known(runs, evidence)
-        for first, second in combinations(best_first([run for run in runs if run.target == target]), 2)
-        if (found := known.between(first.name, second.name))
+        for of in ranked_targets(runs, evidence)
+        for first, second in combinations(of.runs, 2)
+        if of.evidence and (found := of.evidence.between(first.name, second.name))
     ]
     return pd.DataFrame(rows, columns=None if rows else _DIFFERENCES)
 
@@ -135,10 +133,10 @@ def slices_frame(runs: Sequence[Run], evidence: Evidence) -> pd.DataFrame:
     by_name = {run.name: run for run in runs}
     rows = [
         {
-            "target": target,
-            "model": model_name(by_name[known.sliced]),
+            "target": of.name,
+            "model": model_name(by_name[of.evidence.sliced]),
             "slice": ", ".join(map(" ".join, zip(one.columns, one.labels, strict=True))),
-            "score": known.score,
+            "score": of.evidence.score,
             "value": one.estimate.value if one.estimate else _NAN,
             "low": one.estimate.low if one.estimate else _NAN,
             "high": one.estimate.high if one.estimate else _NAN,
@@ -147,8 +145,9 @@ def slices_frame(runs: Sequence[Run], evidence: Evidence) -> pd.DataFrame:
             "n_faces": one.n_faces,
             "n_subjects": one.n_subjects,
         }
-        for target, known in _known(runs, evidence)
-        for one in known.slices
+        for of in ranked_targets(runs, evidence)
+        if of.evidence
+        for one in of.evidence.slices
     ]
     return pd.DataFrame(rows, columns=None if rows else _SLICES)
 
@@ -163,15 +162,9 @@ _SLICES = [
 ]
 
 
-def _known(runs: Sequence[Run], evidence: Evidence) -> Iterable[tuple[str, TargetEvidence]]:
-    return [(name, evidence.targets[name]) for name in targets_of(runs) if name in evidence.targets]
-
-
 def _ordered(runs: Sequence[Run]) -> list[Run]:
     """Return the runs target by target, best first."""
-    return [
-        run for name in targets_of(runs) for run in best_first([one for one in runs if one.target == name])
-    ]
+    return [run for of in ranked_targets(runs, None) for run in of.runs]
 
 
 def _names(run: Run) -> dict[str, Any]:
@@ -181,11 +174,6 @@ def _names(run: Run) -> dict[str, Any]:
         "model": run.classifier_name,
         "role": role(run),
     }
-
-
-def _scores(scores: Iterable[str]) -> list[str]:
-    names = list(scores)
-    return [name for name in SCORES if name in names] + sorted(set(names) - set(SCORES))
 
 
 def _number(value: Any) -> float:

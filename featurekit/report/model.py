@@ -92,7 +92,7 @@ class Table:
         columns: the columns, from left to right.
         rows: the rows, with one cell for each column.
         note: explanation of the table.
-        n_names: number of leading columns that name a row.
+        n_names: number of columns, from the left, that name the row, e.g. features and model.
         is_folded: whether the table is hidden until the reader clicks on it.
         is_sortable: whether the reader can sort the table by its columns.
     """

@@ -26,12 +26,11 @@ from featurekit.report.model import Block, Cell, Column, Page, Points, Section, 
 from featurekit.report.sections.verdict import answer
 from featurekit.report.select import (
     Ranked,
-    best_first,
     headline,
     mean_of,
+    ranked_targets,
     role,
     target_title,
-    targets_of,
 )
 from featurekit.text import counted, first_few
 
@@ -57,14 +56,12 @@ def results_html(
         title: title of the results.
         apart: name of each run that cannot be compared with the other runs → reason.
     """
-    known = evidence.targets if evidence else {}
-    of_target = {name: best_first([run for run in runs if run.target == name]) for name in targets_of(runs)}
     missing = "The predictions are not available, so there are no confidence intervals."
     reasons = "; ".join(f"{name}: {why}" for name, why in (apart or {}).items())
     return _html(
         title or "Results",
         counted(len(runs), "run", "runs"),
-        *(_ranking(Ranked(name, of, known.get(name))) for name, of in of_target.items()),
+        *map(_ranking, ranked_targets(runs, evidence)),
         _without_title(
             None if runs else Points((("", "No run can be compared with another."),)),
             Text(missing) if runs and evidence is None else None,
@@ -108,7 +105,9 @@ def ranking_table(of: Ranked) -> Table:
         "In parentheses: 95 % confidence intervals over subjects."
         if any(estimates.values())
         else "± is the standard deviation over the folds.",
-        f".frame() also has the {len(of.runs) - len(drawn)} other runs." if len(drawn) < len(of.runs) else "",
+        f"{len(of.runs) - len(drawn)} other runs are not shown; .frame() has all runs."
+        if len(drawn) < len(of.runs)
+        else "",
     )
     return Table("", columns, rows, note)
 

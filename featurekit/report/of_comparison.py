@@ -22,7 +22,7 @@ from featurekit.progress import Progress
 from featurekit.project import ComparisonFolder, ProjectFolder
 from featurekit.registry import unknown
 from featurekit.report.changes import compose_changes
-from featurekit.report.gallery import FACES, Errors, find_errors
+from featurekit.report.gallery import FACES, find_errors
 from featurekit.report.html import render_html
 from featurekit.report.markdown import render_markdown
 from featurekit.report.model import Page
@@ -156,16 +156,15 @@ def write(weighed: Weighed, store: Store, *, faces: str = "none", page: Path | N
                 "--faces thumb needs the manifest of the data set, which this comparison does not have."
             )
         errors = find_errors(folder, weighed.compared, weighed.evidence, weighed.manifest, store)
-    return write_report(
-        folder,
+    content = compose(
         weighed.runs,
         folder.name,
         weighed.evidence,
         Audit.load(folder),
         errors=errors,
         apart=weighed.apart,
-        page=page,
     )
+    return write_page(page or ComparisonFolder(folder).page, content)
 
 
 def write_changes_between(
@@ -199,40 +198,6 @@ def write_changes_between(
         say(f"{name} is set apart from the other runs: {why}. {again}")
     page = compose_changes(earlier, later, names, differences, apart)
     return Changes(write_page(ComparisonFolder(folder).page, page), differences)
-
-
-def write_report(
-    folder: Path,
-    runs: Sequence[Run],
-    title: str,
-    evidence: Evidence | None = None,
-    audit: Audit | None = None,
-    *,
-    errors: Mapping[str, Errors] | None = None,
-    apart: Mapping[str, str] | None = None,
-    page: Path | None = None,
-) -> Path:
-    """Write the report on some runs as an HTML and a Markdown file, and return the path of the HTML file.
-
-    Args:
-        folder: folder of the comparison.
-        runs: the runs of the comparison; their order makes no difference.
-        title: heading of the report.
-        evidence: confidence intervals, tests and slices of the runs; None if their predictions are not
-            available.
-        audit: findings on the data set; None if there is no audit.
-        errors: target → its worst errors, with images of the faces; None for a report without faces.
-        apart: name of each run that cannot be compared with the other runs → reason; None to determine the
-            reasons here.
-        page: path of the HTML page; None for report.html in the folder.
-
-    Raises:
-        WorkspaceError: runs is empty, or the folder cannot be written.
-    """
-    return write_page(
-        page or ComparisonFolder(folder).page,
-        compose(runs, title, evidence, audit, errors=errors, apart=apart),
-    )
 
 
 def write_page(path: Path, page: Page) -> Path:

@@ -43,7 +43,7 @@ from featurekit.report.sections import (
     worst_errors,
 )
 from featurekit.report.sections import audit as audited
-from featurekit.report.select import Ranked, apart_from, best_first, target_title, targets_of
+from featurekit.report.select import Ranked, apart_from, ranked_targets, target_title, targets_of
 from featurekit.text import counted
 
 # The parts of the section on one target, from top to bottom.
@@ -82,7 +82,7 @@ def compose(
     reasons = apart_from(known, evidence, apart)
     compared = [run for run in known if run.name not in reasons]
     names = targets_of(known)
-    ranked = _ranked(names, compared, evidence)
+    ranked = ranked_targets(compared, evidence)
     is_synthetic = any(bool(run.dataset.get("synthetic")) for run in known)
     sections = (
         _section("Summary", verdict.blocks(ranked, is_synthetic=is_synthetic)),
@@ -97,13 +97,6 @@ def compose(
     facts = _facts(known, len(reasons), len(names))
     sources = ("runs/*.json", *(("evidence.json",) if evidence else ()), *(("audit.json",) if audit else ()))
     return Page(title, facts, is_synthetic, tuple(numbered(sections, is_synthetic)), sources)
-
-
-def _ranked(names: Sequence[str], runs: Sequence[Run], evidence: Evidence | None) -> list[Ranked]:
-    """Return the targets with runs that can be compared."""
-    known = evidence.targets if evidence else {}
-    found = [(name, best_first([run for run in runs if run.target == name])) for name in names]
-    return [Ranked(name, of, known.get(name)) for name, of in found if of]
 
 
 def _target_section(

@@ -1,6 +1,6 @@
 """Select and sort the runs for the report, and name targets and models."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -143,6 +143,21 @@ def targets_of(runs: Sequence[Run]) -> list[str]:
     """Return the targets of the runs in the order of the report: built-in targets first, others by name."""
     names = [name for name in _TARGET_TITLES if any(run.target == name for run in runs)]
     return names + sorted({run.target for run in runs} - set(names))
+
+
+def ranked_targets(runs: Sequence[Run], evidence: Evidence | None) -> list[Ranked]:
+    """Return the runs of each target, best first, with their evidence, in the order of the report."""
+    known = evidence.targets if evidence else {}
+    return [
+        Ranked(name, best_first([run for run in runs if run.target == name]), known.get(name))
+        for name in targets_of(runs)
+    ]
+
+
+def in_order(scores: Iterable[str]) -> list[str]:
+    """Return names of scores without repetitions: known scores in their order, then others by name."""
+    names = set(scores)
+    return [name for name in SCORES if name in names] + sorted(names - set(SCORES))
 
 
 def distinct(values: Sequence[Value]) -> list[Value]:

@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 
 from featurekit.errors import WorkspaceError
-from featurekit.report.of_comparison import write_report
 from featurekit.text import markdown, visible
 from tests.report.made_up import (
     HOSTILE,
@@ -18,6 +17,7 @@ from tests.report.made_up import (
     make_run,
     markdown_of,
     rows_of,
+    write_report,
 )
 
 

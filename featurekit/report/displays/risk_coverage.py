@@ -62,12 +62,12 @@ class RiskCoverageDisplay(RunDisplay):
         """Return an explanation of how to read the figure."""
         whole, half = (f"{100 * risk:.1f} %" for risk in (self.risks[-1], self.risks[SHARES.index(0.5)]))
         return (
-            f"{self.model} predicts only the faces that it is most confident of, and abstains on the others."
-            " Coverage is the share of faces that it predicts, and risk is the share of these predictions"
-            f" that is wrong; lower is better. The risk is {whole} on all faces, and {half} on the half with"
-            " the highest confidence. If the curve does not fall towards the left, the confidence does not"
-            " distinguish correct predictions from wrong ones. The points are computed on the faces that"
-            " they describe, so they guarantee nothing for other faces."
+            f"{self.model} predicts only the faces that it is most confident of, and abstains on the other"
+            " faces. Coverage is the share of faces that the model predicts, and risk is the share of these"
+            f" predictions that is wrong; lower is better. The risk is {whole} on all faces, and {half} on"
+            " the half with the highest confidence. If the curve does not fall towards the left, the"
+            " confidence does not distinguish correct predictions from wrong ones. The points are"
+            " computed on the faces that they describe, so the risk on other faces may be different."
         )
 
     def _draw(self, ax: "Axes", *, color: str = BLUE) -> None:

@@ -77,7 +77,7 @@ def recall_table(runs: Sequence[Run], caption: str) -> Table | None:
         for i, label in enumerate(shown[0].classes)
     )
     note = (
-        "Recall is the share of the faces of a class that are predicted as this class. It is less certain for"
-        " classes with few faces."
+        "Recall is the share of the faces of a class that are predicted as this class. The recall of a"
+        " class with few faces is less certain."
     )
     return Table(caption, columns, rows, note, is_sortable=True)

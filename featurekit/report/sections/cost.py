@@ -81,8 +81,8 @@ def _front_note(runs: Sequence[Run], *, margin: str, is_memory_known: bool) -> s
     n_elsewhere = sum(not run.is_baseline for run in runs) - len(timed_alike(runs))
     them = counted(n_elsewhere, "model that was", "models that were")
     return sentences(
-        "For every other trained model that was timed on this machine, one of these models is at least as"
-        " fast and at least as good. Time per face: from the image to the prediction, as the total time"
+        "The table has the models for which no other trained model that was timed on the same machine is both"
+        " faster and better. Time per face: from the image to the prediction, as the total time"
         " divided by the number of faces. Fit: seconds for all folds.",
         f"Within {margin}: yes if a non-inferiority test shows that the loss"
         " against the best model is smaller than this margin (p-values adjusted for all faster models)."

@@ -1,14 +1,13 @@
 """The ranking of all models of a target, with their scores, times and sizes."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from featurekit.errors import ModelError
 from featurekit.evaluation.cost import timed_on
 from featurekit.evaluation.estimates import Estimate
 from featurekit.evaluation.evidence import TargetEvidence
 from featurekit.evaluation.results import Run
-from featurekit.evaluation.scores import SCORES, ScoreKind, score_kind, score_word
+from featurekit.evaluation.scores import ScoreKind, score_kind, score_word
 from featurekit.report.cells import (
     ABSENT,
     axis_label,
@@ -27,6 +26,7 @@ from featurekit.report.select import (
     best_first,
     elsewhere_note,
     headline,
+    in_order,
     machine_of,
     model_name,
     role,
@@ -72,11 +72,11 @@ def scores_table(runs: Sequence[Run], caption: str, evidence: TargetEvidence | N
     # A score that most runs do not have, because they are older than it, is left out.
     found = [
         kind
-        for kind in _score_kinds(run.scores for run in runs)
+        for kind in map(score_kind, in_order(name for run in runs for name in run.scores))
         if 2 * sum(kind.name in run.scores for run in runs) >= len(runs) or kind == headline(runs)
     ]
     found_on_all_rows = [
-        k for k in _score_kinds(run.scores_all_rows for run in runs) if k.name in _ON_ALL_ROWS
+        score_kind(name) for name in _ON_ALL_ROWS if any(name in run.scores_all_rows for run in runs)
     ]
     kinds = [*((kind, False) for kind in found), *((kind, True) for kind in found_on_all_rows)]
     are_faces_alike = len({run.n_tested for run in runs}) == 1
@@ -135,14 +135,6 @@ def _cost_cells(run: Run, machine: str) -> list[Cell]:
         seconds_cell(seconds.get("fit")),
         seconds_cell(predict / run.n_tested * 1000 if predict is not None and run.n_tested else None),
         size_cell(run.bytes_on_disk),
-    ]
-
-
-def _score_kinds(scores: Any) -> list[ScoreKind]:
-    """Return every score that occurs: known scores in their order, then the others by name."""
-    names = {name for one in scores for name in one}
-    return [SCORES[name] for name in SCORES if name in names] + [
-        score_kind(name) for name in sorted(names - set(SCORES))
     ]
 
 

@@ -37,12 +37,13 @@ def blocks(of: Ranked) -> Blocks:
     )
     n_gaps = sum(one.gap_p is not None for one in of.evidence.slices)
     note = (
-        "A slice holds the faces with one label, or with two labels. Small numbers are the 95 % confidence"
-        " interval over subjects, and the p-value of the gap. The gap is the difference from all other faces;"
-        f" it is negative if the model is worse on the slice. The {n_gaps} gaps are tested together, by a"
-        " permutation test that exchanges the labels of whole subjects (step-down max-T). Bold: the model is"
-        f" significantly worse on the slice (p ≤ 0.05). Slices of fewer than {FEWEST} subjects have no score,"
-        f" and no gap is given if the other faces are of fewer than {FEWEST} subjects."
+        "A slice is the set of faces with one label, or with two labels. Small numbers are the 95 %"
+        " confidence interval over subjects, and the p-value of the gap. The gap is the difference from the"
+        " score on all other faces; it is negative if the model is worse on the slice. The"
+        f" {n_gaps} gaps are tested together, by a permutation test that exchanges the labels of whole"
+        " subjects (step-down max-T). Bold: the model is significantly worse on the slice (p ≤ 0.05). Slices"
+        f" with fewer than {FEWEST} subjects have no score, and there is no gap if the other faces have fewer"
+        f" than {FEWEST} subjects."
     )
     caption = f"{of.title}: {of.best_model} on slices of the data, worst first"
     return [Table(caption, columns, rows, note, is_sortable=True)]

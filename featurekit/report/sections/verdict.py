@@ -202,11 +202,7 @@ def _low_coverage(evidence: TargetEvidence) -> str:
     what = "Prediction intervals" if evidence.score == "mae_years" else "Prediction sets"
     covered = " and ".join(_covered(column, one) for column, one in low[:_LOW_NAMED])
     n_others = len(low) - _LOW_NAMED
-    others = (
-        f"; {counted(n_others, 'more slice has', 'more slices have')} a too low coverage"
-        if n_others > 0
-        else ""
-    )
+    others = f"; {counted(n_others, 'more slice is', 'more slices are')} too low" if n_others > 0 else ""
     return f"{what} made for a coverage of {100 * (1 - MISSED):.0f} % reach only {covered}{others}."
 
 

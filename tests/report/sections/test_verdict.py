@@ -176,7 +176,7 @@ def test_of_many_low_coverages_the_lowest_are_named_and_the_others_counted():
     text = markdown_of(runs, "t", make_evidence(runs, coverage=broken))
     assert (
         "Prediction sets made for a coverage of 90 % reach only 60.0 % (55.0 to 65.0) for age group 15-20 and"
-        " 70.0 % (65.0 to 75.0) for age group 4-6; 2 more slices have a too low coverage."
+        " 70.0 % (65.0 to 75.0) for age group 4-6; 2 more slices are too low."
     ) in text
 
 
