@@ -209,6 +209,11 @@ class Section:
     blocks: tuple[Block, ...]
 
 
+def section_of(title: str, blocks: Blocks) -> Section:
+    """Return a section with the blocks that are not None."""
+    return Section(title, tuple(block for block in blocks if block))
+
+
 @dataclass(frozen=True)
 class Page:
     """The whole report.

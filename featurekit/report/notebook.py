@@ -22,7 +22,7 @@ from featurekit.faces.face import STATUS_MEANINGS
 from featurekit.inference.model import TrainedModel
 from featurekit.report.cells import ABSENT, better, count_cell, score_title, sentences
 from featurekit.report.html import fill, part
-from featurekit.report.model import Block, Cell, Column, Page, Points, Section, Table, Text
+from featurekit.report.model import Cell, Column, Page, Points, Section, Table, Text, section_of
 from featurekit.report.sections.verdict import answer
 from featurekit.report.select import (
     Ranked,
@@ -62,10 +62,13 @@ def results_html(
         title or "Results",
         counted(len(runs), "run", "runs"),
         *map(_ranking, ranked_targets(runs, evidence)),
-        _without_title(
-            None if runs else Points((("", "No run can be compared with another."),)),
-            Text(missing) if runs and evidence is None else None,
-            Points(((f"Set apart, {len(apart)}", reasons),)) if apart else None,
+        section_of(
+            "",
+            [
+                None if runs else Points((("", "No run can be compared with another."),)),
+                Text(missing) if runs and evidence is None else None,
+                Points(((f"Not in the ranking, {len(apart)}", reasons),)) if apart else None,
+            ],
         ),
         is_synthetic=any(bool(run.dataset.get("synthetic")) for run in runs),
     )
@@ -151,8 +154,8 @@ def dataset_html(dataset: Manifest) -> str:
     return _html(
         dataset.name,
         f"{counted(len(dataset), 'row', 'rows')}, {int(usable.sum()):,} usable",
-        _without_title(
-            _labels_of(dataset), Table("Rows that are not used", columns, why, more), Text(subjects)
+        section_of(
+            "", [_labels_of(dataset), Table("Rows that are not used", columns, why, more), Text(subjects)]
         ),
         is_synthetic=bool(dataset.info.get("synthetic")),
     )
@@ -211,11 +214,11 @@ def embeddings_html(
         for status, n in sorted(statuses.items(), key=lambda one: (-one[1], one[0]))
         if status != "ok" and n
     )
-    tables = (
+    tables = [
         Table("Parts of a vector", columns, rows),
         Table("Rows without a vector", columns_of_lost, lost),
-    )
-    return _html(name, about, _without_title(*tables))
+    ]
+    return _html(name, about, section_of("", tables))
 
 
 def model_html(model: TrainedModel) -> str:
@@ -245,9 +248,12 @@ def model_html(model: TrainedModel) -> str:
     return _html(
         model.name,
         f"predicts {target_title(model.target.name).lower()} with {model.classifier}",
-        _without_title(
-            Table("", (Column(""), Column("")), tuple((Cell(what), Cell(said)) for what, said in facts)),
-            *(Text(str(note)) for note in training.get("notes", ())),
+        section_of(
+            "",
+            [
+                Table("", (Column(""), Column("")), tuple((Cell(what), Cell(said)) for what, said in facts)),
+                *(Text(str(note)) for note in training.get("notes", ())),
+            ],
         ),
         is_synthetic=bool(training.get("synthetic")),
     )
@@ -264,10 +270,6 @@ def _calibrated(model: TrainedModel) -> str:
 
 def _count(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else "?"
-
-
-def _without_title(*blocks: Block | None) -> Section:
-    return Section("", tuple(block for block in blocks if block))
 
 
 def _html(title: str, about: str, *sections: Section, is_synthetic: bool = False) -> str:

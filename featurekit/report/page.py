@@ -16,7 +16,6 @@ from featurekit.report.gallery import Errors
 from featurekit.report.model import (
     SYNTHETIC,
     Block,
-    Blocks,
     Cell,
     Column,
     Figure,
@@ -24,6 +23,7 @@ from featurekit.report.model import (
     Page,
     Section,
     Table,
+    section_of,
 )
 from featurekit.report.sections import (
     ages,
@@ -85,15 +85,15 @@ def compose(
     ranked = ranked_targets(compared, evidence)
     is_synthetic = any(bool(run.dataset.get("synthetic")) for run in known)
     sections = (
-        _section("Summary", verdict.blocks(ranked, is_synthetic=is_synthetic)),
+        section_of("Summary", verdict.blocks(ranked, is_synthetic=is_synthetic)),
         *(_target_section(name, ranked, known, reasons, errors or {}) for name in names),
         *anchors.sections(ranked, compared),
-        _section("Audit of the data", audited.blocks(audit, compared)),
-        _section("Rows that were not used", dropped.blocks(ranked, compared)),
-        _section("How the models were evaluated", provenance.blocks(ranked, compared, known, title, audit)),
-        _section("Limitations", caveats.blocks(ranked, is_synthetic=is_synthetic)),
+        section_of("Audit of the data", audited.blocks(audit, compared)),
+        section_of("Rows that were not used", dropped.blocks(ranked, compared)),
+        section_of("How the models were evaluated", provenance.blocks(ranked, compared, known, title, audit)),
+        section_of("Limitations", caveats.blocks(ranked, is_synthetic=is_synthetic)),
     )
-    sections = (*sections, _section("Terms", terms.blocks(sections)))
+    sections = (*sections, section_of("Terms", terms.blocks(sections)))
     facts = _facts(known, len(reasons), len(names))
     sources = ("runs/*.json", *(("evidence.json",) if evidence else ()), *(("audit.json",) if audit else ()))
     return Page(title, facts, is_synthetic, tuple(numbered(sections, is_synthetic)), sources)
@@ -111,7 +111,7 @@ def _target_section(
     parts = [part.blocks(of) for part in _OF_TARGET] if of else []
     faces = worst_errors.blocks(of, errors.get(name)) if of else []
     table = _apart_table(name, [run for run in known if run.target == name], reasons)
-    return _section(target_title(name), [*chain.from_iterable(parts), *faces, table])
+    return section_of(target_title(name), [*chain.from_iterable(parts), *faces, table])
 
 
 def _apart_table(target: str, runs: Sequence[Run], reasons: Mapping[str, str]) -> Table | None:
@@ -139,10 +139,6 @@ def _apart_table(target: str, runs: Sequence[Run], reasons: Mapping[str, str]) -
     caption = f"{target_title(target)}: runs that are not in the ranking because they cannot be compared"
     note = "These runs are not part of any ranking, test or figure on this page."
     return Table(caption, columns, rows, note, n_names=2) if rows else None
-
-
-def _section(title: str, blocks: Blocks) -> Section:
-    return Section(title, tuple(block for block in blocks if block))
 
 
 def _facts(runs: Sequence[Run], n_apart: int, n_targets: int) -> tuple[str, ...]:
