@@ -1,4 +1,4 @@
-"""Files with the same bytes."""
+"""Check for files with the same bytes."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ NAME = "exact_duplicates"
 
 
 def look(given: Given) -> Finding:
-    """Look for files with the same bytes."""
+    """Find groups of files with the same bytes."""
     keys, repeated = given.identical()
     usable = given.manifest.usable
     n_rows = int((given.manifest.table["content"] != "").sum())
@@ -23,16 +23,16 @@ def look(given: Given) -> Finding:
     what = f"No two of {n_rows:,} files are identical."
     if n_groups:
         used = (
-            f"and {counted(n_across, 'group is', 'groups are')} are in several folds."
+            f"and {counted(n_across, 'group is', 'groups are')} in several folds."
             if n_across
-            else "several of them in one group, but never in two folds."
+            else "several rows of some groups, but no group is in two folds."
             if doubled.any()
-            else "one of a group."
+            else "one row of each group."
         )
         what = (
             f"{n_repeated:,} of {n_rows:,} rows ({n_repeated / n_rows:.1%}) are in"
-            f" {counted(n_groups, 'group', 'groups')} of identical files. {left.sum():,} of them are used,"
-            f" {used}"
+            f" {counted(n_groups, 'group', 'groups')} of identical files. {left.sum():,} of these rows are"
+            f" used, {used}"
         )
     return Finding(
         name=NAME,
@@ -41,7 +41,7 @@ def look(given: Given) -> Finding:
         of=n_rows,
         what=what,
         advice=(
-            "Run featurekit prepare again, which keeps one image of each group, and then featurekit fit"
+            "Run featurekit prepare again, which uses one image of each group, and then featurekit fit"
             " --new-folds."
         )
         if doubled.any()

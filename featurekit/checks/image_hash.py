@@ -1,4 +1,4 @@
-"""Compare what images look like: hashes of 64 bits find candidates, correlations of details confirm them."""
+"""Find images that look the same: 64-bit hashes find candidate pairs, and correlations confirm them."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,10 +35,10 @@ _IMAGES_AT_ONCE = 512
 def look_at(
     root: Path, paths: Sequence[str], threads: int, progress: Progress | None
 ) -> tuple[NDArray[np.uint64], NDArray[np.float16]]:
-    """Return hashes and details of images, shapes (n,) and (n, n_details).
+    """Return the hashes and the fine details of images, shapes (n,) and (n, n_details).
 
-    The details of an image have length 1, so that the product of two is their correlation. They are NaN for
-    an image that cannot be read or is plain.
+    The details of an image are a vector of length 1, so that the product of two such vectors is the
+    correlation of two images. They are NaN for an image that cannot be read or has nearly no detail.
     """
     from scipy.fft import dctn
 
@@ -59,8 +59,7 @@ def look_at(
                 hashes[there] = np.ascontiguousarray(bits).view(">u8").ravel()
                 strength = np.linalg.norm(waves[:, detail], axis=1, keepdims=True)
                 with np.errstate(divide="ignore", invalid="ignore"):
-                    unit = waves[:, detail] / strength
-                details[there] = np.where(strength / _SIDE >= _PLAIN, unit, np.nan)
+                    details[there] = np.where(strength / _SIDE >= _PLAIN, waves[:, detail] / strength, np.nan)
             if progress:
                 progress(min(start + _IMAGES_AT_ONCE, len(paths)), len(paths))
     return hashes, details
@@ -81,14 +80,14 @@ def _thumbnail(root: Path, path: str) -> NDArray[np.uint8] | None:
 
 
 def candidates(hashes: NDArray[np.uint64]) -> tuple[NDArray[np.intp], int]:
-    """Return every pair of hashes that differ in at most MOST_BITS and agree in one of their four parts.
+    """Return the pairs of hashes that differ in at most MOST_BITS bits and have an equal 16-bit part.
 
     Args:
-        hashes: shape (n,).
+        hashes: hash of each image, shape (n,).
 
     Returns:
-        Pairs, shape (n_pairs, 2), and the number of hashes that were not compared with all others, because
-        too many others have a part in common with them.
+        Pairs of positions in hashes, shape (n_pairs, 2), and the number of hashes that were compared with
+        some other hashes only, because too many other hashes have an equal part.
     """
     found = [np.empty((0, 2), np.intp)]
     is_cut = np.zeros(len(hashes), bool)
@@ -117,7 +116,7 @@ def candidates(hashes: NDArray[np.uint64]) -> tuple[NDArray[np.intp], int]:
 
 
 def are_alike(details: NDArray[np.float16], pairs: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Return which pairs of images have details with a correlation of ALIKE or more, shape (n_pairs,)."""
+    """Return a mask of the pairs of images with a correlation of ALIKE or more, shape (n_pairs,)."""
     found = np.zeros(len(pairs), bool)
     for piece in in_pieces(np.arange(len(pairs)), AT_ONCE // details.shape[1]):
         one, other = pairs[piece].T

@@ -1,27 +1,26 @@
-"""Identical files with different labels."""
+"""Check for identical files with different labels."""
 
 import numpy as np
 import pandas as pd
 
-from featurekit.checks.base import CHECKS, Check, Given
+from featurekit.checks.base import CHECKS, LABELS, Check, Given
 from featurekit.findings import Finding
 
 NAME = "label_conflicts"
-_LABELS = ("age", "age_group", "gender")
 
 
 def look(given: Given) -> Finding:
-    """Look for identical files with different labels."""
+    """Find groups of identical files with different labels."""
     keys, repeated = given.identical()
     rows = np.flatnonzero(repeated)
     groups = pd.Series(keys[rows])
     judged = given.manifest.table["reason"].to_numpy(dtype=str)[rows] == "conflicting_labels"
     conflicting, used, details = judged.copy(), np.zeros(len(rows), bool), {}
-    for label in _LABELS:
+    for label in LABELS:
         values = pd.Series(given.column(label)[rows])
         different = np.asarray(values.where(values != "").groupby(groups).transform("nunique") > 1)
-        among_used = values.where(given.manifest.usable[rows] & (values != ""))
-        used |= np.asarray(among_used.groupby(groups).transform("nunique") > 1)
+        of_used = values.where(given.manifest.usable[rows] & (values != "")).groupby(groups)
+        used |= np.asarray(of_used.transform("nunique") > 1)
         conflicting |= different
         if n := groups[different].nunique():
             details[label] = {"groups": float(n)}
@@ -42,10 +41,10 @@ def look(given: Given) -> Finding:
         count=n_conflicting,
         of=n_groups,
         what=what,
-        advice=("Run featurekit prepare again, which leaves them out. " if used.any() else "")
+        advice=("Run featurekit prepare again, which leaves these rows out. " if used.any() else "")
         + (
-            "Identical images with different labels show how reliable the other labels are. Correct them"
-            " in the data set."
+            "Correct these labels in the data set. How many identical images have different labels also"
+            " shows how reliable the other labels are."
         )
         if n_conflicting
         else "",

@@ -1,4 +1,4 @@
-"""Images that are the same except for their encoding, size, colours or a mark across them."""
+"""Check for images that are the same except for their encoding, size, colours or a watermark."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -7,13 +7,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurekit.checks.base import CHECKS, NO_FOLDS, Check, Given, lacking
+from featurekit.checks.base import CHECKS, LABELS, NO_FOLDS, Check, Given, lacking
 from featurekit.checks.image_hash import MOST_IN_COMMON, NEXT_ONLY, are_alike, candidates, look_at
 from featurekit.findings import Finding
 from featurekit.text import counted
 
 NAME = "near_duplicates"
-_LABELS = ("age", "age_group", "gender")
 
 
 class _Alike(NamedTuple):
@@ -44,8 +43,8 @@ def _alike(given: Given, has_image: NDArray[np.bool_]) -> _Alike:
     # Identical files count as one image: another check looks for them.
     image_of, contents = pd.factorize(given.manifest.table["content"].to_numpy(dtype=object)[rows])
     n = len(contents)
-    first = rows[np.unique(image_of, return_index=True)[1]]
-    paths = given.manifest.table["image_path"].to_numpy(dtype=str)[first].tolist()
+    first = np.unique(image_of, return_index=True)[1]
+    paths = given.manifest.table["image_path"].to_numpy(dtype=str)[rows[first]].tolist()
     hashes, details = look_at(given.manifest.root, paths, given.threads, given.progress)
     seen = np.flatnonzero(np.isfinite(details[:, 0]))
     pairs, n_cut = candidates(hashes[seen])
@@ -65,12 +64,12 @@ def _n_differing(keys: NDArray[np.str_], labels: NDArray[np.str_], which: NDArra
 
 
 def look(given: Given) -> Finding:
-    """Look for images that are the same except for their encoding, size, colours or a mark across them."""
+    """Find images that are the same except for their encoding, size, colours or a watermark."""
     if not given.pictures:
         return lacking(NAME, "The images were not read.", "Next: featurekit audit without --no-images.")
     has_image = given.manifest.usable & (given.manifest.table["content"] != "").to_numpy()
     if not has_image.any():
-        return lacking(NAME, "No usable row has an image that can be read.", "Next: featurekit prepare.")
+        return lacking(NAME, "No usable row has a readable image.", "Next: featurekit prepare.")
     n_faces = int(has_image.sum())
     root = given.manifest.root
     if not any((root / path).exists() for path in given.manifest.table["image_path"][has_image]):
@@ -85,7 +84,7 @@ def look(given: Given) -> Finding:
     alike = _alike(given, has_image)
     concerned, across = alike.keys != "", given.across(alike.keys)
     n_groups, n_across = (len(np.unique(alike.keys[which])) for which in (concerned, across))
-    differing = {label: _n_differing(alike.keys, given.column(label), concerned) for label in _LABELS}
+    differing = {label: _n_differing(alike.keys, given.column(label), concerned) for label in LABELS}
     return Finding(
         name=NAME,
         severity="warning" if n_across else "note" if n_groups or alike.n_cut or alike.n_unseen else "ok",
@@ -118,31 +117,25 @@ def _what(
     concerned = alike.keys != ""
     n_groups, n_across = (len(np.unique(alike.keys[which])) for which in (concerned, across))
     labels = ", ".join(f"{n:,} by {label.replace('_', ' ')}" for label, n in differing.items() if n)
-    what = [
+    sentences = (
         f"{concerned.sum():,} of {n_faces:,} faces are in {counted(n_groups, 'group', 'groups')} of"
         " near-duplicates: the same image with another encoding, size or colour."
         if n_groups
-        else f"No two of {alike.n_images - alike.n_unseen:,} images are near-duplicates."
-    ]
-    if n_groups and given.folds is not None:
-        what.append(
-            f"{n_across:,} groups, {across.sum():,} faces, are tested in more than one fold."
-            if n_across
-            else "None is tested in more than one fold."
-        )
-    if labels:
-        what.append(f"Groups whose labels differ: {labels}.")
-    if alike.n_unseen:
-        what.append(
-            f"{counted(alike.n_unseen, 'image', 'images')} could not be compared, because they cannot be read"
-            " or have too little detail."
-        )
-    if alike.n_cut:
-        what.append(
-            f"{alike.n_cut:,} images share a part of their hash with more than {MOST_IN_COMMON:,} others,"
-            f" and were compared with the next {NEXT_ONLY} of them only."
-        )
-    return " ".join(what)
+        else f"No two of {alike.n_images - alike.n_unseen:,} images are near-duplicates.",
+        f"Groups with test images in several folds: {n_across:,} ({across.sum():,} faces)."
+        if n_groups and given.folds is not None
+        else "",
+        f"Groups whose labels differ: {labels}." if labels else "",
+        f"{counted(alike.n_unseen, 'image', 'images')} could not be compared (not readable, or too little"
+        " detail)."
+        if alike.n_unseen
+        else "",
+        f"{alike.n_cut:,} images have a hash similar to those of more than {MOST_IN_COMMON:,} other images,"
+        f" and were compared only with the next {NEXT_ONLY} of these."
+        if alike.n_cut
+        else "",
+    )
+    return " ".join(filter(None, sentences))
 
 
 CHECKS.add(Check(NAME, "nearly identical images", "warning", 50, look))

@@ -64,5 +64,5 @@ def test_a_cut_is_said(few, monkeypatch):
     people(few.root, 60, of_one_hash=True)
     monkeypatch.setattr(image_hash, "MOST_IN_COMMON", 10)
     one = found(few, "near_duplicates", pictures=True)
-    assert "were compared with the next 16 of them only" in one.what
+    assert "only with the next 16 of these" in one.what
     assert one.severity == "note"
