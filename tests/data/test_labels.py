@@ -286,7 +286,7 @@ def test_the_list_of_missing_words_is_replaced_changed_or_switched_off(missing, 
     [
         ("+999,nan", "Write + or - before every word, or before none."),
         ("-1", "'1' is not in the list of missing words, so missing=-1 has no effect."),
-        ("-1", "To add the word '-1' to them, use missing=+-1"),
+        ("-1", "To add the word '-1' to the list, use missing=+-1"),
         ("-brown,-nan", "missing=-brown has no effect"),
     ],
 )

@@ -20,7 +20,6 @@ from featurekit.data.cells import (
     Missing,
     count_missing,
     impossible_years,
-    is_in_range,
     m_is_a_woman,
     no_age_group,
     no_box,
@@ -36,7 +35,7 @@ from featurekit.data.datasets import RawRows, dataset, one_of, unique_ids
 from featurekit.data.datasets._tables import FRAME, TextTable, read_frame, read_table
 from featurekit.data.find import check_folder
 from featurekit.data.manifest import COLUMNS, label_names
-from featurekit.data.targets import age_group_of
+from featurekit.data.targets import MAX_AGE, age_group_of
 from featurekit.errors import ManifestError
 from featurekit.registry import unknown
 from featurekit.text import words_of
@@ -329,7 +328,7 @@ def _check_unit(column: str, path: Path) -> None:
 def _check_ages(ages: "pd.Series[float]", groups: "pd.Series[str]", column: str, path: Path) -> None:
     """Refuse a column of ages none of which is possible, e.g. years of birth; clean() reports single ones."""
     known = ages[ages.notna()]
-    if len(known) and not (groups != "").any() and not is_in_range(known).any():
+    if len(known) and not (groups != "").any() and not known.between(0, MAX_AGE).any():
         raise ManifestError(
             f"Column '{column}' of {path} contains no age: '{known.iloc[0]:.10g}'"
             f" {impossible_years(known.iloc[0])}. To leave the column out, use --column age="
