@@ -84,7 +84,7 @@ class Audit:
 
     @classmethod
     def load(cls, folder: Path) -> "Audit | None":
-        """Return the saved audit without face ids; None if another version, or nobody, saved one.
+        """Return the saved audit without its face ids; None if this version has not saved an audit.
 
         Raises:
             WorkspaceError: the file is damaged or does not contain an audit.
@@ -113,7 +113,7 @@ def audit(
         predictions: name of each fitted model → table of its predictions for every tested face.
         pictures: whether to read the images in order to find near duplicates.
         seed: seed of the random number generator.
-        threads: number of threads that read images; 0 for one per core. Findings do not depend on it.
+        threads: number of threads that read images; 0 for one per core. It does not change the findings.
         progress: called by slow checks with (steps done, steps in total).
 
     Returns:
@@ -193,8 +193,8 @@ def vectors_for(
         manifest: table of the faces.
         ledger: list of the extracted features; None if nothing has been extracted.
         store: storage of the extracted vectors.
-        features: names of features, "backbone[:layer]" joined by "+". If None, those of a network that can
-            recognize subjects (Backbone.recognizes) are used, else the first extracted ones.
+        features: names of features, "backbone[:layer]" joined by "+". If None, the features of a network that
+            can recognize subjects (Backbone.recognizes) are used, else those that were extracted first.
 
     Returns:
         The vectors; None if features is None and no extracted vectors can tell subjects apart.
@@ -257,7 +257,7 @@ def look_up(
     threads: int = 0,
     say: Callable[[str], None] = lambda _: None,
 ) -> AtHand:
-    """Return the folds, vectors and predictions of a comparison; refuse options without an effect.
+    """Return the folds, vectors and predictions of a comparison after checking the options of the audit.
 
     Args:
         workspace: project folder of the comparison.

@@ -1,4 +1,4 @@
-"""The form of a check of the data, and the data that every check receives.
+"""Define what a check of the data is, and which data every check receives.
 
 Each check is one file of this package. It registers itself when it is imported, and is then part of every
 audit. The finding of a check says how many cases it found, out of how many, how severe this is and what to
@@ -61,7 +61,7 @@ class Given:
         return tuple(map(str, self.face_ids[rows]))
 
     def ids_by(self, keys: NDArray[np.str_], which: NDArray[np.bool_]) -> tuple[str, ...]:
-        """Return the face_id of the rows in the mask which, sorted by key."""
+        """Return the face_id of the rows in a mask, sorted by the keys of the rows."""
         rows = np.flatnonzero(which)
         return self.ids(rows[np.argsort(keys[rows], kind="stable")])
 
@@ -109,6 +109,17 @@ class Check:
 
 
 CHECKS: Registry[Check] = Registry("check", "featurekit.checks", Check, "featurekit.checks")
+
+
+def check(
+    name: str, title: str, severity: Severity, order: int
+) -> Callable[[Callable[[Given], Finding]], Callable[[Given], Finding]]:
+    """Register the decorated function as a check; see Check for the arguments."""
+
+    def register(look: Callable[[Given], Finding]) -> Callable[[Given], Finding]:
+        return CHECKS.add(Check(name, title, severity, order, look)).look
+
+    return register
 
 
 def lacking(name: str, what: str, advice: str) -> Finding:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from featurekit.checks._columns import class_targets
-from featurekit.checks.base import CHECKS, NO_FOLDS, Check, Given, lacking
+from featurekit.checks.base import NO_FOLDS, Given, check, lacking
 from featurekit.findings import Finding
 
 NAME = "class_balance"
@@ -11,6 +11,7 @@ FEWEST_TESTED = 5  # faces of a class in a test part
 MUCH_APART = 5.0  # percentage points by which a class's share may differ before the finding is a note
 
 
+@check(NAME, "classes distributed unevenly over the folds", "warning", 80)
 def look(given: Given) -> Finding:
     """Compare the class shares in each fold with the class shares in all folds together."""
     if given.folds is None:
@@ -64,6 +65,3 @@ def look(given: Given) -> Finding:
         else "",
         details={f"{name}: {label}": facts for name, label, facts in found},
     )
-
-
-CHECKS.add(Check(NAME, "classes distributed unevenly over the folds", "warning", 80, look))

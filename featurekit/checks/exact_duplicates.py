@@ -3,13 +3,14 @@
 import numpy as np
 import pandas as pd
 
-from featurekit.checks.base import CHECKS, Check, Given
+from featurekit.checks.base import Given, check
 from featurekit.findings import Finding, Severity
 from featurekit.text import counted
 
 NAME = "exact_duplicates"
 
 
+@check(NAME, "identical files", "error", 30)
 def look(given: Given) -> Finding:
     """Find groups of files with the same bytes."""
     keys, repeated = given.identical()
@@ -49,6 +50,3 @@ def look(given: Given) -> Finding:
         details={"groups": {"all": float(n_groups), "across folds": float(n_across)}} if n_groups else {},
         rows=given.ids_by(keys, repeated),
     )
-
-
-CHECKS.add(Check(NAME, "identical files", "error", 30, look))

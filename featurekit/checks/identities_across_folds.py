@@ -4,12 +4,13 @@ import numpy as np
 import pandas as pd
 
 from featurekit.checks._columns import names_identity
-from featurekit.checks.base import CHECKS, NO_FOLDS, Check, Given, lacking
+from featurekit.checks.base import NO_FOLDS, Given, check, lacking
 from featurekit.findings import Finding
 
 NAME = "identities_across_folds"
 
 
+@check(NAME, "users, images or albums in training and test data", "warning", 20)
 def look(given: Given) -> Finding:
     """Find users, albums, families and the like that are tested in more than one fold."""
     usable = given.manifest.usable
@@ -61,6 +62,3 @@ def look(given: Given) -> Finding:
         details=details,
         rows=given.ids(concerned),
     )
-
-
-CHECKS.add(Check(NAME, "users, images or albums in training and test data", "warning", 20, look))

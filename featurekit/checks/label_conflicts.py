@@ -3,12 +3,13 @@
 import numpy as np
 import pandas as pd
 
-from featurekit.checks.base import CHECKS, LABELS, Check, Given
+from featurekit.checks.base import LABELS, Given, check
 from featurekit.findings import Finding
 
 NAME = "label_conflicts"
 
 
+@check(NAME, "identical files with different labels", "error", 40)
 def look(given: Given) -> Finding:
     """Find groups of identical files with different labels."""
     keys, repeated = given.identical()
@@ -51,6 +52,3 @@ def look(given: Given) -> Finding:
         details=details,
         rows=given.ids(rows[np.flatnonzero(conflicting)[np.argsort(groups[conflicting], kind="stable")]]),
     )
-
-
-CHECKS.add(Check(NAME, "identical files with different labels", "error", 40, look))

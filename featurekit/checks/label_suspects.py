@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurekit.checks._columns import target_of
-from featurekit.checks.base import CHECKS, Check, Given, lacking
+from featurekit.checks.base import Given, check, lacking
 from featurekit.data.targets import Target
 from featurekit.findings import Finding
 
@@ -16,6 +16,7 @@ NAME = "label_suspects"
 _MANY_SUSPECT = 0.02  # share of suspicious labels that makes the finding a warning
 
 
+@check(NAME, "labels that models disagree with", "warning", 70)
 def look(given: Given) -> Finding:
     """Find labels that the best model of each target contradicts with a high probability.
 
@@ -130,6 +131,3 @@ def suspects(true: NDArray[np.intp], proba: NDArray[np.float64]) -> NDArray[np.i
     qualifies = proba >= limits - 1e-12  # the last bits of a mean may differ
     counted = np.where(qualifies, proba, -1.0).argmax(axis=1)
     return np.where(qualifies.any(axis=1) & (counted != true), counted, -1)
-
-
-CHECKS.add(Check(NAME, "labels that models disagree with", "warning", 70, look))

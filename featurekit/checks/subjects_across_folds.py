@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from featurekit.checks.base import CHECKS, NO_FOLDS, Check, Given, lacking
+from featurekit.checks.base import NO_FOLDS, Given, check, lacking
 from featurekit.findings import Finding
 from featurekit.text import counted
 
 NAME = "subjects_across_folds"
 
 
+@check(NAME, "subjects in training and test data", "error", 10)
 def look(given: Given) -> Finding:
     """Find subjects who are tested in more than one fold."""
     rows = np.flatnonzero(given.manifest.usable)
@@ -41,7 +42,7 @@ def look(given: Given) -> Finding:
             if made
             else "The official folds of the data set are used unchanged. featurekit fit leaves such a subject"
             " out of the training part of every fold that tests this subject. So the scores are valid, but"
-            " they cannot be compared with published scores for which this was not done.",
+            " they cannot be compared with published scores of methods that did not leave subjects out.",
             rows=given.ids_by(subjects, crossing),
         )
     return Finding(
@@ -57,6 +58,3 @@ def look(given: Given) -> Finding:
         if nobody
         else "",
     )
-
-
-CHECKS.add(Check(NAME, "subjects in training and test data", "error", 10, look))

@@ -7,11 +7,10 @@ neighbour.
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from featurekit.checks._columns import target_of
-from featurekit.checks.base import AT_ONCE, CHECKS, NO_FOLDS, Check, Given, feature_name, in_pieces, lacking
+from featurekit.checks.base import AT_ONCE, NO_FOLDS, Given, check, feature_name, in_pieces, lacking
 from featurekit.data.splits import Fold
 from featurekit.embeddings.vectors import Vectors
 from featurekit.findings import Finding
@@ -32,6 +31,7 @@ MOST_TESTED = 20_000  # faces that are compared; if there are more, these are dr
 _MANY_CLOSE = 0.005  # share of close faces that makes the finding a warning
 
 
+@check(NAME, "test faces too close to a training face", "warning", 60)
 def look(given: Given) -> Finding:
     """Find test faces that are much closer to a training face than faces of different people usually are."""
     embeddings = given.embeddings
@@ -51,7 +51,7 @@ def look(given: Given) -> Finding:
             NAME,
             f"The features {of} cannot tell faces apart: this check needs feature vectors of a network with"
             f" at least {FEWEST_NUMBERS} dimensions.",
-            "Next: featurekit extract --backbone dlib_age, and audit --features dlib_age.",
+            "Next: featurekit extract --backbone dlib_age, then featurekit audit --features dlib_age.",
         )
     here = np.flatnonzero(given.numbers[embeddings.rows] >= 0)
     rows = embeddings.rows[here]
@@ -161,16 +161,15 @@ def _scores_without(given: Given, close: set[str]) -> dict[str, dict[str, float]
         target = target_of(given.manifest, run)
         if target is None:
             continue
-        if target.is_regression:
-            kind, values = "mae_years", (table["true"] - table["predicted"]).abs().to_numpy(float)
-        else:
-            kind, values = "accuracy", (table["true"] == table["predicted"]).to_numpy(float)
+        kind, values = (
+            ("mae_years", (table["true"] - table["predicted"]).abs())
+            if target.is_regression
+            else ("accuracy", (table["true"] == table["predicted"]).astype(float))
+        )
         left = ~table["face_id"].isin(close).to_numpy()
         fold = table["fold"].to_numpy()
         if left.any():
-            means = [
-                pd.Series(values[which]).groupby(fold[which]).mean().mean() for which in (left | True, left)
-            ]
+            means = [values[which].groupby(fold[which]).mean().mean() for which in (left | True, left)]
             found[run] = {kind: float(means[0]), f"{kind} without": float(means[1])}
     return found
 
@@ -187,6 +186,3 @@ def _largest_change(scores: Mapping[str, Mapping[str, float]]) -> str:
             whole, without = scores[run][kind], scores[run][f"{kind} without"]
             said.append(f"{run} scores {form.format(without)} instead of {form.format(whole)}")
     return f" Without these faces {' and '.join(said)}; no model loses more." if said else ""
-
-
-CHECKS.add(Check(NAME, "test faces too close to a training face", "warning", 60, look))

@@ -1,7 +1,7 @@
 """Read the cells of a table: ages, genders, boxes, numbers of folds, and words for a missing value.
 
-Tables write the same value in many ways, which are understood in every column and every data set. If a cell
-cannot be read, a message says what to type instead.
+A value can be written in many ways, and all of them are understood in every column and every data set. If a
+cell cannot be read, a message says what to type instead.
 """
 
 import re
@@ -284,7 +284,7 @@ def read_box(text: str, missing: Missing = USUAL, *, sized: bool = False) -> str
 
 
 def no_years(text: str) -> str:
-    """Return the end of a message about a text that is not a number of years: the error, and what to type.
+    """Return the last part of the error message for a text that is not a number of years.
 
     >>> no_years("31,5")
     'is not a number of years; write 31.5'
@@ -302,7 +302,7 @@ def no_years(text: str) -> str:
 
 
 def impossible_years(years: float) -> str:
-    """Return the end of a message about a number that is not a possible age: the error, and what to type.
+    """Return the last part of the error message for a number that is not a possible age.
 
     >>> impossible_years(1984)
     'is not an age from 0 to 116 but a year; write the age in years when the image was taken'
@@ -318,7 +318,7 @@ def impossible_years(years: float) -> str:
 
 
 def no_gender(text: str) -> str:
-    """Return the end of a message about a text that is not a gender: the error, and what to type.
+    """Return the last part of the error message for a text that is not a gender.
 
     >>> no_gender("2").partition("; ")[2]
     'number codes are not used in the same way everywhere, so write f and m instead'
@@ -346,7 +346,7 @@ def m_is_a_woman(cells: Collection[str]) -> str:
 
 
 def no_age_group(text: str) -> str:
-    """Return the end of a message about a text that is not an age group: the error, and what to type.
+    """Return the last part of the error message for a text that is not an age group.
 
     >>> no_age_group("08. Dec").partition("; ")[2]
     'a spreadsheet has turned an age group such as 4-6 or 8-12 into a date. Format the column as text and \
@@ -361,7 +361,7 @@ write the age group again'
 
 
 def no_box(text: str, *, sized: bool) -> str:
-    """Return the end of a message about a text that is not a box: the error, and what to type.
+    """Return the last part of the error message for a text that is not a box.
 
     >>> no_box("100 80 60 60", sized=False)
     'is not x1 y1 x2 y2 in pixels with x1 < x2 and y1 < y2; if the boxes are x, y, width and height, \

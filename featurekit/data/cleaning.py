@@ -49,12 +49,12 @@ def clean(
     """Decide for every row whether it is usable, and if not, give the reason.
 
     If several reasons apply to a row, it gets the first one in REASONS. An unreadable cell and an impossible
-    age are treated as missing values; they are the reason of a row that has no other label. Labels, or
+    age are treated as missing values; a row without any other label gets this as its reason. Labels, or
     subjects, that differ only by case, spaces or their form of Unicode are treated as one.
 
     Rows with the same file content and the same box show the same face. If their labels differ, none of
-    these rows is used. Otherwise the row with the most labels is used, or the first such row. All these rows
-    get the same subject. If they had several subjects, these subjects are joined into one.
+    these rows is used. Otherwise only the row with the most labels is used (the first of several). All these
+    rows get the same subject. If they had several subjects, these subjects are joined into one.
 
     Args:
         raw: every row of the data set.
@@ -306,11 +306,10 @@ def _with_all_columns(rows: pd.DataFrame) -> pd.DataFrame:
         table["age_group"] = table["age"].map(cache(age_group_of))
     if "face_id" not in table:
         table["face_id"] = unique_ids(table["image_path"].astype(str).tolist())
-    own = [column for column in table.columns if column not in COLUMNS]
     numbers = {"age": float, "official_fold": int}
     empty: dict[str, Any] = {**dict.fromkeys(COLUMNS, ""), "age": np.nan, "official_fold": -1}
     table = table.assign(**{column: value for column, value in empty.items() if column not in table})
-    table = table[[*COLUMNS, *own]].copy()
+    table = table[[*COLUMNS, *table.columns.difference(COLUMNS, sort=False)]].copy()
     for column in table.columns.difference(list(numbers)):
         if table[column].isna().any():  # as text it would be a label called "nan"
             table[column] = table[column].astype(object).where(table[column].notna(), "")

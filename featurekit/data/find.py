@@ -7,7 +7,7 @@ counted and reported, so that no class of images is lost unnoticed.
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -92,10 +92,13 @@ def find_images(folder: Path) -> Found:
     note = search.note()
     if not search.rows:
         raise ManifestError(f"There are no images below {folder}. {note}".rstrip())
-    table = pd.DataFrame(sorted(search.rows), columns=["image_path", "reason"], dtype=object)
     with_images = {path.partition("/")[0] for path, _ in search.rows}
-    counts = {why: len(paths) for why, paths in search.left_out.items()}
-    return Found(table, counts, note, tuple(sorted(search.folders - with_images)))
+    return Found(
+        table=pd.DataFrame(sorted(search.rows), columns=["image_path", "reason"], dtype=object),
+        counts={why: len(paths) for why, paths in search.left_out.items()},
+        note=note,
+        empty=tuple(sorted(search.folders - with_images)),
+    )
 
 
 class _Search:
@@ -160,18 +163,19 @@ class _Search:
 
     def note(self) -> str:
         """Say what was left out, with an example for each reason."""
-        parts = []
-        for why in (_NO_IMAGE, _RAW, _UNREADABLE, _OUTSIDE, _HIDDEN, _SYSTEM):
-            if not (paths := self.left_out.get(why)):
-                continue
-            said = []
-            if why == _NO_IMAGE:
-                kinds = Counter(Path(path).suffix.lower() or Path(path).name for path in paths)
-                most = sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))
-                said = [f"{n:,} {kind}" for kind, n in most[:_LISTED]]
-                n_others = sum(n for _, n in most[_LISTED:])
-                said += [f"{n_others:,} others"] if n_others else []
-            # The first in the alphabet, so that the message does not depend on the order of the file system.
-            said.append(f"for example '{min(paths)}'")
-            parts.append(f"{why}: {len(paths):,} ({', '.join(said)})")
+        # The first in the alphabet, so that the message does not depend on the order of the file system.
+        parts = [
+            f"{why}: {len(paths):,} ({_kinds(paths) if why == _NO_IMAGE else ''}for example '{min(paths)}')"
+            for why in (_NO_IMAGE, _RAW, _UNREADABLE, _OUTSIDE, _HIDDEN, _SYSTEM)
+            if (paths := self.left_out.get(why))
+        ]
         return f"Files that were not read: {'; '.join(parts)}." if parts else ""
+
+
+def _kinds(paths: Sequence[str]) -> str:
+    """Return how many files have each ending, the most frequent ones first, with a comma after each."""
+    kinds = Counter(Path(path).suffix.lower() or Path(path).name for path in paths)
+    most = sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))
+    n_others = sum(n for _, n in most[_LISTED:])
+    said = [f"{n:,} {kind}, " for kind, n in most[:_LISTED]]
+    return "".join(said) + (f"{n_others:,} others, " if n_others else "")

@@ -205,8 +205,8 @@ class Manifest:
             return TARGETS[name]
         extra = [column for column in self.table.columns if column not in COLUMNS]
         if name not in extra:
-            known = sorted({*extra, *(target for target in TARGETS if target in self.table)})
-            raise TargetError(unknown("target", name, known))
+            standard = (target for target in TARGETS if target in self.table)
+            raise TargetError(unknown("target", name, sorted({*extra, *standard})))
         return Target(name, tuple(sorted(set(self.table.loc[self.usable, name].astype(str)) - {""})))
 
     def target_to_fit(self, name: str) -> Target:

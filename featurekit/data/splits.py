@@ -44,7 +44,7 @@ class Fold:
 
 
 def official_folds(fold_numbers: NDArray[np.intp]) -> list[Fold]:
-    """Return the folds of a data set whose official folds are given by number.
+    """Return the official folds of a data set, given the fold number of each row.
 
     Args:
         fold_numbers: fold in which each row is tested, shape (n_rows,); negative for rows in no fold.
@@ -138,7 +138,10 @@ class FoldSet:
 
     def __post_init__(self) -> None:
         if len(self.face_ids) != len(self.numbers):
-            raise FoldError(f"{len(self.numbers)} fold numbers for {len(self.face_ids)} rows.")
+            raise FoldError(
+                f"There are {len(self.numbers)} fold numbers for {len(self.face_ids)} rows, but every row"
+                " must have one fold number."
+            )
 
     @property
     def n_folds(self) -> int:
