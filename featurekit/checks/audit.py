@@ -194,7 +194,7 @@ def vectors_for(
         ledger: list of the extracted features; None if nothing has been extracted.
         store: storage of the extracted vectors.
         features: names of features, "backbone[:layer]" joined by "+". If None, the features of a network that
-            can recognize subjects (Backbone.recognizes) are used, else those that were extracted first.
+            can recognize subjects (Backbone.recognizes) are used, else the first extracted features.
 
     Returns:
         The vectors; None if features is None and no extracted vectors can tell subjects apart.

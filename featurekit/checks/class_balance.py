@@ -50,14 +50,13 @@ def look(given: Given) -> Finding:
         if most
         else "Every fold has the same share of every class."
     )
-    if rare:
-        what += f" {rare} of {len(found)} classes have fewer than {FEWEST_TESTED} test faces in some fold."
+    few = f" Classes with fewer than {FEWEST_TESTED} test faces in some fold: {rare} of {len(found)}."
     return Finding(
         name=NAME,
         severity="warning" if rare else "note" if most > MUCH_APART else "ok",
         count=rare,
         of=len(found),
-        what=what,
+        what=what + few if rare else what,
         advice="Use fewer folds, or do not interpret the scores of these classes in single folds."
         if rare
         else "Do not compare the scores of single folds, because the folds are not equally difficult."

@@ -21,20 +21,20 @@ def look(given: Given) -> Finding:
     doubled = np.asarray(left & pd.Series(keys).where(left).duplicated(keep=False))
     n_across = len(np.unique(keys[given.across(np.where(left, keys, ""))]))
     severity: Severity = "error" if n_across else "warning" if doubled.any() else "note" if n_groups else "ok"
-    what = f"No two of {n_rows:,} files are identical."
-    if n_groups:
-        used = (
-            f"and {counted(n_across, 'group is', 'groups are')} in several folds."
-            if n_across
-            else "several rows of some groups, but no group is in two folds."
-            if doubled.any()
-            else "one row of each group."
-        )
-        what = (
-            f"{n_repeated:,} of {n_rows:,} rows ({n_repeated / n_rows:.1%}) are in"
-            f" {counted(n_groups, 'group', 'groups')} of identical files. {left.sum():,} of these rows are"
-            f" used, {used}"
-        )
+    used = (
+        f"and {counted(n_across, 'group is', 'groups are')} in several folds."
+        if n_across
+        else "several rows of some groups, but no group is in two folds."
+        if doubled.any()
+        else "one row of each group."
+    )
+    what = (
+        f"{n_repeated:,} of {n_rows:,} rows ({n_repeated / n_rows:.1%}) are in"
+        f" {counted(n_groups, 'group', 'groups')} of identical files. {left.sum():,} of these rows are used,"
+        f" {used}"
+        if n_groups
+        else f"No two of {n_rows:,} files are identical."
+    )
     return Finding(
         name=NAME,
         severity=severity,

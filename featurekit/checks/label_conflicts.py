@@ -27,15 +27,15 @@ def look(given: Given) -> Finding:
             details[label] = {"groups": float(n)}
     n_groups, n_conflicting = groups.nunique(), groups[conflicting].nunique()
     said = ", ".join(f"{one['groups']:.0f} in {label}" for label, one in details.items())
-    what = f"In all {n_groups:,} groups of identical files, the labels agree."
-    if not n_groups:
-        what = "No two files are identical, so no labels can contradict each other."
-    elif n_conflicting:
-        what = (
-            f"In {n_conflicting:,} of {n_groups:,} groups of identical files"
-            f" ({n_conflicting / n_groups:.0%}) the labels differ{(f' ({said})' if said else '')}; "
-            + ("these rows are used." if used.any() else "none of these rows is used.")
-        )
+    what = (
+        "No two files are identical, so no labels can contradict each other."
+        if not n_groups
+        else f"In all {n_groups:,} groups of identical files, the labels agree."
+        if not n_conflicting
+        else f"In {n_conflicting:,} of {n_groups:,} groups of identical files"
+        f" ({n_conflicting / n_groups:.0%}) the labels differ{(f' ({said})' if said else '')};"
+        f" {'these rows are' if used.any() else 'none of these rows is'} used."
+    )
     return Finding(
         name=NAME,
         severity="error" if used.any() else "warning" if n_conflicting else "ok",

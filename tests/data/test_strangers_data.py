@@ -368,7 +368,7 @@ def test_folders_of_training_and_test_are_no_labels(folder, tmp_path, options):
 def test_a_folder_given_one_level_too_high_is_answered_with_the_one_inside(folder, tmp_path):
     places = ("Study 2024/female/1.png", "Study 2024/male/2.png")
     study = tmp_path / "faces" / "Study 2024"
-    inside = f"If its subfolders are the classes (female, male), give this folder: '{study}'"
+    inside = f"If the classes are the folders one level deeper (female, male), give this folder: '{study}'"
     code, said = folder(*places)
     assert code == 1
     assert inside in said

@@ -135,7 +135,7 @@ def test_another_seed_gives_other_pictures(written, tmp_path):
 
 def test_a_full_folder_is_left_alone(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(ManifestError, match=r"is not empty\. Give"):
+    with pytest.raises(ManifestError, match=r"is not an empty folder\. Give"):
         write_synthetic(tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
 

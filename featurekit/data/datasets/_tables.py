@@ -403,8 +403,8 @@ def _read_json_lines(text: str, path: Path, known: Collection[str], notes: list[
                 f" ({error})."
             ) from error
     table = pd.DataFrame(rows, dtype=object).fillna("")
-    table.columns = pd.Index(_names(list(table.columns), path, known, is_text=False))
-    return TextTable(table, notes=tuple(notes))
+    names = _names(list(table.columns), path, known, is_text=False)
+    return TextTable(table.set_axis(names, axis=1), notes=tuple(notes))
 
 
 def _json_text(value: object) -> str:

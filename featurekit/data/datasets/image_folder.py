@@ -162,7 +162,7 @@ def _one_deeper(images: "pd.Series[str]", path: Path) -> str:
     """Return what to do if the class folders may be one folder deeper, "" if there are no folders there."""
     below = _folders_below(images)
     return (
-        f"If its subfolders are the classes ({first_few(below, _SHOWN)}), give this folder:"
+        f"If the classes are the folders one level deeper ({first_few(below, _SHOWN)}), give this folder:"
         f" '{path / str(images.iloc[0]).partition('/')[0]}'"
         if below
         else ""

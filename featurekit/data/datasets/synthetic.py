@@ -120,7 +120,7 @@ def write_synthetic(
     if found := [problem for problem, is_so in problems.items() if is_so]:
         raise ManifestError(found[0])
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise ManifestError(f"{path} is not empty. Give a new folder for the synthetic images.")
+        raise ManifestError(f"{path} is not an empty folder. Give a new folder for the synthetic images.")
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         unfinished.mkdir(parents=True)
