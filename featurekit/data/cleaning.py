@@ -309,7 +309,7 @@ def _with_all_columns(rows: pd.DataFrame) -> pd.DataFrame:
     numbers = {"age": float, "official_fold": int}
     empty: dict[str, Any] = {**dict.fromkeys(COLUMNS, ""), "age": np.nan, "official_fold": -1}
     table = table.assign(**{column: value for column, value in empty.items() if column not in table})
-    table = table[[*COLUMNS, *table.columns.difference(COLUMNS, sort=False)]].copy()
+    table = table[[*COLUMNS, *table.columns.difference(list(COLUMNS), sort=False)]].copy()
     for column in table.columns.difference(list(numbers)):
         if table[column].isna().any():  # as text it would be a label called "nan"
             table[column] = table[column].astype(object).where(table[column].notna(), "")

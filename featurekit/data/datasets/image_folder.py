@@ -109,7 +109,7 @@ def _labels_of(names: list[str], target: str, path: Path, missing: Missing) -> d
     Raises:
         ManifestError: the name of a folder is not a label of the target.
     """
-    read = {**_READERS, "age": _read_age}.get(target)
+    read = _read_age if target == "age" else _READERS.get(target)
     labels = {name: read(name, missing) if read else name for name in names}
     if strange := [name for name, label in labels.items() if label is None]:
         raise ManifestError(
