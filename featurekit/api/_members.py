@@ -1,6 +1,6 @@
-"""Check what the functions of registered members return.
+"""Check the values that functions of plug-ins return.
 
-If such a function raises an error, or returns something that cannot be used, one error names the member.
+If such a function raises an error, or returns something that cannot be used, the error names the plug-in.
 """
 
 import inspect
@@ -109,16 +109,17 @@ def checked_backbone(name: str, compute: Callable[[Any], Any], dim: int) -> Call
     def checked(crops: Any) -> Any:
         with _named(EmbeddingError, f"The backbone {name} could not read {len(crops)} crops"):
             given = compute(crops)
-        with _named(EmbeddingError, f"The backbone {name} gave {_what(given)} that is no array of numbers"):
+        what = f"The backbone {name} returned {_what(given)}, which is not an array of numbers"
+        with _named(EmbeddingError, what):
             vectors = np.asarray(given, np.float32)
         if vectors.shape != (len(crops), dim):
             raise EmbeddingError(
-                f"The backbone {name} gave an array of shape {vectors.shape} for {len(crops)} crops, but it"
-                f" must be ({len(crops)}, {dim}): dim is {dim}."
+                f"The backbone {name} returned an array of shape {vectors.shape} for {len(crops)} crops, but"
+                f" the shape must be ({len(crops)}, {dim}), because dim is {dim}."
             )
         if n_bad := int((~np.isfinite(vectors).all(axis=1)).sum()):
             raise EmbeddingError(
-                f"The backbone {name} gave NaN or infinite numbers for {n_bad} of {len(crops)} crops."
+                f"The backbone {name} returned NaN or infinite numbers for {n_bad} of {len(crops)} crops."
             )
         return vectors
 
@@ -162,13 +163,13 @@ def _detection(name: str, one: Any) -> "Detection":
             f"The detector {name} returned a list of {_what(one)}, but it must return a list of"
             " featurekit.faces.detectors.Detection."
         )
-    with _named(RegistrationError, f"The detector {name} returned a Detection that holds no numbers"):
+    with _named(RegistrationError, f"The detector {name} returned a Detection whose values are not numbers"):
         box, landmarks = np.asarray(one.box, np.float32), np.asarray(one.landmarks, np.float32)
         confidence = float(one.confidence)
     if box.shape != (4,) or not np.isfinite(box).all():
         problem = f"the box {box.tolist()}; it must be four numbers, x1, y1, x2, y2"
     elif landmarks.shape != (5, 2) or np.isinf(landmarks).any():
-        problem = f"landmarks of shape {landmarks.shape}; they must be 5 points (5, 2), or NaN for none"
+        problem = f"landmarks of shape {landmarks.shape}; the shape must be (5, 2), NaN for no landmarks"
     elif not np.isfinite(confidence):
         problem = f"the confidence {confidence}; it must be between 0 and 1"
     else:

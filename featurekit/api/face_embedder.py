@@ -1,4 +1,4 @@
-"""Images to vectors as a transformer of scikit-learn's."""
+"""A scikit-learn transformer from images to vectors of faces."""
 
 import os
 from collections.abc import Sequence
@@ -35,18 +35,19 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
     Args:
         backbone: networks joined by "+", or a list of networks, which are joined too; "vgg16:fc6" names an
             inner layer. See `featurekit list backbones`.
-        mirror: whether to average each vector with that of the mirrored face, which is better and slower.
+        mirror: whether to average the vectors of each face and of its mirror image; usually more accurate,
+            but slower.
         detector: name of the face detector; see `featurekit list detectors`.
         detector_weights: a weight file for the detector, instead of its own.
-        choose: which face of an image with several: "center", "largest" or "only" (none of them).
+        choose: the face to use if an image has several, "center", "largest" or "only" (no face of such an
+            image).
         device: "auto", "cpu" or "cuda". With "cuda", a GPU that cannot be used is an error.
         precision: "auto", "fp32" or "bf16".
-        on_missing: what to do with an image that cannot be read or has no face: "error", or "nan" for a row
+        on_missing: what to do with an image that cannot be read or has no face, "error", or "nan" for a row
             of NaN.
-        cache: a project (`fk.Project`) or a folder, in which faces and vectors are kept by the content of
-            the images. A folder with a manifest.csv counts as a project. None to compute the vectors each
-            time.
-        n_jobs: number of threads; None or -1 for one per core. The results do not depend on it.
+        cache: a project (`fk.Project`) or a folder, in which the faces and vectors of each image are cached.
+            A folder with a manifest.csv counts as a project. None to compute the vectors each time.
+        n_jobs: number of threads; None or -1 for one per core. The number does not change the results.
         verbose: whether to show a progress bar.
 
     Example:
@@ -93,8 +94,8 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
         """Check the parameters and that X can be images. Nothing is learned, and no network is opened.
 
         Args:
-            X: images of any kind: file names, bytes of files, Pillow images, or uint8 pixels
-                (n, h, w, 3); a list, an array, or a column of a DataFrame.
+            X: images, as a list, an array, or a column of a DataFrame. Each image is a file name, the bytes
+                of a file, a Pillow image, or uint8 pixels (h, w, 3).
             y: not used.
 
         Returns:
@@ -103,7 +104,7 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
         Raises:
             PhotographError: something in X cannot be an image.
             ModelError: a parameter cannot have its value.
-            UnknownNameError: there is no such network, layer or detector.
+            UnknownNameError: there is no network, layer or detector with a given name.
             WeightsError: a weight file is missing; the message says how to get it.
         """
         photographs_from(X)
@@ -142,10 +143,10 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
         return found.vectors
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
-        """Return the name of each number of a vector, as in `fk.embed(...).frame()`: "dlib_age:pooled:0".
+        """Return the names of the values of a vector, such as "dlib_age:pooled:0", as in Embeddings.frame().
 
         Args:
-            input_features: not looked at; scikit-learn's pipelines hand it on.
+            input_features: not used; scikit-learn requires this argument.
         """
         plan = self._plan()
         names = [
@@ -160,7 +161,7 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
         return True
 
     def __sklearn_tags__(self) -> Any:
-        """Return what scikit-learn asks of an estimator: images in, nothing to fit."""
+        """Return the tags of scikit-learn: X contains images, and transform() needs no fit()."""
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
         tags.input_tags.two_d_array = False
@@ -184,7 +185,7 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
         features = [f"{backbone.name}:{layer}" for backbone, layer in parts]
         twice = next((name for name in features if features.count(name) > 1), None)
         if twice:
-            raise ModelError(f"backbone names {twice} twice; the same numbers twice say nothing more.")
+            raise ModelError(f"backbone names {twice} twice. Name each network once.")
         settings = default_settings(self.detector, self.choose, self.detector_weights)
         recipes = make_recipes(
             features,
@@ -220,12 +221,12 @@ def _names(backbone: Any) -> list[str]:
         if names:
             return names
     raise ModelError(
-        f"backbone cannot be {backbone!r}: name networks, as 'dlib_age+dlib_face' or a list of names."
+        f"backbone cannot be {backbone!r}: give names of networks, such as 'dlib_age+dlib_face' or a list."
     )
 
 
 def _store_of(cache: Any) -> Store | None:
-    """Return the store that vectors are kept in.
+    """Return the store in which vectors are cached.
 
     Raises:
         ModelError: cache is neither a folder nor a project.
