@@ -28,11 +28,15 @@ Device = Annotated[
 ]
 Precision = Annotated[str, typer.Option(help="Precision of the networks: auto, fp32 or bf16.")]
 Threads = Annotated[
-    int, typer.Option(help="Number of threads; 0 means one per core. The results do not depend on it.", min=0)
+    int, typer.Option(help="Number of threads; 0 means one per core. It does not change the results.", min=0)
 ]
 Photographs = Annotated[list[Path] | None, typer.Argument(help="Image files, and folders of image files.")]
 WhichFaces = Annotated[
-    str, typer.Option(help="Which faces of an image are read: all, only the most central, or the largest.")
+    str,
+    typer.Option(
+        help="Faces to use of each image: all, center (the most central), largest, or only (no face if"
+        " there are several)."
+    ),
 ]
 
 
@@ -87,8 +91,8 @@ def look_up_inputs(inputs: Sequence[Path], *, asks_one: bool = False) -> "Asked"
     for folder in asked.models:
         if asks_one:
             raise WorkspaceError(
-                f"{folder} is a second model, but only one model can be explained at a time. To explain this"
-                f" one: featurekit explain {folder} IMAGE"
+                f"{folder} is a second model, but only one model can be explained at a time. To explain"
+                f" this model: featurekit explain {folder} IMAGE"
             )
         typer.echo(one_line(f"{folder} is a saved model, and is used as with --model {folder}"), err=True)
     if asked.repeated:

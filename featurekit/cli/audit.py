@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Features = Annotated[
     str | None,
     typer.Option(
-        help="Vectors in which close faces are searched: network or network:layer, several joined by +."
+        help="Vectors that are used to find close faces: network or network:layer, several joined by +."
         " Default: an extracted face-recognition network, or else the first extracted network."
     ),
 ]
@@ -88,18 +88,18 @@ def audit(
 def verify_run(
     context: typer.Context,
     name: ComparisonName = None,
-    n: Annotated[int, typer.Option("--n", help="Number of faces to compute again.")] = 16,
+    n: Annotated[int, typer.Option("--n", help="Number of faces whose vectors are computed again.")] = 16,
     seed: Annotated[
         int | None,
-        typer.Option(help="Seed for drawing these faces at random. Default: 0.", min=0, max=LARGEST_SEED),
+        typer.Option(help="Seed for drawing the faces at random. Default: 0.", min=0, max=LARGEST_SEED),
     ] = None,
 ) -> None:
     """Check that the vectors of a comparison can be reproduced.
 
     The vectors of a few faces are computed again, with the recipes that are stored in the runs and with the
     current weights, precision and engine, and compared bit by bit. The command lists the vectors, image
-    files, parts of a recipe, versions and hardware that differ. It writes nothing into the cache. The exit
-    code is 1 if anything differs.
+    files, settings, versions and hardware that differ. It does not change the cache. The exit code is 1 if
+    anything differs.
 
     Examples:
       featurekit verify-run
@@ -112,7 +112,7 @@ def verify_run(
     for one in found.checked:
         _print_checked(one)
     for line in found.surroundings:
-        typer.echo(f"since the run: {line}")
+        typer.echo(f"changed since the run: {line}")
     if not found.is_equal:
         raise typer.Exit(1)
     typer.echo("Images, recipes, weights, versions and hardware are the same as when the runs were made.")

@@ -63,7 +63,7 @@ def cache_gc(
     drop: Annotated[
         list[str] | None,
         typer.Option(
-            help="Also remove everything under this key of `featurekit cache ls`; can be given several times."
+            help="Also remove the files with this key of `featurekit cache ls`; can be given several times."
         ),
     ] = None,
 ) -> None:
@@ -142,7 +142,7 @@ def _print_what_stays(purged: "Purged", *, dry_run: bool) -> None:
         typer.echo(
             f"The cache holds {purged.strangers:,} faces that belong to no row of the manifest, so it is not"
             " known whether they show the subject. Remove them with featurekit cache gc --drop KEY, then"
-            " compute the others again with featurekit extract."
+            " compute the other faces again with featurekit extract."
         )
     typer.echo(
         "The image files themselves are not deleted, and featurekit prepare reads them again if they are"

@@ -1,4 +1,4 @@
-"""featurekit explain and export: show what a fitted model uses, and export its network."""
+"""featurekit explain and export: show which parts of a face a model uses, and export its network."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,8 +63,8 @@ def explain(
     """Draw which parts of a face a prediction depends on.
 
     Each face gets a map, drawn over the image of the face. The person can be recognized, so do not publish
-    it. For a report use --average, which writes a mean map for each predicted class that at least ten faces
-    have.
+    the map. For a report use --average, which writes a mean map for each predicted class that at least ten
+    faces have.
 
     Examples:
       featurekit explain models/gender--finetuned_cnn photo.jpg --output maps

@@ -34,7 +34,7 @@ Targets = Annotated[
     list[str] | None,
     typer.Option(
         help="What is predicted: gender, age_group, age, gender3 or a label column. Can be given several"
-        " times. Default: those of age_group, gender and age that have labels."
+        " times. Default: age_group, gender and age, if the data set has these labels."
     ),
 ]
 Features = Annotated[
@@ -50,15 +50,15 @@ Join = Annotated[
 Folds = Annotated[
     int | None,
     typer.Option(
-        help="Number of folds, if the data set has no folds of its own. Default: that of the comparison, or"
-        " 5 if it is new."
+        help="Number of folds, if the data set has no folds of its own. Default: the number of the"
+        " comparison, or 5 for a new comparison."
     ),
 ]
 Seed = Annotated[
     int | None,
     typer.Option(
-        help="Seed of the random numbers, for the folds and for the models. Default: that of the comparison,"
-        " or 0 if it is new.",
+        help="Seed of the random numbers, for the folds and for the models. Default: the seed of the"
+        " comparison, or 0 for a new comparison.",
         min=0,
         max=LARGEST_SEED,
     ),
@@ -74,7 +74,7 @@ NewFolds = Annotated[
 Rare = Annotated[
     str,
     typer.Option(
-        help="What to do with a class that too few subjects have to be in every training part: leave-out"
+        help="What to do with a class that has too few subjects for every training part: leave-out"
         " (fit without this class), or refuse (stop with an error)."
     ),
 ]
@@ -105,15 +105,14 @@ Epochs = Annotated[
     str | None,
     typer.Option(
         help="Number of epochs, for networks trained end to end. Several numbers, such as 20,40, are"
-        " compared."
-        " Default: that of the network."
+        " compared. Default: the number of the network."
     ),
 ]
 BatchSize = Annotated[
     str | None,
     typer.Option(
         help="Number of faces in a training step, for networks trained end to end. Several numbers, such as"
-        " 16,32, are compared. Default: that of the network."
+        " 16,32, are compared. Default: the number of the network."
     ),
 ]
 Parameters = Annotated[

@@ -50,7 +50,7 @@ Draw = Annotated[
 ]
 SamplePortrait = Annotated[
     bool,
-    typer.Option("--sample-portrait", help="Also read the public-domain portrait that scikit-image has."),
+    typer.Option("--sample-portrait", help="Also predict the public-domain portrait in scikit-image."),
 ]
 AbstainAbove = Annotated[
     float | None,
@@ -94,11 +94,12 @@ def predict(
 
     Each face in an image becomes one row. If one model predicts a target, its columns are named after the
     target: gender, gender_probability. If several models do, the columns of each are named after its folder,
-    and the command prints which columns are whose.
+    and the command prints which column is of which model.
 
-    An image that is named twice is read once. If the command is stopped early, the rows until then are in
-    OUTPUT.partial. In a file name that is not valid UTF-8, each invalid byte is written as \xff, and a
-    backslash before such digits is doubled; featurekit.text.name_as_it_was returns the original name.
+    An image that is named twice is read once. If the command is stopped early, the rows of the images that
+    were read are in OUTPUT.partial. In a file name that is not valid UTF-8, each invalid byte is written as
+    \xff, and a backslash before such digits is doubled; featurekit.text.name_as_it_was returns the original
+    name.
 
     Examples:
       featurekit predict photo.jpg holiday/ --model models/gender--dlib_age--svm --output out.csv

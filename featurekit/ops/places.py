@@ -1,8 +1,8 @@
-"""The places of a workspace that may have something of a subject: how much each has, and how that is removed.
+"""Find and remove the data of subjects in every place of a workspace.
 
-A subject is known by rows of the manifest and by hashes of images in the cache, by face ids in the folds,
-the predictions and the audit of a comparison, and by row numbers of the manifest in its outcomes. What a
-place has is read from the disk anew every time.
+The data of a subject are rows of the manifest, hashes of images in the cache, face ids in the folds, the
+predictions and the audit of a comparison, and row numbers of the manifest in its outcomes (files with the
+prediction for each face). Each place is read from the disk again every time.
 """
 
 import csv
@@ -34,11 +34,11 @@ from featurekit.text import as_it_was
 
 @dataclass(frozen=True)
 class Place:
-    """A place that may have something of a subject.
+    """A place in a workspace that may have data of the subjects.
 
     Attributes:
-        name: below the workspace.
-        unit: what is counted, e.g. "rows".
+        name: name of the place in the workspace.
+        unit: the items that are counted, such as "rows".
         count: returns how much it has, read anew.
         remove: removes that.
     """
@@ -50,7 +50,7 @@ class Place:
 
 
 def places_of(workspace: ProjectFolder, traces: Traces) -> list[Place]:
-    """Return every place that may have something of somebody, in the order of removal."""
+    """Return every place that may have data of the subjects, in the order of removal."""
     manifest = Manifest.load(workspace.manifest)
     gone = set(traces.face_ids)
     comparisons = {
@@ -166,8 +166,8 @@ def _remove_unfinished(workspace: ProjectFolder) -> None:
         writer = writer_of(path)
         if writer not in (None, os.getpid()) and is_running(writer):
             raise WorkspaceError(
-                f"Process {writer} is writing {path}. Stop it and run the purge again. If it is not a"
-                " featurekit process, delete the file."
+                f"Process {writer} is writing {path}. Stop this process and run the purge again. If it is not"
+                " a featurekit process, delete the file."
             )
         path.unlink(missing_ok=True)
 

@@ -117,7 +117,7 @@ def test_a_disk_or_drive_that_refuses_is_one_line_wherever_it_is_met(
     monkeypatch.setattr("featurekit.data.manifest.Manifest.load", refuse)
     code, _, errors = featurekit("extract", "--backbone", "mean_color")
     assert code == 1
-    assert errors == f"error: Cannot go on: {said}.\n"
+    assert errors == f"error: Cannot continue: {said}.\n"
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError(errno.ENOENT, "gone", "x"), KeyError("x")])

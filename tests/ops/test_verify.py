@@ -173,7 +173,7 @@ def test_a_face_that_the_manifest_has_no_more_is_named(workspace):
     manifest = Manifest.load(workspace.manifest)
     without = Manifest(manifest.table[1:], manifest.root, manifest.info)
     found = verify_run(workspace.report("table"), without, workspace.cache, n=24)
-    assert found.photographs == (("s0_0.png", "is no longer in the manifest"),)
+    assert found.photographs == (("s0_0.png", "the face is no longer in the manifest"),)
     assert found.checked[0].n_faces == 23
 
 
@@ -225,7 +225,7 @@ def test_a_face_that_is_not_found_any_more_is_named(workspace, monkeypatch):
 
     monkeypatch.setattr(verification, "_look", blind)
     differing = verified(workspace).checked[0].differing
-    assert {one.why for one in differing} == {"no face is found in it now (no_face)"}
+    assert {one.why for one in differing} == {"no face is found in the image now (no_face)"}
 
 
 # ---------------------------------------------------------------- recipes, versions, hardware
@@ -242,7 +242,7 @@ def test_another_recipe_is_named_part_by_part(featurekit, workspace):
     assert code == 1
     assert f"mean_color:mean, recipe: extraction_version: 1 → {Recipe.extraction_version}" in output
     assert "mean_color:mean, recipe: faces decoding version: 1 → " in output
-    assert " and 13 more: the cache has no vector for it" in output
+    assert " and 13 more: the cache has no vector of this face" in output
 
 
 def test_another_weight_file_is_named_by_its_hash(workspace):
