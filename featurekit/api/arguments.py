@@ -45,7 +45,7 @@ def images_of(given: Photographs) -> list[Photograph]:
 
 
 def which_faces(choose: str) -> str:
-    """Return the argument choose, which says what faces of an image are read, after checking it.
+    """Check the argument choose, which says which faces of an image are used, and return it.
 
     Raises:
         UnknownNameError: choose is not one of the allowed values, which do not include "box".

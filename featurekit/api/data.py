@@ -6,7 +6,7 @@ from typing import Any, Self, TypeVar
 
 import pandas as pd
 
-from featurekit.api.project import Project, manifest_of, project_of
+from featurekit.api.project import Project, project_of
 from featurekit.api.telling import SHOWN, Shown, shown, warn, warn_of_first
 from featurekit.cache.file_index import FileIndex
 from featurekit.data.datasets import DATASETS
@@ -25,7 +25,7 @@ _NOT_LABELS = ("face_id", "image_path", "subject_id", "official_fold", "box", "c
 
 
 class Dataset(Manifest):
-    """The faces of a data set, with one row for each.
+    """The faces of a data set, with one row for each face.
 
     `fk.load_dataset` makes a data set from files with a known layout, `Dataset.from_frame` from a DataFrame.
     The column reason says why a row is not used. The order of the rows never changes, because embeddings,
@@ -107,24 +107,20 @@ class Dataset(Manifest):
         counts = self.table["reason"].value_counts()
         rows = {"usable": (int(self.usable.sum()), "has a label, and its image file exists")}
         rows |= {reason: (int(counts[reason]), REASONS[reason]) for reason in REASONS if reason in counts}
-        found = pd.DataFrame.from_dict(rows, orient="index", columns=["rows", "meaning"])
-        return found.rename_axis("reason")
+        return pd.DataFrame.from_dict(rows, "index", columns=["rows", "meaning"]).rename_axis("reason")
 
     @property
     def targets(self) -> list[str]:
         """The labels that can be predicted: labels with a value in at least one usable row."""
-        names = [str(name) for name in self.table.columns if name not in _NOT_LABELS]
-        ordered = [
-            *(name for name in TARGETS if name in names),
-            *(name for name in names if name not in TARGETS),
-        ]
-        return [name for name in ordered if self.labelled(self.target(name)).any()]
+        names = dict.fromkeys([*TARGETS, *map(str, self.table.columns)])
+        labels = [name for name in names if name in self.table and name not in _NOT_LABELS]
+        return [name for name in labels if self.labelled(self.target(name)).any()]
 
     def __repr__(self) -> str:
-        n_subjects = len(set(self.subjects[self.usable]))
         return (
-            f"Dataset({self.name!r}: {len(self):,} rows, {self.usable.sum():,} usable, of {n_subjects:,}"
-            f" subjects; labels: {', '.join(self.targets) or 'none'})"
+            f"Dataset({self.name!r}: {len(self):,} rows, {self.usable.sum():,} usable, of"
+            f" {len(set(self.subjects[self.usable])):,} subjects; labels:"
+            f" {', '.join(self.targets) or 'none'})"
         )
 
     def _repr_html_(self) -> str:
@@ -175,16 +171,6 @@ def load_dataset(
     with FileIndex(place.folder.file_index) as files, shown(progress, "reading", "files") as told:
         found = prepare(name, Path(path), content_of=files.content_of, progress=told, **options)
     return _saved(Dataset(found.table, found.root, found.info), place)
-
-
-def dataset_of(project: Project | str | Path | None = None) -> Dataset:
-    """Return the data set of a project.
-
-    Raises:
-        ManifestError: the project has no data set yet.
-    """
-    found = manifest_of(project_of(project))
-    return Dataset(found.table, found.root, found.info)
 
 
 def _columns(
@@ -240,31 +226,27 @@ def _saved(dataset: AnyDataset, project: Project, *, of_frame: bool = False) -> 
     for text in dataset.info.get("notes", ()):
         warn(str(text))
     _tell_of_bad_cells(dataset, of_frame)
-    _tell_of_unused(dataset)
+    unused = dataset.table[dataset.table["reason"] != ""].sort_values(
+        "reason", key=lambda reasons: reasons.map(list(REASONS).index), kind="stable"
+    )
+    warn_of_first(
+        [
+            f"row {row + 1}, '{path}': {REASONS[reason]}"
+            for row, path, reason in unused[["image_path", "reason"]].itertuples()
+        ],
+        "more rows; manifest.csv has the reason of each",
+    )
     return dataset
 
 
 def _tell_of_bad_cells(dataset: Manifest, of_frame: bool) -> None:
     """Warn of cells that cannot be read, and say what to write instead; columns take turns."""
-    columns = ["row", "column", "target", "value", "problem"]
-    cells = pd.DataFrame(dataset.info.get("bad_cells", []), columns=columns)
+    cells = pd.DataFrame(
+        dataset.info.get("bad_cells", []), columns=["row", "column", "target", "value", "problem"]
+    )
     cells["turn"] = cells.groupby(["column", "target"]).cumcount()
     for cell in cells.sort_values(["turn", "row"]).head(SHOWN).to_dict("records"):
         problem = as_arguments(cell["problem"], of_frame=True) if of_frame else cell["problem"]
         warn(f"row {cell['row']}, {cell['column']}: '{cell['value']}' {problem}")
     if more := dataset.info.get("n_bad_cells", 0) - min(len(cells), SHOWN):
         warn(f"… and {more:,} more cells that cannot be read; see manifest.json")
-
-
-def _tell_of_unused(dataset: Manifest) -> None:
-    """Warn of rows that cannot be used, in the order of REASONS."""
-    bad = dataset.table[dataset.table["reason"] != ""].sort_values(
-        "reason", key=lambda reasons: reasons.map(list(REASONS).index), kind="stable"
-    )
-    warn_of_first(
-        [
-            f"row {row + 1}, '{path}': {REASONS[reason]}"
-            for row, path, reason in bad[["image_path", "reason"]].itertuples()
-        ],
-        "more rows; manifest.csv has the reason of each",
-    )

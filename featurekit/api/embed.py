@@ -1,6 +1,6 @@
 """Find the faces of a data set and compute their vectors with pretrained networks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ from featurekit.data.manifest import Manifest
 from featurekit.embeddings.extractor import Extraction
 from featurekit.embeddings.index import BUILTIN_BACKBONES, Ledger, extract_into, some_ledger_of
 from featurekit.embeddings.recipe import Recipe, row_keys
-from featurekit.embeddings.vectors import Vectors, load_embeddings, row_statuses
+from featurekit.embeddings.vectors import load_embeddings, row_statuses
 from featurekit.errors import EmbeddingError
 from featurekit.faces.face import STATUS_MEANINGS, STATUSES
 from featurekit.faces.settings import default_settings
@@ -44,10 +44,6 @@ class Embeddings:
     ledger: Ledger = field(repr=False)
 
     @cached_property
-    def _read(self) -> Vectors:
-        return load_embeddings(self.data, self.recipes, self.ledger.settings, self.store)
-
-    @cached_property
     def _statuses(self) -> NDArray[np.uint8]:
         """The status of every row, as its number in STATUSES; it decides which faces there are."""
         settings = self.ledger.settings
@@ -70,13 +66,13 @@ class Embeddings:
         """The networks joined by "+", without the names of default layers, such as "dlib_age+dlib_face"."""
         return short_name("+".join(self.features))
 
-    @property
+    @cached_property
     def vectors(self) -> NDArray[Any]:
         """Vectors of the faces found, float32, shape (n_faces, dim), in the order of the data set.
 
         The vectors of the backbone "pixels" are the pixels of the aligned faces, uint8.
         """
-        return self._read.vectors
+        return load_embeddings(self.data, self.recipes, self.ledger.settings, self.store).vectors
 
     @property
     def rows(self) -> NDArray[np.intp]:
@@ -159,8 +155,8 @@ def embed(
 ) -> Embeddings:
     """Find and align the face on every image of a data set, and compute its vectors with pretrained networks.
 
-    The vectors are saved in the cache of the project. Vectors that are already there are not computed again,
-    so an extraction that was stopped continues where it stopped. The command `featurekit extract` does
+    The vectors are saved in the cache of the project. Vectors that are already in the cache are not computed
+    again, so an extraction that was stopped continues where it stopped. The command `featurekit extract` does
     the same as this function.
 
     Args:
@@ -171,12 +167,12 @@ def embed(
         mirror: whether to average the vectors of each face and of its mirror image; usually more accurate,
             but slower.
         detector: name of the face detector; see `featurekit list detectors`.
-        detector_weights: a weight file for the detector, instead of its own.
+        detector_weights: a weight file for the detector, instead of its default file.
         choose: the face to use if an image has several, "center", "largest", "box" (the face in the box of
             the data set) or "only" (no face of such an image).
-        device: "auto", "cpu" or "cuda". With "cuda", a GPU that cannot be used is an error.
+        device: "auto", "cpu" or "cuda". With "cuda", an error is raised if no GPU can be used.
         precision: "auto", "fp32" or "bf16".
-        n_jobs: number of threads; None or -1 for one per core. The number does not change the results.
+        n_jobs: number of threads, which does not change the results; None or -1 for one per core.
         project: the project; None for the project of the current folder.
         progress: whether to show a progress bar, or a function that is called with (images read, images to
             read).
@@ -272,8 +268,9 @@ def _full_name(name: str) -> str:
 
 def _tell_of_unread(extraction: Extraction) -> None:
     """Warn of images that are broken, and of those that were not read."""
-    broken = [f"'{path}' is {status}: {STATUS_MEANINGS[status]}" for path, status in extraction.broken]
-    warn_of_first(broken, "more")
+    warn_of_first(
+        [f"'{path}' is {status}: {STATUS_MEANINGS[status]}" for path, status in extraction.broken], "more"
+    )
     warn_of_first([f"{face_id} was not read: {why}" for face_id, why in extraction.unread], "more")
 
 
@@ -302,8 +299,6 @@ def joined_ledger(several: Sequence[Embeddings]) -> Ledger:
         EmbeddingError: two of the embeddings have the same network and layer with different settings.
     """
     recipes: dict[str, Recipe] = {}
-    costs: dict[str, Mapping[str, float]] = {}
-    achieved: dict[str, Mapping[str, str]] = {}
     for one in several:
         for name, recipe in one.ledger.recipes.items():
             if recipes.setdefault(name, recipe) != recipe:
@@ -311,6 +306,9 @@ def joined_ledger(several: Sequence[Embeddings]) -> Ledger:
                     f"Two of the embeddings have vectors of {name} that were computed with other settings."
                     " Evaluate them one after the other, each in a comparison with another name."
                 )
-        costs |= one.ledger.costs
-        achieved |= one.ledger.achieved
-    return replace(several[0].ledger, recipes=recipes, costs=costs, achieved=achieved)
+    return replace(
+        several[0].ledger,
+        recipes=recipes,
+        costs={name: costs for one in several for name, costs in one.ledger.costs.items()},
+        achieved={name: got for one in several for name, got in one.ledger.achieved.items()},
+    )

@@ -28,8 +28,6 @@ from featurekit.naming import Caller
 from featurekit.project import ComparisonFolder
 from featurekit.registry import unknown
 
-_LONGEST_CALL = 1000  # characters of the models in the record of a call
-
 
 def evaluate(
     data: Manifest,
@@ -64,7 +62,7 @@ def evaluate(
     Args:
         data: the data set, which has the labels.
         X: embeddings from `fk.embed`, or names of extracted networks joined by "+". Each item of a list is
-            evaluated by itself. None for each extracted network by itself, and all of them joined.
+            evaluated by itself. None to evaluate each extracted network by itself, and all networks joined.
         models: one or several models, which are names ("svm", "random_forest", "xgboost", "mlp", …; see
             `featurekit list models`), import paths ("sklearn.neighbors.KNeighborsClassifier") or scikit-learn
             estimators; or a mapping from names that you choose to such models.
@@ -79,13 +77,13 @@ def evaluate(
             comparison, or 5 for a new comparison.
         seed: seed of the random number generator; None for the seed of the comparison, or 0 for a new
             comparison.
-        new_folds: whether to make new splits. This replaces the runs of the comparison.
+        new_folds: whether to make new splits, which replaces the runs of the comparison.
         rare: what to do with a class that has too few subjects for every training part, "leave-out" or
             "refuse" (raise an error).
         save_models: whether to also fit each model on all faces and save it in models/.
         allow_ethnicity: whether a label column of ethnicities may be a target.
         device: "auto", "cpu" or "cuda", for models that support it.
-        n_jobs: number of threads; None or -1 for one per core. The number does not change the results.
+        n_jobs: number of threads, which does not change the results; None or -1 for one per core.
         parallel_folds: number of splits that are fitted at the same time; 0 for as many as threads and memory
             allow.
         command: the command that is recorded in the runs; None to record this call.
@@ -299,7 +297,7 @@ def _call(
     parts = [
         "data",
         repr([short_name(one) for one in features] if features else None),
-        re.sub(r"\s+", " ", repr(models))[:_LONGEST_CALL],  # the text of an estimator may have several lines
+        re.sub(r"\s+", " ", repr(models))[:1000],  # the text of an estimator may be long, with several lines
         "" if targets is None else f"target={list(targets)!r}",
         f"parameters={dict(parameters)!r}" if parameters else "",
         "tune=True" if tune else "",

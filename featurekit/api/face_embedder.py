@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,10 @@ from featurekit.api.project import Project
 from featurekit.api.telling import shown
 from featurekit.cache.store import Store
 from featurekit.embeddings.of_photographs import OfPhotographs, vectors_of
-from featurekit.embeddings.recipe import Recipe, make_recipes
+from featurekit.embeddings.recipe import make_recipes
 from featurekit.errors import EmbeddingError, ModelError
 from featurekit.faces.photographs import Photograph, Photographs, photographs_from
-from featurekit.faces.settings import FaceSettings, default_settings
+from featurekit.faces.settings import default_settings
 from featurekit.networks.backbones import split_feature
 from featurekit.project import ProjectFolder
 
@@ -38,16 +38,16 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
         mirror: whether to average the vectors of each face and of its mirror image; usually more accurate,
             but slower.
         detector: name of the face detector; see `featurekit list detectors`.
-        detector_weights: a weight file for the detector, instead of its own.
+        detector_weights: a weight file for the detector, instead of its default file.
         choose: the face to use if an image has several, "center", "largest" or "only" (no face of such an
             image).
-        device: "auto", "cpu" or "cuda". With "cuda", a GPU that cannot be used is an error.
+        device: "auto", "cpu" or "cuda". With "cuda", an error is raised if no GPU can be used.
         precision: "auto", "fp32" or "bf16".
         on_missing: what to do with an image that cannot be read or has no face, "error", or "nan" for a row
             of NaN.
         cache: a project (`fk.Project`) or a folder, in which the faces and vectors of each image are cached.
             A folder with a manifest.csv counts as a project. None to compute the vectors each time.
-        n_jobs: number of threads; None or -1 for one per core. The number does not change the results.
+        n_jobs: number of threads, which does not change the results; None or -1 for one per core.
         verbose: whether to show a progress bar.
 
     Example:
@@ -128,16 +128,7 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
         photographs = photographs_from(X)
         plan = self._plan()
         with shown(bool(self.verbose), "embedding", "images") as told:
-            found = vectors_of(
-                photographs,
-                plan.features,
-                plan.recipes,
-                plan.settings,
-                plan.lengths,
-                store=plan.store,
-                threads=plan.threads,
-                progress=told,
-            )
+            found = vectors_of(photographs, **plan, progress=told)
         if self.on_missing == "error":
             _check_found(photographs, found)
         return found.vectors
@@ -151,7 +142,7 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
         plan = self._plan()
         names = [
             f"{feature}:{number}"
-            for feature, length in zip(plan.features, plan.lengths, strict=True)
+            for feature, length in zip(plan["features"], plan["lengths"], strict=True)
             for number in range(length)
         ]
         return np.array(names, dtype=object)
@@ -169,8 +160,8 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
         tags.transformer_tags.preserves_dtype = []
         return tags
 
-    def _plan(self) -> "_Plan":
-        """Return the parameters after checking them.
+    def _plan(self) -> dict[str, Any]:
+        """Return the arguments of vectors_of(), after checking the parameters.
 
         Raises:
             ModelError, UnknownNameError, WeightsError: as fit().
@@ -187,26 +178,20 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
         if twice:
             raise ModelError(f"backbone names {twice} twice. Name each network once.")
         settings = default_settings(self.detector, self.choose, self.detector_weights)
-        recipes = make_recipes(
-            features,
-            settings,
-            device=self.device,
-            precision=self.precision,
-            mirrored=bool(self.mirror),
-        )
-        lengths = [backbone.layers[layer] for backbone, layer in parts]
-        return _Plan(features, recipes, settings, lengths, threads_of(self.n_jobs), _store_of(self.cache))
-
-
-class _Plan(NamedTuple):
-    """The checked parameters of an embedder."""
-
-    features: list[str]
-    recipes: dict[str, Recipe]
-    settings: FaceSettings
-    lengths: list[int]
-    threads: int
-    store: Store | None
+        return {
+            "features": features,
+            "recipes": make_recipes(
+                features,
+                settings,
+                device=self.device,
+                precision=self.precision,
+                mirrored=bool(self.mirror),
+            ),
+            "settings": settings,
+            "lengths": [backbone.layers[layer] for backbone, layer in parts],
+            "threads": threads_of(self.n_jobs),
+            "store": _store_of(self.cache),
+        }
 
 
 def _names(backbone: Any) -> list[str]:

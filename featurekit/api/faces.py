@@ -215,7 +215,7 @@ def find_faces(
         choose: the faces to use of each image, "all", "center" (the face nearest to the middle), "largest",
             or "only" (no face of an image with several).
         detector: name of the face detector; see `featurekit list detectors`.
-        detector_weights: a weight file for the detector, instead of its own.
+        detector_weights: a weight file for the detector, instead of its default file.
         n_jobs: number of threads; None or -1 for one per core.
         progress: whether to show a progress bar, or a function that is called with (images done, images to
             do).
@@ -226,7 +226,7 @@ def find_faces(
 
     Raises:
         PhotographError: something is not an image; the message gives its position.
-        UnknownNameError: there is no detector with this name, or choose has another value.
+        UnknownNameError: there is no detector with this name, or choose is not an allowed value.
         WeightsError: the detector's weights are missing; the message says how to get them.
 
     Example:

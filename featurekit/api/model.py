@@ -124,7 +124,7 @@ class Model:
             A sequence of explanations, which has ``.frame()``, ``.save(folder)`` and ``.save_means(folder)``.
 
         Raises:
-            UnknownNameError: how or choose has another value.
+            UnknownNameError: how or choose is not one of the allowed values.
             ModelError: the model does not support the method.
             PhotographError: one of `images` is not an image.
         """
@@ -173,7 +173,7 @@ class Model:
         """Save the model in a folder of four files without pickle, which `fk.load_model` can load.
 
         Args:
-            folder: folder of the model, such as "models/gender". A model that exists there is replaced.
+            folder: folder of the model, such as "models/gender". A saved model in this folder is replaced.
 
         Returns:
             The folder.
@@ -183,13 +183,18 @@ class Model:
             WorkspaceError: the folder cannot be written.
         """
         place = Path(folder)
-        _check_place(place)
+        if place.is_dir() and not is_model(place) and any(place.iterdir()):
+            raise ModelError(f"{place} contains other files. Give a new folder for the model.")
+        if place.exists() and not place.is_dir():
+            raise ModelError(f"{place} is a file, but a model is saved in a folder. Give a new folder.")
         self._trained.save(place)
         return place
 
     def __repr__(self) -> str:
-        features = " + ".join(self.features)
-        return f"Model({self.name!r}: {self.target} by {self._trained.classifier} on {features})"
+        return (
+            f"Model({self.name!r}: {self.target} by {self._trained.classifier} on"
+            f" {' + '.join(self.features)})"
+        )
 
     def _repr_html_(self) -> str:
         from featurekit.report.notebook import model_html
@@ -246,7 +251,7 @@ class Explanations(Sequence[Any]):
         """Draw the map of each face over the face, as one PNG for each face, and return the files.
 
         Args:
-            folder: the folder to write to. It must not contain any of the explained images.
+            folder: the folder to write to, which must not contain any of the explained images.
         """
         from featurekit.inference.draw import draw_explanation
 
@@ -260,7 +265,7 @@ class Explanations(Sequence[Any]):
         regression target, the faces are grouped in ranges of ten years.
 
         Args:
-            folder: the folder to write to. It must not contain any of the explained images.
+            folder: the folder to write to, which must not contain any of the explained images.
 
         Raises:
             TargetError: no predicted class has ten or more faces.
@@ -335,9 +340,9 @@ def predict(
         sets: whether to add prediction sets (classes) or prediction intervals (years), which contain the true
             value for 90 % of faces like those of the training data.
         probabilities: whether to add a column with the probability of each class.
-        device: "auto", "cpu" or "cuda". With "cuda", a GPU that cannot be used is an error.
+        device: "auto", "cpu" or "cuda". With "cuda", an error is raised if no GPU can be used.
         precision: "auto" (the precision that each model was fitted with), "fp32" or "bf16".
-        n_jobs: number of threads; None or -1 for one per core. The number does not change the results.
+        n_jobs: number of threads, which does not change the results; None or -1 for one per core.
         project: the project in which models are found by name; None for the project of the current folder.
         progress: whether to show a progress bar, or a function that is called with (images done, images to
             do).
@@ -347,14 +352,14 @@ def predict(
         face (the number of the face on the image, from 1, left to right; 0 for no face), status ("ok", or why
         there is no prediction), confidence (of the detector), the prediction of each model and its
         probability, the box x1, y1, x2, y2 in pixels, and message. The column of a prediction has the name of
-        the target, e.g. "gender"; if several models predict a target, the name of the model is added.
+        the target, such as "gender"; if several models predict a target, the name of the model is added.
         ``.attrs["models"]`` has the model of each column of predictions.
 
     Raises:
         PhotographError: something is not an image; the message gives its position.
         ModelError: models find faces in different ways, a model is given twice, or a model cannot abstain.
         WorkspaceError: a model does not exist, or an option has no effect on any model.
-        UnknownNameError: choose has another value.
+        UnknownNameError: choose is not one of the allowed values.
 
     Example:
         >>> import featurekit as fk
@@ -381,14 +386,6 @@ def predict(
         )
         readings = [reading for of_one in each for reading in of_one]
     return readings_table(readings, asked, sets=sets, probabilities=probabilities)
-
-
-def _check_place(folder: Path) -> None:
-    """Raise ModelError if a path is a file, or a folder with files that are not those of a model."""
-    if folder.is_dir() and not is_model(folder) and any(folder.iterdir()):
-        raise ModelError(f"{folder} contains other files. Give a new folder for the model.")
-    if folder.exists() and not folder.is_dir():
-        raise ModelError(f"{folder} is a file, but a model is saved in a folder. Give a new folder.")
 
 
 def _models(models: Any, project: Project | str | Path | None) -> list[TrainedModel]:

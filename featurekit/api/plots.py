@@ -37,7 +37,7 @@ class Plots:
         runs: the runs that can be compared with each other.
         evidence: confidence intervals, differences and slices; None if the predictions are not available.
         folder: folder of the comparison, which contains the predictions.
-        apart: mapping from the name of each run that cannot be compared to the reason, for a message.
+        apart: the reason for each run that cannot be compared with the other runs, by name of the run.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class Plots:
             WorkspaceError: the predictions of the model are not in the folder of the comparison.
         """
         run = self._run(model, target)
-        known = CalibrationDisplay.find(self._ranked(run.target)) if self._is_of_evidence(run) else None
+        known = CalibrationDisplay.find(self._with_evidence(run))
         return known or CalibrationDisplay.of(run, self._table(run), self._seed)
 
     def risk_coverage(self, model: str | None = None, target: str | None = None) -> RiskCoverageDisplay:
@@ -126,7 +126,7 @@ class Plots:
             WorkspaceError: the predictions of the model are not in the folder of the comparison.
         """
         run = self._run(model, target)
-        known = RiskCoverageDisplay.find(self._ranked(run.target)) if self._is_of_evidence(run) else None
+        known = RiskCoverageDisplay.find(self._with_evidence(run))
         return known or RiskCoverageDisplay.of(run, self._table(run))
 
     def age_error(self, model: str | None = None, target: str | None = None) -> AgeErrorDisplay:
@@ -183,8 +183,7 @@ class Plots:
             WorkspaceError: the predictions of the model are not in the folder of the comparison.
         """
         run, most = self._run(model, target), _at_least_one(most)
-        ranked = self._ranked(run.target)
-        known = SlicesDisplay.find(ranked, most=most) if self._is_of_evidence(run) else None
+        known = SlicesDisplay.find(self._with_evidence(run), most=most)
         return known or SlicesDisplay.of(run, self._outcomes(run), self._seed, most=most)
 
     def __repr__(self) -> str:
@@ -195,16 +194,15 @@ class Plots:
     def _seed(self) -> int:
         return self._evidence.seed if self._evidence else 0
 
-    def _is_of_evidence(self, run: Run) -> bool:
-        """Whether the evidence has the confidence and the slices of this run."""
-        known = self._evidence.targets.get(run.target) if self._evidence else None
-        return known is not None and known.sliced == run.name
+    def _with_evidence(self, *runs: Run) -> Ranked:
+        """Return runs of one target with the evidence of the target."""
+        name = runs[0].target
+        return Ranked(name, runs, self._evidence.targets.get(name) if self._evidence else None)
 
     def _ranked(self, target: str | None) -> Ranked:
         """Return the runs of a target, best first, with their evidence."""
         name = self._target(target)
-        known = self._evidence.targets.get(name) if self._evidence else None
-        return Ranked(name, best_first([run for run in self._runs if run.target == name]), known)
+        return self._with_evidence(*best_first([run for run in self._runs if run.target == name]))
 
     def _target(self, target: str | None) -> str:
         if not self._runs:
@@ -239,8 +237,9 @@ class Plots:
                 f"The predictions of {run.name} are not in {files.outcomes}, so this figure cannot be drawn."
                 " On the machine that has the predictions, results.report() stores them there."
             )
-        tables = {run.name: read_outcomes(files.outcome(run.name))}
-        return Outcomes(tables, read_outcomes(files.faces).set_index("row"))
+        return Outcomes(
+            {run.name: read_outcomes(files.outcome(run.name))}, read_outcomes(files.faces).set_index("row")
+        )
 
 
 def _at_least_one(most: int) -> int:

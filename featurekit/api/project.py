@@ -2,13 +2,8 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from featurekit.errors import ManifestError
 from featurekit.project import ProjectFolder
-
-if TYPE_CHECKING:
-    from featurekit.data.manifest import Manifest
 
 # The environment variable that names the project for the command line, and for functions without one.
 VARIABLE = "FEATUREKIT_WORKSPACE"
@@ -52,23 +47,7 @@ class Project:
 
 
 def project_of(place: Project | str | Path | None) -> Project:
-    """Return an argument as a project; None means the project of the current folder."""
+    """Return the project for an argument; None means the project of the current folder."""
     if isinstance(place, Project):
         return place
     return Project(os.environ.get(VARIABLE, ".") if place is None else place)
-
-
-def manifest_of(project: Project) -> "Manifest":
-    """Return the table of the data set of a project.
-
-    Raises:
-        ManifestError: the project has no data set yet.
-    """
-    from featurekit.data.manifest import Manifest
-
-    path = project.folder.manifest
-    if not path.is_file():
-        raise ManifestError(
-            f"There is no {path} yet. First: featurekit prepare DATASET PATH (see featurekit list datasets)."
-        )
-    return Manifest.load(path)

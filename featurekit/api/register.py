@@ -15,13 +15,14 @@ from hashlib import sha256
 from types import CodeType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
+from featurekit.api._members import checked_backbone, checked_dataset, checked_detector
 from featurekit.errors import RegistrationError
+from featurekit.findings import Severity
 from featurekit.registry import SESSION, Registry, unknown
 
 if TYPE_CHECKING:
     from featurekit.data.targets import Target
     from featurekit.estimators import Classifier, ClassifierKind
-    from featurekit.findings import Severity
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -40,8 +41,8 @@ def register_backbone(
 
     The name and the version of the backbone are part of the key of the vectors in the cache. In a notebook,
     the default version is a hash of the code of the function, so vectors of an older function are never used
-    for a newer function. The hash does not cover other functions that it calls. If these change, give a
-    version, and change it whenever the vectors change.
+    for a newer function. The hash does not cover other functions that it calls. If such a function
+    changes, give a version, and change it whenever the vectors change.
 
     To register an ONNX file, a torch module or a network with several layers, use
     ``featurekit.networks.backbones.backbone``.
@@ -87,7 +88,6 @@ def _add_backbone(
     compute: Callable[[Any], Any], dim: int, version: str | None, facts: dict[str, Any]
 ) -> None:
     """Register a function as a backbone; facts: the other attributes of the Backbone."""
-    from featurekit.api._members import checked_backbone
     from featurekit.faces.align import TEMPLATES
     from featurekit.networks.backbones import BACKBONES, Backbone
 
@@ -135,7 +135,6 @@ def register_detector(
     """
 
     def register(find: Function) -> Function:
-        from featurekit.api._members import checked_detector
         from featurekit.faces.detectors import DETECTORS, Detector
 
         finder = checked_detector(name, find)
@@ -199,7 +198,6 @@ def register_dataset(
     """
 
     def register(read: Function) -> Function:
-        from featurekit.api._members import checked_dataset
         from featurekit.data.datasets import DATASETS, DatasetReader
 
         reader = checked_dataset(name, read, labels)
@@ -228,7 +226,7 @@ def register_estimator(
         about: description of the estimator in one line, for ``featurekit list models`` and the report;
             required for a function.
         grid: mapping from parameter to the values to try, simpler values first, such as
-            ``{"C": [0.1, 1, 10]}``; or a function of the target that returns such a mapping. None not to tune.
+            ``{"C": [0.1, 1, 10]}``; or a function of the target that returns such a mapping; or None.
         reads_target: function of a target that returns whether the estimator can predict it. None for all
             targets with classes if the estimator is a classifier, all regression targets if it is a
             regressor, and all targets for a function.
@@ -272,7 +270,7 @@ def register_estimator(
 
 
 def register_check(
-    name: str, *, title: str, severity: "Severity" = "warning", order: int = 100
+    name: str, *, title: str, severity: Severity = "warning", order: int = 100
 ) -> Callable[[Function], Function]:
     """Register the decorated function as a check, which is then part of every audit.
 
@@ -291,7 +289,7 @@ def register_check(
         the other checks of the audit still run.
 
     Raises:
-        RegistrationError: the name is taken or not allowed, or severity has another value.
+        RegistrationError: the name is taken or not allowed, or severity is not an allowed value.
 
     Example:
         >>> import featurekit as fk
@@ -308,7 +306,6 @@ def register_check(
 
     def register(look: Function) -> Function:
         from featurekit.checks.base import CHECKS, Check
-        from featurekit.findings import Severity
 
         if severity not in get_args(Severity):
             raise RegistrationError(unknown("severity", str(severity), list(get_args(Severity))))
@@ -332,17 +329,14 @@ def _grid(name: str, grid: Any) -> "Callable[[Target], Mapping[str, Sequence[Any
             f"The grid of {name} is of type {type(grid).__name__}: it must be a mapping of parameters to"
             " lists of values, or a function of the target that returns one."
         )
-    values = {parameter: _values(name, parameter, given) for parameter, given in grid.items()}
+    values = {}
+    for parameter, given in grid.items():
+        values[parameter] = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else []
+        if not values[parameter]:
+            raise RegistrationError(
+                f"The grid of {name} has {given!r} for {parameter}: it must be a list of values to try."
+            )
     return lambda target: values
-
-
-def _values(name: str, parameter: str, given: Any) -> list[Any]:
-    """Return the values of a parameter in a grid, or raise RegistrationError if there are none."""
-    if isinstance(given, str) or not isinstance(given, Iterable) or not (values := list(given)):
-        raise RegistrationError(
-            f"The grid of {name} has {given!r} for {parameter}: it must be a list of values to try."
-        )
-    return values
 
 
 def _kind(name: str, estimator: Any, trusted_types: tuple[str, ...]) -> "ClassifierKind":

@@ -85,7 +85,7 @@ class Results:
 
     @property
     def apart(self) -> Mapping[str, str]:
-        """Mapping from the name of each run that cannot be compared with the other runs to the reason."""
+        """The reason for each run that cannot be compared with the other runs, by name of the run."""
         return self._weighed.apart
 
     @property
@@ -145,7 +145,7 @@ class Results:
     def slices(self, target: str | None = None) -> pd.DataFrame:
         """Return the scores of the best model of each target on slices of the faces, worst first.
 
-        A slice has all faces with one value of a label, e.g. one age group.
+        A slice has all faces with one value of a label, such as one age group.
 
         Args:
             target: the target; None for all targets.
@@ -289,8 +289,7 @@ class Results:
         for text in weighed.warnings():
             warn(text)
         self._weighed = weighed
-        store = Store(ComparisonFolder(self.folder).project.cache)
-        return write(weighed, store, faces=faces, page=page)
+        return write(weighed, Store(ComparisonFolder(self.folder).project.cache), faces=faces, page=page)
 
     def audit(self) -> Audit | None:
         """Return the findings of `fk.audit`, or None if the comparison has not been audited."""
@@ -370,14 +369,13 @@ class Result:
 
         Raises:
             EmbeddingError: the model was evaluated on other embeddings.
-            FoldError: the data set has other rows.
+            FoldError: the data set has other rows than the comparison.
         """
         from featurekit.evaluation.final_fit import fit_on_all
 
         if self.run.parameters.get("members"):
             raise WorkspaceError(f"{self.name} is the mean of other runs. Fit these runs instead.")
         several = features_of(X)
-        threads = threads_of(n_jobs) or usable_cores()
         with shown(progress, "fitting", "fits") as told:
 
             def tell(text: str, share: float) -> None:
@@ -391,7 +389,7 @@ class Result:
                 data,
                 joined_ledger(several),
                 several[0].store,
-                resources=Resources(threads=threads, progress=tell),
+                resources=Resources(threads=threads_of(n_jobs) or usable_cores(), progress=tell),
             )
         return Model(trained)
 
@@ -439,9 +437,7 @@ def _data_of(folder: Path) -> Dataset | None:
     came_from_elsewhere = files.outcomes.is_dir() and not files.folds.is_file()
     if came_from_elsewhere or not files.project.manifest.is_file():
         return None
-    found = Manifest.load(files.project.manifest)
+    found = Dataset.load(files.project.manifest)
     # If some rows have changed, a message says so later; without common rows it is another data set.
     known = FoldSet.load(files.folds).face_ids if files.folds.is_file() else found.table["face_id"]
-    if not set(known) & set(found.table["face_id"]):
-        return None
-    return Dataset(found.table, found.root, found.info)
+    return found if set(known) & set(found.table["face_id"]) else None

@@ -98,24 +98,30 @@ def _lines(what: str, unit: str) -> Iterator[Pace]:
 @contextmanager
 def _bar(what: str, unit: str) -> Iterator[Pace]:
     """Show a bar with rate and time left in a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
+    from rich import console, progress
 
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[count]}"),
-        TextColumn("{task.fields[rate]}"),
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.TextColumn("{task.fields[count]}"),
+        progress.TextColumn("{task.fields[rate]}"),
         # Not rich's own estimate, which looks back a fixed time, because one network may take an hour.
-        TextColumn("{task.fields[left]}"),
-        TextColumn("{task.fields[doing]}"),
+        progress.TextColumn("{task.fields[left]}"),
+        progress.TextColumn("{task.fields[doing]}"),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as drawn:
+    with progress.Progress(*columns, console=console.Console(stderr=True), transient=True) as drawn:
         task = drawn.add_task(what, total=None, rate="", left="", count="", doing="")
 
         def update(at: Standing) -> None:
-            drawn.update(task, rate=at.rate, left=at.left, count=_count(at), doing=at.doing)
-            drawn.update(task, completed=at.done, total=at.total)
+            drawn.update(
+                task,
+                completed=at.done,
+                total=at.total,
+                rate=at.rate,
+                left=at.left,
+                count=_count(at),
+                doing=at.doing,
+            )
 
         yield Pace(update, unit)
 

@@ -29,9 +29,9 @@ def tune(
 ) -> Search:
     """Try every combination of a model's parameters on splits that never share a subject.
 
-    Use it to see which parameters matter. The score of the best combination is too optimistic, because
-    the combination was chosen on the same faces. `fk.evaluate(..., tune=True)` repeats the search in each
-    training part, so its scores have no such bias.
+    Use the search to see which parameters matter. The score of the best combination is too optimistic,
+    because the combination was chosen on the same faces. `fk.evaluate(..., tune=True)` repeats the search in
+    each training part, so its scores have no such bias.
 
     Args:
         data: the data set, which has the labels.

@@ -6,14 +6,15 @@ from pathlib import Path
 import pandas as pd
 
 from featurekit.api.arguments import threads_of
-from featurekit.api.project import Project, manifest_of, project_of
+from featurekit.api.project import Project, project_of
 from featurekit.api.telling import Shown, say, shown
-from featurekit.checks.audit import Audit
+from featurekit.checks import audit as checks
 from featurekit.data.manifest import Manifest
 from featurekit.errors import WorkspaceError
-from featurekit.ops.mlflow import Logged
-from featurekit.ops.purge import Purged
-from featurekit.ops.verify import Verification
+from featurekit.ops import purge as purging
+from featurekit.ops.mlflow import Logged, log_comparison
+from featurekit.ops.traces import find_traces
+from featurekit.ops.verify import Verification, verify_run
 from featurekit.project import ComparisonFolder
 from featurekit.registry import unknown
 
@@ -28,7 +29,7 @@ def audit(
     n_jobs: int | None = None,
     project: Project | str | Path | None = None,
     progress: Shown = True,
-) -> Audit:
+) -> checks.Audit:
     """Look for problems of a data set and its splits that make the scores wrong.
 
     The checks look for subjects, identical images and near duplicates on both sides of a split, for faces
@@ -57,18 +58,16 @@ def audit(
         >>> import featurekit as fk
         >>> fk.audit(data).frame()    # doctest: +SKIP
     """
-    from featurekit.checks import audit as library
-
     place, threads = project_of(project), threads_of(n_jobs)
-    manifest = manifest_of(place) if data is None else data
+    manifest = Manifest.load(place.folder.manifest) if data is None else data
     if name is not None and name not in place.comparisons and place.comparisons:
         raise WorkspaceError(unknown("comparison", name, place.comparisons))
     name = name or manifest.name
-    at_hand = library.look_up(
+    at_hand = checks.look_up(
         place.folder, manifest, name, features=features, pictures=images, seed=seed, threads=threads, say=say
     )
     with shown(progress, "auditing", "pieces") as told:
-        found = library.audit(
+        found = checks.audit(
             manifest,
             at_hand.folds,
             at_hand.embeddings,
@@ -113,10 +112,8 @@ def verify(
         >>> import featurekit as fk
         >>> fk.verify("reports/utkface").is_equal    # doctest: +SKIP
     """
-    from featurekit.ops.verify import verify_run
-
     place = Project(Path(folder).absolute().parents[1])
-    manifest = manifest_of(place) if data is None else data
+    manifest = Manifest.load(place.folder.manifest) if data is None else data
     with shown(progress, "verifying", "images") as told:
         return verify_run(Path(folder), manifest, place.folder.cache, n=n, seed=seed, progress=told)
 
@@ -127,11 +124,11 @@ def purge(
     *,
     dry_run: bool = False,
     project: Project | str | Path | None = None,
-) -> Purged:
+) -> purging.Purged:
     """Remove all data of some subjects from a project, and check that none is left.
 
     The rows of the subjects are removed from the table, the cache, the splits, the predictions and the audit.
-    The image files are not changed. Models and reports that were made from the faces cannot be changed; the
+    The image files are not changed. Models and reports that were made from the faces are not changed; the
     result counts such files. No other command or function may run in the project at the same time. The
     command `featurekit cache purge` does the same as this function.
 
@@ -152,11 +149,8 @@ def purge(
         >>> import featurekit as fk
         >>> fk.purge(["s0"], dry_run=True).places    # doctest: +SKIP
     """
-    from featurekit.ops import purge as library
-    from featurekit.ops.traces import find_traces
-
     place = project_of(project)
-    manifest_of(place)
+    Manifest.load(place.folder.manifest)  # raises an error if there is none
     if isinstance(subjects, str) or isinstance(images, str | Path):
         raise WorkspaceError(
             "subjects and images must be lists, for example fk.purge(['s0']) or fk.purge(images=['a.jpg'])."
@@ -166,7 +160,7 @@ def purge(
             "No subject and no image is given. Give a subject with --subject, or an image with --image."
         )
     traces = find_traces(place.folder, list(subjects), [str(image) for image in images])
-    return (library.look if dry_run else library.purge)(place.folder, traces)
+    return (purging.look if dry_run else purging.purge)(place.folder, traces)
 
 
 def log_mlflow(
@@ -196,11 +190,9 @@ def log_mlflow(
         >>> import featurekit as fk
         >>> fk.log_mlflow("reports/utkface").new    # doctest: +SKIP
     """
-    from featurekit.ops.mlflow import log_comparison
-
-    where = to or f"sqlite:///{ComparisonFolder(Path(folder)).project.mlflow}"
+    to = to or f"sqlite:///{ComparisonFolder(Path(folder)).project.mlflow}"
     with shown(progress, "logging", "runs") as told:
-        return log_comparison(Path(folder), where, experiment, progress=told)
+        return log_comparison(Path(folder), to, experiment, progress=told)
 
 
 def doctor(project: Project | str | Path | None = None) -> pd.DataFrame:

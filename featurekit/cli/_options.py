@@ -28,7 +28,8 @@ Device = Annotated[
 ]
 Precision = Annotated[str, typer.Option(help="Precision of the networks: auto, fp32 or bf16.")]
 Threads = Annotated[
-    int, typer.Option(help="Number of threads; 0 means one per core. It does not change the results.", min=0)
+    int,
+    typer.Option(help="Number of threads, which does not change the results; 0 means one per core.", min=0),
 ]
 Photographs = Annotated[list[Path] | None, typer.Argument(help="Image files, and folders of image files.")]
 WhichFaces = Annotated[
@@ -100,20 +101,6 @@ def look_up_inputs(inputs: Sequence[Path], *, asks_one: bool = False) -> "Asked"
         what = f"'{first}' is named twice" if n == 1 else f"{n:,} images are named twice ('{first}', …)"
         typer.echo(one_line(f"warning: {what}; each image is read once"), err=True)
     return asked
-
-
-def load_models(folders: Sequence[Path]) -> "list[TrainedModel]":
-    """Load models; for a folder that contains several, raise an error that says what to type."""
-    from featurekit.inference.inputs import as_options, models_in
-    from featurekit.inference.model import TrainedModel
-
-    for folder in folders:
-        if inside := models_in(folder):
-            raise WorkspaceError(
-                f"{folder} is not a model, but a folder of {len(inside)} models. Name the models to use:"
-                f" {as_options(inside)}"
-            )
-    return [TrainedModel.load(folder) for folder in folders]
 
 
 def load_model(folder: Path, command: str) -> "TrainedModel":

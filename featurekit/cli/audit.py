@@ -51,9 +51,9 @@ def audit(
 
     The audit looks for subjects, photographs and identical or nearly identical images that are in both the
     training and the test part of a fold, for test faces that are unusually close to a training face, for
-    contradicting and suspicious labels, and for classes that are spread unevenly over the folds. It also
-    computes the score that a random split would have given. It can be run at any time: a check that cannot
-    run yet names the command to run first.
+    contradicting and suspicious labels, and for classes that are spread unevenly over the folds. The audit
+    also computes the score that a random split would have given. It can be run at any time: a check that
+    cannot run yet names the command to run first.
 
     Examples:
       featurekit audit
@@ -105,8 +105,7 @@ def verify_run(
       featurekit verify-run
       featurekit verify-run --name utkface-june --n 32 --seed 1
     """
-    data = dataset_of_command(context)
-    found = fk.verify(comparison_of_command(context, name or data.name), data, n=n, seed=seed)
+    found = fk.verify(comparison_of_command(context, name), dataset_of_command(context), n=n, seed=seed)
     for face_id, why in found.photographs:
         typer.echo(f"image of {face_id}: {why}")
     for one in found.checked:
@@ -122,8 +121,8 @@ def _print_checked(one: "Checked") -> None:
     if one.why:
         typer.echo(f"{one.feature} could not be computed again: {one.why}")
     elif one.n_faces:
-        same = f"{one.n_faces - len(one.differing)} of {one.n_faces} faces"
-        typer.echo(f"{one.feature}: {same} have exactly the same vector as before.")
+        n_equal = one.n_faces - len(one.differing)
+        typer.echo(f"{one.feature}: {n_equal} of {one.n_faces} faces have exactly the same vector as before.")
     for differing in one.differing:
         if not differing.why:
             apart = f"{differing.largest:.3g}, which is {100 * differing.share:.2g} % of its length"

@@ -28,7 +28,7 @@ DetectorWeights = Annotated[
     str | None,
     typer.Option(
         help="Weights of the detector: a name such as scrfd_10g, an SCRFD file, or an insightface pack"
-        " (zip). Default: the built-in weights of the detector."
+        " (zip). Default: the default weights of the detector."
     ),
 ]
 Choose = Annotated[
@@ -68,7 +68,7 @@ def extract(
 ) -> None:
     """Find the face in each image and compute its vectors.
 
-    The vectors are kept in the cache. If the command is stopped, running it again continues from there.
+    The vectors are kept in the cache. If the command is stopped, run it again to continue.
 
     Examples:
       featurekit extract --backbone dlib_age --backbone mobilenet_v2

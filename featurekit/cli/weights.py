@@ -55,9 +55,7 @@ def weights_add(
     file: Annotated[Path, typer.Argument(help="Weight file on this machine.")],
     name: Annotated[
         str | None,
-        typer.Option(
-            help="Name in `featurekit weights list`. Default: the name with the same hash."
-        ),
+        typer.Option(help="Name in `featurekit weights list`. Default: the name with the same hash."),
     ] = None,
 ) -> None:
     """Add a weight file that you already have.

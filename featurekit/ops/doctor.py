@@ -43,7 +43,6 @@ LIBRARIES = {
 }
 
 ENOUGH_BYTES = 5_000_000_000
-_NO_GPU = "no GPU, so networks run on the CPU"
 _ONNXRUNTIME_REPAIR = "pip uninstall -y onnxruntime onnxruntime-gpu && pip install --no-deps onnxruntime-gpu"
 # What an installed library raises if it cannot be imported: a system library is missing, files of two
 # versions are mixed, or it was built for another numpy.
@@ -60,7 +59,9 @@ def diagnose(workspace: Path | None = None) -> list[Finding]:
     broken = {finding.name for finding in libraries if finding.severity == "error"}
     gpu = has_gpu()
     return [
-        check_python(),
+        _found(
+            "python", "ok", f"{platform.python_version()}, featurekit {__version__}, {platform.platform()}"
+        ),
         *libraries,
         check_onnxruntime_packages(),
         check_openvino(),
@@ -77,13 +78,6 @@ def diagnose(workspace: Path | None = None) -> list[Finding]:
 
 def _found(name: str, severity: Severity, what: str, advice: str = "") -> Finding:
     return Finding(name=name, severity=severity, count=0, of=0, what=what, advice=advice)
-
-
-def check_python() -> Finding:
-    """Return a finding with the versions of Python, featurekit and the operating system."""
-    return _found(
-        "python", "ok", f"{platform.python_version()}, featurekit {__version__}, {platform.platform()}"
-    )
 
 
 def check_library(module: str, distribution: str) -> Finding:
@@ -292,7 +286,11 @@ def check_xgboost_cuda(gpu: bool) -> Finding:
 
 def _not_cuda(topic: str, gpu: bool, message: str, repair: str, severity: Severity = "error") -> Finding:
     """Return the finding that CUDA cannot be used, which is no problem without a GPU."""
-    return _found(topic, severity, message, repair) if gpu else _found(topic, "ok", _NO_GPU)
+    return (
+        _found(topic, severity, message, repair)
+        if gpu
+        else _found(topic, "ok", "no GPU, so networks run on the CPU")
+    )
 
 
 def check_processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> Finding:
@@ -415,11 +413,15 @@ def check_disk(folders: Sequence[Path], enough: int = ENOUGH_BYTES) -> list[Find
         there = next(parent for parent in (folder, *folder.parents) if parent.exists())
         free = shutil.disk_usage(there).free
         message = f"{free / 1e9:.1f} GB free for {folder}"
-        repair = "Free some disk space, or use another folder (--workspace) or home (FEATUREKIT_HOME)"
         findings.setdefault(
             there.stat().st_dev,
             _found("disk", "ok", message)
             if free >= enough
-            else _found("disk", "warning", f"only {message}", repair),
+            else _found(
+                "disk",
+                "warning",
+                f"only {message}",
+                "Free some disk space, or use another folder (--workspace) or home (FEATUREKIT_HOME)",
+            ),
         )
     return list(findings.values())

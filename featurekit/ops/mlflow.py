@@ -1,8 +1,8 @@
 """Write a comparison to an MLflow store, with one MLflow run for each run of the comparison.
 
-These are nested in a parent run, which has the report. A run in the store is recognized by a hash of its
-content, not by its name. So a second call adds only new runs, also if the first call was killed. Names and
-values are shortened to the limits of MLflow. The complete run is stored as the artifact run.json.
+The MLflow runs are nested in a parent run, which has the report. A run in the store is recognized by a hash
+of its content, not by its name. So a second call adds only new runs, also if the first call was killed. Names
+and values are shortened to the limits of MLflow. The complete run is stored as the artifact run.json.
 """
 
 import json
@@ -72,7 +72,7 @@ class Point(NamedTuple):
 def log_comparison(
     folder: Path, store: str, experiment: str | None = None, *, progress: Progress | None = None
 ) -> Logged:
-    """Write the runs and the report of a comparison to an MLflow store, without what it already has.
+    """Write the runs and the report of a comparison to an MLflow store, except those that it already has.
 
     Args:
         folder: folder of the comparison.
@@ -137,13 +137,13 @@ def parameters_of(run: Run) -> dict[str, str]:
         "folds": run.folds["sha256"],
         "n_folds": run.folds["number"],
         "weights": ", ".join(f"{one['name']} {one['sha256'][:12]}" for one in run.weights),
+        **{
+            name: ", ".join(dict.fromkeys(str(one[name]) for one in got))
+            for name in ("engine", "device", "precision")
+        },
+        # With a prefix, because a classifier has its own seed and device.
+        **{f"parameters.{plain_name(name)}": value for name, value in run.parameters.items()},
     }
-    facts |= {
-        name: ", ".join(dict.fromkeys(str(one[name]) for one in got))
-        for name in ("engine", "device", "precision")
-    }
-    # With a prefix, because a classifier has its own seed and device.
-    facts |= {f"parameters.{plain_name(name)}": value for name, value in run.parameters.items()}
     return {name: _cut(str(value), LONGEST_VALUE) for name, value in facts.items() if value != ""}
 
 
@@ -159,13 +159,15 @@ def points_of(run: Run) -> list[Point]:
         for name, score in scores.items():
             points += [(f"{group}{name}", score["mean"], 0), (f"{group}{name}_std", score["std"], 0)]
             points += [(f"{group}by_fold/{name}", value, fold) for fold, value in enumerate(score["folds"])]
-    points += [
-        (f"recall/{plain_name(label)}", share, 0)
-        for label, share in zip(run.classes, run.recall, strict=True)
-    ]
-    points += [(f"seconds/{what}", seconds, 0) for what, seconds in run.seconds.items()]
-    points += [(name, getattr(run, name), 0) for name in ("n_tested", "n_labelled", "n_subjects")]
-    points += [("bytes_on_disk", run.bytes_on_disk, 0)] if run.bytes_on_disk else []
+    single = {
+        **{
+            f"recall/{plain_name(label)}": share for label, share in zip(run.classes, run.recall, strict=True)
+        },
+        **{f"seconds/{what}": seconds for what, seconds in run.seconds.items()},
+        **{name: getattr(run, name) for name in ("n_tested", "n_labelled", "n_subjects")},
+        "bytes_on_disk": run.bytes_on_disk or None,
+    }
+    points += [(name, value, 0) for name, value in single.items()]
     histories = [fold["history"] for fold in run.training]
     for epoch in range(max(map(len, histories), default=0)):
         lines = [history[epoch] for history in histories if epoch < len(history)]

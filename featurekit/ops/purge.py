@@ -109,8 +109,7 @@ def purge(workspace: ProjectFolder, traces: Traces) -> Purged:
     found = look(workspace, traces)
     write_facts(workspace.purge, VERSION, asdict(traces))
     for place in places_of(workspace, traces):
-        if place.count():
-            place.remove()
+        place.remove()
     if left := what_is_left(workspace, traces):
         raise WorkspaceError(
             f"Some data of {traces.who} could not be removed: {'; '.join(left)}. Delete them, or run the"

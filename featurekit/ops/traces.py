@@ -50,7 +50,9 @@ class Traces:
 
 
 def find_traces(workspace: ProjectFolder, subjects: Sequence[str], images: Sequence[str]) -> Traces:
-    """Return the traces of subjects and images, together with the traces in an unfinished purge.
+    """Return the names, files, hashes and cache keys of subjects and images to remove.
+
+    The result includes those of a purge that was not finished.
 
     Args:
         workspace: folder of the workspace.
@@ -110,12 +112,12 @@ def file_of(manifest: Manifest, path: str) -> str:
 
 
 def rows_of_others(manifest: Manifest, traces: Traces) -> NDArray[np.bool_]:
-    """Return a mask of the rows of the manifest that are not removed, shape (n_rows,)."""
+    """Return a mask of the rows of the manifest that belong to other subjects, shape (n_rows,)."""
     return ~manifest.table["face_id"].isin(traces.face_ids).to_numpy(bool)
 
 
 def keys_of(manifest: Manifest, rows: NDArray[np.bool_] | None = None) -> set[str]:
-    """Return the cache keys, in hex, of the faces in some or all rows, for each value of choose."""
+    """Return the cache keys, in hex, of the faces in some or all rows, for each way to choose a face."""
     table = manifest.table if rows is None else manifest.table[rows]
     if not len(table):
         return set()
@@ -125,5 +127,5 @@ def keys_of(manifest: Manifest, rows: NDArray[np.bool_] | None = None) -> set[st
 
 
 def own_keys(manifest: Manifest, traces: Traces) -> set[str]:
-    """Return the cache keys of the traces that no other row of the manifest has."""
+    """Return the cache keys of the subjects that no other row of the manifest has."""
     return set(traces.keys) - keys_of(manifest, rows_of_others(manifest, traces))

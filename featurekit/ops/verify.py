@@ -155,12 +155,13 @@ def verify_run(
         looker = Looker(manifest.root, settings, finder, networks, [])
         looked = []
         for done, row in enumerate(rows, start=group * len(rows) + 1):
-            looked.append(_look(looker, manifest, int(row)))
+            path, content, box = manifest.table[["image_path", "content", "box"]].iloc[row]
+            looked.append(looker(Task(int(row), path, content, box, None)))
             if progress:
                 progress(done, len(rows) * len(groups))
+        readable = [one for one in looked if one.face.status != "not_extracted"]
         unread = [one for one in looked if one.face.status == "not_extracted"]
         photographs |= {str(manifest.table["face_id"].iloc[one.row]): one.why for one in unread}
-        readable = [one for one in looked if one.face.status != "not_extracted"]
         keys = row_keys(manifest, settings)
         checked |= {i: _compared(jobs[i], readable, manifest, keys, store) for i in numbers}
     return Verification(
@@ -203,25 +204,19 @@ def _jobs(runs: Sequence[Run]) -> list[_Job]:
     for recipe, run in recipes.values():
         now, why = None, ""
         try:
-            now = _now(recipe, run.hardware["asked"])
+            now = make_recipes(
+                [_feature(recipe)],
+                settings_of(recipe["faces"]),
+                device=run.hardware["asked"]["device"],
+                precision=run.hardware["asked"]["precision"],
+                mirrored=recipe["mirrored"],
+            )[_feature(recipe)]
         except FeaturekitError as error:
             why = str(error)
         except (KeyError, TypeError) as error:
             why = f"its recipe was written by another version of featurekit ({error})"
         jobs.append(_Job(recipe, now, why))
     return jobs
-
-
-def _now(recipe: Mapping[str, Any], asked: Mapping[str, str]) -> Recipe:
-    """Return the recipe that featurekit extract would use now with the same options."""
-    feature = _feature(recipe)
-    return make_recipes(
-        [feature],
-        settings_of(recipe["faces"]),
-        device=asked["device"],
-        precision=asked["precision"],
-        mirrored=recipe["mirrored"],
-    )[feature]
 
 
 def _feature(recipe: Mapping[str, Any]) -> str:
@@ -241,16 +236,9 @@ def _together(jobs: Sequence[_Job]) -> list[list[int]]:
 
 def _open(settings: FaceSettings, recipes: Sequence[Recipe | None]) -> tuple[Any, list[OpenBackbone]]:
     threads = usable_cores()
-    finder = open_finder(settings, threads=threads)
     # Two old recipes of a feature may have the same present one.
     once = {recipe.feature: recipe for recipe in recipes if recipe is not None}
-    return finder, open_networks(list(once.values()), threads)
-
-
-def _look(looker: Looker, manifest: Manifest, row: int) -> Looked:
-    """Find the face on an image and compute its vectors, without the cache."""
-    path, content, box = (manifest.table[name].iloc[row] for name in ("image_path", "content", "box"))
-    return looker(Task(row, path, content, box, None))
+    return open_finder(settings, threads=threads), open_networks(list(once.values()), threads)
 
 
 def _compared(

@@ -137,7 +137,10 @@ def test_a_backbone_that_gives_other_vectors_than_it_says_is_refused_with_both_s
             lambda crops: "dark",
             r"^The backbone brightness returned str, which is not an array of numbers: ValueError: ",
         ),
-        (lambda crops: [[np.nan]], r"^The backbone brightness returned NaN or infinite numbers for 1 of 1 crops"),
+        (
+            lambda crops: [[np.nan]],
+            r"^The backbone brightness returned NaN or infinite numbers for 1 of 1 crops",
+        ),
     ],
 )
 def test_a_backbone_that_fails_is_one_error_with_its_name(embedded, compute, message):
@@ -270,7 +273,10 @@ def test_a_name_of_featurekits_cannot_be_taken(register):
         (lambda: fk.register_check("c", title="", severity="fatal")(len), "Unknown severity 'fatal'"),
         (lambda: fk.register_estimator("a.b", LogisticRegression()), "'a.b' cannot be the name of a model"),
         (lambda: fk.register_estimator("s", "svm"), "is neither a classifier nor a regressor"),
-        (lambda: fk.register_estimator("f")(make_lr), "is made by a function. Describe the estimator in one line"),
+        (
+            lambda: fk.register_estimator("f")(make_lr),
+            "is made by a function. Describe the estimator in one line",
+        ),
         (
             lambda: fk.register_estimator("g", Ridge(), grid=[1]),
             "The grid of g is of type list: it must be a",
