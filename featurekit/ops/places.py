@@ -103,7 +103,13 @@ def _places_of_cache(workspace: ProjectFolder, traces: Traces, manifest: Manifes
         what = shelf.recipe.get("detector") or f"{shelf.recipe.get('backbone')}:{shelf.recipe.get('layer')}"
         name = f"cache/{shelf.kind}/{shelf.key} ({what})"
         places.append(Place(name, "rows", partial(_on_shelf, store, shelf, keys)))
-    places.append(Place("cache", "damaged shards", partial(_damaged, store)))
+    places.append(
+        Place(
+            "cache",
+            "damaged shards",
+            lambda: [(sum(len(list(one.iterdir())) for one in store.quarantines()), store.clear_quarantine)],
+        )
+    )
     index = workspace.file_index
     if index.is_file():
         still_named = {
@@ -161,10 +167,6 @@ def _in_manifest(path: Path, traces: Traces) -> Items:
 def _on_shelf(store: Store, shelf: ShelfInfo, keys: NDArray[np.uint8]) -> Items:
     is_theirs = np.isin(store.keys_on(shelf).view("S32").ravel(), keys.view("S32").ravel())
     return [(int(is_theirs.sum()), partial(store.forget, shelf, keys))]
-
-
-def _damaged(store: Store) -> Items:
-    return [(sum(len(list(folder.iterdir())) for folder in store.quarantines()), store.clear_quarantine)]
 
 
 def _in_index(path: Path, files: Sequence[Path], contents: Sequence[str]) -> Items:

@@ -479,7 +479,7 @@ def test_a_purge_that_was_killed_anywhere_loses_nothing_of_others_and_is_run_aga
 
 def test_a_killed_purge_is_finished_by_the_next_one_of_somebody_else(workspace, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(places, "_remove_from_predictions", lambda folder, gone: 1 / 0)
+        patched.setattr(places, "_write_predictions", lambda path, table: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             purge(workspace, find_traces(workspace, ["s3"], []))
     assert any(set(MINE) & set(table["face_id"]) for table in predictions_of(workspace).values())

@@ -12,6 +12,7 @@ from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.index import Ledger
 from featurekit.embeddings.recipe import Recipe, row_keys
+from featurekit.embeddings.worker import Looker
 from featurekit.errors import WeightsError, WorkspaceError
 from featurekit.evaluation.provenance import versions
 from featurekit.networks.backbones import BACKBONES, Backbone
@@ -104,12 +105,10 @@ def test_vectors_that_are_computed_again_are_equal_to_the_last_bit_and_nothing_i
 def test_the_seed_decides_which_faces_and_no_more_are_taken_than_there_are(workspace, monkeypatch):
     def looked_at(**options):
         seen = []
-        look = verification._look
+        look = Looker.__call__
         with monkeypatch.context() as patched:
             patched.setattr(
-                verification,
-                "_look",
-                lambda looker, manifest, row: seen.append(row) or look(looker, manifest, row),
+                Looker, "__call__", lambda looker, task: seen.append(task.row) or look(looker, task)
             )
             verified(workspace, **options)
         return seen
@@ -216,14 +215,14 @@ def test_a_damaged_shard_is_said_and_stays_where_it_is(featurekit, workspace):
 
 
 def test_a_face_that_is_not_found_any_more_is_named(workspace, monkeypatch):
-    look = verification._look
+    look = Looker.__call__
 
-    def blind(looker, manifest, row):
-        looked = look(looker, manifest, row)
+    def blind(looker, task):
+        looked = look(looker, task)
         looked.face, looked.vectors = type(looked.face)("no_face"), {}
         return looked
 
-    monkeypatch.setattr(verification, "_look", blind)
+    monkeypatch.setattr(Looker, "__call__", blind)
     differing = verified(workspace).checked[0].differing
     assert {one.why for one in differing} == {"no face is found in the image now (no_face)"}
 
