@@ -89,7 +89,7 @@ def test_the_whole_path_from_photographs_to_a_prediction(featurekit, extracted, 
 
 
 def test_a_missing_earlier_step_is_named(featurekit, prepare_table):
-    assert "First: featurekit prepare" in featurekit("extract")[2]
+    assert "To make one: featurekit prepare" in featurekit("extract")[2]
     prepare_table()
     code, _, errors = featurekit("fit")
     assert code == 1
