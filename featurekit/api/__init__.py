@@ -1,1 +1,1 @@
-"""The rooms behind `import featurekit as fk`: what a notebook, a script and the command line call."""
+"""Implementation of `import featurekit as fk`: the functions that notebooks and the command line call."""

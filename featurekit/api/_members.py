@@ -1,6 +1,6 @@
-"""Check what the functions of registered members return.
+"""Check the values that functions of plug-ins return.
 
-If such a function raises an error, or returns something that cannot be used, one error names the member.
+If such a function raises an error, or returns something that cannot be used, the error names the plug-in.
 """
 
 import inspect
@@ -9,22 +9,23 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+
+from featurekit.data.cells import USUAL, Missing
+from featurekit.data.datasets import RawRows
+from featurekit.data.manifest import COLUMNS, label_names
 from featurekit.errors import EmbeddingError, FeaturekitError, ManifestError, RegistrationError
+from featurekit.faces.detectors import Detection, FaceFinder
 from featurekit.text import described
-
-if TYPE_CHECKING:
-    from featurekit.data.cells import Missing
-    from featurekit.data.datasets import RawRows
-    from featurekit.faces.detectors import Detection, FaceFinder
 
 # Advice on an option of tables, as part of a sentence or as one of its own, and what follows it: a registered
 # data set does not have these options.
 _OPTIONS_OF_TABLES = re.compile(r"[;.] [^;.]*--column .*")
 
 
-def checked_dataset(name: str, read: Callable[..., Any], labels: Sequence[str]) -> "Callable[..., RawRows]":
+def checked_dataset(name: str, read: Callable[..., Any], labels: Sequence[str]) -> Callable[..., RawRows]:
     """Return a function (path, options) → rows that reads the DataFrame of another function.
 
     Args:
@@ -35,15 +36,12 @@ def checked_dataset(name: str, read: Callable[..., Any], labels: Sequence[str]) 
     Returns:
         The function. It has the options of read, and the keyword missing: which cells count as missing.
     """
-    from featurekit.data.cells import USUAL
-    from featurekit.data.datasets import RawRows
-
     labels = [labels] if isinstance(labels, str) else labels
     parameters = list(inspect.signature(read).parameters.values())
     wants_missing = any(one.name == "missing" for one in parameters)
 
     @wraps(read)
-    def rows(path: Any, *, missing: "Missing" = USUAL, **options: Any) -> RawRows:
+    def rows(path: Any, *, missing: Missing = USUAL, **options: Any) -> RawRows:
         found = read(path, **options, **({"missing": missing} if wants_missing else {}))
         if isinstance(found, RawRows):
             return found
@@ -56,7 +54,7 @@ def checked_dataset(name: str, read: Callable[..., Any], labels: Sequence[str]) 
     return rows
 
 
-def _rows_of(name: str, found: Any, root: Any, labels: Sequence[str], missing: "Missing") -> "RawRows":
+def _rows_of(name: str, found: Any, root: Any, labels: Sequence[str], missing: Missing) -> RawRows:
     """Return the rows of a data set that a function has returned.
 
     Raises:
@@ -65,7 +63,6 @@ def _rows_of(name: str, found: Any, root: Any, labels: Sequence[str], missing: "
     import pandas as pd
 
     from featurekit.data.datasets.table import rows_of_frame
-    from featurekit.data.manifest import COLUMNS, label_names
 
     if not isinstance(found, pd.DataFrame):
         raise ManifestError(
@@ -103,36 +100,35 @@ def checked_backbone(name: str, compute: Callable[[Any], Any], dim: int) -> Call
         compute: crops, uint8 of shape (n, side, side, 3) → vectors.
         dim: length of a vector.
     """
-    import numpy as np
 
     @wraps(compute)
     def checked(crops: Any) -> Any:
         with _named(EmbeddingError, f"The backbone {name} could not read {len(crops)} crops"):
             given = compute(crops)
-        with _named(EmbeddingError, f"The backbone {name} gave {_what(given)} that is no array of numbers"):
+        what = f"The backbone {name} returned {_what(given)}, which is not an array of numbers"
+        with _named(EmbeddingError, what):
             vectors = np.asarray(given, np.float32)
         if vectors.shape != (len(crops), dim):
             raise EmbeddingError(
-                f"The backbone {name} gave an array of shape {vectors.shape} for {len(crops)} crops, but it"
-                f" must be ({len(crops)}, {dim}): dim is {dim}."
+                f"The backbone {name} returned an array of shape {vectors.shape} for {len(crops)} crops, but"
+                f" the shape must be ({len(crops)}, {dim}), because dim is {dim}."
             )
         if n_bad := int((~np.isfinite(vectors).all(axis=1)).sum()):
             raise EmbeddingError(
-                f"The backbone {name} gave NaN or infinite numbers for {n_bad} of {len(crops)} crops."
+                f"The backbone {name} returned NaN or infinite numbers for {n_bad} of {len(crops)} crops."
             )
         return vectors
 
     return checked
 
 
-def checked_detector(name: str, find: Callable[[Any, int], Any]) -> "FaceFinder":
+def checked_detector(name: str, find: Callable[[Any, int], Any]) -> FaceFinder:
     """Return a function (pixels, size) → faces that checks another one, and raises RegistrationError.
 
     Args:
         name: name of the detector, for messages.
         find: pixels, uint8 of shape (height, width, 3), and a size → list of Detection.
     """
-    from featurekit.faces.detectors import Detection
 
     @wraps(find)
     def checked(pixels: Any, size: int) -> list[Detection]:
@@ -147,28 +143,24 @@ def checked_detector(name: str, find: Callable[[Any, int], Any]) -> "FaceFinder"
     return checked
 
 
-def _detection(name: str, one: Any) -> "Detection":
+def _detection(name: str, one: Any) -> Detection:
     """Return a Detection with its numbers as float32.
 
     Raises:
         RegistrationError: it is not a Detection, or its numbers cannot be used.
     """
-    import numpy as np
-
-    from featurekit.faces.detectors import Detection
-
     if not isinstance(one, Detection):
         raise RegistrationError(
             f"The detector {name} returned a list of {_what(one)}, but it must return a list of"
             " featurekit.faces.detectors.Detection."
         )
-    with _named(RegistrationError, f"The detector {name} returned a Detection that holds no numbers"):
+    with _named(RegistrationError, f"The detector {name} returned a Detection whose values are not numbers"):
         box, landmarks = np.asarray(one.box, np.float32), np.asarray(one.landmarks, np.float32)
         confidence = float(one.confidence)
     if box.shape != (4,) or not np.isfinite(box).all():
         problem = f"the box {box.tolist()}; it must be four numbers, x1, y1, x2, y2"
     elif landmarks.shape != (5, 2) or np.isinf(landmarks).any():
-        problem = f"landmarks of shape {landmarks.shape}; they must be 5 points (5, 2), or NaN for none"
+        problem = f"landmarks of shape {landmarks.shape}; the shape must be (5, 2), NaN for no landmarks"
     elif not np.isfinite(confidence):
         problem = f"the confidence {confidence}; it must be between 0 and 1"
     else:

@@ -1,4 +1,4 @@
-"""Read the arguments that several public functions have."""
+"""Check arguments that several public functions share."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ _CHOICES = ("all", "center", "largest", "only")
 
 
 def threads_of(n_jobs: int | None) -> int:
-    """Return the number of threads that n_jobs means, 0 for one per core.
+    """Return the number of threads for a value of n_jobs; 0 means one thread per core.
 
     Raises:
-        EngineError: it is neither -1 nor a positive number.
+        EngineError: n_jobs is neither -1 nor a positive number.
 
     >>> threads_of(None), threads_of(-1), threads_of(2)
     (0, 0, 2)
@@ -28,7 +28,7 @@ def threads_of(n_jobs: int | None) -> int:
 
 
 def as_list(value: Any) -> list[Any]:
-    """Return one value, or several, as a list.
+    """Return a list or a tuple as a list, and any other value as a list with one item.
 
     >>> as_list("gender"), as_list((1, 10))
     (['gender'], [1, 10])
@@ -37,7 +37,7 @@ def as_list(value: Any) -> list[Any]:
 
 
 def images_of(given: Photographs) -> list[Photograph]:
-    """Return what was given as images, and log which files of its folders are none."""
+    """Return the images of an argument, and log which files in its folders are not images."""
     found, left_out = photographs_in(given)
     for text in left_out:
         LOG.warning(text)
@@ -45,10 +45,10 @@ def images_of(given: Photographs) -> list[Photograph]:
 
 
 def which_faces(choose: str) -> str:
-    """Return which faces of an image are meant.
+    """Check the argument choose, which says which faces of an image are used, and return it.
 
     Raises:
-        UnknownNameError: there is no such choice; "box" needs a data set, which has the boxes.
+        UnknownNameError: choose is not one of the allowed values, which do not include "box".
     """
     if choose not in _CHOICES:
         raise UnknownNameError(unknown("way to choose a face", choose, list(_CHOICES)))

@@ -1,4 +1,4 @@
-"""Data sets: from one of the known layouts, or from a DataFrame."""
+"""Load a data set from files with a known layout, or from a DataFrame."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any, Self, TypeVar
 
 import pandas as pd
 
-from featurekit.api.project import Project, manifest_of, project_of
+from featurekit.api.project import Project, project_of
 from featurekit.api.telling import SHOWN, Shown, shown, warn, warn_of_first
 from featurekit.cache.file_index import FileIndex
 from featurekit.data.datasets import DATASETS
@@ -25,11 +25,11 @@ _NOT_LABELS = ("face_id", "image_path", "subject_id", "official_fold", "box", "c
 
 
 class Dataset(Manifest):
-    """The faces of a data set, with one row for each.
+    """The faces of a data set, with one row for each face.
 
     `fk.load_dataset` makes a data set from files with a known layout, `Dataset.from_frame` from a DataFrame.
-    A row that cannot be used has the reason. The order of the rows never changes, because embeddings, splits
-    and predictions are joined to them by position.
+    The column reason says why a row is not used. The order of the rows never changes, because embeddings,
+    splits and predictions are joined to the rows by position.
 
     Attributes:
         table: DataFrame with one row for each face: face_id, image_path, subject_id, age (years), age_group,
@@ -60,17 +60,17 @@ class Dataset(Manifest):
         Args:
             frame: the DataFrame; its index is not used.
             images: column with the paths of the image files.
-            labels: label → column, e.g. ``{"age": "years", "gender": "sex", "beard": "beard"}``, or only the
-                columns. The values of "age" (years), "age_group" and "gender" may be written in many ways;
-                the values of every other label are classes.
-            subject: column with the person on the image. Without a value, a row counts as a subject of its
-                own, so images of the same person may be on both sides of a split.
+            labels: mapping from label to column, such as ``{"age": "years", "gender": "sex", "beard":
+                "beard"}``; or a list of columns. The values of "age" (years), "age_group" and "gender" may be
+                written in many ways; the values of every other label are classes.
+            subject: column with the subject, the person on the image. A row without a subject counts as a
+                subject of its own, so images of the same person may be on both sides of a split.
             root: folder that the paths are relative to.
-            name: name of the data set, and of its comparison.
-            fold: column with folds that the data set has, numbered from 0.
-            box: column with the box of the face as "x1 y1 x2 y2" in pixels, or the four columns.
-            missing: words that mean "not known"; see `fk.load_dataset`.
-            project: the project; None for that of the current folder.
+            name: name of the data set, which is also the default name of its comparison.
+            fold: column with the fold of each row, counted from 0, if the data set has its own folds.
+            box: column with the box of the face as "x1 y1 x2 y2" in pixels, or a list of four columns.
+            missing: words that mean a missing value; see `fk.load_dataset`.
+            project: the project; None for the project of the current folder.
             progress: whether to show a progress bar, or a function that is called with (files read, files to
                 read).
 
@@ -99,32 +99,28 @@ class Dataset(Manifest):
         return _saved(cls(found.table, found.root, found.info), place, of_frame=True)
 
     def describe(self) -> pd.DataFrame:
-        """Return how many rows are usable, and why the others are not.
+        """Return how many rows are usable, and why the other rows are not used.
 
         Returns:
             DataFrame with the index "reason" ("usable" first) and the columns "rows" and "meaning".
         """
         counts = self.table["reason"].value_counts()
-        rows = {"usable": (int(self.usable.sum()), "has a label, and its file is there")}
+        rows = {"usable": (int(self.usable.sum()), "has a label, and its image file exists")}
         rows |= {reason: (int(counts[reason]), REASONS[reason]) for reason in REASONS if reason in counts}
-        found = pd.DataFrame.from_dict(rows, orient="index", columns=["rows", "meaning"])
-        return found.rename_axis("reason")
+        return pd.DataFrame.from_dict(rows, "index", columns=["rows", "meaning"]).rename_axis("reason")
 
     @property
     def targets(self) -> list[str]:
-        """The labels that models can be fitted for: at least one usable row has a value."""
-        names = [str(name) for name in self.table.columns if name not in _NOT_LABELS]
-        ordered = [
-            *(name for name in TARGETS if name in names),
-            *(name for name in names if name not in TARGETS),
-        ]
-        return [name for name in ordered if self.labelled(self.target(name)).any()]
+        """The labels that can be predicted: labels with a value in at least one usable row."""
+        names = dict.fromkeys([*TARGETS, *map(str, self.table.columns)])
+        labels = [name for name in names if name in self.table and name not in _NOT_LABELS]
+        return [name for name in labels if self.labelled(self.target(name)).any()]
 
     def __repr__(self) -> str:
-        n_subjects = len(set(self.subjects[self.usable]))
         return (
-            f"Dataset({self.name!r}: {len(self):,} rows, {self.usable.sum():,} usable, of {n_subjects:,}"
-            f" subjects; labels: {', '.join(self.targets) or 'none'})"
+            f"Dataset({self.name!r}: {len(self):,} rows, {self.usable.sum():,} usable, of"
+            f" {len(set(self.subjects[self.usable])):,} subjects; labels:"
+            f" {', '.join(self.targets) or 'none'})"
         )
 
     def _repr_html_(self) -> str:
@@ -143,23 +139,24 @@ def load_dataset(
 ) -> Dataset:
     """Read a data set, check each of its rows, and save it in the project (manifest.csv).
 
-    A row that cannot be used stays in the table and has the reason. `featurekit prepare` does the same.
+    A row that cannot be used stays in the table, and its column reason says why. The command
+    `featurekit prepare` does the same as this function.
 
     Args:
-        name: name of the layout, e.g. "utkface", "adience", "image_folder", "table" or "synthetic"; see
+        name: name of the layout, such as "utkface", "adience", "image_folder", "table" or "synthetic"; see
             `featurekit list datasets`.
-        path: folder of the data set, or file of a table; for "synthetic", the folder to draw portraits in.
-        project: the project; None for that of the current folder.
+        path: folder of the data set, or file of a table; for "synthetic", the folder for drawn portraits.
+        project: the project; None for the project of the current folder.
         progress: whether to show a progress bar, or a function that is called with (files read, files to
             read).
-        options: options of the layout, e.g. ``protocol="repaired"`` for adience. All layouts have
-            ``missing``: words that mean "not known" in any column, instead of the usual ones.
+        options: options of the layout, such as ``protocol="repaired"`` for adience. Every layout has the
+            option ``missing``, the words that mean a missing value in any column, instead of the usual words.
 
     Returns:
         The data set.
 
     Raises:
-        UnknownNameError: there is no such layout.
+        UnknownNameError: there is no layout with this name.
         ManifestError: the data set does not exist or has another layout, or no row is usable.
 
     Example:
@@ -169,21 +166,11 @@ def load_dataset(
     """
     reader = DATASETS[name]
     if path is None:
-        raise ManifestError(f"Say where {reader.name} lies: fk.load_dataset({name!r}, PATH).")
+        raise ManifestError(f"The path of {reader.name} is missing: fk.load_dataset({name!r}, PATH).")
     place = project_of(project)
     with FileIndex(place.folder.file_index) as files, shown(progress, "reading", "files") as told:
         found = prepare(name, Path(path), content_of=files.content_of, progress=told, **options)
     return _saved(Dataset(found.table, found.root, found.info), place)
-
-
-def dataset_of(project: Project | str | Path | None = None) -> Dataset:
-    """Return the data set that a project has.
-
-    Raises:
-        ManifestError: no data set has been loaded yet.
-    """
-    found = manifest_of(project_of(project))
-    return Dataset(found.table, found.root, found.info)
 
 
 def _columns(
@@ -212,7 +199,7 @@ def _columns(
     for what, column in {"images": images, "subject": subject, "fold": fold, **wanted}.items():
         if column is not None and not isinstance(column, str):
             raise ManifestError(
-                f"{what} must be the name of a column, a text. Got {type(column).__name__} instead."
+                f"{what} must be the name of a column, as a str. Got {type(column).__name__} instead."
             )
     columns = dict.fromkeys((*_NOT_READ, *_CORNERS), "")
     columns |= {"image_path": images, "subject_id": subject or "", "official_fold": fold or ""}
@@ -220,7 +207,7 @@ def _columns(
         columns["box"] = box
     elif box is not None:
         if len(box) != 4:
-            raise ManifestError(f"A box is one column, or four: x1, y1, x2, y2. Got {list(box)} instead.")
+            raise ManifestError(f"box must be one column, or four: x1, y1, x2, y2. Got {list(box)} instead.")
         columns |= dict(zip(_CORNERS, box, strict=True))
     own = {label: column for label, column in wanted.items() if label not in ("age", "age_group", "gender")}
     columns |= {label: column for label, column in wanted.items() if label not in own}
@@ -228,7 +215,7 @@ def _columns(
         if label != column and label in frame:
             raise ManifestError(
                 f"The label '{label}' is to be read from column '{column}', and the DataFrame has a column"
-                f" '{label}' too. Call the label otherwise, or drop that column."
+                f" '{label}' too. Give the label another name, or drop that column."
             )
     return columns, own
 
@@ -239,31 +226,27 @@ def _saved(dataset: AnyDataset, project: Project, *, of_frame: bool = False) -> 
     for text in dataset.info.get("notes", ()):
         warn(str(text))
     _tell_of_bad_cells(dataset, of_frame)
-    _tell_of_unused(dataset)
+    unused = dataset.table[dataset.table["reason"] != ""].sort_values(
+        "reason", key=lambda reasons: reasons.map(list(REASONS).index), kind="stable"
+    )
+    warn_of_first(
+        [
+            f"row {row + 1}, '{path}': {REASONS[reason]}"
+            for row, path, reason in unused[["image_path", "reason"]].itertuples()
+        ],
+        "more rows; manifest.csv has the reason of each",
+    )
     return dataset
 
 
 def _tell_of_bad_cells(dataset: Manifest, of_frame: bool) -> None:
     """Warn of cells that cannot be read, and say what to write instead; columns take turns."""
-    columns = ["row", "column", "target", "value", "problem"]
-    cells = pd.DataFrame(dataset.info.get("bad_cells", []), columns=columns)
+    cells = pd.DataFrame(
+        dataset.info.get("bad_cells", []), columns=["row", "column", "target", "value", "problem"]
+    )
     cells["turn"] = cells.groupby(["column", "target"]).cumcount()
     for cell in cells.sort_values(["turn", "row"]).head(SHOWN).to_dict("records"):
         problem = as_arguments(cell["problem"], of_frame=True) if of_frame else cell["problem"]
         warn(f"row {cell['row']}, {cell['column']}: '{cell['value']}' {problem}")
     if more := dataset.info.get("n_bad_cells", 0) - min(len(cells), SHOWN):
         warn(f"… and {more:,} more cells that cannot be read; see manifest.json")
-
-
-def _tell_of_unused(dataset: Manifest) -> None:
-    """Warn of rows that cannot be used, in the order of REASONS."""
-    bad = dataset.table[dataset.table["reason"] != ""].sort_values(
-        "reason", key=lambda reasons: reasons.map(list(REASONS).index), kind="stable"
-    )
-    warn_of_first(
-        [
-            f"row {row + 1}, '{path}': {REASONS[reason]}"
-            for row, path, reason in bad[["image_path", "reason"]].itertuples()
-        ],
-        "more; each with its reason in manifest.csv",
-    )

@@ -1,6 +1,6 @@
 """Find the faces of a data set and compute their vectors with pretrained networks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ from featurekit.data.manifest import Manifest
 from featurekit.embeddings.extractor import Extraction
 from featurekit.embeddings.index import BUILTIN_BACKBONES, Ledger, extract_into, some_ledger_of
 from featurekit.embeddings.recipe import Recipe, row_keys
-from featurekit.embeddings.vectors import Vectors, load_embeddings, row_statuses
+from featurekit.embeddings.vectors import load_embeddings, row_statuses
 from featurekit.errors import EmbeddingError
 from featurekit.faces.face import STATUS_MEANINGS, STATUSES
 from featurekit.faces.settings import default_settings
@@ -34,7 +34,7 @@ class Embeddings:
     Attributes:
         data: the data set.
         features: the networks whose vectors are joined side by side, as "network:layer".
-        extraction: facts of the extraction: images read, seconds, engine and precision of each network.
+        extraction: facts about the extraction, such as its time and the engine of each network.
     """
 
     data: Manifest
@@ -42,10 +42,6 @@ class Embeddings:
     extraction: Extraction
     project: Project = field(repr=False)
     ledger: Ledger = field(repr=False)
-
-    @cached_property
-    def _read(self) -> Vectors:
-        return load_embeddings(self.data, self.recipes, self.ledger.settings, self.store)
 
     @cached_property
     def _statuses(self) -> NDArray[np.uint8]:
@@ -57,26 +53,26 @@ class Embeddings:
 
     @property
     def recipes(self) -> list[Recipe]:
-        """Everything that decides the numbers of each part."""
+        """The recipe of each network: all settings that determine its vectors."""
         return [self.ledger.recipes[feature] for feature in self.features]
 
     @property
     def store(self) -> Store:
-        """The cache that the vectors lie in."""
+        """The cache that contains the vectors."""
         return Store(self.project.folder.cache)
 
     @property
     def name(self) -> str:
-        """The parts, joined by "+"; default layers are left out, e.g. "dlib_age+dlib_face"."""
+        """The networks joined by "+", without the names of default layers, such as "dlib_age+dlib_face"."""
         return short_name("+".join(self.features))
 
-    @property
+    @cached_property
     def vectors(self) -> NDArray[Any]:
-        """Vectors of the faces found, float32, shape (n_faces, dim), in the data set's order.
+        """Vectors of the faces found, float32, shape (n_faces, dim), in the order of the data set.
 
-        Of "pixels" they are the aligned faces' pixels, uint8.
+        The vectors of the backbone "pixels" are the pixels of the aligned faces, uint8.
         """
-        return self._read.vectors
+        return load_embeddings(self.data, self.recipes, self.ledger.settings, self.store).vectors
 
     @property
     def rows(self) -> NDArray[np.intp]:
@@ -85,41 +81,41 @@ class Embeddings:
 
     @property
     def face_ids(self) -> NDArray[np.str_]:
-        """Name of each vector's face, shape (n_faces,)."""
+        """The face_id of each vector's face, shape (n_faces,)."""
         return self.data.table["face_id"].to_numpy(dtype=str)[self.rows]
 
     @property
     def blocks(self) -> tuple[int, ...]:
-        """Length of each network's part of a vector; their sum is dim."""
+        """The number of values from each network in a vector; the sum is dim."""
         return tuple(backbone.layers[layer] for backbone, layer in map(split_feature, self.features))
 
     @property
     def statuses(self) -> "pd.Series[str]":
-        """What became of every row of the data set: "ok", or why it has no vector; indexed by face_id."""
+        """Status of every row of the data set, "ok" or the reason for no vector, indexed by face_id."""
         rows = pd.Index(self.data.table["face_id"], name="face_id")
         return pd.Series(np.array(STATUSES, dtype=object)[self._statuses], index=rows, name="status")
 
     def labels(self, target: str) -> "pd.Series[Any]":
-        """Return the label of each vector's face, indexed by face_id; "" or NaN where there is none.
+        """Return the label of each vector's face, indexed by face_id; "" or NaN for a face without a label.
 
         Args:
-            target: a label of the data set, e.g. "gender" or "age".
+            target: a label of the data set, such as "gender" or "age".
 
         Raises:
-            TargetError: there is no such label.
+            TargetError: the data set has no label with this name.
         """
         column = self.data.table[self.data.target(target).name]
         return column.iloc[self.rows].set_axis(pd.Index(self.face_ids, name="face_id"))
 
     @property
     def subjects(self) -> NDArray[np.str_]:
-        """Who is on each vector's image, shape (n_faces,): the groups that a split must keep together."""
+        """The subject of each vector's face, shape (n_faces,), for the argument groups of scikit-learn."""
         return self.data.subjects[self.rows]
 
     def frame(self) -> pd.DataFrame:
-        """Return the vectors as a table: a row a face found, indexed by face_id, a column a number.
+        """Return the vectors as a DataFrame with one row for each face found, indexed by face_id.
 
-        Columns are called after the network's layer and the position in its vector: "dlib_age:pooled:0".
+        The name of a column has the network, the layer and the position in its vector, "dlib_age:pooled:0".
         """
         names = [
             f"{feature}:{number}"
@@ -159,31 +155,34 @@ def embed(
 ) -> Embeddings:
     """Find and align the face on every image of a data set, and compute its vectors with pretrained networks.
 
-    The vectors are kept in the cache of the project. Images whose content is in the cache are not computed
-    again, and an extraction that was stopped continues from there. `featurekit extract` does the same.
+    The vectors are saved in the cache of the project. Vectors that are already in the cache are not computed
+    again, so an extraction that was stopped continues where it stopped. The command `featurekit extract` does
+    the same as this function.
 
     Args:
         data: the data set.
-        features: networks joined by "+", e.g. "dlib_age+dlib_face", or a list of networks, which are joined
-            too; "vgg16:fc6" names an inner layer. None for those that need no download: dlib_age, dlib_gender
-            and mobilenet_v2. See `featurekit list backbones`.
-        mirror: whether to average each vector with that of the mirrored face, which is better and slower.
+        features: networks joined by "+", such as "dlib_age+dlib_face", or a list of networks, which are
+            joined too; "vgg16:fc6" names an inner layer. None for the networks that need no download, which
+            are dlib_age, dlib_gender and mobilenet_v2. See `featurekit list backbones`.
+        mirror: whether to average the vectors of each face and of its mirror image; usually more accurate,
+            but slower.
         detector: name of the face detector; see `featurekit list detectors`.
-        detector_weights: a weight file for the detector, instead of its own.
-        choose: which face of an image with several: "center", "largest", "box" (the one in the box of the
-            data set) or "only" (none of them).
-        device: "auto", "cpu" or "cuda". With "cuda", a GPU that cannot be used is an error.
+        detector_weights: a weight file for the detector, instead of its default file.
+        choose: the face to use if an image has several, "center", "largest", "box" (the face in the box of
+            the data set) or "only" (no face of such an image).
+        device: "auto", "cpu" or "cuda". With "cuda", an error is raised if no GPU can be used.
         precision: "auto", "fp32" or "bf16".
-        n_jobs: number of threads; None or -1 for one per core. The results do not depend on it.
-        project: the project; None for that of the current folder.
+        n_jobs: number of threads, which does not change the results; None or -1 for one per core.
+        project: the project; None for the project of the current folder.
         progress: whether to show a progress bar, or a function that is called with (images read, images to
             read).
 
     Returns:
-        The embeddings: ``.vectors`` (n_faces, dim), ``.frame()``, and ``.statuses`` of every row.
+        The embeddings, which have ``.vectors`` of shape (n_faces, dim), ``.frame()``, and the ``.statuses``
+        of all rows.
 
     Raises:
-        UnknownNameError: there is no such network, layer or detector.
+        UnknownNameError: there is no network, layer or detector with a given name.
         WeightsError: a weight file is missing; the message says how to get it.
         EngineError: the device or the precision cannot be used.
         ManifestError: choose is "box", and the data set has no boxes.
@@ -198,7 +197,7 @@ def embed(
     if not isinstance(data, Manifest):
         raise EmbeddingError(
             "The data must come from fk.load_dataset or fk.Dataset.from_frame. Got"
-            f" {type(data).__name__} instead. fk.FaceEmbedder takes images themselves."
+            f" {type(data).__name__} instead. fk.FaceEmbedder takes images without a data set."
         )
     place = project_of(project)
     names = _names(features)
@@ -258,7 +257,7 @@ def _names(features: str | Sequence[str] | None) -> list[str]:
     full = [_full_name(name) for name in names]
     twice = next((name for name in full if full.count(name) > 1), None)
     if twice:
-        raise EmbeddingError(f"{twice} is named twice; the same numbers twice say nothing more.")
+        raise EmbeddingError(f"{twice} is named twice. Name each network once.")
     return names
 
 
@@ -269,8 +268,9 @@ def _full_name(name: str) -> str:
 
 def _tell_of_unread(extraction: Extraction) -> None:
     """Warn of images that are broken, and of those that were not read."""
-    broken = [f"'{path}' is {status}: {STATUS_MEANINGS[status]}" for path, status in extraction.broken]
-    warn_of_first(broken, "more")
+    warn_of_first(
+        [f"'{path}' is {status}: {STATUS_MEANINGS[status]}" for path, status in extraction.broken], "more"
+    )
     warn_of_first([f"{face_id} was not read: {why}" for face_id, why in extraction.unread], "more")
 
 
@@ -278,35 +278,37 @@ def features_of(X: "Embeddings | Sequence[Embeddings]") -> list[Embeddings]:
     """Return one or several embeddings as a list.
 
     Raises:
-        EmbeddingError: they are something else, or their faces were found in different ways.
+        EmbeddingError: X is not from fk.embed(), or the settings of the face detection differ.
     """
     several = as_list(X)
     for one in several:
         if not isinstance(one, Embeddings):
-            raise EmbeddingError(
-                f"X must come from fk.embed(), which knows whose vectors they are. Got {type(one).__name__}."
-            )
+            raise EmbeddingError(f"X must be the result of fk.embed(). Got {type(one).__name__} instead.")
     if any(one.ledger.settings != several[0].ledger.settings for one in several):
-        raise EmbeddingError("The embeddings are of faces that were found in different ways.")
+        raise EmbeddingError(
+            "The faces of the embeddings were found with different settings, such as the detector. Use the"
+            " same settings in each call of fk.embed()."
+        )
     return several
 
 
 def joined_ledger(several: Sequence[Embeddings]) -> Ledger:
-    """Return one ledger for several embeddings.
+    """Return one ledger, the recipes and costs of the networks, for several embeddings.
 
     Raises:
-        EmbeddingError: two of them have different vectors with the same name.
+        EmbeddingError: two of the embeddings have the same network and layer with different settings.
     """
     recipes: dict[str, Recipe] = {}
-    costs: dict[str, Mapping[str, float]] = {}
-    achieved: dict[str, Mapping[str, str]] = {}
     for one in several:
         for name, recipe in one.ledger.recipes.items():
             if recipes.setdefault(name, recipe) != recipe:
                 raise EmbeddingError(
-                    f"Two of the embeddings have vectors of {name} that were made in different ways: evaluate"
-                    " them one after the other, each under a name of its own."
+                    f"Two of the embeddings have vectors of {name} that were computed with other settings."
+                    " Evaluate them one after the other, each in a comparison with another name."
                 )
-        costs |= one.ledger.costs
-        achieved |= one.ledger.achieved
-    return replace(several[0].ledger, recipes=recipes, costs=costs, achieved=achieved)
+    return replace(
+        several[0].ledger,
+        recipes=recipes,
+        costs={name: costs for one in several for name, costs in one.ledger.costs.items()},
+        achieved={name: got for one in several for name, got in one.ledger.achieved.items()},
+    )

@@ -1,4 +1,4 @@
-"""Models fitted and scored on splits that never share a subject."""
+"""Fit and score models on splits that never share a subject, and average their predictions."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -27,8 +27,6 @@ from featurekit.evaluation.unused_options import unused_options
 from featurekit.naming import Caller
 from featurekit.project import ComparisonFolder
 from featurekit.registry import unknown
-
-_LONGEST_CALL = 1000  # characters of the models in the record of a call
 
 
 def evaluate(
@@ -63,41 +61,43 @@ def evaluate(
 
     Args:
         data: the data set, which has the labels.
-        X: from `fk.embed`, or names of networks that have been extracted, joined by "+". Each item of a list
-            is evaluated by itself. None for each network that has been extracted, and for all joined.
-        models: one or several: names ("svm", "random_forest", "xgboost", "mlp", …; see `featurekit list
-            models`), import paths ("sklearn.neighbors.KNeighborsClassifier"), scikit-learn estimators, or a
-            mapping from names that you choose to one of these.
-        target: the label or labels to predict; None for those of age_group, gender and age that the data set
-            has.
+        X: embeddings from `fk.embed`, or names of extracted networks joined by "+". Each item of a list is
+            evaluated by itself. None to evaluate each extracted network by itself, and all networks joined.
+        models: one or several models, which are names ("svm", "random_forest", "xgboost", "mlp", …; see
+            `featurekit list models`), import paths ("sklearn.neighbors.KNeighborsClassifier") or scikit-learn
+            estimators; or a mapping from names that you choose to such models.
+        target: the label or labels to predict; None for age_group, gender and age, as far as the data set has
+            them.
         join: whether to evaluate only all of X joined, and not each item by itself.
-        parameters: parameter → value, or list of values to compare, for the models that have the parameter.
+        parameters: mapping from parameter to a value, or to a list of values to compare; used for the models
+            that have the parameter.
         tune: whether to search for the best parameters in every training part.
         name: name of the comparison; None for the name of the data set.
-        folds: number of splits, if the data set has none of its own; None for that of the comparison, or 5
-            for a new one.
-        seed: seed of the random number generator; None for that of the comparison, or 0 for a new one.
-        new_folds: whether to make new splits. This replaces the runs of the comparison.
-        rare: what to do with a class that has too few subjects for every training part: "leave-out" or
-            "refuse".
+        folds: number of splits, if the data set has no folds of its own; None for the number of the
+            comparison, or 5 for a new comparison.
+        seed: seed of the random number generator; None for the seed of the comparison, or 0 for a new
+            comparison.
+        new_folds: whether to make new splits, which replaces the runs of the comparison.
+        rare: what to do with a class that has too few subjects for every training part, "leave-out" or
+            "refuse" (raise an error).
         save_models: whether to also fit each model on all faces and save it in models/.
         allow_ethnicity: whether a label column of ethnicities may be a target.
         device: "auto", "cpu" or "cuda", for models that support it.
-        n_jobs: number of threads; None or -1 for one per core. The results do not depend on it.
+        n_jobs: number of threads, which does not change the results; None or -1 for one per core.
         parallel_folds: number of splits that are fitted at the same time; 0 for as many as threads and memory
             allow.
-        command: the command that the runs are recorded with; None for this call.
-        project: the project; None for that of the current folder.
+        command: the command that is recorded in the runs; None to record this call.
+        project: the project; None for the project of the current folder.
         progress: whether to show a progress bar, or a function that is called with (fits done, fits to do).
 
     Returns:
-        The results, see `fk.Results`. A notebook shows their ranking.
+        The results, as an `fk.Results`. A notebook shows their ranking.
 
     Raises:
-        UnknownNameError: there is no such model or parameter.
-        TargetError: there is no such label, no face has it, or a model cannot learn it.
+        UnknownNameError: there is no model or parameter with a given name.
+        TargetError: the data set has no such label, no face has a value of it, or a model cannot predict it.
         ModelError: a parameter cannot have its value, or an object is not an estimator.
-        FoldError: there are too few subjects, or the saved splits were made for other rows.
+        FoldError: the data set has too few subjects, or the saved splits were made for other rows.
 
     Example:
         >>> import featurekit as fk
@@ -157,18 +157,18 @@ def ensemble(
     """Average the predictions of some models of a comparison for each face, and score the mean.
 
     Args:
-        results: from `fk.evaluate` or `fk.load_results`; their data set must be available.
-        members: names of runs, with * for any letters, e.g. ["*--svm", "*--xgboost"]. Each must match one
-            run of a target. Targets for which one does not are left out.
-        weighted: whether better members have more weight. The weights are learned on the predictions for the
-            other splits.
-        command: the command that the runs are recorded with; None for this call.
+        results: results from `fk.evaluate` or `fk.load_results`, with their data set.
+        members: names of the runs to average, with * for any characters, such as ["*--svm", "*--xgboost"].
+            Each name must match one run of a target. A target for which a name matches no run is left out.
+        weighted: whether to give better runs a higher weight. The weights of each split are learned from the
+            predictions in the other splits.
+        command: the command that is recorded in the runs; None to record this call.
 
     Returns:
-        The results with the ensembles among them.
+        The results, including the ensembles.
 
     Raises:
-        WorkspaceError: it is not clear which runs are meant, or they cannot be averaged.
+        WorkspaceError: a name matches several runs of a target, or the runs cannot be averaged.
 
     Example:
         >>> import featurekit as fk
@@ -178,7 +178,7 @@ def ensemble(
 
     members = as_list(members)
     if results.data is None:
-        raise WorkspaceError("The data set of these results is not available, so nothing can be averaged.")
+        raise WorkspaceError("The predictions cannot be averaged, because the data set is not available.")
     call = f"fk.ensemble(results, {members!r}{', weighted=True' if weighted else ''})"
     made = make_ensembles(results.folder, results.data, members, weighted=weighted, command=command or call)
     names = {run.name for run in made}
@@ -187,11 +187,11 @@ def ensemble(
 
 
 def kinds_of(models: Any) -> list[ClassifierKind]:
-    """Return the models to fit; see evaluate().
+    """Return the models to fit, for the argument models of evaluate().
 
     Raises:
-        UnknownNameError: a name is unknown.
-        ModelError: an object is not an estimator, or two have the same name.
+        UnknownNameError: there is no model with a given name.
+        ModelError: an object is not an estimator, or two models have the same name.
     """
     if isinstance(models, Mapping):
         named = [_kind(model, str(name)) for name, model in models.items()]
@@ -209,7 +209,7 @@ def kinds_of(models: Any) -> list[ClassifierKind]:
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise ModelError(
-            f"Two models are called {twice}: their runs could not be told apart. "
+            f"Two models are called {twice}, but each model needs a name of its own. "
             + (
                 "Fit one of them under another --name."
                 if Caller.is_command_line
@@ -225,15 +225,16 @@ def _kind(model: Any, name: str | None) -> ClassifierKind:
         kind = classifier_named(model)
         if name not in (None, kind.name):
             raise ModelError(
-                f"{kind.name} keeps its name: '{name}' can be given to an estimator that is an object."
+                f"The model {kind.name} cannot be renamed to '{name}'. Only an estimator that is given as an"
+                " object can have another name."
             )
         return kind
     if isinstance(model, ClassifierKind):
         return model
     if isinstance(model, type):
-        raise ModelError(f"{model.__name__} is a class. Give an estimator that is made: {model.__name__}().")
+        raise ModelError(f"{model.__name__} is a class. Give an instance of it: {model.__name__}().")
     if not hasattr(model, "fit") or not hasattr(model, "get_params"):
-        raise ModelError(f"{model!r} is neither the name of a model nor an estimator of scikit-learn's kind.")
+        raise ModelError(f"{model!r} is neither the name of a model nor a scikit-learn estimator.")
     return kind_of(model, name)
 
 
@@ -296,7 +297,7 @@ def _call(
     parts = [
         "data",
         repr([short_name(one) for one in features] if features else None),
-        re.sub(r"\s+", " ", repr(models))[:_LONGEST_CALL],  # the text of an estimator may have several lines
+        re.sub(r"\s+", " ", repr(models))[:1000],  # the text of an estimator may be long, with several lines
         "" if targets is None else f"target={list(targets)!r}",
         f"parameters={dict(parameters)!r}" if parameters else "",
         "tune=True" if tune else "",

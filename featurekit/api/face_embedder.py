@@ -1,9 +1,9 @@
-"""Images to vectors as a transformer of scikit-learn's."""
+"""A scikit-learn transformer from images to vectors of faces."""
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,10 @@ from featurekit.api.project import Project
 from featurekit.api.telling import shown
 from featurekit.cache.store import Store
 from featurekit.embeddings.of_photographs import OfPhotographs, vectors_of
-from featurekit.embeddings.recipe import Recipe, make_recipes
+from featurekit.embeddings.recipe import make_recipes
 from featurekit.errors import EmbeddingError, ModelError
 from featurekit.faces.photographs import Photograph, Photographs, photographs_from
-from featurekit.faces.settings import FaceSettings, default_settings
+from featurekit.faces.settings import default_settings
 from featurekit.networks.backbones import split_feature
 from featurekit.project import ProjectFolder
 
@@ -35,18 +35,19 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
     Args:
         backbone: networks joined by "+", or a list of networks, which are joined too; "vgg16:fc6" names an
             inner layer. See `featurekit list backbones`.
-        mirror: whether to average each vector with that of the mirrored face, which is better and slower.
+        mirror: whether to average the vectors of each face and of its mirror image; usually more accurate,
+            but slower.
         detector: name of the face detector; see `featurekit list detectors`.
-        detector_weights: a weight file for the detector, instead of its own.
-        choose: which face of an image with several: "center", "largest" or "only" (none of them).
-        device: "auto", "cpu" or "cuda". With "cuda", a GPU that cannot be used is an error.
+        detector_weights: a weight file for the detector, instead of its default file.
+        choose: the face to use if an image has several, "center", "largest" or "only" (no face of such an
+            image).
+        device: "auto", "cpu" or "cuda". With "cuda", an error is raised if no GPU can be used.
         precision: "auto", "fp32" or "bf16".
-        on_missing: what to do with an image that cannot be read or has no face: "error", or "nan" for a row
+        on_missing: what to do with an image that cannot be read or has no face, "error", or "nan" for a row
             of NaN.
-        cache: a project (`fk.Project`) or a folder, in which faces and vectors are kept by the content of
-            the images. A folder with a manifest.csv counts as a project. None to compute the vectors each
-            time.
-        n_jobs: number of threads; None or -1 for one per core. The results do not depend on it.
+        cache: a project (`fk.Project`) or a folder, in which the faces and vectors of each image are cached.
+            A folder with a manifest.csv counts as a project. None to compute the vectors each time.
+        n_jobs: number of threads, which does not change the results; None or -1 for one per core.
         verbose: whether to show a progress bar.
 
     Example:
@@ -93,8 +94,8 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
         """Check the parameters and that X can be images. Nothing is learned, and no network is opened.
 
         Args:
-            X: images of any kind: file names, bytes of files, Pillow images, or uint8 pixels
-                (n, h, w, 3); a list, an array, or a column of a DataFrame.
+            X: images, as a list, an array, or a column of a DataFrame. Each image is a file name, the bytes
+                of a file, a Pillow image, or uint8 pixels (h, w, 3).
             y: not used.
 
         Returns:
@@ -103,7 +104,7 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
         Raises:
             PhotographError: something in X cannot be an image.
             ModelError: a parameter cannot have its value.
-            UnknownNameError: there is no such network, layer or detector.
+            UnknownNameError: there is no network, layer or detector with a given name.
             WeightsError: a weight file is missing; the message says how to get it.
         """
         photographs_from(X)
@@ -127,30 +128,21 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
         photographs = photographs_from(X)
         plan = self._plan()
         with shown(bool(self.verbose), "embedding", "images") as told:
-            found = vectors_of(
-                photographs,
-                plan.features,
-                plan.recipes,
-                plan.settings,
-                plan.lengths,
-                store=plan.store,
-                threads=plan.threads,
-                progress=told,
-            )
+            found = vectors_of(photographs, **plan, progress=told)
         if self.on_missing == "error":
             _check_found(photographs, found)
         return found.vectors
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
-        """Return the name of each number of a vector, as in `fk.embed(...).frame()`: "dlib_age:pooled:0".
+        """Return the names of the values of a vector, such as "dlib_age:pooled:0", as in Embeddings.frame().
 
         Args:
-            input_features: not looked at; scikit-learn's pipelines hand it on.
+            input_features: not used; scikit-learn requires this argument.
         """
         plan = self._plan()
         names = [
             f"{feature}:{number}"
-            for feature, length in zip(plan.features, plan.lengths, strict=True)
+            for feature, length in zip(plan["features"], plan["lengths"], strict=True)
             for number in range(length)
         ]
         return np.array(names, dtype=object)
@@ -160,7 +152,7 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
         return True
 
     def __sklearn_tags__(self) -> Any:
-        """Return what scikit-learn asks of an estimator: images in, nothing to fit."""
+        """Return the tags of scikit-learn: X contains images, and transform() needs no fit()."""
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
         tags.input_tags.two_d_array = False
@@ -168,8 +160,8 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
         tags.transformer_tags.preserves_dtype = []
         return tags
 
-    def _plan(self) -> "_Plan":
-        """Return the parameters after checking them.
+    def _plan(self) -> dict[str, Any]:
+        """Return the arguments of vectors_of(), after checking the parameters.
 
         Raises:
             ModelError, UnknownNameError, WeightsError: as fit().
@@ -184,28 +176,22 @@ class FaceEmbedder(TransformerMixin, BaseEstimator):
         features = [f"{backbone.name}:{layer}" for backbone, layer in parts]
         twice = next((name for name in features if features.count(name) > 1), None)
         if twice:
-            raise ModelError(f"backbone names {twice} twice; the same numbers twice say nothing more.")
+            raise ModelError(f"backbone names {twice} twice. Name each network once.")
         settings = default_settings(self.detector, self.choose, self.detector_weights)
-        recipes = make_recipes(
-            features,
-            settings,
-            device=self.device,
-            precision=self.precision,
-            mirrored=bool(self.mirror),
-        )
-        lengths = [backbone.layers[layer] for backbone, layer in parts]
-        return _Plan(features, recipes, settings, lengths, threads_of(self.n_jobs), _store_of(self.cache))
-
-
-class _Plan(NamedTuple):
-    """The checked parameters of an embedder."""
-
-    features: list[str]
-    recipes: dict[str, Recipe]
-    settings: FaceSettings
-    lengths: list[int]
-    threads: int
-    store: Store | None
+        return {
+            "features": features,
+            "recipes": make_recipes(
+                features,
+                settings,
+                device=self.device,
+                precision=self.precision,
+                mirrored=bool(self.mirror),
+            ),
+            "settings": settings,
+            "lengths": [backbone.layers[layer] for backbone, layer in parts],
+            "threads": threads_of(self.n_jobs),
+            "store": _store_of(self.cache),
+        }
 
 
 def _names(backbone: Any) -> list[str]:
@@ -220,12 +206,12 @@ def _names(backbone: Any) -> list[str]:
         if names:
             return names
     raise ModelError(
-        f"backbone cannot be {backbone!r}: name networks, as 'dlib_age+dlib_face' or a list of names."
+        f"backbone cannot be {backbone!r}: give names of networks, such as 'dlib_age+dlib_face' or a list."
     )
 
 
 def _store_of(cache: Any) -> Store | None:
-    """Return the store that vectors are kept in.
+    """Return the store in which vectors are cached.
 
     Raises:
         ModelError: cache is neither a folder nor a project.

@@ -1,4 +1,4 @@
-"""Find the faces on images: their boxes, their landmarks, and their aligned crops."""
+"""Find the faces on images, with boxes, landmarks and aligned crops."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -38,11 +38,11 @@ class FoundFace:
 
     Attributes:
         image: name of the image.
-        number: number of the face on it, from 1, left to right.
-        box: x1, y1, x2, y2 in pixels of the upright image, from its upper left corner; float32,
-            shape (4,); it may reach beyond the image.
-        landmarks: left eye, right eye, nose tip, left and right mouth corner as seen, each x, y; float32,
-            shape (5, 2); NaN where the detector gives none.
+        number: number of the face on the image, from 1, left to right.
+        box: box of the face as x1, y1, x2, y2 in pixels from the upper left corner of the upright image;
+            float32, shape (4,). The box may extend beyond the image.
+        landmarks: x and y of the left eye, right eye, nose tip, left and right mouth corner, as seen by the
+            viewer; float32, shape (5, 2); NaN if the detector finds no landmarks.
         confidence: confidence of the detector, between 0 and 1.
     """
 
@@ -55,19 +55,19 @@ class FoundFace:
     _face: Face
 
     def crop(self, size: int = 224, *, template: str = "imagenet") -> NDArray[np.uint8]:
-        """Return the aligned crop of the face, as a network gets it.
+        """Return the aligned crop of the face, which is the input of a network.
 
         Args:
             size: side of the crop in pixels.
-            template: where the landmarks are put: "dlib" (close), "dlib_face", "arcface", or "imagenet" (with
-                hair, ears and chin).
+            template: name of the positions to which the landmarks are moved, "dlib" (close), "dlib_face",
+                "arcface", or "imagenet" (with hair, ears and chin).
 
         Returns:
-            RGB, uint8, shape (size, size, 3); black where the image ends.
+            RGB pixels, uint8, shape (size, size, 3); pixels outside the image are black.
 
         Raises:
-            UnknownNameError: there is no such template.
-            PhotographError: the size is not a number of pixels.
+            UnknownNameError: there is no template with this name.
+            PhotographError: the size is not a number of pixels from 1 to 4096.
             ImageError: the image cannot be read any more.
         """
         if template not in TEMPLATES:
@@ -86,8 +86,8 @@ class FoundFace:
 class FoundFaces(Sequence[FoundFace]):
     """The faces on images, as `fk.find_faces` returns them: a sequence of faces, in reading order.
 
-    Images without a face are not in the sequence; `frame` has a row for each of them too, with the
-    reason.
+    Images without a face are not in the sequence. The table of `frame()` has a row for each such image, with
+    the reason.
 
     Attributes:
         images: names of the images, in the order given.
@@ -114,12 +114,12 @@ class FoundFaces(Sequence[FoundFace]):
         return str(self.frame().to_html(max_rows=20, index=False))
 
     def frame(self) -> pd.DataFrame:
-        """Return the faces as a table: a row a face, and a row for each image without one.
+        """Return a table with one row for each face, and one row for each image without a face.
 
         Returns:
-            The columns photograph, face (number on it, 0 for none), status ("ok", or why there is none),
-            confidence, x1, y1, x2, y2 (the box), left_eye_x, left_eye_y and so on for right_eye, nose,
-            left_mouth and right_mouth (pixels of the upright image), and message.
+            The columns photograph, face (number of the face on the image, 0 for no face), status ("ok", or
+            why there is no face), confidence, x1, y1, x2, y2 (the box), left_eye_x, left_eye_y and so on for
+            right_eye, nose, left_mouth and right_mouth (pixels of the upright image), and message.
         """
         rows = [
             (
@@ -142,15 +142,15 @@ class FoundFaces(Sequence[FoundFace]):
         """Draw an image with the boxes and landmarks of its faces.
 
         Args:
-            ax: matplotlib's Axes to draw on; None for those of a new figure.
+            ax: the Matplotlib axes to draw on; None for the axes of a new figure.
             image: position or name of the image.
 
         Returns:
             The Axes.
 
         Raises:
-            PhotographError: there is no such image.
-            ImageError: it cannot be read.
+            PhotographError: there is no image with this position or name.
+            ImageError: the image cannot be read.
         """
         number = self._number_of(image)
         source, looked = self._found[number]
@@ -183,7 +183,9 @@ class FoundFaces(Sequence[FoundFace]):
                 return self.images.index(image)
             raise PhotographError(unknown("image", image, self.images))
         if not -len(self._found) <= image < len(self._found):
-            raise PhotographError(f"There is no image {image} among {len(self._found):,}, from 0.")
+            raise PhotographError(
+                f"There is no image {image}: there are {len(self._found):,} images, counted from 0."
+            )
         return range(len(self._found))[image]
 
     def _on(self, number: int) -> list[FoundFace]:
@@ -208,23 +210,23 @@ def find_faces(
     """Find the faces on images, and return their boxes, landmarks and aligned crops.
 
     Args:
-        images: one or several of: names of files or folders, bytes of files, Pillow images, uint8 pixels of
-            shape (h, w, 3) or (n, h, w, 3); or a column of a DataFrame.
-        choose: which faces of an image: "all", "center" (the one nearest to the middle), "largest", or
-            "only" (no face of an image with several).
+        images: one or several images or folders of images, as file names, bytes of files, Pillow images,
+            uint8 pixels of shape (h, w, 3) or (n, h, w, 3), or a column of a DataFrame.
+        choose: the faces to use of each image, "all", "center" (the face nearest to the middle), "largest",
+            or "only" (no face of an image with several).
         detector: name of the face detector; see `featurekit list detectors`.
-        detector_weights: a weight file for the detector, instead of its own.
+        detector_weights: a weight file for the detector, instead of its default file.
         n_jobs: number of threads; None or -1 for one per core.
         progress: whether to show a progress bar, or a function that is called with (images done, images to
             do).
 
     Returns:
         A sequence of the faces, which has ``.frame()`` and ``.plot()``. An image that cannot be read, or
-        has no face, is a row of the frame with the reason.
+        has no face, has a row in the frame with the reason.
 
     Raises:
         PhotographError: something is not an image; the message gives its position.
-        UnknownNameError: there is no such detector, or no such way to choose a face.
+        UnknownNameError: there is no detector with this name, or choose is not an allowed value.
         WeightsError: the detector's weights are missing; the message says how to get them.
 
     Example:

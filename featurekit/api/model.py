@@ -1,4 +1,4 @@
-"""A fitted model: its predictions for images, their explanations, and its export."""
+"""Predict, explain and export with a fitted model."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,8 +22,8 @@ from featurekit.text import readable_name
 class Model:
     """A fitted model, as `fk.load_model` and `results.best().fit(...)` return it.
 
-    It holds everything that a prediction for a new image needs: the way the face is found, the networks that
-    turn it into a vector, the fitted classifier, and the calibration of its predictions.
+    It contains everything that a prediction for a new image needs, which is the settings of the face
+    detection, the recipe of the networks, the fitted classifier, and its calibration.
 
     Args:
         trained: the fitted model.
@@ -34,12 +34,12 @@ class Model:
 
     @property
     def name(self) -> str:
-        """The name of the model, which is the name of its folder."""
+        """The name of the model, which is also the name of its folder."""
         return self._trained.name
 
     @property
     def target(self) -> str:
-        """The target that the model predicts, e.g. "gender"."""
+        """The target that the model predicts, such as "gender"."""
         return self._trained.target.name
 
     @property
@@ -49,7 +49,7 @@ class Model:
 
     @property
     def features(self) -> list[str]:
-        """The networks whose vectors the model uses, joined in this order, as "network:layer"."""
+        """The networks whose vectors the model uses, in the order of joining, as "network:layer"."""
         return [recipe.feature for recipe in self._trained.recipes]
 
     @property
@@ -72,7 +72,7 @@ class Model:
     ) -> pd.DataFrame:
         """Find the faces on images and predict their labels.
 
-        See `fk.predict` for the arguments and the result; it uses several models at once.
+        The arguments and the result are described at `fk.predict`, which takes several models.
 
         Example:
             >>> import featurekit as fk
@@ -103,17 +103,17 @@ class Model:
         n_jobs: int | None = None,
         progress: Shown = True,
     ) -> "Explanations":
-        """Return a map for each face of what the prediction of the model depends on.
+        """Return a map for each face that shows which parts of the face the prediction depends on.
 
-        In a map over a single face the person can be recognized, so do not publish it. For a report, draw
-        mean maps with `explanations.save_means(folder)`.
+        A map is drawn over the face, and the person can be recognized, so do not publish it. For a report,
+        draw mean maps with `explanations.save_means(folder)`.
 
         Args:
-            images: as for predict().
-            how: "gradcam", "attention", "occlusion" (any model), or "auto" for the first of attention,
-                Grad-CAM and occlusion that the model supports.
-            choose: which faces of an image: "all", "center", "largest" or "only".
-            random_state: seed for drawing random tenths of the face. They are blurred to check whether the
+            images: the images, of any kind that predict() takes.
+            how: method of the maps, "gradcam", "attention", "occlusion" (any model), or "auto" for the first
+                of attention, Grad-CAM and occlusion that the model supports.
+            choose: the faces to use of each image, "all", "center", "largest" or "only".
+            random_state: seed for drawing random tenths of the face, which are blurred to check whether the
                 map marks a more important tenth.
             device: "auto", "cpu" or "cuda".
             n_jobs: number of threads; None or -1 for one per core.
@@ -124,7 +124,7 @@ class Model:
             A sequence of explanations, which has ``.frame()``, ``.save(folder)`` and ``.save_means(folder)``.
 
         Raises:
-            UnknownNameError: there is no such method, or no such way to choose a face.
+            UnknownNameError: how or choose is not one of the allowed values.
             ModelError: the model does not support the method.
             PhotographError: one of `images` is not an image.
         """
@@ -147,19 +147,20 @@ class Model:
     def export(self, path: str | Path) -> Any:
         """Write a network trained end to end as an ONNX file.
 
-        The file is checked before: ONNX Runtime must give the same predictions as the network.
+        The file is written only if ONNX Runtime gives the same predictions as the network.
 
         Args:
             path: the .onnx file to write.
 
         Returns:
-            Facts of the file: ``.path``, ``.n_bytes``, ``.side`` (of the faces that it takes, in pixels),
-            ``.answers`` (names of its columns), ``.difference`` and ``.from_predict`` (the largest difference
-            from the network's output, and from that of predict()).
+            Facts about the file, which are ``.path``, ``.n_bytes``, ``.side`` (side of the input images in
+            pixels), ``.answers`` (names of the output columns), ``.difference`` (the largest difference from
+            the output of the network) and ``.from_predict`` (the same from the output of predict()).
 
         Raises:
-            ModelError: the model is of another kind, or ONNX Runtime gives other predictions.
-            WorkspaceError: the name does not end in .onnx, or the file cannot be written.
+            ModelError: the model is not a network trained end to end, or ONNX Runtime gives other
+                predictions.
+            WorkspaceError: the path does not end in .onnx, or the file cannot be written.
         """
         from featurekit.inference.export import export_onnx
 
@@ -169,27 +170,31 @@ class Model:
         return export_onnx(self._trained, file)
 
     def save(self, folder: str | Path) -> Path:
-        """Write the model's folder, which has four plain files without pickle. `fk.load_model` reads it.
+        """Save the model in a folder of four files without pickle, which `fk.load_model` can load.
 
         Args:
-            folder: folder of the model, e.g. "models/gender". A model that exists there is replaced.
+            folder: folder of the model, such as "models/gender". A saved model in this folder is replaced.
 
         Returns:
             The folder.
 
         Raises:
-            ModelError: the classifier is of a type that loading would refuse, or the folder has files that
-                are not those of a model.
+            ModelError: the classifier has a type that cannot be loaded safely, or the folder has other files.
             WorkspaceError: the folder cannot be written.
         """
         place = Path(folder)
-        _check_place(place)
+        if place.is_dir() and not is_model(place) and any(place.iterdir()):
+            raise ModelError(f"{place} contains other files. Give a new folder for the model.")
+        if place.exists() and not place.is_dir():
+            raise ModelError(f"{place} is a file, but a model is saved in a folder. Give a new folder.")
         self._trained.save(place)
         return place
 
     def __repr__(self) -> str:
-        features = " + ".join(self.features)
-        return f"Model({self.name!r}: {self.target} by {self._trained.classifier} on {features})"
+        return (
+            f"Model({self.name!r}: {self.target} by {self._trained.classifier} on"
+            f" {' + '.join(self.features)})"
+        )
 
     def _repr_html_(self) -> str:
         from featurekit.report.notebook import model_html
@@ -200,10 +205,11 @@ class Model:
 class Explanations(Sequence[Any]):
     """A sequence of explanations of predictions, one for each face.
 
-    Each has ``.photograph.name``, ``.number`` (of the face), ``.answer`` (the predicted class, or "years"),
-    ``.value`` (its probability, or the years), ``.how``, ``.face`` (uint8, (s, s, 3)), ``.heat`` (float32,
-    (s, s), 0 to 1) and ``.loss``: how much the prediction changes if the tenth of the face that the map calls
-    most important is blurred (``.important``), and if a random tenth is blurred (``.random``).
+    An explanation has ``.photograph.name``, ``.number`` (number of the face), ``.answer`` (the predicted
+    class, or "years"), ``.value`` (the probability of the class, or the predicted years), ``.how``, ``.face``
+    (uint8, (s, s, 3)), ``.heat`` (float32, (s, s), 0 to 1) and ``.loss``: how much the prediction changes if
+    the tenth of the face that the map calls most important is blurred (``.important``), and if a random tenth
+    is blurred (``.random``).
     """
 
     def __init__(self, found: Sequence[Any], photographs: Sequence[Photograph]) -> None:
@@ -224,9 +230,10 @@ class Explanations(Sequence[Any]):
         """Return a table with one row for each face, and for each image without an explanation.
 
         Returns:
-            The columns photograph, face (its number, 0 for none), answer, value (its probability, or the
-            years), how, loss_important and loss_random (how much the value changes if the most important
-            tenth of the face, or a random tenth, is blurred), and message.
+            The columns photograph, face (number of the face, 0 for no face), answer (the predicted class),
+            value (its probability, or the predicted years), how, loss_important and loss_random (how much the
+            value changes if the most important tenth of the face, or a random tenth, is blurred), and
+            message.
         """
         nan = float("nan")
         rows = [
@@ -244,7 +251,7 @@ class Explanations(Sequence[Any]):
         """Draw the map of each face over the face, as one PNG for each face, and return the files.
 
         Args:
-            folder: the folder to write to. It must not contain any of the explained images.
+            folder: the folder to write to, which must not contain any of the explained images.
         """
         from featurekit.inference.draw import draw_explanation
 
@@ -254,14 +261,14 @@ class Explanations(Sequence[Any]):
     def save_means(self, folder: str | Path) -> list[Path]:
         """Draw the mean map of each predicted class over its mean face, and return the files.
 
-        No single person can be recognized in a mean of ten or more faces, so it may be published. For a
+        A mean of ten or more faces shows no single person, so it may be published. For a
         regression target, the faces are grouped in ranges of ten years.
 
         Args:
-            folder: the folder to write to. It must not contain any of the explained images.
+            folder: the folder to write to, which must not contain any of the explained images.
 
         Raises:
-            TargetError: no predicted class has ten faces.
+            TargetError: no predicted class has ten or more faces.
         """
         from featurekit.inference.draw import draw_mean_maps
         from featurekit.inference.explain import MeanMaps
@@ -288,10 +295,10 @@ def load_model(path: str | Path, *, project: Project | str | Path | None = None)
 
     Args:
         path: folder of the model, or its name below the project's models/.
-        project: the project; None for that of the current folder.
+        project: the project; None for the project of the current folder.
 
     Raises:
-        WorkspaceError: there is no such folder.
+        WorkspaceError: the folder does not exist.
         ModelError: the folder is not a model, was edited, or cannot be used on this machine.
 
     Example:
@@ -319,39 +326,40 @@ def predict(
 ) -> pd.DataFrame:
     """Find the faces on images and predict their labels with one or several models.
 
-    `featurekit predict` does the same, and its table has the same columns and values.
+    The command `featurekit predict` makes the same predictions and the same table.
 
     Args:
-        images: one or several of: names of files or folders, bytes of files, Pillow images, uint8 pixels of
-            shape (h, w, 3) or (n, h, w, 3); or a column of a DataFrame.
-        models: a model, the name or folder of one, or several; None for the off-the-shelf models of gender,
-            age group and age, which come with dlib's networks.
-        choose: which faces of an image: "all", "center", "largest" or "only".
-        abstain_above: the largest accepted share of wrong predictions, e.g. 0.05. A model abstains from faces
-            whose prediction is too uncertain: the table has "abstained" there. None to predict all.
+        images: one or several images or folders of images, as file names, bytes of files, Pillow images,
+            uint8 pixels of shape (h, w, 3) or (n, h, w, 3), or a column of a DataFrame.
+        models: one or several models, or names or folders of saved models; None for the off-the-shelf models
+            of gender, age group and age, which are dlib's networks.
+        choose: the faces to use of each image, "all", "center", "largest" or "only".
+        abstain_above: the largest accepted share of wrong predictions, such as 0.05. A model abstains on
+            faces whose prediction is too uncertain, and the table then has "abstained" as the prediction.
+            None to predict all faces.
         sets: whether to add prediction sets (classes) or prediction intervals (years), which contain the true
             value for 90 % of faces like those of the training data.
         probabilities: whether to add a column with the probability of each class.
-        device: "auto", "cpu" or "cuda". With "cuda", a GPU that cannot be used is an error.
-        precision: "auto" (each model's own), "fp32" or "bf16".
-        n_jobs: number of threads; None or -1 for one per core. The results do not depend on it.
-        project: in which models are looked up by name; None for that of the current folder.
+        device: "auto", "cpu" or "cuda". With "cuda", an error is raised if no GPU can be used.
+        precision: "auto" (the precision that each model was fitted with), "fp32" or "bf16".
+        n_jobs: number of threads, which does not change the results; None or -1 for one per core.
+        project: the project in which models are found by name; None for the project of the current folder.
         progress: whether to show a progress bar, or a function that is called with (images done, images to
             do).
 
     Returns:
         A table with one row for each face, and for each image without a face. Its columns are photograph,
-        face (the number of the face on the image, from 1, left to right; 0 for none), status ("ok", or why
+        face (the number of the face on the image, from 1, left to right; 0 for no face), status ("ok", or why
         there is no prediction), confidence (of the detector), the prediction of each model and its
         probability, the box x1, y1, x2, y2 in pixels, and message. The column of a prediction has the name of
-        the target, e.g. "gender"; if several models predict a target, the name of the model is added.
-        ``.attrs["models"]`` names the model of each such column.
+        the target, such as "gender"; if several models predict a target, the name of the model is added.
+        ``.attrs["models"]`` has the model of each column of predictions.
 
     Raises:
         PhotographError: something is not an image; the message gives its position.
         ModelError: models find faces in different ways, a model is given twice, or a model cannot abstain.
-        WorkspaceError: there is no such model, or an option has no effect on any model.
-        UnknownNameError: there is no such way to choose a face.
+        WorkspaceError: a model does not exist, or an option has no effect on any model.
+        UnknownNameError: choose is not one of the allowed values.
 
     Example:
         >>> import featurekit as fk
@@ -361,7 +369,7 @@ def predict(
     """
     asked = _models(models, project)
     if abstain_above is not None and not 0 <= abstain_above <= 1:
-        raise ModelError(f"abstain_above is a share, between 0 and 1. Got {abstain_above} instead.")
+        raise ModelError(f"abstain_above must be between 0 and 1. Got {abstain_above} instead.")
     given = images_of(images)
     for text in unused_of_predict(asked, sets=sets, abstain_above=abstain_above, probabilities=probabilities):
         note(text)
@@ -380,14 +388,6 @@ def predict(
     return readings_table(readings, asked, sets=sets, probabilities=probabilities)
 
 
-def _check_place(folder: Path) -> None:
-    """Raise ModelError if a path is a file, or a folder with files that are not those of a model."""
-    if folder.is_dir() and not is_model(folder) and any(folder.iterdir()):
-        raise ModelError(f"{folder} holds other files, and a model has a folder of its own. Name a new one.")
-    if folder.exists() and not folder.is_dir():
-        raise ModelError(f"{folder} is a file, and a model is a folder. Name a new one.")
-
-
 def _models(models: Any, project: Project | str | Path | None) -> list[TrainedModel]:
     """Return the models to use, and load those that are named.
 
@@ -400,11 +400,11 @@ def _models(models: Any, project: Project | str | Path | None) -> list[TrainedMo
         load_model(one, project=project) if isinstance(one, str | Path) else one for one in as_list(models)
     ]
     if not several:
-        raise ModelError("No models are given; leave them out for those that come with dlib's networks.")
+        raise ModelError("No models are given. Leave the argument out to use the off-the-shelf models.")
     for number, one in enumerate(several):
         if not isinstance(one, Model):
             raise ModelError(
-                f"Model {number} of {len(several)} (counted from 0) is of type {type(one).__name__}: give"
-                " what fk.load_model returns, or a model's name or folder."
+                f"Model {number} of {len(several)} (counted from 0) is of type {type(one).__name__}. Give"
+                " a model from fk.load_model, or the name or folder of a saved model."
             )
     return [one._trained for one in several]

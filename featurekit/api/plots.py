@@ -1,4 +1,4 @@
-"""The figures of results, e.g. `results.plot.accuracy()` and `results.plot.confusion("svm")`."""
+"""The figures of results, such as `results.plot.accuracy()` and `results.plot.confusion("svm")`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,18 +26,18 @@ from featurekit.report.select import Ranked, best_first, one_target, run_named, 
 class Plots:
     """The figures of some results.
 
-    Each method returns a display, which a notebook shows if it is the last line of a cell. ``.plot(ax=None)``
-    draws it and returns Matplotlib's axes, ``.frame()`` returns the numbers that are drawn as a DataFrame,
-    and ``.help()`` explains the figure.
+    Each method returns a display object, which a notebook shows if it is the last line of a cell. Its
+    ``.plot(ax=None)`` draws the figure and returns the Matplotlib axes, ``.frame()`` returns the numbers of
+    the figure as a DataFrame, and ``.help()`` explains the figure.
 
-    The target is not needed if the results have only one. Name a model as the
-    ranking does ("svm"), or by the name of its run if several models have that name.
+    The target can be left out if the results have only one target. A model is named as in the ranking
+    ("svm"), or by the name of its run if several models have the same name.
 
     Args:
-        runs: those that can be compared with each other.
-        evidence: intervals, differences and slices; None if the predictions are not available.
-        folder: folder of the comparison, which has the predictions.
-        apart: name of each run that is set apart → reason, for a message.
+        runs: the runs that can be compared with each other.
+        evidence: confidence intervals, differences and slices; None if the predictions are not available.
+        folder: folder of the comparison, which contains the predictions.
+        apart: the reason for each run that cannot be compared with the other runs, by name of the run.
     """
 
     def __init__(
@@ -55,11 +55,11 @@ class Plots:
 
         Args:
             target: the target. For age in years, the score is the mean absolute error.
-            most: number of models to draw, best first; baselines are always drawn.
+            most: number of models to draw, best first; the baselines are drawn in addition.
 
         Raises:
-            TargetError: the target is not given, and there are several.
-            UnknownNameError: there is no such target.
+            TargetError: the target is not given, and the results have several targets.
+            UnknownNameError: there is no target with this name.
 
         Example:
             >>> results.plot.accuracy("gender").plot()    # doctest: +SKIP
@@ -73,8 +73,8 @@ class Plots:
             target: the target.
 
         Raises:
-            TargetError: the target is not given, and there are several.
-            UnknownNameError: there is no such target.
+            TargetError: the target is not given, and the results have several targets.
+            UnknownNameError: there is no target with this name.
             ModelError: no trained model has both a score and a time.
         """
         return CostDisplay.of(self._ranked(target))
@@ -87,8 +87,8 @@ class Plots:
             target: the target, which must have classes.
 
         Raises:
-            TargetError: the target has no classes, or is not given and there are several.
-            UnknownNameError: there is no such target or model, or several models have that name.
+            TargetError: the target has no classes, or it is not given and the results have several targets.
+            UnknownNameError: there is no target or model with a given name, or several models have the name.
 
         Example:
             >>> results.plot.confusion("svm", "gender").frame()    # doctest: +SKIP
@@ -96,49 +96,49 @@ class Plots:
         return ConfusionDisplay.of(self._run(model, target))
 
     def calibration(self, model: str | None = None, target: str | None = None) -> CalibrationDisplay:
-        """Return how often a model is right, by how confident it is.
+        """Return the accuracy of a model by its confidence (a reliability diagram).
 
         Args:
             model: name of the model; None for the best trained model.
             target: the target, which must have classes.
 
         Raises:
-            TargetError: the target has no classes, or is not given and there are several.
-            UnknownNameError: there is no such target or model, or several models have that name.
-            ModelError: there are no probabilities.
+            TargetError: the target has no classes, or it is not given and the results have several targets.
+            UnknownNameError: there is no target or model with a given name, or several models have the name.
+            ModelError: the predictions have no probabilities.
             WorkspaceError: the predictions of the model are not in the folder of the comparison.
         """
         run = self._run(model, target)
-        known = CalibrationDisplay.find(self._ranked(run.target)) if self._is_of_evidence(run) else None
+        known = CalibrationDisplay.find(self._with_evidence(run))
         return known or CalibrationDisplay.of(run, self._table(run), self._seed)
 
     def risk_coverage(self, model: str | None = None, target: str | None = None) -> RiskCoverageDisplay:
-        """Return how often a model is wrong if it abstains from the faces that it is least confident of.
+        """Return the share of wrong predictions if a model abstains on the faces with the lowest confidence.
 
         Args:
             model: name of the model; None for the best trained model.
             target: the target, which must have classes.
 
         Raises:
-            TargetError: the target has no classes, or is not given and there are several.
-            UnknownNameError: there is no such target or model, or several models have that name.
-            ModelError: there are no probabilities.
+            TargetError: the target has no classes, or it is not given and the results have several targets.
+            UnknownNameError: there is no target or model with a given name, or several models have the name.
+            ModelError: the predictions have no probabilities.
             WorkspaceError: the predictions of the model are not in the folder of the comparison.
         """
         run = self._run(model, target)
-        known = RiskCoverageDisplay.find(self._ranked(run.target)) if self._is_of_evidence(run) else None
+        known = RiskCoverageDisplay.find(self._with_evidence(run))
         return known or RiskCoverageDisplay.of(run, self._table(run))
 
     def age_error(self, model: str | None = None, target: str | None = None) -> AgeErrorDisplay:
-        """Return by how many years a model is wrong, for people of each age.
+        """Return the mean absolute error of a model for faces of each age.
 
         Args:
             model: name of the model; None for the best trained model.
-            target: the target, which must be in years; None for the only one in years.
+            target: the target, which must be a regression target; None for the only regression target.
 
         Raises:
             TargetError: the target has classes.
-            UnknownNameError: there is no such target or model, or several models have that name.
+            UnknownNameError: there is no target or model with a given name, or several models have the name.
             WorkspaceError: the predictions of the model are not in the folder of the comparison.
         """
         in_years = sorted({run.target for run in self._runs if not run.classes})
@@ -153,13 +153,13 @@ class Plots:
         """Return how a network that is trained end to end learned, epoch by epoch and fold by fold.
 
         Args:
-            model: name of the model; None for the best one that has a training history.
+            model: name of the model; None for the best model that has a training history.
             target: the target.
             measure: "score" (accuracy, or mean absolute error) or "loss".
 
         Raises:
-            TargetError: the target is not given, and there are several.
-            UnknownNameError: there is no such target or model, or several models have that name.
+            TargetError: the target is not given, and the results have several targets.
+            UnknownNameError: there is no target or model with a given name, or several models have the name.
             ModelError: the model was not trained end to end.
         """
         if model is None:
@@ -177,14 +177,13 @@ class Plots:
             most: number of slices to draw, worst first.
 
         Raises:
-            TargetError: the target is not given, and there are several.
-            UnknownNameError: there is no such target or model, or several models have that name.
-            ModelError: no label of the data set is on the faces of enough subjects.
+            TargetError: the target is not given, and the results have several targets.
+            UnknownNameError: there is no target or model with a given name, or several models have the name.
+            ModelError: no label of the data set is known for enough subjects.
             WorkspaceError: the predictions of the model are not in the folder of the comparison.
         """
         run, most = self._run(model, target), _at_least_one(most)
-        ranked = self._ranked(run.target)
-        known = SlicesDisplay.find(ranked, most=most) if self._is_of_evidence(run) else None
+        known = SlicesDisplay.find(self._with_evidence(run), most=most)
         return known or SlicesDisplay.of(run, self._outcomes(run), self._seed, most=most)
 
     def __repr__(self) -> str:
@@ -195,20 +194,19 @@ class Plots:
     def _seed(self) -> int:
         return self._evidence.seed if self._evidence else 0
 
-    def _is_of_evidence(self, run: Run) -> bool:
-        """Whether the evidence has the confidence and the slices of this run."""
-        known = self._evidence.targets.get(run.target) if self._evidence else None
-        return known is not None and known.sliced == run.name
+    def _with_evidence(self, *runs: Run) -> Ranked:
+        """Return runs of one target with the evidence of the target."""
+        name = runs[0].target
+        return Ranked(name, runs, self._evidence.targets.get(name) if self._evidence else None)
 
     def _ranked(self, target: str | None) -> Ranked:
         """Return the runs of a target, best first, with their evidence."""
         name = self._target(target)
-        known = self._evidence.targets.get(name) if self._evidence else None
-        return Ranked(name, best_first([run for run in self._runs if run.target == name]), known)
+        return self._with_evidence(*best_first([run for run in self._runs if run.target == name]))
 
     def _target(self, target: str | None) -> str:
         if not self._runs:
-            raise WorkspaceError("There is no run that could be compared with others, so there is no figure.")
+            raise WorkspaceError("No run can be compared with other runs, so there is no figure.")
         return one_target(self._runs, target)
 
     def _run(self, model: str | None, target: str | None) -> Run:
@@ -222,7 +220,9 @@ class Plots:
             ranked = self._ranked(target).runs
             return next((run for run in ranked if not run.is_baseline), ranked[0])
         if model in self._apart:
-            raise UnknownNameError(f"{model} is set apart and in no figure: {self._apart[model]}.")
+            raise UnknownNameError(
+                f"{model} is set apart, so there is no figure of it: {self._apart[model]}."
+            )
         return run_named(self._runs, model, None if target is None else self._target(target))
 
     def _table(self, run: Run) -> pd.DataFrame:
@@ -234,11 +234,12 @@ class Plots:
         files = ComparisonFolder(self._folder)
         if not files.outcome(run.name).is_file() or not files.faces.is_file():
             raise WorkspaceError(
-                f"The predictions of {run.name} are not in {files.outcomes}, so this figure cannot"
-                " be drawn. They are kept there by results.report(), on the machine that has the predictions."
+                f"The predictions of {run.name} are not in {files.outcomes}, so this figure cannot be drawn."
+                " On the machine that has the predictions, results.report() stores them there."
             )
-        tables = {run.name: read_outcomes(files.outcome(run.name))}
-        return Outcomes(tables, read_outcomes(files.faces).set_index("row"))
+        return Outcomes(
+            {run.name: read_outcomes(files.outcome(run.name))}, read_outcomes(files.faces).set_index("row")
+        )
 
 
 def _at_least_one(most: int) -> int:

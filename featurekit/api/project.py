@@ -1,28 +1,23 @@
-"""A project: the folder that holds a data set's table, its cache, models and comparisons."""
+"""The folder that contains the table of a data set, its cache, its models and its comparisons."""
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from featurekit.errors import ManifestError
 from featurekit.project import ProjectFolder
-
-if TYPE_CHECKING:
-    from featurekit.data.manifest import Manifest
 
 # The environment variable that names the project for the command line, and for functions without one.
 VARIABLE = "FEATUREKIT_WORKSPACE"
 
 
 class Project:
-    """The folder that an analysis works in.
+    """The folder in which an analysis stores its files.
 
-    It holds the table of the data set (manifest.csv), the cache of faces and embeddings, fitted models and
-    comparisons: the same files that the command line reads and writes. A function that is given no project
-    uses the current folder, or the one that the environment variable FEATUREKIT_WORKSPACE names.
+    It contains the table of the data set (manifest.csv), the cache of faces and embeddings, fitted models and
+    comparisons. The command line reads and writes the same files. A function without a project uses the
+    current folder, or the folder that the environment variable FEATUREKIT_WORKSPACE names.
 
     Args:
-        folder: the folder; it is made when something is first written into it.
+        folder: path of the folder, which is created when a file is first written into it.
 
     Attributes:
         folder: the paths of the project.
@@ -41,34 +36,18 @@ class Project:
 
     @property
     def models(self) -> list[str]:
-        """Names of the models that were saved in models/."""
+        """Names of the models that are saved in the folder models/."""
         found = self.folder.models
         return sorted(path.name for path in found.iterdir() if path.is_dir()) if found.is_dir() else []
 
     @property
     def comparisons(self) -> list[str]:
-        """Names of the comparisons below reports/."""
+        """Names of the comparisons in the folder reports/."""
         return [path.name for path in self.folder.comparisons()]
 
 
 def project_of(place: Project | str | Path | None) -> Project:
-    """Return the project that a function was given; None means the current folder's, as for a command."""
+    """Return the project for an argument; None means the project of the current folder."""
     if isinstance(place, Project):
         return place
     return Project(os.environ.get(VARIABLE, ".") if place is None else place)
-
-
-def manifest_of(project: Project) -> "Manifest":
-    """Return the table of the project's data set.
-
-    Raises:
-        ManifestError: no data set has been loaded yet.
-    """
-    from featurekit.data.manifest import Manifest
-
-    path = project.folder.manifest
-    if not path.is_file():
-        raise ManifestError(
-            f"There is no {path} yet. First: featurekit prepare DATASET PATH (see featurekit list datasets)."
-        )
-    return Manifest.load(path)

@@ -1,12 +1,11 @@
-"""Add a backbone, an estimator, a data set, a detector or a check of one's own.
+"""Register backbones, estimators, data sets, detectors and checks of your own.
 
-The functions are used as decorators, in a notebook and in a package that is installed
-beside featurekit. Such a package names its modules as entry points
-(see featurekit.registry), so that the command line finds its members too.
+The functions are used as decorators, in a notebook or in an installed package. A package names its modules
+as entry points (see featurekit.registry), so that the command line can use its backbones and so on too.
 
-A member can be used by its name as soon as it is registered. Registering a name again,
-as when the cell of a notebook is run again, replaces the member; the names of
-featurekit's own members and of installed packages cannot be taken.
+A registered backbone, estimator and so on can be used by its name at once. Registering a name again, for
+example by running the cell of a notebook again, replaces it. The names in featurekit and in installed
+packages are taken, and cannot be registered again.
 """
 
 import inspect
@@ -16,13 +15,14 @@ from hashlib import sha256
 from types import CodeType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
+from featurekit.api._members import checked_backbone, checked_dataset, checked_detector
 from featurekit.errors import RegistrationError
+from featurekit.findings import Severity
 from featurekit.registry import SESSION, Registry, unknown
 
 if TYPE_CHECKING:
     from featurekit.data.targets import Target
     from featurekit.estimators import Classifier, ClassifierKind
-    from featurekit.findings import Severity
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -39,31 +39,34 @@ def register_backbone(
 ) -> Callable[[Function], Function]:
     """Register the decorated function as a backbone, which computes vectors from face crops.
 
-    The cache keeps the vectors under the name and the version of the backbone. If no version is given, a
-    backbone that is registered in a notebook gets one that changes with the code of the function, so vectors
-    of an older function are never used for a newer one. It does not change with the code that the function
-    calls: if that changes, give a version, and change it whenever the vectors change.
+    The name and the version of the backbone are part of the key of the vectors in the cache. In a notebook,
+    the default version is a hash of the code of the function, so vectors of an older function are never used
+    for a newer function. The hash does not cover other functions that it calls. If such a function
+    changes, give a version, and change it whenever the vectors change.
 
     To register an ONNX file, a torch module or a network with several layers, use
     ``featurekit.networks.backbones.backbone``.
 
     Args:
-        name: name of the backbone, e.g. in ``fk.embed(data, name)`` or ``extract --backbone name``.
-        about: one line that says what it is, for ``featurekit list backbones``.
+        name: name of the backbone, for example in ``fk.embed(data, name)`` or ``extract --backbone name``.
+        about: description of the backbone in one line, for ``featurekit list backbones``.
         dim: length of a vector.
         input_size: side in pixels of the square crops that the function gets.
-        template: where the eyes, the nose and the mouth are in a crop; see featurekit.faces.align.TEMPLATES.
-        version: version of the function; None for that of its package, or of its own code.
-        recognizes: whether the vectors tell subjects apart, so that the audit can use them to find close
+        template: name of the positions of the eyes, the nose and the mouth in a crop, a key of
+            featurekit.faces.align.TEMPLATES.
+        version: version of the function; None for the version of its package, or a hash of its code in a
+            notebook.
+        recognizes: whether the vectors distinguish subjects, so that the audit can use them to find close
             faces.
 
     Returns:
         A decorator for a function that takes crops, uint8 of shape (n, input_size, input_size, 3) in the
-        order red, green, blue, and returns vectors of shape (n, dim). It returns the function unchanged.
+        order red, green, blue, and returns vectors of shape (n, dim). The decorator returns the function
+        unchanged.
 
     Raises:
-        RegistrationError: the name is taken or not allowed, there is no such template, or the version cannot
-            be computed from the code of the function.
+        RegistrationError: the name is taken or not allowed, there is no template with this name, or no
+            version can be computed from the code of the function.
 
     Example:
         >>> import featurekit as fk
@@ -85,7 +88,6 @@ def _add_backbone(
     compute: Callable[[Any], Any], dim: int, version: str | None, facts: dict[str, Any]
 ) -> None:
     """Register a function as a backbone; facts: the other attributes of the Backbone."""
-    from featurekit.api._members import checked_backbone
     from featurekit.faces.align import TEMPLATES
     from featurekit.networks.backbones import BACKBONES, Backbone
 
@@ -102,18 +104,18 @@ def register_detector(
     """Register the decorated function as a detector, which finds the faces on an image.
 
     Args:
-        name: name of the detector, e.g. in ``extract --detector name``.
-        about: one line that says what it is, for ``featurekit list detectors``.
-        settings: further values that decide what it finds, as plain numbers and text. Faces that are
+        name: name of the detector, for example in ``extract --detector name``.
+        about: description of the detector in one line, for ``featurekit list detectors``.
+        settings: further settings that change which faces are found, as numbers and text. Faces that are
             found with different settings are cached separately.
         version: version of the function; see register_backbone().
 
     Returns:
         A decorator for a function that takes the image, uint8 of shape (height, width, 3) in the order red,
-        green, blue, and a side in pixels. The function should scale the image to fit into a square of this
-        side before it searches for faces. It returns a list of ``featurekit.faces.detectors.Detection``, the
-        most confident first, in pixels of the image. If it finds nothing, it is called again with a larger
-        side. The decorator returns the function unchanged.
+        green, blue, and a side in pixels. The function should scale the image to fit into a square with this
+        side before the detection. It returns a list of ``featurekit.faces.detectors.Detection``, the
+        most confident first, in pixels of the image. If the list is empty, the function is called
+        again with a larger side. The decorator returns the function unchanged.
 
     Raises:
         RegistrationError: the name is taken or not allowed, or the version cannot be computed from the code
@@ -133,7 +135,6 @@ def register_detector(
     """
 
     def register(find: Function) -> Function:
-        from featurekit.api._members import checked_detector
         from featurekit.faces.detectors import DETECTORS, Detector
 
         finder = checked_detector(name, find)
@@ -155,31 +156,32 @@ def register_detector(
 def register_dataset(
     name: str, *, about: str, licence: str, labels: Sequence[str] = ("age", "age_group", "gender")
 ) -> Callable[[Function], Function]:
-    """Register the decorated function as a data set, which makes a table of the images in a folder or file.
+    """Register the decorated function as a data set; it returns a table of the images in a folder or file.
 
     Args:
-        name: name of the data set, e.g. in ``fk.load_dataset(name, path)`` or ``prepare name path``.
-        about: one line that says what it is, for ``featurekit list datasets``.
-        licence: what its owners allow; reports and model cards show it.
-        labels: the columns of the table that can be predicted. A row without any of them is not used.
+        name: name of the data set, for example in ``fk.load_dataset(name, path)`` or ``prepare name path``.
+        about: description of the data set in one line, for ``featurekit list datasets``.
+        licence: licence of the data set, which reports and model cards show.
+        labels: the columns of the table that can be predicted. A row without a value in any of these columns
+            is not used.
 
     Returns:
         A decorator for a function that takes the path, and options by keyword, and returns a DataFrame with a
         row for every image. The decorator returns the function unchanged.
 
-        The DataFrame is interpreted as `fk.Dataset.from_frame` does it. It must have ``image_path``, relative
-        to the path's folder, and may have ``face_id``, ``subject_id``, ``age`` (years, as numbers or text, or
-        an age group), ``age_group`` (e.g. "25-32"), ``gender`` ("female" and "male", "f" and "m", "woman"
-        and "man", and such words in other languages), ``official_fold`` (from 0) and ``box`` ("x1 y1 x2 y2"
-        in pixels, or four columns ``x1``, ``y1``, ``x2``, ``y2``). Every other column is kept as a label of
-        classes. A cell that cannot be read is missing, and is counted and reported. featurekit finds missing
-        and broken images, impossible ages and duplicates.
+        The DataFrame is interpreted as by `fk.Dataset.from_frame`. It must have the column ``image_path``,
+        relative to the folder of the path, and may have ``face_id``, ``subject_id``, ``age`` (years, as
+        numbers or text, or an age group), ``age_group`` (e.g. "25-32"), ``gender`` ("female" and "male", "f"
+        and "m", "woman" and "man", or similar words in other languages), ``official_fold`` (from 0) and
+        ``box`` ("x1 y1 x2 y2" in pixels, or four columns ``x1``, ``y1``, ``x2``, ``y2``). Every other column
+        is a label with classes. A cell that cannot be read is a missing value, and is counted and reported.
+        featurekit finds missing and broken images, impossible ages and duplicates.
 
-        A function may instead return a ``featurekit.data.datasets.RawRows``, which is taken as it is, and
-        must hold "female" and "male". A function that has the keyword ``missing`` is given the words that
-        mean "not known".
+        The function may instead return a ``featurekit.data.datasets.RawRows``, which is used unchanged, with
+        the genders "female" and "male". If the function has the keyword ``missing``, it is called with the
+        words that mean a missing value.
 
-        Loading the data set raises a ManifestError if the function returned something else, or a DataFrame
+        Loading the data set raises a ManifestError if the function returns another object, or a DataFrame
         that cannot be read.
 
     Raises:
@@ -196,7 +198,6 @@ def register_dataset(
     """
 
     def register(read: Function) -> Function:
-        from featurekit.api._members import checked_dataset
         from featurekit.data.datasets import DATASETS, DatasetReader
 
         reader = checked_dataset(name, read, labels)
@@ -218,27 +219,28 @@ def register_estimator(
     """Register a scikit-learn estimator, so that it can be used by its name in a comparison.
 
     Args:
-        name: name of the estimator, e.g. in ``fk.evaluate(data, X, [name])`` or ``fit --model name``.
-        estimator: a scikit-learn estimator, or its class, which is used with its default parameters; None to
-            decorate a class, or a function (target, random_state, n_jobs) → unfitted estimator, which may
-            depend on the target.
-        about: one line that says what it is, for ``featurekit list models`` and the report. A function needs
-            one.
-        grid: parameter → values that ``tune`` tries, the simpler ones first, e.g. ``{"C": [0.1, 1, 10]}``; or
-            a function of the target that returns such a mapping. None if there is nothing to tune.
-        reads_target: target → whether the estimator can learn it; None for classes if the estimator is a
-            classifier, for numbers if it is a regressor, and for a function for both.
-        trusted_types: dotted names of the types that a fitted estimator is made of, beside plain values and
-            arrays. A saved model is read only if it holds nothing else. The linear models, discriminant
-            analyses, naive Bayes, nearest neighbours and multi-layer perceptrons of scikit-learn need none,
-            also where a function returns one; without them the model of any other estimator is not saved.
+        name: name of the estimator, for example in ``fk.evaluate(data, X, [name])`` or ``fit --model name``.
+        estimator: a scikit-learn estimator, or a class of estimators, which is used with its default
+            parameters. None to use register_estimator as a decorator of a class, or of a function that takes
+            (target, random_state, n_jobs) and returns an unfitted estimator for the target.
+        about: description of the estimator in one line, for ``featurekit list models`` and the report;
+            required for a function.
+        grid: mapping from parameter to the values to try, simpler values first, such as
+            ``{"C": [0.1, 1, 10]}``; or a function of the target that returns such a mapping; or None.
+        reads_target: function of a target that returns whether the estimator can predict it. None for all
+            targets with classes if the estimator is a classifier, all regression targets if it is a
+            regressor, and all targets for a function.
+        trusted_types: dotted names of the types in a fitted estimator, beside plain values and arrays. A
+            saved model is loaded only if it contains no other types. The linear models, discriminant
+            analyses, naive Bayes, nearest neighbours and multi-layer perceptrons of scikit-learn need no such
+            names. Models of any other estimator are not saved without these names.
 
     Returns:
         The estimator, or a decorator that returns the class or the function unchanged.
 
     Raises:
-        RegistrationError: the name is taken or not allowed, a function has no about, or grid is neither a
-            mapping nor a function.
+        RegistrationError: the name is taken or not allowed, a function is registered without about, or grid
+            is neither a mapping nor a function.
         ModelError: the estimator is neither a classifier nor a regressor.
 
     Example:
@@ -258,7 +260,7 @@ def register_estimator(
 
     if inspect.isfunction(estimator) and not about.strip():
         raise RegistrationError(
-            f"The estimator {name} is made by a function. Say in one line what it makes:"
+            f"The estimator {name} is made by a function. Describe the estimator in one line:"
             f" fk.register_estimator({name!r}, about='…')."
         )
     kind = _kind(name, estimator, tuple(trusted_types))
@@ -268,27 +270,26 @@ def register_estimator(
 
 
 def register_check(
-    name: str, *, title: str, severity: "Severity" = "warning", order: int = 100
+    name: str, *, title: str, severity: Severity = "warning", order: int = 100
 ) -> Callable[[Function], Function]:
     """Register the decorated function as a check, which is then part of every audit.
 
     Args:
-        name: name of the check; its finding has the same name.
-        title: what it looks for, in a few words.
-        severity: the worst severity that its finding can have: "note", "warning" or "error".
-        order: position of its finding among the others, the lowest first. The checks of featurekit have 10
-            to 90.
+        name: name of the check, and of its finding.
+        title: the problem that the check looks for, in a few words.
+        severity: the worst severity that the finding can have, "note", "warning" or "error".
+        order: number by which the findings are sorted. The checks of featurekit have numbers from 10 to 90.
 
     Returns:
         A decorator for a function that takes a ``featurekit.checks.base.Given`` (the data set, its folds,
-        vectors and predictions) and returns a ``featurekit.findings.Finding``: the number of cases, out of
-        how many, what was found, and what to do. The decorator returns the function unchanged.
+        vectors and predictions) and returns a ``featurekit.findings.Finding`` (the number of cases, out of
+        how many, what was found, and what to do). The decorator returns the function unchanged.
 
-        A check that raises an error, or returns something else, does not end the audit. Its finding is then a
-        warning that says so, and the other checks run.
+        If the function raises an error, or returns another object, its finding is a warning that says so, and
+        the other checks of the audit still run.
 
     Raises:
-        RegistrationError: the name is taken or not allowed, or there is no such severity.
+        RegistrationError: the name is taken or not allowed, or severity is not an allowed value.
 
     Example:
         >>> import featurekit as fk
@@ -305,7 +306,6 @@ def register_check(
 
     def register(look: Function) -> Function:
         from featurekit.checks.base import CHECKS, Check
-        from featurekit.findings import Severity
 
         if severity not in get_args(Severity):
             raise RegistrationError(unknown("severity", str(severity), list(get_args(Severity))))
@@ -329,17 +329,14 @@ def _grid(name: str, grid: Any) -> "Callable[[Target], Mapping[str, Sequence[Any
             f"The grid of {name} is of type {type(grid).__name__}: it must be a mapping of parameters to"
             " lists of values, or a function of the target that returns one."
         )
-    values = {parameter: _values(name, parameter, given) for parameter, given in grid.items()}
+    values = {}
+    for parameter, given in grid.items():
+        values[parameter] = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else []
+        if not values[parameter]:
+            raise RegistrationError(
+                f"The grid of {name} has {given!r} for {parameter}: it must be a list of values to try."
+            )
     return lambda target: values
-
-
-def _values(name: str, parameter: str, given: Any) -> list[Any]:
-    """Return the values of a parameter in a grid, or raise RegistrationError if there are none."""
-    if isinstance(given, str) or not isinstance(given, Iterable) or not (values := list(given)):
-        raise RegistrationError(
-            f"The grid of {name} has {given!r} for {parameter}: it must be a list of values to try."
-        )
-    return values
 
 
 def _kind(name: str, estimator: Any, trusted_types: tuple[str, ...]) -> "ClassifierKind":
@@ -383,8 +380,8 @@ def _version(name: str, version: str | None, function: Callable[..., Any], regis
         return ""  # that of its package
     if not inspect.isfunction(function):
         raise RegistrationError(
-            f"{name} is no plain function, so that its version cannot be told from its code. Name a version,"
-            " and change it whenever its numbers change."
+            f"{name} is not a plain function, so no version can be computed from its code. Give a version,"
+            " and change it whenever the results of the function change."
         )
     defaults = (function.__defaults__, function.__kwdefaults__)
     return sha256(f"{_code(function.__code__)} {defaults}".encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""The results of a comparison, to look at and to continue with."""
+"""The results of a comparison, with tables, figures, the report and fitted models."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -33,22 +33,22 @@ from featurekit.report.select import best_first, one_target, run_named, targets_
 
 
 class Results:
-    """The results of a comparison: what `fk.evaluate` and `fk.load_results` return.
+    """The results of a comparison, as `fk.evaluate` and `fk.load_results` return them.
 
-    Runs that were not scored on the same faces, labels and subjects as the others are set apart: `apart` has
-    them with the reason, and no ranking has them.
+    A run that was not scored on the same faces, labels and subjects as the other runs is set apart, which
+    means that it is in no ranking. The attribute `apart` has these runs with the reason.
 
     Args:
-        runs: the results of one model, on one set of features, for one target each.
+        runs: the runs, each with the results of one model on one feature set for one target.
         folder: folder of the comparison.
         data: the data set; None if it is not available.
-        kinds: name → model, for models that were given as objects.
+        kinds: mapping from name to model, for models that were given as objects.
 
     Attributes:
-        runs: all runs, also those that are set apart.
+        runs: all runs, including the runs that are set apart.
         folder: folder of the comparison.
-        data: the data set, or None.
-        plot: figures, e.g. ``results.plot.accuracy()``.
+        data: the data set, or None if it is not available.
+        plot: figures, such as ``results.plot.accuracy()``.
     """
 
     def __init__(
@@ -77,20 +77,20 @@ class Results:
 
     @property
     def evidence(self) -> Evidence | None:
-        """Intervals, differences and slices, which are computed at the first use.
+        """Confidence intervals, differences and slices, which are computed at the first use.
 
-        None if the predictions of the models are not available.
+        The value is None if the predictions of the models are not available.
         """
         return self._weighed.evidence
 
     @property
     def apart(self) -> Mapping[str, str]:
-        """Runs that cannot be compared with the others, by name, each with the reason."""
+        """The reason for each run that cannot be compared with the other runs, by name of the run."""
         return self._weighed.apart
 
     @property
     def ranked(self) -> list[Run]:
-        """The runs that can be compared, best first, target by target."""
+        """The runs that can be compared, grouped by target, best first."""
         return self._ranked(None)
 
     @property
@@ -107,7 +107,7 @@ class Results:
         """Return the scores of all models, best first, with their intervals.
 
         Args:
-            target: only of this one; None for all.
+            target: the target; None for all targets.
             long: whether to return one row for each score of each model, instead of one for each model.
 
         Returns:
@@ -122,20 +122,20 @@ class Results:
         make = frames.scores_frame if long else frames.ranking_frame
         ranked = self._ranked(target)
         if not ranked:
-            warn("every run is set apart, so that nothing is ranked: results.apart says why")
+            warn("every run is set apart, so the table is empty: results.apart has the reasons")
         return make(ranked, self.evidence)
 
     def differences(self, target: str | None = None) -> pd.DataFrame:
-        """Return how each two models differ, on the faces that both were scored on.
+        """Return the difference of each pair of models, on the faces that both models were scored on.
 
         Args:
-            target: only of this one; None for all.
+            target: the target; None for all targets.
 
         Returns:
             One row for each pair, the better model first: target, first, second, score, gain, low and high
             (95 % confidence interval over subjects), p_value (adjusted for all pairs of the target),
-            p_value_unadjusted, p_value_limit (the smallest that the test can give), p_value_folds (corrected
-            t-test over the folds) and is_shown (whether p_value is at most 0.05).
+            p_value_unadjusted, p_value_limit (the smallest p-value that the test can give), p_value_folds
+            (corrected t-test over the folds) and is_shown (whether p_value is at most 0.05).
 
         Raises:
             WorkspaceError: the models' predictions are not available.
@@ -145,10 +145,10 @@ class Results:
     def slices(self, target: str | None = None) -> pd.DataFrame:
         """Return the scores of the best model of each target on slices of the faces, worst first.
 
-        A slice has all faces with one value of a label, e.g. one age group.
+        A slice has all faces with one value of a label, such as one age group.
 
         Args:
-            target: only of this one; None for all.
+            target: the target; None for all targets.
 
         Returns:
             One row for each slice: target, model, slice, score, value, low, high, gap (to all other faces),
@@ -160,22 +160,22 @@ class Results:
         return frames.slices_frame(self._ranked(target), self._known())
 
     def predictions(self, model: str | None = None, target: str | None = None) -> pd.DataFrame:
-        """Return the prediction of each model for each face, made by a fit without the face's subject.
+        """Return the out-of-fold predictions, by models that were fitted without the subject of the face.
 
         Args:
-            model: name of a model ("svm") or of a run; None for all models of the target.
-            target: the target; not needed if there is only one.
+            model: name of a model, such as "svm", or of a run; None for all models of the target.
+            target: the target; None if the results have only one target.
 
         Returns:
-            One row for each face and model: run, face_id (the number of the row if the comparison has no
+            One row for each face and model: run, face_id (the row number if the comparison has no
             ids), subject (a number), fold, true, predicted, and the probability of each class as p_CLASS.
         """
         name = one_target(self.runs, target)
         runs = [run_named(self.runs, model, name)] if model is not None else self._ranked(name)
         if not runs:
             raise WorkspaceError(
-                f"Every run of {name} is set apart, so there is nothing to compare: results.apart says why."
-                " To see the predictions of one of them, name it."
+                f"No run of {name} can be compared with other runs: results.apart has the reasons."
+                " To get the predictions of one run, give its name."
             )
         tables = []
         for run in runs:
@@ -198,11 +198,11 @@ class Results:
 
         Args:
             X: embeddings of the data set.
-            target: the target; not needed if there is only one.
+            target: the target; None if the results have only one target.
 
         Returns:
             For each split, the positions in X.vectors of the training faces and of the test faces. Faces
-            without a label are in none.
+            without a label are left out.
 
         Raises:
             WorkspaceError: the comparison's data set or splits are not available.
@@ -214,7 +214,7 @@ class Results:
         name = one_target(self.runs, target)
         path = ComparisonFolder(self.folder).folds
         if self.data is None or not path.is_file():
-            raise WorkspaceError(f"The data set, or the splits, of {self.folder} are not available.")
+            raise WorkspaceError(f"The data set or the splits of {self.folder} are not available.")
         seen = next(run for run in self.runs if run.target == name).seen(self.data)
         of = seen.target(name)
         positions = np.flatnonzero(seen.labelled(of)[X.rows])
@@ -226,10 +226,10 @@ class Results:
         ]
 
     def best(self, target: str | None = None) -> "Result":
-        """Return the best trained model of a target, by the score that sorts the ranking.
+        """Return the best trained model of a target, which is the first one in the ranking.
 
         Args:
-            target: the target; not needed if there is only one.
+            target: the target; None if the results have only one target.
         """
         ranked = [run for run in self._ranked(one_target(self.runs, target)) if not run.is_baseline]
         if not ranked:
@@ -258,16 +258,17 @@ class Results:
         """Write the comparison report: an HTML page that works offline, and a Markdown file beside it.
 
         Args:
-            path: file of the page, e.g. "report.html"; None for report.html in the folder of the comparison,
-                where `featurekit report` writes it.
-            faces: "none", or "thumb" to show the faces with the worst errors, on the HTML page only.
+            path: file of the HTML page, such as "report.html"; None for report.html in the folder of the
+                comparison, where `featurekit report` writes it.
+            faces: "thumb" to show the faces with the largest errors on the HTML page, or "none".
             margin_points: points of accuracy by which a cheaper model may be worse than the best one and
                 still be recommended; None for 1.
-            margin_years: the same in years, for age; None for 0.1.
+            margin_years: years of mean absolute error by which a cheaper model of age may be worse than the
+                best one and still be recommended; None for 0.1.
             progress: whether to show a progress bar.
 
         Returns:
-            Path of the page.
+            Path of the HTML page.
         """
         from featurekit.cache.store import Store
 
@@ -288,11 +289,10 @@ class Results:
         for text in weighed.warnings():
             warn(text)
         self._weighed = weighed
-        store = Store(ComparisonFolder(self.folder).project.cache)
-        return write(weighed, store, faces=faces, page=page)
+        return write(weighed, Store(ComparisonFolder(self.folder).project.cache), faces=faces, page=page)
 
     def audit(self) -> Audit | None:
-        """Return the findings of `fk.audit`; None if it has not been run for this comparison."""
+        """Return the findings of `fk.audit`, or None if the comparison has not been audited."""
         return Audit.load(self.folder)
 
     def __repr__(self) -> str:
@@ -310,7 +310,7 @@ class Results:
     def _known(self) -> Evidence:
         if self.evidence is None:
             raise WorkspaceError(
-                f"The models' predictions are not in {self.folder}, so they cannot be compared face by face."
+                f"The predictions of the models are not in {self.folder}, so the models cannot be compared."
             )
         return self.evidence
 
@@ -322,10 +322,10 @@ class Results:
 
 
 class Result:
-    """One model of a comparison: a classifier on a set of features for one target.
+    """One model of a comparison, with one feature set and one target.
 
     Attributes:
-        run: all facts that are stored of it.
+        run: the stored run, with all facts about the model and its scores.
     """
 
     def __init__(self, results: Results, run: Run) -> None:
@@ -333,17 +333,17 @@ class Result:
 
     @property
     def name(self) -> str:
-        """Name of the run, unique within the comparison."""
+        """Name of the run, which is unique within the comparison."""
         return self.run.name
 
     @property
     def scores(self) -> "pd.Series[float]":
-        """Its scores on the faces found: means over the splits, shares between 0 and 1."""
+        """The scores of the model on the faces found, as means over the splits."""
         means = {name: one["mean"] for name, one in self.run.scores.items()}
         return pd.Series(means, name=self.name, dtype=float)
 
     def predictions(self) -> pd.DataFrame:
-        """Return its prediction for each face; see Results.predictions."""
+        """Return the out-of-fold predictions of the model; see Results.predictions."""
         return self._results.predictions(self.name, self.run.target)
 
     def fit(
@@ -354,7 +354,7 @@ class Result:
         n_jobs: int | None = None,
         progress: Shown = True,
     ) -> Model:
-        """Fit the model on all faces of the comparison. Its calibration is estimated on the splits.
+        """Fit the model on all faces of the comparison, and calibrate it on the out-of-fold predictions.
 
         ``fk.evaluate(..., save_models=True)`` and `featurekit fit` save the same model.
 
@@ -365,18 +365,17 @@ class Result:
             progress: whether to show a progress bar.
 
         Returns:
-            The model, which has ``.predict(images)`` and ``.save(folder)``.
+            The fitted model, which has ``.predict(images)`` and ``.save(folder)``.
 
         Raises:
             EmbeddingError: the model was evaluated on other embeddings.
-            FoldError: the data set has other rows.
+            FoldError: the data set has other rows than the comparison.
         """
         from featurekit.evaluation.final_fit import fit_on_all
 
         if self.run.parameters.get("members"):
-            raise WorkspaceError(f"{self.name} is the mean of other runs: fit its members instead.")
+            raise WorkspaceError(f"{self.name} is the mean of other runs. Fit these runs instead.")
         several = features_of(X)
-        threads = threads_of(n_jobs) or usable_cores()
         with shown(progress, "fitting", "fits") as told:
 
             def tell(text: str, share: float) -> None:
@@ -390,19 +389,19 @@ class Result:
                 data,
                 joined_ledger(several),
                 several[0].store,
-                resources=Resources(threads=threads, progress=tell),
+                resources=Resources(threads=threads_of(n_jobs) or usable_cores(), progress=tell),
             )
         return Model(trained)
 
     def predict(self, *_: Any, **__: Any) -> Any:
-        """Raise an error, because a result is not fitted on all faces: use ``.fit(data, X).predict(images)``.
+        """Raise an error, because a result has no fitted model; use ``.fit(data, X).predict(images)``.
 
         Raises:
             ModelError: always.
         """
         raise ModelError(
-            f"{self.name} is a result, and no model is fitted yet. First: model = result.fit(data, X), then"
-            " model.predict(images)."
+            f"{self.name} is a result, and its model is not fitted yet. First: model = result.fit(data, X),"
+            " then model.predict(images)."
         )
 
     def __repr__(self) -> str:
@@ -411,16 +410,16 @@ class Result:
 
 
 def load_results(folder: str | Path) -> Results:
-    """Load the results of a comparison that `fk.evaluate` or `featurekit fit` has made.
+    """Load the results of a comparison that was made by `fk.evaluate` or `featurekit fit`.
 
     Args:
-        folder: folder of the comparison, e.g. "reports/utkface".
+        folder: folder of the comparison, such as "reports/utkface".
 
     Returns:
-        The results, with the data set of the project if they belong to it.
+        The results, with the data set of the project if they were made from it.
 
     Raises:
-        WorkspaceError: there is no run in the folder.
+        WorkspaceError: the folder has no runs.
 
     Example:
         >>> import featurekit as fk
@@ -438,9 +437,7 @@ def _data_of(folder: Path) -> Dataset | None:
     came_from_elsewhere = files.outcomes.is_dir() and not files.folds.is_file()
     if came_from_elsewhere or not files.project.manifest.is_file():
         return None
-    found = Manifest.load(files.project.manifest)
+    found = Dataset.load(files.project.manifest)
     # If some rows have changed, a message says so later; without common rows it is another data set.
     known = FoldSet.load(files.folds).face_ids if files.folds.is_file() else found.table["face_id"]
-    if not set(known) & set(found.table["face_id"]):
-        return None
-    return Dataset(found.table, found.root, found.info)
+    return found if set(known) & set(found.table["face_id"]) else None

@@ -1,4 +1,4 @@
-"""What a user sees while something is done: a bar in a terminal or a notebook, and notes in the log."""
+"""Show progress in a terminal or a notebook, and write notes and warnings to the log."""
 
 import logging
 import sys
@@ -27,21 +27,21 @@ _REDRAW = 0.3
 
 
 def note(text: str) -> None:
-    """Log a note, which is for information."""
+    """Log a message with 'note: ' before it."""
     LOG.warning("%s", one_line(in_users_words(text)), extra={"said_as": "note: "})
 
 
 def warn(text: str) -> None:
-    """Log a warning."""
+    """Log a message with 'warning: ' before it."""
     LOG.warning("%s", one_line(in_users_words(text)), extra={"said_as": "warning: "})
 
 
 def warn_of_first(texts: Sequence[str], others: str) -> None:
-    """Log the first warnings of several, and the number of the others.
+    """Log the first of several warnings, and how many more there are.
 
     Args:
         texts: the warnings.
-        others: what follows the number of the others, e.g. "more".
+        others: words after the number of further warnings, such as "more".
     """
     for text in texts[:SHOWN]:
         warn(text)
@@ -50,12 +50,12 @@ def warn_of_first(texts: Sequence[str], others: str) -> None:
 
 
 def say(text: str) -> None:
-    """Log a line without 'note: ' or 'warning: ' before it."""
+    """Log a message without 'note: ' or 'warning: ' before it."""
     LOG.warning("%s", one_line(in_users_words(text)), extra={"said_as": ""})
 
 
 def shown(progress: Shown, what: str, unit: str) -> AbstractContextManager[Pace]:
-    """Return a context in which progress is shown as the caller has asked for it; see Shown."""
+    """Return a context in which progress is shown according to the argument progress; see Shown."""
     if callable(progress):
         told: Callable[[float, int], None] = progress
         return nullcontext(Pace(lambda at: told(at.done, at.total), unit))
@@ -98,24 +98,30 @@ def _lines(what: str, unit: str) -> Iterator[Pace]:
 @contextmanager
 def _bar(what: str, unit: str) -> Iterator[Pace]:
     """Show a bar with rate and time left in a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
+    from rich import console, progress
 
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[count]}"),
-        TextColumn("{task.fields[rate]}"),
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.TextColumn("{task.fields[count]}"),
+        progress.TextColumn("{task.fields[rate]}"),
         # Not rich's own estimate, which looks back a fixed time, because one network may take an hour.
-        TextColumn("{task.fields[left]}"),
-        TextColumn("{task.fields[doing]}"),
+        progress.TextColumn("{task.fields[left]}"),
+        progress.TextColumn("{task.fields[doing]}"),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as drawn:
+    with progress.Progress(*columns, console=console.Console(stderr=True), transient=True) as drawn:
         task = drawn.add_task(what, total=None, rate="", left="", count="", doing="")
 
         def update(at: Standing) -> None:
-            drawn.update(task, rate=at.rate, left=at.left, count=_count(at), doing=at.doing)
-            drawn.update(task, completed=at.done, total=at.total)
+            drawn.update(
+                task,
+                completed=at.done,
+                total=at.total,
+                rate=at.rate,
+                left=at.left,
+                count=_count(at),
+                doing=at.doing,
+            )
 
         yield Pace(update, unit)
 

@@ -29,28 +29,28 @@ def tune(
 ) -> Search:
     """Try every combination of a model's parameters on splits that never share a subject.
 
-    Use it to see which parameters matter. The score of the best combination is too good, because the
-    combination was chosen on the same faces. `fk.evaluate(..., tune=True)` searches in each training part
-    anew, so its scores have no such bias.
+    Use the search to see which parameters matter. The score of the best combination is too optimistic,
+    because the combination was chosen on the same faces. `fk.evaluate(..., tune=True)` repeats the search in
+    each training part, so its scores have no such bias.
 
     Args:
         data: the data set, which has the labels.
-        X: from `fk.embed`.
+        X: embeddings from `fk.embed`.
         model: name of a model, or a scikit-learn estimator with a grid.
         target: the label to predict.
-        grid: parameter → values; None for the grid that the model has.
+        grid: mapping from parameter to a list of values; None for the grid of the model.
         folds: number of splits.
         seed: seed of the random number generator.
         n_jobs: number of threads; None or -1 for one per core.
 
     Returns:
-        The search: ``.best``, ``.score`` (accuracy, or minus the mean absolute error in years) and
-        ``.frame()``, a table with one row for each combination.
+        The search, which has ``.best`` (parameters), ``.score`` (accuracy, or minus the mean absolute error
+        in years) and ``.frame()``, a table with one row for each combination.
 
     Raises:
-        ModelError: the model has no parameters to search for, or a value is not possible.
-        TargetError: there is no such label, or no face has it.
-        FoldError: there are too few subjects.
+        ModelError: the model has no parameters to search for, or cannot have one of the values.
+        TargetError: the data set has no such label, or no face has a value of it.
+        FoldError: the data set has too few subjects.
 
     Example:
         >>> import featurekit as fk
@@ -59,7 +59,7 @@ def tune(
     (kind,) = kinds_of([model])
     several = features_of(X)
     if len(several) > 1:
-        raise ModelError("One search is on one set of features. Join them: fk.embed(data, 'a+b').")
+        raise ModelError("A search uses one feature set. Join the networks: fk.embed(data, 'a+b').")
     ledger = joined_ledger(several)
     names = ["+".join(several[0].features)]
     values = {name: as_list(value) for name, value in grid.items()} if grid else None
@@ -69,7 +69,7 @@ def tune(
     one = next(one for one in plans if one.is_asked)
     if kind.reads != "embeddings" or (values is None and (kind.grid is None or not kind.grid(one.target))):
         raise ModelError(
-            f"{kind.name} has no parameters that are searched for. Give some: grid={{'NAME': [VALUE, …]}}."
+            f"{kind.name} has no parameters to search for. Give some: grid={{'NAME': [VALUE, …]}}."
         )
     vectors = load_embeddings(
         data, [ledger.recipes[part] for part in one.reads], ledger.settings, several[0].store

@@ -1,4 +1,4 @@
-"""Whether a comparison can be believed, and what is kept of people: audit, verify, purge, log, doctor."""
+"""Functions around a comparison: audit, verify, purge, log_mlflow and doctor."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,14 +6,15 @@ from pathlib import Path
 import pandas as pd
 
 from featurekit.api.arguments import threads_of
-from featurekit.api.project import Project, manifest_of, project_of
+from featurekit.api.project import Project, project_of
 from featurekit.api.telling import Shown, say, shown
-from featurekit.checks.audit import Audit
+from featurekit.checks import audit as checks
 from featurekit.data.manifest import Manifest
 from featurekit.errors import WorkspaceError
-from featurekit.ops.mlflow import Logged
-from featurekit.ops.purge import Purged
-from featurekit.ops.verify import Verification
+from featurekit.ops import purge as purging
+from featurekit.ops.mlflow import Logged, log_comparison
+from featurekit.ops.traces import find_traces
+from featurekit.ops.verify import Verification, verify_run
 from featurekit.project import ComparisonFolder
 from featurekit.registry import unknown
 
@@ -28,47 +29,45 @@ def audit(
     n_jobs: int | None = None,
     project: Project | str | Path | None = None,
     progress: Shown = True,
-) -> Audit:
-    """Look for problems of a data set and its splits that make scores too good or too bad.
+) -> checks.Audit:
+    """Look for problems of a data set and its splits that make the scores wrong.
 
     The checks look for subjects, identical images and near duplicates on both sides of a split, for faces
     that are suspiciously close to a training face, for contradicting or suspect labels, and for classes that
-    are unevenly distributed. They also compute the score that a random split would give. `featurekit audit`
-    does the same. The report of the comparison shows the findings.
+    are unevenly distributed. They also compute the score that a random split would give. The report of the
+    comparison shows the findings. The command `featurekit audit` does the same as this function.
 
     Args:
-        data: the data set; None for that of the project.
+        data: the data set; None for the data set of the project.
         name: name of the comparison; None for the name of the data set.
-        features: "backbone[:layer]", joined by "+", whose vectors tell which faces are close; None for a
-            face-recognition network that has been extracted, else the first network.
-        images: whether to read the images, to find near duplicates.
+        features: extracted networks or "network:layer", joined by "+", whose vectors are used to find close
+            faces; None for an extracted face-recognition network, or else the first extracted network.
+        images: whether to read the image files, to find near duplicates.
         seed: seed of the random number generator; None for 0.
         n_jobs: number of threads that read images; None or -1 for one per core.
-        project: the project; None for that of the current folder.
+        project: the project; None for the project of the current folder.
         progress: whether to show a progress bar.
 
     Returns:
-        The findings. ``.frame()`` returns a table with one row for each.
+        The findings; their method ``.frame()`` returns a table with one row for each finding.
 
     Raises:
-        WorkspaceError: an argument would have no effect, or features have not been extracted.
+        WorkspaceError: an argument would have no effect, or the vectors have not been extracted.
 
     Example:
         >>> import featurekit as fk
         >>> fk.audit(data).frame()    # doctest: +SKIP
     """
-    from featurekit.checks import audit as library
-
     place, threads = project_of(project), threads_of(n_jobs)
-    manifest = manifest_of(place) if data is None else data
+    manifest = Manifest.load(place.folder.manifest) if data is None else data
     if name is not None and name not in place.comparisons and place.comparisons:
         raise WorkspaceError(unknown("comparison", name, place.comparisons))
     name = name or manifest.name
-    at_hand = library.look_up(
+    at_hand = checks.look_up(
         place.folder, manifest, name, features=features, pictures=images, seed=seed, threads=threads, say=say
     )
     with shown(progress, "auditing", "pieces") as told:
-        found = library.audit(
+        found = checks.audit(
             manifest,
             at_hand.folds,
             at_hand.embeddings,
@@ -92,30 +91,29 @@ def verify(
 ) -> Verification:
     """Compute some vectors of an old comparison again, and check whether they are equal to the last bit.
 
-    The images are read with the recipes that the runs have stored, but with the weights, the precision and
-    the engine of this machine. Nothing is written into the cache. `featurekit verify-run` does the same.
+    The vectors are computed with the recipes that are stored in the runs, but with the current weights,
+    precision and engine. Nothing is written into the cache. The command `featurekit verify-run` does the same
+    as this function.
 
     Args:
-        folder: folder of the comparison, e.g. "reports/utkface".
-        data: the data set; None for that of the project that the comparison is in.
-        n: number of faces.
-        seed: for the choice of the faces; None for 0.
+        folder: folder of the comparison, such as "reports/utkface".
+        data: the data set; None for the data set of the project that contains the comparison.
+        n: number of faces whose vectors are computed again.
+        seed: seed for drawing the faces at random; None for 0.
         progress: whether to show a progress bar.
 
     Returns:
-        What is equal and what differs. ``.is_equal`` tells whether everything is equal.
+        The equal and the different vectors; the attribute ``.is_equal`` tells whether everything is equal.
 
     Raises:
-        WorkspaceError: there is no run in the folder.
+        WorkspaceError: the folder has no runs.
 
     Example:
         >>> import featurekit as fk
         >>> fk.verify("reports/utkface").is_equal    # doctest: +SKIP
     """
-    from featurekit.ops.verify import verify_run
-
     place = Project(Path(folder).absolute().parents[1])
-    manifest = manifest_of(place) if data is None else data
+    manifest = Manifest.load(place.folder.manifest) if data is None else data
     with shown(progress, "verifying", "images") as told:
         return verify_run(Path(folder), manifest, place.folder.cache, n=n, seed=seed, progress=told)
 
@@ -126,45 +124,43 @@ def purge(
     *,
     dry_run: bool = False,
     project: Project | str | Path | None = None,
-) -> Purged:
-    """Remove subjects from a whole project, and check that nothing is left of them.
+) -> purging.Purged:
+    """Remove all data of some subjects from a project, and check that none is left.
 
-    Their rows are removed from the table, the cache, the splits, the predictions and the audit. The image
-    files are not touched. Models and reports that were made from the faces cannot forget them; the result
-    counts them. Nothing else may run in the project at the same time. `featurekit cache purge` does the same.
+    The rows of the subjects are removed from the table, the cache, the splits, the predictions and the audit.
+    The image files are not changed. Models and reports that were made from the faces are not changed; the
+    result counts such files. No other command or function may run in the project at the same time. The
+    command `featurekit cache purge` does the same as this function.
 
     Args:
         subjects: names of subjects in the data set.
         images: paths of image files.
-        dry_run: whether to return what would be removed, and remove nothing.
-        project: the project; None for that of the current folder.
+        dry_run: whether to only return what would be removed.
+        project: the project; None for the project of the current folder.
 
     Returns:
-        What was removed, or would be.
+        What was removed, or would be removed in a dry run.
 
     Raises:
-        WorkspaceError: no subject and no image is given, or something cannot be removed.
+        WorkspaceError: neither a subject nor an image is given, or some data cannot be removed.
         UnknownNameError: the data set has no such subject or image.
 
     Example:
         >>> import featurekit as fk
         >>> fk.purge(["s0"], dry_run=True).places    # doctest: +SKIP
     """
-    from featurekit.ops import purge as library
-    from featurekit.ops.traces import find_traces
-
     place = project_of(project)
-    manifest_of(place)
+    Manifest.load(place.folder.manifest)  # raises an error if there is none
     if isinstance(subjects, str) or isinstance(images, str | Path):
         raise WorkspaceError(
-            "subjects and images are lists, e.g. fk.purge(['s0']) or fk.purge(images=['a.jpg'])."
+            "subjects and images must be lists, for example fk.purge(['s0']) or fk.purge(images=['a.jpg'])."
         )
     if not subjects and not images:
         raise WorkspaceError(
             "No subject and no image is given. Give a subject with --subject, or an image with --image."
         )
     traces = find_traces(place.folder, list(subjects), [str(image) for image in images])
-    return (library.look if dry_run else library.purge)(place.folder, traces)
+    return (purging.look if dry_run else purging.purge)(place.folder, traces)
 
 
 def log_mlflow(
@@ -172,36 +168,37 @@ def log_mlflow(
 ) -> Logged:
     """Write a comparison to an MLflow store: parameters, scores, learning curves and the report.
 
-    What the store already has is not changed. `featurekit log-mlflow` does the same.
+    Runs that the store already has are not changed. The command `featurekit log-mlflow` does the same as this
+    function.
 
     Args:
-        folder: folder of the comparison, e.g. "reports/utkface".
-        to: "sqlite:///FILE", or the address of a server, which is reached over the network; None for
+        folder: folder of the comparison, such as "reports/utkface".
+        to: the store, "sqlite:///FILE" or the URL of a server, which is reached over the network; None for
             mlflow.db in the project.
         experiment: name of the experiment; None for the name of the data set.
         progress: whether to show a progress bar.
 
     Returns:
-        What was added to the store, and what it had before.
+        The runs and files that were added to the store, and the runs that the store had before.
 
     Raises:
         EngineError: MLflow is not installed: pip install 'featurekit[mlflow]'.
         StoreError: the store cannot be reached or written.
-        WorkspaceError: there is no run in the folder.
+        WorkspaceError: the folder has no runs.
 
     Example:
         >>> import featurekit as fk
         >>> fk.log_mlflow("reports/utkface").new    # doctest: +SKIP
     """
-    from featurekit.ops.mlflow import log_comparison
-
-    where = to or f"sqlite:///{ComparisonFolder(Path(folder)).project.mlflow}"
+    to = to or f"sqlite:///{ComparisonFolder(Path(folder)).project.mlflow}"
     with shown(progress, "logging", "runs") as told:
-        return log_comparison(Path(folder), where, experiment, progress=told)
+        return log_comparison(Path(folder), to, experiment, progress=told)
 
 
 def doctor(project: Project | str | Path | None = None) -> pd.DataFrame:
-    """Check this machine: versions, GPU, weights and disk space. `featurekit doctor` does the same.
+    """Check the versions of libraries, the GPU, the weight files and the disk space of this machine.
+
+    The command `featurekit doctor` does the same as this function.
 
     Args:
         project: the project whose disk is checked; None for the project of the current folder.

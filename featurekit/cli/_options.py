@@ -28,11 +28,16 @@ Device = Annotated[
 ]
 Precision = Annotated[str, typer.Option(help="Precision of the networks: auto, fp32 or bf16.")]
 Threads = Annotated[
-    int, typer.Option(help="Number of threads; 0 means one per core. The results do not depend on it.", min=0)
+    int,
+    typer.Option(help="Number of threads, which does not change the results; 0 means one per core.", min=0),
 ]
 Photographs = Annotated[list[Path] | None, typer.Argument(help="Image files, and folders of image files.")]
 WhichFaces = Annotated[
-    str, typer.Option(help="Which faces of an image are read: all, only the most central, or the largest.")
+    str,
+    typer.Option(
+        help="Faces to use of each image: all, center (the most central), largest, or only (no face if"
+        " there are several)."
+    ),
 ]
 
 
@@ -87,8 +92,8 @@ def look_up_inputs(inputs: Sequence[Path], *, asks_one: bool = False) -> "Asked"
     for folder in asked.models:
         if asks_one:
             raise WorkspaceError(
-                f"{folder} is a second model, but only one model can be explained at a time. To explain this"
-                f" one: featurekit explain {folder} IMAGE"
+                f"{folder} is a second model, but only one model can be explained at a time. To explain"
+                f" this model: featurekit explain {folder} IMAGE"
             )
         typer.echo(one_line(f"{folder} is a saved model, and is used as with --model {folder}"), err=True)
     if asked.repeated:
@@ -96,20 +101,6 @@ def look_up_inputs(inputs: Sequence[Path], *, asks_one: bool = False) -> "Asked"
         what = f"'{first}' is named twice" if n == 1 else f"{n:,} images are named twice ('{first}', …)"
         typer.echo(one_line(f"warning: {what}; each image is read once"), err=True)
     return asked
-
-
-def load_models(folders: Sequence[Path]) -> "list[TrainedModel]":
-    """Load models; for a folder that contains several, raise an error that says what to type."""
-    from featurekit.inference.inputs import as_options, models_in
-    from featurekit.inference.model import TrainedModel
-
-    for folder in folders:
-        if inside := models_in(folder):
-            raise WorkspaceError(
-                f"{folder} is not a model, but a folder of {len(inside)} models. Name the models to use:"
-                f" {as_options(inside)}"
-            )
-    return [TrainedModel.load(folder) for folder in folders]
 
 
 def load_model(folder: Path, command: str) -> "TrainedModel":

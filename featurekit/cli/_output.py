@@ -43,17 +43,14 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], title: str |
         for row in [head, *rows]:
             typer.echo("\t".join(" / ".join(str(cell).splitlines()) for cell in row).rstrip())
         return
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from rich import box, console, table, text
 
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    drawn = table.Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for name in head:
-        table.add_column(name, overflow="fold")  # a URL that is cut is of no use
+        drawn.add_column(name, overflow="fold")  # a URL that is cut is of no use
     for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
-    Console().print(table)
+        drawn.add_row(*(text.Text(str(cell)) for cell in row))
+    console.Console().print(drawn)
 
 
 def as_cell(value: Any) -> str:

@@ -16,9 +16,7 @@ def project_of_command(context: typer.Context) -> fk.Project:
 
 def dataset_of_command(context: typer.Context) -> "fk.Dataset":
     """Return the data set of the project that a command works in."""
-    from featurekit.api.data import dataset_of
-
-    return dataset_of(project_of_command(context))
+    return fk.Dataset.load(project_of_command(context).folder.manifest)
 
 
 def comparison_of_command(context: typer.Context, name: str | None) -> Path:

@@ -1,8 +1,7 @@
-"""The command line: options → library → text.
+"""The command line, which reads options, calls the library and prints the result.
 
-This is the only package that prints or exits. Each command reads its options, calls
-the library and prints the outcome; main() turns featurekit's own errors into one line
-and lets the others keep their traceback.
+No other package prints or exits. main() prints an error of featurekit as one line, and any other error with
+its traceback.
 """
 
 import codecs
@@ -143,5 +142,5 @@ def main() -> None:
             if error.errno not in _TROUBLES:
                 raise
             what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-            typer.echo(one_line(f"error: Cannot go on: {what}."), err=True)
+            typer.echo(one_line(f"error: Cannot continue: {what}."), err=True)
             sys.exit(1)

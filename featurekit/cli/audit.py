@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Features = Annotated[
     str | None,
     typer.Option(
-        help="Vectors in which close faces are searched: network or network:layer, several joined by +."
+        help="Vectors that are used to find close faces: network or network:layer, several joined by +."
         " Default: an extracted face-recognition network, or else the first extracted network."
     ),
 ]
@@ -51,9 +51,9 @@ def audit(
 
     The audit looks for subjects, photographs and identical or nearly identical images that are in both the
     training and the test part of a fold, for test faces that are unusually close to a training face, for
-    contradicting and suspicious labels, and for classes that are spread unevenly over the folds. It also
-    computes the score that a random split would have given. It can be run at any time: a check that cannot
-    run yet names the command to run first.
+    contradicting and suspicious labels, and for classes that are spread unevenly over the folds. The audit
+    also computes the score that a random split would have given. It can be run at any time: a check that
+    cannot run yet names the command to run first.
 
     Examples:
       featurekit audit
@@ -88,31 +88,30 @@ def audit(
 def verify_run(
     context: typer.Context,
     name: ComparisonName = None,
-    n: Annotated[int, typer.Option("--n", help="Number of faces to compute again.")] = 16,
+    n: Annotated[int, typer.Option("--n", help="Number of faces whose vectors are computed again.")] = 16,
     seed: Annotated[
         int | None,
-        typer.Option(help="Seed for drawing these faces at random. Default: 0.", min=0, max=LARGEST_SEED),
+        typer.Option(help="Seed for drawing the faces at random. Default: 0.", min=0, max=LARGEST_SEED),
     ] = None,
 ) -> None:
     """Check that the vectors of a comparison can be reproduced.
 
     The vectors of a few faces are computed again, with the recipes that are stored in the runs and with the
     current weights, precision and engine, and compared bit by bit. The command lists the vectors, image
-    files, parts of a recipe, versions and hardware that differ. It writes nothing into the cache. The exit
-    code is 1 if anything differs.
+    files, settings, versions and hardware that differ. It does not change the cache. The exit code is 1 if
+    anything differs.
 
     Examples:
       featurekit verify-run
       featurekit verify-run --name utkface-june --n 32 --seed 1
     """
-    data = dataset_of_command(context)
-    found = fk.verify(comparison_of_command(context, name or data.name), data, n=n, seed=seed)
+    found = fk.verify(comparison_of_command(context, name), dataset_of_command(context), n=n, seed=seed)
     for face_id, why in found.photographs:
         typer.echo(f"image of {face_id}: {why}")
     for one in found.checked:
         _print_checked(one)
     for line in found.surroundings:
-        typer.echo(f"since the run: {line}")
+        typer.echo(f"changed since the run: {line}")
     if not found.is_equal:
         raise typer.Exit(1)
     typer.echo("Images, recipes, weights, versions and hardware are the same as when the runs were made.")
@@ -122,8 +121,8 @@ def _print_checked(one: "Checked") -> None:
     if one.why:
         typer.echo(f"{one.feature} could not be computed again: {one.why}")
     elif one.n_faces:
-        same = f"{one.n_faces - len(one.differing)} of {one.n_faces} faces"
-        typer.echo(f"{one.feature}: {same} have exactly the same vector as before.")
+        n_equal = one.n_faces - len(one.differing)
+        typer.echo(f"{one.feature}: {n_equal} of {one.n_faces} faces have exactly the same vector as before.")
     for differing in one.differing:
         if not differing.why:
             apart = f"{differing.largest:.3g}, which is {100 * differing.share:.2g} % of its length"

@@ -63,7 +63,7 @@ def cache_gc(
     drop: Annotated[
         list[str] | None,
         typer.Option(
-            help="Also remove everything under this key of `featurekit cache ls`; can be given several times."
+            help="Also remove the files with this key of `featurekit cache ls`; can be given several times."
         ),
     ] = None,
 ) -> None:
@@ -134,15 +134,15 @@ def _print_what_stays(purged: "Purged", *, dry_run: bool) -> None:
     if purged.learned:
         there = ", ".join(f"{name} ({n:,})" for name, n in purged.learned.items())
         typer.echo(
-            f"These may have been trained on the removed faces: {there}. A fitted model cannot forget a face,"
-            " and an SVM even stores vectors. Delete them in models/, cache/training/ and reports/, and fit"
-            " again."
+            f"These files may have been made from the removed faces: {there}. A fitted model cannot forget a"
+            " face, and an SVM even stores vectors. Delete the files in models/, cache/training/ and"
+            " reports/, and fit again."
         )
     if purged.strangers:
         typer.echo(
             f"The cache holds {purged.strangers:,} faces that belong to no row of the manifest, so it is not"
-            " known whether they show the subject. Remove them with featurekit cache gc --drop KEY, then"
-            " compute the others again with featurekit extract."
+            " known whether they show the subject. Remove such faces with featurekit cache gc --drop KEY,"
+            " then compute the other faces again with featurekit extract."
         )
     typer.echo(
         "The image files themselves are not deleted, and featurekit prepare reads them again if they are"
@@ -168,8 +168,7 @@ def cache_export(
     from featurekit.embeddings.vectors import check_export, export_embeddings
 
     check_export(path)
-    folder = project_of_command(context).folder
-    embeddings = extracted_vectors(folder, dataset_of_command(context), features)
+    embeddings = extracted_vectors(project_of_command(context).folder, dataset_of_command(context), features)
     for written in export_embeddings(embeddings, path):
         n, dim = embeddings.vectors.shape
         typer.echo(one_line(f"Wrote {written}: {n:,} faces, vectors of {dim} numbers"))

@@ -1,4 +1,4 @@
-"""featurekit explain and export: show what a fitted model uses, and export its network."""
+"""featurekit explain and export: show which parts of a face a model uses, and export its network."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+import featurekit as fk
 from featurekit.api.telling import shown
 from featurekit.cli._options import (
     LARGEST_SEED,
@@ -46,8 +47,8 @@ def explain(
         bool,
         typer.Option(
             "--average",
-            help="Write only the mean map for each predicted class, over the mean face. It shows no single"
-            " person, so it may be published.",
+            help="Write only the mean map for each predicted class, over the mean face. A mean map shows no"
+            " single person, so it may be published.",
         ),
     ] = False,
     faces: WhichFaces = "all",
@@ -63,8 +64,8 @@ def explain(
     """Draw which parts of a face a prediction depends on.
 
     Each face gets a map, drawn over the image of the face. The person can be recognized, so do not publish
-    it. For a report use --average, which writes a mean map for each predicted class that at least ten faces
-    have.
+    the map. For a report use --average, which writes a mean map for each predicted class that at least ten
+    faces have.
 
     Examples:
       featurekit explain models/gender--finetuned_cnn photo.jpg --output maps
@@ -81,10 +82,8 @@ def explain(
     means = MeanMaps() if average else None
     asked = {"how": how, "choose": faces, "device": device, "threads": threads, "seed": seed}
     losses, bad = _explained(paths, fitted, output, means, asked)
-    if losses and means is not None:
-        _print_means(means, output)
     if losses:
-        _print_loss(losses, fitted)
+        _print_summary(losses, means, output, fitted)
     end_with(bad)
 
 
@@ -141,26 +140,24 @@ def _explained(
     return losses, bad
 
 
-def _print_means(means: "MeanMaps", output: Path) -> None:
-    """Draw the mean maps and list them."""
+def _print_summary(
+    losses: "Sequence[Loss]", means: "MeanMaps | None", output: Path, model: "TrainedModel"
+) -> None:
+    """Draw and list the mean maps, and print how much blurring changes the predictions."""
     from featurekit.inference.draw import draw_mean_maps
-    from featurekit.inference.explain import WAYS
+    from featurekit.inference.explain import WAYS, median_loss
 
-    maps = means.maps()
-    *files, sheet = draw_mean_maps(maps, output)
-    rows = [
-        [each.group, f"{each.n_faces:,}", WAYS[each.how], str(file)]
-        for each, file in zip(maps, files, strict=True)
-    ]
-    print_table(["prediction", "faces", "method", "file"], rows)
-    typer.echo(f"All mean maps in one image: {sheet}")
-    if means.refusal():
-        typer.echo(f"warning: {means.refusal()}", err=True)
-
-
-def _print_loss(losses: "Sequence[Loss]", model: "TrainedModel") -> None:
-    from featurekit.inference.explain import median_loss
-
+    if means is not None:
+        maps = means.maps()
+        *files, sheet = draw_mean_maps(maps, output)
+        rows = [
+            [each.group, f"{each.n_faces:,}", WAYS[each.how], str(file)]
+            for each, file in zip(maps, files, strict=True)
+        ]
+        print_table(["prediction", "faces", "method", "file"], rows)
+        typer.echo(f"All mean maps in one image: {sheet}")
+        if means.refusal():
+            typer.echo(f"warning: {means.refusal()}", err=True)
     is_regression = model.target.is_regression
     what, unit = ("prediction", " years") if is_regression else ("probability of the prediction", "")
     loss = median_loss(losses)
@@ -182,12 +179,10 @@ def export(
 
     Example: featurekit export models/gender--finetuned_cnn gender.onnx
     """
-    from featurekit.inference.export import N_PICTURES, export_onnx
+    from featurekit.inference.export import N_PICTURES
 
-    folder = project_of_command(context).folder.model(model)
-    if file.suffix.lower() != ".onnx":
-        raise WorkspaceError(f"FILE must end in .onnx. Got '{file.name}' instead.")
-    done = export_onnx(load_model(folder, f"featurekit export {{}} {file}"), file)
+    fitted = load_model(project_of_command(context).folder.model(model), f"featurekit export {{}} {file}")
+    done = fk.Model(fitted).export(file)
     typer.echo(f"Wrote {done.path}, {done.n_bytes / 1e6:,.1f} MB.")
     typer.echo(f"Input: RGB pixels, uint8, shape (n, {done.side}, {done.side}, 3). Output: {done.gives}.")
     typer.echo("The metadata of the file (landmarks) say where the face must be in the pixels.")

@@ -22,19 +22,19 @@ BackboneNames = Annotated[
 ]
 Layer = Annotated[
     str | None,
-    typer.Option(help="Layer that is read of every network given. Default: each network's own default."),
+    typer.Option(help="Layer to use of every given network. Default: the default layer of each network."),
 ]
 DetectorWeights = Annotated[
     str | None,
     typer.Option(
         help="Weights of the detector: a name such as scrfd_10g, an SCRFD file, or an insightface pack"
-        " (zip). Default: the detector's own."
+        " (zip). Default: the default weights of the detector."
     ),
 ]
 Choose = Annotated[
     str,
     typer.Option(
-        help="Which face is read if an image has several: center (the most central), largest, box (the one"
+        help="Which face is used if an image has several: center (the most central), largest, box (the one"
         " in the manifest's box), or only (none of them: the row gets the status many_faces)."
     ),
 ]
@@ -68,7 +68,7 @@ def extract(
 ) -> None:
     """Find the face in each image and compute its vectors.
 
-    The vectors are kept in the cache. If the command is stopped, running it again continues from there.
+    The vectors are kept in the cache. If the command is stopped, run it again to continue.
 
     Examples:
       featurekit extract --backbone dlib_age --backbone mobilenet_v2
@@ -95,8 +95,8 @@ def extract(
     if unread := extraction.unread:
         raise WorkspaceError(
             f"{counted(len(unread), 'image was', 'images were')} not read, for the reasons above. The"
-            " vectors of the others are in the cache. If image files have changed, run `featurekit prepare`"
-            " and then this command again."
+            " vectors of the other images are in the cache. If image files have changed, run `featurekit"
+            " prepare` and then this command again."
         )
 
 

@@ -1,7 +1,5 @@
 """featurekit fit and ensemble: fit and score models, and average their predictions."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,8 +31,8 @@ Models = Annotated[
 Targets = Annotated[
     list[str] | None,
     typer.Option(
-        help="What is predicted: gender, age_group, age, gender3 or a label column. Can be given several"
-        " times. Default: those of age_group, gender and age that have labels."
+        help="Label to predict: gender, age_group, age, gender3 or a label column. Can be given several"
+        " times. Default: age_group, gender and age, if the data set has these labels."
     ),
 ]
 Features = Annotated[
@@ -50,15 +48,15 @@ Join = Annotated[
 Folds = Annotated[
     int | None,
     typer.Option(
-        help="Number of folds, if the data set has no folds of its own. Default: that of the comparison, or"
-        " 5 if it is new."
+        help="Number of folds, if the data set has no folds of its own. Default: the number of the"
+        " comparison, or 5 for a new comparison."
     ),
 ]
 Seed = Annotated[
     int | None,
     typer.Option(
-        help="Seed of the random numbers, for the folds and for the models. Default: that of the comparison,"
-        " or 0 if it is new.",
+        help="Seed of the random numbers, for the folds and for the models. Default: the seed of the"
+        " comparison, or 0 for a new comparison.",
         min=0,
         max=LARGEST_SEED,
     ),
@@ -74,7 +72,7 @@ NewFolds = Annotated[
 Rare = Annotated[
     str,
     typer.Option(
-        help="What to do with a class that too few subjects have to be in every training part: leave-out"
+        help="What to do with a class that has too few subjects for every training part: leave-out"
         " (fit without this class), or refuse (stop with an error)."
     ),
 ]
@@ -96,8 +94,8 @@ Tune = Annotated[
 Jobs = Annotated[
     int,
     typer.Option(
-        help="Number of folds that are fitted at the same time; 0 means as many as the threads and the memory"
-        " allow. The results do not depend on it.",
+        help="Number of folds that are fitted at the same time, which does not change the results; 0 means as"
+        " many as the threads and the memory allow.",
         min=0,
     ),
 ]
@@ -105,15 +103,14 @@ Epochs = Annotated[
     str | None,
     typer.Option(
         help="Number of epochs, for networks trained end to end. Several numbers, such as 20,40, are"
-        " compared."
-        " Default: that of the network."
+        " compared. Default: the number of the network."
     ),
 ]
 BatchSize = Annotated[
     str | None,
     typer.Option(
         help="Number of faces in a training step, for networks trained end to end. Several numbers, such as"
-        " 16,32, are compared. Default: that of the network."
+        " 16,32, are compared. Default: the number of the network."
     ),
 ]
 Parameters = Annotated[
@@ -144,6 +141,12 @@ Weighted = Annotated[
         " the other folds.",
     ),
 ]
+
+# What the program prints if fitting is stopped.
+_STOPPED = (
+    "the finished runs are kept in {}. The same command fits all runs again, but networks trained end to end"
+    " continue from their last complete epoch"
+)
 
 
 def fit(
@@ -178,10 +181,9 @@ def fit(
       featurekit fit --model multitask_cnn --features mobilenet_v2 --epochs 6,12
       featurekit fit --model sklearn.neighbors.KNeighborsClassifier --set n_neighbors=5,15
     """
-    data = dataset_of_command(context)
-    with _saying_what_is_kept(comparison_of_command(context, name or data.name)):
+    try:
         results = fk.evaluate(
-            data,
+            dataset_of_command(context),
             features,
             model or ["svm"],
             target=target,
@@ -201,21 +203,11 @@ def fit(
             command=command_line(),
             project=project_of_command(context),
         )
+    except Stopped as stopped:
+        stopped.remark = _STOPPED.format(ComparisonFolder(comparison_of_command(context, name)).runs)
+        raise
     print_runs(results.runs)
     _print_next_step(context, results.folder, name)
-
-
-@contextmanager
-def _saying_what_is_kept(folder: Path) -> Iterator[None]:
-    """If fitting is stopped, let the program say what is kept and what the same command will do."""
-    try:
-        yield
-    except Stopped as stopped:
-        stopped.remark = (
-            f"the finished runs are kept in {ComparisonFolder(folder).runs}. The same command fits all runs"
-            " again, but networks trained end to end continue from their last complete epoch"
-        )
-        raise
 
 
 def _print_next_step(context: typer.Context, folder: Path, name: str | None) -> None:

@@ -1,4 +1,4 @@
-"""featurekit list and doctor: list what can be chosen, and check this machine."""
+"""featurekit list and doctor: list the backbones, models and so on, and check this machine."""
 
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,13 +22,13 @@ def list_members(
         str | None,
         typer.Argument(
             help="backbones, models (also called classifiers or estimators), detectors, datasets or checks."
-            " Default: all of them."
+            " Default: all lists."
         ),
     ] = None,
 ) -> None:
     """List the available backbones, models, detectors and so on.
 
-    The last column is the package that each of them comes from.
+    The last column names the package that each backbone, model and so on comes from.
 
     Example: featurekit list backbones
     """

@@ -1,7 +1,6 @@
 """featurekit predict: predict the labels of faces in new images."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +13,7 @@ from featurekit.cli._options import (
     Precision,
     Threads,
     WhichFaces,
-    load_models,
+    load_model,
     look_up_inputs,
 )
 from featurekit.cli._output import as_cell, end_with, print_table
@@ -50,7 +49,7 @@ Draw = Annotated[
 ]
 SamplePortrait = Annotated[
     bool,
-    typer.Option("--sample-portrait", help="Also read the public-domain portrait that scikit-image has."),
+    typer.Option("--sample-portrait", help="Also predict the public-domain portrait in scikit-image."),
 ]
 AbstainAbove = Annotated[
     float | None,
@@ -94,11 +93,12 @@ def predict(
 
     Each face in an image becomes one row. If one model predicts a target, its columns are named after the
     target: gender, gender_probability. If several models do, the columns of each are named after its folder,
-    and the command prints which columns are whose.
+    and the command prints which column is of which model.
 
-    An image that is named twice is read once. If the command is stopped early, the rows until then are in
-    OUTPUT.partial. In a file name that is not valid UTF-8, each invalid byte is written as \xff, and a
-    backslash before such digits is doubled; featurekit.text.name_as_it_was returns the original name.
+    An image that is named twice is read once. If the command is stopped early, the rows of the images that
+    were read are in OUTPUT.partial. In a file name that is not valid UTF-8, each invalid byte is written as
+    \xff, and a backslash before such digits is doubled; featurekit.text.name_as_it_was returns the original
+    name.
 
     Examples:
       featurekit predict photo.jpg holiday/ --model models/gender--dlib_age--svm --output out.csv
@@ -117,11 +117,7 @@ def predict(
     models = _models(folders, sets, abstain_above, probabilities)
     collected = Collected(models, len(paths), output, sets=sets, probabilities=probabilities)
     how = {"choose": faces, "device": device, "precision": precision, "threads": threads}
-    with _kept_in_part(collected):
-        _read(paths, models, collected, risk=abstain_above, **how)
-        table = collected.table()
-        if output:
-            collected.write(table)
+    table = _read(paths, models, collected, output, risk=abstain_above, **how)
     _print_readings(table)
     for column, meaning in legend(models, probabilities=probabilities):
         typer.echo(one_line(f"column {column}: {meaning}"))
@@ -157,7 +153,9 @@ def _models(
     from featurekit.evaluation.unused_options import unused_of_predict
     from featurekit.inference.model import off_the_shelf_models
 
-    models = load_models(folders) or off_the_shelf_models()
+    models = [
+        load_model(folder, "featurekit predict IMAGE --model {}") for folder in folders
+    ] or off_the_shelf_models()
     for text in unused_of_predict(
         models, sets=sets, abstain_above=abstain_above, probabilities=probabilities
     ):
@@ -166,21 +164,33 @@ def _models(
 
 
 def _read(
-    paths: Sequence[Path], models: "Sequence[TrainedModel]", collected: "Collected", **how: Any
-) -> None:
-    """Collect the predictions under a progress bar; how: further arguments of read_each()."""
+    paths: Sequence[Path],
+    models: "Sequence[TrainedModel]",
+    collected: "Collected",
+    output: Path | None,
+    **how: Any,
+) -> "DataFrame":
+    """Collect the predictions under a progress bar, and return and write the table of them.
+
+    If reading ends early, the predictions until then are written or printed, and their number is printed.
+
+    Args:
+        paths: image files.
+        models: the models that predict.
+        collected: collects and writes the predictions.
+        output: file of the table; None to write no file.
+        how: further arguments of read_each().
+    """
     from featurekit.inference.predict import read_each
 
-    with shown(True, "reading", "images") as progress:
-        for readings in read_each(paths, models, progress=progress, **how):
-            collected.add(readings)
-
-
-@contextmanager
-def _kept_in_part(collected: "Collected") -> Iterator[None]:
-    """If reading ends early, write the predictions until then, or print them, and say how many they are."""
     try:
-        yield
+        with shown(True, "reading", "images") as progress:
+            for readings in read_each(paths, models, progress=progress, **how):
+                collected.add(readings)
+        table = collected.table()
+        if output:
+            collected.write(table)
+        return table
     except BaseException as end:
         said = f"{collected.how_many} were read"
         try:

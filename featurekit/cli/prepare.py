@@ -33,7 +33,7 @@ def prepare(
         typer.Option(
             help="For table: column of the manifest = column of the table that it is taken from, for example"
             " age=years; can be given several times. It is used even if the table has a column called age."
-            " age= reads no age."
+            " With age=, no ages are read."
         ),
     ] = None,
     root: Annotated[
@@ -78,8 +78,8 @@ def _options(
     for given, name, flag in ((column, "columns", "--column"), (root, "root", "--root")):
         if given and name not in DATASETS[dataset].options:
             raise ManifestError(
-                f"{flag} has no effect on {dataset}: it is for tables. Leave it out, or read a table with"
-                " featurekit prepare table FILE --column image_path=COLUMN --root FOLDER."
+                f"{flag} has no effect on {dataset}: this option is for tables. Leave it out, or read a"
+                " table: featurekit prepare table FILE --column image_path=COLUMN --root FOLDER."
             )
     if column:
         options["columns"] = pairs(column, "--column")

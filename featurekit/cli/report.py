@@ -97,8 +97,9 @@ def _report_changes(context: typer.Context, names: tuple[str, str]) -> None:
     """Write the report on the changes between two comparisons, and print which runs differ."""
     from featurekit.report.of_comparison import write_changes_between
 
-    project = project_of_command(context)
-    changes = write_changes_between(project.folder, dataset_of_command(context), names, say=warn)
+    changes = write_changes_between(
+        project_of_command(context).folder, dataset_of_command(context), names, say=warn
+    )
     for name, found in changes.differences.items():
         what = "significant difference" if found.is_shown else "no evidence of a difference"
         typer.echo(f"{name}: {what}")

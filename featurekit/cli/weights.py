@@ -13,7 +13,7 @@ from featurekit.networks import weights, weights_fetching
 def weights_list() -> None:
     """List all weight files and their licences.
 
-    The list also says where each file comes from, and whether it is on this machine.
+    The list also shows where each file comes from, and whether it is on this machine.
 
     Example: featurekit weights list
     """
@@ -54,7 +54,8 @@ def weights_fetch(
 def weights_add(
     file: Annotated[Path, typer.Argument(help="Weight file on this machine.")],
     name: Annotated[
-        str | None, typer.Option(help="Its name in `featurekit weights list`. Default: found by its hash.")
+        str | None,
+        typer.Option(help="Name in `featurekit weights list`. Default: the name with the same hash."),
     ] = None,
 ) -> None:
     """Add a weight file that you already have.

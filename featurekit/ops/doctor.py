@@ -1,9 +1,8 @@
-"""What this machine can do, and what is wrong with the installation.
+"""Check what this machine can do, and find problems of the installation.
 
-Libraries say that they use a GPU and run on the CPU, two packages silently overwrite
-each other, a container may use fewer cores than it sees. Therefore every check runs
-something small and reads back where it ran. Each problem comes with the command that
-repairs it.
+A library may report a GPU but run on the CPU, two packages may overwrite each other, and a container may use
+fewer cores than it shows. So each check runs a small computation, and reads back where it ran. Each problem
+is reported with the command that solves it.
 """
 
 import base64
@@ -44,7 +43,6 @@ LIBRARIES = {
 }
 
 ENOUGH_BYTES = 5_000_000_000
-_NO_GPU = "no GPU, so networks run on the CPU"
 _ONNXRUNTIME_REPAIR = "pip uninstall -y onnxruntime onnxruntime-gpu && pip install --no-deps onnxruntime-gpu"
 # What an installed library raises if it cannot be imported: a system library is missing, files of two
 # versions are mixed, or it was built for another numpy.
@@ -55,13 +53,15 @@ def diagnose(workspace: Path | None = None) -> list[Finding]:
     """Check everything that featurekit depends on. This takes some seconds.
 
     Args:
-        workspace: folder whose disk the cache goes to; the current one by default.
+        workspace: folder of the workspace, whose disk stores the cache; None for the current folder.
     """
     libraries = [check_library(module, name) for module, name in LIBRARIES.items()]
     broken = {finding.name for finding in libraries if finding.severity == "error"}
     gpu = has_gpu()
     return [
-        check_python(),
+        _found(
+            "python", "ok", f"{platform.python_version()}, featurekit {__version__}, {platform.platform()}"
+        ),
         *libraries,
         check_onnxruntime_packages(),
         check_openvino(),
@@ -80,15 +80,8 @@ def _found(name: str, severity: Severity, what: str, advice: str = "") -> Findin
     return Finding(name=name, severity=severity, count=0, of=0, what=what, advice=advice)
 
 
-def check_python() -> Finding:
-    """Say which Python runs which featurekit on which system."""
-    return _found(
-        "python", "ok", f"{platform.python_version()}, featurekit {__version__}, {platform.platform()}"
-    )
-
-
 def check_library(module: str, distribution: str) -> Finding:
-    """Import a library, and say its version or why it cannot be imported."""
+    """Return a finding with the version of a library, or the reason why it cannot be imported."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a library's warnings of its own changes are not for the user
@@ -114,13 +107,13 @@ def _cannot_import(module: str, distribution: str, error: Exception) -> Finding:
 
 
 def check_onnxruntime_packages(folders: Sequence[Path] | None = None) -> Finding:
-    """Say which onnxruntime packages are installed and which of them owns the module.
+    """Return a finding with the installed onnxruntime packages, and the package that the module belongs to.
 
-    onnxruntime and onnxruntime-gpu both write to the folder onnxruntime. The one that was
-    installed last replaces the other, and pip does not warn.
+    onnxruntime and onnxruntime-gpu both write to the folder onnxruntime. The package that was installed last
+    replaces the files of the other package, and pip does not warn.
 
     Args:
-        folders: where to look for packages; Python's own search path by default.
+        folders: folders in which packages are searched; None for the search path of Python.
     """
     topic = "onnxruntime packages"
     packages: dict[str, importlib.metadata.Distribution] = {}
@@ -137,13 +130,13 @@ def check_onnxruntime_packages(folders: Sequence[Path] | None = None) -> Finding
     owners = [name for name, found in packages.items() if _owns_module(found)]
     with_gpu = "onnxruntime-gpu" in packages
     if len(owners) != 1:
-        message = f"{listed}; it is not possible to tell which of them the module onnxruntime belongs to"
+        message = f"{listed}; it is not known to which package the module onnxruntime belongs"
         again = f"pip install --force-reinstall --no-deps {min(packages)}"
         return _found(topic, "error", message, _ONNXRUNTIME_REPAIR if with_gpu else again)
     capi = Path(str(packages[owners[0]].locate_file("onnxruntime/capi")))
     has_cuda = any(capi.glob("*onnxruntime_providers_cuda*"))
     message = (
-        f"{listed}; the installed module is that of {owners[0]}, {('with' if has_cuda else 'without')} CUDA"
+        f"{listed}; the module onnxruntime belongs to {owners[0]}, {('with' if has_cuda else 'without')} CUDA"
     )
     if len(packages) == 1 and (has_cuda or not with_gpu):
         return _found(topic, "ok", message)
@@ -174,7 +167,7 @@ def _owns_module(package: importlib.metadata.Distribution) -> bool:
 
 
 def check_openvino() -> Finding:
-    """Ask OpenVINO which devices it has; the CPU must be one of them."""
+    """Check that OpenVINO can use the CPU, and list its devices."""
     from featurekit.networks.engines.openvino import import_openvino
 
     try:
@@ -189,7 +182,7 @@ def check_openvino() -> Finding:
 
 
 def has_gpu(root: Path = Path("/"), environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether the system has an NVIDIA GPU that is not hidden; the libraries are not asked."""
+    """Whether the system has an NVIDIA GPU that CUDA_VISIBLE_DEVICES does not hide."""
     if environ.get("CUDA_VISIBLE_DEVICES", "0") in ("", "-1"):
         return False
     return any((root / "dev").glob("nvidia[0-9]*")) or (root / "dev/dxg").exists()
@@ -210,7 +203,7 @@ def check_torch_cuda(gpu: bool) -> Finding:
             topic,
             gpu,
             f"there is a GPU, but torch ({built}) cannot use it",
-            "Check the driver with nvidia-smi, then install the torch that fits it: pip install torch",
+            "Check the driver with nvidia-smi, then install the torch for this driver: pip install torch",
         )
     try:
         total = float(torch.ones(2, device="cuda").sum().item())
@@ -223,7 +216,7 @@ def check_torch_cuda(gpu: bool) -> Finding:
 
 
 def check_onnxruntime_cuda(gpu: bool) -> Finding:
-    """Open a network of two nodes in ONNX Runtime and read back where it runs."""
+    """Run a network of two nodes in ONNX Runtime, and read back the device."""
     import numpy as np
     import onnxruntime
     from onnxruntime.capi import onnxruntime_pybind11_state as errors
@@ -267,7 +260,7 @@ def _two_nodes() -> bytes:
 
 
 def check_xgboost_cuda(gpu: bool) -> Finding:
-    """Fit four rows with XGBoost on the GPU and read back where it was done."""
+    """Fit XGBoost to four rows on the GPU, and read back the device."""
     import numpy as np
     import xgboost
 
@@ -293,17 +286,21 @@ def check_xgboost_cuda(gpu: bool) -> Finding:
 
 def _not_cuda(topic: str, gpu: bool, message: str, repair: str, severity: Severity = "error") -> Finding:
     """Return the finding that CUDA cannot be used, which is no problem without a GPU."""
-    return _found(topic, severity, message, repair) if gpu else _found(topic, "ok", _NO_GPU)
+    return (
+        _found(topic, severity, message, repair)
+        if gpu
+        else _found(topic, "ok", "no GPU, so networks run on the CPU")
+    )
 
 
 def check_processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> Finding:
-    """Say whether the processor computes in bf16, and how."""
+    """Check whether the processor supports bf16, and with which instructions."""
     text = cpuinfo.read_text() if cpuinfo.is_file() else ""
     model = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
     flags = re.search(r"^flags\s*:\s*(.+)$", text, re.MULTILINE)
     name = model[1].strip() if model else platform.machine()
     if flags is None:
-        return _found("processor", "ok", f"{name}; whether it computes in bf16 is not known")
+        return _found("processor", "ok", f"{name}; support of bf16 is not known")
     known = set(flags[1].split())
     what = (
         "has AMX, so networks run in bf16, which is several times faster than fp32"
@@ -318,12 +315,12 @@ def check_processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> Finding:
 def check_threads(
     environ: Mapping[str, str] = os.environ, cgroup: Path = Path("/sys/fs/cgroup"), cores: int | None = None
 ) -> Finding:
-    """Compare the number of cores with the number that may be used.
+    """Compare the number of threads of OpenMP with the number of cores that may be used.
 
     Args:
         environ: environment variables.
-        cgroup: folder in which the system states a container's limit.
-        cores: number of cores; those that this process may use by default.
+        cgroup: folder with the limits of the container.
+        cores: number of cores; None for the number that this process may use.
     """
     cores = cores or usable_cores()
     limit = _cgroup_cores(cgroup)
@@ -334,12 +331,12 @@ def check_threads(
     # OpenMP takes a number for each level of nesting: "4,2".
     first = chosen.split(",")[0].strip() if chosen else str(cores)
     if not first.isdigit() or int(first) == 0:
-        problem = "this is not a number of threads"
+        problem = "the value of OMP_NUM_THREADS is not a number of threads"
     elif int(first) > allowed:
         problem = (
-            "having more threads than cores makes it slower"
+            "more threads than cores make the computation slower"
             if chosen
-            else "one thread for each of these cores would be too many"
+            else "by default, OpenMP would start one thread per core, which are too many"
         )
     else:
         return _found("threads", "ok", message)
@@ -360,7 +357,7 @@ def _cgroup_cores(cgroup: Path) -> float | None:
 
 
 def check_weights() -> Finding:
-    """Check the hashes of the weight files; the built-in ones must be there."""
+    """Check the hashes of the weight files, and that no built-in weight file is missing."""
     states = dict(weights.verify())
     damaged = [name for name, state in states.items() if state == "damaged"]
     missing = [
@@ -382,7 +379,7 @@ def check_weights() -> Finding:
 
 
 def check_plugins() -> list[Finding]:
-    """Say which installed packages add members, and which packages fail to."""
+    """List the installed packages that add backbones, estimators and so on, and the packages that fail."""
     from featurekit.checks.base import CHECKS
     from featurekit.data.datasets import DATASETS
     from featurekit.estimators import CLASSIFIERS
@@ -404,11 +401,11 @@ def check_plugins() -> list[Finding]:
 
 
 def check_disk(folders: Sequence[Path], enough: int = ENOUGH_BYTES) -> list[Finding]:
-    """Return how much space is free, a finding for each disk of the folders.
+    """Return a finding with the free space for each disk of some folders.
 
     Args:
-        folders: they need not exist yet.
-        enough: with fewer free bytes, the finding is a warning.
+        folders: paths of the folders, which need not exist yet.
+        enough: number of free bytes below which the finding is a warning.
     """
     findings: dict[int, Finding] = {}
     for folder in folders:
@@ -416,11 +413,15 @@ def check_disk(folders: Sequence[Path], enough: int = ENOUGH_BYTES) -> list[Find
         there = next(parent for parent in (folder, *folder.parents) if parent.exists())
         free = shutil.disk_usage(there).free
         message = f"{free / 1e9:.1f} GB free for {folder}"
-        repair = "Free some disk space, or use another folder (--workspace) or home (FEATUREKIT_HOME)"
         findings.setdefault(
             there.stat().st_dev,
             _found("disk", "ok", message)
             if free >= enough
-            else _found("disk", "warning", f"only {message}", repair),
+            else _found(
+                "disk",
+                "warning",
+                f"only {message}",
+                "Free some disk space, or use another folder (--workspace) or home (FEATUREKIT_HOME)",
+            ),
         )
     return list(findings.values())

@@ -1,8 +1,8 @@
-"""Write a comparison to an MLflow store: an MLflow run for each run, nested in one with the report.
+"""Write a comparison to an MLflow store, with one MLflow run for each run of the comparison.
 
-A run in the store is recognized by its content and not by its name. So writing again
-adds only what is new, and continues after it was killed. Names and values are shortened
-to what MLflow accepts. The complete run is stored beside them as run.json.
+The MLflow runs are nested in a parent run, which has the report. A run in the store is recognized by a hash
+of its content, not by its name. So a second call adds only new runs, also if the first call was killed. Names
+and values are shortened to the limits of MLflow. The complete run is stored as the artifact run.json.
 """
 
 import json
@@ -40,13 +40,13 @@ CONTENT = "featurekit.sha256"  # the tag with the hash of an MLflow run's conten
 
 @dataclass(frozen=True, kw_only=True)
 class Logged:
-    """What is in the store now.
+    """The runs and files of a comparison that are in an MLflow store.
 
     Attributes:
-        store: its address, without a password.
+        store: address of the store, without a password.
         experiment: name of the experiment.
         new: names of the runs that were written.
-        known: names of the runs that were there before.
+        known: names of the runs that were in the store before.
         files: files of the report that were written because they were new or had changed.
         missing: files of the report that the comparison does not have.
         withheld: files that show images of people, which are never written to a store.
@@ -62,7 +62,7 @@ class Logged:
 
 
 class Point(NamedTuple):
-    """One value of a metric. A metric with a single value has it at step 0."""
+    """One value of a metric at a step, which is 0 for a metric with a single value."""
 
     name: str
     value: float
@@ -72,14 +72,14 @@ class Point(NamedTuple):
 def log_comparison(
     folder: Path, store: str, experiment: str | None = None, *, progress: Progress | None = None
 ) -> Logged:
-    """Write the runs and the report of a comparison to an MLflow store, except what is there already.
+    """Write the runs and the report of a comparison to an MLflow store, except those that it already has.
 
     Args:
         folder: folder of the comparison.
-        store: MLflow's tracking URI; a server's address is reached over the network.
-        experiment: name of the experiment, which is created if it does not exist; None for the data set's
-            name.
-        progress: is told how many runs are done.
+        store: tracking URI of MLflow; if it is the URL of a server, the network is used.
+        experiment: name of the experiment, which is created if it does not exist; None for the name of the
+            data set.
+        progress: function that is called with (runs done, runs to do).
 
     Raises:
         WorkspaceError: the comparison has no run.
@@ -137,35 +137,37 @@ def parameters_of(run: Run) -> dict[str, str]:
         "folds": run.folds["sha256"],
         "n_folds": run.folds["number"],
         "weights": ", ".join(f"{one['name']} {one['sha256'][:12]}" for one in run.weights),
+        **{
+            name: ", ".join(dict.fromkeys(str(one[name]) for one in got))
+            for name in ("engine", "device", "precision")
+        },
+        # With a prefix, because a classifier has its own seed and device.
+        **{f"parameters.{plain_name(name)}": value for name, value in run.parameters.items()},
     }
-    facts |= {
-        name: ", ".join(dict.fromkeys(str(one[name]) for one in got))
-        for name in ("engine", "device", "precision")
-    }
-    # With a prefix, because a classifier has its own seed and device.
-    facts |= {f"parameters.{plain_name(name)}": value for name, value in run.parameters.items()}
     return {name: _cut(str(value), LONGEST_VALUE) for name, value in facts.items() if value != ""}
 
 
 def points_of(run: Run) -> list[Point]:
     """Return the scores, the learning curves and the costs of a run, without values that are not finite.
 
-    A score has its mean over the folds under its name, the standard deviation under name_std, and the value
-    of each fold as a step of by_fold/name. An epoch is a step of training/name, with the mean over the folds
-    that were still trained in it.
+    The mean of a score over the folds has the name of the score, the standard deviation has the name
+    name_std, and the value of each fold is a step of by_fold/name. Each epoch is a step of training/name,
+    with the mean over the folds that were still trained in this epoch.
     """
     points = []
     for group, scores in (("", run.scores), ("all_rows/", run.scores_all_rows)):
         for name, score in scores.items():
             points += [(f"{group}{name}", score["mean"], 0), (f"{group}{name}_std", score["std"], 0)]
             points += [(f"{group}by_fold/{name}", value, fold) for fold, value in enumerate(score["folds"])]
-    points += [
-        (f"recall/{plain_name(label)}", share, 0)
-        for label, share in zip(run.classes, run.recall, strict=True)
-    ]
-    points += [(f"seconds/{what}", seconds, 0) for what, seconds in run.seconds.items()]
-    points += [(name, getattr(run, name), 0) for name in ("n_tested", "n_labelled", "n_subjects")]
-    points += [("bytes_on_disk", run.bytes_on_disk, 0)] if run.bytes_on_disk else []
+    single = {
+        **{
+            f"recall/{plain_name(label)}": share for label, share in zip(run.classes, run.recall, strict=True)
+        },
+        **{f"seconds/{what}": seconds for what, seconds in run.seconds.items()},
+        **{name: getattr(run, name) for name in ("n_tested", "n_labelled", "n_subjects")},
+        "bytes_on_disk": run.bytes_on_disk or None,
+    }
+    points += [(name, value, 0) for name, value in single.items()]
     histories = [fold["history"] for fold in run.training]
     for epoch in range(max(map(len, histories), default=0)):
         lines = [history[epoch] for history in histories if epoch < len(history)]
@@ -176,7 +178,7 @@ def points_of(run: Run) -> list[Point]:
 
 
 def plain_name(text: str) -> str:
-    """Return any text as a part of a name that MLflow accepts; different texts stay different.
+    """Return a text as a part of a name that MLflow accepts; different texts give different names.
 
     >>> plain_name("60-100"), plain_name("../5 < 6")
     ('60-100', '.._5 _ 6-f9c85824')

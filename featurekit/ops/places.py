@@ -1,8 +1,8 @@
-"""The places of a workspace that may have something of a subject: how much each has, and how that is removed.
+"""Find and remove the data of subjects in every place of a workspace.
 
-A subject is known by rows of the manifest and by hashes of images in the cache, by face ids in the folds,
-the predictions and the audit of a comparison, and by row numbers of the manifest in its outcomes. What a
-place has is read from the disk anew every time.
+The data of a subject are rows of the manifest, hashes of images in the cache, face ids in the folds, the
+predictions and the audit of a comparison, and row numbers of the manifest in its outcomes (files with the
+prediction for each face). Each place is read from the disk again every time.
 """
 
 import csv
@@ -31,26 +31,38 @@ from featurekit.project import ComparisonFolder, ProjectFolder
 from featurekit.report.gallery import shows_people
 from featurekit.text import as_it_was
 
+# How many items of the subjects a file or another part of a place has, and the function that removes them.
+Items = list[tuple[int, Callable[[], object]]]
+
 
 @dataclass(frozen=True)
 class Place:
-    """A place that may have something of a subject.
+    """A place in a workspace that may have data of the subjects.
 
     Attributes:
-        name: below the workspace.
-        unit: what is counted, e.g. "rows".
-        count: returns how much it has, read anew.
-        remove: removes that.
+        name: name of the place in the workspace.
+        unit: the items that are counted, such as "rows".
+        find: function that reads the place and returns the number of items in each of its parts, each with a
+            function that removes them.
     """
 
     name: str
     unit: str
-    count: Callable[[], int]
-    remove: Callable[[], None]
+    find: Callable[[], Items]
+
+    def count(self) -> int:
+        """Return the number of items that the place has now."""
+        return sum(n for n, _ in self.find())
+
+    def remove(self) -> None:
+        """Remove the items that the place has now."""
+        for n, remove in self.find():
+            if n:
+                remove()
 
 
 def places_of(workspace: ProjectFolder, traces: Traces) -> list[Place]:
-    """Return every place that may have something of somebody, in the order of removal."""
+    """Return every place that may have data of the subjects, in the order of removal."""
     manifest = Manifest.load(workspace.manifest)
     gone = set(traces.face_ids)
     comparisons = {
@@ -60,38 +72,23 @@ def places_of(workspace: ProjectFolder, traces: Traces) -> list[Place]:
         for part in (folder, *comparison.replaced_folders(), *comparison.unfinished_replaced())
     }
     return [
-        # First, because the removal is refused if somebody still writes.
-        Place(
-            "all folders",
-            "unfinished files",
-            lambda: len(_unfinished(workspace)),
-            lambda: _remove_unfinished(workspace),
-        ),
+        # First, because the removal is refused if another process still writes.
+        Place("all folders", "unfinished files", partial(_unfinished, workspace)),
         # Before the manifest, because outcomes have its row numbers.
         *(
-            Place(
-                f"{name}/outcomes",
-                "files",
-                partial(_count_in_outcomes, folder, gone, manifest),
-                partial(_remove_from_outcomes, folder, gone, manifest),
-            )
+            Place(f"{name}/outcomes", "files", partial(_in_outcomes, folder, gone, manifest))
             for folder, name in comparisons.items()
         ),
-        Place(
-            workspace.manifest.name,
-            "rows",
-            lambda: int((~rows_of_others(Manifest.load(workspace.manifest), traces)).sum()),
-            lambda: _remove_from_manifest(workspace.manifest, traces),
-        ),
+        Place(workspace.manifest.name, "rows", partial(_in_manifest, workspace.manifest, traces)),
         *_places_of_cache(workspace, traces, manifest),
         *(
-            Place(f"{name}/{what}", unit, partial(count, folder, gone), partial(remove, folder, gone))
+            Place(f"{name}/{what}", unit, partial(find, folder, gone))
             for folder, name in comparisons.items()
-            for what, unit, count, remove in (
-                ("folds.json", "rows", _count_in_folds, _remove_from_folds),
-                ("predictions", "rows", _count_in_predictions, _remove_from_predictions),
-                ("audit_rows.csv", "rows", _count_in_audit, _remove_from_audit),
-                ("*.html", "report pages that show faces", _count_pages, _remove_pages),
+            for what, unit, find in (
+                ("folds.json", "rows", _in_folds),
+                ("predictions", "rows", _in_predictions),
+                ("audit_rows.csv", "rows", _in_audit),
+                ("*.html", "report pages that show faces", _pages),
             )
         ),
     ]
@@ -105,20 +102,13 @@ def _places_of_cache(workspace: ProjectFolder, traces: Traces, manifest: Manifes
     places = []
     for shelf in store.shelves():
         what = shelf.recipe.get("detector") or f"{shelf.recipe.get('backbone')}:{shelf.recipe.get('layer')}"
-        places.append(
-            Place(
-                f"cache/{shelf.kind}/{shelf.key} ({what})",
-                "rows",
-                partial(_count_on, store, shelf, keys),
-                partial(store.forget, shelf, keys),
-            )
-        )
+        name = f"cache/{shelf.kind}/{shelf.key} ({what})"
+        places.append(Place(name, "rows", partial(_on_shelf, store, shelf, keys)))
     places.append(
         Place(
             "cache",
             "damaged shards",
-            lambda: sum(len(list(folder.iterdir())) for folder in store.quarantines()),
-            store.clear_quarantine,
+            lambda: [(sum(len(list(one.iterdir())) for one in store.quarantines()), store.clear_quarantine)],
         )
     )
     index = workspace.file_index
@@ -128,14 +118,7 @@ def _places_of_cache(workspace: ProjectFolder, traces: Traces, manifest: Manifes
         }
         files = [Path(file) for file in traces.files if file not in still_named]
         contents = sorted(set(traces.contents) & own)
-        places.append(
-            Place(
-                "cache/files.sqlite",
-                "files",
-                partial(_count_in_index, index, files, contents),
-                partial(_remove_from_index, index, files, contents),
-            )
-        )
+        places.append(Place("cache/files.sqlite", "files", partial(_in_index, index, files, contents)))
     return places
 
 
@@ -156,37 +139,40 @@ def files_below(folder: Path) -> list[Path]:
     return sorted(Path(where, name) for where, _, names in os.walk(folder, onerror=refuse) for name in names)
 
 
-def _unfinished(workspace: ProjectFolder) -> list[Path]:
-    """Return the files that somebody writes, or that killed processes have not finished."""
+def _unfinished(workspace: ProjectFolder) -> Items:
+    """Return the files that a process writes now, or that killed processes have not finished."""
     found = (*workspace.root.iterdir(), *files_below(workspace.cache), *files_below(workspace.reports))
-    return sorted(path for path in found if is_unfinished(path))
+    return [(1, partial(_remove_unfinished, path)) for path in sorted(found) if is_unfinished(path)]
 
 
-def _remove_unfinished(workspace: ProjectFolder) -> None:
-    for path in _unfinished(workspace):
-        writer = writer_of(path)
-        if writer not in (None, os.getpid()) and is_running(writer):
-            raise WorkspaceError(
-                f"Process {writer} is writing {path}. Stop it and run the purge again. If it is not a"
-                " featurekit process, delete the file."
-            )
-        path.unlink(missing_ok=True)
+def _remove_unfinished(path: Path) -> None:
+    writer = writer_of(path)
+    if writer not in (None, os.getpid()) and is_running(writer):
+        raise WorkspaceError(
+            f"Process {writer} is writing {path}. Stop this process and run the purge again. If it is not"
+            " a featurekit process, delete the file."
+        )
+    path.unlink(missing_ok=True)
 
 
-def _remove_from_manifest(path: Path, traces: Traces) -> None:
+def _in_manifest(path: Path, traces: Traces) -> Items:
+    """Return the rows of the manifest, and the cells that are listed because they cannot be read."""
     manifest = Manifest.load(path)
+    others = rows_of_others(manifest, traces)
     cells = [cell for cell in manifest.info.get("bad_cells", ()) if cell["face_id"] not in traces.face_ids]
     info = {**manifest.info, **({"bad_cells": cells} if "bad_cells" in manifest.info else {})}
-    replace(manifest, table=manifest.table[rows_of_others(manifest, traces)], info=info).save(path)
+    left = replace(manifest, table=manifest.table[others], info=info)
+    return [(int((~others).sum()), partial(left.save, path))]
 
 
-def _count_on(store: Store, shelf: ShelfInfo, keys: NDArray[np.uint8]) -> int:
-    return int(np.isin(store.keys_on(shelf).view("S32").ravel(), keys.view("S32").ravel()).sum())
+def _on_shelf(store: Store, shelf: ShelfInfo, keys: NDArray[np.uint8]) -> Items:
+    is_theirs = np.isin(store.keys_on(shelf).view("S32").ravel(), keys.view("S32").ravel())
+    return [(int(is_theirs.sum()), partial(store.forget, shelf, keys))]
 
 
-def _count_in_index(path: Path, files: Sequence[Path], contents: Sequence[str]) -> int:
+def _in_index(path: Path, files: Sequence[Path], contents: Sequence[str]) -> Items:
     with FileIndex(path) as index:
-        return index.named(files, contents)
+        return [(index.named(files, contents), partial(_remove_from_index, path, files, contents))]
 
 
 def _remove_from_index(path: Path, files: Sequence[Path], contents: Sequence[str]) -> None:
@@ -194,73 +180,49 @@ def _remove_from_index(path: Path, files: Sequence[Path], contents: Sequence[str
         index.forget(files, contents)
 
 
-def _count_in_folds(folder: Path, gone: set[str]) -> int:
-    """Return how many rows of the folds are theirs."""
+def _in_folds(folder: Path, gone: set[str]) -> Items:
+    """Return the rows of the folds; after the removal, all other rows are in the same fold as before."""
     path = ComparisonFolder(folder).folds
-    return int(np.isin(FoldSet.load(path).face_ids, list(gone)).sum()) if path.is_file() else 0
-
-
-def _remove_from_folds(folder: Path, gone: set[str]) -> None:
-    """Remove the rows; all other rows stay in their fold."""
-    path = ComparisonFolder(folder).folds
+    if not path.is_file():
+        return []
     folds = FoldSet.load(path)
     stay = ~np.isin(folds.face_ids, list(gone))
-    replace(folds, face_ids=folds.face_ids[stay], numbers=folds.numbers[stay]).save(path)
+    left = replace(folds, face_ids=folds.face_ids[stay], numbers=folds.numbers[stay])
+    return [(int((~stay).sum()), partial(left.save, path))]
 
 
-def _predictions(folder: Path) -> dict[Path, pd.DataFrame]:
-    return {path: read_predictions(path) for path in ComparisonFolder(folder).all_predictions()}
+def _in_predictions(folder: Path, gone: set[str]) -> Items:
+    """Return the rows of each table of predictions."""
+    tables = {path: read_predictions(path) for path in ComparisonFolder(folder).all_predictions()}
+    are_theirs = {path: table["face_id"].isin(gone) for path, table in tables.items()}
+    return [
+        (int(theirs.sum()), partial(_write_predictions, path, tables[path][~theirs]))
+        for path, theirs in are_theirs.items()
+    ]
 
 
-def _count_in_predictions(folder: Path, gone: set[str]) -> int:
-    """Return how many rows of all predictions are theirs."""
-    return sum(int(table["face_id"].isin(gone).sum()) for table in _predictions(folder).values())
+def _write_predictions(path: Path, table: pd.DataFrame) -> None:
+    with whole_file(path) as file:
+        table.to_parquet(file, index=False)
 
 
-def _remove_from_predictions(folder: Path, gone: set[str]) -> None:
-    """Write each table that has rows of theirs again without these rows."""
-    for path, table in _predictions(folder).items():
-        theirs = table["face_id"].isin(gone)
-        if theirs.any():
-            with whole_file(path) as file:
-                table[~theirs].to_parquet(file, index=False)
-
-
-def _audit_rows(folder: Path) -> list[list[str]]:
+def _in_audit(folder: Path, gone: set[str]) -> Items:
+    """Return the rows in the table of the audit."""
     path = ComparisonFolder(folder).audit_rows
     # Not read_text(), which would turn a carriage return in a face id into a line feed.
-    return list(csv.reader(StringIO(path.read_bytes().decode(), newline=""))) if path.is_file() else []
+    table = list(csv.reader(StringIO(path.read_bytes().decode(), newline=""))) if path.is_file() else []
+    rows = [(*row[:-1], as_it_was(row[-1])) for row in table[1:] if row]
+    left = [row for row in rows if row[-1] not in gone]
+    return [(len(rows) - len(left), lambda: write_text(path, csv_of(pd.DataFrame(left, columns=table[0]))))]
 
 
-def _count_in_audit(folder: Path, gone: set[str]) -> int:
-    """Return how many rows of the audit are theirs."""
-    return sum(as_it_was(row[-1]) in gone for row in _audit_rows(folder)[1:] if row)
+def _pages(folder: Path, gone: set[str]) -> Items:
+    """Return the pages that show faces. Whose faces is not checked, because a page is soon made again."""
+    return [(1, page.unlink) for page in sorted(folder.glob("*.html")) if shows_people(page)]
 
 
-def _remove_from_audit(folder: Path, gone: set[str]) -> None:
-    """Write the table of rows of the audit again without theirs."""
-    head, *rows = _audit_rows(folder)
-    left = [(*row[:-1], as_it_was(row[-1])) for row in rows if row and as_it_was(row[-1]) not in gone]
-    write_text(ComparisonFolder(folder).audit_rows, csv_of(pd.DataFrame(left, columns=head)))
-
-
-def _pages(folder: Path) -> list[Path]:
-    return sorted(page for page in folder.glob("*.html") if shows_people(page))
-
-
-def _count_pages(folder: Path, gone: set[str]) -> int:
-    """Return how many pages show faces. Whose faces is not checked, because a page is soon made again."""
-    return len(_pages(folder))
-
-
-def _remove_pages(folder: Path, gone: set[str]) -> None:
-    """Delete the pages that show faces."""
-    for page in _pages(folder):
-        page.unlink()
-
-
-def _outcomes(folder: Path, gone: Collection[str], manifest: Manifest) -> dict[Path, pd.DataFrame | None]:
-    """Return the files of outcomes, and of evidence computed from them, that may have something of theirs.
+def _in_outcomes(folder: Path, gone: Collection[str], manifest: Manifest) -> Items:
+    """Return the files of outcomes, and of evidence computed from them, that may have data of the subjects.
 
     A comparison that has its predictions or its folds was made in this project, and featurekit report can
     make its outcomes again from the predictions. They are deleted whole, because the later rows of the
@@ -272,42 +234,24 @@ def _outcomes(folder: Path, gone: Collection[str], manifest: Manifest) -> dict[P
         folder: folder of the comparison.
         gone: face ids to remove.
         manifest: from before the removal.
-
-    Returns:
-        File → the rows that stay; None to delete the file.
     """
     files = ComparisonFolder(folder)
     if not (files.folds.is_file() or files.all_predictions()):
-        return _outcomes_without(folder, gone, manifest)
+        return _rows_in_outcomes(folder, gone, manifest)
     there = files.all_outcomes()
-    return dict.fromkeys([*there, *(path for path in [files.evidence] if there and path.is_file())])
+    evidence = [path for path in [files.evidence] if there and path.is_file()]
+    return [(1, path.unlink) for path in [*there, *evidence]]
 
 
-def _count_in_outcomes(folder: Path, gone: Collection[str], manifest: Manifest) -> int:
-    """Return how many files of outcomes and of evidence may have something of theirs."""
-    return len(_outcomes(folder, gone, manifest))
-
-
-def _remove_from_outcomes(folder: Path, gone: Collection[str], manifest: Manifest) -> None:
-    """Delete these files, or write them again without the rows."""
-    for path, table in _outcomes(folder, gone, manifest).items():
-        if table is None:
-            path.unlink()
-        else:
-            write_outcomes(path, table)
-
-
-def _outcomes_without(
-    folder: Path, gone: Collection[str], manifest: Manifest
-) -> dict[Path, pd.DataFrame | None]:
-    """Return the remaining rows of each file that contains somebody, None if there are none.
+def _rows_in_outcomes(folder: Path, gone: Collection[str], manifest: Manifest) -> Items:
+    """Return the files of outcomes that have rows of the subjects; only these rows are removed.
 
     The evidence and the labels come first, so that a stopped removal can be continued: until the end, the
     outcomes of a run still show which rows they have.
     """
     ids = manifest.table["face_id"].to_numpy(dtype=str)
     theirs = np.flatnonzero(np.isin(ids, list(gone)))
-    remaining: dict[Path, pd.DataFrame | None] = {}
+    found: Items = []
     files = ComparisonFolder(folder)
     for run in load_runs(folder) if files.all_outcomes() else ():
         path = files.outcome(run.name)
@@ -318,11 +262,11 @@ def _outcomes_without(
         if rows.max(initial=-1) < len(ids) and hash_of_rows(ids[np.sort(rows)]) == run.scored_on.get("rows"):
             stay = ~table["row"].isin(theirs)
             if not stay.all():
-                remaining[path] = table[stay]
-    if not remaining:
-        return {}
-    first: dict[Path, pd.DataFrame | None] = {files.evidence: None} if files.evidence.is_file() else {}
-    if files.faces.is_file():
+                found.append((1, partial(write_outcomes, path, table[stay])))
+    if found and files.faces.is_file():
         labels = read_outcomes(files.faces)
-        first[files.faces] = labels[~labels["row"].isin(theirs)]
-    return first | remaining
+        stay = ~labels["row"].isin(theirs)
+        found.insert(0, (1, partial(write_outcomes, files.faces, labels[stay])))
+    if found and files.evidence.is_file():
+        found.insert(0, (1, files.evidence.unlink))
+    return found

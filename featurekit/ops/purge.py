@@ -1,16 +1,13 @@
-"""Remove a subject from a whole workspace, and check whether anything is left.
+"""Remove all data of subjects from a workspace, and check that none are left.
 
-A subject is known by rows of the manifest, by the hashes of images in the cache, by
-face ids in the folds, the predictions and the audit, and by row numbers in the
-outcomes. Each such place can count what it has of the subject, which is read from the
-disk anew every time, and can remove it. So one list of places tells what would be
-removed, removes it, and checks that it is removed.
+The module ops/places.py lists the places that may have such data. The list is used to count what would be
+removed, to remove it, and to check that it is removed.
 
-What is to be removed is first written to purge.json, which is deleted last: if a purge
-is killed, running it again completes it. The manifest's rows are removed before those of
-the cache, so that no extraction in between adds them again.
+The names and hashes to remove are first written to purge.json, which is deleted last, so that running a
+killed purge again completes it. The rows of the manifest are removed before the rows of the cache, so that no
+extraction adds them to the cache again.
 
-Models that were fitted on a face cannot forget it. They are listed instead.
+Models that were fitted on a removed face are not changed, but listed.
 """
 
 from collections.abc import Mapping
@@ -38,18 +35,19 @@ LEARNED = {
 
 @dataclass(frozen=True, kw_only=True)
 class Purged:
-    """What was removed, or would be.
+    """The result of a purge, or of a dry run that removes nothing.
 
     Attributes:
-        who: all who were named.
-        files: their image files, which are not touched.
-        places: name, count and unit of each place that had something of them.
-        shared: images whose vectors stay, because another row of the manifest has the same content.
+        who: names of the subjects and images.
+        files: image files of the subjects, which are not changed.
+        places: name, count and unit of each place that had data of the subjects.
+        shared: images whose vectors stay, because another row of the manifest has the same image.
         joined: whether featurekit prepare gave one name to several subjects because they share an image, and
             the removed subjects have such images.
-        learned: kind of file that may have been made from the faces → number of such files.
-        strangers: number of faces in the cache that belong to no row of the manifest, so that nobody knows
-            whose they are.
+        learned: mapping from a kind of file, such as "models", to the number of files that may have been made
+            from the removed faces.
+        strangers: number of faces in the cache that belong to no row of the manifest, so that their subjects
+            are not known.
     """
 
     who: str
@@ -62,7 +60,7 @@ class Purged:
 
 
 def look(workspace: ProjectFolder, traces: Traces) -> Purged:
-    """Return what a purge would remove; nothing is changed.
+    """Return what a purge would remove, without changing anything.
 
     Raises:
         FeaturekitError: a file cannot be read; the message says what to do.
@@ -99,20 +97,19 @@ def look(workspace: ProjectFolder, traces: Traces) -> Purged:
 
 
 def purge(workspace: ProjectFolder, traces: Traces) -> Purged:
-    """Remove everything of somebody, check that, and return what was removed.
+    """Remove all data of the subjects, check that none are left, and return what was removed.
 
-    Nothing else may run in the workspace at the same time, because it could write something again.
+    No other command may run in the workspace at the same time, because it could write such data again.
 
     Raises:
-        WorkspaceError: something is left, or cannot be removed.
+        WorkspaceError: some data are left, or cannot be removed.
     """
     # Damaged shards may have rows of anybody. This moves them aside, and they are removed with the rest.
     Store(workspace.cache).verify()
     found = look(workspace, traces)
     write_facts(workspace.purge, VERSION, asdict(traces))
     for place in places_of(workspace, traces):
-        if place.count():
-            place.remove()
+        place.remove()
     if left := what_is_left(workspace, traces):
         raise WorkspaceError(
             f"Some data of {traces.who} could not be removed: {'; '.join(left)}. Delete them, or run the"
@@ -123,7 +120,7 @@ def purge(workspace: ProjectFolder, traces: Traces) -> Purged:
 
 
 def what_is_left(workspace: ProjectFolder, traces: Traces) -> list[str]:
-    """Read everything anew and return a line about each thing that is left of somebody."""
+    """Read the workspace again, and return a line for each place that still has data of the subjects."""
     left = [f"{damage.path}, which is damaged" for damage in Store(workspace.cache).verify().damaged]
     counted = ((place.count(), place) for place in places_of(workspace, traces))
     left += [f"{n} {place.unit} in {place.name}" for n, place in counted if n]

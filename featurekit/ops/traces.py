@@ -1,4 +1,4 @@
-"""Find subjects and images in a workspace: their rows, files, hashes and cache keys."""
+"""Find the rows, files, hashes and cache keys of subjects and images in a workspace."""
 
 import os
 from collections.abc import Sequence
@@ -22,14 +22,14 @@ VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Traces:
-    """The traces of subjects and images in a workspace.
+    """The names, files, hashes and cache keys of subjects and images in a workspace.
 
     Attributes:
-        asked: who was named, e.g. "subject s0" or "image s0_1.png".
-        face_ids: ids of their rows in the manifest.
-        files: absolute paths of their images.
-        contents: hashes of the images, in hex, also of those that others share.
-        keys: cache keys of their faces, in hex, also of those that others share.
+        asked: names of the subjects and images, such as "subject s0" or "image s0_1.png".
+        face_ids: face ids of their rows in the manifest.
+        files: absolute paths of their image files.
+        contents: hashes of their image files, in hex; other subjects may have the same file.
+        keys: cache keys of their faces, in hex; other subjects may have the same key.
     """
 
     asked: tuple[str, ...] = ()
@@ -45,21 +45,23 @@ class Traces:
 
     @property
     def who(self) -> str:
-        """All who were named."""
+        """The names of all subjects and images."""
         return ", ".join(self.asked)
 
 
 def find_traces(workspace: ProjectFolder, subjects: Sequence[str], images: Sequence[str]) -> Traces:
-    """Return the traces of subjects and images, and those of a purge that was not finished.
+    """Return the names, files, hashes and cache keys of subjects and images to remove.
+
+    The result includes those of a purge that was not finished.
 
     Args:
-        workspace: the folder.
-        subjects: by their names in the manifest.
-        images: paths as in the manifest, or from the current folder.
+        workspace: folder of the workspace.
+        subjects: names of subjects in the manifest.
+        images: paths of images, as in the manifest or relative to the current folder.
 
     Raises:
-        UnknownNameError: the manifest has no such subject or image.
-        ManifestError: there is no manifest, or nobody else is in it.
+        UnknownNameError: the manifest has no subject or image with a given name.
+        ManifestError: the manifest does not exist, or has no rows of other subjects.
     """
     manifest = Manifest.load(workspace.manifest)
     begun = read_facts(workspace.purge, VERSION, Traces) or Traces()
@@ -89,8 +91,7 @@ def find_traces(workspace: ProjectFolder, subjects: Sequence[str], images: Seque
     )
     if not rows_of_others(manifest, traces).any():
         raise ManifestError(
-            f"{workspace.manifest} contains nobody but {traces.who}. Delete the whole folder"
-            f" {workspace.root}."
+            f"{workspace.manifest} has only rows of {traces.who}. Delete the whole folder {workspace.root}."
         )
     return traces
 
@@ -111,12 +112,12 @@ def file_of(manifest: Manifest, path: str) -> str:
 
 
 def rows_of_others(manifest: Manifest, traces: Traces) -> NDArray[np.bool_]:
-    """Return a mask of the rows that do not belong to the traced subjects, shape (n_rows,)."""
+    """Return a mask of the rows of the manifest that belong to other subjects, shape (n_rows,)."""
     return ~manifest.table["face_id"].isin(traces.face_ids).to_numpy(bool)
 
 
 def keys_of(manifest: Manifest, rows: NDArray[np.bool_] | None = None) -> set[str]:
-    """Return the cache keys in hex of the faces of some rows, or all, for every way to choose a face."""
+    """Return the cache keys, in hex, of the faces in some or all rows, for each way to choose a face."""
     table = manifest.table if rows is None else manifest.table[rows]
     if not len(table):
         return set()
@@ -126,5 +127,5 @@ def keys_of(manifest: Manifest, rows: NDArray[np.bool_] | None = None) -> set[st
 
 
 def own_keys(manifest: Manifest, traces: Traces) -> set[str]:
-    """Return the cache keys that no other row of the manifest has."""
+    """Return the cache keys of the subjects that no other row of the manifest has."""
     return set(traces.keys) - keys_of(manifest, rows_of_others(manifest, traces))

@@ -1,10 +1,10 @@
-"""Compute some vectors of an old comparison again, and say what has changed.
+"""Compute some vectors of an old comparison again, and find what has changed.
 
-A run keeps the recipes of its vectors. With them, the vectors of a few faces are
-computed again from the images, by the weight files, the precision and the engine that
-the same options select today. They are compared with the cached vectors, and the
-recipes, versions and hardware with those of the run. Nothing is written. One problem
-does not prevent the other checks.
+A run stores the recipes of its vectors, which are the settings that determine them. The vectors of a few
+faces are computed again with these recipes, and with the weight files, the precision and the engine that the
+same options select today. The new vectors are compared with the cached vectors, and the current recipes,
+versions and hardware with those in the run. Nothing is written. A problem with one recipe does not prevent
+the checks of the other recipes.
 """
 
 import math
@@ -36,13 +36,14 @@ from featurekit.project import ComparisonFolder
 
 @dataclass(frozen=True)
 class Differing:
-    """A face whose vector differs from the cached one.
+    """A face whose vector differs from the cached vector.
 
     Attributes:
         face_id: id of the face.
-        largest: the largest absolute difference of two numbers; NaN if there is only one vector.
-        share: length of the difference divided by that of the cached vector; NaN likewise.
-        why: why there is only one vector; "" if there are two.
+        largest: largest absolute difference of two values; NaN if one of the vectors is missing.
+        share: length of the difference divided by the length of the cached vector; NaN if one of the vectors
+            is missing.
+        why: reason why one of the vectors is missing; "" if none is missing.
     """
 
     face_id: str
@@ -56,12 +57,12 @@ class Checked:
     """The result of computing the vectors of one recipe again.
 
     Attributes:
-        feature: e.g. "dlib_age:pooled".
+        feature: network and layer, such as "dlib_age:pooled".
         n_faces: number of faces whose image is unchanged.
         differing: faces whose vectors are not the same to the last bit.
-        changes: a line for each part of the recipe that would differ now: "weights: 4f9f0075 → d4c4116c".
-        damaged: a line for each shard with such vectors that is damaged.
-        why: why nothing could be computed or compared; "" if it could.
+        changes: one line for each setting of the recipe that differs now, "weights: 4f9f0075 → d4c4116c".
+        damaged: one line for each damaged cache file with vectors of the recipe.
+        why: reason why no vector could be computed or compared; "" if this was possible.
     """
 
     feature: str
@@ -74,13 +75,13 @@ class Checked:
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """What has changed since a comparison was run.
+    """The changes since the runs of a comparison were made.
 
     Attributes:
-        n_faces: number of faces that were chosen.
+        n_faces: number of faces that were checked.
         photographs: face_id and reason of each face whose image was removed or has changed.
         checked: one result for each recipe of the runs.
-        surroundings: a line for each version or hardware that differs: "openvino: 2026.3 → 2026.4".
+        surroundings: one line for each version or hardware that differs, "openvino: 2026.3 → 2026.4".
     """
 
     n_faces: int
@@ -119,19 +120,19 @@ def verify_run(
     seed: int | None = None,
     progress: Progress | None = None,
 ) -> Verification:
-    """Compute the vectors of some faces of a comparison again, and compare.
+    """Compute the vectors of some faces of a comparison again, and compare them with the cache.
 
     Args:
         folder: folder of the comparison.
-        manifest: the images.
-        cache: folder of the store; nothing is written there.
-        n: number of faces.
-        seed: for the choice of the faces; None for 0, or if all faces are used.
-        progress: is called with (images done, images to do).
+        manifest: table of the data set.
+        cache: folder of the cache, which is not changed.
+        n: number of faces to check.
+        seed: seed for drawing the faces at random; None for 0, or if all faces are used.
+        progress: function that is called with (images done, images to do).
 
     Raises:
-        WorkspaceError: nothing was fitted; or there are no predictions, which say which faces were used; or
-            a seed has no effect, because all faces are used.
+        WorkspaceError: the comparison has no runs, or no predictions that show which faces were used; or the
+            seed has no effect, because all faces are used.
     """
     runs = some_runs(folder)
     if n < 1:
@@ -154,12 +155,13 @@ def verify_run(
         looker = Looker(manifest.root, settings, finder, networks, [])
         looked = []
         for done, row in enumerate(rows, start=group * len(rows) + 1):
-            looked.append(_look(looker, manifest, int(row)))
+            path, content, box = manifest.table[["image_path", "content", "box"]].iloc[row]
+            looked.append(looker(Task(int(row), path, content, box, None)))
             if progress:
                 progress(done, len(rows) * len(groups))
+        readable = [one for one in looked if one.face.status != "not_extracted"]
         unread = [one for one in looked if one.face.status == "not_extracted"]
         photographs |= {str(manifest.table["face_id"].iloc[one.row]): one.why for one in unread}
-        readable = [one for one in looked if one.face.status != "not_extracted"]
         keys = row_keys(manifest, settings)
         checked |= {i: _compared(jobs[i], readable, manifest, keys, store) for i in numbers}
     return Verification(
@@ -175,8 +177,8 @@ def _faces_of(folder: Path, n: int, seed: int | None) -> list[str]:
     tables = [read_predictions(path)[["face_id"]] for path in ComparisonFolder(folder).all_predictions()]
     if not tables:
         raise WorkspaceError(
-            f"There are no predictions in {folder}, so it is not known which faces the runs used. Fit them"
-            f" again: featurekit fit --name {folder.name}"
+            f"There are no predictions in {folder}, so it is not known which faces the runs used. Fit the"
+            f" models again: featurekit fit --name {folder.name}"
         )
     known = sorted(set(pd.concat(tables)["face_id"]))
     if seed is not None and n >= len(known):
@@ -191,7 +193,7 @@ def _faces_of(folder: Path, n: int, seed: int | None) -> list[str]:
 def _rows_of(face_ids: list[str], manifest: Manifest) -> tuple[NDArray[np.intp], dict[str, str]]:
     """Return the rows of the faces in the manifest, and a reason for each face that is not there."""
     rows = pd.Index(manifest.table["face_id"]).get_indexer(pd.Index(face_ids))
-    absent = {face_ids[i]: "is no longer in the manifest" for i in np.flatnonzero(rows < 0)}
+    absent = {face_ids[i]: "the face is no longer in the manifest" for i in np.flatnonzero(rows < 0)}
     return rows[rows >= 0], absent
 
 
@@ -202,25 +204,19 @@ def _jobs(runs: Sequence[Run]) -> list[_Job]:
     for recipe, run in recipes.values():
         now, why = None, ""
         try:
-            now = _now(recipe, run.hardware["asked"])
+            now = make_recipes(
+                [_feature(recipe)],
+                settings_of(recipe["faces"]),
+                device=run.hardware["asked"]["device"],
+                precision=run.hardware["asked"]["precision"],
+                mirrored=recipe["mirrored"],
+            )[_feature(recipe)]
         except FeaturekitError as error:
             why = str(error)
         except (KeyError, TypeError) as error:
             why = f"its recipe was written by another version of featurekit ({error})"
         jobs.append(_Job(recipe, now, why))
     return jobs
-
-
-def _now(recipe: Mapping[str, Any], asked: Mapping[str, str]) -> Recipe:
-    """Return the recipe that featurekit extract would use now with the same options."""
-    feature = _feature(recipe)
-    return make_recipes(
-        [feature],
-        settings_of(recipe["faces"]),
-        device=asked["device"],
-        precision=asked["precision"],
-        mirrored=recipe["mirrored"],
-    )[feature]
 
 
 def _feature(recipe: Mapping[str, Any]) -> str:
@@ -240,16 +236,9 @@ def _together(jobs: Sequence[_Job]) -> list[list[int]]:
 
 def _open(settings: FaceSettings, recipes: Sequence[Recipe | None]) -> tuple[Any, list[OpenBackbone]]:
     threads = usable_cores()
-    finder = open_finder(settings, threads=threads)
     # Two old recipes of a feature may have the same present one.
     once = {recipe.feature: recipe for recipe in recipes if recipe is not None}
-    return finder, open_networks(list(once.values()), threads)
-
-
-def _look(looker: Looker, manifest: Manifest, row: int) -> Looked:
-    """Find the face on an image and compute its vectors, without the cache."""
-    path, content, box = (manifest.table[name].iloc[row] for name in ("image_path", "content", "box"))
-    return looker(Task(row, path, content, box, None))
+    return open_finder(settings, threads=threads), open_networks(list(once.values()), threads)
 
 
 def _compared(
@@ -271,10 +260,10 @@ def _compared(
         face_id = str(manifest.table["face_id"].iloc[one.row])
         old, new = cached.get(i), one.vectors.get(feature)
         if old is None:
-            why = "the cache has no vector for it: the image has changed since then, or was removed"
+            why = "the cache has no vector of this face: its image has changed, or was removed"
             differing.append(Differing(face_id, why=why))
         elif new is None:
-            differing.append(Differing(face_id, why=f"no face is found in it now ({one.face.status})"))
+            differing.append(Differing(face_id, why=f"no face is found in the image now ({one.face.status})"))
         elif old.tobytes() != new.tobytes():
             apart = new.astype(float) - old.astype(float)
             length = float(np.linalg.norm(old.astype(float)))

@@ -98,8 +98,8 @@ def test_columns_in_other_letters_are_the_labels_that_they_are_called_like(peopl
     ("frame", "options", "said"),
     [
         ([{"file": "a.jpg"}], {}, "The data must be a pandas DataFrame. Got list instead."),
-        (None, {"labels": [0]}, "0 must be the name of a column, a text. Got int instead."),
-        (None, {"subject": ["person"]}, "subject must be the name of a column, a text. Got list instead."),
+        (None, {"labels": [0]}, "0 must be the name of a column, as a str. Got int instead."),
+        (None, {"subject": ["person"]}, "subject must be the name of a column, as a str. Got list instead."),
         (None, {"name": "a/b"}, "'a/b' cannot be the name of a comparison"),
     ],
 )
@@ -127,7 +127,7 @@ def test_a_data_set_of_a_known_layout_has_its_options(tmp_path, project):
     assert "label" in repr(data)
     with pytest.raises(fk.FeaturekitError, match="Unknown option of synthetic 'subject'"):
         fk.load_dataset("synthetic", tmp_path / "drawn", project=project, subject=4)
-    with pytest.raises(ManifestError, match="Say where utkface lies"):
+    with pytest.raises(ManifestError, match="The path of utkface is missing"):
         fk.load_dataset("utkface", project=project)
 
 

@@ -241,7 +241,7 @@ def test_it_says_what_it_is():
     [
         ({"backbone": "mean_colour"}, UnknownNameError, r"^Unknown backbone 'mean_colour'\. Did you mean"),
         ({"backbone": "mean_color:fc6"}, UnknownNameError, "^Unknown layer of mean_color 'fc6'"),
-        ({"backbone": []}, ModelError, r"^backbone cannot be \[\]: name networks, as"),
+        ({"backbone": []}, ModelError, r"^backbone cannot be \[\]: give names of networks"),
         ({"backbone": None}, ModelError, "^backbone cannot be None"),
         ({"backbone": "mean_color+mean_color:mean"}, ModelError, "^backbone names mean_color:mean twice"),
         ({"detector": "centreface"}, UnknownNameError, "^Unknown detector 'centreface'"),

@@ -102,7 +102,7 @@ def test_a_portrait_is_drawn_with_its_face_and_its_crop_is_the_networks(tmp_path
     assert Image.open(file).size[0] > 100
     assert found.plot(image="image 1").get_title() == "no face was found"
     for asked, says in (
-        (2, "^There is no image 2 among 2"),
+        (2, "^There is no image 2: there are 2 images"),
         ("image 3", "^Unknown image 'image 3'"),
     ):
         with pytest.raises(PhotographError, match=says):

@@ -141,7 +141,7 @@ def test_a_model_is_saved_and_read_back(gender, photos, tmp_path):
     gender.save(str(tmp_path / "mine" / "gender"))  # in its own place
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.tex").write_text("years of work")
-    with pytest.raises(ModelError, match=r"other holds other files, and a model has a folder of its own"):
+    with pytest.raises(ModelError, match=r"other contains other files. Give a new folder"):
         gender.save(tmp_path / "other")
 
 
@@ -203,7 +203,7 @@ def test_only_networks_trained_end_to_end_are_exported(gender, tmp_path):
         ([], {}, PhotographError, r"^No images are given\.$"),
         (["a.jpg", 0.5], {}, PhotographError, r"^Image 1 of 2 \(counted from 0\) is 0\.5"),
         ("a.jpg", {"choose": "box"}, UnknownNameError, "^Unknown way to choose a face 'box'"),
-        ("a.jpg", {"abstain_above": 5}, ModelError, "^abstain_above is a share, between 0 and 1. Got 5"),
+        ("a.jpg", {"abstain_above": 5}, ModelError, "^abstain_above must be between 0 and 1. Got 5"),
         ("a.jpg", {"device": "tpu"}, fk.FeaturekitError, "^device must be one of"),
         ("a.jpg", {"n_jobs": 0}, fk.FeaturekitError, "^n_jobs must be -1 or at least 1"),
     ],
@@ -238,7 +238,7 @@ def test_an_option_without_effect_is_an_error_or_a_note_that_names_the_argument(
 
 
 def test_what_is_no_model_is_one_error(gender, saved, photos, tmp_path):
-    with pytest.raises(ModelError, match=r"^Model 1 of 2 \(counted from 0\) is of type int: give"):
+    with pytest.raises(ModelError, match=r"^Model 1 of 2 \(counted from 0\) is of type int. Give"):
         fk.predict(photos[0], [gender, 3], **QUIET)
     with pytest.raises(ModelError, match=r"^No models are given"):
         fk.predict(photos[0], [], **QUIET)

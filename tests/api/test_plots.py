@@ -98,10 +98,10 @@ def test_a_target_is_asked_for_where_there_are_several(plots, runs):
 
 def test_a_run_that_is_set_apart_is_in_no_figure(plots):
     with pytest.raises(
-        UnknownNameError, match="is set apart and in no figure: it was scored on different faces"
+        UnknownNameError, match="is set apart, so there is no figure of it: it was scored on different faces"
     ):
         plots.confusion("gender--dlib_age--knn")
-    with pytest.raises(WorkspaceError, match="no run that could be compared"):
+    with pytest.raises(WorkspaceError, match="No run can be compared"):
         Plots([], None, "nowhere").accuracy()
 
 

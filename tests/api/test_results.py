@@ -159,7 +159,7 @@ def test_an_estimator_without_probabilities_is_scored_and_says_so(data, X, how):
     [
         ("svn", "Unknown model 'svn'. Did you mean 'svm'?"),
         ([], "No model is named"),
-        (["svm", 3], "3 is neither the name of a model nor an estimator"),
+        (["svm", 3], "3 is neither the name of a model nor a scikit-learn estimator"),
         ("sklearn.neighbors.KNeighbours", "cannot be imported"),
     ],
 )
@@ -171,7 +171,7 @@ def test_what_is_no_model_is_one_clear_error(data, X, how, models, said):
 def test_a_class_in_the_place_of_an_estimator_says_what_to_write(data, X, how):
     from sklearn.svm import SVC
 
-    with pytest.raises(ModelError, match=re.escape("SVC is a class. Give an estimator that is made: SVC().")):
+    with pytest.raises(ModelError, match=re.escape("SVC is a class. Give an instance of it: SVC().")):
         fk.evaluate(data, X, SVC, target="gender", **how)
 
 
@@ -188,7 +188,7 @@ def test_a_wrong_label_is_one_clear_error(data, X, how):
 
 
 def test_vectors_of_ones_own_are_refused_with_the_reason(data, how):
-    with pytest.raises(EmbeddingError, match=re.escape("X must come from fk.embed()")):
+    with pytest.raises(EmbeddingError, match=re.escape("X must be the result of fk.embed()")):
         fk.evaluate(data, np.zeros((24, 3)), "svm", target="gender", **how)
 
 
@@ -325,7 +325,7 @@ def test_results_whose_runs_are_all_set_apart_say_so(results, data, project, cap
     changed = fk.load_results(results.folder)
     assert changed.frame("gender").empty
     assert "every run is set apart" in caplog.text
-    with pytest.raises(WorkspaceError, match="Every run of gender is set apart"):
+    with pytest.raises(WorkspaceError, match="No run of gender can be compared"):
         changed.predictions(target="gender")
 
 
@@ -352,7 +352,7 @@ def test_a_search_shows_which_parameters_matter(data, X):
     assert list(frame["score"]) == sorted(frame["score"], reverse=True)
     assert found.best == {"C": frame["C"].iloc[0]}
     assert set(frame) == {"C", "score", "std", "split_0", "split_1"}
-    with pytest.raises(ModelError, match="majority has no parameters that are searched for"):
+    with pytest.raises(ModelError, match="majority has no parameters to search for"):
         fk.tune(data, X, "majority", target="gender")
     with pytest.raises(fk.FeaturekitError, match="Unknown parameter of svm 'c'"):
         fk.tune(data, X, "svm", target="gender", grid={"c": [1]})

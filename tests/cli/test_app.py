@@ -89,7 +89,7 @@ def test_the_whole_path_from_photographs_to_a_prediction(featurekit, extracted, 
 
 
 def test_a_missing_earlier_step_is_named(featurekit, prepare_table):
-    assert "First: featurekit prepare" in featurekit("extract")[2]
+    assert "To make one: featurekit prepare" in featurekit("extract")[2]
     prepare_table()
     code, _, errors = featurekit("fit")
     assert code == 1
@@ -117,7 +117,7 @@ def test_a_disk_or_drive_that_refuses_is_one_line_wherever_it_is_met(
     monkeypatch.setattr("featurekit.data.manifest.Manifest.load", refuse)
     code, _, errors = featurekit("extract", "--backbone", "mean_color")
     assert code == 1
-    assert errors == f"error: Cannot go on: {said}.\n"
+    assert errors == f"error: Cannot continue: {said}.\n"
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError(errno.ENOENT, "gone", "x"), KeyError("x")])

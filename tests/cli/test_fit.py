@@ -2,10 +2,13 @@
 
 import json
 
+import click
 import pytest
+import typer
 
+import featurekit as fk
 from featurekit.cli._signals import Stopped
-from featurekit.cli.fit import _saying_what_is_kept
+from featurekit.cli.fit import fit
 
 FIT = ("fit", "--model", "logistic_regression", "--target", "gender", "--folds", "4")
 
@@ -136,18 +139,31 @@ def test_what_to_type_next_names_the_folder_and_the_comparison_that_were_given(
     assert output.splitlines()[-1].endswith(next_line)
 
 
-def test_a_fit_that_is_stopped_says_what_is_kept_and_what_the_same_command_does(tmp_path):
-    with pytest.raises(Stopped) as stopped, _saying_what_is_kept(tmp_path / "reports" / "mine"):
+def test_a_fit_that_is_stopped_says_what_is_kept_and_what_the_same_command_does(tmp_path, monkeypatch):
+    def stop(*_: object, **__: object) -> None:
         raise Stopped(2)
+
+    monkeypatch.setattr(fk, "evaluate", stop)
+    monkeypatch.setattr("featurekit.cli.fit.dataset_of_command", lambda context: None)
+    context = typer.Context(click.Command("fit"), obj=fk.Project(tmp_path))
+    with pytest.raises(Stopped) as stopped:
+        fit(context, name="mine")
     remark = stopped.value.remark
     assert remark.startswith(f"the finished runs are kept in {tmp_path / 'reports' / 'mine' / 'runs'}. ")
     assert "fits all runs again" in remark
 
 
 def test_somebody_s_estimator_that_fails_is_one_line(featurekit, one_line, extracted):
-    fit = ("fit", "--model", "sklearn.neighbors.KNeighborsClassifier", "--set", "n_neighbors=500", *FIT[3:])
+    command = (
+        "fit",
+        "--model",
+        "sklearn.neighbors.KNeighborsClassifier",
+        "--set",
+        "n_neighbors=500",
+        *FIT[3:],
+    )
     one_line(
-        featurekit(*fit),
+        featurekit(*command),
         "error: KNeighborsClassifier could not predict for gender on mean_color, fold ",
         "Expected n_neighbors <= n_samples_fit",
     )

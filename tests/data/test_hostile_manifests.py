@@ -194,7 +194,7 @@ def test_of_many_bad_rows_some_are_shown_and_the_others_counted(data, tmp_path, 
         == "warning: row 27, '../outside/secret.csv': the path leads outside the folder of the data set"
     )
     assert lines[1].startswith("warning: row 2, 'none0.png'")
-    assert lines[-1] == "warning: … and 16 more; each with its reason in manifest.csv"
+    assert lines[-1] == "warning: … and 16 more rows; manifest.csv has the reason of each"
 
 
 def test_where_every_row_is_bad_one_line_says_so(data, tmp_path, harmless):

@@ -589,7 +589,7 @@ def test_a_network_is_exported_and_the_check_said(featurekit, saved, tmp_path):
         (("explain", "tiny", "broken.jpg"), "broken.jpg"),
         (("explain", "tiny", "00.png", "--how", "attention"), "attention masks"),
         (("export", "nowhere", "tiny.onnx"), "There is no model nowhere"),
-        (("export", "tiny", "tiny.pt"), "must end in .onnx"),
+        (("export", "tiny", "tiny.pt"), "An exported network is an .onnx file"),
     ],
 )
 def test_a_mistake_is_one_line(featurekit, saved, photographs, tmp_path, monkeypatch, arguments, message):

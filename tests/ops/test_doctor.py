@@ -46,7 +46,7 @@ def test_one_onnxruntime_is_in_order(tmp_path):
     install(tmp_path, "onnxruntime")
     finding = doctor.check_onnxruntime_packages([tmp_path])
     assert finding.severity == "ok"
-    assert finding.what == "onnxruntime 1.32.0; the installed module is that of onnxruntime, without CUDA"
+    assert finding.what == "onnxruntime 1.32.0; the module onnxruntime belongs to onnxruntime, without CUDA"
 
 
 def test_no_onnxruntime_is_a_problem(tmp_path):
@@ -61,7 +61,7 @@ def test_the_cpu_package_over_the_gpu_package_is_told_from_the_files(tmp_path):
     finding = doctor.check_onnxruntime_packages([tmp_path])
     assert finding.severity == "error"
     assert "onnxruntime 1.32.0, onnxruntime-gpu 1.32.0" in finding.what
-    assert "the installed module is that of onnxruntime, without CUDA" in finding.what
+    assert "the module onnxruntime belongs to onnxruntime, without CUDA" in finding.what
     assert finding.advice == (
         "pip uninstall -y onnxruntime onnxruntime-gpu && pip install --no-deps onnxruntime-gpu"
     )
@@ -72,7 +72,7 @@ def test_the_gpu_package_over_the_cpu_package_works_but_is_warned_of(tmp_path):
     install(tmp_path, "onnxruntime-gpu", cuda=True)
     finding = doctor.check_onnxruntime_packages([tmp_path])
     assert finding.severity == "warning"
-    assert "the installed module is that of onnxruntime-gpu, with CUDA" in finding.what
+    assert "the module onnxruntime belongs to onnxruntime-gpu, with CUDA" in finding.what
     assert "uninstall" in finding.advice
 
 

@@ -479,7 +479,7 @@ def test_a_purge_that_was_killed_anywhere_loses_nothing_of_others_and_is_run_aga
 
 def test_a_killed_purge_is_finished_by_the_next_one_of_somebody_else(workspace, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(places, "_remove_from_predictions", lambda folder, gone: 1 / 0)
+        patched.setattr(places, "_write_predictions", lambda path, table: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             purge(workspace, find_traces(workspace, ["s3"], []))
     assert any(set(MINE) & set(table["face_id"]) for table in predictions_of(workspace).values())
@@ -505,7 +505,8 @@ def test_a_face_id_with_a_carriage_return_leaves_the_audit_too(tmp_path):
     ids = ("a\rb", "=1+1", "c")
     finding = Finding(name="class_balance", severity="note", count=3, of=3, what="Three.", rows=ids)
     Audit(findings=(finding,), folds="", features="", runs=(), seed=0).save(tmp_path)
-    assert places._count_in_audit(tmp_path, {"a\rb", "=1+1"}) == 2
-    places._remove_from_audit(tmp_path, {"a\rb"})
-    assert places._count_in_audit(tmp_path, {"a\rb"}) == 0
-    assert places._count_in_audit(tmp_path, {"=1+1", "c"}) == 2
+    assert [n for n, _ in places._in_audit(tmp_path, {"a\rb", "=1+1"})] == [2]
+    for _, remove in places._in_audit(tmp_path, {"a\rb"}):
+        remove()
+    assert [n for n, _ in places._in_audit(tmp_path, {"a\rb"})] == [0]
+    assert [n for n, _ in places._in_audit(tmp_path, {"=1+1", "c"})] == [2]

@@ -12,6 +12,7 @@ from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.embeddings.index import Ledger
 from featurekit.embeddings.recipe import Recipe, row_keys
+from featurekit.embeddings.worker import Looker
 from featurekit.errors import WeightsError, WorkspaceError
 from featurekit.evaluation.provenance import versions
 from featurekit.networks.backbones import BACKBONES, Backbone
@@ -104,12 +105,10 @@ def test_vectors_that_are_computed_again_are_equal_to_the_last_bit_and_nothing_i
 def test_the_seed_decides_which_faces_and_no_more_are_taken_than_there_are(workspace, monkeypatch):
     def looked_at(**options):
         seen = []
-        look = verification._look
+        look = Looker.__call__
         with monkeypatch.context() as patched:
             patched.setattr(
-                verification,
-                "_look",
-                lambda looker, manifest, row: seen.append(row) or look(looker, manifest, row),
+                Looker, "__call__", lambda looker, task: seen.append(task.row) or look(looker, task)
             )
             verified(workspace, **options)
         return seen
@@ -148,7 +147,7 @@ def test_a_changed_photograph_that_was_prepared_anew_has_no_vector_to_be_compare
     prepare_table_here()
     (differing,) = verified(workspace, n=24).checked[0].differing
     assert differing.face_id == "s2_1.png"
-    assert "the image has changed since then" in differing.why
+    assert "its image has changed" in differing.why
 
 
 @pytest.fixture
@@ -173,7 +172,7 @@ def test_a_face_that_the_manifest_has_no_more_is_named(workspace):
     manifest = Manifest.load(workspace.manifest)
     without = Manifest(manifest.table[1:], manifest.root, manifest.info)
     found = verify_run(workspace.report("table"), without, workspace.cache, n=24)
-    assert found.photographs == (("s0_0.png", "is no longer in the manifest"),)
+    assert found.photographs == (("s0_0.png", "the face is no longer in the manifest"),)
     assert found.checked[0].n_faces == 23
 
 
@@ -216,16 +215,16 @@ def test_a_damaged_shard_is_said_and_stays_where_it_is(featurekit, workspace):
 
 
 def test_a_face_that_is_not_found_any_more_is_named(workspace, monkeypatch):
-    look = verification._look
+    look = Looker.__call__
 
-    def blind(looker, manifest, row):
-        looked = look(looker, manifest, row)
+    def blind(looker, task):
+        looked = look(looker, task)
         looked.face, looked.vectors = type(looked.face)("no_face"), {}
         return looked
 
-    monkeypatch.setattr(verification, "_look", blind)
+    monkeypatch.setattr(Looker, "__call__", blind)
     differing = verified(workspace).checked[0].differing
-    assert {one.why for one in differing} == {"no face is found in it now (no_face)"}
+    assert {one.why for one in differing} == {"no face is found in the image now (no_face)"}
 
 
 # ---------------------------------------------------------------- recipes, versions, hardware
@@ -242,7 +241,7 @@ def test_another_recipe_is_named_part_by_part(featurekit, workspace):
     assert code == 1
     assert f"mean_color:mean, recipe: extraction_version: 1 → {Recipe.extraction_version}" in output
     assert "mean_color:mean, recipe: faces decoding version: 1 → " in output
-    assert " and 13 more: the cache has no vector for it" in output
+    assert " and 13 more: the cache has no vector of this face" in output
 
 
 def test_another_weight_file_is_named_by_its_hash(workspace):
