@@ -22,15 +22,15 @@ def compare_runs(
     """Return how each run of a later comparison compares with the run of the same name in an earlier one.
 
     Args:
-        before: folder of the earlier one.
-        after: folder of the later one.
-        runs: name of each run that both have → its target.
+        before: folder of the earlier comparison.
+        after: folder of the later comparison.
+        runs: target of each run that both comparisons contain, by the name of the run.
         seed: seed of the random number generator.
 
     Returns:
-        Name of the run → the difference, with a gain above 0 if the later one is better; p-values are
-        adjusted for all of them together. Runs without predictions or without a common face are left out,
-        and so are those that relabelled() names.
+        The difference of each run, by its name. A gain above 0 means that the later run is better, and the
+        p-values are adjusted for all runs together. A run is left out if its predictions are missing, if the
+        comparisons have no face in common, or if relabelled() names it.
     """
     found, members = {}, []
     apart = relabelled(before, after, list(runs))
@@ -48,14 +48,14 @@ def compare_runs(
 
 
 def relabelled(before: Path, after: Path, names: Sequence[str]) -> dict[str, str]:
-    """Return which runs of two comparisons were scored on different labels or subjects, and what differs.
+    """Return the runs that two comparisons scored on different labels or subjects, and what differs.
 
-    The later run would look better or worse because of its labels, not because of its model.
+    Such a run must not be compared: it may be better or worse only because its labels have changed.
 
     Args:
-        before: folder of the earlier one.
-        after: folder of the later one.
-        names: of runs in both.
+        before: folder of the earlier comparison.
+        after: folder of the later comparison.
+        names: names of runs that both comparisons contain.
     """
     apart = {}
     for name in names:
@@ -67,9 +67,11 @@ def relabelled(before: Path, after: Path, names: Sequence[str]) -> dict[str, str
         pairs = np.stack([common[side]["subject"].to_numpy() for side in ("after", "before")], axis=1)
         n_subjects = {len(np.unique(column)) for column in pairs.T} | {len(np.unique(pairs, axis=0))}
         if changed:
-            apart[name] = f"the labels of {changed:,} of its {n:,} common faces have changed in between"
+            apart[name] = (
+                f"the labels of {changed:,} of its {n:,} common faces have changed between the comparisons"
+            )
         elif len(n_subjects) > 1:
-            apart[name] = "the subjects of the faces have changed in between"
+            apart[name] = "the subjects of the faces have changed between the comparisons"
     return apart
 
 

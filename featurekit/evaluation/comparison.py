@@ -1,4 +1,4 @@
-"""One comparison: a folder, a manifest, and the one set of folds that every run of it uses."""
+"""A comparison of models: a folder, a manifest, and the folds that all of its runs share."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -99,15 +99,15 @@ class _Shared:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One comparison: a folder, a manifest, and the one set of folds that every run of it uses.
+    """A comparison of models: a folder, a manifest, and the folds that all of its runs share.
 
     Attributes:
         folder: reports/<name>/.
         manifest: manifest of the faces.
         folds: the fold in which each subject is tested.
-        seed: seed of the random number generator; the same as for the folds.
-        is_new: whether the folds have just been made.
-        replaces: whether a run replaces everything in the folder.
+        seed: seed of the random number generator; the folds were made with the same seed.
+        is_new: whether the folds have just been made and are not saved yet.
+        replaces: whether run() replaces all files in the folder.
     """
 
     folder: Path
@@ -127,19 +127,21 @@ class Comparison:
         seed: int | None = None,
         new_folds: bool = False,
     ) -> "Comparison":
-        """Use the folds saved in the folder, or make some: official ones if there are any.
+        """Open a comparison with the folds that are saved in its folder, or with new ones.
 
-        Nothing is written: run() saves new folds after everything has been checked.
+        New folds are the official ones of the data set, if it has any. Nothing is written: run() saves new
+        folds after everything has been checked.
 
         Args:
             folder: reports/<name>/.
             manifest: manifest of the faces.
-            n_folds: how many there must be; None for the number of saved folds, or 5.
+            n_folds: number of folds; None for the number of saved folds, or 5.
             seed: seed of the random number generator; None for the seed of saved folds, or 0.
-            new_folds: whether to make folds even if some are saved.
+            new_folds: whether to make new folds even if the folder contains saved ones.
 
         Raises:
-            FoldError: too few subjects, or the saved folds are of other rows, another number or another seed.
+            FoldError: there are too few subjects, or the saved folds have other rows, another number of folds
+                or another seed.
         """
         path = ComparisonFolder(folder).folds
         is_new = new_folds or not path.is_file()
@@ -177,25 +179,26 @@ class Comparison:
         moved to replaced-<time>/ in its folder and deleted when all plans have been run.
 
         Args:
-            plans: from plan().
-            ledger: what has been extracted and how.
-            store: where the vectors are.
-            models_folder: where classifiers fitted on all faces are saved; None to fit none.
-            threads: how many may be used; 0 for one per core.
+            plans: plans to run, as from plan().
+            ledger: record of the extracted features and their settings.
+            store: store that contains the vectors.
+            models_folder: folder in which classifiers fitted on all faces are saved; None to fit none.
+            threads: number of threads to use; 0 for one per core.
             tune: whether every fold searches for parameters inside its training part.
             jobs: number of folds that are fitted at the same time; 0 for the number of threads.
-            device: "auto", "cpu" or "cuda", for classifiers that can choose; None for their own.
+            device: "auto", "cpu" or "cuda", for classifiers that can use a GPU; None for their default.
             checkpoints: folder from which an interrupted training continues; None for none.
-            command: the command line, for the record.
-            rare: what is done with a class that cannot be in every training part: "leave-out", or "refuse".
-            skip: whether a target that cannot be learned is skipped if another one can be.
-            progress: called with (fits done, fits to do): one for each fold, and one for each model saved.
-                A fit that reports its progress counts as a fraction.
-            say: called with each message for the user: what is left out or replaced, what memory is used.
-            watch: called with a few words on the progress of a long fit.
+            command: command line that is stored in each run.
+            rare: what to do with a class that is missing in some training part: "leave-out" to ignore it, or
+                "refuse" to raise an error.
+            skip: whether to skip a target that cannot be learned, if another target can be.
+            progress: called with (fits done, fits to do). Each fold is a fit, and so is each model that is
+                saved. A fit that reports its own progress counts as a fraction.
+            say: called with each message for the user, for example on the classes that are left out.
+            watch: called with a short message on the progress of a long fit.
 
         Raises:
-            FeaturekitError: a plan cannot be run; nothing has been changed.
+            FeaturekitError: a plan cannot be run; no file has been changed.
         """
         threads = threads or usable_cores()
         say = say or (lambda _: None)

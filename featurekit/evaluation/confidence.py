@@ -28,14 +28,14 @@ SHARES = tuple(number / 20 for number in range(1, 21))  # of faces that are answ
 
 @dataclass(frozen=True, kw_only=True)
 class Confidence:
-    """Whether the confidence of one model of classes is right.
+    """How well the confidence of one classifier is calibrated.
 
     Attributes:
-        temperature: mean of the temperatures of the folds, each fitted on the others; above 1 if the model is
-            overconfident.
-        before, after: calibration error without the temperatures, and with them.
-        bins: faces of about the same confidence without the temperatures, the least confident first.
-        risks: share of wrong predictions among the most confident faces, for each of SHARES.
+        temperature: mean over folds of the temperature that was fitted on the other folds; above 1 if the
+            model is overconfident.
+        before, after: calibration error before and after the probabilities are scaled by the temperatures.
+        bins: groups of faces with about the same unscaled confidence, the least confident first.
+        risks: share of wrong predictions among the most confident faces, for each share of faces in SHARES.
     """
 
     temperature: float
@@ -48,7 +48,8 @@ class Confidence:
 def confidence_of(target: Target, table: pd.DataFrame, seed: int) -> Confidence | None:
     """Return how well the confidence of a model is calibrated.
 
-    None for a regression target, for a model without probabilities, or if a fold contains all subjects.
+    The result is None for a regression target, for a model without probabilities, or if a fold contains all
+    subjects.
     """
     if target.is_regression or not gives_probabilities(table, target.classes) or not _can_be_fitted(table):
         return None
@@ -64,15 +65,16 @@ def confidence_of(target: Target, table: pd.DataFrame, seed: int) -> Confidence 
 
 
 def risks_of(target: Target, table: pd.DataFrame) -> tuple[float, ...]:
-    """Return the share of wrong predictions among the most confident faces, for each of SHARES."""
+    """Return the share of wrong predictions among the most confident faces, for each share in SHARES."""
     y, proba, _ = classes_of(target, table)
     return risks_at(proba.max(axis=1), proba.argmax(axis=1) != y, SHARES)
 
 
 def coverage_of(outcomes: Outcomes, target: Target, table: pd.DataFrame) -> tuple[tuple[str, Coverage], ...]:
-    """Return the coverage of a model's answers: for all faces under "", and for each label under its column.
+    """Return how often the prediction sets or ranges of a model contain the true value.
 
-    Empty for a model of classes without probabilities, or if a fold contains all subjects.
+    Each coverage has the name of a column of labels, or "" for all faces. The result is empty for a
+    classifier without probabilities, or if a fold contains all subjects.
     """
     if not gives_probabilities(table, target.classes) or not _can_be_fitted(table):
         return ()

@@ -23,7 +23,10 @@ class Estimate:
 
 
 def estimates_of(target: Target, table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
-    """Return every score of one run whose interval can be computed from sums."""
+    """Return the scores of one run with their confidence intervals, by the name of the score.
+
+    Scores that cannot be computed from sums over subjects, such as the ROC-AUC, are left out.
+    """
     subjects = table["subject"].to_numpy()
     if target.is_regression:
         return {"mae_years": mean_of_faces(losses_of(target, table), subjects, seed)}
@@ -66,7 +69,7 @@ def losses_of(target: Target, table: pd.DataFrame) -> NDArray[np.float64]:
 
 
 def mean_of_faces(values: NDArray[np.float64], subjects: NDArray[Any], seed: int) -> Estimate:
-    """Return the mean over faces, with its interval over subjects."""
+    """Return the mean of a value over faces, with its confidence interval over subjects."""
     of_each = per_subject(np.stack([values, np.ones(len(values))], axis=1), subjects)
     sums = resampled_sums(of_each, seed=seed)
     return _estimate(float(values.mean()), interval(sums[:, 0] / sums[:, 1]))
@@ -75,7 +78,7 @@ def mean_of_faces(values: NDArray[np.float64], subjects: NDArray[Any], seed: int
 def classes_of(
     target: Target, table: pd.DataFrame
 ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[Any]]:
-    """Return the true class numbers, the probabilities and the subjects of a run's predictions."""
+    """Return the true class numbers, the probabilities and the subjects in a table of predictions."""
     proba = probabilities_of(table, target.classes)
     return target.encode(list(table["true"])), proba, table["subject"].to_numpy()
 

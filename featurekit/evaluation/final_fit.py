@@ -1,4 +1,4 @@
-"""The model of a new or an existing run, fitted on all faces, with a calibration from its folds."""
+"""Fit the model of a run on all faces, and calibrate it on the out-of-fold predictions of the run."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -49,16 +49,16 @@ def final_model(
 
     Args:
         name: name of the model.
-        plan: which classifier.
-        examples: its faces.
-        out: the predictions of the models of the folds.
-        fitting: how it is fitted.
+        plan: plan with the target and the classifier.
+        examples: labelled faces of the plan.
+        out: out-of-fold predictions of the run.
+        fitting: settings of the fit.
         manifest: manifest of the faces.
         folds: the fold in which each subject was tested.
-        settings: how faces were found.
-        recipes: recipes of the vectors.
-        weights: the weight files that were used.
-        notes: decisions that were made in the folds.
+        settings: settings with which faces were found.
+        recipes: settings with which the vectors were computed, one recipe for each feature.
+        weights: names, hashes and licences of the weight files that were used.
+        notes: notes on decisions that were made in the folds, a sentence each.
 
     Raises:
         EstimatorError: a user's own estimator failed.
@@ -128,19 +128,19 @@ def fit_on_all(
     *,
     resources: Resources | None = None,
 ) -> TrainedModel:
-    """Return the model of a run, fitted on all faces, like the one that is saved if models are saved.
+    """Fit the classifier of an existing run on all faces, and return it as a model that can be saved.
 
     Args:
-        run: run of a comparison, no ensemble.
-        kind: which classifier it is of.
+        run: run of a comparison; it must not be an ensemble.
+        kind: kind of classifier of the run.
         folder: folder of the comparison.
         manifest: manifest of the faces.
-        ledger: how the vectors of the run were made.
-        store: where they are.
-        resources: what may be used; None for every core.
+        ledger: record of the extracted features and their settings.
+        store: store that contains the vectors.
+        resources: threads, memory and device to use; None for every core.
 
     Raises:
-        EmbeddingError, FoldError, WorkspaceError: the vectors or rows are not those of the run, or its
+        EmbeddingError, FoldError, WorkspaceError: the vectors or rows differ from those of the run, or its
             predictions are missing.
     """
     seen = run.seen(manifest)
@@ -185,7 +185,7 @@ def _recipes_of(run: Run, plan: Plan, ledger: Ledger) -> list[Recipe]:
     # Compared as JSON, because a run that was read from a file has lists instead of tuples.
     if json.dumps(run.recipes) != json.dumps([asdict(recipe) for recipe in recipes]):
         raise EmbeddingError(
-            f"{run.name} was evaluated on vectors of {run.features}, which are different from these. Give"
+            f"{run.name} was evaluated on vectors of {run.features} that differ from the given ones. Give"
             " the embeddings that it was evaluated on."
         )
     return recipes

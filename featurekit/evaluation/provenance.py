@@ -45,20 +45,20 @@ def made_with(
     classifier: str,
     trained: Sequence[str],
 ) -> dict[str, Any]:
-    """Return the facts that a run keeps about how it was made.
+    """Return what is stored in a run about how it was made.
 
     Args:
         manifest: manifest of the faces.
         folds: the fold in which each subject was tested.
-        ledger: what was extracted, by which engines.
-        features: that were read.
-        recipes: recipes of the vectors.
-        weights: the weight files that were used.
+        ledger: record of the extracted features, and of the engines that computed them.
+        features: names of the features that the run used.
+        recipes: settings with which the vectors were computed, one recipe for each feature.
+        weights: names, hashes and licences of the weight files that were used.
         statuses: status of each row of the manifest, shape (n_rows,).
-        threads: how many all folds together had.
+        threads: number of threads that all folds together had.
         trainings: how the network of each fold was trained.
         classifier: name of the classifier.
-        trained: names of networks that it trained further.
+        trained: names of the networks that the classifier trained further.
     """
     return {
         "recipes": tuple(asdict(recipe) for recipe in recipes),
@@ -85,7 +85,7 @@ def made_with(
 
 
 def now() -> str:
-    """Return the UTC time for a run, ISO 8601."""
+    """Return the present UTC time in ISO 8601 format."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
@@ -126,7 +126,7 @@ def _hardware(
 
 
 def hardware_of_all(runs: Sequence[Run]) -> dict[str, Any]:
-    """Return the hardware of the first run, with every processor, engine and device of all runs."""
+    """Return the hardware of several runs: every processor, engine and device that any of them used."""
     got: dict[str, Any] = {}
     for run in runs:
         for name, one in run.hardware.get("got", {}).items():
@@ -136,7 +136,7 @@ def hardware_of_all(runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def processor() -> str:
-    """Return the processor's name and the instructions that decide how fast it multiplies."""
+    """Return the processor's name and the vector instructions that decide how fast it multiplies."""
     info = Path("/proc/cpuinfo")
     if not info.is_file():
         return platform.processor() or platform.machine()
@@ -163,7 +163,7 @@ _DECIDE_NUMBERS = (
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of everything that influences numbers."""
+    """Return the versions of Python and of every library that influences numbers."""
     found = {"python": platform.python_version()}
     for name in _DECIDE_NUMBERS:
         try:
@@ -174,10 +174,12 @@ def versions() -> dict[str, str]:
 
 
 def packages_of(members: Mapping[Registry[Any], Sequence[str]]) -> dict[str, str]:
-    """Return the packages of members that are not from featurekit: "backbone name" → "package version".
+    """Return the package and version of each data set, detector, backbone and classifier from a plug-in.
+
+    A key is for example "backbone my_network", and its value "my_package 1.0".
 
     Args:
-        members: the registry of each kind → names of members.
+        members: names to look up in each registry.
     """
     found = {}
     for registry, names in members.items():
@@ -196,7 +198,7 @@ def _stored_kind(registry: Registry[Any]) -> str:
 
 
 def packages_now(then: Mapping[str, str]) -> dict[str, str]:
-    """Return the present packages of the members that packages_of() noted in the versions of a run."""
+    """Return the installed packages of the plug-ins that packages_of() listed in the versions of a run."""
     registries = {_stored_kind(each): each for each in (DATASETS, DETECTORS, BACKBONES, CLASSIFIERS)}
     found = {}
     for what in then:
@@ -207,7 +209,7 @@ def packages_now(then: Mapping[str, str]) -> dict[str, str]:
 
 
 def parameters_of(classifier: Classifier) -> dict[str, Any]:
-    """Return the parameters of the classifier and what it decided, as plain JSON values."""
+    """Return the parameters of a classifier and the values that it chose itself, as plain JSON values."""
     decided = {name: value for name, value in classifier.summary_.items() if name != "notes"}
     values = {**classifier.shown_parameters(), **decided}
     # Threads change only the time, and the notes say what a memory limit changes.
@@ -216,6 +218,6 @@ def parameters_of(classifier: Classifier) -> dict[str, Any]:
 
 
 def as_parameters(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return parameters as plain JSON values; objects, NaN and infinity, which JSON lacks, become text."""
+    """Return parameters as plain JSON values; objects, NaN and infinity become text."""
     content: dict[str, Any] = json.loads(json.dumps(values, default=str), parse_constant=str)
     return content

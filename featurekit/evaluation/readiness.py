@@ -1,8 +1,8 @@
-"""Check what a comparison can learn, before anything is fitted or replaced.
+"""Check which targets and classes a comparison can learn, before anything is fitted or replaced.
 
-A class whose faces are all in one fold cannot be learned by the model that is tested there. It is left out of
-its target in all folds, so that every model of the comparison has the same classes. The folds, the labels and
-the found faces decide which classes these are, so they are the same for every fit.
+A class whose faces are all in one fold cannot be learned by the model that is tested on this fold. It is left
+out of its target in all folds, so that all models of the comparison have the same classes. Which classes are
+left out depends only on the folds, the labels and the found faces, so it is the same for every fit.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,13 +25,13 @@ RARE = ("leave-out", "refuse")
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A class that is not learned, because not every training part can have it.
+    """A class that is not learned, because some training part contains no face of it.
 
     Attributes:
         target: name of the target.
         label: the class.
-        n_rows: usable rows that have it; they are not scored.
-        n_subjects: subjects of these rows.
+        n_rows: number of usable rows with this class; they are not scored.
+        n_subjects: number of subjects of these rows.
         fold: the first fold whose training part has no face of it.
     """
 
@@ -43,7 +43,7 @@ class LeftOut:
 
     @property
     def sentence(self) -> str:
-        """A sentence for readers of the scores."""
+        """Sentence that tells readers of the scores that the class is left out, and why."""
         rows = f"{self.n_rows:,} row{'s' if self.n_rows > 1 else ''}"
         subjects = f"{self.n_subjects:,} subject{'s' if self.n_subjects > 1 else ''}"
         return (
@@ -56,7 +56,7 @@ class LeftOut:
 def leave_out_rare(
     manifest: Manifest, folds: FoldSet, found: NDArray[np.bool_], name: str, *, rare: str = RARE[0]
 ) -> tuple[Manifest, tuple[LeftOut, ...]]:
-    """Return the manifest without the labels of classes that are not in every training part, and these.
+    """Remove classes that are missing in some training part; return the new manifest and these classes.
 
     Args:
         manifest: manifest with the labels.
@@ -66,7 +66,7 @@ def leave_out_rare(
         rare: "leave-out", or "refuse" to raise an error instead.
 
     Raises:
-        FoldError: there is such a class, and rare is "refuse".
+        FoldError: a class is missing in some training part, and rare is "refuse".
     """
     target = manifest.target(name)
     if target.is_regression:
@@ -96,11 +96,11 @@ def check_target(manifest: Manifest, folds: FoldSet, found: NDArray[np.bool_], t
         manifest: manifest with the labels, without those of classes that are left out.
         folds: the fold in which each subject is tested.
         found: whether a face was found in each row, shape (n_rows,).
-        target: as the manifest has it.
+        target: target as manifest.target() returns it.
 
     Raises:
-        FoldError: a fold tests, or trains on, no face with a label.
-        TargetError: there are not two classes to tell apart, or all years are equal.
+        FoldError: a fold has no labelled face to train on, or none to be scored on.
+        TargetError: there are fewer than two classes, or all ages are equal.
     """
     if target.is_regression and target.name not in TARGETS:
         raise TargetError(
@@ -126,16 +126,18 @@ def make_ready(
     skip: bool = False,
     say: Callable[[str], None],
 ) -> tuple[Manifest, dict[str, tuple[LeftOut, ...]]]:
-    """Return the manifest for the fits, and the classes that are left out of each target that can be learned.
+    """Leave out what cannot be learned; return the manifest for the fits, and the left-out classes.
+
+    The left-out classes are given for each target that can be learned, by its name.
 
     Args:
         manifest: manifest with the labels.
         folds: the fold in which each subject is tested.
         found: whether a face was found in each row, shape (n_rows,).
         names: names of the targets.
-        rare: what is done with a class that is not in every training part; one of RARE.
-        skip: whether a target that cannot be learned is skipped if another one can be.
-        say: called with what is left out, a sentence each.
+        rare: what to do with a class that is missing in some training part; one of RARE.
+        skip: whether to skip a target that cannot be learned, if another target can be.
+        say: called with a sentence on each class or target that is left out.
 
     Raises:
         FoldError, TargetError: a target cannot be learned.
@@ -162,7 +164,7 @@ def make_ready(
 
 
 def check_networks(names: Sequence[str]) -> None:
-    """Raise WeightsError if weights of networks that are trained further are missing."""
+    """Raise WeightsError if the weight file of a network that will be trained further is missing."""
     for file in (BACKBONES[name].weights for name in names):
         if file and not weights.present(file):
             weights.read(file)  # raises an error that says what is missing and how to get it

@@ -10,7 +10,9 @@ def check_lengths(*arrays: NDArray[Any]) -> None:
     """Raise ValueError unless all have the same number of rows, and at least one."""
     lengths = [len(one) for one in arrays]
     if len(set(lengths)) > 1 or not lengths[0]:
-        raise ValueError(f"Each face needs one of everything. Got {', '.join(map(str, lengths))}.")
+        raise ValueError(
+            f"All arrays need the same number of rows, at least one. Got {', '.join(map(str, lengths))}."
+        )
 
 
 def check_classes(probabilities: NDArray[Any], y: NDArray[Any]) -> None:

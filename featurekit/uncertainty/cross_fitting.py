@@ -1,11 +1,10 @@
-"""Fit something for each fold on the faces of other subjects.
+"""Fit a calibration for each fold on the faces of subjects outside of the fold.
 
-A calibration is fitted on predictions for faces that the model had not seen, and is
-tested on other subjects than those it was fitted on: for the faces of a fold it is
-fitted on the predictions of the other folds, which are that fold's training part.
-The models of the other folds made these predictions and have seen the faces of this
-fold in training: only in this way does a fold influence the one number that is fitted
-for it. To avoid this, every model would have to be trained again without the fold.
+A calibration must be fitted on predictions for faces that the model had not seen, and
+tested on other subjects. So for the faces of a fold, it is fitted on the predictions
+for the other folds. The models that made these predictions have seen the faces of this
+fold in training, which is a small influence of a fold on its own calibration. To avoid
+it, every model would have to be trained again without the fold.
 """
 
 from collections.abc import Callable
@@ -30,20 +29,20 @@ def on_others(
     answer: Callable[[Fitted, NDArray[np.float64]], NDArray[Answer]],
     into: NDArray[Answer],
 ) -> tuple[NDArray[Answer], dict[int, Fitted]]:
-    """Fit something for each fold on the faces of other subjects, and apply it to the faces of the fold.
+    """Fit a calibration for each fold on the faces of other subjects, and apply it to the faces of the fold.
 
     Args:
-        read: predictions of models that had not seen the subject, shape (n, ...).
+        read: predictions by models that had not seen the subject of the face, shape (n, ...).
         y: the true values, shape (n,).
         folds: number of the fold in which each face was tested, shape (n,).
-        subjects: subject of each face, shape (n,). The folds of a data set may share subjects: those in a
+        subjects: subject of each face, shape (n,). If folds share subjects, all faces of the subjects in a
             fold are left out of its fit.
-        fit: (predictions, true values, subjects) → what is fitted.
-        answer: (what is fitted, predictions) → an answer for each face, shape (m, ...).
-        into: where the answers are written, shape (n, ...).
+        fit: function of (predictions, true values, subjects) that returns a fitted calibration.
+        answer: function of (fitted calibration, predictions) that returns the results, shape (m, ...).
+        into: array in which the results are written, shape (n, ...).
 
     Returns:
-        The answers, and what was fitted for each fold.
+        The results, and the fitted calibration of each fold.
 
     Raises:
         ValueError: a fold contains all subjects.

@@ -1,7 +1,7 @@
 """Sums over subjects, the independent units of a table of images, and the intervals of resampled subjects.
 
 The predictions for images of one subject are right or wrong together: a model that is
-wrong on one is likely to be wrong on the others. All statistics of this folder
+wrong on one is likely to be wrong on the others. All statistics of this package
 therefore count subjects with all of their images, never single images.
 """
 
@@ -18,7 +18,7 @@ _AT_ONCE = 20_000_000  # numbers in one piece of a large product
 
 
 def effective_subjects(subjects: NDArray[np.str_]) -> float:
-    """Return the effective number of subjects (Kish 1965), fewer if their numbers of images differ.
+    """Return the effective number of subjects (Kish 1965), which is lower if their numbers of images differ.
 
     >>> effective_subjects(np.array(["a", "b", "c", "c"]))
     2.6666666666666665
@@ -40,7 +40,7 @@ def per_subject(columns: NDArray[np.float64], subjects: NDArray[np.str_]) -> NDA
 def standard_errors(of_each: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the standard error of each column's mean over faces, from the sums of each subject.
 
-    0 if the mean comes from a single subject: nothing is known about its standard deviation.
+    It is 0 if the mean comes from a single subject, because nothing is known about the standard deviation.
     """
     total = counts.sum(axis=0)
     n_subjects = (counts > 0).sum(axis=0)
@@ -78,7 +78,7 @@ def resampled_sums(
 
 
 def interval(estimates: NDArray[np.float64]) -> Interval:
-    """Return the interval between the outer percentiles of a score's resamples, at LEVEL; NaN is left out.
+    """Return the percentile interval of the resampled values of a score, at LEVEL; NaN is left out.
 
     >>> interval(np.array([2.0, 2.0, np.nan, 2.0]))
     Interval(low=2.0, high=2.0)
@@ -98,6 +98,6 @@ def exact_interval(share: float, n: float, doubt: float) -> Interval:
 
 
 def pieces(n: int, width: int, at_once: int | None = None) -> Iterator[tuple[int, int]]:
-    """Yield the start and end of pieces of n rows of this width, so that each piece fits into memory."""
+    """Yield the start and end of each piece of n rows of this width; each piece fits into memory."""
     size = max((at_once or _AT_ONCE) // max(width, 1), 1)
     yield from ((start, min(start + size, n)) for start in range(0, n, size))
