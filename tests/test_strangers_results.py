@@ -219,7 +219,8 @@ def test_an_ensemble_is_set_apart_when_a_member_was_fitted_again(featurekit, wor
     code, output, errors = featurekit("report")
     assert (code, "ensemble of" in output) == (0, False)
     assert (
-        f"is set apart: {BAYES} was fitted again after its predictions were averaged. Average its members again:" in errors
+        f"is set apart: {BAYES} was fitted again after its predictions were averaged. Average its members"
+        " again:" in errors
     )
     assert f"featurekit ensemble {REGRESSION} {BAYES}" in errors
 

@@ -117,14 +117,19 @@ def load_embeddings(
     )
 
 
-def without_vectors(manifest: Manifest, recipes: Sequence[Recipe], statuses: NDArray[np.uint8]) -> Vectors:
+def without_vectors(
+    manifest: Manifest, recipes: Sequence[Recipe], settings: FaceSettings, store: Store
+) -> Vectors:
     """Return the faces found with zeros for vectors, for a classifier that does not use vectors.
 
     Args:
         manifest: manifest of the rows.
-        recipes: what the vectors would have been made from.
-        statuses: from row_statuses().
+        recipes: recipes that the vectors would have.
+        settings: how the faces were found; the same as in the recipes.
+        store: store that contains the faces.
     """
+    faces = store.shelf("faces", faces_recipe(settings, recipes))
+    statuses = row_statuses(manifest, row_keys(manifest, settings), faces)
     rows = np.flatnonzero(statuses == STATUSES.index("ok"))
     face_ids = manifest.table["face_id"].to_numpy(dtype=str)[rows]
     return Vectors(rows, face_ids, np.zeros((len(rows), 1), np.float32), (1,), tuple(recipes))

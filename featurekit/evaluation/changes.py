@@ -39,7 +39,7 @@ def compare_runs(
         if name not in apart and common is not None and len(common["after"]):
             found[name] = differences_of(target, common, seed)[0]
             gains = losses_of(target, common["before"]) - losses_of(target, common["after"])
-            members.append((common["after"][["face_id", "subject"]], gains))
+            members.append((common["after"], gains))
     tested = sign_flip(*side_by_side(_same_subjects(members)), seed=seed)
     return {
         name: replace(one, adjusted=float(p), limit=tested.limit)

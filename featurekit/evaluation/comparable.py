@@ -16,7 +16,6 @@ from featurekit.evaluation.results import Run
 
 # Why a run without outcomes is set apart if the others have some.
 NO_OUTCOMES = "its predictions are missing"
-_FITTED_SINCE = "was fitted again after its predictions were averaged"
 _DIFFERS = {
     "split": "it was scored on a different split",
     "classes": "it has different classes",
@@ -98,7 +97,8 @@ def set_apart(runs: Sequence[Run], manifest: Manifest | None = None) -> dict[str
                     for one in mine
                     if one.name in run.parameters.get("members", ()) and one.created > run.created
                 ]
-                why = f"{', '.join(later)} {_FITTED_SINCE}" if later else ""
+                if later:
+                    why = f"{', '.join(later)} was fitted again after its predictions were averaged"
             if why:
                 apart[run.name] = why
     return apart

@@ -18,16 +18,14 @@ from featurekit.embeddings.vectors import (
     Vectors,
     check_extracted,
     faces_recipe,
-    load_embeddings,
     row_statuses,
-    without_vectors,
 )
 from featurekit.errors import ModelError, WorkspaceError
 from featurekit.estimators import Resources
 from featurekit.estimators.given import HOW_TO_SAVE, NO_PROBABILITIES
 from featurekit.evaluation.comparable import scored_on
 from featurekit.evaluation.cross_validation import cross_validate
-from featurekit.evaluation.examples import Examples, examples_of
+from featurekit.evaluation.examples import Examples, examples_of, vectors_of
 from featurekit.evaluation.final_fit import final_model
 from featurekit.evaluation.fitting import Fitting
 from featurekit.evaluation.out_of_fold import OutOfFold, confusion_of, predictions_of, scores_of
@@ -146,8 +144,8 @@ class Comparison:
         path = ComparisonFolder(folder).folds
         is_new = new_folds or not path.is_file()
         if is_new:
-            number = {} if n_folds is None else {"n_folds": n_folds}
-            folds = make_fold_set(folder.name, manifest, seed=seed or 0, **number)
+            asked = {} if n_folds is None else {"n_folds": n_folds}
+            folds = make_fold_set(folder.name, manifest, seed=seed or 0, **asked)
         else:
             folds = FoldSet.load(path)
             folds.check_rows(manifest.table["face_id"].to_numpy(dtype=str), folder)
@@ -210,8 +208,7 @@ class Comparison:
         n_fits = len(plans) * (self.folds.n_folds + (models_folder is not None))
         count = _Count(n_fits, progress or (lambda *_: None), watch or (lambda _: None))
         may_use = Resources(device=device, threads=threads, checkpoints=checkpoints, progress=count.part_done)
-        fitting = Fitting(seed=self.seed, tune=tune, resources=may_use)
-        runs = ready._run_all(plans, shared, fitting, count.fit_done)
+        runs = ready._run_all(plans, shared, Fitting(seed=self.seed, tune=tune, resources=may_use), count)
         if self.replaces:
             forget(ComparisonFolder(self.folder).replaced_folders())
         return runs
@@ -295,9 +292,7 @@ class Comparison:
             )
         self.folds.save(ComparisonFolder(self.folder).folds)
 
-    def _run_all(
-        self, plans: Sequence[Plan], shared: _Shared, fitting: Fitting, fit_done: Callable[[], None]
-    ) -> list[Run]:
+    def _run_all(self, plans: Sequence[Plan], shared: _Shared, fitting: Fitting, count: _Count) -> list[Run]:
         """Run plans that are ready, those with the same features together, so that these are loaded once."""
         if any(one.kind.reads == "crops" for one in plans):
             keep_memory()
@@ -308,7 +303,7 @@ class Comparison:
         done: dict[int, Run] = {}
         for _, group in groupby(order, key=lambda i: (plans[i].looks_at_nothing, plans[i].reads)):
             numbers = list(group)
-            vectors = self._embeddings(plans[numbers[0]], shared)
+            vectors = vectors_of(plans[numbers[0]], self.manifest, shared.ledger, shared.store)
             for i in numbers:
                 own = replace(
                     fitting,
@@ -317,16 +312,9 @@ class Comparison:
                     networks=plans[i].networks,
                     parameters=plans[i].parameters,
                 )
-                done[i] = self._run_one(plans[i], vectors, shared, own, fit_done)
+                done[i] = self._run_one(plans[i], vectors, shared, own, count.fit_done)
         _tell_of_models(list(done.values()), shared.say)
         return [done[i] for i in range(len(plans))]
-
-    def _embeddings(self, one: Plan, shared: _Shared) -> Vectors:
-        """Return the vectors that a plan reads; empty ones if it uses none."""
-        recipes = [shared.ledger.recipes[part] for part in one.reads]
-        if one.looks_at_nothing:
-            return without_vectors(self.manifest, recipes, shared.statuses)
-        return load_embeddings(self.manifest, recipes, shared.ledger.settings, shared.store)
 
     def _run_one(
         self,

@@ -22,6 +22,7 @@ from featurekit.uncertainty.conformal import (
     cross_fitted_sets,
 )
 from featurekit.uncertainty.reliability import Bin, CalibrationError, expected_calibration_error, reliability
+from featurekit.uncertainty.resampling import faces_of_others
 
 SHARES = tuple(number / 20 for number in range(1, 21))  # of faces that are answered, most confident first
 
@@ -79,11 +80,10 @@ def coverage_of(outcomes: Outcomes, target: Target, table: pd.DataFrame) -> tupl
     if not gives_probabilities(table, target.classes) or not _can_be_fitted(table):
         return ()
     folds, subjects = table["fold"].to_numpy(np.intp), table["subject"].to_numpy()
-    answers: NDArray[Any]
-    y: NDArray[Any]
     if target.is_regression:
-        y, years = table["true"].to_numpy(float), table["predicted"].to_numpy(float)
-        answers = cross_fitted_ranges(years, y, folds, subjects, alpha=MISSED)
+        y: NDArray[Any] = table["true"].to_numpy(float)
+        years = table["predicted"].to_numpy(float)
+        answers: NDArray[Any] = cross_fitted_ranges(years, y, folds, subjects, alpha=MISSED)
     else:
         y, proba, _ = classes_of(target, table)
         answers = cross_fitted_sets(proba, y, folds, subjects, alpha=MISSED, ordered=target.ordered)
@@ -122,8 +122,5 @@ def _adjusted(found: Sequence[tuple[str, Coverage]]) -> tuple[tuple[str, Coverag
 
 def _can_be_fitted(table: pd.DataFrame) -> bool:
     """Whether each fold has faces of other subjects in other folds, on which a calibration can be fitted."""
-    folds, subjects = table["fold"].to_numpy(), table["subject"].to_numpy()
-    return all(
-        bool((~np.isin(subjects, subjects[folds == number]) & (folds != number)).any())
-        for number in np.unique(folds)
-    )
+    folds, subjects = table["fold"].to_numpy(np.intp), table["subject"].to_numpy()
+    return all(others.any() for others in faces_of_others(folds, subjects).values())

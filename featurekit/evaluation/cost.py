@@ -29,9 +29,9 @@ def milliseconds(run: Run) -> float | None:
 
 def timed_on(run: Run) -> str:
     """Return the machine of a run: its processor, and its GPU if it used one."""
-    got = run.hardware.get("got", {}).values()
-    gpus = {str(one["device"]) for one in got if str(one.get("device", "")).startswith("cuda")}
-    return ", ".join([str(run.hardware.get("processor", "")), *sorted(gpus)])
+    devices = {str(one.get("device", "")) for one in run.hardware.get("got", {}).values()}
+    gpus = sorted(device for device in devices if device.startswith("cuda"))
+    return ", ".join([str(run.hardware.get("processor", "")), *gpus])
 
 
 def _seconds(run: Run, step: str) -> float | None:

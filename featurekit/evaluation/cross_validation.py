@@ -146,9 +146,15 @@ def _run_fold(
             classifier.predict_proba(X[fold.test]), classifier.classes_, len(target.classes)
         )
         predicted = probabilities.argmax(axis=1)
-    # A training that continued from a checkpoint knows its whole time.
-    seconds = (getattr(classifier, "seconds_", fitted - started), time.perf_counter() - fitted)
-    return _Tested(classifier, found, predicted, probabilities, *seconds)
+    return _Tested(
+        classifier,
+        found,
+        predicted,
+        probabilities,
+        # A training that continued from a checkpoint knows its whole time.
+        seconds_fit=getattr(classifier, "seconds_", fitted - started),
+        seconds_predict=time.perf_counter() - fitted,
+    )
 
 
 def _together(

@@ -27,6 +27,7 @@ from featurekit.evaluation.outcomes import gives_probabilities, probabilities_of
 from featurekit.evaluation.provenance import hardware_of_all, now
 from featurekit.evaluation.results import Run, load_runs
 from featurekit.project import ComparisonFolder
+from featurekit.uncertainty.resampling import faces_of_others
 
 STEPS = 500
 SMALLEST = 1e-12  # probability; with a smaller one a single confident mistake would exclude a model
@@ -50,10 +51,9 @@ def fold_weights(
     """
     learn = _of_years if answers[0].ndim == 1 else _of_classes
     weights = np.full((int(folds.max()) + 1, len(answers)), 1 / len(answers))
-    for number, own in enumerate(weights):
-        others = ~np.isin(subjects, subjects[folds == number])
+    for fold, others in faces_of_others(folds, subjects).items():
         if others.any():
-            own[:] = learn(np.stack([one[others] for one in answers]), y[others])
+            weights[fold] = learn(np.stack([one[others] for one in answers]), y[others])
     return weights
 
 

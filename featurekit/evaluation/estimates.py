@@ -51,9 +51,11 @@ def estimates_of(target: Target, table: pd.DataFrame, seed: int) -> dict[str, Es
 
         real = from_counts(counts(np.bincount(cells).astype(float)), ordered=target.ordered)
         drawn = from_counts(counts(sums), ordered=target.ordered)
-        for name, value in real.items():
-            if np.isfinite(value):
-                found[name] = _estimate(float(value), interval(drawn[name]))
+        found |= {
+            name: _estimate(float(value), interval(drawn[name]))
+            for name, value in real.items()
+            if np.isfinite(value)
+        }
     if gives_probabilities(table, target.classes):
         found["log_loss"] = mean_of_faces(log_losses(true, proba), subjects, seed)
         if target.ordered:
@@ -79,8 +81,8 @@ def classes_of(
     target: Target, table: pd.DataFrame
 ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[Any]]:
     """Return the true class numbers, the probabilities and the subjects in a table of predictions."""
-    proba = probabilities_of(table, target.classes)
-    return target.encode(list(table["true"])), proba, table["subject"].to_numpy()
+    y = target.encode(list(table["true"]))
+    return y, probabilities_of(table, target.classes), table["subject"].to_numpy()
 
 
 def _estimate(value: float, between: Interval) -> Estimate:

@@ -116,8 +116,7 @@ class Evidence:
         kept = read_facts(ComparisonFolder(folder).evidence, VERSION, cls)
         if kept is None:
             return None
-        targets = {name: _as_today(one) for name, one in kept.targets.items()}
-        return replace(kept, targets=targets)
+        return replace(kept, targets={name: _as_today(one) for name, one in kept.targets.items()})
 
 
 def _as_today(of: TargetEvidence) -> TargetEvidence:

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.data.splits import Fold, FoldSet
 from featurekit.data.targets import Target
-from featurekit.embeddings.vectors import Vectors
+from featurekit.embeddings.index import Ledger
+from featurekit.embeddings.vectors import Vectors, load_embeddings, without_vectors
 from featurekit.estimators import Crops
 from featurekit.evaluation.planning import Plan
 
@@ -45,9 +47,8 @@ class Examples:
 
         A face without a label of the target may be in a training part, but is not scored.
         """
-        known = is_known(self.y)
         made = folds.folds(self.rows, self.labels, self.subjects)
-        return [Fold(fold.train, fold.test[known[fold.test]]) for fold in made]
+        return [Fold(fold.train, fold.test[is_known(self.y[fold.test])]) for fold in made]
 
     def part(self, which: NDArray[np.bool_]) -> "Examples":
         """Return the faces that are chosen by a mask of shape (n,)."""
@@ -71,8 +72,8 @@ def examples_of(manifest: Manifest, plan: Plan, embeddings: Vectors) -> Examples
         embeddings: vectors of the plan's features.
     """
     kind, target = plan.kind, plan.target
-    names = kind.also(target) if kind.also else ()
-    others = [other for other in map(manifest.target, names) if manifest.labelled(other).any()]
+    together = map(manifest.target, kind.also(target) if kind.also else ())
+    others = [other for other in together if manifest.labelled(other).any()]
     learnable = np.any([manifest.labelled(one) for one in (target, *others)], axis=0)
     rows, positions, _ = np.intersect1d(embeddings.rows, np.flatnonzero(learnable), return_indices=True)
     y, labels = labels_of(manifest, target, rows)
@@ -87,6 +88,13 @@ def examples_of(manifest: Manifest, plan: Plan, embeddings: Vectors) -> Examples
         subjects=manifest.subjects[rows],
         also={other: labels_of(manifest, other, rows)[0] for other in others},
     )
+
+
+def vectors_of(plan: Plan, manifest: Manifest, ledger: Ledger, store: Store) -> Vectors:
+    """Return the vectors that a plan reads; a baseline that uses no features gets zeros."""
+    recipes = [ledger.recipes[part] for part in plan.reads if part in ledger.recipes]
+    load = without_vectors if plan.looks_at_nothing else load_embeddings
+    return load(manifest, recipes, ledger.settings, store)
 
 
 def labels_of(

@@ -161,8 +161,11 @@ def _from_predictions(path: Path, manifest: Manifest) -> pd.DataFrame | None:
         values: pd.Series[Any] = table[name]
         # Numbers are years; a class whose name is a number is stored as text.
         columns[name] = _single(values.to_numpy()) if values.dtype.kind in "if" else values.astype(str)
-    probabilities = [name for name in map(str, table.columns) if name.startswith("p_")]
-    columns |= {name: _rounded(table[name].to_numpy(float)) for name in probabilities}
+    columns |= {
+        name: _rounded(table[name].to_numpy(float))
+        for name in map(str, table.columns)
+        if name.startswith("p_")
+    }
     return pd.DataFrame(columns)
 
 
@@ -203,7 +206,6 @@ def write_outcomes(path: Path, table: pd.DataFrame) -> None:
     single = {name: np.float32 for name, values in table.items() if values.dtype.kind == "f"}
     # The metadata of pandas is removed, so that equal outcomes give equal bytes.
     content = pa.Table.from_pandas(table.astype(single), preserve_index=False).replace_schema_metadata(None)
-    words = [name for name, values in table.items() if values.dtype.kind not in "if"]
     make_folder(path.parent)
     with whole_file(path) as file:
         parquet.write_table(
@@ -211,7 +213,7 @@ def write_outcomes(path: Path, table: pd.DataFrame) -> None:
             file,
             compression="zstd",
             compression_level=19,
-            use_dictionary=words,
+            use_dictionary=[name for name, values in table.items() if values.dtype.kind not in "if"],
             column_encoding={str(name): "BYTE_STREAM_SPLIT" for name in single},
         )
 
@@ -229,5 +231,4 @@ def read_outcomes(path: Path) -> pd.DataFrame:
         raise WorkspaceError(
             f"{path} contains no outcomes ({error}). Delete it, and run featurekit report again."
         ) from error
-    numbers = {name: np.float64 for name, values in table.items() if values.dtype.kind == "f"}
-    return table.astype(numbers)
+    return table.astype({name: np.float64 for name, values in table.items() if values.dtype.kind == "f"})

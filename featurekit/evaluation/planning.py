@@ -3,6 +3,7 @@
 A combination that cannot be fitted raises an error here, before any vector is read.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -126,8 +127,10 @@ def plan(
         else:
             # A baseline uses no vector: it gets always the same features, so that a comparison has it once.
             chosen = [(_some_here(ledger),)] if kind.is_baseline else sets
-        fitting = _fitting_variations(kind, target, variations)
-        plans += [Plan(target, parts, kind, changes, asked) for parts, changes in product(chosen, fitting)]
+        plans += [
+            Plan(target, parts, kind, changes, asked)
+            for parts, changes in product(chosen, _fitting_variations(kind, target, variations))
+        ]
     _check_all_are_used(plans, [kind.name for kind in asked_for], variations)
     return plans
 
@@ -142,9 +145,8 @@ def _kinds(models: Sequence[str | ClassifierKind]) -> list[ClassifierKind]:
                 f"{kind.name} needs {kind.needs}, which is not installed: pip install"
                 f" 'featurekit[{kind.needs}]'."
             )
-    names = [kind.name for kind in kinds]
-    for name in names:
-        if names.count(name) > 1:
+    for name, n_kinds in Counter(kind.name for kind in kinds).items():
+        if n_kinds > 1:
             raise ModelError(f"Two models are called {name}, so their runs could not be told apart.")
     return kinds
 
@@ -214,8 +216,8 @@ def _check_all_are_used(
     plans: Sequence[Plan], models: Sequence[str], variations: Sequence[Mapping[str, Any]]
 ) -> None:
     """Raise UnknownNameError if a given parameter is in no plan."""
-    given = {name for changes in variations for name in changes}
-    unused = given - {name for one in plans for name in one.parameters}
+    used = {name for one in plans for name in one.parameters}
+    unused = {name for changes in variations for name in changes} - used
     if not unused:
         return
     known = {name for one in plans if one.kind.name in models for name in settable(one.kind, one.target)}
@@ -241,8 +243,7 @@ def _fitting_variations(
     """Return the variations with which a classifier can be run; only its defaults if it has none of them."""
     if not any(variations) or (kind.features is not None and kind.features(target) is None):
         return [{}]
-    own = set(settable(kind, target))
-    fitting = [changes for changes in variations if set(changes) <= own]
+    fitting = [changes for changes in variations if changes.keys() <= set(settable(kind, target))]
     for changes in fitting:
         # A wrong value is reported before anything is fitted.
         fresh(kind, target, parameters=changes).validate()

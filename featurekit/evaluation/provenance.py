@@ -67,10 +67,10 @@ def made_with(
         "versions": versions()
         | packages_of(
             {
-                DATASETS: [manifest.name],
-                DETECTORS: [ledger.settings.detector],
-                BACKBONES: [*(recipe.backbone for recipe in recipes), *trained],
-                CLASSIFIERS: [classifier],
+                "data set": [manifest.name],
+                "detector": [ledger.settings.detector],
+                "backbone": [*(recipe.backbone for recipe in recipes), *trained],
+                "classifier": [classifier],
             }
         ),
         "folds": {
@@ -79,7 +79,17 @@ def made_with(
             "seed": folds.seed,
             "sha256": folds.sha256,
         },
-        "dataset": _dataset(manifest, statuses),
+        "dataset": {
+            "name": manifest.name,
+            "synthetic": bool(manifest.info.get("synthetic")),
+            "licence": manifest.info.get("licence", ""),
+            "n_rows": len(manifest),
+            "tally": _tally(manifest.table["reason"]),
+            # The root says where the images are, which a comparison does not keep.
+            "options": {k: v for k, v in manifest.info.get("options", {}).items() if k != "root"},
+            "counts": dict(manifest.info.get("tally", {})),
+            "statuses": _tally(np.array(STATUSES)[statuses]),
+        },
         "created": now(),
     }
 
@@ -87,20 +97,6 @@ def made_with(
 def now() -> str:
     """Return the present UTC time in ISO 8601 format."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _dataset(manifest: Manifest, statuses: NDArray[np.uint8]) -> dict[str, Any]:
-    return {
-        "name": manifest.name,
-        "synthetic": bool(manifest.info.get("synthetic")),
-        "licence": manifest.info.get("licence", ""),
-        "n_rows": len(manifest),
-        "tally": _tally(manifest.table["reason"]),
-        # The root says where the images are, which a comparison does not keep.
-        "options": {k: v for k, v in manifest.info.get("options", {}).items() if k != "root"},
-        "counts": dict(manifest.info.get("tally", {})),
-        "statuses": _tally(np.array(STATUSES)[statuses]),
-    }
 
 
 def _tally(values: Any) -> dict[str, int]:
@@ -173,38 +169,41 @@ def versions() -> dict[str, str]:
     return found
 
 
-def packages_of(members: Mapping[Registry[Any], Sequence[str]]) -> dict[str, str]:
+# What runs call the members of each registry: a model is a classifier there.
+_REGISTRIES: dict[str, Registry[Any]] = {
+    "data set": DATASETS,
+    "detector": DETECTORS,
+    "backbone": BACKBONES,
+    "classifier": CLASSIFIERS,
+}
+
+
+def packages_of(members: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Return the package and version of each data set, detector, backbone and classifier from a plug-in.
 
     A key is for example "backbone my_network", and its value "my_package 1.0".
 
     Args:
-        members: names to look up in each registry.
+        members: names of the members of each kind, for example {"backbone": ["my_network"]}.
     """
     found = {}
-    for registry, names in members.items():
+    for kind, names in members.items():
         for name in dict.fromkeys(names):
             # A member may have been removed after it was used, and estimators of scikit-learn are no members.
             with suppress(UnknownNameError):
-                package = registry.package_of(name)
+                package = _REGISTRIES[kind].package_of(name)
                 if package != BUILTIN:
-                    found[f"{_stored_kind(registry)} {name}"] = str(package)
+                    found[f"{kind} {name}"] = str(package)
     return found
-
-
-def _stored_kind(registry: Registry[Any]) -> str:
-    """Return what runs call the kind of a member: a model is a classifier there."""
-    return "classifier" if registry is CLASSIFIERS else registry.kind
 
 
 def packages_now(then: Mapping[str, str]) -> dict[str, str]:
     """Return the installed packages of the plug-ins that packages_of() listed in the versions of a run."""
-    registries = {_stored_kind(each): each for each in (DATASETS, DETECTORS, BACKBONES, CLASSIFIERS)}
     found = {}
     for what in then:
         kind, _, name = what.rpartition(" ")
-        if kind in registries:
-            found[what] = packages_of({registries[kind]: [name]}).get(what, "not installed")
+        if kind in _REGISTRIES:
+            found[what] = packages_of({kind: [name]}).get(what, "not installed")
     return found
 
 
@@ -213,8 +212,8 @@ def parameters_of(classifier: Classifier) -> dict[str, Any]:
     decided = {name: value for name, value in classifier.summary_.items() if name != "notes"}
     values = {**classifier.shown_parameters(), **decided}
     # Threads change only the time, and the notes say what a memory limit changes.
-    aside = ("threads", "target", "memory_limit")
-    return as_parameters({name: value for name, value in values.items() if name not in aside})
+    left_out = ("threads", "target", "memory_limit")
+    return as_parameters({name: value for name, value in values.items() if name not in left_out})
 
 
 def as_parameters(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from featurekit.data.manifest import Manifest
 from featurekit.data.splits import FoldSet
-from featurekit.data.targets import TARGETS, Target
+from featurekit.data.targets import TARGETS
 from featurekit.errors import FeaturekitError, FoldError, TargetError
 from featurekit.estimators import check_training_labels
 from featurekit.networks import weights
@@ -89,28 +89,45 @@ def leave_out_rare(
     return manifest.without(name, absent), tuple(left_out)
 
 
-def check_target(manifest: Manifest, folds: FoldSet, found: NDArray[np.bool_], target: Target) -> None:
+def check_target(
+    manifest: Manifest,
+    folds: FoldSet,
+    found: NDArray[np.bool_],
+    name: str,
+    left_out: Sequence[LeftOut] = (),
+) -> None:
     """Raise an error unless every fold has faces to train on and a face to be scored on.
 
     Args:
         manifest: manifest with the labels, without those of classes that are left out.
         folds: the fold in which each subject is tested.
         found: whether a face was found in each row, shape (n_rows,).
-        target: target as manifest.target() returns it.
+        name: name of the target.
+        left_out: classes of the target that are left out.
 
     Raises:
         FoldError: a fold has no labelled face to train on, or none to be scored on.
         TargetError: there are fewer than two classes, or all ages are equal.
     """
-    if target.is_regression and target.name not in TARGETS:
+    target = manifest.target(name)
+    if target.is_regression and name not in TARGETS:
         raise TargetError(
-            f"No class of {target.name} can be learned: each has too few subjects to be in every training"
-            " part. Group its labels into fewer classes, or choose another target."
+            f"No class of {name} can be learned: each has too few subjects to be in every training part."
+            " Group its labels into fewer classes, or choose another target."
         )
-    rows = np.flatnonzero(manifest.labelled(target) & found)
+    labelled = manifest.labelled(target)
+    n_left = len(set(manifest.table.loc[labelled, name]))
+    if left_out and n_left < 2:
+        shown = ", ".join(one.label for one in left_out[:3]) + (", …" if len(left_out) > 3 else "")
+        raise TargetError(
+            f"{name} cannot be fitted: {'one' if n_left else 'no'} class is left after leaving out the"
+            f" classes that too few subjects have ({shown}). Use fewer folds or more subjects, or group the"
+            " labels into fewer classes."
+        )
+    rows = np.flatnonzero(labelled & found)
     if not len(rows):
-        raise TargetError(f"No face that was found has a usable label of {target.name}.")
-    labels = manifest.table[target.name].to_numpy(dtype=float if target.is_regression else str)[rows]
+        raise TargetError(f"No face that was found has a usable label of {name}.")
+    labels = manifest.table[name].to_numpy(dtype=float if target.is_regression else str)[rows]
     y = labels if target.is_regression else target.encode(list(labels))
     for fold in folds.folds(rows, labels, manifest.subjects[rows]):
         check_training_labels(target, y[fold.train])
@@ -147,8 +164,7 @@ def make_ready(
     for name in names:
         try:
             seen, classes = leave_out_rare(manifest, folds, found, name, rare=rare)
-            _check_classes_are_left(seen, name, classes)
-            check_target(seen, folds, found, seen.target(name))
+            check_target(seen, folds, found, name, classes)
         except (FoldError, TargetError) as error:
             if not skip or rare == "refuse":
                 raise
@@ -168,18 +184,3 @@ def check_networks(names: Sequence[str]) -> None:
     for file in (BACKBONES[name].weights for name in names):
         if file and not weights.present(file):
             weights.read(file)  # raises an error that says what is missing and how to get it
-
-
-def _check_classes_are_left(manifest: Manifest, name: str, left_out: Sequence[LeftOut]) -> None:
-    """Raise TargetError if fewer than two classes are left after leaving some out."""
-    target = manifest.target(name)
-    if target.is_regression or not left_out:
-        return
-    n_left = len(set(manifest.table.loc[manifest.labelled(target), name]))
-    if n_left < 2:
-        there = "no class" if n_left == 0 else "one class"
-        shown = ", ".join(one.label for one in left_out[:3]) + (", …" if len(left_out) > 3 else "")
-        raise TargetError(
-            f"{name} cannot be fitted: {there} is left after leaving out the classes that too few subjects"
-            f" have ({shown}). Use fewer folds or more subjects, or group the labels into fewer classes."
-        )

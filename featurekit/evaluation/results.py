@@ -128,16 +128,12 @@ class Run:
         changes += ["tuned"] if self.tuned else []
         return f"{self.classifier} ({', '.join(changes)})" if changes else self.classifier
 
-    def to_json(self) -> dict[str, Any]:
-        """Return it as plain JSON values."""
-        return asdict(self)
-
     def save(self, folder: Path, predictions: pd.DataFrame) -> None:
         """Write the run to folder/runs/ as JSON and its predictions to folder/predictions/ as Parquet."""
         files = ComparisonFolder(folder)
         with whole_file(files.prediction(self.name)) as file:
             predictions.to_parquet(file, index=False)
-        write_text(files.run(self.name), json.dumps(self.to_json(), indent=2, allow_nan=False) + "\n")
+        write_text(files.run(self.name), json.dumps(asdict(self), indent=2, allow_nan=False) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> "Run":
@@ -153,8 +149,7 @@ class Run:
                 f"{path} is not a run of this version of featurekit ({str(error).rstrip('.')})."
                 " Delete it, and fit it again: featurekit fit."
             ) from error
-        scores, all_rows = _as_today(run.scores), _as_today(run.scores_all_rows)
-        return replace(run, scores=scores, scores_all_rows=all_rows)
+        return replace(run, scores=_as_today(run.scores), scores_all_rows=_as_today(run.scores_all_rows))
 
 
 def _as_today(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

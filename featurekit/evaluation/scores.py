@@ -45,8 +45,8 @@ def score(
         return {"mae_years": mean_absolute_error(y_true, y_pred)}
     if (y_pred < 0).any():
         raise ValueError(f"Row {np.flatnonzero(y_pred < 0)[0]} has no predicted class.")
-    counts = counts_of(y_true, y_pred, len(target.classes))
-    scores = {name: float(value) for name, value in from_counts(counts, ordered=target.ordered).items()}
+    of_counts = from_counts(counts_of(y_true, y_pred, len(target.classes)), ordered=target.ordered)
+    scores = {name: float(value) for name, value in of_counts.items()}
     if proba is not None:
         scores["log_loss"] = float(log_losses(y_true, proba).mean())
         if target.ordered:
@@ -75,8 +75,7 @@ def score_all_rows(target: Target, y_true: NDArray[np.intp], y_pred: NDArray[np.
     if target.is_regression:
         return {}
     # Outside of the classes, and more than one group away from each of them.
-    wrong = np.where(y_pred != NO_FACE, y_pred, len(target.classes) + 1)
-    scores = score(target, y_true, wrong)
+    scores = score(target, y_true, np.where(y_pred != NO_FACE, y_pred, len(target.classes) + 1))
     return {name: value for name, value in scores.items() if name not in ("mae_groups", "quadratic_kappa")}
 
 

@@ -12,6 +12,7 @@ fitted separately for each candidate.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -116,10 +117,7 @@ def search(
         folds = inner_folds(target, y, groups, n_folds=n_folds, seed=seed)
     except FoldError as error:
         return replace(nothing, notes=(f"Not tuned: the default parameters were used. {error}",))
-
-    def unfitted() -> Any:
-        return fresh(kind, target, blocks=blocks, seed=seed, resources=resources)
-
+    unfitted = partial(fresh, kind, target, blocks=blocks, seed=seed, resources=resources)
     scores, notes = _scores(kind.name, unfitted, X, y, groups, folds, tried)
     return Search(
         candidates=tuple(tried),

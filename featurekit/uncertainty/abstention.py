@@ -9,9 +9,9 @@ import numpy as np
 from annotated_types import Interval, MaxLen
 from numpy.typing import NDArray
 
-from featurekit.uncertainty._checks import check_lengths
 from featurekit.uncertainty.resampling import (
     LEVEL,
+    check_lengths,
     effective_subjects,
     exact_interval,
     per_subject,

@@ -12,11 +12,9 @@ import numpy as np
 from annotated_types import Interval
 from numpy.typing import NDArray
 
-from featurekit.uncertainty._checks import check_classes
 from featurekit.uncertainty.abstention import Abstention, abstention
 from featurekit.uncertainty.conformal import ClassSets, YearRanges, fit_class_sets, fit_year_ranges
-from featurekit.uncertainty.cross_fitting import on_others
-from featurekit.uncertainty.resampling import FEWEST
+from featurekit.uncertainty.resampling import FEWEST, check_classes, on_others
 
 TEMPERATURES = (0.05, 1000.0)  # bounds of the search
 _LEAST = 1e-12  # replaces a probability of 0 before its logarithm is taken
@@ -140,7 +138,7 @@ def cross_fitted(
 ) -> tuple[NDArray[np.float64], dict[int, float]]:
     """Return the probabilities at a temperature that was fitted on other subjects.
 
-    See cross_fitting.py for the small influence of a fold on its own temperature.
+    See resampling.on_others() for the small influence of a fold on its own temperature.
 
     Args:
         probabilities: predicted probability of each class, by a model that had not seen the subject, shape

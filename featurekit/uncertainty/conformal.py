@@ -22,9 +22,16 @@ import annotated_types
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.uncertainty._checks import check_classes, check_lengths
-from featurekit.uncertainty.cross_fitting import on_others
-from featurekit.uncertainty.resampling import FEWEST, LEVEL, Interval, exact_interval, per_subject
+from featurekit.uncertainty.resampling import (
+    FEWEST,
+    LEVEL,
+    Interval,
+    check_classes,
+    check_lengths,
+    exact_interval,
+    on_others,
+    per_subject,
+)
 
 MISSED = 0.1  # share of faces whose prediction set or range of years may miss the true value
 
@@ -119,9 +126,10 @@ class ClassSets:
         right more often than requested gives sets of one class, which contain the true class more often than
         requested.
         """
-        scores = class_scores(probabilities, ordered=self.ordered)
         # None becomes NaN, and no score is larger than NaN.
-        sets: NDArray[np.bool_] = ~(scores > np.array(self.thresholds, float))
+        sets: NDArray[np.bool_] = ~(
+            class_scores(probabilities, ordered=self.ordered) > np.array(self.thresholds, float)
+        )
         sets[np.arange(len(sets)), probabilities.argmax(axis=1)] = True
         if self.ordered:  # each class has its own threshold, so that one between two others may be missing
             after_first = np.logical_or.accumulate(sets, axis=1)
@@ -239,14 +247,14 @@ class YearRanges:
             years: predicted ages, shape (n,).
         """
         lowest, highest = (np.array(ends, float) for ends in (self.lowest, self.highest))  # None becomes NaN
-        read = np.floor(np.clip(years, 0.0, None))
         outside = np.nan_to_num(np.fmax(lowest - years[:, None], years[:, None] - highest), nan=-np.inf)
         possible = outside <= 0
         # A prediction outside of all intervals belongs to the nearest one.
         possible[np.arange(len(years)), outside.argmin(axis=1)] |= ~possible.any(axis=1)
         first = self.first + possible.argmax(axis=1)
         last = self.first + len(lowest) - 1 - possible[:, ::-1].argmax(axis=1)
-        return np.stack([np.minimum(first, read), np.maximum(last, read)], axis=1)
+        completed = np.floor(np.clip(years, 0.0, None))
+        return np.stack([np.minimum(first, completed), np.maximum(last, completed)], axis=1)
 
 
 def fit_year_ranges(

@@ -41,6 +41,7 @@ def sign_flip(
     pairs: Sequence[tuple[int, int]],
     *,
     families: Sequence[int] | None = None,
+    counts: NDArray[np.float64] | None = None,
     seed: int,
     n_flips: int = FLIPS,
 ) -> FlipTest:
@@ -62,10 +63,20 @@ def sign_flip(
         of_each: one row per subject, the score of each model on its images, shape (n_subjects, n_models).
         pairs: numbers of the models that are compared.
         families: number of the family of each pair, in which its p-value is adjusted; None for one family.
+        counts: number of images of each subject, shape (n_subjects,), for a one-sided test of whether the
+            first model is larger, with a T that is corrected for skewness; None for a two-sided test.
         seed: seed of the random number generator.
         n_flips: how often all signs are drawn.
     """
-    return step_down(of_each, pairs, families, seed=seed, n_flips=n_flips)
+    places = np.array(pairs, np.intp).reshape(-1, 2)
+    family = np.zeros(len(pairs), np.intp) if families is None else np.asarray(families, np.intp)
+    columns = np.ascontiguousarray(of_each.T)
+    flipped = _flipped_sums(columns, seed=seed, n_flips=n_flips)
+    p_values, adjusted = np.ones(len(pairs)), np.ones(len(pairs))
+    for one in np.unique(family):
+        members = np.flatnonzero(family == one)
+        p_values[members], adjusted[members] = _of_family(columns, flipped, places[members], counts)
+    return FlipTest(p_values, adjusted, 1 / (n_flips + 1))
 
 
 def side_by_side(
@@ -128,10 +139,10 @@ def non_inferior(
     # The margin minus the loss of j plus the loss of k is a column for j minus a column for k.
     columns = np.concatenate([margin * counts[:, None] - losses, -losses], axis=1)
     asked = [(j, k) for k in range(n_models) for j in candidates if j != k]
-    found = step_down(
+    found = sign_flip(
         columns,
         [(j, n_models + k) for j, k in asked],
-        [k for _, k in asked],
+        families=[k for _, k in asked],
         counts=counts,
         seed=seed,
         n_flips=n_flips,
@@ -167,37 +178,6 @@ def corrected_t(differences: NDArray[np.float64], n_train: float, n_test: float)
     return float(2 * stats.t.sf(abs(mean / np.sqrt((1 / k + n_test / n_train) * variance)), k - 1))
 
 
-def step_down(
-    of_each: NDArray[np.float64],
-    pairs: Sequence[tuple[int, int]],
-    families: Sequence[int] | None,
-    *,
-    counts: NDArray[np.float64] | None = None,
-    seed: int,
-    n_flips: int,
-) -> FlipTest:
-    """Test by sign flips whether the columns of each pair differ, or whether the first one is larger.
-
-    Args:
-        of_each: shape (n_subjects, n_columns).
-        pairs: numbers of two columns.
-        families: number of each pair's family; None for one of all.
-        counts: number of images of each subject, shape (n_subjects,), for a one-sided test whose statistic is
-            corrected for skewness; None for a two-sided test.
-        seed: seed of the random number generator.
-        n_flips: how often all signs are drawn.
-    """
-    places = np.array(pairs, np.intp).reshape(-1, 2)
-    family = np.zeros(len(pairs), np.intp) if families is None else np.asarray(families, np.intp)
-    columns = np.ascontiguousarray(of_each.T)
-    flipped = _flipped_sums(columns, seed=seed, n_flips=n_flips)
-    p_values, adjusted = np.ones(len(pairs)), np.ones(len(pairs))
-    for one in np.unique(family):
-        members = np.flatnonzero(family == one)
-        p_values[members], adjusted[members] = _of_family(columns, flipped, places[members], counts)
-    return FlipTest(p_values, adjusted, 1 / (n_flips + 1))
-
-
 def _of_family(
     columns: NDArray[np.float64],
     flipped: NDArray[np.float64],
@@ -210,13 +190,17 @@ def _of_family(
         columns: shape (n_columns, n_subjects).
         flipped: their sums over the subjects with random signs, shape (n_columns, n_flips).
         places: two columns of each pair, shape (n_pairs, 2).
-        counts: see step_down().
+        counts: number of images of each subject; see sign_flip().
     """
     n_flips = flipped.shape[1]
     real, scale, bend = _studentized(columns, places)
     if counts is not None:
-        compared = zip(real.tolist(), places, strict=True)
-        real = np.array([_less_skewness(t, columns[i] - columns[j], counts) for t, (i, j) in compared])
+        real = np.array(
+            [
+                _less_skewness(t, columns[i] - columns[j], counts)
+                for t, (i, j) in zip(real.tolist(), places, strict=True)
+            ]
+        )
     real = _alike(np.abs(real) if counts is None else real, bend)
     # Values that differ only by rounding count as equal. No T exceeds the root of the number of subjects.
     room = _LAST_BITS * np.sqrt(max(columns.shape[1], 1))

@@ -10,8 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.uncertainty._checks import check_classes, check_lengths
-from featurekit.uncertainty.resampling import LEVEL, per_subject, resampled_sums, standard_errors
+from featurekit.uncertainty.resampling import (
+    LEVEL,
+    check_classes,
+    check_lengths,
+    per_subject,
+    resampled_sums,
+    standard_errors,
+)
 
 N_BINS = 10
 

@@ -89,7 +89,8 @@ def test_two_comparisons_with_other_labels_are_not_compared(featurekit, correcte
     code, output, errors = featurekit("report", "--compare", "table", "later")
     assert code == 0, errors
     name = "gender--mean_color--logistic_regression"
-    assert f"{name} is set apart: the labels of 1 of its 24 common faces have changed between the comparisons" in errors
+    why = "the labels of 1 of its 24 common faces have changed between the comparisons"
+    assert f"{name} is set apart: {why}" in errors
     assert name not in output
     page = (corrected / "reports" / "later-against-table" / "report.md").read_text()
     assert "set apart, because the labels of 1 of its 24 common faces have changed" in page
@@ -107,7 +108,7 @@ def test_what_was_changed_is_named(featurekit, work, column):
     table = Manifest.load(work / "manifest.csv").table
     correct(work, column, 5, {"gender": other(table["gender"][5]), "subject_id": "new", "age": 99.0}[column])
     errors = featurekit("report")[2]
-    named = {"gender": "labels of its target have changed", "subject_id": "subjects have changed"}
+    named = {"gender": "labels of its target have changed", "subject_id": "subjects of the faces have"}
     # An age is none of its labels.
     assert (named[column] in errors) if column in named else "set apart" not in errors
 
