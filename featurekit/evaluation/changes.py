@@ -62,13 +62,13 @@ def relabelled(before: Path, after: Path, names: Sequence[str]) -> dict[str, str
         common = _of_both(before, after, name)
         if common is None:
             continue
-        n = len(common["after"])
         changed = int((common["after"]["true"] != common["before"]["true"]).sum())
         pairs = np.stack([common[side]["subject"].to_numpy() for side in ("after", "before")], axis=1)
         n_subjects = {len(np.unique(column)) for column in pairs.T} | {len(np.unique(pairs, axis=0))}
         if changed:
             apart[name] = (
-                f"the labels of {changed:,} of its {n:,} common faces have changed between the comparisons"
+                f"the labels of {changed:,} of its {len(common['after']):,} common faces have changed between"
+                " the comparisons"
             )
         elif len(n_subjects) > 1:
             apart[name] = "the subjects of the faces have changed between the comparisons"

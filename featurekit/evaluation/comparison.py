@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from threading import Lock, get_ident
@@ -231,13 +232,19 @@ class Comparison:
             skip=skip,
             say=shared.say,
         )
+
+        @cache
+        def check_vectors(feature: str) -> None:
+            recipe, settings = shared.ledger.recipes[feature], shared.ledger.settings
+            check_extracted(self.manifest, recipe, settings, shared.statuses, shared.store)
+
         ready: list[Plan] = []
-        checked: set[str] = set()
         for one in (one for one in plans if one.target.name in left_out):
             if one.kind.reads == "crops" and device is not None:
                 resolve(device, "auto")
             try:
-                self._check_vectors(one, shared, checked)
+                for feature in () if one.looks_at_nothing else one.reads:
+                    check_vectors(feature)
             except WorkspaceError as error:
                 if one.is_asked:
                     raise
@@ -251,8 +258,7 @@ class Comparison:
 
     def _tell_of_unseen(self, shared: _Shared) -> None:
         """Say which images have not been read."""
-        usable = self.manifest.table["reason"].to_numpy(dtype=str) == ""
-        unseen = np.flatnonzero(usable & (shared.statuses == STATUSES.index("not_extracted")))
+        unseen = np.flatnonzero(self.manifest.usable & (shared.statuses == STATUSES.index("not_extracted")))
         if len(unseen):
             n, first = len(unseen), self.manifest.table["image_path"].iloc[unseen[0]]
             what = f"'{first}' has" if n == 1 else f"{n:,} images ('{first}', …) have"
@@ -260,25 +266,6 @@ class Comparison:
                 f"{what} not been read since featurekit prepare. Images that have not been read are not"
                 " used in any fit. Next: featurekit extract, then run this command again."
             )
-
-    def _check_vectors(self, one: Plan, shared: _Shared, checked: set[str]) -> None:
-        """Raise WorkspaceError unless every face that was found has the vectors that a plan reads.
-
-        Args:
-            one: the plan.
-            shared: where the vectors are.
-            checked: features that have been checked; those of the plan are added.
-        """
-        for part in () if one.looks_at_nothing else one.reads:
-            if part not in checked:
-                check_extracted(
-                    self.manifest,
-                    shared.ledger.recipes[part],
-                    shared.ledger.settings,
-                    shared.statuses,
-                    shared.store,
-                )
-            checked.add(part)
 
     def _begin(self, models: Path | None, say: Callable[[str], None]) -> None:
         """Save new folds, after moving the files that they replace."""

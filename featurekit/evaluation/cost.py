@@ -101,7 +101,9 @@ def trades_of(
     of_each = per_subject(losses, tables[best]["subject"].to_numpy())
     tested = non_inferior(of_each[:, :-1], of_each[:, -1], candidates, margin=margin, seed=seed)
     p_values = {names[number]: float(p) for number, p in zip(candidates, tested.adjusted, strict=True)}
-    from_best = [one if one.first == best else one.swapped for one in differences if best in one.names]
+    from_best = [
+        one if one.first == best else one.swapped for one in differences if best in (one.first, one.second)
+    ]
     found = [
         Trade(
             name=one.second,

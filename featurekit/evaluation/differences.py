@@ -46,11 +46,6 @@ class Difference:
         return self.adjusted <= ALPHA
 
     @property
-    def names(self) -> set[str]:
-        """The names of both runs."""
-        return {self.first, self.second}
-
-    @property
     def swapped(self) -> "Difference":
         """The same difference with both runs exchanged, so that the second run comes first."""
         return replace(
@@ -75,7 +70,6 @@ def differences_of(target: Target, tables: Mapping[str, pd.DataFrame], seed: int
     found = []
     for number, (i, j) in enumerate(pairs):
         between = interval(means[:, j] - means[:, i])
-        second_opinion = corrected_t(by_fold[:, j] - by_fold[:, i], len(losses) - n_test, n_test)
         found.append(
             Difference(
                 first=names[i],
@@ -86,7 +80,7 @@ def differences_of(target: Target, tables: Mapping[str, pd.DataFrame], seed: int
                 p_value=float(tested.p_values[number]),
                 adjusted=float(tested.adjusted[number]),
                 limit=tested.limit,
-                by_folds=second_opinion if np.isfinite(second_opinion) else None,
+                by_folds=corrected_t(by_fold[:, j] - by_fold[:, i], len(losses) - n_test, n_test),
             )
         )
     return tuple(found)

@@ -222,7 +222,6 @@ def _read(comparison: Comparison, runs: Sequence[Run]) -> _Said:
 
 def _record(runs: Sequence[Run], weighted: bool) -> Run:
     """Return the first run with the facts about all of them together; its scores are still its own."""
-    recipes = {json.dumps(recipe, sort_keys=True): recipe for run in runs for recipe in run.recipes}
     return replace(
         runs[0],
         features="+".join(dict.fromkeys(part for run in runs for part in run.features.split("+"))),
@@ -237,7 +236,9 @@ def _record(runs: Sequence[Run], weighted: bool) -> Run:
             "predict": sum(run.seconds["predict"] for run in runs),
         },
         bytes_on_disk=sum(run.bytes_on_disk for run in runs),
-        recipes=tuple(recipes.values()),
+        recipes=tuple(
+            {json.dumps(recipe, sort_keys=True): recipe for run in runs for recipe in run.recipes}.values()
+        ),
         weights=tuple({entry["sha256"]: entry for run in runs for entry in run.weights}.values()),
         tuned=False,
         search=(),

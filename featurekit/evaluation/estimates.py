@@ -39,8 +39,8 @@ def estimates_of(target: Target, table: pd.DataFrame, seed: int) -> dict[str, Es
     else:
         codes = np.unique(subjects, return_inverse=True)[1]
         n_subjects = int(codes.max()) + 1
-        cells = cells_of(true, said, n_classes)
-        kinds, cells = np.unique(cells, return_inverse=True)  # most cells have no face
+        # Most cells of the confusion matrix have no face.
+        kinds, cells = np.unique(cells_of(true, said, n_classes), return_inverse=True)
         of_each = np.bincount(codes * len(kinds) + cells, minlength=n_subjects * len(kinds))
         sums = resampled_sums(of_each.reshape(n_subjects, len(kinds)).astype(float), seed=seed)
 
@@ -72,8 +72,8 @@ def losses_of(target: Target, table: pd.DataFrame) -> NDArray[np.float64]:
 
 def mean_of_faces(values: NDArray[np.float64], subjects: NDArray[Any], seed: int) -> Estimate:
     """Return the mean of a value over faces, with its confidence interval over subjects."""
-    of_each = per_subject(np.stack([values, np.ones(len(values))], axis=1), subjects)
-    sums = resampled_sums(of_each, seed=seed)
+    columns = np.stack([values, np.ones(len(values))], axis=1)
+    sums = resampled_sums(per_subject(columns, subjects), seed=seed)
     return _estimate(float(values.mean()), interval(sums[:, 0] / sums[:, 1]))
 
 

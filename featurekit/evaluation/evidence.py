@@ -84,7 +84,7 @@ class TargetEvidence:
 
     def between(self, first: str, second: str) -> Difference | None:
         """Return how the first run compares with the second, or None if they were not compared."""
-        found = next((one for one in self.differences if one.names == {first, second}), None)
+        found = next((one for one in self.differences if {one.first, one.second} == {first, second}), None)
         return found.swapped if found and found.first != first else found
 
 
@@ -165,8 +165,8 @@ def gather(
     outcomes = collect(folder, [run.name for run in runs], manifest)
     if not outcomes.tables:
         return None
-    hashes = {name: hash_of(table) for name, table in outcomes.tables.items()}
-    hashes["faces"] = hash_of(outcomes.labels.reset_index())
+    tables = {**outcomes.tables, "faces": outcomes.labels.reset_index()}
+    hashes = {name: hash_of(table) for name, table in tables.items()}
     for kept in (known, Evidence.load(folder)):
         if kept and kept.of == hashes and kept.seed == seed:
             same = (np.isclose(one.margin, margins[one.score]) for one in kept.targets.values())
@@ -243,14 +243,9 @@ def _of_target(
 
 def _best(runs: Sequence[Run], score: str) -> str:
     """Return the name of the best run, by the mean over the folds by which the report ranks."""
-
-    def badness(run: Run) -> tuple[float, str]:
-        mean = run.scores.get(score, {}).get("mean")
-        if mean is None or not np.isfinite(mean):
-            return np.inf, run.name
-        return (mean if score == "mae_years" else -mean), run.name
-
-    return min(runs, key=badness).name
+    means = np.array([run.scores.get(score, {}).get("mean") for run in runs], float)  # None becomes NaN
+    badness = np.where(np.isfinite(means), means if score == "mae_years" else -means, np.inf)
+    return min(zip(badness.tolist(), (run.name for run in runs), strict=True))[1]
 
 
 def target_of(run: Run) -> Target:

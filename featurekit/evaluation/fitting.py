@@ -102,8 +102,7 @@ def fit_classifier(
         if found.best:
             classifier.set_params(**found.best)
     # Only a classifier that learns several targets together takes `also`.
-    more = {"also": also} if kind.also is not None else {}
-    return classifier.fit(X, y, groups=subjects, **more), found
+    return classifier.fit(X, y, groups=subjects, **({"also": also} if kind.also else {})), found
 
 
 def may_take() -> int:

@@ -103,8 +103,9 @@ def probabilities_of(table: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.
     """
     if gives_probabilities(table, classes):
         return table[[f"p_{label}" for label in classes]].to_numpy(float)
-    said = table["predicted"].to_numpy(dtype=str)
-    return np.asarray(said[:, None] == np.array(classes, dtype=str), dtype=np.float64)
+    return np.asarray(
+        table["predicted"].to_numpy(dtype=str)[:, None] == np.array(classes, dtype=str), dtype=np.float64
+    )
 
 
 def hash_of(table: pd.DataFrame) -> str:

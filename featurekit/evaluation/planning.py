@@ -99,8 +99,7 @@ def plan(
     Raises:
         UnknownNameError: a name is not that of a classifier, backbone, layer or parameter.
         ModelError: a parameter cannot have the given value, or an import path leads to no estimator.
-        TargetError: a target does not exist, has no labels or has to be allowed, or a classifier can predict
-            none of the targets.
+        TargetError: a target is unknown, unlabelled or not allowed, or a classifier can predict none of them.
         WorkspaceError: features have not been extracted.
         EngineError: a classifier needs a package that is not installed.
     """
@@ -119,16 +118,15 @@ def plan(
     for target, kind in product(wanted, kinds):
         if kind.reads_target is not None and not kind.reads_target(target):
             continue
-        asked = kind in asked_for
         if kind.features is not None:
-            chosen = _own_features(kind, target, ledger, asked=asked)
+            chosen = _own_features(kind, target, ledger, asked=kind in asked_for)
         elif kind.reads == "crops":
             chosen = _networks(kind, features, join)
         else:
             # A baseline uses no vector: it gets always the same features, so that a comparison has it once.
             chosen = [(_some_here(ledger),)] if kind.is_baseline else sets
         plans += [
-            Plan(target, parts, kind, changes, asked)
+            Plan(target, parts, kind, changes, is_asked=kind in asked_for)
             for parts, changes in product(chosen, _fitting_variations(kind, target, variations))
         ]
     _check_all_are_used(plans, [kind.name for kind in asked_for], variations)

@@ -73,12 +73,7 @@ def made_with(
                 "classifier": [classifier],
             }
         ),
-        "folds": {
-            "number": folds.n_folds,
-            "kind": folds.kind,
-            "seed": folds.seed,
-            "sha256": folds.sha256,
-        },
+        "folds": {"number": folds.n_folds, "kind": folds.kind, "seed": folds.seed, "sha256": folds.sha256},
         "dataset": {
             "name": manifest.name,
             "synthetic": bool(manifest.info.get("synthetic")),
@@ -107,8 +102,8 @@ def _hardware(
     ledger: Ledger, features: Sequence[str], threads: int, trainings: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Return the requested and the used hardware; engines report what the networks used."""
-    networks = sorted({feature.partition(":")[0] for feature in features})
-    got = {name: dict(ledger.achieved[name]) for name in networks if name in ledger.achieved}
+    networks = {feature.partition(":")[0] for feature in features}
+    got = {name: dict(ledger.achieved[name]) for name in sorted(networks & ledger.achieved.keys())}
     if trainings:
         got["training"] = {name: trainings[0][name] for name in ("engine", "device", "precision")}
     return {
@@ -209,14 +204,12 @@ def packages_now(then: Mapping[str, str]) -> dict[str, str]:
 
 def parameters_of(classifier: Classifier) -> dict[str, Any]:
     """Return the parameters of a classifier and the values that it chose itself, as plain JSON values."""
-    decided = {name: value for name, value in classifier.summary_.items() if name != "notes"}
-    values = {**classifier.shown_parameters(), **decided}
-    # Threads change only the time, and the notes say what a memory limit changes.
-    left_out = ("threads", "target", "memory_limit")
+    values = {**classifier.shown_parameters(), **classifier.summary_}
+    # A run stores its notes by themselves. Threads change only the time; the notes say what memory changes.
+    left_out = ("notes", "threads", "target", "memory_limit")
     return as_parameters({name: value for name, value in values.items() if name not in left_out})
 
 
 def as_parameters(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return parameters as plain JSON values; objects, NaN and infinity become text."""
-    content: dict[str, Any] = json.loads(json.dumps(values, default=str), parse_constant=str)
-    return content
+    return dict(json.loads(json.dumps(values, default=str), parse_constant=str))

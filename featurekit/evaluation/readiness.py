@@ -18,6 +18,7 @@ from featurekit.errors import FeaturekitError, FoldError, TargetError
 from featurekit.estimators import check_training_labels
 from featurekit.networks import weights
 from featurekit.networks.backbones import BACKBONES
+from featurekit.text import counted, first_few
 
 # The options for a class that cannot be in every training part.
 RARE = ("leave-out", "refuse")
@@ -44,12 +45,12 @@ class LeftOut:
     @property
     def sentence(self) -> str:
         """Sentence that tells readers of the scores that the class is left out, and why."""
-        rows = f"{self.n_rows:,} row{'s' if self.n_rows > 1 else ''}"
-        subjects = f"{self.n_subjects:,} subject{'s' if self.n_subjects > 1 else ''}"
+        rows = counted(self.n_rows, "row", "rows")
         return (
             f"Class {self.label} is left out of {self.target}, because too few subjects have it: the"
-            f" training part of fold {self.fold} has none of them. Its {rows} of {subjects}"
-            f" {('is' if self.n_rows == 1 else 'are')} not scored for {self.target}."
+            f" training part of fold {self.fold} has none of them. Its {rows} of"
+            f" {counted(self.n_subjects, 'subject', 'subjects')} {'is' if self.n_rows == 1 else 'are'} not"
+            f" scored for {self.target}."
         )
 
 
@@ -118,7 +119,7 @@ def check_target(
     labelled = manifest.labelled(target)
     n_left = len(set(manifest.table.loc[labelled, name]))
     if left_out and n_left < 2:
-        shown = ", ".join(one.label for one in left_out[:3]) + (", …" if len(left_out) > 3 else "")
+        shown = first_few([one.label for one in left_out])
         raise TargetError(
             f"{name} cannot be fitted: {'one' if n_left else 'no'} class is left after leaving out the"
             f" classes that too few subjects have ({shown}). Use fewer folds or more subjects, or group the"

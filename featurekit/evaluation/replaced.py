@@ -72,8 +72,8 @@ def how_to_have_back(replaced: Path, models: Path) -> str:
     if ComparisonFolder(replaced).models.is_dir():
         theirs = ComparisonFolder(folder).models
         # cp would refuse a file that is linked in both places.
-        out = _shell("tar", "-C", theirs, "-cf", "-", ".")
-        steps += [f"{out} | {_shell('tar', '-C', models, '-xf', '-')}", _shell("rm", "-r", theirs)]
+        copy = (_shell("tar", "-C", theirs, "-cf", "-", "."), _shell("tar", "-C", models, "-xf", "-"))
+        steps += [" | ".join(copy), _shell("rm", "-r", theirs)]
     return " && ".join(steps)
 
 

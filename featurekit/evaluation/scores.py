@@ -42,7 +42,7 @@ def score(
     if target.is_regression:
         if not np.isfinite(y_pred).all():
             raise ValueError(f"Row {np.flatnonzero(~np.isfinite(y_pred))[0]} has no predicted age.")
-        return {"mae_years": mean_absolute_error(y_true, y_pred)}
+        return {"mae_years": float(np.mean(np.abs(y_true - y_pred)))}
     if (y_pred < 0).any():
         raise ValueError(f"Row {np.flatnonzero(y_pred < 0)[0]} has no predicted class.")
     of_counts = from_counts(counts_of(y_true, y_pred, len(target.classes)), ordered=target.ordered)
@@ -118,8 +118,7 @@ def counts_of(y_true: NDArray[np.intp], y_pred: NDArray[np.intp], n_classes: int
 
 def cells_of(y_true: NDArray[np.intp], y_pred: NDArray[np.intp], n_classes: int) -> NDArray[np.intp]:
     """Return the number of the cell of the confusion matrix that counts each face, shape (n,)."""
-    inside = (y_pred >= 0) & (y_pred < n_classes)
-    return y_true * (n_classes + 1) + np.where(inside, y_pred, n_classes)
+    return y_true * (n_classes + 1) + np.where((y_pred >= 0) & (y_pred < n_classes), y_pred, n_classes)
 
 
 def from_counts(counts: NDArray[np.float64], *, ordered: bool) -> dict[str, NDArray[np.float64]]:
@@ -160,8 +159,7 @@ def accuracy_within_one_group(counts: NDArray[np.float64]) -> NDArray[np.float64
 
 
 def _share_within(counts: NDArray[np.float64], distance: int) -> NDArray[np.float64]:
-    near = counts[..., :-1] * (_distances(counts) <= distance)
-    return _ratio(near.sum((-2, -1)), counts.sum((-2, -1)))
+    return _ratio((counts[..., :-1] * (_distances(counts) <= distance)).sum((-2, -1)), counts.sum((-2, -1)))
 
 
 def balanced_accuracy(counts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -233,15 +231,6 @@ def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.
     ratio = np.full(np.shape(part), np.nan)
     np.divide(part, whole, out=ratio, where=np.asarray(whole) > 0)
     return ratio
-
-
-def mean_absolute_error(y_true: NDArray[Any], y_pred: NDArray[Any]) -> float:
-    """Return the mean absolute error in years.
-
-    >>> mean_absolute_error(np.array([20.0, 30.0]), np.array([22.0, 25.0]))
-    3.5
-    """
-    return float(np.mean(np.abs(y_true - y_pred)))
 
 
 def log_losses(y_true: NDArray[np.intp], proba: NDArray[np.float64]) -> NDArray[np.float64]:

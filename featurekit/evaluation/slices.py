@@ -111,13 +111,9 @@ def slices_of(outcomes: Outcomes, target: Target, table: pd.DataFrame, seed: int
         gaps, p_values = slice_gaps(errors, subjects, np.stack(members, axis=1), seed=seed)
         for number, gap, p in zip(tested, gaps, p_values, strict=True):
             found[number] = replace(found[number], gap=-float(gap), gap_p=float(p))
-
-    def goodness(one: Slice) -> float:
-        if one.estimate is None:
-            return np.inf  # last
-        return -one.estimate.value if target.is_regression else one.estimate.value
-
-    return tuple(sorted(found, key=goodness))
+    sign = -1 if target.is_regression else 1
+    # Slices without an estimate come last.
+    return tuple(sorted(found, key=lambda one: sign * one.estimate.value if one.estimate else np.inf))
 
 
 def _different(labels: Mapping[str, NDArray[np.str_]]) -> dict[str, NDArray[np.str_]]:

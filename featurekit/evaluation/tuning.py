@@ -67,9 +67,12 @@ class Search:
         """Return a table with the parameters and scores of each candidate, the best candidate first."""
         if not self.candidates:
             return pd.DataFrame()
-        columns: dict[str, Any] = {name: [one[name] for one in self.candidates] for name in self.best}
-        columns |= {"score": self.scores.mean(axis=1), "std": self.scores.std(axis=1)}
-        columns |= {f"split_{number}": of for number, of in enumerate(self.scores.T)}
+        columns: dict[str, Any] = {
+            **{name: [one[name] for one in self.candidates] for name in self.best},
+            "score": self.scores.mean(axis=1),
+            "std": self.scores.std(axis=1),
+            **{f"split_{number}": scores for number, scores in enumerate(self.scores.T)},
+        }
         # The sort is stable: of equal candidates the first one is best, as in the search.
         return pd.DataFrame(columns).sort_values("score", ascending=False, kind="stable", ignore_index=True)
 

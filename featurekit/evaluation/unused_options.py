@@ -114,8 +114,10 @@ def _not_learned(asked: Sequence[Plan], plans: Sequence[Plan]) -> list[str]:
         left = [target for target in targets if reads is not None and not reads(target)]
         if left:
             what = "classes" if left[0].is_regression else "ages"
-            names = ", ".join(one.name for one in left)
-            notes.append(f"{name} is not fitted for {names}, because it predicts only {what}.")
+            notes.append(
+                f"{name} is not fitted for {', '.join(one.name for one in left)}, because it predicts only"
+                f" {what}."
+            )
     return notes
 
 

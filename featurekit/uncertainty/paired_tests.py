@@ -64,7 +64,8 @@ def sign_flip(
         pairs: numbers of the models that are compared.
         families: number of the family of each pair, in which its p-value is adjusted; None for one family.
         counts: number of images of each subject, shape (n_subjects,), for a one-sided test of whether the
-            first model is larger, with a T that is corrected for skewness; None for a two-sided test.
+            score of the first model is larger, with a T that is corrected for skewness. None for a two-sided
+            test.
         seed: seed of the random number generator.
         n_flips: how often all signs are drawn.
     """
@@ -156,11 +157,12 @@ def non_inferior(
     )
 
 
-def corrected_t(differences: NDArray[np.float64], n_train: float, n_test: float) -> float:
+def corrected_t(differences: NDArray[np.float64], n_train: float, n_test: float) -> float | None:
     """Return the p-value of a t-test over folds, corrected for their overlapping training parts.
 
-    The test (Nadeau & Bengio 2003) also includes that other training parts would give other models, but it is
-    based on only one number for each fold.
+    It is None for a single fold, or if all differences are equal but not 0. The test (Nadeau & Bengio 2003)
+    also includes that other training parts would give other models, but it is based on only one number for
+    each fold.
 
     Args:
         differences: score of one model minus the score of the other model in each fold, shape (n_folds,).
@@ -174,7 +176,7 @@ def corrected_t(differences: NDArray[np.float64], n_train: float, n_test: float)
     if mean == 0:
         return 1.0
     if k < 2 or variance == 0:
-        return float("nan")
+        return None
     return float(2 * stats.t.sf(abs(mean / np.sqrt((1 / k + n_test / n_train) * variance)), k - 1))
 
 

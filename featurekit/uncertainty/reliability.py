@@ -141,8 +141,7 @@ def _likeliest(
 
 def _bins(confidence: NDArray[np.float64], n_bins: int) -> NDArray[np.intp]:
     """Return the number of the bin of each face; edges are treated as in scikit-learn."""
-    edges = np.quantile(confidence, np.linspace(0.0, 1.0, n_bins + 1))
-    return np.searchsorted(edges[1:-1], confidence)
+    return np.searchsorted(np.quantile(confidence, np.linspace(0.0, 1.0, n_bins + 1)[1:-1]), confidence)
 
 
 def _mean_size(mean: NDArray[np.float64], std: NDArray[np.float64]) -> NDArray[np.float64]:

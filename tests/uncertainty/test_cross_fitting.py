@@ -39,7 +39,7 @@ def test_a_fold_that_holds_everybody_is_refused():
 
 def test_what_does_not_belong_together_is_refused():
     probabilities = np.full((3, 2), 0.5)
-    with pytest.raises(ValueError, match=r"XX"):
+    with pytest.raises(ValueError, match=r"same number of rows, at least one\. Got 3, 2"):
         fit_temperature(probabilities, np.array([0, 1]))
     with pytest.raises(ValueError, match=r"same number of rows, at least one\. Got 0, 0"):
         risks_at(np.array([]), np.array([], bool), (1.0,))
