@@ -1,6 +1,6 @@
 """How each run of a later comparison compares with the run of the same name in an earlier one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,11 +34,10 @@ def compare_runs(
     """
     found, members = {}, []
     apart = relabelled(before, after, list(runs))
-    for name, target in runs.items():
-        common = _of_both(before, after, name)
-        if name not in apart and common is not None and len(common["after"]):
-            found[name] = differences_of(target, common, seed)[0]
-            gains = losses_of(target, common["before"]) - losses_of(target, common["after"])
+    for name, common in _of_both(before, after, runs):
+        if name not in apart and len(common["after"]):
+            found[name] = differences_of(runs[name], common, seed)[0]
+            gains = losses_of(runs[name], common["before"]) - losses_of(runs[name], common["after"])
             members.append((common["after"], gains))
     tested = sign_flip(*side_by_side(_same_subjects(members)), seed=seed)
     return {
@@ -58,10 +57,7 @@ def relabelled(before: Path, after: Path, names: Sequence[str]) -> dict[str, str
         names: names of runs that both comparisons contain.
     """
     apart = {}
-    for name in names:
-        common = _of_both(before, after, name)
-        if common is None:
-            continue
+    for name, common in _of_both(before, after, names):
         changed = int((common["after"]["true"] != common["before"]["true"]).sum())
         pairs = np.stack([common[side]["subject"].to_numpy() for side in ("after", "before")], axis=1)
         n_subjects = {len(np.unique(column)) for column in pairs.T} | {len(np.unique(pairs, axis=0))}
@@ -75,15 +71,16 @@ def relabelled(before: Path, after: Path, names: Sequence[str]) -> dict[str, str
     return apart
 
 
-def _of_both(before: Path, after: Path, name: str) -> dict[str, pd.DataFrame] | None:
-    """Return the later and the earlier predictions of a run on the common faces; None if there are none."""
-    paths = [ComparisonFolder(folder).prediction(name) for folder in (after, before)]
-    if not all(path.is_file() for path in paths):
-        return None
-    later, earlier = map(read_predictions, paths)
-    if "subject" not in later or "subject" not in earlier:  # written by an older version
-        return None
-    return common_faces({"after": later, "before": earlier}, "face_id")
+def _of_both(
+    before: Path, after: Path, names: Iterable[str]
+) -> Iterator[tuple[str, dict[str, pd.DataFrame]]]:
+    """Yield the name of each run that both contain, with its later and earlier predictions on common faces."""
+    for name in names:
+        paths = [ComparisonFolder(folder).prediction(name) for folder in (after, before)]
+        if all(path.is_file() for path in paths):
+            later, earlier = map(read_predictions, paths)
+            if "subject" in later and "subject" in earlier:  # otherwise written by an older version
+                yield name, common_faces({"after": later, "before": earlier}, "face_id")
 
 
 def _same_subjects(

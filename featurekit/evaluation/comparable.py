@@ -84,9 +84,8 @@ def set_apart(runs: Sequence[Run], manifest: Manifest | None = None) -> dict[str
             has = {"split": run.folds.get("sha256"), **run.scored_on, "classes": classes[run.name]}
             if has["classes"] != wanted["classes"]:  # then other labels are left, too
                 has["labels"], has["subjects"] = (wanted.get(what, "") for what in ("labels", "subjects"))
-            differs = [_DIFFERS[what] for what in _DIFFERS if has.get(what) != wanted.get(what)]
             why = (
-                " and ".join(differs)
+                " and ".join(text for what, text in _DIFFERS.items() if has.get(what) != wanted.get(what))
                 if run.scored_on or not newest.scored_on
                 else "it was fitted by an older version, which did not store the data that it was scored on"
             )

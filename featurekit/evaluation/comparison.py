@@ -300,7 +300,15 @@ class Comparison:
                     parameters=plans[i].parameters,
                 )
                 done[i] = self._run_one(plans[i], vectors, shared, own, count.fit_done)
-        _tell_of_models(list(done.values()), shared.say)
+        # What a model lacks is said once for all of its targets.
+        lacking = {
+            note if run.classifier in note else f"{run.classifier}: {note}"
+            for run in done.values()
+            for note in run.notes
+            if note.startswith(NOT_SAVED) or NO_PROBABILITIES in note
+        }
+        for text in sorted(lacking):
+            shared.say(text)
         return [done[i] for i in range(len(plans))]
 
     def _run_one(
@@ -417,18 +425,6 @@ class Comparison:
                 " tests it.",
             )
         return notes + tuple(rare.sentence for rare in one.left_out)
-
-
-def _tell_of_models(runs: Sequence[Run], say: Callable[[str], None]) -> None:
-    """Say that a model was not saved or gives no probabilities, once for all of its targets."""
-    said = {
-        note if run.classifier in note else f"{run.classifier}: {note}"
-        for run in runs
-        for note in run.notes
-        if note.startswith(NOT_SAVED) or NO_PROBABILITIES in note
-    }
-    for text in sorted(said):
-        say(text)
 
 
 def _saved(run: Run, one: Plan, model: TrainedModel, models: Path) -> Run:

@@ -67,23 +67,23 @@ def differences_of(target: Target, tables: Mapping[str, pd.DataFrame], seed: int
     means = sums[:, :-1] / sums[:, -1:]
     by_fold = np.stack([losses[folds == number].mean(axis=0) for number in np.unique(folds)])
     n_test = len(losses) / len(by_fold)
-    found = []
-    for number, (i, j) in enumerate(pairs):
-        between = interval(means[:, j] - means[:, i])
-        found.append(
-            Difference(
-                first=names[i],
-                second=names[j],
-                gain=float(losses[:, j].mean() - losses[:, i].mean()),
-                low=between.low,
-                high=between.high,
-                p_value=float(tested.p_values[number]),
-                adjusted=float(tested.adjusted[number]),
-                limit=tested.limit,
-                by_folds=corrected_t(by_fold[:, j] - by_fold[:, i], len(losses) - n_test, n_test),
-            )
+    intervals = [interval(means[:, j] - means[:, i]) for i, j in pairs]
+    return tuple(
+        Difference(
+            first=names[i],
+            second=names[j],
+            gain=float(losses[:, j].mean() - losses[:, i].mean()),
+            low=between.low,
+            high=between.high,
+            p_value=float(p_value),
+            adjusted=float(adjusted),
+            limit=tested.limit,
+            by_folds=corrected_t(by_fold[:, j] - by_fold[:, i], len(losses) - n_test, n_test),
         )
-    return tuple(found)
+        for (i, j), between, p_value, adjusted in zip(
+            pairs, intervals, tested.p_values, tested.adjusted, strict=True
+        )
+    )
 
 
 def common_faces(tables: Mapping[str, pd.DataFrame], key: str = "row") -> dict[str, pd.DataFrame]:

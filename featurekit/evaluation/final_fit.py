@@ -188,8 +188,7 @@ def _check_recipes(run: Run, plan: Plan, ledger: Ledger) -> None:
 def _out_of_fold(run: Run, path: Path, manifest: Manifest, examples: Examples) -> OutOfFold:
     """Return the stored predictions of the models of the folds."""
     table = read_predictions(path)
-    names = manifest.table["face_id"].iloc[examples.rows]
-    place = {name: position for position, name in enumerate(names)}
+    place = {name: position for position, name in enumerate(manifest.table["face_id"].iloc[examples.rows])}
     positions = np.array([place[name] for name in table["face_id"]], dtype=np.intp)
     fold = np.full(len(examples.rows), -1, dtype=np.intp)
     fold[positions] = table["fold"]

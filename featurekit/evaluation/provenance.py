@@ -194,12 +194,12 @@ def packages_of(members: Mapping[str, Sequence[str]]) -> dict[str, str]:
 
 def packages_now(then: Mapping[str, str]) -> dict[str, str]:
     """Return the installed packages of the plug-ins that packages_of() listed in the versions of a run."""
-    found = {}
-    for what in then:
-        kind, _, name = what.rpartition(" ")
-        if kind in _REGISTRIES:
-            found[what] = packages_of({kind: [name]}).get(what, "not installed")
-    return found
+    parts = {what: what.rpartition(" ") for what in then}
+    return {
+        what: packages_of({kind: [name]}).get(what, "not installed")
+        for what, (kind, _, name) in parts.items()
+        if kind in _REGISTRIES
+    }
 
 
 def parameters_of(classifier: Classifier) -> dict[str, Any]:

@@ -85,8 +85,15 @@ def leave_out_rare(
     left_out = []
     for label, fold in absent.items():
         own = labelled & (labels == label)
-        n_subjects = len(np.unique(manifest.subjects[own]))
-        left_out.append(LeftOut(name, label, int(own.sum()), n_subjects, fold))
+        left_out.append(
+            LeftOut(
+                target=name,
+                label=label,
+                n_rows=int(own.sum()),
+                n_subjects=len(np.unique(manifest.subjects[own])),
+                fold=fold,
+            )
+        )
     return manifest.without(name, absent), tuple(left_out)
 
 

@@ -131,7 +131,7 @@ def from_counts(counts: NDArray[np.float64], *, ordered: bool) -> dict[str, NDAr
     """
     scores = {"accuracy": accuracy(counts)}
     if ordered:
-        scores["within_one_group"] = accuracy_within_one_group(counts)
+        scores["within_one_group"] = accuracy(counts, within=1)
     scores["balanced_accuracy"] = balanced_accuracy(counts)
     scores["macro_f1"] = macro_f1(counts)
     if ordered and not counts[..., -1].any():
@@ -140,26 +140,14 @@ def from_counts(counts: NDArray[np.float64], *, ordered: bool) -> dict[str, NDAr
     return scores
 
 
-def accuracy(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the accuracy: the share of faces whose predicted class is the true one.
+def accuracy(counts: NDArray[np.float64], *, within: int = 0) -> NDArray[np.float64]:
+    """Return the share of faces whose predicted class is the true one, or at most `within` groups from it.
 
-    >>> float(accuracy(counts_of(np.array([0, 1, 5, 2]), np.array([1, 1, 3, 2]), 6)))
-    0.5
+    >>> counts = counts_of(np.array([0, 1, 5, 2]), np.array([1, 1, 3, 2]), 6)
+    >>> float(accuracy(counts)), float(accuracy(counts, within=1))
+    (0.5, 0.75)
     """
-    return _share_within(counts, 0)
-
-
-def accuracy_within_one_group(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the share of faces whose predicted class is the true one or a neighbouring one.
-
-    >>> float(accuracy_within_one_group(counts_of(np.array([0, 1, 5]), np.array([1, 1, 3]), 6)))
-    0.6666666666666666
-    """
-    return _share_within(counts, 1)
-
-
-def _share_within(counts: NDArray[np.float64], distance: int) -> NDArray[np.float64]:
-    return _ratio((counts[..., :-1] * (_distances(counts) <= distance)).sum((-2, -1)), counts.sum((-2, -1)))
+    return _ratio((counts[..., :-1] * (_distances(counts) <= within)).sum((-2, -1)), counts.sum((-2, -1)))
 
 
 def balanced_accuracy(counts: NDArray[np.float64]) -> NDArray[np.float64]:

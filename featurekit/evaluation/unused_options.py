@@ -4,7 +4,7 @@ If an option applies to none of the models, an error says what to type instead. 
 the models, a note names the other models, and the command continues.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from featurekit.data.manifest import names_ethnicity
@@ -106,19 +106,17 @@ def _of_device(asked: Sequence[Plan], device: str) -> list[str]:
     )
 
 
-def _not_learned(asked: Sequence[Plan], plans: Sequence[Plan]) -> list[str]:
-    """Return a note on the targets that models which give only classes, or only years, are not fitted for."""
+def _not_learned(asked: Sequence[Plan], plans: Sequence[Plan]) -> Iterator[str]:
+    """Yield a note on the targets that models which give only classes, or only years, are not fitted for."""
     targets = dict.fromkeys(one.target for one in plans)
-    notes = []
     for name, reads in {one.kind.name: one.kind.reads_target for one in asked}.items():
         left = [target for target in targets if reads is not None and not reads(target)]
         if left:
             what = "classes" if left[0].is_regression else "ages"
-            notes.append(
+            yield (
                 f"{name} is not fitted for {', '.join(one.name for one in left)}, because it predicts only"
                 f" {what}."
             )
-    return notes
 
 
 def _for_some(asked: Iterable[str], able: Collection[str], option: str, does: str, remedy: str) -> list[str]:
@@ -142,18 +140,16 @@ def _check_join(choose: Sequence[Plan], features: Sequence[str] | None) -> None:
         )
 
 
-def _not_started_from(asked: Sequence[Plan], features: Sequence[str]) -> list[str]:
-    """Return a note on the feature sets from which models that train networks further cannot start."""
-    notes = []
+def _not_started_from(asked: Sequence[Plan], features: Sequence[str]) -> Iterator[str]:
+    """Yield a note on the feature sets from which models that train networks further cannot start."""
     for kind in dict.fromkeys(one.kind.name for one in asked if one.kind.starts_from):
         used = {part for one in asked if one.kind.name == kind for part in one.networks}
         left = [text for text in features if not {part.partition(":")[0] for part in text.split("+")} <= used]
         if left:
-            notes.append(
+            yield (
                 f"{kind} does not start from {', '.join(left)}, because it trains networks up to their"
                 " default layers."
             )
-    return notes
 
 
 def _names(plans: Iterable[Plan]) -> list[str]:
