@@ -74,7 +74,7 @@ def relabelled(before: Path, after: Path, names: Sequence[str]) -> dict[str, str
 def _of_both(
     before: Path, after: Path, names: Iterable[str]
 ) -> Iterator[tuple[str, dict[str, pd.DataFrame]]]:
-    """Yield the name of each run that both contain, with its later and earlier predictions on common faces."""
+    """Yield the name of each run that both contain, with both predictions on the common faces."""
     for name in names:
         paths = [ComparisonFolder(folder).prediction(name) for folder in (after, before)]
         if all(path.is_file() for path in paths):
