@@ -68,7 +68,7 @@ def set_apart(runs: Sequence[Run], manifest: Manifest | None = None) -> dict[str
         manifest: present manifest of the faces; None to compare the runs only with each other.
 
     Returns:
-        What differs, in words, by the name of each run that cannot be compared; empty if all runs can be.
+        Why each run cannot be compared, in words, by the name of the run; empty if all can be compared.
     """
     apart = {}
     for target in dict.fromkeys(run.target for run in runs):

@@ -1,4 +1,4 @@
-"""What a model costs, which is its time for one face, and what a cheaper model loses."""
+"""The time that models need for one face, and how much worse a faster model is than the best one."""
 
 import math
 from collections.abc import Mapping, Sequence

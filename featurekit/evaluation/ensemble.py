@@ -266,7 +266,7 @@ def _called(members: Sequence[str], weighted: bool) -> str:
 
 
 def members_by_target(runs: Sequence[Run], names: Sequence[str]) -> list[list[Run]]:
-    """Return the runs to be averaged: a list for each target in which every name matches one run.
+    """Return the runs to be averaged, as one list for each target that has a run for every name.
 
     Args:
         runs: runs of a comparison.

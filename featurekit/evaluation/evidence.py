@@ -43,12 +43,11 @@ class TargetEvidence:
         n_faces: number of faces on which every run was scored.
         n_subjects: number of subjects of these faces.
         effective_subjects: effective number of these subjects (Kish).
-        estimates: estimates of all scores of each run, by the names of the run and the score, on the faces on
-            which this run was scored.
+        estimates: each score of each run with its confidence interval, by the names of the run and the score.
         differences: difference of every pair of runs.
         margin: what a cheaper model may lose compared with the best one: a share of faces, or years.
         trades: what is lost by each trained model that takes clearly less time than the best one on its
-            machine, the cheapest first. The first one within the margin can be recommended instead.
+            machine, the cheapest first. The first one within the margin can be recommended instead of it.
         sliced: name of the best trained run, by the mean of the score over the folds. All following
             attributes describe this run.
         slices: scores on the faces with each label, the worst first.
@@ -108,7 +107,7 @@ class Evidence:
 
     @classmethod
     def load(cls, folder: Path) -> "Evidence | None":
-        """Return the statistics that save() wrote; None if there are none, or if another version wrote them.
+        """Return the statistics that save() wrote; None if there is no file, or if another version wrote it.
 
         Raises:
             WorkspaceError: the file does not contain statistics.

@@ -63,7 +63,7 @@ def said_where(kind: ClassifierKind, target: Target, fitting: Fitting, where: st
         kind: kind of classifier.
         target: target that it predicts.
         fitting: settings of the fit.
-        where: part of the data that is fitted, such as "fold 2" or "all faces".
+        where: the data on which the estimator is fitted, such as "fold 2" or "all faces".
 
     Raises:
         EstimatorError: the estimator failed; the message names it, the target, the features and the place.

@@ -82,7 +82,7 @@ def plan(
     variations: Sequence[Mapping[str, Any]] = ({},),
     ethnicity: bool = False,
 ) -> list[Plan]:
-    """Return a plan for every combination that was asked for, and for the baselines of every comparison.
+    """Return a plan for every combination that the user asked for, and for each baseline.
 
     Args:
         manifest: manifest with the labels.
@@ -97,7 +97,7 @@ def plan(
         ethnicity: whether a column with the ethnicity that others see in a face may be a target.
 
     Raises:
-        UnknownNameError: a name is not that of a classifier, backbone, layer or parameter.
+        UnknownNameError: there is no classifier, backbone, layer or parameter with a given name.
         ModelError: a parameter cannot have the given value, or an import path leads to no estimator.
         TargetError: a target is unknown, unlabelled or not allowed, or a classifier can predict none of them.
         WorkspaceError: features have not been extracted.
@@ -111,7 +111,7 @@ def plan(
     sets = _feature_sets(ledger, features, join) if any(map(reads_features, kinds)) else []
     if any(kind.reads == "crops" for kind in kinds) and PIXELS not in ledger.recipes:
         raise WorkspaceError(
-            "Networks that are trained end to end read the face images, which have not been kept. Next:"
+            "Networks that are trained end to end need the face crops, which have not been extracted. Next:"
             " featurekit extract --backbone pixels"
         )
     plans = []

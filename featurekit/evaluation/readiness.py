@@ -33,7 +33,7 @@ class LeftOut:
         label: the class.
         n_rows: number of usable rows with this class; they are not scored.
         n_subjects: number of subjects of these rows.
-        fold: the first fold whose training part has no face of it.
+        fold: the first fold whose training part has no face of this class.
     """
 
     target: str

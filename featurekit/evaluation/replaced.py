@@ -2,8 +2,8 @@
 
 The replaced files are in reports/<name>/replaced-<UTC time>/ in the same places as in reports/<name>/, with
 the fitted models of its runs below models/. The copy is complete before anything is removed: files are linked
-there under a name for unfinished folders, the folder is renamed, and only then the files are removed from
-their old places, the folds last. So nothing is lost if the program is stopped in between.
+in a folder with a temporary name, the folder is renamed, and only then the files are removed from their old
+places, the folds last. So nothing is lost if the program is stopped in between.
 """
 
 import os

@@ -27,7 +27,7 @@ NOT_SAVED = "The model was not saved: "
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One classifier on one feature set for one target, scored out of fold.
+    """One classifier on one feature set for one target, with its out-of-fold scores.
 
     Attributes:
         target: name of the target.
@@ -36,7 +36,7 @@ class Run:
         dim: length of the vectors.
         classifier: name of the classifier.
         is_baseline: whether the classifier is a baseline.
-        parameters: the classifier's parameters, as fitted.
+        parameters: parameters of the fitted classifier.
         notes: decisions that were made during the fits, a sentence each (e.g. on class weights).
         scores: each score on the faces that were found, as {"mean", "std", "folds"}; "std" is the standard
             deviation over folds. Shares are between 0 and 1, a mean absolute error is in years or groups.

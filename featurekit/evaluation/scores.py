@@ -235,9 +235,9 @@ def log_losses(y_true: NDArray[np.intp], proba: NDArray[np.float64]) -> NDArray[
 def ranked_probabilities(y_true: NDArray[np.intp], proba: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the ranked probability score of each face, shape (n,): 0 is best, 1 is worst.
 
-    Between two neighbouring classes there is a threshold, and the probability that the true class is above
-    the threshold has a squared error. The score is the mean of these errors (Epstein 1969, normalized).
-    Unlike in the log loss, a probability near the true class is a smaller mistake than one far from it.
+    Each threshold between two neighbouring classes asks for the probability that the class is above it. The
+    score is the mean squared error of these probabilities (Epstein 1969, normalized). Unlike in the log loss,
+    a probability near the true class is a smaller mistake than one far from it.
 
     >>> ranked_probabilities(np.array([0, 0]), np.array([[0.5, 0.5, 0.0], [0.5, 0.0, 0.5]]))
     array([0.125, 0.25 ])

@@ -155,7 +155,7 @@ def limits_of(table: pd.DataFrame, seed: int) -> tuple[Limit, ...]:
 
 
 def labels_of_faces(outcomes: Outcomes, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return the labels of the faces of a table, and the columns by which faces are sliced."""
+    """Return the labels of the faces of a table, and the names of the columns of labels."""
     own = outcomes.labels.loc[table["row"]]
     return own, [str(name) for name in own.columns if name != "age"]
 

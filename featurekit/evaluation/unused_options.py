@@ -226,15 +226,15 @@ def unused_of_predict(
             "--sets" if sets else "",
             [one for one in models if one.calibration and (one.calibration.sets or one.calibration.ranges)],
             (
-                "have prediction sets (they were fitted on too few subjects, or by an older version, or"
-                " not at all)"
+                "have prediction sets (because they were fitted on too few subjects, by an older version,"
+                " or not at all)"
             ),
             "Fit them again on more subjects, or leave it out.",
         ),
         (
             "--abstain-above" if abstain_above is not None else "",
             of_classes,
-            "predict classes, and only models that do can abstain",
+            "predict classes, and only classifiers can abstain",
             "Leave it out; --sets gives ranges of years.",
         ),
     ):

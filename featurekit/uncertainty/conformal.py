@@ -56,8 +56,8 @@ def conformal_threshold(scores: NDArray[np.float64], alpha: float, subjects: NDA
     random and guarantees only 1 - 2 alpha. Counting faces instead guarantees nothing, because the subjects
     with the most images would decide for all.
 
-    The guarantee is about all subjects together. Among the subjects of one age group, the share may be
-    larger; see coverage_by().
+    The guarantee is about all subjects together. Among the subjects of one age group, more faces than
+    a share of alpha may be missed; see coverage_by().
 
     Args:
         scores: score of the true class of faces that the model had not seen, shape (n,); see class_scores().
@@ -378,7 +378,7 @@ class _Around:
 class Coverage:
     """How often prediction sets or ranges contain the true value, for the faces with one label.
 
-    The numbers below n_subjects are None if there are fewer than FEWEST subjects.
+    The attributes after n_subjects are None if there are fewer than FEWEST subjects.
 
     Attributes:
         label: label of the faces.

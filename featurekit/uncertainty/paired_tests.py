@@ -160,9 +160,9 @@ def non_inferior(
 def corrected_t(differences: NDArray[np.float64], n_train: float, n_test: float) -> float | None:
     """Return the p-value of a t-test over folds, corrected for their overlapping training parts.
 
-    It is None for a single fold, or if all differences are equal but not 0. The test (Nadeau & Bengio 2003)
-    also includes that other training parts would give other models, but it is based on only one number for
-    each fold.
+    The test (Nadeau & Bengio 2003) takes into account that other training parts would give other models, but
+    it is based on only one number for each fold. The result is None for a single fold, or if all differences
+    are equal but not 0.
 
     Args:
         differences: score of one model minus the score of the other model in each fold, shape (n_folds,).

@@ -22,7 +22,7 @@ Answer = TypeVar("Answer", bound=np.generic)
 
 
 def check_lengths(*arrays: NDArray[Any]) -> None:
-    """Raise ValueError unless all have the same number of rows, and at least one."""
+    """Raise ValueError unless all arrays have the same number of rows, at least one."""
     lengths = [len(one) for one in arrays]
     if len(set(lengths)) > 1 or not lengths[0]:
         raise ValueError(
@@ -85,7 +85,7 @@ def resampled_sums(
     Args:
         of_each: one row per subject, shape (n_subjects, k).
         seed: seed of the random number generator; the same seed and number of subjects give the same
-            resamples, whatever the rows.
+            resamples, whatever the values.
         n_resamples: number of resamples.
     """
     n = len(of_each)
