@@ -101,11 +101,12 @@ def _same_subjects(
 
     if not members:
         return []
-    faces = pd.concat([table for table, _ in members], keys=range(len(members)), names=["member", None])
+    tables = [table[["face_id", "subject"]] for table, _ in members]
+    faces = pd.concat(tables, keys=range(len(members)), names=["member", None])
     subject = faces.groupby(["member", "subject"]).ngroup().to_numpy()
     face = pd.factorize(faces["face_id"])[0] + subject.max() + 1
     n_nodes = int(face.max()) + 1
     links = coo_array((np.ones(len(face), bool), (subject, face)), shape=(n_nodes, n_nodes))
     common = connected_components(links, directed=False)[1].astype(np.intp)[subject]
-    parts = np.split(common, np.cumsum([len(table) for table, _ in members])[:-1])
+    parts = np.split(common, np.cumsum([len(table) for table in tables])[:-1])
     return [(own, values) for own, (_, values) in zip(parts, members, strict=True)]

@@ -235,8 +235,13 @@ class Comparison:
 
         @cache
         def check_vectors(feature: str) -> None:
-            recipe, settings = shared.ledger.recipes[feature], shared.ledger.settings
-            check_extracted(self.manifest, recipe, settings, shared.statuses, shared.store)
+            check_extracted(
+                self.manifest,
+                shared.ledger.recipes[feature],
+                shared.ledger.settings,
+                shared.statuses,
+                shared.store,
+            )
 
         ready: list[Plan] = []
         for one in (one for one in plans if one.target.name in left_out):

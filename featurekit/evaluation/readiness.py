@@ -102,7 +102,7 @@ def check_target(
     folds: FoldSet,
     found: NDArray[np.bool_],
     name: str,
-    left_out: Sequence[LeftOut] = (),
+    left_out: Sequence[LeftOut],
 ) -> None:
     """Raise an error unless every fold has faces to train on and a face to be scored on.
 
