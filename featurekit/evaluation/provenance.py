@@ -204,9 +204,10 @@ def packages_now(then: Mapping[str, str]) -> dict[str, str]:
 
 def parameters_of(classifier: Classifier) -> dict[str, Any]:
     """Return the parameters of a classifier and the values that it chose itself, as plain JSON values."""
-    values = {**classifier.shown_parameters(), **classifier.summary_}
-    # A run stores its notes by themselves. Threads change only the time; the notes say what memory changes.
-    left_out = ("notes", "threads", "target", "memory_limit")
+    decided = {name: value for name, value in classifier.summary_.items() if name != "notes"}
+    values = {**classifier.shown_parameters(), **decided}
+    # Threads change only the time, and the notes say what a memory limit changes.
+    left_out = ("threads", "target", "memory_limit")
     return as_parameters({name: value for name, value in values.items() if name not in left_out})
 
 
