@@ -497,8 +497,8 @@ def test_choosing_by_box_without_boxes_says_how_to_give_them(tmp_path, featureki
     )
     assert code == 1
     assert errors == (
-        "error: --choose box needs boxes, but the column 'box' of the manifest is empty. Give the column"
-        " of your table that holds them as x1 y1 x2 y2 in pixels: featurekit prepare table FILE"
+        "error: --choose box needs boxes, but the column 'box' of the manifest is empty. Name the column"
+        " of your table that contains the boxes as x1 y1 x2 y2 in pixels: featurekit prepare table FILE"
         " --column box=NAME (or four columns: --column x1=NAME --column y1=NAME --column x2=NAME"
         " --column y2=NAME).\n"
     )
