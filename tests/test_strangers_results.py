@@ -218,7 +218,10 @@ def test_an_ensemble_is_set_apart_when_a_member_was_fitted_again(featurekit, wor
     path.write_text(json.dumps({**json.loads(path.read_text()), "created": "2999-01-01T00:00:00+00:00"}))
     code, output, errors = featurekit("report")
     assert (code, "ensemble of" in output) == (0, False)
-    assert f"is set apart from the ranking: {BAYES} was fitted again after it was averaged. Average" in errors
+    assert (
+        f"is set apart from the ranking: {BAYES} was fitted again after its predictions were averaged."
+        " Average its members again:" in errors
+    )
     assert f"featurekit ensemble {REGRESSION} {BAYES}" in errors
 
 

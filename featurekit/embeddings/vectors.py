@@ -127,14 +127,19 @@ def load_embeddings(
     )
 
 
-def without_vectors(manifest: Manifest, recipes: Sequence[Recipe], statuses: NDArray[np.uint8]) -> Vectors:
+def without_vectors(
+    manifest: Manifest, recipes: Sequence[Recipe], settings: FaceSettings, store: Store
+) -> Vectors:
     """Return zeros as the vectors of the faces that were found, for a classifier that does not use vectors.
 
     Args:
         manifest: table of the images.
         recipes: recipes of the vectors that are replaced by zeros.
-        statuses: status of each row, from row_statuses().
+        settings: how the faces were found; the recipes must contain the same settings.
+        store: the cache.
     """
+    faces = store.shelf("faces", faces_recipe(settings, recipes))
+    statuses = row_statuses(manifest, row_keys(manifest, settings), faces)
     rows = np.flatnonzero(statuses == STATUSES.index("ok"))
     return Vectors(
         rows=rows,

@@ -1,1 +1,1 @@
-"""Cross-validation of estimators, and what can be said of the scores."""
+"""Cross-validation of estimators, and the statistics of their scores."""

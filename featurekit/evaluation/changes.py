@@ -1,6 +1,6 @@
 """How each run of a later comparison compares with the run of the same name in an earlier one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,24 +22,23 @@ def compare_runs(
     """Return how each run of a later comparison compares with the run of the same name in an earlier one.
 
     Args:
-        before: folder of the earlier one.
-        after: folder of the later one.
-        runs: name of each run that both have → its target.
+        before: folder of the earlier comparison.
+        after: folder of the later comparison.
+        runs: target of each run that both comparisons contain, by the name of the run.
         seed: seed of the random number generator.
 
     Returns:
-        Name of the run → the difference, with a gain above 0 if the later one is better; p-values are
-        adjusted for all of them together. Runs without predictions or without a common face are left out,
-        and so are those that relabelled() names.
+        The difference of each run, by its name. A gain above 0 means that the later run is better, and the
+        p-values are adjusted for all runs together. A run is left out if its predictions are missing, if the
+        comparisons have no face in common, or if relabelled() names it.
     """
     found, members = {}, []
     apart = relabelled(before, after, list(runs))
-    for name, target in runs.items():
-        common = _of_both(before, after, name)
-        if name not in apart and common is not None and len(common["after"]):
-            found[name] = differences_of(target, common, seed)[0]
-            gains = losses_of(target, common["before"]) - losses_of(target, common["after"])
-            members.append((common["after"][["face_id", "subject"]], gains))
+    for name, common in _of_both(before, after, runs):
+        if name not in apart and len(common["after"]):
+            found[name] = differences_of(runs[name], common, seed)[0]
+            gains = losses_of(runs[name], common["before"]) - losses_of(runs[name], common["after"])
+            members.append((common["after"], gains))
     tested = sign_flip(*side_by_side(_same_subjects(members)), seed=seed)
     return {
         name: replace(one, adjusted=float(p), limit=tested.limit)
@@ -48,40 +47,40 @@ def compare_runs(
 
 
 def relabelled(before: Path, after: Path, names: Sequence[str]) -> dict[str, str]:
-    """Return which runs of two comparisons were scored on different labels or subjects, and what differs.
+    """Return the runs that two comparisons scored on different labels or subjects, and what differs.
 
-    The later run would look better or worse because of its labels, not because of its model.
+    Such a run must not be compared: it may be better or worse only because its labels have changed.
 
     Args:
-        before: folder of the earlier one.
-        after: folder of the later one.
-        names: of runs in both.
+        before: folder of the earlier comparison.
+        after: folder of the later comparison.
+        names: names of runs that both comparisons contain.
     """
     apart = {}
-    for name in names:
-        common = _of_both(before, after, name)
-        if common is None:
-            continue
-        n = len(common["after"])
+    for name, common in _of_both(before, after, names):
         changed = int((common["after"]["true"] != common["before"]["true"]).sum())
         pairs = np.stack([common[side]["subject"].to_numpy() for side in ("after", "before")], axis=1)
         n_subjects = {len(np.unique(column)) for column in pairs.T} | {len(np.unique(pairs, axis=0))}
         if changed:
-            apart[name] = f"the labels of {changed:,} of its {n:,} common faces have changed in between"
+            apart[name] = (
+                f"the labels of {changed:,} of its {len(common['after']):,} common faces have changed between"
+                " the comparisons"
+            )
         elif len(n_subjects) > 1:
-            apart[name] = "the subjects of the faces have changed in between"
+            apart[name] = "the subjects of the faces have changed between the comparisons"
     return apart
 
 
-def _of_both(before: Path, after: Path, name: str) -> dict[str, pd.DataFrame] | None:
-    """Return the later and the earlier predictions of a run on the common faces; None if there are none."""
-    paths = [ComparisonFolder(folder).prediction(name) for folder in (after, before)]
-    if not all(path.is_file() for path in paths):
-        return None
-    later, earlier = map(read_predictions, paths)
-    if "subject" not in later or "subject" not in earlier:  # written by an older version
-        return None
-    return common_faces({"after": later, "before": earlier}, "face_id")
+def _of_both(
+    before: Path, after: Path, names: Iterable[str]
+) -> Iterator[tuple[str, dict[str, pd.DataFrame]]]:
+    """Yield the name of each run that both contain, with both predictions on the common faces."""
+    for name in names:
+        paths = [ComparisonFolder(folder).prediction(name) for folder in (after, before)]
+        if all(path.is_file() for path in paths):
+            later, earlier = map(read_predictions, paths)
+            if "subject" in later and "subject" in earlier:  # otherwise written by an older version
+                yield name, common_faces({"after": later, "before": earlier}, "face_id")
 
 
 def _same_subjects(
@@ -102,11 +101,12 @@ def _same_subjects(
 
     if not members:
         return []
-    faces = pd.concat([table for table, _ in members], keys=range(len(members)), names=["member", None])
+    tables = [table[["face_id", "subject"]] for table, _ in members]
+    faces = pd.concat(tables, keys=range(len(members)), names=["member", None])
     subject = faces.groupby(["member", "subject"]).ngroup().to_numpy()
     face = pd.factorize(faces["face_id"])[0] + subject.max() + 1
     n_nodes = int(face.max()) + 1
     links = coo_array((np.ones(len(face), bool), (subject, face)), shape=(n_nodes, n_nodes))
     common = connected_components(links, directed=False)[1].astype(np.intp)[subject]
-    parts = np.split(common, np.cumsum([len(table) for table, _ in members])[:-1])
+    parts = np.split(common, np.cumsum([len(table) for table in tables])[:-1])
     return [(own, values) for own, (_, values) in zip(parts, members, strict=True)]

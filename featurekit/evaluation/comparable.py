@@ -1,4 +1,4 @@
-"""Which runs of a comparison can be compared with each other, and why the others are set apart.
+"""Which runs of a comparison can be compared with each other, and why other runs cannot.
 
 Runs can be compared if they were fitted and scored on the same faces, labels and subjects.
 """
@@ -16,12 +16,11 @@ from featurekit.evaluation.results import Run
 
 # Why a run without outcomes is set apart if the others have some.
 NO_OUTCOMES = "its predictions are missing"
-_FITTED_SINCE = "was fitted again after it was averaged"
 _DIFFERS = {
     "split": "it was scored on a different split",
     "classes": "it has different classes",
-    "labels": "faces or labels of its target have changed since",
-    "subjects": "subjects have changed since",
+    "labels": "faces or labels of its target have changed since it was fitted",
+    "subjects": "the subjects of the faces have changed since it was fitted",
     "rows": "it was scored on different faces",
 }
 
@@ -31,12 +30,12 @@ def scored_on(manifest: Manifest, target: Target, rows: NDArray[np.intp]) -> dic
 
     Args:
         manifest: manifest of the faces.
-        target: what is predicted.
-        rows: row numbers that are scored, shape (n,).
+        target: target that the run predicts.
+        rows: row numbers of the faces that are scored, shape (n,).
 
     Returns:
-        "rows": of the faces scored; "labels": of all rows with a label of the target; "subjects": of the
-        subjects of these rows.
+        The hashes "rows" of the faces that are scored, "labels" of all rows with a label of the target, and
+        "subjects" of the subjects of these rows.
     """
     ids = manifest.table["face_id"].to_numpy(dtype=str)
     labelled = np.flatnonzero(manifest.labelled(target))
@@ -50,7 +49,7 @@ def scored_on(manifest: Manifest, target: Target, rows: NDArray[np.intp]) -> dic
 
 
 def hash_of_rows(face_ids: NDArray[np.str_]) -> str:
-    """Return the hash that scored_on() gives for the faces scored, in the order of the manifest."""
+    """Return the hash "rows" of scored_on() for these faces, in the order of the manifest."""
     return _hash([face_ids.tolist()])
 
 
@@ -59,17 +58,17 @@ def _hash(lists: Sequence[Sequence[str]]) -> str:
 
 
 def set_apart(runs: Sequence[Run], manifest: Manifest | None = None) -> dict[str, str]:
-    """Return which runs cannot be compared with the others of their target, and why.
+    """Return which runs cannot be compared with the newest run of their target, and why.
 
-    Labels and subjects have to agree with the manifest as it is now. The split and the rows, and everything
-    if there is no manifest, have to agree with the newest run of the target.
+    The split and the scored faces of a run must be those of the newest run with the same target. Its labels
+    and subjects must be those of the present manifest or, without a manifest, those of the newest run.
 
     Args:
         runs: runs of a comparison.
-        manifest: manifest of the faces, as they are now.
+        manifest: present manifest of the faces; None to compare the runs only with each other.
 
     Returns:
-        Name of each run that is set apart → what differs, in words; empty if all runs agree.
+        Why each run cannot be compared, in words, by the name of the run; empty if all can be compared.
     """
     apart = {}
     for target in dict.fromkeys(run.target for run in runs):
@@ -85,11 +84,10 @@ def set_apart(runs: Sequence[Run], manifest: Manifest | None = None) -> dict[str
             has = {"split": run.folds.get("sha256"), **run.scored_on, "classes": classes[run.name]}
             if has["classes"] != wanted["classes"]:  # then other labels are left, too
                 has["labels"], has["subjects"] = (wanted.get(what, "") for what in ("labels", "subjects"))
-            differs = [_DIFFERS[what] for what in _DIFFERS if has.get(what) != wanted.get(what)]
             why = (
-                " and ".join(differs)
+                " and ".join(text for what, text in _DIFFERS.items() if has.get(what) != wanted.get(what))
                 if run.scored_on or not newest.scored_on
-                else "it was fitted by an older version, which did not store what it was scored on"
+                else "it was fitted by an older version, which did not store the data that it was scored on"
             )
             if not why:
                 # The runs beside an ensemble now may not be those that were averaged.
@@ -98,19 +96,20 @@ def set_apart(runs: Sequence[Run], manifest: Manifest | None = None) -> dict[str
                     for one in mine
                     if one.name in run.parameters.get("members", ()) and one.created > run.created
                 ]
-                why = f"{', '.join(later)} {_FITTED_SINCE}" if later else ""
+                if later:
+                    why = f"{', '.join(later)} was fitted again after its predictions were averaged"
             if why:
                 apart[run.name] = why
     return apart
 
 
 def how_to_run_again(name: str, runs: Sequence[Run], where: str = "") -> str:
-    """Return what to type to make a run again that is set apart.
+    """Return a sentence that says which command fits or averages a run again.
 
     Args:
         name: name of the run.
-        runs: runs of its comparison, it among them.
-        where: in which comparisons, as words that follow "again"; "" for its own.
+        runs: all runs of its comparison.
+        where: words that follow "again" and name the comparisons; "" for the comparison of the run.
     """
     run = next(run for run in runs if run.name == name)
     verb = "Average its members" if run.parameters.get("members") else "Fit it"

@@ -1,7 +1,8 @@
-"""One comparison: a folder, a manifest, and the one set of folds that every run of it uses."""
+"""A comparison of models: a folder, a manifest, and the folds that all of its runs share."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from threading import Lock, get_ident
@@ -18,16 +19,14 @@ from featurekit.embeddings.vectors import (
     Vectors,
     check_extracted,
     faces_recipe,
-    load_embeddings,
     row_statuses,
-    without_vectors,
 )
 from featurekit.errors import ModelError, WorkspaceError
 from featurekit.estimators import Resources
 from featurekit.estimators.given import HOW_TO_SAVE, NO_PROBABILITIES
 from featurekit.evaluation.comparable import scored_on
 from featurekit.evaluation.cross_validation import cross_validate
-from featurekit.evaluation.examples import Examples, examples_of
+from featurekit.evaluation.examples import Examples, examples_of, vectors_of
 from featurekit.evaluation.final_fit import final_model
 from featurekit.evaluation.fitting import Fitting
 from featurekit.evaluation.out_of_fold import OutOfFold, confusion_of, predictions_of, scores_of
@@ -99,15 +98,15 @@ class _Shared:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One comparison: a folder, a manifest, and the one set of folds that every run of it uses.
+    """A comparison of models: a folder, a manifest, and the folds that all of its runs share.
 
     Attributes:
         folder: reports/<name>/.
         manifest: manifest of the faces.
         folds: the fold in which each subject is tested.
-        seed: seed of the random number generator; the same as for the folds.
-        is_new: whether the folds have just been made.
-        replaces: whether a run replaces everything in the folder.
+        seed: seed of the random number generator; the folds were made with the same seed.
+        is_new: whether the folds have just been made and are not saved yet.
+        replaces: whether run() replaces all files in the folder.
     """
 
     folder: Path
@@ -127,25 +126,27 @@ class Comparison:
         seed: int | None = None,
         new_folds: bool = False,
     ) -> "Comparison":
-        """Use the folds saved in the folder, or make some: official ones if there are any.
+        """Open a comparison with the folds that are saved in its folder, or with new ones.
 
-        Nothing is written: run() saves new folds after everything has been checked.
+        New folds are the official ones of the data set, if it has any. Nothing is written: run() saves new
+        folds after everything has been checked.
 
         Args:
             folder: reports/<name>/.
             manifest: manifest of the faces.
-            n_folds: how many there must be; None for the number of saved folds, or 5.
+            n_folds: number of folds; None for the number of saved folds, or 5.
             seed: seed of the random number generator; None for the seed of saved folds, or 0.
-            new_folds: whether to make folds even if some are saved.
+            new_folds: whether to make new folds even if the folder contains saved ones.
 
         Raises:
-            FoldError: too few subjects, or the saved folds are of other rows, another number or another seed.
+            FoldError: there are too few subjects, or the saved folds have other rows, another number of folds
+                or another seed.
         """
         path = ComparisonFolder(folder).folds
         is_new = new_folds or not path.is_file()
         if is_new:
-            number = {} if n_folds is None else {"n_folds": n_folds}
-            folds = make_fold_set(folder.name, manifest, seed=seed or 0, **number)
+            asked = {} if n_folds is None else {"n_folds": n_folds}
+            folds = make_fold_set(folder.name, manifest, seed=seed or 0, **asked)
         else:
             folds = FoldSet.load(path)
             folds.check_rows(manifest.table["face_id"].to_numpy(dtype=str), folder)
@@ -177,25 +178,26 @@ class Comparison:
         moved to replaced-<time>/ in its folder and deleted when all plans have been run.
 
         Args:
-            plans: from plan().
-            ledger: what has been extracted and how.
-            store: where the vectors are.
-            models_folder: where classifiers fitted on all faces are saved; None to fit none.
-            threads: how many may be used; 0 for one per core.
+            plans: plans to run, as from plan().
+            ledger: record of the extracted features and their settings.
+            store: store that contains the vectors.
+            models_folder: folder in which classifiers fitted on all faces are saved; None to fit none.
+            threads: number of threads to use; 0 for one per core.
             tune: whether every fold searches for parameters inside its training part.
             jobs: number of folds that are fitted at the same time; 0 for the number of threads.
-            device: "auto", "cpu" or "cuda", for classifiers that can choose; None for their own.
+            device: "auto", "cpu" or "cuda", for classifiers that can use a GPU; None for their default.
             checkpoints: folder from which an interrupted training continues; None for none.
-            command: the command line, for the record.
-            rare: what is done with a class that cannot be in every training part: "leave-out", or "refuse".
-            skip: whether a target that cannot be learned is skipped if another one can be.
-            progress: called with (fits done, fits to do): one for each fold, and one for each model saved.
-                A fit that reports its progress counts as a fraction.
-            say: called with each message for the user: what is left out or replaced, what memory is used.
-            watch: called with a few words on the progress of a long fit.
+            command: command line that is stored in each run.
+            rare: what to do with a class that is missing in some training part: "leave-out" to ignore it, or
+                "refuse" to raise an error.
+            skip: whether to skip a target that cannot be learned, if another target can be.
+            progress: called with (fits done, fits to do). Each fold is a fit, and so is each model that is
+                saved. A fit that reports its own progress counts as a fraction.
+            say: called with each message for the user, for example on the classes that are left out.
+            watch: called with a short message on the progress of a long fit.
 
         Raises:
-            FeaturekitError: a plan cannot be run; nothing has been changed.
+            FeaturekitError: a plan cannot be run; no file has been changed.
         """
         threads = threads or usable_cores()
         say = say or (lambda _: None)
@@ -207,8 +209,7 @@ class Comparison:
         n_fits = len(plans) * (self.folds.n_folds + (models_folder is not None))
         count = _Count(n_fits, progress or (lambda *_: None), watch or (lambda _: None))
         may_use = Resources(device=device, threads=threads, checkpoints=checkpoints, progress=count.part_done)
-        fitting = Fitting(seed=self.seed, tune=tune, resources=may_use)
-        runs = ready._run_all(plans, shared, fitting, count.fit_done)
+        runs = ready._run_all(plans, shared, Fitting(seed=self.seed, tune=tune, resources=may_use), count)
         if self.replaces:
             forget(ComparisonFolder(self.folder).replaced_folders())
         return runs
@@ -231,13 +232,24 @@ class Comparison:
             skip=skip,
             say=shared.say,
         )
+
+        @cache
+        def check_vectors(feature: str) -> None:
+            check_extracted(
+                self.manifest,
+                shared.ledger.recipes[feature],
+                shared.ledger.settings,
+                shared.statuses,
+                shared.store,
+            )
+
         ready: list[Plan] = []
-        checked: set[str] = set()
         for one in (one for one in plans if one.target.name in left_out):
             if one.kind.reads == "crops" and device is not None:
                 resolve(device, "auto")
             try:
-                self._check_vectors(one, shared, checked)
+                for feature in () if one.looks_at_nothing else one.reads:
+                    check_vectors(feature)
             except WorkspaceError as error:
                 if one.is_asked:
                     raise
@@ -251,8 +263,7 @@ class Comparison:
 
     def _tell_of_unseen(self, shared: _Shared) -> None:
         """Say which images have not been read."""
-        usable = self.manifest.table["reason"].to_numpy(dtype=str) == ""
-        unseen = np.flatnonzero(usable & (shared.statuses == STATUSES.index("not_extracted")))
+        unseen = np.flatnonzero(self.manifest.usable & (shared.statuses == STATUSES.index("not_extracted")))
         if len(unseen):
             n, first = len(unseen), self.manifest.table["image_path"].iloc[unseen[0]]
             what = f"'{first}' has" if n == 1 else f"{n:,} images ('{first}', …) have"
@@ -260,25 +271,6 @@ class Comparison:
                 f"{what} not been read since featurekit prepare. Images that have not been read are not"
                 " used in any fit. Next: featurekit extract, then run this command again."
             )
-
-    def _check_vectors(self, one: Plan, shared: _Shared, checked: set[str]) -> None:
-        """Raise WorkspaceError unless every face that was found has the vectors that a plan reads.
-
-        Args:
-            one: the plan.
-            shared: where the vectors are.
-            checked: features that have been checked; those of the plan are added.
-        """
-        for part in () if one.looks_at_nothing else one.reads:
-            if part not in checked:
-                check_extracted(
-                    self.manifest,
-                    shared.ledger.recipes[part],
-                    shared.ledger.settings,
-                    shared.statuses,
-                    shared.store,
-                )
-            checked.add(part)
 
     def _begin(self, models: Path | None, say: Callable[[str], None]) -> None:
         """Save new folds, after moving the files that they replace."""
@@ -292,9 +284,7 @@ class Comparison:
             )
         self.folds.save(ComparisonFolder(self.folder).folds)
 
-    def _run_all(
-        self, plans: Sequence[Plan], shared: _Shared, fitting: Fitting, fit_done: Callable[[], None]
-    ) -> list[Run]:
+    def _run_all(self, plans: Sequence[Plan], shared: _Shared, fitting: Fitting, count: _Count) -> list[Run]:
         """Run plans that are ready, those with the same features together, so that these are loaded once."""
         if any(one.kind.reads == "crops" for one in plans):
             keep_memory()
@@ -305,7 +295,7 @@ class Comparison:
         done: dict[int, Run] = {}
         for _, group in groupby(order, key=lambda i: (plans[i].looks_at_nothing, plans[i].reads)):
             numbers = list(group)
-            vectors = self._embeddings(plans[numbers[0]], shared)
+            vectors = vectors_of(plans[numbers[0]], self.manifest, shared.ledger, shared.store)
             for i in numbers:
                 own = replace(
                     fitting,
@@ -314,16 +304,17 @@ class Comparison:
                     networks=plans[i].networks,
                     parameters=plans[i].parameters,
                 )
-                done[i] = self._run_one(plans[i], vectors, shared, own, fit_done)
-        _tell_of_models(list(done.values()), shared.say)
+                done[i] = self._run_one(plans[i], vectors, shared, own, count.fit_done)
+        # What a model lacks is said once for all of its targets.
+        lacking = {
+            note if run.classifier in note else f"{run.classifier}: {note}"
+            for run in done.values()
+            for note in run.notes
+            if note.startswith(NOT_SAVED) or NO_PROBABILITIES in note
+        }
+        for text in sorted(lacking):
+            shared.say(text)
         return [done[i] for i in range(len(plans))]
-
-    def _embeddings(self, one: Plan, shared: _Shared) -> Vectors:
-        """Return the vectors that a plan reads; empty ones if it uses none."""
-        recipes = [shared.ledger.recipes[part] for part in one.reads]
-        if one.looks_at_nothing:
-            return without_vectors(self.manifest, recipes, shared.statuses)
-        return load_embeddings(self.manifest, recipes, shared.ledger.settings, shared.store)
 
     def _run_one(
         self,
@@ -439,18 +430,6 @@ class Comparison:
                 " tests it.",
             )
         return notes + tuple(rare.sentence for rare in one.left_out)
-
-
-def _tell_of_models(runs: Sequence[Run], say: Callable[[str], None]) -> None:
-    """Say that a model was not saved or gives no probabilities, once for all of its targets."""
-    said = {
-        note if run.classifier in note else f"{run.classifier}: {note}"
-        for run in runs
-        for note in run.notes
-        if note.startswith(NOT_SAVED) or NO_PROBABILITIES in note
-    }
-    for text in sorted(said):
-        say(text)
 
 
 def _saved(run: Run, one: Plan, model: TrainedModel, models: Path) -> Run:

@@ -22,20 +22,21 @@ from featurekit.uncertainty.conformal import (
     cross_fitted_sets,
 )
 from featurekit.uncertainty.reliability import Bin, CalibrationError, expected_calibration_error, reliability
+from featurekit.uncertainty.resampling import faces_of_others
 
 SHARES = tuple(number / 20 for number in range(1, 21))  # of faces that are answered, most confident first
 
 
 @dataclass(frozen=True, kw_only=True)
 class Confidence:
-    """Whether the confidence of one model of classes is right.
+    """How well the confidence of one classifier is calibrated.
 
     Attributes:
-        temperature: mean of the temperatures of the folds, each fitted on the others; above 1 if the model is
-            overconfident.
-        before, after: calibration error without the temperatures, and with them.
-        bins: faces of about the same confidence without the temperatures, the least confident first.
-        risks: share of wrong predictions among the most confident faces, for each of SHARES.
+        temperature: mean over folds of the temperature that was fitted on the other folds; above 1 if the
+            model is overconfident.
+        before, after: calibration error before and after the probabilities are scaled by the temperatures.
+        bins: groups of faces with about the same unscaled confidence, the least confident first.
+        risks: share of wrong predictions among the most confident faces, for each share of faces in SHARES.
     """
 
     temperature: float
@@ -48,7 +49,8 @@ class Confidence:
 def confidence_of(target: Target, table: pd.DataFrame, seed: int) -> Confidence | None:
     """Return how well the confidence of a model is calibrated.
 
-    None for a regression target, for a model without probabilities, or if a fold contains all subjects.
+    The result is None for a regression target, for a model without probabilities, or if a fold contains all
+    subjects.
     """
     if target.is_regression or not gives_probabilities(table, target.classes) or not _can_be_fitted(table):
         return None
@@ -64,24 +66,24 @@ def confidence_of(target: Target, table: pd.DataFrame, seed: int) -> Confidence 
 
 
 def risks_of(target: Target, table: pd.DataFrame) -> tuple[float, ...]:
-    """Return the share of wrong predictions among the most confident faces, for each of SHARES."""
+    """Return the share of wrong predictions among the most confident faces, for each share in SHARES."""
     y, proba, _ = classes_of(target, table)
     return risks_at(proba.max(axis=1), proba.argmax(axis=1) != y, SHARES)
 
 
 def coverage_of(outcomes: Outcomes, target: Target, table: pd.DataFrame) -> tuple[tuple[str, Coverage], ...]:
-    """Return the coverage of a model's answers: for all faces under "", and for each label under its column.
+    """Return how often the prediction sets or ranges of a model contain the true value.
 
-    Empty for a model of classes without probabilities, or if a fold contains all subjects.
+    Each coverage has the name of a column of labels, or "" for all faces. The result is empty for a
+    classifier without probabilities, or if a fold contains all subjects.
     """
     if not gives_probabilities(table, target.classes) or not _can_be_fitted(table):
         return ()
     folds, subjects = table["fold"].to_numpy(np.intp), table["subject"].to_numpy()
-    answers: NDArray[Any]
-    y: NDArray[Any]
     if target.is_regression:
-        y, years = table["true"].to_numpy(float), table["predicted"].to_numpy(float)
-        answers = cross_fitted_ranges(years, y, folds, subjects, alpha=MISSED)
+        y: NDArray[Any] = table["true"].to_numpy(float)
+        years = table["predicted"].to_numpy(float)
+        answers: NDArray[Any] = cross_fitted_ranges(years, y, folds, subjects, alpha=MISSED)
     else:
         y, proba, _ = classes_of(target, table)
         answers = cross_fitted_sets(proba, y, folds, subjects, alpha=MISSED, ordered=target.ordered)
@@ -120,8 +122,5 @@ def _adjusted(found: Sequence[tuple[str, Coverage]]) -> tuple[tuple[str, Coverag
 
 def _can_be_fitted(table: pd.DataFrame) -> bool:
     """Whether each fold has faces of other subjects in other folds, on which a calibration can be fitted."""
-    folds, subjects = table["fold"].to_numpy(), table["subject"].to_numpy()
-    return all(
-        bool((~np.isin(subjects, subjects[folds == number]) & (folds != number)).any())
-        for number in np.unique(folds)
-    )
+    folds, subjects = table["fold"].to_numpy(np.intp), table["subject"].to_numpy()
+    return all(others.any() for others in faces_of_others(folds, subjects).values())

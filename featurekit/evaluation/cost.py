@@ -1,4 +1,4 @@
-"""What models cost: the time for a face, and what a cheaper model saves and loses beside the best one."""
+"""The time that models need for one face, and how much worse a faster model is than the best one."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -29,9 +29,9 @@ def milliseconds(run: Run) -> float | None:
 
 def timed_on(run: Run) -> str:
     """Return the machine of a run: its processor, and its GPU if it used one."""
-    got = run.hardware.get("got", {}).values()
-    gpus = {str(one["device"]) for one in got if str(one.get("device", "")).startswith("cuda")}
-    return ", ".join([str(run.hardware.get("processor", "")), *sorted(gpus)])
+    devices = {str(one.get("device", "")) for one in run.hardware.get("got", {}).values()}
+    gpus = sorted(device for device in devices if device.startswith("cuda"))
+    return ", ".join([str(run.hardware.get("processor", "")), *gpus])
 
 
 def _seconds(run: Run, step: str) -> float | None:
@@ -42,18 +42,18 @@ def _seconds(run: Run, step: str) -> float | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Trade:
-    """What a cheaper model saves and loses compared with the best one.
+    """What a cheaper (faster) model saves and loses compared with the best one.
 
     Attributes:
-        name: name of its run.
-        milliseconds, best_milliseconds: time for a face with it and with the best model.
-        loss: by how much the best model is better; a share of faces, or years. Above 0 the cheaper one is
-            worse.
-        low, high: the confidence interval of the loss, for this model by itself.
-        p_value: of "it loses the margin or more against the truly best model", for all cheaper models
-            together.
-        limit: the smallest p-value that the test can give.
-        is_within: whether it is shown to lose less than the margin.
+        name: name of the cheaper model's run.
+        milliseconds, best_milliseconds: time for one face with the cheaper model, and with the best model.
+        loss: by how much the best model is better: a share of faces, or a mean error in years. Above 0 the
+            cheaper model is worse.
+        low, high: confidence interval of the loss, for this model alone.
+        p_value: p-value of the null hypothesis that this model loses the margin or more compared with the
+            truly best model, adjusted for all cheaper models.
+        limit: smallest p-value that the test can give.
+        is_within: whether there is evidence that this model loses less than the margin.
     """
 
     name: str
@@ -76,7 +76,7 @@ def trades_of(
     margin: float,
     seed: int,
 ) -> tuple[Trade, ...]:
-    """Return what each trained model that is clearly cheaper than the best one loses compared with it."""
+    """Return what each trained model that is clearly cheaper than the best one loses, the cheapest first."""
     times = {run.name: time for run in trained if (time := milliseconds(run)) is not None}
     machine = {run.name: timed_on(run) for run in trained}
 
@@ -101,7 +101,9 @@ def trades_of(
     of_each = per_subject(losses, tables[best]["subject"].to_numpy())
     tested = non_inferior(of_each[:, :-1], of_each[:, -1], candidates, margin=margin, seed=seed)
     p_values = {names[number]: float(p) for number, p in zip(candidates, tested.adjusted, strict=True)}
-    from_best = [one if one.first == best else one.swapped for one in differences if best in one.names]
+    from_best = [
+        one if one.first == best else one.swapped for one in differences if best in (one.first, one.second)
+    ]
     found = [
         Trade(
             name=one.second,

@@ -1,4 +1,4 @@
-"""Fit a fresh classifier in every fold, and predict the faces that it has not seen."""
+"""Fit a new classifier in every fold, and predict the faces of its test part."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -47,28 +47,29 @@ def cross_validate(
     say: Callable[[str], None] | None = None,
     done: Callable[[], None] | None = None,
 ) -> OutOfFold:
-    """Fit a fresh classifier in every fold, and predict the faces that it has not seen.
+    """Fit a new classifier in every fold, and predict the faces of its test part.
 
-    Folds that are fitted at the same time are threads and share the vectors. Matrix products always use one
-    thread, and results are stored by the number of the fold, so that not a bit of them depends on jobs or
-    threads.
+    Folds that are fitted at the same time run in threads and share the vectors. The results do not depend on
+    the number of jobs or threads, not even in the last bit: matrix products always use one thread, and
+    results are stored by the number of the fold.
 
     Args:
-        kind: which classifier.
-        target: what y means.
-        X: vectors, shape (n, dim), or Crops for a classifier that reads those.
-        y: class numbers, or years, shape (n,); -1 or NaN for a row that is only used for training `also`.
+        kind: kind of classifier to fit.
+        target: target whose labels y contains.
+        X: vectors, shape (n, dim), or Crops for a classifier that takes face crops as input.
+        y: class numbers, or ages for a regression target, shape (n,); -1 or NaN for a row that only has
+            labels of the targets in `also`.
         subjects: subject of each row, shape (n,).
-        folds: row numbers of the training and test parts.
-        fitting: how it is fitted; all folds together share its threads. None for the default.
-        also: labels of the targets that are learned together with it, for every row; None for none.
+        folds: row numbers of the training and the test part of each fold.
+        fitting: settings of the fits, which share its threads; None for the default settings.
+        also: labels of other targets that are learned at the same time, for every row; None for none.
         jobs: number of folds that are fitted at the same time; fewer if their kernel matrices would not fit
             into memory.
-        say: called with each message for the user before memory is used.
+        say: called with a message on the memory that the fits will need.
         done: called after each fold.
 
     Raises:
-        TargetError: a training part has one class only.
+        TargetError: a training part contains only one class.
         EstimatorError: a user's own estimator failed, or its predictions cannot be used.
     """
     if not folds:
@@ -145,9 +146,15 @@ def _run_fold(
             classifier.predict_proba(X[fold.test]), classifier.classes_, len(target.classes)
         )
         predicted = probabilities.argmax(axis=1)
-    # A training that continued from a checkpoint knows its whole time.
-    seconds = (getattr(classifier, "seconds_", fitted - started), time.perf_counter() - fitted)
-    return _Tested(classifier, found, predicted, probabilities, *seconds)
+    return _Tested(
+        classifier,
+        found,
+        predicted,
+        probabilities,
+        # A training that continued from a checkpoint knows its whole time.
+        seconds_fit=getattr(classifier, "seconds_", fitted - started),
+        seconds_predict=time.perf_counter() - fitted,
+    )
 
 
 def _together(

@@ -20,12 +20,13 @@ class Difference:
     """How two models of one target compare on their common faces.
 
     Attributes:
-        first, second: names of the runs.
-        gain: by how much the first is better, negative if it is worse; a share of faces, or years.
-        low, high: the confidence interval of the gain.
+        first, second: names of the two runs.
+        gain: by how much the first run is better, negative if it is worse: a share of faces, or a mean error
+            in years.
+        low, high: confidence interval of the gain.
         p_value: p-value of the sign-flip test over subjects.
-        adjusted: the same, for all pairs of the target together (step-down max-T).
-        limit: the smallest p-value that the test can give; at the limit the true one may be far smaller.
+        adjusted: the same p-value, adjusted for all pairs of runs of the target (step-down max-T).
+        limit: smallest p-value that the test can give. If p_value equals it, the true one may be far smaller.
         by_folds: p-value of Nadeau & Bengio's corrected t-test over the folds; None if it is undefined.
     """
 
@@ -41,24 +42,19 @@ class Difference:
 
     @property
     def is_shown(self) -> bool:
-        """Whether there is evidence that the two differ."""
+        """Whether there is evidence that the two models differ (adjusted p-value of at most ALPHA)."""
         return self.adjusted <= ALPHA
 
     @property
-    def names(self) -> set[str]:
-        """Names of both runs."""
-        return {self.first, self.second}
-
-    @property
     def swapped(self) -> "Difference":
-        """How the second run compares with the first."""
+        """The same difference with both runs exchanged, so that the second run comes first."""
         return replace(
             self, first=self.second, second=self.first, gain=-self.gain, low=-self.high, high=-self.low
         )
 
 
 def differences_of(target: Target, tables: Mapping[str, pd.DataFrame], seed: int) -> tuple[Difference, ...]:
-    """Return how each pair of models compares, by name, on tables of the same faces."""
+    """Return the difference of each pair of models, from their predictions for the same faces."""
     names = sorted(tables)
     table = tables[names[0]]
     subjects, folds = table["subject"].to_numpy(), table["fold"].to_numpy()
@@ -71,28 +67,27 @@ def differences_of(target: Target, tables: Mapping[str, pd.DataFrame], seed: int
     means = sums[:, :-1] / sums[:, -1:]
     by_fold = np.stack([losses[folds == number].mean(axis=0) for number in np.unique(folds)])
     n_test = len(losses) / len(by_fold)
-    found = []
-    for number, (i, j) in enumerate(pairs):
-        between = interval(means[:, j] - means[:, i])
-        second_opinion = corrected_t(by_fold[:, j] - by_fold[:, i], len(losses) - n_test, n_test)
-        found.append(
-            Difference(
-                first=names[i],
-                second=names[j],
-                gain=float(losses[:, j].mean() - losses[:, i].mean()),
-                low=between.low,
-                high=between.high,
-                p_value=float(tested.p_values[number]),
-                adjusted=float(tested.adjusted[number]),
-                limit=tested.limit,
-                by_folds=second_opinion if np.isfinite(second_opinion) else None,
-            )
+    intervals = [interval(means[:, j] - means[:, i]) for i, j in pairs]
+    return tuple(
+        Difference(
+            first=names[i],
+            second=names[j],
+            gain=float(losses[:, j].mean() - losses[:, i].mean()),
+            low=between.low,
+            high=between.high,
+            p_value=float(p_value),
+            adjusted=float(adjusted),
+            limit=tested.limit,
+            by_folds=corrected_t(by_fold[:, j] - by_fold[:, i], len(losses) - n_test, n_test),
         )
-    return tuple(found)
+        for (i, j), between, p_value, adjusted in zip(
+            pairs, intervals, tested.p_values, tested.adjusted, strict=True
+        )
+    )
 
 
 def common_faces(tables: Mapping[str, pd.DataFrame], key: str = "row") -> dict[str, pd.DataFrame]:
-    """Return the rows of the faces that are in all tables, in the same order."""
+    """Return each table with only the faces that all tables contain, in the same order."""
     shared = set.intersection(*(set(table[key]) for table in tables.values()))
     return {
         name: table[table[key].isin(shared)].sort_values(key, ignore_index=True)

@@ -1,8 +1,8 @@
 """Average the predictions of several runs, with equal or learned weights.
 
-Weights are learned on other subjects than those they are used for: on the out-of-fold
-predictions in the other folds. A model that adds nothing gets a weight of 0.
-The runs are found by patterns, target by target.
+The weights for a fold are learned on the out-of-fold predictions in the other folds, so
+never on the subjects that they are used for. A model that adds nothing gets a weight of 0.
+The runs are found by patterns of their names, separately for each target.
 """
 
 import json
@@ -27,6 +27,7 @@ from featurekit.evaluation.outcomes import gives_probabilities, probabilities_of
 from featurekit.evaluation.provenance import hardware_of_all, now
 from featurekit.evaluation.results import Run, load_runs
 from featurekit.project import ComparisonFolder
+from featurekit.uncertainty.resampling import faces_of_others
 
 STEPS = 500
 SMALLEST = 1e-12  # probability; with a smaller one a single confident mistake would exclude a model
@@ -38,20 +39,21 @@ def fold_weights(
     folds: NDArray[np.intp],
     subjects: NDArray[np.intp],
 ) -> NDArray[np.float64]:
-    """Return the weight of each model in each fold, shape (n_folds, n_models); those of a fold add up to 1.
+    """Return the weight of each model in each fold, shape (n_folds, n_models).
+
+    The weights in a fold add up to 1.
 
     Args:
-        answers: predictions of each model, probabilities of shape (n, n_classes), or years of shape (n,).
-        y: class numbers or years, shape (n,).
+        answers: predictions of each model: probabilities of shape (n, n_classes), or ages of shape (n,).
+        y: class numbers or ages, shape (n,).
         folds: number of the fold in which each face was tested, from 0, shape (n,).
-        subjects: subject of each face, shape (n,); weights of a fold are not learned on its own subjects.
+        subjects: subject of each face, shape (n,). The weights of a fold are not learned on its subjects.
     """
     learn = _of_years if answers[0].ndim == 1 else _of_classes
     weights = np.full((int(folds.max()) + 1, len(answers)), 1 / len(answers))
-    for number, own in enumerate(weights):
-        others = ~np.isin(subjects, subjects[folds == number])
+    for fold, others in faces_of_others(folds, subjects).items():
         if others.any():
-            own[:] = learn(np.stack([one[others] for one in answers]), y[others])
+            weights[fold] = learn(np.stack([one[others] for one in answers]), y[others])
     return weights
 
 
@@ -81,25 +83,25 @@ def _of_years(said: NDArray[np.float64], y: NDArray[Any]) -> NDArray[np.float64]
 
 
 def combine(comparison: Comparison, runs: Sequence[Run], *, weighted: bool = False, command: str = "") -> Run:
-    """Average the predictions of several runs, save the mean as a run of its own, and return it.
+    """Average the predictions of several runs, save the mean as a new run, and return this run.
 
-    No run was fitted on the subjects that it predicts, so the mean is out of fold too. Weights are learned
-    for each fold on the predictions in the other folds, without its own subjects.
+    No model has seen the subjects that it predicts, so the mean is an out-of-fold prediction, too. Weights
+    are learned for each fold on the predictions in the other folds, without the subjects of the fold.
 
     Args:
-        comparison: whose runs.
-        runs: at least two of one target, of this comparison.
+        comparison: comparison that the runs belong to.
+        runs: at least two runs with the same target.
         weighted: whether weights are learned; otherwise all runs have the same weight.
-        command: the command line, for the record.
+        command: command line that is stored in the new run.
 
     Raises:
-        WorkspaceError: runs of several targets or folds, or of different faces.
+        WorkspaceError: the runs have different targets, folds or faces.
     """
     _check_can_be_averaged(comparison, runs)
     manifest, folds = runs[0].seen(comparison.manifest), comparison.folds
     said = _read(replace(comparison, manifest=manifest), runs)
     weights = np.full((folds.n_folds, len(runs)), 1 / len(runs))
-    note = "All members have the same weight. No weights were learned."
+    note = "All averaged runs have the same weight. No weights were learned."
     if weighted:
         weights = fold_weights(said.answers, said.y, said.fold, subject_numbers(manifest, said.rows))
         means = weights.mean(axis=0)
@@ -220,7 +222,6 @@ def _read(comparison: Comparison, runs: Sequence[Run]) -> _Said:
 
 def _record(runs: Sequence[Run], weighted: bool) -> Run:
     """Return the first run with the facts about all of them together; its scores are still its own."""
-    recipes = {json.dumps(recipe, sort_keys=True): recipe for run in runs for recipe in run.recipes}
     return replace(
         runs[0],
         features="+".join(dict.fromkeys(part for run in runs for part in run.features.split("+"))),
@@ -235,7 +236,9 @@ def _record(runs: Sequence[Run], weighted: bool) -> Run:
             "predict": sum(run.seconds["predict"] for run in runs),
         },
         bytes_on_disk=sum(run.bytes_on_disk for run in runs),
-        recipes=tuple(recipes.values()),
+        recipes=tuple(
+            {json.dumps(recipe, sort_keys=True): recipe for run in runs for recipe in run.recipes}.values()
+        ),
         weights=tuple({entry["sha256"]: entry for run in runs for entry in run.weights}.values()),
         tuned=False,
         search=(),
@@ -263,15 +266,14 @@ def _called(members: Sequence[str], weighted: bool) -> str:
 
 
 def members_by_target(runs: Sequence[Run], names: Sequence[str]) -> list[list[Run]]:
-    """Return the matching runs, a list for each target of which every name matches one run.
+    """Return the runs to be averaged, as one list for each target that has a run for every name.
 
     Args:
         runs: runs of a comparison.
-        names: of runs, with * for any letters.
+        names: names of runs, in which * stands for any letters.
 
     Raises:
-        WorkspaceError: a name matches several runs of a target, or there is no target of which each matches
-            one.
+        WorkspaceError: a name matches several runs of a target, or no target has a run for each name.
     """
     wanted = []
     for target in dict.fromkeys(run.target for run in runs):
@@ -311,18 +313,18 @@ def _two_of(runs: Sequence[Run], target: str, meant: Sequence[Sequence[Run]] = (
 def make_ensembles(
     folder: Path, manifest: Manifest, names: Sequence[str], *, weighted: bool = False, command: str = ""
 ) -> list[Run]:
-    """Average the predictions of runs of a comparison, save each mean as a run, and return these.
+    """Average the predictions of runs for each target, save each mean as a new run, and return the new runs.
 
     Args:
         folder: folder of the comparison.
         manifest: manifest of the faces.
-        names: names of the runs, with * for any letters; each matches one run of a target.
+        names: names of the runs, in which * stands for any letters; each must match one run of a target.
         weighted: whether weights are learned; otherwise all runs have the same weight.
-        command: the command line, for the record.
+        command: command line that is stored in the new runs.
 
     Raises:
         WorkspaceError: a name does not match exactly one run, or the runs cannot be averaged.
-        FoldError: the folds of the comparison are of other rows.
+        FoldError: the folds of the comparison were made for other rows than those of the manifest.
     """
     wanted = members_by_target(load_runs(folder), names)
     comparison = Comparison.open(folder, manifest)

@@ -23,7 +23,10 @@ class Estimate:
 
 
 def estimates_of(target: Target, table: pd.DataFrame, seed: int) -> dict[str, Estimate]:
-    """Return every score of one run whose interval can be computed from sums."""
+    """Return the scores of one run with their confidence intervals, by the name of the score.
+
+    Scores that cannot be computed from sums over subjects, such as the ROC-AUC, are left out.
+    """
     subjects = table["subject"].to_numpy()
     if target.is_regression:
         return {"mae_years": mean_of_faces(losses_of(target, table), subjects, seed)}
@@ -36,8 +39,8 @@ def estimates_of(target: Target, table: pd.DataFrame, seed: int) -> dict[str, Es
     else:
         codes = np.unique(subjects, return_inverse=True)[1]
         n_subjects = int(codes.max()) + 1
-        cells = cells_of(true, said, n_classes)
-        kinds, cells = np.unique(cells, return_inverse=True)  # most cells have no face
+        # Most cells of the confusion matrix have no face.
+        kinds, cells = np.unique(cells_of(true, said, n_classes), return_inverse=True)
         of_each = np.bincount(codes * len(kinds) + cells, minlength=n_subjects * len(kinds))
         sums = resampled_sums(of_each.reshape(n_subjects, len(kinds)).astype(float), seed=seed)
 
@@ -48,9 +51,11 @@ def estimates_of(target: Target, table: pd.DataFrame, seed: int) -> dict[str, Es
 
         real = from_counts(counts(np.bincount(cells).astype(float)), ordered=target.ordered)
         drawn = from_counts(counts(sums), ordered=target.ordered)
-        for name, value in real.items():
-            if np.isfinite(value):
-                found[name] = _estimate(float(value), interval(drawn[name]))
+        found |= {
+            name: _estimate(float(value), interval(drawn[name]))
+            for name, value in real.items()
+            if np.isfinite(value)
+        }
     if gives_probabilities(table, target.classes):
         found["log_loss"] = mean_of_faces(log_losses(true, proba), subjects, seed)
         if target.ordered:
@@ -66,18 +71,18 @@ def losses_of(target: Target, table: pd.DataFrame) -> NDArray[np.float64]:
 
 
 def mean_of_faces(values: NDArray[np.float64], subjects: NDArray[Any], seed: int) -> Estimate:
-    """Return the mean over faces, with its interval over subjects."""
-    of_each = per_subject(np.stack([values, np.ones(len(values))], axis=1), subjects)
-    sums = resampled_sums(of_each, seed=seed)
+    """Return the mean of a value over faces, with its confidence interval over subjects."""
+    columns = np.stack([values, np.ones(len(values))], axis=1)
+    sums = resampled_sums(per_subject(columns, subjects), seed=seed)
     return _estimate(float(values.mean()), interval(sums[:, 0] / sums[:, 1]))
 
 
 def classes_of(
     target: Target, table: pd.DataFrame
 ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[Any]]:
-    """Return the true class numbers, the probabilities and the subjects of a run's predictions."""
-    proba = probabilities_of(table, target.classes)
-    return target.encode(list(table["true"])), proba, table["subject"].to_numpy()
+    """Return the true class numbers, the probabilities and the subjects in a table of predictions."""
+    y = target.encode(list(table["true"]))
+    return y, probabilities_of(table, target.classes), table["subject"].to_numpy()
 
 
 def _estimate(value: float, between: Interval) -> Estimate:

@@ -1,8 +1,8 @@
 """Statistics of a comparison beyond the mean scores of its runs: intervals, tests, slices and calibration.
 
-They are computed from the outcomes that a comparison keeps (featurekit.evaluation.outcomes), pooled over the
-folds: every prediction is by a model that had not seen the subject. The result is kept as evidence.json
-beside the runs, so that a second report of the same outcomes takes no time.
+They are computed from the outcomes of a comparison, which are its predictions of single faces (see
+featurekit.evaluation.outcomes), pooled over the folds. Every prediction is by a model that had not seen the
+subject. The result is saved as evidence.json beside the runs, so that a second report takes no time.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -39,23 +39,24 @@ class TargetEvidence:
     """The statistics of one target beyond the mean scores of its runs.
 
     Attributes:
-        score: the one that is compared and sliced: "accuracy" or "mae_years".
-        n_faces: faces that every run has scored.
-        n_subjects: subjects of these faces.
-        effective_subjects: the effective number of subjects (Kish).
-        estimates: name of a run → score → estimate, each on the faces that the run has scored.
-        differences: of every pair of runs.
-        margin: what a cheaper model may lose compared with the best one; a share of faces, or years.
-        trades: of the trained models that take clearly less time than the best one on its machine, the
-            cheapest first. The first one that is within the margin can be recommended instead of the best.
-        sliced: name of the run to which all following attributes belong: the best trained one, by the mean
-            of the score over the folds.
-        slices: worst first.
-        limits: for a target in years.
-        confidence: for a target of classes; None if a fold contains all subjects.
-        coverage: how often answers that may miss the true value for MISSED of faces contain it: prediction
-            sets, with a coverage for each class by itself, or ranges of years, with one for each age. For all
-            faces, for each band of true age, and for each label; p-values hold for all of these together.
+        score: name of the score by which models are compared, "accuracy" or "mae_years".
+        n_faces: number of faces on which every run was scored.
+        n_subjects: number of subjects of these faces.
+        effective_subjects: effective number of these subjects (Kish).
+        estimates: each score of each run with its confidence interval, by the names of the run and the score.
+        differences: difference of every pair of runs.
+        margin: what a cheaper model may lose compared with the best one: a share of faces, or years.
+        trades: what is lost by each trained model that takes clearly less time than the best one on its
+            machine, the cheapest first. The first one within the margin can be recommended instead of it.
+        sliced: name of the best trained run, by the mean of the score over the folds. All following
+            attributes describe this run.
+        slices: scores on the faces with each label, the worst first.
+        limits: errors at common age limits; empty for a target of classes.
+        confidence: calibration of the confidence; None for a regression target, without probabilities, or if
+            a fold contains all subjects.
+        coverage: how often prediction sets, or ranges of years, contain the true value, if they may miss it
+            for a share MISSED of the faces of each class or age. It is given for all faces, for each band of
+            true age, and for each label, with p-values that are adjusted for all of these together.
     """
 
     score: str
@@ -74,7 +75,7 @@ class TargetEvidence:
 
     @property
     def broken(self) -> tuple[tuple[str, Coverage], ...]:
-        """Coverage that is lower than promised by more than chance, the lowest first."""
+        """Coverages that are significantly lower than promised, the lowest first."""
         found = [
             (name, one) for name, one in self.coverage if one.p_value is not None and one.p_value <= ALPHA
         ]
@@ -82,18 +83,18 @@ class TargetEvidence:
 
     def between(self, first: str, second: str) -> Difference | None:
         """Return how the first run compares with the second, or None if they were not compared."""
-        found = next((one for one in self.differences if one.names == {first, second}), None)
+        found = next((one for one in self.differences if {one.first, one.second} == {first, second}), None)
         return found.swapped if found and found.first != first else found
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """The statistics of the predictions of a comparison.
+    """The statistics of the predictions in a comparison.
 
     Attributes:
-        of: name of each run → hash of its outcomes.
+        of: hash of the outcomes of each run, by the name of the run.
         seed: seed of the random number generator.
-        targets: name of the target → its statistics.
+        targets: statistics of each target, by its name.
     """
 
     of: Mapping[str, str]
@@ -106,16 +107,15 @@ class Evidence:
 
     @classmethod
     def load(cls, folder: Path) -> "Evidence | None":
-        """Return what save() wrote, or None if nothing or another version did.
+        """Return the statistics that save() wrote; None if there is no file, or if another version wrote it.
 
         Raises:
-            WorkspaceError: the file is no evidence.
+            WorkspaceError: the file does not contain statistics.
         """
         kept = read_facts(ComparisonFolder(folder).evidence, VERSION, cls)
         if kept is None:
             return None
-        targets = {name: _as_today(one) for name, one in kept.targets.items()}
-        return replace(kept, targets=targets)
+        return replace(kept, targets={name: _as_today(one) for name, one in kept.targets.items()})
 
 
 def _as_today(of: TargetEvidence) -> TargetEvidence:
@@ -137,22 +137,22 @@ def gather(
     keep: bool = True,
     progress: Progress | None = None,
 ) -> Evidence | None:
-    """Return the evidence on some runs, from the folder if it was kept for these outcomes.
+    """Return the statistics of runs: the saved ones if they are up to date, otherwise new ones.
 
     Args:
         folder: folder of the comparison.
-        runs: those that can be compared with each other: see featurekit.evaluation.comparable.set_apart().
-        manifest: manifest of the faces; None if the comparison has only the outcomes that it kept.
+        runs: runs that can be compared with each other; see featurekit.evaluation.comparable.set_apart().
+        manifest: manifest of the faces; None to use only the outcomes that are saved in the folder.
         margin_points: points of accuracy that a cheaper model may lose compared with the best one, above 0.
-        margin_years: years that it may lose.
+        margin_years: years by which the mean error of a cheaper model may be larger, above 0.
         seed: seed of the random number generator.
-        any_margin: whether kept evidence with other margins is accepted.
-        known: evidence that was computed before; None to look only in the folder.
-        keep: whether new evidence is kept in the folder.
+        any_margin: whether saved statistics with other margins are accepted.
+        known: statistics that were computed before; None to look only in the folder.
+        keep: whether new statistics are saved in the folder.
         progress: called with (steps done, steps to do).
 
     Returns:
-        Evidence on the runs that have outcomes; None if there are none.
+        Statistics of the runs that have outcomes; None if no run has any.
 
     Raises:
         WorkspaceError: a margin is not a number above 0, or a file is damaged.
@@ -164,8 +164,8 @@ def gather(
     outcomes = collect(folder, [run.name for run in runs], manifest)
     if not outcomes.tables:
         return None
-    hashes = {name: hash_of(table) for name, table in outcomes.tables.items()}
-    hashes["faces"] = hash_of(outcomes.labels.reset_index())
+    tables = {**outcomes.tables, "faces": outcomes.labels.reset_index()}
+    hashes = {name: hash_of(table) for name, table in tables.items()}
     for kept in (known, Evidence.load(folder)):
         if kept and kept.of == hashes and kept.seed == seed:
             same = (np.isclose(one.margin, margins[one.score]) for one in kept.targets.values())
@@ -242,17 +242,12 @@ def _of_target(
 
 def _best(runs: Sequence[Run], score: str) -> str:
     """Return the name of the best run, by the mean over the folds by which the report ranks."""
-
-    def badness(run: Run) -> tuple[float, str]:
-        mean = run.scores.get(score, {}).get("mean")
-        if mean is None or not np.isfinite(mean):
-            return np.inf, run.name
-        return (mean if score == "mae_years" else -mean), run.name
-
-    return min(runs, key=badness).name
+    means = np.array([run.scores.get(score, {}).get("mean") for run in runs], float)  # None becomes NaN
+    badness = np.where(np.isfinite(means), means if score == "mae_years" else -means, np.inf)
+    return min(zip(badness.tolist(), (run.name for run in runs), strict=True))[1]
 
 
 def target_of(run: Run) -> Target:
-    """Return the target of a run: a known one, or the classes that the run has."""
+    """Return the target of a run: one that featurekit knows, or a new one with the classes of the run."""
     known = TARGETS.get(run.target)
     return known if known and tuple(run.classes) == known.classes else Target(run.target, tuple(run.classes))

@@ -7,26 +7,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.data.splits import Fold, FoldSet
 from featurekit.data.targets import Target
-from featurekit.embeddings.vectors import Vectors
+from featurekit.embeddings.index import Ledger
+from featurekit.embeddings.vectors import Vectors, load_embeddings, without_vectors
 from featurekit.estimators import Crops
 from featurekit.evaluation.planning import Plan
 
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """The faces of one plan: those with a label of its target, or of a target that is learned with it.
+    """The labelled faces on which the classifier of one plan is fitted and scored.
+
+    Each face has a label of the plan's target, or of another target that is learned at the same time.
 
     Attributes:
-        target: what y means.
-        rows: their row numbers in the manifest, increasing, shape (n,).
-        X: their vectors, shape (n, dim), or Crops for a classifier that reads those.
-        y: class numbers, or years, shape (n,); -1 or NaN for a row that is only used for training `also`.
-        labels: the labels in the table, shape (n,); "" or NaN for none.
+        target: target whose labels y contains.
+        rows: row numbers of the faces in the manifest, increasing, shape (n,).
+        X: vectors of the faces, shape (n, dim), or Crops for a classifier that takes face crops as input.
+        y: class numbers, or ages for a regression target, shape (n,); -1 or NaN for a face that only has
+            labels of the targets in `also`.
+        labels: labels as in the manifest, shape (n,); "" or NaN for a face without a label.
         subjects: subject of each row, shape (n,).
-        also: labels of the targets that are learned together with it.
+        also: labels of the other targets that are learned at the same time.
     """
 
     target: Target
@@ -38,16 +43,15 @@ class Examples:
     also: Mapping[Target, NDArray[Any]]
 
     def folds(self, folds: FoldSet) -> list[Fold]:
-        """Return the folds in numbers of these rows.
+        """Return the training and test part of each fold, as positions of the faces in these arrays.
 
         A face without a label of the target may be in a training part, but is not scored.
         """
-        known = is_known(self.y)
         made = folds.folds(self.rows, self.labels, self.subjects)
-        return [Fold(fold.train, fold.test[known[fold.test]]) for fold in made]
+        return [Fold(fold.train, fold.test[is_known(self.y[fold.test])]) for fold in made]
 
     def part(self, which: NDArray[np.bool_]) -> "Examples":
-        """Return the examples of some rows."""
+        """Return the faces that are chosen by a mask of shape (n,)."""
         return Examples(
             target=self.target,
             rows=self.rows[which],
@@ -60,16 +64,16 @@ class Examples:
 
 
 def examples_of(manifest: Manifest, plan: Plan, embeddings: Vectors) -> Examples:
-    """Return the examples of a plan, from the embeddings of its features.
+    """Return the labelled faces of a plan, with their vectors.
 
     Args:
-        manifest: manifest with the labels, without those of classes that are left out.
-        plan: the target and the classifier.
-        embeddings: embeddings of the plan's features.
+        manifest: manifest with the labels, without the labels of classes that are left out.
+        plan: plan with the target and the classifier.
+        embeddings: vectors of the plan's features.
     """
     kind, target = plan.kind, plan.target
-    names = kind.also(target) if kind.also else ()
-    others = [other for other in map(manifest.target, names) if manifest.labelled(other).any()]
+    together = map(manifest.target, kind.also(target) if kind.also else ())
+    others = [other for other in together if manifest.labelled(other).any()]
     learnable = np.any([manifest.labelled(one) for one in (target, *others)], axis=0)
     rows, positions, _ = np.intersect1d(embeddings.rows, np.flatnonzero(learnable), return_indices=True)
     y, labels = labels_of(manifest, target, rows)
@@ -86,10 +90,20 @@ def examples_of(manifest: Manifest, plan: Plan, embeddings: Vectors) -> Examples
     )
 
 
+def vectors_of(plan: Plan, manifest: Manifest, ledger: Ledger, store: Store) -> Vectors:
+    """Return the vectors that a plan reads; a baseline that uses no features gets zeros."""
+    recipes = [ledger.recipes[part] for part in plan.reads if part in ledger.recipes]
+    load = without_vectors if plan.looks_at_nothing else load_embeddings
+    return load(manifest, recipes, ledger.settings, store)
+
+
 def labels_of(
     manifest: Manifest, target: Target, rows: NDArray[np.intp]
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return class numbers (-1 for none) or years (NaN for none) of rows, and their labels in the table."""
+    """Return the labels of rows as numbers to learn, and as they are in the manifest.
+
+    The numbers are class numbers (-1 for a row without a label), or ages (NaN for a row without a label).
+    """
     labels = manifest.table[target.name].to_numpy(dtype=float if target.is_regression else str)[rows]
     if target.is_regression:
         return labels, labels
@@ -105,5 +119,5 @@ def is_known(y: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def subject_numbers(manifest: Manifest, rows: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return a number for the subject of each row, the same in all runs of the manifest."""
+    """Return a number for the subject of each row; a subject has the same number in all runs."""
     return np.unique(manifest.subjects, return_inverse=True)[1][rows]

@@ -1,4 +1,4 @@
-"""The model of a new or an existing run, fitted on all faces, with a calibration from its folds."""
+"""Fit the model of a run on all faces, and calibrate it on the out-of-fold predictions of the run."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,11 +13,10 @@ from featurekit.cache.store import Store
 from featurekit.data.manifest import Manifest
 from featurekit.data.splits import FoldSet
 from featurekit.embeddings.index import Ledger
-from featurekit.embeddings.recipe import Recipe, describe_weights, row_keys
-from featurekit.embeddings.vectors import Vectors, load_embeddings, row_statuses, without_vectors
+from featurekit.embeddings.recipe import Recipe, describe_weights
 from featurekit.errors import EmbeddingError
 from featurekit.estimators import ClassifierKind, Resources
-from featurekit.evaluation.examples import Examples, examples_of
+from featurekit.evaluation.examples import Examples, examples_of, vectors_of
 from featurekit.evaluation.fitting import Fitting, fit_classifier, may_take, said_where
 from featurekit.evaluation.out_of_fold import OutOfFold
 from featurekit.evaluation.outcomes import gives_probabilities, probabilities_of, read_predictions
@@ -49,16 +48,16 @@ def final_model(
 
     Args:
         name: name of the model.
-        plan: which classifier.
-        examples: its faces.
-        out: the predictions of the models of the folds.
-        fitting: how it is fitted.
+        plan: plan with the target and the classifier.
+        examples: labelled faces of the plan.
+        out: out-of-fold predictions of the run.
+        fitting: settings of the fit.
         manifest: manifest of the faces.
         folds: the fold in which each subject was tested.
-        settings: how faces were found.
-        recipes: recipes of the vectors.
-        weights: the weight files that were used.
-        notes: decisions that were made in the folds.
+        settings: settings with which faces were found.
+        recipes: settings with which the vectors were computed, one recipe for each feature.
+        weights: names, hashes and licences of the weight files that were used.
+        notes: notes on decisions that were made in the folds, a sentence each.
 
     Raises:
         EstimatorError: a user's own estimator failed.
@@ -128,19 +127,19 @@ def fit_on_all(
     *,
     resources: Resources | None = None,
 ) -> TrainedModel:
-    """Return the model of a run, fitted on all faces, like the one that is saved if models are saved.
+    """Fit the classifier of an existing run on all faces, and return it as a model that can be saved.
 
     Args:
-        run: run of a comparison, no ensemble.
-        kind: which classifier it is of.
+        run: run of a comparison; it must not be an ensemble.
+        kind: kind of classifier of the run.
         folder: folder of the comparison.
         manifest: manifest of the faces.
-        ledger: how the vectors of the run were made.
-        store: where they are.
-        resources: what may be used; None for every core.
+        ledger: record of the extracted features and their settings.
+        store: store that contains the vectors.
+        resources: threads, memory and device to use; None for every core.
 
     Raises:
-        EmbeddingError, FoldError, WorkspaceError: the vectors or rows are not those of the run, or its
+        EmbeddingError, FoldError, WorkspaceError: the vectors or rows differ from those of the run, or its
             predictions are missing.
     """
     seen = run.seen(manifest)
@@ -148,8 +147,8 @@ def fit_on_all(
     files = ComparisonFolder(folder)
     folds = FoldSet.load(files.folds)
     folds.check_rows(manifest.table["face_id"].to_numpy(dtype=str), folder)
-    recipes = _recipes_of(run, plan, ledger)
-    vectors = _vectors(plan, recipes, manifest, ledger, store)
+    _check_recipes(run, plan, ledger)
+    vectors = vectors_of(plan, manifest, ledger, store)
     examples = examples_of(seen, plan, vectors)
     fitting = Fitting(
         features=run.features,
@@ -169,45 +168,28 @@ def fit_on_all(
         manifest=seen,
         folds=folds,
         settings=ledger.settings,
-        recipes=recipes,
-        weights=describe_weights(recipes, ledger.settings, plan.networks),
+        recipes=vectors.recipes,
+        weights=describe_weights(vectors.recipes, ledger.settings, plan.networks),
         notes=[note for note in run.notes if not note.startswith(NOT_SAVED)],
     )
 
 
-def _recipes_of(run: Run, plan: Plan, ledger: Ledger) -> list[Recipe]:
-    """Return the recipes of the vectors of a run.
-
-    Raises:
-        EmbeddingError: these vectors have other recipes.
-    """
-    recipes = [ledger.recipes[part] for part in plan.reads if part in ledger.recipes]
+def _check_recipes(run: Run, plan: Plan, ledger: Ledger) -> None:
+    """Raise EmbeddingError unless the extracted vectors have the recipes of a run."""
+    recipes = [asdict(ledger.recipes[part]) for part in plan.reads if part in ledger.recipes]
     # Compared as JSON, because a run that was read from a file has lists instead of tuples.
-    if json.dumps(run.recipes) != json.dumps([asdict(recipe) for recipe in recipes]):
+    if json.dumps(run.recipes) != json.dumps(recipes):
         raise EmbeddingError(
-            f"{run.name} was evaluated on vectors of {run.features}, which are different from these. Give"
+            f"{run.name} was evaluated on vectors of {run.features} that differ from the given ones. Give"
             " the embeddings that it was evaluated on."
         )
-    return recipes
-
-
-def _vectors(
-    plan: Plan, recipes: Sequence[Recipe], manifest: Manifest, ledger: Ledger, store: Store
-) -> Vectors:
-    """Return the vectors that a plan reads; empty ones if it uses none."""
-    if not plan.looks_at_nothing:
-        return load_embeddings(manifest, recipes, ledger.settings, store)
-    faces = store.shelf("faces", ledger.settings.recipe())
-    statuses = row_statuses(manifest, row_keys(manifest, ledger.settings), faces)
-    return without_vectors(manifest, recipes, statuses)
 
 
 def _out_of_fold(run: Run, path: Path, manifest: Manifest, examples: Examples) -> OutOfFold:
     """Return the stored predictions of the models of the folds."""
     table = read_predictions(path)
-    rows = {name: row for row, name in enumerate(manifest.table["face_id"])}
-    place = {row: position for position, row in enumerate(examples.rows.tolist())}
-    positions = np.array([place[rows[name]] for name in table["face_id"]], dtype=np.intp)
+    place = {name: position for position, name in enumerate(manifest.table["face_id"].iloc[examples.rows])}
+    positions = np.array([place[name] for name in table["face_id"]], dtype=np.intp)
     fold = np.full(len(examples.rows), -1, dtype=np.intp)
     fold[positions] = table["fold"]
     target = examples.target

@@ -1,6 +1,6 @@
 """How a classifier is made and fitted, and how much memory its fits may use.
 
-A comparison makes classifiers only here: in every fold, and for the model that is saved.
+All classifiers of a comparison are made here: those of the folds, and the one in the model that is saved.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -22,16 +22,16 @@ MUCH = 1_000_000_000  # bytes; a user should hear of more before they are used
 
 @dataclass(frozen=True, kw_only=True)
 class Fitting:
-    """How a classifier is fitted.
+    """Settings with which a classifier is fitted.
 
     Attributes:
-        features: name of the feature set, for messages.
+        features: name of the feature set, for error messages.
         blocks: lengths of the parts of a joined vector.
-        networks: from which a classifier that reads crops starts.
-        parameters: the non-default ones.
+        networks: names of the networks that the classifier trains further.
+        parameters: non-default parameters of the classifier.
         seed: seed of the random number generator.
-        tune: whether it first searches for parameters, inside its training data.
-        resources: what it may use.
+        tune: whether parameters are searched for first, inside the training data.
+        resources: threads, memory and device that the fit may use.
     """
 
     features: str = ""
@@ -43,7 +43,7 @@ class Fitting:
     resources: Resources = field(default_factory=Resources)
 
     def fresh(self, kind: ClassifierKind, target: Target) -> Classifier:
-        """Return an unfitted classifier with all this."""
+        """Return an unfitted classifier with these settings."""
         return fresh(
             kind,
             target,
@@ -60,13 +60,13 @@ def said_where(kind: ClassifierKind, target: Target, fitting: Fitting, where: st
     """Add the target, the features and the place to the error of a user's own estimator.
 
     Args:
-        kind: which classifier.
-        target: what it predicts.
-        fitting: how it is fitted.
-        where: "fold 2" or "all faces".
+        kind: kind of classifier.
+        target: target that it predicts.
+        fitting: settings of the fit.
+        where: the data on which the estimator is fitted, such as "fold 2" or "all faces".
 
     Raises:
-        EstimatorError: it failed; the message names it, the target, the features and the place.
+        EstimatorError: the estimator failed; the message names it, the target, the features and the place.
     """
     try:
         yield
@@ -85,7 +85,7 @@ def fit_classifier(
     *,
     also: Mapping[Target, NDArray[Any]] | None = None,
 ) -> tuple[Classifier, Search | None]:
-    """Return a classifier fitted on these rows and, if it was tuned on them, the search."""
+    """Return a fitted classifier and, if parameters were searched for, the result of the search."""
     classifier: Any = fitting.fresh(kind, target)
     found = None
     if fitting.tune and kind.grid is not None:
@@ -102,8 +102,7 @@ def fit_classifier(
         if found.best:
             classifier.set_params(**found.best)
     # Only a classifier that learns several targets together takes `also`.
-    more = {"also": also} if kind.also is not None else {}
-    return classifier.fit(X, y, groups=subjects, **more), found
+    return classifier.fit(X, y, groups=subjects, **({"also": also} if kind.also else {})), found
 
 
 def may_take() -> int:
@@ -120,15 +119,15 @@ def side_by_side(
     tune: bool,
     say: Callable[[str], None] | None,
 ) -> tuple[int, Resources]:
-    """Return how many folds run at the same time, and what each may use; say what memory they will use.
+    """Return how many folds are fitted at the same time, and which resources each of them may use.
 
     Args:
         classifier: the unfitted classifier of one fold.
         n_rows: number of faces in the largest training part.
-        resources: what all folds together may use.
-        jobs: largest number of folds at the same time.
+        resources: threads, memory and device for all folds together.
+        jobs: largest number of folds that are fitted at the same time.
         tune: whether each fold searches for parameters.
-        say: called with each message for the user.
+        say: called with a message if the fits need much memory; None for no message.
     """
     limit = may_take() if resources.memory is None else resources.memory
     for n_jobs in range(max(jobs, 1), 0, -1):

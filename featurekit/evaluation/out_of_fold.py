@@ -22,15 +22,17 @@ class OutOfFold:
     """The predictions of one classifier for faces on which it was not fitted.
 
     Attributes:
-        fold: the fold each row was tested in, shape (n,); -1 for a row that no fold tests.
-        predicted: class number or years of each row, shape (n,).
-        probabilities: shape (n, n_classes), classes in the target's order; NaN for a regression target.
-        seconds_fit, seconds_predict: sums over the folds, also if they ran at the same time.
+        fold: number of the fold in which each row was tested, shape (n,); -1 for a row that no fold tests.
+        predicted: predicted class number or age of each row, shape (n,).
+        probabilities: predicted probability of each class, shape (n, n_classes), in the target's order of
+            classes; NaN for a regression target.
+        seconds_fit, seconds_predict: time of all fits and of all predictions, summed over the folds even if
+            they ran at the same time.
         fitted: the classifier of the first fold; None for an ensemble.
-        searches: the search of each fold; empty if nothing was searched.
+        searches: result of the parameter search in each fold; empty without a search.
         trainings: how the network of each fold was trained; empty for other classifiers.
-        gives_probabilities: whether the probabilities are those of the classifier; otherwise each predicted
-            class has 1, which says nothing about its confidence.
+        gives_probabilities: whether the classifier gave the probabilities. Otherwise each predicted class has
+            a probability of 1, which says nothing about confidence.
     """
 
     fold: NDArray[np.intp]
@@ -58,9 +60,10 @@ def confusion_of(target: Target, true: NDArray[Any], predicted: NDArray[Any]) ->
 def predictions_of(
     manifest: Manifest, target: Target, rows: NDArray[np.intp], y: NDArray[Any], out: OutOfFold
 ) -> pd.DataFrame:
-    """Return the prediction for each tested face; a subject is a number, the same in all runs.
+    """Return a table with the prediction for each tested face.
 
-    There are columns of probabilities (p_<class>) only if the classifier gives some.
+    A subject has the same number in all runs. There are columns of probabilities (p_<class>) only if the
+    classifier gives probabilities.
     """
     tested = out.fold >= 0
     rows = rows[tested]
@@ -82,7 +85,7 @@ def predictions_of(
 def scores_of(
     manifest: Manifest, folds: FoldSet, target: Target, rows: NDArray[np.intp], out: OutOfFold
 ) -> dict[str, Any]:
-    """Return the scores of each fold on the faces found, and on all labelled rows, for a run."""
+    """Return the scores of a run over its folds: on the faces that were found, and on all labelled rows."""
     labelled = np.flatnonzero(manifest.labelled(target))
     numbers, _ = labels_of(manifest, target, np.arange(len(manifest)))
     predicted = np.full(len(manifest), NO_FACE, dtype=np.intp)

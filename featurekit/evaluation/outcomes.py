@@ -1,11 +1,11 @@
-"""The data behind the statistics of a comparison: row, labels and predictions of each face.
+"""Outcomes: the row number, labels and predictions of each face, from which statistics are computed.
 
-The predictions of a run contain names of faces, and stay where they were made. Outcomes
-contain no names: a face is the number of its row in the manifest, and a subject is a
-number too. They are small, so that a comparison can be kept with them, and every interval,
-test and slice of its report can be computed again, anywhere and at any time.
+The predictions of a run contain names of faces, and should not be shared. Outcomes contain
+no names: a face is the number of its row in the manifest, and a subject is a number, too.
+They are small, so that they can be stored with a comparison, and every interval and test
+in its report can be computed again on any machine.
 
-    outcomes/faces.parquet      row, and the labels by which faces are sliced
+    outcomes/faces.parquet      row, and the labels by which faces are grouped
     outcomes/<run>.parquet      row, subject, fold, true, predicted, p_<class>… if there are probabilities
 """
 
@@ -34,9 +34,11 @@ class Outcomes:
     """The out-of-fold predictions of the models of a comparison.
 
     Attributes:
-        tables: name of a run → row, subject, fold, true, predicted and, for a model with probabilities,
-            p_<class> of each face on which it was scored; years and probabilities are float64.
-        labels: row number → labels of the columns by which faces are sliced, and "age"; "" and NaN for none.
+        tables: table of each run, by its name, with the columns row, subject, fold, true, predicted and, if
+            the model gives probabilities, p_<class>. It has a row for each face on which the run was scored;
+            ages and probabilities are float64.
+        labels: table with the columns of labels by which faces are grouped, and "age", by row number; "" or
+            NaN for a face without a label.
     """
 
     tables: Mapping[str, pd.DataFrame]
@@ -44,15 +46,16 @@ class Outcomes:
 
 
 def collect(folder: Path, names: Sequence[str], manifest: Manifest | None = None) -> Outcomes:
-    """Return the outcomes of some runs, from their predictions or as they were kept, and keep them.
+    """Return the outcomes of runs, from their predictions or as saved before, and save new ones.
 
     Args:
         folder: folder of the comparison.
-        names: names of its runs; outcomes of runs that are no longer in the comparison are removed.
-        manifest: manifest of the faces; None if there are only the outcomes that were kept.
+        names: names of the runs. Outcomes of runs that are no longer in the comparison are deleted.
+        manifest: manifest of the faces; None to use only the outcomes that are saved in the folder.
 
     Returns:
-        Outcomes of the runs that have any: predictions are used if they are here and contain subjects.
+        Outcomes of the runs that have any. They are computed from the stored predictions if these exist and
+        contain the subjects.
 
     Raises:
         WorkspaceError: a file is damaged.
@@ -85,24 +88,24 @@ def collect(folder: Path, names: Sequence[str], manifest: Manifest | None = None
 
 
 def gives_probabilities(table: pd.DataFrame, classes: Sequence[str]) -> bool:
-    """Whether predictions or outcomes contain the probability of each class."""
+    """Whether a table of predictions or outcomes contains the probability of each class."""
     return all(f"p_{label}" in table for label in classes)
 
 
 def probabilities_of(table: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.float64]:
-    """Return the probabilities in predictions or outcomes; if there are none, 1 for each predicted class.
+    """Return the probabilities in a table of predictions or outcomes, shape (n, n_classes).
+
+    If the table contains no probabilities, each predicted class has a probability of 1.
 
     Args:
-        table: the predictions or outcomes of a run.
-        classes: the classes of its target.
-
-    Returns:
-        Shape (n, n_classes).
+        table: predictions or outcomes of a run.
+        classes: classes of the target.
     """
     if gives_probabilities(table, classes):
         return table[[f"p_{label}" for label in classes]].to_numpy(float)
-    said = table["predicted"].to_numpy(dtype=str)
-    return np.asarray(said[:, None] == np.array(classes, dtype=str), dtype=np.float64)
+    return np.asarray(
+        table["predicted"].to_numpy(dtype=str)[:, None] == np.array(classes, dtype=str), dtype=np.float64
+    )
 
 
 def hash_of(table: pd.DataFrame) -> str:
@@ -123,7 +126,7 @@ def read_predictions(path: Path, again: str = "featurekit fit") -> pd.DataFrame:
 
     Args:
         path: path of the predictions.
-        again: the command that makes them again.
+        again: command that fits the run again.
 
     Raises:
         WorkspaceError: the file is missing or damaged.
@@ -159,8 +162,11 @@ def _from_predictions(path: Path, manifest: Manifest) -> pd.DataFrame | None:
         values: pd.Series[Any] = table[name]
         # Numbers are years; a class whose name is a number is stored as text.
         columns[name] = _single(values.to_numpy()) if values.dtype.kind in "if" else values.astype(str)
-    probabilities = [name for name in map(str, table.columns) if name.startswith("p_")]
-    columns |= {name: _rounded(table[name].to_numpy(float)) for name in probabilities}
+    columns |= {
+        name: _rounded(table[name].to_numpy(float))
+        for name in map(str, table.columns)
+        if name.startswith("p_")
+    }
     return pd.DataFrame(columns)
 
 
@@ -194,14 +200,13 @@ def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def write_outcomes(path: Path, table: pd.DataFrame) -> None:
-    """Write one table of outcomes; equal tables give equal bytes."""
+    """Write a table of outcomes to a file; equal tables give files with equal bytes."""
     import pyarrow as pa
     from pyarrow import parquet
 
     single = {name: np.float32 for name, values in table.items() if values.dtype.kind == "f"}
     # The metadata of pandas is removed, so that equal outcomes give equal bytes.
     content = pa.Table.from_pandas(table.astype(single), preserve_index=False).replace_schema_metadata(None)
-    words = [name for name, values in table.items() if values.dtype.kind not in "if"]
     make_folder(path.parent)
     with whole_file(path) as file:
         parquet.write_table(
@@ -209,13 +214,13 @@ def write_outcomes(path: Path, table: pd.DataFrame) -> None:
             file,
             compression="zstd",
             compression_level=19,
-            use_dictionary=words,
+            use_dictionary=[name for name, values in table.items() if values.dtype.kind not in "if"],
             column_encoding={str(name): "BYTE_STREAM_SPLIT" for name in single},
         )
 
 
 def read_outcomes(path: Path) -> pd.DataFrame:
-    """Return what write_outcomes() wrote.
+    """Return the table of outcomes that write_outcomes() wrote.
 
     Raises:
         WorkspaceError: the file is damaged.
@@ -227,5 +232,4 @@ def read_outcomes(path: Path) -> pd.DataFrame:
         raise WorkspaceError(
             f"{path} contains no outcomes ({error}). Delete it, and run featurekit report again."
         ) from error
-    numbers = {name: np.float64 for name, values in table.items() if values.dtype.kind == "f"}
-    return table.astype(numbers)
+    return table.astype({name: np.float64 for name, values in table.items() if values.dtype.kind == "f"})

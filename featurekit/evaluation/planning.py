@@ -1,8 +1,9 @@
-"""The combinations to be fitted: targets × feature sets × classifiers × parameters.
+"""Combine targets, feature sets, classifiers and parameters into the plans of a comparison.
 
-A combination that cannot be fitted is refused here, before anything is read.
+A combination that cannot be fitted raises an error here, before any vector is read.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -25,16 +26,16 @@ PIXELS = "pixels:rgb"
 
 @dataclass(frozen=True)
 class Plan:
-    """One combination to be run.
+    """A target, a feature set and a classifier with its parameters, which are to be evaluated together.
 
     Attributes:
-        target: what is predicted.
-        features: "backbone:layer" of each part, in the order in which they are joined; for networks that are
-            trained further, where they start.
-        kind: which classifier.
+        target: target to predict.
+        features: "backbone:layer" of each part of the feature set, in the order in which the vectors are
+            joined; for a classifier that trains networks further, the networks that it starts from.
+        kind: kind of classifier.
         parameters: non-default parameters of the classifier.
-        is_asked: whether a user named the classifier; otherwise it is a baseline of every comparison.
-        left_out: classes of the target that cannot be learned on the comparison's folds.
+        is_asked: whether the user named the classifier; otherwise it is a baseline of every comparison.
+        left_out: classes of the target that cannot be learned on the folds of the comparison.
     """
 
     target: Target
@@ -46,22 +47,22 @@ class Plan:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The features that must have been extracted."""
+        """Names of the features that must have been extracted for this plan."""
         return (PIXELS,) if self.kind.reads == "crops" else self.features
 
     @property
     def looks_at_nothing(self) -> bool:
-        """Whether it is a baseline that uses no vector."""
+        """Whether the classifier is a baseline that uses no features."""
         return self.kind.is_baseline and self.kind.reads == "embeddings" and self.kind.features is None
 
     @property
     def networks(self) -> tuple[str, ...]:
-        """Names of the networks that are trained further."""
+        """Names of the networks that the classifier trains further."""
         return tuple(feature.partition(":")[0] for feature in self.features if self.kind.starts_from)
 
     @property
     def feature_name(self) -> str:
-        """Name of the feature set, default layers left out: "dlib_age+mobilenet_v2"."""
+        """Name of the feature set without default layers, for example "dlib_age+mobilenet_v2"."""
         return "+".join(
             backbone.name if layer == backbone.default_layer else feature
             for feature, (backbone, layer) in zip(
@@ -81,26 +82,25 @@ def plan(
     variations: Sequence[Mapping[str, Any]] = ({},),
     ethnicity: bool = False,
 ) -> list[Plan]:
-    """Return every combination that was asked for, with the baselines of every comparison.
+    """Return a plan for every combination that the user asked for, and for each baseline.
 
     Args:
         manifest: manifest with the labels.
-        ledger: what has been extracted.
-        models: names of classifiers, import paths of scikit-learn or other estimators, or classifiers.
+        ledger: record of the extracted features.
+        models: names of classifiers, import paths of scikit-learn or other estimators, or classifier kinds.
         targets: names of targets; None for age_group, gender and age if they have labels.
-        features: feature sets, parts joined by "+"; None for each extracted default layer and, if there
-            are several, all of them joined.
-        join: only the joined set, not each alone.
-        variations: parameters, each set of which is tried with every classifier that has them all; the
-            others are run once with their default parameters.
-        ethnicity: whether the ethnicity that others see in a face may be a target.
+        features: feature sets, with parts joined by "+"; None for each extracted default layer and, if there
+            are several, for all of them joined.
+        join: whether to use only all features joined, and none of them alone.
+        variations: sets of parameters. Each set is tried with every classifier that has all of its
+            parameters; a classifier that fits no set is run once, with its default parameters.
+        ethnicity: whether a column with the ethnicity that others see in a face may be a target.
 
     Raises:
-        UnknownNameError: no such classifier, backbone, layer or parameter.
-        ModelError: a classifier's parameter cannot have its value, or there is no estimator at a path.
-        TargetError: no such target, no face has a label of it, it is one that has to be allowed, or a
-            classifier can predict none of them.
-        WorkspaceError: features that have not been extracted.
+        UnknownNameError: there is no classifier, backbone, layer or parameter with a given name.
+        ModelError: a parameter cannot have the given value, or an import path leads to no estimator.
+        TargetError: a target is unknown, unlabelled or not allowed, or a classifier can predict none of them.
+        WorkspaceError: features have not been extracted.
         EngineError: a classifier needs a package that is not installed.
     """
     asked_for = _kinds(models)
@@ -111,23 +111,24 @@ def plan(
     sets = _feature_sets(ledger, features, join) if any(map(reads_features, kinds)) else []
     if any(kind.reads == "crops" for kind in kinds) and PIXELS not in ledger.recipes:
         raise WorkspaceError(
-            "Networks that are trained end to end read the face images, which have not been kept. Next:"
+            "Networks that are trained end to end need the face crops, which have not been extracted. Next:"
             " featurekit extract --backbone pixels"
         )
     plans = []
     for target, kind in product(wanted, kinds):
         if kind.reads_target is not None and not kind.reads_target(target):
             continue
-        asked = kind in asked_for
         if kind.features is not None:
-            chosen = _own_features(kind, target, ledger, asked=asked)
+            chosen = _own_features(kind, target, ledger, asked=kind in asked_for)
         elif kind.reads == "crops":
             chosen = _networks(kind, features, join)
         else:
             # A baseline uses no vector: it gets always the same features, so that a comparison has it once.
             chosen = [(_some_here(ledger),)] if kind.is_baseline else sets
-        fitting = _fitting_variations(kind, target, variations)
-        plans += [Plan(target, parts, kind, changes, asked) for parts, changes in product(chosen, fitting)]
+        plans += [
+            Plan(target, parts, kind, changes, is_asked=kind in asked_for)
+            for parts, changes in product(chosen, _fitting_variations(kind, target, variations))
+        ]
     _check_all_are_used(plans, [kind.name for kind in asked_for], variations)
     return plans
 
@@ -142,9 +143,8 @@ def _kinds(models: Sequence[str | ClassifierKind]) -> list[ClassifierKind]:
                 f"{kind.name} needs {kind.needs}, which is not installed: pip install"
                 f" 'featurekit[{kind.needs}]'."
             )
-    names = [kind.name for kind in kinds]
-    for name in names:
-        if names.count(name) > 1:
+    for name, n_kinds in Counter(kind.name for kind in kinds).items():
+        if n_kinds > 1:
             raise ModelError(f"Two models are called {name}, so their runs could not be told apart.")
     return kinds
 
@@ -153,9 +153,10 @@ def _check_each_predicts_something(kinds: Sequence[ClassifierKind], targets: Seq
     """Raise TargetError if a classifier can learn none of the targets."""
     for kind in kinds:
         if kind.reads_target is not None and not any(map(kind.reads_target, targets)):
-            what = "gives classes" if any(target.is_regression for target in targets) else "gives years"
+            what = "classes" if any(target.is_regression for target in targets) else "ages"
             raise TargetError(
-                f"{kind.name} {what}, and cannot learn {', '.join(target.name for target in targets)}."
+                f"{kind.name} predicts only {what}, so it cannot learn"
+                f" {', '.join(target.name for target in targets)}."
             )
 
 
@@ -178,8 +179,8 @@ def _targets(manifest: Manifest, names: Sequence[str] | None, ethnicity: bool) -
             raise TargetError(
                 f"The column {target.name} is named like the ethnicity that others see in a face, and a"
                 " model should not predict this without good reason. To compare how well faces of each"
-                " label are predicted, a model is not needed: featurekit report does it. To fit a model of"
-                " it anyway, use --allow-ethnicity."
+                " label are predicted, such a model is not needed: featurekit report does this. To fit such"
+                " a model anyway, use --allow-ethnicity."
             )
         if not manifest.labelled(target).any():
             raise TargetError(f"No usable row of the manifest has a label of {target.name}.")
@@ -187,7 +188,7 @@ def _targets(manifest: Manifest, names: Sequence[str] | None, ethnicity: bool) -
             raise TargetError(
                 f"column {target.name} is numeric ({', '.join(target.classes[:2])}, …), so it cannot be"
                 " used as a class. Group its values into classes in the table (for example with"
-                " pandas.cut), or call it age if it holds years."
+                " pandas.cut), or name it age if it contains ages in years."
             )
     return wanted
 
@@ -213,8 +214,8 @@ def _check_all_are_used(
     plans: Sequence[Plan], models: Sequence[str], variations: Sequence[Mapping[str, Any]]
 ) -> None:
     """Raise UnknownNameError if a given parameter is in no plan."""
-    given = {name for changes in variations for name in changes}
-    unused = given - {name for one in plans for name in one.parameters}
+    used = {name for one in plans for name in one.parameters}
+    unused = {name for changes in variations for name in changes} - used
     if not unused:
         return
     known = {name for one in plans if one.kind.name in models for name in settable(one.kind, one.target)}
@@ -230,7 +231,7 @@ def _check_all_are_used(
 
 
 def reads_features(kind: ClassifierKind) -> bool:
-    """Whether a classifier reads vectors of the user's choice."""
+    """Whether the user can choose the features that a classifier takes as input."""
     return kind.reads == "embeddings" and kind.features is None and not kind.is_baseline
 
 
@@ -240,8 +241,7 @@ def _fitting_variations(
     """Return the variations with which a classifier can be run; only its defaults if it has none of them."""
     if not any(variations) or (kind.features is not None and kind.features(target) is None):
         return [{}]
-    own = set(settable(kind, target))
-    fitting = [changes for changes in variations if set(changes) <= own]
+    fitting = [changes for changes in variations if changes.keys() <= set(settable(kind, target))]
     for changes in fitting:
         # A wrong value is reported before anything is fitted.
         fresh(kind, target, parameters=changes).validate()
@@ -262,8 +262,8 @@ def _networks(kind: ClassifierKind, features: Sequence[str] | None, join: bool) 
     ]
     if not sets:
         raise WorkspaceError(
-            f"{kind.name} trains networks up to their default layers, but {', '.join(features or [])} names"
-            " no such network."
+            f"{kind.name} trains networks further, up to their default layers, which is not possible with"
+            f" {', '.join(features or [])}. Name a network that can be trained, or leave --features out."
         )
     return [tuple(dict.fromkeys(part for parts in sets for part in parts))] if join else sets
 
@@ -294,8 +294,8 @@ def _some_here(ledger: Ledger) -> str:
     found = here(ledger.recipes)
     if not found:
         raise WorkspaceError(
-            f"The extracted vectors ({', '.join(ledger.recipes)}) are of networks that no installed package"
-            " has. Install the package that they are from, or extract others: featurekit extract."
+            f"The extracted vectors ({', '.join(ledger.recipes)}) are from networks that no installed package"
+            " contains. Install the package of a network, or extract other vectors: featurekit extract."
         )
     return found[0]
 

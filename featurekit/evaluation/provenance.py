@@ -45,20 +45,20 @@ def made_with(
     classifier: str,
     trained: Sequence[str],
 ) -> dict[str, Any]:
-    """Return the facts that a run keeps about how it was made.
+    """Return what is stored in a run about how it was made.
 
     Args:
         manifest: manifest of the faces.
         folds: the fold in which each subject was tested.
-        ledger: what was extracted, by which engines.
-        features: that were read.
-        recipes: recipes of the vectors.
-        weights: the weight files that were used.
+        ledger: record of the extracted features, and of the engines that computed them.
+        features: names of the features that the run used.
+        recipes: settings with which the vectors were computed, one recipe for each feature.
+        weights: names, hashes and licences of the weight files that were used.
         statuses: status of each row of the manifest, shape (n_rows,).
-        threads: how many all folds together had.
+        threads: number of threads that all folds together had.
         trainings: how the network of each fold was trained.
         classifier: name of the classifier.
-        trained: names of networks that it trained further.
+        trained: names of the networks that the classifier trained further.
     """
     return {
         "recipes": tuple(asdict(recipe) for recipe in recipes),
@@ -67,40 +67,31 @@ def made_with(
         "versions": versions()
         | packages_of(
             {
-                DATASETS: [manifest.name],
-                DETECTORS: [ledger.settings.detector],
-                BACKBONES: [*(recipe.backbone for recipe in recipes), *trained],
-                CLASSIFIERS: [classifier],
+                "data set": [manifest.name],
+                "detector": [ledger.settings.detector],
+                "backbone": [*(recipe.backbone for recipe in recipes), *trained],
+                "classifier": [classifier],
             }
         ),
-        "folds": {
-            "number": folds.n_folds,
-            "kind": folds.kind,
-            "seed": folds.seed,
-            "sha256": folds.sha256,
+        "folds": {"number": folds.n_folds, "kind": folds.kind, "seed": folds.seed, "sha256": folds.sha256},
+        "dataset": {
+            "name": manifest.name,
+            "synthetic": bool(manifest.info.get("synthetic")),
+            "licence": manifest.info.get("licence", ""),
+            "n_rows": len(manifest),
+            "tally": _tally(manifest.table["reason"]),
+            # The root says where the images are, which a comparison does not keep.
+            "options": {k: v for k, v in manifest.info.get("options", {}).items() if k != "root"},
+            "counts": dict(manifest.info.get("tally", {})),
+            "statuses": _tally(np.array(STATUSES)[statuses]),
         },
-        "dataset": _dataset(manifest, statuses),
         "created": now(),
     }
 
 
 def now() -> str:
-    """Return the UTC time for a run, ISO 8601."""
+    """Return the present UTC time in ISO 8601 format."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _dataset(manifest: Manifest, statuses: NDArray[np.uint8]) -> dict[str, Any]:
-    return {
-        "name": manifest.name,
-        "synthetic": bool(manifest.info.get("synthetic")),
-        "licence": manifest.info.get("licence", ""),
-        "n_rows": len(manifest),
-        "tally": _tally(manifest.table["reason"]),
-        # The root says where the images are, which a comparison does not keep.
-        "options": {k: v for k, v in manifest.info.get("options", {}).items() if k != "root"},
-        "counts": dict(manifest.info.get("tally", {})),
-        "statuses": _tally(np.array(STATUSES)[statuses]),
-    }
 
 
 def _tally(values: Any) -> dict[str, int]:
@@ -111,8 +102,8 @@ def _hardware(
     ledger: Ledger, features: Sequence[str], threads: int, trainings: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Return the requested and the used hardware; engines report what the networks used."""
-    networks = sorted({feature.partition(":")[0] for feature in features})
-    got = {name: dict(ledger.achieved[name]) for name in networks if name in ledger.achieved}
+    networks = {feature.partition(":")[0] for feature in features}
+    got = {name: dict(ledger.achieved[name]) for name in sorted(networks & ledger.achieved.keys())}
     if trainings:
         got["training"] = {name: trainings[0][name] for name in ("engine", "device", "precision")}
     return {
@@ -126,7 +117,7 @@ def _hardware(
 
 
 def hardware_of_all(runs: Sequence[Run]) -> dict[str, Any]:
-    """Return the hardware of the first run, with every processor, engine and device of all runs."""
+    """Return the hardware of several runs: every processor, engine and device that any of them used."""
     got: dict[str, Any] = {}
     for run in runs:
         for name, one in run.hardware.get("got", {}).items():
@@ -136,7 +127,7 @@ def hardware_of_all(runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def processor() -> str:
-    """Return the processor's name and the instructions that decide how fast it multiplies."""
+    """Return the processor's name and the vector instructions that decide how fast it multiplies."""
     info = Path("/proc/cpuinfo")
     if not info.is_file():
         return platform.processor() or platform.machine()
@@ -163,7 +154,7 @@ _DECIDE_NUMBERS = (
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of everything that influences numbers."""
+    """Return the versions of Python and of every library that influences numbers."""
     found = {"python": platform.python_version()}
     for name in _DECIDE_NUMBERS:
         try:
@@ -173,49 +164,53 @@ def versions() -> dict[str, str]:
     return found
 
 
-def packages_of(members: Mapping[Registry[Any], Sequence[str]]) -> dict[str, str]:
-    """Return the packages of members that are not from featurekit: "backbone name" → "package version".
+# What runs call the members of each registry: a model is a classifier there.
+_REGISTRIES: dict[str, Registry[Any]] = {
+    "data set": DATASETS,
+    "detector": DETECTORS,
+    "backbone": BACKBONES,
+    "classifier": CLASSIFIERS,
+}
+
+
+def packages_of(members: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return the package and version of each data set, detector, backbone and classifier from a plug-in.
+
+    A key is for example "backbone my_network", and its value "my_package 1.0".
 
     Args:
-        members: the registry of each kind → names of members.
+        members: names of the members of each kind, for example {"backbone": ["my_network"]}.
     """
     found = {}
-    for registry, names in members.items():
+    for kind, names in members.items():
         for name in dict.fromkeys(names):
             # A member may have been removed after it was used, and estimators of scikit-learn are no members.
             with suppress(UnknownNameError):
-                package = registry.package_of(name)
+                package = _REGISTRIES[kind].package_of(name)
                 if package != BUILTIN:
-                    found[f"{_stored_kind(registry)} {name}"] = str(package)
+                    found[f"{kind} {name}"] = str(package)
     return found
-
-
-def _stored_kind(registry: Registry[Any]) -> str:
-    """Return what runs call the kind of a member: a model is a classifier there."""
-    return "classifier" if registry is CLASSIFIERS else registry.kind
 
 
 def packages_now(then: Mapping[str, str]) -> dict[str, str]:
-    """Return the present packages of the members that packages_of() noted in the versions of a run."""
-    registries = {_stored_kind(each): each for each in (DATASETS, DETECTORS, BACKBONES, CLASSIFIERS)}
-    found = {}
-    for what in then:
-        kind, _, name = what.rpartition(" ")
-        if kind in registries:
-            found[what] = packages_of({registries[kind]: [name]}).get(what, "not installed")
-    return found
+    """Return the installed packages of the plug-ins that packages_of() listed in the versions of a run."""
+    parts = {what: what.rpartition(" ") for what in then}
+    return {
+        what: packages_of({kind: [name]}).get(what, "not installed")
+        for what, (kind, _, name) in parts.items()
+        if kind in _REGISTRIES
+    }
 
 
 def parameters_of(classifier: Classifier) -> dict[str, Any]:
-    """Return the parameters of the classifier and what it decided, as plain JSON values."""
+    """Return the parameters of a classifier and the values that it chose itself, as plain JSON values."""
     decided = {name: value for name, value in classifier.summary_.items() if name != "notes"}
     values = {**classifier.shown_parameters(), **decided}
     # Threads change only the time, and the notes say what a memory limit changes.
-    aside = ("threads", "target", "memory_limit")
-    return as_parameters({name: value for name, value in values.items() if name not in aside})
+    left_out = ("threads", "target", "memory_limit")
+    return as_parameters({name: value for name, value in values.items() if name not in left_out})
 
 
 def as_parameters(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return parameters as plain JSON values; objects, NaN and infinity, which JSON lacks, become text."""
-    content: dict[str, Any] = json.loads(json.dumps(values, default=str), parse_constant=str)
-    return content
+    """Return parameters as plain JSON values; objects, NaN and infinity become text."""
+    return dict(json.loads(json.dumps(values, default=str), parse_constant=str))

@@ -1,8 +1,8 @@
-"""Check what a comparison can learn, before anything is fitted or replaced.
+"""Check which targets and classes a comparison can learn, before anything is fitted or replaced.
 
-A class whose faces are all in one fold cannot be learned by the model that is tested there. It is left out of
-its target in all folds, so that every model of the comparison has the same classes. The folds, the labels and
-the found faces decide which classes these are, so they are the same for every fit.
+A class whose faces are all in one fold cannot be learned by the model that is tested on this fold. It is left
+out of its target in all folds, so that all models of the comparison have the same classes. Which classes are
+left out depends only on the folds, the labels and the found faces, so it is the same for every fit.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from featurekit.data.manifest import Manifest
 from featurekit.data.splits import FoldSet
-from featurekit.data.targets import TARGETS, Target
+from featurekit.data.targets import TARGETS
 from featurekit.errors import FeaturekitError, FoldError, TargetError
 from featurekit.estimators import check_training_labels
 from featurekit.networks import weights
 from featurekit.networks.backbones import BACKBONES
+from featurekit.text import counted, first_few
 
 # The options for a class that cannot be in every training part.
 RARE = ("leave-out", "refuse")
@@ -25,14 +26,14 @@ RARE = ("leave-out", "refuse")
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A class that is not learned, because not every training part can have it.
+    """A class that is not learned, because some training part contains no face of it.
 
     Attributes:
         target: name of the target.
         label: the class.
-        n_rows: usable rows that have it; they are not scored.
-        n_subjects: subjects of these rows.
-        fold: the first fold whose training part has no face of it.
+        n_rows: number of usable rows with this class; they are not scored.
+        n_subjects: number of subjects of these rows.
+        fold: the first fold whose training part has no face of this class.
     """
 
     target: str
@@ -43,20 +44,20 @@ class LeftOut:
 
     @property
     def sentence(self) -> str:
-        """A sentence for readers of the scores."""
-        rows = f"{self.n_rows:,} row{'s' if self.n_rows > 1 else ''}"
-        subjects = f"{self.n_subjects:,} subject{'s' if self.n_subjects > 1 else ''}"
+        """Sentence that tells readers of the scores that the class is left out, and why."""
+        rows = counted(self.n_rows, "row", "rows")
         return (
             f"Class {self.label} is left out of {self.target}, because too few subjects have it: the"
-            f" training part of fold {self.fold} has none of them. Its {rows} of {subjects}"
-            f" {('is' if self.n_rows == 1 else 'are')} not scored for {self.target}."
+            f" training part of fold {self.fold} has none of them. Its {rows} of"
+            f" {counted(self.n_subjects, 'subject', 'subjects')} {'is' if self.n_rows == 1 else 'are'} not"
+            f" scored for {self.target}."
         )
 
 
 def leave_out_rare(
     manifest: Manifest, folds: FoldSet, found: NDArray[np.bool_], name: str, *, rare: str = RARE[0]
 ) -> tuple[Manifest, tuple[LeftOut, ...]]:
-    """Return the manifest without the labels of classes that are not in every training part, and these.
+    """Remove classes that are missing in some training part; return the new manifest and these classes.
 
     Args:
         manifest: manifest with the labels.
@@ -66,7 +67,7 @@ def leave_out_rare(
         rare: "leave-out", or "refuse" to raise an error instead.
 
     Raises:
-        FoldError: there is such a class, and rare is "refuse".
+        FoldError: a class is missing in some training part, and rare is "refuse".
     """
     target = manifest.target(name)
     if target.is_regression:
@@ -84,33 +85,57 @@ def leave_out_rare(
     left_out = []
     for label, fold in absent.items():
         own = labelled & (labels == label)
-        n_subjects = len(np.unique(manifest.subjects[own]))
-        left_out.append(LeftOut(name, label, int(own.sum()), n_subjects, fold))
+        left_out.append(
+            LeftOut(
+                target=name,
+                label=label,
+                n_rows=int(own.sum()),
+                n_subjects=len(np.unique(manifest.subjects[own])),
+                fold=fold,
+            )
+        )
     return manifest.without(name, absent), tuple(left_out)
 
 
-def check_target(manifest: Manifest, folds: FoldSet, found: NDArray[np.bool_], target: Target) -> None:
+def check_target(
+    manifest: Manifest,
+    folds: FoldSet,
+    found: NDArray[np.bool_],
+    name: str,
+    left_out: Sequence[LeftOut],
+) -> None:
     """Raise an error unless every fold has faces to train on and a face to be scored on.
 
     Args:
         manifest: manifest with the labels, without those of classes that are left out.
         folds: the fold in which each subject is tested.
         found: whether a face was found in each row, shape (n_rows,).
-        target: as the manifest has it.
+        name: name of the target.
+        left_out: classes of the target that are left out.
 
     Raises:
-        FoldError: a fold tests, or trains on, no face with a label.
-        TargetError: there are not two classes to tell apart, or all years are equal.
+        FoldError: a fold has no labelled face to train on, or none to be scored on.
+        TargetError: there are fewer than two classes, or all ages are equal.
     """
-    if target.is_regression and target.name not in TARGETS:
+    target = manifest.target(name)
+    if target.is_regression and name not in TARGETS:
         raise TargetError(
-            f"No class of {target.name} can be learned: each has too few subjects to be in every training"
-            " part. Group its labels into fewer classes, or choose another target."
+            f"No class of {name} can be learned: each has too few subjects to be in every training part."
+            " Group its labels into fewer classes, or choose another target."
         )
-    rows = np.flatnonzero(manifest.labelled(target) & found)
+    labelled = manifest.labelled(target)
+    n_left = len(set(manifest.table.loc[labelled, name]))
+    if left_out and n_left < 2:
+        shown = first_few([one.label for one in left_out])
+        raise TargetError(
+            f"{name} cannot be fitted: {'one' if n_left else 'no'} class is left after leaving out the"
+            f" classes that too few subjects have ({shown}). Use fewer folds or more subjects, or group the"
+            " labels into fewer classes."
+        )
+    rows = np.flatnonzero(labelled & found)
     if not len(rows):
-        raise TargetError(f"No face that was found has a usable label of {target.name}.")
-    labels = manifest.table[target.name].to_numpy(dtype=float if target.is_regression else str)[rows]
+        raise TargetError(f"No face that was found has a usable label of {name}.")
+    labels = manifest.table[name].to_numpy(dtype=float if target.is_regression else str)[rows]
     y = labels if target.is_regression else target.encode(list(labels))
     for fold in folds.folds(rows, labels, manifest.subjects[rows]):
         check_training_labels(target, y[fold.train])
@@ -126,16 +151,18 @@ def make_ready(
     skip: bool = False,
     say: Callable[[str], None],
 ) -> tuple[Manifest, dict[str, tuple[LeftOut, ...]]]:
-    """Return the manifest for the fits, and the classes that are left out of each target that can be learned.
+    """Leave out what cannot be learned; return the manifest for the fits, and the left-out classes.
+
+    The left-out classes are given for each target that can be learned, by its name.
 
     Args:
         manifest: manifest with the labels.
         folds: the fold in which each subject is tested.
         found: whether a face was found in each row, shape (n_rows,).
         names: names of the targets.
-        rare: what is done with a class that is not in every training part; one of RARE.
-        skip: whether a target that cannot be learned is skipped if another one can be.
-        say: called with what is left out, a sentence each.
+        rare: what to do with a class that is missing in some training part; one of RARE.
+        skip: whether to skip a target that cannot be learned, if another target can be.
+        say: called with a sentence on each class or target that is left out.
 
     Raises:
         FoldError, TargetError: a target cannot be learned.
@@ -145,8 +172,7 @@ def make_ready(
     for name in names:
         try:
             seen, classes = leave_out_rare(manifest, folds, found, name, rare=rare)
-            _check_classes_are_left(seen, name, classes)
-            check_target(seen, folds, found, seen.target(name))
+            check_target(seen, folds, found, name, classes)
         except (FoldError, TargetError) as error:
             if not skip or rare == "refuse":
                 raise
@@ -162,22 +188,7 @@ def make_ready(
 
 
 def check_networks(names: Sequence[str]) -> None:
-    """Raise WeightsError if weights of networks that are trained further are missing."""
+    """Raise WeightsError if the weight file of a network that will be trained further is missing."""
     for file in (BACKBONES[name].weights for name in names):
         if file and not weights.present(file):
             weights.read(file)  # raises an error that says what is missing and how to get it
-
-
-def _check_classes_are_left(manifest: Manifest, name: str, left_out: Sequence[LeftOut]) -> None:
-    """Raise TargetError if fewer than two classes are left after leaving some out."""
-    target = manifest.target(name)
-    if target.is_regression or not left_out:
-        return
-    n_left = len(set(manifest.table.loc[manifest.labelled(target), name]))
-    if n_left < 2:
-        there = "no class" if n_left == 0 else "one class"
-        shown = ", ".join(one.label for one in left_out[:3]) + (", …" if len(left_out) > 3 else "")
-        raise TargetError(
-            f"{name} cannot be fitted: {there} is left after leaving out the classes that too few subjects"
-            f" have ({shown}). Use fewer folds or more subjects, or group the labels into fewer classes."
-        )

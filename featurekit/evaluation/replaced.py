@@ -1,9 +1,9 @@
-"""Keep the files that a comparison on new folds replaces, until it has ended successfully.
+"""Keep the files that a comparison on new folds replaces, until the new comparison is complete.
 
 The replaced files are in reports/<name>/replaced-<UTC time>/ in the same places as in reports/<name>/, with
 the fitted models of its runs below models/. The copy is complete before anything is removed: files are linked
-there under a name for unfinished folders, the folder is renamed, and only then the files are removed from
-their old places, the folds last. Stopping the program in between loses nothing.
+in a folder with a temporary name, the folder is renamed, and only then the files are removed from their old
+places, the folds last. So nothing is lost if the program is stopped in between.
 """
 
 import os
@@ -20,12 +20,12 @@ from featurekit.project import REPLACED, ComparisonFolder
 
 
 def set_aside(folder: Path, models: Path | None = None) -> Path | None:
-    """Move the files of a comparison into a folder of their own, and return it; None if there are none.
+    """Move the files of a comparison to a new folder, and return its path; None if there are no files.
 
     Args:
         folder: folder of the comparison.
-        models: where the fitted models of its runs are. They are kept too, but also stay where they are.
-            None to keep none.
+        models: folder with the fitted models of its runs. The models are copied to the new folder, too, and
+            also stay in this folder. None to copy no models.
 
     Raises:
         WorkspaceError: a file cannot be moved; nothing has changed.
@@ -60,11 +60,11 @@ def set_aside(folder: Path, models: Path | None = None) -> Path | None:
 
 
 def how_to_have_back(replaced: Path, models: Path) -> str:
-    """Return a line for a shell that restores what was replaced, and keeps what is there now beside it.
+    """Return a shell command that restores replaced files, and moves the present files to another folder.
 
     Args:
-        replaced: from set_aside().
-        models: where the fitted models of a workspace are.
+        replaced: folder with the replaced files, as from set_aside().
+        models: folder with the fitted models of the workspace.
     """
     folder = replaced.parent
     instead = folder.with_name(f"{folder.name}-{replaced.name.replace(REPLACED, 'instead-', 1)}")
@@ -72,19 +72,19 @@ def how_to_have_back(replaced: Path, models: Path) -> str:
     if ComparisonFolder(replaced).models.is_dir():
         theirs = ComparisonFolder(folder).models
         # cp would refuse a file that is linked in both places.
-        out = _shell("tar", "-C", theirs, "-cf", "-", ".")
-        steps += [f"{out} | {_shell('tar', '-C', models, '-xf', '-')}", _shell("rm", "-r", theirs)]
+        copy = (_shell("tar", "-C", theirs, "-cf", "-", "."), _shell("tar", "-C", models, "-xf", "-"))
+        steps += [" | ".join(copy), _shell("rm", "-r", theirs)]
     return " && ".join(steps)
 
 
 @contextmanager
 def saying_how_to_have_back(folder: Path, models: Path, say: Callable[[str], None]) -> Iterator[None]:
-    """Say where the replaced runs are, if a fit fails or is stopped inside.
+    """Report where the replaced runs are, if a fit inside the with statement fails or is stopped.
 
     Args:
         folder: folder of the comparison.
-        models: where the fitted models of the workspace are.
-        say: called with a line for each folder that still contains runs.
+        models: folder with the fitted models of the workspace.
+        say: called with a message for each folder that still contains replaced runs.
     """
     before = ComparisonFolder(folder).replaced_folders()
     try:

@@ -1,7 +1,7 @@
 """The results of a comparison, run by run, as they are stored.
 
-One combination of target, features and classifier is a Run. The report is derived
-from runs, at any time and without fitting anything again.
+One combination of target, features and classifier is a Run. The report is made from
+stored runs, so no model has to be fitted again.
 """
 
 import json
@@ -27,54 +27,55 @@ NOT_SAVED = "The model was not saved: "
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One classifier on one feature set for one target, scored out of fold.
+    """One classifier on one feature set for one target, with its out-of-fold scores.
 
     Attributes:
         target: name of the target.
-        classes: its classes in natural order; empty for a target in years.
+        classes: classes of the target in natural order; empty for a regression target.
         features: name of the feature set, e.g. "dlib_age" or "dlib_age+mobilenet_v2".
-        dim: length of its vectors.
+        dim: length of the vectors.
         classifier: name of the classifier.
-        is_baseline: whether it is a baseline.
-        parameters: the classifier's parameters, as fitted.
-        notes: decisions that were made, a sentence each (e.g. linear kernel, class weights).
-        scores: score → {"mean", "std", "folds"}, on the faces found; std is the standard
-            deviation over folds; shares are between 0 and 1, MAE in years or groups.
-        scores_all_rows: the same, with every labelled row without a face counted as wrong (absent for a
-            regression target).
-        confusion: true × predicted counts over all folds, in the order of classes; empty for a regression
-            target.
+        is_baseline: whether the classifier is a baseline.
+        parameters: parameters of the fitted classifier.
+        notes: decisions that were made during the fits, a sentence each (e.g. on class weights).
+        scores: each score on the faces that were found, as {"mean", "std", "folds"}; "std" is the standard
+            deviation over folds. Shares are between 0 and 1, a mean absolute error is in years or groups.
+        scores_all_rows: the same scores on all labelled rows, where a row without a face counts as wrong;
+            empty for a regression target.
+        confusion: confusion matrix, true × predicted classes in the order of classes, summed over all folds;
+            empty for a regression target.
         recall: recall of each class, in the order of classes, None if no face has it; empty for a regression
             target.
-        n_tested: faces scored.
-        n_labelled: usable rows with a label.
-        n_subjects: subjects of the faces scored.
-        seconds: "extract", "fit", "predict": of all folds together; extract is that of the recipes, and
-            fit includes the search.
+        n_tested: number of faces that were scored.
+        n_labelled: number of usable rows with a label.
+        n_subjects: number of subjects of the scored faces.
+        seconds: duration of "extract", "fit" and "predict" for all folds together. "extract" is the time for
+            the features of the run, and "fit" includes the parameter search.
         bytes_on_disk: size of the model fitted on all faces; 0 if none was saved.
         peak_bytes: peak memory of the process while the folds were fitted and predicted, with the vectors;
             None if the system does not report it, or nothing was fitted.
-        recipes: the Recipe of each part of the feature set.
+        recipes: settings (Recipe) with which each part of the feature set was extracted.
         weights: name, sha256, and the three licences of each weight file that was used.
-        hardware: requested and used (engine, device, precision, processor, cores, memory).
-        versions: of python, featurekit and each library that influences numbers; and "backbone name" →
-            "package version" of each backbone, detector, data set and classifier that is not from featurekit.
-        folds: {"number", "kind" ("official" or "made"), "seed", "sha256"}.
-        scored_on: hashes of the "rows", "labels" and "subjects" on which it was fitted and scored; empty if
-            an older version fitted it. See featurekit.evaluation.comparable.set_apart().
-        dataset: {"name", "synthetic", "n_rows", "licence", "options" of prepare but "root", "tally": reason
-            → rows, "counts": what prepare counted, "statuses": status → rows}.
+        hardware: requested and used engine, device and precision; processor, cores and memory.
+        versions: versions of Python, featurekit and each library that influences numbers, and of each data
+            set, detector, backbone and classifier from another package; see provenance.packages_of().
+        folds: facts about the folds: {"number", "kind" ("official" or "made"), "seed", "sha256"}.
+        scored_on: hashes of the "rows", "labels" and "subjects" on which the run was fitted and scored; empty
+            if an older version fitted it. See featurekit.evaluation.comparable.set_apart().
+        dataset: facts about the data set: {"name", "synthetic", "n_rows", "licence", "options": those of
+            featurekit prepare without "root", "tally": number of rows by the reason why they are unusable,
+            "counts": what featurekit prepare counted, "statuses": number of rows by status}.
         seed: seed of the random number generator.
-        command: the command line that made it.
+        command: command line that made the run.
         created: UTC time, ISO 8601.
-        tuned: whether its parameters were searched for, inside every training part.
-        search: of each fold {"parameters": those chosen, "score": their mean on the inner folds (share of
-            right answers; minus the mean absolute error in years), "candidates": how many were tried}.
-        variation: the non-default parameters.
-        left_out: classes that are not learned, because they are not in every training part → usable rows
-            that have them, which count neither as labelled nor as tested.
-        training: of a network trained end to end, of each fold {"epochs", "best_epoch", "seconds", "faces",
-            "held_out_faces", "engine", "device", "precision", "history": a line an epoch}.
+        tuned: whether parameters were searched for, inside every training part.
+        search: parameter search of each fold: {"parameters": chosen ones, "score": their mean score on the
+            inner folds (accuracy, or minus the mean absolute error in years), "candidates": number tried}.
+        variation: non-default parameters of the classifier.
+        left_out: number of usable rows of each class that is not learned, because it is missing in some
+            training part. These rows count neither as labelled nor as tested.
+        training: training of a network end to end in each fold: {"epochs", "best_epoch", "seconds", "faces",
+            "held_out_faces", "engine", "device", "precision", "history": one entry for each epoch}.
     """
 
     target: str
@@ -117,7 +118,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Name of its files; unique within a comparison."""
+        """Name of the run and of its files; unique within a comparison."""
         return run_name(self.target, self.features, self.classifier, self.tuned, self.variation)
 
     @property
@@ -127,20 +128,16 @@ class Run:
         changes += ["tuned"] if self.tuned else []
         return f"{self.classifier} ({', '.join(changes)})" if changes else self.classifier
 
-    def to_json(self) -> dict[str, Any]:
-        """Return it as plain JSON values."""
-        return asdict(self)
-
     def save(self, folder: Path, predictions: pd.DataFrame) -> None:
         """Write the run to folder/runs/ as JSON and its predictions to folder/predictions/ as Parquet."""
         files = ComparisonFolder(folder)
         with whole_file(files.prediction(self.name)) as file:
             predictions.to_parquet(file, index=False)
-        write_text(files.run(self.name), json.dumps(self.to_json(), indent=2, allow_nan=False) + "\n")
+        write_text(files.run(self.name), json.dumps(asdict(self), indent=2, allow_nan=False) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> "Run":
-        """Read what save() wrote.
+        """Read a run that save() wrote.
 
         Raises:
             WorkspaceError: the file is not a run of this version.
@@ -152,8 +149,7 @@ class Run:
                 f"{path} is not a run of this version of featurekit ({str(error).rstrip('.')})."
                 " Delete it, and fit it again: featurekit fit."
             ) from error
-        scores, all_rows = _as_today(run.scores), _as_today(run.scores_all_rows)
-        return replace(run, scores=scores, scores_all_rows=all_rows)
+        return replace(run, scores=_as_today(run.scores), scores_all_rows=_as_today(run.scores_all_rows))
 
 
 def _as_today(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -165,10 +161,10 @@ def _as_today(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, An
 
 
 def load_runs(folder: Path) -> list[Run]:
-    """Return every run of a comparison, by name.
+    """Return every run of a comparison, in the order of their names.
 
     Raises:
-        WorkspaceError: a file is no run, or two files hold the same one.
+        WorkspaceError: a file does not contain a run, or two files contain the same run.
     """
     found: dict[str, tuple[Path, Run]] = {}
     for path in ComparisonFolder(folder).all_runs():
@@ -183,10 +179,10 @@ def load_runs(folder: Path) -> list[Run]:
 
 
 def some_runs(folder: Path) -> list[Run]:
-    """Return every run of a comparison that must have one, by name.
+    """Return every run of a comparison by name, or raise an error if there is no run.
 
     Raises:
-        WorkspaceError: it has none.
+        WorkspaceError: the comparison has no runs.
     """
     runs = load_runs(folder)
     if not runs:

@@ -1,12 +1,12 @@
-"""The scores: how each is computed, and how it is shown.
+"""How each score is computed, and how it is shown.
 
-Every score is a small pure function. Those of classes are functions of a confusion
-matrix: of the number of faces of each true class with each predicted class, in natural
-order. They take many matrices at once, from which intervals are computed. A class
-without a tested face is left out of averages over classes.
+Scores of predicted classes are computed from a confusion matrix: the number of faces of
+each true class with each predicted class, in natural order. The functions also accept many
+matrices at once, as confidence intervals need them. A class without a tested face is left
+out of averages over classes.
 
-Reports, terminals and notebooks get from here how a score is shown: its title, its unit,
-the number of decimals, and whether higher or lower values are better.
+The second part says how reports, terminals and notebooks show a score: its title, its
+unit, the number of decimals, and whether higher or lower values are better.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,25 +28,25 @@ def score(
     """Return the scores that fit a target: "accuracy", "within_one_group", "mae_years", ...
 
     Args:
-        target: what the numbers mean.
-        y_true: class numbers or years, shape (n,).
-        y_pred: the same, as predicted.
-        proba: probability of each class of the target, shape (n, n_classes); gives "log_loss", "roc_auc"
-            and, where classes have an order, "ranked_probability".
+        target: target that was predicted.
+        y_true: true class numbers, or true ages for a regression target, shape (n,).
+        y_pred: predicted class numbers or ages, shape (n,).
+        proba: predicted probability of each class, shape (n, n_classes), for the scores "log_loss",
+            "roc_auc" and, if the classes have an order, "ranked_probability"; None to leave these out.
 
     Raises:
-        ValueError: there is nothing to score, or a prediction is missing.
+        ValueError: there are no faces, or a prediction is missing.
     """
     if not len(y_true) or len(y_true) != len(y_pred):
-        raise ValueError(f"{len(y_pred)} predictions for {len(y_true)} faces.")
+        raise ValueError(f"There are {len(y_pred)} predictions for {len(y_true)} faces.")
     if target.is_regression:
         if not np.isfinite(y_pred).all():
-            raise ValueError(f"Row {np.flatnonzero(~np.isfinite(y_pred))[0]} has no predicted years.")
-        return {"mae_years": mean_absolute_error(y_true, y_pred)}
+            raise ValueError(f"Row {np.flatnonzero(~np.isfinite(y_pred))[0]} has no predicted age.")
+        return {"mae_years": float(np.mean(np.abs(y_true - y_pred)))}
     if (y_pred < 0).any():
         raise ValueError(f"Row {np.flatnonzero(y_pred < 0)[0]} has no predicted class.")
-    counts = counts_of(y_true, y_pred, len(target.classes))
-    scores = {name: float(value) for name, value in from_counts(counts, ordered=target.ordered).items()}
+    of_counts = from_counts(counts_of(y_true, y_pred, len(target.classes)), ordered=target.ordered)
+    scores = {name: float(value) for name, value in of_counts.items()}
     if proba is not None:
         scores["log_loss"] = float(log_losses(y_true, proba).mean())
         if target.ordered:
@@ -56,32 +56,31 @@ def score(
 
 
 def score_all_rows(target: Target, y_true: NDArray[np.intp], y_pred: NDArray[np.intp]) -> dict[str, float]:
-    """Return the scores of every labelled row, where a face that was not found counts as wrong.
+    """Return the scores on all labelled rows, where a row without a face counts as wrong.
 
-    Such a prediction has no distance from the true class, so there are no scores in groups or in years.
+    A row without a face has no distance from the true class, so there are no scores in groups or in years.
 
     >>> from featurekit.data.targets import AGE_GROUP
     >>> score_all_rows(AGE_GROUP, np.array([0, 0, 1]), np.array([NO_FACE, 0, 1]))["within_one_group"]
     0.6666666666666666
 
     Args:
-        target: what the numbers mean.
-        y_true: class numbers, shape (n,).
-        y_pred: the same, as predicted; NO_FACE where no face was found.
+        target: target that was predicted.
+        y_true: true class numbers, shape (n,).
+        y_pred: predicted class numbers, shape (n,); NO_FACE for a row without a face.
 
     Raises:
-        ValueError: there is nothing to score.
+        ValueError: there are no rows.
     """
     if target.is_regression:
         return {}
     # Outside of the classes, and more than one group away from each of them.
-    wrong = np.where(y_pred != NO_FACE, y_pred, len(target.classes) + 1)
-    scores = score(target, y_true, wrong)
+    scores = score(target, y_true, np.where(y_pred != NO_FACE, y_pred, len(target.classes) + 1))
     return {name: value for name, value in scores.items() if name not in ("mae_groups", "quadratic_kappa")}
 
 
 def summarize(per_fold: Sequence[Mapping[str, float]]) -> dict[str, dict[str, Any]]:
-    """Return mean, standard deviation over the folds and the folds' values of every score.
+    """Return the mean, the standard deviation over folds, and the value in each fold of every score.
 
     >>> summarize([{"accuracy": 0.5}, {"accuracy": 0.7}])["accuracy"]["mean"]
     0.6
@@ -90,7 +89,7 @@ def summarize(per_fold: Sequence[Mapping[str, float]]) -> dict[str, dict[str, An
         per_fold: the scores of each fold.
 
     Returns:
-        score → {"mean", "std", "folds"}; None stands for a fold that lacks the score or has NaN.
+        Each score as {"mean", "std", "folds"}; None stands for a fold in which the score is missing or NaN.
     """
     summary: dict[str, dict[str, Any]] = {}
     for name in dict.fromkeys(name for scores in per_fold for name in scores):
@@ -107,7 +106,7 @@ def summarize(per_fold: Sequence[Mapping[str, float]]) -> dict[str, dict[str, An
 def counts_of(y_true: NDArray[np.intp], y_pred: NDArray[np.intp], n_classes: int) -> NDArray[np.float64]:
     """Return the confusion matrix, true × predicted classes, shape (n_classes, n_classes + 1).
 
-    The last column counts predictions that are none of the classes.
+    The last column counts predictions that are not one of the classes.
 
     >>> counts_of(np.array([0, 0, 1]), np.array([0, 1, NO_FACE]), 2)
     array([[1., 1., 0.],
@@ -118,22 +117,21 @@ def counts_of(y_true: NDArray[np.intp], y_pred: NDArray[np.intp], n_classes: int
 
 
 def cells_of(y_true: NDArray[np.intp], y_pred: NDArray[np.intp], n_classes: int) -> NDArray[np.intp]:
-    """Return the number of the cell of counts_of() in which each face is counted, shape (n,)."""
-    inside = (y_pred >= 0) & (y_pred < n_classes)
-    return y_true * (n_classes + 1) + np.where(inside, y_pred, n_classes)
+    """Return the number of the cell of the confusion matrix that counts each face, shape (n,)."""
+    return y_true * (n_classes + 1) + np.where((y_pred >= 0) & (y_pred < n_classes), y_pred, n_classes)
 
 
 def from_counts(counts: NDArray[np.float64], *, ordered: bool) -> dict[str, NDArray[np.float64]]:
-    """Return the scores that can be computed from counts, each of shape (...).
+    """Return the scores that can be computed from confusion matrices, each of shape (...).
 
     Args:
-        counts: shape (..., n_classes, n_classes + 1), see counts_of().
-        ordered: whether classes have neighbours. There are no scores in groups if a prediction is outside of
-            the classes, because it has no distance from the true class.
+        counts: confusion matrices, shape (..., n_classes, n_classes + 1); see counts_of().
+        ordered: whether the classes have an order. Scores in groups are left out if some prediction is not
+            one of the classes, because it has no distance from the true class.
     """
     scores = {"accuracy": accuracy(counts)}
     if ordered:
-        scores["within_one_group"] = accuracy_within_one_group(counts)
+        scores["within_one_group"] = accuracy(counts, within=1)
     scores["balanced_accuracy"] = balanced_accuracy(counts)
     scores["macro_f1"] = macro_f1(counts)
     if ordered and not counts[..., -1].any():
@@ -142,31 +140,18 @@ def from_counts(counts: NDArray[np.float64], *, ordered: bool) -> dict[str, NDAr
     return scores
 
 
-def accuracy(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the accuracy: the share of faces whose predicted class is the true one.
+def accuracy(counts: NDArray[np.float64], *, within: int = 0) -> NDArray[np.float64]:
+    """Return the share of faces whose predicted class is the true one, or at most `within` groups from it.
 
-    >>> float(accuracy(counts_of(np.array([0, 1, 5, 2]), np.array([1, 1, 3, 2]), 6)))
-    0.5
+    >>> counts = counts_of(np.array([0, 1, 5, 2]), np.array([1, 1, 3, 2]), 6)
+    >>> float(accuracy(counts)), float(accuracy(counts, within=1))
+    (0.5, 0.75)
     """
-    return _share_within(counts, 0)
-
-
-def accuracy_within_one_group(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the share of faces whose predicted class is the true one or a neighbouring one.
-
-    >>> float(accuracy_within_one_group(counts_of(np.array([0, 1, 5]), np.array([1, 1, 3]), 6)))
-    0.6666666666666666
-    """
-    return _share_within(counts, 1)
-
-
-def _share_within(counts: NDArray[np.float64], distance: int) -> NDArray[np.float64]:
-    near = counts[..., :-1] * (_distances(counts) <= distance)
-    return _ratio(near.sum((-2, -1)), counts.sum((-2, -1)))
+    return _ratio((counts[..., :-1] * (_distances(counts) <= within)).sum((-2, -1)), counts.sum((-2, -1)))
 
 
 def balanced_accuracy(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean recall of the classes that the faces have.
+    """Return the mean recall of the classes that occur among the faces.
 
     >>> float(balanced_accuracy(counts_of(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 0]), 2)))
     0.5
@@ -207,8 +192,8 @@ def mae_groups(counts: NDArray[np.float64]) -> NDArray[np.float64]:
 def quadratic_kappa(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the agreement beyond chance, where larger errors have larger weights (Cohen 1968).
 
-    1 is perfect, 0 is expected for random predictions with the same shares of classes; NaN if all faces have
-    one class and it is always predicted.
+    The value is 1 for perfect predictions, and 0 is expected for random predictions with the same shares of
+    classes. It is NaN if all faces have one class, which is always predicted.
 
     >>> float(quadratic_kappa(counts_of(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]), 2)))
     0.5
@@ -236,17 +221,8 @@ def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.
     return ratio
 
 
-def mean_absolute_error(y_true: NDArray[Any], y_pred: NDArray[Any]) -> float:
-    """Return the mean absolute error in years.
-
-    >>> mean_absolute_error(np.array([20.0, 30.0]), np.array([22.0, 25.0]))
-    3.5
-    """
-    return float(np.mean(np.abs(y_true - y_pred)))
-
-
 def log_losses(y_true: NDArray[np.intp], proba: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return −log of the probability of the true class of each face, in nats, shape (n,).
+    """Return the log loss of each face, −log of the probability of its true class, in nats, shape (n,).
 
     A probability of 0 counts as one in a million, so that one mistake does not outweigh all other faces.
 
@@ -259,9 +235,9 @@ def log_losses(y_true: NDArray[np.intp], proba: NDArray[np.float64]) -> NDArray[
 def ranked_probabilities(y_true: NDArray[np.intp], proba: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the ranked probability score of each face, shape (n,): 0 is best, 1 is worst.
 
-    It is the mean over the thresholds between classes of the squared error of the probability of being above
-    it (Epstein 1969, normalized). Unlike in the log loss, a probability near the true class is a smaller
-    mistake than one far from it.
+    Each threshold between two neighbouring classes asks for the probability that the class is above it. The
+    score is the mean squared error of these probabilities (Epstein 1969, normalized). Unlike in the log loss,
+    a probability near the true class is a smaller mistake than one far from it.
 
     >>> ranked_probabilities(np.array([0, 0]), np.array([[0.5, 0.5, 0.0], [0.5, 0.0, 0.5]]))
     array([0.125, 0.25 ])
@@ -271,10 +247,10 @@ def ranked_probabilities(y_true: NDArray[np.intp], proba: NDArray[np.float64]) -
 
 
 def roc_auc(y_true: NDArray[np.intp], proba: NDArray[np.float64]) -> float:
-    """Return the area under the ROC curve, 0.5 by chance.
+    """Return the area under the ROC curve, which is 0.5 for random predictions.
 
-    For more than two classes it is the mean over those that occur, each against all others; NaN if only one
-    class occurs.
+    For more than two classes, it is the mean over the classes that occur, each against all other classes. It
+    is NaN if only one class occurs.
 
     >>> roc_auc(np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]]))
     1.0
@@ -299,12 +275,12 @@ class ScoreKind:
     """How a score is shown.
 
     Attributes:
-        name: name of the score in featurekit.evaluation.scores.
+        name: name of the score, as returned by score().
         title: heading of its column in a table.
         unit: "%" for shares, which are stored between 0 and 1; "groups" or "years"; "" if unknown.
         meaning: explanation in one phrase.
         best: max if higher values are better, min if lower ones are, None if unknown.
-        in_full: name where there is more room than in a column's heading; "" if it is the title.
+        in_full: longer name for places with more room than the heading of a column; "" to use the title.
     """
 
     name: str
@@ -316,7 +292,7 @@ class ScoreKind:
 
     @property
     def scale(self) -> float:
-        """Factor between the stored score and the number that is shown."""
+        """Factor by which a stored score is multiplied to be shown."""
         return 100.0 if self.unit == "%" else 1.0
 
     @property
@@ -330,7 +306,7 @@ class ScoreKind:
         return f"{value * self.scale:.{digits}f}"
 
     def gain(self, value: float, other: float) -> float:
-        """Return how much better value is than other, in the unit in which scores are stored."""
+        """Return by how much a value is better than another one, in the unit of stored scores."""
         return other - value if self.best is min else value - other
 
 
@@ -403,7 +379,7 @@ _OLD_NAMES = {"exact": "accuracy", "one_off": "within_one_group"}
 
 
 def renamed(scores: Mapping[str, T]) -> dict[str, T]:
-    """Return scores, by name, under the names that they have today.
+    """Return scores from a file, which an older version may have written, under their present names.
 
     >>> renamed({"one_off": 0.9, "log_loss": 0.4})
     {'within_one_group': 0.9, 'log_loss': 0.4}
@@ -417,7 +393,7 @@ def score_kind(name: str) -> ScoreKind:
 
 
 def signed(kind: ScoreKind, gain: float) -> str:
-    """Return a difference with its sign, e.g. "+1.2" or "−0.3"; without one where it is shown as 0."""
+    """Return a difference with its sign, such as "+1.2" or "−0.3", or without a sign if it rounds to 0."""
     digits = kind.format(abs(gain))
     return ("" if not float(digits) else "+" if gain > 0 else "−") + digits
 

@@ -1,4 +1,4 @@
-"""Scores of one model for faces with each label, on both sides of age limits, and in each age band."""
+"""Scores of one model on groups of faces: by label, on both sides of age limits, and by age band."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -28,15 +28,17 @@ _BAND_STARTS = (0, 3, 4, 7, 8, 13, 15, 21, 25, 33, 38, 44, 48, 54, 60, 70, 80)
 
 @dataclass(frozen=True, kw_only=True)
 class Slice:
-    """The score of one model on the faces with one label, or two.
+    """The score of one model on a slice: the faces with one label, or with two labels together.
 
     Attributes:
-        columns, labels: for example ("gender", "age_group") and ("female", "0-2").
-        n_faces, n_subjects: how many there are.
-        estimate: None for fewer than FEWEST subjects.
-        gap: how much better the model is on them than on all other faces, negative if it is worse; a share
-            of faces, or years. None if they, or the others, are fewer than FEWEST subjects.
-        gap_p: p-value of "the gap is chance", for all slices of the target together; None without a gap.
+        columns, labels: columns and labels, for example ("gender", "age_group") and ("female", "0-2").
+        n_faces, n_subjects: number of faces and of subjects in the slice.
+        estimate: score with its confidence interval; None for fewer than FEWEST subjects.
+        gap: how much better the model is on the slice than on all other faces, negative if it is worse: a
+            share of faces, or a mean error in years. None if the slice or the other faces have fewer than
+            FEWEST subjects.
+        gap_p: p-value of the null hypothesis that the gap is chance, adjusted for all slices of the target;
+            None without a gap.
     """
 
     columns: tuple[str, ...]
@@ -58,11 +60,12 @@ class Limit:
     """The errors of one model at an age limit.
 
     Attributes:
-        limit: people of this age or older count as older.
-        n_younger, n_older: faces on both sides.
-        called_older: share of the younger that were predicted to be older; None for fewer than FEWEST
-            subjects.
-        called_younger: share of the older that were predicted to be younger.
+        limit: age limit in years; people of this age or older count as older.
+        n_younger, n_older: number of faces of younger people, and of older people.
+        called_older: share of the younger people's faces that were predicted to be older; None for fewer than
+            FEWEST subjects.
+        called_younger: share of the older people's faces that were predicted to be younger; None for fewer
+            than FEWEST subjects.
     """
 
     limit: int
@@ -73,7 +76,7 @@ class Limit:
 
 
 def slices_of(outcomes: Outcomes, target: Target, table: pd.DataFrame, seed: int) -> tuple[Slice, ...]:
-    """Return the scores on the faces with each label, and with two labels together; worst first."""
+    """Return the scores on the faces with each label, and with two labels together, the worst first."""
     own, columns = labels_of_faces(outcomes, table)
     errors, subjects = losses_of(target, table), table["subject"].to_numpy()
     labels = _different({name: own[name].to_numpy(dtype=str) for name in columns})
@@ -108,13 +111,9 @@ def slices_of(outcomes: Outcomes, target: Target, table: pd.DataFrame, seed: int
         gaps, p_values = slice_gaps(errors, subjects, np.stack(members, axis=1), seed=seed)
         for number, gap, p in zip(tested, gaps, p_values, strict=True):
             found[number] = replace(found[number], gap=-float(gap), gap_p=float(p))
-
-    def goodness(one: Slice) -> float:
-        if one.estimate is None:
-            return np.inf  # last
-        return -one.estimate.value if target.is_regression else one.estimate.value
-
-    return tuple(sorted(found, key=goodness))
+    sign = -1 if target.is_regression else 1
+    # Slices without an estimate come last.
+    return tuple(sorted(found, key=lambda one: sign * one.estimate.value if one.estimate else np.inf))
 
 
 def _different(labels: Mapping[str, NDArray[np.str_]]) -> dict[str, NDArray[np.str_]]:
@@ -156,21 +155,21 @@ def limits_of(table: pd.DataFrame, seed: int) -> tuple[Limit, ...]:
 
 
 def labels_of_faces(outcomes: Outcomes, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return the labels of the faces of a table, and the columns by which faces are sliced."""
+    """Return the labels of the faces of a table, and the names of the columns of labels."""
     own = outcomes.labels.loc[table["row"]]
     return own, [str(name) for name in own.columns if name != "age"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class AgeError:
-    """The errors of one model for the ages of one band.
+    """The errors of one model on the faces of people in one age band.
 
     Attributes:
-        band: of the true age, one of AGE_BANDS.
-        n_faces, n_subjects: how many there are.
-        error: mean absolute error in years; None of fewer than FEWEST subjects.
-        bias: mean of predicted minus true age in years, above 0 if people are predicted to be older; None
-            like error.
+        band: band of the true age, one of AGE_BANDS.
+        n_faces, n_subjects: number of faces and of subjects in the band.
+        error: mean absolute error in years; None for fewer than FEWEST subjects.
+        bias: mean of predicted minus true age in years, above 0 if people are predicted to be older than they
+            are; None for fewer than FEWEST subjects.
     """
 
     band: str
@@ -184,7 +183,7 @@ def age_errors(table: pd.DataFrame, seed: int) -> tuple[AgeError, ...]:
     """Return the errors of a regression model for each age band with a face, the youngest first.
 
     Args:
-        table: the predictions of the model; see featurekit.evaluation.outcomes.
+        table: outcomes of the model, as described in featurekit.evaluation.outcomes.
         seed: seed of the random number generator.
     """
     true, said = table["true"].to_numpy(float), table["predicted"].to_numpy(float)

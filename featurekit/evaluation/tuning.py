@@ -1,16 +1,18 @@
 """Choose a classifier's parameters on folds inside the training part.
 
 A search is part of the fit: it uses only the training part, and its inner folds do not
-share subjects either. So a tuned score is as honest as an untuned one: the faces on
-which it is measured had no influence on the choice.
+share subjects either. So the score of a tuned classifier is not too optimistic: the
+faces on which it is measured had no influence on the chosen parameters.
 
-The grid of the classifier says which parameters are tried. A Searcher shares
-computations between candidates; any other classifier is fitted for each candidate.
+The grid of the classifier says which parameters are tried. A classifier with a method
+search_scores() shares computations between these candidates; any other classifier is
+fitted separately for each candidate.
 """
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -38,11 +40,11 @@ class Search:
 
     Attributes:
         candidates: the parameters that were tried, the simpler ones first.
-        scores: accuracy of each candidate on each inner fold, or for a regression target minus the mean
-            absolute error, shape (n_candidates, n_folds).
-        best: the parameters to fit with; empty if nothing was searched.
-        seconds: its duration.
-        notes: decisions that were made, a sentence each.
+        scores: score of each candidate on each inner fold, shape (n_candidates, n_folds): the accuracy or,
+            for a regression target, minus the mean absolute error.
+        best: parameters with the highest mean score; empty if no parameters were tried.
+        seconds: duration of the search.
+        notes: notes on decisions that were made, a sentence each.
     """
 
     candidates: tuple[Mapping[str, Any], ...]
@@ -53,21 +55,24 @@ class Search:
 
     @property
     def score(self) -> float | None:
-        """Mean score of the best candidate on the inner folds; None if nothing was searched."""
+        """Mean score of the best candidate on the inner folds; None if no parameters were tried."""
         return float(self.scores.mean(axis=1).max()) if self.scores.size else None
 
     @property
     def summary(self) -> dict[str, Any]:
-        """Summary for a run: the chosen parameters, their score, and the number of candidates."""
+        """Summary that is stored in a run: chosen parameters, their mean score, and number of candidates."""
         return {"parameters": dict(self.best), "score": self.score, "candidates": len(self.candidates)}
 
     def frame(self) -> pd.DataFrame:
-        """Return one row per combination, the best first: parameters, score, std and score of each split."""
+        """Return a table with the parameters and scores of each candidate, the best candidate first."""
         if not self.candidates:
             return pd.DataFrame()
-        columns: dict[str, Any] = {name: [one[name] for one in self.candidates] for name in self.best}
-        columns |= {"score": self.scores.mean(axis=1), "std": self.scores.std(axis=1)}
-        columns |= {f"split_{number}": of for number, of in enumerate(self.scores.T)}
+        columns: dict[str, Any] = {
+            **{name: [one[name] for one in self.candidates] for name in self.best},
+            "score": self.scores.mean(axis=1),
+            "std": self.scores.std(axis=1),
+            **{f"split_{number}": scores for number, scores in enumerate(self.scores.T)},
+        }
         # The sort is stable: of equal candidates the first one is best, as in the search.
         return pd.DataFrame(columns).sort_values("score", ascending=False, kind="stable", ignore_index=True)
 
@@ -85,23 +90,24 @@ def search(
     grid: Mapping[str, Sequence[Any]] | None = None,
     n_folds: int = INNER_FOLDS,
 ) -> Search:
-    """Try every combination of a grid on inner folds, and return which is best on the held-out faces.
+    """Try every combination of a parameter grid on inner folds, and return the scores and the best one.
 
     Args:
-        kind: which classifier.
-        target: what y means.
+        kind: kind of classifier.
+        target: target whose labels y contains.
         X: vectors of the training part, shape (n, dim).
-        y: class numbers, or years, shape (n,).
+        y: class numbers, or ages for a regression target, shape (n,).
         groups: subject of each row, shape (n,).
         blocks: lengths of the parts of a joined vector.
         seed: seed of the random number generator.
-        resources: what it may use; the choice does not depend on it.
-        grid: parameter → values; None for the classifier's own.
+        resources: threads, memory and device to use; the result does not depend on them.
+        grid: values to try for each parameter; None for the classifier's own grid.
         n_folds: number of inner folds.
 
     Returns:
-        The result. The candidate with the highest mean is best, of equal ones the earlier one. The default
-        parameters are kept if the classifier has no grid, or there are too few subjects for inner folds.
+        The result of the search. The best candidate has the highest mean score; among equal ones, the first
+        is chosen. If the classifier has no grid, or there are too few subjects for inner folds, no parameters
+        are tried, and the default ones should be used.
     """
     started = time.perf_counter()
     if grid is None and kind.grid:
@@ -114,10 +120,7 @@ def search(
         folds = inner_folds(target, y, groups, n_folds=n_folds, seed=seed)
     except FoldError as error:
         return replace(nothing, notes=(f"Not tuned: the default parameters were used. {error}",))
-
-    def unfitted() -> Any:
-        return fresh(kind, target, blocks=blocks, seed=seed, resources=resources)
-
+    unfitted = partial(fresh, kind, target, blocks=blocks, seed=seed, resources=resources)
     scores, notes = _scores(kind.name, unfitted, X, y, groups, folds, tried)
     return Search(
         candidates=tuple(tried),
@@ -158,10 +161,10 @@ def _scores(
 def inner_folds(
     target: Target, y: NDArray[Any], groups: NDArray[np.str_], *, n_folds: int = INNER_FOLDS, seed: int = 0
 ) -> list[Fold]:
-    """Return folds of a training part that share no subject; years are stratified by fifths.
+    """Return inner folds of a training part that share no subject; ages are stratified by quintiles.
 
     Raises:
-        FoldError: too few subjects, or too few of a class.
+        FoldError: there are too few subjects, or too few subjects of some class.
     """
     if target.is_regression:
         y = np.searchsorted(np.unique(np.quantile(y, [0.2, 0.4, 0.6, 0.8])), y)

@@ -1,11 +1,10 @@
-"""Options of a command that would have no effect.
+"""Find options of a command that would have no effect.
 
-If an option applies to no model at all, the user expects something that will not happen: this is an error
-that says what to type instead. If it applies to some models only, the others are named, and the command
-continues.
+If an option applies to none of the models, an error says what to type instead. If it applies only to some of
+the models, a note names the other models, and the command continues.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from featurekit.data.manifest import names_ethnicity
@@ -27,28 +26,28 @@ def unused_options(
     variations: Sequence[Mapping[str, Any]] = ({},),
     ethnicity: bool = False,
 ) -> list[str]:
-    """Return to which models options do not apply, a sentence each.
+    """Return a sentence for each option of `featurekit fit` that does not apply to some of the models.
 
     Args:
-        plans: from plan(), with these options.
-        features: feature sets that were named; None for none.
-        join: whether features are to be joined.
-        tune: whether parameters are to be searched for.
+        plans: plans that plan() made with these options.
+        features: names of the feature sets in the option --features; None without this option.
+        join: whether the option --join is given.
+        tune: whether the option --tune is given.
         device: "auto", "cpu" or "cuda".
-        variations: parameters that were given.
-        ethnicity: whether a label of ethnicities was allowed as a target.
+        variations: sets of parameters that the user gave.
+        ethnicity: whether the option --allow-ethnicity is given.
 
     Raises:
         WorkspaceError: an option applies to none of the models; the message says what to type instead.
-        EngineError: a GPU is requested and no model uses one, or there is no such device.
+        EngineError: a GPU is requested but no model uses one, or the name of the device is unknown.
     """
     if device not in DEVICES:
         raise EngineError(f"device must be one of {', '.join(DEVICES)}. Got '{device}' instead.")
     asked = [one for one in plans if one.is_asked]
     if ethnicity and not any(names_ethnicity(one.target.name) for one in asked):
         raise WorkspaceError(
-            "--allow-ethnicity has no effect: no target is named like an ethnicity. Name the label column"
-            " with --target, or leave the option out."
+            "--allow-ethnicity has no effect, because no target is named like an ethnicity. Name the label"
+            " column with --target, or leave the option out."
         )
     notes = _of_features(asked, features, join)
     if tune:
@@ -57,7 +56,7 @@ def unused_options(
             _names(one for one in asked if one.kind.grid is not None and one.kind.grid(one.target)),
             "--tune",
             "has parameters to search for",
-            "Leave it out, or use a model that has, for example --model svm.",
+            "Leave it out, or use a model that has some, for example --model svm.",
         )
     if device != "auto":
         notes += _of_device(asked, device)
@@ -81,14 +80,14 @@ def _of_features(asked: Sequence[Plan], features: Sequence[str] | None, join: bo
             _names(asked),
             _names(choose),
             "--features",
-            "reads vectors of your choice",
-            "Leave it out, or use a model that reads vectors, for example --model svm.",
+            "can use the features of your choice",
+            "Leave it out, or use a model that can, for example --model svm.",
         )
         notes += _not_started_from(asked, features)
     if join:
         _check_join(choose, features)
         notes += _for_some(
-            _names(asked), _names(choose), "--join", "reads vectors of your choice", "Leave it out."
+            _names(asked), _names(choose), "--join", "can use the features of your choice", "Leave it out."
         )
     return notes
 
@@ -107,16 +106,17 @@ def _of_device(asked: Sequence[Plan], device: str) -> list[str]:
     )
 
 
-def _not_learned(asked: Sequence[Plan], plans: Sequence[Plan]) -> list[str]:
-    """Return a note on the targets that models which give only classes, or only years, are not fitted for."""
+def _not_learned(asked: Sequence[Plan], plans: Sequence[Plan]) -> Iterator[str]:
+    """Yield a note on the targets that models which give only classes, or only years, are not fitted for."""
     targets = dict.fromkeys(one.target for one in plans)
-    notes = []
     for name, reads in {one.kind.name: one.kind.reads_target for one in asked}.items():
         left = [target for target in targets if reads is not None and not reads(target)]
         if left:
-            what = "classes" if left[0].is_regression else "years"
-            notes.append(f"{name} is not fitted for {', '.join(one.name for one in left)}: it gives {what}.")
-    return notes
+            what = "classes" if left[0].is_regression else "ages"
+            yield (
+                f"{name} is not fitted for {', '.join(one.name for one in left)}, because it predicts only"
+                f" {what}."
+            )
 
 
 def _for_some(asked: Iterable[str], able: Collection[str], option: str, does: str, remedy: str) -> list[str]:
@@ -140,18 +140,16 @@ def _check_join(choose: Sequence[Plan], features: Sequence[str] | None) -> None:
         )
 
 
-def _not_started_from(asked: Sequence[Plan], features: Sequence[str]) -> list[str]:
-    """Return a note on the feature sets from which models that train networks further cannot start."""
-    notes = []
+def _not_started_from(asked: Sequence[Plan], features: Sequence[str]) -> Iterator[str]:
+    """Yield a note on the feature sets from which models that train networks further cannot start."""
     for kind in dict.fromkeys(one.kind.name for one in asked if one.kind.starts_from):
         used = {part for one in asked if one.kind.name == kind for part in one.networks}
         left = [text for text in features if not {part.partition(":")[0] for part in text.split("+")} <= used]
         if left:
-            notes.append(
+            yield (
                 f"{kind} does not start from {', '.join(left)}, because it trains networks up to their"
                 " default layers."
             )
-    return notes
 
 
 def _names(plans: Iterable[Plan]) -> list[str]:
@@ -161,22 +159,22 @@ def _names(plans: Iterable[Plan]) -> list[str]:
 def unused_of_extract(
     backbones: Sequence[str], detector: str, *, choose: str, device: str, precision: str, mirrored: bool
 ) -> list[str]:
-    """Return to which networks options of `featurekit extract` do not apply, a sentence each.
+    """Return a sentence for each option of `featurekit extract` that does not apply to some networks.
 
     Args:
         backbones: names of the networks, with or without a layer.
-        detector: how faces are found.
-        choose: which of several faces.
+        detector: name of the face detector.
+        choose: which face is used if an image contains several.
         device: "auto", "cpu" or "cuda".
         precision: "auto", "fp32" or "bf16".
-        mirrored: whether the mirror images are read too.
+        mirrored: whether mirror images of the faces are used, too.
 
     Raises:
         WorkspaceError: an option applies to nothing that is extracted; the message says what to type instead.
     """
     if not DETECTORS[detector].searches and choose in ("largest", "only"):
         raise WorkspaceError(
-            f"--choose {choose} has no effect with --detector {detector}: the whole image is the one face."
+            f"--choose {choose} has no effect with --detector {detector}: the whole image counts as the face."
             " Leave it out."
         )
     found = [split_feature(name)[0] for name in backbones]
@@ -204,12 +202,12 @@ def unused_of_predict(
     abstain_above: float | None,
     probabilities: bool = False,
 ) -> list[str]:
-    """Return to which models options of `featurekit predict` do not apply, a sentence each.
+    """Return a sentence for each option of `featurekit predict` that does not apply to some models.
 
     Args:
-        models: that predict.
+        models: models that make the predictions.
         sets: whether prediction sets are requested.
-        abstain_above: share of wrong predictions that is allowed; None for any.
+        abstain_above: largest share of wrong predictions that is allowed; None to allow any share.
         probabilities: whether the probabilities of all classes are requested.
 
     Raises:
@@ -221,22 +219,22 @@ def unused_of_predict(
         (
             "--probabilities" if probabilities else "",
             of_classes,
-            "predict classes, but years",
-            "Leave it out, or add a model of classes.",
+            "predict classes",
+            "Leave it out, or add a model that predicts classes.",
         ),
         (
             "--sets" if sets else "",
             [one for one in models if one.calibration and (one.calibration.sets or one.calibration.ranges)],
             (
-                "have prediction sets (they were fitted on too few subjects, or by an older version, or"
-                " not at all)"
+                "have prediction sets (because they were fitted on too few subjects, by an older version,"
+                " or not at all)"
             ),
             "Fit them again on more subjects, or leave it out.",
         ),
         (
             "--abstain-above" if abstain_above is not None else "",
             of_classes,
-            "predict classes, and a model cannot abstain from a prediction in years",
+            "predict classes, and only classifiers can abstain",
             "Leave it out; --sets gives ranges of years.",
         ),
     ):

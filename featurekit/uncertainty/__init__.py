@@ -1,1 +1,1 @@
-"""How sure a number or an answer is: intervals, tests, calibration, prediction sets. It knows no faces."""
+"""How certain scores and predictions are: intervals, tests, calibration and prediction sets."""

@@ -9,9 +9,9 @@ import numpy as np
 from annotated_types import Interval, MaxLen
 from numpy.typing import NDArray
 
-from featurekit.uncertainty._checks import check_lengths
 from featurekit.uncertainty.resampling import (
     LEVEL,
+    check_lengths,
     effective_subjects,
     exact_interval,
     per_subject,
@@ -34,12 +34,12 @@ def risks_at(
     >>> risks_at(confidence, wrong, (0.5, 1.0))
     (0.0, 0.5)
 
-    Faces of the same confidence are answered together or not at all.
+    Faces of the same confidence are either all included or all left out.
 
     Args:
         confidence: confidence of each prediction, shape (n,).
         wrong: whether each prediction is wrong, shape (n,).
-        coverage: shares of the faces that are answered at least.
+        coverage: smallest shares of the faces that are included, one for each result.
     """
     check_lengths(confidence, wrong)
     codes = np.unique(-confidence, return_inverse=True)[1]
@@ -55,10 +55,10 @@ class Step:
 
     Attributes:
         confidence: the threshold.
-        coverage: share of the faces that are then answered.
-        risk: share of wrong predictions, on the faces from which it was computed.
-        bound: upper bound of that share for all possible subjects, with a probability of LEVEL.
-        persons: effective number of subjects among the answered faces (Kish).
+        coverage: share of the faces for which the model does not abstain.
+        risk: share of wrong predictions among these faces.
+        bound: upper bound of the risk for new subjects, with a probability of LEVEL.
+        persons: effective number of subjects of these faces (Kish).
     """
 
     confidence: _Share
@@ -73,23 +73,24 @@ class Abstention:
     """The thresholds of the confidence below which a model can abstain.
 
     Attributes:
-        steps: one for each threshold, the highest first.
+        steps: one step for each threshold, the highest threshold first.
     """
 
     steps: Annotated[tuple[Step, ...], MaxLen(10_000)]
 
     def threshold_for(self, wanted_risk: float) -> float | None:
-        """Return the confidence below which the model should not answer, None if no threshold keeps the risk.
+        """Return the confidence below which the model should abstain, or None if no threshold is safe.
 
-        The risk on the given faces differs from the risk on others, and more so if the best of many
-        thresholds is chosen by it. So the steps are tried from the highest threshold downwards, as long as
-        their bounds are low enough. A threshold that does not keep the risk is returned only if the bound of
-        the first step that does not keep it is too low: this is no more frequent than with a single step,
-        however many there are (Angelopoulos et al. 2021, "Learn then test"). The first step to be tried is
-        one with enough subjects for a model with two fifths of the risk to pass; if there is none, the last.
+        A threshold is safe if the bound of its risk is at most the wanted risk. The risk on new faces differs
+        from the risk on the given ones, and more so if the best of many thresholds is chosen. So the steps
+        are tried from the highest threshold downwards, and the first unsafe one ends the search. The result
+        is wrong only if the bound of the first step with too high a risk was too low by chance. This is no
+        more frequent than with a single step, however many steps there are (Angelopoulos et al. 2021, "Learn
+        then test"). The first step that is tried has enough subjects for a model with two fifths of the
+        wanted risk to pass; if no step has enough subjects, it is the last step.
 
         Args:
-            wanted_risk: share of the answers that may be wrong; choose it before looking at the steps.
+            wanted_risk: share of the predictions that may be wrong; choose it before looking at the steps.
         """
         first = next((i for i, step in enumerate(self.steps) if step.persons * wanted_risk >= _SEEN), -1)
         safe = list(takewhile(lambda step: step.bound <= wanted_risk, self.steps[first:]))
@@ -99,11 +100,11 @@ class Abstention:
 def abstention(
     confidence: NDArray[np.float64], wrong: NDArray[np.bool_], subjects: NDArray[Any]
 ) -> Abstention:
-    """Return the risk of answering only the most confident faces, for STEPS shares of them.
+    """Return the share of wrong predictions among the most confident faces, for STEPS shares of the faces.
 
-    Each bound is the exact one of a share (Clopper & Pearson 1934), but counts subjects: its number of faces
-    is the effective number of independent faces (Korn & Graubard 1998), and never more than it would be if
-    the answers to all faces of a subject were wrong together.
+    Each bound is exact for a share (Clopper & Pearson 1934), but counts subjects: it uses the effective
+    number of independent faces (Korn & Graubard 1998), which is at most the number that would result if the
+    predictions for all faces of a subject were wrong together.
 
     Args:
         confidence: confidence of each prediction, shape (n,).

@@ -1,8 +1,8 @@
 """The calibration that is stored with a fitted model, and the temperature that is part of it.
 
 A temperature makes the probabilities of a model calibrated, without changing any predicted
-class. Beyond that a model may abstain, or predict a set of several classes
-or a range of years that contains the true value as often as requested.
+class. With a calibration, a model can also abstain, or predict a set of classes or a range of
+years that contains the true value as often as requested.
 """
 
 from dataclasses import dataclass
@@ -12,11 +12,9 @@ import numpy as np
 from annotated_types import Interval
 from numpy.typing import NDArray
 
-from featurekit.uncertainty._checks import check_classes
 from featurekit.uncertainty.abstention import Abstention, abstention
 from featurekit.uncertainty.conformal import ClassSets, YearRanges, fit_class_sets, fit_year_ranges
-from featurekit.uncertainty.cross_fitting import on_others
-from featurekit.uncertainty.resampling import FEWEST
+from featurekit.uncertainty.resampling import FEWEST, check_classes, on_others
 
 TEMPERATURES = (0.05, 1000.0)  # bounds of the search
 _LEAST = 1e-12  # replaces a probability of 0 before its logarithm is taken
@@ -28,10 +26,10 @@ class Calibration:
 
     Attributes:
         missed: share of faces whose prediction set or range may miss the true value.
-        temperature: makes its probabilities calibrated; 1 for a regression target.
+        temperature: temperature that makes the probabilities calibrated; 1 for a regression target.
         abstention: thresholds below which the model can abstain; None for a regression target.
         sets: prediction sets of classes; None for a regression target.
-        ranges: ranges of years; None for classes.
+        ranges: ranges of years; None for a target of classes.
     """
 
     missed: Annotated[float, Interval(ge=0, le=1)]
@@ -49,15 +47,15 @@ def calibrate_classes(
     missed: float,
     ordered: bool,
 ) -> Calibration | None:
-    """Return the calibration of a model of classes, None if there are fewer than FEWEST subjects.
+    """Return the calibration of a classifier, or None if there are fewer than FEWEST subjects.
 
     Args:
-        probabilities: predicted probability of each class, of faces that the model had not seen, shape (n,
+        probabilities: predicted probability of each class for faces that the model had not seen, shape (n,
             n_classes).
         y: class numbers, shape (n,).
         subjects: subject of each face, shape (n,).
-        missed: share of faces, of each class, whose prediction set may miss the true class.
-        ordered: see conformal.class_scores().
+        missed: share of the faces of each class whose prediction set may miss the true class.
+        ordered: whether the classes have an order; see conformal.class_scores().
     """
     if len(np.unique(subjects)) < FEWEST:
         return None
@@ -72,13 +70,13 @@ def calibrate_classes(
 def calibrate_years(
     years: NDArray[np.float64], y: NDArray[np.float64], subjects: NDArray[Any], *, missed: float
 ) -> Calibration | None:
-    """Return the calibration of a regression model, None if there are fewer than FEWEST subjects.
+    """Return the calibration of a regression model, or None if there are fewer than FEWEST subjects.
 
     Args:
-        years: predicted for faces that the model had not seen, shape (n,).
-        y: the true values.
+        years: predicted ages of faces that the model had not seen, shape (n,).
+        y: true ages, shape (n,).
         subjects: subject of each face, shape (n,).
-        missed: share of faces, of people of each age, whose range may miss the true age.
+        missed: share of the faces of people of each age whose range may miss the true age.
     """
     if len(np.unique(subjects)) < FEWEST:
         return None
@@ -124,8 +122,8 @@ def apply_temperature(probabilities: NDArray[np.float64], temperature: float) ->
     array([[0.75, 0.25]])
 
     Args:
-        probabilities: predicted probability of each class, shape (n, n_classes); 0 counts as one in 10¹².
-        temperature: what their logarithms are divided by.
+        probabilities: predicted probability of each class, shape (n, n_classes); 0 counts as 1e-12.
+        temperature: number by which the logarithms of the probabilities are divided.
     """
     from scipy.special import softmax
 
@@ -140,7 +138,7 @@ def cross_fitted(
 ) -> tuple[NDArray[np.float64], dict[int, float]]:
     """Return the probabilities at a temperature that was fitted on other subjects.
 
-    See cross_fitting.py for the small influence of a fold on its own temperature.
+    See resampling.on_others() for the small influence of a fold on its own temperature.
 
     Args:
         probabilities: predicted probability of each class, by a model that had not seen the subject, shape

@@ -10,7 +10,7 @@ contains the prediction. The range of a face is wide if people of many ages get 
 prediction, and is shifted towards the side on which the model errs.
 
 The missed share is split between both ends of an interval so that ranges become as narrow
-as possible: an age counts as possible where predictions for its own people are frequent,
+as possible: an age counts as possible where predictions for people of this age are frequent,
 not where a prediction mostly belongs to people of other ages.
 """
 
@@ -22,9 +22,16 @@ import annotated_types
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.uncertainty._checks import check_classes, check_lengths
-from featurekit.uncertainty.cross_fitting import on_others
-from featurekit.uncertainty.resampling import FEWEST, LEVEL, Interval, exact_interval, per_subject
+from featurekit.uncertainty.resampling import (
+    FEWEST,
+    LEVEL,
+    Interval,
+    check_classes,
+    check_lengths,
+    exact_interval,
+    on_others,
+    per_subject,
+)
 
 MISSED = 0.1  # share of faces whose prediction set or range of years may miss the true value
 
@@ -32,7 +39,9 @@ _Threshold = Annotated[float, annotated_types.Interval(ge=-10, le=10)]
 
 
 def conformal_threshold(scores: NDArray[np.float64], alpha: float, subjects: NDArray[Any]) -> float:
-    """Return the highest score of a class in a prediction set that misses the true one with a share of alpha.
+    """Return the highest nonconformity score with which a class belongs to a prediction set.
+
+    The sets miss the true class for a share of at most alpha of the faces.
 
     >>> conformal_threshold(np.arange(1.0, 10.0), 0.2, np.array(list("abcdefghi")))
     8.0
@@ -47,12 +56,12 @@ def conformal_threshold(scores: NDArray[np.float64], alpha: float, subjects: NDA
     random and guarantees only 1 - 2 alpha. Counting faces instead guarantees nothing, because the subjects
     with the most images would decide for all.
 
-    The guarantee is about all subjects together. Among those of one age group fewer may be covered: see
-    coverage_by().
+    The guarantee is about all subjects together. Among the subjects of one age group, more faces than
+    a share of alpha may be missed; see coverage_by().
 
     Args:
-        scores: scores of the true class of faces that the model had not seen, shape (n,); see class_scores().
-        alpha: share that may be missed.
+        scores: score of the true class of faces that the model had not seen, shape (n,); see class_scores().
+        alpha: share of the faces whose set may miss the true class.
         subjects: subject of each face, shape (n,).
 
     Returns:
@@ -75,7 +84,7 @@ def class_scores(probabilities: NDArray[np.float64], *, ordered: bool) -> NDArra
 
     Args:
         probabilities: predicted probability of each class, shape (n, n_classes).
-        ordered: whether classes have neighbours. If not, a score is 1 - probability, which gives the
+        ordered: whether the classes have an order. If not, a score is 1 - probability, which gives the
             smallest possible sets (Sadinle, Lei & Wasserman 2019). If so, sets must not have gaps: they grow
             from the likeliest class to the likelier of its neighbours, and the score of a class is the
             probability of all classes that were added before it.
@@ -99,12 +108,12 @@ def class_scores(probabilities: NDArray[np.float64], *, ordered: bool) -> NDArra
 
 @dataclass(frozen=True)
 class ClassSets:
-    """Prediction sets: which classes to answer with.
+    """Prediction sets: which classes are likely for a face.
 
     Attributes:
-        thresholds: the highest of its class_scores() with which each class is in a set, shape (n_classes,);
-            None for a class with too few subjects, which is then in every set.
-        ordered: whether sets must not have gaps.
+        thresholds: highest score (see class_scores()) with which each class is in a set, shape (n_classes,);
+            None for a class with too few subjects, which is in every set.
+        ordered: whether the classes have an order, so that sets must not have gaps.
     """
 
     thresholds: Annotated[tuple[_Threshold | None, ...], annotated_types.MaxLen(10_000)]
@@ -113,12 +122,14 @@ class ClassSets:
     def of(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return which classes are in the prediction set of each face, bool of shape (n, n_classes).
 
-        The likeliest class is always one of them, because an empty set would say nothing. So a model that is
-        right more often than requested gives sets of one class, which contain the true class more often.
+        The likeliest class is always in the set, because an empty set would say nothing. So a model that is
+        right more often than requested gives sets of one class, which contain the true class more often than
+        requested.
         """
-        scores = class_scores(probabilities, ordered=self.ordered)
         # None becomes NaN, and no score is larger than NaN.
-        sets: NDArray[np.bool_] = ~(scores > np.array(self.thresholds, float))
+        sets: NDArray[np.bool_] = ~(
+            class_scores(probabilities, ordered=self.ordered) > np.array(self.thresholds, float)
+        )
         sets[np.arange(len(sets)), probabilities.argmax(axis=1)] = True
         if self.ordered:  # each class has its own threshold, so that one between two others may be missing
             after_first = np.logical_or.accumulate(sets, axis=1)
@@ -135,19 +146,19 @@ def fit_class_sets(
     alpha: float,
     ordered: bool,
 ) -> ClassSets:
-    """Return prediction sets that miss the true class with a share of at most alpha.
+    """Return prediction sets that miss the true class for a share of at most alpha of the faces.
 
     The guarantee holds for the subjects of each class by themselves, at the price of larger sets (Sadinle,
-    Lei & Wasserman 2019). If it held only for all of them together, a class that is hard to predict would be
+    Lei & Wasserman 2019). If it held only for all classes together, a class that is hard to predict would be
     missed far more often.
 
     Args:
-        probabilities: predicted probability of each class, of faces that the model had not seen, shape (n,
+        probabilities: predicted probability of each class for faces that the model had not seen, shape (n,
             n_classes).
         y: class numbers, shape (n,).
         subjects: subject of each face, shape (n,).
-        alpha: share that may be missed.
-        ordered: see class_scores().
+        alpha: share of the faces of each class whose set may miss the true class.
+        ordered: whether the classes have an order; see class_scores().
     """
     check_classes(probabilities, y)
     own = class_scores(probabilities, ordered=ordered)[np.arange(len(y)), y]
@@ -169,8 +180,8 @@ def cross_fitted_sets(
 ) -> NDArray[np.bool_]:
     """Return the prediction set of each face, fitted on other subjects, bool of shape (n, n_classes).
 
-    The guarantee of conformal_threshold() is for the faces of one model. Here every fold has its own model,
-    and the guarantee holds only as far as these models are alike; check it with coverage_by().
+    The guarantee of conformal_threshold() is for the predictions of one model. Here every fold has its own
+    model, and the guarantee holds only as far as these models are alike; check it with coverage_by().
 
     Args:
         probabilities: predicted probability of each class, by a model that had not seen the subject, shape
@@ -178,8 +189,8 @@ def cross_fitted_sets(
         y: class numbers, shape (n,).
         folds: number of the fold in which each face was tested, shape (n,).
         subjects: subject of each face, shape (n,).
-        alpha: share that may be missed.
-        ordered: see class_scores().
+        alpha: share of the faces of each class whose set may miss the true class.
+        ordered: whether the classes have an order; see class_scores().
 
     Raises:
         ValueError: a fold contains all subjects.
@@ -211,11 +222,12 @@ _Years = Annotated[float, annotated_types.Interval(ge=-1000, le=1000)]
 
 @dataclass(frozen=True)
 class YearRanges:
-    """The interval of predictions for people of each age.
+    """Ranges of years, from the interval of predictions for people of each age.
 
     Attributes:
-        first: the first age, in completed years; the others follow it year by year.
-        lowest, highest: the interval of predicted years for people of each age; None if there are too few.
+        first: first age, in completed years; the following ages are each one year higher.
+        lowest, highest: interval of predicted ages for people of each age; None for an age with too few
+            people.
     """
 
     first: Annotated[int, annotated_types.Interval(ge=0, le=200)]
@@ -225,39 +237,39 @@ class YearRanges:
     def of(self, years: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the range of ages of each face, in completed years, shape (n, 2).
 
-        The predicted years are always in the range.
+        The predicted age is always in the range.
 
         >>> YearRanges(20, (19.0, 20.0, 21.0), (22.0, 23.0, 24.0)).of(np.array([19.5, 23.5]))
         array([[19., 20.],
                [22., 23.]])
 
         Args:
-            years: the predictions, shape (n,).
+            years: predicted ages, shape (n,).
         """
         lowest, highest = (np.array(ends, float) for ends in (self.lowest, self.highest))  # None becomes NaN
-        read = np.floor(np.clip(years, 0.0, None))
         outside = np.nan_to_num(np.fmax(lowest - years[:, None], years[:, None] - highest), nan=-np.inf)
         possible = outside <= 0
         # A prediction outside of all intervals belongs to the nearest one.
         possible[np.arange(len(years)), outside.argmin(axis=1)] |= ~possible.any(axis=1)
         first = self.first + possible.argmax(axis=1)
         last = self.first + len(lowest) - 1 - possible[:, ::-1].argmax(axis=1)
-        return np.stack([np.minimum(first, read), np.maximum(last, read)], axis=1)
+        completed = np.floor(np.clip(years, 0.0, None))
+        return np.stack([np.minimum(first, completed), np.maximum(last, completed)], axis=1)
 
 
 def fit_year_ranges(
     years: NDArray[np.float64], y: NDArray[np.float64], subjects: NDArray[np.generic], *, alpha: float
 ) -> YearRanges:
-    """Return ranges of years that miss the true age with a share of at most alpha at each age.
+    """Return ranges of years that miss the true age for a share of at most alpha of the faces of each age.
 
     Each subject has the same weight, divided equally among its faces. One more subject, about whom nothing
     is known, counts as the worst case, as in conformal_threshold().
 
     Args:
-        years: predicted for faces that the model had not seen, shape (n,).
-        y: the true values, shape (n,); a range contains no ages beyond those that occur.
+        years: predicted ages of faces that the model had not seen, shape (n,).
+        y: true ages, shape (n,); a range contains no age below the lowest or above the highest of these.
         subjects: subject of each face, shape (n,).
-        alpha: share that may be missed.
+        alpha: share of the faces of people of each age whose range may miss the true age.
     """
     ages = np.clip(np.floor(y), 0, _OLDEST)
     codes, counts = np.unique(subjects, return_inverse=True, return_counts=True)[1:]
@@ -295,14 +307,14 @@ def cross_fitted_ranges(
 ) -> NDArray[np.float64]:
     """Return the range of completed years of each face, fitted on other subjects, shape (n, 2).
 
-    The guarantee has the same limits as that of cross_fitted_sets().
+    The guarantee has the same limits as the guarantee of cross_fitted_sets().
 
     Args:
         years: ages predicted by a model that had not seen the subject, shape (n,).
         y: the true ages, shape (n,).
         folds: number of the fold in which each face was tested, shape (n,).
         subjects: subject of each face, shape (n,).
-        alpha: largest share of the people of one age whose range may miss their true age.
+        alpha: share of the faces of people of each age whose range may miss the true age.
 
     Raises:
         ValueError: a fold contains all subjects.
@@ -364,16 +376,18 @@ class _Around:
 
 @dataclass(frozen=True)
 class Coverage:
-    """How often answers contain the true value, for the faces with one label.
+    """How often prediction sets or ranges contain the true value, for the faces with one label.
+
+    The attributes after n_subjects are None if there are fewer than FEWEST subjects.
 
     Attributes:
-        label: the label.
-        n_faces, n_subjects: how many there are.
-        value: share of covered faces, with equal weights for subjects; None for fewer than FEWEST subjects.
-        between: interval of the value.
-        size: mean number of classes in an answer, or mean width in years.
-        p_value: of "answers contain the true value at least as often as promised", for this label alone from
-            coverage_by(), for all labels together in a report; None for fewer than FEWEST subjects.
+        label: label of the faces.
+        n_faces, n_subjects: number of faces and of subjects with the label.
+        value: share of the faces whose set or range contains the true value; subjects have equal weights.
+        between: confidence interval of the value.
+        size: mean number of classes in a set, or mean width of a range in years.
+        p_value: p-value of the null hypothesis that sets or ranges contain the true value at least as often
+            as promised; coverage_by() gives it for this label alone, and a report adjusts it for all labels.
     """
 
     label: str
@@ -393,19 +407,20 @@ def coverage_by(
     *,
     missed: float = MISSED,
 ) -> list[Coverage]:
-    """Return how often answers contain the true value for the faces of each label, in increasing order.
+    """Return how often prediction sets or ranges contain the true value, for the faces of each label.
 
-    All subjects have the same weight, as in the guarantee of conformal_threshold(), each with the
-    mean over its faces with the label. The interval is exact for a share (Clopper & Pearson 1934) of the
-    effective number of independent faces; unlike a bootstrap interval it has a width also if all are covered.
+    The labels are in increasing order. All subjects have the same weight, as in the guarantee of
+    conformal_threshold(), each with the mean over its faces with the label. The interval is exact for a share
+    (Clopper & Pearson 1934) of the effective number of independent faces; unlike a bootstrap interval it has
+    a width also if all are covered.
 
     Args:
-        labels: labels of each face, shape (n,).
-        answers: sets of classes, bool of shape (n, n_classes), or ranges of completed years, float of shape
+        labels: label of each face, shape (n,).
+        answers: prediction sets, bool of shape (n, n_classes), or ranges of completed years, float of shape
             (n, 2).
-        y: class numbers or years, shape (n,).
+        y: class numbers or ages, shape (n,).
         subjects: subject of each face, shape (n,).
-        missed: share of faces whose answer may miss the true value, as promised.
+        missed: share of the faces whose set or range may miss the true value, as promised.
     """
     check_lengths(labels, answers, y, subjects)
     covered, sizes = _held(answers, y)

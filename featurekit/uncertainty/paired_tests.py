@@ -25,9 +25,10 @@ class FlipTest:
     """The p-values of a family of comparisons.
 
     Attributes:
-        p_values: p-values of each comparison by itself, shape (n_comparisons,).
-        adjusted: the same, for all comparisons of the family together, shape (n_comparisons,).
-        limit: the smallest p-value that this number of flips can give. The true one may be far smaller.
+        p_values: p-value of each comparison by itself, shape (n_comparisons,).
+        adjusted: p-values that are adjusted for all comparisons of the family, shape (n_comparisons,).
+        limit: smallest p-value that this number of random flips can give. If a p-value equals it, the true
+            one may be far smaller.
     """
 
     p_values: NDArray[np.float64]
@@ -40,6 +41,7 @@ def sign_flip(
     pairs: Sequence[tuple[int, int]],
     *,
     families: Sequence[int] | None = None,
+    counts: NDArray[np.float64] | None = None,
     seed: int,
     n_flips: int = FLIPS,
 ) -> FlipTest:
@@ -49,33 +51,45 @@ def sign_flip(
     on whom the other one is: the sign of the difference d means nothing. So the signs of all subjects are
     drawn at random, n_flips times, and the statistic T = |Σ d| / sqrt(Σ d²) of the flipped differences is
     compared with that of the real ones. Σ d² is the same whatever the signs are, so T is studentized without
-    a variance for every flip; so is Σ d⁴, by which the tails of all T are made alike.
+    a variance for every flip. Σ d⁴ is the same, too, and is used to make the tails of all T alike.
 
     The adjusted p-values control the family-wise error rate by step-down max-T (Westfall & Young 1993; Romano
     & Wolf 2005): a pair is compared with the largest T, in the same flip, of all pairs that are no more
-    significant than itself. Pairs that share a model move together, which this uses. No p-value is multiplied
-    by a number of pairs, so the smallest possible one is the same for 3 pairs and for 1,770.
+    significant than itself. This takes into account that the T of pairs with a common model are correlated.
+    No p-value is multiplied by a number of pairs, so the smallest possible one is the same for 3 pairs and
+    for 1,770.
 
     Args:
         of_each: one row per subject, the score of each model on its images, shape (n_subjects, n_models).
         pairs: numbers of the models that are compared.
-        families: number of the family that each pair is adjusted in; None for one family of all pairs.
+        families: number of the family of each pair, in which its p-value is adjusted; None for one family.
+        counts: number of images of each subject, shape (n_subjects,), for a one-sided test of whether the
+            score of the first model is larger, with a T that is corrected for skewness. None for a two-sided
+            test.
         seed: seed of the random number generator.
         n_flips: how often all signs are drawn.
     """
-    return step_down(of_each, pairs, families, seed=seed, n_flips=n_flips)
+    places = np.array(pairs, np.intp).reshape(-1, 2)
+    family = np.zeros(len(pairs), np.intp) if families is None else np.asarray(families, np.intp)
+    columns = np.ascontiguousarray(of_each.T)
+    flipped = _flipped_sums(columns, seed=seed, n_flips=n_flips)
+    p_values, adjusted = np.ones(len(pairs)), np.ones(len(pairs))
+    for one in np.unique(family):
+        members = np.flatnonzero(family == one)
+        p_values[members], adjusted[members] = _of_family(columns, flipped, places[members], counts)
+    return FlipTest(p_values, adjusted, 1 / (n_flips + 1))
 
 
 def side_by_side(
     members: Sequence[tuple[NDArray[np.intp], NDArray[np.float64]]],
 ) -> tuple[NDArray[np.float64], list[tuple[int, int]]]:
-    """Return comparisons that were made on different subjects as one family for sign_flip().
+    """Combine comparisons that were made on different subjects into one family for sign_flip().
 
-    A subject in several comparisons gets one sign for all of them. It adds nothing to the others.
+    A subject in several comparisons gets one sign for all of them. It adds nothing to other comparisons.
 
     Args:
-        members: members of each comparison, the numbers of the subjects, shape (n,), and the differences on
-            each, shape (n,). A number means the same subject in every comparison.
+        members: numbers of the subjects, shape (n,), and difference on each subject, shape (n,), of each
+            comparison. A number means the same subject in every comparison.
 
     Returns:
         One row per subject, one column per comparison and a column of zeros; and the pairs to compare.
@@ -98,38 +112,38 @@ def non_inferior(
 ) -> FlipTest:
     """Test for each candidate whether its loss exceeds that of the best model by less than a margin.
 
-    It is not known which model is truly the best: the best score here is no proof. So each model k in turn
+    It is not known which model is truly the best: the best score does not prove it. So each model k in turn
     is taken to be the best, and the null hypotheses "candidate j loses at least the margin more than
     k does", for all candidates together, are tested by sign flips with step-down max-T, one-sided. The
-    p-value of a candidate is the largest over all k (an intersection–union test). One of the k is truly the
-    best. For it the family-wise error rate is controlled, hence: the probability that any candidate that
-    truly loses the margin or more is called non-inferior is at most the level, however many models compete.
+    p-value of a candidate is the largest over all k (an intersection–union test). For the k that is truly
+    the best, the family-wise error rate is controlled. So the probability that any candidate that truly loses
+    the margin or more is called non-inferior is at most the level of the test, however many models compete.
 
     Two things keep the test close to its level. The statistic is corrected for the skewness of the
     differences (Hall 1992), which matters where a loss comes from few subjects. And a candidate that is
-    behind k by the margin and more than CLEARLY_WORSE standard errors is not counted among those that chance
-    could have lifted over the critical value, as in generalized moment selection (Andrews & Soares 2010).
+    behind k by the margin and more than CLEARLY_WORSE standard errors does not count for the largest T,
+    because it cannot be non-inferior by chance (generalized moment selection, Andrews & Soares 2010).
 
     Args:
         losses: one row per subject, the loss of each model on the images of the subject, shape (n_subjects,
             n_models).
         counts: number of images of each subject, shape (n_subjects,).
         candidates: numbers of the models that are tested.
-        margin: in the unit of the loss on one image, above 0.
+        margin: additional loss that is allowed, in the unit of the loss on one image, above 0.
         seed: seed of the random number generator.
         n_flips: how often all signs are drawn.
 
     Returns:
-        p-values of the candidates, in their order; 1 where there is no other model.
+        p-values of the candidates, in their order; 1 if there is no other model.
     """
     n_models = losses.shape[1]
     # The margin minus the loss of j plus the loss of k is a column for j minus a column for k.
     columns = np.concatenate([margin * counts[:, None] - losses, -losses], axis=1)
     asked = [(j, k) for k in range(n_models) for j in candidates if j != k]
-    found = step_down(
+    found = sign_flip(
         columns,
         [(j, n_models + k) for j, k in asked],
-        [k for _, k in asked],
+        families=[k for _, k in asked],
         counts=counts,
         seed=seed,
         n_flips=n_flips,
@@ -143,15 +157,15 @@ def non_inferior(
     )
 
 
-def corrected_t(differences: NDArray[np.float64], n_train: float, n_test: float) -> float:
-    """Return the p-value of the folds' differences, whose training parts overlap (Nadeau & Bengio 2003).
+def corrected_t(differences: NDArray[np.float64], n_train: float, n_test: float) -> float | None:
+    """Return the p-value of a t-test over folds, corrected for their overlapping training parts.
 
-    This test also counts that another training part gives another model, but it is based on no more numbers
-    than there are folds.
+    The test (Nadeau & Bengio 2003) takes into account that other training parts would give other models, but
+    it is based on only one number for each fold. The result is None for a single fold, or if all differences
+    are equal but not 0.
 
     Args:
-        differences: differences of each fold, what one model scored minus what the other did, shape
-            (n_folds,).
+        differences: score of one model minus the score of the other model in each fold, shape (n_folds,).
         n_train: number of images in a training part.
         n_test: number of images in a test part.
     """
@@ -162,39 +176,8 @@ def corrected_t(differences: NDArray[np.float64], n_train: float, n_test: float)
     if mean == 0:
         return 1.0
     if k < 2 or variance == 0:
-        return float("nan")
+        return None
     return float(2 * stats.t.sf(abs(mean / np.sqrt((1 / k + n_test / n_train) * variance)), k - 1))
-
-
-def step_down(
-    of_each: NDArray[np.float64],
-    pairs: Sequence[tuple[int, int]],
-    families: Sequence[int] | None,
-    *,
-    counts: NDArray[np.float64] | None = None,
-    seed: int,
-    n_flips: int,
-) -> FlipTest:
-    """Test by sign flips whether the columns of each pair differ, or whether the first one is larger.
-
-    Args:
-        of_each: shape (n_subjects, n_columns).
-        pairs: numbers of two columns.
-        families: number of each pair's family; None for one of all.
-        counts: number of images of each subject, shape (n_subjects,), for a one-sided test whose statistic is
-            corrected for skewness; None for a two-sided test.
-        seed: seed of the random number generator.
-        n_flips: how often all signs are drawn.
-    """
-    places = np.array(pairs, np.intp).reshape(-1, 2)
-    family = np.zeros(len(pairs), np.intp) if families is None else np.asarray(families, np.intp)
-    columns = np.ascontiguousarray(of_each.T)
-    flipped = _flipped_sums(columns, seed=seed, n_flips=n_flips)
-    p_values, adjusted = np.ones(len(pairs)), np.ones(len(pairs))
-    for one in np.unique(family):
-        members = np.flatnonzero(family == one)
-        p_values[members], adjusted[members] = _of_family(columns, flipped, places[members], counts)
-    return FlipTest(p_values, adjusted, 1 / (n_flips + 1))
 
 
 def _of_family(
@@ -209,13 +192,17 @@ def _of_family(
         columns: shape (n_columns, n_subjects).
         flipped: their sums over the subjects with random signs, shape (n_columns, n_flips).
         places: two columns of each pair, shape (n_pairs, 2).
-        counts: see step_down().
+        counts: number of images of each subject; see sign_flip().
     """
     n_flips = flipped.shape[1]
     real, scale, bend = _studentized(columns, places)
     if counts is not None:
-        compared = zip(real.tolist(), places, strict=True)
-        real = np.array([_less_skewness(t, columns[i] - columns[j], counts) for t, (i, j) in compared])
+        real = np.array(
+            [
+                _less_skewness(t, columns[i] - columns[j], counts)
+                for t, (i, j) in zip(real.tolist(), places, strict=True)
+            ]
+        )
     real = _alike(np.abs(real) if counts is None else real, bend)
     # Values that differ only by rounding count as equal. No T exceeds the root of the number of subjects.
     room = _LAST_BITS * np.sqrt(max(columns.shape[1], 1))

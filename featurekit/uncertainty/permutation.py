@@ -18,25 +18,25 @@ def slice_gaps(
     seed: int,
     n_permutations: int = PERMUTATIONS,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return how much more is lost on each slice than on all other faces, and whether that is chance.
+    """Return how much larger the loss is on each slice than on all other faces, with p-values.
 
     If it did not matter who belongs to a slice, two subjects could exchange their memberships. So whole
     subjects exchange their memberships at random, n_permutations times. A subject with faces on both sides
     also contributes the difference between them, with a random sign. The statistic is the gap divided by its
-    standard error, which counts subjects: this keeps the error rate if subjects on one side have more images
-    or vary more than those on the other.
+    standard error, which counts subjects. So the error rate of the test is right even if subjects on one side
+    have more images or vary more than subjects on the other side.
 
     Args:
-        losses: what is lost on each face: 0 or 1, or years, shape (n,).
+        losses: loss on each face, 0 or 1 for a class and years for an age, shape (n,).
         subjects: subject of each face, shape (n,).
         members: whether each face belongs to each slice, shape (n, n_slices); a slice has faces on both
             sides.
         seed: seed of the random number generator.
-        n_permutations: how often memberships are exchanged.
+        n_permutations: number of random exchanges.
 
     Returns:
-        The gaps, above 0 where more is lost on the slice, and two-sided p-values that hold for all slices
-        together (step-down max-T, Westfall & Young 1993), shape (n_slices,) each; none is below
+        The gaps, above 0 where the loss is larger on the slice, and two-sided p-values that hold for all
+        slices together (step-down max-T, Westfall & Young 1993), shape (n_slices,) each. No p-value is below
         1 / (n_permutations + 1).
     """
     inside = members.astype(np.float64)

@@ -1,4 +1,4 @@
-"""Whether the confidence of a model is right.
+"""How well the confidence of a model is calibrated.
 
 A model is calibrated if it is right on 80 % of the faces to which it gives a
 probability of 80 %.
@@ -10,8 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from featurekit.uncertainty._checks import check_classes, check_lengths
-from featurekit.uncertainty.resampling import LEVEL, per_subject, resampled_sums, standard_errors
+from featurekit.uncertainty.resampling import (
+    LEVEL,
+    check_classes,
+    check_lengths,
+    per_subject,
+    resampled_sums,
+    standard_errors,
+)
 
 N_BINS = 10
 
@@ -22,8 +28,8 @@ class Bin:
 
     Attributes:
         confidence: mean probability of the likeliest class.
-        right: share of faces that have that class.
-        n_faces: how many there are.
+        right: share of the faces whose likeliest class is the true class.
+        n_faces: number of faces.
     """
 
     confidence: float
@@ -34,7 +40,7 @@ class Bin:
 def reliability(
     probabilities: NDArray[np.float64], y: NDArray[np.intp], *, n_bins: int = N_BINS
 ) -> tuple[Bin, ...]:
-    """Return how often the likeliest class is right, the least confident faces first.
+    """Return how often the likeliest class is right, for bins of faces, the least confident bin first.
 
     Args:
         probabilities: predicted probability of each class, shape (n, n_classes).
@@ -55,12 +61,12 @@ def reliability(
 
 @dataclass(frozen=True)
 class CalibrationError:
-    """By how much confidence is off on average over the faces, a number between 0 and 1.
+    """The mean difference between confidence and accuracy over the faces, between 0 and 1.
 
     Attributes:
-        value: corrected for what chance adds.
-        plain: as usually given (ECE, Guo et al. 2017); above 0 also for a perfect model.
-        low, high: between which values it lies.
+        value: calibration error, corrected for the part that chance adds.
+        plain: error as it is usually computed (ECE by Guo et al. 2017), above 0 even for a perfect model.
+        low, high: confidence interval of the value.
     """
 
     value: float
@@ -78,17 +84,17 @@ def expected_calibration_error(
 ) -> CalibrationError:
     """Return the expected calibration error of the likeliest class.
 
-    The plain one is the mean over bins of the distance between the share of correct predictions and the mean
-    confidence. Chance moves the share in both directions and both count as an error, so the fewer subjects
-    there are, the worse every model looks. What chance adds is estimated as in Kumar, Liang & Ma (2019) and
-    subtracted: the error of each bin is taken to be normally distributed, with a standard error over
-    subjects. This removes two fifths of the error that a perfect model should not have, and nearly all of it
-    for a model whose error is as large as the standard errors of its bins.
+    The plain error is the mean over bins of the distance between the share of correct predictions and the
+    mean confidence. Chance moves the share in both directions and both count as an error, so the fewer
+    subjects there are, the worse every model looks. What chance adds is estimated as in Kumar, Liang & Ma
+    (2019) and subtracted: the error of each bin is taken to be normally distributed, with a standard error
+    over subjects. This removes two fifths of the error that a perfect model should not have, and nearly all
+    of it for a model whose error is as large as the standard errors of its bins.
 
     The width of the interval is that of the plain error when subjects are resampled with the same bins, and
     the uncertainty of the correction is added: chance adds less to a bin with a larger error, and the error
     of each bin may be one standard error larger or smaller than observed. (Percentiles of the plain error
-    hardly ever contain a true value near 0, and intervals mirrored at it contain it too rarely.)
+    hardly ever contain a true value near 0, and intervals mirrored at the estimate contain it too rarely.)
 
     Args:
         probabilities: predicted probability of each class, shape (n, n_classes).
@@ -135,8 +141,7 @@ def _likeliest(
 
 def _bins(confidence: NDArray[np.float64], n_bins: int) -> NDArray[np.intp]:
     """Return the number of the bin of each face; edges are treated as in scikit-learn."""
-    edges = np.quantile(confidence, np.linspace(0.0, 1.0, n_bins + 1))
-    return np.searchsorted(edges[1:-1], confidence)
+    return np.searchsorted(np.quantile(confidence, np.linspace(0.0, 1.0, n_bins + 1)[1:-1]), confidence)
 
 
 def _mean_size(mean: NDArray[np.float64], std: NDArray[np.float64]) -> NDArray[np.float64]:

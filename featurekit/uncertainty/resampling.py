@@ -1,12 +1,13 @@
-"""Sums over subjects, the independent units of a table of images, and the intervals of resampled subjects.
+"""Subjects as independent units: sums over subjects, intervals of resampled subjects, fits on other subjects.
 
 The predictions for images of one subject are right or wrong together: a model that is
-wrong on one is likely to be wrong on the others. All statistics of this folder
+wrong on one is likely to be wrong on the others. All statistics of this package
 therefore count subjects with all of their images, never single images.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,28 @@ RESAMPLES = 2_000
 FEWEST = 30  # subjects in a slice; for fewer no number is given
 _AT_ONCE = 20_000_000  # numbers in one piece of a large product
 
+Fitted = TypeVar("Fitted")
+Answer = TypeVar("Answer", bound=np.generic)
+
+
+def check_lengths(*arrays: NDArray[Any]) -> None:
+    """Raise ValueError unless all arrays have the same number of rows, at least one."""
+    lengths = [len(one) for one in arrays]
+    if len(set(lengths)) > 1 or not lengths[0]:
+        raise ValueError(
+            f"All arrays need the same number of rows, at least one. Got {', '.join(map(str, lengths))}."
+        )
+
+
+def check_classes(probabilities: NDArray[Any], y: NDArray[Any]) -> None:
+    """Raise ValueError unless y has class numbers for which there are probabilities."""
+    check_lengths(probabilities, y)
+    if not np.issubdtype(y.dtype, np.integer) or y.min() < 0 or y.max() >= probabilities.shape[1]:
+        raise ValueError(f"y must be class numbers from 0 to {probabilities.shape[1] - 1}.")
+
 
 def effective_subjects(subjects: NDArray[np.str_]) -> float:
-    """Return the effective number of subjects (Kish 1965), fewer if their numbers of images differ.
+    """Return the effective number of subjects (Kish 1965), which is lower if their numbers of images differ.
 
     >>> effective_subjects(np.array(["a", "b", "c", "c"]))
     2.6666666666666665
@@ -33,14 +53,14 @@ def effective_subjects(subjects: NDArray[np.str_]) -> float:
 def per_subject(columns: NDArray[np.float64], subjects: NDArray[np.str_]) -> NDArray[np.float64]:
     """Return the sums of the columns over each subject's images, shape (n_subjects, k)."""
     codes = np.unique(subjects, return_inverse=True)[1]
-    sums = [np.bincount(codes, weights=column) for column in columns.T]
-    return np.ascontiguousarray(np.stack(sums, axis=1))
+    sums = np.stack([np.bincount(codes, weights=column) for column in columns.T], axis=1)
+    return np.ascontiguousarray(sums)
 
 
 def standard_errors(of_each: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the standard error of each column's mean over faces, from the sums of each subject.
 
-    0 if the mean comes from a single subject: nothing is known about its standard deviation.
+    It is 0 if the mean comes from a single subject, because nothing is known about the standard deviation.
     """
     total = counts.sum(axis=0)
     n_subjects = (counts > 0).sum(axis=0)
@@ -65,7 +85,7 @@ def resampled_sums(
     Args:
         of_each: one row per subject, shape (n_subjects, k).
         seed: seed of the random number generator; the same seed and number of subjects give the same
-            resamples, whatever the rows.
+            resamples, whatever the values.
         n_resamples: number of resamples.
     """
     n = len(of_each)
@@ -78,7 +98,7 @@ def resampled_sums(
 
 
 def interval(estimates: NDArray[np.float64]) -> Interval:
-    """Return the interval between the outer percentiles of a score's resamples, at LEVEL; NaN is left out.
+    """Return the percentile interval of the resampled values of a score, at LEVEL; NaN is left out.
 
     >>> interval(np.array([2.0, 2.0, np.nan, 2.0]))
     Interval(low=2.0, high=2.0)
@@ -98,6 +118,54 @@ def exact_interval(share: float, n: float, doubt: float) -> Interval:
 
 
 def pieces(n: int, width: int, at_once: int | None = None) -> Iterator[tuple[int, int]]:
-    """Yield the start and end of pieces of n rows of this width, so that each piece fits into memory."""
+    """Yield the start and end of each piece of n rows of this width; each piece fits into memory."""
     size = max((at_once or _AT_ONCE) // max(width, 1), 1)
     yield from ((start, min(start + size, n)) for start in range(0, n, size))
+
+
+def faces_of_others(folds: NDArray[np.intp], subjects: NDArray[Any]) -> dict[int, NDArray[np.bool_]]:
+    """Return, for the number of each fold, which faces belong to subjects without a face in the fold."""
+    return {fold: ~np.isin(subjects, subjects[folds == fold]) for fold in np.unique(folds).tolist()}
+
+
+def on_others(
+    read: NDArray[np.float64],
+    y: NDArray[Any],
+    folds: NDArray[np.intp],
+    subjects: NDArray[Any],
+    *,
+    fit: Callable[[NDArray[np.float64], NDArray[Any], NDArray[Any]], Fitted],
+    answer: Callable[[Fitted, NDArray[np.float64]], NDArray[Answer]],
+    into: NDArray[Answer],
+) -> tuple[NDArray[Answer], dict[int, Fitted]]:
+    """Fit a calibration for each fold on the faces of other subjects, and apply it to the faces of the fold.
+
+    A calibration must be fitted on predictions for faces that the model had not seen, and tested on other
+    subjects. So for the faces of a fold, it is fitted on the predictions for the other folds. The models that
+    made these predictions have seen the faces of this fold in training, which is a small influence of a fold
+    on its own calibration. To avoid it, every model would have to be trained again without the fold.
+
+    Args:
+        read: predictions by models that had not seen the subject of the face, shape (n, ...).
+        y: the true values, shape (n,).
+        folds: number of the fold in which each face was tested, shape (n,).
+        subjects: subject of each face, shape (n,). If folds share subjects, all faces of the subjects in a
+            fold are left out of its fit.
+        fit: function of (predictions, true values, subjects) that returns a fitted calibration.
+        answer: function of (fitted calibration, predictions) that returns the results, shape (m, ...).
+        into: array in which the results are written, shape (n, ...).
+
+    Returns:
+        The results, and the fitted calibration of each fold.
+
+    Raises:
+        ValueError: a fold contains all subjects.
+    """
+    check_lengths(read, y, folds, subjects)
+    fitted = {}
+    for fold, others in faces_of_others(folds, subjects).items():
+        if not others.any():
+            raise ValueError(f"Fold {fold} contains all subjects, so none is left to fit on.")
+        fitted[fold] = fit(read[others], y[others], subjects[others])
+        into[folds == fold] = answer(fitted[fold], read[folds == fold])
+    return into, fitted

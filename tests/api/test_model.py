@@ -233,7 +233,7 @@ def test_an_option_without_effect_is_an_error_or_a_note_that_names_the_argument(
     with caplog.at_level(logging.WARNING, "featurekit"):
         fk.predict(photos[0], [GENDER, AGE], project=saved, probabilities=True, **QUIET)
     assert caplog.messages == [
-        f"probabilities does not apply to {AGE}, which does not predict classes, but years."
+        f"probabilities does not apply to {AGE}, which does not predict classes."
     ]
 
 

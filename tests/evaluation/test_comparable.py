@@ -44,7 +44,7 @@ def corrected(featurekit, work):
 def test_a_run_from_before_a_label_was_corrected_is_set_apart_in_the_report(featurekit, corrected):
     code, output, errors = featurekit("report")
     assert code == 0, errors
-    why = "faces or labels of its target have changed since"
+    why = "faces or labels of its target have changed since it was fitted"
     assert f"gender--mean_color--logistic_regression is set apart from the ranking: {why}" in errors
     assert "logistic_regression" not in output
     page = (corrected / "reports" / "table" / "report.md").read_text()
@@ -89,7 +89,8 @@ def test_two_comparisons_with_other_labels_are_not_compared(featurekit, correcte
     code, output, errors = featurekit("report", "--compare", "table", "later")
     assert code == 0, errors
     name = "gender--mean_color--logistic_regression"
-    assert f"{name} is set apart from the other runs: the labels of 1 of its 24 common faces have" in errors
+    why = "the labels of 1 of its 24 common faces have changed between the comparisons"
+    assert f"{name} is set apart from the other runs: {why}" in errors
     assert name not in output
     page = (corrected / "reports" / "later-against-table" / "report.md").read_text()
     assert "not compared, because the labels of 1 of its 24 common faces have changed" in page
@@ -107,7 +108,7 @@ def test_what_was_changed_is_named(featurekit, work, column):
     table = Manifest.load(work / "manifest.csv").table
     correct(work, column, 5, {"gender": other(table["gender"][5]), "subject_id": "new", "age": 99.0}[column])
     errors = featurekit("report")[2]
-    named = {"gender": "labels of its target have changed", "subject_id": "subjects have changed"}
+    named = {"gender": "labels of its target have changed", "subject_id": "subjects of the faces have"}
     # An age is none of its labels.
     assert (named[column] in errors) if column in named else "set apart" not in errors
 

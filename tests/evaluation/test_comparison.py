@@ -1,7 +1,7 @@
 """The comparison: one set of folds, every row accounted for, every run as it was asked for."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -101,7 +101,7 @@ def test_a_run_names_weights_hardware_and_versions(world, compare, tmp_path):
     assert run.hardware["got"]["mean_color"]["device"] == "cpu"
     assert {"python", "featurekit", "scikit-learn", "numpy"} <= set(run.versions)
     assert run.recipes[0]["backbone"] == "mean_color"
-    assert json.loads(json.dumps(run.to_json())) is not None
+    assert json.loads(json.dumps(asdict(run))) is not None
 
 
 def test_a_tuned_run_stands_beside_the_untuned_one(world, tmp_path):

@@ -50,10 +50,10 @@ def test_it_is_fitted_for_the_targets_that_it_can_learn_and_the_others_are_named
     manifest, ledger, _ = world
     plans = plan(manifest, ledger, models=[BAYES], targets=["gender", "age"])
     assert [one.target.name for one in plans if one.is_asked] == ["gender"]
-    assert unused_options(plans) == ["GaussianNB is not fitted for age: it gives classes."]
-    with pytest.raises(TargetError, match=r"^GaussianNB gives classes, and cannot learn age\.$"):
+    assert unused_options(plans) == ["GaussianNB is not fitted for age, because it predicts only classes."]
+    with pytest.raises(TargetError, match=r"^GaussianNB predicts only classes, so it cannot learn age\.$"):
         plan(manifest, ledger, models=[BAYES], targets=["age"])
-    with pytest.raises(TargetError, match=r"^Ridge gives years, and cannot learn gender\.$"):
+    with pytest.raises(TargetError, match=r"^Ridge predicts only ages, so it cannot learn gender\.$"):
         plan(manifest, ledger, models=["sklearn.linear_model.Ridge"], targets=["gender"])
 
 

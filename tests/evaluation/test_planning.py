@@ -94,5 +94,5 @@ def test_networks_to_be_trained_further_need_not_have_been_extracted(pictures):
     ]
     assert plans[0].reads == ("pixels:rgb",)
     assert plans[1].networks == ("dlib_age", "mobilenet_v2")
-    with pytest.raises(WorkspaceError, match="mean_color names no such network"):
+    with pytest.raises(WorkspaceError, match="which is not possible with mean_color"):
         plan(manifest, ledger, models=["finetuned_cnn"], features=["mean_color"])

@@ -281,7 +281,8 @@ def test_a_measured_column_is_no_target_yet_and_a_code_is(world):
             plan(manifest, ledger, models=["svm"], targets=[column], features=["mean_color"])
         assert str(refused.value) == (
             f"column {column} is numeric ({shown}, …), so it cannot be used as a class. Group its values into"
-            " classes in the table (for example with pandas.cut), or call it age if it holds years."
+            " classes in the table (for example with pandas.cut), or name it age if it contains ages in"
+            " years."
         )
     plans = plan(manifest, ledger, models=["svm"], targets=["code"], features=["mean_color"])
     assert plans[0].target.classes == ("0", "1", "2")

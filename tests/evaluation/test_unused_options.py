@@ -79,7 +79,7 @@ def test_another_number_than_the_data_set_s_own_folds_is_refused(featurekit, wor
         (("--model", "majority", "--tune"), "--tune has no effect: none of majority"),
         (
             ("--model", "majority", "--features", "mean_color"),
-            "--features has no effect: none of majority reads",
+            "--features has no effect: none of majority can use the features of",
         ),
         (("--model", "levi_hassner", "--features", "mean_color"), "--features has no effect: none of levi"),
         (
@@ -91,7 +91,10 @@ def test_another_number_than_the_data_set_s_own_folds_is_refused(featurekit, wor
         (("--device", "gpu"), "device must be one of auto, cpu, cuda. Got 'gpu' instead."),
         (("--epochs", "3"), "Unknown parameter of svm 'epochs'"),
         (("--batch-size", "3"), "Unknown parameter of svm 'batch_size'"),
-        (("--allow-ethnicity",), "--allow-ethnicity has no effect: no target is named like an ethnicity."),
+        (
+            ("--allow-ethnicity",),
+            "--allow-ethnicity has no effect, because no target is named like an ethnicity.",
+        ),
         (
             ("--model", "svm", "--model", "levi_hassner", "--set", "C=2", "--epochs", "1"),
             "None of svm, levi_hassner has all of the parameters C, epochs. Fit the models separately",

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -249,7 +250,7 @@ def test_a_comparison_of_the_same_name_on_other_folds_is_another(comparison, sto
     log_comparison(comparison, store, "folds")
     dealt_anew = {"number": 2, "kind": "made", "seed": 1, "sha256": "cd" * 32}
     for path in (comparison / "runs").iterdir():
-        path.write_text(json.dumps(Run.load(path).to_json() | {"folds": dealt_anew}))
+        path.write_text(json.dumps(asdict(Run.load(path)) | {"folds": dealt_anew}))
     done = log_comparison(comparison, store, "folds")
     assert len(done.new) == 2
     assert len(done.files) == 3  # the report of the first is not written over

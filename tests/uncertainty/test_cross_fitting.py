@@ -5,8 +5,8 @@ import pytest
 
 from featurekit.uncertainty.abstention import risks_at
 from featurekit.uncertainty.calibration import fit_temperature
-from featurekit.uncertainty.cross_fitting import on_others
 from featurekit.uncertainty.reliability import reliability
+from featurekit.uncertainty.resampling import on_others
 from tests.uncertainty.made_up import people
 
 
@@ -39,9 +39,9 @@ def test_a_fold_that_holds_everybody_is_refused():
 
 def test_what_does_not_belong_together_is_refused():
     probabilities = np.full((3, 2), 0.5)
-    with pytest.raises(ValueError, match=r"one of everything\. Got 3, 2"):
+    with pytest.raises(ValueError, match=r"same number of rows, at least one\. Got 3, 2"):
         fit_temperature(probabilities, np.array([0, 1]))
-    with pytest.raises(ValueError, match=r"one of everything\. Got 0, 0"):
+    with pytest.raises(ValueError, match=r"same number of rows, at least one\. Got 0, 0"):
         risks_at(np.array([]), np.array([], bool), (1.0,))
     with pytest.raises(ValueError, match="class numbers from 0 to 1"):
         reliability(probabilities, np.array([0, 1, 2]))
