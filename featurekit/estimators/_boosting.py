@@ -83,7 +83,9 @@ class XGBoost(FoldSearch):
             fold = subject_exclusive_folds(codes, groups, n_folds=HELD_OUT, seed=self._seed)[0]
         except FoldError as error:
             rounds = FALLBACK_ROUNDS
-            self.summary_["notes"].append(f"{rounds} rounds, not chosen on held-out subjects. {error}")
+            self.summary_["notes"].append(
+                f"{rounds} rounds were used, not a number chosen on held-out subjects. {error}"
+            )
         else:
             trial = self._train_until_it_stops(
                 self._matrix(reduced[fold.train], labels[fold.train]),
@@ -189,13 +191,13 @@ class XGBoost(FoldSearch):
             or int(facts["num_target"]) != 1
             or not all(0 <= group < max(int(facts["num_class"]), 1) for group in model["tree_info"])
         ):
-            raise ValueError("its booster is of another size, or kind, than it.")
+            raise ValueError("its trees are of another kind, or for another number of features or classes.")
         for tree in model["trees"]:
             left, right, features = (
                 np.array(tree[name]) for name in ("left_children", "right_children", "split_indices")
             )
             if any(tree["split_type"]):
-                raise ValueError("a tree asks for categories.")
+                raise ValueError("a tree compares categories instead of numbers.")
             check_tree(left, right, features, left == -1, n_inputs)
 
     def _booster(self) -> xgboost.Booster:

@@ -70,7 +70,7 @@ class Estimator(BaseEstimator):
             check_parameter("n_jobs", n_jobs, 1, Within(-(2**31)))
             if n_jobs == 0:
                 raise ModelError(
-                    "n_jobs must not be 0. It must be a number of threads, or -1 for one per core."
+                    "n_jobs must not be 0. It must be a number of threads, or -1 for one thread per core."
                 )
         for field in fields(self):
             name = field.name
@@ -149,7 +149,7 @@ class Estimator(BaseEstimator):
             y = y.astype(np.float64, copy=False)
             if y.min() < 0:
                 raise TargetError(
-                    f"{type(self).__name__} predicts years, which must not be negative. Got {y.min():g}."
+                    f"{type(self).__name__} cannot learn negative numbers, but y contains {y.min():g}."
                 )
         else:
             if y.dtype.kind == "f":

@@ -45,7 +45,9 @@ class Forest(Scikit):
             left = tree.children_left
             check_tree(left, tree.children_right, tree.feature, left == -1, n_inputs)
             if tree.n_features != n_inputs or tree.value.shape[:2] != (len(left), 1):
-                raise ValueError("a tree is of another size than its forest.")
+                raise ValueError(
+                    "a tree has another number of features than its forest, or not one value per node."
+                )
 
     def _try_out(
         self,

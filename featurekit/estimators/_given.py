@@ -75,19 +75,19 @@ class Given(Estimator):
     def check_learned(self, unfitted: Any) -> None:
         """Raise ValueError unless what was learned is valid for such an estimator."""
         if {type(self.model), type(self.model_)} != {type(unfitted.model)}:
-            raise ValueError(f"a {type(self.model_).__name__} is not what it fits.")
+            raise ValueError(f"it contains a fitted {type(self.model_).__name__}, which it does not fit.")
         if any(one.get_params().get("n_jobs") is not None for one in (self.model, self.model_)):
-            raise ValueError("it asks for processes of its own.")
+            raise ValueError("its n_jobs is set, so that a prediction would start processes.")
         if hasattr(self, "classes_") and self._own_classes().shape != np.shape(self.classes_):
-            raise ValueError("it knows other classes than the estimator inside it.")
+            raise ValueError("its classes are not those of the estimator inside it.")
         if hasattr(self.model_, "_fit_X"):
             # Compiled code counts the labels of neighbours without checking them.
             labels, vectors = np.asarray(self.model_._y), np.asarray(self.model_._fit_X)
             if vectors.ndim != 2 or labels.shape != (len(vectors),):
-                raise ValueError("its neighbours are not as many as their labels.")
+                raise ValueError("it does not have one label for each stored neighbour.")
             known = np.arange(len(self.classes_)) if hasattr(self, "classes_") else labels
             if not np.isin(labels, known).all():
-                raise ValueError("its neighbours have labels that it does not know.")
+                raise ValueError("the label of a stored neighbour is not one of its classes.")
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
         """Learn from vectors (n, dim), labels or years (n,), and the subjects (n,) if it accepts groups.
@@ -122,7 +122,7 @@ class Given(Estimator):
             if not self.gives_probabilities_:
                 self.summary_["notes"].append(
                     f"{type(model).__name__} {NO_PROBABILITIES}, so each prediction counts as certain, and"
-                    " scores of probabilities are left out."
+                    " scores that need probabilities are left out."
                 )
         return self
 

@@ -21,6 +21,6 @@ def check_tree(
     inner = np.flatnonzero(~is_leaf)
     for following in (left[inner], right[inner]):
         if (following <= inner).any() or (following >= len(left)).any():
-            raise ValueError("a tree leads back, or out of itself.")
+            raise ValueError("a node of a tree has a child that precedes it or does not exist.")
     if not len(left) or (features[inner] < 0).any() or (features[inner] >= n_inputs).any():
-        raise ValueError("a tree asks for numbers that a vector does not have.")
+        raise ValueError("a tree is empty, or compares a feature that the vectors do not have.")

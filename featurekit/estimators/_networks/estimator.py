@@ -6,6 +6,7 @@ training, checkpoints and predictions are here and are the same for all.
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from hashlib import sha256
@@ -359,7 +360,7 @@ class CNN(Estimator):
         if facts["classes"] is not None:
             self.classes_ = np.array(facts["classes"], np.intp)
         if not all(np.isfinite(array).all() for array in tensors.values()):
-            raise ModelError("A tensor contains a value that is not a number.")
+            raise ModelError("A tensor contains a value that is infinite or not a number.")
         self._load(tensors)
         self._runs_in = facts["precision"]
         self.summary_ = {"notes": []}
@@ -418,12 +419,8 @@ def as_crops(X: NDArray[np.uint8]) -> NDArray[np.uint8]:
         ValueError: they are not square crops of bytes.
     """
     if X.dtype != np.uint8:
-        raise ValueError(f"A network reads face images of type uint8, not {X.dtype}.")
-    if X.ndim == 2:
-        side = round((X.shape[1] / 3) ** 0.5)
-        if side * side * 3 != X.shape[1]:
-            raise ValueError(f"{X.shape[1]} numbers are not a square image with three colours.")
-        return X.reshape(len(X), side, side, 3)
-    if X.ndim != 4 or X.shape[1] != X.shape[2] or X.shape[3] != 3:
+        raise ValueError(f"Face images must be of type uint8, not {X.dtype}.")
+    side = round((math.prod(X.shape[1:]) / 3) ** 0.5)
+    if X.shape[1:] not in ((side * side * 3,), (side, side, 3)):
         raise ValueError(f"Faces of shape {X.shape[1:]} are not square images with three colours.")
-    return X
+    return X.reshape(len(X), side, side, 3)

@@ -1,5 +1,6 @@
 """The heads of a network: predictions from its features, their losses, and body and heads as one network."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
@@ -105,7 +106,7 @@ def _expectation(shares: torch.Tensor) -> torch.Tensor:
 
 
 class _Ordered(nn.Module):
-    """One direction and a threshold for each class but the first."""
+    """One direction, and a threshold for each class except the first."""
 
     def __init__(self, n_inputs: int, n_outputs: int) -> None:
         super().__init__()
@@ -198,19 +199,7 @@ def assembled(
         torch.manual_seed(seed)
         body: Any = make_body()
         read = heads_module(body.dim, heads, dropout=dropout, gender_to_age=gender_to_age)
-
-    class Network(torch.nn.Module):
-        """Pixels → name of the target → outputs."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.body, self.heads = body, read
-
-        def forward(self, pixels: torch.Tensor) -> Mapping[str, torch.Tensor]:
-            found: Mapping[str, torch.Tensor] = self.heads(self.body(pixels))
-            return found
-
-    return with_own_dropout(Network())
+    return with_own_dropout(nn.Sequential(OrderedDict(body=body, heads=read)))
 
 
 class _Dropout(torch.nn.Module):
