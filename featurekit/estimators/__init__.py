@@ -175,15 +175,15 @@ class Classifier(Protocol):
         """Return the predicted label, or number, of each row, shape (n,)."""
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return the probability of each class of classes_, shape (n, n_classes), if a classifier."""
+        """Return the probability of each class of classes_, shape (n, n_classes); classifiers only."""
 
 
 @runtime_checkable
 class Searcher(Protocol):
     """A classifier that scores many combinations of parameters faster than by fitting each separately.
 
-    The method is optional: a grid search works for every classifier that has a grid, and uses this method if
-    the classifier has it.
+    search_scores() is optional: a grid search works for every classifier that has a grid, and uses this
+    method if the classifier has it.
     """
 
     def search_scores(
@@ -235,7 +235,8 @@ class ClassifierKind:
         is_baseline: whether every comparison includes it as a baseline, fitted on one feature set only.
         grid: target → parameter → values to be searched, which include the default. Simpler values come
             first (stronger penalties, shallower trees), because the first of equal candidates is chosen.
-            The estimator receives them by set_params(). None if no parameter is tuned.
+            featurekit sets the values by set_params(). None if the classifier has no parameters to
+            tune.
         needs: name of a module that the estimator imports and that featurekit's extra of the same name
             installs; None if featurekit's own dependencies are enough.
         starts_from: names of the pretrained networks that the estimator trains further by default; empty if
@@ -243,7 +244,8 @@ class ClassifierKind:
         also: target → names of the other targets that the same network learns; None for none.
         uses_gpu: whether the estimator can compute on a GPU.
         trusted_types: dotted names of the types that a fitted estimator contains, beside plain values and
-            arrays. A saved model that contains any other type is not loaded. Empty if it is saved as tensors.
+            arrays. A saved model that contains any other type is not loaded. Empty if the estimator
+            is saved as tensors.
         more_trusted: function that returns further trusted types when a model is saved or loaded; None for
             none.
         reads_target: target → whether the classifier can learn it; None if it can learn any.
@@ -294,7 +296,7 @@ def either(of_classes: str, of_numbers: str, **parameters: Any) -> Callable[[Tar
     Args:
         of_classes: name of the class of the classifier.
         of_numbers: name of the class of the regressor.
-        parameters: non-default parameters of both.
+        parameters: non-default parameters of both classes.
     """
     return lambda target, random_state, n_jobs: __getattr__(
         of_numbers if target.is_regression else of_classes

@@ -173,8 +173,7 @@ class Estimator(BaseEstimator):
             ValueError: the vectors are not finite, or not as long as those of the training.
         """
         check_is_fitted(self)
-        vectors: NDArray[np.float32] = validate_data(self, X, dtype=np.float32, order="C", reset=False)
-        return vectors
+        return np.asarray(validate_data(self, X, dtype=np.float32, order="C", reset=False))
 
     def check_learned(self, unfitted: Any) -> None:
         """Raise ValueError if a library would crash on what was learned, because it does not check it.
@@ -270,8 +269,7 @@ class LabelClassifier(ClassifierMixin):
 
 def most_probable(classifier: Any, X: Any) -> NDArray[Any]:
     """Return the label of each row that a classifier gives the highest probability, shape (n,)."""
-    best = classifier.predict_proba(X).argmax(axis=1)
-    return np.asarray(classifier.classes_[best])
+    return np.asarray(classifier.classes_[classifier.predict_proba(X).argmax(axis=1)])
 
 
 def tags_of(tags: Any, *, is_regression: bool) -> Any:
@@ -281,3 +279,21 @@ def tags_of(tags: Any, *, is_regression: bool) -> Any:
     else:
         tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
     return tags
+
+
+def check_tree(left: NDArray[Any], right: NDArray[Any], features: NDArray[Any], n_inputs: int) -> None:
+    """Raise ValueError unless every path of a decision tree ends in a leaf and uses existing features.
+
+    Args:
+        left: number of the left child of each node, shape (n_nodes,); -1 for a leaf, otherwise it must be
+            higher than the node's own.
+        right: number of the right child, likewise.
+        features: number of the feature that each node compares, shape (n_nodes,).
+        n_inputs: number of features.
+    """
+    inner = np.flatnonzero(left != -1)
+    for following in (left[inner], right[inner]):
+        if (following <= inner).any() or (following >= len(left)).any():
+            raise ValueError("a node of a tree has a child that precedes it or does not exist.")
+    if not len(left) or (features[inner] < 0).any() or (features[inner] >= n_inputs).any():
+        raise ValueError("a tree is empty, or compares a feature that the vectors do not have.")

@@ -72,7 +72,7 @@ class Scikit(FoldSearch):
     def check_learned(self, unfitted: Any) -> None:
         """Raise ValueError unless the fitted estimator is of the kind that is fitted here."""
         if type(self.model_) is not type(unfitted.make_model()):
-            raise ValueError(f"it contains a fitted {type(self.model_).__name__}, which it does not fit.")
+            raise ValueError(f"it contains a {type(self.model_).__name__} instead of the expected estimator.")
         if self.model_.get_params().get("n_jobs") is not None:
             raise ValueError("its n_jobs is set, so that a prediction would start processes.")
 
@@ -155,5 +155,4 @@ class ScikitRegressor(RegressorMixin, Scikit):
 
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Return the years of each row, shape (n,)."""
-        numbers = self._inputs(self._asked(X))
-        return self._said(self.model_, numbers)
+        return self._said(self.model_, self._inputs(self._asked(X)))

@@ -1,7 +1,7 @@
 """Estimators of scikit-learn that a user passes as objects or by their import path.
 
 An import path always comes from the user; featurekit never reads one from a file. It loads
-a saved model of such an estimator only if the estimator's class is one of scikit-learn's.
+a saved model of such an estimator only if scikit-learn itself defines its class.
 """
 
 import importlib

@@ -5,10 +5,16 @@ group is the sum over its years. Years between two groups are left out and the s
 divided by their total, because each face in a comparison belongs to one of the groups.
 """
 
-from featurekit.data.targets import Target
+from featurekit.data.targets import AGE, AGE_GROUP, GENDER, Target
 from featurekit.errors import TargetError
 from featurekit.estimators import Classifier, classifier
-from featurekit.estimators._dlib_heads import HEADS
+
+# Target → the feature that predicts it.
+HEADS = {
+    AGE.name: "dlib_age:probabilities",
+    AGE_GROUP.name: "dlib_age:probabilities",
+    GENDER.name: "dlib_gender:probabilities",
+}
 
 
 @classifier(

@@ -41,7 +41,7 @@ def residual_attention(cnn: "CNN") -> "torch.nn.Module":
             self.dim = WIDTHS[-1]
             self.stem = _convolution(3, STEM, 3, stride=2)
             self.pool = nn.MaxPool2d(3, 2, padding=1)
-            self.stages = nn.ModuleList()
+            self.stages: Any = nn.ModuleList()
             n_inputs = STEM
             for number, width in enumerate(WIDTHS):
                 blocks = nn.ModuleList()
@@ -54,8 +54,7 @@ def residual_attention(cnn: "CNN") -> "torch.nn.Module":
             maps = self.pool(self.stem((pixels - 127.5) / 64).relu())
             looked = []
             for blocks in self.stages:
-                own: Any = blocks
-                for block in own:
+                for block in blocks:
                     maps, places = block(maps)
                 looked.append(places)
             return maps.mean((2, 3)), looked

@@ -9,20 +9,20 @@ Three things differ from scikit-learn's SVC on raw vectors.
   are alike if they are alike in every part, and the mean of the kernels of the parts, for
   which it is enough that they are alike in one part.
 - The probabilities are a multinomial logistic regression on the decision values of
-  all pairs of classes, learned on inner folds that share no subject. It uses
-  how large the decision values are, which the votes of the pairs ignore: its accuracy is
-  at least as high, and its log loss is far lower. The gain is largest with few faces.
+  all pairs of classes, learned on inner folds that share no subject. Unlike
+  the votes of the pairs, the regression uses how large the decision values are: its
+  accuracy is at least as high, and its log loss is far lower, above all with few faces.
 
 If one kernel matrix takes more memory than allowed, the kernel is approximated from a
-few of the faces (Nystroem) and a linear machine is fitted to the result. The notes of
-the fit say so.
+few of the faces (Nystroem) and a linear machine is fitted to the result. A note in
+the report says so.
 
 Class weights are not balanced. Measured on UTKFace's age groups, balancing changes
 nothing after the calibration, and lowers the accuracy of the votes by 7 points.
 A fitted machine consists of plain arrays, and a prediction is a few matrix products.
 
 svm_cuml is the same machine, but cuML solves the pairs, or the regression, on a GPU.
-The rest is computed as in svm, and a fitted machine predicts without a GPU.
+svm_cuml computes everything else as svm does, and predicts without a GPU.
 """
 
 from collections.abc import Mapping, Sequence

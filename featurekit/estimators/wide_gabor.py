@@ -1,7 +1,7 @@
 """A wide, shallow network that receives the responses of Gabor filters beside the pixels.
 
-The filters respond to wrinkles, which are lines of known width. They are fixed, because a
-network that is trained from scratch has only a few thousand faces to learn them from.
+The filters respond to wrinkles, which are lines of known width. The filters are fixed, because
+a network that is trained from scratch has too few faces to learn them from.
 """
 
 from typing import TYPE_CHECKING

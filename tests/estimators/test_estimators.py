@@ -75,7 +75,7 @@ def test_rounds_are_chosen_on_held_out_subjects_or_said_to_be_fixed():
     alone = XGBoostClassifier().fit(X, y, groups=np.full(len(X), "s0"))
     assert alone.summary_["rounds"] == 100
     assert alone.summary_["notes"][0].startswith(
-        "100 rounds were used, not a number chosen on held-out subjects."
+        "100 rounds were used, because the number could not be chosen on held-out subjects."
     )
 
 

@@ -405,7 +405,7 @@ def test_neighbours_whose_labels_nobody_knows_are_refused():
     with pytest.raises(ValueError, match="one label for each stored neighbour"):
         fitted.check_learned(kind.make(AGE_GROUP, 0, 1))
     other = kind_of(GaussianNB()).make(AGE_GROUP, 0, 1)
-    with pytest.raises(ValueError, match="which it does not fit"):
+    with pytest.raises(ValueError, match="instead of the expected estimator"):
         fitted.check_learned(other)
 
 

@@ -469,7 +469,12 @@ ATTACKS = (
         "precedes it or does not exist",
     ),
     Attack("booster that asks too much", "trees", estimator(booster("split_indices", 10**6)), "do not have"),
-    Attack("booster for another class", "trees", estimator(booster("tree_info", 10**6)), "another kind"),
+    Attack(
+        "booster for another class",
+        "trees",
+        estimator(booster("tree_info", 10**6)),
+        "features or classes",
+    ),
     Attack("no booster", "trees", estimator(lambda e: setattr(e, "booster_", b"{L" * 99)), "cannot be used"),
     # Tensors.
     *(

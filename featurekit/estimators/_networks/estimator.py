@@ -173,9 +173,7 @@ class CNN(Estimator):
         self.summary_: dict[str, Any] = {"notes": []}
         self._draw_seed()
         faces, held_out = self._faces(X, {self.target: y, **(also or {})}, groups)
-        checkpoint = self._resources.checkpoints
-        if checkpoint is not None:
-            checkpoint = checkpoint / f"{self._key(faces, held_out, device, precision)}.safetensors"
+        checkpoints = self._resources.checkpoints
         self.network_ = self._fresh_network()
         at = train(
             self.network_,
@@ -193,7 +191,9 @@ class CNN(Estimator):
                 precision=precision,
                 threads=self._threads,
                 balanced_by=self.target.name,
-                checkpoint=checkpoint,
+                checkpoint=None
+                if checkpoints is None
+                else checkpoints / f"{self._key(faces, held_out, device, precision)}.safetensors",
                 watch=self._resources.progress,
             ),
         )
@@ -263,7 +263,7 @@ class CNN(Estimator):
             n_faces = self.training_["faces"] + self.training_["held_out_faces"]
             self.summary_["notes"].append(
                 f"One network for {', '.join(head.target.name for head in self.heads_)}, trained together"
-                f" on all {n_faces:,} faces that have a label of at least one of them."
+                f" on all {n_faces:,} faces that have a label of at least one of these targets."
             )
 
     def _fresh_network(self) -> "torch.nn.Module":
@@ -407,9 +407,7 @@ def _strata(labels: Mapping[Target, NDArray[Any]]) -> NDArray[np.intp]:
 
 def _pixels_and_rows(X: Crops | NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
     """Return pixels, shape (n_all, s, s, 3), and the row numbers of the selected faces."""
-    if isinstance(X, Crops):
-        return as_crops(X.pixels), X.rows
-    return as_crops(X), np.arange(len(X))
+    return (as_crops(X.pixels), X.rows) if isinstance(X, Crops) else (as_crops(X), np.arange(len(X)))
 
 
 def as_crops(X: NDArray[np.uint8]) -> NDArray[np.uint8]:

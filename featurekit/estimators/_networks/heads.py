@@ -87,17 +87,16 @@ class Head:
         if self.kind == "classes":
             return functional.cross_entropy(outputs, labels, weight=weights, label_smoothing=smoothing)
         if self.kind == "ordered":
-            levels = torch.arange(self.n_outputs, device=outputs.device)
-            is_above = (labels[:, None] > levels).float() * (1 - smoothing) + smoothing / 2
-            each = functional.binary_cross_entropy_with_logits(outputs, is_above, reduction="none").sum(1)
+            is_above = labels[:, None] > torch.arange(self.n_outputs, device=outputs.device)
+            wanted = is_above.float() * (1 - smoothing) + smoothing / 2
+            each = functional.binary_cross_entropy_with_logits(outputs, wanted, reduction="none").sum(1)
             if weights is not None:
                 return (each * weights[labels]).sum() / weights[labels].sum()
             return each.mean()
         years = torch.arange(self.n_outputs, device=outputs.device, dtype=outputs.dtype)
         near = (-((years - labels[:, None].clamp(max=OLDEST)) ** 2) / (2 * DEVIATION**2)).softmax(dim=1)
-        of_years = functional.cross_entropy(outputs, near)
         error = (_expectation(outputs.softmax(dim=1)) - labels).abs().mean()
-        return of_years + YEARS_WEIGHT * error
+        return functional.cross_entropy(outputs, near) + YEARS_WEIGHT * error
 
 
 def _expectation(shares: torch.Tensor) -> torch.Tensor:
@@ -115,8 +114,7 @@ class _Ordered(nn.Module):
         self.thresholds = nn.Parameter(torch.linspace(2.0, -2.0, n_outputs))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        height: torch.Tensor = self.direction(features)
-        return height + self.thresholds
+        return torch.add(self.direction(features), self.thresholds)
 
 
 def heads_module(dim: int, heads: Sequence[Head], *, dropout: float, gender_to_age: bool) -> torch.nn.Module:
