@@ -202,7 +202,8 @@ class XGBoost(FoldSearch):
         return booster
 
     def _ask(self, X: Any) -> NDArray[np.float64]:
-        return np.asarray(self._booster().predict(self._matrix(self.scaled(self._asked(X)))), np.float64)
+        numbers = self.scaled(self._asked(X))
+        return np.asarray(self._booster().predict(self._matrix(numbers)), np.float64)
 
     def _matrix(self, reduced: NDArray[np.float32], labels: NDArray[Any] | None = None) -> xgboost.DMatrix:
         return xgboost.DMatrix(reduced, label=labels, nthread=THREADS)

@@ -269,7 +269,8 @@ class LabelClassifier(ClassifierMixin):
 
 def most_probable(classifier: Any, X: Any) -> NDArray[Any]:
     """Return the label of each row that a classifier gives the highest probability, shape (n,)."""
-    return np.asarray(classifier.classes_[classifier.predict_proba(X).argmax(axis=1)])
+    best = classifier.predict_proba(X).argmax(axis=1)
+    return np.asarray(classifier.classes_[best])
 
 
 def tags_of(tags: Any, *, is_regression: bool) -> Any:

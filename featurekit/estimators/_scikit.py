@@ -155,4 +155,5 @@ class ScikitRegressor(RegressorMixin, Scikit):
 
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Return the years of each row, shape (n,)."""
-        return self._said(self.model_, self._inputs(self._asked(X)))
+        numbers = self._inputs(self._asked(X))
+        return self._said(self.model_, numbers)

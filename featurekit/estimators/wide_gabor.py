@@ -100,8 +100,9 @@ def wide_gabor(cnn: "CNN") -> "torch.nn.Module":
 
         def forward(self, pixels: torch.Tensor) -> torch.Tensor:
             pixels = (pixels - 127.5) / 64
-            grey = (pixels * self.grey).sum(1, keepdim=True)
-            responses = functional.conv2d(grey, self.kernels, stride=2, padding=KERNEL // 2)
+            responses = functional.conv2d(
+                (pixels * self.grey).sum(1, keepdim=True), self.kernels, stride=2, padding=KERNEL // 2
+            )
             maps = torch.cat([self.of_pixels(pixels), self.of_responses(responses)], dim=1)
             features: torch.Tensor = self.dense(self.parts(maps))
             return features

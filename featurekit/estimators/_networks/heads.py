@@ -95,8 +95,8 @@ class Head:
             return each.mean()
         years = torch.arange(self.n_outputs, device=outputs.device, dtype=outputs.dtype)
         near = (-((years - labels[:, None].clamp(max=OLDEST)) ** 2) / (2 * DEVIATION**2)).softmax(dim=1)
-        error = (_expectation(outputs.softmax(dim=1)) - labels).abs().mean()
-        return functional.cross_entropy(outputs, near) + YEARS_WEIGHT * error
+        errors = (_expectation(outputs.softmax(dim=1)) - labels).abs()
+        return functional.cross_entropy(outputs, near) + YEARS_WEIGHT * errors.mean()
 
 
 def _expectation(shares: torch.Tensor) -> torch.Tensor:

@@ -111,8 +111,10 @@ class KernelMachine(FoldSearch):
 
     def _search_bytes(self, n_rows: int, threads: int) -> int:
         """Return the bytes of the distances of each part, a kernel for each thread, and libsvm's caches."""
-        n_parts = max(len(self.feature_blocks or ()), 1)
-        return matrix_bytes(n_rows) * (n_parts + threads) + threads * libsvm_bytes(n_rows)
+        return (
+            matrix_bytes(n_rows) * (max(len(self.feature_blocks or ()), 1) + threads)
+            + libsvm_bytes(n_rows) * threads
+        )
 
     def _trial(self, y: NDArray[Any], fold: Fold, *, is_linear: bool) -> tuple[Fold, Trial]:
         """Return the fold with its rows in the order of the kernels, and a function that scores a cost."""
@@ -170,8 +172,9 @@ class KernelMachine(FoldSearch):
         their kernel. (scikit-learn's Nystroem does not support a kernel that is a mean of several.)
         """
         n_landmarks = min(LANDMARKS, len(scaled))
-        drawn = np.random.default_rng(self._seed).choice(len(scaled), n_landmarks, replace=False)
-        self.landmarks_ = np.sort(drawn)
+        self.landmarks_ = np.sort(
+            np.random.default_rng(self._seed).choice(len(scaled), n_landmarks, replace=False)
+        )
         landmarks = scaled[self.landmarks_]
         values, axes = np.linalg.eigh(rbf_kernel(landmarks, None, self.gamma, self.parts_))
         self._turn = axes / np.sqrt(np.maximum(values, 1e-12)) @ axes.T
